@@ -1,0 +1,117 @@
+"""What the capture layer hands on: frames by the chunk, and what the files say about themselves.
+
+All times are int64 nanoseconds since 1970-01-01 UTC, by the clock of the machine that captured.
+A *place* is where a frame's bytes lie: ``file_index << PLACE_FILE_SHIFT | offset_bytes``, the
+offset counted in the decompressed file and pointing at the first byte of the frame's data.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PLACE_FILE_SHIFT = 48
+PLACE_OFFSET_MASK = (1 << PLACE_FILE_SHIFT) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface of a capture, as its file describes it.
+
+    A classic pcap has one; a pcapng has one for each interface description block, numbered
+    through all sections and files of the capture. A rotated set numbers equal ones once.
+    """
+
+    index: int
+    link_type: int
+    snaplen_bytes: int
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceStatistics:
+    """What a pcapng interface statistics block says; None where it does not say.
+
+    `dropped` is what the kernel or the interface dropped (isb_ifdrop and isb_osdrop together).
+    """
+
+    interface: int
+    start_ns: int | None = None
+    end_ns: int | None = None
+    received: int | None = None
+    dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place where a capture could not be read; reading went on at `resumed_bytes`, or ended."""
+
+    path: str
+    offset_bytes: int
+    what: str
+    resumed_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a capture. `format` is "pcap" or "pcapng"; `compression` None, "gzip", ..."""
+
+    path: str
+    bytes: int
+    format: str
+    compression: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """A chunk of `n` frames of one file, in file order; all arrays have shape ``(n,)``.
+
+    `data` is the buffer that holds them, shape ``(k,)`` uint8: frame `i` is
+    ``data[start[i] : start[i] + captured_length[i]]``. The buffer is only valid until the next
+    chunk is asked for: what is to be kept must be copied.
+    """
+
+    data: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    captured_length: NDArray[np.uint32]
+    original_length: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+    interface: NDArray[np.uint16]  # index into Source.interfaces
+    place: NDArray[np.int64]
+    first_frame: int  # 1-based number of the first frame of this chunk in the whole capture
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+class Source(Protocol):
+    """One logical capture: a file, a rotated set, a stream. Opened by `capture.open_source`.
+
+    `interfaces`, `statistics`, `damages` are complete once `chunks` has been read to its end.
+    """
+
+    name: str
+    files: tuple[File, ...]
+    interfaces: list[Interface]
+    statistics: list[InterfaceStatistics]
+    damages: list[Damage]
+
+    def chunks(self) -> Iterator[Frames]:
+        """Read the frames from the start; may be called again."""
+        ...
+
+    def fetch(self, places: NDArray[np.int64]) -> Frames:
+        """Read again the frames at the given places, in the order given, into a buffer of its own.
+
+        Raises
+        ------
+        CaptureError
+            The file changed since it was read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release files and temporary space."""
+        ...

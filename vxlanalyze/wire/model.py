@@ -1,0 +1,174 @@
+"""What the decoder hands on: a compact row for each frame, and the flows those rows belong to.
+
+A capture of `n` frames gives an `Index` of `n` rows (row `i` is frame `i + 1`) and `f` flows. What
+is the same for all packets of a flow (addresses, ports, VNI, MACs) stands once, in `Flows`; what
+varies stands in the row. Where there is a tunnel, a row describes its innermost packet
+(`length`, `ip_id`, `seq`, ...) and the outermost IP packet around it (`outer_...`).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_FLOW = -1
+NO_VNI = 0xFFFFFFFF
+UNKNOWN_LENGTH = 0xFFFFFFFF
+
+
+class Tunnel(IntEnum):
+    """Kinds of encapsulation; `NONE` where the IP packet stands bare."""
+
+    NONE = 0
+    VXLAN = 1
+    VXLAN_GPE = 2
+    GENEVE = 3
+    GRE = 4
+    NVGRE = 5
+    IPIP = 6
+
+
+class Encryption(IntEnum):
+    """Encryption recognised (not taken off) in the outermost IP packet."""
+
+    NONE = 0
+    ESP = 1
+    WIREGUARD = 2
+
+
+class Checksum(IntEnum):
+    """State of one checksum field, as far as the captured bytes can tell.
+
+    `PARTIAL` holds the folded pseudo-header sum, `LCO` is right for the packet that the NIC will
+    make of it (Linux Documentation/networking/checksum-offloads.rst); both are "offload".
+    `ALL_ONES` is 0xFFFF where that is wrong.
+    """
+
+    NONE = 0  # no such field in this packet
+    OK = 1
+    BAD = 2
+    ABSENT = 3  # zero: the sender did not compute one
+    PARTIAL = 4
+    LCO = 5
+    UNVERIFIABLE = 6  # bytes missing: snap length, fragment
+    ALL_ONES = 7
+
+
+# The four states share one uint16 `checks`, three bits each.
+CHECK_MASK = 7
+OUTER_IP_SHIFT = 0
+OUTER_L4_SHIFT = 3
+INNER_IP_SHIFT = 6
+INNER_L4_SHIFT = 9
+
+
+class Anomaly(IntFlag):
+    """What is odd about a frame. Names in lower case stand in the `anomalies` column."""
+
+    CUT = 1 << 0  # captured_length < original_length
+    HEADER_CUT = 1 << 1  # the snap length cut a header: the columns behind it are unknown
+    LENGTH_LIES = 1 << 2  # a length field says more than the frame held on the wire
+    BAD_VERSION = 1 << 3
+    BAD_HEADER_LENGTH = 1 << 4
+    FIRST_FRAGMENT = 1 << 5  # outer fragment with offset 0; decoded as far as it goes
+    LATER_FRAGMENT = 1 << 6  # outer fragment with offset > 0; has no flow
+    REASSEMBLED = 1 << 7  # row of a first fragment whose datagram was put together
+    INNER_FRAGMENT = 1 << 8
+    VNI_NOT_VALID = 1 << 9  # the I flag is clear
+    RESERVED_BITS = 1 << 10
+    UNKNOWN_PROTOCOL = 1 << 11
+    TOO_DEEP = 1 << 12  # more tunnels inside each other than are decoded
+    PADDING_NOT_ZERO = 1 << 13  # Ethernet padding of the inner frame holds bytes
+    ICMP_ERROR = 1 << 14  # the innermost packet is an ICMP error that quotes another
+    TUNNEL_GUESSED = 1 << 15  # recognised by content, not by port
+    UNSUPPORTED_LINK = 1 << 16
+    OUTER_DF = 1 << 17  # not odd, but wanted per packet: Don't Fragment of the outermost IPv4
+    INNER_DF = 1 << 18
+
+
+# Bits of Anomaly that are facts, not oddities: left out of the `anomalies` column.
+FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One row a frame; all arrays have shape ``(n,)``. What a packet has not is 0.
+
+    `length` and `outer_length` are IP total lengths as the headers say (IPv6: payload length + 40),
+    so they are right for frames cut by the snap length. For a reassembled datagram `outer_length`
+    is that of the whole. For a bare packet the `outer_` columns are 0, and its own fields stand in
+    the plain ones.
+
+    `seq` is the TCP sequence number; for ICMP echo the sequence number; for DNS over UDP (a port
+    53 or 5353) ``transaction_id << 16 | flags``. `digest` covers the L4 payload as captured, up to
+    the limit given to the decoder, `digest_length` of its bytes.
+    """
+
+    time_ns: NDArray[np.int64]
+    place: NDArray[np.int64]
+    flow: NDArray[np.int32]  # row in Flows, or NO_FLOW
+    seq: NDArray[np.uint32]
+    ack: NDArray[np.uint32]
+    length: NDArray[np.uint32]
+    payload_length: NDArray[np.uint32]  # L4 payload; UNKNOWN_LENGTH where the header is cut
+    outer_length: NDArray[np.uint32]
+    digest: NDArray[np.uint32]
+    digest_length: NDArray[np.uint32]
+    anomalies: NDArray[np.uint32]
+    ip_id: NDArray[np.uint16]
+    outer_ip_id: NDArray[np.uint16]
+    tcp_flags: NDArray[np.uint16]
+    checks: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """What all packets of a flow share; all arrays have shape ``(f,)``, addresses ``(f, 16)``.
+
+    A flow is one way. IPv4 addresses stand in the first 4 of the 16 bytes, the rest 0. `family` is
+    4, 6, or 0 for ARP (then `src`, `dst` are sender and target protocol address and `sport` the
+    operation) and for frames without IP. `sport` and `dport` of ICMP hold ``type << 8 | code`` and
+    the echo identifier (0 for other types).
+    `identity` is a hash of what no honest network changes: family, src, dst, protocol, sport, dport.
+    """
+
+    interface: NDArray[np.uint16]
+    if_index: NDArray[np.uint32]  # SLL2 interface index, else 0
+    packet_type: NDArray[np.uint8]  # SLL and SLL2: 0 to us, 1 broadcast, 2 multicast, 3 other, 4 outgoing; 255 unknown
+    tunnel: NDArray[np.uint8]  # Tunnel of the innermost encapsulation
+    tunnel_depth: NDArray[np.uint8]
+    encryption: NDArray[np.uint8]  # Encryption
+    vni: NDArray[np.uint32]  # of the innermost tunnel; NO_VNI where there is none
+    outer_family: NDArray[np.uint8]  # 4, 6, or 0 where the packet stands bare
+    outer_src: NDArray[np.uint8]
+    outer_dst: NDArray[np.uint8]
+    outer_protocol: NDArray[np.uint8]
+    outer_sport: NDArray[np.uint16]
+    outer_dport: NDArray[np.uint16]
+    outer_src_mac: NDArray[np.uint64]
+    outer_dst_mac: NDArray[np.uint64]
+    inner_src_mac: NDArray[np.uint64]
+    inner_dst_mac: NDArray[np.uint64]
+    family: NDArray[np.uint8]
+    src: NDArray[np.uint8]
+    dst: NDArray[np.uint8]
+    protocol: NDArray[np.uint8]
+    sport: NDArray[np.uint16]
+    dport: NDArray[np.uint16]
+    mss: NDArray[np.uint16]  # option of this flow's SYN, 0 where none was seen
+    identity: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.vni)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded capture."""
+
+    index: Index
+    flows: Flows
