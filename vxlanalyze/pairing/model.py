@@ -1,0 +1,347 @@
+"""What pairing hands on: every wire packet of every hop with its fate, and the clocks between the points.
+
+A *point* is a place where packets were seen; a *hop* lies between two neighbouring points; each hop
+has two *directions*. A direction of `m` wire packets is a set of arrays of shape ``(m,)``; what can
+be derived from the frame that a packet was seen in (length, time, addresses) is a property that gathers
+it, so that a direction costs some 24 bytes a packet.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
+from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.wire.model import Decoded, Flows, Index
+
+NO_ROW = -1
+NO_DELAY = np.iinfo(np.int64).min
+
+
+class Outcome(IntEnum):
+    """What became of a wire packet."""
+
+    DELIVERED = 0
+    LOST = 1
+    UNKNOWN = 2
+    UNSENT = 3  # seen at the receiver only
+
+
+class Reason(IntEnum):
+    """Why an outcome is not plain; names in lower case with dashes stand in tables."""
+
+    NONE = 0
+    WINDOW = 1  # outside the time that both captures cover
+    CAPTURE_LOSS = 2  # the other capture lacks it, though the host had it
+    AMBIGUOUS = 3  # equal to other packets; the count is right, the pairing may be crossed
+    OTHER_PEER = 4  # to or from a node that was not captured
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFacts:
+    """What one capture says of itself; times by its own clock, None where it holds no frame."""
+
+    name: str
+    source: Source
+    files: tuple[File, ...]
+    interfaces: tuple[Interface, ...]
+    statistics: tuple[InterfaceStatistics, ...]
+    damages: tuple[Damage, ...]
+    packets: int
+    tunnel_packets: int
+    first_ns: int | None
+    last_ns: int | None
+    snaplen_bytes: int | None  # None: no limit that cut anything
+    dropped_by_kernel: int | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place where packets were seen: a whole capture, or one interface of an `any` capture.
+
+    Parameters
+    ----------
+    name : str
+        The capture's name; ``node1/if5`` for a place inside the node of capture `node1`.
+    capture : int
+        Index into ``Comparison.captures``.
+    encapsulated : bool
+        Whether packets stand inside the tunnel here (a node's NIC) or bare (a pod's veth).
+    rows : NDArray[np.int32] or None
+        The rows of `decoded.index` that were seen here; None for all of them.
+    segment_bytes : NDArray[np.uint16]
+        Shape ``(n,)``, by index row: L4 payload of each wire packet in a super-packet; 0 where the
+        frame is one wire packet.
+    addresses : tuple[str, ...]
+        Outer addresses of the node (bare: addresses of the pod) that this point belongs to.
+    addresses_by : str
+        What they rest on, in words.
+    """
+
+    name: str
+    capture: int
+    encapsulated: bool
+    decoded: Decoded
+    rows: NDArray[np.int32] | None
+    segment_bytes: NDArray[np.uint16]
+    addresses: tuple[str, ...]
+    addresses_by: str
+
+    @property
+    def index(self) -> Index:
+        """One row a frame."""
+        return self.decoded.index
+
+    @property
+    def flows(self) -> Flows:
+        """The flows of the capture."""
+        return self.decoded.flows
+
+    def frame(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Frame numbers as Wireshark counts them, shape of `rows`; 0 where the row is NO_ROW."""
+        return rows.astype(np.int64) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPiece:
+    """Offset of the receiver point's clock from the sender point's, linear from a moment on.
+
+    ``offset(t) = offset_ns + drift_ppm * 1e-6 * (t - from_ns)``, `t` by the first point's clock.
+    """
+
+    from_ns: int
+    offset_ns: int
+    drift_ppm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock of `to` minus that of `from_`, told from packets.
+
+    `offset_ns` is taken at the start of the common window. With packets in one direction only it
+    cannot be told from delay: `offset_ns` is None and `relative` holds, so delays count from the
+    smallest. `method` says in words what it rests on. Steps make more than one piece.
+    """
+
+    from_: str
+    to: str
+    offset_ns: int | None
+    drift_ppm: float | None
+    uncertainty_ns: int | None
+    method: str
+    pieces: tuple[ClockPiece, ...]
+    relative: bool
+    pairs_forward: int
+    pairs_backward: int
+
+    def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
+        starts = np.array([p.from_ns for p in self.pieces], dtype=np.int64)
+        piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, len(starts) - 1)
+        base = np.array([p.offset_ns for p in self.pieces], dtype=np.int64)[piece]
+        drift = np.array([p.drift_ppm for p in self.pieces])[piece]
+        # Seconds since the piece's start keep the product well inside float64's 53 bits.
+        return base + np.round(drift * 1e-6 * (time_ns - starts[piece])).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """The `m` wire packets that `sender` saw going to `receiver`, in the order they were sent.
+
+    Parameters
+    ----------
+    label : str
+        ``X>Y``, as it stands in every output.
+    sent_row, received_row : NDArray[np.int32]
+        Rows of the sender's and the receiver's index; `received_row` is NO_ROW where none arrived.
+    segment, received_segment : NDArray[np.uint16]
+        Place inside the super-packet of that row.
+    outcome, reason : NDArray[np.uint8]
+        `Outcome` (never UNSENT) and `Reason`.
+    copies : NDArray[np.uint8]
+        How often the receiver saw it, at most 255; 0 where it did not.
+    corrupted : NDArray[np.bool_]
+        The payload that arrived differs from the one sent.
+    delay_ns : NDArray[np.int64]
+        One-way delay, clock-corrected; NO_DELAY where there is none. Relative where the clock is.
+    unsent_row, unsent_segment, unsent_reason
+        Shape ``(k,)``: wire packets of this direction that only the receiver saw.
+    window_ns : tuple[int, int] or None
+        The common window by the sender's clock, both ends included; None where there is none.
+    window_by : str
+        What the window rests on, in words.
+    assessed : bool
+        Whether loss can be judged at all; `not_assessed_why` says why not.
+    """
+
+    label: str
+    sender: Point
+    receiver: Point
+    sent_row: NDArray[np.int32]
+    received_row: NDArray[np.int32]
+    segment: NDArray[np.uint16]
+    received_segment: NDArray[np.uint16]
+    outcome: NDArray[np.uint8]
+    reason: NDArray[np.uint8]
+    copies: NDArray[np.uint8]
+    corrupted: NDArray[np.bool_]
+    delay_ns: NDArray[np.int64]
+    unsent_row: NDArray[np.int32]
+    unsent_segment: NDArray[np.uint16]
+    unsent_reason: NDArray[np.uint8]
+    window_ns: tuple[int, int] | None
+    window_by: str
+    assessed: bool = True
+    not_assessed_why: str = ""
+
+    def __len__(self) -> int:
+        return len(self.sent_row)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Packets that were sent and did not arrive, shape ``(m,)``."""
+        return self.outcome == Outcome.LOST
+
+    @property
+    def delivered(self) -> NDArray[np.bool_]:
+        """Packets that were sent and arrived, shape ``(m,)``."""
+        return self.outcome == Outcome.DELIVERED
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Packets whose fate is known: delivered or lost, shape ``(m,)``."""
+        return self.outcome <= Outcome.LOST
+
+    @property
+    def flow(self) -> NDArray[np.int32]:
+        """Row in ``sender.flows`` of each packet, shape ``(m,)``."""
+        return self.sender.index.flow[self.sent_row]
+
+    @property
+    def time_ns(self) -> NDArray[np.int64]:
+        """When it was sent, by the sender's clock, shape ``(m,)``."""
+        return self.sender.index.time_ns[self.sent_row]
+
+    @property
+    def received_time_ns(self) -> NDArray[np.int64]:
+        """When it was received, by the receiver's clock, shape ``(m,)``; 0 where it was not."""
+        return _gather(self.receiver.index.time_ns, self.received_row)
+
+    @property
+    def payload_length(self) -> NDArray[np.uint32]:
+        """L4 payload bytes of each wire packet, shape ``(m,)``."""
+        return wire_payload(self.sender, self.sent_row, self.segment)
+
+    @property
+    def length(self) -> NDArray[np.uint32]:
+        """Inner IP total length of each wire packet, shape ``(m,)``."""
+        return self._less_other_segments(self.sender.index.length)
+
+    @property
+    def outer_length(self) -> NDArray[np.uint32]:
+        """Outer IP total length of each wire packet, shape ``(m,)``; 0 where it is bare."""
+        return self._less_other_segments(self.sender.index.outer_length)
+
+    def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        lengths = whole[self.sent_row]
+        split = self.sender.segment_bytes[self.sent_row] != 0
+        if split.any():
+            others = self.sender.index.payload_length[self.sent_row] - self.payload_length
+            bare = lengths == 0
+            lengths = np.where(split & ~bare, lengths - others, lengths)
+        return lengths
+
+    @property
+    def seq(self) -> NDArray[np.uint32]:
+        """TCP sequence number of each wire packet (see `Index.seq`), shape ``(m,)``."""
+        step = self.sender.segment_bytes[self.sent_row].astype(np.uint32) * self.segment
+        tcp = self.sender.flows.protocol[self.flow] == 6
+        return self.sender.index.seq[self.sent_row] + np.where(tcp, step, 0).astype(np.uint32)
+
+    @property
+    def ip_id(self) -> NDArray[np.uint16]:
+        """Inner IPv4 identification, shape ``(m,)``: as received, else counted up from the frame's."""
+        sent = self.sender.index.ip_id[self.sent_row] + self.segment
+        received = _gather(self.receiver.index.ip_id, self.received_row) + self.received_segment
+        return np.where(self.received_row == NO_ROW, sent, received)
+
+    @cached_property
+    def largest_delivered(self) -> int | None:
+        """Outer (bare: inner) IP length of the largest packet that arrived, in bytes."""
+        return _extreme(self.wire_length, self.delivered, np.max)
+
+    @cached_property
+    def smallest_lost(self) -> int | None:
+        """Outer (bare: inner) IP length of the smallest packet that was lost, in bytes."""
+        return _extreme(self.wire_length, self.lost, np.min)
+
+    @property
+    def wire_length(self) -> NDArray[np.uint32]:
+        """IP length on the wire at the sender: the outer one, or the inner where it is bare."""
+        outer = self.outer_length
+        return np.where(outer == 0, self.length, outer)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Two neighbouring points; `forward` goes the way of the command line."""
+
+    forward: Direction
+    backward: Direction
+    clock: Clock
+
+    @property
+    def directions(self) -> tuple[Direction, Direction]:
+        """Both directions."""
+        return self.forward, self.backward
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Captures and what became of each wire packet between them: all that diagnostics look at.
+
+    `hops` lie between neighbouring captures in path order; `inside` are the hops within a node that
+    an `any` capture shows. With one capture both are empty.
+    """
+
+    captures: tuple[CaptureFacts, ...]
+    points: tuple[Point, ...]
+    hops: tuple[Hop, ...]
+    inside: tuple[Hop, ...] = ()
+    cluster: Cluster = field(default_factory=Cluster)
+    ports: tuple[int, ...] = ()
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Every direction of every hop between captures, in path order, forward first."""
+        return tuple(d for hop in self.hops for d in hop.directions)
+
+    def clock_of(self, direction: Direction) -> Clock:
+        """Clock of the hop that a direction belongs to."""
+        for hop in (*self.hops, *self.inside):
+            if direction is hop.forward or direction is hop.backward:
+                return hop.clock
+        raise KeyError(direction.label)
+
+
+def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """L4 payload bytes of wire packets seen in given rows at given places, shape of `rows`."""
+    whole = point.index.payload_length[rows]
+    size = point.segment_bytes[rows].astype(np.uint32)
+    rest = whole - size * segment
+    return np.where(size == 0, whole, np.minimum(rest, size))
+
+
+def _gather(values: NDArray[np.generic], rows: NDArray[np.int32]) -> NDArray[np.generic]:
+    """Values at rows, 0 at NO_ROW; works on an empty capture too."""
+    found = rows != NO_ROW
+    result = np.zeros(len(rows), dtype=values.dtype)
+    result[found] = values[rows[found]]
+    return result
+
+
+def _extreme(lengths: NDArray[np.uint32], chosen: NDArray[np.bool_], pick: object) -> int | None:
+    return int(pick(lengths[chosen])) if chosen.any() else None  # type: ignore[operator]

@@ -1,0 +1,182 @@
+"""The report: plain data that survives JSON, from which every output can be made again.
+
+Field names and shapes are those of the published JSON Schema ``vxlanalyze.report/1``; a `Report`
+holds nothing but str, int, float, bool, None, and lists and dicts of these.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+SCHEMA = "vxlanalyze.report/1"
+
+
+class FileRecord(TypedDict):
+    """One file of a capture."""
+
+    path: str
+    bytes: int
+    sha256: str
+    format: str
+    compression: str | None
+
+
+class CaptureRecord(TypedDict):
+    """One capture; times RFC 3339 with nanoseconds, null where it holds no frame."""
+
+    name: str
+    files: list[FileRecord]
+    link_types: list[str]
+    packets: int
+    tunnel_packets: int
+    first: str | None
+    last: str | None
+    snaplen: int | None
+    dropped_by_kernel: int | None
+    node_addresses: list[str]
+
+
+# "from" and "to" are Python keywords, so these use the functional form.
+ClockRecord = TypedDict(
+    "ClockRecord",
+    {
+        "from": str,
+        "to": str,
+        "offset_ns": int | None,
+        "drift_ppm": float | None,
+        "uncertainty_ns": int | None,
+        "method": str,
+    },
+)
+
+
+class LossRatio(TypedDict):
+    """Loss as a share of the packets whose fate is known, with its 95 % interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class DelayRecord(TypedDict):
+    """One-way delay quantiles in nanoseconds; null where none was measured."""
+
+    min: int | None
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+    uncertainty: int | None
+
+
+HopRecord = TypedDict(
+    "HopRecord",
+    {
+        "from": str,
+        "to": str,
+        "direction": str,
+        "sent": int,
+        "delivered": int,
+        "lost": int,
+        "unknown": int,
+        "loss_ratio": float | None,
+        "loss_ratio_low": float | None,
+        "loss_ratio_high": float | None,
+        "bytes_lost": int,
+        "delay_ns": DelayRecord,
+        "reordered": int,
+        "duplicated": int,
+        "corrupted": int,
+        "largest_delivered": int | None,
+        "smallest_lost": int | None,
+    },
+)
+
+
+class QuantityRecord(TypedDict):
+    """A measured value with its unit."""
+
+    value: int | float | str | None
+    unit: str
+
+
+class RuledOutRecord(TypedDict):
+    """A lookalike and why it is not that."""
+
+    code: str
+    why: str
+
+
+class FindingRecord(TypedDict):
+    """One finding; see ``diagnostics.base.Finding``."""
+
+    code: str
+    severity: str
+    direction: str | None
+    summary: str
+    explanation: str
+    remedy: str
+    evidence: dict[str, QuantityRecord]
+    ruled_out: list[RuledOutRecord]
+    because: str | None
+    frames: dict[str, list[int]]
+    frame_count: int
+    display_filter: str
+
+
+class NotAssessedRecord(TypedDict):
+    """A question that could not be decided."""
+
+    code: str
+    direction: str | None
+    reason: str
+
+
+class LatencyRecord(TypedDict):
+    """Time from request to answer, nanoseconds."""
+
+    p50: int | None
+    p99: int | None
+
+
+class ServiceRecord(TypedDict):
+    """Requests of one client to one server, and what came back."""
+
+    protocol: str
+    client: str
+    server: str
+    service: str | None
+    requests: int
+    answered: int
+    refused: int
+    unanswered: int
+    latency_ns: LatencyRecord
+
+
+class ToolRecord(TypedDict):
+    """What made the report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one run has to say.
+
+    `names` maps addresses to what the cluster calls them; `verdict` is one sentence that answers
+    "what is wrong?"; `plots` holds the aggregated series that the plots of the HTML report are drawn
+    from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error.
+    """
+
+    tool: ToolRecord
+    verdict: str
+    captures: list[CaptureRecord]
+    clock: list[ClockRecord]
+    hops: list[HopRecord]
+    findings: list[FindingRecord]
+    not_assessed: list[NotAssessedRecord]
+    services: list[ServiceRecord]
+    names: dict[str, str]
+    plots: dict[str, Any]
+    broken: list[dict[str, str]]
+    schema: str = SCHEMA
