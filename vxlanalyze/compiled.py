@@ -1,0 +1,219 @@
+"""The decorator of all compiled functions, and the cache that keeps them between runs.
+
+numba's own cache has two faults for a program like this one: a function stays stale when another
+file changes whose functions or constants it took in, and with no writable place the import fails.
+So kernels are kept in a directory of ours, named by a digest of everything that shapes them: all
+sources that the decorated function can reach by import, the versions of Python and numba, the
+processor, and whether bounds are checked. It lies under ``XDG_CACHE_HOME`` (``~/.cache``), else in
+a temporary directory that lives as long as the process.
+
+Sources: numba documentation, "Notes on Caching" and "Environment variables" (``NUMBA_BOUNDSCHECK``,
+``NUMBA_DISABLE_JIT``); XDG Base Directory Specification 0.8.
+"""
+
+# numba's inside has no types:
+# mypy: disable-error-code="no-untyped-call"
+
+import atexit
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import llvmlite  # type: ignore[import-untyped]
+import llvmlite.binding  # type: ignore[import-untyped]
+import numba
+from numba.core.caching import FunctionCache
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_settings: Any = numba.config
+_PACKAGE = Path(__file__).parent
+_IMPORT = re.compile(rb"^\s*(?:from|import)\s+vxlanalyze((?:\.\w+)*)", re.MULTILINE)
+_DIGEST_LETTERS = 20
+_STALE_AFTER_S = 14 * 24 * 3600  # another installation may use its kernels; nobody does after two weeks
+_KEPT_DIRECTORIES = 16  # while somebody edits kernels, each edit makes one
+
+_MESSAGE = "compiling kernels, once per machine: some seconds"
+
+
+def _say_on_terminal(message: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"vxlanalyze: {message}\n")
+
+
+_listeners: list[Callable[[str], None]] = [_say_on_terminal]
+
+
+def on_compile(callback: Callable[[str], None] | None) -> None:
+    """Choose who is told, once per process, that a kernel is not in the cache and is compiled now.
+
+    Parameters
+    ----------
+    callback : callable or None
+        Takes the message. By default it goes to standard error where that is a terminal.
+    """
+    _listeners[:] = [] if callback is None else [callback]
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function on its first call, without the interpreter lock, and cache the result.
+
+    Content never raises: a division by zero gives what numpy gives. With ``NUMBA_DISABLE_JIT=1``
+    the function stays as it is.
+    """
+    if _settings.DISABLE_JIT:
+        return function
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    directory = _cache_directory(_digest(Path(function.__code__.co_filename)))
+    if directory is not None:
+        # The variable is only read while the cache is made: other users of numba keep theirs.
+        before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
+        try:
+            dispatcher._cache = _KernelCache(function)
+        finally:
+            _settings.CACHE_DIR = before
+    return cast(_Function, dispatcher)
+
+
+class _KernelCache(FunctionCache):
+    """A cache that says when it misses, and that does without a file it cannot read or write."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - a damaged pickle raises anything; compiling again mends it
+            self.flush_quietly()
+            found = None
+        if found is None:
+            _announce()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:  # disk full, directory gone: the kernel works all the same
+            self.disable()
+
+    def flush_quietly(self) -> None:
+        try:
+            self.flush()
+        except OSError:
+            self.disable()
+
+
+@cache
+def _announce() -> None:
+    for tell in _listeners:
+        tell(_MESSAGE)
+
+
+def _digest(path: Path) -> str:
+    """Name what a kernel of this file depends on."""
+    place = path.relative_to(_PACKAGE) if path.is_relative_to(_PACKAGE) else path
+    inside = path.is_relative_to(_PACKAGE) and len(place.parts) > 1
+    return _digest_of(_PACKAGE / place.parts[0] if inside else path)
+
+
+@cache
+def _digest_of(start: Path) -> str:
+    summary = hashlib.sha256(_machine().encode())
+    for path in sorted(_reachable(start)):
+        summary.update(f"\n{path}\n".encode())
+        summary.update(path.read_bytes())
+    return summary.hexdigest()[:_DIGEST_LETTERS]
+
+
+def _machine() -> str:
+    features = llvmlite.binding.get_host_cpu_features().flatten()
+    return "\n".join(
+        (
+            sys.version,
+            numba.__version__,
+            llvmlite.__version__,
+            f"{llvmlite.binding.get_host_cpu_name()} {features}",
+            f"boundscheck={_settings.BOUNDSCHECK} optimise={_settings.OPT}",
+        )
+    )
+
+
+def _reachable(start: Path) -> set[Path]:
+    """All sources in `start` (a directory or a file) and, transitively, all that they import of ours."""
+    found: set[Path] = {Path(__file__)}
+    waiting = list(_sources(start))
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            for name in _IMPORT.findall(path.read_bytes()):
+                waiting.extend(_module_sources(name.decode()))
+    return found
+
+
+@cache
+def _module_sources(dotted: str) -> tuple[Path, ...]:
+    """Find ``vxlanalyze`` + `dotted`; a package counts whole, since a name may be a module of it."""
+    if not dotted:
+        return tuple(_PACKAGE.glob("*.py"))
+    path = _PACKAGE.joinpath(*dotted.split(".")[1:])
+    return tuple(_sources(path if path.is_dir() else path.with_suffix(".py")))
+
+
+def _sources(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        return path.rglob("*.py")
+    return (path,) if path.exists() else ()
+
+
+@cache
+def _cache_directory(digest: str) -> Path | None:
+    """Make a directory for the kernels of this digest; None where nothing at all can be written."""
+    for root in (_user_root, _temporary_root):
+        try:
+            directory = root() / digest
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                os.utime(directory)
+        except (OSError, RuntimeError):  # RuntimeError: no home directory is known
+            continue
+        return directory
+    return None
+
+
+@cache
+def _user_root() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "vxlanalyze" / "kernels"
+    _remove_stale(root)
+    return root
+
+
+@cache
+def _temporary_root() -> Path:
+    root = Path(tempfile.mkdtemp(prefix="vxlanalyze-kernels-"))
+    atexit.register(_remove_own, root, os.getpid())
+    return root
+
+
+def _remove_own(root: Path, process: int) -> None:
+    if os.getpid() == process:  # a forked child shares the directory and must leave it
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _remove_stale(root: Path) -> None:
+    """Remove the directories of digests that nobody has used for long."""
+    try:
+        used = sorted(((entry.stat().st_mtime, entry.path) for entry in os.scandir(root)), reverse=True)
+    except OSError:  # not there yet, or being removed by another process
+        return
+    oldest = time.time() - _STALE_AFTER_S
+    for rank, (last_use, path) in enumerate(used):
+        if last_use < oldest or rank >= _KEPT_DIRECTORIES:
+            shutil.rmtree(path, ignore_errors=True)
