@@ -49,14 +49,6 @@ ClockRecord = TypedDict(
 )
 
 
-class LossRatio(TypedDict):
-    """Loss as a share of the packets whose fate is known, with its 95 % interval."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
 class DelayRecord(TypedDict):
     """One-way delay quantiles in nanoseconds; null where none was measured."""
 
@@ -79,8 +71,8 @@ HopRecord = TypedDict(
         "lost": int,
         "unknown": int,
         "loss_ratio": float | None,
-        "loss_ratio_low": float | None,
-        "loss_ratio_high": float | None,
+        "low": float | None,  # 95 % interval of loss_ratio
+        "high": float | None,
         "bytes_lost": int,
         "delay_ns": DelayRecord,
         "reordered": int,
