@@ -98,8 +98,11 @@ class Diagnostic:
         ``check(comparison) -> list[Answer]``. It raises only where it has a bug.
     explained_by : tuple of str
         Codes that, found in the same direction (or without one), make this a consequence.
+    round_trip : bool
+        Whether they explain it from any direction: a question is also unanswered when its answer is lost.
     """
 
     code: str
     check: Callable[[Comparison], list[Answer]]
     explained_by: tuple[str, ...] = ()
+    round_trip: bool = False

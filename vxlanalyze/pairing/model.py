@@ -147,7 +147,7 @@ class Clock:
         return base + np.round(drift * 1e-6 * (time_ns - starts[piece])).astype(np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth
 class Direction:
     """The `m` wire packets that `sender` saw going to `receiver`, in the order they were sent.
 

@@ -1,0 +1,75 @@
+"""The questions that are asked of a Comparison, and what comes of asking them all.
+
+`DIAGNOSTICS` stands in causal order: what comes first explains what comes later. Where two findings
+are equally bad, the earlier one is the better answer to "what is wrong?".
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from vxlanalyze.diagnostics import causes
+from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
+from vxlanalyze.pairing.model import Comparison
+
+DIAGNOSTICS: tuple[Diagnostic, ...] = (
+    # What limits every answer: windows-disjoint, same-capture, no-tunnel-traffic, no-common-traffic,
+    # capture-damaged, clock-step, truncated-capture, capture-loss
+    # What leaves wrongly: not-encapsulated, wrong-tunnel-endpoint
+    # What the way takes: path-blocked, protocol-blocked, ecmp-member-blocked, flow-blocked,
+    # mtu-icmp-needed, mtu-blackhole, fragments-lost, burst-outage
+    # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
+    # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
+    # duplicate-tunnel-mac, not-answered
+    # What suffers: outer-fragmentation, packet-loss, reordering, duplication, delay-spike
+    # What the pods see of it: endpoint-refused, endpoint-silent, dns-unanswered, tcp-stalled
+    # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
+    # encrypted-underlay, clock-offset
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A diagnostic that raised: a bug of ours, never a property of the captures."""
+
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What all diagnostics said; the first finding is the answer to "what is wrong?"."""
+
+    findings: tuple[Finding, ...]
+    not_assessed: tuple[NotAssessed, ...]
+    broken: tuple[Broken, ...]
+
+
+def diagnose(
+    comparison: Comparison,
+    select: Collection[str] | None = None,
+    ignore: Collection[str] | None = None,
+    diagnostics: tuple[Diagnostic, ...] = DIAGNOSTICS,
+) -> Diagnosis:
+    """Ask every question, and put the answers in causal order.
+
+    Parameters
+    ----------
+    select : collection of codes, optional
+        Ask only these.
+    ignore : collection of codes, optional
+        Do not ask these.
+    """
+    asked = [d for d in diagnostics if (select is None or d.code in select) and d.code not in (ignore or ())]
+    findings: list[Finding] = []
+    not_assessed: list[NotAssessed] = []
+    broken: list[Broken] = []
+    for diagnostic in asked:
+        try:
+            answers = diagnostic.check(comparison)
+        except Exception as error:  # noqa: BLE001  one broken question must not silence the others
+            broken.append(Broken(diagnostic.code, f"{type(error).__name__}: {error}"))
+            continue
+        findings += [a for a in answers if isinstance(a, Finding)]
+        not_assessed += [a for a in answers if isinstance(a, NotAssessed)]
+    ordered = causes.order(findings, diagnostics, comparison)
+    return Diagnosis(ordered, tuple(not_assessed), tuple(broken))

@@ -1,0 +1,33 @@
+"""Which finding explains which, and in what order they are told.
+
+A finding is a consequence where its diagnostic names a code as its cause (`Diagnostic.explained_by`)
+and that code was found in the same direction, or in none. A question that needs its answer to arrive
+(`Diagnostic.round_trip`) fails by a fault anywhere on the way there or back, so a cause in any direction
+explains it; the same direction is tried first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vxlanalyze.diagnostics.base import Diagnostic, Finding
+from vxlanalyze.pairing.model import Comparison
+
+
+def order(
+    findings: Sequence[Finding], diagnostics: Sequence[Diagnostic], comparison: Comparison
+) -> tuple[Finding, ...]:
+    """Findings with their causes named: root causes first, then by severity, then as registered."""
+    rank = {d.code: i for i, d in enumerate(diagnostics)}
+    by_code = {d.code: d for d in diagnostics}
+    place = {d.label: i for i, d in enumerate(comparison.directions)}
+    told = sorted(findings, key=lambda f: (rank[f.code], place.get(f.direction or "", -1), f.key))
+    linked = [replace(f, because=_cause(f, by_code[f.code], told)) for f in told]
+    return tuple(sorted(linked, key=lambda f: (f.because is not None, -f.severity)))
+
+
+def _cause(finding: Finding, diagnostic: Diagnostic, findings: Sequence[Finding]) -> str | None:
+    """The key of the finding that explains this one: the first in causal order, the own direction first."""
+    candidates = [f for f in findings if f.code in diagnostic.explained_by]
+    near = [f for f in candidates if f.direction in (finding.direction, None) or finding.direction is None]
+    chosen = near or (candidates if diagnostic.round_trip else [])
+    return chosen[0].key if chosen else None
