@@ -102,11 +102,24 @@ class _KernelCache(FunctionCache):
         except OSError:  # disk full, directory gone: the kernel works all the same
             self.disable()
 
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        # numba would hash the pickled closure, and a compiled function in it pickles differently each run.
+        return sig, codegen.magic_tuple(), _identity(self._py_func)
+
     def flush_quietly(self) -> None:
         try:
             self.flush()
         except OSError:
             self.disable()
+
+
+def _identity(value: Any) -> object:
+    """Describe a function, and what it closes over, the same way in every run."""
+    function = getattr(value, "py_func", value)
+    if not hasattr(function, "__code__"):
+        return repr(value)
+    cells = (cell.cell_contents for cell in function.__closure__ or ())
+    return function.__module__, function.__qualname__, tuple(_identity(content) for content in cells)
 
 
 @cache
