@@ -1,0 +1,170 @@
+"""Things wrong inside a node or a pod, each a function from a scenario's ``[[fault]]`` to commands.
+
+A packet that a firewall of the lab drops is copied to netfilter log group `LOG_GROUP` first, so that
+the drop can be read as a capture (``nflog``) and is known packet by packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.lab.namespaces import Namespaces
+from tests.lab.scenario import NodeFault
+from tests.lab.topology import NIC, Topology, host_device
+
+LOG_GROUP = 5
+
+
+def put_in(faults: tuple[NodeFault, ...], topology: Topology, spaces: Namespaces) -> None:
+    """Put all faults of a scenario into the finished topology."""
+    for fault in faults:
+        for command in FAULTS[fault.do](fault, topology):
+            spaces.run(fault.at, command)
+
+
+def _iptables(fault: NodeFault, chain: str, place: str, target: str = "DROP") -> list[str]:
+    """Return a rule that takes every nth matching packet, behind its twin that logs it."""
+    match = f"{place} -p {fault.protocol}" if fault.protocol else place
+    if fault.dport:
+        match += f" --dport {fault.dport}"
+    if fault.every == 1:
+        return [f"iptables -A {chain} {match} -j {action}" for action in (f"NFLOG --nflog-group {LOG_GROUP}", target)]
+    # The turn is taken once, in a chain of its own, so that log and drop meet the same packet.
+    turn = f"-m statistic --mode nth --every {fault.every} --packet {fault.every - 1}"
+    own = f"lab-{fault.at}-{chain.lower()}-{fault.every}"[:28]
+    return [
+        f"iptables -N {own}",
+        f"iptables -A {own} -j NFLOG --nflog-group {LOG_GROUP}",
+        f"iptables -A {own} -j {target}",
+        f"iptables -A {chain} {match} {turn} -j {own}",
+    ]
+
+
+def _firewall_before_decapsulation(fault: NodeFault, topology: Topology) -> list[str]:
+    port = topology.nodes[fault.at].port
+    tool = "ip6tables" if ":" in topology.nodes[fault.at].address else "iptables"
+    return [f"{tool} -A INPUT -p udp --dport {port} -j DROP"]
+
+
+def _firewall_after_decapsulation(fault: NodeFault, topology: Topology) -> list[str]:
+    return _iptables(fault, "FORWARD", f"-i {topology.cluster.device}")
+
+
+def _reject_after_decapsulation(fault: NodeFault, topology: Topology) -> list[str]:
+    target = "REJECT --reject-with icmp-admin-prohibited"
+    return _iptables(fault, "FORWARD", f"-i {topology.cluster.device}", target)
+
+
+def _firewall_before_encapsulation(fault: NodeFault, topology: Topology) -> list[str]:
+    return _iptables(fault, "FORWARD", f"-o {topology.cluster.device}")
+
+
+def _firewall_to_pod(fault: NodeFault, topology: Topology) -> list[str]:
+    return _iptables(fault, "FORWARD", f"-o {host_device(fault.pod)}")
+
+
+def _silent(fault: NodeFault, topology: Topology) -> list[str]:
+    """A pod or server that takes packets and says nothing."""
+    return _iptables(fault, "INPUT", "-i eth0")
+
+
+def _reverse_path_filter(fault: NodeFault, topology: Topology) -> list[str]:
+    """The way back to the sender's pods leads elsewhere, and the kernel checks (RFC 3704 section 2.2)."""
+    network = fault.network
+    return [
+        f"ip route replace {network} dev {NIC}",
+        f"sysctl -qw net.ipv4.conf.all.rp_filter=1 net/ipv4/conf/{topology.cluster.device}/rp_filter=1",
+    ]
+
+
+def _stale_endpoint(fault: NodeFault, topology: Topology) -> list[str]:
+    """The forwarding entry for the other node holds an old address; the link layer still reaches `mac`."""
+    node = topology.nodes[fault.at]
+    device = topology.cluster.device
+    commands = []
+    for other in topology.others(node)[:1]:
+        commands += [
+            f"bridge fdb del {other.tunnel_mac} dev {device} dst {topology.endpoint(other)}",
+            f"bridge fdb append {other.tunnel_mac} dev {device} dst {fault.address}",
+        ]
+    if fault.mac:
+        commands.append(f"ip neigh replace {fault.address} lladdr {fault.mac} dev {NIC} nud permanent")
+    return commands
+
+
+def _stale_tunnel_mac(fault: NodeFault, topology: Topology) -> list[str]:
+    """The neighbour entry of the other node's tunnel device holds the MAC it had before its restart."""
+    node = topology.nodes[fault.at]
+    device = topology.cluster.device
+    other = topology.others(node)[0]
+    return [
+        f"ip neigh replace {other.tunnel_address} lladdr {fault.mac} dev {device} nud permanent",
+        f"bridge fdb append {fault.mac} dev {device} dst {topology.endpoint(other)}",
+    ]
+
+
+def _no_forwarding_entry(fault: NodeFault, topology: Topology) -> list[str]:
+    """The tunnel device does not know where the other node is, and drops."""
+    node = topology.nodes[fault.at]
+    other = topology.others(node)[0]
+    return [f"bridge fdb del {other.tunnel_mac} dev {topology.cluster.device} dst {topology.endpoint(other)}"]
+
+
+def _route_without_tunnel(fault: NodeFault, topology: Topology) -> list[str]:
+    """Packets of pods leave as they are, by the other node's own address."""
+    node = topology.nodes[fault.at]
+    other = topology.others(node)[0]
+    return [f"ip route replace {topology.cluster.pod_networks[other.name]} via {other.address} dev {NIC}"]
+
+
+def _all_ones_checksum(fault: NodeFault, topology: Topology) -> list[str]:
+    """The outer checksum that should stay 0 leaves as 0xFFFF, as kernels before 5.7 did after NAT."""
+    port = topology.nodes[fault.at].port
+    return [
+        "nft add table ip lab",
+        "nft 'add chain ip lab out { type filter hook postrouting priority 300 ; }'",
+        f"nft add rule ip lab out udp dport {port} @th,48,16 set 0xffff",
+    ]
+
+
+def _translate_tunnel_port(fault: NodeFault, topology: Topology) -> list[str]:
+    """The node's own address translation gives the outer flow other source ports."""
+    node = topology.nodes[fault.at]
+    rule = f"iptables -t nat -A POSTROUTING -o {NIC} -p udp --dport {node.port}"
+    return [f"{rule} -j SNAT --to-source {node.address}:7100-7163"]
+
+
+def _deaf_to_icmp(fault: NodeFault, topology: Topology) -> list[str]:
+    """The node's firewall drops the ICMP that would tell it the path's MTU."""
+    return ["iptables -A INPUT -p icmp --icmp-type destination-unreachable -j DROP"]
+
+
+def _mute_about_ports(fault: NodeFault, topology: Topology) -> list[str]:
+    """The node's firewall keeps back ICMP port unreachable."""
+    return ["iptables -A OUTPUT -p icmp --icmp-type port-unreachable -j DROP"]
+
+
+def _small_interface(fault: NodeFault, topology: Topology) -> list[str]:
+    """The NIC's MTU is smaller than what the tunnel makes: the node cuts its own packets."""
+    return [f"ip link set {NIC} mtu {fault.mtu}"]
+
+
+Fault = Callable[[NodeFault, Topology], list[str]]
+FAULTS: dict[str, Fault] = {
+    "all-ones-checksum": _all_ones_checksum,
+    "deaf-to-icmp": _deaf_to_icmp,
+    "firewall-after-decapsulation": _firewall_after_decapsulation,
+    "firewall-before-decapsulation": _firewall_before_decapsulation,
+    "firewall-before-encapsulation": _firewall_before_encapsulation,
+    "firewall-to-pod": _firewall_to_pod,
+    "mute-about-ports": _mute_about_ports,
+    "no-forwarding-entry": _no_forwarding_entry,
+    "reject-after-decapsulation": _reject_after_decapsulation,
+    "reverse-path-filter": _reverse_path_filter,
+    "route-without-tunnel": _route_without_tunnel,
+    "silent": _silent,
+    "small-interface": _small_interface,
+    "stale-endpoint": _stale_endpoint,
+    "stale-tunnel-mac": _stale_tunnel_mac,
+    "translate-tunnel-port": _translate_tunnel_port,
+}

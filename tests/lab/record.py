@@ -1,0 +1,135 @@
+"""One scenario from its file to its folder: build, break, capture, work, write the truth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.lab import capture, cluster_facts, clocks, faults, topology, truth, workloads
+from tests.lab.capture import Recorder
+from tests.lab.namespaces import LabError, Namespaces, namespaces
+from tests.lab.scenario import Clock, Scenario
+from tests.lab.topology import FABRIC, Topology
+
+# Servers need a moment to listen, and the last packets a moment to arrive.
+SETTLE_S, LINGER_S = 0.8, 0.9
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def record(scenario: Scenario, folder: Path) -> dict[str, int]:
+    """Record a scenario into a folder; what an earlier recording left there is replaced.
+
+    Returns
+    -------
+    dict of str to int
+        Frames that the network saw, by direction and fate.
+
+    Raises
+    ------
+    LabError
+        Where a command fails, or the network missed frames, so that the truth would not be whole.
+    """
+    plan = topology.plan(scenario.cluster)
+    with tempfile.TemporaryDirectory(prefix="vxlab") as scratch, namespaces() as spaces:
+        place = Path(scratch)
+        topology.build(plan, spaces)
+        faults.put_in(scenario.faults, plan, spaces)
+        network = _start_network(scenario, plan, spaces, place)
+        workloads.start_servers(plan, spaces, place)
+        time.sleep(SETTLE_S)
+        made = place / "made"
+        recorders = [capture.prepare(item, plan, spaces, made) for item in scenario.captures]
+        for recorder in recorders:
+            capture.schedule(recorder, begun=False)
+        network.send_signal(signal.SIGUSR1)
+        for recorder in recorders:
+            capture.schedule(recorder, begun=True)
+        workloads.run(scenario, plan, spaces, place / "work.log")
+        time.sleep(LINGER_S)
+        for recorder in recorders:
+            recorder.stop()
+        network.terminate()
+        network.wait()
+        _check_network(plan, spaces)
+        if scenario.facts:
+            cluster_facts.write_facts(plan, spaces, recorders, made, scenario.facts)
+        log = truth.read_log(place / "fates.jsonl")
+        _finish(scenario, plan, recorders, log, made)
+        _replace(made, folder)
+    return truth.counts(log)
+
+
+def _start_network(
+    scenario: Scenario, plan: Topology, spaces: Namespaces, place: Path
+) -> subprocess.Popen[str]:
+    """Start the network in user space and wait until it forwards."""
+    ports = [
+        {"node": node.name, "mac": node.mac.replace(":", ""), "device": f"tap{node.number}"}
+        for node in plan.nodes.values()
+    ]
+    described = {
+        "ports": ports,
+        "rules": [asdict(rule) for rule in scenario.network],
+        "tunnel_ports": plan.tunnel_ports,
+        "seed": scenario.seed,
+        "delay_ms": scenario.delay_ms,
+    }
+    (place / "network.json").write_text(json.dumps(described))
+    command = [sys.executable, "-m", "tests.lab.fabric", str(place / "network.json"), str(place / "fates.jsonl")]
+    network = spaces.start(FABRIC, command, subprocess.PIPE)
+    said = network.stdout.readline() if network.stdout else ""
+    if said != "ready\n":
+        raise LabError(f"the network does not start: {said}{network.stdout.read() if network.stdout else ''}")
+    return network
+
+
+def _check_network(plan: Topology, spaces: Namespaces) -> None:
+    """Make sure that no frame was dropped on the way into the network, where no log would tell of it."""
+    for node in plan.nodes.values():
+        shown = json.loads(spaces.run(FABRIC, f"ip -s -j link show dev tap{node.number}"))
+        if shown[0]["stats64"]["tx"]["dropped"]:
+            raise LabError(f"the network missed frames of {node.name}: record again on a quieter machine")
+
+
+def _finish(
+    scenario: Scenario, plan: Topology, recorders: list[Recorder], log: list[dict[str, Any]], made: Path
+) -> None:
+    firsts = [capture.finish(item, scenario.clocks.get(item.capture.name, Clock())) for item in recorders]
+    truth.write(scenario, log, _clock_truth(scenario, firsts), made)
+    cluster_facts.write_kube(plan, made / "kube.json")
+    for recorder in recorders:
+        recorder.log.unlink()
+
+
+def _clock_truth(scenario: Scenario, firsts: list[int | None]) -> dict[str, float] | None:
+    """Return the second clock's lead over the first at the start of the common window, and its drift."""
+    known = [first for first in firsts[:2] if first is not None]
+    if len(known) < 2:
+        return None
+    start_ns = max(known)
+    first, second = (scenario.clocks.get(item.name, Clock()) for item in scenario.captures[:2])
+    ahead = [
+        clocks.shown_ns(clock, start_ns, own_ns) for clock, own_ns in zip((first, second), known, strict=True)
+    ]
+    return {"offset_ns": ahead[1] - ahead[0], "drift_ppm": second.drift_ppm - first.drift_ppm}
+
+
+def _replace(made: Path, folder: Path) -> None:
+    """Move what was made into place; texts that people wrote there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if old.name in WRITTEN_BY_HAND:
+            continue
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+
+
+WRITTEN_BY_HAND = ("README.md", "expect.toml")

@@ -1,0 +1,131 @@
+"""Traffic: each kind of work is the command line of a real program, run in a pod or on a node."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.lab.namespaces import Namespaces, stop
+from tests.lab.scenario import Scenario, Work
+from tests.lab.topology import Topology
+
+HTTP_PORT = 8080
+STREAM_PORT = 5201
+SINK_PORT = 7070
+LONGEST_STEP_S = 14.0
+# A size that takes many full packets, and one that fits into a single one.
+PAGES = {"big": 70_000, "small": 400}
+
+
+def _ping(work: Work, to: str, topology: Topology) -> str:
+    return f"ping -q -W 1 -i {work.interval_s} -c {work.count} -s {work.size} {work.options} {to}"
+
+
+def _dns(work: Work, to: str, topology: Topology) -> str:
+    dig = f"dig +tries=1 +timeout={work.timeout_s:.0f} +short {work.options} @{to} {work.name}"
+    return _repeat(work, dig)
+
+
+def _http(work: Work, to: str, topology: Topology) -> str:
+    host = f"[{to}]" if ":" in to else to
+    page = "small" if work.size < PAGES["small"] else "big"
+    curl = f"curl -s -m {work.timeout_s} -o /dev/null {work.options} http://{host}:{work.port or HTTP_PORT}/{page}"
+    return _repeat(work, curl)
+
+
+def _repeat(work: Work, command: str) -> str:
+    return f"bash -c {shlex.quote(f'for ((i = 0; i < {work.count}; i++)); do {command}; sleep {work.interval_s}; done')}"
+
+
+def _tcp(work: Work, to: str, topology: Topology) -> str:
+    port = work.port or STREAM_PORT
+    return f"iperf3 -c {to} -p {port} -t {work.seconds} -b {work.rate} -l 16K --repeating-payload {work.options}"
+
+
+def _udp(work: Work, to: str, topology: Topology) -> str:
+    port = work.port or STREAM_PORT
+    return (
+        f"iperf3 -u -c {to} -p {port} -t {work.seconds} -b {work.rate} -l {work.size}"
+        f" --repeating-payload {work.options}"
+    )
+
+
+def _datagrams(kind: str) -> Callable[[Work, str, Topology], str]:
+    def command(work: Work, to: str, topology: Topology) -> str:
+        port = work.port or (topology.tunnel_ports[0] if kind == "junk" else SINK_PORT)
+        return (
+            f"{sys.executable} -m tests.lab.traffic {kind} {to} {port}"
+            f" --count {work.count} --size {work.size} --interval {work.interval_s}"
+        )
+
+    return command
+
+
+COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
+    "ping": _ping,
+    "dns": _dns,
+    "http": _http,
+    "tcp": _tcp,
+    "udp": _udp,
+    "datagrams": _datagrams("datagrams"),
+    "segmented": _datagrams("segmented"),
+    "junk": _datagrams("junk"),
+}
+
+
+def start_servers(topology: Topology, spaces: Namespaces, folder: Path) -> None:
+    """Start the DNS, HTTP, stream and sink servers of all pods."""
+    for page, size in PAGES.items():
+        line = b"%06d the quick brown fox jumps over the lazy dog and back again\n"
+        (folder / page).write_bytes(b"".join(line % number for number in range(size // 60 + 1))[:size])
+    for name in topology.pods:
+        if name.startswith("dns"):
+            dnsmasq = "dnsmasq -k -p 53 --no-resolv --no-hosts --address=/cluster.local/10.96.0.1 --user=root --pid-file="
+            spaces.start(name, shlex.split(dnsmasq))
+            continue
+        for port in (STREAM_PORT, STREAM_PORT + 1):
+            spaces.start(name, ["iperf3", "-s", "-p", str(port)])
+        spaces.start(name, [sys.executable, "-m", "http.server", "-d", str(folder), "--bind", "::", str(HTTP_PORT)])
+        spaces.start(name, [sys.executable, "-m", "tests.lab.traffic", "sink", "::", str(SINK_PORT)])
+
+
+def run(scenario: Scenario, topology: Topology, spaces: Namespaces, log: Path) -> None:
+    """Run the work of a scenario, step by step; a step that hangs is ended, which is often its point."""
+    with log.open("w") as output:
+        for step in _steps(scenario.work):
+            begun = [_start(work, topology, spaces, output) for work in step]
+            end_s = time.monotonic() + LONGEST_STEP_S
+            for program in begun:
+                try:
+                    program.wait(max(0.1, end_s - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    stop(program)
+
+
+def _start(work: Work, topology: Topology, spaces: Namespaces, output: object) -> subprocess.Popen[str]:
+    to = topology.address(work.to, work.ipv6)
+    command = shlex.split(COMMANDS[work.do](work, to, topology))
+    if work.wait_s:
+        command = ["bash", "-c", f"sleep {work.wait_s}; exec {shlex.join(command)}"]
+    return spaces.start(work.source, command, output)  # type: ignore[arg-type]
+
+
+def _steps(work: tuple[Work, ...]) -> Iterator[list[Work]]:
+    """Neighbours with the same number run at once; those without one run alone."""
+    numbered = enumerate(work)
+    for _, group in itertools.groupby(numbered, key=lambda item: item[1].step or -1 - item[0]):
+        yield [item for _, item in group]
+
+
+def later(seconds: float, action: Callable[[], object]) -> threading.Timer:
+    """Do something during the work, counted from now."""
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
+    return timer
