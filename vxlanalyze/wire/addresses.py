@@ -1,0 +1,35 @@
+"""Addresses as people read them.
+
+Sources: RFC 5952 (text of IPv6 addresses), IEEE 802 (MAC addresses in hexadecimal, colons between).
+"""
+
+from ipaddress import IPv4Address, IPv6Address
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def text(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> list[str]:
+    """Write IP addresses, one for each row.
+
+    Parameters
+    ----------
+    addresses : NDArray[np.uint8]
+        Shape ``(k, 16)``; IPv4 in the first 4 bytes.
+    family : NDArray[np.uint8]
+        Shape ``(k,)``: 4, 6, or 0 (ARP), whose protocol addresses are written as IPv4.
+
+    Returns
+    -------
+    list of str
+        As `ipaddress` writes them.
+    """
+    return [
+        str(IPv6Address(row.tobytes())) if f == 6 else str(IPv4Address(row[:4].tobytes()))
+        for row, f in zip(addresses, family, strict=True)
+    ]
+
+
+def mac_text(mac: int) -> str:
+    """Write a MAC address held in the low 48 bits of an integer."""
+    return ":".join(f"{mac:012x}"[i : i + 2] for i in range(0, 12, 2))
