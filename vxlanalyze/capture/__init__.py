@@ -1,0 +1,26 @@
+"""Bytes on disk to frames: opens captures, of whatever format, packing and number of files."""
+
+from vxlanalyze.capture.model import (
+    PLACE_FILE_SHIFT,
+    PLACE_OFFSET_MASK,
+    Damage,
+    File,
+    Frames,
+    Interface,
+    InterfaceStatistics,
+    Source,
+)
+from vxlanalyze.capture.sources import open_source, open_sources
+
+__all__ = [
+    "PLACE_FILE_SHIFT",
+    "PLACE_OFFSET_MASK",
+    "Damage",
+    "File",
+    "Frames",
+    "Interface",
+    "InterfaceStatistics",
+    "Source",
+    "open_source",
+    "open_sources",
+]

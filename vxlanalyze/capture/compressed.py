@@ -1,0 +1,113 @@
+"""Compressed captures, told by their first bytes: gzip, bzip2, zstd, lz4.
+
+One step of output is held at a time, so a file that unpacks to any size takes no more memory than
+another. Several members or frames behind each other are one stream (RFC 1952 section 2.2; RFC 8878
+section 3; LZ4 frame format, "Frame Concatenation").
+"""
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from vxlanalyze.capture.streams import ByteStream, PlainStream
+
+_SIGNATURES = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh": "bzip2",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+_SKIPPABLE_ZSTD = b"\x2a\x4d\x18"  # behind 0x50 to 0x5f: pzstd begins with such a frame
+_INPUT_BYTES = 1 << 18
+_SKIP_BYTES = 1 << 20
+# pyarrow gives nothing of a read that meets damage: small reads lose little.
+_ARROW_READ_BYTES = 1 << 14
+
+
+def compression_of(head: bytes) -> str | None:
+    """Tell the compression of a file by its first bytes; None where it is not compressed."""
+    if head[1:4] == _SKIPPABLE_ZSTD and 0x50 <= head[0] <= 0x5F:
+        return "zstd"
+    return next((name for magic, name in _SIGNATURES.items() if head.startswith(magic)), None)
+
+
+def open_stream(descriptor: int, size_bytes: int, compression: str | None) -> ByteStream:
+    """Give the decompressed bytes of an open file of the given size."""
+    plain = PlainStream(descriptor, size_bytes)
+    if compression is None:
+        return plain
+    return CompressedStream(io.BufferedReader(_Raw(plain), _INPUT_BYTES), compression)
+
+
+class _Raw(io.RawIOBase):
+    """A stream as the file object that decompressors take."""
+
+    def __init__(self, stream: PlainStream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._stream.readinto(memoryview(buffer).cast("B"))
+
+
+class CompressedStream:
+    """The decompressed bytes of a compressed file.
+
+    Damage or a cut in the compressed data ends the stream; `fault` says so then.
+    """
+
+    def __init__(self, packed: io.BufferedReader, compression: str) -> None:
+        self.fault: str | None = None
+        self._compression = compression
+        self._packed = packed
+        self._read = _reader(packed, compression)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view`; fewer bytes than it holds come only at the end."""
+        done = 0
+        while done < len(view) and self.fault is None:
+            piece = self._piece(len(view) - done)
+            if not piece:
+                break
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+        return done
+
+    def skip(self, count: int) -> int:
+        """Pass over up to `count` bytes by unpacking them, and say how many there were."""
+        view = memoryview(bytearray(min(count, _SKIP_BYTES)))
+        done = 0
+        while done < count and (step := self.readinto(view[: count - done])):
+            done += step
+        return done
+
+    def _piece(self, limit: int) -> bytes:
+        try:
+            return self._read(limit)
+        except (EOFError, OSError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            self.fault = f"{self._compression} data cut or damaged near its byte {self._packed.tell()}: {error}"
+            return b""
+
+
+def _reader(packed: io.BufferedReader, compression: str) -> Callable[[int], bytes]:
+    """Give a function that reads up to so many decompressed bytes, and none only at the end."""
+    if compression == "gzip":
+        return gzip.GzipFile(fileobj=packed).read1
+    if compression == "bzip2":
+        return bz2.BZ2File(packed).read1
+    import pyarrow as pa  # late: it takes 0.1 s and most captures are not compressed
+
+    unpacked = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), compression)
+
+    def read(limit: int) -> bytes:
+        piece: bytes = unpacked.read(min(limit, _ARROW_READ_BYTES))
+        return piece
+
+    return read

@@ -1,0 +1,109 @@
+"""Frames by place: one forward pass over each file that holds some of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK, Frames
+from vxlanalyze.capture.octets import FULL, MORE
+from vxlanalyze.capture.opened import OpenedFile
+from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.window import Window
+
+LONGEST_HEADER_BYTES = 28  # what stands before a frame's data and is needed to know it
+RUN_GAP_BYTES = 1 << 15  # places nearer than this are read in one go
+RUN_BYTES = 4 << 20
+TYPICAL_FRAME_BYTES = 2048
+LONG_FRAME_BYTES = 1 << 16
+
+
+class Locating(Protocol):
+    """A reader that can copy out the frames at known places."""
+
+    def copy_frames(
+        self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
+    ) -> tuple[int, int]:
+        """Copy the frames at ``offsets[row:]`` as far as the window holds them.
+
+        Returns
+        -------
+        tuple of int
+            The first row not done, and why: ``FULL`` (no room in `out`, or done) or ``MORE`` (the window
+            ends inside the frame).
+
+        Raises
+        ------
+        ValueError
+            No frame begins at a place.
+        """
+        ...
+
+
+def fetch_from_files(
+    opened: Sequence[OpenedFile], readers: Sequence[Any], places: NDArray[np.int64]
+) -> Frames:
+    """Read the frames at `places`, shape ``(k,)``; rows of the answer are in their order.
+
+    Raises
+    ------
+    CaptureError
+        A file is gone or changed.
+    ValueError
+        A place is none that the capture gave.
+    """
+    sorted_places, order = np.unique(places, return_inverse=True)
+    rows = Rows(len(sorted_places))
+    out = Copies()
+    files = sorted_places >> PLACE_FILE_SHIFT
+    if len(files) and not 0 <= files[0] <= files[-1] < len(opened):
+        raise ValueError("a place of another capture")
+    for index in np.unique(files):
+        first, last = np.searchsorted(files, [index, index + 1])
+        _fetch_from_file(opened[index], readers[index], sorted_places, int(first), int(last), rows, out)
+    return Frames(
+        data=out.data[: out.used],
+        start=rows.start[order],
+        captured_length=rows.captured_length[order],
+        original_length=rows.original_length[order],
+        time_ns=rows.time_ns[order],
+        interface=rows.interface[order],
+        place=places.copy(),
+        first_frame=0,
+    )
+
+
+def _fetch_from_file(
+    opened: OpenedFile,
+    reader: Locating,
+    places: NDArray[np.int64],
+    first: int,
+    last: int,
+    rows: Rows,
+    out: Copies,
+) -> None:
+    offsets = places[:last] & PLACE_OFFSET_MASK
+    with opened.stream() as stream:
+        window = Window(stream)
+        for begin, end, length in _runs(offsets, first):
+            window.jump(max(window.offset_bytes, int(offsets[begin]) - LONGEST_HEADER_BYTES))
+            window.hold(length, length)
+            row = begin
+            while row < end:
+                row, why = reader.copy_frames(window, offsets[:end], row, rows, out)
+                if why == MORE and not window.advance(LONG_FRAME_BYTES):
+                    raise ValueError(f"no frame at byte {offsets[row]}")
+                if why == FULL and row < end:
+                    out.grow()
+
+
+def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[tuple[int, int, int]]:
+    """Give (first row, row behind the last, bytes) of places that are near each other."""
+    gaps = np.flatnonzero(np.diff(offsets[first:]) > RUN_GAP_BYTES) + first + 1
+    for begin, end in zip([first, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
+        while begin < end:
+            start = int(offsets[begin]) - LONGEST_HEADER_BYTES
+            stop = min(end, max(begin + 1, int(np.searchsorted(offsets, start + RUN_BYTES))))
+            yield begin, stop, int(offsets[stop - 1]) - start + TYPICAL_FRAME_BYTES
+            begin = stop

@@ -1,0 +1,139 @@
+"""One logical capture: the frames of one file, of a stream, or of a rotated set, numbered through."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.fetching import fetch_from_files
+from vxlanalyze.capture.model import Damage, File, Frames, Interface, InterfaceStatistics
+from vxlanalyze.capture.opened import OpenedFile
+from vxlanalyze.capture.pcap import PcapReader, parse_header
+from vxlanalyze.capture.pcapng import PcapngReader
+from vxlanalyze.capture.reading import Reading, TooMuchDamageError
+from vxlanalyze.capture.rows import Rows
+from vxlanalyze.capture.window import Window
+
+FormatReader = PcapReader | PcapngReader
+
+
+class LogicalCapture:
+    """A capture that was opened; implements `model.Source`.
+
+    Parameters
+    ----------
+    name : str
+        What the point is called.
+    opened : sequence of OpenedFile
+        Its files in the order of their first frames.
+    """
+
+    def __init__(self, name: str, opened: Sequence[OpenedFile]) -> None:
+        self.name = name
+        self._opened = tuple(opened)
+        self.files: tuple[File, ...] = tuple(entry.file for entry in opened)
+        self._readers = tuple(_reader(index, entry) for index, entry in enumerate(opened))
+        self._reading = Reading()
+        self._is_read = False
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """The interfaces, as far as the capture has been read."""
+        return self._reading.interfaces
+
+    @property
+    def statistics(self) -> list[InterfaceStatistics]:
+        """What interface statistics blocks say, as far as the capture has been read."""
+        return self._reading.statistics
+
+    @property
+    def damages(self) -> list[Damage]:
+        """The places that could not be read, as far as the capture has been read."""
+        return self._reading.damages
+
+    def chunks(self) -> Iterator[Frames]:
+        """Read the frames from the start; may be called again.
+
+        Yields
+        ------
+        Frames
+            At least one frame, of one file.
+
+        Raises
+        ------
+        CaptureError
+            A file is gone or cannot be read, or it changed since it was opened.
+        """
+        reading = Reading()
+        if not self._is_read:
+            self._reading = reading
+        first_frame = 1
+        rows = Rows()
+        for opened, reader in zip(self._opened, self._readers, strict=True):
+            reading.begin_file(opened.file.path)
+            for frames in _frames_of(opened, reader, rows, reading, first_frame):
+                first_frame += len(frames)
+                yield frames
+        self._is_read = True
+        self._reading = reading
+
+    def fetch(self, places: NDArray[np.int64]) -> Frames:
+        """Read again the frames at the given places, in the order given, into a buffer of its own.
+
+        `first_frame` of the answer is 0: the frames need not follow each other.
+
+        Parameters
+        ----------
+        places : NDArray[np.int64]
+            Places that `chunks` gave, shape ``(k,)``, in any order; one may stand several times.
+
+        Raises
+        ------
+        CaptureError
+            A file is gone or cannot be read, or it changed since it was opened.
+        """
+        return fetch_from_files(self._opened, self._readers, np.asarray(places, np.int64))
+
+    def sha256(self) -> tuple[str, ...]:
+        """Give the digest of each file as it lies there, in hexadecimal."""
+        return tuple(entry.sha256() for entry in self._opened)
+
+    def close(self) -> None:
+        """Release files and temporary space."""
+        for entry in self._opened:
+            entry.close()
+
+
+def first_time_ns(opened: OpenedFile) -> int | None:
+    """Give the time of a file's first frame; None where it has no frame."""
+    reading = Reading()
+    reading.begin_file(opened.file.path)
+    for frames in _frames_of(opened, _reader(0, opened), Rows(1), reading, 1, step_bytes=1 << 16):
+        return int(frames.time_ns[0])
+    return None
+
+
+def _reader(index: int, opened: OpenedFile) -> FormatReader:
+    if opened.file.format == "pcap":
+        return PcapReader(index, parse_header(opened.file.path, opened.head, opened.whole))
+    return PcapngReader(index, opened.file.path, opened.head)
+
+
+def _frames_of(
+    opened: OpenedFile,
+    reader: FormatReader,
+    rows: Rows,
+    reading: Reading,
+    first_frame: int,
+    step_bytes: int | None = None,
+) -> Iterator[Frames]:
+    with opened.stream() as stream:
+        window = Window(stream, step_bytes)
+        try:
+            for count in reader.read(window, rows, reading):
+                yield rows.frames(count, window, first_frame)
+                first_frame += count
+            if window.fault is not None:
+                reading.damage(window.base + window.end, window.fault)
+        except TooMuchDamageError:
+            return

@@ -1,0 +1,183 @@
+"""One file of a capture: found to be a capture, and read again whenever its bytes are asked for."""
+
+import errno
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from vxlanalyze.capture.compressed import compression_of, open_stream
+from vxlanalyze.capture.model import File
+from vxlanalyze.capture.signatures import HEAD_BYTES, format_of, what_else
+from vxlanalyze.capture.streams import ByteStream
+from vxlanalyze.errors import CaptureError
+
+STANDARD_INPUT = "-"
+_COPY_BYTES = 1 << 20
+_CHANGED = "it changed while it was read; end the capture first, or copy the file"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A capture file that was looked at. No descriptor stays open, except of a spooled stream.
+
+    Attributes
+    ----------
+    file : File
+        What it is.
+    head : bytes
+        Its first decompressed bytes.
+    whole : bool
+        `head` is all there is.
+    spool : IO[bytes] or None
+        The unlinked copy of a stream that can be read once only.
+    """
+
+    file: File
+    head: bytes
+    whole: bool
+    spool: IO[bytes] | None
+    _identity: tuple[int, ...]
+
+    @contextmanager
+    def stream(self) -> Iterator[ByteStream]:
+        """Read the decompressed bytes from the start.
+
+        Raises
+        ------
+        CaptureError
+            The file is gone or changed, before or while it was read, or cannot be read.
+        """
+        with self._descriptor() as descriptor:
+            yield open_stream(descriptor, self.file.bytes, self.file.compression)
+
+    def sha256(self) -> str:
+        """Give the digest of the file as it lies there, in hexadecimal."""
+        digest = hashlib.sha256()
+        with self._descriptor() as descriptor:
+            at = 0
+            while piece := os.pread(descriptor, _COPY_BYTES, at):
+                digest.update(piece)
+                at += len(piece)
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Release the copy of a stream."""
+        if self.spool is not None:
+            self.spool.close()
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        if self.spool is not None:
+            yield self.spool.fileno()
+            return
+        with _errors_named(self.file.path), open(self.file.path, "rb", buffering=0) as handle:
+            self._demand_unchanged(handle.fileno())
+            yield handle.fileno()
+            self._demand_unchanged(handle.fileno())
+
+    def _demand_unchanged(self, descriptor: int) -> None:
+        if _identity(os.fstat(descriptor)) != self._identity:
+            raise CaptureError(self.file.path, _CHANGED)
+
+
+def look_at(path: str) -> OpenedFile:
+    """Open a file, or a stream, and tell what it is.
+
+    Parameters
+    ----------
+    path : str
+        A file, a pipe, or ``-`` for standard input.
+
+    Raises
+    ------
+    CaptureError
+        It cannot be opened, or is no capture; the message says what it is instead.
+    """
+    with _errors_named(path), _source(path) as handle:
+        status = os.fstat(handle.fileno())
+        if stat.S_ISDIR(status.st_mode):
+            raise CaptureError(path, "a directory, where a file is expected")
+        spool = None
+        if path == STANDARD_INPUT or not stat.S_ISREG(status.st_mode):
+            spool = _spooled(path, handle, status)
+            status = os.fstat(spool.fileno())
+        descriptor = (spool or handle).fileno()
+        compression = compression_of(os.pread(descriptor, 8, 0))
+        stream = open_stream(descriptor, status.st_size, compression)
+        view = memoryview(bytearray(HEAD_BYTES + 1))
+        head = bytes(view[: stream.readinto(view)])
+    kind = format_of(head)
+    if kind is None:
+        raise CaptureError(path, _inside(compression, stream.fault) + what_else(head))
+    return OpenedFile(
+        file=File(path, status.st_size, kind, compression),
+        head=head[:HEAD_BYTES],
+        whole=len(head) <= HEAD_BYTES,
+        spool=spool,
+        _identity=_identity(status),
+    )
+
+
+def _source(path: str) -> IO[bytes]:
+    if path == STANDARD_INPUT:
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    # A pipe is waited for; a device is not: opening one may do something.
+    mode = os.stat(path).st_mode
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)):
+        raise CaptureError(path, "a device, no capture file")
+    return open(path, "rb", buffering=0)
+
+
+def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
+    """Copy a stream to an unlinked file, unless its first bytes already show that it is no capture."""
+    if stat.S_ISCHR(status.st_mode) and os.isatty(handle.fileno()):
+        raise CaptureError(path, "standard input is a terminal; send a capture into it")
+    head = b""
+    while len(head) < HEAD_BYTES and (piece := os.read(handle.fileno(), HEAD_BYTES - len(head))):
+        head += piece
+    if compression_of(head) is None and format_of(head) is None:
+        raise CaptureError(path, what_else(head))
+    spool = tempfile.TemporaryFile(prefix="vxlanalyze-")  # noqa: SIM115 - the capture closes it
+    try:
+        spool.write(head)
+        while piece := os.read(handle.fileno(), _COPY_BYTES):
+            spool.write(piece)
+        spool.flush()
+    except BaseException:
+        spool.close()
+        raise
+    return spool
+
+
+def _inside(compression: str | None, fault: str | None) -> str:
+    if fault is not None:
+        return f"{fault}; what could be unpacked is "
+    return "" if compression is None else f"inside the {compression} data: "
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def _errors_named(path: str) -> Iterator[None]:
+    """Turn what the operating system says into an error that names the file and what to do."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CaptureError(path, "no such file") from error
+    except IsADirectoryError as error:
+        raise CaptureError(path, "a directory, where a file is expected") from error
+    except PermissionError as error:
+        raise CaptureError(path, "may not be read by this user (permission denied)") from error
+    except OSError as error:
+        what = f"cannot be read: {os.strerror(error.errno) if error.errno else error}"
+        if error.errno == errno.ENOSPC:
+            what = f"no space to keep the stream in {tempfile.gettempdir()}; TMPDIR names another place"
+        raise CaptureError(path, what) from error

@@ -1,0 +1,251 @@
+"""Classic pcap, in all variants that are told by their magic number or by how their records follow.
+
+    | magic | major 16, minor 16 | time zone | accuracy | snap length | FCS, link type |
+
+Sources: draft-ietf-opsawg-pcap; libpcap, sf-pcap.c; Wireshark, wiretap/libpcap.c and libpcap.h.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture import records
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT
+from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD, u32
+from vxlanalyze.capture.reading import Reading
+from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
+from vxlanalyze.errors import CaptureError
+
+HEADER_BYTES = 24
+RECORD_BYTES = 16
+MAXIMUM_SNAPLEN = 262_144  # libpcap, pcap-int.h
+MAX_CAPTURED_BYTES = MAX_RECORD_BYTES - 64  # where the header's snap length allows more
+PLAUSIBLE_RECORD_BYTES = RECORD_BYTES + records.PLAUSIBLE_CAPTURED_BYTES
+ODD_RECORDS = 100  # with more odd but readable records than this, a file means them so
+SEARCH_BYTES = 64 << 20  # how far behind a damage the next record is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    fraction_ns: int
+    record_bytes: tuple[int, ...] = (RECORD_BYTES,)
+    header_bytes: int = HEADER_BYTES
+
+
+# Where a magic number stands for several record headers, the first whose records follow each
+# other is taken. 24: Kuznetzov's patches of 1999-04-17 and 1999-10-29; 28: of 1999-09-15; 20: Nokia.
+_VARIANTS = {
+    0xA1B2C3D4: _Variant(1000, (16, 24, 20)),
+    0xA1B23C4D: _Variant(1),
+    0xA1B2CD34: _Variant(1000, (24, 28)),
+    0x1C0001AC: _Variant(1, header_bytes=28),  # IXIA hardware: the length of all records behind the header
+    0x1C0001AB: _Variant(1000, header_bytes=28),  # IXIA software
+}
+MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _VARIANTS for order in "<>")
+
+# AIX writes version 2.2, nanoseconds, and an interface type of RFC 1573 in place of a link type.
+_AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class PcapHeader:
+    """What the head of a pcap says about its records."""
+
+    big_endian: bool
+    link_type: int
+    snaplen_bytes: int
+    fraction_ns: int
+    header_bytes: int
+    record_bytes: int
+    swapped: int
+    max_bytes: int
+
+    @property
+    def record_arguments(self) -> tuple[bool, int, int, int, int]:
+        """The arguments that all compiled functions of `records` share."""
+        return self.big_endian, self.record_bytes, self.swapped, self.fraction_ns, self.max_bytes
+
+
+def parse_header(path: str, head: bytes, at_end: bool) -> PcapHeader:
+    """Read the head of a pcap.
+
+    Parameters
+    ----------
+    path : str
+        For the error.
+    head : bytes
+        The first bytes of the file, magic number included; enough for some records where there are any.
+    at_end : bool
+        The file holds nothing behind `head`.
+
+    Raises
+    ------
+    CaptureError
+        The head is cut, or of a version before 2.
+    """
+    order = "<" if struct.unpack_from("<I", head)[0] in _VARIANTS else ">"
+    (magic,) = struct.unpack_from(order + "I", head)
+    variant = _VARIANTS[magic]
+    if len(head) < variant.header_bytes:
+        raise CaptureError(
+            path, f"cut inside the pcap header: {len(head)} of {variant.header_bytes} bytes", len(head)
+        )
+    major, minor, _, _, snaplen_bytes, network = struct.unpack_from(order + "HHiIII", head, 4)
+    if major < 2:
+        raise CaptureError(path, f"pcap version {major}.{minor} is not supported; 2.0 and later are", 4)
+    aix = (major, minor) == (2, 2) and network in _AIX_LINK_TYPES
+    header = PcapHeader(
+        big_endian=order == ">",
+        # The upper 16 bits hold the FCS length and reserved bits: draft-ietf-opsawg-pcap section 4.
+        link_type=_AIX_LINK_TYPES[network] if aix else network & 0xFFFF,
+        snaplen_bytes=snaplen_bytes,
+        fraction_ns=1 if aix else variant.fraction_ns,
+        header_bytes=variant.header_bytes,
+        record_bytes=variant.record_bytes[0],
+        swapped=_length_order(major, minor),
+        max_bytes=max(MAXIMUM_SNAPLEN, min(snaplen_bytes, MAX_CAPTURED_BYTES)),
+    )
+    return header if aix else _fitting(header, variant.record_bytes, head, at_end)
+
+
+def _length_order(major: int, minor: int) -> int:
+    if (major == 2 and minor < 3) or major == 543:  # 543.0 is DG/UX
+        return records.LENGTHS_SWAPPED
+    return records.LENGTHS_SWAPPED_MAYBE if (major, minor) == (2, 3) else records.LENGTHS_IN_ORDER
+
+
+def _fitting(header: PcapHeader, sizes: tuple[int, ...], head: bytes, at_end: bool) -> PcapHeader:
+    """Choose the record header by which records follow each other, the usual one in doubt."""
+    data = np.frombuffer(head, np.uint8)
+    if len(data) == header.header_bytes:
+        return header
+    for size in sizes:
+        fitting = replace(header, record_bytes=size)
+        if (
+            records.chain_at(
+                data, header.header_bytes, len(data), at_end, *fitting.record_arguments, -1
+            )
+            == 1
+        ):
+            return fitting
+    return header
+
+
+class PcapReader:
+    """Reads one pcap from a window.
+
+    Parameters
+    ----------
+    file_index : int
+        Its number in the capture.
+    header : PcapHeader
+        What its head says.
+    """
+
+    def __init__(self, file_index: int, header: PcapHeader) -> None:
+        self._file_index = file_index
+        self._header = header
+        self._interface = 0
+
+    def read(self, window: Window, rows: Rows, reading: Reading) -> Iterator[int]:
+        """Fill `rows` chunk by chunk, and give how many are filled; the bytes are in the window."""
+        self._interface = reading.interface(self._header.link_type, self._header.snaplen_bytes, None)
+        rows.interface[:] = self._interface
+        window.jump(self._header.header_bytes)
+        near_s, trusted, odd_records = -1, -1, 0
+        while True:
+            count, window.at, stop = self._walk(window, rows, near_s, trusted)
+            trusted = -1 if odd_records < ODD_RECORDS else len(window.data)
+            if count:
+                near_s = int(rows.time_ns[count - 1]) // NS_PER_S
+                yield count
+            if stop == FULL or (stop not in (BAD, ODD) and window.advance()):
+                continue
+            if window.left_bytes == 0:
+                return
+            if stop == ODD and self._records_follow(window, near_s):
+                odd_records += 1
+                trusted = max(trusted, window.at)
+            elif not self._recover(window, reading, near_s):
+                return
+
+    def _walk(self, window: Window, rows: Rows, near_s: int, trusted: int) -> tuple[int, int, int]:
+        place_base = (self._file_index << PLACE_FILE_SHIFT) + window.base
+        walked: tuple[int, int, int] = records.walk_records(
+            window.data, window.at, window.end, place_base, *self._header.record_arguments, near_s, trusted,
+            rows.start, rows.captured_length, rows.original_length, rows.time_ns, rows.place,
+        )  # fmt: skip
+        return walked
+
+    def _records_follow(self, window: Window, near_s: int) -> bool:
+        """Tell whether the record at hand ends where others begin, odd as it is itself."""
+        header = self._header
+        captured, _ = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
+        body_bytes = header.record_bytes + int(captured)
+        window.hold(body_bytes + records.CHAIN_RECORDS * PLAUSIBLE_RECORD_BYTES)
+        if window.left_bytes < body_bytes:
+            return False
+        own_s = int(u32(window.data, window.at, header.big_endian))
+        return any(
+            records.chain_at(
+                window.data, window.at + body_bytes, window.end, window.at_end, *header.record_arguments, time_s
+            )
+            == 1
+            for time_s in (own_s, near_s)
+        )
+
+    def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
+        """Go to the next record behind a damage and note it; false where there is none."""
+        offset_bytes = window.offset_bytes
+        what = self._what_is_wrong(window)
+        found = self._search(window, near_s)
+        if found:
+            reading.damage(offset_bytes, what, window.offset_bytes)
+        elif not window.fault:
+            reading.damage(offset_bytes, what)
+        return found
+
+    def _what_is_wrong(self, window: Window) -> str:
+        header = self._header
+        if window.left_bytes < header.record_bytes:
+            return f"cut inside a record header: {window.left_bytes} of {header.record_bytes} bytes"
+        captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
+        if captured > header.max_bytes:
+            return f"a record claims {captured} captured bytes; more than {header.max_bytes} are not believed"
+        if captured > original:
+            return f"a record claims {captured} captured bytes of a frame of {original}"
+        held = window.left_bytes - header.record_bytes
+        if held < captured:
+            return f"a record claims {captured} captured bytes, and {held} are there"
+        return "a record far away in time, and behind it nothing that can be a record"
+
+    def _search(self, window: Window, near_s: int) -> bool:
+        limit = window.offset_bytes + SEARCH_BYTES
+        window.at = min(window.at + 1, window.end)
+        while True:
+            window.at, found = records.find_record(
+                window.data, window.at, window.end, window.at_end, *self._header.record_arguments, near_s
+            )
+            if found:
+                return True
+            if window.offset_bytes > limit or not window.advance():
+                return False
+
+    def copy_frames(
+        self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
+    ) -> tuple[int, int]:
+        """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
+        header, first = self._header, row
+        row, out.used, why = records.copy_records(
+            window.data, window.at, window.end, window.base, *header.record_arguments,
+            offsets, row, rows.start, rows.captured_length, rows.original_length, rows.time_ns,
+            out.data, out.used,
+        )  # fmt: skip
+        rows.interface[first:row] = self._interface
+        if why == BAD:
+            raise ValueError(f"no frame at byte {offsets[row]}")
+        return row, why

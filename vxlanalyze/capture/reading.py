@@ -1,0 +1,89 @@
+"""What one pass over a capture has learned beside its frames."""
+
+from dataclasses import dataclass, field, replace
+
+from vxlanalyze.capture.model import Damage, Interface, InterfaceStatistics
+
+# More damaged places than this, and what is found between them is chance.
+MAX_DAMAGES = 1000
+# Interface numbers are uint16. Real captures describe some hundred; past this many, those of
+# one link type share a number, so that any number of them can be read.
+MAX_NAMED_INTERFACES = 1 << 15
+MAX_INTERFACES = 1 << 16
+
+
+class TooMuchDamageError(Exception):
+    """Inside this package only: a file has so many damaged places that reading it ends."""
+
+
+@dataclass
+class Reading:
+    """The interfaces, statistics and damages of a capture, as far as it has been read."""
+
+    interfaces: list[Interface] = field(default_factory=list)
+    statistics: list[InterfaceStatistics] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
+    _numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _occurrences: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _path: str = ""
+    _damages_of_file: int = 0
+
+    def begin_file(self, path: str) -> None:
+        """Count interfaces and damages from zero: a rotated set numbers equal interfaces once."""
+        self._path = path
+        self._occurrences.clear()
+        self._damages_of_file = 0
+
+    def interface(self, link_type: int, snaplen_bytes: int, name: str | None) -> int:
+        """Give the number of an interface that the current file describes.
+
+        Raises
+        ------
+        TooMuchDamageError
+            No number is left: no real capture has so many link types.
+        """
+        kind = (link_type, snaplen_bytes, name)
+        occurrence = self._occurrences[kind] = self._occurrences.get(kind, -1) + 1
+        key: tuple[object, ...] = (*kind, occurrence)
+        if key in self._numbers:
+            return self._numbers[key]
+        if len(self.interfaces) >= MAX_NAMED_INTERFACES:
+            key, snaplen_bytes, name = (link_type,), 0, None
+            if key in self._numbers:
+                return self._numbers[key]
+        number = len(self.interfaces)
+        if number >= MAX_INTERFACES:
+            self.damages.append(Damage(self._path, 0, f"more than {MAX_INTERFACES} kinds of interfaces"))
+            raise TooMuchDamageError
+        self.interfaces.append(Interface(number, link_type, snaplen_bytes, name))
+        self._numbers[key] = number
+        return number
+
+    def damage(self, offset_bytes: int, what: str, resumed_bytes: int | None = None) -> None:
+        """Record a damage; one that follows at once on an equal one makes that one longer.
+
+        Raises
+        ------
+        TooMuchDamageError
+            This file has more than ``MAX_DAMAGES``.
+        """
+        self._damages_of_file += 1
+        last = self.damages[-1] if self.damages else None
+        if last and (last.path, last.what, last.resumed_bytes) == (self._path, what, offset_bytes):
+            self.damages[-1] = replace(last, resumed_bytes=resumed_bytes)
+            return
+        if self._damages_of_file > MAX_DAMAGES:
+            what = f"more than {MAX_DAMAGES} damaged places: the rest of the file was not read"
+            self.damages.append(Damage(self._path, offset_bytes, what))
+            raise TooMuchDamageError
+        self.damages.append(Damage(self._path, offset_bytes, what, resumed_bytes))
+
+    def end_file(self, statistics: list[InterfaceStatistics]) -> None:
+        """Take over the statistics of a file.
+
+        Counters run from the start of a capture: of several with the same interface and start, as
+        the files of a rotated set have them, the last holds.
+        """
+        held = {(entry.interface, entry.start_ns): entry for entry in self.statistics}
+        held.update({(entry.interface, entry.start_ns): entry for entry in statistics})
+        self.statistics[:] = held.values()

@@ -1,0 +1,50 @@
+"""The rows that a compiled walk fills, used again for each chunk."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Frames
+from vxlanalyze.capture.window import Window
+
+ROWS = 1 << 16
+_COPY_BYTES = 1 << 20
+
+
+class Rows:
+    """Room for the frames of one chunk; each array has shape ``(ROWS,)``."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        capacity = ROWS if capacity is None else capacity
+        self.start = np.zeros(capacity, np.int64)
+        self.captured_length = np.zeros(capacity, np.uint32)
+        self.original_length = np.zeros(capacity, np.uint32)
+        self.time_ns = np.zeros(capacity, np.int64)
+        self.interface = np.zeros(capacity, np.uint16)
+        self.place = np.zeros(capacity, np.int64)
+
+    def frames(self, count: int, window: Window, first_frame: int) -> Frames:
+        """Hand on the first `count` rows, as copies; the bytes stay in the window."""
+        return Frames(
+            data=window.data,
+            start=self.start[:count].copy(),
+            captured_length=self.captured_length[:count].copy(),
+            original_length=self.original_length[:count].copy(),
+            time_ns=self.time_ns[:count].copy(),
+            interface=self.interface[:count].copy(),
+            place=self.place[:count].copy(),
+            first_frame=first_frame,
+        )
+
+
+class Copies:
+    """A buffer that grows with what is copied into it."""
+
+    def __init__(self) -> None:
+        self.data: NDArray[np.uint8] = np.empty(_COPY_BYTES, np.uint8)
+        self.used = 0
+
+    def grow(self) -> None:
+        """Double the room."""
+        larger = np.empty(2 * len(self.data), np.uint8)
+        larger[: self.used] = self.data[: self.used]
+        self.data = larger

@@ -1,0 +1,201 @@
+"""From what stands on the command line to captures: names, files, directories, globs, rotated sets.
+
+A rotated set (``tcpdump -C``, ``-G``, ``-W``; ``dumpcap -b``) is one logical capture: its files are put in
+order by the time of their first frame, for the names of a ring do not tell the order.
+"""
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vxlanalyze.capture.logical import LogicalCapture, first_time_ns
+from vxlanalyze.capture.opened import STANDARD_INPUT, OpenedFile, look_at
+from vxlanalyze.capture.signatures import SUPPORTED
+from vxlanalyze.errors import CaptureError, UsageError
+
+REFUSED_IN_NAMES = ">@/,="
+MAX_FILES = 1 << 15  # the file's number has 15 bits of a place
+
+
+def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> LogicalCapture:
+    """Open one capture.
+
+    Parameters
+    ----------
+    spec : str or path-like
+        A file, ``-``, a directory, a glob, or a comma-separated list of one rotated set; before it
+        ``NAME=`` where `name` is None. A file or directory of exactly this path goes before every other
+        reading.
+    name : str, optional
+        What the point is called; by default the file's name up to its first dot.
+
+    Raises
+    ------
+    CaptureError
+        There is no such file, or it is no capture; the message says what it is instead.
+    UsageError
+        The name holds a character that is refused.
+    """
+    given, spec = _split_name(os.fspath(spec)) if name is None else (name, os.fspath(spec))
+    return LogicalCapture(_checked(given) if given is not None else _name_of(spec), _open_files(spec))
+
+
+def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
+    """Open the captures of one comparison, under names that are all different.
+
+    Where two names that were not given are equal, the parent directory stands before them; where they
+    are equal even so, their number behind them.
+
+    Raises
+    ------
+    CaptureError
+        One of them cannot be read as a capture.
+    UsageError
+        A name is refused or given twice, or standard input is asked for twice.
+    """
+    split = [_split_name(os.fspath(spec)) for spec in specs]
+    if sum(_members(spec).count(STANDARD_INPUT) for _, spec in split) > 1:
+        raise UsageError("standard input (-) can be one capture only")
+    names = _unique_names(split)
+    captures: list[LogicalCapture] = []
+    try:
+        for name, (_, spec) in zip(names, split, strict=True):
+            captures.append(open_source(spec, name=name))
+    except BaseException:
+        for capture in captures:
+            capture.close()
+        raise
+    return captures
+
+
+def _split_name(spec: str) -> tuple[str | None, str]:
+    """Take ``NAME=`` off, unless a file is called so as a whole."""
+    name, equals, rest = spec.partition("=")
+    # A character that names may not have, such as a slash, shows that the equals sign is part of a path.
+    if not equals or not name or os.path.exists(spec) or any(letter in REFUSED_IN_NAMES for letter in name):
+        return None, spec
+    if not rest:
+        raise UsageError(f"{spec}: a capture must follow the equals sign, as in {name}=node1.pcap")
+    return name, rest
+
+
+def _checked(name: str) -> str:
+    refused = [letter for letter in name if letter in REFUSED_IN_NAMES or not letter.isprintable()]
+    if not name or refused:
+        raise UsageError(f"{name!r} cannot name a capture: > @ / , = and control characters are refused")
+    return name
+
+
+def _cleaned(name: str) -> str:
+    kept = "".join(
+        "-" if letter in REFUSED_IN_NAMES or not letter.isprintable() else letter for letter in name
+    )
+    return kept.strip("-") or "capture"
+
+
+def _name_of(spec: str) -> str:
+    """Name a capture by its first file or its directory, up to the first dot."""
+    if spec == STANDARD_INPUT:
+        return "stdin"
+    last = _naming_path(spec).name
+    return _cleaned(last.lstrip(".").partition(".")[0] or last)
+
+
+def _name_with_parent(spec: str) -> str:
+    parent = _naming_path(spec).parent.name
+    return f"{_cleaned(parent)}-{_name_of(spec)}" if parent else _name_of(spec)
+
+
+def _naming_path(spec: str) -> Path:
+    path = _members(spec)[0]
+    if not os.path.exists(path) and glob.has_magic(path):
+        fixed = re.split(r"[*?\[]", path, maxsplit=1)[0]
+        # node1/*.pcap is the capture of node1; node1-*.pcap that of node1-
+        path = fixed.rstrip("/") if fixed.endswith("/") else fixed
+    return Path(os.path.abspath(path))
+
+
+def _unique_names(split: Sequence[tuple[str | None, str]]) -> list[str]:
+    given = [_checked(name) for name, _ in split if name is not None]
+    for name in given:
+        if given.count(name) > 1:
+            raise UsageError(f"the name {name} is given twice")
+    names = [_name_of(spec) if name is None else name for name, spec in split]
+    for better in (_name_with_parent, None):
+        taken = {name for name in names if names.count(name) > 1}
+        names = [
+            name
+            if name not in taken or given_name is not None
+            else (better(spec) if better is not None else f"{name}-{position + 1}")
+            for position, (name, (given_name, spec)) in enumerate(zip(names, split, strict=True))
+        ]
+    return names
+
+
+def _members(spec: str) -> list[str]:
+    """Take a comma list apart, unless a file is called so as a whole."""
+    if os.path.exists(spec) or "," not in spec:
+        return [spec]
+    return [part for part in spec.split(",") if part] or [spec]
+
+
+def _open_files(spec: str) -> list[OpenedFile]:
+    opened: list[OpenedFile] = []
+    try:
+        for member in _members(spec):
+            opened.extend(_open_member(member))
+        if len(opened) > MAX_FILES:
+            raise CaptureError(spec, f"{len(opened)} files; one capture may have {MAX_FILES}")
+        return _in_order(opened)
+    except BaseException:
+        for entry in opened:
+            entry.close()
+        raise
+
+
+def _open_member(path: str) -> list[OpenedFile]:
+    if path != STANDARD_INPUT and os.path.isdir(path):
+        return _open_directory(path)
+    if path == STANDARD_INPUT or os.path.exists(path) or not glob.has_magic(path):
+        return [look_at(path)]
+    found = sorted(entry for entry in glob.glob(path) if not os.path.isdir(entry))
+    if not found:
+        raise CaptureError(path, "no file matches")
+    return [look_at(entry) for entry in found]
+
+
+def _open_directory(path: str) -> list[OpenedFile]:
+    """Open all captures of a directory; what is clearly no capture lies beside them and is left."""
+    try:
+        entries = sorted(entry.path for entry in os.scandir(path) if entry.is_file())
+    except OSError as error:
+        raise CaptureError(path, f"cannot be listed: {error.strerror}") from error
+    opened = []
+    for entry in entries:
+        try:
+            opened.append(look_at(entry))
+        except CaptureError:
+            if _is_called_capture(entry):
+                raise
+    if not opened:
+        raise CaptureError(path, f"a directory without a capture; {SUPPORTED}")
+    return opened
+
+
+def _is_called_capture(path: str) -> bool:
+    return re.search(r"\.p?cap(ng)?\d*(\.\w+)?$", path) is not None
+
+
+def _in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
+    """Put a rotated set in order by first frame; files without frames come last."""
+    if len(opened) == 1:
+        return opened
+    paths = [entry.file.path for entry in opened]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UsageError(f"{path} stands twice in one capture")
+    timed = [(first_time_ns(entry), position, entry) for position, entry in enumerate(opened)]
+    timed.sort(key=lambda item: (item[0] is None, item[0] or 0, item[1]))
+    return [entry for _, _, entry in timed]
