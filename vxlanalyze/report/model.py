@@ -4,18 +4,18 @@ Field names and shapes are those of the published JSON Schema ``vxlanalyze.repor
 holds nothing but str, int, float, bool, None, and lists and dicts of these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 SCHEMA = "vxlanalyze.report/1"
 
 
 class FileRecord(TypedDict):
-    """One file of a capture."""
+    """One file of a capture; `sha256` is null where nobody asked for it."""
 
     path: str
     bytes: int
-    sha256: str
+    sha256: str | None
     format: str
     compression: str | None
 
@@ -33,6 +33,7 @@ class CaptureRecord(TypedDict):
     snaplen: int | None
     dropped_by_kernel: int | None
     node_addresses: list[str]
+    node_addresses_by: str
 
 
 # "from" and "to" are Python keywords, so these use the functional form.
@@ -60,6 +61,14 @@ class DelayRecord(TypedDict):
     uncertainty: int | None
 
 
+class WindowRecord(TypedDict):
+    """The time that both captures cover, by the sender's clock, and what that rests on."""
+
+    first: str
+    last: str
+    by: str
+
+
 HopRecord = TypedDict(
     "HopRecord",
     {
@@ -70,6 +79,7 @@ HopRecord = TypedDict(
         "delivered": int,
         "lost": int,
         "unknown": int,
+        "unknown_reasons": dict[str, int],  # window, capture-loss, ambiguous, other-peer
         "loss_ratio": float | None,
         "low": float | None,  # 95 % interval of loss_ratio
         "high": float | None,
@@ -80,6 +90,8 @@ HopRecord = TypedDict(
         "corrupted": int,
         "largest_delivered": int | None,
         "smallest_lost": int | None,
+        "window": WindowRecord | None,
+        "not_assessed": str | None,  # why loss cannot be judged here
     },
 )
 
@@ -144,6 +156,14 @@ class ServiceRecord(TypedDict):
     latency_ns: LatencyRecord
 
 
+class FactRecord(TypedDict):
+    """A file that the user gave beside the captures; `capture` is null where it is of the whole cluster."""
+
+    capture: str | None
+    kind: str
+    path: str
+
+
 class ToolRecord(TypedDict):
     """What made the report."""
 
@@ -157,7 +177,8 @@ class Report:
 
     `names` maps addresses to what the cluster calls them; `verdict` is one sentence that answers
     "what is wrong?"; `plots` holds the aggregated series that the plots of the HTML report are drawn
-    from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error.
+    from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are
+    the codes of all diagnostics that ran.
     """
 
     tool: ToolRecord
@@ -171,4 +192,6 @@ class Report:
     names: dict[str, str]
     plots: dict[str, Any]
     broken: list[dict[str, str]]
+    asked: list[str] = field(default_factory=list)
+    facts: list[FactRecord] = field(default_factory=list)
     schema: str = SCHEMA
