@@ -138,7 +138,9 @@ class Flows:
 
     interface: NDArray[np.uint16]
     if_index: NDArray[np.uint32]  # SLL2 interface index, else 0
-    packet_type: NDArray[np.uint8]  # SLL and SLL2: 0 to us, 1 broadcast, 2 multicast, 3 other, 4 outgoing; 255 unknown
+    packet_type: NDArray[
+        np.uint8
+    ]  # SLL and SLL2: 0 to us, 1 broadcast, 2 multicast, 3 other, 4 outgoing; 255 unknown
     tunnel: NDArray[np.uint8]  # Tunnel of the innermost encapsulation
     tunnel_depth: NDArray[np.uint8]
     encryption: NDArray[np.uint8]  # Encryption

@@ -1,0 +1,6 @@
+"""Bytes to fields: every frame down to its innermost packet, in one pass."""
+
+from vxlanalyze.wire.index import decode
+from vxlanalyze.wire.model import Decoded, Flows, Index
+
+__all__ = ["Decoded", "Flows", "Index", "decode"]

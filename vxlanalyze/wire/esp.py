@@ -1,0 +1,27 @@
+"""ESP, alone or inside UDP: recognised, not decrypted.
+
+    |               Security Parameters Index (SPI)                 |
+    |                      Sequence Number                          |
+
+Sources: RFC 4303 section 2; RFC 3948 section 2 (port 4500: an SPI of 0 marks key exchange, a single
+octet of 0xFF a keepalive).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import AT, DPORT, END, SPORT
+from vxlanalyze.wire.octets import be32
+
+PROTOCOL = 50
+HEADER_BYTES = 8
+UDP_PORT = 4500
+
+
+@compiled
+def in_udp(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> bool:
+    """Tell whether the UDP payload at `AT` is an ESP packet."""
+    if found[base + DPORT] != UDP_PORT and found[base + SPORT] != UDP_PORT:
+        return False
+    return found[AT] + HEADER_BYTES <= found[END] and be32(data, found[AT]) != 0

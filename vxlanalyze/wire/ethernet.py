@@ -1,0 +1,116 @@
+"""Ethernet II frames, the tags in front of the EtherType, and SNAP.
+
+    |                  destination (6 octets)                       |
+    |                    source (6 octets)                          |
+    |  TPID (2)  | PCP, DEI, VLAN ID (2) |   any number of tags     |
+    |  EtherType (2), or below 1536: length, then LLC               |
+
+Sources: IEEE Std 802.3-2018 clause 3.1; IEEE Std 802.1Q-2018 clause 9; RFC 1042 (SNAP); IANA,
+"IEEE 802 Numbers".
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, bound, holds
+from vxlanalyze.wire.octets import be16, be48, byte
+
+HEADER_BYTES = 14
+TAG_BYTES = 4
+SNAP_BYTES = 8
+
+IPV4 = 0x0800
+ARP = 0x0806
+TRANSPARENT_ETHERNET = 0x6558  # a whole Ethernet frame follows
+TAG_CUSTOMER = 0x8100
+IPV6 = 0x86DD
+TAG_SERVICE = 0x88A8
+TAG_OLD_9100 = 0x9100  # QinQ before IEEE 802.1ad
+TAG_OLD_9200 = 0x9200
+
+LENGTHS_BELOW = 0x0600
+VLAN_ID_MASK = 0x0FFF
+_SNAP = 0xAAAA  # both service access points; then control 3 and organisation 0
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+    """Read addresses, tags and type; return the EtherType, or STOP."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    found[base + DST_MAC] = be48(data, at)
+    found[base + SRC_MAC] = be48(data, at + 6)
+    found[AT] = at + HEADER_BYTES
+    return typed(data, found, base, be16(data, at + 12))
+
+
+@compiled
+def typed(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
+    """Read the tags and the SNAP header that an EtherType announces; return the one behind them."""
+    while is_tag(ethertype):
+        if not holds(found, TAG_BYTES):
+            return STOP
+        at = found[AT]
+        if found[base + VLAN] < 0:
+            found[base + VLAN] = be16(data, at) & VLAN_ID_MASK
+        ethertype = be16(data, at + 2)
+        found[AT] = at + TAG_BYTES
+    if ethertype >= LENGTHS_BELOW:
+        return ethertype
+    return _snap(data, found, ethertype)
+
+
+@compiled
+def is_tag(ethertype: int) -> bool:
+    """Tell whether a VLAN tag follows this EtherType."""
+    return (
+        ethertype == TAG_CUSTOMER
+        or ethertype == TAG_SERVICE
+        or ethertype == TAG_OLD_9100
+        or ethertype == TAG_OLD_9200
+    )
+
+
+@compiled
+def _snap(data: NDArray[np.uint8], found: NDArray[np.int64], length: int) -> int:
+    at = found[AT]
+    bound(found, at + length)
+    whole = at + SNAP_BYTES <= found[END]
+    if not whole or be16(data, at) != _SNAP or be16(data, at + 2) != 0x0300 or be16(data, at + 4) & 0xFF:
+        return STOP  # other LLC: spanning tree and the like
+    found[AT] = at + SNAP_BYTES
+    return be16(data, at + 6)
+
+
+@compiled
+def plausible(data: NDArray[np.uint8], found: NDArray[np.int64], at: int) -> bool:
+    """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
+
+    The test by which a tunnel on an unknown port is recognised: it has to be hard to meet by chance.
+    """
+    end = found[END]
+    if at + HEADER_BYTES > end or byte(data, at + 6) & 1:  # a source address is never a group's
+        return False
+    ethertype = be16(data, at + 12)
+    at += HEADER_BYTES
+    while is_tag(ethertype) and at + TAG_BYTES <= end:
+        ethertype = be16(data, at + 2)
+        at += TAG_BYTES
+    room = found[LIMIT] - at
+    if ethertype == IPV4 and at + 20 <= end:
+        return byte(data, at) >> 4 == 4 and byte(data, at) & 15 >= 5 and _fits(be16(data, at + 2), 20, room)
+    if ethertype == IPV6 and at + 40 <= end:
+        return byte(data, at) >> 4 == 6 and _fits(be16(data, at + 4) + 40, 40, room)
+    if ethertype == ARP and at + 8 <= end:
+        return be16(data, at) == 1 and be16(data, at + 2) == IPV4 and be16(data, at + 4) == 0x0604
+    return False
+
+
+_LARGEST_PADDING_BYTES = 46  # of a frame of 60 bytes
+
+
+@compiled
+def _fits(length: int, smallest: int, room: int) -> bool:
+    return smallest <= length <= room <= length + _LARGEST_PADDING_BYTES

@@ -1,0 +1,167 @@
+"""The scratch record that one frame is decoded into: positions in an int64 array, named once.
+
+The walker clears the record, the readers fill it, the emitters (`index`, `rows`) read it. It has a
+part for the frame and two parts of the same form for packets: `OUTER` for the outermost IP packet
+with the frame around it, `INNER` for the innermost where there is a tunnel. A position in a packet
+is ``base + SPORT`` with `base` one of the two. What a frame has not is `ABSENT`.
+
+Positions of bytes count from the start of the buffer. Two ends bound every read: `END`, behind the
+last byte captured, and `LIMIT`, behind the last byte that was on the wire; every length field that
+is met can only bring both closer.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.model import Anomaly
+
+ABSENT = -1
+STOP = -1  # a reader's answer: nothing behind this header can be decoded
+
+# Of the frame.
+(
+    AT,  # where the next header starts
+    END,
+    LIMIT,
+    ANOMALIES,
+    PACKET_TYPE,  # SLL, SLL2
+    IF_INDEX,  # SLL2
+    DEPTH,  # of tunnels
+    TUNNEL,  # Tunnel of the innermost
+    VNI,
+    GROUP_POLICY,
+    OPTIONS_BYTES,  # Geneve
+    ENCRYPTION,
+    IN_FRAGMENT,  # 1 behind a first fragment: lengths may say more than is there
+    FRAGMENT_AT,  # IPv6 fragment header of the outermost packet
+    DIGEST,
+    DIGEST_LENGTH,
+) = range(16)
+
+OUTER = 16
+
+# Of a packet, from its base.
+(
+    SRC_MAC,
+    DST_MAC,
+    VLAN,
+    FAMILY,
+    SRC,  # 16 bytes, as two little-endian words
+    SRC_REST,
+    DST,
+    DST_REST,
+    PROTOCOL,
+    TTL,
+    TOS,
+    IP_ID,
+    LENGTH,
+    FRAGMENT_OFFSET,
+    MORE_FRAGMENTS,
+    DONT_FRAGMENT,
+    IP_AT,
+    L4_AT,
+    IP_STATE,  # Checksum of the IPv4 header
+    SPORT,
+    DPORT,
+    CHECK_RULE,  # how the L4 checksum is made: RULE_...
+    CHECK_AT,
+    CHECK_END,  # behind the last byte it covers
+    CHECK_STORED,
+    CHECK_EXPECTED,
+    CHECK_STATE,
+    PAYLOAD_AT,
+    PAYLOAD_END,  # as on the wire
+    SEQ,
+    ACK,
+    TCP_FLAGS,
+    WINDOW,
+    MSS,
+    WINDOW_SCALE,
+    ICMP_TYPE,
+    ICMP_CODE,
+    ICMP_MTU,
+    QUOTED_AT,  # the packet that an ICMP error quotes
+    TARGET,  # neighbour discovery: two little-endian words
+    TARGET_REST,
+    ARP_OPERATION,
+    ARP_SENDER_MAC,
+    ARP_TARGET_MAC,
+) = range(44)
+
+_PACKET_FIELDS = 44
+INNER = OUTER + _PACKET_FIELDS
+RECORD_FIELDS = INNER + _PACKET_FIELDS
+
+# How the checksum at CHECK_AT is made.
+RULE_NONE = 0
+RULE_PLAIN = 1  # of the covered bytes alone: ICMP, GRE
+RULE_PSEUDO = 2  # with the pseudo-header: TCP, ICMPv6
+RULE_UDP = 3  # with the pseudo-header, and 0 says that there is none
+RULE_CRC32C = 4  # SCTP
+
+# Anomaly, as the kernels want it: plain integers.
+CUT = int(Anomaly.CUT)
+HEADER_CUT = int(Anomaly.HEADER_CUT)
+LENGTH_LIES = int(Anomaly.LENGTH_LIES)
+BAD_VERSION = int(Anomaly.BAD_VERSION)
+BAD_HEADER_LENGTH = int(Anomaly.BAD_HEADER_LENGTH)
+FIRST_FRAGMENT = int(Anomaly.FIRST_FRAGMENT)
+LATER_FRAGMENT = int(Anomaly.LATER_FRAGMENT)
+REASSEMBLED = int(Anomaly.REASSEMBLED)
+INNER_FRAGMENT = int(Anomaly.INNER_FRAGMENT)
+VNI_NOT_VALID = int(Anomaly.VNI_NOT_VALID)
+RESERVED_BITS = int(Anomaly.RESERVED_BITS)
+UNKNOWN_PROTOCOL = int(Anomaly.UNKNOWN_PROTOCOL)
+TOO_DEEP = int(Anomaly.TOO_DEEP)
+PADDING_NOT_ZERO = int(Anomaly.PADDING_NOT_ZERO)
+ICMP_ERROR = int(Anomaly.ICMP_ERROR)
+TUNNEL_GUESSED = int(Anomaly.TUNNEL_GUESSED)
+UNSUPPORTED_LINK = int(Anomaly.UNSUPPORTED_LINK)
+OUTER_DF = int(Anomaly.OUTER_DF)
+INNER_DF = int(Anomaly.INNER_DF)
+
+BLANK: NDArray[np.int64] = np.full(RECORD_FIELDS, ABSENT, np.int64)
+for _zero in (ANOMALIES, DEPTH, TUNNEL, ENCRYPTION, IN_FRAGMENT, DIGEST, DIGEST_LENGTH):
+    BLANK[_zero] = 0
+for _base in (OUTER, INNER):
+    for _zero in (FAMILY, SRC, SRC_REST, DST, DST_REST, IP_STATE, CHECK_RULE, CHECK_STATE, MSS):
+        BLANK[_base + _zero] = 0
+BLANK.flags.writeable = False
+
+
+@compiled
+def mark(found: NDArray[np.int64], anomaly: int) -> None:
+    """Set a bit of `Anomaly`."""
+    found[ANOMALIES] |= anomaly
+
+
+@compiled
+def holds(found: NDArray[np.int64], header_bytes: int) -> bool:
+    """Tell whether so many bytes were captured at `AT`; mark why where they were not."""
+    behind = found[AT] + header_bytes
+    if behind <= found[END]:
+        return True
+    if behind <= found[LIMIT]:
+        mark(found, HEADER_CUT)
+    elif found[IN_FRAGMENT] == 0:
+        mark(found, LENGTH_LIES)
+    return False
+
+
+@compiled
+def bound(found: NDArray[np.int64], behind: int) -> None:
+    """Let a length field end the layer at `behind`; mark it where it says more than there was."""
+    if behind > found[LIMIT]:
+        if found[IN_FRAGMENT] == 0:
+            mark(found, LENGTH_LIES)
+        return
+    found[LIMIT] = behind
+    found[END] = min(found[END], behind)
+
+
+@compiled
+def packet_end(found: NDArray[np.int64], base: int) -> int:
+    """Tell where the IP packet ends, as its header says."""
+    behind: int = found[base + IP_AT] + found[base + LENGTH]
+    return behind

@@ -1,0 +1,222 @@
+"""Flows by number: an open-addressing hash table that a kernel fills and Python grows.
+
+A flow's key is 16 words that hold all that `Flows` says of it. Keys stand in the order of their
+first packet; `slots` leads from a hash to their row. The hash adds a secret key to each word before
+multiplying (NH, RFC 4418 section 5.2.2), so that a capture made to collide does not: a flood of flows costs
+time linear in its packets. Numbers do not depend on the secret.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.checksum import mix
+from vxlanalyze.wire.fields import (
+    DEPTH,
+    DPORT,
+    DST,
+    DST_MAC,
+    DST_REST,
+    ENCRYPTION,
+    FAMILY,
+    IF_INDEX,
+    OUTER,
+    PACKET_TYPE,
+    PROTOCOL,
+    SPORT,
+    SRC,
+    SRC_MAC,
+    SRC_REST,
+    TUNNEL,
+    VNI,
+)
+from vxlanalyze.wire.model import NO_VNI, Flows
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+KEY_WORDS = 16
+_EMPTY = -1
+_FIRST_CAPACITY = 1024
+_IDENTITY_KEY = np.uint64(0x9E3779B97F4A7C15)  # any odd constant; changing it changes every identity
+_LOW_32 = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+
+
+@dataclass(slots=True)
+class FlowTable:
+    """The flows met so far; `count` rows of `keys` and `mss` are in use."""
+
+    secret: NDArray[np.uint64]  # shape (KEY_WORDS,)
+    slots: NDArray[np.int32]  # shape (4 * capacity,), a power of two
+    keys: NDArray[np.int64]  # shape (capacity, KEY_WORDS)
+    mss: NDArray[np.uint16]  # shape (capacity,)
+    count: int = 0
+
+    @classmethod
+    def empty(cls, capacity: int = _FIRST_CAPACITY) -> "FlowTable":
+        """Make a table for a few flows; `capacity` is a power of two."""
+        words = [secrets.randbits(64) for _ in range(KEY_WORDS)]
+        return cls(
+            np.array(words, np.uint64),
+            np.full(4 * capacity, _EMPTY, np.int32),
+            np.zeros((capacity, KEY_WORDS), np.int64),
+            np.zeros(capacity, np.uint16),
+        )
+
+    def grow(self) -> None:
+        """Double the capacity."""
+        capacity = 2 * len(self.keys)
+        self.keys = np.concatenate((self.keys, np.zeros_like(self.keys)))
+        self.mss = np.concatenate((self.mss, np.zeros_like(self.mss)))
+        self.slots = np.full(4 * capacity, _EMPTY, np.int32)
+        place_again(self.keys, self.count, self.slots, self.secret)
+
+    def flows(self) -> Flows:
+        """Take the keys apart."""
+        return unpack(self.keys[: self.count], self.mss[: self.count].copy())
+
+
+@compiled
+def key_of(found: NDArray[np.int64], base: int, interface: int, key: NDArray[np.int64]) -> None:
+    """Pack what a flow's packets share into `key`; fields that are absent count as 0."""
+    tunnelled = found[DEPTH] > 0
+    key[0] = (
+        interface
+        | (found[PACKET_TYPE] & 0xFF) << 16
+        | found[TUNNEL] << 24
+        | found[DEPTH] << 32
+        | found[ENCRYPTION] << 40
+        | (found[OUTER + FAMILY] if tunnelled else 0) << 48
+        | found[base + FAMILY] << 52
+    )
+    key[1] = max(found[IF_INDEX], 0) | (found[VNI] & 0xFFFFFFFF) << 32
+    ports = max(found[base + SPORT], 0) << 32 | max(found[base + DPORT], 0) << 48
+    key[2] = ports | max(found[base + PROTOCOL], 0)
+    key[3] = found[base + SRC]
+    key[4] = found[base + SRC_REST]
+    key[5] = found[base + DST]
+    key[6] = found[base + DST_REST]
+    key[7] = max(found[OUTER + SRC_MAC], 0)
+    key[8] = max(found[OUTER + DST_MAC], 0)
+    for word in range(9, KEY_WORDS):
+        key[word] = 0
+    if tunnelled:
+        key[2] |= max(found[OUTER + PROTOCOL], 0) << 8
+        key[9] = max(found[OUTER + SPORT], 0) | max(found[OUTER + DPORT], 0) << 16
+        key[10] = found[OUTER + SRC]
+        key[11] = found[OUTER + SRC_REST]
+        key[12] = found[OUTER + DST]
+        key[13] = found[OUTER + DST_REST]
+        key[14] = max(found[base + SRC_MAC], 0)
+        key[15] = max(found[base + DST_MAC], 0)
+
+
+@compiled
+def hash_of(key: NDArray[np.int64], secret: NDArray[np.uint64]) -> np.uint64:
+    """Hash a key under the table's secret."""
+    total = np.uint64(0)
+    for word in range(KEY_WORDS):
+        keyed = np.uint64(key[word]) + secret[word]
+        total += (keyed & _LOW_32) * (keyed >> _32)
+    return mix(total)
+
+
+@compiled
+def find_or_add(
+    key: NDArray[np.int64],
+    secret: NDArray[np.uint64],
+    slots: NDArray[np.int32],
+    keys: NDArray[np.int64],
+    count: int,
+) -> int:
+    """Return the row of a key; `count` if it was not there: then it is, in that row.
+
+    There must be room: ``count < len(keys)``.
+    """
+    mask = np.uint64(len(slots) - 1)
+    slot = np.int64(hash_of(key, secret) & mask)
+    while True:
+        row = slots[slot]
+        if row == _EMPTY:
+            slots[slot] = count
+            for word in range(KEY_WORDS):
+                keys[count, word] = key[word]
+            return count
+        same = True
+        for word in range(KEY_WORDS):
+            same &= keys[row, word] == key[word]
+        if same:
+            return np.int64(row)
+        slot = (slot + 1) & np.int64(mask)
+
+
+@compiled
+def place_again(
+    keys: NDArray[np.int64], count: int, slots: NDArray[np.int32], secret: NDArray[np.uint64]
+) -> None:
+    """Enter the first `count` keys, all different, into empty slots."""
+    mask = len(slots) - 1
+    for row in range(count):
+        slot = np.int64(hash_of(keys[row], secret) & np.uint64(mask))
+        while slots[slot] != _EMPTY:
+            slot = (slot + 1) & mask
+        slots[slot] = row
+
+
+def unpack(keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> Flows:
+    """Take keys, shape ``(f, KEY_WORDS)``, apart into columns."""
+    words = keys.view(np.uint64)
+    first, second, third, ports = words[:, 0], words[:, 1], words[:, 2], words[:, 9]
+    vni = _bits(second, 32, np.uint32)
+    packed = Flows(
+        interface=_bits(first, 0, np.uint16),
+        if_index=_bits(second, 0, np.uint32),
+        packet_type=_bits(first, 16, np.uint8),
+        tunnel=_bits(first, 24, np.uint8),
+        tunnel_depth=_bits(first, 32, np.uint8),
+        encryption=_bits(first, 40, np.uint8),
+        vni=vni,
+        outer_family=_bits(first, 48, np.uint8) & np.uint8(15),
+        outer_src=_octets(keys, 10),
+        outer_dst=_octets(keys, 12),
+        outer_protocol=_bits(third, 8, np.uint8),
+        outer_sport=_bits(ports, 0, np.uint16),
+        outer_dport=_bits(ports, 16, np.uint16),
+        outer_src_mac=words[:, 7].copy(),
+        outer_dst_mac=words[:, 8].copy(),
+        inner_src_mac=words[:, 14].copy(),
+        inner_dst_mac=words[:, 15].copy(),
+        family=_bits(first, 52, np.uint8) & np.uint8(15),
+        src=_octets(keys, 3),
+        dst=_octets(keys, 5),
+        protocol=_bits(third, 0, np.uint8),
+        sport=_bits(third, 32, np.uint16),
+        dport=_bits(third, 48, np.uint16),
+        mss=mss,
+        identity=identity_of(words),
+    )
+    assert np.iinfo(vni.dtype).max == NO_VNI  # what an absent VNI was packed as
+    return packed
+
+
+def identity_of(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash family, addresses, protocol and ports of packed keys; the same in every run and capture."""
+    family = words[:, 0] >> np.uint64(52)
+    ports = words[:, 2] & np.uint64(0xFFFFFFFF000000FF)
+    identity = np.full(len(words), _IDENTITY_KEY, np.uint64)
+    for word in (family, ports, words[:, 3], words[:, 4], words[:, 5], words[:, 6]):
+        identity = mix((identity ^ word) + _IDENTITY_KEY)
+    return identity
+
+
+def _bits(words: NDArray[np.uint64], shift: int, dtype: type[_Scalar]) -> NDArray[_Scalar]:
+    return (words >> np.uint64(shift)).astype(dtype)
+
+
+def _octets(keys: NDArray[np.int64], word: int) -> NDArray[np.uint8]:
+    pair = np.ascontiguousarray(keys[:, word : word + 2]).astype("<i8")
+    return pair.view(np.uint8).reshape(len(keys), 16)

@@ -1,0 +1,86 @@
+"""ICMP header.
+
+    |     Type      |     Code      |          Checksum             |
+    |  identifier, sequence number;  unused, next-hop MTU;  ...     |
+
+Sources: RFC 792; RFC 1191 section 4 (next-hop MTU).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import (
+    AT,
+    CHECK_AT,
+    CHECK_END,
+    CHECK_RULE,
+    CHECK_STORED,
+    DPORT,
+    END,
+    ICMP_CODE,
+    ICMP_ERROR,
+    ICMP_MTU,
+    ICMP_TYPE,
+    LIMIT,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    QUOTED_AT,
+    RULE_PLAIN,
+    SEQ,
+    SPORT,
+    holds,
+    mark,
+    packet_end,
+)
+from vxlanalyze.wire.octets import be16, byte
+
+PROTOCOL = 1
+HEADER_BYTES = 8
+CHECKSUM_AT = 2
+
+ECHO_REPLY = 0
+UNREACHABLE = 3
+SOURCE_QUENCH = 4
+REDIRECT = 5
+ECHO = 8
+TIME_EXCEEDED = 11
+PARAMETER_PROBLEM = 12
+
+FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
+    begin(data, found, base)
+    if not holds(found, HEADER_BYTES):
+        return
+    at = found[AT]
+    kind = byte(data, at)
+    found[base + CHECK_RULE] = RULE_PLAIN
+    if kind == ECHO or kind == ECHO_REPLY:
+        found[base + DPORT] = be16(data, at + 4)
+        found[base + SEQ] = be16(data, at + 6)
+    elif kind in (UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM):
+        mark(found, ICMP_ERROR)
+        found[base + QUOTED_AT] = at + HEADER_BYTES
+        if kind == UNREACHABLE and byte(data, at + 1) == FRAGMENTATION_NEEDED:
+            found[base + ICMP_MTU] = be16(data, at + 6)
+
+
+@compiled
+def begin(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Read what ICMP and ICMPv6 have in common."""
+    at = found[AT]
+    if at + 2 <= found[END]:
+        found[base + ICMP_TYPE] = byte(data, at)
+        found[base + ICMP_CODE] = byte(data, at + 1)
+        found[base + SPORT] = be16(data, at)
+        found[base + DPORT] = 0
+    if at + HEADER_BYTES <= found[END]:
+        found[base + CHECK_AT] = at + CHECKSUM_AT
+        found[base + CHECK_END] = packet_end(found, base)
+        found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
+        found[base + PAYLOAD_AT] = at + HEADER_BYTES
+        found[base + PAYLOAD_END] = found[LIMIT]

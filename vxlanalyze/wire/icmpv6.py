@@ -1,0 +1,63 @@
+"""ICMPv6 header, and the target of neighbour discovery.
+
+    |     Type      |     Code      |          Checksum             |
+    |  identifier, sequence number;  MTU;  unused, flags;  ...      |
+    |        Target Address (16): neighbour solicitation, advertisement       |
+
+Sources: RFC 4443 sections 2.1, 2.3, 3 and 4; RFC 4861 sections 4.3 and 4.4.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import icmp
+from vxlanalyze.wire.fields import (
+    AT,
+    CHECK_RULE,
+    DPORT,
+    END,
+    ICMP_ERROR,
+    ICMP_MTU,
+    QUOTED_AT,
+    RULE_PSEUDO,
+    SEQ,
+    TARGET,
+    TARGET_REST,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.octets import be16, be32, byte, le64
+
+PROTOCOL = 58
+HEADER_BYTES = 8
+
+PACKET_TOO_BIG = 2
+LAST_OF_ERRORS = 127  # types 0 to 127 are errors, section 2.1
+LAST_KNOWN_ERROR = 4
+ECHO_REQUEST = 128
+ECHO_REPLY = 129
+NEIGHBOR_SOLICITATION = 135
+NEIGHBOR_ADVERTISEMENT = 136
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
+    icmp.begin(data, found, base)
+    if not holds(found, HEADER_BYTES):
+        return
+    at = found[AT]
+    kind = byte(data, at)
+    found[base + CHECK_RULE] = RULE_PSEUDO
+    if kind == ECHO_REQUEST or kind == ECHO_REPLY:
+        found[base + DPORT] = be16(data, at + 4)
+        found[base + SEQ] = be16(data, at + 6)
+    elif 1 <= kind <= LAST_KNOWN_ERROR:
+        mark(found, ICMP_ERROR)
+        found[base + QUOTED_AT] = at + HEADER_BYTES
+        if kind == PACKET_TOO_BIG:
+            found[base + ICMP_MTU] = be32(data, at + 4)
+    elif NEIGHBOR_SOLICITATION <= kind <= NEIGHBOR_ADVERTISEMENT and at + 24 <= found[END]:
+        found[base + TARGET] = np.int64(le64(data, at + 8))
+        found[base + TARGET_REST] = np.int64(le64(data, at + 16))

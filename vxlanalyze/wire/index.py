@@ -1,0 +1,233 @@
+"""A whole capture to its index and flows, chunk by chunk."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Frames, Interface, Source
+from vxlanalyze.compiled import compiled
+from vxlanalyze.errors import CaptureError
+from vxlanalyze.wire.fields import (
+    ACK,
+    ANOMALIES,
+    CHECK_STATE,
+    DEPTH,
+    DIGEST,
+    DIGEST_LENGTH,
+    DONT_FRAGMENT,
+    INNER_DF,
+    IP_ID,
+    IP_STATE,
+    LATER_FRAGMENT,
+    LENGTH,
+    MSS,
+    OUTER,
+    OUTER_DF,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    RECORD_FIELDS,
+    SEQ,
+    TCP_FLAGS,
+    UNSUPPORTED_LINK,
+)
+from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, key_of
+from vxlanalyze.wire.model import (
+    INNER_IP_SHIFT,
+    INNER_L4_SHIFT,
+    NO_FLOW,
+    OUTER_IP_SHIFT,
+    OUTER_L4_SHIFT,
+    UNKNOWN_LENGTH,
+    Decoded,
+    Index,
+)
+from vxlanalyze.wire.verify import verify
+from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, walk
+
+WITHOUT_LIMIT = 1 << 40
+
+
+class Rows(NamedTuple):
+    """Columns of `Index` that the kernel fills, for the frames of one chunk."""
+
+    flow: NDArray[np.int32]
+    seq: NDArray[np.uint32]
+    ack: NDArray[np.uint32]
+    length: NDArray[np.uint32]
+    payload_length: NDArray[np.uint32]
+    outer_length: NDArray[np.uint32]
+    digest: NDArray[np.uint32]
+    digest_length: NDArray[np.uint32]
+    anomalies: NDArray[np.uint32]
+    ip_id: NDArray[np.uint16]
+    outer_ip_id: NDArray[np.uint16]
+    tcp_flags: NDArray[np.uint16]
+    checks: NDArray[np.uint16]
+
+
+_DTYPES = (np.int32, *(np.uint32,) * 8, *(np.uint16,) * 4)
+
+
+def decode(
+    source: Source,
+    *,
+    ports: Sequence[int] = (),
+    keep_inner_bytes: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Decoded:
+    """Decode a whole capture to an index row a frame and the flows they belong to.
+
+    Parameters
+    ----------
+    source : Source
+        The capture.
+    ports : sequence of int
+        UDP ports that carry tunnels, besides the known ones.
+    keep_inner_bytes : int, optional
+        How many bytes of each innermost IP packet the payload digest may cover. Two captures with
+        different snap lengths digest the same bytes when both are given the smaller one's.
+    progress : callable, optional
+        Called after each chunk with the number of frames decoded so far.
+
+    Returns
+    -------
+    Decoded
+        `n` rows and `f` flows.
+
+    Raises
+    ------
+    CaptureError
+        A file cannot be read, or no interface has a link type that is supported.
+    """
+    table = FlowTable.empty()
+    bound_to = bindings(ports)
+    keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
+    columns: list[list[NDArray[np.generic]]] = [[] for _ in range(2 + len(_DTYPES))]
+    count = 0
+    for frames in source.chunks():
+        rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
+        for pieces, piece in zip(columns, (frames.time_ns.copy(), frames.place.copy(), *rows), strict=True):
+            pieces.append(piece)
+        count += len(frames)
+        if progress is not None:
+            progress(count)
+    check_link_types(source)
+    return Decoded(_joined(columns), table.flows())
+
+
+def check_link_types(source: Source) -> None:
+    """Refuse a capture none of whose interfaces can be decoded.
+
+    Raises
+    ------
+    CaptureError
+        Names what the capture has and what is supported.
+    """
+    there = {interface.link_type for interface in source.interfaces}
+    if there and not there & SUPPORTED_LINK_TYPES.keys():
+        kinds = ", ".join(str(kind) for kind in sorted(there))
+        supported = ", ".join(f"{name} ({kind})" for kind, name in sorted(SUPPORTED_LINK_TYPES.items()))
+        raise CaptureError(
+            source.files[0].path, f"link type {kinds} is not supported; supported are {supported}"
+        )
+
+
+def decode_chunk(
+    frames: Frames,
+    interfaces: Sequence[Interface],
+    bound_to: NDArray[np.uint8],
+    keep_bytes: int,
+    table: FlowTable,
+) -> Rows:
+    """Decode the frames of one chunk; new flows are added to `table`."""
+    n = len(frames)
+    rows = Rows(*(np.empty(n, dtype) for dtype in _DTYPES))
+    link_types = np.array([interface.link_type for interface in interfaces], np.int64)
+    row = 0
+    while True:
+        # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing lives on.
+        with np.errstate(over="ignore"):
+            row, table.count = _decode_rows(
+                (frames.data, frames.start, frames.captured_length, frames.original_length),
+                frames.interface,
+                link_types,
+                bound_to,
+                keep_bytes,
+                (table.secret, table.slots, table.keys, table.mss),
+                table.count,
+                row,
+                rows,
+            )
+        if row == n:
+            return rows
+        table.grow()
+
+
+def _joined(columns: list[list[NDArray[np.generic]]]) -> Index:
+    """Put the pieces of each column together, one column at a time, so that memory holds few of them twice."""
+    whole: list[NDArray[np.generic]] = []
+    for pieces, dtype in zip(columns, (np.int64, np.int64, *_DTYPES), strict=True):
+        whole.append(np.concatenate(pieces) if pieces else np.empty(0, dtype))
+        pieces.clear()
+    time_ns, place, *rest = whole
+    return Index(time_ns, place, *rest)  # type: ignore[arg-type]
+
+
+@compiled
+def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table, count, row, rows):  # type: ignore[no-untyped-def]
+    """Decode from `row` on, until the end or until the flow table is full; return where, and the flows."""
+    data, start, captured, original = frames
+    secret, slots, keys, mss = flow_table
+    found = np.empty(RECORD_FIELDS, np.int64)
+    key = np.empty(KEY_WORDS, np.int64)
+    capacity = len(keys)
+    while row < len(start):
+        if count == capacity:
+            break
+        begin = start[row]
+        length = np.int64(captured[row])
+        link_type = link_types[interface[row]]
+        base = walk(data, begin, length, np.int64(original[row]), link_type, bound_to, found)
+        verify(data, found, base, begin + length, keep_bytes)
+        _emit(found, base, row, rows)
+        if found[ANOMALIES] & (LATER_FRAGMENT | UNSUPPORTED_LINK):
+            rows.flow[row] = NO_FLOW
+        else:
+            key_of(found, base, np.int64(interface[row]), key)
+            flow = find_or_add(key, secret, slots, keys, count)
+            count = max(count, flow + 1)
+            rows.flow[row] = flow
+            if found[base + MSS] > 0:
+                mss[flow] = found[base + MSS]
+        row += 1
+    return row, count
+
+
+@compiled
+def _emit(found, base, row, rows):  # type: ignore[no-untyped-def]
+    """Write the row of one decoded frame, all but its flow."""
+    anomalies = found[ANOMALIES]
+    if found[base + DONT_FRAGMENT] > 0:
+        anomalies |= INNER_DF
+    checks = found[base + IP_STATE] << INNER_IP_SHIFT | found[base + CHECK_STATE] << INNER_L4_SHIFT
+    rows.outer_length[row] = 0
+    rows.outer_ip_id[row] = 0
+    if found[DEPTH] > 0:
+        checks |= found[OUTER + IP_STATE] << OUTER_IP_SHIFT | found[OUTER + CHECK_STATE] << OUTER_L4_SHIFT
+        rows.outer_length[row] = max(found[OUTER + LENGTH], 0)
+        rows.outer_ip_id[row] = max(found[OUTER + IP_ID], 0) & 0xFFFF
+    if found[OUTER + DONT_FRAGMENT] > 0:
+        anomalies |= OUTER_DF
+    rows.seq[row] = max(found[base + SEQ], 0)
+    rows.ack[row] = max(found[base + ACK], 0)
+    rows.length[row] = max(found[base + LENGTH], 0)
+    payload = found[base + PAYLOAD_END] - found[base + PAYLOAD_AT]
+    rows.payload_length[row] = payload if found[base + PAYLOAD_AT] >= 0 else UNKNOWN_LENGTH
+    rows.digest[row] = found[DIGEST]
+    rows.digest_length[row] = found[DIGEST_LENGTH]
+    rows.anomalies[row] = anomalies
+    rows.ip_id[row] = max(found[base + IP_ID], 0) & 0xFFFF
+    rows.tcp_flags[row] = max(found[base + TCP_FLAGS], 0)
+    rows.checks[row] = checks

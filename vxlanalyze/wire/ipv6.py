@@ -1,0 +1,151 @@
+"""IPv6 header and the extension headers behind it.
+
+    |Version| Traffic Class |           Flow Label                  |
+    |         Payload Length        |  Next Header  |   Hop Limit   |
+    |                     Source Address (16)                       |
+    |                   Destination Address (16)                    |
+
+    |  Next Header  |  Hdr Ext Len  |   hop-by-hop, routing, destination options, ...
+    |  Next Header  |   Reserved    |   Fragment Offset  |Res|M|  Identification (4)   (fragment)
+
+Sources: RFC 8200 sections 3 and 4; RFC 4302 section 2.2 (its length counts 4 octets); RFC 2675
+(payload length 0: a jumbogram, or Linux's packet before segmentation); RFC 6275, 7401, 5533 (further
+extension headers); RFC 6564 section 4.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import (
+    AT,
+    BAD_VERSION,
+    DST,
+    DST_REST,
+    FAMILY,
+    FRAGMENT_AT,
+    FRAGMENT_OFFSET,
+    IP_AT,
+    IP_ID,
+    L4_AT,
+    LENGTH,
+    LIMIT,
+    MORE_FRAGMENTS,
+    OUTER,
+    PROTOCOL,
+    SRC,
+    SRC_REST,
+    STOP,
+    TOS,
+    TTL,
+    bound,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.octets import be16, be32, byte, le64
+
+VERSION = 6
+HEADER_BYTES = 40
+FRAGMENT_HEADER_BYTES = 8
+EXTENSION_UNIT_BYTES = 8
+
+HOP_BY_HOP = 0
+ROUTING = 43
+FRAGMENT = 44
+AUTHENTICATION = 51
+NO_NEXT_HEADER = 59
+DESTINATION_OPTIONS = 60
+MOBILITY = 135
+HOST_IDENTITY = 139
+SHIM6 = 140
+
+_OFFSET_MASK = 0xFFF8
+_MORE_FRAGMENTS = 1
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+    """Read one header, its extensions and its bounds; return the protocol behind them, or STOP."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    if byte(data, at) >> 4 != VERSION:
+        mark(found, BAD_VERSION)
+        return STOP
+    _fixed_part(data, found, base)
+    bound(found, at + found[base + LENGTH])
+    found[AT] = at + HEADER_BYTES
+    return _extensions(data, found, base, byte(data, at + 6))
+
+
+@compiled
+def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    at = found[AT]
+    length = be16(data, at + 4)
+    found[base + FAMILY] = VERSION
+    found[base + IP_AT] = at
+    found[base + TOS] = (be16(data, at) >> 4) & 0xFF
+    found[base + LENGTH] = length + HEADER_BYTES if length else found[LIMIT] - at
+    found[base + TTL] = byte(data, at + 7)
+    found[base + PROTOCOL] = byte(data, at + 6)
+    found[base + SRC] = np.int64(le64(data, at + 8))
+    found[base + SRC_REST] = np.int64(le64(data, at + 16))
+    found[base + DST] = np.int64(le64(data, at + 24))
+    found[base + DST_REST] = np.int64(le64(data, at + 32))
+
+
+@compiled
+def _extensions(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, protocol: int) -> int:
+    """Walk the chain. It ends before a fragment's bytes, whose headers are in the first fragment."""
+    while is_extension(protocol):
+        if not holds(found, EXTENSION_UNIT_BYTES):
+            return STOP
+        at = found[AT]
+        following = byte(data, at)
+        found[base + PROTOCOL] = following
+        if protocol == FRAGMENT:
+            _fragment_header(data, found, base)
+        length = _extension_bytes(protocol, byte(data, at + 1))
+        if not holds(found, length):
+            return STOP
+        found[AT] = at + length
+        protocol = following
+        if found[base + FRAGMENT_OFFSET] > 0:
+            break
+    found[base + L4_AT] = found[AT]
+    return protocol
+
+
+@compiled
+def is_extension(protocol: int) -> bool:
+    """Tell whether this next header value announces an extension header that can be passed over."""
+    return (
+        protocol == HOP_BY_HOP
+        or protocol == ROUTING
+        or protocol == FRAGMENT
+        or protocol == DESTINATION_OPTIONS
+        or protocol == AUTHENTICATION
+        or protocol == MOBILITY
+        or protocol == HOST_IDENTITY
+        or protocol == SHIM6
+    )
+
+
+@compiled
+def _extension_bytes(protocol: int, length: int) -> int:
+    if protocol == FRAGMENT:
+        return FRAGMENT_HEADER_BYTES
+    if protocol == AUTHENTICATION:
+        return (length + 2) << 2
+    return (length + 1) << 3
+
+
+@compiled
+def _fragment_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    at = found[AT]
+    word = be16(data, at + 2)
+    found[base + FRAGMENT_OFFSET] = word & _OFFSET_MASK
+    found[base + MORE_FRAGMENTS] = word & _MORE_FRAGMENTS
+    found[base + IP_ID] = be32(data, at + 4)
+    if base == OUTER:
+        found[FRAGMENT_AT] = at

@@ -1,0 +1,82 @@
+"""Loads of 1 to 8 bytes from a buffer, in network or in little-endian order.
+
+A compiled load is one machine instruction, checks nothing and needs no alignment: whoever calls it
+has made sure that the bytes are there (``fields.holds``). With ``NUMBA_BOUNDSCHECK=1`` and
+``NUMBA_DISABLE_JIT=1`` every byte is read by index instead, so that the tests can prove it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+
+Load = Callable[[NDArray[np.uint8], int], Any]
+
+_settings: Any = numba.config
+
+
+def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
+    """Make a load that is a single instruction; 64-bit results are unsigned, shorter ones int64."""
+    bits = 8 * size_bytes
+    result = types.uint64 if bits == 64 else types.int64
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
+        value = builder.load(address)
+        value.align = 1
+        if network_order and bits > 8:
+            value = builder.bswap(value)
+        return value if bits == 64 else builder.zext(value, ir.IntType(64))
+
+    def load(typing_context: Any, data: Any, at: Any) -> Any:
+        return result(data, types.intp), emit
+
+    made: Load = intrinsic(load)
+    return made
+
+
+def _indexed_load(size_bytes: int, network_order: bool) -> Load:
+    """Make the same load out of single indexed bytes."""
+    wide = np.uint64 if size_bytes == 8 else np.int64
+    step = wide(8)
+
+    def load(data: NDArray[np.uint8], at: int) -> Any:
+        value = wide(0)
+        for place in range(size_bytes):
+            index = at + place if network_order else at + size_bytes - 1 - place
+            value = (value << step) | wide(data[index])
+        return value
+
+    return compiled(load)
+
+
+_make = _indexed_load if _settings.DISABLE_JIT or _settings.BOUNDSCHECK else _intrinsic_load
+
+byte = _make(1, True)
+be16 = _make(2, True)
+be32 = _make(4, True)
+be64 = _make(8, True)
+le16 = _make(2, False)
+le32 = _make(4, False)
+le64 = _make(8, False)
+
+
+@compiled
+def be24(data: NDArray[np.uint8], at: int) -> int:
+    """Load 3 bytes in network order."""
+    return (be16(data, at) << 8) | byte(data, at + 2)
+
+
+@compiled
+def be48(data: NDArray[np.uint8], at: int) -> int:
+    """Load 6 bytes in network order: a MAC address."""
+    return (be32(data, at) << 16) | be16(data, at + 4)

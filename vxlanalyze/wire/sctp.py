@@ -1,0 +1,51 @@
+"""SCTP common header.
+
+    |     Source Port Number        |     Destination Port Number   |
+    |                      Verification Tag                         |
+    |                           Checksum                            |
+
+Sources: RFC 9260 section 3.1 and appendix A (CRC32c).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import (
+    AT,
+    CHECK_AT,
+    CHECK_END,
+    CHECK_RULE,
+    CHECK_STORED,
+    DPORT,
+    END,
+    LIMIT,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    RULE_CRC32C,
+    SPORT,
+    holds,
+    packet_end,
+)
+from vxlanalyze.wire.octets import be16, le32
+
+PROTOCOL = 132
+HEADER_BYTES = 12
+CHECKSUM_AT = 8
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Read one common header; the chunks behind it count as payload."""
+    at = found[AT]
+    if at + 4 <= found[END]:
+        found[base + SPORT] = be16(data, at)
+        found[base + DPORT] = be16(data, at + 2)
+    if not holds(found, HEADER_BYTES):
+        return
+    found[base + CHECK_RULE] = RULE_CRC32C
+    found[base + CHECK_AT] = at + CHECKSUM_AT
+    found[base + CHECK_END] = packet_end(found, base)
+    found[base + CHECK_STORED] = le32(data, at + CHECKSUM_AT)  # sent with the lowest octet first
+    found[base + PAYLOAD_AT] = at + HEADER_BYTES
+    found[base + PAYLOAD_END] = found[LIMIT]

@@ -1,0 +1,102 @@
+"""TCP header.
+
+    |          Source Port          |       Destination Port        |
+    |                        Sequence Number                        |
+    |                    Acknowledgment Number                      |
+    | Offset| Rsrvd |A|  Flags      |            Window             |
+    |           Checksum            |         Urgent Pointer        |
+    |                           Options                             |
+
+Sources: RFC 9293 section 3.1 and 3.2; RFC 7323 section 2.2 (window scale); RFC 3540, and the AccECN
+draft (the ninth flag).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import (
+    ACK,
+    AT,
+    BAD_HEADER_LENGTH,
+    CHECK_AT,
+    CHECK_END,
+    CHECK_RULE,
+    CHECK_STORED,
+    DPORT,
+    END,
+    LIMIT,
+    MSS,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    RULE_PSEUDO,
+    SEQ,
+    SPORT,
+    TCP_FLAGS,
+    WINDOW,
+    WINDOW_SCALE,
+    holds,
+    mark,
+    packet_end,
+)
+from vxlanalyze.wire.octets import be16, be32, byte
+
+PROTOCOL = 6
+HEADER_BYTES = 20
+CHECKSUM_AT = 16
+FLAGS_MASK = 0x0FFF
+SYN = 0x002
+
+OPTION_END = 0
+OPTION_NOTHING = 1
+OPTION_MSS = 2
+OPTION_WINDOW_SCALE = 3
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Read one header; of a cut one, as many fields as there are (an ICMP error quotes 8 bytes)."""
+    at = found[AT]
+    if at + 8 <= found[END]:
+        found[base + SEQ] = be32(data, at + 4)
+    if at + 4 <= found[END]:
+        found[base + SPORT] = be16(data, at)
+        found[base + DPORT] = be16(data, at + 2)
+    if not holds(found, HEADER_BYTES):
+        return
+    word = be16(data, at + 12)
+    flags = word & FLAGS_MASK
+    header_bytes = (word >> 12) << 2
+    found[base + ACK] = be32(data, at + 8)
+    found[base + TCP_FLAGS] = flags
+    found[base + WINDOW] = be16(data, at + 14)
+    found[base + CHECK_RULE] = RULE_PSEUDO
+    found[base + CHECK_AT] = at + CHECKSUM_AT
+    found[base + CHECK_END] = packet_end(found, base)
+    found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
+    if header_bytes < HEADER_BYTES:
+        mark(found, BAD_HEADER_LENGTH)
+        return
+    if flags & SYN:
+        _options(data, found, base, at + HEADER_BYTES, min(at + header_bytes, found[END]))
+    if holds(found, header_bytes):
+        found[base + PAYLOAD_AT] = at + header_bytes
+        found[base + PAYLOAD_END] = found[LIMIT]
+
+
+@compiled
+def _options(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, at: int, end: int) -> None:
+    """Read what a SYN agrees on; a malformed option ends the list."""
+    while at + 1 < end:
+        kind = byte(data, at)
+        if kind == OPTION_NOTHING:
+            at += 1
+            continue
+        length = byte(data, at + 1)
+        if kind == OPTION_END or length < 2 or at + length > end:
+            return
+        if kind == OPTION_MSS and length == 4:
+            found[base + MSS] = be16(data, at + 2)
+        elif kind == OPTION_WINDOW_SCALE and length == 3:
+            found[base + WINDOW_SCALE] = byte(data, at + 2)
+        at += length

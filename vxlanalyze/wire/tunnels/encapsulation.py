@@ -1,0 +1,41 @@
+"""What a tunnel's module says about itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.wire.model import Tunnel
+
+Read = Callable[[NDArray[np.uint8], NDArray[np.int64]], int]
+Recognise = Callable[[NDArray[np.uint8], NDArray[np.int64], int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Encapsulation:
+    """One kind of tunnel.
+
+    Parameters
+    ----------
+    tunnel : Tunnel
+        Its number in the tables.
+    name : str
+        Its name in the tables.
+    read : callable
+        Compiled ``read(data, found) -> int``: reads the header at `AT`, moves `AT` behind it, and returns
+        the EtherType of what follows, or STOP.
+    recognise : callable
+        Compiled ``recognise(data, found, carrier) -> bool``: tells by content whether this tunnel
+        starts at `AT`; `carrier` is the IP protocol number of what carries it. Asked where neither
+        port nor protocol number decides, in the order of ``TUNNELS``.
+    udp_ports, ip_protocols : tuple of int
+        What announces it.
+    """
+
+    tunnel: Tunnel
+    name: str
+    read: Read
+    recognise: Recognise
+    udp_ports: tuple[int, ...] = ()
+    ip_protocols: tuple[int, ...] = ()

@@ -1,0 +1,77 @@
+"""Geneve header.
+
+    |Ver|  Opt Len  |O|C|    Rsvd.  |          Protocol Type        |
+    |        Virtual Network Identifier (VNI)       |    Reserved   |
+    |                 Options, Opt Len words                        |
+
+Sources: RFC 8926 section 3.4; IANA port 6081.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet, udp
+from vxlanalyze.wire.fields import (
+    AT,
+    BAD_VERSION,
+    END,
+    OPTIONS_BYTES,
+    RESERVED_BITS,
+    STOP,
+    UNKNOWN_PROTOCOL,
+    VNI,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import be16, be24, byte
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+HEADER_BYTES = 8
+OPTIONS_MASK = 0x3F  # in words
+RESERVED_FLAGS = 0x3F
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Read one header, passing over its options; the protocol type is an EtherType."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    first = byte(data, at)
+    if first >> 6 != 0:
+        mark(found, BAD_VERSION)
+        return STOP
+    if byte(data, at + 1) & RESERVED_FLAGS or byte(data, at + 7):
+        mark(found, RESERVED_BITS)
+    options = (first & OPTIONS_MASK) << 2
+    found[VNI] = be24(data, at + 4)
+    found[OPTIONS_BYTES] = options
+    if not holds(found, HEADER_BYTES + options):
+        return STOP
+    found[AT] = at + HEADER_BYTES + options
+    protocol = be16(data, at + 2)
+    if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
+        return protocol
+    mark(found, UNKNOWN_PROTOCOL)
+    return STOP
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Tell whether version, reserved bits and the Ethernet frame inside are as they must be."""
+    at = found[AT]
+    if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:
+        return False
+    first = byte(data, at)
+    return (
+        first >> 6 == 0
+        and byte(data, at + 1) & RESERVED_FLAGS == 0
+        and be16(data, at + 2) == ethernet.TRANSPARENT_ETHERNET
+        and byte(data, at + 7) == 0
+        and ethernet.plausible(data, found, at + HEADER_BYTES + ((first & OPTIONS_MASK) << 2))
+    )
+
+
+ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "geneve", read, recognise, udp_ports=(6081,))

@@ -1,0 +1,73 @@
+"""GRE header, with its key.
+
+    |C| |K|S|   Reserved      | Ver |         Protocol Type         |
+    |      Checksum (with C)        |       Reserved1 (with C)      |
+    |                         Key (with K)                          |
+    |                    Sequence Number (with S)                   |
+
+Sources: RFC 2784 section 2; RFC 2890 section 2.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet
+from vxlanalyze.wire.fields import (
+    AT,
+    BAD_VERSION,
+    RESERVED_BITS,
+    STOP,
+    UNKNOWN_PROTOCOL,
+    VNI,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import be16, be32
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+IP_PROTOCOL = 47
+HEADER_BYTES = 4
+OPTIONAL_BYTES = 4
+FLAG_CHECKSUM = 0x8000
+FLAG_KEY = 0x2000
+FLAG_SEQUENCE = 0x1000
+RESERVED_FLAGS = 0x4FF8
+VERSION_MASK = 0x0007
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Read one header; the key is the network's identifier, the protocol type an EtherType."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    flags = be16(data, at)
+    if flags & VERSION_MASK:
+        mark(found, BAD_VERSION)  # 1 is PPTP's
+        return STOP
+    if flags & RESERVED_FLAGS:
+        mark(found, RESERVED_BITS)
+    before_key = HEADER_BYTES + (OPTIONAL_BYTES if flags & FLAG_CHECKSUM else 0)
+    before_sequence = before_key + (OPTIONAL_BYTES if flags & FLAG_KEY else 0)
+    header_bytes = before_sequence + (OPTIONAL_BYTES if flags & FLAG_SEQUENCE else 0)
+    if not holds(found, header_bytes):
+        return STOP
+    if flags & FLAG_KEY:
+        found[VNI] = be32(data, at + before_key)
+    found[AT] = at + header_bytes
+    protocol = be16(data, at + 2)
+    if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
+        return protocol
+    mark(found, UNKNOWN_PROTOCOL)
+    return STOP
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Take whatever the protocol number announces and no other tunnel claims."""
+    return carrier == IP_PROTOCOL
+
+
+ENCAPSULATION = Encapsulation(Tunnel.GRE, "gre", read, recognise, ip_protocols=(IP_PROTOCOL,))

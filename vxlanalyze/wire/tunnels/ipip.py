@@ -1,0 +1,36 @@
+"""IP packets directly inside IP packets: IPIP, 6in4, 4in6 and IPv6 in IPv6. There is no header.
+
+Sources: RFC 2003 section 3.1 (protocol 4); RFC 4213 section 3 (protocol 41); RFC 2473 section 3.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet, ipv4
+from vxlanalyze.wire.fields import AT, STOP, holds
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import byte
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+PROTOCOL_IPV4 = 4
+PROTOCOL_IPV6 = 41
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Tell the version of the packet inside."""
+    if not holds(found, 1):
+        return STOP
+    return ethernet.IPV4 if byte(data, found[AT]) >> 4 == ipv4.VERSION else ethernet.IPV6
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Take what the protocol number announces."""
+    return carrier == PROTOCOL_IPV4 or carrier == PROTOCOL_IPV6
+
+
+ENCAPSULATION = Encapsulation(
+    Tunnel.IPIP, "ipip", read, recognise, ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6)
+)

@@ -1,0 +1,49 @@
+"""NVGRE: GRE with a key, and Ethernet inside.
+
+    |0| |1|0|   Reserved0     | Ver |   Protocol Type 0x6558        |
+    |               Virtual Subnet ID (VSID)        |    FlowID     |
+
+An Ethernet-over-GRE tunnel with a key (Linux ``gretap key``) has the very same header: its key is shown
+as NVGRE shows it, divided by 256.
+
+Sources: RFC 7637 section 3.2.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet
+from vxlanalyze.wire.fields import AT, END, STOP, VNI, holds
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import be16, be24
+from vxlanalyze.wire.tunnels import gre
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+HEADER_BYTES = 8
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Read one header; an Ethernet frame follows."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    found[VNI] = be24(data, at + 4)
+    found[AT] = at + HEADER_BYTES
+    return ethernet.TRANSPARENT_ETHERNET
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Tell whether a GRE header has a key, nothing else, and an Ethernet frame behind it."""
+    at = found[AT]
+    return (
+        carrier == gre.IP_PROTOCOL
+        and at + gre.HEADER_BYTES <= found[END]
+        and be16(data, at) == gre.FLAG_KEY
+        and be16(data, at + 2) == ethernet.TRANSPARENT_ETHERNET
+    )
+
+
+ENCAPSULATION = Encapsulation(Tunnel.NVGRE, "nvgre", read, recognise, ip_protocols=(gre.IP_PROTOCOL,))

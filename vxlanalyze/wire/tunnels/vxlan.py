@@ -1,0 +1,74 @@
+"""VXLAN header, with the group policy extension.
+
+    |G|R|R|R|I|R|R|R|R|D|R|R|A|R|R|R|        Group Policy ID        |
+    |            Network Identifier (VNI)           |   Reserved    |
+
+Sources: RFC 7348 section 5; draft-smith-vxlan-group-policy-05 section 2.1. Ports: IANA's 4789, and
+8472, the default of the Linux kernel (drivers/net/vxlan).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet, udp
+from vxlanalyze.wire.fields import (
+    AT,
+    END,
+    GROUP_POLICY,
+    RESERVED_BITS,
+    STOP,
+    VNI,
+    VNI_NOT_VALID,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import be16, be32, byte
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+HEADER_BYTES = 8
+FLAG_VNI_VALID = 0x08  # I, must be set
+FLAG_GROUP_POLICY = 0x80  # G, gives bytes 2 and 3 a meaning
+RESERVED_FLAGS = 0x77  # sent as zero, ignored on receipt
+POLICY_FLAGS = 0x48  # of byte 1: D (do not learn), A (policy applied)
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Read one header; an Ethernet frame follows."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    flags = byte(data, at)
+    word = be32(data, at + 4)
+    allowed = 0
+    if flags & FLAG_GROUP_POLICY:
+        found[GROUP_POLICY] = be16(data, at + 2)
+        allowed = POLICY_FLAGS
+    elif be16(data, at + 2):
+        mark(found, RESERVED_BITS)
+    if flags & RESERVED_FLAGS or byte(data, at + 1) & ~allowed or word & 0xFF:
+        mark(found, RESERVED_BITS)
+    if flags & FLAG_VNI_VALID == 0:
+        mark(found, VNI_NOT_VALID)
+    found[VNI] = word >> 8
+    found[AT] = at + HEADER_BYTES
+    return ethernet.TRANSPARENT_ETHERNET
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Tell whether flags, reserved bits and the frame inside are what Linux would send."""
+    at = found[AT]
+    if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:
+        return False
+    flags = byte(data, at)
+    if flags == FLAG_VNI_VALID:
+        clear = be32(data, at) & 0x00FFFFFF == 0
+    else:
+        clear = flags == FLAG_VNI_VALID | FLAG_GROUP_POLICY and byte(data, at + 1) & ~POLICY_FLAGS == 0
+    return clear and byte(data, at + 7) == 0 and ethernet.plausible(data, found, at + HEADER_BYTES)
+
+
+ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "vxlan", read, recognise, udp_ports=(4789, 8472))

@@ -1,0 +1,74 @@
+"""VXLAN with the generic protocol extension.
+
+    |R|R|Ver|I|P|B|O|       Reserved                |Next Protocol  |
+    |            Network Identifier (VNI)           |   Reserved    |
+
+Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import ethernet
+from vxlanalyze.wire.fields import (
+    AT,
+    RESERVED_BITS,
+    STOP,
+    UNKNOWN_PROTOCOL,
+    VNI,
+    VNI_NOT_VALID,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import be16, be24, byte
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+HEADER_BYTES = 8
+FLAG_VNI_VALID = 0x08  # I
+FLAG_NEXT_PROTOCOL = 0x04  # P: byte 3 names the protocol; clear, an Ethernet frame follows
+RESERVED_FLAGS = 0xC0
+
+NEXT_IPV4 = 1
+NEXT_IPV6 = 2
+NEXT_ETHERNET = 3
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+    """Read one header; what follows is named by its next protocol."""
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    at = found[AT]
+    flags = byte(data, at)
+    if flags & RESERVED_FLAGS or be16(data, at + 1) or byte(data, at + 7):
+        mark(found, RESERVED_BITS)
+    if flags & FLAG_VNI_VALID == 0:
+        mark(found, VNI_NOT_VALID)
+    found[VNI] = be24(data, at + 4)
+    found[AT] = at + HEADER_BYTES
+    if flags & FLAG_NEXT_PROTOCOL == 0:
+        return ethernet.TRANSPARENT_ETHERNET
+    return _ethertype(found, byte(data, at + 3))
+
+
+@compiled
+def _ethertype(found: NDArray[np.int64], following: int) -> int:
+    if following == NEXT_IPV4:
+        return ethernet.IPV4
+    if following == NEXT_IPV6:
+        return ethernet.IPV6
+    if following == NEXT_ETHERNET:
+        return ethernet.TRANSPARENT_ETHERNET
+    mark(found, UNKNOWN_PROTOCOL)
+    return STOP
+
+
+@compiled
+def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+    """Never: on another port, a header with an IP packet behind it is too easily met by chance."""
+    return False
+
+
+ENCAPSULATION = Encapsulation(Tunnel.VXLAN_GPE, "vxlan-gpe", read, recognise, udp_ports=(4790,))

@@ -1,0 +1,78 @@
+"""UDP header.
+
+    |          Source Port          |       Destination Port        |
+    |            Length             |           Checksum            |
+
+Sources: RFC 768; RFC 2675 section 4 (a length of 0 lasts as long as the packet).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.fields import (
+    AT,
+    BAD_HEADER_LENGTH,
+    CHECK_AT,
+    CHECK_END,
+    CHECK_RULE,
+    CHECK_STORED,
+    DPORT,
+    END,
+    LIMIT,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    RULE_UDP,
+    SEQ,
+    SPORT,
+    STOP,
+    bound,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.octets import be16, be32
+
+PROTOCOL = 17
+HEADER_BYTES = 8
+CHECKSUM_AT = 6
+
+DNS_PORT = 53
+MULTICAST_DNS_PORT = 5353  # RFC 6762
+
+
+@compiled
+def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+    """Read one header and its bounds; return the destination port, or STOP."""
+    at = found[AT]
+    if at + 4 <= found[END]:
+        found[base + SPORT] = be16(data, at)
+        found[base + DPORT] = be16(data, at + 2)
+    if not holds(found, HEADER_BYTES):
+        return STOP
+    length = be16(data, at + 4)
+    if length == 0:
+        length = found[LIMIT] - at
+    if length < HEADER_BYTES:
+        mark(found, BAD_HEADER_LENGTH)
+        return STOP
+    bound(found, at + length)
+    found[base + CHECK_RULE] = RULE_UDP
+    found[base + CHECK_AT] = at + CHECKSUM_AT
+    found[base + CHECK_END] = at + length
+    found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
+    found[base + PAYLOAD_AT] = at + HEADER_BYTES
+    found[base + PAYLOAD_END] = found[LIMIT]
+    found[AT] = at + HEADER_BYTES
+    port: int = found[base + DPORT]
+    return port
+
+
+@compiled
+def name_query(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    """Keep identifier and flags of a DNS message, by which query and answer are told (RFC 1035 4.1.1)."""
+    sport = found[base + SPORT]
+    dport = found[base + DPORT]
+    if (
+        dport == DNS_PORT or sport == DNS_PORT or dport == MULTICAST_DNS_PORT or sport == MULTICAST_DNS_PORT
+    ) and found[AT] + 4 <= found[END]:
+        found[base + SEQ] = be32(data, found[AT])

@@ -1,0 +1,227 @@
+"""Checksum states and the payload digest of one walked frame, with each byte read once.
+
+At the sender, checksums are often not there yet: the network card fills them in. What Linux leaves
+in the field until then:
+
+* the folded sum of the pseudo-header, its complement not taken (``PARTIAL``). Drivers that
+  segment want it without the length (``tcp_v6_gso_csum_prep``): both forms are recognised;
+* in the outer UDP header, the sum that will be right once the card has filled the inner one
+  (``LCO``): then it is as far from right as the inner one is, modulo 65535.
+
+Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, zero); RFC 9260 section 6.8; Linux
+Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import checksum, ipv4
+from vxlanalyze.wire.fields import (
+    CHECK_AT,
+    CHECK_END,
+    CHECK_EXPECTED,
+    CHECK_RULE,
+    CHECK_STATE,
+    CHECK_STORED,
+    DEPTH,
+    DIGEST,
+    DIGEST_LENGTH,
+    DST,
+    DST_REST,
+    END,
+    FAMILY,
+    INNER,
+    IP_AT,
+    IP_STATE,
+    L4_AT,
+    MORE_FRAGMENTS,
+    OUTER,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    PROTOCOL,
+    RULE_CRC32C,
+    RULE_NONE,
+    RULE_PLAIN,
+    RULE_UDP,
+    SRC,
+    SRC_REST,
+)
+from vxlanalyze.wire.model import Checksum
+from vxlanalyze.wire.octets import be16, byte
+
+OK = int(Checksum.OK)
+BAD = int(Checksum.BAD)
+ABSENT_CHECKSUM = int(Checksum.ABSENT)
+PARTIAL = int(Checksum.PARTIAL)
+LCO = int(Checksum.LCO)
+UNVERIFIABLE = int(Checksum.UNVERIFIABLE)
+ALL_ONES = int(Checksum.ALL_ONES)
+
+_LOW_32 = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+
+
+@compiled
+def verify(
+    data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int, keep_bytes: int
+) -> None:
+    """Fill the checksum states and the digest.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (k,)
+        The buffer.
+    found : ndarray of int64, shape (RECORD_FIELDS,)
+        What the walker found.
+    base : int
+        The innermost packet, OUTER or INNER.
+    captured_end : int
+        Behind the last captured byte of the frame.
+    keep_bytes : int
+        How many bytes of the innermost IP packet the digest may cover.
+    """
+    start = found[base + PAYLOAD_AT]
+    end = min(found[base + PAYLOAD_END], found[END])
+    payload = 0
+    if 0 <= start < end:
+        first = found[base + IP_AT] if found[base + FAMILY] else start
+        payload = _digest(data, found, start, end, first + keep_bytes)
+    _ip_header(data, found, base, captured_end)
+    pseudo = 0
+    if found[base + CHECK_RULE] != RULE_NONE:
+        pseudo = _pseudo_header(found, base)
+        _layer_4(data, found, base, captured_end, pseudo, start, end, payload)
+    if found[DEPTH] > 0:
+        _ip_header(data, found, OUTER, captured_end)
+        if found[OUTER + CHECK_RULE] != RULE_NONE:
+            _layer_4(data, found, OUTER, captured_end, _pseudo_header(found, OUTER), start, end, payload)
+            _local_offload(found, pseudo)
+
+
+@compiled
+def _digest(data: NDArray[np.uint8], found: NDArray[np.int64], start: int, end: int, limit: int) -> int:
+    """Digest up to `limit`; return the folded sum of everything up to `end`."""
+    kept = max(min(end, limit), start)
+    total, digest = checksum.add_and_digest(data, start, kept)
+    found[DIGEST] = digest
+    found[DIGEST_LENGTH] = kept - start
+    folded = checksum.fold(total)
+    if kept == end:
+        return folded
+    return checksum.join(folded, checksum.fold(checksum.add(data, kept, end)), kept - start)
+
+
+@compiled
+def _ip_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int) -> None:
+    if found[base + FAMILY] != ipv4.VERSION:
+        return
+    at = found[base + IP_AT]
+    behind = at + ((byte(data, at) & 15) << 2)
+    if behind > captured_end:
+        found[base + IP_STATE] = UNVERIFIABLE
+    elif checksum.fold(checksum.add(data, at, behind)) == 0xFFFF:
+        found[base + IP_STATE] = OK
+    elif be16(data, at + ipv4.CHECKSUM_AT) == 0xFFFF:
+        found[base + IP_STATE] = ALL_ONES
+    else:
+        found[base + IP_STATE] = BAD
+
+
+@compiled
+def _pseudo_header(found: NDArray[np.int64], base: int) -> int:
+    """Sum addresses and protocol; the length is left to `_length_sum`."""
+    total = np.uint64(0)
+    for place in (SRC, SRC_REST, DST, DST_REST):
+        word = np.uint64(found[base + place])
+        total += (word & _LOW_32) + (word >> _32)
+    return checksum.join(checksum.fold(total), found[base + PROTOCOL], 0)
+
+
+@compiled
+def _length_sum(found: NDArray[np.int64], base: int) -> int:
+    length = found[base + CHECK_END] - found[base + L4_AT]
+    return checksum.join(length & 0xFFFF, length >> 16, 0)
+
+
+@compiled
+def _layer_4(
+    data: NDArray[np.uint8],
+    found: NDArray[np.int64],
+    base: int,
+    captured_end: int,
+    pseudo: int,
+    payload_start: int,
+    payload_end: int,
+    payload: int,
+) -> None:
+    """Judge the L4 checksum of one packet; the sum of the innermost payload is known already."""
+    rule = found[base + CHECK_RULE]
+    stored = found[base + CHECK_STORED]
+    if rule == RULE_UDP and stored == 0:
+        found[base + CHECK_STATE] = ABSENT_CHECKSUM
+        return
+    missing = found[base + CHECK_END] > min(captured_end, found[base + PAYLOAD_END])
+    if missing or found[base + MORE_FRAGMENTS] > 0:
+        found[base + CHECK_STATE] = UNVERIFIABLE
+        return
+    start = found[base + L4_AT]
+    end = found[base + CHECK_END]
+    if rule == RULE_CRC32C:
+        _crc32c(data, found, base)
+        return
+    if start <= payload_start < payload_end <= end:
+        total = checksum.fold(checksum.add(data, start, payload_start))
+        total = checksum.join(total, payload, payload_start - start)
+        rest = checksum.fold(checksum.add(data, payload_end, end))
+        total = checksum.join(total, rest, payload_end - start)
+    else:
+        total = checksum.fold(checksum.add(data, start, end))
+    if rule != RULE_PLAIN:
+        total = checksum.join(checksum.join(total, pseudo, 0), _length_sum(found, base), 0)
+    _judge(found, base, total, pseudo)
+
+
+@compiled
+def _judge(found: NDArray[np.int64], base: int, total: int, pseudo: int) -> None:
+    """Name the state, given the sum of everything covered, the field itself included."""
+    rule = found[base + CHECK_RULE]
+    stored = found[base + CHECK_STORED]
+    expected = 0xFFFF - checksum.join(total, 0xFFFF - stored, 0)
+    if total == 0xFFFF:
+        found[base + CHECK_EXPECTED] = stored
+        found[base + CHECK_STATE] = OK
+        return
+    found[base + CHECK_EXPECTED] = 0xFFFF if rule == RULE_UDP and expected == 0 else expected
+    if rule != RULE_PLAIN and is_partial(found, base, pseudo):
+        found[base + CHECK_STATE] = PARTIAL
+    elif stored == 0xFFFF:
+        found[base + CHECK_STATE] = ALL_ONES
+    else:
+        found[base + CHECK_STATE] = BAD
+
+
+@compiled
+def is_partial(found: NDArray[np.int64], base: int, pseudo: int) -> bool:
+    """Tell whether the field holds the sum of the pseudo-header, with or without its length."""
+    stored = found[base + CHECK_STORED]
+    return stored == checksum.join(pseudo, _length_sum(found, base), 0) or stored == pseudo
+
+
+@compiled
+def _local_offload(found: NDArray[np.int64], inner_pseudo: int) -> None:
+    """Tell an outer checksum that is right for what the network card will send."""
+    unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
+    if not unexplained or found[INNER + CHECK_STATE] != PARTIAL:
+        return
+    outer = found[OUTER + CHECK_EXPECTED] - found[OUTER + CHECK_STORED]
+    inner = found[INNER + CHECK_EXPECTED] - found[INNER + CHECK_STORED]
+    if (outer - inner) % 0xFFFF == 0:
+        found[OUTER + CHECK_STATE] = LCO
+
+
+@compiled
+def _crc32c(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+    expected = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
+    found[base + CHECK_EXPECTED] = expected
+    found[base + CHECK_STATE] = OK if expected == found[base + CHECK_STORED] else BAD

@@ -1,0 +1,393 @@
+"""The walker: from the link layer down to the innermost packet. Nobody else knows the order of layers.
+
+Each reader reads one header and tells the number that announces what follows (an EtherType, an IP
+protocol, a port); here that number chooses the next reader. Decoding is lax: what parsed is kept, and
+where a header is cut or wrong the walk ends with a mark.
+
+Tunnels inside tunnels are followed to a depth of `MAX_DEPTH`; of more than one, the outermost and the
+innermost packet are kept.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire import (
+    arp,
+    esp,
+    ethernet,
+    icmp,
+    icmpv6,
+    ipv4,
+    ipv6,
+    linux_sll,
+    null_loop,
+    sctp,
+    tcp,
+    udp,
+    wireguard,
+)
+from vxlanalyze.wire.fields import (
+    ABSENT,
+    AT,
+    BLANK,
+    CUT,
+    DEPTH,
+    ENCRYPTION,
+    END,
+    FIRST_FRAGMENT,
+    FRAGMENT_OFFSET,
+    GROUP_POLICY,
+    IN_FRAGMENT,
+    INNER,
+    INNER_FRAGMENT,
+    LATER_FRAGMENT,
+    LIMIT,
+    MORE_FRAGMENTS,
+    OPTIONS_BYTES,
+    OUTER,
+    PADDING_NOT_ZERO,
+    PAYLOAD_AT,
+    PAYLOAD_END,
+    RECORD_FIELDS,
+    STOP,
+    TOO_DEEP,
+    TUNNEL,
+    TUNNEL_GUESSED,
+    UNSUPPORTED_LINK,
+    VNI,
+    holds,
+    mark,
+)
+from vxlanalyze.wire.model import Encryption, Tunnel
+from vxlanalyze.wire.octets import byte
+from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+MAX_DEPTH = 8
+
+LINK_ETHERNET = 1
+LINK_RAW = (101, 12, 14, 228, 229)  # raw IP; as DLT_RAW of BSD and of OpenBSD; IPv4; IPv6
+SUPPORTED_LINK_TYPES: dict[int, str] = {
+    LINK_ETHERNET: "Ethernet",
+    linux_sll.LINK_TYPE: "Linux cooked",
+    linux_sll.LINK_TYPE_2: "Linux cooked v2",
+    101: "raw IP",
+    12: "raw IP",
+    14: "raw IP",
+    228: "IPv4",
+    229: "IPv6",
+    null_loop.LINK_TYPE_NULL: "BSD loopback",
+    null_loop.LINK_TYPE_LOOP: "OpenBSD loopback",
+}
+
+# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel, or one of these.
+NOTHING_BOUND = 0
+ASK_CONTENT = 254  # several tunnels share the number: content decides
+ASK_ELSE_VXLAN = 255  # a port the user named: content decides, and where it cannot, it is VXLAN
+_PORTS = 65536
+_PROTOCOLS = 256
+
+_VXLAN = int(Tunnel.VXLAN)
+_NO_TUNNEL = int(Tunnel.NONE)
+_ESP = int(Encryption.ESP)
+_WIREGUARD = int(Encryption.WIREGUARD)
+
+
+def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """Make the table that tells tunnels by number, from what each of ``TUNNELS`` says of itself.
+
+    Parameters
+    ----------
+    ports : sequence of int
+        Further UDP ports that carry tunnels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (65536 + 256,)
+        For each UDP port, then for each IP protocol.
+    """
+    table = np.zeros(_PORTS + _PROTOCOLS, np.uint8)
+    for entry in TUNNELS:
+        for number in (*entry.udp_ports, *(_PORTS + protocol for protocol in entry.ip_protocols)):
+            table[number] = ASK_CONTENT if table[number] else entry.tunnel
+    for port in ports:
+        if table[port] == NOTHING_BOUND:
+            table[port] = ASK_ELSE_VXLAN
+    return table
+
+
+def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
+    """Compose the registered readers into one compiled choice by tunnel number."""
+    if not entries:
+
+        @compiled
+        def nothing(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+            return STOP
+
+        return nothing
+    number = int(entries[0].tunnel)
+    read = entries[0].read
+    others = _chain_of_readers(entries[1:])
+
+    @compiled
+    def choose(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+        if tunnel == number:
+            return read(data, found)
+        following: int = others(tunnel, data, found)
+        return following
+
+    return choose
+
+
+def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
+    """Compose the registered recognisers into one compiled question: which tunnel starts here?"""
+    if not entries:
+
+        @compiled
+        def nobody(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
+            return _NO_TUNNEL
+
+        return nobody
+    number = int(entries[0].tunnel)
+    recognise = entries[0].recognise
+    others = _chain_of_recognisers(entries[1:])
+
+    @compiled
+    def ask(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
+        if recognise(data, found, carrier):
+            return number
+        tunnel: int = others(data, found, carrier)
+        return tunnel
+
+    return ask
+
+
+_read_tunnel = _chain_of_readers(TUNNELS)
+_recognise = _chain_of_recognisers(TUNNELS)
+
+
+@compiled
+def walk(
+    data: NDArray[np.uint8],
+    start: int,
+    captured: int,
+    original: int,
+    link_type: int,
+    bound_to: NDArray[np.uint8],
+    found: NDArray[np.int64],
+) -> int:
+    """Decode one frame into `found`; return the base of its innermost packet.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (k,)
+        The buffer; the frame is ``data[start : start + captured]``.
+    start, captured, original : int
+        Place and lengths of the frame, bytes.
+    link_type : int
+        As in the capture's header.
+    bound_to : ndarray of uint8, shape (65792,)
+        What `bindings` made.
+    found : ndarray of int64, shape (RECORD_FIELDS,)
+        The scratch record.
+
+    Returns
+    -------
+    int
+        OUTER or INNER.
+    """
+    for place in range(RECORD_FIELDS):
+        found[place] = BLANK[place]
+    found[AT] = start
+    found[END] = start + captured
+    found[LIMIT] = start + max(captured, original)
+    if captured < original:
+        mark(found, CUT)
+    return descend(data, found, bound_to, _link(data, found, link_type))
+
+
+@compiled
+def descend(
+    data: NDArray[np.uint8], found: NDArray[np.int64], bound_to: NDArray[np.uint8], ethertype: int
+) -> int:
+    """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
+    base = OUTER
+    while True:
+        if ethertype == ethernet.TRANSPARENT_ETHERNET:
+            ethertype = ethernet.read(data, found, base)
+        elif ethertype != STOP:
+            ethertype = ethernet.typed(data, found, base, ethertype)
+        protocol = _network(data, found, base, ethertype)
+        if protocol == STOP:
+            return base
+        tunnel = _transport(data, found, base, protocol, bound_to)
+        if tunnel == _NO_TUNNEL:
+            return base
+        if found[DEPTH] == MAX_DEPTH:
+            mark(found, TOO_DEEP)
+            return base
+        base = _enter(found, tunnel)
+        ethertype = _read_tunnel(tunnel, data, found)
+        if ethertype == STOP:
+            return base
+
+
+@compiled
+def _link(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> int:
+    """Read the link header; return the EtherType of what follows."""
+    if link_type == LINK_ETHERNET:
+        return ethernet.TRANSPARENT_ETHERNET
+    if link_type == linux_sll.LINK_TYPE:
+        return linux_sll.read(data, found)
+    if link_type == linux_sll.LINK_TYPE_2:
+        return linux_sll.read_2(data, found)
+    if link_type == null_loop.LINK_TYPE_NULL or link_type == null_loop.LINK_TYPE_LOOP:
+        return null_loop.read(data, found)
+    if link_type in LINK_RAW:
+        if not holds(found, 1):
+            return STOP
+        return ethernet.IPV6 if byte(data, found[AT]) >> 4 == ipv6.VERSION else ethernet.IPV4
+    mark(found, UNSUPPORTED_LINK)
+    return STOP
+
+
+@compiled
+def _network(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
+    """Read the network layer; return the protocol whose header follows, or STOP."""
+    end = found[END]
+    if ethertype == ethernet.IPV4:
+        protocol = ipv4.read(data, found, base)
+    elif ethertype == ethernet.IPV6:
+        protocol = ipv6.read(data, found, base)
+    elif ethertype == ethernet.ARP:
+        arp.read(data, found, base)
+        return STOP
+    else:
+        if ethertype != STOP:
+            _opaque(found, base)
+        return STOP
+    if base == INNER and protocol != STOP:
+        _check_padding(data, found, end)
+    if found[base + FRAGMENT_OFFSET] > 0 or found[base + MORE_FRAGMENTS] > 0:
+        return _fragment(found, base, protocol)
+    return protocol
+
+
+@compiled
+def _opaque(found: NDArray[np.int64], base: int) -> None:
+    """Take everything that is left for payload."""
+    found[base + PAYLOAD_AT] = found[AT]
+    found[base + PAYLOAD_END] = found[LIMIT]
+
+
+@compiled
+def _check_padding(data: NDArray[np.uint8], found: NDArray[np.int64], end: int) -> None:
+    """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
+    for at in range(found[LIMIT], end):
+        if byte(data, at):
+            mark(found, PADDING_NOT_ZERO)
+            return
+
+
+@compiled
+def _fragment(found: NDArray[np.int64], base: int, protocol: int) -> int:
+    """Mark a fragment; only a first one has headers to go on with."""
+    later = found[base + FRAGMENT_OFFSET] > 0
+    if base == OUTER:
+        mark(found, LATER_FRAGMENT if later else FIRST_FRAGMENT)
+    else:
+        mark(found, INNER_FRAGMENT)
+    found[IN_FRAGMENT] = 1
+    if later and protocol != STOP:
+        _opaque(found, base)
+        return STOP
+    return protocol
+
+
+@compiled
+def _transport(
+    data: NDArray[np.uint8],
+    found: NDArray[np.int64],
+    base: int,
+    protocol: int,
+    bound_to: NDArray[np.uint8],
+) -> int:
+    """Read the transport layer; return the tunnel that follows, or `_NO_TUNNEL`."""
+    if protocol == udp.PROTOCOL:
+        return _datagram(data, found, base, bound_to)
+    if protocol == tcp.PROTOCOL:
+        tcp.read(data, found, base)
+    elif protocol == icmp.PROTOCOL:
+        icmp.read(data, found, base)
+    elif protocol == icmpv6.PROTOCOL:
+        icmpv6.read(data, found, base)
+    elif protocol == sctp.PROTOCOL:
+        sctp.read(data, found, base)
+    else:
+        _opaque(found, base)
+        if protocol == esp.PROTOCOL and base == OUTER:
+            found[ENCRYPTION] = _ESP
+        return _resolve(data, found, protocol, bound_to[_PORTS + protocol])
+    if found[base + MORE_FRAGMENTS] > 0 and base == INNER:
+        found[base + PAYLOAD_AT] = found[AT]
+        found[base + PAYLOAD_END] = found[LIMIT]
+    return _NO_TUNNEL
+
+
+@compiled
+def _datagram(
+    data: NDArray[np.uint8], found: NDArray[np.int64], base: int, bound_to: NDArray[np.uint8]
+) -> int:
+    """Read a UDP header; return the tunnel in its payload, or `_NO_TUNNEL`."""
+    at = found[AT]
+    port = udp.read(data, found, base)
+    if found[base + MORE_FRAGMENTS] > 0 and base == INNER:
+        found[base + PAYLOAD_AT] = at
+        found[base + PAYLOAD_END] = found[LIMIT]
+    if port == STOP:
+        return _NO_TUNNEL
+    tunnel = _resolve(data, found, udp.PROTOCOL, bound_to[port])
+    if tunnel != _NO_TUNNEL:
+        return tunnel
+    if base == OUTER:
+        if esp.in_udp(data, found, base):
+            found[ENCRYPTION] = _ESP
+            return _NO_TUNNEL
+        if wireguard.in_udp(data, found, base):
+            found[ENCRYPTION] = _WIREGUARD
+            return _NO_TUNNEL
+    tunnel = _recognise(data, found, udp.PROTOCOL)
+    if tunnel == _NO_TUNNEL:
+        udp.name_query(data, found, base)
+    else:
+        mark(found, TUNNEL_GUESSED)
+    return tunnel
+
+
+@compiled
+def _resolve(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int, known: int) -> int:
+    """Tell the tunnel that a table entry means for the header at `AT`."""
+    if known < ASK_CONTENT:
+        return known
+    tunnel: int = _recognise(data, found, carrier)
+    if tunnel == _NO_TUNNEL and known == ASK_ELSE_VXLAN:
+        return _VXLAN
+    return tunnel
+
+
+@compiled
+def _enter(found: NDArray[np.int64], tunnel: int) -> int:
+    """Make the inner part of the record ready for what the tunnel carries; return its base."""
+    if found[DEPTH] > 0:
+        for place in range(INNER, RECORD_FIELDS):
+            found[place] = BLANK[place]
+        found[VNI] = ABSENT
+        found[GROUP_POLICY] = ABSENT
+        found[OPTIONS_BYTES] = ABSENT
+    found[DEPTH] += 1
+    found[TUNNEL] = tunnel
+    return INNER
