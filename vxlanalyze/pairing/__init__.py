@@ -1,0 +1,5 @@
+"""Wire packets from captured frames, matched between the points, with clocks and windows."""
+
+from vxlanalyze.pairing.pair import common_bytes, pair
+
+__all__ = ["common_bytes", "pair"]

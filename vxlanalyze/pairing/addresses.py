@@ -1,0 +1,159 @@
+"""Addresses of all captures numbered alike, and which of them each point's node answers to.
+
+A capture does not say whose it is. That is told by what takes part in all of its tunnel packets, by
+what the kernel marked as outgoing (Linux cooked captures), and between two captures by loss and delay: a
+packet is seen where it was sent before it is seen where it went, and never less often.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import NO_FLOW, Decoded
+
+NO_ADDRESS = -1
+PACKET_OUTGOING = 4  # sll.pkttype
+PACKET_TO_US = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBook:
+    """The distinct IP addresses of some captures.
+
+    Parameters
+    ----------
+    texts : tuple of str
+        Each as `ipaddress` writes it.
+    outer_src, outer_dst, src, dst : tuple of NDArray[np.int32]
+        For each capture, shape ``(f,)``: number of the address, or NO_ADDRESS.
+    """
+
+    texts: tuple[str, ...]
+    outer_src: tuple[NDArray[np.int32], ...]
+    outer_dst: tuple[NDArray[np.int32], ...]
+    src: tuple[NDArray[np.int32], ...]
+    dst: tuple[NDArray[np.int32], ...]
+
+    def numbers(self, addresses: Sequence[str]) -> NDArray[np.int32]:
+        """Numbers of the addresses given that occur in a capture at all."""
+        known = {name: number for number, name in enumerate(self.texts)}
+        return np.array([known[a] for a in addresses if a in known], dtype=np.int32)
+
+
+def number(captures: Sequence[Decoded]) -> AddressBook:
+    """Number the addresses of all flows."""
+    columns: list[NDArray[np.uint8]] = []
+    for capture in captures:
+        flows = capture.flows
+        # ARP has no IP family; its protocol addresses are IPv4.
+        arp = (flows.family == 0) & flows.src[:, :4].any(axis=1)
+        inner_family = np.where(arp, 4, flows.family).astype(np.uint8)
+        for family, address in (
+            (flows.outer_family, flows.outer_src),
+            (flows.outer_family, flows.outer_dst),
+            (inner_family, flows.src),
+            (inner_family, flows.dst),
+        ):
+            columns.append(np.column_stack([family, address]).astype(np.uint8))
+    every = np.concatenate([np.zeros((0, 17), np.uint8), *columns])
+    void = np.ascontiguousarray(every).view(np.dtype((np.void, 17))).ravel()
+    names, code = np.unique(void, return_inverse=True)
+    rows = names.view(np.uint8).reshape(-1, 17)
+    has_address = np.isin(rows[:, 0], (4, 6))
+    texts = np.full(len(rows), "", dtype=object)
+    for family in (4, 6):
+        mine = rows[:, 0] == family
+        texts[mine] = text(rows[mine, 1:], np.full(int(mine.sum()), family, dtype=np.uint8))
+    code = np.where(has_address[code], code, NO_ADDRESS).astype(np.int32)
+    parts = np.split(code, np.cumsum([len(c) for c in columns])[:-1]) if columns else []
+    return AddressBook(tuple(texts), *(tuple(parts[kind::4]) for kind in range(4)))
+
+
+def packets_by_flow(capture: Decoded) -> NDArray[np.int64]:
+    """How many frames each flow has, shape ``(f,)``."""
+    flow = capture.index.flow
+    return np.bincount(flow[flow != NO_FLOW], minlength=len(capture.flows))
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``."""
+
+    src: NDArray[np.int32]
+    dst: NDArray[np.int32]
+    packets: NDArray[np.int64]
+    packet_type: NDArray[np.uint8]
+
+    def sent_by(self, address: int) -> int:
+        """Frames that an address sent."""
+        return int(self.packets[self.src == address].sum())
+
+
+def marked(sides: Sides) -> tuple[int, ...]:
+    """Addresses that the kernel marked as its own: sources of outgoing frames."""
+    outgoing = (sides.packet_type == PACKET_OUTGOING) & (sides.src != NO_ADDRESS) & (sides.packets > 0)
+    return tuple(np.unique(sides.src[outgoing]).tolist())
+
+
+def hubs(sides: Sides) -> tuple[int, ...]:
+    """Addresses that take part in every frame, at most two (the ends of the only pair).
+
+    A frame of another host now and then (a mirror port, a neighbour's broadcast) does not count
+    against one that takes part in nearly all.
+    """
+    real = (sides.packets > 0) & (sides.src != NO_ADDRESS) & (sides.dst != NO_ADDRESS)
+    if not real.any():
+        return ()
+    ends = np.concatenate([sides.src[real], sides.dst[real][sides.dst[real] != sides.src[real]]])
+    same = sides.dst[real] != sides.src[real]
+    weight = np.concatenate([sides.packets[real], sides.packets[real][same]])
+    share = np.bincount(ends, weight) / sides.packets[real].sum()
+    best = share.max()
+    if best < _NEARLY_ALL:
+        return ()
+    return tuple(np.flatnonzero(share == best).tolist())[:2]
+
+
+_NEARLY_ALL = 0.9
+
+
+def of_pair(
+    ends: tuple[int, int],
+    here: Sides,
+    there: Sides,
+    later_there_ns: dict[int, NDArray[np.int64]],
+) -> tuple[int, int, str]:
+    """Which of two addresses belongs to the first and which to the second of two captures.
+
+    Parameters
+    ----------
+    ends : tuple of int
+        The two addresses.
+    here, there : Sides
+        The first and the second capture.
+    later_there_ns : dict
+        By source address: time at the second less time at the first of packets seen at both.
+
+    Returns
+    -------
+    tuple of int, int, str
+        Address of the first, of the second, and what this rests on.
+    """
+    a, b = ends
+    if len(later_there_ns.get(a, ())) and len(later_there_ns.get(b, ())):
+        ahead = float(np.median(later_there_ns[a]) - np.median(later_there_ns[b]))
+        if ahead != 0:
+            return (a, b, _BY_DELAY) if ahead > 0 else (b, a, _BY_DELAY)
+    surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
+    if surplus != 0:
+        return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
+    total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
+    return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
+
+
+_BY_DELAY = "the order in which both captures saw the same packets"
+_BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
+_BY_ORDER = "the captures being given in path order, the sender's first"

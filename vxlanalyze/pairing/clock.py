@@ -1,0 +1,280 @@
+"""The clock of one point against another's, from the packets that both saw.
+
+Every packet from X to Y says: offset <= t_Y - t_X (its delay is positive), every packet back says:
+offset >= t_Y - t_X. A clock that runs at a constant rate is a line between those points; where no line
+with a sane rate fits, one of the clocks was set, and a new piece begins. Within a piece the rate is the one
+that brings the lines as close to the points as can be, and the offset lies half way between
+the two lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty.
+
+Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and Towsley,
+"Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line
+under the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network measurements", INFOCOM 2002
+(hulls, and clocks that are set).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.pairing.model import Clock, ClockPiece
+
+MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
+_BINS = 1024  # extremes kept to look for steps
+_LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
+_FEWEST_FOR_DRIFT = 8
+_SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
+_GOLDEN = (5**0.5 - 1) / 2
+_STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Packets seen at both points, in the order in which the first point saw them.
+
+    Parameters
+    ----------
+    time_ns : NDArray[np.int64]
+        Shape ``(m,)``: by the first point's clock.
+    difference_ns : NDArray[np.int64]
+        Time at the second point less time at the first.
+    forward : NDArray[np.bool_]
+        Whether it went from the first point to the second.
+    """
+
+    time_ns: NDArray[np.int64]
+    difference_ns: NDArray[np.int64]
+    forward: NDArray[np.bool_]
+
+
+def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
+    """Offset, drift and steps; None where no packet was seen at both points."""
+    if not len(seen.time_ns):
+        return None
+    both = bool(seen.forward.any() and not seen.forward.all())
+    pieces, half_gaps = [], []
+    for start, end in _split(seen) if both else [(0, len(seen.time_ns))]:
+        part = Sightings(seen.time_ns[start:end], seen.difference_ns[start:end], seen.forward[start:end])
+        piece, half_gap = _fit_piece(part)
+        pieces.append(piece)
+        half_gaps.append(half_gap)
+    forward = int(seen.forward.sum())
+    backward = len(seen.forward) - forward
+    method = (
+        f"hull of the delays of {forward} packets there and {backward} back, half the difference"
+        if both
+        else f"{max(forward, backward)} packets in one direction only: delay cannot be told from offset"
+    )
+    if len(pieces) > 1:
+        method += f"; the clock was set {len(pieces) - 1} time{'s' * (len(pieces) > 2)}"
+    return Clock(
+        from_=from_,
+        to=to,
+        offset_ns=pieces[0].offset_ns if both else None,
+        drift_ppm=pieces[0].drift_ppm,
+        uncertainty_ns=int(max(g for g in half_gaps if g is not None)) if both else None,
+        method=method,
+        pieces=tuple(pieces),
+        relative=not both,
+        pairs_forward=forward,
+        pairs_backward=backward,
+    )
+
+
+def _split(seen: Sightings) -> list[tuple[int, int]]:
+    """Ranges of sightings that one line fits each."""
+    seconds = (seen.time_ns - seen.time_ns[0]) * 1e-9
+    offset = (seen.difference_ns - seen.difference_ns[0]).astype(np.float64)
+    starts: list[int] = []
+    pending = [(0, len(seconds))]
+    while pending:  # a range is split until its pieces fit, down to single packets
+        start, end = pending.pop()
+        edges = np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
+        bounds = _bounds(edges, seconds, offset, seen.forward)
+        first_bins, broken = _pieces(*bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
+        for bin_, alone in zip(first_bins, broken, strict=True):
+            starts.append(int(edges[bin_]))
+            if alone and edges[bin_ + 1] - edges[bin_] > 1:
+                pending.append((int(edges[bin_]), int(edges[bin_ + 1])))
+    return _lasting(np.unique(starts), seconds, offset, seen.forward)
+
+
+def _lasting(
+    starts: NDArray[np.int64],
+    seconds: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    forward: NDArray[np.bool_],
+) -> list[tuple[int, int]]:
+    """Join neighbouring ranges that one line fits, and drop those too short to be a clock."""
+    joined: list[tuple[int, int]] = []
+    ends = [*starts[1:].tolist(), len(seconds)]
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        if joined and _one_line(joined[-1][0], end, seconds, offset, forward):
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    kept: list[tuple[int, int]] = []
+    for start, end in joined:
+        if not kept or (end - start >= _LASTING and 0 < forward[start:end].sum() < end - start):
+            kept.append((_step_at(kept[-1][0], start, offset, forward) if kept else 0, end))
+            if len(kept) > 1:
+                kept[-2] = (kept[-2][0], kept[-1][0])
+        else:
+            kept[-1] = (kept[-1][0], end)
+    return kept
+
+
+def _one_line(
+    start: int,
+    end: int,
+    seconds: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    forward: NDArray[np.bool_],
+) -> bool:
+    edges = np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
+    starts, broken = _pieces(
+        *_bounds(edges, seconds, offset, forward), MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS)
+    )
+    return len(starts) == 1 and not broken[0]
+
+
+def _step_at(low: int, at: int, offset: NDArray[np.float64], forward: NDArray[np.bool_]) -> int:
+    """Where a step lies: packets of the other direction just before the first misfit may be after it."""
+    same = np.flatnonzero(forward[low:at] == forward[at])
+    if not len(same):
+        return at
+    before = low + int(same[-1])
+    step = offset[at] - offset[before]
+    between = np.arange(before + 1, at)
+    earlier = np.flatnonzero(forward[low : before + 1] != forward[at])
+    if not len(between) or not len(earlier):
+        return at
+    moved = (offset[between] - offset[low + int(earlier[-1])]) * np.sign(step) > abs(step) / 2
+    return int(between[moved][0]) if moved.any() else at
+
+
+def _bounds(
+    edges: NDArray[np.int64],
+    seconds: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    forward: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], ...]:
+    """Smallest difference there and largest back of each bin, with their times; NaN where there is none."""
+    return (
+        *_extremes(edges, seconds, offset, forward, True),
+        *_extremes(edges, seconds, offset, forward, False),
+    )
+
+
+@compiled
+def _extremes(edges, seconds, offset, forward, upper):
+    bins = len(edges) - 1
+    at = np.full(bins, np.nan)
+    value = np.full(bins, np.nan)
+    for b in range(bins):
+        for i in range(edges[b], edges[b + 1]):
+            if forward[i] == upper and (
+                np.isnan(value[b]) or (offset[i] < value[b] if upper else offset[i] > value[b])
+            ):
+                value[b] = offset[i]
+                at[b] = seconds[i]
+    return at, value
+
+
+@compiled
+def _pieces(upper_t, upper_d, lower_t, lower_d, max_drift, slack):
+    # First bins of the pieces, and whether that bin alone is crossed by no line: it must pass under all
+    # upper and over all lower points of its bins.
+    starts = [0]
+    broken = [False]
+    first = 0
+    low, high = -max_drift, max_drift  # possible drift, ns per second
+    for b in range(len(upper_t)):
+        for turn in range(2):
+            crossed = False
+            if turn == 1:
+                starts.append(b)
+                broken.append(False)
+                first, low, high = b, -max_drift, max_drift
+            for o in range(first, b + 1):
+                for kind in range(2):
+                    u = b if kind == 0 else o
+                    v = o if kind == 0 else b
+                    if np.isnan(upper_t[u]) or np.isnan(lower_t[v]):
+                        continue
+                    gap = upper_d[u] - lower_d[v] + slack
+                    span = upper_t[u] - lower_t[v]
+                    if span > 1e-9:
+                        high = min(high, gap / span)
+                    elif span < -1e-9:
+                        low = max(low, gap / span)
+                    elif gap < 0:
+                        crossed = True
+            if not crossed and low <= high:
+                break
+            if first == b:
+                broken[-1] = True
+                break
+    return np.array(starts), np.array(broken)
+
+
+def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
+    """The line of one piece, and half the distance between its two sides (None with one side)."""
+    base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
+    seconds = (seen.time_ns - base_t) * 1e-9
+    offset = (seen.difference_ns - base_d).astype(np.float64)
+    drift = _drift(seconds, offset, seen.forward)
+    level = offset - drift * seconds
+    above, below = level[seen.forward], level[~seen.forward]
+    upper = above.min() if len(above) else None
+    lower = below.max() if len(below) else None
+    if upper is not None and lower is not None:
+        middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2
+    else:
+        middle, half_gap = upper if upper is not None else lower, None
+    return ClockPiece(base_t, base_d + round(middle), drift * 1e-3), half_gap
+
+
+def _drift(seconds: NDArray[np.float64], offset: NDArray[np.float64], forward: NDArray[np.bool_]) -> float:
+    """Rate in ns per second that brings a line under the one and over the other side closest to them."""
+    span = float(seconds.max() - seconds.min())
+    if span <= 0 or len(seconds) < _FEWEST_FOR_DRIFT:
+        return 0.0
+    edges = np.unique(np.linspace(0, len(seconds), min(len(seconds), _BINS) + 1).astype(np.int64))
+    drift = 0.0
+    for _ in range(3):  # extremes of bins depend on the drift, a little
+        drift += _steepest(_bounds(edges, seconds, offset - drift * seconds, forward))
+    level = offset - drift * seconds
+    sides = [
+        np.abs(level[side] - pick(level[side]))
+        for side, pick in ((forward, np.min), (~forward, np.max))
+        if side.any()
+    ]
+    # The line rests on the fastest packets; how near they come to the true minimum limits the rate.
+    doubt = max(float(np.median(side)) / np.sqrt(len(side)) for side in sides) * 4 / span
+    return drift if abs(drift) > doubt else 0.0
+
+
+def _steepest(bounds: tuple[NDArray[np.float64], ...]) -> float:
+    """Minimise the mean distance of the extremes from their lines; convex, so by golden section."""
+    upper_t, upper_d, lower_t, lower_d = (b[~np.isnan(b)] for b in bounds)
+
+    def distance(drift: float) -> float:
+        total = 0.0
+        if len(upper_t):
+            above = upper_d - drift * upper_t
+            total += float(above.mean() - above.min())
+        if len(lower_t):
+            below = lower_d - drift * lower_t
+            total += float(below.max() - below.mean())
+        return total
+
+    low, high = -MAX_DRIFT_PPM * 1e3, MAX_DRIFT_PPM * 1e3
+    for _ in range(_SEARCH_STEPS):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if distance(left) <= distance(right):
+            high = right
+        else:
+            low = left
+    return (low + high) / 2

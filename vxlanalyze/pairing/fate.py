@@ -1,0 +1,221 @@
+"""The fate of each wire packet of a direction: partner, copies, damage.
+
+Input are the rows that the two points have of the direction and the pairs already found by the strict key;
+what remains is matched level by level (`identity.Level`), first within the usual delays, then within
+any that is possible at all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing import identity, match, segments
+from vxlanalyze.pairing.identity import Level
+from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, Clock, Point
+
+ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
+LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
+_SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
+_ENOUGH = 20  # pairs before their delays count as the usual ones
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The wire packets of some rows of a point, shapes ``(k,)``."""
+
+    point: Point
+    row: NDArray[np.int32]
+    segment: NDArray[np.uint16]
+    time_ns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, point: Point, rows: NDArray[np.int32]) -> "Units":
+        """Take rows apart."""
+        row, segment = segments.units(rows, point.segment_bytes, point.index.payload_length)
+        return cls(point, row, segment, point.index.time_ns[row])
+
+    def keys(self, level: Level, chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Keys of the packets at given positions."""
+        return identity.keys(
+            level, self.point.decoded, self.row[chosen], self.segment[chosen], self.point.segment_bytes
+        )
+
+    def outer_ip_id(self, chosen: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """Outer IP ID of the frames of packets at given positions."""
+        return self.point.index.outer_ip_id[self.row[chosen]]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Partners of `m` packets sent, and what became of `k` received; positions in `Units`.
+
+    `copies` counts how often the receiver saw each, `spare` marks what it saw of no packet sent.
+    """
+
+    partner: NDArray[np.int32]
+    copies: NDArray[np.uint8]
+    ambiguous: NDArray[np.bool_]
+    damaged: NDArray[np.bool_]  # found by the outer header alone
+    spare: NDArray[np.bool_]
+
+
+def match_units(
+    sent: Units,
+    received: Units,
+    known: NDArray[np.int32],
+    sent_at_receiver_ns: NDArray[np.int64],
+    timed: bool,
+) -> Matched:
+    """Find the partner of each wire packet.
+
+    Parameters
+    ----------
+    known : NDArray[np.int32]
+        Shape ``(m,)``: positions found before by the strict key, else NO_PARTNER.
+    sent_at_receiver_ns : NDArray[np.int64]
+        Send times by the receiver's clock.
+    timed : bool
+        Whether the clocks are known, so that times may decide.
+    """
+    shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
+    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, longest), known, -1)
+    partner = partner.astype(np.int32)
+    used = np.zeros(len(received.row), dtype=np.bool_)
+    used[partner[partner >= 0]] = True
+    copies = (partner >= 0).astype(np.int64)
+    ambiguous = np.zeros(len(partner), dtype=np.bool_)
+    damaged = np.zeros(len(partner), dtype=np.bool_)
+    rounds = [(level, usual) for level in Level] + [(Level.INNER, longest), (Level.LOOSE, longest)]
+    for level, limit in rounds:
+        left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
+        if level == Level.WRAPPED:
+            left, right = left[sent.outer_ip_id(left) != 0], right[received.outer_ip_id(right) != 0]
+        if not len(right) or not len(left):
+            continue
+        here, copy_of, doubt = match.assign(
+            sent.keys(level, left), sent_at_receiver_ns[left],
+            received.keys(level, right), received.time_ns[right], shortest, limit,
+        )  # fmt: skip
+        found = here >= 0
+        partner[left[found]] = right[here[found]]
+        damaged[left[found]] = level == Level.WRAPPED
+        used[right[here[found]]] = True
+        ambiguous[left] |= doubt
+        again = copy_of >= 0
+        used[right[again]] = True
+        np.add.at(copies, left[found], 1)
+        np.add.at(copies, left[copy_of[again]], 1)
+    _late_copies(sent, received, sent_at_receiver_ns, partner, used, copies, shortest, longest)
+    return Matched(partner, np.minimum(copies, 255).astype(np.uint8), ambiguous, damaged, ~used)
+
+
+def _delays(
+    known: NDArray[np.int32], sent_ns: NDArray[np.int64], received_ns: NDArray[np.int64], timed: bool
+) -> tuple[int, int, int]:
+    """Shortest possible, longest usual and longest possible delay, in nanoseconds."""
+    if not timed:
+        return -ANY_NS, ANY_NS, ANY_NS
+    paired = known >= 0
+    delay = received_ns[known[paired]] - sent_ns[paired]
+    if len(delay) < _ENOUGH:
+        least = int(delay.min()) if len(delay) else 0
+        return min(least, 0) - _SLACK_NS, LONGEST_NS, LONGEST_NS
+    # A line under the delays touches the smallest: what lies below by more than its neighbours spread is none.
+    low, middle, high = np.quantile(delay, [0.001, 0.5, 0.999])
+    spread = max(_SLACK_NS, int(middle - low))
+    usual = int(high) + max(10 * _SLACK_NS, 2 * int(high - low))
+    return int(low) - spread, min(usual, LONGEST_NS), LONGEST_NS
+
+
+def _possible(
+    known: NDArray[np.int32],
+    sent_ns: NDArray[np.int64],
+    received_ns: NDArray[np.int64],
+    shortest: int,
+    longest: int,
+) -> NDArray[np.bool_]:
+    result = known >= 0
+    delay = received_ns[known[result]] - sent_ns[result]
+    result[result] = (delay >= shortest) & (delay <= longest)
+    return result
+
+
+def _late_copies(
+    sent: Units, received: Units, sent_ns: NDArray[np.int64], partner: NDArray[np.int32],
+    used: NDArray[np.bool_], copies: NDArray[np.int64], shortest: int, longest: int,
+) -> None:  # fmt: skip
+    """Count what the receiver saw again of packets whose partner was found before."""
+    right = np.flatnonzero(~used)
+    if not len(right):
+        return
+    identities = received.point.flows.identity[np.unique(received.point.index.flow[received.row[right]])]
+    flows = np.isin(sent.point.flows.identity, identities)
+    left = np.flatnonzero((partner >= 0) & flows[sent.point.index.flow[sent.row]])
+    if not len(left):
+        return
+    keys = sent.keys(Level.INNER, left)
+    order = np.lexsort((sent_ns[left], keys))
+    keys, times = keys[order], sent_ns[left][order]
+    wanted = received.keys(Level.INNER, right)
+    for position, key, at in zip(right, wanted, received.time_ns[right], strict=True):
+        low, high = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
+        last = low + int(np.searchsorted(times[low:high], at - shortest, "right")) - 1
+        if last >= low and at - times[last] <= longest:
+            copies[left[order[last]]] += 1
+            used[position] = True
+
+
+def sent_by_receivers_clock(
+    time_ns: NDArray[np.int64], clock: Clock | None, forward: bool
+) -> NDArray[np.int64]:
+    """Times by the sender's clock, read on the receiver's."""
+    if clock is None:
+        return time_ns
+    if forward:
+        return time_ns + clock.offset_at(time_ns)
+    # The offset is a function of the first point's time: one step of iteration is exact to drift squared.
+    first = time_ns - clock.offset_at(time_ns - clock.pieces[0].offset_ns)
+    return time_ns - clock.offset_at(first)
+
+
+def delays(
+    sent_ns: NDArray[np.int64],
+    received_ns: NDArray[np.int64],
+    arrived: NDArray[np.bool_],
+    clock: Clock | None,
+    forward: bool,
+) -> NDArray[np.int64]:
+    """One-way delay of each packet that arrived, never negative; NO_DELAY for the rest, shape ``(m,)``."""
+    result = np.full(len(sent_ns), NO_DELAY, dtype=np.int64)
+    if clock is None:
+        return result
+    first = sent_ns[arrived] if forward else received_ns[arrived]
+    offset = clock.offset_at(first)
+    raw = received_ns[arrived] - sent_ns[arrived] + np.where(forward, -offset, offset)
+    result[arrived] = np.maximum(raw, 0)
+    return result
+
+
+def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool_]:
+    """Packets whose payload arrived other than it was sent, shape ``(m,)``.
+
+    Digests are compared where both captures kept the whole payload in one frame; a packet of a super-packet
+    is not judged here.
+    """
+    result = matched.damaged.copy()
+    pair = np.flatnonzero(matched.partner >= 0)
+    here, there = sent.row[pair], received.row[matched.partner[pair]]
+    a, b = sent.point.index, received.point.index
+    single = (sent.point.segment_bytes[here] == 0) & (received.point.segment_bytes[there] == 0)
+    same_span = a.digest_length[here] == b.digest_length[there]
+    whole = identity.has_whole_payload(sent.point.decoded, here) | same_span
+    differs = single & same_span & whole & (a.digest[here] != b.digest[there])
+    result[pair[differs]] = True
+    return result
+
+
+def rows_where(point: Point, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Rows of a point whose flow is chosen; `chosen` has shape ``(f,)``."""
+    marked = np.append(chosen, False)  # the last for NO_FLOW
+    return np.flatnonzero(marked[point.index.flow]).astype(np.int32)

@@ -1,0 +1,330 @@
+"""One hop: the packets of both directions between two points, with the clock between them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing import clock, fate, window
+from vxlanalyze.pairing.answered import answered
+from vxlanalyze.pairing.fate import Matched, Units
+from vxlanalyze.pairing.model import (
+    NO_DELAY,
+    NO_ROW,
+    CaptureFacts,
+    Clock,
+    ClockPiece,
+    Direction,
+    Hop,
+    Outcome,
+    Point,
+    Reason,
+)
+from vxlanalyze.pairing.routes import Route, Routes
+from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.wire.model import Anomaly, Tunnel
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The two points of a hop, with what their captures say, and the pairs found by the strict key.
+
+    `partner` has shape ``(n,)``: for each index row of the first point's capture, the row of the
+    second's, or NO_ROW.
+    """
+
+    first: Point
+    second: Point
+    facts: tuple[CaptureFacts, CaptureFacts]
+    routes: Routes
+    partner: NDArray[np.int32]
+    common: NDArray[np.uint8]  # Route by flow of the first point, of other traffic that tells the clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One direction while it is being worked out."""
+
+    sent: Units
+    received: Units
+    sent_at_receiver_ns: NDArray[np.int64]
+    matched: Matched
+    delay_ns: NDArray[np.int64]
+    forward: bool
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Shortest and longest delay measured; 0 where none was."""
+        known = self.delay_ns[self.delay_ns != NO_DELAY]
+        return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+
+def build(ends: Ends, tuples: Tuples) -> Hop:
+    """Work out a hop."""
+    told = same_clock(ends) or _fit(ends)
+    forward, backward = _way(ends, told, True), _way(ends, told, False)
+    if told is None:
+        told = _fit_matched(ends, forward, backward)
+        if told is not None:
+            forward, backward = _way(ends, told, True), _way(ends, told, False)
+    clock_ = told or _unknown(ends)
+    covers = (_cover(ends.facts[0], forward), _cover(ends.facts[1], backward))
+    disjoint = told is None and _far_apart(ends.facts)
+    return Hop(
+        _direction(ends, forward, covers, disjoint, tuples),
+        _direction(ends, backward, covers[::-1], disjoint, tuples),
+        _at_window_start(clock_, ends),
+    )
+
+
+def same_clock(ends: Ends) -> Clock | None:
+    """The clock between two places of one capture: there is only one."""
+    if ends.first.capture != ends.second.capture:
+        return None
+    piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
+    return Clock(
+        ends.first.name, ends.second.name, 0, 0.0, 0, "one capture, one clock", (piece,), False, 0, 0
+    )
+
+
+def _fit(ends: Ends) -> Clock | None:
+    index, other = ends.first.index, ends.second.index
+    row = np.flatnonzero(ends.partner != NO_ROW)
+    flow = index.flow[row]
+    route = np.where(ends.routes.first[flow] == Route.NONE, ends.common[flow], ends.routes.first[flow])
+    at = ends.partner[row]
+    single = (ends.first.segment_bytes[row] == 0) & (ends.second.segment_bytes[at] == 0)
+    use = single & np.isin(route, (Route.FORWARD, Route.BACKWARD))
+    time = index.time_ns[row[use]]
+    seen = clock.Sightings(time, other.time_ns[at[use]] - time, route[use] == Route.FORWARD)
+    return clock.fit(ends.first.name, ends.second.name, seen)
+
+
+def _fit_matched(ends: Ends, forward: _Way, backward: _Way) -> Clock | None:
+    """A clock from packets that had no key of their own, paired by their order alone."""
+    times, differences, ways = [], [], []
+    for way in (forward, backward):
+        got = way.matched.partner >= 0
+        sent, received = way.sent.time_ns[got], way.received.time_ns[way.matched.partner[got]]
+        first, second = (sent, received) if way.forward else (received, sent)
+        times.append(first)
+        differences.append(second - first)
+        ways.append(np.full(len(first), way.forward))
+    order = np.argsort(np.concatenate(times), kind="stable")
+    seen = clock.Sightings(*(np.concatenate(c)[order] for c in (times, differences, ways)))
+    return clock.fit(ends.first.name, ends.second.name, seen)
+
+
+def _unknown(ends: Ends) -> Clock:
+    """No packet in common: the clocks are taken as they are."""
+    piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
+    return Clock(
+        ends.first.name, ends.second.name, None, None, None, "no packet in common", (piece,), True, 0, 0
+    )
+
+
+def _at_window_start(told: Clock, ends: Ends) -> Clock:
+    """State the offset at the start of the common window, by the first point's clock."""
+    firsts = [facts.first_ns for facts in ends.facts]
+    if told.offset_ns is None or None in firsts:
+        return told
+    start = max(firsts[0] or 0, (firsts[1] or 0) - told.offset_ns)
+    return replace(told, offset_ns=int(told.offset_at(np.array([start]))[0]))
+
+
+def _rows(point: Point, route: NDArray[np.uint8], wanted: Route) -> NDArray[np.int32]:
+    rows = fate.rows_where(point, route == wanted)
+    later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
+    return rows[later == 0]
+
+
+def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
+    wanted = Route.FORWARD if forward else Route.BACKWARD
+    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
+    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
+    sent, received = (at_first, at_second) if forward else (at_second, at_first)
+    known = _known(ends, at_first, at_second)
+    if not forward:
+        known = _inverse(known, len(at_second.row))
+    sent_ns = fate.sent_by_receivers_clock(sent.time_ns, told, forward)
+    matched = fate.match_units(sent, received, known, sent_ns, told is not None)
+    arrived = matched.partner >= 0
+    received_ns = np.zeros(len(arrived), dtype=np.int64)
+    received_ns[arrived] = received.time_ns[matched.partner[arrived]]
+    delay = fate.delays(sent.time_ns, received_ns, arrived, told, forward)
+    return _Way(sent, received, sent_ns, matched, delay, forward)
+
+
+def _known(ends: Ends, first: Units, second: Units) -> NDArray[np.int32]:
+    """Pairs of the strict key as positions in the units; only where both frames are one wire packet."""
+    position = np.full(len(ends.second.index), NO_ROW, dtype=np.int32)
+    single = ends.second.segment_bytes[second.row] == 0
+    position[second.row[single]] = np.flatnonzero(single)
+    row = ends.partner[first.row]
+    usable = (row != NO_ROW) & (ends.first.segment_bytes[first.row] == 0)
+    known = np.full(len(first.row), NO_ROW, dtype=np.int32)
+    known[usable] = position[row[usable]]
+    return known
+
+
+def _inverse(known: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    result = np.full(length, NO_ROW, dtype=np.int32)
+    found = np.flatnonzero(known != NO_ROW)
+    result[known[found]] = found
+    return result
+
+
+def _cover(facts: CaptureFacts, sends: _Way) -> window.Cover:
+    """What a capture covers, given the direction that its node sends."""
+    spare = sends.matched.spare
+    arrived_ns = sends.received.time_ns[spare]
+    shift = _typical_shift(sends)
+    shortest, longest = sends.span_ns
+    return window.cover(facts, arrived_ns - shift, shortest, longest)
+
+
+def _typical_shift(way: _Way) -> int:
+    """Receiver's clock less sender's, where the direction's packets are."""
+    if not len(way.sent.time_ns):
+        return 0
+    return int(np.median(way.sent_at_receiver_ns - way.sent.time_ns))
+
+
+def _far_apart(facts: tuple[CaptureFacts, CaptureFacts]) -> bool:
+    """Whether two captures do not overlap in time at all, by their clocks as they are."""
+    a, b = facts
+    if a.first_ns is None or a.last_ns is None or b.first_ns is None or b.last_ns is None:
+        return False
+    return a.last_ns < b.first_ns or b.last_ns < a.first_ns
+
+
+def _direction(
+    ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
+) -> Direction:
+    sender, receiver = way.sent.point, way.received.point
+    sender_cover, receiver_cover = covers
+    partner = way.matched.partner
+    arrived = partner >= 0
+    received_row = np.full(len(partner), NO_ROW, dtype=np.int32)
+    received_row[arrived] = way.received.row[partner[arrived]]
+    received_segment = np.zeros(len(partner), dtype=np.uint16)
+    received_segment[arrived] = way.received.segment[partner[arrived]]
+
+    outcome = np.where(arrived, Outcome.DELIVERED, Outcome.LOST).astype(np.uint8)
+    reason = np.where(way.matched.ambiguous, Reason.AMBIGUOUS, Reason.NONE).astype(np.uint8)
+    incomplete = _incomplete(sender, receiver, way.sent.row, received_row)
+    outcome[incomplete] = Outcome.LOST
+    missing = ~arrived
+    beyond = missing & (window.outside(way.sent_at_receiver_ns, receiver_cover, way.span_ns[1]) | disjoint)
+    outcome[beyond], reason[beyond] = Outcome.UNKNOWN, Reason.WINDOW
+
+    spare = np.flatnonzero(way.matched.spare)
+    direction = Direction(
+        label=f"{sender.name}>{receiver.name}",
+        sender=sender,
+        receiver=receiver,
+        sent_row=way.sent.row,
+        received_row=received_row,
+        segment=way.sent.segment,
+        received_segment=received_segment,
+        outcome=outcome,
+        reason=reason,
+        copies=way.matched.copies,
+        corrupted=fate.corrupted(way.sent, way.received, way.matched),
+        delay_ns=way.delay_ns,
+        unsent_row=way.received.row[spare],
+        unsent_segment=way.received.segment[spare],
+        unsent_reason=_unsent_reason(way, spare, sender_cover),
+        window_ns=_window(ends, way, covers),
+        window_by="; ".join(c.by for c in covers if c.by)
+        or "taken to cover each other's time: nothing speaks against it",
+        assessed=not ends.routes.not_assessed_why,
+        not_assessed_why=ends.routes.not_assessed_why,
+    )
+    seen_anyway = answered(direction, tuples)
+    outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
+    if direction.not_assessed_why:
+        outcome[outcome == Outcome.LOST] = Outcome.UNKNOWN
+    return _with_other_peers(direction, ends, way)
+
+
+def _incomplete(
+    sender: Point, receiver: Point, sent_row: NDArray[np.int32], received_row: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Packets of which only the first fragment arrived, at a capture that would show the others."""
+    first = np.uint32(Anomaly.FIRST_FRAGMENT)
+    result = received_row != NO_ROW
+    result[result] = receiver.index.anomalies[received_row[result]] & first != 0
+    result &= sender.index.anomalies[sent_row] & first == 0
+    return result if result.any() and shows_later_fragments(receiver) else np.zeros_like(result)
+
+
+def shows_later_fragments(point: Point) -> bool:
+    """Whether a capture would show later fragments: it has some, or it was not filtered by port.
+
+    A filter on UDP ports keeps first fragments only, since later ones carry no port; it also keeps
+    everything out that is no tunnel packet.
+    """
+    index, flows = point.index, point.flows
+    if (index.anomalies & np.uint32(Anomaly.LATER_FRAGMENT)).any() or (index.flow < 0).any():
+        return True
+    return bool((flows.tunnel == Tunnel.NONE).any())
+
+
+def _unsent_reason(way: _Way, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
+    """Why the sender's capture lacks a packet that its node sent: its window, or it lost it."""
+    sent_ns = way.received.time_ns[spare] - _typical_shift(way)
+    shortest, longest = way.span_ns
+    inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
+    return np.where(inside, Reason.CAPTURE_LOSS, Reason.WINDOW).astype(np.uint8)
+
+
+def _window(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
+    """The time both captures cover by the sender's clock, bounded by what either shows."""
+    sender, receiver = covers
+    facts = ends.facts if way.forward else ends.facts[::-1]
+    shift = _typical_shift(way)
+    shows = [
+        (f.first_ns - s, f.last_ns - s)
+        for f, s in zip(facts, (0, shift), strict=True)
+        if f.first_ns is not None and f.last_ns is not None
+    ]
+    if not shows or receiver.end_ns < receiver.begin_ns or sender.end_ns < sender.begin_ns:
+        return None
+    begin, end = min(s[0] for s in shows), max(s[1] for s in shows)
+    if sender.begin_ns != window.OPEN_BEGIN:
+        begin = max(begin, sender.begin_ns)
+    if receiver.begin_ns != window.OPEN_BEGIN:
+        begin = max(begin, receiver.begin_ns - shift)
+    if sender.end_ns != window.OPEN_END:
+        end = min(end, sender.end_ns)
+    if receiver.end_ns != window.OPEN_END:
+        end = min(end, receiver.end_ns - shift)
+    return (begin, end) if begin <= end else None
+
+
+def _with_other_peers(direction: Direction, ends: Ends, way: _Way) -> Direction:
+    """Add what the sender sent to nodes that were not captured, in the order of sending."""
+    route = ends.routes.first if way.forward else ends.routes.second
+    other = Units.of(direction.sender, _rows(direction.sender, route, Route.OTHER_PEER))
+    count = len(other.row)
+    if not count:
+        return direction
+    order = np.argsort(np.concatenate([direction.sent_row, other.row]), kind="stable")
+
+    def join(values: NDArray[np.generic], fill: int | NDArray[np.generic]) -> NDArray[np.generic]:
+        added = np.full(count, fill, dtype=values.dtype) if isinstance(fill, int) else fill
+        return np.concatenate([values, added])[order]
+
+    return replace(
+        direction,
+        sent_row=join(direction.sent_row, other.row),
+        segment=join(direction.segment, other.segment),
+        received_row=join(direction.received_row, NO_ROW),
+        received_segment=join(direction.received_segment, 0),
+        outcome=join(direction.outcome, int(Outcome.UNKNOWN)),
+        reason=join(direction.reason, int(Reason.OTHER_PEER)),
+        copies=join(direction.copies, 0),
+        corrupted=join(direction.corrupted, 0),
+        delay_ns=join(direction.delay_ns, int(NO_DELAY)),
+    )

@@ -1,0 +1,161 @@
+"""The key of a wire packet: what no honest network changes.
+
+Inner addresses, protocol and ports (as ``Flows.identity``), IP ID, length, TCP sequence and
+acknowledgement number, and a digest of the payload. Not TTL, TOS, header checksums, the VNI (where it
+carries identity) or anything of the outer header, except as a tie breaker in the first round.
+
+Each level of `Level` leaves out what the one before still trusted:
+
+``OUTER``     everything, and the outer IP ID and source port, which tell equal packets apart
+``INNER``     without the outer header (it may have been rewritten)
+``LOOSE``     without payload digest, for damaged or cut packets; TCP without IP ID
+``WRAPPED``   the outer header alone, for packets whose inner header was damaged
+
+Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293 section 3.4.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Decoded
+
+TCP = 6
+UDP = 17
+ICMP = 1
+ICMPV6 = 58
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood 2014
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_30 = np.uint64(30)
+_27 = np.uint64(27)
+_31 = np.uint64(31)
+_32 = np.uint64(32)
+_16 = np.uint64(16)
+
+_PARTIAL_PAYLOAD = np.uint32(Anomaly.CUT | Anomaly.FIRST_FRAGMENT)
+_UNKNOWN = np.uint32(UNKNOWN_LENGTH)
+
+
+class Level(IntEnum):
+    """How much of a packet must agree; see the module."""
+
+    OUTER = 0
+    INNER = 1
+    LOOSE = 2
+    WRAPPED = 3
+
+
+@compiled
+def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
+    state = (state ^ value) + _GOLDEN
+    state = (state ^ (state >> _30)) * _MIX_1
+    state = (state ^ (state >> _27)) * _MIX_2
+    return state ^ (state >> _31)
+
+
+@compiled
+def _fill_keys(
+    keys, level, rows, segments, segment_bytes,
+    flow, seq, ack, length, payload_length, outer_length, digest, digest_length, ip_id, outer_ip_id,
+    identity, protocol, family, outer_sport, outer_identity,
+):  # fmt: skip
+    for i in range(len(rows)):
+        r = rows[i]
+        f = flow[r]
+        size = segment_bytes[r]
+        k = np.uint32(segments[i])
+        whole = length[r]
+        if size != 0:
+            payload = payload_length[r]
+            rest = payload - size * k
+            whole = whole - payload + min(rest, np.uint32(size))
+        number = np.uint64(np.uint16(ip_id[r] + k))
+        outer_number = np.uint64(np.uint16(outer_ip_id[r] + k))
+        if level == 3:
+            grown = outer_length[r] - length[r] + whole
+            key = _mix(
+                outer_identity[f], np.uint64(grown) << _32 | outer_number << _16 | np.uint64(outer_sport[f])
+            )
+            keys[i] = key
+            continue
+        tcp = protocol[f] == TCP
+        if level == 2 and tcp:
+            number = np.uint64(0)
+        key = _mix(identity[f], np.uint64(whole) << _32 | number)
+        if tcp:
+            place = np.uint64(np.uint32(seq[r] + np.uint32(size) * k))
+            key = _mix(key, place << _32 | np.uint64(ack[r]))
+        elif protocol[f] == ICMP or protocol[f] == ICMPV6:
+            key = _mix(key, np.uint64(seq[r]))
+        if level < 2 and not tcp and size == 0:
+            key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
+        if level == 0:
+            key = _mix(key, outer_number << _16 | np.uint64(outer_sport[f]))
+        keys[i] = key
+
+
+def keys(
+    level: Level,
+    decoded: Decoded,
+    rows: NDArray[np.int32],
+    segments: NDArray[np.uint16],
+    segment_bytes: NDArray[np.uint16],
+) -> NDArray[np.uint64]:
+    """Keys of wire packets, one for each row and segment given.
+
+    Parameters
+    ----------
+    level : Level
+        How much must agree.
+    decoded : Decoded
+        The capture.
+    rows, segments
+        Shape ``(k,)``: index rows (each with a flow) and places inside their super-packets.
+    segment_bytes
+        Shape ``(n,)``, by index row; see `pairing.model.Point`.
+
+    Returns
+    -------
+    NDArray[np.uint64]
+        Shape ``(k,)``.
+    """
+    index, flows = decoded.index, decoded.flows
+    result = np.empty(len(rows), dtype=np.uint64)
+    outer = outer_identity(decoded) if level == Level.WRAPPED else flows.identity
+    _fill_keys(
+        result, int(level), rows, segments, segment_bytes,
+        index.flow, index.seq, index.ack, index.length, index.payload_length, index.outer_length,
+        index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
+        flows.identity, flows.protocol, flows.family, flows.outer_sport, outer,
+    )  # fmt: skip
+    return result
+
+
+def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
+    """Hash of the outer addresses, protocol and destination port of each flow, shape ``(f,)``."""
+    flows = decoded.flows
+    words = np.concatenate([flows.outer_src, flows.outer_dst], axis=1).view(np.uint64)
+    tail = flows.outer_dport.astype(np.uint64) << np.uint64(8) | flows.outer_protocol
+    return _hash_rows(np.ascontiguousarray(np.column_stack([words, tail])))
+
+
+@compiled
+def _hash_rows(words):
+    result = np.empty(len(words), dtype=np.uint64)
+    for i in range(len(words)):
+        state = np.uint64(0)
+        for j in range(words.shape[1]):
+            state = _mix(state, words[i, j])
+        result[i] = state
+    return result
+
+
+def has_whole_payload(decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether the capture kept the payload of each row to its last byte, shape of `rows`."""
+    index = decoded.index
+    known = index.payload_length[rows] != _UNKNOWN
+    return known & (index.anomalies[rows] & _PARTIAL_PAYLOAD == 0)

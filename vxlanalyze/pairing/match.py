@@ -1,0 +1,212 @@
+"""Which packet here is which packet there.
+
+Two rounds. `unique` joins all rows by their strictest key where that key occurs once on each side: nearly
+everything, without any clock. From those pairs the clock is told, and `assign` settles what remains
+(super-packets taken apart, equal keys, damage, rewriting) level by level, in order and within the
+time that a packet can have taken.
+
+Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+
+NO_PARTNER = -1
+
+_EMPTY = np.int32(-1)
+_SHIFT = np.uint64(32)
+
+
+def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Pair the keys that occur exactly once on each side.
+
+    Parameters
+    ----------
+    left, right : NDArray[np.uint64]
+        Keys, shapes ``(n,)`` and ``(k,)``.
+
+    Returns
+    -------
+    NDArray[np.int32]
+        Shape ``(n,)``: position in `right`, or NO_PARTNER.
+    """
+    return _unique(left, right, _table(len(right)))
+
+
+def _table(entries: int) -> NDArray[np.int32]:
+    """Open addressing at most half full, so that probes stay short."""
+    return np.full(1 << max(4, (2 * entries - 1).bit_length()), _EMPTY, dtype=np.int32)
+
+
+@compiled
+def _unique(left, right, table):
+    mask = np.uint64(len(table) - 1)
+    repeated = np.zeros(len(right), dtype=np.bool_)
+    for j in range(len(right)):
+        key = right[j]
+        slot = (key ^ (key >> _SHIFT)) & mask
+        while table[slot] != _EMPTY and right[table[slot]] != key:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] == _EMPTY:
+            table[slot] = j
+        else:
+            repeated[table[slot]] = True
+    partner = np.full(len(left), _EMPTY, dtype=np.int32)
+    taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
+    for i in range(len(left)):
+        key = left[i]
+        slot = (key ^ (key >> _SHIFT)) & mask
+        while table[slot] != _EMPTY and right[table[slot]] != key:
+            slot = (slot + np.uint64(1)) & mask
+        j = table[slot]
+        if j == _EMPTY or repeated[j]:
+            continue
+        if taken_by[j] == _EMPTY:
+            taken_by[j] = i
+            partner[i] = j
+        else:
+            partner[taken_by[j]] = _EMPTY
+    return partner
+
+
+def assign(
+    sent_keys: NDArray[np.uint64],
+    sent_ns: NDArray[np.int64],
+    received_keys: NDArray[np.uint64],
+    received_ns: NDArray[np.int64],
+    shortest_ns: int,
+    longest_ns: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+    """Pair packets of equal keys in order, where the delay is possible.
+
+    Parameters
+    ----------
+    sent_keys, sent_ns
+        Shape ``(n,)``: keys, and send times by the receiver's clock.
+    received_keys, received_ns
+        Shape ``(k,)``.
+    shortest_ns, longest_ns : int
+        A pair must have a delay between these.
+
+    Returns
+    -------
+    partner : NDArray[np.int32]
+        Shape ``(n,)``: position of the packet received, or NO_PARTNER.
+    copy_of : NDArray[np.int32]
+        Shape ``(k,)``: position of the packet sent that this one repeats, or NO_PARTNER.
+    ambiguous : NDArray[np.bool_]
+        Shape ``(n,)``: another packet with the same key could as well have been meant.
+    """
+    sent_order = np.lexsort((sent_ns, sent_keys)).astype(np.int32)
+    received_order = np.lexsort((received_ns, received_keys)).astype(np.int32)
+    partner = np.full(len(sent_keys), _EMPTY, dtype=np.int32)
+    copy_of = np.full(len(received_keys), _EMPTY, dtype=np.int32)
+    ambiguous = np.zeros(len(sent_keys), dtype=np.bool_)
+    _assign(
+        sent_order, sent_keys, sent_ns, received_order, received_keys, received_ns,
+        np.int64(shortest_ns), np.int64(longest_ns), partner, copy_of, ambiguous,
+    )  # fmt: skip
+    return partner, copy_of, ambiguous
+
+
+@compiled
+def _assign(
+    sent_order, sent_keys, sent_ns, received_order, received_keys, received_ns,
+    shortest, longest, partner, copy_of, ambiguous,
+):  # fmt: skip
+    a = b = 0
+    while a < len(sent_order) and b < len(received_order):
+        key = sent_keys[sent_order[a]]
+        other = received_keys[received_order[b]]
+        if key < other:
+            a += 1
+            continue
+        if other < key:
+            b += 1
+            continue
+        a_end, b_end = a, b
+        while a_end < len(sent_order) and sent_keys[sent_order[a_end]] == key:
+            a_end += 1
+        while b_end < len(received_order) and received_keys[received_order[b_end]] == key:
+            b_end += 1
+        sent = sent_order[a:a_end]
+        received = received_order[b:b_end]
+        if len(received) > len(sent):
+            _pair_forward(sent, sent_ns, received, received_ns, shortest, longest, partner)
+        else:
+            _pair_backward(sent, sent_ns, received, received_ns, shortest, longest, partner)
+        _mark_copies(sent, sent_ns, received, received_ns, shortest, longest, partner, copy_of)
+        if len(sent) > 1:
+            _mark_ambiguous(sent, sent_ns, received_ns, shortest, longest, partner, ambiguous)
+        a, b = a_end, b_end
+
+
+@compiled
+def _pair_forward(sent, sent_ns, received, received_ns, shortest, longest, partner):
+    # More arrived than were sent: each takes the first that can be it, the rest are copies.
+    j = 0
+    for s in sent:
+        while j < len(received) and received_ns[received[j]] - sent_ns[s] < shortest:
+            j += 1
+        if j < len(received) and received_ns[received[j]] - sent_ns[s] <= longest:
+            partner[s] = received[j]
+            j += 1
+
+
+@compiled
+def _pair_backward(sent, sent_ns, received, received_ns, shortest, longest, partner):
+    # Fewer arrived: from the end, each that arrived takes the last that can be it. With equal numbers
+    # in order this is the plain pairing; with a loss it is the one of the shortest delays.
+    i = len(sent) - 1
+    for back in range(len(received)):
+        r = received[len(received) - 1 - back]
+        while i >= 0 and received_ns[r] - sent_ns[sent[i]] < shortest:
+            i -= 1
+        if i >= 0 and received_ns[r] - sent_ns[sent[i]] <= longest:
+            partner[sent[i]] = r
+            i -= 1
+
+
+@compiled
+def _mark_copies(sent, sent_ns, received, received_ns, shortest, longest, partner, copy_of):
+    # Both are in order of time: a spare arrival repeats the last packet sent before it that arrived.
+    for s in sent:
+        if partner[s] != _EMPTY:
+            copy_of[partner[s]] = s
+    i = 0
+    last = _EMPTY
+    for r in received:
+        while i < len(sent) and received_ns[r] - sent_ns[sent[i]] >= shortest:
+            if partner[sent[i]] != _EMPTY:
+                last = sent[i]
+            i += 1
+        if copy_of[r] == _EMPTY and last != _EMPTY and received_ns[r] - sent_ns[last] <= longest:
+            copy_of[r] = last
+    for s in sent:
+        if partner[s] != _EMPTY:
+            copy_of[partner[s]] = _EMPTY
+
+
+@compiled
+def _mark_ambiguous(sent, sent_ns, received_ns, shortest, longest, partner, ambiguous):
+    # Crossing the pairs of two neighbours must leave no possible delay, else they cannot be told apart.
+    previous = _EMPTY
+    for i in range(len(sent)):
+        s = sent[i]
+        if previous != _EMPTY:
+            mine = partner[s]
+            theirs = partner[previous]
+            if theirs != _EMPTY and mine == _EMPTY:
+                crossed = received_ns[theirs] - sent_ns[s]
+            elif mine != _EMPTY:
+                crossed = received_ns[mine] - sent_ns[previous]
+            else:
+                crossed = shortest - 1
+            if theirs != _EMPTY and mine != _EMPTY and received_ns[theirs] - sent_ns[s] < shortest:
+                crossed = shortest - 1
+            if shortest <= crossed <= longest:
+                ambiguous[s] = True
+                ambiguous[previous] = True
+        previous = s

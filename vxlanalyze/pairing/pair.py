@@ -1,0 +1,243 @@
+"""From decoded captures to a Comparison, in the order in which one step needs the other.
+
+Number the tuples and addresses; take super-packets apart; pair what the strict key pairs; tell from these
+pairs whose node each capture is; then work out each hop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Source
+from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.pairing import addresses, hop, identity, match, points, routes, segments, tuples
+from vxlanalyze.pairing.addresses import AddressBook
+from vxlanalyze.pairing.identity import Level
+from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
+from vxlanalyze.pairing.points import NOBODY, Home, Place
+from vxlanalyze.pairing.routes import End, Route
+from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.wire.model import Anomaly, Decoded, Tunnel
+
+# Ethernet, IPv4, UDP, VXLAN, Ethernet: what stands before the inner packet at the least.
+_LEAST_HEADERS_BYTES = 14 + 20 + 8 + 8 + 14
+
+
+def common_bytes(sources: Sequence[Source]) -> int | None:
+    """How many bytes of each inner packet all captures kept, where snap lengths differ; else None.
+
+    The decoder digests no more than these, so that the same packet has the same digest everywhere.
+    """
+    snaps = [min((i.snaplen_bytes for i in s.interfaces if i.snaplen_bytes), default=0) for s in sources]
+    snaps = [s for s in snaps if s]
+    if not snaps or min(snaps) == max(snaps) or min(snaps) >= _WHOLE_PACKETS:
+        return None
+    return max(min(snaps) - _LEAST_HEADERS_BYTES, 0)
+
+
+_WHOLE_PACKETS = 65535
+
+
+def pair(
+    captures: Sequence[tuple[Source, Decoded]], *, cluster: Cluster | None = None, ports: Sequence[int] = ()
+) -> Comparison:
+    """Find out what became of each wire packet between captures given in path order.
+
+    Parameters
+    ----------
+    captures : sequence of (Source, Decoded)
+        Each read to its end, with unique names.
+    cluster : Cluster, optional
+        What the cluster says of itself.
+    ports : sequence of int
+        Further tunnel ports, kept for those who decode single frames again.
+
+    Returns
+    -------
+    Comparison
+        With one capture: points, but no hops.
+    """
+    bench = _Bench.of(captures, cluster or Cluster())
+    main = [p for p in bench.places if p.main]
+    hops = [bench.hop(a, b) for a, b in zip(main, main[1:], strict=False)]
+    inside = [
+        hop_ for place in bench.places if not place.main for hop_ in bench.inside(place, main[place.capture])
+    ]
+    return Comparison(
+        tuple(bench.facts),
+        tuple(bench.points.values()),
+        tuple(hops),
+        tuple(inside),
+        bench.cluster,
+        tuple(ports),
+    )
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """All that the steps need of each other."""
+
+    decoded: list[Decoded]
+    facts: list[CaptureFacts]
+    cluster: Cluster
+    tuples: Tuples
+    book: AddressBook
+    places: list[Place]
+    homes: dict[str, Home]
+    points: dict[str, Point]
+    partners: dict[tuple[int, int], NDArray[np.int32]]
+
+    @classmethod
+    def of(cls, captures: Sequence[tuple[Source, Decoded]], cluster: Cluster) -> "_Bench":
+        decoded = [segments.complete_lengths(d) for _, d in captures]
+        facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
+        numbered = tuples.number([d.flows for d in decoded])
+        book = addresses.number(decoded)
+        places = points.places(list(zip(facts, decoded, strict=True)))
+        main = [p for p in places if p.main]
+        neighbours = [(i, i + 1) for i in range(len(main) - 1)]
+        partners = {(i, j): _partners(decoded[i], main[i], decoded[j], main[j]) for i, j in neighbours}
+        homes = _homes(main, decoded, book, cluster, partners)
+        sizes = segments.segment_sizes(decoded, numbered)
+        made = {
+            p.name: Point(
+                name=p.name,
+                capture=p.capture,
+                encapsulated=p.encapsulated,
+                decoded=decoded[p.capture],
+                rows=points.rows_of(p, decoded[p.capture]),
+                segment_bytes=sizes[p.capture],
+                addresses=homes.get(p.name, NOBODY).texts,
+                addresses_by=homes.get(p.name, NOBODY).by,
+            )
+            for p in places
+        }
+        return cls(decoded, facts, cluster, numbered, book, places, homes, made, partners)
+
+    def end(self, place: Place) -> End:
+        return End(place, self.decoded[place.capture], self.homes.get(place.name, NOBODY))
+
+    def hop(self, first: Place, second: Place) -> Hop:
+        """The hop between two captures."""
+        a, b = self.end(first), self.end(second)
+        routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(first, second))
+        return self._build(
+            a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
+        )
+
+    def inside(self, place: Place, nic: Place) -> list[Hop]:
+        """The hop between a place inside a node and that node's NIC, which see the same tunnel packets."""
+        if not nic.encapsulated or place.encapsulated:
+            return []  # two sightings of tunnel packets (a bond and its member) show no way through the node
+        a, b = self.end(place), self.end(nic)
+        routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(place, nic))
+        if not (routed.first != Route.NONE).any():
+            return []
+        partner = np.full(len(a.decoded.index), NO_ROW, dtype=np.int32)
+        none = np.full(len(a.decoded.flows), Route.NONE, dtype=np.uint8)
+        return [self._build(a, b, routed, partner, none)]
+
+    def _build(
+        self, a: End, b: End, routed: routes.Routes, partner: NDArray[np.int32], common: NDArray[np.uint8]
+    ) -> Hop:
+        i, j = a.place.capture, b.place.capture
+        ends = hop.Ends(
+            self.points[a.place.name], self.points[b.place.name],
+            (self.facts[i], self.facts[j]), routed, partner, common,
+        )  # fmt: skip
+        return hop.build(ends, self.tuples)
+
+    def _inner_addresses_beyond(self, first: Place, second: Place) -> NDArray[np.int32]:
+        """Addresses that only captures of other nodes show: behind the tunnel, seen from these two."""
+        here = {first.capture, second.capture}
+        shown = [
+            np.unique(np.concatenate([self.book.src[n], self.book.dst[n]]))
+            for n in range(len(self.decoded))
+            if n not in here
+        ]
+        own = np.unique(np.concatenate([self.book.src[first.capture], self.book.outer_src[first.capture]]))
+        return np.setdiff1d(np.concatenate([*shown, _NO_ADDRESSES]), own).astype(np.int32)
+
+
+_NO_ADDRESSES = np.zeros(0, dtype=np.int32)
+
+
+def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
+    """What a capture says of itself."""
+    index, flows = decoded.index, decoded.flows
+    tunnelled = np.append(flows.tunnel != Tunnel.NONE, False)[index.flow]
+    dropped = [s.dropped for s in source.statistics if s.dropped is not None]
+    cut = bool((index.anomalies & np.uint32(Anomaly.CUT)).any())
+    snaps = [i.snaplen_bytes for i in source.interfaces if i.snaplen_bytes]
+    return CaptureFacts(
+        name=source.name,
+        source=source,
+        files=tuple(source.files),
+        interfaces=tuple(source.interfaces),
+        statistics=tuple(source.statistics),
+        damages=tuple(source.damages),
+        packets=len(index),
+        tunnel_packets=int(tunnelled.sum()),
+        first_ns=int(index.time_ns.min()) if len(index) else None,
+        last_ns=int(index.time_ns.max()) if len(index) else None,
+        snaplen_bytes=min(snaps, default=None) if cut else None,
+        dropped_by_kernel=sum(dropped) if dropped else None,
+    )
+
+
+def _partners(first: Decoded, at_first: Place, second: Decoded, at_second: Place) -> NDArray[np.int32]:
+    """Row of the second capture for each row of the first that the strict key pairs, shape ``(n,)``."""
+    here, there = _matchable(first, at_first), _matchable(second, at_second)
+    left = identity.keys(Level.OUTER, first, here, _whole(here), _whole(first.index.flow))
+    right = identity.keys(Level.OUTER, second, there, _whole(there), _whole(second.index.flow))
+    found = match.unique(left, right)
+    partner = np.full(len(first.index), NO_ROW, dtype=np.int32)
+    paired = found != match.NO_PARTNER
+    partner[here[paired]] = there[found[paired]]
+    return partner
+
+
+def _whole(like: NDArray[np.int32]) -> NDArray[np.uint16]:
+    return np.zeros(len(like), dtype=np.uint16)
+
+
+def _matchable(decoded: Decoded, place: Place) -> NDArray[np.int32]:
+    """Rows at a place that have a flow: later fragments and what carries no protocol we know have none."""
+    return np.flatnonzero(np.append(place.flows, False)[decoded.index.flow]).astype(np.int32)
+
+
+def _homes(
+    main: list[Place],
+    decoded: list[Decoded],
+    book: AddressBook,
+    cluster: Cluster,
+    partners: dict[tuple[int, int], NDArray[np.int32]],
+) -> dict[str, Home]:
+    def later_ns(i: int, j: int) -> dict[int, NDArray[np.int64]]:
+        partner = partners.get((i, j))
+        if partner is None:
+            return {}
+        here, there = decoded[i].index, decoded[j].index
+        row = np.flatnonzero(partner != NO_ROW)
+        row = row[(decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE) == main[i].encapsulated]
+        source = (book.outer_src if main[i].encapsulated else book.src)[i][here.flow[row]]
+        later = there.time_ns[partner[row]] - here.time_ns[row]
+        return {int(s): later[source == s] for s in np.unique(source)}
+
+    ends = [points.sides(p, decoded[p.capture], book) for p in main]
+    found = points.homes(main, ends, book, cluster, later_ns)
+    return {p.name: home for p, home in zip(main, found, strict=True)}
+
+
+def _common(first: End, second: End, book: AddressBook) -> NDArray[np.uint8]:
+    """Route of bare traffic between the two nodes themselves (ARP, ICMP, ...): it tells the clock too."""
+    near = np.array(first.home.numbers, dtype=np.int32)
+    far = np.array(second.home.numbers, dtype=np.int32)
+    flows, i = first.decoded.flows, first.place.capture
+    bare = first.place.flows & (flows.tunnel == Tunnel.NONE)
+    result = np.full(len(flows), Route.NONE, dtype=np.uint8)
+    result[bare & np.isin(book.src[i], near) & ~np.isin(book.src[i], far)] = Route.FORWARD
+    result[bare & np.isin(book.src[i], far) & ~np.isin(book.src[i], near)] = Route.BACKWARD
+    return result

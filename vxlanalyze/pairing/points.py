@@ -1,0 +1,172 @@
+"""The places where packets were seen: each capture, and the interfaces inside a node that it shows.
+
+A capture of one interface is one point. One of several (`tcpdump -i any`, a pcapng with several
+interfaces) is split: the interface with the most tunnel packets is the node's NIC and carries the
+capture's name, every other that shows IP packets is a place inside the node.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.pairing import addresses
+from vxlanalyze.pairing.addresses import AddressBook, Sides
+from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.wire.model import Decoded, Tunnel
+
+Later = Callable[[int, int], dict[int, NDArray[np.int64]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One interface of a capture.
+
+    `flows` marks the flows seen there, shape ``(f,)``; `main` is the one that stands for the capture.
+    """
+
+    name: str
+    capture: int
+    main: bool
+    encapsulated: bool
+    flows: NDArray[np.bool_]
+
+
+def places(captures: Sequence[tuple[CaptureFacts, Decoded]]) -> list[Place]:
+    """All places of all captures, in path order, the main one of each capture first."""
+    found: list[Place] = []
+    tunnelled = [_identities(d, d.flows.tunnel != Tunnel.NONE) for _, d in captures]
+    for number, (facts, decoded) in enumerate(captures):
+        elsewhere = np.concatenate(
+            [t for i, t in enumerate(tunnelled) if i != number] or [np.zeros(0, np.uint64)]
+        )
+        found += _places_of(number, facts, decoded, elsewhere)
+    return found
+
+
+def _identities(decoded: Decoded, chosen: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    return np.unique(decoded.flows.identity[chosen])
+
+
+def _places_of(
+    number: int, facts: CaptureFacts, decoded: Decoded, elsewhere: NDArray[np.uint64]
+) -> list[Place]:
+    flows = decoded.flows
+    key = flows.interface.astype(np.int64) << 32 | flows.if_index
+    packets = addresses.packets_by_flow(decoded)
+    ip = np.isin(flows.family, (4, 6)) & (packets > 0)
+    tunnel = ip & (flows.tunnel != Tunnel.NONE)
+    everywhere = np.ones(len(flows), dtype=np.bool_)
+    keys = np.unique(key[ip])
+    if len(keys) <= 1:
+        # Bare packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
+        bare = not tunnel.any() and bool(np.isin(flows.identity[ip], elsewhere).any())
+        bare |= not tunnel.any() and not len(elsewhere) and bool(ip.any())
+        return [Place(facts.name, number, True, not bare, everywhere)]
+    weight = [int(packets[tunnel & (key == k)].sum()) for k in keys]
+    main = int(keys[int(np.argmax(weight))])
+    places_ = [Place(facts.name, number, True, max(weight) > 0, key == main)]
+    for k, tunnel_packets in zip(keys.tolist(), weight, strict=True):
+        if k != main:
+            at = Place(_name(facts, k), number, False, tunnel_packets > 0, key == k)
+            places_.append(at)
+    return places_
+
+
+def _name(facts: CaptureFacts, key: int) -> str:
+    interface, if_index = key >> 32, key & 0xFFFFFFFF
+    named = facts.interfaces[interface].name if interface < len(facts.interfaces) else None
+    return f"{facts.name}/if{if_index}" if if_index else f"{facts.name}/{named or f'if{interface}'}"
+
+
+def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:
+    """Index rows seen at a place; None for all."""
+    if place.flows.all():
+        return None
+    at = np.append(place.flows, False)[decoded.index.flow]  # the last for NO_FLOW
+    return np.flatnonzero(at).astype(np.int32)
+
+
+def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
+    """The outer ends of a place's tunnel packets, or the ends of its bare ones."""
+    flows = decoded.flows
+    here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & np.isin(flows.family, (4, 6))
+    packets = np.where(here, addresses.packets_by_flow(decoded), 0)
+    n = place.capture
+    ends = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
+    return Sides(ends[0], ends[1], packets, flows.packet_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Addresses that a place's node (bare: its pod) answers to, and what that rests on."""
+
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    by: str
+
+
+NOBODY = Home((), (), "")
+
+
+def homes(
+    main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, later_ns: Later
+) -> list[Home]:
+    """Addresses of the node of each capture's main place.
+
+    Parameters
+    ----------
+    main : sequence of Place
+        One for each capture, in path order.
+    ends : sequence of Sides
+        Of each of them.
+    later_ns : callable
+        ``later_ns(i, j)``: for captures i and j, by outer source address, time at j less time at i of packets
+        seen at both.
+    """
+    found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
+    for i, place in enumerate(main):
+        for j in range(i + 1, len(main)):
+            if main[j].encapsulated != place.encapsulated:
+                continue
+            _together(i, j, found, ends, book, later_ns)
+    return found
+
+
+def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Home:
+    for node in cluster.nodes:
+        if place.encapsulated and node.name == place.name and node.addresses:
+            numbers = book.numbers(node.addresses)
+            return Home(tuple(numbers.tolist()), tuple(node.addresses), "the cluster's list of nodes")
+    own = addresses.marked(side)
+    if own and place.encapsulated:
+        return _home(own, book, "the kernel's mark on outgoing frames")
+    every = addresses.hubs(side)
+    if len(every) == 1:
+        return _home(every, book, "being an end of every packet of the capture")
+    return NOBODY
+
+
+def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
+    return Home(numbers, tuple(book.texts[n] for n in numbers), by)
+
+
+def _together(
+    i: int, j: int, found: list[Home], ends: Sequence[Sides], book: AddressBook, later_ns: Later
+) -> None:
+    """Tell the homes of two captures that see one pair of addresses."""
+    pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
+    if len(pair) != 2 or (found[i].numbers and found[j].numbers):
+        return
+    for known, open_ in ((i, j), (j, i)):
+        if found[known].numbers:
+            rest = tuple(set(pair) - set(found[known].numbers))
+            if len(rest) == 1 and addresses.hubs(ends[open_]):
+                found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
+            return
+    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], later_ns(i, j))
+    found[i] = _home((a,), book, by)
+    if addresses.hubs(ends[j]):
+        found[j] = _home((b,), book, by)

@@ -1,0 +1,196 @@
+"""Which flows of two neighbouring points go from one to the other, and which to nodes not captured.
+
+X>Y holds what X sends to an outer address of Y, or to an inner destination that lives on Y, or that
+Y saw. Between a node's NIC and a place where packets stand bare, inner addresses decide.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
+from vxlanalyze.pairing.points import Home, Place
+from vxlanalyze.wire.model import Decoded, Tunnel
+
+
+class Route(IntEnum):
+    """Where a flow goes, for one hop."""
+
+    NONE = 0  # not of this hop: bare traffic of a NIC, traffic inside one node, received from elsewhere
+    FORWARD = 1
+    BACKWARD = 2
+    OTHER_PEER = 3  # sent from here to a node that was not captured
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a hop."""
+
+    place: Place
+    decoded: Decoded
+    home: Home
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Route of each flow at the first and at the second point, shapes ``(f,)`` each."""
+
+    first: NDArray[np.uint8]
+    second: NDArray[np.uint8]
+    not_assessed_why: str = ""
+
+
+def between(
+    first: End, second: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
+) -> Routes:
+    """Route the flows of a hop.
+
+    Parameters
+    ----------
+    beyond : NDArray[np.int32]
+        Inner addresses that captures further along show on other nodes: what leaves a pod for one of
+        these must enter the tunnel.
+    """
+    if first.place.encapsulated and second.place.encapsulated:
+        return _tunnel_to_tunnel(first, second, book, cluster)
+    if not first.place.encapsulated and not second.place.encapsulated:
+        return _bare_to_bare(first, second, book)
+    bare, tunnel = (second, first) if first.place.encapsulated else (first, second)
+    towards, back = _bare_to_tunnel(bare, tunnel, book, cluster, beyond)
+    if bare is first:
+        return Routes(towards, back)
+    # Seen from the tunnel's side, what comes out of the pod goes backward.
+    swap = np.array([Route.NONE, Route.BACKWARD, Route.FORWARD, Route.OTHER_PEER], dtype=np.uint8)
+    return Routes(swap[back], swap[towards])
+
+
+def _tunnelled(end: End) -> NDArray[np.bool_]:
+    flows = end.decoded.flows
+    return end.place.flows & (flows.tunnel != Tunnel.NONE) & np.isin(flows.outer_family, (4, 6))
+
+
+def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Cluster) -> Routes:
+    i, j = first.place.capture, second.place.capture
+    near = np.array(first.home.numbers, dtype=np.int32)
+    far = np.array(second.home.numbers, dtype=np.int32)
+    at_first, at_second = _tunnelled(first), _tunnelled(second)
+    sent = at_first & np.isin(book.outer_src[i], near)
+    why = ""
+    if not second.home.texts:
+        peers = np.unique(book.outer_dst[i][sent])
+        if len(peers) > 1:
+            why = (
+                f"nothing tells which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
+                "--kube or --facts would"
+            )
+        far = peers[:1] if len(peers) == 1 else far
+    sent_back = at_second & np.isin(book.outer_src[j], far)
+    there = _lives_on(second, sent_back, book, cluster)
+    here = _lives_on(first, sent, book, cluster)
+    seen_there = at_second & ~sent_back
+    seen_here = at_first & ~sent
+    forward = sent & (
+        np.isin(book.outer_dst[i], far)
+        | np.isin(book.dst[i], there)
+        | _same_packets(first, second, seen_there, book.outer_dst[i], book.outer_dst[j])
+    )
+    backward = sent_back & (
+        np.isin(book.outer_dst[j], near)
+        | np.isin(book.dst[j], here)
+        | _same_packets(second, first, seen_here, book.outer_dst[j], book.outer_dst[i])
+    )
+    arrived = seen_there & (np.isin(book.outer_src[j], near) | _identity_in(second, first, forward))
+    returned = seen_here & (np.isin(book.outer_src[i], far) | _identity_in(first, second, backward))
+    return Routes(
+        _route(forward, returned, sent & ~forward), _route(arrived, backward, sent_back & ~backward), why
+    )
+
+
+def _route(
+    forward: NDArray[np.bool_], backward: NDArray[np.bool_], other_peer: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    result = np.full(len(forward), Route.NONE, dtype=np.uint8)
+    if other_peer is not None:
+        result[other_peer] = Route.OTHER_PEER
+    result[backward] = Route.BACKWARD
+    result[forward] = Route.FORWARD
+    return result
+
+
+def _lives_on(end: End, sent: NDArray[np.bool_], book: AddressBook, cluster: Cluster) -> NDArray[np.int32]:
+    """Inner addresses on an end's node: the sources of what it sent, and what the cluster says."""
+    inner = np.unique(book.src[end.place.capture][sent])
+    return np.union1d(inner[inner != NO_ADDRESS], _by_cluster(end.home.texts, book, cluster)).astype(np.int32)
+
+
+def _by_cluster(node_addresses: tuple[str, ...], book: AddressBook, cluster: Cluster) -> NDArray[np.int32]:
+    names = {cluster.node_of(address) for address in node_addresses} - {None}
+    if not names:
+        return np.zeros(0, dtype=np.int32)
+    return np.array(
+        [n for n, a in enumerate(book.texts) if a and cluster.node_of(a) in names], dtype=np.int32
+    )
+
+
+def _identity_in(end: End, other: End, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flows of `end` whose inner packets are those of chosen flows of `other`."""
+    return np.isin(end.decoded.flows.identity, other.decoded.flows.identity[chosen])
+
+
+def _same_packets(
+    end: End, other: End, seen: NDArray[np.bool_], dst: NDArray[np.int32], other_dst: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Flows of `end` that `other` saw go to the same outer address, whoever's that is."""
+    salt = np.uint64(0x9E3779B97F4A7C15)
+    mine = end.decoded.flows.identity ^ (dst.astype(np.uint64) * salt)
+    theirs = other.decoded.flows.identity[seen] ^ (other_dst[seen].astype(np.uint64) * salt)
+    return np.isin(mine, theirs)
+
+
+def _bare(end: End) -> NDArray[np.bool_]:
+    flows = end.decoded.flows
+    return end.place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
+
+
+def _bare_to_bare(first: End, second: End, book: AddressBook) -> Routes:
+    i, j = first.place.capture, second.place.capture
+    near, far = np.array(first.home.numbers, np.int32), np.array(second.home.numbers, np.int32)
+    at_first, at_second = _bare(first), _bare(second)
+    src_first, src_second = np.isin(book.src[i], near), np.isin(book.src[j], near)
+    dst_first, dst_second = np.isin(book.dst[i], near), np.isin(book.dst[j], near)
+    common_first = (
+        _identity_in(first, second, at_second) | np.isin(book.dst[i], far) | np.isin(book.src[i], far)
+    )
+    common_second = (
+        _identity_in(second, first, at_first) | np.isin(book.dst[j], near) | np.isin(book.src[j], near)
+    )
+    return Routes(
+        _route(at_first & src_first & common_first, at_first & dst_first & common_first),
+        _route(at_second & src_second & common_second, at_second & dst_second & common_second),
+    )
+
+
+def _bare_to_tunnel(
+    bare: End, tunnel: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Routes at the bare and at the tunnel point; FORWARD goes into the tunnel."""
+    i, j = bare.place.capture, tunnel.place.capture
+    own = np.array(tunnel.home.numbers, dtype=np.int32)
+    at_bare, at_tunnel = _bare(bare), _tunnelled(tunnel)
+    sent = at_tunnel & np.isin(book.outer_src[j], own)
+    received = at_tunnel & ~sent
+    local = _lives_on(tunnel, sent, book, cluster)
+    remote = np.unique(np.concatenate([book.dst[j][sent], book.src[j][received], beyond]))
+    remote = np.setdiff1d(remote, np.append(local, NO_ADDRESS))
+    pods = np.array(bare.home.numbers, dtype=np.int32)
+    if not len(pods):
+        behind = np.unique(np.concatenate([book.src[i][at_bare], book.dst[i][at_bare]]))
+        pods = np.intersect1d(behind, local)
+    leaves = at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
+    enters = at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
+    out = sent & np.isin(book.src[j], pods)
+    in_ = received & np.isin(book.dst[j], pods)
+    return _route(leaves, enters), _route(out, in_)

@@ -1,0 +1,265 @@
+"""Super-packets taken apart: how many wire packets each captured frame stands for.
+
+A sender's capture shows what it hands to its NIC (TSO, GSO, UDP GSO), a receiver's may show what GRO
+merged: frames of up to 64 KB that were several packets on the wire. All segments but the last have
+the same size. It is told, in this order of trust, from a frame at another point that starts at the
+same sequence number and is smaller; from the MSS that the handshake allowed; from IP IDs that
+count on by more than one.
+
+Sources: RFC 9293 section 3.7.1 (MSS), Linux Documentation/networking/segmentation-offloads.rst.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
+from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
+
+TCP = 6
+UDP = 17
+MAX_SEGMENTS = 128  # 64 KB of 512-byte segments; the kernel's GSO limit is 64 KB of payload
+
+_IPV4_AND_TCP_BYTES = 40
+_IPV6_AND_TCP_BYTES = 60
+_ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: worth a look at the IP IDs
+_NOT_SEEN = np.iinfo(np.int64).max
+_NOTHING = np.zeros(0, dtype=np.int64)
+
+
+def complete_lengths(decoded: Decoded) -> Decoded:
+    """Fill in payload lengths where the snap length cut the TCP header.
+
+    Two packets of a flow that follow each other tell the headers' length: the first one's IP length less
+    the step of the sequence number. The most frequent value of all flows is taken.
+    """
+    index, flows = decoded.index, decoded.flows
+    cut = index.payload_length == UNKNOWN_LENGTH
+    if not cut.any():
+        return decoded
+    rows = np.flatnonzero(cut & (index.flow != NO_FLOW))
+    rows = rows[flows.protocol[index.flow[rows]] == TCP]
+    filled = index.payload_length.copy()
+    filled[cut] = 0
+    for family, shortest in ((4, _IPV4_AND_TCP_BYTES), (6, _IPV6_AND_TCP_BYTES)):
+        mine = rows[flows.family[index.flow[rows]] == family]
+        headers = _header_bytes(index.flow[mine], index.seq[mine], index.length[mine], shortest)
+        filled[mine] = np.maximum(index.length[mine].astype(np.int64) - headers, 0).astype(np.uint32)
+    return replace(decoded, index=replace(index, payload_length=filled))
+
+
+def _header_bytes(
+    flow: NDArray[np.int32], seq: NDArray[np.uint32], length: NDArray[np.uint32], shortest: int
+) -> int:
+    order = np.argsort(flow, kind="stable")
+    step = np.diff(seq[order]).astype(np.int32).astype(np.int64)
+    headers = length[order][:-1].astype(np.int64) - step
+    longest = shortest + 40  # TCP options: a data offset of 15 words
+    possible = (np.diff(flow[order]) == 0) & (step > 0) & (headers >= shortest) & (headers <= longest)
+    if not possible.any():
+        return shortest
+    return int(np.bincount(headers[possible]).argmax())
+
+
+def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[np.uint16]]:
+    """L4 payload of each wire packet in a super-packet, for the frames of several captures.
+
+    Parameters
+    ----------
+    captures : Sequence[Decoded]
+        In path order.
+    tuples : Tuples
+        Their 5-tuples.
+
+    Returns
+    -------
+    list of NDArray[np.uint16]
+        For each capture, shape ``(n,)``: 0 where the frame is one wire packet.
+    """
+    largest = [_largest_payload(c, t, len(tuples)) for c, t in zip(captures, tuples.of_flow, strict=True)]
+    limit = _handshake_limit(captures, tuples)
+    size = np.zeros(len(tuples), dtype=np.int64)
+    for here, capture in enumerate(captures):
+        others = [(c, t) for i, (c, t) in enumerate(zip(captures, tuples.of_flow, strict=True)) if i != here]
+        seen = [np.where(most == 0, _NOT_SEEN, most) for i, most in enumerate(largest) if i != here]
+        elsewhere = np.min([*seen, np.full(len(tuples), _NOT_SEEN)], axis=0)
+        suspect = (largest[here] > elsewhere) | (largest[here] > _ONE_LINK_BYTES)
+        suspect |= (limit > 0) & (largest[here] > limit)
+        suspect &= size == 0
+        for protocol, decide in ((TCP, _tcp_sizes), (UDP, _udp_sizes)):
+            rows = _Rows.of(capture, tuples.of_flow[here], suspect, protocol)
+            if len(rows.row):
+                there = [_Rows.of(c, t, suspect, protocol) for c, t in others]
+                told = decide(rows, there, limit, elsewhere)
+                asked = np.unique(rows.tuple)
+                size[asked] = told[asked]
+    return [_by_row(c, t, size) for c, t in zip(captures, tuples.of_flow, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of the tuples in question at one capture, by tuple and then in file order; shape ``(k,)``."""
+
+    row: NDArray[np.int64]
+    tuple: NDArray[np.int64]
+    payload: NDArray[np.int64]
+    seq: NDArray[np.int64]
+    options: NDArray[np.int64]  # TCP option bytes
+    id_step: NDArray[np.int64]  # IP IDs counted on until the next row of the tuple; 0 where unknown
+
+    @classmethod
+    def of(
+        cls, capture: Decoded, of_flow: NDArray[np.int32], wanted: NDArray[np.bool_], protocol: int
+    ) -> "_Rows":
+        index, flows = capture.index, capture.flows
+        wanted_flow = np.append(wanted[of_flow] & (flows.protocol == protocol), False)  # the last for NO_FLOW
+        row = np.flatnonzero(wanted_flow[index.flow])
+        tuple_of_row = of_flow[index.flow[row]].astype(np.int64)
+        order = np.argsort(tuple_of_row, kind="stable")
+        row, tuple_of_row = row[order], tuple_of_row[order]
+        payload = index.payload_length[row].astype(np.int64)
+        family = flows.family[index.flow[row]]
+        fixed = np.where(family == 4, _IPV4_AND_TCP_BYTES, _IPV6_AND_TCP_BYTES)
+        id_step = np.zeros(len(row), dtype=np.int64)
+        step = np.diff(index.ip_id[row]).astype(np.int64)
+        id_step[:-1] = np.where((np.diff(tuple_of_row) == 0) & (family[:-1] == 4), step, 0)
+        id_step[id_step > MAX_SEGMENTS] = 0
+        return cls(
+            row,
+            tuple_of_row,
+            payload,
+            index.seq[row].astype(np.int64),
+            np.maximum(index.length[row].astype(np.int64) - payload - fixed, 0),
+            id_step,
+        )
+
+
+def _tcp_sizes(
+    rows: _Rows, others: list[_Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Segment size by tuple, 0 where its frames are wire packets or nothing tells; shape ``(t,)``."""
+    tuples = len(limit)
+    options = np.zeros(tuples, dtype=np.int64)
+    np.maximum.at(options, rows.tuple, np.where(rows.payload > 0, rows.options, 0))
+    allowed = np.where(limit > 0, limit - options, _NOT_SEEN)
+    seen_there = _size_elsewhere(rows, others, allowed)
+    by_id = _size_by_id(rows, tuples)
+    agrees = _share_of_id_steps(rows, np.where(limit > 0, allowed, 1))
+    from_handshake = np.where((limit > 0) & ((agrees >= 0.5) | (by_id == 0)), allowed, 0)
+    told = np.where((seen_there > 0) & (by_id > 0), np.minimum(seen_there, by_id), seen_there)
+    return np.where(told > 0, told, np.where(from_handshake > 0, from_handshake, by_id))
+
+
+def _size_elsewhere(rows: _Rows, others: list[_Rows], allowed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Most frequent length of a smaller frame at another point that starts at the same sequence number."""
+    tuples = len(allowed)
+    found_tuple, found_size = [], []
+    key = rows.tuple << 32 | rows.seq
+    for other in others:
+        some = other.payload > 0
+        other_key, other_payload = (other.tuple << 32 | other.seq)[some], other.payload[some]
+        order = np.argsort(other_key, kind="stable")
+        other_key, other_payload = other_key[order], other_payload[order]
+        at = np.searchsorted(other_key, key)
+        inside = at < len(other_key)
+        match = np.flatnonzero(inside)[other_key[at[inside]] == key[inside]]
+        smaller = other_payload[at[match]]
+        keep = (smaller < rows.payload[match]) & (smaller <= allowed[rows.tuple[match]])
+        found_tuple.append(rows.tuple[match][keep])
+        found_size.append(smaller[keep])
+    return _mode_by(np.concatenate([*found_tuple, _NOTHING]), np.concatenate([*found_size, _NOTHING]), tuples)
+
+
+def _mode_by(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Most frequent value of each group, the larger of equals; 0 where a group has none."""
+    result = np.zeros(groups, dtype=np.int64)
+    pair, count = np.unique(group << 32 | value, return_counts=True)
+    order = np.lexsort((pair & 0xFFFFFFFF, count))
+    result[pair[order] >> 32] = pair[order] & 0xFFFFFFFF  # of several writes the last stays
+    return result
+
+
+def _size_by_id(rows: _Rows, tuples: int) -> NDArray[np.int64]:
+    """Size that the steps of the IP ID ask for: the largest of payload / step, rounded up."""
+    result = np.zeros(tuples, dtype=np.int64)
+    told = (rows.id_step > 0) & (rows.payload > 0)
+    size = -(-rows.payload[told] // rows.id_step[told])
+    np.maximum.at(result, rows.tuple[told], size)
+    return result
+
+
+def _share_of_id_steps(rows: _Rows, size: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the frames above `size`, by tuple, whose IP ID step is the number of segments it gives."""
+    size_of_row = size[rows.tuple]
+    told = (rows.id_step > 0) & (rows.payload > size_of_row)
+    right = told & (-(-rows.payload // size_of_row) == rows.id_step)
+    asked = np.bincount(rows.tuple[told], minlength=len(size))
+    return np.bincount(rows.tuple[right], minlength=len(size)) / np.maximum(asked, 1)
+
+
+def _udp_sizes(
+    rows: _Rows, others: list[_Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Datagram size of UDP GSO by tuple: the largest seen elsewhere, where IP IDs or numbers agree."""
+    size = np.where(elsewhere == _NOT_SEEN, 0, elsewhere)
+    tried = np.maximum(size, 1)
+    by_id = _share_of_id_steps(rows, tried) >= 0.5
+    expected = np.bincount(rows.tuple, -(-rows.payload // tried[rows.tuple]), len(size))
+    arrived = sum(np.bincount(o.tuple[o.payload == tried[o.tuple]], minlength=len(size)) for o in others)
+    silent = _size_by_id(rows, len(size)) == 0
+    return np.where((size > 0) & (by_id | (silent & (arrived >= expected / 2))), size, 0)
+
+
+def _by_row(capture: Decoded, of_flow: NDArray[np.int32], size: NDArray[np.int64]) -> NDArray[np.uint16]:
+    index = capture.index
+    result = np.zeros(len(index), dtype=np.uint16)
+    if size.any():
+        by_flow = np.append(np.where(np.isin(capture.flows.protocol, (TCP, UDP)), size[of_flow], 0), 0)
+        by_row = by_flow[index.flow]
+        split = (
+            (by_row > 0) & (index.payload_length > by_row) & (index.payload_length <= MAX_SEGMENTS * by_row)
+        )
+        result[split] = by_row[split]
+    return result
+
+
+def units(
+    rows: NDArray[np.int32], point_segment_bytes: NDArray[np.uint16], payload_length: NDArray[np.uint32]
+) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+    """Wire packets of some rows: each row repeated by its segments, and the place of each, shape ``(k,)``."""
+    size = point_segment_bytes[rows].astype(np.int64)
+    if not size.any():
+        return rows, np.zeros(len(rows), dtype=np.uint16)
+    count = np.where(size > 0, -(-payload_length[rows].astype(np.int64) // np.maximum(size, 1)), 1)
+    first = np.cumsum(count) - count
+    place = np.arange(count.sum()) - np.repeat(first, count)
+    return np.repeat(rows, count), place.astype(np.uint16)
+
+
+def _largest_payload(capture: Decoded, tuple_of_flow: NDArray[np.int32], tuples: int) -> NDArray[np.int64]:
+    by_flow = np.zeros(len(capture.flows), dtype=np.int64)
+    _maximum_by(capture.index.flow, capture.index.payload_length, by_flow)
+    result = np.zeros(tuples, dtype=np.int64)
+    np.maximum.at(result, tuple_of_flow, by_flow)
+    return result
+
+
+@compiled
+def _maximum_by(flow, values, result):
+    for i in range(len(flow)):
+        f = flow[i]
+        if f >= 0 and values[i] > result[f]:
+            result[f] = values[i]
+
+
+def _handshake_limit(captures: Sequence[Decoded], tuples: Tuples) -> NDArray[np.int64]:
+    """Most TCP payload and options in one segment, by tuple; 0 where no SYN was seen."""
+    offered = np.zeros(len(tuples), dtype=np.int64)
+    for capture, of_flow in zip(captures, tuples.of_flow, strict=True):
+        np.maximum.at(offered, of_flow, capture.flows.mss.astype(np.int64))
+    answered = np.where(tuples.answer == NO_TUPLE, 0, offered[tuples.answer])
+    both = np.minimum(offered, answered)
+    return np.where(both > 0, both, np.maximum(offered, answered))

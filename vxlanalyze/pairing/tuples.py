@@ -1,0 +1,75 @@
+"""Inner 5-tuples numbered alike over all captures, each with the one that answers it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.wire.model import Flows
+
+NO_TUPLE = -1
+
+# Echo request and reply are each other's answer; RFC 792, RFC 4443 section 4.
+_ECHO = {(1, 8 << 8): 0, (1, 0): 8 << 8, (58, 128 << 8): 129 << 8, (58, 129 << 8): 128 << 8}
+_PROTOCOL, _SPORT, _DPORT = 33, 34, 36
+
+
+@dataclass(frozen=True, slots=True)
+class Tuples:
+    """The `t` distinct inner 5-tuples of some captures.
+
+    Parameters
+    ----------
+    of_flow : tuple of NDArray[np.int32]
+        For each capture, shape ``(f,)``: the tuple of each flow.
+    answer : NDArray[np.int32]
+        Shape ``(t,)``: the tuple of the opposite way, or NO_TUPLE.
+    """
+
+    of_flow: tuple[NDArray[np.int32], ...]
+    answer: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.answer)
+
+
+def number(captures: Sequence[Flows]) -> Tuples:
+    """Number the 5-tuples of all flows of some captures."""
+    packed = [_pack(flows) for flows in captures]
+    backward = [_pack_answer(rows) for rows in packed]
+    every = np.concatenate([*packed, *backward]) if packed else np.zeros((0, 38), np.uint8)
+    names, code = np.unique(_as_void(every), return_inverse=True)
+    code = code.astype(np.int32)
+    sizes = [len(rows) for rows in packed]
+    total = sum(sizes)
+    answer = np.full(len(names), NO_TUPLE, dtype=np.int32)
+    answer[code[:total]] = code[total:]
+    # A tuple that only exists as an answer nobody saw is no flow of any capture; it stays numbered, unused.
+    ends = np.cumsum(sizes)
+    return Tuples(tuple(code[end - size : end] for size, end in zip(sizes, ends, strict=True)), answer)
+
+
+def _pack(flows: Flows) -> NDArray[np.uint8]:
+    ports = np.column_stack([flows.sport, flows.dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
+    return np.column_stack([flows.family, flows.src, flows.dst, flows.protocol, ports]).astype(np.uint8)
+
+
+def _pack_answer(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    back = rows.copy()
+    back[:, 1:17], back[:, 17:33] = rows[:, 17:33], rows[:, 1:17]
+    icmp = np.isin(rows[:, _PROTOCOL], (1, 58))
+    back[:, _SPORT : _SPORT + 2] = rows[:, _DPORT : _DPORT + 2]
+    back[:, _DPORT : _DPORT + 2] = rows[:, _SPORT : _SPORT + 2]
+    back[icmp, _SPORT:] = rows[icmp, _SPORT:]
+    kind = rows[:, _SPORT].astype(np.uint16) << 8 | rows[:, _SPORT + 1]
+    for (protocol, question), reply in _ECHO.items():
+        chosen = (rows[:, _PROTOCOL] == protocol) & (kind == question)
+        back[chosen, _SPORT] = reply >> 8
+        back[chosen, _SPORT + 1] = reply & 0xFF
+    return back
+
+
+def _as_void(rows: NDArray[np.uint8]) -> NDArray[np.void]:
+    rows = np.ascontiguousarray(rows)
+    return rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
