@@ -2,6 +2,7 @@
 
 import pytest
 
+from vxlanalyze.cluster.model import Cluster, Pod
 from vxlanalyze.diagnostics import words
 
 
@@ -40,3 +41,9 @@ def test_a_long_list_ends_with_how_many_more():
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed(list("abcdefg"), at_most=3) == "a, b and 5 more"
+
+
+def test_an_address_is_followed_by_what_the_cluster_calls_it():
+    cluster = Cluster(pods=(Pod("coredns-0", "kube-system", "node2", ("10.233.65.250",)),))
+    assert words.named(cluster, "10.233.65.250") == "10.233.65.250 (kube-system/coredns-0)"
+    assert words.named(cluster, "10.233.65.251") == "10.233.65.251"

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from vxlanalyze.cluster.model import Cluster
+
 _NS_PER_S = 1_000_000_000
 
 
@@ -44,3 +46,9 @@ def listed(items: Sequence[object], at_most: int = 5) -> str:
     if len(items) > at_most:
         names = [*names[: at_most - 1], f"{len(items) - at_most + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def named(cluster: Cluster, address: str) -> str:
+    """Write an address with what the cluster calls it: ``10.233.65.250 (kube-system/coredns-0)``."""
+    name = cluster.name_of(address)
+    return address if name is None else f"{address} ({name})"
