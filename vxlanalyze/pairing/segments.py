@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
-from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
+from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Anomaly, Decoded
 
 TCP = 6
 UDP = 17
@@ -116,7 +116,9 @@ class _Rows:
     ) -> "_Rows":
         index, flows = capture.index, capture.flows
         wanted_flow = np.append(wanted[of_flow] & (flows.protocol == protocol), False)  # the last for NO_FLOW
-        row = np.flatnonzero(wanted_flow[index.flow])
+        # The first fragment of a packet that was not put together does not show how long its payload is.
+        whole = index.anomalies & np.uint32(Anomaly.FIRST_FRAGMENT) == 0
+        row = np.flatnonzero(wanted_flow[index.flow] & whole)
         tuple_of_row = of_flow[index.flow[row]].astype(np.int64)
         order = np.argsort(tuple_of_row, kind="stable")
         row, tuple_of_row = row[order], tuple_of_row[order]

@@ -14,6 +14,7 @@ from vxlanalyze.pairing.model import CaptureFacts
 
 OPEN_BEGIN = np.iinfo(np.int64).min
 OPEN_END = np.iinfo(np.int64).max
+_LONGEST_CAPTURE_NS = 366 * 86_400 * 1_000_000_000  # a capture that waited longer for a frame is a wrong unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,7 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
         Shortest and longest delay of these packets: how far their times may be off.
     """
     begin, end, reasons = OPEN_BEGIN, OPEN_END, []
-    starts = [s.start_ns for s in facts.statistics if s.start_ns is not None]
-    ends = [s.end_ns for s in facts.statistics if s.end_ns is not None]
+    starts, ends = _stated(facts)
     if starts:
         begin = min(starts)
         reasons.append(f"{facts.name}: its interface statistics say when it began")
@@ -64,6 +64,20 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
             f"{facts.name}: began at its first frame, it lacks {before} earlier packets of its node"
         )
     return Cover(begin, end, "; ".join(reasons))
+
+
+def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:
+    """Begin and end as the interface statistics say, where the frames do not contradict them.
+
+    Some writers state them in another unit than the frames' (dumpcap: microseconds, whatever if_tsresol says).
+    """
+    first, last = facts.first_ns, facts.last_ns
+    starts = [s.start_ns for s in facts.statistics if s.start_ns is not None]
+    ends = [s.end_ns for s in facts.statistics if s.end_ns is not None]
+    if first is not None and last is not None:
+        starts = [t for t in starts if first - _LONGEST_CAPTURE_NS < t <= first]
+        ends = [t for t in ends if last <= t < last + _LONGEST_CAPTURE_NS]
+    return starts, ends
 
 
 def outside(

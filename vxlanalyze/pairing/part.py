@@ -1,0 +1,256 @@
+"""A part of the traffic: from a time to a time, and such packets as terms name.
+
+It is cut out after matching, so that a packet whose partner lies outside is not taken for lost.
+
+Sources: RFC 3339 section 5.6, the form of times.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.errors import UsageError
+from vxlanalyze.nearest import nearest
+from vxlanalyze.pairing.model import Comparison, Direction, Hop, Point
+from vxlanalyze.wire.model import NO_FLOW, Flows
+
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58, "sctp": 132}
+_WITH_PORTS = (6, 17, 132)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+_SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
+
+
+_PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
+_PER_PACKET = (
+    "sent_row",
+    "received_row",
+    "segment",
+    "received_segment",
+    "outcome",
+    "reason",
+    "copies",
+    "corrupted",
+    "delay_ns",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in nanoseconds: since 1970, or since the first capture's first frame."""
+
+    ns: int
+    relative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition: `kind` is net (a host is a net of one), port, proto or vni."""
+
+    kind: str
+    value: int | IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What to look at; everything where nothing is given. All terms must hold."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    terms: tuple[Term, ...] = ()
+
+
+def parse_moment(text: str) -> Moment:
+    """Read a time: RFC 3339, or seconds from the first capture's first frame.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    seconds = _SECONDS.fullmatch(text)
+    if seconds:
+        return Moment(int(seconds[1]) * 10**9 + _fraction_ns(seconds[2]), relative=True)
+    stamp = _TIME.fullmatch(text)
+    try:
+        if stamp:
+            whole = datetime.fromisoformat(f"{stamp[1]}T{stamp[2]}{stamp[4].upper()}")
+            return Moment(round(whole.timestamp()) * 10**9 + _fraction_ns(stamp[3]), relative=False)
+    except ValueError:
+        stamp = None  # the form is right and the day is not, as in February 30
+    raise UsageError(f"{text}: no time; give one like 2026-11-23T10:00:00.5Z, or seconds from the start")
+
+
+def _fraction_ns(digits: str | None) -> int:
+    return int((digits or "0").ljust(9, "0"))
+
+
+def parse_term(text: str) -> Term:
+    """Read a term: ``host=10.0.0.1``, ``net=10.0.0.0/24``, ``port=53``, ``proto=tcp`` or ``vni=7``.
+
+    Raises
+    ------
+    UsageError
+        It is none of these.
+    """
+    kind, _, value = text.partition("=")
+    try:
+        if kind in ("host", "net"):
+            if kind == "host" and "/" in value:
+                raise ValueError(value)
+            return Term("net", ip_network(value, strict=False))
+        if kind == "proto":
+            return Term(kind, _number(str(PROTOCOLS.get(value, value)), 255))
+        if kind in ("port", "vni"):
+            return Term(kind, _number(value, 0xFFFF if kind == "port" else 0xFFFFFF))
+    except ValueError:
+        raise UsageError(f"{text}: {value or 'nothing'} is no {kind}") from None
+    hint = nearest(kind, ("host", "net", "port", "proto", "vni"))
+    raise UsageError(f"{text}: no term; give one like host=10.0.0.1, port=53 or proto=tcp{hint}")
+
+
+def _number(text: str, largest: int) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > largest:
+        raise ValueError(text)
+    return int(text)
+
+
+def narrow(comparison: Comparison, part: Part) -> Comparison:
+    """Keep a part of the packets in every direction and at every point.
+
+    Raises
+    ------
+    UsageError
+        A time counts from the first frame of a capture that has none.
+    """
+    if part == Part():
+        return comparison
+    spans = _spans(comparison, part)
+    points = {id(p): _narrow_point(p, part.terms, spans[p.capture]) for p in _points(comparison)}
+
+    def narrowed(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+        return tuple(
+            Hop(
+                _narrow_direction(hop.forward, part.terms, spans, points),
+                _narrow_direction(hop.backward, part.terms, spans, points),
+                hop.clock,
+            )
+            for hop in hops
+        )
+
+    return replace(
+        comparison,
+        points=tuple(points[id(p)] for p in comparison.points),
+        hops=narrowed(comparison.hops),
+        inside=narrowed(comparison.inside),
+    )
+
+
+def _points(comparison: Comparison) -> list[Point]:
+    ends = [
+        p for hop in (*comparison.hops, *comparison.inside) for p in (hop.forward.sender, hop.backward.sender)
+    ]
+    return [*comparison.points, *ends]
+
+
+Span = tuple[int, int]
+_ALL_TIME: Span = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+
+
+def _spans(comparison: Comparison, part: Part) -> list[Span]:
+    """First and last moment by each capture's own clock."""
+    first_ns = comparison.captures[0].first_ns if comparison.captures else None
+    since, until = (_absolute(moment, first_ns) for moment in (part.since, part.until))
+    spans = [(_ALL_TIME[0] if since is None else since, _ALL_TIME[1] if until is None else until)]
+    for hop in comparison.hops:
+        spans.append(tuple(_by_next_clock(moment, hop) for moment in spans[-1]))  # type: ignore[arg-type]
+    return spans
+
+
+def _absolute(moment: Moment | None, first_ns: int | None) -> int | None:
+    if moment is None or not moment.relative:
+        return None if moment is None else moment.ns
+    if first_ns is None:
+        raise UsageError(
+            "the first capture has no frame to count seconds from; give a time such as RFC 3339 has"
+        )
+    return first_ns + moment.ns
+
+
+def _by_next_clock(moment_ns: int, hop: Hop) -> int:
+    if moment_ns in _ALL_TIME:
+        return moment_ns
+    return moment_ns + int(hop.clock.offset_at(np.array([moment_ns], np.int64))[0])
+
+
+def _chosen_flows(flows: Flows, terms: tuple[Term, ...]) -> NDArray[np.bool_]:
+    """Flows for which all terms hold, and True or False for NO_FLOW behind them; shape ``(f + 1,)``."""
+    chosen = np.ones(len(flows) + 1, np.bool_)
+    chosen[-1] = not terms
+    for term in terms:
+        chosen[:-1] &= _holds(flows, term)
+    return chosen
+
+
+def _holds(flows: Flows, term: Term) -> NDArray[np.bool_]:
+    if isinstance(term.value, IPv4Network | IPv6Network):
+        inner = _in_net(flows.src, flows.family, term.value) | _in_net(flows.dst, flows.family, term.value)
+        outer = flows.outer_family
+        return (
+            inner | _in_net(flows.outer_src, outer, term.value) | _in_net(flows.outer_dst, outer, term.value)
+        )
+    if term.kind == "port":
+        at_port = (flows.sport == term.value) | (flows.dport == term.value)
+        return at_port & np.isin(flows.protocol, _WITH_PORTS)
+    number: NDArray[np.generic] = flows.vni if term.kind == "vni" else flows.protocol
+    equal: NDArray[np.bool_] = number == term.value
+    return equal
+
+
+def _in_net(
+    addresses: NDArray[np.uint8], family: NDArray[np.uint8], network: IPv4Network | IPv6Network
+) -> NDArray[np.bool_]:
+    mask = np.frombuffer(network.netmask.packed, np.uint8)
+    wanted = np.frombuffer(network.network_address.packed, np.uint8)
+    same = ((addresses[:, : len(mask)] & mask) == wanted).all(axis=1)
+    inside: NDArray[np.bool_] = same & (family == network.version)
+    return inside
+
+
+def _chosen_rows(
+    point: Point, rows: NDArray[np.int32], terms: tuple[Term, ...], span: Span
+) -> NDArray[np.bool_]:
+    """Rows that are in the part, shape of `rows`."""
+    time_ns, flow = point.index.time_ns[rows], point.index.flow[rows]
+    inside: NDArray[np.bool_] = (time_ns >= span[0]) & (time_ns <= span[1])
+    return inside & _chosen_flows(point.flows, terms)[np.where(flow == NO_FLOW, -1, flow)]
+
+
+def _narrow_point(point: Point, terms: tuple[Term, ...], span: Span) -> Point:
+    rows = np.arange(len(point.index), dtype=np.int32) if point.rows is None else point.rows
+    return replace(point, rows=rows[_chosen_rows(point, rows, terms, span)])
+
+
+def _narrow_direction(
+    direction: Direction, terms: tuple[Term, ...], spans: Sequence[Span], points: dict[int, Point]
+) -> Direction:
+    sender, receiver = direction.sender, direction.receiver
+    kept = _chosen_rows(sender, direction.sent_row, terms, spans[sender.capture])
+    unsent = _chosen_rows(receiver, direction.unsent_row, terms, spans[receiver.capture])
+    window = direction.window_ns
+    if window is not None:
+        first, last = spans[sender.capture]
+        window = (max(window[0], first), min(window[1], last))
+        window = window if window[0] <= window[1] else None
+    return replace(
+        direction,
+        sender=points[id(sender)],
+        receiver=points[id(receiver)],
+        window_ns=window,
+        **{name: getattr(direction, name)[kept] for name in _PER_PACKET},
+        **{name: getattr(direction, name)[unsent] for name in _PER_UNSENT},
+    )
