@@ -147,7 +147,7 @@ def _in_time(direction: Direction) -> NDArray[np.bool_]:
     times = direction.receiver.index.time_ns
     if len(times) == 0:
         return np.zeros(len(direction), np.bool_)
-    seen = direction.received_row != NO_ROW
+    seen: NDArray[np.bool_] = direction.received_row != NO_ROW
     seen &= direction.received_time_ns <= int(times.max()) - PATIENCE_NS
     return seen
 

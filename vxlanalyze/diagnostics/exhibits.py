@@ -54,6 +54,18 @@ def of_rows(pair: Comparison, sides: Iterable[tuple[Point, NDArray[np.int32]]]) 
     return Exhibit(frames, total, _joined(terms))
 
 
+def merged(exhibits: Iterable[Exhibit]) -> Exhibit:
+    """Show several exhibits as one."""
+    frames: dict[str, NDArray[np.int64]] = {}
+    total, filters = 0, []
+    for exhibit in exhibits:
+        for name, numbers in exhibit.frames.items():
+            frames[name] = np.union1d(frames.get(name, np.empty(0, np.int64)), numbers)[:FRAMES_SHOWN]
+        total += exhibit.frame_count
+        filters += [exhibit.display_filter] * bool(exhibit.display_filter)
+    return Exhibit(frames, total, _joined(filters))
+
+
 def _joined(terms: Sequence[str]) -> str:
     return terms[0] if len(terms) == 1 else " || ".join(f"({t})" for t in terms)
 
