@@ -51,13 +51,13 @@ def number(captures: Sequence[Decoded]) -> AddressBook:
         # ARP has no IP family; its protocol addresses are IPv4.
         arp = (flows.family == 0) & flows.src[:, :4].any(axis=1)
         inner_family = np.where(arp, 4, flows.family).astype(np.uint8)
-        for family, address in (
+        for kind, address in (
             (flows.outer_family, flows.outer_src),
             (flows.outer_family, flows.outer_dst),
             (inner_family, flows.src),
             (inner_family, flows.dst),
         ):
-            columns.append(np.column_stack([family, address]).astype(np.uint8))
+            columns.append(np.column_stack([kind, address]).astype(np.uint8))
     every = np.concatenate([np.zeros((0, 17), np.uint8), *columns])
     void = np.ascontiguousarray(every).view(np.dtype((np.void, 17))).ravel()
     names, code = np.unique(void, return_inverse=True)
@@ -67,8 +67,8 @@ def number(captures: Sequence[Decoded]) -> AddressBook:
     for family in (4, 6):
         mine = rows[:, 0] == family
         texts[mine] = text(rows[mine, 1:], np.full(int(mine.sum()), family, dtype=np.uint8))
-    code = np.where(has_address[code], code, NO_ADDRESS).astype(np.int32)
-    parts = np.split(code, np.cumsum([len(c) for c in columns])[:-1]) if columns else []
+    numbers = np.where(has_address[code], code, NO_ADDRESS).astype(np.int32)
+    parts = np.split(numbers, np.cumsum([len(c) for c in columns])[:-1]) if columns else []
     return AddressBook(tuple(texts), *(tuple(parts[kind::4]) for kind in range(4)))
 
 

@@ -1,7 +1,7 @@
-"""Packets that a capture lacks though the other end answered them: lost by the capture, not by the network.
+"""Packets that a capture lacks though the other end answered them: lost by the capture, not the network.
 
-An acknowledgement of data, an echo reply, or a DNS response with the same identifier proves that a packet arrived,
-unless another packet with the same content did (a retransmission).
+An acknowledgement of data, an echo reply, or a DNS response with the same identifier proves that a packet
+arrived, unless another packet with the same content did (a retransmission).
 
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035 section 4.1.1.
 """

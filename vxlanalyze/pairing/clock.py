@@ -2,23 +2,26 @@
 
 Every packet from X to Y says: offset <= t_Y - t_X (its delay is positive), every packet back says:
 offset >= t_Y - t_X. A clock that runs at a constant rate is a line between those points; where no line
-with a sane rate fits, one of the clocks was set, and a new piece begins. Within a piece the rate is the one
-that brings the lines as close to the points as can be, and the offset lies half way between
-the two lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty.
+with a sane rate fits, one of the clocks was set, and a new piece begins. Within a piece the rate is the
+one that brings the lines as close to the points as can be, and the offset lies half way between the two
+lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty.
 
-Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and Towsley,
-"Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line
-under the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network measurements", INFOCOM 2002
+Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and
+Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line under
+the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network measurements", INFOCOM 2002
 (hulls, and clocks that are set).
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
+
+F64: TypeAlias = NDArray[np.float64]
 
 MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
 _BINS = 1024  # extremes kept to look for steps
@@ -102,8 +105,8 @@ def _split(seen: Sightings) -> list[tuple[int, int]]:
 
 def _lasting(
     starts: NDArray[np.int64],
-    seconds: NDArray[np.float64],
-    offset: NDArray[np.float64],
+    seconds: F64,
+    offset: F64,
     forward: NDArray[np.bool_],
 ) -> list[tuple[int, int]]:
     """Join neighbouring ranges that one line fits, and drop those too short to be a clock."""
@@ -128,8 +131,8 @@ def _lasting(
 def _one_line(
     start: int,
     end: int,
-    seconds: NDArray[np.float64],
-    offset: NDArray[np.float64],
+    seconds: F64,
+    offset: F64,
     forward: NDArray[np.bool_],
 ) -> bool:
     edges = np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
@@ -139,7 +142,7 @@ def _one_line(
     return len(starts) == 1 and not broken[0]
 
 
-def _step_at(low: int, at: int, offset: NDArray[np.float64], forward: NDArray[np.bool_]) -> int:
+def _step_at(low: int, at: int, offset: F64, forward: NDArray[np.bool_]) -> int:
     """Where a step lies: packets of the other direction just before the first misfit may be after it."""
     same = np.flatnonzero(forward[low:at] == forward[at])
     if not len(same):
@@ -156,10 +159,10 @@ def _step_at(low: int, at: int, offset: NDArray[np.float64], forward: NDArray[np
 
 def _bounds(
     edges: NDArray[np.int64],
-    seconds: NDArray[np.float64],
-    offset: NDArray[np.float64],
+    seconds: F64,
+    offset: F64,
     forward: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], ...]:
+) -> tuple[F64, F64, F64, F64]:
     """Smallest difference there and largest back of each bin, with their times; NaN where there is none."""
     return (
         *_extremes(edges, seconds, offset, forward, True),
@@ -168,7 +171,9 @@ def _bounds(
 
 
 @compiled
-def _extremes(edges, seconds, offset, forward, upper):
+def _extremes(
+    edges: NDArray[np.int64], seconds: F64, offset: F64, forward: NDArray[np.bool_], upper: bool
+) -> tuple[F64, F64]:
     bins = len(edges) - 1
     at = np.full(bins, np.nan)
     value = np.full(bins, np.nan)
@@ -183,7 +188,9 @@ def _extremes(edges, seconds, offset, forward, upper):
 
 
 @compiled
-def _pieces(upper_t, upper_d, lower_t, lower_d, max_drift, slack):
+def _pieces(  # noqa: C901
+    upper_t: F64, upper_d: F64, lower_t: F64, lower_d: F64, max_drift: float, slack: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     # First bins of the pieces, and whether that bin alone is crossed by no line: it must pass under all
     # upper and over all lower points of its bins.
     starts = [0]
@@ -222,7 +229,7 @@ def _pieces(upper_t, upper_d, lower_t, lower_d, max_drift, slack):
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     """The line of one piece, and half the distance between its two sides (None with one side)."""
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
-    seconds = (seen.time_ns - base_t) * 1e-9
+    seconds = np.asarray((seen.time_ns - base_t) * 1e-9, dtype=np.float64)
     offset = (seen.difference_ns - base_d).astype(np.float64)
     drift = _drift(seconds, offset, seen.forward)
     level = offset - drift * seconds
@@ -236,7 +243,7 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     return ClockPiece(base_t, base_d + round(middle), drift * 1e-3), half_gap
 
 
-def _drift(seconds: NDArray[np.float64], offset: NDArray[np.float64], forward: NDArray[np.bool_]) -> float:
+def _drift(seconds: F64, offset: F64, forward: NDArray[np.bool_]) -> float:
     """Rate in ns per second that brings a line under the one and over the other side closest to them."""
     span = float(seconds.max() - seconds.min())
     if span <= 0 or len(seconds) < _FEWEST_FOR_DRIFT:
@@ -256,7 +263,7 @@ def _drift(seconds: NDArray[np.float64], offset: NDArray[np.float64], forward: N
     return drift if abs(drift) > doubt else 0.0
 
 
-def _steepest(bounds: tuple[NDArray[np.float64], ...]) -> float:
+def _steepest(bounds: tuple[F64, ...]) -> float:
     """Minimise the mean distance of the extremes from their lines; convex, so by golden section."""
     upper_t, upper_d, lower_t, lower_d = (b[~np.isnan(b)] for b in bounds)
 

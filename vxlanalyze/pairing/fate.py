@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing import identity, match, segments
 from vxlanalyze.pairing.identity import Level
-from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, Clock, Point
+from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
 LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
@@ -121,7 +121,7 @@ def _delays(
     if len(delay) < _ENOUGH:
         least = int(delay.min()) if len(delay) else 0
         return min(least, 0) - _SLACK_NS, LONGEST_NS, LONGEST_NS
-    # A line under the delays touches the smallest: what lies below by more than its neighbours spread is none.
+    # A line under the delays touches the smallest: what lies far below the lowest is no delay.
     low, middle, high = np.quantile(delay, [0.001, 0.5, 0.999])
     spread = max(_SLACK_NS, int(middle - low))
     usual = int(high) + max(10 * _SLACK_NS, 2 * int(high - low))

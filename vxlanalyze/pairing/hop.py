@@ -1,6 +1,7 @@
 """One hop: the packets of both directions between two points, with the clock between them."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from vxlanalyze.pairing.model import (
 from vxlanalyze.pairing.routes import Route, Routes
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Anomaly, Tunnel
+
+_Item = TypeVar("_Item", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +315,7 @@ def _with_other_peers(direction: Direction, ends: Ends, way: _Way) -> Direction:
         return direction
     order = np.argsort(np.concatenate([direction.sent_row, other.row]), kind="stable")
 
-    def join(values: NDArray[np.generic], fill: int | NDArray[np.generic]) -> NDArray[np.generic]:
+    def join(values: NDArray[_Item], fill: int | NDArray[_Item]) -> NDArray[_Item]:
         added = np.full(count, fill, dtype=values.dtype) if isinstance(fill, int) else fill
         return np.concatenate([values, added])[order]
 

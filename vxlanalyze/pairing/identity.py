@@ -15,6 +15,7 @@ Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293
 """
 
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,12 @@ from numpy.typing import NDArray
 from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Decoded
 
+I32: TypeAlias = NDArray[np.int32]
+U16: TypeAlias = NDArray[np.uint16]
+U32: TypeAlias = NDArray[np.uint32]
+U64: TypeAlias = NDArray[np.uint64]
+
 TCP = 6
-UDP = 17
 ICMP = 1
 ICMPV6 = 58
 
@@ -59,10 +64,11 @@ def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
 
 @compiled
 def _fill_keys(
-    keys, level, rows, segments, segment_bytes,
-    flow, seq, ack, length, payload_length, outer_length, digest, digest_length, ip_id, outer_ip_id,
-    identity, protocol, family, outer_sport, outer_identity,
-):  # fmt: skip
+    keys: U64, level: int, rows: I32, segments: U16, segment_bytes: U16,
+    flow: I32, seq: U32, ack: U32, length: U32, payload_length: U32, outer_length: U32,
+    digest: U32, digest_length: U32, ip_id: U16, outer_ip_id: U16,
+    identity: U64, protocol: NDArray[np.uint8], outer_sport: U16, outer_identity: U64,
+) -> None:  # fmt: skip
     for i in range(len(rows)):
         r = rows[i]
         f = flow[r]
@@ -130,7 +136,7 @@ def keys(
         result, int(level), rows, segments, segment_bytes,
         index.flow, index.seq, index.ack, index.length, index.payload_length, index.outer_length,
         index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
-        flows.identity, flows.protocol, flows.family, flows.outer_sport, outer,
+        flows.identity, flows.protocol, flows.outer_sport, outer,
     )  # fmt: skip
     return result
 
@@ -144,7 +150,7 @@ def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
 
 
 @compiled
-def _hash_rows(words):
+def _hash_rows(words: U64) -> U64:
     result = np.empty(len(words), dtype=np.uint64)
     for i in range(len(words)):
         state = np.uint64(0)
@@ -154,7 +160,7 @@ def _hash_rows(words):
     return result
 
 
-def has_whole_payload(decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+def has_whole_payload(decoded: Decoded, rows: I32) -> NDArray[np.bool_]:
     """Whether the capture kept the payload of each row to its last byte, shape of `rows`."""
     index = decoded.index
     known = index.payload_length[rows] != _UNKNOWN

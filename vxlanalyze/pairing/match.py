@@ -8,12 +8,18 @@ time that a packet can have taken.
 Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 
 NO_PARTNER = -1
+
+I32: TypeAlias = NDArray[np.int32]
+I64: TypeAlias = NDArray[np.int64]
+U64: TypeAlias = NDArray[np.uint64]
 
 _EMPTY = np.int32(-1)
 _SHIFT = np.uint64(32)
@@ -41,7 +47,7 @@ def _table(entries: int) -> NDArray[np.int32]:
 
 
 @compiled
-def _unique(left, right, table):
+def _unique(left: U64, right: U64, table: I32) -> I32:
     mask = np.uint64(len(table) - 1)
     repeated = np.zeros(len(right), dtype=np.bool_)
     for j in range(len(right)):
@@ -113,9 +119,9 @@ def assign(
 
 @compiled
 def _assign(
-    sent_order, sent_keys, sent_ns, received_order, received_keys, received_ns,
-    shortest, longest, partner, copy_of, ambiguous,
-):  # fmt: skip
+    sent_order: I32, sent_keys: U64, sent_ns: I64, received_order: I32, received_keys: U64, received_ns: I64,
+    shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32, ambiguous: NDArray[np.bool_],
+) -> None:  # fmt: skip
     a = b = 0
     while a < len(sent_order) and b < len(received_order):
         key = sent_keys[sent_order[a]]
@@ -144,7 +150,15 @@ def _assign(
 
 
 @compiled
-def _pair_forward(sent, sent_ns, received, received_ns, shortest, longest, partner):
+def _pair_forward(
+    sent: I32,
+    sent_ns: I64,
+    received: I32,
+    received_ns: I64,
+    shortest: np.int64,
+    longest: np.int64,
+    partner: I32,
+) -> None:
     # More arrived than were sent: each takes the first that can be it, the rest are copies.
     j = 0
     for s in sent:
@@ -156,7 +170,15 @@ def _pair_forward(sent, sent_ns, received, received_ns, shortest, longest, partn
 
 
 @compiled
-def _pair_backward(sent, sent_ns, received, received_ns, shortest, longest, partner):
+def _pair_backward(
+    sent: I32,
+    sent_ns: I64,
+    received: I32,
+    received_ns: I64,
+    shortest: np.int64,
+    longest: np.int64,
+    partner: I32,
+) -> None:
     # Fewer arrived: from the end, each that arrived takes the last that can be it. With equal numbers
     # in order this is the plain pairing; with a loss it is the one of the shortest delays.
     i = len(sent) - 1
@@ -170,7 +192,10 @@ def _pair_backward(sent, sent_ns, received, received_ns, shortest, longest, part
 
 
 @compiled
-def _mark_copies(sent, sent_ns, received, received_ns, shortest, longest, partner, copy_of):
+def _mark_copies(
+    sent: I32, sent_ns: I64, received: I32, received_ns: I64,
+    shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32,
+) -> None:  # fmt: skip
     # Both are in order of time: a spare arrival repeats the last packet sent before it that arrived.
     for s in sent:
         if partner[s] != _EMPTY:
@@ -190,7 +215,10 @@ def _mark_copies(sent, sent_ns, received, received_ns, shortest, longest, partne
 
 
 @compiled
-def _mark_ambiguous(sent, sent_ns, received_ns, shortest, longest, partner, ambiguous):
+def _mark_ambiguous(
+    sent: I32, sent_ns: I64, received_ns: I64,
+    shortest: np.int64, longest: np.int64, partner: I32, ambiguous: NDArray[np.bool_],
+) -> None:  # fmt: skip
     # Crossing the pairs of two neighbours must leave no possible delay, else they cannot be told apart.
     previous = _EMPTY
     for i in range(len(sent)):

@@ -9,6 +9,7 @@ it, so that a direction costs some 24 bytes a packet.
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.wire.model import Decoded, Flows, Index
+
+_Number = TypeVar("_Number", bound=np.integer[Any])
 
 NO_ROW = -1
 NO_DELAY = np.iinfo(np.int64).min
@@ -335,7 +338,7 @@ def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint
     return np.where(size == 0, whole, np.minimum(rest, size))
 
 
-def _gather(values: NDArray[np.generic], rows: NDArray[np.int32]) -> NDArray[np.generic]:
+def _gather(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:
     """Values at rows, 0 at NO_ROW; works on an empty capture too."""
     found = rows != NO_ROW
     result = np.zeros(len(rows), dtype=values.dtype)

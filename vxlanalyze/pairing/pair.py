@@ -6,6 +6,7 @@ pairs whose node each capture is; then work out each hop.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def pair(
     """
     bench = _Bench.of(captures, cluster or Cluster())
     main = [p for p in bench.places if p.main]
-    hops = [bench.hop(a, b) for a, b in zip(main, main[1:], strict=False)]
+    hops = [bench.hop(a, b) for a, b in pairwise(main)]
     inside = [
         hop_ for place in bench.places if not place.main for hop_ in bench.inside(place, main[place.capture])
     ]

@@ -250,7 +250,7 @@ def _largest_payload(capture: Decoded, tuple_of_flow: NDArray[np.int32], tuples:
 
 
 @compiled
-def _maximum_by(flow, values, result):
+def _maximum_by(flow: NDArray[np.int32], values: NDArray[np.uint32], result: NDArray[np.int64]) -> None:
     for i in range(len(flow)):
         f = flow[i]
         if f >= 0 and values[i] > result[f]:

@@ -39,15 +39,16 @@ def number(captures: Sequence[Flows]) -> Tuples:
     packed = [_pack(flows) for flows in captures]
     backward = [_pack_answer(rows) for rows in packed]
     every = np.concatenate([*packed, *backward]) if packed else np.zeros((0, 38), np.uint8)
-    names, code = np.unique(_as_void(every), return_inverse=True)
-    code = code.astype(np.int32)
+    names, inverse = np.unique(_as_void(every), return_inverse=True)
+    code: NDArray[np.int32] = inverse.astype(np.int32)
     sizes = [len(rows) for rows in packed]
     total = sum(sizes)
     answer = np.full(len(names), NO_TUPLE, dtype=np.int32)
     answer[code[:total]] = code[total:]
     # A tuple that only exists as an answer nobody saw is no flow of any capture; it stays numbered, unused.
     ends = np.cumsum(sizes)
-    return Tuples(tuple(code[end - size : end] for size, end in zip(sizes, ends, strict=True)), answer)
+    parts = tuple(code[end - size : end] for size, end in zip(sizes, ends, strict=True))
+    return Tuples(parts, answer)
 
 
 def _pack(flows: Flows) -> NDArray[np.uint8]:

@@ -69,7 +69,8 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
 def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:
     """Begin and end as the interface statistics say, where the frames do not contradict them.
 
-    Some writers state them in another unit than the frames' (dumpcap: microseconds, whatever if_tsresol says).
+    Some writers state them in another unit than the frames' (dumpcap: in microseconds, whatever
+    if_tsresol says).
     """
     first, last = facts.first_ns, facts.last_ns
     starts = [s.start_ns for s in facts.statistics if s.start_ns is not None]
