@@ -302,7 +302,7 @@ class Hop:
         return self.forward, self.backward
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity, so that what is measured of it can be kept beside it
 class Comparison:
     """Captures and what became of each wire packet between them: all that diagnostics look at.
 
