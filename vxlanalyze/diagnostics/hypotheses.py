@@ -1,0 +1,274 @@
+"""What might explain lost packets: every rule "all packets of this kind are lost" that no delivery denies.
+
+A rule holds for the whole of the direction, or from a moment on: the one behind the last packet of its
+kind that was delivered. So each rule is found from the deliveries, never searched by trying. Its `cost`
+is the negative logarithm of its prior probability: the kind of rule first, all alike, then which
+of all rules of that kind.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics.traits import TCP, UDP, Classes, Trait, classes
+from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.wire.model import NO_FLOW
+
+# IPv6 asks this much of every link (RFC 8200 section 5), and IPv4 links carry it as well: a smaller
+# path MTU is rare.
+SMALLEST_LIKELY_MTU = 1280
+_SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
+_KIND = log(10)  # the seven traits, size, everything, a time
+_RARE = 2.0  # what a rule costs that the real world seldom has
+_STEPS = 64  # moments at which the largest size delivered may have fallen
+_TAILS = 6  # classes per trait whose losses at the end are looked at
+_SINGLES = 3
+_SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The judged packets of one direction: `n` of them, of which `k` were lost.
+
+    `position` counts the judged packets in the order sent. Arrays of lost packets have shape ``(k,)``.
+    """
+
+    n: int
+    packet: NDArray[np.intp]  # of the direction
+    position: NDArray[np.intp]
+    time_ns: NDArray[np.int64]
+    length: NDArray[np.uint32]  # IP length on the wire
+    flow: NDArray[np.int32]
+    delivered_position: NDArray[np.intp]
+    delivered_length: NDArray[np.uint32]
+    last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
+    portless: NDArray[np.bool_]  # by flow: its protocol has no ports
+    traits: dict[Trait, Classes]
+
+    @classmethod
+    def of(cls, direction: Direction) -> "Losses":
+        """Gather what is needed; some lost packet must exist."""
+        flow = direction.flow
+        judged = np.flatnonzero(direction.judged & (flow != NO_FLOW))
+        lost = direction.outcome[judged] == Outcome.LOST
+        flow = flow[judged]
+        length = direction.wire_length[judged]
+        gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
+        last = np.full(len(direction.sender.flows), -1, np.intp)
+        last[flow[kept]] = kept  # in order, so the last one stays
+        active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
+        return cls(
+            n=len(judged),
+            packet=judged[gone],
+            position=gone,
+            time_ns=direction.time_ns[judged[gone]],
+            length=length[gone],
+            flow=flow[gone],
+            delivered_position=kept,
+            delivered_length=length[kept],
+            last_delivered=last,
+            portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
+            traits=classes(direction.sender.flows, active),
+        )
+
+    @property
+    def delivered(self) -> int:
+        """How many arrived."""
+        return len(self.delivered_position)
+
+    @cached_property
+    def last_position(self) -> int:
+        """Position of the last delivered packet, -1 where none was."""
+        return int(self.delivered_position[-1]) if self.delivered else -1
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """All packets that are so are lost.
+
+    Parameters
+    ----------
+    trait : Trait or None
+        With `members`, the classes of it that are lost; None for rules about size or time alone.
+    above_bytes : int or None
+        Packets of a greater wire length are lost.
+    first, last : int
+        Positions between which it holds, both included.
+    cost : float
+        Negative logarithm of its prior probability.
+    losses : float
+        What it explains, by the weight of its losses.
+    """
+
+    cost: float
+    losses: float
+    first: int
+    last: int
+    trait: Trait | None = None
+    members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    above_bytes: int | None = None
+    interrupts: bool = False  # deliveries follow it: it is about a time
+
+    def explains(self, lost: Losses) -> NDArray[np.bool_]:
+        """Which of the lost packets it explains, shape ``(k,)``."""
+        chosen = (lost.position >= self.first) & (lost.position <= self.last)
+        if self.above_bytes is not None:
+            chosen &= lost.length > self.above_bytes
+        if self.trait is not None:
+            bad = np.zeros(len(lost.traits[self.trait]) + 1, np.bool_)  # one more for class -1
+            bad[self.members] = True
+            chosen &= bad[lost.traits[self.trait].of_flow[lost.flow]]
+        return chosen
+
+
+def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothesis]:
+    """Give the rules that explain some of the unexplained losses and contradict no delivery."""
+    rows = np.flatnonzero(unexplained)
+    yield from _everything(lost, rows)
+    if lost.delivered == 0:
+        return
+    yield from _interruptions(lost, rows)
+    yield from _sizes(lost, rows)
+    for trait in Trait:
+        yield from _classes(lost, rows, lost.traits[trait])
+
+
+def _everything(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
+    """Nothing arrives: at all, or behind the last delivery."""
+    behind = rows[lost.position[rows] > lost.last_position]
+    if len(behind):
+        cost = _KIND if lost.delivered == 0 else _KIND + log(lost.n)
+        losses = evidence.independent(lost.time_ns[behind])
+        yield Hypothesis(cost, losses, lost.last_position + 1, lost.n - 1)
+
+
+def _interruptions(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
+    """Nothing arrives for a time: the runs of losses without a delivery in between that weigh most."""
+    rows = rows[lost.position[rows] < lost.last_position]
+    if len(rows) == 0:
+        return
+    # Runs are told apart by how many deliveries stand before them.
+    before = np.searchsorted(lost.delivered_position, lost.position[rows])
+    start = np.flatnonzero(np.diff(before, prepend=-1))
+    run = np.cumsum(np.diff(before, prepend=before[0]) != 0)
+    weights = evidence.independent_by(run, lost.time_ns[rows], len(start))
+    end = np.append(start[1:], len(rows)) - 1
+    for i in np.argsort(-weights, kind="stable")[:_SINGLES]:
+        first, last = int(lost.position[rows[start[i]]]), int(lost.position[rows[end[i]]])
+        # Any start, and a length of any magnitude: 1 / (length * log n) adds up to about one.
+        cost = _KIND + log(lost.n) + log(last - first + 1) + log(1 + log(lost.n))
+        yield Hypothesis(cost, float(weights[i]), first, last, interrupts=True)
+
+
+def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
+    """Nothing above a size arrives: the largest delivered, or the largest delivered from a moment on."""
+    largest_since = np.maximum.accumulate(lost.delivered_length[::-1])[::-1]
+    falls = np.flatnonzero(largest_since[:-1] > largest_since[1:])[:_STEPS]
+    onsets = [(0, int(largest_since[0]))]
+    onsets += [(int(lost.delivered_position[i]) + 1, int(largest_since[i + 1])) for i in falls]
+    for first, above in onsets:
+        over = rows[(lost.length[rows] > above) & (lost.position[rows] >= first)]
+        if len(over) == 0:
+            continue
+        cost = _KIND + (log(lost.n) + _RARE if first else 0.0)
+        # A small threshold could stand anywhere between two sizes, and few links have one.
+        for rare in (SMALLEST_LIKELY_MTU, _SMALLEST_MTU):
+            if int(lost.length[over].min()) <= rare:
+                cost += _RARE + log(len(np.unique(lost.delivered_length)))
+        losses = evidence.independent(lost.time_ns[over])
+        yield Hypothesis(cost, losses, first, lost.n - 1, above_bytes=above)
+
+
+def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:
+    """Nothing of some classes arrives: at all, or from a moment on, while others go on arriving."""
+    if len(sorted_by) < 2:
+        return
+    last = np.full(len(sorted_by), -1, np.intp)
+    active = sorted_by.of_flow >= 0
+    np.maximum.at(last, sorted_by.of_flow[active], lost.last_delivered[active])
+    member = sorted_by.of_flow[lost.flow[rows]]
+    behind = lost.position[rows] > last[member]
+    rows, member = rows[behind], member[behind]
+    weights = evidence.independent_by(member, lost.time_ns[rows], len(sorted_by))
+    if sorted_by.trait not in _SETS:
+        yield from _single_classes(lost, rows, member, sorted_by, last, weights)
+    for first in _onsets(last, weights):
+        bad = (last < first) & (weights > 0)
+        if (last[~bad] < first).all():
+            continue  # nothing else arrives: that is no rule about classes
+        yield from _set_of_classes(lost, rows, member, sorted_by, bad, first)
+
+
+def _onsets(last: NDArray[np.intp], weights: NDArray[np.float64]) -> list[int]:
+    """Positions from which whole classes are lost: the start, and behind the last delivery of some."""
+    tails = np.flatnonzero((last >= 0) & (weights >= 2))
+    heavy = tails[np.argsort(-weights[tails], kind="stable")[:_TAILS]]
+    return sorted({0, *(int(p) + 1 for p in last[heavy])})
+
+
+def _single_classes(
+    lost: Losses,
+    rows: NDArray[np.intp],
+    member: NDArray[np.intp],
+    sorted_by: Classes,
+    last: NDArray[np.intp],
+    weights: NDArray[np.float64],
+) -> Iterator[Hypothesis]:
+    """Give the rules that nothing of one class arrives, for the classes that lost most."""
+    for i in np.argsort(-weights, kind="stable")[:_SINGLES]:
+        others_arrive = (np.delete(last, i) > last[i]).any()
+        if weights[i] > 0 and others_arrive and _is_general(lost, sorted_by, rows[member == i]):
+            yield _of_members(lost, sorted_by, np.array([i]), int(last[i]) + 1, float(weights[i]))
+
+
+def _set_of_classes(
+    lost: Losses,
+    rows: NDArray[np.intp],
+    member: NDArray[np.intp],
+    sorted_by: Classes,
+    bad: NDArray[np.bool_],
+    first: int,
+) -> Iterator[Hypothesis]:
+    """Give the rule that all of these classes are lost; of a few services, only those proved one by one."""
+    here = bad[member] & (lost.position[rows] >= first)
+    members = np.unique(member[here])
+    if sorted_by.trait not in _SETS:
+        weights = evidence.independent_by(member[here], lost.time_ns[rows[here]], len(sorted_by))
+        members = members[weights[members] >= 2]
+        here &= np.isin(member, members)
+        if len(members) < 2:
+            return
+    if len(members) and _is_general(lost, sorted_by, rows[here]):
+        losses = evidence.independent(lost.time_ns[rows[here]])
+        yield _of_members(lost, sorted_by, members, first, losses)
+
+
+def _is_general(lost: Losses, sorted_by: Classes, rows: NDArray[np.intp]) -> bool:
+    """Whether a rule says more than one about a single port or service would.
+
+    All UDP that was lost may be DNS: then the rule is about DNS. ICMP has no ports, and is meant as a whole.
+    """
+    narrower = {Trait.PROTOCOL: Trait.PORT, Trait.PORT: Trait.SERVICE}.get(sorted_by.trait)
+    if sorted_by.trait in (Trait.DESTINATION, Trait.SOURCE):
+        narrower = Trait.SERVICE
+    if narrower is None:
+        return True
+    flow = lost.flow[rows]
+    return bool(lost.portless[flow].all()) or len(np.unique(lost.traits[narrower].of_flow[flow])) > 1
+
+
+def _of_members(
+    lost: Losses, sorted_by: Classes, members: NDArray[np.intp], first: int, losses: float
+) -> Hypothesis:
+    cost = _KIND + evidence.log_choose(len(sorted_by), len(members))
+    cost += log(len(sorted_by))  # how many they are
+    if first:
+        cost += log(lost.n) + _RARE
+    if sorted_by.trait is Trait.OUTER_PORT:
+        cost += _RARE  # an address or service says the same more plainly
+    return Hypothesis(cost, losses, first, lost.n - 1, sorted_by.trait, members)

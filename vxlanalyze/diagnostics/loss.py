@@ -1,0 +1,231 @@
+"""What explains the lost packets of a direction: one procedure that compares all explanations.
+
+Each diagnostic of the loss family asks this module, so one cause is never reported under two codes, and two
+faults at once are both seen: take the explanation that the evidence favours most, set its packets aside,
+and look again at the rest, until random loss does as well. What is left over is loss at random.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from math import log
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
+from vxlanalyze.diagnostics.traits import Trait
+from vxlanalyze.pairing.model import Direction
+
+CHANCE = 1e-6  # accepted per direction: that random loss is taken for something else
+_MOST_EXPLANATIONS = 12
+_WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
+_PROMISING, _LOOK_AHEAD = 4, 3
+_EDGE_NS = 3 * evidence.BURST_NS
+_AS_GOOD = 2.0  # nats: what is no worse than that says the same of the same packets
+
+
+class Kind(Enum):
+    """What an explanation is about; each belongs to one family of findings."""
+
+    PATH = "path"
+    INTERRUPTION = "interruption"
+    SIZE = "size"
+    PROTOCOL = "protocol"
+    FLOW = "flow"
+    ECMP = "ecmp"
+
+
+_KIND_OF_TRAIT = {
+    Trait.PROTOCOL: Kind.PROTOCOL,
+    Trait.SERVICE: Kind.FLOW,
+    Trait.PORT: Kind.FLOW,
+    Trait.DESTINATION: Kind.FLOW,
+    Trait.SOURCE: Kind.FLOW,
+    Trait.OUTER_PORT: Kind.ECMP,
+    Trait.TUNNEL_ENDPOINT: Kind.PATH,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A rule that the evidence bears out.
+
+    Parameters
+    ----------
+    rule : Hypothesis
+        What is lost.
+    packets : NDArray[np.intp]
+        The lost packets that the rule explains, as indices of the direction's packets.
+    nats : float
+        Evidence against random loss, its prior cost taken off.
+    from_ns, until_ns : int or None
+        First and last of these packets' times where the rule began, or ended, within the window.
+    rivals : tuple of Kind
+        Other kinds of explanation that fit the same packets about as well.
+    """
+
+    rule: Hypothesis
+    kind: Kind
+    packets: NDArray[np.intp]
+    nats: float
+    from_ns: int | None
+    until_ns: int | None
+    rivals: tuple[Kind, ...]
+
+    @property
+    def chance(self) -> float:
+        """Largest probability that loss at random looks like this."""
+        return evidence.chance(self.nats)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The losses of a direction, explained as far as they can be.
+
+    Parameters
+    ----------
+    judged : int
+        Packets whose fate is known.
+    lost : Losses or None
+        The lost ones; None where none was.
+    explanations : tuple of Explanation
+        The best first.
+    unexplained : NDArray[np.intp]
+        Lost packets that no explanation covers, as indices of the direction's packets.
+    """
+
+    direction: Direction
+    judged: int
+    lost: Losses | None
+    explanations: tuple[Explanation, ...]
+    unexplained: NDArray[np.intp]
+
+    def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
+        """Explanations of some kinds."""
+        return tuple(e for e in self.explanations if e.kind in kinds)
+
+    def packets_of(self, explanations: Iterable[Explanation]) -> NDArray[np.bool_]:
+        """Which of the direction's packets some explanations explain, shape ``(m,)``."""
+        chosen = np.zeros(len(self.direction), np.bool_)
+        for explanation in explanations:
+            chosen[explanation.packets] = True
+        return chosen
+
+
+_pictures: WeakKeyDictionary[Direction, Picture] = WeakKeyDictionary()
+
+
+def explain(direction: Direction) -> Picture:
+    """Explain the lost packets of a direction; done once, and kept as long as the direction."""
+    if direction not in _pictures:
+        _pictures[direction] = _explain(direction)
+    return _pictures[direction]
+
+
+def _explain(direction: Direction) -> Picture:
+    judged = int(np.count_nonzero(direction.judged))
+    if not direction.assessed or not direction.lost.any():
+        return Picture(direction, judged, None, (), np.empty(0, np.intp))
+    lost = Losses.of(direction)
+    open_ = np.ones(len(lost.packet), np.bool_)
+    found: list[Explanation] = []
+    while len(found) < _MOST_EXPLANATIONS and (choices := _choices(lost, open_)):
+        best = _most_promising(lost, open_, choices)
+        found.append(_explanation(lost, best, choices))
+        open_ = open_ & ~best.explained
+    open_ &= ~_at_the_edges(lost, found)
+    return Picture(direction, judged, lost, tuple(found), lost.packet[open_])
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A rule, which unexplained losses it explains, and the evidence for it."""
+
+    rule: Hypothesis
+    explained: NDArray[np.bool_]
+    nats: float
+
+
+def _choices(lost: Losses, open_: NDArray[np.bool_]) -> list[_Choice]:
+    """Give the rules that the evidence favours beyond chance, the best first."""
+    if not open_.any():
+        return []
+    total = evidence.independent(lost.time_ns[open_])
+    at_random = evidence.log_random(total, lost.delivered)
+
+    def gain(rest: float, rule: Hypothesis) -> float:
+        return evidence.log_random(max(rest, 0.0), lost.delivered) - at_random - rule.cost
+
+    rules = sorted(hypotheses(lost, open_), key=lambda h: -gain(total - h.losses, h))[:_WEIGHED_EXACTLY]
+    choices = []
+    for rule in rules:
+        explained = rule.explains(lost) & open_
+        rest = evidence.independent(lost.time_ns[open_ & ~explained])
+        choices.append(_Choice(rule, explained, gain(rest, rule)))
+    beyond_chance = [c for c in choices if c.nats >= -log(CHANCE)]
+    return sorted(beyond_chance, key=lambda c: -c.nats)
+
+
+def _most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[_Choice]) -> _Choice:
+    """Choose with an eye on what is left.
+
+    One rule that happens to cover two faults must not win over the two rules that fit them better.
+    """
+    promising = choices[:_PROMISING]
+    if len(promising) == 1:
+        return promising[0]
+    return max(promising, key=lambda c: c.nats + _prospect(lost, open_ & ~c.explained))
+
+
+def _prospect(lost: Losses, open_: NDArray[np.bool_]) -> float:
+    """Evidence that further explanations add."""
+    nats = 0.0
+    for _ in range(_LOOK_AHEAD):
+        following = _choices(lost, open_)
+        if not following:
+            break
+        nats += following[0].nats
+        open_ = open_ & ~following[0].explained
+    return nats
+
+
+def _explanation(lost: Losses, best: _Choice, choices: list[_Choice]) -> Explanation:
+    rule = best.rule
+    chosen = rule.explains(lost)
+    times = lost.time_ns[chosen]
+    alike = [
+        _kind(c.rule)
+        for c in choices
+        if c.nats > best.nats - _AS_GOOD and np.array_equal(c.explained, best.explained)
+    ]
+    return Explanation(
+        rule=rule,
+        kind=_kind(rule),
+        packets=lost.packet[chosen],
+        nats=best.nats,
+        from_ns=int(times.min()) if rule.first > 0 else None,
+        until_ns=int(times.max()) if rule.last < lost.n - 1 else None,
+        rivals=tuple(k for k in Kind if k in alike and k is not _kind(rule)),
+    )
+
+
+def _kind(rule: Hypothesis) -> Kind:
+    if rule.trait is not None:
+        return _KIND_OF_TRAIT[rule.trait]
+    if rule.above_bytes is not None:
+        return Kind.SIZE
+    return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
+
+
+def _at_the_edges(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
+    """Losses so close to the moment a path failed or came back that they belong to it."""
+    near = np.zeros(len(lost.packet), np.bool_)
+    for explanation in found:
+        if explanation.kind in (Kind.INTERRUPTION, Kind.PATH):
+            for edge_ns in (explanation.from_ns, explanation.until_ns):
+                if edge_ns is not None:
+                    near |= np.abs(lost.time_ns - edge_ns) <= _EDGE_NS
+    return near
