@@ -1,0 +1,1 @@
+"""Measurements of the program beside the machine's own limits."""
