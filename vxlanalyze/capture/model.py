@@ -94,9 +94,21 @@ class Source(Protocol):
 
     name: str
     files: tuple[File, ...]
-    interfaces: list[Interface]
-    statistics: list[InterfaceStatistics]
-    damages: list[Damage]
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """The interfaces seen so far."""
+        ...
+
+    @property
+    def statistics(self) -> list[InterfaceStatistics]:
+        """What interface statistics blocks say, seen so far."""
+        ...
+
+    @property
+    def damages(self) -> list[Damage]:
+        """The places that could not be read, seen so far."""
+        ...
 
     def chunks(self) -> Iterator[Frames]:
         """Read the frames from the start; may be called again."""

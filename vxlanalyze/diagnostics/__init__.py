@@ -37,11 +37,15 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What all diagnostics said; the first finding is the answer to "what is wrong?"."""
+    """What all diagnostics said; the first finding is the answer to "what is wrong?".
+
+    `asked` are the codes of those that ran: what is asked and told nowhere is clear.
+    """
 
     findings: tuple[Finding, ...]
     not_assessed: tuple[NotAssessed, ...]
     broken: tuple[Broken, ...]
+    asked: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -72,4 +76,4 @@ def diagnose(
         findings += [a for a in answers if isinstance(a, Finding)]
         not_assessed += [a for a in answers if isinstance(a, NotAssessed)]
     ordered = causes.order(findings, diagnostics, comparison)
-    return Diagnosis(ordered, tuple(not_assessed), tuple(broken))
+    return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in asked))

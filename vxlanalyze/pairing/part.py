@@ -204,7 +204,7 @@ def _holds(flows: Flows, term: Term) -> NDArray[np.bool_]:
             inner | _in_net(flows.outer_src, outer, term.value) | _in_net(flows.outer_dst, outer, term.value)
         )
     if term.kind == "port":
-        at_port = (flows.sport == term.value) | (flows.dport == term.value)
+        at_port: NDArray[np.bool_] = (flows.sport == term.value) | (flows.dport == term.value)
         return at_port & np.isin(flows.protocol, _WITH_PORTS)
     number: NDArray[np.generic] = flows.vni if term.kind == "vni" else flows.protocol
     equal: NDArray[np.bool_] = number == term.value

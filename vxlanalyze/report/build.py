@@ -1,0 +1,178 @@
+"""From a Comparison and its Diagnosis to the Report: every number and name that any output shows."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vxlanalyze import __version__
+from vxlanalyze.diagnostics import Diagnosis
+from vxlanalyze.diagnostics.base import Finding
+from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
+from vxlanalyze.report.figures import hop_record
+from vxlanalyze.report.model import (
+    CaptureRecord,
+    ClockRecord,
+    FactRecord,
+    FindingRecord,
+    NotAssessedRecord,
+    Report,
+    ServiceRecord,
+)
+from vxlanalyze.report.series import series
+from vxlanalyze.report.times import rfc3339
+from vxlanalyze.report.verdict import verdict
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES
+
+_FRAMES_SHOWN = 100
+
+Digests = Mapping[str, Sequence[str]]
+
+
+def build(
+    comparison: Comparison,
+    diagnosis: Diagnosis,
+    *,
+    services: Sequence[ServiceRecord] = (),
+    digests: Digests | None = None,
+    plots: bool = True,
+) -> Report:
+    """Make the report.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What became of each packet.
+    diagnosis : Diagnosis
+        What it means.
+    services : sequence of ServiceRecord
+        Request and answer figures.
+    digests : mapping, optional
+        SHA-256 of each capture's files, by capture name, in hexadecimal.
+    plots : bool
+        Whether to gather the series that plots are drawn from.
+    """
+    captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
+    hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
+    findings = [_finding_record(finding) for finding in diagnosis.findings]
+    not_assessed: list[NotAssessedRecord] = [
+        {"code": entry.code, "direction": entry.direction, "reason": entry.reason}
+        for entry in diagnosis.not_assessed
+    ]
+    return Report(
+        tool={"name": "vxlanalyze", "version": __version__},
+        verdict=verdict(captures, hops, findings, not_assessed),
+        captures=captures,
+        clock=[_clock_record(hop.clock) for hop in comparison.hops],
+        hops=hops,
+        findings=findings,
+        not_assessed=not_assessed,
+        services=list(services),
+        names=_names(comparison),
+        plots=series(comparison, diagnosis.findings) if plots else {},
+        broken=[{"code": entry.code, "error": entry.error} for entry in diagnosis.broken],
+        asked=list(diagnosis.asked),
+        facts=_fact_records(comparison),
+    )
+
+
+def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digests) -> CaptureRecord:
+    point = next(p for p in comparison.points if p.name == facts.name)
+    sums: Sequence[str | None] = digests.get(facts.name) or [None] * len(facts.files)
+    kinds = dict.fromkeys(interface.link_type for interface in facts.interfaces)
+    return {
+        "name": facts.name,
+        "files": [
+            {
+                "path": _printable(file.path),
+                "bytes": file.bytes,
+                "sha256": digest,
+                "format": file.format,
+                "compression": file.compression,
+            }
+            for file, digest in zip(facts.files, sums, strict=True)
+        ],
+        "link_types": [SUPPORTED_LINK_TYPES.get(kind, str(kind)) for kind in kinds],
+        "packets": facts.packets,
+        "tunnel_packets": facts.tunnel_packets,
+        "first": None if facts.first_ns is None else rfc3339(facts.first_ns),
+        "last": None if facts.last_ns is None else rfc3339(facts.last_ns),
+        "snaplen": facts.snaplen_bytes,
+        "dropped_by_kernel": facts.dropped_by_kernel,
+        "node_addresses": list(point.addresses),
+        "node_addresses_by": point.addresses_by,
+    }
+
+
+def _clock_record(clock: Clock) -> ClockRecord:
+    return {
+        "from": clock.from_,
+        "to": clock.to,
+        "offset_ns": clock.offset_ns,
+        "drift_ppm": clock.drift_ppm,
+        "uncertainty_ns": clock.uncertainty_ns,
+        "method": clock.method,
+    }
+
+
+def _finding_record(finding: Finding) -> FindingRecord:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.name.lower(),
+        "direction": finding.direction,
+        "summary": _printable(finding.summary),
+        "explanation": _printable(finding.explanation),
+        "remedy": _printable(finding.remedy),
+        "evidence": {
+            name: {"value": _plain_value(quantity.value), "unit": quantity.unit}
+            for name, quantity in finding.evidence.items()
+        },
+        "ruled_out": [{"code": entry.code, "why": _printable(entry.why)} for entry in finding.ruled_out],
+        "because": finding.because,
+        "frames": {
+            name: [int(number) for number in numbers[:_FRAMES_SHOWN]]
+            for name, numbers in finding.frames.items()
+        },
+        "frame_count": finding.frame_count,
+        "display_filter": _printable(finding.display_filter),
+    }
+
+
+def _plain_value(value: float | str | None) -> int | float | str | None:
+    """Turn numpy's numbers into Python's, and what JSON has no number for into None."""
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(value) if np.isfinite(value) else None
+
+
+def _printable(text_: str) -> str:
+    """Replace lone surrogates, as file names in no known encoding have, by escapes: UTF-8 has none."""
+    return text_.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _names(comparison: Comparison) -> dict[str, str]:
+    """Names of all addresses that the captures show, as far as the cluster tells them."""
+    if not (comparison.cluster.nodes or comparison.cluster.pods or comparison.cluster.services):
+        return {}
+    seen: set[str] = set()
+    for point in comparison.points:
+        flows = point.flows
+        ends = ((flows.outer_src, flows.outer_family), (flows.outer_dst, flows.outer_family))
+        for rows, family in (*ends, (flows.src, flows.family), (flows.dst, flows.family)):
+            known = family != 0
+            unique = np.unique(np.column_stack([rows[known], family[known]]), axis=0)
+            seen.update(text(unique[:, :16], unique[:, 16]))
+    named = ((address, comparison.cluster.name_of(address)) for address in sorted(seen))
+    return {address: _printable(name) for address, name in named if name is not None}
+
+
+def _fact_records(comparison: Comparison) -> list[FactRecord]:
+    told = {fact.path for fact in comparison.cluster.facts}
+    whole = [path for path in comparison.cluster.sources if path not in told]
+    kube: list[FactRecord] = [{"capture": None, "kind": "kube", "path": _printable(path)} for path in whole]
+    return kube + [
+        {"capture": fact.capture, "kind": fact.kind, "path": _printable(fact.path)}
+        for fact in comparison.cluster.facts
+    ]

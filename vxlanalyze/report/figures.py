@@ -1,0 +1,106 @@
+"""What is measured of a direction: counts, the loss ratio with its interval, one-way delays, order.
+
+Sources: RFC 4737 section 3.3 for what is reordered; RFC 7679 section 5.1 for percentiles of one-way delay.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import evidence
+from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Outcome, Reason
+from vxlanalyze.report.model import DelayRecord, HopRecord, WindowRecord
+from vxlanalyze.report.times import rfc3339
+
+
+def hop_record(direction: Direction, clock: Clock) -> HopRecord:
+    """Measure one direction of a hop."""
+    counts = np.bincount(direction.outcome, minlength=len(Outcome))
+    delivered, lost = int(counts[Outcome.DELIVERED]), int(counts[Outcome.LOST])
+    low, high = loss_interval(direction)
+    return {
+        "from": direction.sender.name,
+        "to": direction.receiver.name,
+        "direction": direction.label,
+        "sent": len(direction),
+        "delivered": delivered,
+        "lost": lost,
+        "unknown": int(counts[Outcome.UNKNOWN]),
+        "unknown_reasons": _unknown_reasons(direction),
+        "loss_ratio": lost / (lost + delivered) if lost + delivered else None,
+        "low": low,
+        "high": high,
+        "bytes_lost": int(direction.wire_length[direction.lost].sum(dtype=np.int64)) if lost else 0,
+        "delay_ns": delay_record(direction.delay_ns, clock.uncertainty_ns),
+        "reordered": int(np.count_nonzero(overtaken(direction))),
+        "duplicated": int(np.count_nonzero(direction.copies > 1)),
+        "corrupted": int(np.count_nonzero(direction.corrupted)),
+        "largest_delivered": direction.largest_delivered,
+        "smallest_lost": direction.smallest_lost,
+        "window": _window(direction),
+        "not_assessed": None if direction.assessed else direction.not_assessed_why,
+    }
+
+
+def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
+    """Bound the loss ratio with 95 % confidence, losses in bursts weighing less; None without packets."""
+    lost, judged = direction.lost, direction.judged
+    packets = int(np.count_nonzero(judged))
+    if packets == 0:
+        return None, None
+    times = np.sort(direction.time_ns[lost])
+    low, high = evidence.loss_interval(len(times), packets, evidence.independent(times))
+    return low, high
+
+
+def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> DelayRecord:
+    """Quantiles of delays, shape ``(m,)``; NO_DELAY is passed over."""
+    ordered = np.sort(delay_ns[delay_ns != NO_DELAY])
+    if not len(ordered):
+        return {"min": None, "p50": None, "p90": None, "p99": None, "max": None, "uncertainty": None}
+    return {
+        "min": int(ordered[0]),
+        "p50": quantile(ordered, 0.5),
+        "p90": quantile(ordered, 0.9),
+        "p99": quantile(ordered, 0.99),
+        "max": int(ordered[-1]),
+        "uncertainty": uncertainty_ns,
+    }
+
+
+def quantile(ordered: NDArray[np.int64], share: float) -> int:
+    """Smallest value that at least `share` of the sorted values, shape ``(k,)``, do not exceed."""
+    return int(ordered[max(int(np.ceil(share * len(ordered))) - 1, 0)])
+
+
+def overtaken(direction: Direction) -> NDArray[np.bool_]:
+    """Packets that arrived after one that was sent later in their flow, shape ``(m,)``.
+
+    Packets whose pairing may be crossed with an equal one are left out.
+    """
+    late = np.zeros(len(direction), dtype=np.bool_)
+    chosen = np.flatnonzero(direction.delivered & (direction.reason != Reason.AMBIGUOUS))
+    arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
+    if not (np.diff(arrival) < 0).any():
+        return late
+    flow = direction.flow[chosen]
+    by_flow = np.argsort(flow, kind="stable")
+    rank = np.empty(len(chosen), np.int64)
+    rank[np.argsort(arrival, kind="stable")] = np.arange(len(chosen))
+    # The numbers of a flow are higher than all of the flow before it, so one pass serves all flows.
+    ranked = rank[by_flow] + flow[by_flow].astype(np.int64) * len(chosen)
+    earliest_later = np.minimum.accumulate(ranked[::-1])[::-1]
+    overtakes = earliest_later < ranked
+    late[chosen[by_flow[overtakes]]] = True
+    return late
+
+
+def _unknown_reasons(direction: Direction) -> dict[str, int]:
+    counts = np.bincount(direction.reason[direction.outcome == Outcome.UNKNOWN], minlength=len(Reason))
+    return {reason.name.lower().replace("_", "-"): int(counts[reason]) for reason in Reason if counts[reason]}
+
+
+def _window(direction: Direction) -> WindowRecord | None:
+    if direction.window_ns is None:
+        return None
+    first, last = direction.window_ns
+    return {"first": rfc3339(first), "last": rfc3339(last), "by": direction.window_by}

@@ -1,0 +1,57 @@
+"""Makes strings harmless that come from captures, file names and the cluster.
+
+A DNS name, a pod's name or a file's name may hold terminal escapes, line breaks, right-to-left marks
+or 64 KB of letters. All outputs that a terminal, a log or a browser shows go through `plain`.
+
+Sources: Unicode Standard Annex 44 (general categories); Unicode Technical Report 36 section 2.1
+(bidirectional spoofing), "Trojan Source" (CVE-2021-42574).
+"""
+
+import re
+import unicodedata
+
+LONGEST_WORD = 160  # a DNS name has at most 253 letters (RFC 1035 section 2.3.4), a label 63
+_KEPT_AT_END = 24
+_STACKED_MARKS = 2  # Vietnamese stacks two marks on a letter; more only smear over other lines
+_HARMLESS = frozenset(("L", "N", "P", "S"))
+
+
+def plain(text: str, *, longest_word: int | None = LONGEST_WORD) -> str:
+    r"""Write text so that it can only be read: on one line, in visible characters, in order.
+
+    White space becomes single spaces; control, format, private and unassigned characters and lone
+    surrogates become escapes such as ``\x1b`` and ``\u202e``.
+
+    Parameters
+    ----------
+    longest_word : int or None
+        Longer words lose their middle; None keeps them whole (display filters must paste).
+    """
+    line = " ".join(text.split())
+    if not (line.isascii() and line.isprintable()):
+        line = _escaped(line)
+    if longest_word is None or len(line) <= longest_word:
+        return line
+    return re.sub(rf"\S{{{longest_word + 1},}}", lambda word: _shortened(word[0], longest_word), line)
+
+
+def _escaped(line: str) -> str:
+    written = []
+    marks = 0
+    for letter in line:
+        category = unicodedata.category(letter)[0]
+        marks = marks + 1 if category == "M" else 0
+        kept = category in _HARMLESS or letter == " " or 0 < marks <= _STACKED_MARKS
+        written.append(letter if kept else _escape(ord(letter)))
+    return "".join(written)
+
+
+def _escape(code: int) -> str:
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+
+
+def _shortened(word: str, longest: int) -> str:
+    kept = longest - _KEPT_AT_END - 1
+    return f"{word[:kept]}…{word[-_KEPT_AT_END:]}"

@@ -1,0 +1,74 @@
+"""Checks that plain data has the shape that `model` declares, before anything trusts it."""
+
+import math
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+
+class ShapeError(ValueError):
+    """Data is not of its declared type; the message says where and what."""
+
+
+def demand(value: object, wanted: Any, where: str) -> None:
+    """Check a value against a type made of TypedDict, list, dict, unions and plain types.
+
+    Keys beyond those of a TypedDict are allowed: a later version may write more.
+
+    Raises
+    ------
+    ShapeError
+        It is something else.
+    """
+    origin = get_origin(wanted)
+    if wanted is Any:
+        return
+    if is_typeddict(wanted):
+        _demand_record(value, wanted, where)
+    elif origin is list:
+        (item,) = get_args(wanted)
+        for number, entry in enumerate(_as(value, list, where)):
+            demand(entry, item, f"{where}[{number}]")
+    elif origin is dict:
+        _, item = get_args(wanted)
+        for key, entry in _as(value, dict, where).items():
+            demand(entry, item, f"{where}.{key[:40]}")
+    elif origin in (Union, UnionType):
+        _demand_one_of(value, get_args(wanted), where)
+    else:
+        _demand_plain(value, wanted, where)
+
+
+def _demand_record(value: object, wanted: Any, where: str) -> None:
+    record: Mapping[str, object] = _as(value, dict, where)
+    for key, kind in get_type_hints(wanted).items():
+        if key not in record:
+            raise ShapeError(f"{where} lacks {key!r}")
+        demand(record[key], kind, f"{where}.{key}")
+
+
+def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
+    failures = []
+    for kind in kinds:
+        try:
+            demand(value, kind, where)
+        except ShapeError as error:
+            failures.append(error)
+        else:
+            return
+    # The longest path went deepest into the value: that kind is the one it was meant to be.
+    raise max(failures, key=lambda error: len(str(error)))
+
+
+def _demand_plain(value: object, wanted: Any, where: str) -> None:
+    number = wanted in (int, float) and isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (wanted is float or isinstance(value, int)) and math.isfinite(value):  # type: ignore[arg-type]
+        return
+    if number or not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise ShapeError(f"{where} is {type(value).__name__}, not {wanted.__name__}")
+
+
+def _as(value: object, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise ShapeError(f"{where} is {type(value).__name__}, not {kind.__name__}")
+    return value
