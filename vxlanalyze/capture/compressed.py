@@ -92,7 +92,8 @@ class CompressedStream:
         except (EOFError, OSError, zlib.error) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            self.fault = f"{self._compression} data cut or damaged near its byte {self._packed.tell()}: {error}"
+            place = self._packed.tell()
+            self.fault = f"{self._compression} data cut or damaged near its byte {place}: {error}"
             return b""
 
 

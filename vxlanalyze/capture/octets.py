@@ -28,3 +28,10 @@ def u32(data: Any, at: int, big: bool) -> Any:
     """Read 32 bits at `at` as int64."""
     a, b, c, d = np.int64(data[at]), np.int64(data[at + 1]), np.int64(data[at + 2]), np.int64(data[at + 3])
     return a << 24 | b << 16 | c << 8 | d if big else d << 24 | c << 16 | b << 8 | a
+
+
+@compiled
+def copy_octets(out: Any, to: int, data: Any, at: int, count: int) -> None:
+    """Copy ``data[at : at + count]`` to ``out[to:]``, without the copy between that a slice makes."""
+    for k in range(count):
+        out[to + k] = data[at + k]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import records
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT
-from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD, u32
+from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD
 from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
@@ -26,6 +26,7 @@ MAXIMUM_SNAPLEN = 262_144  # libpcap, pcap-int.h
 MAX_CAPTURED_BYTES = MAX_RECORD_BYTES - 64  # where the header's snap length allows more
 PLAUSIBLE_RECORD_BYTES = RECORD_BYTES + records.PLAUSIBLE_CAPTURED_BYTES
 ODD_RECORDS = 100  # with more odd but readable records than this, a file means them so
+ANY_TIME = -1
 SEARCH_BYTES = 64 << 20  # how far behind a damage the next record is looked for
 
 
@@ -125,12 +126,9 @@ def _fitting(header: PcapHeader, sizes: tuple[int, ...], head: bytes, at_end: bo
         return header
     for size in sizes:
         fitting = replace(header, record_bytes=size)
-        if (
-            records.chain_at(
-                data, header.header_bytes, len(data), at_end, *fitting.record_arguments, -1
-            )
-            == 1
-        ):
+        arguments = fitting.record_arguments
+        found = records.chain_at(data, header.header_bytes, len(data), at_end, *arguments, ANY_TIME, False)
+        if found == 1:
             return fitting
     return header
 
@@ -156,7 +154,7 @@ class PcapReader:
         self._interface = reading.interface(self._header.link_type, self._header.snaplen_bytes, None)
         rows.interface[:] = self._interface
         window.jump(self._header.header_bytes)
-        near_s, trusted, odd_records = -1, -1, 0
+        near_s, trusted, odd_records = ANY_TIME, -1, 0
         while True:
             count, window.at, stop = self._walk(window, rows, near_s, trusted)
             trusted = -1 if odd_records < ODD_RECORDS else len(window.data)
@@ -167,7 +165,7 @@ class PcapReader:
                 continue
             if window.left_bytes == 0:
                 return
-            if stop == ODD and self._records_follow(window, near_s):
+            if stop == ODD and self._records_follow(window):
                 odd_records += 1
                 trusted = max(trusted, window.at)
             elif not self._recover(window, reading, near_s):
@@ -181,22 +179,27 @@ class PcapReader:
         )  # fmt: skip
         return walked
 
-    def _records_follow(self, window: Window, near_s: int) -> bool:
-        """Tell whether the record at hand ends where others begin, odd as it is itself."""
+    def _records_follow(self, window: Window) -> bool:
+        """Tell whether the record at hand ends where others begin, odd as it is itself.
+
+        Their times are not asked: clocks are set while captures run.
+        """
         header = self._header
         captured, _ = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
         body_bytes = header.record_bytes + int(captured)
         window.hold(body_bytes + records.CHAIN_RECORDS * PLAUSIBLE_RECORD_BYTES)
         if window.left_bytes < body_bytes:
             return False
-        own_s = int(u32(window.data, window.at, header.big_endian))
-        return any(
-            records.chain_at(
-                window.data, window.at + body_bytes, window.end, window.at_end, *header.record_arguments, time_s
-            )
-            == 1
-            for time_s in (own_s, near_s)
+        found = records.chain_at(
+            window.data,
+            window.at + body_bytes,
+            window.end,
+            window.at_end,
+            *header.record_arguments,
+            ANY_TIME,
+            True,
         )
+        return bool(found == 1)
 
     def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
         """Go to the next record behind a damage and note it; false where there is none."""

@@ -9,12 +9,11 @@ Source: draft-ietf-opsawg-pcapng.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture import blocks
+from vxlanalyze.capture import block_times, block_walk, blocks
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK, InterfaceStatistics
 from vxlanalyze.capture.octets import BAD, BLOCK, MORE, NS_PER_S, ODD, u32
 from vxlanalyze.capture.pcap import SEARCH_BYTES
@@ -28,11 +27,8 @@ _SEARCHED_BLOCK_BYTES = 1 << 20  # larger blocks are not looked for behind a dam
 # Options of the interface description block: section 4.2, table 3.
 _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
 _DEFAULT_RESOLUTION = 6  # microseconds
-_BINARY_RESOLUTION = 0x80
 # Options of the interface statistics block: section 4.6, table 6.
 _ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4, 5, 7
-
-_LAST_NS = (1 << 63) - 1
 
 
 @dataclass
@@ -44,10 +40,10 @@ class _State:
     """
 
     sections: list[tuple[int, int, int, int]] = field(default_factory=lambda: [(0, 0, 0, 0)])
-    table: NDArray[np.int64] = field(default_factory=lambda: np.zeros((16, blocks.COLUMNS), np.int64))
+    table: NDArray[np.int64] = field(default_factory=lambda: np.zeros((16, block_times.COLUMNS), np.int64))
     drops: NDArray[np.int64] = field(default_factory=lambda: np.zeros(16, np.int64))
     described: int = 0
-    notes: NDArray[np.int64] = field(default_factory=lambda: np.full(blocks.NOTES, -1, np.int64))
+    notes: NDArray[np.int64] = field(default_factory=lambda: np.full(block_walk.NOTES, -1, np.int64))
     statistics: dict[tuple[int, int | None], InterfaceStatistics] = field(default_factory=dict)
     complete: bool = False
 
@@ -57,7 +53,7 @@ class _State:
         return bool(self.sections[-1][1])
 
     @property
-    def arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> tuple[bool, NDArray[np.int64], int, int, NDArray[np.int64], NDArray[np.int64]]:
         """The arguments of the walk that this state holds."""
         _, big, first, interfaces = self.sections[-1]
         return bool(big), self.table, first, interfaces, self.drops, self.notes
@@ -81,7 +77,7 @@ class _State:
         counted = {entry.interface for entry in self.statistics.values() if entry.dropped is not None}
         own: dict[int, int] = {}
         for row in np.flatnonzero(self.drops[: self.described]):
-            number = int(self.table[row, blocks.NUMBER])
+            number = int(self.table[row, block_times.NUMBER])
             own[number] = own.get(number, 0) + int(self.drops[row])
         return [*self.statistics.values()] + [
             InterfaceStatistics(number, dropped=count)
@@ -139,7 +135,7 @@ class PcapngReader:
     def _read(self, window: Window, rows: Rows, reading: Reading, state: _State) -> Iterator[int]:
         count, going_on = 0, True
         while going_on:
-            count, window.at, stop = blocks.walk_blocks(
+            count, window.at, stop = block_walk.walk_blocks(
                 window.data, window.at, window.end, (self._file_index << PLACE_FILE_SHIFT) + window.base,
                 *state.arguments, count, rows.start, rows.captured_length, rows.original_length,
                 rows.time_ns, rows.interface, rows.place,
@@ -165,9 +161,9 @@ class PcapngReader:
         state = self._state
         sections = np.array(state.sections, np.int64)
         section_of = np.searchsorted(sections[:, 0], offsets, side="right") - 1
-        row, out.used, why = blocks.copy_blocks(
+        row, out.used, why = block_walk.copy_blocks(
             window.data, window.at, window.end, window.base, state.table, sections, section_of,
-            bool(state.notes[blocks.TIME_ABSENT] >= 0), offsets, row, rows.start, rows.captured_length,
+            bool(state.notes[block_walk.TIME_ABSENT] >= 0), offsets, row, rows.start, rows.captured_length,
             rows.original_length, rows.time_ns, rows.interface, out.data, out.used,
         )  # fmt: skip
         if why == BAD:
@@ -176,7 +172,7 @@ class PcapngReader:
 
 
 def _version(data: NDArray[np.uint8], at: int, big: bool) -> tuple[int, int]:
-    major, minor = struct.unpack_from(">HH" if big else "<HH", data, at + 12)
+    major, minor = struct.unpack(">HH" if big else "<HH", data[at + 12 : at + 16].tobytes())
     return major, minor
 
 
@@ -226,18 +222,9 @@ def _take_interface(body: bytes, reading: Reading, state: _State) -> bool:
         elif code == _IF_TSOFFSET and len(value) == 8:
             (offset_s,) = struct.unpack(order + "q", value)
     number = reading.interface(link_type, snaplen_bytes, name)
-    offset_ns = max(-_LAST_NS, min(_LAST_NS, offset_s * NS_PER_S))
-    state.describe((number, *_unit(resolution), offset_ns, snaplen_bytes))
+    offset_ns = max(-block_times.LAST_NS, min(block_times.LAST_NS, offset_s * NS_PER_S))
+    state.describe((number, *block_times.unit_of(resolution), offset_ns, snaplen_bytes))
     return True
-
-
-def _unit(resolution: int) -> tuple[int, int, int]:
-    """Give how ``if_tsresol`` becomes nanoseconds: unit, factor and shift of `blocks.units_to_ns`."""
-    if resolution & _BINARY_RESOLUTION:
-        return blocks.BINARY, 1, resolution & ~_BINARY_RESOLUTION
-    if resolution <= 9:
-        return blocks.MULTIPLY, 10 ** (9 - resolution), 0
-    return blocks.DIVIDE, min(10 ** (resolution - 9) // 2, _LAST_NS), 0
 
 
 def _take_statistics(body: bytes, reading: Reading, state: _State) -> bool:
@@ -247,19 +234,19 @@ def _take_statistics(body: bytes, reading: Reading, state: _State) -> bool:
     if len(body) < 12 or (described := struct.unpack_from(order + "I", body)[0]) >= interfaces:
         return False
     row = first + described
-    values = {code: struct.unpack(order + "II", value) for code, value in _options(body, 12, order) if len(value) == 8}
+    values = {code: value for code, value in _options(body, 12, order) if len(value) == 8}
 
     def count(code: int) -> int | None:
-        if code not in values:
-            return None
-        high, low = values[code] if state.big else values[code][::-1]
-        return int(high << 32 | low)
+        return int(struct.unpack(order + "Q", values[code])[0]) if code in values else None
 
     def time_ns(code: int) -> int | None:
-        return int(blocks.time_of(*values[code], state.table, row)[0]) if code in values else None
+        if code not in values:
+            return None
+        high, low = struct.unpack(order + "II", values[code])  # the halves in this order in both byte orders
+        return int(block_times.time_of(high, low, state.table, row)[0])
 
     drops = [drop for drop in (count(_ISB_DROPPED), count(_ISB_DROPPED_BY_OS)) if drop is not None]
-    number = int(state.table[row, blocks.NUMBER])
+    number = int(state.table[row, block_times.NUMBER])
     entry = InterfaceStatistics(
         number, time_ns(_ISB_START), time_ns(_ISB_END), count(_ISB_RECEIVED), sum(drops) if drops else None
     )
@@ -308,8 +295,8 @@ def _what_is_wrong(window: Window, state: _State) -> str:
 def _note_times(reading: Reading, state: _State) -> None:
     """Say once a file where times could not be given as they are."""
     for note, what in (
-        (blocks.TIME_CLAMPED, "a time beyond the year 2262, of which the last ns is given"),
-        (blocks.TIME_ABSENT, "simple packet blocks: they have no time, and 1970 is given"),
+        (block_walk.TIME_CLAMPED, "a time beyond the year 2262, of which the last ns is given"),
+        (block_walk.TIME_ABSENT, "simple packet blocks: they have no time, and 1970 is given"),
     ):
         if state.notes[note] >= 0:
             offset_bytes = int(state.notes[note]) & PLACE_OFFSET_MASK

@@ -9,7 +9,7 @@ Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 
 from typing import Any
 
-from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, u32
+from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, copy_octets, u32
 from vxlanalyze.compiled import compiled
 
 LENGTHS_IN_ORDER = 0
@@ -87,7 +87,7 @@ def plausible_record(
 ) -> bool:
     """Tell whether a record header could stand at `at`; `near_s` is a time near it, or negative."""
     captured, original = record_lengths(data, at, big, swapped)
-    if captured == 0 or captured > original or captured > min(max_bytes, PLAUSIBLE_CAPTURED_BYTES):
+    if original == 0 or captured > original or captured > min(max_bytes, PLAUSIBLE_CAPTURED_BYTES):
         return False
     if original > PLAUSIBLE_ORIGINAL_BYTES or u32(data, at + 4, big) * fraction_ns >= NS_PER_S:
         return False
@@ -97,15 +97,15 @@ def plausible_record(
 @compiled
 def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, near_s: int,
+    max_bytes: int, near_s: int, cut_is_end: bool,
 ) -> Any:  # fmt: skip
     """Tell whether records follow each other from `at`: 1 yes, 0 no, -1 more bytes are needed.
 
     Yes is ``CHAIN_RECORDS`` plausible headers, each where the one before ends, or fewer of them
-    that end where the file ends.
+    that end where the file ends; with `cut_is_end` also where the file ends inside the last.
     """
     for _ in range(CHAIN_RECORDS):
-        if at == end and at_end:
+        if at_end and (at == end or (cut_is_end and at + header_bytes > end)):
             return 1
         if at + header_bytes > end:
             return 0 if at_end else -1
@@ -130,7 +130,7 @@ def find_record(
     while at + header_bytes <= end:
         if plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s):
             verdict = chain_at(
-                data, at, end, at_end, big, header_bytes, swapped, fraction_ns, max_bytes, near_s
+                data, at, end, at_end, big, header_bytes, swapped, fraction_ns, max_bytes, near_s, False
             )
             if verdict == 1:
                 return at, True
@@ -168,7 +168,7 @@ def copy_records(
             return row, used, MORE
         if used + captured > len(out):
             return row, used, FULL
-        out[used : used + captured] = data[body : body + captured]
+        copy_octets(out, used, data, body, captured)
         start[row], captured_length[row], original_length[row] = used, captured, original
         time_ns[row] = u32(data, head, big) * NS_PER_S + u32(data, head + 4, big) * fraction_ns
         used += captured

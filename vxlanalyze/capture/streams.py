@@ -58,7 +58,7 @@ class PlainStream:
 
     def _advise(self) -> None:
         """Tell the kernel what will be read next, a large step at a time."""
-        if self._at + READ_AHEAD_BYTES - self._advised >= _ADVICE_STEP_BYTES and self._advised < self._size_bytes:
-            end = self._at + READ_AHEAD_BYTES
+        end = min(self._at + READ_AHEAD_BYTES, self._size_bytes)
+        if end - self._advised >= _ADVICE_STEP_BYTES or self._advised == 0:
             os.posix_fadvise(self._descriptor, self._advised, end - self._advised, os.POSIX_FADV_WILLNEED)
             self._advised = end

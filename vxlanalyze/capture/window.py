@@ -31,7 +31,7 @@ class Window:
         self._step_bytes = WINDOW_BYTES if step_bytes is None else step_bytes
         self._stream = stream
         self.data: NDArray[np.uint8] = np.empty(self._step_bytes + MAX_RECORD_BYTES, np.uint8)
-        self._view = memoryview(self.data)
+        self._view = self.data.data
         self.at = 0
         self.end = 0
         self.base = 0
