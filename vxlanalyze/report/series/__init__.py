@@ -1,0 +1,35 @@
+"""The plain numbers that plots and tables for reading are made from.
+
+Every series is bounded in size whatever the captures hold: a million packets give as many numbers as ten
+thousand. They survive JSON, so that every picture can be drawn again from a saved report.
+"""
+
+from collections.abc import Sequence
+
+from vxlanalyze.diagnostics.base import Finding
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.report.series import delays, ladders, listing, sequences, sizes, timeline
+from vxlanalyze.report.series.model import Plots
+from vxlanalyze.report.series.timebase import timebase
+
+
+def series(comparison: Comparison, findings: Sequence[Finding] = ()) -> Plots:
+    """Aggregate a comparison for drawing and listing.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        The packets of these are followed from point to point.
+
+    """
+    base = timebase(comparison, timeline.MOST_BINS)
+    worst = sequences.worst_flow(comparison)
+    return {
+        "timeline": timeline.timeline(comparison, base),
+        "sizes": sizes.sizes(comparison),
+        "delay": delays.delays(comparison, base),
+        "sequence": None if worst is None else sequences.sequence(*worst, base),
+        "ladders": ladders.ladders(comparison, findings, base),
+        "flows": listing.flow_list(comparison),
+        "lost_packets": listing.lost_list(comparison, base),
+    }

@@ -1,0 +1,185 @@
+"""The shapes of the series, as they stand in ``Report.plots`` and survive JSON.
+
+Times are nanoseconds since `start` (RFC 3339, by the first capture's clock); lists that belong together have
+the same length.
+"""
+
+from typing import TypedDict
+
+
+class CountsOverTime(TypedDict):
+    """Packets of a direction in each bin of time, by fate."""
+
+    direction: str
+    delivered: list[int]
+    lost: list[int]
+    unknown: list[int]
+
+
+class Timeline(TypedDict):
+    """What was sent when, and what became of it."""
+
+    start: str
+    bin_ns: int
+    directions: list[CountsOverTime]
+
+
+class CountsBySize(TypedDict):
+    """Packets of a direction by length, for the bins that hold any.
+
+    A bin is the lengths from `from_bytes` to below `from_bytes + bin_bytes`, of the outer IP packet,
+    or of the inner one where it stands bare. The two limits are exact, null where there is none;
+    `lost_longer` are the lost packets longer than any that arrived.
+    """
+
+    direction: str
+    bin_bytes: int
+    from_bytes: list[int]
+    delivered: list[int]
+    lost: list[int]
+    largest_delivered: int | None
+    smallest_lost: int | None
+    lost_longer: int
+
+
+class DelayBands(TypedDict):
+    """Quantiles of the one-way delay of a direction in nanoseconds, for the bins that hold any.
+
+    `uncertainty_ns` is that of the clock, null where unknown; `relative` delays count from the smallest.
+    """
+
+    direction: str
+    uncertainty_ns: int | None
+    relative: bool
+    bin: list[int]
+    min: list[int]
+    p10: list[int]
+    p50: list[int]
+    p90: list[int]
+    p99: list[int]
+    max: list[int]
+
+
+class Delays(TypedDict):
+    """One-way delay over time."""
+
+    start: str
+    bin_ns: int
+    directions: list[DelayBands]
+
+
+class Who(TypedDict):
+    """Who talks to whom; null for what a protocol has not."""
+
+    direction: str
+    protocol: str
+    src: str
+    sport: int | None
+    dst: str
+    dport: int | None
+    vni: int | None
+
+
+class Cells(TypedDict):
+    """Cells of a grid of time and position that hold something."""
+
+    time: list[int]
+    position: list[int]
+
+
+class Sequence(TypedDict):
+    """One flow by time and position: bytes of the TCP stream, else packets.
+
+    `acknowledged` is the highest acknowledgement that had reached the sender at each time that brought one.
+    """
+
+    flow: Who
+    start: str
+    unit: str
+    packets: int
+    lost: int
+    cell_ns: int
+    cell_units: int
+    delivered: Cells
+    lost_cells: Cells
+    acknowledged: Cells
+
+
+class Sight(TypedDict):
+    """Where and when a point saw a packet."""
+
+    frame: int
+    time_ns: int
+
+
+class Followed(Who):
+    """One packet on its way; `seen` has an entry for each point in path order, null where it was not seen."""
+
+    way: str
+    fate: str
+    length: int
+    flags: str | None
+    seen: list[Sight | None]
+
+
+class Ladder(TypedDict):
+    """Packets followed from point to point; `finding` is the key of the finding they show, or null."""
+
+    finding: str | None
+    points: list[str]
+    start: str
+    total: int
+    packets: list[Followed]
+
+
+class FlowRow(Who):
+    """What became of one flow, in packets; `bytes` of inner IP; frames at the sender."""
+
+    sent: int
+    delivered: int
+    lost: int
+    unknown: int
+    bytes: int
+    largest_delivered: int | None
+    smallest_lost: int | None
+    first_frame: int
+    first_lost_frame: int | None
+
+
+class FlowList(TypedDict):
+    """The flows that lost most, then those that sent most; `total` counts all."""
+
+    total: int
+    rows: list[FlowRow]
+
+
+class LostRow(Who):
+    """One lost packet: its frame at the sender, and its place in that frame's super-packet."""
+
+    time_ns: int
+    frame: int
+    segment: int
+    length: int
+    wire_length: int
+    seq: int | None
+    flags: str | None
+
+
+class LostList(TypedDict):
+    """The first lost packets of each direction; `total` counts all."""
+
+    start: str
+    total: int
+    rows: list[LostRow]
+
+
+class Plots(TypedDict):
+    """All series of a report."""
+
+    timeline: Timeline
+    sizes: list[CountsBySize]
+    delay: Delays
+    sequence: Sequence | None
+    ladders: list[Ladder]
+    flows: FlowList
+    lost_packets: LostList
