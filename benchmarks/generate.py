@@ -36,6 +36,7 @@ _INNER = 50  # Ethernet, IPv4, UDP, VXLAN
 class _State:
     """What goes on from piece to piece: sequence numbers and IP IDs of each flow."""
 
+    first_seq: NDArray[np.uint32]
     seq: NDArray[np.uint32]
     ip_id: NDArray[np.uint16]
     outer_id: int = 0
@@ -46,9 +47,8 @@ def generate(folder: Path, packets: int, seed: int = 1) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "node1.pcap", folder / "node2.pcap"
     rng = np.random.default_rng(seed)
-    state = _State(
-        rng.integers(0, 2**32, 2 * FLOWS, dtype=np.uint32), rng.integers(0, 2**16, 2 * FLOWS, dtype=np.uint16)
-    )
+    seq = rng.integers(0, 2**32, 2 * FLOWS, dtype=np.uint32)
+    state = _State(seq.copy(), seq, rng.integers(0, 2**16, 2 * FLOWS, dtype=np.uint16))
     header = np.array([0xA1B23C4D, 2 | 4 << 16, 0, 0, 262144, 1], dtype="<u4").tobytes()
     with paths[0].open("wb") as first, paths[1].open("wb") as second:
         first.write(header)
@@ -162,7 +162,8 @@ def _layer4(
     seq[order] = state.seq[way[order]] + (run * payload).astype(np.uint32)
     np.add.at(state.seq, way, np.uint32(payload))
     _put32(segment, 4, seq)
-    _put32(segment, 8, state.seq[(way + FLOWS) % (2 * FLOWS)])
+    # Nobody sends again what was lost here, so nothing may be acknowledged beyond the first byte.
+    _put32(segment, 8, state.first_seq[(way + FLOWS) % (2 * FLOWS)])
     segment[:, 12], segment[:, 13], segment[:, 14] = 8 << 4, 0x10, 0xFA
     segment[:, 20:24] = [1, 1, 8, 10]
 

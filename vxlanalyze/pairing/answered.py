@@ -9,6 +9,7 @@ Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Direction, Outcome
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
@@ -64,65 +65,80 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
 def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDArray[np.bool_]:
     """TCP data that was lost, never sent again successfully, and yet acknowledged."""
     result = np.zeros(len(lost), dtype=np.bool_)
-    sender = direction.sender
-    index, of_flow = sender.index, tuples.of_flow[sender.capture]
-    seq, payload = direction.seq, direction.payload_length
+    payload, seq = direction.payload_length, direction.seq
+    data = np.flatnonzero(payload[lost] > 0)
+    if not len(data):
+        return result
+    of_flow = tuples.of_flow[direction.sender.capture]
     tuple_of = of_flow[direction.flow]
-    with_data = np.flatnonzero(payload[lost] > 0)
-    suspects = np.unique(tuple_of[lost[with_data]])
-    delivered = np.flatnonzero(direction.delivered & np.isin(tuple_of, suspects))
-    back = np.flatnonzero(np.append(np.isin(of_flow, tuples.answer[suspects]), False)[index.flow])
-    back = back[index.tcp_flags[back] & ACK != 0]
-    lost_of = _Groups(with_data, tuple_of[lost[with_data]])
-    delivered_of = _Groups(delivered, tuple_of[delivered])
-    back_of = _Groups(back, of_flow[index.flow[back]])
-    for t in suspects:
-        mine, acknowledging = lost_of[t], back_of[tuples.answer[t]]
-        if tuples.answer[t] == NO_TUPLE or not len(acknowledging):
-            continue
-        base = seq[lost[mine[0]]]
-        start = _after(seq[lost[mine]], base)
-        end = start + payload[lost[mine]]
-        acknowledged = _after(index.ack[acknowledging], base).max()
-        have = delivered_of[t]
-        result[mine] = (end <= acknowledged) & ~_covered(
-            start, end, _after(seq[have], base), payload[have].astype(np.int64)
-        )
+    mine = tuple_of[lost[data]]
+    base = np.zeros(len(tuples), dtype=np.uint32)  # sequence numbers wrap: count from one of each tuple
+    base[mine] = seq[lost[data]]
+    acknowledged = _acknowledged(direction, tuples, np.unique(mine), base)
+    start = _after(seq[lost[data]], base[mine])
+    claimed = start + payload[lost[data]] <= acknowledged[mine]
+    if not claimed.any():
+        return result
+    data, mine, start = data[claimed], mine[claimed], start[claimed]
+    suspect = np.zeros(len(tuples), dtype=np.bool_)
+    suspect[mine] = True
+    have = np.flatnonzero(direction.delivered & suspect[tuple_of] & (payload > 0))
+    have_start = _after(seq[have], base[tuple_of[have]])
+    in_order = np.lexsort((have_start, tuple_of[have]))
+    wanted = np.lexsort((start, mine))
+    covered = np.zeros(len(data), dtype=np.bool_)
+    covered[wanted] = _covered(
+        mine[wanted],
+        start[wanted],
+        payload[lost[data[wanted]]].astype(np.int64),
+        tuple_of[have[in_order]],
+        have_start[in_order],
+        payload[have[in_order]].astype(np.int64),
+    )
+    result[data] = ~covered
     return result
 
 
-class _Groups:
-    """Values by the number of their group, each found by bisection; the order within a group stays."""
+def _acknowledged(
+    direction: Direction, tuples: Tuples, asked: NDArray[np.int32], base: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """Highest acknowledgement of each tuple's data in the sender's capture, after `base`; shape ``(t,)``."""
+    index, of_flow = direction.sender.index, tuples.of_flow[direction.sender.capture]
+    asked = asked[tuples.answer[asked] != NO_TUPLE]
+    acknowledges = np.full(len(tuples), NO_TUPLE, dtype=np.int32)
+    acknowledges[tuples.answer[asked]] = asked
+    of_row = np.append(acknowledges[of_flow], NO_TUPLE)[index.flow]  # the last for NO_FLOW
+    row = np.flatnonzero(of_row != NO_TUPLE)
+    row = row[index.tcp_flags[row] & ACK != 0]
+    result = np.full(len(tuples), np.iinfo(np.int64).min, dtype=np.int64)
+    np.maximum.at(result, of_row[row], _after(index.ack[row], base[of_row[row]]))
+    return result
 
-    def __init__(self, values: NDArray[np.int64], group: NDArray[np.int32]) -> None:
-        order = np.argsort(group, kind="stable")
-        self._values, self._group = values[order], group[order]
 
-    def __getitem__(self, group: int) -> NDArray[np.int64]:
-        low, high = np.searchsorted(self._group, group, "left"), np.searchsorted(self._group, group, "right")
-        return self._values[low:high]
-
-
-def _after(seq: NDArray[np.uint32], base: np.uint32) -> NDArray[np.int64]:
-    """Sequence numbers relative to one nearby; they wrap at 2**32."""
+def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Sequence numbers relative to nearby ones; they wrap at 2**32."""
     return (seq - base).astype(np.int32).astype(np.int64)
 
 
+@compiled
 def _covered(
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
-    have_start: NDArray[np.int64],
-    have_bytes: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Whether every byte of each range stands in one of the ranges at hand; both are short of overlaps."""
-    order = np.argsort(have_start, kind="stable")
-    begin, finish = have_start[order], np.maximum.accumulate((have_start + have_bytes)[order])
-    if not len(begin):
-        return np.zeros(len(start), dtype=np.bool_)
-    # Merge neighbours that touch: the covered stretches.
-    new = np.r_[True, begin[1:] > finish[:-1]]
-    stretch_begin = begin[new]
-    stretch_end = np.r_[finish[:-1][new[1:]], finish[-1]]
-    at = np.searchsorted(stretch_begin, start, side="right") - 1
-    inside = at >= 0
-    return inside & (stretch_end[np.maximum(at, 0)] >= end)
+    group: NDArray[np.int32], start: NDArray[np.int64], length: NDArray[np.int64],
+    have_group: NDArray[np.int32], have_start: NDArray[np.int64], have_length: NDArray[np.int64],
+) -> NDArray[np.bool_]:  # fmt: skip
+    # Whether every byte of each range stands in the ranges at hand; all in order of group and start.
+    result = np.zeros(len(group), dtype=np.bool_)
+    j = 0
+    stretch_group, stretch_start, stretch_end = np.int32(-1), np.int64(0), np.int64(0)
+    for i in range(len(group)):
+        end = start[i] + length[i]
+        while j < len(have_group) and (
+            have_group[j] < group[i] or (have_group[j] == group[i] and have_start[j] < end)
+        ):
+            if have_group[j] != stretch_group or have_start[j] > stretch_end:
+                if stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end:
+                    break  # this stretch covers it, and the next one begins behind it
+                stretch_group, stretch_start, stretch_end = have_group[j], have_start[j], have_start[j]
+            stretch_end = max(stretch_end, have_start[j] + have_length[j])
+            j += 1
+        result[i] = stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end
+    return result
