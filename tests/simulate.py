@@ -195,6 +195,7 @@ class Traffic:
     received_anomalies: ArrayLike | None = None  # None: as sent
     sent_checks: ArrayLike = GOOD_CHECKS
     received_checks: ArrayLike = GOOD_CHECKS
+    received_flow: Flow | None = None  # None: as sent; else what it looks like behind point `hop`
     raw: Sequence[bytes] | None = None
 
     @property
@@ -343,7 +344,9 @@ def _point(
         if at not in run.path:
             continue
         step = run.path.index(at)
-        flow = replace(run.traffic.flow, tunnel=Tunnel.NONE) if bare else run.traffic.flow
+        flow = run.traffic.received_flow if step > run.traffic.hop else None
+        flow = flow or run.traffic.flow
+        flow = replace(flow, tunnel=Tunnel.NONE) if bare else flow
         columns = run.columns(step, offset_ns)
         if bare:
             columns["outer_length"] = columns["outer_length"] * 0

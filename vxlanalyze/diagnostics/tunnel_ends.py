@@ -18,6 +18,7 @@ from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows
 
 _GROUP_BIT = 1 << 40  # of the first octet on the wire, IEEE 802-2014 section 8.2
+_VRRP = (0x00005E0001, 0x00005E0002)  # for IPv4 and IPv6; the last octet is the virtual router
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,15 @@ def of(direction: Direction) -> Ends:
     )
 
 
-def packets_of(point: Point, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+def packets_of(point: Point, rows: NDArray[np.integer]) -> NDArray[np.int64]:
     """Packets of each flow of a point's capture among some of its rows, shape ``(f,)``."""
     return np.bincount(point.index.flow[rows], minlength=len(point.flows))
+
+
+def is_device(macs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell MACs that can be one device's own: unicast, not zero, not VRRP's (RFC 9568 section 7.3)."""
+    own: NDArray[np.bool_] = (macs != 0) & (macs & np.uint64(_GROUP_BIT) == 0)
+    return own & ~np.isin(macs >> np.uint64(8), np.array(_VRRP, np.uint64))
 
 
 def device_macs(forward: Ends, backward: Ends) -> bool:

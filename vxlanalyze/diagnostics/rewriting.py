@@ -1,0 +1,63 @@
+"""Which outer addresses and ports of a packet changed between two points."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Flows
+
+
+class Rewritten(NamedTuple):
+    """Packets of a direction whose outer header was changed on the way, by what it was and became.
+
+    `before` and `after` are (source, destination) addresses; `ports` says whether the source port
+    changed as well for any of them. `packets` has shape ``(m,)``.
+    """
+
+    before: tuple[str, str]
+    after: tuple[str, str]
+    ports: bool
+    packets: NDArray[np.bool_]
+
+
+def rewritten(direction: Direction) -> list[Rewritten]:
+    """Compare the outer addresses of delivered packets at both points; the commonest change first.
+
+    Packets that equal others are passed over: they may be paired crosswise.
+    """
+    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+        return []
+    sure = (direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS)
+    here, there = direction.sender.flows, direction.receiver.flows
+    sent = direction.flow[sure].astype(np.int64)
+    received = direction.receiver.index.flow[direction.received_row[sure]].astype(np.int64)
+    pairs, code = np.unique(sent << 32 | received, return_inverse=True)
+    first, second = pairs >> 32, pairs & 0xFFFFFFFF
+    both = (here.outer_family[first] > 0) & (there.outer_family[second] > 0)
+    sources = (here.outer_src[first] != there.outer_src[second]).any(axis=1)
+    destinations = (here.outer_dst[first] != there.outer_dst[second]).any(axis=1)
+    changed = np.flatnonzero(both & (sources | destinations))
+    groups: dict[tuple[tuple[str, str], tuple[str, str]], list[int]] = {}
+    for i in changed.tolist():
+        groups.setdefault((_ends(here, int(first[i])), _ends(there, int(second[i]))), []).append(i)
+    result = []
+    for (before, after), members in groups.items():
+        packets = np.zeros(len(direction), np.bool_)
+        packets[np.flatnonzero(sure)] = np.isin(code, members)
+        ports = bool((here.outer_sport[first[members]] != there.outer_sport[second[members]]).any())
+        result.append(Rewritten(before, after, ports, packets))
+    return sorted(result, key=lambda r: -int(r.packets.sum()))
+
+
+def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
+    """Give the outer source addresses that are another behind the direction's path, as (before, after)."""
+    return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
+
+
+def _ends(flows: Flows, row: int) -> tuple[str, str]:
+    family = np.full(2, flows.outer_family[row], np.uint8)
+    source, destination = text(np.stack([flows.outer_src[row], flows.outer_dst[row]]), family)
+    return source, destination
