@@ -10,7 +10,7 @@ Sources: RFC 826.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ARP_OPERATION,
     ARP_SENDER_MAC,
@@ -30,12 +30,12 @@ _ETHERTYPE_IPV4 = 0x0800
 _ADDRESS_LENGTHS = 0x0604
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read one message: `SRC` and `DST` take the protocol addresses, `SPORT` the operation."""
-    if not holds(found, HEADER_BYTES):
-        return
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return
     if be16(data, at + 2) != _ETHERTYPE_IPV4 or be16(data, at + 4) != _ADDRESS_LENGTHS:
         return
     found[base + ARP_OPERATION] = be16(data, at + 6)

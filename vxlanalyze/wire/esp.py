@@ -10,7 +10,7 @@ octet of 0xFF a keepalive).
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import AT, DPORT, END, SPORT
 from vxlanalyze.wire.octets import be32
 
@@ -19,7 +19,7 @@ HEADER_BYTES = 8
 UDP_PORT = 4500
 
 
-@compiled
+@compiled_part
 def in_udp(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> bool:
     """Tell whether the UDP payload at `AT` is an ESP packet."""
     if found[base + DPORT] != UDP_PORT and found[base + SPORT] != UDP_PORT:

@@ -12,7 +12,7 @@ Sources: IEEE Std 802.3-2018 clause 3.1; IEEE Std 802.1Q-2018 clause 9; RFC 1042
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, bound, holds
 from vxlanalyze.wire.octets import be16, be48, byte
 
@@ -34,25 +34,25 @@ VLAN_ID_MASK = 0x0FFF
 _SNAP = 0xAAAA  # both service access points; then control 3 and organisation 0
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     """Read addresses, tags and type; return the EtherType, or STOP."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     found[base + DST_MAC] = be48(data, at)
     found[base + SRC_MAC] = be48(data, at + 6)
     found[AT] = at + HEADER_BYTES
     return typed(data, found, base, be16(data, at + 12))
 
 
-@compiled
+@compiled_part
 def typed(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
     """Read the tags and the SNAP header that an EtherType announces; return the one behind them."""
     while is_tag(ethertype):
-        if not holds(found, TAG_BYTES):
-            return STOP
         at = found[AT]
+        if not holds(found, at + TAG_BYTES):
+            return STOP
         if found[base + VLAN] < 0:
             found[base + VLAN] = be16(data, at) & VLAN_ID_MASK
         ethertype = be16(data, at + 2)
@@ -62,7 +62,7 @@ def typed(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertyp
     return _snap(data, found, ethertype)
 
 
-@compiled
+@compiled_part
 def is_tag(ethertype: int) -> bool:
     """Tell whether a VLAN tag follows this EtherType."""
     return (
@@ -73,7 +73,7 @@ def is_tag(ethertype: int) -> bool:
     )
 
 
-@compiled
+@compiled_part
 def _snap(data: NDArray[np.uint8], found: NDArray[np.int64], length: int) -> int:
     at = found[AT]
     bound(found, at + length)
@@ -84,7 +84,7 @@ def _snap(data: NDArray[np.uint8], found: NDArray[np.int64], length: int) -> int
     return be16(data, at + 6)
 
 
-@compiled
+@compiled_part
 def plausible(data: NDArray[np.uint8], found: NDArray[np.int64], at: int) -> bool:
     """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
 
@@ -100,17 +100,18 @@ def plausible(data: NDArray[np.uint8], found: NDArray[np.int64], at: int) -> boo
         at += TAG_BYTES
     room = found[LIMIT] - at
     if ethertype == IPV4 and at + 20 <= end:
-        return byte(data, at) >> 4 == 4 and byte(data, at) & 15 >= 5 and _fits(be16(data, at + 2), 20, room)
+        return byte(data, at) >> 4 == 4 and byte(data, at) & 15 >= 5 and _fits(be16(data, at + 2), room)
     if ethertype == IPV6 and at + 40 <= end:
-        return byte(data, at) >> 4 == 6 and _fits(be16(data, at + 4) + 40, 40, room)
+        return byte(data, at) >> 4 == 6 and _fits(be16(data, at + 4) + 40, room)
     if ethertype == ARP and at + 8 <= end:
         return be16(data, at) == 1 and be16(data, at + 2) == IPV4 and be16(data, at + 4) == 0x0604
     return False
 
 
+_SMALLEST_PACKET_BYTES = 20
 _LARGEST_PADDING_BYTES = 46  # of a frame of 60 bytes
 
 
-@compiled
-def _fits(length: int, smallest: int, room: int) -> bool:
-    return smallest <= length <= room <= length + _LARGEST_PADDING_BYTES
+@compiled_part
+def _fits(length: int, room: int) -> bool:
+    return _SMALLEST_PACKET_BYTES <= length <= room <= length + _LARGEST_PADDING_BYTES

@@ -13,7 +13,7 @@ is met can only bring both closer.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.model import Anomaly
 
 ABSENT = -1
@@ -130,37 +130,29 @@ for _base in (OUTER, INNER):
 BLANK.flags.writeable = False
 
 
-@compiled
-def mark(found: NDArray[np.int64], anomaly: int) -> None:
-    """Set a bit of `Anomaly`."""
-    found[ANOMALIES] |= anomaly
-
-
-@compiled
-def holds(found: NDArray[np.int64], header_bytes: int) -> bool:
-    """Tell whether so many bytes were captured at `AT`; mark why where they were not."""
-    behind = found[AT] + header_bytes
+@compiled_part
+def holds(found: NDArray[np.int64], behind: int) -> bool:
+    """Tell whether all up to `behind` was captured; mark why where it was not."""
     if behind <= found[END]:
         return True
     if behind <= found[LIMIT]:
-        mark(found, HEADER_CUT)
+        found[ANOMALIES] |= HEADER_CUT
     elif found[IN_FRAGMENT] == 0:
-        mark(found, LENGTH_LIES)
+        found[ANOMALIES] |= LENGTH_LIES
     return False
 
 
-@compiled
+@compiled_part
 def bound(found: NDArray[np.int64], behind: int) -> None:
     """Let a length field end the layer at `behind`; mark it where it says more than there was."""
-    if behind > found[LIMIT]:
-        if found[IN_FRAGMENT] == 0:
-            mark(found, LENGTH_LIES)
-        return
-    found[LIMIT] = behind
-    found[END] = min(found[END], behind)
+    if behind <= found[LIMIT]:
+        found[LIMIT] = behind
+        found[END] = min(found[END], behind)
+    elif found[IN_FRAGMENT] == 0:
+        found[ANOMALIES] |= LENGTH_LIES
 
 
-@compiled
+@compiled_part
 def packet_end(found: NDArray[np.int64], base: int) -> int:
     """Tell where the IP packet ends, as its header says."""
     behind: int = found[base + IP_AT] + found[base + LENGTH]

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_lean, compiled_part
 from vxlanalyze.wire.checksum import mix
 from vxlanalyze.wire.fields import (
     DEPTH,
@@ -42,6 +42,7 @@ KEY_WORDS = 16
 _EMPTY = -1
 _FIRST_CAPACITY = 1024
 _IDENTITY_KEY = np.uint64(0x9E3779B97F4A7C15)  # any odd constant; changing it changes every identity
+_FLOW_OF_PORTS = -(1 << 32) | 0xFF  # both ports and the protocol, of the third word
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
@@ -80,11 +81,11 @@ class FlowTable:
         return unpack(self.keys[: self.count], self.mss[: self.count].copy())
 
 
-@compiled
+@compiled_part
 def key_of(found: NDArray[np.int64], base: int, interface: int, key: NDArray[np.int64]) -> None:
-    """Pack what a flow's packets share into `key`; fields that are absent count as 0."""
+    """Pack what a flow's packets share into `key`, shape (1, KEY_WORDS); what is absent counts as 0."""
     tunnelled = found[DEPTH] > 0
-    key[0] = (
+    key[0, 0] = (
         interface
         | (found[PACKET_TYPE] & 0xFF) << 16
         | found[TUNNEL] << 24
@@ -93,39 +94,39 @@ def key_of(found: NDArray[np.int64], base: int, interface: int, key: NDArray[np.
         | (found[OUTER + FAMILY] if tunnelled else 0) << 48
         | found[base + FAMILY] << 52
     )
-    key[1] = max(found[IF_INDEX], 0) | (found[VNI] & 0xFFFFFFFF) << 32
+    key[0, 1] = max(found[IF_INDEX], 0) | (found[VNI] & 0xFFFFFFFF) << 32
     ports = max(found[base + SPORT], 0) << 32 | max(found[base + DPORT], 0) << 48
-    key[2] = ports | max(found[base + PROTOCOL], 0)
-    key[3] = found[base + SRC]
-    key[4] = found[base + SRC_REST]
-    key[5] = found[base + DST]
-    key[6] = found[base + DST_REST]
-    key[7] = max(found[OUTER + SRC_MAC], 0)
-    key[8] = max(found[OUTER + DST_MAC], 0)
+    key[0, 2] = ports | max(found[base + PROTOCOL], 0)
+    key[0, 3] = found[base + SRC]
+    key[0, 4] = found[base + SRC_REST]
+    key[0, 5] = found[base + DST]
+    key[0, 6] = found[base + DST_REST]
+    key[0, 7] = max(found[OUTER + SRC_MAC], 0)
+    key[0, 8] = max(found[OUTER + DST_MAC], 0)
     for word in range(9, KEY_WORDS):
-        key[word] = 0
+        key[0, word] = 0
     if tunnelled:
-        key[2] |= max(found[OUTER + PROTOCOL], 0) << 8
-        key[9] = max(found[OUTER + SPORT], 0) | max(found[OUTER + DPORT], 0) << 16
-        key[10] = found[OUTER + SRC]
-        key[11] = found[OUTER + SRC_REST]
-        key[12] = found[OUTER + DST]
-        key[13] = found[OUTER + DST_REST]
-        key[14] = max(found[base + SRC_MAC], 0)
-        key[15] = max(found[base + DST_MAC], 0)
+        key[0, 2] |= max(found[OUTER + PROTOCOL], 0) << 8
+        key[0, 9] = max(found[OUTER + SPORT], 0) | max(found[OUTER + DPORT], 0) << 16
+        key[0, 10] = found[OUTER + SRC]
+        key[0, 11] = found[OUTER + SRC_REST]
+        key[0, 12] = found[OUTER + DST]
+        key[0, 13] = found[OUTER + DST_REST]
+        key[0, 14] = max(found[base + SRC_MAC], 0)
+        key[0, 15] = max(found[base + DST_MAC], 0)
 
 
-@compiled
-def hash_of(key: NDArray[np.int64], secret: NDArray[np.uint64]) -> np.uint64:
-    """Hash a key under the table's secret."""
+@compiled_part
+def hash_of(keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64]) -> np.uint64:
+    """Hash a row of keys under the table's secret."""
     total = np.uint64(0)
     for word in range(KEY_WORDS):
-        keyed = np.uint64(key[word]) + secret[word]
+        keyed = np.uint64(keys[row, word]) + secret[word]
         total += (keyed & _LOW_32) * (keyed >> _32)
     return mix(total)
 
 
-@compiled
+@compiled_part
 def find_or_add(
     key: NDArray[np.int64],
     secret: NDArray[np.uint64],
@@ -138,30 +139,30 @@ def find_or_add(
     There must be room: ``count < len(keys)``.
     """
     mask = np.uint64(len(slots) - 1)
-    slot = np.int64(hash_of(key, secret) & mask)
+    slot = np.int64(hash_of(key, 0, secret) & mask)
     while True:
         row = slots[slot]
         if row == _EMPTY:
             slots[slot] = count
             for word in range(KEY_WORDS):
-                keys[count, word] = key[word]
+                keys[count, word] = key[0, word]
             return count
         same = True
         for word in range(KEY_WORDS):
-            same &= keys[row, word] == key[word]
+            same &= keys[row, word] == key[0, word]
         if same:
             return np.int64(row)
         slot = (slot + 1) & np.int64(mask)
 
 
-@compiled
+@compiled_lean
 def place_again(
     keys: NDArray[np.int64], count: int, slots: NDArray[np.int32], secret: NDArray[np.uint64]
 ) -> None:
     """Enter the first `count` keys, all different, into empty slots."""
     mask = len(slots) - 1
     for row in range(count):
-        slot = np.int64(hash_of(keys[row], secret) & np.uint64(mask))
+        slot = np.int64(hash_of(keys, row, secret) & np.uint64(mask))
         while slots[slot] != _EMPTY:
             slot = (slot + 1) & mask
         slots[slot] = row
@@ -197,20 +198,28 @@ def unpack(keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> Flows:
         sport=_bits(third, 32, np.uint16),
         dport=_bits(third, 48, np.uint16),
         mss=mss,
-        identity=identity_of(words),
+        identity=identity_of(keys),
     )
     assert np.iinfo(vni.dtype).max == NO_VNI  # what an absent VNI was packed as
     return packed
 
 
-def identity_of(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def identity_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Hash family, addresses, protocol and ports of packed keys; the same in every run and capture."""
-    family = words[:, 0] >> np.uint64(52)
-    ports = words[:, 2] & np.uint64(0xFFFFFFFF000000FF)
-    identity = np.full(len(words), _IDENTITY_KEY, np.uint64)
-    for word in (family, ports, words[:, 3], words[:, 4], words[:, 5], words[:, 6]):
-        identity = mix((identity ^ word) + _IDENTITY_KEY)
+    identity = np.empty(len(keys), np.uint64)
+    with np.errstate(over="ignore"):
+        _identities(keys, identity)
     return identity
+
+
+@compiled_lean
+def _identities(keys: NDArray[np.int64], identity: NDArray[np.uint64]) -> None:
+    for row in range(len(keys)):
+        value = mix(np.uint64(keys[row, 0] >> 52) + _IDENTITY_KEY)
+        value = mix((value ^ np.uint64(keys[row, 2] & _FLOW_OF_PORTS)) + _IDENTITY_KEY)
+        for word in range(3, 7):
+            value = mix((value ^ np.uint64(keys[row, word])) + _IDENTITY_KEY)
+        identity[row] = value
 
 
 def _bits(words: NDArray[np.uint64], shift: int, dtype: type[_Scalar]) -> NDArray[_Scalar]:

@@ -9,8 +9,9 @@ Sources: RFC 792; RFC 1191 section 4 (next-hop MTU).
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     CHECK_AT,
     CHECK_END,
@@ -30,7 +31,6 @@ from vxlanalyze.wire.fields import (
     SEQ,
     SPORT,
     holds,
-    mark,
     packet_end,
 )
 from vxlanalyze.wire.octets import be16, byte
@@ -50,26 +50,26 @@ PARAMETER_PROBLEM = 12
 FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     begin(data, found, base)
-    if not holds(found, HEADER_BYTES):
-        return
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return
     kind = byte(data, at)
     found[base + CHECK_RULE] = RULE_PLAIN
     if kind == ECHO or kind == ECHO_REPLY:
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)
     elif kind in (UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM):
-        mark(found, ICMP_ERROR)
+        found[ANOMALIES] |= ICMP_ERROR
         found[base + QUOTED_AT] = at + HEADER_BYTES
         if kind == UNREACHABLE and byte(data, at + 1) == FRAGMENTATION_NEEDED:
             found[base + ICMP_MTU] = be16(data, at + 6)
 
 
-@compiled
+@compiled_part
 def begin(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read what ICMP and ICMPv6 have in common."""
     at = found[AT]

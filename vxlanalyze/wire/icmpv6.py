@@ -10,9 +10,10 @@ Sources: RFC 4443 sections 2.1, 2.3, 3 and 4; RFC 4861 sections 4.3 and 4.4.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import icmp
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     CHECK_RULE,
     DPORT,
@@ -25,7 +26,6 @@ from vxlanalyze.wire.fields import (
     TARGET,
     TARGET_REST,
     holds,
-    mark,
 )
 from vxlanalyze.wire.octets import be16, be32, byte, le64
 
@@ -41,20 +41,20 @@ NEIGHBOR_SOLICITATION = 135
 NEIGHBOR_ADVERTISEMENT = 136
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     icmp.begin(data, found, base)
-    if not holds(found, HEADER_BYTES):
-        return
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return
     kind = byte(data, at)
     found[base + CHECK_RULE] = RULE_PSEUDO
     if kind == ECHO_REQUEST or kind == ECHO_REPLY:
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)
     elif 1 <= kind <= LAST_KNOWN_ERROR:
-        mark(found, ICMP_ERROR)
+        found[ANOMALIES] |= ICMP_ERROR
         found[base + QUOTED_AT] = at + HEADER_BYTES
         if kind == PACKET_TOO_BIG:
             found[base + ICMP_MTU] = be32(data, at + 4)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface, Source
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_lean, compiled_part
 from vxlanalyze.errors import CaptureError
 from vxlanalyze.wire.fields import (
     ACK,
@@ -145,6 +145,7 @@ def decode_chunk(
     n = len(frames)
     rows = Rows(*(np.empty(n, dtype) for dtype in _DTYPES))
     link_types = np.array([interface.link_type for interface in interfaces], np.int64)
+    scratch = np.empty(RECORD_FIELDS, np.int64), np.empty((1, KEY_WORDS), np.int64)
     row = 0
     while True:
         # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing lives on.
@@ -157,6 +158,7 @@ def decode_chunk(
                 keep_bytes,
                 (table.secret, table.slots, table.keys, table.mss),
                 table.count,
+                scratch,
                 row,
                 rows,
             )
@@ -175,13 +177,12 @@ def _joined(columns: list[list[NDArray[np.generic]]]) -> Index:
     return Index(time_ns, place, *rest)  # type: ignore[arg-type]
 
 
-@compiled
-def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table, count, row, rows):  # type: ignore[no-untyped-def]
+@compiled_lean
+def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table, count, scratch, row, rows):  # type: ignore[no-untyped-def]
     """Decode from `row` on, until the end or until the flow table is full; return where, and the flows."""
     data, start, captured, original = frames
     secret, slots, keys, mss = flow_table
-    found = np.empty(RECORD_FIELDS, np.int64)
-    key = np.empty(KEY_WORDS, np.int64)
+    found, key = scratch
     capacity = len(keys)
     while row < len(start):
         if count == capacity:
@@ -205,7 +206,7 @@ def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table
     return row, count
 
 
-@compiled
+@compiled_part
 def _emit(found, base, row, rows):  # type: ignore[no-untyped-def]
     """Write the row of one decoded frame, all but its flow."""
     anomalies = found[ANOMALIES]

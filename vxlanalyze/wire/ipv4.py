@@ -14,8 +14,9 @@ Sources: RFC 791 section 3.1. A total length of 0 is what Linux shows for a pack
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     BAD_HEADER_LENGTH,
     BAD_VERSION,
@@ -36,7 +37,6 @@ from vxlanalyze.wire.fields import (
     TTL,
     bound,
     holds,
-    mark,
 )
 from vxlanalyze.wire.octets import be16, byte, le32
 
@@ -49,27 +49,27 @@ _OFFSET_MASK = 0x1FFF
 OFFSET_UNIT_BYTES = 8
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     """Read one header and its bounds; return the protocol of what follows, or STOP."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     first = byte(data, at)
     header_bytes = (first & 15) << 2
     if first >> 4 != VERSION:
-        mark(found, BAD_VERSION)
+        found[ANOMALIES] |= BAD_VERSION
         return STOP
     if header_bytes < HEADER_BYTES:
-        mark(found, BAD_HEADER_LENGTH)
+        found[ANOMALIES] |= BAD_HEADER_LENGTH
         return STOP
     _fixed_part(data, found, base)
     total = found[base + LENGTH]
     if total < header_bytes:
-        mark(found, BAD_HEADER_LENGTH)
+        found[ANOMALIES] |= BAD_HEADER_LENGTH
         return STOP
     bound(found, at + total)
-    if not holds(found, header_bytes):
+    if not holds(found, at + header_bytes):
         return STOP
     found[base + L4_AT] = at + header_bytes
     found[AT] = at + header_bytes
@@ -77,7 +77,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     return protocol
 
 
-@compiled
+@compiled_part
 def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     at = found[AT]
     fragment = be16(data, at + 6)

@@ -16,8 +16,9 @@ extension headers); RFC 6564 section 4.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     BAD_VERSION,
     DST,
@@ -40,7 +41,6 @@ from vxlanalyze.wire.fields import (
     TTL,
     bound,
     holds,
-    mark,
 )
 from vxlanalyze.wire.octets import be16, be32, byte, le64
 
@@ -63,14 +63,14 @@ _OFFSET_MASK = 0xFFF8
 _MORE_FRAGMENTS = 1
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     """Read one header, its extensions and its bounds; return the protocol behind them, or STOP."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     if byte(data, at) >> 4 != VERSION:
-        mark(found, BAD_VERSION)
+        found[ANOMALIES] |= BAD_VERSION
         return STOP
     _fixed_part(data, found, base)
     bound(found, at + found[base + LENGTH])
@@ -78,7 +78,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     return _extensions(data, found, base, byte(data, at + 6))
 
 
-@compiled
+@compiled_part
 def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     at = found[AT]
     length = be16(data, at + 4)
@@ -94,19 +94,19 @@ def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) ->
     found[base + DST_REST] = np.int64(le64(data, at + 32))
 
 
-@compiled
+@compiled_part
 def _extensions(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, protocol: int) -> int:
     """Walk the chain. It ends before a fragment's bytes, whose headers are in the first fragment."""
     while is_extension(protocol):
-        if not holds(found, EXTENSION_UNIT_BYTES):
-            return STOP
         at = found[AT]
+        if not holds(found, at + EXTENSION_UNIT_BYTES):
+            return STOP
         following = byte(data, at)
         found[base + PROTOCOL] = following
         if protocol == FRAGMENT:
             _fragment_header(data, found, base)
         length = _extension_bytes(protocol, byte(data, at + 1))
-        if not holds(found, length):
+        if not holds(found, at + length):
             return STOP
         found[AT] = at + length
         protocol = following
@@ -116,7 +116,7 @@ def _extensions(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, pr
     return protocol
 
 
-@compiled
+@compiled_part
 def is_extension(protocol: int) -> bool:
     """Tell whether this next header value announces an extension header that can be passed over."""
     return (
@@ -131,7 +131,7 @@ def is_extension(protocol: int) -> bool:
     )
 
 
-@compiled
+@compiled_part
 def _extension_bytes(protocol: int, length: int) -> int:
     if protocol == FRAGMENT:
         return FRAGMENT_HEADER_BYTES
@@ -140,7 +140,7 @@ def _extension_bytes(protocol: int, length: int) -> int:
     return (length + 1) << 3
 
 
-@compiled
+@compiled_part
 def _fragment_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     at = found[AT]
     word = be16(data, at + 2)

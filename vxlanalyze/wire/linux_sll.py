@@ -9,7 +9,7 @@ Sources: tcpdump.org, LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import AT, IF_INDEX, OUTER, PACKET_TYPE, SRC_MAC, STOP, holds
 from vxlanalyze.wire.octets import be16, be32, be48, byte
 
@@ -23,12 +23,12 @@ _ARPHRD_NETLINK = 824  # the protocol is a netlink family then, not an EtherType
 _LARGEST_PACKET_TYPE = 254  # 255 stands for unknown
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read an SLL header; return the EtherType, or STOP."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     found[PACKET_TYPE] = min(be16(data, at), _LARGEST_PACKET_TYPE)
     if be16(data, at + 4) == _MAC_BYTES:
         found[OUTER + SRC_MAC] = be48(data, at + 6)
@@ -36,12 +36,12 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     return STOP if be16(data, at + 2) == _ARPHRD_NETLINK else be16(data, at + 14)
 
 
-@compiled
+@compiled_part
 def read_2(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read an SLL2 header; return the EtherType, or STOP."""
-    if not holds(found, HEADER_2_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_2_BYTES):
+        return STOP
     found[IF_INDEX] = be32(data, at + 4)
     found[PACKET_TYPE] = min(byte(data, at + 10), _LARGEST_PACKET_TYPE)
     if byte(data, at + 11) == _MAC_BYTES:

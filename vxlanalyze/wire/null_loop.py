@@ -6,7 +6,7 @@ Sources: tcpdump.org, LINKTYPE_NULL and LINKTYPE_LOOP.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, STOP, holds
 from vxlanalyze.wire.octets import be32, le32
@@ -22,12 +22,12 @@ _AF_INET6_FREEBSD = 28
 _AF_INET6_DARWIN = 30
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read the family in either byte order; return the EtherType that means the same, or STOP."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     family = min(be32(data, at), le32(data, at))  # families are small: the wrong order is a large number
     found[AT] = at + HEADER_BYTES
     if family == _AF_INET:

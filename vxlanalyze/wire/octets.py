@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 
 Load = Callable[[NDArray[np.uint8], int], Any]
 
@@ -56,7 +56,7 @@ def _indexed_load(size_bytes: int, network_order: bool) -> Load:
             value = (value << step) | wide(data[index])
         return value
 
-    return compiled(load)
+    return compiled_part(load)
 
 
 _make = _indexed_load if _settings.DISABLE_JIT or _settings.BOUNDSCHECK else _intrinsic_load
@@ -70,13 +70,13 @@ le32 = _make(4, False)
 le64 = _make(8, False)
 
 
-@compiled
+@compiled_part
 def be24(data: NDArray[np.uint8], at: int) -> int:
     """Load 3 bytes in network order."""
     return (be16(data, at) << 8) | byte(data, at + 2)
 
 
-@compiled
+@compiled_part
 def be48(data: NDArray[np.uint8], at: int) -> int:
     """Load 6 bytes in network order: a MAC address."""
     return (be32(data, at) << 16) | be16(data, at + 4)

@@ -10,7 +10,7 @@ Sources: RFC 9260 section 3.1 and appendix A (CRC32c).
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     AT,
     CHECK_AT,
@@ -34,14 +34,14 @@ HEADER_BYTES = 12
 CHECKSUM_AT = 8
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read one common header; the chunks behind it count as payload."""
     at = found[AT]
     if at + 4 <= found[END]:
         found[base + SPORT] = be16(data, at)
         found[base + DPORT] = be16(data, at + 2)
-    if not holds(found, HEADER_BYTES):
+    if not holds(found, at + HEADER_BYTES):
         return
     found[base + CHECK_RULE] = RULE_CRC32C
     found[base + CHECK_AT] = at + CHECKSUM_AT

@@ -14,8 +14,9 @@ draft (the ninth flag).
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     ACK,
     AT,
     BAD_HEADER_LENGTH,
@@ -36,7 +37,6 @@ from vxlanalyze.wire.fields import (
     WINDOW,
     WINDOW_SCALE,
     holds,
-    mark,
     packet_end,
 )
 from vxlanalyze.wire.octets import be16, be32, byte
@@ -53,7 +53,7 @@ OPTION_MSS = 2
 OPTION_WINDOW_SCALE = 3
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Read one header; of a cut one, as many fields as there are (an ICMP error quotes 8 bytes)."""
     at = found[AT]
@@ -62,7 +62,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     if at + 4 <= found[END]:
         found[base + SPORT] = be16(data, at)
         found[base + DPORT] = be16(data, at + 2)
-    if not holds(found, HEADER_BYTES):
+    if not holds(found, at + HEADER_BYTES):
         return
     word = be16(data, at + 12)
     flags = word & FLAGS_MASK
@@ -75,16 +75,16 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     found[base + CHECK_END] = packet_end(found, base)
     found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
     if header_bytes < HEADER_BYTES:
-        mark(found, BAD_HEADER_LENGTH)
+        found[ANOMALIES] |= BAD_HEADER_LENGTH
         return
     if flags & SYN:
         _options(data, found, base, at + HEADER_BYTES, min(at + header_bytes, found[END]))
-    if holds(found, header_bytes):
+    if holds(found, found[AT] + header_bytes):
         found[base + PAYLOAD_AT] = at + header_bytes
         found[base + PAYLOAD_END] = found[LIMIT]
 
 
-@compiled
+@compiled_part
 def _options(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, at: int, end: int) -> None:
     """Read what a SYN agrees on; a malformed option ends the list."""
     while at + 1 < end:

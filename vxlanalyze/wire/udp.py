@@ -9,8 +9,9 @@ Sources: RFC 768; RFC 2675 section 4 (a length of 0 lasts as long as the packet)
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     BAD_HEADER_LENGTH,
     CHECK_AT,
@@ -28,7 +29,6 @@ from vxlanalyze.wire.fields import (
     STOP,
     bound,
     holds,
-    mark,
 )
 from vxlanalyze.wire.octets import be16, be32
 
@@ -40,20 +40,20 @@ DNS_PORT = 53
 MULTICAST_DNS_PORT = 5353  # RFC 6762
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     """Read one header and its bounds; return the destination port, or STOP."""
     at = found[AT]
     if at + 4 <= found[END]:
         found[base + SPORT] = be16(data, at)
         found[base + DPORT] = be16(data, at + 2)
-    if not holds(found, HEADER_BYTES):
+    if not holds(found, at + HEADER_BYTES):
         return STOP
     length = be16(data, at + 4)
     if length == 0:
         length = found[LIMIT] - at
     if length < HEADER_BYTES:
-        mark(found, BAD_HEADER_LENGTH)
+        found[ANOMALIES] |= BAD_HEADER_LENGTH
         return STOP
     bound(found, at + length)
     found[base + CHECK_RULE] = RULE_UDP
@@ -67,7 +67,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
     return port
 
 
-@compiled
+@compiled_part
 def name_query(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     """Keep identifier and flags of a DNS message, by which query and answer are told (RFC 1035 4.1.1)."""
     sport = found[base + SPORT]

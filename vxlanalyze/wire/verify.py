@@ -15,7 +15,7 @@ Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import checksum, ipv4
 from vxlanalyze.wire.fields import (
     CHECK_AT,
@@ -62,7 +62,7 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
 
-@compiled
+@compiled_part
 def verify(
     data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int, keep_bytes: int
 ) -> None:
@@ -99,7 +99,7 @@ def verify(
             _local_offload(found, pseudo)
 
 
-@compiled
+@compiled_part
 def _digest(data: NDArray[np.uint8], found: NDArray[np.int64], start: int, end: int, limit: int) -> int:
     """Digest up to `limit`; return the folded sum of everything up to `end`."""
     kept = max(min(end, limit), start)
@@ -112,7 +112,7 @@ def _digest(data: NDArray[np.uint8], found: NDArray[np.int64], start: int, end: 
     return checksum.join(folded, checksum.fold(checksum.add(data, kept, end)), kept - start)
 
 
-@compiled
+@compiled_part
 def _ip_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int) -> None:
     if found[base + FAMILY] != ipv4.VERSION:
         return
@@ -128,7 +128,7 @@ def _ip_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, cap
         found[base + IP_STATE] = BAD
 
 
-@compiled
+@compiled_part
 def _pseudo_header(found: NDArray[np.int64], base: int) -> int:
     """Sum addresses and protocol; the length is left to `_length_sum`."""
     total = np.uint64(0)
@@ -138,13 +138,13 @@ def _pseudo_header(found: NDArray[np.int64], base: int) -> int:
     return checksum.join(checksum.fold(total), found[base + PROTOCOL], 0)
 
 
-@compiled
+@compiled_part
 def _length_sum(found: NDArray[np.int64], base: int) -> int:
     length = found[base + CHECK_END] - found[base + L4_AT]
     return checksum.join(length & 0xFFFF, length >> 16, 0)
 
 
-@compiled
+@compiled_part
 def _layer_4(
     data: NDArray[np.uint8],
     found: NDArray[np.int64],
@@ -182,7 +182,7 @@ def _layer_4(
     _judge(found, base, total, pseudo)
 
 
-@compiled
+@compiled_part
 def _judge(found: NDArray[np.int64], base: int, total: int, pseudo: int) -> None:
     """Name the state, given the sum of everything covered, the field itself included."""
     rule = found[base + CHECK_RULE]
@@ -201,14 +201,14 @@ def _judge(found: NDArray[np.int64], base: int, total: int, pseudo: int) -> None
         found[base + CHECK_STATE] = BAD
 
 
-@compiled
+@compiled_part
 def is_partial(found: NDArray[np.int64], base: int, pseudo: int) -> bool:
     """Tell whether the field holds the sum of the pseudo-header, with or without its length."""
     stored = found[base + CHECK_STORED]
     return stored == checksum.join(pseudo, _length_sum(found, base), 0) or stored == pseudo
 
 
-@compiled
+@compiled_part
 def _local_offload(found: NDArray[np.int64], inner_pseudo: int) -> None:
     """Tell an outer checksum that is right for what the network card will send."""
     unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
@@ -220,7 +220,7 @@ def _local_offload(found: NDArray[np.int64], inner_pseudo: int) -> None:
         found[OUTER + CHECK_STATE] = LCO
 
 
-@compiled
+@compiled_part
 def _crc32c(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
     expected = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
     found[base + CHECK_EXPECTED] = expected

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import (
     arp,
     esp,
@@ -31,6 +31,7 @@ from vxlanalyze.wire import (
     wireguard,
 )
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     ABSENT,
     AT,
     BLANK,
@@ -60,7 +61,6 @@ from vxlanalyze.wire.fields import (
     UNSUPPORTED_LINK,
     VNI,
     holds,
-    mark,
 )
 from vxlanalyze.wire.model import Encryption, Tunnel
 from vxlanalyze.wire.octets import byte
@@ -124,7 +124,7 @@ def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     """Compose the registered readers into one compiled choice by tunnel number."""
     if not entries:
 
-        @compiled
+        @compiled_part
         def nothing(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
             return STOP
 
@@ -133,7 +133,7 @@ def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     read = entries[0].read
     others = _chain_of_readers(entries[1:])
 
-    @compiled
+    @compiled_part
     def choose(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
         if tunnel == number:
             return read(data, found)
@@ -147,7 +147,7 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
     """Compose the registered recognisers into one compiled question: which tunnel starts here?"""
     if not entries:
 
-        @compiled
+        @compiled_part
         def nobody(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
             return _NO_TUNNEL
 
@@ -156,7 +156,7 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
     recognise = entries[0].recognise
     others = _chain_of_recognisers(entries[1:])
 
-    @compiled
+    @compiled_part
     def ask(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
         if recognise(data, found, carrier):
             return number
@@ -170,7 +170,7 @@ _read_tunnel = _chain_of_readers(TUNNELS)
 _recognise = _chain_of_recognisers(TUNNELS)
 
 
-@compiled
+@compiled_part
 def walk(
     data: NDArray[np.uint8],
     start: int,
@@ -206,16 +206,16 @@ def walk(
     found[END] = start + captured
     found[LIMIT] = start + max(captured, original)
     if captured < original:
-        mark(found, CUT)
+        found[ANOMALIES] |= CUT
     return descend(data, found, bound_to, _link(data, found, link_type))
 
 
-@compiled
+@compiled_part
 def descend(
     data: NDArray[np.uint8], found: NDArray[np.int64], bound_to: NDArray[np.uint8], ethertype: int
 ) -> int:
     """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
-    base = OUTER
+    base = np.int64(OUTER)  # of a literal, numba would compile each reader another time
     while True:
         if ethertype == ethernet.TRANSPARENT_ETHERNET:
             ethertype = ethernet.read(data, found, base)
@@ -228,7 +228,7 @@ def descend(
         if tunnel == _NO_TUNNEL:
             return base
         if found[DEPTH] == MAX_DEPTH:
-            mark(found, TOO_DEEP)
+            found[ANOMALIES] |= TOO_DEEP
             return base
         base = _enter(found, tunnel)
         ethertype = _read_tunnel(tunnel, data, found)
@@ -236,7 +236,7 @@ def descend(
             return base
 
 
-@compiled
+@compiled_part
 def _link(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> int:
     """Read the link header; return the EtherType of what follows."""
     if link_type == LINK_ETHERNET:
@@ -248,14 +248,14 @@ def _link(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> 
     if link_type == null_loop.LINK_TYPE_NULL or link_type == null_loop.LINK_TYPE_LOOP:
         return null_loop.read(data, found)
     if link_type in LINK_RAW:
-        if not holds(found, 1):
+        if not holds(found, found[AT] + 1):
             return STOP
         return ethernet.IPV6 if byte(data, found[AT]) >> 4 == ipv6.VERSION else ethernet.IPV4
-    mark(found, UNSUPPORTED_LINK)
+    found[ANOMALIES] |= UNSUPPORTED_LINK
     return STOP
 
 
-@compiled
+@compiled_part
 def _network(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
     """Read the network layer; return the protocol whose header follows, or STOP."""
     end = found[END]
@@ -277,30 +277,30 @@ def _network(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ether
     return protocol
 
 
-@compiled
+@compiled_part
 def _opaque(found: NDArray[np.int64], base: int) -> None:
     """Take everything that is left for payload."""
     found[base + PAYLOAD_AT] = found[AT]
     found[base + PAYLOAD_END] = found[LIMIT]
 
 
-@compiled
+@compiled_part
 def _check_padding(data: NDArray[np.uint8], found: NDArray[np.int64], end: int) -> None:
     """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
     for at in range(found[LIMIT], end):
         if byte(data, at):
-            mark(found, PADDING_NOT_ZERO)
+            found[ANOMALIES] |= PADDING_NOT_ZERO
             return
 
 
-@compiled
+@compiled_part
 def _fragment(found: NDArray[np.int64], base: int, protocol: int) -> int:
     """Mark a fragment; only a first one has headers to go on with."""
     later = found[base + FRAGMENT_OFFSET] > 0
     if base == OUTER:
-        mark(found, LATER_FRAGMENT if later else FIRST_FRAGMENT)
+        found[ANOMALIES] |= LATER_FRAGMENT if later else FIRST_FRAGMENT
     else:
-        mark(found, INNER_FRAGMENT)
+        found[ANOMALIES] |= INNER_FRAGMENT
     found[IN_FRAGMENT] = 1
     if later and protocol != STOP:
         _opaque(found, base)
@@ -308,7 +308,7 @@ def _fragment(found: NDArray[np.int64], base: int, protocol: int) -> int:
     return protocol
 
 
-@compiled
+@compiled_part
 def _transport(
     data: NDArray[np.uint8],
     found: NDArray[np.int64],
@@ -338,7 +338,7 @@ def _transport(
     return _NO_TUNNEL
 
 
-@compiled
+@compiled_part
 def _datagram(
     data: NDArray[np.uint8], found: NDArray[np.int64], base: int, bound_to: NDArray[np.uint8]
 ) -> int:
@@ -364,11 +364,11 @@ def _datagram(
     if tunnel == _NO_TUNNEL:
         udp.name_query(data, found, base)
     else:
-        mark(found, TUNNEL_GUESSED)
+        found[ANOMALIES] |= TUNNEL_GUESSED
     return tunnel
 
 
-@compiled
+@compiled_part
 def _resolve(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int, known: int) -> int:
     """Tell the tunnel that a table entry means for the header at `AT`."""
     if known < ASK_CONTENT:
@@ -379,7 +379,7 @@ def _resolve(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int, kn
     return tunnel
 
 
-@compiled
+@compiled_part
 def _enter(found: NDArray[np.int64], tunnel: int) -> int:
     """Make the inner part of the record ready for what the tunnel carries; return its base."""
     if found[DEPTH] > 0:

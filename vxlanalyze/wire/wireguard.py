@@ -9,7 +9,7 @@ Linux drivers/net/wireguard/messages.h (their lengths; data is padded to 16 octe
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT
 from vxlanalyze.wire.octets import le32
 
@@ -31,7 +31,7 @@ PADDING_BYTES = 16
 _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
 
 
-@compiled
+@compiled_part
 def in_udp(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> bool:
     """Tell whether the UDP payload at `AT` is a WireGuard message."""
     at = found[AT]

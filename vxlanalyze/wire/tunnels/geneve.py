@@ -10,9 +10,10 @@ Sources: RFC 8926 section 3.4; IANA port 6081.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     BAD_VERSION,
     END,
@@ -22,7 +23,6 @@ from vxlanalyze.wire.fields import (
     UNKNOWN_PROTOCOL,
     VNI,
     holds,
-    mark,
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import be16, be24, byte
@@ -33,32 +33,32 @@ OPTIONS_MASK = 0x3F  # in words
 RESERVED_FLAGS = 0x3F
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read one header, passing over its options; the protocol type is an EtherType."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     first = byte(data, at)
     if first >> 6 != 0:
-        mark(found, BAD_VERSION)
+        found[ANOMALIES] |= BAD_VERSION
         return STOP
     if byte(data, at + 1) & RESERVED_FLAGS or byte(data, at + 7):
-        mark(found, RESERVED_BITS)
+        found[ANOMALIES] |= RESERVED_BITS
     options = (first & OPTIONS_MASK) << 2
     found[VNI] = be24(data, at + 4)
     found[OPTIONS_BYTES] = options
-    if not holds(found, HEADER_BYTES + options):
+    if not holds(found, at + HEADER_BYTES + options):
         return STOP
     found[AT] = at + HEADER_BYTES + options
     protocol = be16(data, at + 2)
     if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
         return protocol
-    mark(found, UNKNOWN_PROTOCOL)
+    found[ANOMALIES] |= UNKNOWN_PROTOCOL
     return STOP
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Tell whether version, reserved bits and the Ethernet frame inside are as they must be."""
     at = found[AT]

@@ -11,9 +11,10 @@ Sources: RFC 2784 section 2; RFC 2890 section 2.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     BAD_VERSION,
     RESERVED_BITS,
@@ -21,7 +22,6 @@ from vxlanalyze.wire.fields import (
     UNKNOWN_PROTOCOL,
     VNI,
     holds,
-    mark,
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import be16, be32
@@ -37,22 +37,22 @@ RESERVED_FLAGS = 0x4FF8
 VERSION_MASK = 0x0007
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read one header; the key is the network's identifier, the protocol type an EtherType."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     flags = be16(data, at)
     if flags & VERSION_MASK:
-        mark(found, BAD_VERSION)  # 1 is PPTP's
+        found[ANOMALIES] |= BAD_VERSION  # 1 is PPTP's
         return STOP
     if flags & RESERVED_FLAGS:
-        mark(found, RESERVED_BITS)
+        found[ANOMALIES] |= RESERVED_BITS
     before_key = HEADER_BYTES + (OPTIONAL_BYTES if flags & FLAG_CHECKSUM else 0)
     before_sequence = before_key + (OPTIONAL_BYTES if flags & FLAG_KEY else 0)
     header_bytes = before_sequence + (OPTIONAL_BYTES if flags & FLAG_SEQUENCE else 0)
-    if not holds(found, header_bytes):
+    if not holds(found, at + header_bytes):
         return STOP
     if flags & FLAG_KEY:
         found[VNI] = be32(data, at + before_key)
@@ -60,11 +60,11 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     protocol = be16(data, at + 2)
     if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
         return protocol
-    mark(found, UNKNOWN_PROTOCOL)
+    found[ANOMALIES] |= UNKNOWN_PROTOCOL
     return STOP
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Take whatever the protocol number announces and no other tunnel claims."""
     return carrier == IP_PROTOCOL

@@ -6,7 +6,7 @@ Sources: RFC 2003 section 3.1 (protocol 4); RFC 4213 section 3 (protocol 41); RF
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, ipv4
 from vxlanalyze.wire.fields import AT, STOP, holds
 from vxlanalyze.wire.model import Tunnel
@@ -17,15 +17,15 @@ PROTOCOL_IPV4 = 4
 PROTOCOL_IPV6 = 41
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Tell the version of the packet inside."""
-    if not holds(found, 1):
+    if not holds(found, found[AT] + 1):
         return STOP
     return ethernet.IPV4 if byte(data, found[AT]) >> 4 == ipv4.VERSION else ethernet.IPV6
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Take what the protocol number announces."""
     return carrier == PROTOCOL_IPV4 or carrier == PROTOCOL_IPV6

@@ -12,7 +12,7 @@ Sources: RFC 7637 section 3.2.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, END, STOP, VNI, holds
 from vxlanalyze.wire.model import Tunnel
@@ -23,18 +23,18 @@ from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 HEADER_BYTES = 8
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read one header; an Ethernet frame follows."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     found[VNI] = be24(data, at + 4)
     found[AT] = at + HEADER_BYTES
     return ethernet.TRANSPARENT_ETHERNET
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Tell whether a GRE header has a key, nothing else, and an Ethernet frame behind it."""
     at = found[AT]

@@ -10,9 +10,10 @@ Sources: RFC 7348 section 5; draft-smith-vxlan-group-policy-05 section 2.1. Port
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     END,
     GROUP_POLICY,
@@ -21,7 +22,6 @@ from vxlanalyze.wire.fields import (
     VNI,
     VNI_NOT_VALID,
     holds,
-    mark,
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import be16, be32, byte
@@ -34,12 +34,12 @@ RESERVED_FLAGS = 0x77  # sent as zero, ignored on receipt
 POLICY_FLAGS = 0x48  # of byte 1: D (do not learn), A (policy applied)
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read one header; an Ethernet frame follows."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     flags = byte(data, at)
     word = be32(data, at + 4)
     allowed = 0
@@ -47,17 +47,17 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
         found[GROUP_POLICY] = be16(data, at + 2)
         allowed = POLICY_FLAGS
     elif be16(data, at + 2):
-        mark(found, RESERVED_BITS)
+        found[ANOMALIES] |= RESERVED_BITS
     if flags & RESERVED_FLAGS or byte(data, at + 1) & ~allowed or word & 0xFF:
-        mark(found, RESERVED_BITS)
+        found[ANOMALIES] |= RESERVED_BITS
     if flags & FLAG_VNI_VALID == 0:
-        mark(found, VNI_NOT_VALID)
+        found[ANOMALIES] |= VNI_NOT_VALID
     found[VNI] = word >> 8
     found[AT] = at + HEADER_BYTES
     return ethernet.TRANSPARENT_ETHERNET
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Tell whether flags, reserved bits and the frame inside are what Linux would send."""
     at = found[AT]

@@ -9,9 +9,10 @@ Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
+    ANOMALIES,
     AT,
     RESERVED_BITS,
     STOP,
@@ -19,7 +20,6 @@ from vxlanalyze.wire.fields import (
     VNI,
     VNI_NOT_VALID,
     holds,
-    mark,
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import be16, be24, byte
@@ -35,17 +35,17 @@ NEXT_IPV6 = 2
 NEXT_ETHERNET = 3
 
 
-@compiled
+@compiled_part
 def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     """Read one header; what follows is named by its next protocol."""
-    if not holds(found, HEADER_BYTES):
-        return STOP
     at = found[AT]
+    if not holds(found, at + HEADER_BYTES):
+        return STOP
     flags = byte(data, at)
     if flags & RESERVED_FLAGS or be16(data, at + 1) or byte(data, at + 7):
-        mark(found, RESERVED_BITS)
+        found[ANOMALIES] |= RESERVED_BITS
     if flags & FLAG_VNI_VALID == 0:
-        mark(found, VNI_NOT_VALID)
+        found[ANOMALIES] |= VNI_NOT_VALID
     found[VNI] = be24(data, at + 4)
     found[AT] = at + HEADER_BYTES
     if flags & FLAG_NEXT_PROTOCOL == 0:
@@ -53,7 +53,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
     return _ethertype(found, byte(data, at + 3))
 
 
-@compiled
+@compiled_part
 def _ethertype(found: NDArray[np.int64], following: int) -> int:
     if following == NEXT_IPV4:
         return ethernet.IPV4
@@ -61,11 +61,11 @@ def _ethertype(found: NDArray[np.int64], following: int) -> int:
         return ethernet.IPV6
     if following == NEXT_ETHERNET:
         return ethernet.TRANSPARENT_ETHERNET
-    mark(found, UNKNOWN_PROTOCOL)
+    found[ANOMALIES] |= UNKNOWN_PROTOCOL
     return STOP
 
 
-@compiled
+@compiled_part
 def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
     """Never: on another port, a header with an IP packet behind it is too easily met by chance."""
     return False
