@@ -140,7 +140,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
         explanation=f"A tunnel device's MAC tells the other nodes where to send. {users} send from this one, "
         "and nodes address it: what is meant for one of them can reach the other. Between the two "
         "themselves Linux drops every frame, taking it for its own.",
-        remedy="Compare `cat /etc/machine-id` and `ip -d link show type vxlan` of the nodes. Where the ids are "
+        remedy="Compare `cat /etc/machine-id` and `ip -d link show type vxlan` of the nodes. If the ids are "
         "equal (cloned images), make a new one with `rm /etc/machine-id && systemd-machine-id-setup`; then "
         "delete the tunnel device (`ip link del flannel.1`, `vxlan.calico`), restart the CNI's agent. "
         f"After a node was replaced, remove the old entry: `bridge fdb show | grep {mac_text(mac)}`.",
