@@ -2,5 +2,6 @@
 
 from vxlanalyze.wire.index import decode
 from vxlanalyze.wire.model import Decoded, Flows, Index
+from vxlanalyze.wire.rows import columns
 
-__all__ = ["Decoded", "Flows", "Index", "decode"]
+__all__ = ["Decoded", "Flows", "Index", "columns", "decode"]

@@ -35,11 +35,14 @@ STOP = -1  # a reader's answer: nothing behind this header can be decoded
     ENCRYPTION,
     IN_FRAGMENT,  # 1 behind a first fragment: lengths may say more than is there
     FRAGMENT_AT,  # IPv6 fragment header of the outermost packet
+    INNER_AT,  # where the frame or packet inside the innermost tunnel starts,
+    INNER_TYPE,  # and its EtherType: 0x6558 for an Ethernet frame
+    INNER_END,  # behind its last byte on the wire
     DIGEST,
     DIGEST_LENGTH,
-) = range(16)
+) = range(19)
 
-OUTER = 16
+OUTER = 19
 
 # Of a packet, from its base.
 (

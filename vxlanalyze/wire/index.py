@@ -43,10 +43,8 @@ from vxlanalyze.wire.model import (
     Decoded,
     Index,
 )
-from vxlanalyze.wire.verify import verify
+from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, walk
-
-WITHOUT_LIMIT = 1 << 40
 
 
 class Rows(NamedTuple):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
-    ANOMALIES,
     ACK,
+    ANOMALIES,
     AT,
     BAD_HEADER_LENGTH,
     CHECK_AT,

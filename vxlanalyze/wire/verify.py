@@ -58,6 +58,8 @@ LCO = int(Checksum.LCO)
 UNVERIFIABLE = int(Checksum.UNVERIFIABLE)
 ALL_ONES = int(Checksum.ALL_ONES)
 
+WITHOUT_LIMIT = 1 << 40  # more than any packet has, for `keep_bytes`
+
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 

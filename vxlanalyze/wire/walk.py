@@ -31,8 +31,8 @@ from vxlanalyze.wire import (
     wireguard,
 )
 from vxlanalyze.wire.fields import (
-    ANOMALIES,
     ABSENT,
+    ANOMALIES,
     AT,
     BLANK,
     CUT,
@@ -44,7 +44,10 @@ from vxlanalyze.wire.fields import (
     GROUP_POLICY,
     IN_FRAGMENT,
     INNER,
+    INNER_AT,
+    INNER_END,
     INNER_FRAGMENT,
+    INNER_TYPE,
     LATER_FRAGMENT,
     LIMIT,
     MORE_FRAGMENTS,
@@ -234,6 +237,9 @@ def descend(
         ethertype = _read_tunnel(tunnel, data, found)
         if ethertype == STOP:
             return base
+        found[INNER_AT] = found[AT]
+        found[INNER_TYPE] = ethertype
+        found[INNER_END] = found[LIMIT]
 
 
 @compiled_part
@@ -388,6 +394,7 @@ def _enter(found: NDArray[np.int64], tunnel: int) -> int:
         found[VNI] = ABSENT
         found[GROUP_POLICY] = ABSENT
         found[OPTIONS_BYTES] = ABSENT
+        found[INNER_AT] = ABSENT
     found[DEPTH] += 1
     found[TUNNEL] = tunnel
     return INNER
