@@ -1,0 +1,186 @@
+"""Requests, and what came back to them, as each point of a comparison saw it.
+
+A *request* is an ICMP echo request, a DNS query over UDP, a TCP SYN, or what a client sends over UDP before
+its server speaks again. Copies of one (a SYN sent again, a query of the same identifier) are one
+request. It is *answered* by the reply with its number, *refused* by a reset of the SYN or an ICMP
+error, and *unanswered* where neither came though the capture went on long enough. What a UDP packet wants
+is only known where something comes back: those that nothing answers are left out.
+"""
+
+from dataclasses import dataclass, fields, replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics.asking import Events, Kind, events
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
+from vxlanalyze.pairing.tuples import Tuples
+
+# A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
+# ask others answer later than the rest. So an answer is waited for ten times as long as the slowest one.
+_LEAST_PATIENCE_NS = 1_000_000_000
+_MOST_PATIENCE_NS = 5_000_000_000
+_SLOWEST_TIMES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """The `r` requests that a point saw; all arrays have shape ``(r,)``.
+
+    Parameters
+    ----------
+    tuple_of : NDArray[np.int32]
+        The 5-tuple (of `Asked.tuples`) from client to server.
+    number : NDArray[np.int64]
+        What tells it from others of its tuple: echo sequence, DNS identifier, first TCP sequence number.
+    kind : NDArray[np.uint8]
+        `Kind`.
+    first_row, last_row : NDArray[np.int32]
+        Index rows of its first and last copy.
+    copies : NDArray[np.int32]
+        How often it was seen.
+    answer_row : NDArray[np.int32]
+        The first answer (or refusal), or NO_ROW.
+    refused : NDArray[np.bool_]
+        Whether that is a refusal.
+    decided : NDArray[np.bool_]
+        Whether it was answered, or the capture went on long enough for an answer to come.
+    """
+
+    point: Point
+    tuple_of: NDArray[np.int32]
+    number: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    first_row: NDArray[np.int32]
+    last_row: NDArray[np.int32]
+    copies: NDArray[np.int32]
+    answer_row: NDArray[np.int32]
+    refused: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.first_row)
+
+    def at(self, which: NDArray[np.bool_]) -> "Requests":
+        """Choose some of them."""
+        columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
+        return replace(self, **columns)
+
+    @property
+    def key(self) -> NDArray[np.int64]:
+        """What is the same for a request at every point that saw it."""
+        return self.tuple_of.astype(np.int64) << 32 | self.number
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Requests with an answer that is no refusal."""
+        result: NDArray[np.bool_] = (self.answer_row != NO_ROW) & ~self.refused
+        return result
+
+    @property
+    def unanswered(self) -> NDArray[np.bool_]:
+        """Requests to which nothing came, though the capture went on."""
+        result: NDArray[np.bool_] = self.decided & (self.answer_row == NO_ROW)
+        return result
+
+    @property
+    def latency_ns(self) -> NDArray[np.int64]:
+        """Time from the last copy before the answer to the answer; where there is none, undefined."""
+        times = self.point.index.time_ns
+        answered_ns = times[np.maximum(self.answer_row, 0)]
+        last_ns, first_ns = times[self.last_row], times[self.first_row]
+        return answered_ns - np.where(last_ns <= answered_ns, last_ns, first_ns)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What all points of a comparison saw; `of_point` stands in the order of ``Comparison.points``."""
+
+    tuples: Tuples
+    of_point: tuple[Requests, ...]
+
+
+_measured: WeakKeyDictionary[Comparison, Asked] = WeakKeyDictionary()
+
+
+def measure(comparison: Comparison) -> Asked:
+    """Find the requests of every point; done once, and kept as long as the comparison."""
+    if comparison not in _measured:
+        _measured[comparison] = _measure(comparison)
+    return _measured[comparison]
+
+
+def _measure(comparison: Comparison) -> Asked:
+    by_capture = {p.capture: p for p in comparison.points}
+    every = [by_capture[c].flows for c in sorted(by_capture)]
+    numbered = tuples.number(every)
+    place = {c: i for i, c in enumerate(sorted(by_capture))}
+    found = [
+        _paired(p, events(p, numbered.of_flow[place[p.capture]], numbered.answer), _end_ns(comparison, p))
+        for p in comparison.points
+    ]
+    return Asked(numbered, tuple(found))
+
+
+def _end_ns(comparison: Comparison, point: Point) -> int:
+    """When the capture of a point ended: its statistics say so, else its last frame does."""
+    told = [s.end_ns for s in comparison.captures[point.capture].statistics if s.end_ns is not None]
+    last = [int(point.index.time_ns.max())] if len(point.index) else []
+    return max(told + last, default=0)
+
+
+def _paired(point: Point, found: Events, end_ns: int) -> Requests:
+    """Put the packets of each request together with the first packet that answers it."""
+    times = point.index.time_ns[found.row]
+    found = found.at(np.lexsort((~found.asks, times, found.number, found.tuple_of)))
+    row, tuple_of, number, kind, asks = found.row, found.tuple_of, found.number, found.kind, found.asks
+    new = np.ones(len(row), np.bool_)
+    new[1:] = (tuple_of[1:] != tuple_of[:-1]) | (number[1:] != number[:-1])
+    first = asks & (_count_in_group(asks, new) == 1)
+    behind_answer = np.zeros(len(row), np.bool_)
+    behind_answer[1:] = ~asks[:-1] & ~new[1:]
+    # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
+    begins = first | asks & behind_answer & (kind != Kind.TCP)
+    request = np.cumsum(begins) - 1
+    answers = ~asks & (_count_in_group(begins, new) > 0)  # else it answers what was asked before the capture
+    count = int(begins.sum())
+    last_row, answer_row = np.empty(count, np.int32), np.full(count, NO_ROW, np.int32)
+    refused = np.zeros(count, np.bool_)
+    last_row[request[asks]] = row[asks]  # of equal indices the last stays
+    answer_row[request[answers][::-1]] = row[answers][::-1]
+    refused[request[answers][::-1]] = found.refuses[answers][::-1]
+    first_row = row[begins].astype(np.int32)
+    result = Requests(
+        point,
+        tuple_of[begins].astype(np.int32),
+        number[begins],
+        kind[begins],
+        first_row,
+        last_row,
+        np.bincount(request[asks], minlength=count).astype(np.int32),
+        answer_row,
+        refused,
+        decided=answer_row != NO_ROW,
+    )
+    result = result.at((result.kind != Kind.UDP) | result.decided)
+    wait = end_ns - point.index.time_ns[result.first_row]
+    return replace(result, decided=result.decided | (wait >= _patience_ns(result)[result.kind]))
+
+
+def _count_in_group(marked: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many are marked from the beginning of each one's group up to it, shape kept."""
+    total = np.cumsum(marked)
+    before = np.maximum.accumulate(np.where(new, total - marked, 0))
+    return total - before
+
+
+def _patience_ns(found: Requests) -> NDArray[np.int64]:
+    """How long an answer is waited for, by `Kind`."""
+    result = np.full(len(Kind), _LEAST_PATIENCE_NS)
+    for kind in Kind:
+        latency_ns = found.latency_ns[found.answered & (found.kind == kind)]
+        if len(latency_ns):
+            result[kind] = np.clip(_SLOWEST_TIMES * latency_ns.max(), _LEAST_PATIENCE_NS, _MOST_PATIENCE_NS)
+    return result
