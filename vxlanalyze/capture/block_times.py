@@ -6,7 +6,7 @@ Source: draft-ietf-opsawg-pcapng section 4.2, ``if_tsresol`` and ``if_tsoffset``
 from typing import Any
 
 from vxlanalyze.capture.octets import NS_PER_S
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_lean, compiled_part
 
 # Columns of the table of interfaces.
 NUMBER, UNIT, FACTOR, SHIFT, OFFSET_NS, SNAPLEN, COLUMNS = 0, 1, 2, 3, 4, 5, 6
@@ -27,7 +27,7 @@ def unit_of(resolution: int) -> tuple[int, int, int]:
     return DIVIDE, min(10 ** (resolution - 9) // 2, LAST_NS), 0
 
 
-@compiled
+@compiled_part
 def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
     """Turn ``high << 32 | low`` units into nanoseconds, rounded down; -1 where int64 is too small.
 
@@ -52,7 +52,7 @@ def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
     return -1 if seconds >= _LAST_S else seconds * NS_PER_S + fraction_ns
 
 
-@compiled
+@compiled_lean
 def time_of(high: int, low: int, table: Any, interface: int) -> Any:
     """Give the time in ns since 1970 by an interface's clock, and whether it had to be clamped."""
     offset_ns = table[interface, OFFSET_NS]

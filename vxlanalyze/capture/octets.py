@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_lean, compiled_part
 
 # What a compiled walk tells its caller when it stops.
 FULL = 0  # no room for another row
@@ -16,21 +16,37 @@ BLOCK = 4  # a block that is left to Python
 NS_PER_S = 1_000_000_000
 
 
-@compiled
+@compiled_part
 def u16(data: Any, at: int, big: bool) -> Any:
     """Read 16 bits at `at` as int64."""
-    first, second = np.int64(data[at]), np.int64(data[at + 1])
-    return first << 8 | second if big else second << 8 | first
+    place = np.uint64(at)  # an unsigned index is not tried as one from the end, and the loads become one
+    value = np.uint32(data[place]) | np.uint32(data[place + np.uint64(1)]) << np.uint32(8)
+    if big:
+        value = (value >> np.uint32(8)) | (value & np.uint32(0xFF)) << np.uint32(8)
+    return np.int64(value)
 
 
-@compiled
+@compiled_lean
 def u32(data: Any, at: int, big: bool) -> Any:
     """Read 32 bits at `at` as int64."""
-    a, b, c, d = np.int64(data[at]), np.int64(data[at + 1]), np.int64(data[at + 2]), np.int64(data[at + 3])
-    return a << 24 | b << 16 | c << 8 | d if big else d << 24 | c << 16 | b << 8 | a
+    place = np.uint64(at)
+    value = (
+        np.uint32(data[place])
+        | np.uint32(data[place + np.uint64(1)]) << np.uint32(8)
+        | np.uint32(data[place + np.uint64(2)]) << np.uint32(16)
+        | np.uint32(data[place + np.uint64(3)]) << np.uint32(24)
+    )
+    if big:
+        value = (
+            value >> np.uint32(24)
+            | (value >> np.uint32(8)) & np.uint32(0xFF00)
+            | (value << np.uint32(8)) & np.uint32(0xFF0000)
+            | value << np.uint32(24)
+        )
+    return np.int64(value)
 
 
-@compiled
+@compiled_part
 def copy_octets(out: Any, to: int, data: Any, at: int, count: int) -> None:
     """Copy ``data[at : at + count]`` to ``out[to:]``, without the copy between that a slice makes."""
     for k in range(count):

@@ -10,7 +10,7 @@ Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 from typing import Any
 
 from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, copy_octets, u32
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled_lean, compiled_part
 
 LENGTHS_IN_ORDER = 0
 LENGTHS_SWAPPED = 1  # files older than version 2.3
@@ -23,7 +23,7 @@ PLAUSIBLE_DISTANCE_S = 7 * 24 * 3600
 CHAIN_RECORDS = 3
 
 
-@compiled
+@compiled_lean
 def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     """Read captured and original length of the record at `at`."""
     captured, original = u32(data, at + 8, big), u32(data, at + 12, big)
@@ -32,13 +32,13 @@ def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     return captured, original
 
 
-@compiled
+@compiled_part
 def is_far(time_s: int, near_s: int) -> bool:
     """Tell whether a time is farther from `near_s` than captures usually pause."""
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
-@compiled
+@compiled_lean
 def walk_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, trusted: int,
@@ -81,7 +81,7 @@ def walk_records(
     return row, at, FULL
 
 
-@compiled
+@compiled_part
 def plausible_record(
     data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int
 ) -> bool:
@@ -94,7 +94,7 @@ def plausible_record(
     return not is_far(u32(data, at, big), near_s)
 
 
-@compiled
+@compiled_lean
 def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, cut_is_end: bool,
@@ -115,7 +115,7 @@ def chain_at(
     return 1
 
 
-@compiled
+@compiled_lean
 def find_record(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int,
@@ -140,7 +140,7 @@ def find_record(
     return at, False
 
 
-@compiled
+@compiled_lean
 def copy_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, offsets: Any, row: int,
