@@ -41,6 +41,8 @@ class Answers:
     ----------
     request : NDArray[np.bool_]
         Shape ``(m,)``: packets that expect an answer.
+    sent : NDArray[np.bool_]
+        Shape ``(m,)``: requests sent early enough for an answer to be in the sender's capture.
     arrived : NDArray[np.bool_]
         Shape ``(m,)``: requests seen at the receiver, early enough for an answer to be in its capture.
     answered : NDArray[np.bool_]
@@ -52,6 +54,7 @@ class Answers:
     """
 
     request: NDArray[np.bool_]
+    sent: NDArray[np.bool_]
     arrived: NDArray[np.bool_]
     answered: NDArray[np.bool_]
     used: NDArray[np.bool_]
@@ -108,7 +111,9 @@ def of(direction: Direction) -> Answers:
         answered |= kinds.tcp & _acknowledged(direction, numbered, asked, sides)[tuple_of]
     used = np.zeros(len(sender.flows), np.bool_)
     used[flow] = True
-    return Answers(request, request & _in_time(direction), answered & used, used, flow)
+    sent = request & _early(sender, direction.time_ns)
+    arrived = request & (direction.received_row != NO_ROW) & _early(receiver, direction.received_time_ns)
+    return Answers(request, sent, arrived, answered & used, used, flow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +147,11 @@ def _requests(direction: Direction, flow: NDArray[np.int32], kinds: _Kinds) -> N
     return request
 
 
-def _in_time(direction: Direction) -> NDArray[np.bool_]:
-    """Packets that arrived well before the receiver's capture ended, shape ``(m,)``."""
-    times = direction.receiver.index.time_ns
-    if len(times) == 0:
-        return np.zeros(len(direction), np.bool_)
-    seen: NDArray[np.bool_] = direction.received_row != NO_ROW
-    seen &= direction.received_time_ns <= int(times.max()) - PATIENCE_NS
-    return seen
+def _early(point: Point, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Times at a point well before its capture ended, shape kept."""
+    if len(point.index) == 0:
+        return np.zeros(len(times_ns), np.bool_)
+    return times_ns <= int(point.index.time_ns.max()) - PATIENCE_NS
 
 
 Sides = tuple[tuple[Point, NDArray[np.int32]], ...]

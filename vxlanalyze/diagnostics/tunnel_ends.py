@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.pairing.model import Direction, Point
+from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows
 
@@ -53,6 +53,13 @@ def of(direction: Direction) -> Ends:
         sources=_addresses((f, f.outer_src, used) for f, used in sides),
         destinations=_addresses((f, f.outer_dst, used) for f, used in sides),
     )
+
+
+def entering(pair: Comparison) -> list[Direction]:
+    """Directions whose packets are first seen inside the tunnel at their sender, forward first."""
+    forward = [h.forward for h in pair.hops if h.forward.sender.encapsulated]
+    backward = [h.backward for h in pair.hops[::-1] if h.backward.sender.encapsulated]
+    return [*forward[:1], *backward[:1]]
 
 
 def packets_of(point: Point, rows: NDArray[np.integer]) -> NDArray[np.int64]:
