@@ -27,12 +27,14 @@ from vxlanalyze.wire.fields import (
     OUTER_DF,
     PAYLOAD_AT,
     PAYLOAD_END,
+    REASSEMBLED,
     RECORD_FIELDS,
     SEQ,
     TCP_FLAGS,
     UNSUPPORTED_LINK,
 )
 from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, key_of
+from vxlanalyze.wire.fragments import Collector, grouped, reassembled
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
     INNER_L4_SHIFT,
@@ -43,6 +45,7 @@ from vxlanalyze.wire.model import (
     Decoded,
     Index,
 )
+from vxlanalyze.wire.rows import link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, walk
 
@@ -103,16 +106,26 @@ def decode(
     bound_to = bindings(ports)
     keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
     columns: list[list[NDArray[np.generic]]] = [[] for _ in range(2 + len(_DTYPES))]
+    collector = Collector()
     count = 0
     for frames in source.chunks():
         rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
+        collector.add(frames, count, rows.anomalies, link_types_of(source.interfaces), bound_to)
         for pieces, piece in zip(columns, (frames.time_ns.copy(), frames.place.copy(), *rows), strict=True):
             pieces.append(piece)
         count += len(frames)
         if progress is not None:
             progress(count)
     check_link_types(source)
-    return Decoded(_joined(columns), table.flows())
+    index = _joined(columns)
+    items = collector.items()
+    fragments = grouped(items)
+    for where, frames in reassembled(source, items, fragments):
+        rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
+        rows.anomalies[:] |= REASSEMBLED
+        for name, column in rows._asdict().items():
+            getattr(index, name)[where] = column
+    return Decoded(index, table.flows(), fragments)
 
 
 def check_link_types(source: Source) -> None:
@@ -142,7 +155,7 @@ def decode_chunk(
     """Decode the frames of one chunk; new flows are added to `table`."""
     n = len(frames)
     rows = Rows(*(np.empty(n, dtype) for dtype in _DTYPES))
-    link_types = np.array([interface.link_type for interface in interfaces], np.int64)
+    link_types = link_types_of(interfaces)
     scratch = np.empty(RECORD_FIELDS, np.int64), np.empty((1, KEY_WORDS), np.int64)
     row = 0
     while True:

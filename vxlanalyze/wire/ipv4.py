@@ -43,8 +43,8 @@ from vxlanalyze.wire.octets import be16, byte, le32
 VERSION = 4
 HEADER_BYTES = 20
 CHECKSUM_AT = 10
-_DONT_FRAGMENT = 0x4000
-_MORE_FRAGMENTS = 0x2000
+DONT_FRAGMENT_FLAG = 0x4000
+MORE_FRAGMENTS_FLAG = 0x2000
 _OFFSET_MASK = 0x1FFF
 OFFSET_UNIT_BYTES = 8
 
@@ -87,8 +87,8 @@ def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) ->
     found[base + TOS] = byte(data, at + 1)
     found[base + LENGTH] = length if length else found[LIMIT] - at
     found[base + IP_ID] = be16(data, at + 4)
-    found[base + DONT_FRAGMENT] = 1 if fragment & _DONT_FRAGMENT else 0
-    found[base + MORE_FRAGMENTS] = 1 if fragment & _MORE_FRAGMENTS else 0
+    found[base + DONT_FRAGMENT] = 1 if fragment & DONT_FRAGMENT_FLAG else 0
+    found[base + MORE_FRAGMENTS] = 1 if fragment & MORE_FRAGMENTS_FLAG else 0
     found[base + FRAGMENT_OFFSET] = (fragment & _OFFSET_MASK) * OFFSET_UNIT_BYTES
     found[base + TTL] = byte(data, at + 8)
     found[base + PROTOCOL] = byte(data, at + 9)

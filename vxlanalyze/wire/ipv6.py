@@ -61,6 +61,7 @@ SHIM6 = 140
 
 _OFFSET_MASK = 0xFFF8
 _MORE_FRAGMENTS = 1
+FRAGMENT_RESERVED = 0x0006  # between offset and flag
 
 
 @compiled_part

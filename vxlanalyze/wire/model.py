@@ -6,7 +6,7 @@ varies stands in the row. Where there is a tunnel, a row describes its innermost
 (`length`, `ip_id`, `seq`, ...) and the outermost IP packet around it (`outer_...`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -169,8 +169,50 @@ class Flows:
 
 
 @dataclass(frozen=True, slots=True)
+class Fragments:
+    """The fragments of outermost IP packets, in frame order; arrays of shape ``(k,)``, addresses ``(k, 16)``.
+
+    Those of one `group` belong to one datagram; `complete` says that all of it was captured, so that
+    it was put together (unless the snap length cut it) and its first fragment's row describes it.
+    """
+
+    row: NDArray[np.int64]  # in Index
+    family: NDArray[np.uint8]
+    outer_src: NDArray[np.uint8]
+    outer_dst: NDArray[np.uint8]
+    protocol: NDArray[np.uint8]
+    ip_id: NDArray[np.uint32]
+    offset_bytes: NDArray[np.uint32]
+    length_bytes: NDArray[np.uint32]  # of the datagram's payload, in this fragment
+    more: NDArray[np.bool_]
+    group: NDArray[np.int32]
+    complete: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def none(cls) -> "Fragments":
+        """Make the table of a capture without fragments."""
+        return cls(
+            row=np.empty(0, np.int64),
+            family=np.empty(0, np.uint8),
+            outer_src=np.empty((0, 16), np.uint8),
+            outer_dst=np.empty((0, 16), np.uint8),
+            protocol=np.empty(0, np.uint8),
+            ip_id=np.empty(0, np.uint32),
+            offset_bytes=np.empty(0, np.uint32),
+            length_bytes=np.empty(0, np.uint32),
+            more=np.empty(0, np.bool_),
+            group=np.empty(0, np.int32),
+            complete=np.empty(0, np.bool_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """A decoded capture."""
 
     index: Index
     flows: Flows
+    fragments: Fragments = field(default_factory=Fragments.none)

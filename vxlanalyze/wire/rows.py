@@ -107,7 +107,7 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
         tunnel in it). ``..._start`` are places in ``frames.data``; ``..._state`` are `Checksum`.
     """
     n = len(frames)
-    link_types = np.array([interface.link_type for interface in interfaces], np.int64)
+    link_types = link_types_of(interfaces)
     bound_to = bindings(ports)
     table: Columns = {
         "time": frames.time_ns.copy(),
@@ -123,6 +123,11 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     for name in blocks[0]:
         table[name] = np.concatenate([block[name] for block in blocks])
     return table
+
+
+def link_types_of(interfaces: Sequence[Interface]) -> NDArray[np.int64]:
+    """List the link types of the interfaces, shape ``(k,)``."""
+    return np.array([interface.link_type for interface in interfaces], np.int64)
 
 
 def records(
@@ -222,8 +227,8 @@ def _packet(block: Columns, prefix: str, record: NDArray[np.int64], base: int) -
     for name, place in _IP.items():
         block[prefix + name] = record[:, base + place].copy()
     without_ip = block[prefix + "family"] == 0
-    block[prefix + "src"] = _octets(record[:, base + fields.SRC : base + fields.SRC + 2])
-    block[prefix + "dst"] = _octets(record[:, base + fields.DST : base + fields.DST + 2])
+    block[prefix + "src"] = octets_of(record[:, base + fields.SRC : base + fields.SRC + 2])
+    block[prefix + "dst"] = octets_of(record[:, base + fields.DST : base + fields.DST + 2])
     block[prefix + "src"][without_ip] = 0
     block[prefix + "dst"][without_ip] = 0
     ported = np.isin(block[prefix + "protocol"], _PORTED) & ~without_ip
@@ -241,13 +246,13 @@ def _innermost(block: Columns, last: NDArray[np.int64], end: NDArray[np.int64]) 
     block["payload_length"] = np.where(start >= 0, behind - start, fields.ABSENT)
     block["payload_captured"] = np.where(start >= 0, np.maximum(np.minimum(behind, end) - start, 0), 0)
     is_arp = (last[:, fields.ARP_OPERATION] >= 0)[:, np.newaxis]
-    block["arp_sender"] = np.where(is_arp, _octets(last[:, fields.SRC : fields.SRC + 2]), np.uint8(0))
-    block["arp_target"] = np.where(is_arp, _octets(last[:, fields.DST : fields.DST + 2]), np.uint8(0))
+    block["arp_sender"] = np.where(is_arp, octets_of(last[:, fields.SRC : fields.SRC + 2]), np.uint8(0))
+    block["arp_target"] = np.where(is_arp, octets_of(last[:, fields.DST : fields.DST + 2]), np.uint8(0))
     has_target = (last[:, [fields.TARGET, fields.TARGET_REST]] != fields.ABSENT).any(axis=1)
-    target = _octets(last[:, fields.TARGET : fields.TARGET + 2])
+    target = octets_of(last[:, fields.TARGET : fields.TARGET + 2])
     block["nd_target"] = np.where(has_target[:, np.newaxis], target, np.uint8(0))
 
 
-def _octets(words: NDArray[np.int64]) -> NDArray[np.uint8]:
+def octets_of(words: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Turn pairs of little-endian words, shape ``(k, 2)``, to addresses, shape ``(k, 16)``."""
     return np.ascontiguousarray(words).astype("<i8", copy=False).view(np.uint8).reshape(len(words), 16)
