@@ -57,6 +57,11 @@ def log_random(losses: float, delivered: float) -> float:
     return _log_beta(lost, kept) - _log_beta(_PRIOR_LOST, _PRIOR_DELIVERED)
 
 
+def against_random(losses: float, other_losses: float, delivered: float) -> float:
+    """Evidence, in nats, that so many losses do not come by chance, at the rate of all other packets."""
+    return log_random(other_losses, delivered) - log_random(other_losses + losses, delivered)
+
+
 def log_choose(n: int, k: int) -> float:
     """Logarithm of the number of ways to choose `k` of `n`."""
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)

@@ -44,6 +44,7 @@ class Losses:
     time_ns: NDArray[np.int64]
     length: NDArray[np.uint32]  # IP length on the wire
     flow: NDArray[np.int32]
+    deliveries_before: NDArray[np.intp]
     delivered_position: NDArray[np.intp]
     delivered_length: NDArray[np.uint32]
     last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
@@ -69,6 +70,7 @@ class Losses:
             time_ns=direction.time_ns[judged[gone]],
             length=length[gone],
             flow=flow[gone],
+            deliveries_before=np.searchsorted(kept, gone),
             delivered_position=kept,
             delivered_length=length[kept],
             last_delivered=last,
@@ -80,6 +82,12 @@ class Losses:
     def delivered(self) -> int:
         """How many arrived."""
         return len(self.delivered_position)
+
+    def events(self, chosen: NDArray[np.bool_]) -> float:
+        """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
+        times, before = self.time_ns[chosen], self.deliveries_before[chosen]
+        weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
+        return 1 + float(weights.sum()) if len(times) else 0.0
 
     @cached_property
     def last_position(self) -> int:
@@ -152,8 +160,7 @@ def _interruptions(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]
     rows = rows[lost.position[rows] < lost.last_position]
     if len(rows) == 0:
         return
-    # Runs are told apart by how many deliveries stand before them.
-    before = np.searchsorted(lost.delivered_position, lost.position[rows])
+    before = lost.deliveries_before[rows]  # the same for all losses of a run
     start = np.flatnonzero(np.diff(before, prepend=-1))
     run = np.cumsum(np.diff(before, prepend=before[0]) != 0)
     weights = evidence.independent_by(run, lost.time_ns[rows], len(start))

@@ -19,7 +19,7 @@ from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
 from vxlanalyze.diagnostics.traits import Trait
 from vxlanalyze.pairing.model import Direction
 
-CHANCE = 1e-6  # accepted per direction: that random loss is taken for something else
+CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
 _MOST_EXPLANATIONS = 12
 _WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
 _PROMISING, _LOOK_AHEAD = 4, 3
@@ -59,8 +59,8 @@ class Explanation:
         What is lost.
     packets : NDArray[np.intp]
         The lost packets that the rule explains, as indices of the direction's packets.
-    nats : float
-        Evidence against random loss, its prior cost taken off.
+    proof : float
+        Evidence against random loss in nats, its prior cost taken off.
     from_ns, until_ns : int or None
         First and last of these packets' times where the rule began, or ended, within the window.
     rivals : tuple of Kind
@@ -70,7 +70,7 @@ class Explanation:
     rule: Hypothesis
     kind: Kind
     packets: NDArray[np.intp]
-    nats: float
+    proof: float
     from_ns: int | None
     until_ns: int | None
     rivals: tuple[Kind, ...]
@@ -78,7 +78,7 @@ class Explanation:
     @property
     def chance(self) -> float:
         """Largest probability that loss at random looks like this."""
-        return evidence.chance(self.nats)
+        return evidence.chance(self.proof)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,15 +142,20 @@ def _explain(direction: Direction) -> Picture:
 
 @dataclass(frozen=True, eq=False)
 class _Choice:
-    """A rule, which unexplained losses it explains, and the evidence for it."""
+    """A rule, and which unexplained losses it explains.
+
+    `nats` is how much likelier all losses are with the rule than without: of several rules together it is
+    the sum, so rules can be compared. `proof` is the evidence that its own losses are not random.
+    """
 
     rule: Hypothesis
     explained: NDArray[np.bool_]
     nats: float
+    proof: float
 
 
 def _choices(lost: Losses, open_: NDArray[np.bool_]) -> list[_Choice]:
-    """Give the rules that the evidence favours beyond chance, the best first."""
+    """Give the rules that are proved beyond chance, the one that explains most first."""
     if not open_.any():
         return []
     total = evidence.independent(lost.time_ns[open_])
@@ -159,14 +164,17 @@ def _choices(lost: Losses, open_: NDArray[np.bool_]) -> list[_Choice]:
     def gain(rest: float, rule: Hypothesis) -> float:
         return evidence.log_random(max(rest, 0.0), lost.delivered) - at_random - rule.cost
 
-    rules = sorted(hypotheses(lost, open_), key=lambda h: -gain(total - h.losses, h))[:_WEIGHED_EXACTLY]
+    promising = sorted(hypotheses(lost, open_), key=lambda h: -gain(total - h.losses, h))
     choices = []
-    for rule in rules:
+    for rule in promising[:_WEIGHED_EXACTLY]:
         explained = rule.explains(lost) & open_
-        rest = evidence.independent(lost.time_ns[open_ & ~explained])
-        choices.append(_Choice(rule, explained, gain(rest, rule)))
-    beyond_chance = [c for c in choices if c.nats >= -log(CHANCE)]
-    return sorted(beyond_chance, key=lambda c: -c.nats)
+        rest = open_ & ~explained
+        nats = gain(evidence.independent(lost.time_ns[rest]), rule)
+        losses = evidence.independent(lost.time_ns[explained])
+        proof = evidence.against_random(losses, lost.events(rest), lost.delivered) - rule.cost
+        choices.append(_Choice(rule, explained, nats, proof))
+    proved = [c for c in choices if min(c.nats, c.proof) >= -log(CHANCE)]
+    return sorted(proved, key=lambda c: -c.nats)
 
 
 def _most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[_Choice]) -> _Choice:
@@ -205,7 +213,7 @@ def _explanation(lost: Losses, best: _Choice, choices: list[_Choice]) -> Explana
         rule=rule,
         kind=_kind(rule),
         packets=lost.packet[chosen],
-        nats=best.nats,
+        proof=best.proof,
         from_ns=int(times.min()) if rule.first > 0 else None,
         until_ns=int(times.max()) if rule.last < lost.n - 1 else None,
         rivals=tuple(k for k in Kind if k in alike and k is not _kind(rule)),
