@@ -40,8 +40,8 @@ def u32(data: Any, at: int, big: bool) -> Any:
         value = (
             value >> np.uint32(24)
             | (value >> np.uint32(8)) & np.uint32(0xFF00)
-            | (value << np.uint32(8)) & np.uint32(0xFF0000)
-            | value << np.uint32(24)
+            | (value & np.uint32(0xFF00)) << np.uint32(8)
+            | (value & np.uint32(0xFF)) << np.uint32(24)
         )
     return np.int64(value)
 
