@@ -64,7 +64,9 @@ class Events:
         )
 
 
-def events(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32]) -> Events:
+def events(
+    point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32], refused: NDArray[np.bool_]
+) -> Events:
     """Find the packets of a point that ask or answer.
 
     Parameters
@@ -73,6 +75,8 @@ def events(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32])
         Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
     answer : NDArray[np.int32]
         Shape ``(t,)``: the tuple of the opposite way.
+    refused : NDArray[np.bool_]
+        Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
     """
     index = point.index
     kind = kinds(point.flows)
@@ -185,6 +189,11 @@ def _talks(
     np.minimum.at(spoke_ns, mine, index.time_ns[rows])
     asks = (spoke_ns[mine] < spoke_ns[back]) | (spoke_ns[mine] == spoke_ns[back]) & (mine < back)
     return _events(Kind.UDP, rows, np.where(asks, mine, back), np.zeros(len(rows), np.int64), asks)
+
+
+def _refused(point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32]) -> Events:
+    """Each packet by itself: its row is its number."""
+    return _events(Kind.UDP, rows, tuple_of[point.index.flow[rows]], rows, np.ones(len(rows), np.bool_))
 
 
 _FINDERS = ((Kind.ICMP, _echoes), (Kind.DNS, _queries), (Kind.TCP, _openings), (Kind.UDP, _talks))

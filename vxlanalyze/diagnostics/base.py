@@ -53,6 +53,8 @@ class Finding:
     because : str or None
         The finding that explains this one: ``code@direction`` or ``code``. Set by the causal
         ordering, not by the diagnostic itself.
+    explained_by : tuple of str or None
+        Codes that may explain it, where it knows better than its diagnostic does in general.
     """
 
     code: str
@@ -67,6 +69,7 @@ class Finding:
     frame_count: int = 0
     display_filter: str = ""
     because: str | None = None
+    explained_by: tuple[str, ...] | None = None
 
     @property
     def key(self) -> str:

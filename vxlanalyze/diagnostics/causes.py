@@ -3,7 +3,8 @@
 A finding is a consequence where its diagnostic names a code as its cause (`Diagnostic.explained_by`)
 and that code was found in the same direction, or in none. A question that needs its answer to arrive
 (`Diagnostic.round_trip`) fails by a fault anywhere on the way there or back, so a cause in any direction
-explains it; the same direction is tried first.
+explains it; the same direction is tried first. A finding that knows more of its own case than its
+diagnostic in general names its possible causes itself (`Finding.explained_by`).
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ def order(
 
 def _cause(finding: Finding, diagnostic: Diagnostic, findings: Sequence[Finding]) -> str | None:
     """The key of the finding that explains this one: the first in causal order, the own direction first."""
-    candidates = [f for f in findings if f.code in diagnostic.explained_by]
+    causes = diagnostic.explained_by if finding.explained_by is None else finding.explained_by
+    candidates = [f for f in findings if f.code in causes]
     near = [f for f in candidates if f.direction in (finding.direction, None) or finding.direction is None]
     chosen = near or (candidates if diagnostic.round_trip else [])
     return chosen[0].key if chosen else None

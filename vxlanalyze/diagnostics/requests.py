@@ -13,7 +13,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics import refusals
 from vxlanalyze.diagnostics.asking import Events, Kind, events
+from vxlanalyze.diagnostics.refusals import Refusals
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
 from vxlanalyze.pairing.tuples import Tuples
@@ -96,10 +98,11 @@ class Requests:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What all points of a comparison saw; `of_point` stands in the order of ``Comparison.points``."""
+    """What all points of a comparison saw; `of_point` and `refusals` stand in the order of its points."""
 
     tuples: Tuples
     of_point: tuple[Requests, ...]
+    refusals: tuple[Refusals, ...]
 
 
 _measured: WeakKeyDictionary[Comparison, Asked] = WeakKeyDictionary()
@@ -113,15 +116,18 @@ def measure(comparison: Comparison) -> Asked:
 
 
 def _measure(comparison: Comparison) -> Asked:
-    by_capture = {p.capture: p for p in comparison.points}
-    every = [by_capture[c].flows for c in sorted(by_capture)]
-    numbered = tuples.number(every)
-    place = {c: i for i, c in enumerate(sorted(by_capture))}
-    found = [
-        _paired(p, events(p, numbered.of_flow[place[p.capture]], numbered.answer), _end_ns(comparison, p))
-        for p in comparison.points
-    ]
-    return Asked(numbered, tuple(found))
+    flows_of = {p.capture: p.flows for p in comparison.points}
+    numbered = tuples.number([flows_of[c] for c in sorted(flows_of)])
+    tuples_of = dict(zip(sorted(flows_of), numbered.of_flow, strict=True))
+    found, refused = [], []
+    for point in comparison.points:
+        tuple_of = tuples_of[point.capture]
+        refused.append(refusals.find(comparison, point, tuple_of))
+        marked = np.zeros(len(numbered), np.bool_)
+        marked[refused[-1].tuple_of] = True
+        paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
+        found.append(_decide(_refuse(paired, refused[-1]), _end_ns(comparison, point)))
+    return Asked(numbered, tuple(found), tuple(refused))
 
 
 def _end_ns(comparison: Comparison, point: Point) -> int:
@@ -131,7 +137,7 @@ def _end_ns(comparison: Comparison, point: Point) -> int:
     return max(told + last, default=0)
 
 
-def _paired(point: Point, found: Events, end_ns: int) -> Requests:
+def _paired(point: Point, found: Events) -> Requests:
     """Put the packets of each request together with the first packet that answers it."""
     times = point.index.time_ns[found.row]
     found = found.at(np.lexsort((~found.asks, times, found.number, found.tuple_of)))
@@ -152,7 +158,7 @@ def _paired(point: Point, found: Events, end_ns: int) -> Requests:
     answer_row[request[answers][::-1]] = row[answers][::-1]
     refused[request[answers][::-1]] = found.refuses[answers][::-1]
     first_row = row[begins].astype(np.int32)
-    result = Requests(
+    return Requests(
         point,
         tuple_of[begins].astype(np.int32),
         number[begins],
@@ -164,9 +170,33 @@ def _paired(point: Point, found: Events, end_ns: int) -> Requests:
         refused,
         decided=answer_row != NO_ROW,
     )
-    result = result.at((result.kind != Kind.UDP) | result.decided)
-    wait = end_ns - point.index.time_ns[result.first_row]
-    return replace(result, decided=result.decided | (wait >= _patience_ns(result)[result.kind]))
+
+
+def _refuse(requests: Requests, refused: Refusals) -> Requests:
+    """Mark what ICMP errors refuse: the last open request of the quoted tuple before the error."""
+    if len(refused) == 0:
+        return requests
+    times, open_ = requests.point.index.time_ns, np.flatnonzero(requests.answer_row == NO_ROW)
+    tuple_of = np.concatenate([requests.tuple_of[open_], refused.tuple_of])
+    time_ns = times[np.concatenate([requests.first_row[open_], refused.row])]
+    is_error = np.arange(len(tuple_of)) >= len(open_)
+    order = np.lexsort((is_error, time_ns, tuple_of))
+    last = np.maximum.accumulate(np.where(is_error[order], -1, np.arange(len(order))))
+    meant = (last >= 0) & is_error[order]
+    request, error = order[last[meant]], order[meant]
+    same = tuple_of[request] == tuple_of[error]
+    chosen, row = open_[request[same]][::-1], refused.row[error[same] - len(open_)][::-1]
+    answer_row, marked = requests.answer_row.copy(), requests.refused.copy()
+    answer_row[chosen], marked[chosen] = row, True  # of several errors the first stays
+    return replace(requests, answer_row=answer_row, refused=marked)
+
+
+def _decide(requests: Requests, end_ns: int) -> Requests:
+    """Tell of which requests the capture shows what became."""
+    replied = requests.answer_row != NO_ROW
+    wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
+    decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
+    return replace(requests, decided=decided).at((requests.kind != Kind.UDP) | replied)
 
 
 def _count_in_group(marked: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArray[np.int64]:
