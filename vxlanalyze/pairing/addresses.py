@@ -120,11 +120,39 @@ def hubs(sides: Sides) -> tuple[int, ...]:
 _NEARLY_ALL = 0.9
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
+
+    `source` numbers the address that sent each, `later_ns` is its time at the second less that at the first.
+    """
+
+    source: NDArray[np.int32]
+    later_ns: NDArray[np.int64]
+
+    def ahead_ns(self, a: int, b: int) -> float:
+        """By how much packets of `a` reach the second capture later, after the first, than those of `b`.
+
+        Only neighbours of different sources are compared, so that a clock that drifts or is set does not
+        matter.
+        """
+        either = np.flatnonzero((self.source == a) | (self.source == b))
+        source, later = self.source[either], self.later_ns[either]
+        turn = np.flatnonzero(source[1:] != source[:-1])
+        if not len(turn):
+            return 0.0
+        step = later[turn] - later[turn + 1]
+        return float(np.median(np.where(source[turn] == a, step, -step)))
+
+
+NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+
 def of_pair(
     ends: tuple[int, int],
     here: Sides,
     there: Sides,
-    later_there_ns: dict[int, NDArray[np.int64]],
+    common: "Common",
 ) -> tuple[int, int, str]:
     """Which of two addresses belongs to the first and which to the second of two captures.
 
@@ -134,8 +162,8 @@ def of_pair(
         The two addresses.
     here, there : Sides
         The first and the second capture.
-    later_there_ns : dict
-        By source address: time at the second less time at the first of packets seen at both.
+    common : Common
+        The packets that both saw.
 
     Returns
     -------
@@ -143,10 +171,9 @@ def of_pair(
         Address of the first, of the second, and what this rests on.
     """
     a, b = ends
-    if len(later_there_ns.get(a, ())) and len(later_there_ns.get(b, ())):
-        ahead = float(np.median(later_there_ns[a]) - np.median(later_there_ns[b]))
-        if ahead != 0:
-            return (a, b, _BY_DELAY) if ahead > 0 else (b, a, _BY_DELAY)
+    ahead = common.ahead_ns(a, b)
+    if ahead != 0:
+        return (a, b, _BY_DELAY) if ahead > 0 else (b, a, _BY_DELAY)
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
     if surplus != 0:
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)

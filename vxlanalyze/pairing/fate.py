@@ -16,6 +16,9 @@ from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
 LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
+# A merged frame has the time of its first packet: the others may seem to arrive before they were sent, by as
+# long as the kernel waits for more (net.core gro_flush_timeout; some ms at the most).
+HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
 _ENOUGH = 20  # pairs before their delays count as the usual ones
 
@@ -86,16 +89,18 @@ def match_units(
     copies = (partner >= 0).astype(np.int64)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
-    rounds = [(level, usual) for level in Level] + [(Level.INNER, longest), (Level.LOOSE, longest)]
-    for level, limit in rounds:
+    held = shortest - HELD_NS if timed else shortest
+    rounds = [(level, shortest, usual) for level in Level]
+    rounds += [(Level.INNER, held, longest), (Level.LOOSE, held, longest)]
+    for level, least, limit in rounds:
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
-        if level == Level.WRAPPED:
+        if level in (Level.BYTELESS, Level.WRAPPED):  # these rest on the outer IP ID
             left, right = left[sent.outer_ip_id(left) != 0], right[received.outer_ip_id(right) != 0]
         if not len(right) or not len(left):
             continue
         here, copy_of, doubt = match.assign(
             sent.keys(level, left), sent_at_receiver_ns[left],
-            received.keys(level, right), received.time_ns[right], shortest, limit,
+            received.keys(level, right), received.time_ns[right], least, limit,
         )  # fmt: skip
         found = here >= 0
         partner[left[found]] = right[here[found]]
@@ -174,9 +179,13 @@ def sent_by_receivers_clock(
         return time_ns
     if forward:
         return time_ns + clock.offset_at(time_ns)
-    # The offset is a function of the first point's time: one step of iteration is exact to drift squared.
-    first = time_ns - clock.offset_at(time_ns - clock.pieces[0].offset_ns)
-    return time_ns - clock.offset_at(first)
+    # Backward, the sender is the second point: find the piece by where it begins on that clock.
+    starts = np.maximum.accumulate([p.from_ns + p.offset_ns for p in clock.pieces])
+    piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, len(starts) - 1)
+    base = np.array([p.offset_ns for p in clock.pieces], dtype=np.int64)[piece]
+    begin = np.array([p.from_ns for p in clock.pieces], dtype=np.int64)[piece]
+    # One step suffices: what the drift adds within a piece changes its own time by a millionth of it.
+    return time_ns - clock.offset_at(np.maximum(time_ns - base, begin))
 
 
 def delays(

@@ -8,7 +8,9 @@ Each level of `Level` leaves out what the one before still trusted:
 
 ``OUTER``     everything, and the outer IP ID and source port, which tell equal packets apart
 ``INNER``     without the outer header (it may have been rewritten)
-``LOOSE``     without payload digest, for damaged or cut packets; TCP without IP ID
+``BYTELESS``  without the payload's digest, for damaged or cut packets and for datagrams of a
+              super-packet; TCP without IP ID
+``LOOSE``     without both
 ``WRAPPED``   the outer header alone, for packets whose inner header was damaged
 
 Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293 section 3.4.
@@ -50,8 +52,9 @@ class Level(IntEnum):
 
     OUTER = 0
     INNER = 1
-    LOOSE = 2
-    WRAPPED = 3
+    BYTELESS = 2
+    LOOSE = 3
+    WRAPPED = 4
 
 
 @compiled
@@ -81,7 +84,7 @@ def _fill_keys(
             whole = whole - payload + min(rest, np.uint32(size))
         number = np.uint64(np.uint16(ip_id[r] + k))
         outer_number = np.uint64(np.uint16(outer_ip_id[r] + k))
-        if level == 3:
+        if level == 4:
             grown = outer_length[r] - length[r] + whole
             key = _mix(
                 outer_identity[f], np.uint64(grown) << _32 | outer_number << _16 | np.uint64(outer_sport[f])
@@ -89,7 +92,7 @@ def _fill_keys(
             keys[i] = key
             continue
         tcp = protocol[f] == TCP
-        if level == 2 and tcp:
+        if level >= 2 and tcp:
             number = np.uint64(0)
         key = _mix(identity[f], np.uint64(whole) << _32 | number)
         if tcp:
@@ -99,7 +102,7 @@ def _fill_keys(
             key = _mix(key, np.uint64(seq[r]))
         if level < 2 and not tcp and size == 0:
             key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
-        if level == 0:
+        if level == 0 or level == 2:
             key = _mix(key, outer_number << _16 | np.uint64(outer_sport[f]))
         keys[i] = key
 

@@ -216,19 +216,18 @@ def _homes(
     cluster: Cluster,
     partners: dict[tuple[int, int], NDArray[np.int32]],
 ) -> dict[str, Home]:
-    def later_ns(i: int, j: int) -> dict[int, NDArray[np.int64]]:
+    def in_common(i: int, j: int) -> addresses.Common:
         partner = partners.get((i, j))
         if partner is None:
-            return {}
+            return addresses.NOTHING_COMMON
         here, there = decoded[i].index, decoded[j].index
         row = np.flatnonzero(partner != NO_ROW)
         row = row[(decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE) == main[i].encapsulated]
         source = (book.outer_src if main[i].encapsulated else book.src)[i][here.flow[row]]
-        later = there.time_ns[partner[row]] - here.time_ns[row]
-        return {int(s): later[source == s] for s in np.unique(source)}
+        return addresses.Common(source, there.time_ns[partner[row]] - here.time_ns[row])
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]
-    found = points.homes(main, ends, book, cluster, later_ns)
+    found = points.homes(main, ends, book, cluster, in_common)
     return {p.name: home for p, home in zip(main, found, strict=True)}
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing import addresses
-from vxlanalyze.pairing.addresses import AddressBook, Sides
+from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Tunnel
 
-Later = Callable[[int, int], dict[int, NDArray[np.int64]]]
+InCommon = Callable[[int, int], Common]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ NOBODY = Home((), (), "")
 
 
 def homes(
-    main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, later_ns: Later
+    main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, in_common: InCommon
 ) -> list[Home]:
     """Addresses of the node of each capture's main place.
 
@@ -122,16 +122,15 @@ def homes(
         One for each capture, in path order.
     ends : sequence of Sides
         Of each of them.
-    later_ns : callable
-        ``later_ns(i, j)``: for captures i and j, by outer source address, time at j less time at i of packets
-        seen at both.
+    in_common : callable
+        ``in_common(i, j)``: the packets that captures i and j both saw.
     """
     found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
     for i, place in enumerate(main):
         for j in range(i + 1, len(main)):
             if main[j].encapsulated != place.encapsulated:
                 continue
-            _together(i, j, found, ends, book, later_ns)
+            _together(i, j, found, ends, book, in_common)
     return found
 
 
@@ -154,7 +153,7 @@ def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
 
 
 def _together(
-    i: int, j: int, found: list[Home], ends: Sequence[Sides], book: AddressBook, later_ns: Later
+    i: int, j: int, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
 ) -> None:
     """Tell the homes of two captures that see one pair of addresses."""
     pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
@@ -166,7 +165,7 @@ def _together(
             if len(rest) == 1 and addresses.hubs(ends[open_]):
                 found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
             return
-    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], later_ns(i, j))
+    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j))
     found[i] = _home((a,), book, by)
     if addresses.hubs(ends[j]):
         found[j] = _home((b,), book, by)

@@ -107,6 +107,7 @@ class _Rows:
     tuple: NDArray[np.int64]
     payload: NDArray[np.int64]
     seq: NDArray[np.int64]
+    ip_ids: NDArray[np.int64]  # outer and inner IP ID together; 0 where either is
     options: NDArray[np.int64]  # TCP option bytes
     id_step: NDArray[np.int64]  # IP IDs counted on until the next row of the tuple; 0 where unknown
 
@@ -129,14 +130,31 @@ class _Rows:
         step = np.diff(index.ip_id[row]).astype(np.int64)
         id_step[:-1] = np.where((np.diff(tuple_of_row) == 0) & (family[:-1] == 4), step, 0)
         id_step[id_step > MAX_SEGMENTS] = 0
+        id_step[~_counting(tuple_of_row, family, id_step)] = 0
         return cls(
             row,
             tuple_of_row,
             payload,
             index.seq[row].astype(np.int64),
+            _both_ids(index.outer_ip_id[row], index.ip_id[row]),
             np.maximum(index.length[row].astype(np.int64) - payload - fixed, 0),
             id_step,
         )
+
+
+def _both_ids(outer: NDArray[np.uint16], inner: NDArray[np.uint16]) -> NDArray[np.int64]:
+    both = outer.astype(np.int64) << 16 | inner
+    return np.where((outer > 0) & (inner > 0), both, 0)
+
+
+def _counting(
+    group: NDArray[np.int64], family: NDArray[np.uint8], id_step: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Rows of tuples whose IP IDs count on at all: most steps are small, as random ones hardly are."""
+    groups = int(group.max()) + 1 if len(group) else 0
+    asked = np.bincount(group, np.append(np.diff(group) == 0, False) & (family == 4), groups)
+    small = np.bincount(group, id_step > 0, groups)
+    return ((small >= asked / 2) & (small > 0))[group]
 
 
 def _tcp_sizes(
@@ -147,7 +165,8 @@ def _tcp_sizes(
     options = np.zeros(tuples, dtype=np.int64)
     np.maximum.at(options, rows.tuple, np.where(rows.payload > 0, rows.options, 0))
     allowed = np.where(limit > 0, limit - options, _NOT_SEEN)
-    seen_there = _size_elsewhere(rows, others, allowed)
+    starts = [r.tuple << 32 | r.seq for r in (rows, *others)]
+    seen_there = _size_elsewhere(rows, others, starts, allowed)
     by_id = _size_by_id(rows, tuples)
     agrees = _share_of_id_steps(rows, np.where(limit > 0, allowed, 1))
     from_handshake = np.where((limit > 0) & ((agrees >= 0.5) | (by_id == 0)), allowed, 0)
@@ -155,14 +174,20 @@ def _tcp_sizes(
     return np.where(told > 0, told, np.where(from_handshake > 0, from_handshake, by_id))
 
 
-def _size_elsewhere(rows: _Rows, others: list[_Rows], allowed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Most frequent length of a smaller frame at another point that starts at the same sequence number."""
+def _size_elsewhere(
+    rows: _Rows, others: list[_Rows], starts: list[NDArray[np.int64]], allowed: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Most frequent length of a smaller frame at another point that starts with the same packet.
+
+    `starts` names that packet for the rows at hand and for those of each other point; negative where
+    nothing names it.
+    """
     tuples = len(allowed)
     found_tuple, found_size = [], []
-    key = rows.tuple << 32 | rows.seq
-    for other in others:
-        some = other.payload > 0
-        other_key, other_payload = (other.tuple << 32 | other.seq)[some], other.payload[some]
+    key = starts[0]
+    for other, other_start in zip(others, starts[1:], strict=True):
+        some = (other.payload > 0) & (other_start >= 0)
+        other_key, other_payload = other_start[some], other.payload[some]
         order = np.argsort(other_key, kind="stable")
         other_key, other_payload = other_key[order], other_payload[order]
         at = np.searchsorted(other_key, key)
@@ -205,14 +230,22 @@ def _share_of_id_steps(rows: _Rows, size: NDArray[np.int64]) -> NDArray[np.float
 def _udp_sizes(
     rows: _Rows, others: list[_Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Datagram size of UDP GSO by tuple: the largest seen elsewhere, where IP IDs or numbers agree."""
+    """Datagram size of UDP GSO by tuple; shape ``(t,)``.
+
+    The first datagram has both IP IDs of the super-packet. Where these are 0, the largest size seen elsewhere
+    is taken if IP IDs count on by the number of datagrams that it gives, or as many arrived.
+    """
+    starts = [r.tuple << 32 | r.ip_ids for r in (rows, *others)]
+    named = [np.where(r.ip_ids > 0, start, -1) for r, start in zip((rows, *others), starts, strict=True)]
+    seen_there = _size_elsewhere(rows, others, named, np.full(len(limit), _NOT_SEEN))
     size = np.where(elsewhere == _NOT_SEEN, 0, elsewhere)
     tried = np.maximum(size, 1)
     by_id = _share_of_id_steps(rows, tried) >= 0.5
     expected = np.bincount(rows.tuple, -(-rows.payload // tried[rows.tuple]), len(size))
     arrived = sum(np.bincount(o.tuple[o.payload == tried[o.tuple]], minlength=len(size)) for o in others)
     silent = _size_by_id(rows, len(size)) == 0
-    return np.where((size > 0) & (by_id | (silent & (arrived >= expected / 2))), size, 0)
+    guessed = np.where((size > 0) & (by_id | (silent & (arrived >= expected / 2))), size, 0)
+    return np.where(seen_there > 0, seen_there, guessed)
 
 
 def _by_row(capture: Decoded, of_flow: NDArray[np.int32], size: NDArray[np.int64]) -> NDArray[np.uint16]:
