@@ -8,6 +8,7 @@ from vxlanalyze.report.renderer import Renderer
 RENDERERS = (
     Renderer("text", (".txt",), "as_text"),
     Renderer("json", (".json",), "as_json"),
+    Renderer("html", (".html",), "as_html"),
     Renderer("junit", (".xml",), "as_junit"),
     Renderer("github", (), "as_github"),
     Renderer("markdown", (".md",), "as_markdown"),

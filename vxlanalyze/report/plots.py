@@ -16,6 +16,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from vxlanalyze.report.formatting import moment
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.series.model import (
     Cells,
@@ -196,7 +197,7 @@ def _delay_bands(axes: Axes, bands: DelayBands, bin_width: float, unit: _Unit, c
     time, columns = _with_gaps(bands)
     time = (time + 0.5) * bin_width
     p10, p50, p90, p99 = (columns[name] / unit.size_ns for name in ("p10", "p50", "p90", "p99"))
-    few = {"marker": "o", "markersize": 2.5} if len(bands["bin"]) < 80 else {}
+    few: dict[str, Any] = {"marker": "o", "markersize": 2.5} if len(bands["bin"]) < 80 else {}
     axes.fill_between(time, p10, p90, color=colour, alpha=0.3, linewidth=0)
     axes.plot(time, p99, color=colour, linewidth=0.7, alpha=0.8, **few)
     axes.plot(time, p50, color=colour, linewidth=1.6, label=label(bands["direction"]), **few)
@@ -211,8 +212,9 @@ def _with_gaps(bands: DelayBands) -> tuple[Any, dict[str, Any]]:
     bins = np.array(bands["bin"], dtype=float)
     holes = np.flatnonzero(np.diff(bins) > 1) + 1
     names = ("p10", "p50", "p90", "p99")
-    columns = {name: np.insert(np.array(bands[name], dtype=float), holes, np.nan) for name in names}  # type: ignore[literal-required]
-    return np.insert(bins, holes, np.nan), columns
+    columns = {name: np.array(bands[name], dtype=np.float64) for name in names}  # type: ignore[literal-required]
+    hole: Any = np.nan
+    return np.insert(bins, holes, hole), {name: np.insert(c, holes, hole) for name, c in columns.items()}
 
 
 def _wide(drawn: Many[tuple[DelayBands, str]]) -> bool:
@@ -226,7 +228,7 @@ def _wide(drawn: Many[tuple[DelayBands, str]]) -> bool:
 
 def draw_sequence(axes: Axes, series: Sequence) -> Axes:
     """Draw one flow: how far it came by when, what was lost, and what was acknowledged."""
-    cells = [series[k] for k in ("delivered", "lost_cells", "acknowledged")]  # type: ignore[literal-required]
+    cells = (series["delivered"], series["lost_cells"], series["acknowledged"])
     last = max((max(c["time"]) for c in cells if c["time"]), default=0)
     unit = _time_unit(series["cell_ns"] * (last + 1))
     position, name = _position_unit(series, cells)
@@ -276,12 +278,6 @@ def _span(duration_ns: int) -> str:
 
 def _time_axis(axes: Axes, start: str, unit: _Unit) -> None:
     axes.set_xlabel(f"{unit.name} since {label(moment(start), 40)}, by the first capture's clock")
-
-
-def moment(time: str) -> str:
-    """Write an RFC 3339 time as people do, without the zeros of its fraction."""
-    day, _, clock = time.removesuffix("Z").partition("T")
-    return f"{day} {clock.rstrip('0').rstrip('.') if '.' in clock else clock} UTC"
 
 
 def _symmetric_counts(axes: Axes) -> None:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ _VARIABLES = {
     plots.HOME: "--home",
     plots.UNKNOWN: "--unknown",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
     "font.size": 10,
@@ -79,7 +80,7 @@ def _for_page(svg: str, title: str) -> str:
 
 
 def _tag(match: re.Match[str]) -> str:
-    """One tag with two decimals, without names that nothing refers to, and with the page's colours and font."""
+    """One tag: two decimals, no names that nothing refers to, the page's colours and font."""
     tag = re.sub(r"(\d\.\d\d)\d+", r"\1", match[0])
     tag = re.sub(r'^(<(?:g|text)) id="[^"]*"', r"\1", tag)
     tag = re.sub(r" transform=\"rotate\(-?0 [^\"]*\"|font-family: 'DejaVu Sans';? ?", "", tag)

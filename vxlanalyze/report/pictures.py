@@ -1,0 +1,126 @@
+"""Chooses which pictures a report needs, and draws them as SVG from its series."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from vxlanalyze.report.ladder_plot import ROW_INCHES, draw_ladder
+from vxlanalyze.report.model import HopRecord, Report
+from vxlanalyze.report.plain import plain
+from vxlanalyze.report.plots import draw_delay, draw_sequence, draw_sizes, draw_timeline
+from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots
+from vxlanalyze.report.shape import ShapeError, demand
+from vxlanalyze.report.svg import picture
+
+_MOST_HOPS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn picture with what stands above and below it."""
+
+    title: str
+    svg: Markup
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """All pictures and lists of a report; the ladders by finding."""
+
+    pictures: list[Picture]
+    ladders: dict[str, Picture]
+    flows: FlowList | None
+    lost: LostList | None
+
+
+def series_of(report: Report) -> Plots | None:
+    """The series of a report; None where it was saved without them, or by something else."""
+    try:
+        demand(report.plots, Plots, "plots")
+    except ShapeError:
+        return None
+    return cast("Plots", report.plots)
+
+
+def draw(report: Report) -> Drawn:
+    """Draw what a report needs: the hops that lose most where there are many, and a ladder a finding."""
+    series = series_of(report)
+    if series is None or not report.hops:
+        return Drawn([], {}, None, None)
+    drawn = []
+    for onward, home in _worst_hops(report):
+        drawn += _of_hop(series, onward, home)
+    if series["sequence"] is not None:
+        drawn.append(_sequence(series))
+    ladders = {ladder["finding"] or "": _ladder(ladder) for ladder in series["ladders"]}
+    return Drawn(drawn, ladders, series["flows"], series["lost_packets"])
+
+
+def _worst_hops(report: Report) -> list[tuple[HopRecord, HopRecord]]:
+    hops = list(enumerate(zip(report.hops[::2], report.hops[1::2], strict=False)))
+    worst = sorted(hops, key=lambda hop: -(hop[1][0]["lost"] + hop[1][1]["lost"]))[:_MOST_HOPS]
+    return [pair for _, pair in sorted(worst, key=lambda hop: hop[0])]
+
+
+def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
+    names = (onward["direction"], home["direction"])
+    between = f"{onward['from']} and {onward['to']}"
+    drawn = [
+        _picture(
+            partial(draw_timeline, series=series["timeline"], onward=names[0], home=names[1]),
+            f"Delivered and lost over time, between {between}",
+            "; ".join(
+                f"{hop['direction']}: {hop['sent']:,} sent, {hop['lost']:,} lost" for hop in (onward, home)
+            )
+            + ". Bins in which a packet was lost are marked at the edge too.",
+        ),
+        _picture(
+            partial(draw_delay, series=series["delay"], onward=names[0], home=names[1]),
+            f"One-way delay, between {between}",
+            "Corrected by the clocks' offset and drift, as the packets show them.",
+        ),
+    ]
+    losing = [counts for counts in series["sizes"] if counts["direction"] in names and any(counts["lost"])]
+    drawn += [
+        _picture(
+            partial(draw_sizes, series=counts),
+            f"Delivered and lost by size, {counts['direction']}",
+            f"Bins of {counts['bin_bytes']:,} bytes; the logarithmic scale starts at one packet.",
+        )
+        for counts in losing
+    ]
+    return drawn
+
+
+def _sequence(series: Plots) -> Picture:
+    sequence = series["sequence"]
+    assert sequence is not None
+    flow = sequence["flow"]
+    which = "lost most" if sequence["lost"] else "sent most"
+    note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {sequence['packets']:,} packets."
+    title = f"The flow that {which}, {flow['direction']}"
+    return _picture(partial(draw_sequence, series=sequence), title, note, height=3.2)
+
+
+def _ladder(ladder: Ladder) -> Picture:
+    shown = len(ladder["packets"])
+    note = f"The first {shown:,} packets" if shown < ladder["total"] else f"{shown:,} packets"
+    return _picture(
+        partial(draw_ladder, series=ladder),
+        f"Packets of {ladder['finding']} from point to point",
+        note + ", in the order they were sent; the numbers are frames as Wireshark counts them.",
+        width=9.0,
+        height=ROW_INCHES * (shown + 1.2),
+    )
+
+
+def _picture(
+    draw: Callable[[Axes], Any], title: str, note: str, *, width: float = 7.2, height: float = 2.8
+) -> Picture:
+    drawn = picture(draw, f"{title}. {note}", width=width, height=height)
+    return Picture(plain(title), Markup(drawn), note)
