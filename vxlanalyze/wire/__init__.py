@@ -1,7 +1,11 @@
-"""Bytes to fields: every frame down to its innermost packet, in one pass."""
+"""Bytes to fields: every frame down to its innermost packet, in one pass.
+
+The table of all frames is made in `vxlanalyze.wire.table` (it needs pyarrow), one packet is taken
+apart to objects in `vxlanalyze.wire.dissect` (dpkt): neither is loaded before it is used.
+"""
 
 from vxlanalyze.wire.index import decode
-from vxlanalyze.wire.model import Decoded, Flows, Index
+from vxlanalyze.wire.model import Decoded, Flows, Fragments, Index
 from vxlanalyze.wire.rows import columns
 
-__all__ = ["Decoded", "Flows", "Index", "columns", "decode"]
+__all__ = ["Decoded", "Flows", "Fragments", "Index", "columns", "decode"]

@@ -17,6 +17,7 @@ from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.model import Anomaly
 
 ABSENT = -1
+MAX_DEPTH = 8
 STOP = -1  # a reader's answer: nothing behind this header can be decoded
 
 # Of the frame.
@@ -28,6 +29,7 @@ STOP = -1  # a reader's answer: nothing behind this header can be decoded
     PACKET_TYPE,  # SLL, SLL2
     IF_INDEX,  # SLL2
     DEPTH,  # of tunnels
+    DEEPEST,  # how many of them to follow
     TUNNEL,  # Tunnel of the innermost
     VNI,
     GROUP_POLICY,
@@ -40,9 +42,9 @@ STOP = -1  # a reader's answer: nothing behind this header can be decoded
     INNER_END,  # behind its last byte on the wire
     DIGEST,
     DIGEST_LENGTH,
-) = range(19)
+) = range(20)
 
-OUTER = 19
+OUTER = 20
 
 # Of a packet, from its base.
 (
@@ -130,6 +132,7 @@ for _zero in (ANOMALIES, DEPTH, TUNNEL, ENCRYPTION, IN_FRAGMENT, DIGEST, DIGEST_
 for _base in (OUTER, INNER):
     for _zero in (FAMILY, SRC, SRC_REST, DST, DST_REST, IP_STATE, CHECK_RULE, CHECK_STATE, MSS):
         BLANK[_base + _zero] = 0
+BLANK[DEEPEST] = MAX_DEPTH
 BLANK.flags.writeable = False
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.compiled import compiled_lean, compiled_part
-from vxlanalyze.errors import CaptureError
 from vxlanalyze.wire.fields import (
     ACK,
     ANOMALIES,
@@ -45,9 +44,9 @@ from vxlanalyze.wire.model import (
     Decoded,
     Index,
 )
-from vxlanalyze.wire.rows import link_types_of
+from vxlanalyze.wire.rows import check_link_types, link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
-from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, walk
+from vxlanalyze.wire.walk import bindings, walk
 
 
 class Rows(NamedTuple):
@@ -126,23 +125,6 @@ def decode(
         for name, column in rows._asdict().items():
             getattr(index, name)[where] = column
     return Decoded(index, table.flows(), fragments)
-
-
-def check_link_types(source: Source) -> None:
-    """Refuse a capture none of whose interfaces can be decoded.
-
-    Raises
-    ------
-    CaptureError
-        Names what the capture has and what is supported.
-    """
-    there = {interface.link_type for interface in source.interfaces}
-    if there and not there & SUPPORTED_LINK_TYPES.keys():
-        kinds = ", ".join(str(kind) for kind in sorted(there))
-        supported = ", ".join(f"{name} ({kind})" for kind, name in sorted(SUPPORTED_LINK_TYPES.items()))
-        raise CaptureError(
-            source.files[0].path, f"link type {kinds} is not supported; supported are {supported}"
-        )
 
 
 def decode_chunk(

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import Frames, Interface
+from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.errors import CaptureError
 from vxlanalyze.wire import ethernet, fields, ipv6, sctp, tcp, udp
 from vxlanalyze.wire.fields import (
     AT,
@@ -22,7 +23,7 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.octets import byte
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
-from vxlanalyze.wire.walk import bindings, descend, walk
+from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, descend, walk
 
 _BLOCK_ROWS = 4096
 
@@ -128,6 +129,23 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
 def link_types_of(interfaces: Sequence[Interface]) -> NDArray[np.int64]:
     """List the link types of the interfaces, shape ``(k,)``."""
     return np.array([interface.link_type for interface in interfaces], np.int64)
+
+
+def check_link_types(source: Source) -> None:
+    """Refuse a capture none of whose interfaces can be decoded.
+
+    Raises
+    ------
+    CaptureError
+        Names what the capture has and what is supported.
+    """
+    there = {interface.link_type for interface in source.interfaces}
+    if there and not there & SUPPORTED_LINK_TYPES.keys():
+        kinds = ", ".join(str(kind) for kind in sorted(there))
+        supported = ", ".join(f"{name} ({kind})" for kind, name in sorted(SUPPORTED_LINK_TYPES.items()))
+        raise CaptureError(
+            source.files[0].path, f"link type {kinds} is not supported; supported are {supported}"
+        )
 
 
 def records(

@@ -36,6 +36,7 @@ from vxlanalyze.wire.fields import (
     AT,
     BLANK,
     CUT,
+    DEEPEST,
     DEPTH,
     ENCRYPTION,
     END,
@@ -69,8 +70,6 @@ from vxlanalyze.wire.model import Encryption, Tunnel
 from vxlanalyze.wire.octets import byte
 from vxlanalyze.wire.tunnels import TUNNELS
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
-
-MAX_DEPTH = 8
 
 LINK_ETHERNET = 1
 LINK_RAW = (101, 12, 14, 228, 229)  # raw IP; as DLT_RAW of BSD and of OpenBSD; IPv4; IPv6
@@ -230,7 +229,7 @@ def descend(
         tunnel = _transport(data, found, base, protocol, bound_to)
         if tunnel == _NO_TUNNEL:
             return base
-        if found[DEPTH] == MAX_DEPTH:
+        if found[DEPTH] >= found[DEEPEST]:
             found[ANOMALIES] |= TOO_DEEP
             return base
         base = _enter(found, tunnel)

@@ -1,0 +1,246 @@
+"""The `frames` table: every frame's fields as an Arrow table, null where a layer is absent.
+
+Built by the chunk, so that a capture of any length can be written to Parquet in bounded memory.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Source
+from vxlanalyze.wire.addresses import mac_text, text
+from vxlanalyze.wire.model import FACTS, Anomaly, Checksum, Encryption, Tunnel
+from vxlanalyze.wire.rows import Columns, check_link_types, columns
+from vxlanalyze.wire.tunnels import TUNNELS
+
+_ADDRESS = pa.dictionary(pa.int32(), pa.string())
+_MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: told apart from IP addresses
+_NAME = pa.dictionary(pa.int8(), pa.string())
+_ANOMALIES = pa.list_(pa.string())
+_TIME = pa.timestamp("ns", tz="UTC")
+
+_TUNNEL_NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
+_ENCRYPTION_NAMES = {int(kind): kind.name.lower() for kind in Encryption if kind is not Encryption.NONE}
+# Both pictures of a checksum that a network card will fill are "offload"; all ones is one way to be bad.
+_CHECKSUM_NAMES = {
+    int(Checksum.OK): "ok",
+    int(Checksum.BAD): "bad",
+    int(Checksum.ABSENT): "absent",
+    int(Checksum.PARTIAL): "offload",
+    int(Checksum.LCO): "offload",
+    int(Checksum.UNVERIFIABLE): "unverifiable",
+    int(Checksum.ALL_ONES): "bad",
+}
+
+SCHEMA: pa.Schema = pa.schema(
+    [
+        ("frame", pa.int64()),
+        ("time", _TIME),
+        ("captured_length", pa.uint32()),
+        ("original_length", pa.uint32()),
+        ("interface", pa.uint16()),
+        ("link_type", pa.uint16()),
+        ("packet_type", pa.uint8()),
+        ("if_index", pa.uint32()),
+        ("outer_src_mac", _MAC),
+        ("outer_dst_mac", _MAC),
+        ("vlan", pa.uint16()),
+        ("outer_src", _ADDRESS),
+        ("outer_dst", _ADDRESS),
+        ("outer_protocol", pa.uint8()),
+        ("outer_ttl", pa.uint8()),
+        ("outer_tos", pa.uint8()),
+        ("outer_ip_id", pa.uint32()),
+        ("outer_length", pa.uint32()),
+        ("outer_fragment_offset", pa.uint32()),
+        ("outer_more_fragments", pa.bool_()),
+        ("outer_dont_fragment", pa.bool_()),
+        ("outer_sport", pa.uint16()),
+        ("outer_dport", pa.uint16()),
+        ("outer_checksum", pa.uint32()),
+        ("outer_checksum_expected", pa.uint32()),
+        ("outer_checksum_state", _NAME),
+        ("outer_ip_checksum_state", _NAME),
+        ("encryption", _NAME),
+        ("tunnel", _NAME),
+        ("vni", pa.uint32()),
+        ("tunnel_depth", pa.uint8()),
+        ("group_policy", pa.uint16()),
+        ("geneve_options_bytes", pa.uint16()),
+        ("inner_src_mac", _MAC),
+        ("inner_dst_mac", _MAC),
+        ("inner_vlan", pa.uint16()),
+        ("src", _ADDRESS),
+        ("dst", _ADDRESS),
+        ("protocol", pa.uint8()),
+        ("ttl", pa.uint8()),
+        ("tos", pa.uint8()),
+        ("ip_id", pa.uint32()),
+        ("length", pa.uint32()),
+        ("fragment_offset", pa.uint32()),
+        ("more_fragments", pa.bool_()),
+        ("dont_fragment", pa.bool_()),
+        ("sport", pa.uint16()),
+        ("dport", pa.uint16()),
+        ("tcp_seq", pa.uint32()),
+        ("tcp_ack", pa.uint32()),
+        ("tcp_flags", pa.uint16()),
+        ("tcp_window", pa.uint16()),
+        ("payload_length", pa.uint32()),
+        ("inner_checksum", pa.uint32()),
+        ("inner_checksum_expected", pa.uint32()),
+        ("inner_checksum_state", _NAME),
+        ("inner_ip_checksum_state", _NAME),
+        ("mss", pa.uint16()),
+        ("window_scale", pa.uint8()),
+        ("icmp_type", pa.uint8()),
+        ("icmp_code", pa.uint8()),
+        ("icmp_mtu", pa.uint32()),
+        ("quoted_src", _ADDRESS),
+        ("quoted_dst", _ADDRESS),
+        ("quoted_protocol", pa.uint8()),
+        ("quoted_sport", pa.uint16()),
+        ("quoted_dport", pa.uint16()),
+        ("quoted_ip_id", pa.uint32()),
+        ("quoted_vni", pa.uint32()),
+        ("quoted_inner_src", _ADDRESS),
+        ("quoted_inner_dst", _ADDRESS),
+        ("arp_operation", pa.uint16()),
+        ("arp_sender_mac", _MAC),
+        ("arp_sender", _ADDRESS),
+        ("arp_target_mac", _MAC),
+        ("arp_target", _ADDRESS),
+        ("nd_target", _ADDRESS),
+        ("anomalies", _ANOMALIES),
+    ]
+)
+_NAMES = {
+    "tunnel": _TUNNEL_NAMES,
+    "encryption": _ENCRYPTION_NAMES,
+    "outer_checksum_state": _CHECKSUM_NAMES,
+    "outer_ip_checksum_state": _CHECKSUM_NAMES,
+    "inner_checksum_state": _CHECKSUM_NAMES,
+    "inner_ip_checksum_state": _CHECKSUM_NAMES,
+}
+# `columns` gives these of the innermost packet even where it stands bare; the table does not.
+_ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
+
+
+def frames_table(source: Source, *, ports: Sequence[int] = ()) -> pa.Table:
+    """Make the table of all frames of a capture.
+
+    Parameters
+    ----------
+    source : Source
+        The capture.
+    ports : sequence of int
+        UDP ports that carry tunnels, besides the known ones.
+
+    Returns
+    -------
+    pyarrow.Table
+        `n` rows with the columns of `SCHEMA`.
+
+    Raises
+    ------
+    CaptureError
+        A file cannot be read, or no interface has a link type that is supported.
+    """
+    return pa.Table.from_batches(list(frame_batches(source, ports=ports)), SCHEMA).unify_dictionaries()
+
+
+def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
+    """Make the same table a chunk at a time, for captures that memory does not hold.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        The frames of one chunk, with the columns of `SCHEMA`.
+
+    Raises
+    ------
+    CaptureError
+        As for `frames_table`.
+    """
+    for frames in source.chunks():
+        table = columns(frames, source.interfaces, ports=ports)
+        table["frame"] = np.arange(frames.first_frame, frames.first_frame + len(frames))
+        bare = table["tunnel"] == Tunnel.NONE
+        for name in _ONLY_TUNNELLED:
+            table[name][bare] = -1
+        yield pa.record_batch([_array(table, column) for column in SCHEMA], schema=SCHEMA)
+    check_link_types(source)
+
+
+def _array(table: Columns, column: pa.Field) -> pa.Array:
+    """Turn one column of numbers into an Arrow array."""
+    values = table[column.name]
+    if column.name == "anomalies":
+        return _anomalies(values)
+    if column.type == _ADDRESS:
+        return _addresses(values, _family(table, column.name))
+    if column.type == _MAC:
+        return _macs(values)
+    if column.type == _NAME:
+        return _names(values, _NAMES[column.name])
+    if column.type == _TIME:
+        return pa.array(values, pa.int64()).cast(_TIME)
+    if column.type == pa.bool_():
+        return pa.array(values > 0, pa.bool_(), mask=values < 0)
+    return pa.array(values.astype(column.type.to_pandas_dtype()), column.type, mask=values < 0)
+
+
+def _family(table: Columns, name: str) -> NDArray[np.int64]:
+    """Tell the version of each address in a column, 0 where there is none."""
+    if name.startswith("arp_"):
+        return np.where(table["arp_operation"] >= 0, 4, 0)
+    if name == "nd_target":
+        return np.where(table[name].any(axis=1), 6, 0)
+    family: NDArray[np.int64] = table[name.removesuffix("src").removesuffix("dst") + "family"]
+    return family
+
+
+def _addresses(values: NDArray[np.uint8], family: NDArray[np.int64]) -> pa.Array:
+    """Write each address once and refer to it."""
+    there = family > 0
+    keys = np.concatenate((family[:, np.newaxis].astype(np.uint8), values), axis=1)
+    rows = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.shape[1]))).ravel()
+    distinct, index = np.unique(rows[there], return_inverse=True)
+    octets = distinct.view(np.uint8).reshape(len(distinct), keys.shape[1])
+    return _dictionary(index, there, text(octets[:, 1:], octets[:, 0]), _ADDRESS)
+
+
+def _macs(values: NDArray[np.int64]) -> pa.Array:
+    there = values >= 0
+    distinct, index = np.unique(values[there], return_inverse=True)
+    return _dictionary(index, there, [mac_text(int(mac)) for mac in distinct], _MAC)
+
+
+def _names(values: NDArray[np.int64], names: dict[int, str]) -> pa.Array:
+    """Name numbers; those without a name are null."""
+    words = sorted(set(names.values()))
+    index = np.full(max(names) + 1, -1)
+    for number, name in names.items():
+        index[number] = words.index(name)
+    chosen = index[values]
+    return _dictionary(chosen[chosen >= 0], chosen >= 0, words, _NAME)
+
+
+def _dictionary(
+    index: NDArray[np.intp], there: NDArray[np.bool_], words: list[str], kind: pa.DictionaryType
+) -> pa.Array:
+    """Make a dictionary-encoded array from the entries of the rows that have one."""
+    places = np.zeros(len(there), kind.index_type.to_pandas_dtype())
+    places[there] = index
+    return pa.DictionaryArray.from_arrays(
+        pa.array(places, kind.index_type, mask=~there), pa.array(words, kind.value_type)
+    )
+
+
+def _anomalies(values: NDArray[np.int64]) -> pa.Array:
+    """List the names of the bits; most rows have none, and equal rows share the work."""
+    distinct, index = np.unique(values & ~int(FACTS), return_inverse=True)
+    lists = [[kind.name.lower() for kind in Anomaly if kind & int(bits) and kind.name] for bits in distinct]
+    return pa.array(lists, _ANOMALIES).take(pa.array(index))
