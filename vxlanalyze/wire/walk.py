@@ -202,6 +202,13 @@ def walk(
     int
         OUTER or INNER.
     """
+    begin(found, start, captured, original)
+    return descend(data, found, bound_to, link_layer(data, found, link_type))
+
+
+@compiled_part
+def begin(found: NDArray[np.int64], start: int, captured: int, original: int) -> None:
+    """Clear the record for a frame at `start`."""
     for place in range(RECORD_FIELDS):
         found[place] = BLANK[place]
     found[AT] = start
@@ -209,7 +216,6 @@ def walk(
     found[LIMIT] = start + max(captured, original)
     if captured < original:
         found[ANOMALIES] |= CUT
-    return descend(data, found, bound_to, _link(data, found, link_type))
 
 
 @compiled_part
@@ -242,7 +248,7 @@ def descend(
 
 
 @compiled_part
-def _link(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> int:
+def link_layer(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> int:
     """Read the link header; return the EtherType of what follows."""
     if link_type == LINK_ETHERNET:
         return ethernet.TRANSPARENT_ETHERNET
