@@ -8,45 +8,81 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab import verify
-from tests.lab.namespaces import LabError, remove_leftovers
-from tests.lab.record import PROJECT, record
+from tests.lab import truth, verify
+from tests.lab.namespaces import PROJECT, LabError, remove_leftovers
+from tests.lab.record import record
 from tests.lab.scenario import load
 
 HERE = Path(__file__).parent
+SHOWN_DIFFERENCES = 3
 SETS = {HERE / "samples": PROJECT / "sample_pcaps", HERE / "scenarios": PROJECT / "tests" / "captures"}
 
 
 def main() -> int:
     """Record what the command line asks for; 1 where a recording failed or contradicts its truth."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
-    parser.add_argument("scenario", nargs="?", type=Path, help="a scenario file")
-    parser.add_argument("out", nargs="?", type=Path, help="folder of the recording; with --all, of the recordings")
-    parser.add_argument("--all", action="store_true", help="record every scenario of the project into OUT/NAME")
-    parser.add_argument("--again", action="store_true", help="record sample_pcaps/ and tests/captures/ anew")
-    parser.add_argument("--clean", action="store_true", help="remove namespaces of killed runs, and nothing else")
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="SCENARIO.toml OUT", help="what to record, and where to"
+    )
+    parser.add_argument(
+        "--all", type=Path, metavar="OUT", help="record every scenario of the project into OUT/NAME"
+    )
+    parser.add_argument(
+        "--again",
+        nargs="*",
+        metavar="NAME",
+        help="record sample_pcaps/ and tests/captures/ anew, or only those named",
+    )
+    parser.add_argument(
+        "--expected",
+        action="store_true",
+        help="only bring stories and expectations of recorded truths up to date",
+    )
+    parser.add_argument(
+        "--clean", action="store_true", help="remove namespaces of killed runs, and nothing else"
+    )
     asked = parser.parse_args()
+    if asked.expected:
+        return _update_expectations()
     if os.geteuid():
         parser.error("only root can make network namespaces")
     if asked.clean:
         remove_leftovers()
         return 0
-    if asked.all and asked.out is None:
-        asked.out, asked.scenario = asked.scenario, None
-    if not asked.again and (asked.out is None or (asked.scenario is None) != asked.all):
+    jobs = _jobs(asked)
+    if not jobs:
         parser.error("give SCENARIO.toml OUT, --all OUT or --again")
-    return 1 if any([_record(file, folder) for file, folder in _jobs(asked)]) else 0
+    wrong = [file.stem for file, folder in jobs if _record(file, folder)]
+    sys.stdout.write(f"{len(jobs) - len(wrong)} of {len(jobs)} recorded well {' '.join(wrong)}\n")
+    return 1 if wrong else 0
+
+
+def recordings() -> list[tuple[Path, Path]]:
+    """Return every scenario file of the project with the folder of its recording."""
+    return [
+        (file, folder / file.stem)
+        for source, folder in SETS.items()
+        for file in sorted(source.glob("*.toml"))
+    ]
 
 
 def _jobs(asked: argparse.Namespace) -> list[tuple[Path, Path]]:
     """Return the scenario files and the folders they are recorded into."""
-    if asked.scenario is not None:
-        return [(asked.scenario, asked.out)]
+    if len(asked.paths) == 2:
+        return [(asked.paths[0], asked.paths[1])]
+    if asked.all is None and asked.again is None:
+        return []
     return [
-        (file, (folder if asked.again else asked.out) / file.stem)
-        for source, folder in SETS.items()
-        for file in sorted(source.glob("*.toml"))
+        (file, asked.all / file.stem if asked.all else folder)
+        for file, folder in recordings()
+        if not asked.again or file.stem in asked.again
     ]
+
+
+def _update_expectations() -> int:
+    for file, folder in recordings():
+        truth.update(load(file), folder)
+    return 0
 
 
 def _record(file: Path, folder: Path) -> bool:
@@ -60,8 +96,10 @@ def _record(file: Path, folder: Path) -> bool:
     size_kb = sum(made.stat().st_size for made in folder.rglob("*") if made.is_file()) // 1000
     seen = " ".join(f"{name}={count}" for name, count in frames.items())
     sys.stdout.write(f"{file.stem}: {time.monotonic() - began_s:.1f} s, {size_kb} kB; {seen}\n")
-    for difference in wrong:
+    for difference in wrong[:SHOWN_DIFFERENCES]:
         sys.stdout.write(f"  WRONG {difference}\n")
+    if len(wrong) > SHOWN_DIFFERENCES:
+        sys.stdout.write(f"  WRONG and {len(wrong) - SHOWN_DIFFERENCES} more\n")
     sys.stdout.flush()
     return bool(wrong)
 

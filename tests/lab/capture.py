@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import clocks, workloads
+from tests.lab.faults import LOG_GROUP
 from tests.lab.namespaces import LabError, Namespaces, stop
 from tests.lab.scenario import Capture, Clock
 from tests.lab.topology import NIC, Topology, host_device
@@ -53,7 +54,7 @@ class Recorder:
             stop(self.program, signal.SIGINT)
 
     def pause(self, paused: bool) -> None:
-        """Stop reading packets for a while, or go on: what does not fit the buffer is dropped by the kernel."""
+        """Stop reading for a while, or go on; the kernel drops what does not fit the buffer."""
         if self.program is not None:
             self.program.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
 
@@ -63,7 +64,9 @@ def prepare(capture: Capture, topology: Topology, spaces: Namespaces, folder: Pa
     folder = folder / capture.folder
     folder.mkdir(parents=True, exist_ok=True)
     namespace, _, interface = capture.at.partition("/")
-    device = {"nic": NIC, "any": "any", "tunnel": topology.cluster.device}.get(interface) or host_device(interface)
+    device = {"nic": NIC, "any": "any", "tunnel": topology.cluster.device}.get(interface) or host_device(
+        interface
+    )
     suffix = "pcapng" if capture.tool == "dumpcap" else "pcap"
     path = folder / f"{capture.name}.{suffix}"
     if capture.rotate_kb:
@@ -73,7 +76,19 @@ def prepare(capture: Capture, topology: Topology, spaces: Namespaces, folder: Pa
 
 
 def _tcpdump(capture: Capture, device: str, path: Path) -> list[str]:
-    command = ["tcpdump", "-n", "-U", "-Z", "root", "-B", str(capture.buffer_kib), "-i", device, "-w", str(path)]
+    command = [
+        "tcpdump",
+        "-n",
+        "-U",
+        "-Z",
+        "root",
+        "-B",
+        str(capture.buffer_kib),
+        "-i",
+        device,
+        "-w",
+        str(path),
+    ]
     if capture.snaplen:
         command += ["-s", str(capture.snaplen)]
     if capture.frames:
@@ -91,6 +106,14 @@ def _dumpcap(capture: Capture, device: str, path: Path) -> list[str]:
     if capture.rotate_kb:
         command += ["-b", f"filesize:{capture.rotate_kb}"]
     return [*command, "-f", capture.filter] if capture.filter else command
+
+
+def watch_drops(node: str, spaces: Namespaces, folder: Path) -> Recorder:
+    """Prepare a capture of the packets that a node's faults drop (netfilter's log), for the truth."""
+    capture = Capture(name=f"drops-{node}", at=f"{node}/nflog")
+    path = folder / f"{capture.name}.pcap"
+    command = _tcpdump(capture, f"nflog:{LOG_GROUP}", path)
+    return Recorder(capture, path, path.with_suffix(".log"), node, command, spaces)
 
 
 def schedule(recorder: Recorder, begun: bool) -> None:

@@ -72,7 +72,9 @@ def _pcapng_times(data: bytearray) -> Iterator[tuple[int, Callable[[int], None]]
             unit_ns = units_ns[struct.unpack_from("<I", data, at + 8)[0]]
             places = [at + 12]
             if kind == STATISTICS:
-                places += [place for code, place in _options(data, at + 20, at + length - 4) if code in (2, 3)]
+                places += [
+                    place for code, place in _options(data, at + 20, at + length - 4) if code in (2, 3)
+                ]
             for place in places:
                 yield _pcapng_time(data, place, unit_ns)
         at += length
@@ -84,13 +86,13 @@ def _pcapng_time(data: bytearray, at: int, unit_ns: int) -> tuple[int, Callable[
         struct.pack_into("<II", data, at, units >> 32, units & 0xFFFFFFFF)
 
     high, low = struct.unpack_from("<II", data, at)
-    return (high << 32 | low) * unit_ns, write
+    return int(high << 32 | low) * unit_ns, write
 
 
 def _unit_ns(data: bytearray, at: int, length: int) -> int:
     for code, place in _options(data, at + 16, at + length - 4):
         if code == OPTION_RESOLUTION:
-            return 10 ** (9 - int(data[place]))
+            return int(10 ** (9 - data[place]))
     return 1000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,16 @@ def _pod(topology: Topology, name: str) -> dict[str, Any]:
 
 
 def _service(topology: Topology) -> dict[str, Any]:
-    ports = [{"name": f"dns-{p.lower()}", "port": 53, "protocol": p, "targetPort": 53} for p in ("UDP", "TCP")]
+    ports = [
+        {"name": f"dns-{p.lower()}", "port": 53, "protocol": p, "targetPort": 53} for p in ("UDP", "TCP")
+    ]
     address = topology.cluster.service
-    spec = {"type": "ClusterIP", "clusterIP": address, "clusterIPs": [address], "selector": {"k8s-app": "kube-dns"}}
+    spec = {
+        "type": "ClusterIP",
+        "clusterIP": address,
+        "clusterIPs": [address],
+        "selector": {"k8s-app": "kube-dns"},
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -112,12 +120,14 @@ def _pods(topology: Topology, namespaces: str) -> str:
     return _table(rows, namespaces)
 
 
-def _table(rows: list[tuple[str, ...]], namespaces: str) -> str:
+def _table(rows: Sequence[tuple[str, ...]], namespaces: str) -> str:
     """Columns as kubectl sets them; one namespace only (``-n``) has no column for it, all (``-A``) have."""
     if namespaces != "all":
         rows = [row[1:] for row in rows if row[0] in ("NAMESPACE", namespaces)]
     widths = [max(len(cell) for cell in column) + 3 for column in zip(*rows, strict=True)]
-    lines = ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

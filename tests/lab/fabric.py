@@ -40,18 +40,20 @@ class Port:
     tap: int
 
 
-def open_tap(device: str) -> int:
-    """Open a TAP device without offloads: every frame is one packet on the wire, checksums filled in."""
-    tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22s", device.encode(), IFF_TAP | IFF_NO_PI, b""))
-    return tap
+def open_device(device: str, flags: int = IFF_TAP | IFF_NO_PI) -> int:
+    """Open a TAP (or TUN) device without offloads: every frame is one packet, checksums filled in."""
+    opened = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    fcntl.ioctl(opened, TUNSETIFF, struct.pack("16sH22s", device.encode(), flags, b""))
+    return opened
 
 
 class Fabric:
     """Forwards frames between ports and logs the fate of each."""
 
     def __init__(self, plan: dict[str, Any], log: IO[str]) -> None:
-        self._ports = [Port(p["node"], bytes.fromhex(p["mac"]), open_tap(p["device"])) for p in plan["ports"]]
+        self._ports = [
+            Port(p["node"], bytes.fromhex(p["mac"]), open_device(p["device"])) for p in plan["ports"]
+        ]
         self._by_tap = {port.tap: port for port in self._ports}
         self._rules = tuple(rules.Rule(**_tuples(rule)) for rule in plan["rules"])
         self._tunnel_ports = frozenset(plan["tunnel_ports"])
@@ -109,7 +111,8 @@ class Fabric:
         line = {
             "time_ns": time.time_ns(),
             "direction": direction,
-            "outer": outer and [*outer.identity, outer.length_bytes, outer.fragment_bytes, outer.more_fragments],
+            "outer": outer
+            and [*outer.identity, outer.length_bytes, outer.fragment_bytes, outer.more_fragments],
             "inner": inner and list(inner.identity),
             "acts": fate.acts,
             "lost": fate.lost,

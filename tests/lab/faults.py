@@ -6,11 +6,12 @@ the drop can be read as a capture (``nflog``) and is known packet by packet.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 from tests.lab.namespaces import Namespaces
 from tests.lab.scenario import NodeFault
-from tests.lab.topology import NIC, Topology, host_device
+from tests.lab.topology import NIC, Topology, host_device, identity_tables
 
 LOG_GROUP = 5
 
@@ -23,20 +24,19 @@ def put_in(faults: tuple[NodeFault, ...], topology: Topology, spaces: Namespaces
 
 
 def _iptables(fault: NodeFault, chain: str, place: str, target: str = "DROP") -> list[str]:
-    """Return a rule that takes every nth matching packet, behind its twin that logs it."""
+    """Return rules that take every nth matching packet, and copy it to the log before."""
     match = f"{place} -p {fault.protocol}" if fault.protocol else place
     if fault.dport:
         match += f" --dport {fault.dport}"
-    if fault.every == 1:
-        return [f"iptables -A {chain} {match} -j {action}" for action in (f"NFLOG --nflog-group {LOG_GROUP}", target)]
-    # The turn is taken once, in a chain of its own, so that log and drop meet the same packet.
-    turn = f"-m statistic --mode nth --every {fault.every} --packet {fault.every - 1}"
-    own = f"lab-{fault.at}-{chain.lower()}-{fault.every}"[:28]
+    if fault.every > 1:
+        match += f" -m statistic --mode nth --every {fault.every} --packet {fault.every - 1}"
+    # One chain for both, so that log and drop meet the same packet when it takes turns.
+    own = f"lab{zlib.crc32(match.encode()):08x}"
     return [
         f"iptables -N {own}",
         f"iptables -A {own} -j NFLOG --nflog-group {LOG_GROUP}",
         f"iptables -A {own} -j {target}",
-        f"iptables -A {chain} {match} {turn} -j {own}",
+        f"iptables -A {chain} {match} -j {own}",
     ]
 
 
@@ -90,6 +90,18 @@ def _stale_endpoint(fault: NodeFault, topology: Topology) -> list[str]:
     if fault.mac:
         commands.append(f"ip neigh replace {fault.address} lladdr {fault.mac} dev {NIC} nud permanent")
     return commands
+
+
+def _stale_tunnel_map(fault: NodeFault, topology: Topology) -> list[str]:
+    """The tunnel map of a Cilium node still holds the address that the other node had."""
+    cluster, node = topology.cluster, topology.nodes[fault.at]
+    other = topology.others(node)[0]
+    commands = [
+        f"ip route replace {cluster.pod_networks[other.name]} encap ip id {cluster.pods[pod].identity}"
+        f" dst {fault.address} via {other.tunnel_address} dev {cluster.device} onlink table {table}"
+        for pod, table in identity_tables(topology, node).items()
+    ]
+    return [*commands, f"ip neigh replace {fault.address} lladdr {fault.mac} dev {NIC} nud permanent"]
 
 
 def _stale_tunnel_mac(fault: NodeFault, topology: Topology) -> list[str]:
@@ -166,5 +178,6 @@ FAULTS: dict[str, Fault] = {
     "small-interface": _small_interface,
     "stale-endpoint": _stale_endpoint,
     "stale-tunnel-mac": _stale_tunnel_mac,
+    "stale-tunnel-map": _stale_tunnel_map,
     "translate-tunnel-port": _translate_tunnel_port,
 }

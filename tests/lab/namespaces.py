@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 PREFIX = "vxlab"
+PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 5.0
 
 
@@ -43,9 +44,12 @@ class Namespaces:
         return _run(["ip", "netns", "exec", self._prefix + name, *shlex.split(command)], check)
 
     def start(
-        self, name: str, command: list[str], output: IO[str] | int = subprocess.DEVNULL, **options: Path
+        self, name: str, command: list[str], output: IO[str] | int = subprocess.DEVNULL
     ) -> subprocess.Popen[str]:
-        """Start a program that ends with this run at the latest; it leads its own process group."""
+        """Start a program that ends with this run at the latest; it leads its own process group.
+
+        It runs in the project's folder, so that ``python -m tests.lab.…`` works from anywhere.
+        """
         program = subprocess.Popen(
             ["ip", "netns", "exec", self._prefix + name, *command],
             stdout=output,
@@ -53,7 +57,7 @@ class Namespaces:
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            **options,  # type: ignore[call-overload]
+            cwd=PROJECT,
         )
         self._programs.append(program)
         return program

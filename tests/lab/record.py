@@ -13,15 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.lab import capture, cluster_facts, clocks, faults, topology, truth, workloads
+from tests.lab import building, capture, clocks, cluster_facts, faults, topology, truth, workloads
 from tests.lab.capture import Recorder
 from tests.lab.namespaces import LabError, Namespaces, namespaces
 from tests.lab.scenario import Clock, Scenario
 from tests.lab.topology import FABRIC, Topology
 
-# Servers need a moment to listen, and the last packets a moment to arrive.
-SETTLE_S, LINGER_S = 0.8, 0.9
-PROJECT = Path(__file__).resolve().parents[2]
+# Servers need a moment to listen; tcpdump gets the last packets from the kernel a second late.
+SETTLE_S, LINGER_S = 0.8, 1.3
 
 
 def record(scenario: Scenario, folder: Path) -> dict[str, int]:
@@ -39,32 +38,53 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
     """
     plan = topology.plan(scenario.cluster)
     with tempfile.TemporaryDirectory(prefix="vxlab") as scratch, namespaces() as spaces:
-        place = Path(scratch)
-        topology.build(plan, spaces)
+        place, made = Path(scratch), Path(scratch) / "made"
+        building.build(plan, spaces)
         faults.put_in(scenario.faults, plan, spaces)
         network = _start_network(scenario, plan, spaces, place)
         workloads.start_servers(plan, spaces, place)
         time.sleep(SETTLE_S)
-        made = place / "made"
         recorders = [capture.prepare(item, plan, spaces, made) for item in scenario.captures]
-        for recorder in recorders:
-            capture.schedule(recorder, begun=False)
-        network.send_signal(signal.SIGUSR1)
-        for recorder in recorders:
-            capture.schedule(recorder, begun=True)
-        workloads.run(scenario, plan, spaces, place / "work.log")
-        time.sleep(LINGER_S)
-        for recorder in recorders:
-            recorder.stop()
-        network.terminate()
-        network.wait()
-        _check_network(plan, spaces)
+        watchers = {hop: capture.watch_drops(node, spaces, place) for node, hop in _watched(scenario)}
+        _run(scenario, plan, spaces, [*recorders, *watchers.values()], network, place)
         if scenario.facts:
             cluster_facts.write_facts(plan, spaces, recorders, made, scenario.facts)
         log = truth.read_log(place / "fates.jsonl")
-        _finish(scenario, plan, recorders, log, made)
+        lost = truth.lost_packets(log, truth.directions(scenario))
+        for hop, watcher in watchers.items():
+            lost += truth.dropped_inside(watcher.path, hop)
+        _finish(scenario, plan, recorders, log, lost, made)
         _replace(made, folder)
     return truth.counts(log)
+
+
+def _watched(scenario: Scenario) -> set[tuple[str, str]]:
+    """Return the nodes whose drops the truth counts, with the hop where they go missing."""
+    return {(fault.at, fault.hop) for fault in scenario.faults if fault.hop}
+
+
+def _run(
+    scenario: Scenario,
+    plan: Topology,
+    spaces: Namespaces,
+    recorders: list[Recorder],
+    network: subprocess.Popen[str],
+    place: Path,
+) -> None:
+    """Capture while the work runs, then stop the captures and the network."""
+    for recorder in recorders:
+        capture.schedule(recorder, begun=False)
+    network.send_signal(signal.SIGUSR1)
+    for recorder in recorders:
+        capture.schedule(recorder, begun=True)
+    workloads.run(scenario, plan, spaces, place / "work.log")
+    building.silence(plan, spaces)
+    time.sleep(LINGER_S)
+    for recorder in recorders:
+        recorder.stop()
+    network.terminate()
+    network.wait()
+    _check_network(plan, spaces)
 
 
 def _start_network(
@@ -83,7 +103,13 @@ def _start_network(
         "delay_ms": scenario.delay_ms,
     }
     (place / "network.json").write_text(json.dumps(described))
-    command = [sys.executable, "-m", "tests.lab.fabric", str(place / "network.json"), str(place / "fates.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.lab.fabric",
+        str(place / "network.json"),
+        str(place / "fates.jsonl"),
+    ]
     network = spaces.start(FABRIC, command, subprocess.PIPE)
     said = network.stdout.readline() if network.stdout else ""
     if said != "ready\n":
@@ -100,13 +126,42 @@ def _check_network(plan: Topology, spaces: Namespaces) -> None:
 
 
 def _finish(
-    scenario: Scenario, plan: Topology, recorders: list[Recorder], log: list[dict[str, Any]], made: Path
+    scenario: Scenario,
+    plan: Topology,
+    recorders: list[Recorder],
+    log: list[dict[str, Any]],
+    lost: list[list[Any]],
+    made: Path,
 ) -> None:
+    """Bend clocks, compress, and write the truth and the cluster's words."""
     firsts = [capture.finish(item, scenario.clocks.get(item.capture.name, Clock())) for item in recorders]
-    truth.write(scenario, log, _clock_truth(scenario, firsts), made)
+    cluster = plan.cluster
+    networks = {
+        node: [table[node] for table in (cluster.pod_networks, cluster.pod_networks6) if node in table]
+        for node in plan.nodes
+    }
+    more = {
+        "networks": networks,
+        "ports": plan.tunnel_ports,
+        "clock": _clock_truth(scenario, firsts),
+        "lost": lost,
+    }
+    truth.write(scenario, _points(plan, recorders), log, more, made)
     cluster_facts.write_kube(plan, made / "kube.json")
     for recorder in recorders:
         recorder.log.unlink()
+
+
+def _points(plan: Topology, recorders: list[Recorder]) -> list[dict[str, Any]]:
+    """Describe the captures that stand for the scenario: those not in a folder of their own."""
+    points = []
+    for recorder in recorders:
+        if recorder.capture.folder:
+            continue
+        pod = plan.pods.get(recorder.capture.at.partition("/")[2])
+        suffix = "" if recorder.path.is_dir() else capture.SUFFIXES[recorder.capture.compress]
+        points.append({"name": recorder.capture.name, "path": recorder.path.name + suffix, "pod": pod})
+    return points
 
 
 def _clock_truth(scenario: Scenario, firsts: list[int | None]) -> dict[str, float] | None:

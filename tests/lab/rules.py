@@ -118,7 +118,9 @@ def _is_meant(rule: Rule, packet: Packet) -> bool:
     asked = {name: getattr(rule, name) for name in ("src", "dst", "sport", "dport")}
     asked["protocol"] = wire.PROTOCOLS[rule.protocol] if rule.protocol else None
     ip = inner or outer
-    return all(value is None or (ip is not None and getattr(ip, name) == value) for name, value in asked.items())
+    return all(
+        value is None or (ip is not None and getattr(ip, name) == value) for name, value in asked.items()
+    )
 
 
 def _has_size(rule: Rule, packet: Packet) -> bool:
@@ -232,7 +234,7 @@ def _nat(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
 
 
 def _rewrite(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
-    """Set the `where` field to `value`: dscp (a network may), outer-sport, outer-checksum or vni (none should)."""
+    """Set the field `where` (dscp, as networks may; outer-sport, outer-checksum, vni) to `value`."""
     outer = packet.outer
     if outer is None or (rule.where == "vni" and packet.vni_at is None):
         return fate

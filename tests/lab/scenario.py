@@ -62,7 +62,11 @@ class Cluster:
 
 @dataclass(frozen=True)
 class NodeFault:
-    """Something wrong inside a node or a pod: `do` names a function of ``faults``, the rest is for it."""
+    """Something wrong inside a node or a pod: `do` names a function of ``faults``, the rest is for it.
+
+    `hop` names the captures between which the packets that it drops go missing, ``X>Y``; without it they
+    are not part of the truth.
+    """
 
     do: str
     at: str
@@ -74,6 +78,7 @@ class NodeFault:
     network: str = ""
     pod: str = ""
     mtu: int = 0
+    hop: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class Work:
     name: str = "kubernetes.default.svc.cluster.local"
     timeout_s: float = 1.0
     options: str = ""
+    page: str = "big"
     port: int = 0
     wait_s: float = 0.0
     ipv6: bool = False
@@ -103,7 +109,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Capture:
-    """One capture: `at` is ``NODE/INTERFACE``, where the interface may be ``nic``, ``any`` or a pod's name."""
+    """One capture: `at` is ``NODE/INTERFACE``, the interface nic, any, tunnel or a pod's name."""
 
     name: str
     at: str
@@ -139,8 +145,8 @@ class Expected:
     """What the tool must say.
 
     `root` is the code (or one of the codes) of the first finding, or ``none``. `lost` tells whether
-    the network's log is the whole truth of what the captures show as lost; `clock` whether the
-    captures can tell the clock; `compare` whether a plain comparison of the captures can show it.
+    the log says what the program must list as lost; `clock` whether the captures can tell the clock;
+    `complete` whether the captures hold all that passed their points.
     """
 
     root: str | tuple[str, ...]
@@ -148,7 +154,7 @@ class Expected:
     must_not: tuple[str, ...] = ()
     lost: bool = True
     clock: bool = False
-    compare: bool = True
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -186,12 +192,14 @@ def load(path: Path) -> Scenario:
 
 
 def _scenario(name: str, table: dict[str, Any]) -> Scenario:
-    cluster = _cluster(table.pop("cluster"))
-    captures = table.pop("capture", None) or [{"name": node, "at": f"{node}/nic"} for node in ("node1", "node2")]
+    built = cluster(table.pop("cluster"))
+    captures = table.pop("capture", None) or [
+        {"name": node, "at": f"{node}/nic"} for node in ("node1", "node2")
+    ]
     return Scenario(
         name=name,
         story=" ".join(table.pop("story").split()),
-        cluster=cluster,
+        cluster=built,
         expected=_of(Expected, table.pop("expected")),
         work=tuple(_of(Work, work) for work in table.pop("work")),
         network=tuple(_of(Rule, rule) for rule in table.pop("network", [])),
@@ -202,7 +210,8 @@ def _scenario(name: str, table: dict[str, Any]) -> Scenario:
     )
 
 
-def _cluster(table: dict[str, Any]) -> Cluster:
+def cluster(table: dict[str, Any]) -> Cluster:
+    """Take the cluster that a table is `like`, overruled by the rest of the table."""
     known = tomllib.loads(CLUSTERS.read_text())
     merged = known["every"] | known[table["like"]]
     for name, value in table.items():

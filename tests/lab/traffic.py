@@ -31,15 +31,12 @@ def send(kind: str, host: str, port: int, count: int, size: int, interval_s: flo
         if kind == "segmented":
             sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
         for number in range(count):
-            payload = (b"%08d " % number) * (size // 9 + 1)
+            text = (b"%08d " % number) * (size * SEGMENTS_AT_ONCE // 9 + 1)
             if kind == "segmented":
-                sock.send(b"".join((b"%06d.%d " % (number, i)) * (size // 9 + 1) for i in range(SEGMENTS_AT_ONCE))[
-                    : size * SEGMENTS_AT_ONCE - size // 3
-                ])
-            elif kind == "junk":
-                sock.send(lots.randbytes(size))
+                # The last segment is shorter, as the end of a message is.
+                sock.send(text[: size * SEGMENTS_AT_ONCE - size // 3])
             else:
-                sock.send(payload[:size])
+                sock.send(lots.randbytes(size) if kind == "junk" else text[:size])
             time.sleep(interval_s)
 
 

@@ -34,25 +34,28 @@ def _dns(work: Work, to: str, topology: Topology) -> str:
 
 def _http(work: Work, to: str, topology: Topology) -> str:
     host = f"[{to}]" if ":" in to else to
-    page = "small" if work.size < PAGES["small"] else "big"
-    curl = f"curl -s -m {work.timeout_s} -o /dev/null {work.options} http://{host}:{work.port or HTTP_PORT}/{page}"
-    return _repeat(work, curl)
+    page = f"http://{host}:{work.port or HTTP_PORT}/{work.page}"
+    return _repeat(work, f"curl -s -m {work.timeout_s} -o /dev/null {work.options} {page}")
 
 
 def _repeat(work: Work, command: str) -> str:
-    return f"bash -c {shlex.quote(f'for ((i = 0; i < {work.count}; i++)); do {command}; sleep {work.interval_s}; done')}"
+    loop = f"for ((i = 0; i < {work.count}; i++)); do {command}; sleep {work.interval_s}; done"
+    return f"bash -c {shlex.quote(loop)}"
 
 
 def _tcp(work: Work, to: str, topology: Topology) -> str:
-    port = work.port or STREAM_PORT
-    return f"iperf3 -c {to} -p {port} -t {work.seconds} -b {work.rate} -l 16K --repeating-payload {work.options}"
+    return _stream(work, to, "-l 16K")
 
 
 def _udp(work: Work, to: str, topology: Topology) -> str:
-    port = work.port or STREAM_PORT
+    return _stream(work, to, f"-u -l {work.size}")
+
+
+def _stream(work: Work, to: str, kind: str) -> str:
+    """A stream of a fixed rate; its payload repeats, so that captures of it are small when compressed."""
     return (
-        f"iperf3 -u -c {to} -p {port} -t {work.seconds} -b {work.rate} -l {work.size}"
-        f" --repeating-payload {work.options}"
+        f"iperf3 -c {to} -p {work.port or STREAM_PORT} -t {work.seconds:.0f} -b {work.rate} {kind}"
+        f" --connect-timeout 2000 --repeating-payload {work.options}"
     )
 
 
@@ -86,12 +89,13 @@ def start_servers(topology: Topology, spaces: Namespaces, folder: Path) -> None:
         (folder / page).write_bytes(b"".join(line % number for number in range(size // 60 + 1))[:size])
     for name in topology.pods:
         if name.startswith("dns"):
-            dnsmasq = "dnsmasq -k -p 53 --no-resolv --no-hosts --address=/cluster.local/10.96.0.1 --user=root --pid-file="
-            spaces.start(name, shlex.split(dnsmasq))
+            answers = "--no-resolv --no-hosts --address=/cluster.local/10.96.0.1"
+            spaces.start(name, shlex.split(f"dnsmasq -k -p 53 {answers} --user=root --pid-file="))
             continue
         for port in (STREAM_PORT, STREAM_PORT + 1):
             spaces.start(name, ["iperf3", "-s", "-p", str(port)])
-        spaces.start(name, [sys.executable, "-m", "http.server", "-d", str(folder), "--bind", "::", str(HTTP_PORT)])
+        server = ["http.server", "-d", str(folder), "--bind", "::", str(HTTP_PORT)]
+        spaces.start(name, [sys.executable, "-m", *server])
         spaces.start(name, [sys.executable, "-m", "tests.lab.traffic", "sink", "::", str(SINK_PORT)])
 
 
