@@ -89,7 +89,7 @@ def run(
     UsageError
         A code or a part of the traffic makes no sense.
     """
-    demand_codes((*(questions.select or ()), *questions.ignore))
+    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
     with ThreadPoolExecutor(1) as beside:
         sums = {s.name: beside.submit(s.sha256) for s in sources} if digests else {}
         decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
@@ -171,20 +171,6 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
             )
         tables += read_facts(name, directory)
     return with_facts(cluster, tables) if tables else cluster
-
-
-def demand_codes(codes: Iterable[str]) -> None:
-    """Check that codes are those of diagnostics.
-
-    Raises
-    ------
-    UsageError
-        Names the first that is not, and the nearest known one.
-    """
-    known = [diagnostic.code for diagnostic in diagnostics.DIAGNOSTICS]
-    for code in codes:
-        if code not in known:
-            raise UsageError(f"no diagnostic is called {code}{nearest(code, known)}")
 
 
 def _unheard(name: str, done_bytes: int, total_bytes: int | None) -> None:

@@ -4,11 +4,13 @@
 are equally bad, the earlier one is the better answer to "what is wrong?".
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from vxlanalyze.diagnostics import causes
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
+from vxlanalyze.errors import UsageError
+from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = (
@@ -77,3 +79,17 @@ def diagnose(
         not_assessed += [a for a in answers if isinstance(a, NotAssessed)]
     ordered = causes.order(findings, diagnostics, comparison)
     return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in asked))
+
+
+def demand_codes(codes: Iterable[str]) -> None:
+    """Check that codes are those of diagnostics.
+
+    Raises
+    ------
+    UsageError
+        Names the first that is not, and the nearest known one.
+    """
+    known = [diagnostic.code for diagnostic in DIAGNOSTICS]
+    for code in codes:
+        if code not in known:
+            raise UsageError(f"no diagnostic is called {code}{nearest(code, known)}")

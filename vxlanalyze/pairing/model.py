@@ -24,6 +24,21 @@ NO_ROW = -1
 NO_DELAY = np.iinfo(np.int64).min
 
 
+# Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
+PER_PACKET = (
+    "sent_row",
+    "received_row",
+    "segment",
+    "received_segment",
+    "outcome",
+    "reason",
+    "copies",
+    "corrupted",
+    "delay_ns",
+)
+PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
+
+
 class Outcome(IntEnum):
     """What became of a wire packet."""
 

@@ -16,27 +16,13 @@ from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
-from vxlanalyze.pairing.model import Comparison, Direction, Hop, Point
+from vxlanalyze.pairing.model import PER_PACKET, PER_UNSENT, Comparison, Direction, Hop, Point
 from vxlanalyze.wire.model import NO_FLOW, Flows
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58, "sctp": 132}
 _WITH_PORTS = (6, 17, 132)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
 _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
-
-
-_PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
-_PER_PACKET = (
-    "sent_row",
-    "received_row",
-    "segment",
-    "received_segment",
-    "outcome",
-    "reason",
-    "copies",
-    "corrupted",
-    "delay_ns",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +237,6 @@ def _narrow_direction(
         sender=points[id(sender)],
         receiver=points[id(receiver)],
         window_ns=window,
-        **{name: getattr(direction, name)[kept] for name in _PER_PACKET},
-        **{name: getattr(direction, name)[unsent] for name in _PER_UNSENT},
+        **{name: getattr(direction, name)[kept] for name in PER_PACKET},
+        **{name: getattr(direction, name)[unsent] for name in PER_UNSENT},
     )

@@ -127,6 +127,11 @@ class FindingRecord(TypedDict):
     display_filter: str
 
 
+def key_of(finding: FindingRecord) -> str:
+    """What names a finding among others: ``code@direction``, or ``code``."""
+    return finding["code"] if finding["direction"] is None else f"{finding['code']}@{finding['direction']}"
+
+
 class NotAssessedRecord(TypedDict):
     """A question that could not be decided."""
 

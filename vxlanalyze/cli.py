@@ -1,0 +1,158 @@
+"""The command ``vxlanalyze``: reads the command line, runs the line of stages, prints, and exits.
+
+What is heavy is imported where it is needed, so that ``--help`` and ``--version`` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from vxlanalyze import options as command_line
+from vxlanalyze import terminal
+from vxlanalyze.errors import UsageError, VxlanalyzeError
+from vxlanalyze.options import Options
+from vxlanalyze.outputs import Outputs, demand_directory, demand_writable
+from vxlanalyze.report import RENDERERS
+from vxlanalyze.report.judging import judging
+from vxlanalyze.report.model import Report
+from vxlanalyze.report.plain import plain
+from vxlanalyze.report.renderer import Judgement, Renderer
+
+if TYPE_CHECKING:
+    from vxlanalyze.capture.logical import LogicalCapture
+    from vxlanalyze.pipeline import Questions, Run
+
+DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
+_WITHOUT_SERIES = ("text", "junit", "github", "markdown")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit status; errors of use and input are one line on standard error."""
+    try:
+        return _run(command_line.parse(arguments))
+    except VxlanalyzeError as error:
+        terminal.complain(f"error: {plain(str(error), longest_word=None)}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        terminal.complain("interrupted")
+        return INTERRUPTED
+
+
+def _run(options: Options) -> int:
+    if options.explain is not None:
+        terminal.say(_manual(options.explain))
+        return DONE
+    shown, files = _formats(options)
+    for directory in (options.tables, options.annotate, options.decapsulate):
+        if directory is not None:
+            demand_directory(directory)
+    judge = judging(options.fail_on, options.baseline, options.expect)
+    series = any(renderer.name not in _WITHOUT_SERIES for renderer in (shown, *(r for _, r in files)))
+    with Outputs() as outputs:
+        report = _saved(options.report) if options.report else _analyse(options, outputs, series)
+        judgement = judge(report)
+        for path, renderer in files:
+            outputs.write_text(path, renderer.render(report, judgement))
+    if not options.quiet:
+        _print(shown, report, judgement, options.color)
+    for difference in judgement.differences:
+        terminal.complain(f"not as expected: {plain(difference)}")
+    if report.broken:
+        return BROKEN
+    return DONE if judgement.passed else OBJECTED
+
+
+def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:
+    if renderer.name != "text":
+        terminal.say(renderer.render(report, judgement))
+        return
+    from vxlanalyze.report import as_text
+
+    look = terminal.look(color)
+    terminal.say(
+        as_text.render(report, judgement, width=look.width, colour=look.colour, ascii_only=look.ascii_only)
+    )
+
+
+def _manual(code: str) -> str:
+    """Give the manual of a finding: the docstring of its diagnostic's module."""
+    from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
+
+    demand_codes([code])
+    diagnostic = next(d for d in DIAGNOSTICS if d.code == code)
+    manual = sys.modules[diagnostic.check.__module__].__doc__ or ""
+    return f"{code}\n\n{manual.strip()}\n"
+
+
+def _saved(path: str) -> Report:
+    from vxlanalyze.report.as_json import from_json
+    from vxlanalyze.report.judging import read_text
+
+    return from_json(read_text(path), path)
+
+
+def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
+    """Give the format of standard output, and each file with its own."""
+    by_name = {renderer.name: renderer for renderer in RENDERERS}
+    named = by_name[options.format or "text"]
+    inputs = [path for path in options.captures if os.path.isfile(path)]
+    for path in options.output:
+        demand_writable(path)
+        if any(os.path.exists(path) and os.path.samefile(path, input_) for input_ in inputs):
+            raise UsageError(f"{path}: is a capture that is to be read, and would be written over")
+    if len({os.path.realpath(path) for path in options.output}) < len(options.output):
+        raise UsageError(f"-o: {options.output[-1]} and another output are the same file")
+    if len(options.output) == 1 and options.format is not None:
+        return by_name["text"], [(options.output[0], named)]
+    return named, [(path, _by_suffix(path)) for path in options.output]
+
+
+def _by_suffix(path: str) -> Renderer:
+    suffix = os.path.splitext(path)[1].lower()
+    for renderer in RENDERERS:
+        if suffix in renderer.suffixes:
+            return renderer
+    known = " ".join(s for renderer in RENDERERS for s in renderer.suffixes)
+    raise UsageError(f"{path}: the suffix tells the format, and it is none of {known}; or give --format")
+
+
+def _analyse(options: Options, outputs: Outputs, series: bool) -> Report:
+    """Run the line of stages, and write what needs the packets themselves."""
+    from vxlanalyze import pipeline
+    from vxlanalyze.capture import open_sources
+
+    with ExitStack() as stack:
+        sources = open_sources(options.captures)
+        for source in sources:
+            stack.enter_context(closing(source))
+        questions = _questions(options, sources)
+        with terminal.progress_bar(options.progress and not options.quiet) as progress:
+            run = pipeline.run(sources, questions, jobs=options.jobs, digests=series, progress=progress)
+        _write_packets(options, run, outputs)
+        return run.report(plots=series)
+
+
+def _write_packets(options: Options, run: "Run", outputs: Outputs) -> None:
+    if options.tables is not None:
+        from vxlanalyze.report import tables
+
+        tables.write(run.comparison, outputs.directory(options.tables))
+
+
+def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
+    from vxlanalyze import pipeline
+    from vxlanalyze.pairing.part import Part, parse_moment, parse_term
+
+    return pipeline.Questions(
+        cluster=pipeline.read_cluster(options.kube, options.facts, [source.name for source in sources]),
+        ports=options.port,
+        part=Part(
+            None if options.since is None else parse_moment(options.since),
+            None if options.until is None else parse_moment(options.until),
+            tuple(parse_term(term) for term in options.only),
+        ),
+        select=options.select,
+        ignore=options.ignore,
+    )

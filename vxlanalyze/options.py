@@ -1,0 +1,266 @@
+"""The command line: what can be asked for, and how it is read."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from vxlanalyze import __version__
+from vxlanalyze.errors import UsageError
+from vxlanalyze.nearest import nearest
+from vxlanalyze.report import RENDERERS
+
+SEVERITIES = ("info", "warning", "critical")
+_EPILOG = """\
+A CAPTURE is a pcap or pcapng file, plain or compressed; - for standard input; a directory, a glob, or a
+comma-separated list for one rotated set. NAME=CAPTURE gives the point a name.
+
+exit status: 0 done; 1 done, and --fail-on, --baseline or --expect says no; 2 cannot be done; 3 a
+diagnostic broke, and the others ran; 130 interrupted.
+
+examples:
+  vxlanalyze node1.pcap node2.pcap                    what is wrong between these two nodes?
+  vxlanalyze pod.pcap node1.pcap node2.pcap           between which two points is it lost?
+  vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
+  vxlanalyze --explain mtu-blackhole
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read. Fields are called as the options are."""
+
+    captures: tuple[str, ...]
+    format: str | None
+    output: tuple[str, ...]
+    tables: str | None
+    redact: bool
+    decapsulate: str | None
+    annotate: str | None
+    kube: str | None
+    facts: tuple[tuple[str, str], ...]
+    port: tuple[int, ...]
+    since: str | None
+    until: str | None
+    only: tuple[str, ...]
+    select: tuple[str, ...] | None
+    ignore: tuple[str, ...]
+    fail_on: str
+    baseline: str | None
+    expect: str | None
+    explain: str | None
+    report: str | None
+    jobs: int | None
+    quiet: bool
+    progress: bool
+    color: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see vxlanalyze --help")
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Read the command line.
+
+    Raises
+    ------
+    UsageError
+        It makes no sense.
+    SystemExit
+        It asked for the help or the version, which were printed.
+    """
+    given = vars(_parser().parse_intermixed_args(arguments))
+    for name in ("memory", "scheduler"):
+        if given.pop(name) is not None:
+            raise UsageError(f"--{name}: this version works on one machine, in its memory; leave it out")
+    options = Options(**given)
+    _demand_sense(options)
+    return options
+
+
+def _demand_sense(options: Options) -> None:
+    doing = [options.report is not None, options.explain is not None]
+    if sum(doing) + bool(options.captures) > 1:
+        raise UsageError("captures, --from and --explain are three different things to do; give one of them")
+    if not any(doing) and not options.captures:
+        raise UsageError(
+            "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
+        )
+    of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
+    for name in (*of_captures, "select", "ignore"):
+        if options.report is not None and getattr(options, name):
+            raise UsageError(f"--{name} needs the captures themselves, not a saved report (--from)")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="vxlanalyze",
+        usage="vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]",
+        description="Paired captures of an overlay network in, the cause of the fault out. "
+        "The captures stand in path order, the sender's node first.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help=argparse.SUPPRESS)
+    _add_input(parser.add_argument_group("input"))
+    _add_part(parser.add_argument_group("what to look at"))
+    _add_output(parser.add_argument_group("output"))
+    _add_judgement(parser.add_argument_group("for scripts and CI"))
+    _add_rest(parser.add_argument_group("the rest"))
+    return parser
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--kube",
+        metavar="FILE",
+        help="what kubectl get nodes,pods,services -A -o json prints: names, and proof",
+    )
+    group.add_argument(
+        "--facts",
+        metavar="NAME=DIR",
+        action="extend",
+        type=_facts,
+        default=(),
+        help="tables saved on a capture's node: cilium service list, bridge fdb show, ethtool -k, ...",
+    )
+    group.add_argument(
+        "--port",
+        metavar="P[,P...]",
+        action="extend",
+        type=_ports,
+        default=(),
+        help="further tunnel ports; 4789, 8472, 4790 and 6081 are known, others are told by content",
+    )
+    group.add_argument(
+        "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
+    )
+
+
+def _add_part(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--since", metavar="TIME", help="RFC 3339, or seconds from the first capture's first frame"
+    )
+    group.add_argument("--until", metavar="TIME", help="likewise, by the first capture's clock")
+    group.add_argument(
+        "--only",
+        metavar="TERM[,TERM]",
+        action="extend",
+        type=_listed,
+        default=(),
+        help="host=10.0.0.1, net=10.0.0.0/24, port=53, proto=tcp, vni=7; all must hold",
+    )
+    group.add_argument(
+        "--select", metavar="CODE[,CODE]", action="extend", type=_listed, help="run these diagnostics only"
+    )
+    group.add_argument(
+        "--ignore", metavar="CODE[,CODE]", action="extend", type=_listed, default=(), help="do not run these"
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--format",
+        metavar="FORMAT",
+        type=_format,
+        help=f"standard output's: {', '.join(r.name for r in RENDERERS)} (default text); "
+        "with exactly one -o, that file's",
+    )
+    suffixes = " ".join(suffix for renderer in RENDERERS for suffix in renderer.suffixes)
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help=f"also write a report there, its format told by the suffix ({suffixes}); repeatable",
+    )
+    group.add_argument("--tables", metavar="DIR", help="write packets, flows and frames as Parquet")
+    group.add_argument(
+        "--annotate", metavar="DIR", help="write the findings' frames as pcapng, with comments, for Wireshark"
+    )
+    group.add_argument("--decapsulate", metavar="DIR", help="write each capture with the tunnel taken off")
+    group.add_argument(
+        "--redact",
+        action="store_true",
+        help="for sharing: pseudonyms for addresses and names, no payload, in every output",
+    )
+
+
+def _add_judgement(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fail-on",
+        metavar="SEVERITY",
+        choices=(*SEVERITIES, "never"),
+        default="never",
+        help="exit 1 where a finding is so bad or worse: info, warning, critical, never (default)",
+    )
+    group.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="earlier JSON report: only what is new or worse counts for --fail-on",
+    )
+    group.add_argument(
+        "--expect",
+        metavar="FILE",
+        help="TOML file of what must and must not show; exit 1 where it does not hold",
+    )
+
+
+def _add_rest(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--explain", metavar="CODE", help="print the manual of a finding")
+    group.add_argument(
+        "--jobs", metavar="N", type=_positive, help="threads that read captures (default: cores)"
+    )
+    group.add_argument("--memory", metavar="SIZE", help=argparse.SUPPRESS)
+    group.add_argument("--scheduler", metavar="ADDRESS", help=argparse.SUPPRESS)
+    group.add_argument("--quiet", action="store_true", help="nothing on standard output")
+    group.add_argument(
+        "--no-progress", dest="progress", action="store_false", help="no progress on standard error"
+    )
+    group.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto (default), always, never; NO_COLOR is obeyed",
+    )
+    group.add_argument("--version", action="version", version=f"vxlanalyze {__version__}")
+    group.add_argument("-h", "--help", action="help", help="show this and exit")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _format(text: str) -> str:
+    names = [renderer.name for renderer in RENDERERS]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"no format is called {text}{nearest(text, names)}")
+    return text
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    ports = [int(part) for part in _listed(text) if part.isascii() and part.isdecimal()]
+    if len(ports) != len(_listed(text)) or not ports or not all(0 < port < 65536 for port in ports):
+        raise argparse.ArgumentTypeError(f"{text}: ports are numbers from 1 to 65535, commas between")
+    return tuple(ports)
+
+
+def _facts(text: str) -> tuple[tuple[str, str], ...]:
+    name, equals, directory = text.partition("=")
+    if not (name and equals and directory):
+        raise argparse.ArgumentTypeError(
+            f"{text}: give a capture's name and a directory, as in node1=facts/node1"
+        )
+    return ((name, directory),)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
+    return int(text)

@@ -1,0 +1,138 @@
+"""Files that appear whole or not at all: written beside their place, and put there at the end.
+
+Either all outputs of a run appear or none of them.
+"""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from vxlanalyze.errors import OutputError
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A file or a directory of files that waits beside the place where it belongs."""
+
+    waiting: Path
+    target: Path
+
+
+class Outputs:
+    """The outputs of one run; as a context, they appear when it is left without an error.
+
+    Raises
+    ------
+    OutputError
+        A place cannot be written; with the place and why.
+    """
+
+    def __init__(self) -> None:
+        self._files: list[_Staged] = []
+        self._directories: list[_Staged] = []
+        self._made: list[Path] = []
+
+    def __enter__(self) -> "Outputs":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        finally:
+            self._clean(failed=kind is not None)
+
+    def write_text(self, path: str, text: str) -> None:
+        """Write a text file in UTF-8; a device or pipe is written at once."""
+        target = Path(os.path.realpath(path))
+        with _named(path):
+            if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+                target.write_text(text, encoding="utf-8")
+                return
+            waiting = target.with_name(f".{target.name}.{os.getpid()}.part")
+            self._files.append(_Staged(waiting, target))
+            # "x": a file of that name that is not ours is left alone
+            with waiting.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+
+    def directory(self, path: str) -> Path:
+        """Give an empty directory to write files into; they appear in `path`, which is made if need be."""
+        target = Path(os.path.realpath(path))
+        with _named(path):
+            if not target.exists():
+                target.mkdir()
+                self._made.append(target)
+            waiting = Path(tempfile.mkdtemp(prefix=".vxlanalyze-", dir=target))
+        self._directories.append(_Staged(waiting, target))
+        return waiting
+
+    def _publish(self) -> None:
+        for staged in self._directories:
+            with _named(str(staged.target)):
+                for file in sorted(staged.waiting.iterdir()):
+                    os.replace(file, staged.target / file.name)
+        for staged in self._files:
+            with _named(str(staged.target)):
+                os.replace(staged.waiting, staged.target)
+        self._made.clear()
+
+    def _clean(self, *, failed: bool) -> None:
+        for staged in self._files:
+            staged.waiting.unlink(missing_ok=True)
+        for staged in self._directories:
+            shutil.rmtree(staged.waiting, ignore_errors=True)
+        for made in self._made if failed else ():
+            made.rmdir()
+
+
+def demand_writable(path: str) -> None:
+    """Check before the work that a file can be written at its end.
+
+    Raises
+    ------
+    OutputError
+        Its directory is missing or may not be written, or it is a directory itself.
+    """
+    parent = Path(os.path.realpath(path)).parent
+    if os.path.isdir(path):
+        raise OutputError(f"{path}: a directory, where a file is expected")
+    if not parent.is_dir():
+        raise OutputError(f"{path}: there is no directory {parent}; make it first")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"{path}: the directory {parent} may not be written")
+
+
+def demand_directory(path: str) -> None:
+    """Check before the work that files can be written into a directory, which is made if need be.
+
+    Raises
+    ------
+    OutputError
+        It is a file, its parent is missing, or it may not be written.
+    """
+    place = Path(path)
+    if place.exists() and not place.is_dir():
+        raise OutputError(f"{path}: a file, where a directory is expected")
+    if not place.exists() and not Path(os.path.realpath(path)).parent.is_dir():
+        raise OutputError(
+            f"{path}: there is no directory {Path(os.path.realpath(path)).parent}; make it first"
+        )
+    if not os.access(place if place.exists() else Path(os.path.realpath(path)).parent, os.W_OK):
+        raise OutputError(f"{path}: may not be written")
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Turn what the operating system says into an error that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

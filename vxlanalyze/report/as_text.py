@@ -1,0 +1,234 @@
+"""The report as text, to be read in half a minute, in 80 columns, by somebody who was woken up.
+
+The verdict first, then the path with its figures, then each cause with its proof and its remedy, its
+consequences under it; at the end what could not be told, and how good the captures are.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from vxlanalyze.diagnostics import words
+from vxlanalyze.report import path_picture
+from vxlanalyze.report.model import (
+    CaptureRecord,
+    ClockRecord,
+    FindingRecord,
+    Report,
+    ServiceRecord,
+    key_of,
+)
+from vxlanalyze.report.page import Page, Span
+from vxlanalyze.report.renderer import Judgement
+
+_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_FRAMES_SHOWN = 8
+_SERVICES_SHOWN = 12
+
+
+def render(
+    report: Report,
+    judgement: Judgement | None = None,
+    *,
+    width: int = 80,
+    colour: bool = False,
+    ascii_only: bool = False,
+) -> str:
+    """Write the report as text.
+
+    Parameters
+    ----------
+    judgement : Judgement, optional
+        What is different from a baseline or an expectation.
+    width : int
+        Columns; no fewer than 60 are used.
+    colour : bool
+        Whether to colour severities and arrows.
+    ascii_only : bool
+        Whether to draw with ASCII alone.
+    """
+    page = Page(max(width, 60), ascii_only=ascii_only)
+    page.paragraph((report.verdict, "bold"))
+    if report.hops:
+        page.heading("Path")
+        path_picture.draw(page, report)
+    _findings(page, report.findings)
+    if judgement is not None:
+        _section(page, "Since the baseline", judgement.changes, "nothing changed")
+        _section(page, "Not as expected", judgement.differences or None, "")
+    _broken(page, report)
+    _not_assessed(page, report)
+    _services(page, report)
+    _captures(page, report)
+    return page.render(colour=colour)
+
+
+def _section(page: Page, title: str, lines: Sequence[str] | None, otherwise: str) -> None:
+    if lines is None:
+        return
+    page.heading(title)
+    for line in lines or (otherwise,):
+        page.paragraph(("- ", ""), (line, ""), indent=2, hanging=2)
+
+
+def _findings(page: Page, findings: Sequence[FindingRecord]) -> None:
+    if not findings:
+        return
+    page.heading("Findings")
+    keys = {key_of(finding) for finding in findings}
+    effects: dict[str | None, list[FindingRecord]] = defaultdict(list)
+    for finding in findings:
+        if finding["because"] in keys:
+            effects[finding["because"]].append(finding)
+    causes = [f for f in findings if f["because"] not in keys]
+    for number, finding in enumerate(causes, 1):
+        if number > 1:
+            page.blank()
+        _finding(page, number, finding)
+        _effects(page, finding, effects)
+
+
+def _finding(page: Page, number: int, finding: FindingRecord) -> None:
+    mark = f"{number}."
+    title: list[Span] = [(f"{mark} ", "bold"), (finding["severity"].upper(), _STYLES[finding["severity"]])]
+    title.append((f" {finding['code']}", "bold"))
+    if finding["direction"] is not None:
+        title.append((f" {finding['direction']}", ""))
+    page.paragraph(*title)
+    page.paragraph((finding["summary"], ""), indent=3)
+    if finding["explanation"]:
+        page.paragraph(("Proof: ", "bold"), (finding["explanation"], ""), indent=3, hanging=2)
+    if finding["remedy"]:
+        page.paragraph(("To do: ", "bold"), (finding["remedy"], ""), indent=3, hanging=2)
+    if finding["ruled_out"]:
+        why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
+        page.paragraph(("It is not: ", "bold"), (why, ""), indent=3, hanging=2)
+    if finding["frames"]:
+        page.paragraph(("Frames: ", "bold"), (_frames(finding), ""), indent=3, hanging=2)
+    if finding["display_filter"]:
+        page.whole(f"Filter: {finding['display_filter']}", indent=3, hanging=2)
+
+
+def _frames(finding: FindingRecord) -> str:
+    """Name the first frames of each capture: ``node1 3-9, 12; node2 4 (17 in all)``."""
+    parts = []
+    for name, numbers in finding["frames"].items():
+        runs = list(_runs(numbers))
+        more = ", ..." if len(runs) > _FRAMES_SHOWN else ""
+        parts.append(f"{name} {', '.join(runs[:_FRAMES_SHOWN])}{more}")
+    return f"{'; '.join(parts)} ({finding['frame_count']:,} in all)"
+
+
+def _runs(numbers: Sequence[int]) -> Iterable[str]:
+    """Join neighbouring frame numbers to ranges."""
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            first, last = numbers[start], numbers[end - 1]
+            yield str(first) if first == last else f"{first}-{last}"
+            start = end
+
+
+def _effects(page: Page, cause: FindingRecord, effects: dict[str | None, list[FindingRecord]]) -> None:
+    """What follows from a cause, in short; each is told once, however the chain runs."""
+    waiting = effects.pop(key_of(cause), [])
+    if waiting:
+        page.paragraph(("Hence:", "bold"), indent=3)
+    while waiting:
+        finding = waiting.pop(0)
+        style = _STYLES[finding["severity"]]
+        page.paragraph(
+            ("- ", ""), (finding["code"], style), (f": {finding['summary']}", ""), indent=3, hanging=2
+        )
+        waiting = effects.pop(key_of(finding), []) + waiting
+
+
+def _broken(page: Page, report: Report) -> None:
+    if not report.broken:
+        return
+    page.heading("Broken diagnostics (a fault of this program; please report it)")
+    for entry in report.broken:
+        page.paragraph(("- ", ""), (f"{entry.get('code')}: {entry.get('error')}", ""), indent=2, hanging=2)
+
+
+def _not_assessed(page: Page, report: Report) -> None:
+    """What could not be decided, by reason: one reason often holds for many questions."""
+    if not report.not_assessed:
+        return
+    by_reason: dict[tuple[str | None, str], list[str]] = defaultdict(list)
+    for entry in report.not_assessed:
+        by_reason[entry["direction"], entry["reason"]].append(entry["code"])
+    page.heading("Not assessed (which does not mean healthy)")
+    for (direction, reason), codes in by_reason.items():
+        where = f" {direction}" if direction else ""
+        page.paragraph(("- ", ""), (f"{', '.join(codes)}{where}: {reason}", ""), indent=2, hanging=2)
+
+
+def _services(page: Page, report: Report) -> None:
+    """Who asked whom, and what came back; the worst first."""
+    if not report.services:
+        return
+    page.heading("Requests and answers")
+    ordered = sorted(report.services, key=lambda s: -(s["unanswered"] + s["refused"]))
+    for service in ordered[:_SERVICES_SHOWN]:
+        page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
+    if len(ordered) > _SERVICES_SHOWN:
+        page.paragraph((f"and {len(ordered) - _SERVICES_SHOWN} more, in the JSON report", "dim"), indent=2)
+
+
+def _service(service: ServiceRecord, names: dict[str, str]) -> str:
+    client, server = (_named(service[end], names) for end in ("client", "server"))
+    of = f", {service['service']}" if service["service"] and service["service"] not in server else ""
+    counts = [f"{service['answered']:,} of {service['requests']:,} answered"]
+    counts += [f"{service[k]:,} {k}" for k in ("refused", "unanswered") if service[k]]
+    middle = service["latency_ns"]["p50"]
+    if middle is not None:
+        counts.append(f"in {words.span(middle)} (median)")
+    return f"{service['protocol']} {client} > {server}{of}: {', '.join(counts)}"
+
+
+def _named(address: str, names: dict[str, str]) -> str:
+    name = names.get(address)
+    return address if name is None else f"{address} ({name})"
+
+
+def _captures(page: Page, report: Report) -> None:
+    page.heading("Captures")
+    for capture in report.captures:
+        page.paragraph((f"{capture['name']}: ", "bold"), (_capture(capture), ""), indent=2, hanging=2)
+    for clock in report.clock:
+        page.paragraph((_clock(clock), ""), indent=2, hanging=2)
+    windows = dict.fromkeys(hop["window"]["by"] for hop in report.hops if hop["window"] is not None)
+    for by in windows:
+        if by:
+            page.paragraph((f"common time: {by}", ""), indent=2, hanging=2)
+    left = [fact for fact in report.facts if fact["kind"] == "unknown"]
+    for fact in left:
+        page.paragraph((f"not understood, and left: {fact['path']}", ""), indent=2, hanging=2)
+
+
+def _capture(capture: CaptureRecord) -> str:
+    files = capture["files"]
+    said = [files[0]["path"] if len(files) == 1 else f"{len(files)} files from {files[0]['path']} on"]
+    said.append(f"{words.count(capture['packets'], 'packet')} ({capture['tunnel_packets']:,} in the tunnel)")
+    if capture["first"] and capture["last"]:
+        said.append(f"{capture['first'][:23]}Z to {capture['last'][11:23]}Z")
+    if capture["snaplen"] is not None:
+        said.append(f"cut to {capture['snaplen']:,} bytes each")
+    dropped = capture["dropped_by_kernel"]
+    said.append("drops unknown" if dropped is None else f"{dropped:,} dropped while capturing")
+    return ", ".join(said)
+
+
+def _clock(clock: ClockRecord) -> str:
+    to, from_ = clock["to"], clock["from"]
+    offset = clock["offset_ns"]
+    if offset is None:
+        why = f"({clock['method']}); delays count from the smallest"
+        return f"clock of {to} against {from_}: not to be told {why}"
+    ahead = "ahead of" if offset >= 0 else "behind"
+    said = f"clock of {to}: {words.span(abs(offset))} {ahead} {from_}"
+    if clock["uncertainty_ns"] is not None:
+        said += f" ± {words.span(clock['uncertainty_ns'])}"
+    if clock["drift_ppm"] is not None:
+        said += f", drift {clock['drift_ppm']:.3g} ppm"
+    return f"{said} ({clock['method']})"

@@ -1,0 +1,95 @@
+"""What is different from an earlier report: findings that are new, worse, better, or gone.
+
+A finding is worse where its severity rose, or where the share of packets it speaks of did, by more than
+chance explains: the 95 % intervals of the two shares do not touch.
+"""
+
+from vxlanalyze.diagnostics.evidence import loss_interval
+from vxlanalyze.report.model import FindingRecord, Report, key_of
+
+_SEVERITIES = ("info", "warning", "critical")
+
+# The figure of a hop that each code speaks of.
+_FIGURES = {
+    "path-blocked": "lost",
+    "protocol-blocked": "lost",
+    "flow-blocked": "lost",
+    "ecmp-member-blocked": "lost",
+    "mtu-blackhole": "lost",
+    "fragments-lost": "lost",
+    "burst-outage": "lost",
+    "packet-loss": "lost",
+    "reordering": "reordered",
+    "duplication": "duplicated",
+    "corrupted-in-transit": "corrupted",
+}
+
+Changes = tuple[str, ...]
+
+
+def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes]:
+    """Compare with an earlier report.
+
+    Returns
+    -------
+    list of FindingRecord
+        Those that are new or worse.
+    tuple of str
+        What changed, a sentence each: new and worse first.
+    """
+    earlier = {key_of(finding): finding for finding in before.findings}
+    later = {key_of(finding): finding for finding in after.findings}
+    counting: list[FindingRecord] = []
+    told: list[str] = []
+    eased: list[str] = []
+    for key, finding in later.items():
+        if key not in earlier:
+            counting.append(finding)
+            told.append(f"new: {finding['severity']} {key}: {finding['summary']}")
+            continue
+        change = _change((earlier[key], before), (finding, after))
+        if change > 0:
+            counting.append(finding)
+        if change:
+            word, where = ("worse", told) if change > 0 else ("better", eased)
+            where.append(f"{word}: {key}: {finding['summary']}; before: {earlier[key]['summary']}")
+    gone = [
+        f"gone: {key}: {earlier[key]['summary']}{_unsure(key, after)}" for key in earlier if key not in later
+    ]
+    return counting, (*told, *eased, *gone)
+
+
+_Seen = tuple[FindingRecord, Report]
+
+
+def _change(before: _Seen, after: _Seen) -> int:
+    """1 where it is worse, -1 where it is better, 0 where it is the same as far as one can tell."""
+    rise = _SEVERITIES.index(after[0]["severity"]) - _SEVERITIES.index(before[0]["severity"])
+    if rise:
+        return 1 if rise > 0 else -1
+    then = _interval(*before)
+    now = _interval(*after)
+    if then is None or now is None:
+        return 0
+    return (now[0] > then[1]) - (now[1] < then[0])
+
+
+def _interval(finding: FindingRecord, report: Report) -> tuple[float, float] | None:
+    figure = _FIGURES.get(finding["code"])
+    hop = next((hop for hop in report.hops if hop["direction"] == finding["direction"]), None)
+    if figure is None or hop is None:
+        return None
+    if figure == "lost" and hop["low"] is not None and hop["high"] is not None:
+        return hop["low"], hop["high"]
+    counts = {"reordered": hop["reordered"], "duplicated": hop["duplicated"], "corrupted": hop["corrupted"]}
+    if figure in counts and hop["delivered"]:
+        return loss_interval(counts[figure], hop["delivered"], counts[figure])
+    return None
+
+
+def _unsure(finding: FindingRecord, after: Report) -> str:
+    """A finding that could not be looked for again is not known to be gone."""
+    for entry in after.not_assessed:
+        if entry["code"] == finding["code"] and entry["direction"] in (None, finding["direction"]):
+            return f" (now not assessed: {entry['reason']})"
+    return "" if finding["code"] in after.asked else " (now not asked)"

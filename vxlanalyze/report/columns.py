@@ -1,0 +1,94 @@
+"""The columns of the tables `packets` and `flows`: name, type and meaning, in order.
+
+What a packet has not is null. Times are by the clock of the capture that they come from; addresses and
+what else repeats are dictionary-encoded strings.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+NAME = pa.dictionary(pa.int32(), pa.string())
+TIME = pa.timestamp("ns", tz="UTC")
+
+
+class Column(NamedTuple):
+    """One column: its Arrow type, and what it holds."""
+
+    name: str
+    type: Any
+    meaning: str
+
+
+PACKETS = (
+    Column("direction", NAME, "`X>Y`: the points between which it was followed."),
+    Column("outcome", NAME, "delivered, lost, unknown, or unsent (seen at the receiver only)."),
+    Column("reason", NAME, "window, capture-loss, ambiguous, other-peer; null where the outcome is plain."),
+    Column("sent_time", TIME, "When the sender's point saw it."),
+    Column("received_time", TIME, "When the receiver's point saw it."),
+    Column("delay_ns", pa.int64(), "One-way delay, clock-corrected; relative where the offset is not known."),
+    Column("sent_frame", pa.int64(), "Frame number in the sender's capture, from 1."),
+    Column("received_frame", pa.int64(), "Frame number in the receiver's capture, from 1."),
+    Column("segment", pa.uint16(), "Place inside the sender's super-packet, from 0."),
+    Column("copies", pa.uint8(), "How often the receiver saw it, at most 255."),
+    Column("tunnel", NAME, "vxlan, vxlan-gpe, geneve, gre, nvgre, ipip."),
+    Column("vni", pa.uint32(), "Network identifier of the innermost tunnel."),
+    Column("outer_src", NAME, "Outermost source address, at the sender."),
+    Column("outer_dst", NAME, "Outermost destination address, at the sender."),
+    Column("outer_sport", pa.uint16(), "Outermost source port."),
+    Column("outer_dport", pa.uint16(), "Outermost destination port."),
+    Column("outer_length", pa.uint32(), "Outermost IP total length on the wire, bytes."),
+    Column("src", NAME, "Innermost source address."),
+    Column("dst", NAME, "Innermost destination address."),
+    Column("sport", pa.uint16(), "Innermost source port (TCP, UDP, SCTP)."),
+    Column("dport", pa.uint16(), "Innermost destination port."),
+    Column("protocol", pa.uint8(), "Innermost IP protocol number."),
+    Column("ip_id", pa.uint16(), "Innermost IPv4 identification."),
+    Column("length", pa.uint32(), "Innermost IP total length, bytes."),
+    Column("tcp_seq", pa.uint32(), "Sequence number, raw."),
+    Column("tcp_ack", pa.uint32(), "Acknowledgement number, raw."),
+    Column("tcp_flags", pa.uint16(), "Flags, FIN is 1."),
+    Column("sent_outer_checksum", NAME, "Worst of outer IP and UDP: ok, bad, absent, offload, unverifiable."),
+    Column("sent_inner_checksum", NAME, "Worst of inner IP and transport."),
+    Column("received_outer_checksum", NAME, "As the receiver's point saw it."),
+    Column("received_inner_checksum", NAME, "As the receiver's point saw it."),
+    Column("corrupted", pa.bool_(), "Whether the bytes that arrived differ; null where none did."),
+)
+
+FLOWS = (
+    Column("direction", NAME, "`X>Y`: the points between which it was followed."),
+    Column("tunnel", NAME, "vxlan, vxlan-gpe, geneve, gre, nvgre, ipip."),
+    Column("vni", pa.uint32(), "Network identifier of the innermost tunnel."),
+    Column("src", NAME, "Innermost source address."),
+    Column("dst", NAME, "Innermost destination address."),
+    Column("sport", pa.uint16(), "Innermost source port (TCP, UDP, SCTP)."),
+    Column("dport", pa.uint16(), "Innermost destination port."),
+    Column("protocol", pa.uint8(), "Innermost IP protocol number."),
+    Column("sent", pa.int64(), "Wire packets seen at the sender."),
+    Column("delivered", pa.int64(), "Of these, arrived."),
+    Column("lost", pa.int64(), "Of these, lost."),
+    Column("unknown", pa.int64(), "Of these, not to be told."),
+    Column("unsent", pa.int64(), "Wire packets that only the receiver saw."),
+    Column("bytes_sent", pa.int64(), "Inner IP bytes of the packets sent."),
+    Column("bytes_delivered", pa.int64(), "Of these, arrived."),
+    Column("bytes_lost", pa.int64(), "Of these, lost."),
+    Column("bytes_unknown", pa.int64(), "Of these, not to be told."),
+    Column("first", TIME, "First packet, by the sender's clock (unsent only: the receiver's)."),
+    Column("last", TIME, "Last packet, likewise."),
+    Column("delay_min_ns", pa.int64(), "Smallest one-way delay."),
+    Column("delay_p50_ns", pa.int64(), "Median one-way delay."),
+    Column("delay_p90_ns", pa.int64(), "90th percentile."),
+    Column("delay_p99_ns", pa.int64(), "99th percentile."),
+    Column("delay_max_ns", pa.int64(), "Largest one-way delay."),
+    Column("retransmissions", pa.int64(), "TCP segments sent whose bytes were sent before; null for others."),
+    Column("largest_delivered", pa.uint32(), "IP length on the wire of the largest delivered packet."),
+    Column("smallest_lost", pa.uint32(), "IP length on the wire of the smallest lost packet."),
+)
+
+
+def schema_of(columns: Sequence[Column]) -> Any:
+    """Give the Arrow schema of a table, meanings included as field metadata."""
+    return pa.schema(
+        [pa.field(column.name, column.type, metadata={"meaning": column.meaning}) for column in columns]
+    )

@@ -1,0 +1,200 @@
+"""What a stored pair of captures must and must not show, as a TOML file.
+
+    must = ["path-blocked@node1>node2"]    # these are found
+    must_not = ["mtu-blackhole"]           # these are not
+    allow = ["reordering"]                 # these may be; any other warning or worse may not
+
+    [bounds."node1>node2"]
+    loss_ratio = { max = 0.01 }
+    "delay_ns.p99" = { max = 5_000_000 }
+
+A code without a direction stands for all of its directions. Bounds are on the figures of `hops`.
+
+Source: TOML v1.0.0.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from vxlanalyze.errors import UsageError
+from vxlanalyze.nearest import nearest
+from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
+
+_LISTS = ("must", "must_not", "allow")
+_LIMITS = ("min", "max")
+_NUMBERS = (int, float, int | None, float | None)
+
+FIGURES = (
+    *(name for name, kind in get_type_hints(HopRecord).items() if kind in _NUMBERS),
+    *(f"delay_ns.{name}" for name in get_type_hints(DelayRecord)),
+)
+"""Every figure of a hop that may be bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Limits of one figure of one direction, both included; None where there is none."""
+
+    direction: str
+    figure: str
+    least: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """An expectation file, read and checked; entries are ``code`` or ``code@direction``."""
+
+    path: str
+    must: tuple[str, ...]
+    must_not: tuple[str, ...]
+    allow: tuple[str, ...]
+    bounds: tuple[Bound, ...]
+
+
+def parse(text: str, path: str) -> Expectation:
+    """Read an expectation.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    path : str
+        What an error calls it.
+
+    Raises
+    ------
+    UsageError
+        It is no TOML, or holds a key, code or figure that nobody knows; the nearest one is named.
+    """
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: no TOML ({error})") from error
+    return from_table(table, path)
+
+
+def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectation:
+    """Check an expectation that was read; raises as `parse` does."""
+    for key in table:
+        if key not in (*_LISTS, "bounds"):
+            raise UsageError(f"{path}: no key {key}{nearest(key, (*_LISTS, 'bounds'))}")
+    lists = {name: _entries(table.get(name, []), name, path) for name in _LISTS}
+    bounds = tuple(_bounds(table.get("bounds", {}), path))
+    return Expectation(path, lists["must"], lists["must_not"], lists["allow"], bounds)
+
+
+def _entries(given: object, name: str, path: str) -> tuple[str, ...]:
+    from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+
+    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
+        raise UsageError(f'{path}: {name} is to be a list of codes, as in {name} = ["packet-loss"]')
+    try:
+        demand_codes(entry.partition("@")[0] for entry in given)
+    except UsageError as error:
+        raise UsageError(f"{path}: {name}: {error}") from error
+    return tuple(given)
+
+
+def _bounds(given: object, path: str) -> Iterator[Bound]:
+    for direction, figures in _table(given, f"{path}: bounds").items():
+        where = f'{path}: bounds."{direction}"'
+        for figure, limits in _figures(_table(figures, where), ""):
+            if figure not in FIGURES:
+                raise UsageError(f"{where}: no figure {figure}{nearest(figure, FIGURES)}")
+            table = _table(limits, f"{where}: {figure}")
+            for key, value in table.items():
+                if key not in _LIMITS:
+                    raise UsageError(f"{where}: {figure}: no limit {key}{nearest(key, _LIMITS)}")
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise UsageError(f"{where}: {figure}: {key} is to be a number")
+            yield Bound(direction, figure, table.get("min"), table.get("max"))
+
+
+def _figures(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Name figures in full: ``delay_ns.p99 = {...}`` without quotes makes a table in a table."""
+    for key, value in table.items():
+        deeper = isinstance(value, dict) and any(isinstance(entry, dict) for entry in value.values())
+        if deeper:
+            yield from _figures(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _table(given: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(given, dict):
+        raise UsageError(f"{where} is to be a table, as in loss_ratio = {{ max = 0.01 }}")
+    return given
+
+
+def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
+    """Say where a report is not as expected, a sentence each.
+
+    Raises
+    ------
+    UsageError
+        The expectation names a direction that the report does not have.
+    """
+    _demand_directions(expected, report)
+    found = report.findings
+    told = [
+        f"{entry} must be found, and is not{_why_not(entry, report)}"
+        for entry in expected.must
+        if not any(_matches(entry, finding) for finding in found)
+    ]
+    for finding in found:
+        name = key_of(finding)
+        if any(_matches(entry, finding) for entry in expected.must_not):
+            told.append(f"{name} must not be found, and is: {finding['summary']}")
+        elif finding["severity"] != "info" and not any(
+            _matches(entry, finding) for entry in (*expected.must, *expected.allow)
+        ):
+            told.append(f"{name} ({finding['severity']}) is not expected: {finding['summary']}")
+    told += [said for bound in expected.bounds for said in _outside(bound, report)]
+    return tuple(told)
+
+
+def _demand_directions(expected: Expectation, report: Report) -> None:
+    known = {hop["direction"] for hop in report.hops}
+    known |= {finding["direction"] for finding in report.findings if finding["direction"] is not None}
+    entries = (*expected.must, *expected.must_not, *expected.allow)
+    named = [entry.partition("@")[2] for entry in entries if "@" in entry]
+    for direction in (*named, *(bound.direction for bound in expected.bounds)):
+        if direction not in known:
+            raise UsageError(f"{expected.path}: no direction {direction}{nearest(direction, sorted(known))}")
+
+
+def _matches(entry: str, finding: FindingRecord) -> bool:
+    code, _, direction = entry.partition("@")
+    return finding["code"] == code and direction in ("", finding["direction"])
+
+
+def _why_not(entry: str, report: Report) -> str:
+    code, _, direction = entry.partition("@")
+    reasons = [
+        left["reason"]
+        for left in report.not_assessed
+        if left["code"] == code and (not direction or left["direction"] in (None, direction))
+    ]
+    return f" (not assessed: {reasons[0]})" if reasons else ""
+
+
+def _outside(bound: Bound, report: Report) -> Iterator[str]:
+    name = f"{bound.direction}: {bound.figure}"
+    hops = [hop for hop in report.hops if hop["direction"] == bound.direction]
+    value = _figure(hops[0], bound.figure) if hops else None
+    if value is None:
+        yield f"{name} was not measured"
+    elif bound.least is not None and value < bound.least:
+        yield f"{name} is {value:,.12g}, less than {bound.least:,.12g}"
+    elif bound.most is not None and value > bound.most:
+        yield f"{name} is {value:,.12g}, more than {bound.most:,.12g}"
+
+
+def _figure(hop: HopRecord, figure: str) -> float | None:
+    value: Any = hop
+    for key in figure.split("."):
+        value = value[key]
+    return value if isinstance(value, int | float) else None

@@ -1,0 +1,73 @@
+"""Judges a report: by severity, against an earlier report, against an expectation."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vxlanalyze.errors import UsageError
+from vxlanalyze.report import as_json, expectation
+from vxlanalyze.report.model import FindingRecord, Report, key_of
+from vxlanalyze.report.renderer import Judgement
+
+_SEVERITIES = ("info", "warning", "critical")
+
+Judge = Callable[[Report], Judgement]
+
+
+def judging(fail_on: str = "never", baseline: str | None = None, expect: str | None = None) -> Judge:
+    """Read what a report is to be judged by, before any work is done.
+
+    Parameters
+    ----------
+    fail_on : str
+        Least severity that counts, or ``never``.
+    baseline, expect : str or None
+        Paths of an earlier JSON report and of a TOML file of expectations.
+
+    Returns
+    -------
+    callable
+        From a Report to its Judgement; raises UsageError where the expectation names what the report
+        does not have.
+
+    Raises
+    ------
+    UsageError
+        A file cannot be read or makes no sense.
+    """
+    before = None if baseline is None else as_json.from_json(read_text(baseline), baseline)
+    expected = None if expect is None else expectation.parse(read_text(expect), expect)
+
+    def judge(report: Report) -> Judgement:
+        counting: Sequence[FindingRecord] = report.findings
+        changes = None
+        if before is not None:
+            from vxlanalyze.report.baseline import compare  # the only one that needs numpy
+
+            counting, changes = compare(before, report)
+        differences = () if expected is None else expectation.differences(expected, report)
+        return Judgement(frozenset(_failing(counting, fail_on)), differences, changes)
+
+    return judge
+
+
+def read_text(path: str) -> str:
+    """Read a text file that the user named.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or is no text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}, byte {error.start}: no UTF-8 text") from error
+
+
+def _failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:
+    if fail_on == "never":
+        return []
+    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
+    return [key_of(finding) for finding in findings if finding["severity"] in counted]

@@ -1,0 +1,112 @@
+"""Draws the path: the points of each hop, and an arrow for each direction with what became of it."""
+
+from rich.cells import cell_len, set_cell_size
+
+from vxlanalyze.diagnostics import words
+from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
+from vxlanalyze.report.page import Page
+from vxlanalyze.report.plain import plain
+
+_REASONS = {
+    "window": "outside the common time",
+    "capture-loss": "missing from a capture",
+    "ambiguous": "not to be told apart",
+    "other-peer": "with nodes that were not captured",
+}
+
+
+def draw(page: Page, report: Report) -> None:
+    """Draw every hop of a report, in path order."""
+    captures = {capture["name"]: capture for capture in report.captures}
+    for forward, backward in zip(report.hops[::2], report.hops[1::2], strict=True):
+        _ends(page, captures.get(forward["from"]), captures.get(forward["to"]), forward)
+        _arrow(page, forward, towards_right=True)
+        _arrow(page, backward, towards_right=False)
+        for hop in (forward, backward):
+            _remarks(page, hop)
+
+
+def _ends(page: Page, left: CaptureRecord | None, right: CaptureRecord | None, hop: HopRecord) -> None:
+    """The names of both points, and under them the addresses of their nodes."""
+    _opposite(page, plain(hop["from"]), plain(hop["to"]), "bold")
+    addresses = [", ".join(c["node_addresses"][:2]) if c else "" for c in (left, right)]
+    if any(addresses):
+        _opposite(page, addresses[0], addresses[1], "dim")
+
+
+def _opposite(page: Page, left: str, right: str, style: str) -> None:
+    room = (page.width - 6) // 2
+    left, right = _fitted(left, room), _fitted(right, room)
+    gap = page.width - 4 - cell_len(left) - cell_len(right)
+    page.drawn(("  " + left + " " * gap + right, style))
+
+
+def _fitted(name: str, room: int) -> str:
+    if cell_len(name) <= room:
+        return name
+    return set_cell_size(name, room - 1).rstrip() + "…"
+
+
+def _arrow(page: Page, hop: HopRecord, *, towards_right: bool) -> None:
+    """One line from point to point: ``│─── 12 sent, ... ───►│``."""
+    room = page.width - 8
+    label = next((text for text in _labels(hop) if cell_len(text) + 8 <= room), f"{hop['sent']:,} sent")
+    ink = room - cell_len(label) - 2
+    tail, rest = "─" * 3, "─" * (ink - 4)
+    blocked = hop["sent"] > 0 and hop["delivered"] == 0 and hop["lost"] > 0
+    if towards_right:
+        line = f"{tail} {label} {rest}{'✗' if blocked else '►'}"
+    else:
+        line = f"{'✗' if blocked else '◄'}{rest} {label} {tail}"
+    page.drawn(("   │", "dim"), (line, _style(hop)), ("│", "dim"))
+
+
+def _style(hop: HopRecord) -> str:
+    if hop["lost"] == 0:
+        return ""
+    return "red" if hop["delivered"] == 0 else "yellow"
+
+
+def _labels(hop: HopRecord) -> list[str]:
+    """What to say of a direction, the longest first."""
+    if hop["sent"] == 0:
+        return ["nothing sent"]
+    if hop["not_assessed"] is not None:
+        return [f"{hop['sent']:,} sent; loss not assessed, see below", f"{hop['sent']:,} sent, not assessed"]
+    lost = f"{hop['lost']:,} lost"
+    ratio = hop["loss_ratio"]
+    if hop["lost"] and ratio is not None:
+        lost += f" ({100 * ratio:.3g} %)"
+    counts = [f"{hop['sent']:,} sent", f"{hop['delivered']:,} delivered", lost]
+    if hop["unknown"]:
+        counts.append(f"{hop['unknown']:,} unknown")
+    said = ", ".join(counts)
+    middle, high = hop["delay_ns"]["p50"], hop["delay_ns"]["p99"]
+    if middle is None or high is None:
+        return [said]
+    return [
+        f"{said}, {words.span(middle)} (p99 {words.span(high)})",
+        f"{said}, {words.span(middle)}",
+        said,
+    ]
+
+
+def _remarks(page: Page, hop: HopRecord) -> None:
+    """What the arrow has no room for."""
+    remarks = [
+        f"{words.count(number, 'packet')} {_REASONS.get(reason, reason)}"
+        for reason, number in hop["unknown_reasons"].items()
+    ]
+    low, high = hop["low"], hop["high"]
+    if hop["lost"] and hop["delivered"] and low is not None and high is not None:
+        remarks.append(f"loss {100 * low:.3g} to {100 * high:.3g} % (95 % interval)")
+    odd = (
+        ("reordered", hop["reordered"]),
+        ("duplicated", hop["duplicated"]),
+        ("corrupted", hop["corrupted"]),
+    )
+    remarks += [f"{number:,} {what}" for what, number in odd if number]
+    if hop["not_assessed"] is not None:
+        remarks.append(hop["not_assessed"])
+    if remarks:
+        page.paragraph((f"{hop['direction']}: {'; '.join(remarks)}", "dim"), indent=5, hanging=2)

@@ -1,0 +1,144 @@
+"""Standard output and standard error: what they can show, and how far the work has come."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from vxlanalyze.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+_SHOWN_AFTER_S = 2.0
+_WIDTHS = (60, 120)  # longer lines are hard to read
+_DRAWN = "─│►◄✗→±µ…"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What standard output can show."""
+
+    width: int
+    colour: bool
+    ascii_only: bool
+
+
+def look(color: str) -> Look:
+    """Tell what standard output can show; `color` is auto, always or never."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    colour = color == "always" or (color == "auto" and terminal and not plain)
+    columns = shutil.get_terminal_size().columns if terminal else 80
+    return Look(min(max(columns, _WIDTHS[0]), _WIDTHS[1]), colour, not _encodes(_DRAWN))
+
+
+def _encodes(letters: str) -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    try:
+        letters.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def say(text: str) -> None:
+    """Write to standard output; a reader that has gone is no error.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written, as where the disk is full.
+    """
+    if sys.stdout is None:  # closed by the caller (>&-)
+        return
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    except OSError as error:
+        _forget_stdout()
+        raise OutputError(f"standard output: cannot be written ({error.strerror})") from error
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter flush what is left at its end to where nobody complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str) -> None:
+    """Write one line to standard error, after the program's name."""
+    if sys.stderr is not None:
+        line = f"vxlanalyze: {text}\n"
+        encoding = sys.stderr.encoding or "ascii"
+        sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+
+
+@contextmanager
+def progress_bar(wanted: bool) -> Iterator["Reading | None"]:
+    """Show how far the captures have been read, on a terminal, where it takes longer than two seconds."""
+    if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
+        yield None
+        return
+    reading = Reading()
+    try:
+        yield reading
+    finally:
+        reading.close()
+
+
+class Reading:
+    """One bar for each capture: done, rate and time left; made when the work turns out to be long."""
+
+    def __init__(self) -> None:
+        self._begin_s = time.monotonic()
+        self._lock = Lock()
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, name: str, done_bytes: int, total_bytes: int | None) -> None:
+        """Take note of how far a capture has been read; called from several threads."""
+        with self._lock:
+            if time.monotonic() - self._begin_s < _SHOWN_AFTER_S:
+                return
+            bars = self._bars or self._made()
+            if name not in self._tasks:
+                self._tasks[name] = bars.add_task(name, total=total_bytes)
+            bars.update(self._tasks[name], completed=done_bytes)
+
+    def close(self) -> None:
+        """Take the bars off the screen."""
+        if self._bars is not None:
+            self._bars.stop()
+
+    def _made(self) -> "Bars":
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("reading {task.description}", markup=False),
+            BarColumn(bar_width=20),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
+        self._bars.start()
+        return self._bars
