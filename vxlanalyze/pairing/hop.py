@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import clock, fate, window
+from vxlanalyze.pairing import clock, damage, fate, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
 from vxlanalyze.pairing.model import (
@@ -42,6 +42,7 @@ class Ends:
     routes: Routes
     partner: NDArray[np.int32]
     common: NDArray[np.uint8]  # Route by flow of the first point, of other traffic that tells the clock
+    ports: tuple[int, ...] = ()  # further tunnel ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,8 @@ def _direction(
         assessed=not ends.routes.not_assessed_why,
         not_assessed_why=ends.routes.not_assessed_why,
     )
+    sources = [facts.source for facts in (ends.facts if way.forward else ends.facts[::-1])]
+    direction.corrupted[:] |= damage.in_super_packets(direction, sources[0], sources[1], ends.ports)
     seen_anyway = answered(direction, tuples)
     outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
     if direction.not_assessed_why:

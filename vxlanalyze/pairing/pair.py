@@ -60,7 +60,7 @@ def pair(
     Comparison
         With one capture: points, but no hops.
     """
-    bench = _Bench.of(captures, cluster or Cluster())
+    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports))
     main = [p for p in bench.places if p.main]
     hops = [bench.hop(a, b) for a, b in pairwise(main)]
     inside = [
@@ -72,7 +72,7 @@ def pair(
         tuple(hops),
         tuple(inside),
         bench.cluster,
-        tuple(ports),
+        bench.ports,
     )
 
 
@@ -89,9 +89,12 @@ class _Bench:
     homes: dict[str, Home]
     points: dict[str, Point]
     partners: dict[tuple[int, int], NDArray[np.int32]]
+    ports: tuple[int, ...]
 
     @classmethod
-    def of(cls, captures: Sequence[tuple[Source, Decoded]], cluster: Cluster) -> "_Bench":
+    def of(
+        cls, captures: Sequence[tuple[Source, Decoded]], cluster: Cluster, ports: tuple[int, ...]
+    ) -> "_Bench":
         decoded = [segments.complete_lengths(d) for _, d in captures]
         facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
         numbered = tuples.number([d.flows for d in decoded])
@@ -115,7 +118,7 @@ class _Bench:
             )
             for p in places
         }
-        return cls(decoded, facts, cluster, numbered, book, places, homes, made, partners)
+        return cls(decoded, facts, cluster, numbered, book, places, homes, made, partners, ports)
 
     def end(self, place: Place) -> End:
         return End(place, self.decoded[place.capture], self.homes.get(place.name, NOBODY))
@@ -146,7 +149,7 @@ class _Bench:
         i, j = a.place.capture, b.place.capture
         ends = hop.Ends(
             self.points[a.place.name], self.points[b.place.name],
-            (self.facts[i], self.facts[j]), routed, partner, common,
+            (self.facts[i], self.facts[j]), routed, partner, common, self.ports,
         )  # fmt: skip
         return hop.build(ends, self.tuples)
 
