@@ -62,6 +62,13 @@ def entering(pair: Comparison) -> list[Direction]:
     return [*forward[:1], *backward[:1]]
 
 
+def leaving(pair: Comparison) -> list[Direction]:
+    """Directions whose packets are last seen inside the tunnel at their receiver, forward first."""
+    forward = [h.forward for h in pair.hops if h.forward.receiver.encapsulated]
+    backward = [h.backward for h in pair.hops[::-1] if h.backward.receiver.encapsulated]
+    return [*forward[-1:], *backward[-1:]]
+
+
 def packets_of(point: Point, rows: NDArray[np.integer]) -> NDArray[np.int64]:
     """Packets of each flow of a point's capture among some of its rows, shape ``(f,)``."""
     return np.bincount(point.index.flow[rows], minlength=len(point.flows))
