@@ -27,6 +27,7 @@ MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within
 _BINS = 1024  # extremes kept to look for steps
 _LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
 _FEWEST_FOR_DRIFT = 8
+_STRETCHES = 12  # of time, whose fastest packets are compared
 _SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
 _GOLDEN = (5**0.5 - 1) / 2
 _STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
@@ -252,15 +253,26 @@ def _drift(seconds: F64, offset: F64, forward: NDArray[np.bool_]) -> float:
     drift = 0.0
     for _ in range(3):  # extremes of bins depend on the drift, a little
         drift += _steepest(_bounds(edges, seconds, offset - drift * seconds, forward))
-    level = offset - drift * seconds
-    sides = [
-        np.abs(level[side] - pick(level[side]))
-        for side, pick in ((forward, np.min), (~forward, np.max))
-        if side.any()
-    ]
-    # The line rests on the fastest packets; how near they come to the true minimum limits the rate.
-    doubt = max(float(np.median(side)) / np.sqrt(len(side)) for side in sides) * 4 / span
-    return drift if abs(drift) > doubt else 0.0
+    return drift if abs(drift) > _doubt(seconds, offset - drift * seconds, forward) else 0.0
+
+
+def _doubt(seconds: F64, level: F64, forward: NDArray[np.bool_]) -> float:
+    """Rate in ns per second below which a drift may be noise.
+
+    The line rests on the fastest packets of each stretch of time; how much these differ between stretches
+    limits what a rate can mean (three standard errors of a slope through them).
+    """
+    span = float(seconds.max() - seconds.min())
+    stretch = np.minimum((_STRETCHES * (seconds - seconds.min()) / span).astype(np.int64), _STRETCHES - 1)
+    fastest: list[float] = []
+    for side, sign in ((forward, 1.0), (~forward, -1.0)):
+        best = np.full(_STRETCHES, np.inf)
+        np.minimum.at(best, stretch[side], sign * level[side])
+        known = best[np.isfinite(best)]
+        fastest += (known - known.mean()).tolist() if len(known) > 2 else []
+    if len(fastest) < _STRETCHES // 2:
+        return float("inf")
+    return 3 * float(np.std(fastest)) * (12 / len(fastest)) ** 0.5 / span
 
 
 def _steepest(bounds: tuple[F64, ...]) -> float:

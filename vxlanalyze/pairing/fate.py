@@ -91,6 +91,7 @@ def match_units(
     damaged = np.zeros(len(partner), dtype=np.bool_)
     held = shortest - HELD_NS if timed else shortest
     rounds = [(level, shortest, usual) for level in Level]
+    rounds += [(Level.INNER, held, usual), (Level.LOOSE, held, usual)]
     rounds += [(Level.INNER, held, longest), (Level.LOOSE, held, longest)]
     for level, least, limit in rounds:
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
