@@ -84,16 +84,9 @@ def events(
     rows = rows[index.flow[rows] != NO_FLOW]
     rows = rows[kind[index.flow[rows]] != Kind.NONE]
     kind_of_row = kind[index.flow[rows]]
-    parts = []
-    for which, find in (
-        (Kind.ICMP, _echoes),
-        (Kind.DNS, _queries),
-        (Kind.TCP, _openings),
-        (Kind.UDP, _talks),
-    ):
-        mine = rows[kind_of_row == which]
-        parts.append(find(point, mine, tuple_of, answer))
-    found = _joined(parts)
+    parts = [find(point, rows[kind_of_row == which], tuple_of, answer) for which, find in _FINDERS]
+    udp = rows[kind_of_row == Kind.UDP]
+    found = _joined([*parts, _refused(point, udp[refused[tuple_of[index.flow[udp]]]], tuple_of)])
     # Requests are those of the tunnel (bare: outside of one); answers may come back either way.
     ours = (point.flows.tunnel != Tunnel.NONE) == point.encapsulated
     return found.at(~found.asks | ours[index.flow[found.row]])

@@ -1,0 +1,171 @@
+"""The far pod itself refuses: the network is fine.
+
+What it asks
+    Which endpoints answer a SYN with a reset, or a packet with an ICMP error from inside the tunnel?
+Why it matters
+    A refusal is proof that the way there and back works. It looks like an outage to whoever asks, and sends
+    people to look for a fault in the network that is not there.
+How it decides
+    A reset that acknowledges the SYN, or an ICMP error (port or host unreachable, administratively
+    prohibited) that came through the tunnel and quotes the request. Every one is proof, so no number is
+    needed. Who sent the error tells the rest: the pod itself, or its node's firewall or router before it.
+When it cannot tell
+    The snap length cuts TCP flags or the quoted packet off.
+What looks like it
+    A reset in the middle of a connection (`tcp-stalled`), and an ICMP error outside the tunnel about the
+    tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts.
+What to do
+    Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
+    firewall of the far node. No such host: the pod is gone, its service still points to it.
+Sources
+    RFC 9293 section 3.10.7.1 (reset of a closed port); RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
+    section 3.1.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import base, exhibits
+from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.refusals import MEANING
+from vxlanalyze.diagnostics.requests import Requests, measure
+from vxlanalyze.diagnostics.services import FORWARD, NEITHER, ServiceFigures, pairs, services
+from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.pairing.model import Comparison, Point
+
+CODE = "endpoint-refused"
+_RESET = "reset"
+_PROHIBITED = "administratively prohibited"
+_MOST_NAMED = 3
+
+
+class _Endpoint(NamedTuple):
+    """One client and server with refused requests, and by what they were refused."""
+
+    figures: ServiceFigures
+    requests: Requests
+    by: dict[str, int]
+    by_server: bool
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for requests that were refused, by direction."""
+    between = pairs(pair)
+    groups: dict[str | None, list[_Endpoint]] = {}
+    for figures in services(pair):
+        if figures.refused:
+            label = _label(pair, int(between.way[figures.pair]))
+            groups.setdefault(label, []).append(_endpoint(pair, figures))
+    return [_finding(pair, label, members) for label, members in groups.items()]
+
+
+def _label(pair: Comparison, way: int) -> str | None:
+    if way == NEITHER or not pair.hops:
+        return None
+    return pair.hops[-1].forward.label if way == FORWARD else pair.hops[0].backward.label
+
+
+def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
+    asked = measure(pair)
+    requests = asked.of_point[figures.point]
+    mine = requests.at((pairs(pair).of_tuple[requests.tuple_of] == figures.pair) & requests.refused)
+    errors = asked.refusals[figures.point]
+    said, found = np.unique(mine.answer_row, return_counts=True)
+    at = {int(row): i for i, row in enumerate(errors.row)}
+    by: dict[str, int] = {}
+    by_server = True
+    for row, times in zip(said.tolist(), found.tolist(), strict=True):
+        error = at.get(row)
+        what = _RESET if error is None else MEANING[int(errors.family[error]), int(errors.code[error])]
+        by[what] = by.get(what, 0) + times
+        by_server &= error is None or bool(errors.by_server[error])
+    return _Endpoint(figures, mine, by, by_server)
+
+
+def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]) -> Finding:
+    endpoints = sorted(endpoints, key=lambda e: (-e.figures.refused, e.figures.server, e.figures.client))
+    refused = sum(e.figures.refused for e in endpoints)
+    asked = sum(e.figures.requests for e in endpoints)
+    servers = list(dict.fromkeys(named_server(pair, e.figures) for e in endpoints))
+    by: dict[str, int] = {}
+    for endpoint in endpoints:
+        for what, times in endpoint.by.items():
+            by[what] = by.get(what, 0) + times
+    how = listed([f"{times:,} by {_article(what)}" for what, times in by.items()])
+    shown = exhibits.of_rows(pair, _frames(endpoints))
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=label,
+        summary=f"{listed(servers, at_most=_MOST_NAMED)} refused {refused:,} of {count(asked, 'request')} "
+        f"({how}): the network delivers, the endpoint refuses",
+        explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
+        f"whole way there and back, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
+        remedy=" ".join(_remedies(by, all(e.by_server for e in endpoints), endpoints[0].figures.server)),
+        evidence={
+            "requests": Quantity(asked, "requests"),
+            "refused": Quantity(refused, "requests"),
+            "servers": Quantity(len(servers), "servers"),
+            **{f"by {what}": Quantity(times, "requests") for what, times in by.items()},
+        },
+        ruled_out=(
+            RuledOut("path-blocked", f"{refused:,} refusals came back through the tunnel"),
+            RuledOut("endpoint-silent", "a silent endpoint sends nothing at all"),
+            RuledOut("port-unreachable", "the errors came inside the tunnel: they speak of the pod's port"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def named_server(pair: Comparison, figures: ServiceFigures) -> str:
+    """Write a server with its port and what the cluster calls it."""
+    address = pairs(pair).server[figures.pair]
+    name = pair.cluster.name_of(address)
+    return figures.server if name is None else f"{figures.server} ({name})"
+
+
+def _frames(endpoints: Sequence[_Endpoint]) -> Iterator[tuple[Point, NDArray[np.int32]]]:
+    for endpoint in endpoints:
+        requests = endpoint.requests
+        yield requests.point, np.concatenate([requests.first_row, requests.answer_row])
+
+
+def _article(what: str) -> str:
+    if what == _RESET:
+        return "a reset (RST)"
+    return f"ICMP “{what}”"
+
+
+def _who(endpoints: Sequence[_Endpoint]) -> str:
+    if all(e.by_server for e in endpoints):
+        return " The refusals carry the pod's own address."
+    return " Some ICMP errors come from another address than the pod's: its node sent them, before the pod."
+
+
+def _remedies(by: dict[str, int], by_server: bool, server: str) -> Iterator[str]:
+    if _RESET in by or "port unreachable" in by:
+        yield (
+            f"Nothing listens on {server}: start the process or mend the port (`ss -lntu` in the pod; "
+            "`kubectl describe service` for targetPort and endpoints)."
+        )
+    if _PROHIBITED in by:
+        yield (
+            "A firewall answers: allow forwarding between the tunnel device and the pods on the far node "
+            "(firewalld: `firewall-cmd --zone=trusted --add-source=POD-CIDR --permanent`; ufw: `ufw route "
+            "allow`; RHEL cloud images: `systemctl disable nm-cloud-setup.service`)."
+        )
+    if any(what.startswith("no ") for what in by):
+        yield (
+            "The far node does not know the pod: it is gone or has moved; compare `kubectl get pods -A -o "
+            "wide` with the endpoints of its service."
+        )
+    if not by_server:
+        yield "On its node, `iptables -L FORWARD -v -n` and `nft list ruleset` show the rule that rejects."
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
