@@ -7,7 +7,7 @@ are equally bad, the earlier one is the better answer to "what is wrong?".
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from vxlanalyze.diagnostics import causes
+from vxlanalyze.diagnostics import causes, dns_unanswered, endpoint_refused, endpoint_silent
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
@@ -23,7 +23,10 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered
     # What suffers: outer-fragmentation, packet-loss, reordering, duplication, delay-spike
-    # What the pods see of it: endpoint-refused, endpoint-silent, dns-unanswered, tcp-stalled
+    # What the pods see of it:
+    endpoint_refused.DIAGNOSTIC,
+    endpoint_silent.DIAGNOSTIC,
+    dns_unanswered.DIAGNOSTIC,
     # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
     # encrypted-underlay, clock-offset
 )
