@@ -19,6 +19,10 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     # What leaves wrongly: not-encapsulated, wrong-tunnel-endpoint
     # What the way takes: path-blocked, protocol-blocked, ecmp-member-blocked, flow-blocked,
     # mtu-icmp-needed, mtu-blackhole, fragments-lost, burst-outage
+    path_blocked.DIAGNOSTIC,
+    protocol_blocked.DIAGNOSTIC,
+    ecmp_member_blocked.DIAGNOSTIC,
+    flow_blocked.DIAGNOSTIC,
     # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered

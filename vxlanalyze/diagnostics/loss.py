@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics.base import NotAssessed
 from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
 from vxlanalyze.diagnostics.traits import Trait
-from vxlanalyze.pairing.model import Direction
+from vxlanalyze.diagnostics.words import moment
+from vxlanalyze.pairing.model import Comparison, Direction
 
 CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
 _MOST_EXPLANATIONS = 12
@@ -113,6 +115,35 @@ class Picture:
         for explanation in explanations:
             chosen[explanation.packets] = True
         return chosen
+
+
+def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssessed]]:
+    """Explain every direction whose loss can be judged, and say for `code` why the others cannot."""
+    told: list[Picture] = []
+    not_assessed = []
+    for direction in pair.directions:
+        picture = explain(direction)
+        if not direction.assessed:
+            not_assessed.append(NotAssessed(code, direction.not_assessed_why, direction.label))
+        elif picture.judged == 0:
+            why = "no packet of this direction was sent while both captures ran"
+            not_assessed.append(NotAssessed(code, why, direction.label))
+        else:
+            told.append(picture)
+    return told, not_assessed
+
+
+def since(explanations: Iterable[Explanation]) -> str:
+    """Say from when on, as the beginning of a sentence, where none of them holds from the start."""
+    begin = [e.from_ns for e in explanations]
+    told = [b for b in begin if b is not None]
+    return f"From {moment(min(told))} on, " if told and len(told) == len(begin) else ""
+
+
+def by_chance(explanations: Iterable[Explanation]) -> str:
+    """Say, as a sentence, how seldom loss at random looks like the least certain of them."""
+    chance = max(e.chance for e in explanations)
+    return f"Loss at random looks like this with a chance of {chance:.0e} at most."
 
 
 _pictures: WeakKeyDictionary[Direction, Picture] = WeakKeyDictionary()
