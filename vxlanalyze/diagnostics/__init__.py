@@ -7,7 +7,16 @@ are equally bad, the earlier one is the better answer to "what is wrong?".
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from vxlanalyze.diagnostics import causes, dns_unanswered, endpoint_refused, endpoint_silent
+from vxlanalyze.diagnostics import (
+    causes,
+    dns_unanswered,
+    ecmp_member_blocked,
+    endpoint_refused,
+    endpoint_silent,
+    flow_blocked,
+    path_blocked,
+    protocol_blocked,
+)
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
