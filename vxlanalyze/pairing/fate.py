@@ -44,6 +44,10 @@ class Units:
             level, self.point.decoded, self.row[chosen], self.segment[chosen], self.point.segment_bytes
         )
 
+    def is_tcp(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the packets at given positions are TCP."""
+        return self.point.flows.protocol[self.point.index.flow[self.row[chosen]]] == identity.TCP
+
     def outer_ip_id(self, chosen: NDArray[np.int64]) -> NDArray[np.uint16]:
         """Outer IP ID of the frames of packets at given positions."""
         return self.point.index.outer_ip_id[self.row[chosen]]
@@ -82,21 +86,21 @@ def match_units(
         Whether the clocks are known, so that times may decide.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
-    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, longest), known, -1)
+    # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission.
+    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, usual), known, -1)
     partner = partner.astype(np.int32)
     used = np.zeros(len(received.row), dtype=np.bool_)
     used[partner[partner >= 0]] = True
     copies = (partner >= 0).astype(np.int64)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
-    held = shortest - HELD_NS if timed else shortest
-    rounds = [(level, shortest, usual) for level in Level]
-    rounds += [(Level.INNER, held, usual), (Level.LOOSE, held, usual)]
-    rounds += [(Level.INNER, held, longest), (Level.LOOSE, held, longest)]
-    for level, least, limit in rounds:
+    for round_ in _rounds(shortest, usual, longest, timed):
+        level, least, limit = round_.level, round_.shortest_ns, round_.longest_ns
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
         if level in (Level.BYTELESS, Level.WRAPPED):  # these rest on the outer IP ID
             left, right = left[sent.outer_ip_id(left) != 0], right[received.outer_ip_id(right) != 0]
+        if round_.tcp_only:
+            left, right = left[sent.is_tcp(left)], right[received.is_tcp(right)]
         if not len(right) or not len(left):
             continue
         here, copy_of, doubt = match.assign(
@@ -116,6 +120,35 @@ def match_units(
     return Matched(partner, np.minimum(copies, 255).astype(np.uint8), ambiguous, damaged, ~used)
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One round of matching: how much must agree, within which delays."""
+
+    level: Level
+    shortest_ns: int
+    longest_ns: int
+    tcp_only: bool = False
+
+
+def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round]:
+    """Rounds from the surest to the weakest.
+
+    A TCP segment is known by its place in the stream, without IP ID, sooner than by an unusual delay (a
+    retransmission may equal its original in all else). What is no TCP and has neither digest nor IP ID
+    in common is hardly known at all, and comes last.
+    """
+    held = shortest - HELD_NS if timed else shortest
+    rounds = [
+        _Round(Level.OUTER, shortest, usual),
+        _Round(Level.INNER, shortest, usual),
+        _Round(Level.BYTELESS, shortest, usual),
+        _Round(Level.LOOSE, shortest, usual, tcp_only=True),
+    ]
+    for limit in dict.fromkeys((usual, longest)):
+        rounds += [_Round(Level.INNER, held, limit), _Round(Level.LOOSE, held, limit, tcp_only=True)]
+    return [*rounds, _Round(Level.LOOSE, shortest, usual), _Round(Level.WRAPPED, shortest, usual)]
+
+
 def _delays(
     known: NDArray[np.int32], sent_ns: NDArray[np.int64], received_ns: NDArray[np.int64], timed: bool
 ) -> tuple[int, int, int]:
@@ -128,9 +161,10 @@ def _delays(
         least = int(delay.min()) if len(delay) else 0
         return min(least, 0) - _SLACK_NS, LONGEST_NS, LONGEST_NS
     # A line under the delays touches the smallest: what lies far below the lowest is no delay.
-    low, middle, high = np.quantile(delay, [0.001, 0.5, 0.999])
+    # Quartiles, since some pairs may be wrong; what takes longer is paired in a later round.
+    low, quarter, middle, most = np.quantile(delay, [0.001, 0.25, 0.5, 0.75])
     spread = max(_SLACK_NS, int(middle - low))
-    usual = int(high) + max(10 * _SLACK_NS, 2 * int(high - low))
+    usual = int(most) + max(10 * _SLACK_NS, 6 * int(most - quarter))
     return int(low) - spread, min(usual, LONGEST_NS), LONGEST_NS
 
 
