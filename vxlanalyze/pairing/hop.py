@@ -1,5 +1,6 @@
 """One hop: the packets of both directions between two points, with the clock between them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -66,11 +67,11 @@ class _Way:
 def build(ends: Ends, tuples: Tuples) -> Hop:
     """Work out a hop."""
     told = same_clock(ends) or _fit(ends)
-    forward, backward = _way(ends, told, True), _way(ends, told, False)
+    forward, backward = _ways(ends, told)
     if told is None:
         told = _fit_matched(ends, forward, backward)
         if told is not None:
-            forward, backward = _way(ends, told, True), _way(ends, told, False)
+            forward, backward = _ways(ends, told)
     clock_ = told or _unknown(ends)
     covers = (_cover(ends.facts[0], forward), _cover(ends.facts[1], backward))
     disjoint = told is None and _far_apart(ends.facts)
@@ -140,6 +141,13 @@ def _rows(point: Point, route: NDArray[np.uint8], wanted: Route) -> NDArray[np.i
     rows = fate.rows_where(point, route == wanted)
     later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
     return rows[later == 0]
+
+
+def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
+    """Both directions, side by side: nearly all of it is numpy and kernels, which release the lock."""
+    with ThreadPoolExecutor(2) as pool:
+        forward, backward = pool.map(lambda way: _way(ends, told, way), (True, False))
+    return forward, backward
 
 
 def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:

@@ -5,6 +5,7 @@ pairs whose node each capture is; then work out each hop.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -194,8 +195,14 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
 def _partners(first: Decoded, at_first: Place, second: Decoded, at_second: Place) -> NDArray[np.int32]:
     """Row of the second capture for each row of the first that the strict key pairs, shape ``(n,)``."""
     here, there = _matchable(first, at_first), _matchable(second, at_second)
-    left = identity.keys(Level.OUTER, first, here, _whole(here), _whole(first.index.flow))
-    right = identity.keys(Level.OUTER, second, there, _whole(there), _whole(second.index.flow))
+    with ThreadPoolExecutor(2) as pool:  # the kernel releases the lock
+        left, right = pool.map(
+            lambda rows, capture: identity.keys(
+                Level.OUTER, capture, rows, _whole(rows), _whole(capture.index.flow)
+            ),
+            (here, there),
+            (first, second),
+        )
     found = match.unique(left, right)
     partner = np.full(len(first.index), NO_ROW, dtype=np.int32)
     paired = found != match.NO_PARTNER
