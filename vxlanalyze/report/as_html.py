@@ -20,6 +20,7 @@ from vxlanalyze.report.plain import plain
 from vxlanalyze.report.renderer import Judgement
 
 _MOST_SERVICES = 200
+_LONGEST_TEXT = 4000  # letters; an explanation has some hundred, a hostile name 65,535
 _SEVERITIES = ("critical", "warning", "info")
 
 
@@ -68,7 +69,10 @@ def _environment() -> Environment:
 
 
 def _harmless(value: Any) -> Any:
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    line = plain(value)
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
 
 
 def _asset(name: str) -> str:

@@ -53,7 +53,10 @@ _TIME_UNITS = (
 
 def label(text: str, longest: int = _LONGEST_NAME) -> str:
     """Write a name from a capture so that matplotlib shows it as it is, not as a formula."""
-    return plain(text, longest_word=longest).replace("$", r"\$")
+    name = plain(text, longest_word=longest)
+    if len(name) > longest:
+        name = f"{name[: longest * 2 // 3]}…{name[-longest // 4 :]}"
+    return name.replace("$", r"\$")
 
 
 def draw_timeline(axes: Axes, series: Timeline, onward: str, home: str | None = None) -> Axes:

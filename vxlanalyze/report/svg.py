@@ -58,6 +58,7 @@ def picture(draw: Callable[[Axes], object], title: str, *, width: float = 9.0, h
     width, height : float
         Inches of 72 CSS pixels; the page scales it.
     """
+    title = plain(title)
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
         # A name in letters that the font lacks is measured with a box; the page's font draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -75,7 +76,7 @@ def _for_page(svg: str, title: str) -> str:
     svg = re.sub(r"<[^>]+>", _tag, svg)  # what stands between tags is text, and stays as it is
     svg = re.sub(r"\s*\n\s*", "\n", svg).strip()
     box = re.search(r'viewBox="([-0-9. ]*)"', svg)
-    opening = f'<svg viewBox="{box[1] if box else ""}" role="img"><title>{escape(plain(title))}</title>'
+    opening = f'<svg viewBox="{box[1] if box else ""}" role="img"><title>{escape(title)}</title>'
     return opening + svg[svg.index(">") + 1 :]
 
 

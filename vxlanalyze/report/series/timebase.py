@@ -87,11 +87,12 @@ def _hops_before(comparison: Comparison, point: Point) -> int:
 def _by_clock_of_sender(clock: Clock, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     if not clock.pieces:
         return time_ns
-    # The offset is a function of the sender's time, which is what is wanted: with drifts of some
-    # hundred ppm, the second approximation is exact to a nanosecond.
-    nearly_ns = time_ns - clock.offset_at(time_ns)
-    nearly_ns = time_ns - clock.offset_at(nearly_ns)
-    return time_ns - clock.offset_at(nearly_ns)
+    # The offset is a function of the sender's time, which is what is wanted. Each approximation is better
+    # by the drift: of an hour and 200 ppm, the fourth leaves less than a nanosecond.
+    sender_ns = time_ns
+    for _ in range(4):
+        sender_ns = time_ns - clock.offset_at(sender_ns)
+    return sender_ns
 
 
 def nice_at_least(value: float) -> int:

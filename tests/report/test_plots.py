@@ -1,0 +1,204 @@
+"""Pictures say what the series say, in few marks, whatever names they hold."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from tests.report.broken_pair import broken, findings
+from tests.simulate import Flow, Traffic, comparison
+from vxlanalyze.report import plots
+from vxlanalyze.report.ladder_plot import describe_packet, draw_ladder
+from vxlanalyze.report.series import series
+from vxlanalyze.report.series.model import Plots
+from vxlanalyze.report.svg import picture
+
+BOTH = ("node1>node2", "node2>node1")
+
+
+@pytest.fixture(scope="module")
+def made() -> Plots:
+    pair = broken()
+    return series(pair, findings(pair))
+
+
+@pytest.fixture
+def axes() -> Axes:
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure.subplots()
+
+
+def texts(axes: Axes) -> list[str]:
+    """All that is written in a picture."""
+    axes.figure.canvas.draw()
+    legend = axes.get_legend()
+    inside = [t.get_text() for t in axes.texts]
+    return [*inside, *([t.get_text() for t in legend.get_texts()] if legend else [])]
+
+
+def test_the_timeline_draws_one_direction_up_and_the_other_down(axes: Axes, made: Plots):
+    drawn = plots.draw_timeline(axes, made["timeline"], *BOTH)
+
+    assert drawn is axes
+    low, high = axes.get_ylim()
+    assert low < 0 < high
+    assert {"↑ node1>node2", "↓ node2>node1", "delivered", "lost"} <= set(texts(axes))
+    assert axes.get_ylabel() == "packets per 50 ms"
+
+
+def test_one_loss_in_a_million_is_marked_at_the_edge(axes: Axes):
+    lost = np.arange(100_000) == 70_000
+    pair = comparison(forward=[Traffic(Flow(), packets=100_000, every_s=1e-5, lost=lost)])
+
+    plots.draw_timeline(axes, series(pair)["timeline"], "node1>node2")
+
+    marks = [path for mark in axes.collections for path in mark.get_paths()]
+    assert len(marks) == 1
+    assert marks[0].vertices[:, 0].mean() == pytest.approx(700, abs=5)  # ms
+
+
+def test_the_size_limit_is_written_in_the_picture(axes: Axes, made: Plots):
+    plots.draw_sizes(axes, made["sizes"][0])
+
+    lost = made["sizes"][0]["lost_longer"]
+    assert f"largest that arrived: 1,302 bytes\nlonger ones: {lost} sent, all lost" in texts(axes)
+
+
+def test_no_limit_is_written_where_the_longest_arrive(axes: Axes):
+    lossy = comparison(forward=[Traffic(Flow(), lost=np.arange(100) % 7 == 0)])
+
+    plots.draw_sizes(axes, series(lossy)["sizes"][0])
+
+    assert not any("largest" in text for text in texts(axes))
+
+
+def test_the_clocks_uncertainty_stands_in_the_delay_picture(axes: Axes, made: Plots):
+    plots.draw_delay(axes, made["delay"], *BOTH)
+
+    assert any("clock ± 50 µs" in text for text in texts(axes))
+    assert axes.get_ylabel() == "one-way delay (µs)"
+
+
+def test_relative_delays_are_called_so(axes: Axes):
+    pair = comparison(forward=[Traffic(Flow())], relative_clock=True)
+
+    plots.draw_delay(axes, series(pair)["delay"], *BOTH)
+
+    assert "over the smallest" in axes.get_ylabel()
+
+
+def test_delays_that_were_not_measured_are_said_to_be_missing(axes: Axes):
+    pair = comparison(forward=[Traffic(Flow(), lost=True)])
+
+    plots.draw_delay(axes, series(pair)["delay"], *BOTH)
+
+    assert "no packet was seen at both points" in texts(axes)
+
+
+def test_a_spike_of_delay_does_not_hide_the_middle(axes: Axes):
+    spiky = np.where(np.arange(1000) % 100 < 3, 0.2, 0.0003)
+    pair = comparison(forward=[Traffic(Flow(), packets=1000, delay_s=spiky)])
+
+    plots.draw_delay(axes, series(pair)["delay"], *BOTH)
+
+    assert axes.get_yscale() == "log"
+
+
+def test_the_sequence_picture_counts_what_was_lost(axes: Axes, made: Plots):
+    plots.draw_sequence(axes, made["sequence"])
+
+    sequence = made["sequence"]
+    assert f"lost ({sequence['lost']} of {sequence['packets']})" in texts(axes)
+    assert "kB" in axes.get_ylabel()
+
+
+def test_a_ladder_names_points_frames_and_packets(axes: Axes, made: Plots):
+    ladder = made["ladders"][0]
+
+    draw_ladder(axes, ladder)
+
+    written = texts(axes)
+    first = ladder["packets"][0]
+    assert written[:2] == ["node1", "node2"]
+    assert f"#{first['seen'][0]['frame']}" in written
+    assert describe_packet(first) in written
+
+
+def test_a_picture_holds_few_marks_whatever_was_sent(axes: Axes):
+    random = np.random.default_rng(5)
+    stream = Traffic(
+        Flow(protocol=6),
+        packets=50_000,
+        every_s=1e-4,
+        payload=random.integers(0, 1400, 50_000),
+        lost=random.random(50_000) < 0.1,
+    )
+    made = series(comparison(forward=[stream]))
+
+    plots.draw_sequence(axes, made["sequence"])
+    plots.draw_timeline(axes, made["timeline"], *BOTH)
+    plots.draw_sizes(axes, made["sizes"][0])
+
+    assert sum(len(line.get_xdata()) for line in axes.lines) < 5_000
+    marks: list[Collection] = list(axes.collections)
+    assert len(axes.patches) + sum(len(c.get_paths()) for c in marks) < 1_000
+
+
+@pytest.mark.parametrize(
+    "name", ["$x^$", "_hidden", "\x1b[31m", "a" * 65536, "<script>", "주피터", "\u202egnp.exe"]
+)
+def test_any_name_is_drawn_as_it_is(axes: Axes, name: str, made: Plots):
+    renamed = {**made["timeline"], "directions": [{**made["timeline"]["directions"][0], "direction": name}]}
+
+    svg = picture(lambda drawn: plots.draw_timeline(drawn, renamed, name), "names")
+
+    assert "<script>" not in svg
+    assert len(svg) < 200_000
+    if name in ("$x^$", "_hidden", "주피터"):
+        assert name in svg
+
+
+def test_svg_is_the_same_every_time_and_takes_its_colours_from_the_page(made: Plots):
+    def draw(axes: Axes) -> None:
+        draw_ladder(axes, made["ladders"][0])
+
+    first = picture(draw, "ladder")
+
+    assert first == picture(draw, "ladder")
+    assert "var(--lost)" in first
+    assert "#d55e00" not in first
+
+
+def test_addresses_in_svg_are_whole(made: Plots):
+    """Numbers are rounded in attributes, never in text."""
+    svg = picture(lambda axes: draw_ladder(axes, made["ladders"][0]), "ladder")
+
+    assert "TCP 10.233.64.10:40000 → 10.233.65.20:8080" in svg
+
+
+def test_drawing_leaves_the_readers_style_alone(made: Plots):
+    before = dict(mpl.rcParams)
+
+    picture(lambda axes: plots.draw_sizes(axes, made["sizes"][0]), "sizes")
+
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("colour", [plots.DELIVERED, plots.LOST, plots.UNKNOWN, plots.HOME])
+@pytest.mark.parametrize("paper", ["#ffffff", "#14171c"])
+def test_marks_stand_out_on_white_and_on_black(colour: str, paper: str):
+    """WCAG 2.2 section 1.4.11 asks for 3 to 1."""
+    bright, dark = sorted((luminance(colour), luminance(paper)), reverse=True)
+
+    assert (bright + 0.05) / (dark + 0.05) >= 3
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, as WCAG 2.2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
