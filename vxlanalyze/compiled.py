@@ -89,7 +89,7 @@ def compiled_part(function: _Function) -> _Function:
     return _compile(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
-def _compile(function: _Function, **options: bool) -> _Function:
+def _compile(function: _Function, **options: Any) -> _Function:
     if _settings.DISABLE_JIT:
         return function
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)

@@ -7,9 +7,6 @@
 Sources: RFC 826.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ARP_OPERATION,
@@ -21,9 +18,10 @@ from vxlanalyze.wire.fields import (
     PAYLOAD_END,
     SPORT,
     SRC,
+    Record,
     holds,
 )
-from vxlanalyze.wire.octets import be16, be48, le32
+from vxlanalyze.wire.octets import Octets, be16, be48, le32
 
 HEADER_BYTES = 28
 _ETHERTYPE_IPV4 = 0x0800
@@ -31,7 +29,7 @@ _ADDRESS_LENGTHS = 0x0604
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def read(data: Octets, found: Record, base: int) -> None:
     """Read one message: `SRC` and `DST` take the protocol addresses, `SPORT` the operation."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):

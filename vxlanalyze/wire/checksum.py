@@ -9,11 +9,13 @@ Sources: RFC 1071; RFC 4418; RFC 9260 appendix A (CRC32c); Steele, Lea, Flood, "
 pseudorandom number generators" (the finisher).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.octets import byte, le16, le32, le64
+from vxlanalyze.wire.octets import Octets, byte, le16, le32, le64
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
@@ -27,7 +29,7 @@ _31 = np.uint64(31)
 
 
 @compiled_part
-def tail(data: NDArray[np.uint8], at: int, length: int) -> np.uint64:
+def tail(data: Octets, at: int, length: int) -> np.uint64:
     """Load the last `length` < 8 bytes from `at` as one little-endian word, zeros behind them."""
     value = np.uint64(0)
     shift = np.uint64(0)
@@ -45,7 +47,7 @@ def tail(data: NDArray[np.uint8], at: int, length: int) -> np.uint64:
 
 
 @compiled_part
-def add(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
+def add(data: Octets, start: int, end: int) -> np.uint64:
     """Sum the bytes from `start` up to `end`; not folded."""
     total = np.uint64(0)
     length = max(end - start, 0)
@@ -57,7 +59,7 @@ def add(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
 
 
 @compiled_part
-def add_and_digest(data: NDArray[np.uint8], start: int, end: int) -> tuple[np.uint64, int]:
+def add_and_digest(data: Octets, start: int, end: int) -> tuple[np.uint64, Any]:
     """Sum the bytes as `add` does, and digest them to 32 bits; no bytes digest to 0."""
     total = np.uint64(0)
     products = np.uint64(0)
@@ -89,7 +91,7 @@ def mix(value: np.uint64) -> np.uint64:
 @compiled_part
 def fold(total: np.uint64) -> int:
     """Fold a sum of little-endian words to 16 bits, in the order of the bytes."""
-    value = np.int64((total & _LOW_32) + (total >> _32))
+    value: Any = np.int64((total & _LOW_32) + (total >> _32))
     value = (value & 0xFFFF) + (value >> 16)
     value = (value & 0xFFFF) + (value >> 16)
     value = (value & 0xFFFF) + (value >> 16)
@@ -120,7 +122,7 @@ _CRC32C = _crc32c_table()
 
 
 @compiled_part
-def crc32c(data: NDArray[np.uint8], start: int, end: int, zero_at: int) -> int:
+def crc32c(data: Octets, start: int, end: int, zero_at: int) -> int:
     """CRC32c of the bytes, the four at `zero_at` (the checksum itself) taken as zero."""
     crc = 0xFFFFFFFF
     for at in range(start, end):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_lean
 from vxlanalyze.wire import ethernet, ipv6, linux_sll, null_loop
+from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -24,9 +25,11 @@ from vxlanalyze.wire.fields import (
     TOO_DEEP,
     TUNNEL,
     VNI,
+    Record,
 )
+from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import TUNNELS
-from vxlanalyze.wire.walk import LINK_ETHERNET, begin, bindings, descend, link_layer
+from vxlanalyze.wire.walk import LINK_ETHERNET, begin, descend, link_layer
 
 _NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
 
@@ -96,9 +99,7 @@ def dissect(packet: bytes, link_type: int, *, ports: Sequence[int] = ()) -> list
     return layers + _flat(parse, packet[start:end])
 
 
-def _walk(
-    data: NDArray[np.uint8], link_type: int, bound_to: NDArray[np.uint8], depth: int
-) -> NDArray[np.int64]:
+def _walk(data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int) -> NDArray[np.int64]:
     found = np.empty(RECORD_FIELDS, np.int64)
     _walk_to_depth(data, link_type, bound_to, depth, found)
     return found
@@ -106,7 +107,7 @@ def _walk(
 
 @compiled_lean
 def _walk_to_depth(
-    data: NDArray[np.uint8], link_type: int, bound_to: NDArray[np.uint8], depth: int, found: NDArray[np.int64]
+    data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int, found: Record
 ) -> None:
     begin(found, 0, len(data), len(data))
     found[DEEPEST] = depth

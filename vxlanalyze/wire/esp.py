@@ -7,12 +7,9 @@ Sources: RFC 4303 section 2; RFC 3948 section 2 (port 4500: an SPI of 0 marks ke
 octet of 0xFF a keepalive).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.fields import AT, DPORT, END, SPORT
-from vxlanalyze.wire.octets import be32
+from vxlanalyze.wire.fields import AT, DPORT, END, SPORT, Record
+from vxlanalyze.wire.octets import Octets, be32
 
 PROTOCOL = 50
 HEADER_BYTES = 8
@@ -20,7 +17,7 @@ UDP_PORT = 4500
 
 
 @compiled_part
-def in_udp(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> bool:
+def in_udp(data: Octets, found: Record, base: int) -> bool:
     """Tell whether the UDP payload at `AT` is an ESP packet."""
     if found[base + DPORT] != UDP_PORT and found[base + SPORT] != UDP_PORT:
         return False

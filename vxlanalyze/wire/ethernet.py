@@ -9,12 +9,9 @@ Sources: IEEE Std 802.3-2018 clause 3.1; IEEE Std 802.1Q-2018 clause 9; RFC 1042
 "IEEE 802 Numbers".
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, bound, holds
-from vxlanalyze.wire.octets import be16, be48, byte
+from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, Record, bound, holds
+from vxlanalyze.wire.octets import Octets, be16, be48, byte
 
 HEADER_BYTES = 14
 TAG_BYTES = 4
@@ -35,7 +32,7 @@ _SNAP = 0xAAAA  # both service access points; then control 3 and organisation 0
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+def read(data: Octets, found: Record, base: int) -> int:
     """Read addresses, tags and type; return the EtherType, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -47,7 +44,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
 
 
 @compiled_part
-def typed(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
+def typed(data: Octets, found: Record, base: int, ethertype: int) -> int:
     """Read the tags and the SNAP header that an EtherType announces; return the one behind them."""
     while is_tag(ethertype):
         at = found[AT]
@@ -65,16 +62,11 @@ def typed(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertyp
 @compiled_part
 def is_tag(ethertype: int) -> bool:
     """Tell whether a VLAN tag follows this EtherType."""
-    return (
-        ethertype == TAG_CUSTOMER
-        or ethertype == TAG_SERVICE
-        or ethertype == TAG_OLD_9100
-        or ethertype == TAG_OLD_9200
-    )
+    return ethertype in (TAG_CUSTOMER, TAG_SERVICE, TAG_OLD_9100, TAG_OLD_9200)
 
 
 @compiled_part
-def _snap(data: NDArray[np.uint8], found: NDArray[np.int64], length: int) -> int:
+def _snap(data: Octets, found: Record, length: int) -> int:
     at = found[AT]
     bound(found, at + length)
     whole = at + SNAP_BYTES <= found[END]
@@ -85,7 +77,7 @@ def _snap(data: NDArray[np.uint8], found: NDArray[np.int64], length: int) -> int
 
 
 @compiled_part
-def plausible(data: NDArray[np.uint8], found: NDArray[np.int64], at: int) -> bool:
+def plausible(data: Octets, found: Record, at: int) -> bool:
     """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
 
     The test by which a tunnel on an unknown port is recognised: it has to be hard to meet by chance.

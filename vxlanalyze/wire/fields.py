@@ -10,11 +10,15 @@ last byte captured, and `LIMIT`, behind the last byte that was on the wire; ever
 is met can only bring both closer.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.model import Anomaly
+
+Record = NDArray[Any]  # int64, shape (RECORD_FIELDS,); Any, so that an element may stand for an int
 
 ABSENT = -1
 MAX_DEPTH = 8
@@ -137,7 +141,7 @@ BLANK.flags.writeable = False
 
 
 @compiled_part
-def holds(found: NDArray[np.int64], behind: int) -> bool:
+def holds(found: Record, behind: int) -> bool:
     """Tell whether all up to `behind` was captured; mark why where it was not."""
     if behind <= found[END]:
         return True
@@ -149,7 +153,7 @@ def holds(found: NDArray[np.int64], behind: int) -> bool:
 
 
 @compiled_part
-def bound(found: NDArray[np.int64], behind: int) -> None:
+def bound(found: Record, behind: int) -> None:
     """Let a length field end the layer at `behind`; mark it where it says more than there was."""
     if behind <= found[LIMIT]:
         found[LIMIT] = behind
@@ -159,7 +163,7 @@ def bound(found: NDArray[np.int64], behind: int) -> None:
 
 
 @compiled_part
-def packet_end(found: NDArray[np.int64], base: int) -> int:
+def packet_end(found: Record, base: int) -> int:
     """Tell where the IP packet ends, as its header says."""
     behind: int = found[base + IP_AT] + found[base + LENGTH]
     return behind

@@ -8,7 +8,7 @@ time linear in its packets. Numbers do not depend on the secret.
 
 import secrets
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class FlowTable:
 
 
 @compiled_part
-def key_of(found: NDArray[np.int64], base: int, interface: int, key: NDArray[np.int64]) -> None:
+def key_of(found: NDArray[np.int64], base: int, interface: Any, key: NDArray[np.int64]) -> None:
     """Pack what a flow's packets share into `key`, shape (1, KEY_WORDS); what is absent counts as 0."""
     tunnelled = found[DEPTH] > 0
     key[0, 0] = (
@@ -133,7 +133,7 @@ def find_or_add(
     slots: NDArray[np.int32],
     keys: NDArray[np.int64],
     count: int,
-) -> int:
+) -> Any:
     """Return the row of a key; `count` if it was not there: then it is, in that row.
 
     There must be room: ``count < len(keys)``.
@@ -141,7 +141,7 @@ def find_or_add(
     mask = np.uint64(len(slots) - 1)
     slot = np.int64(hash_of(key, 0, secret) & mask)
     while True:
-        row = slots[slot]
+        row = np.int64(slots[slot])
         if row == _EMPTY:
             slots[slot] = count
             for word in range(KEY_WORDS):
@@ -151,7 +151,7 @@ def find_or_add(
         for word in range(KEY_WORDS):
             same &= keys[row, word] == key[0, word]
         if same:
-            return np.int64(row)
+            return row
         slot = (slot + 1) & np.int64(mask)
 
 

@@ -6,9 +6,6 @@
 Sources: RFC 792; RFC 1191 section 4 (next-hop MTU).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -30,10 +27,11 @@ from vxlanalyze.wire.fields import (
     RULE_PLAIN,
     SEQ,
     SPORT,
+    Record,
     holds,
     packet_end,
 )
-from vxlanalyze.wire.octets import be16, byte
+from vxlanalyze.wire.octets import Octets, be16, byte
 
 PROTOCOL = 1
 HEADER_BYTES = 8
@@ -51,7 +49,7 @@ FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     begin(data, found, base)
     at = found[AT]
@@ -59,7 +57,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
         return
     kind = byte(data, at)
     found[base + CHECK_RULE] = RULE_PLAIN
-    if kind == ECHO or kind == ECHO_REPLY:
+    if kind in (ECHO, ECHO_REPLY):
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)
     elif kind in (UNREACHABLE, SOURCE_QUENCH, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM):
@@ -70,7 +68,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
 
 
 @compiled_part
-def begin(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def begin(data: Octets, found: Record, base: int) -> None:
     """Read what ICMP and ICMPv6 have in common."""
     at = found[AT]
     if at + 2 <= found[END]:

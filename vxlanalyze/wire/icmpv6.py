@@ -8,7 +8,6 @@ Sources: RFC 4443 sections 2.1, 2.3, 3 and 4; RFC 4861 sections 4.3 and 4.4.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import icmp
@@ -25,9 +24,10 @@ from vxlanalyze.wire.fields import (
     SEQ,
     TARGET,
     TARGET_REST,
+    Record,
     holds,
 )
-from vxlanalyze.wire.octets import be16, be32, byte, le64
+from vxlanalyze.wire.octets import Octets, be16, be32, byte, le64
 
 PROTOCOL = 58
 HEADER_BYTES = 8
@@ -42,7 +42,7 @@ NEIGHBOR_ADVERTISEMENT = 136
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     icmp.begin(data, found, base)
     at = found[AT]
@@ -50,7 +50,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
         return
     kind = byte(data, at)
     found[base + CHECK_RULE] = RULE_PSEUDO
-    if kind == ECHO_REQUEST or kind == ECHO_REPLY:
+    if kind in (ECHO_REQUEST, ECHO_REPLY):
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)
     elif 1 <= kind <= LAST_KNOWN_ERROR:

@@ -1,13 +1,14 @@
 """A whole capture to its index and flows, chunk by chunk."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ACK,
     ANOMALIES,
@@ -31,9 +32,10 @@ from vxlanalyze.wire.fields import (
     SEQ,
     TCP_FLAGS,
     UNSUPPORTED_LINK,
+    Record,
 )
 from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, key_of
-from vxlanalyze.wire.fragments import Collector, grouped, reassembled
+from vxlanalyze.wire.fragments import Collector, grouped
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
     INNER_L4_SHIFT,
@@ -44,9 +46,10 @@ from vxlanalyze.wire.model import (
     Decoded,
     Index,
 )
+from vxlanalyze.wire.reassembly import reassembled
 from vxlanalyze.wire.rows import check_link_types, link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
-from vxlanalyze.wire.walk import bindings, walk
+from vxlanalyze.wire.walk import walk
 
 
 class Rows(NamedTuple):
@@ -104,13 +107,14 @@ def decode(
     table = FlowTable.empty()
     bound_to = bindings(ports)
     keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
-    columns: list[list[NDArray[np.generic]]] = [[] for _ in range(2 + len(_DTYPES))]
+    columns: list[list[NDArray[Any]]] = [[] for _ in range(2 + len(_DTYPES))]
     collector = Collector()
     count = 0
     for frames in source.chunks():
         rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
         collector.add(frames, count, rows.anomalies, link_types_of(source.interfaces), bound_to)
-        for pieces, piece in zip(columns, (frames.time_ns.copy(), frames.place.copy(), *rows), strict=True):
+        chunk: tuple[NDArray[Any], ...] = (frames.time_ns.copy(), frames.place.copy(), *rows)
+        for pieces, piece in zip(columns, chunk, strict=True):
             pieces.append(piece)
         count += len(frames)
         if progress is not None:
@@ -136,7 +140,8 @@ def decode_chunk(
 ) -> Rows:
     """Decode the frames of one chunk; new flows are added to `table`."""
     n = len(frames)
-    rows = Rows(*(np.empty(n, dtype) for dtype in _DTYPES))
+    empty: list[NDArray[Any]] = [np.empty(n, dtype) for dtype in _DTYPES]
+    rows = Rows(*empty)
     link_types = link_types_of(interfaces)
     scratch = np.empty(RECORD_FIELDS, np.int64), np.empty((1, KEY_WORDS), np.int64)
     row = 0
@@ -160,18 +165,29 @@ def decode_chunk(
         table.grow()
 
 
-def _joined(columns: list[list[NDArray[np.generic]]]) -> Index:
-    """Put the pieces of each column together, one column at a time, so that memory holds few of them twice."""
-    whole: list[NDArray[np.generic]] = []
+def _joined(columns: list[list[NDArray[Any]]]) -> Index:
+    """Put the pieces of each column together, one column at a time: few are in memory twice."""
+    whole: list[NDArray[Any]] = []
     for pieces, dtype in zip(columns, (np.int64, np.int64, *_DTYPES), strict=True):
         whole.append(np.concatenate(pieces) if pieces else np.empty(0, dtype))
         pieces.clear()
     time_ns, place, *rest = whole
-    return Index(time_ns, place, *rest)  # type: ignore[arg-type]
+    return Index(time_ns, place, *rest)
 
 
 @compiled_lean
-def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table, count, scratch, row, rows):  # type: ignore[no-untyped-def]
+def _decode_rows(
+    frames: tuple[NDArray[Any], ...],
+    interface: NDArray[np.uint16],
+    link_types: NDArray[np.int64],
+    bound_to: NDArray[np.uint8],
+    keep_bytes: int,
+    flow_table: tuple[NDArray[Any], ...],
+    count: int,
+    scratch: tuple[NDArray[Any], ...],
+    row: int,
+    rows: Rows,
+) -> tuple[int, int]:
     """Decode from `row` on, until the end or until the flow table is full; return where, and the flows."""
     data, start, captured, original = frames
     secret, slots, keys, mss = flow_table
@@ -181,9 +197,10 @@ def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table
         if count == capacity:
             break
         begin = start[row]
-        length = np.int64(captured[row])
+        length: Any = np.int64(captured[row])
+        on_wire: Any = np.int64(original[row])
         link_type = link_types[interface[row]]
-        base = walk(data, begin, length, np.int64(original[row]), link_type, bound_to, found)
+        base = walk(data, begin, length, on_wire, link_type, bound_to, found)
         verify(data, found, base, begin + length, keep_bytes)
         _emit(found, base, row, rows)
         if found[ANOMALIES] & (LATER_FRAGMENT | UNSUPPORTED_LINK):
@@ -200,7 +217,7 @@ def _decode_rows(frames, interface, link_types, bound_to, keep_bytes, flow_table
 
 
 @compiled_part
-def _emit(found, base, row, rows):  # type: ignore[no-untyped-def]
+def _emit(found: Record, base: int, row: int, rows: Rows) -> None:
     """Write the row of one decoded frame, all but its flow."""
     anomalies = found[ANOMALIES]
     if found[base + DONT_FRAGMENT] > 0:

@@ -11,9 +11,6 @@ Sources: RFC 791 section 3.1. A total length of 0 is what Linux shows for a pack
 65535 bytes, before segmentation (include/net/ip.h, ``iph_totlen``): it lasts as long as the frame.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -35,10 +32,11 @@ from vxlanalyze.wire.fields import (
     STOP,
     TOS,
     TTL,
+    Record,
     bound,
     holds,
 )
-from vxlanalyze.wire.octets import be16, byte, le32
+from vxlanalyze.wire.octets import Octets, be16, byte, le32
 
 VERSION = 4
 HEADER_BYTES = 20
@@ -50,7 +48,7 @@ OFFSET_UNIT_BYTES = 8
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+def read(data: Octets, found: Record, base: int) -> int:
     """Read one header and its bounds; return the protocol of what follows, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -78,7 +76,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
 
 
 @compiled_part
-def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def _fixed_part(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     fragment = be16(data, at + 6)
     length = be16(data, at + 2)

@@ -14,7 +14,6 @@ extension headers); RFC 6564 section 4.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
@@ -39,10 +38,11 @@ from vxlanalyze.wire.fields import (
     STOP,
     TOS,
     TTL,
+    Record,
     bound,
     holds,
 )
-from vxlanalyze.wire.octets import be16, be32, byte, le64
+from vxlanalyze.wire.octets import Octets, be16, be32, byte, le64
 
 VERSION = 6
 HEADER_BYTES = 40
@@ -58,6 +58,16 @@ DESTINATION_OPTIONS = 60
 MOBILITY = 135
 HOST_IDENTITY = 139
 SHIM6 = 140
+_EXTENSIONS = (
+    HOP_BY_HOP,
+    ROUTING,
+    FRAGMENT,
+    DESTINATION_OPTIONS,
+    AUTHENTICATION,
+    MOBILITY,
+    HOST_IDENTITY,
+    SHIM6,
+)
 
 _OFFSET_MASK = 0xFFF8
 _MORE_FRAGMENTS = 1
@@ -65,7 +75,7 @@ FRAGMENT_RESERVED = 0x0006  # between offset and flag
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+def read(data: Octets, found: Record, base: int) -> int:
     """Read one header, its extensions and its bounds; return the protocol behind them, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -80,7 +90,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
 
 
 @compiled_part
-def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def _fixed_part(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     length = be16(data, at + 4)
     found[base + FAMILY] = VERSION
@@ -96,7 +106,7 @@ def _fixed_part(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) ->
 
 
 @compiled_part
-def _extensions(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, protocol: int) -> int:
+def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
     """Walk the chain. It ends before a fragment's bytes, whose headers are in the first fragment."""
     while is_extension(protocol):
         at = found[AT]
@@ -120,16 +130,7 @@ def _extensions(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, pr
 @compiled_part
 def is_extension(protocol: int) -> bool:
     """Tell whether this next header value announces an extension header that can be passed over."""
-    return (
-        protocol == HOP_BY_HOP
-        or protocol == ROUTING
-        or protocol == FRAGMENT
-        or protocol == DESTINATION_OPTIONS
-        or protocol == AUTHENTICATION
-        or protocol == MOBILITY
-        or protocol == HOST_IDENTITY
-        or protocol == SHIM6
-    )
+    return protocol in _EXTENSIONS
 
 
 @compiled_part
@@ -142,7 +143,7 @@ def _extension_bytes(protocol: int, length: int) -> int:
 
 
 @compiled_part
-def _fragment_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def _fragment_header(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     word = be16(data, at + 2)
     found[base + FRAGMENT_OFFSET] = word & _OFFSET_MASK

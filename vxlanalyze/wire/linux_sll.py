@@ -6,12 +6,9 @@
 Sources: tcpdump.org, LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.fields import AT, IF_INDEX, OUTER, PACKET_TYPE, SRC_MAC, STOP, holds
-from vxlanalyze.wire.octets import be16, be32, be48, byte
+from vxlanalyze.wire.fields import AT, IF_INDEX, OUTER, PACKET_TYPE, SRC_MAC, STOP, Record, holds
+from vxlanalyze.wire.octets import Octets, be16, be32, be48, byte
 
 LINK_TYPE = 113
 LINK_TYPE_2 = 276
@@ -24,7 +21,7 @@ _LARGEST_PACKET_TYPE = 254  # 255 stands for unknown
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read an SLL header; return the EtherType, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -37,7 +34,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def read_2(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read_2(data: Octets, found: Record) -> int:
     """Read an SLL2 header; return the EtherType, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_2_BYTES):

@@ -3,13 +3,10 @@
 Sources: tcpdump.org, LINKTYPE_NULL and LINKTYPE_LOOP.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
-from vxlanalyze.wire.fields import AT, STOP, holds
-from vxlanalyze.wire.octets import be32, le32
+from vxlanalyze.wire.fields import AT, STOP, Record, holds
+from vxlanalyze.wire.octets import Octets, be32, le32
 
 LINK_TYPE_NULL = 0
 LINK_TYPE_LOOP = 108
@@ -23,7 +20,7 @@ _AF_INET6_DARWIN = 30
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read the family in either byte order; return the EtherType that means the same, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):

@@ -6,21 +6,23 @@ has made sure that the bytes are there (``fields.holds``). With ``NUMBA_BOUNDSCH
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba.np import arrayobj
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 
-Load = Callable[[NDArray[np.uint8], int], Any]
+Octets = NDArray[np.uint8]  # a buffer of packet bytes, shape (k,)
+Load = Callable[[Octets, int], Any]
 
 _settings: Any = numba.config
+_array_view: Any = arrayobj.make_array
 
 
 def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
@@ -29,7 +31,7 @@ def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
     result = types.uint64 if bits == 64 else types.int64
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = make_array(signature.args[0])(context, builder, arguments[0])
+        array = _array_view(signature.args[0])(context, builder, arguments[0])
         address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
         value = builder.load(address)
         value.align = 1
@@ -40,8 +42,7 @@ def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
     def load(typing_context: Any, data: Any, at: Any) -> Any:
         return result(data, types.intp), emit
 
-    made: Load = intrinsic(load)
-    return made
+    return cast(Load, intrinsic(load))
 
 
 def _indexed_load(size_bytes: int, network_order: bool) -> Load:
@@ -49,7 +50,7 @@ def _indexed_load(size_bytes: int, network_order: bool) -> Load:
     wide = np.uint64 if size_bytes == 8 else np.int64
     step = wide(8)
 
-    def load(data: NDArray[np.uint8], at: int) -> Any:
+    def load(data: Octets, at: int) -> Any:
         value = wide(0)
         for place in range(size_bytes):
             index = at + place if network_order else at + size_bytes - 1 - place
@@ -71,12 +72,12 @@ le64 = _make(8, False)
 
 
 @compiled_part
-def be24(data: NDArray[np.uint8], at: int) -> int:
+def be24(data: Octets, at: int) -> int:
     """Load 3 bytes in network order."""
     return (be16(data, at) << 8) | byte(data, at + 2)
 
 
 @compiled_part
-def be48(data: NDArray[np.uint8], at: int) -> int:
+def be48(data: Octets, at: int) -> int:
     """Load 6 bytes in network order: a MAC address."""
     return (be32(data, at) << 16) | be16(data, at + 4)

@@ -10,6 +10,7 @@ from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.compiled import compiled_lean, compiled_part
 from vxlanalyze.errors import CaptureError
 from vxlanalyze.wire import ethernet, fields, ipv6, sctp, tcp, udp
+from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     AT,
     BLANK,
@@ -20,10 +21,11 @@ from vxlanalyze.wire.fields import (
     OUTER,
     QUOTED_AT,
     RECORD_FIELDS,
+    Record,
 )
-from vxlanalyze.wire.octets import byte
+from vxlanalyze.wire.octets import Octets, byte
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
-from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, bindings, descend, walk
+from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, descend, walk
 
 _BLOCK_ROWS = 4096
 
@@ -185,12 +187,23 @@ def records(
 
 
 @compiled_lean
-def _decode_records(data, start, captured, original, link_type, bound_to, found, out):  # type: ignore[no-untyped-def]
+def _decode_records(
+    data: Octets,
+    start: NDArray[np.int64],
+    captured: NDArray[np.uint32],
+    original: NDArray[np.uint32],
+    link_type: NDArray[Any],
+    bound_to: NDArray[np.uint8],
+    found: Record,
+    out: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
     record, quoted, bases = out
     for row in range(len(start)):
-        length = np.int64(captured[row])
-        base = walk(data, start[row], length, np.int64(original[row]), link_type[row], bound_to, found)
-        verify(data, found, base, start[row] + length, WITHOUT_LIMIT)
+        begin: Any = start[row]
+        length: Any = np.int64(captured[row])
+        on_wire: Any = np.int64(original[row])
+        base = walk(data, begin, length, on_wire, link_type[row], bound_to, found)
+        verify(data, found, base, begin + length, WITHOUT_LIMIT)
         bases[row] = base
         for place in range(RECORD_FIELDS):
             record[row, place] = found[place]
@@ -205,7 +218,7 @@ def _decode_records(data, start, captured, original, link_type, bound_to, found,
 
 
 @compiled_part
-def _quoted(data, found, at, end, bound_to):  # type: ignore[no-untyped-def]
+def _quoted(data: Octets, found: Record, at: int, end: int, bound_to: NDArray[np.uint8]) -> None:
     """Decode the beginning of a packet: its own length says more than is quoted, and does not lie."""
     found[AT] = at
     found[END] = end

@@ -7,9 +7,6 @@
 Sources: RFC 9260 section 3.1 and appendix A (CRC32c).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     AT,
@@ -24,10 +21,11 @@ from vxlanalyze.wire.fields import (
     PAYLOAD_END,
     RULE_CRC32C,
     SPORT,
+    Record,
     holds,
     packet_end,
 )
-from vxlanalyze.wire.octets import be16, le32
+from vxlanalyze.wire.octets import Octets, be16, le32
 
 PROTOCOL = 132
 HEADER_BYTES = 12
@@ -35,7 +33,7 @@ CHECKSUM_AT = 8
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def read(data: Octets, found: Record, base: int) -> None:
     """Read one common header; the chunks behind it count as payload."""
     at = found[AT]
     if at + 4 <= found[END]:

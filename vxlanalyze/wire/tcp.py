@@ -11,9 +11,6 @@ Sources: RFC 9293 section 3.1 and 3.2; RFC 7323 section 2.2 (window scale); RFC 
 draft (the ninth flag).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ACK,
@@ -36,10 +33,11 @@ from vxlanalyze.wire.fields import (
     TCP_FLAGS,
     WINDOW,
     WINDOW_SCALE,
+    Record,
     holds,
     packet_end,
 )
-from vxlanalyze.wire.octets import be16, be32, byte
+from vxlanalyze.wire.octets import Octets, be16, be32, byte
 
 PROTOCOL = 6
 HEADER_BYTES = 20
@@ -54,7 +52,7 @@ OPTION_WINDOW_SCALE = 3
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def read(data: Octets, found: Record, base: int) -> None:
     """Read one header; of a cut one, as many fields as there are (an ICMP error quotes 8 bytes)."""
     at = found[AT]
     if at + 8 <= found[END]:
@@ -85,7 +83,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
 
 
 @compiled_part
-def _options(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, at: int, end: int) -> None:
+def _options(data: Octets, found: Record, base: int, at: int, end: int) -> None:
     """Read what a SYN agrees on; a malformed option ends the list."""
     while at + 1 < end:
         kind = byte(data, at)

@@ -6,9 +6,6 @@
 Sources: RFC 768; RFC 2675 section 4 (a length of 0 lasts as long as the packet).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -27,10 +24,11 @@ from vxlanalyze.wire.fields import (
     SEQ,
     SPORT,
     STOP,
+    Record,
     bound,
     holds,
 )
-from vxlanalyze.wire.octets import be16, be32
+from vxlanalyze.wire.octets import Octets, be16, be32
 
 PROTOCOL = 17
 HEADER_BYTES = 8
@@ -41,7 +39,7 @@ MULTICAST_DNS_PORT = 5353  # RFC 6762
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
+def read(data: Octets, found: Record, base: int) -> int:
     """Read one header and its bounds; return the destination port, or STOP."""
     at = found[AT]
     if at + 4 <= found[END]:
@@ -68,11 +66,11 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> int:
 
 
 @compiled_part
-def name_query(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def name_query(data: Octets, found: Record, base: int) -> None:
     """Keep identifier and flags of a DNS message, by which query and answer are told (RFC 1035 4.1.1)."""
     sport = found[base + SPORT]
     dport = found[base + DPORT]
-    if (
-        dport == DNS_PORT or sport == DNS_PORT or dport == MULTICAST_DNS_PORT or sport == MULTICAST_DNS_PORT
-    ) and found[AT] + 4 <= found[END]:
+    if (dport in (DNS_PORT, MULTICAST_DNS_PORT) or sport in (DNS_PORT, MULTICAST_DNS_PORT)) and found[
+        AT
+    ] + 4 <= found[END]:
         found[base + SEQ] = be32(data, found[AT])

@@ -8,12 +8,11 @@ in the field until then:
 * in the outer UDP header, the sum that will be right once the card has filled the inner one
   (``LCO``): then it is as far from right as the inner one is, modulo 65535.
 
-Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, zero); RFC 9260 section 6.8; Linux
-Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).
+Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, zero); RFC 9260
+section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import checksum, ipv4
@@ -46,9 +45,10 @@ from vxlanalyze.wire.fields import (
     RULE_UDP,
     SRC,
     SRC_REST,
+    Record,
 )
 from vxlanalyze.wire.model import Checksum
-from vxlanalyze.wire.octets import be16, byte
+from vxlanalyze.wire.octets import Octets, be16, byte
 
 OK = int(Checksum.OK)
 BAD = int(Checksum.BAD)
@@ -65,9 +65,7 @@ _32 = np.uint64(32)
 
 
 @compiled_part
-def verify(
-    data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int, keep_bytes: int
-) -> None:
+def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes: int) -> None:
     """Fill the checksum states and the digest.
 
     Parameters
@@ -102,7 +100,7 @@ def verify(
 
 
 @compiled_part
-def _digest(data: NDArray[np.uint8], found: NDArray[np.int64], start: int, end: int, limit: int) -> int:
+def _digest(data: Octets, found: Record, start: int, end: int, limit: int) -> int:
     """Digest up to `limit`; return the folded sum of everything up to `end`."""
     kept = max(min(end, limit), start)
     total, digest = checksum.add_and_digest(data, start, kept)
@@ -115,7 +113,7 @@ def _digest(data: NDArray[np.uint8], found: NDArray[np.int64], start: int, end: 
 
 
 @compiled_part
-def _ip_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, captured_end: int) -> None:
+def _ip_header(data: Octets, found: Record, base: int, captured_end: int) -> None:
     if found[base + FAMILY] != ipv4.VERSION:
         return
     at = found[base + IP_AT]
@@ -131,7 +129,7 @@ def _ip_header(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, cap
 
 
 @compiled_part
-def _pseudo_header(found: NDArray[np.int64], base: int) -> int:
+def _pseudo_header(found: Record, base: int) -> int:
     """Sum addresses and protocol; the length is left to `_length_sum`."""
     total = np.uint64(0)
     for place in (SRC, SRC_REST, DST, DST_REST):
@@ -141,15 +139,15 @@ def _pseudo_header(found: NDArray[np.int64], base: int) -> int:
 
 
 @compiled_part
-def _length_sum(found: NDArray[np.int64], base: int) -> int:
+def _length_sum(found: Record, base: int) -> int:
     length = found[base + CHECK_END] - found[base + L4_AT]
     return checksum.join(length & 0xFFFF, length >> 16, 0)
 
 
 @compiled_part
 def _layer_4(
-    data: NDArray[np.uint8],
-    found: NDArray[np.int64],
+    data: Octets,
+    found: Record,
     base: int,
     captured_end: int,
     pseudo: int,
@@ -185,7 +183,7 @@ def _layer_4(
 
 
 @compiled_part
-def _judge(found: NDArray[np.int64], base: int, total: int, pseudo: int) -> None:
+def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
     """Name the state, given the sum of everything covered, the field itself included."""
     rule = found[base + CHECK_RULE]
     stored = found[base + CHECK_STORED]
@@ -204,14 +202,14 @@ def _judge(found: NDArray[np.int64], base: int, total: int, pseudo: int) -> None
 
 
 @compiled_part
-def is_partial(found: NDArray[np.int64], base: int, pseudo: int) -> bool:
+def is_partial(found: Record, base: int, pseudo: int) -> bool:
     """Tell whether the field holds the sum of the pseudo-header, with or without its length."""
     stored = found[base + CHECK_STORED]
     return stored == checksum.join(pseudo, _length_sum(found, base), 0) or stored == pseudo
 
 
 @compiled_part
-def _local_offload(found: NDArray[np.int64], inner_pseudo: int) -> None:
+def _local_offload(found: Record, inner_pseudo: int) -> None:
     """Tell an outer checksum that is right for what the network card will send."""
     unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
     if not unexplained or found[INNER + CHECK_STATE] != PARTIAL:
@@ -223,7 +221,7 @@ def _local_offload(found: NDArray[np.int64], inner_pseudo: int) -> None:
 
 
 @compiled_part
-def _crc32c(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> None:
+def _crc32c(data: Octets, found: Record, base: int) -> None:
     expected = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
     found[base + CHECK_EXPECTED] = expected
     found[base + CHECK_STATE] = OK if expected == found[base + CHECK_STORED] else BAD

@@ -8,7 +8,6 @@ Tunnels inside tunnels are followed to a depth of `MAX_DEPTH`; of more than one,
 innermost packet are kept.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from vxlanalyze.wire import (
     udp,
     wireguard,
 )
+from vxlanalyze.wire.dispatch import by_port, by_protocol, read_tunnel, recognise
 from vxlanalyze.wire.fields import (
     ABSENT,
     ANOMALIES,
@@ -64,12 +64,11 @@ from vxlanalyze.wire.fields import (
     TUNNEL_GUESSED,
     UNSUPPORTED_LINK,
     VNI,
+    Record,
     holds,
 )
 from vxlanalyze.wire.model import Encryption, Tunnel
-from vxlanalyze.wire.octets import byte
-from vxlanalyze.wire.tunnels import TUNNELS
-from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+from vxlanalyze.wire.octets import Octets, byte
 
 LINK_ETHERNET = 1
 LINK_RAW = (101, 12, 14, 228, 229)  # raw IP; as DLT_RAW of BSD and of OpenBSD; IPv4; IPv6
@@ -86,101 +85,20 @@ SUPPORTED_LINK_TYPES: dict[int, str] = {
     null_loop.LINK_TYPE_LOOP: "OpenBSD loopback",
 }
 
-# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel, or one of these.
-NOTHING_BOUND = 0
-ASK_CONTENT = 254  # several tunnels share the number: content decides
-ASK_ELSE_VXLAN = 255  # a port the user named: content decides, and where it cannot, it is VXLAN
-_PORTS = 65536
-_PROTOCOLS = 256
-
-_VXLAN = int(Tunnel.VXLAN)
 _NO_TUNNEL = int(Tunnel.NONE)
 _ESP = int(Encryption.ESP)
 _WIREGUARD = int(Encryption.WIREGUARD)
 
 
-def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
-    """Make the table that tells tunnels by number, from what each of ``TUNNELS`` says of itself.
-
-    Parameters
-    ----------
-    ports : sequence of int
-        Further UDP ports that carry tunnels.
-
-    Returns
-    -------
-    ndarray of uint8, shape (65536 + 256,)
-        For each UDP port, then for each IP protocol.
-    """
-    table = np.zeros(_PORTS + _PROTOCOLS, np.uint8)
-    for entry in TUNNELS:
-        for number in (*entry.udp_ports, *(_PORTS + protocol for protocol in entry.ip_protocols)):
-            table[number] = ASK_CONTENT if table[number] else entry.tunnel
-    for port in ports:
-        if table[port] == NOTHING_BOUND:
-            table[port] = ASK_ELSE_VXLAN
-    return table
-
-
-def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
-    """Compose the registered readers into one compiled choice by tunnel number."""
-    if not entries:
-
-        @compiled_part
-        def nothing(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
-            return STOP
-
-        return nothing
-    number = int(entries[0].tunnel)
-    read = entries[0].read
-    others = _chain_of_readers(entries[1:])
-
-    @compiled_part
-    def choose(tunnel: int, data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
-        if tunnel == number:
-            return read(data, found)
-        following: int = others(tunnel, data, found)
-        return following
-
-    return choose
-
-
-def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
-    """Compose the registered recognisers into one compiled question: which tunnel starts here?"""
-    if not entries:
-
-        @compiled_part
-        def nobody(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
-            return _NO_TUNNEL
-
-        return nobody
-    number = int(entries[0].tunnel)
-    recognise = entries[0].recognise
-    others = _chain_of_recognisers(entries[1:])
-
-    @compiled_part
-    def ask(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> int:
-        if recognise(data, found, carrier):
-            return number
-        tunnel: int = others(data, found, carrier)
-        return tunnel
-
-    return ask
-
-
-_read_tunnel = _chain_of_readers(TUNNELS)
-_recognise = _chain_of_recognisers(TUNNELS)
-
-
 @compiled_part
 def walk(
-    data: NDArray[np.uint8],
+    data: Octets,
     start: int,
     captured: int,
     original: int,
     link_type: int,
     bound_to: NDArray[np.uint8],
-    found: NDArray[np.int64],
+    found: Record,
 ) -> int:
     """Decode one frame into `found`; return the base of its innermost packet.
 
@@ -207,7 +125,7 @@ def walk(
 
 
 @compiled_part
-def begin(found: NDArray[np.int64], start: int, captured: int, original: int) -> None:
+def begin(found: Record, start: int, captured: int, original: int) -> None:
     """Clear the record for a frame at `start`."""
     for place in range(RECORD_FIELDS):
         found[place] = BLANK[place]
@@ -219,11 +137,9 @@ def begin(found: NDArray[np.int64], start: int, captured: int, original: int) ->
 
 
 @compiled_part
-def descend(
-    data: NDArray[np.uint8], found: NDArray[np.int64], bound_to: NDArray[np.uint8], ethertype: int
-) -> int:
+def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype: int) -> int:
     """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
-    base = np.int64(OUTER)  # of a literal, numba would compile each reader another time
+    base: Any = np.int64(OUTER)  # of a literal, numba would compile each reader another time
     while True:
         if ethertype == ethernet.TRANSPARENT_ETHERNET:
             ethertype = ethernet.read(data, found, base)
@@ -239,7 +155,7 @@ def descend(
             found[ANOMALIES] |= TOO_DEEP
             return base
         base = _enter(found, tunnel)
-        ethertype = _read_tunnel(tunnel, data, found)
+        ethertype = read_tunnel(tunnel, data, found)
         if ethertype == STOP:
             return base
         found[INNER_AT] = found[AT]
@@ -248,7 +164,7 @@ def descend(
 
 
 @compiled_part
-def link_layer(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int) -> int:
+def link_layer(data: Octets, found: Record, link_type: int) -> int:
     """Read the link header; return the EtherType of what follows."""
     if link_type == LINK_ETHERNET:
         return ethernet.TRANSPARENT_ETHERNET
@@ -267,7 +183,7 @@ def link_layer(data: NDArray[np.uint8], found: NDArray[np.int64], link_type: int
 
 
 @compiled_part
-def _network(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ethertype: int) -> int:
+def _network(data: Octets, found: Record, base: int, ethertype: int) -> int:
     """Read the network layer; return the protocol whose header follows, or STOP."""
     end = found[END]
     if ethertype == ethernet.IPV4:
@@ -289,14 +205,14 @@ def _network(data: NDArray[np.uint8], found: NDArray[np.int64], base: int, ether
 
 
 @compiled_part
-def _opaque(found: NDArray[np.int64], base: int) -> None:
+def _opaque(found: Record, base: int) -> None:
     """Take everything that is left for payload."""
     found[base + PAYLOAD_AT] = found[AT]
     found[base + PAYLOAD_END] = found[LIMIT]
 
 
 @compiled_part
-def _check_padding(data: NDArray[np.uint8], found: NDArray[np.int64], end: int) -> None:
+def _check_padding(data: Octets, found: Record, end: int) -> None:
     """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
     for at in range(found[LIMIT], end):
         if byte(data, at):
@@ -305,7 +221,7 @@ def _check_padding(data: NDArray[np.uint8], found: NDArray[np.int64], end: int) 
 
 
 @compiled_part
-def _fragment(found: NDArray[np.int64], base: int, protocol: int) -> int:
+def _fragment(found: Record, base: int, protocol: int) -> int:
     """Mark a fragment; only a first one has headers to go on with."""
     later = found[base + FRAGMENT_OFFSET] > 0
     if base == OUTER:
@@ -321,8 +237,8 @@ def _fragment(found: NDArray[np.int64], base: int, protocol: int) -> int:
 
 @compiled_part
 def _transport(
-    data: NDArray[np.uint8],
-    found: NDArray[np.int64],
+    data: Octets,
+    found: Record,
     base: int,
     protocol: int,
     bound_to: NDArray[np.uint8],
@@ -342,26 +258,23 @@ def _transport(
         _opaque(found, base)
         if protocol == esp.PROTOCOL and base == OUTER:
             found[ENCRYPTION] = _ESP
-        return _resolve(data, found, protocol, bound_to[_PORTS + protocol])
-    if found[base + MORE_FRAGMENTS] > 0 and base == INNER:
-        found[base + PAYLOAD_AT] = found[AT]
-        found[base + PAYLOAD_END] = found[LIMIT]
+        return by_protocol(data, found, protocol, bound_to)
+    if base == INNER and found[base + MORE_FRAGMENTS] > 0:
+        _opaque(found, base)  # of a fragment, all that can be compared is everything
     return _NO_TUNNEL
 
 
 @compiled_part
-def _datagram(
-    data: NDArray[np.uint8], found: NDArray[np.int64], base: int, bound_to: NDArray[np.uint8]
-) -> int:
+def _datagram(data: Octets, found: Record, base: int, bound_to: NDArray[np.uint8]) -> int:
     """Read a UDP header; return the tunnel in its payload, or `_NO_TUNNEL`."""
     at = found[AT]
     port = udp.read(data, found, base)
-    if found[base + MORE_FRAGMENTS] > 0 and base == INNER:
+    if base == INNER and found[base + MORE_FRAGMENTS] > 0:
         found[base + PAYLOAD_AT] = at
         found[base + PAYLOAD_END] = found[LIMIT]
     if port == STOP:
         return _NO_TUNNEL
-    tunnel = _resolve(data, found, udp.PROTOCOL, bound_to[port])
+    tunnel = by_port(data, found, port, bound_to)
     if tunnel != _NO_TUNNEL:
         return tunnel
     if base == OUTER:
@@ -371,7 +284,7 @@ def _datagram(
         if wireguard.in_udp(data, found, base):
             found[ENCRYPTION] = _WIREGUARD
             return _NO_TUNNEL
-    tunnel = _recognise(data, found, udp.PROTOCOL)
+    tunnel = recognise(data, found, udp.PROTOCOL)
     if tunnel == _NO_TUNNEL:
         udp.name_query(data, found, base)
     else:
@@ -380,18 +293,7 @@ def _datagram(
 
 
 @compiled_part
-def _resolve(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int, known: int) -> int:
-    """Tell the tunnel that a table entry means for the header at `AT`."""
-    if known < ASK_CONTENT:
-        return known
-    tunnel: int = _recognise(data, found, carrier)
-    if tunnel == _NO_TUNNEL and known == ASK_ELSE_VXLAN:
-        return _VXLAN
-    return tunnel
-
-
-@compiled_part
-def _enter(found: NDArray[np.int64], tunnel: int) -> int:
+def _enter(found: Record, tunnel: int) -> Any:
     """Make the inner part of the record ready for what the tunnel carries; return its base."""
     if found[DEPTH] > 0:
         for place in range(INNER, RECORD_FIELDS):

@@ -6,12 +6,9 @@ Sources: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 
 Linux drivers/net/wireguard/messages.h (their lengths; data is padded to 16 octets).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT
-from vxlanalyze.wire.octets import le32
+from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT, Record
+from vxlanalyze.wire.octets import Octets, le32
 
 UDP_PORT = 51820  # of the documentation and of most set-ups; no port is assigned
 
@@ -32,7 +29,7 @@ _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
 
 
 @compiled_part
-def in_udp(data: NDArray[np.uint8], found: NDArray[np.int64], base: int) -> bool:
+def in_udp(data: Octets, found: Record, base: int) -> bool:
     """Tell whether the UDP payload at `AT` is a WireGuard message."""
     at = found[AT]
     if at + 4 > found[END]:

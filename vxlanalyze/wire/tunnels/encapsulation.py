@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vxlanalyze.wire.fields import Record
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import Octets
 
-Read = Callable[[NDArray[np.uint8], NDArray[np.int64]], int]
-Recognise = Callable[[NDArray[np.uint8], NDArray[np.int64], int], bool]
+Read = Callable[[Octets, Record], int]
+Recognise = Callable[[Octets, Record, int], bool]
 
 
 @dataclass(frozen=True, slots=True)

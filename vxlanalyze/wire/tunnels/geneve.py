@@ -7,9 +7,6 @@
 Sources: RFC 8926 section 3.4; IANA port 6081.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
@@ -22,10 +19,11 @@ from vxlanalyze.wire.fields import (
     STOP,
     UNKNOWN_PROTOCOL,
     VNI,
+    Record,
     holds,
 )
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import be16, be24, byte
+from vxlanalyze.wire.octets import Octets, be16, be24, byte
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 HEADER_BYTES = 8
@@ -34,7 +32,7 @@ RESERVED_FLAGS = 0x3F
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read one header, passing over its options; the protocol type is an EtherType."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -59,7 +57,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether version, reserved bits and the Ethernet frame inside are as they must be."""
     at = found[AT]
     if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:

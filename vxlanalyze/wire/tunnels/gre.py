@@ -8,9 +8,6 @@
 Sources: RFC 2784 section 2; RFC 2890 section 2.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
@@ -21,10 +18,11 @@ from vxlanalyze.wire.fields import (
     STOP,
     UNKNOWN_PROTOCOL,
     VNI,
+    Record,
     holds,
 )
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import be16, be32
+from vxlanalyze.wire.octets import Octets, be16, be32
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 IP_PROTOCOL = 47
@@ -38,7 +36,7 @@ VERSION_MASK = 0x0007
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read one header; the key is the network's identifier, the protocol type an EtherType."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -65,7 +63,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Take whatever the protocol number announces and no other tunnel claims."""
     return carrier == IP_PROTOCOL
 

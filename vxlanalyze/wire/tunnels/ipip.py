@@ -3,14 +3,11 @@
 Sources: RFC 2003 section 3.1 (protocol 4); RFC 4213 section 3 (protocol 41); RFC 2473 section 3.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, ipv4
-from vxlanalyze.wire.fields import AT, STOP, holds
+from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import byte
+from vxlanalyze.wire.octets import Octets, byte
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 PROTOCOL_IPV4 = 4
@@ -18,7 +15,7 @@ PROTOCOL_IPV6 = 41
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Tell the version of the packet inside."""
     if not holds(found, found[AT] + 1):
         return STOP
@@ -26,9 +23,9 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Take what the protocol number announces."""
-    return carrier == PROTOCOL_IPV4 or carrier == PROTOCOL_IPV6
+    return carrier in (PROTOCOL_IPV4, PROTOCOL_IPV6)
 
 
 ENCAPSULATION = Encapsulation(

@@ -9,14 +9,11 @@ as NVGRE shows it, divided by 256.
 Sources: RFC 7637 section 3.2.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
-from vxlanalyze.wire.fields import AT, END, STOP, VNI, holds
+from vxlanalyze.wire.fields import AT, END, STOP, VNI, Record, holds
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import be16, be24
+from vxlanalyze.wire.octets import Octets, be16, be24
 from vxlanalyze.wire.tunnels import gre
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
@@ -24,7 +21,7 @@ HEADER_BYTES = 8
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read one header; an Ethernet frame follows."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -35,7 +32,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether a GRE header has a key, nothing else, and an Ethernet frame behind it."""
     at = found[AT]
     return (

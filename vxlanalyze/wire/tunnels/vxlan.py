@@ -7,9 +7,6 @@ Sources: RFC 7348 section 5; draft-smith-vxlan-group-policy-05 section 2.1. Port
 8472, the default of the Linux kernel (drivers/net/vxlan).
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
@@ -21,10 +18,11 @@ from vxlanalyze.wire.fields import (
     STOP,
     VNI,
     VNI_NOT_VALID,
+    Record,
     holds,
 )
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import be16, be32, byte
+from vxlanalyze.wire.octets import Octets, be16, be32, byte
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 HEADER_BYTES = 8
@@ -35,7 +33,7 @@ POLICY_FLAGS = 0x48  # of byte 1: D (do not learn), A (policy applied)
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read one header; an Ethernet frame follows."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -58,7 +56,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether flags, reserved bits and the frame inside are what Linux would send."""
     at = found[AT]
     if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:

@@ -6,9 +6,6 @@
 Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.compiled import compiled_part
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
@@ -19,10 +16,11 @@ from vxlanalyze.wire.fields import (
     UNKNOWN_PROTOCOL,
     VNI,
     VNI_NOT_VALID,
+    Record,
     holds,
 )
 from vxlanalyze.wire.model import Tunnel
-from vxlanalyze.wire.octets import be16, be24, byte
+from vxlanalyze.wire.octets import Octets, be16, be24, byte
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 HEADER_BYTES = 8
@@ -36,7 +34,7 @@ NEXT_ETHERNET = 3
 
 
 @compiled_part
-def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
+def read(data: Octets, found: Record) -> int:
     """Read one header; what follows is named by its next protocol."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
@@ -54,7 +52,7 @@ def read(data: NDArray[np.uint8], found: NDArray[np.int64]) -> int:
 
 
 @compiled_part
-def _ethertype(found: NDArray[np.int64], following: int) -> int:
+def _ethertype(found: Record, following: int) -> int:
     if following == NEXT_IPV4:
         return ethernet.IPV4
     if following == NEXT_IPV6:
@@ -66,7 +64,7 @@ def _ethertype(found: NDArray[np.int64], following: int) -> int:
 
 
 @compiled_part
-def recognise(data: NDArray[np.uint8], found: NDArray[np.int64], carrier: int) -> bool:
+def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Never: on another port, a header with an IP packet behind it is too easily met by chance."""
     return False
 

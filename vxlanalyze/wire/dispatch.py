@@ -1,0 +1,124 @@
+"""Which tunnel it is: by port, by protocol number, by content. Made from ``TUNNELS`` at import.
+
+numba cannot call through a list of functions and keep them inlined; so the registered readers are
+composed into one compiled function, each link of the chain calling the next.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled_part
+from vxlanalyze.wire.fields import STOP, Record
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.octets import Octets
+from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
+
+# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel, or one of these.
+NOTHING_BOUND = 0
+ASK_CONTENT = 254  # several tunnels share the number: content decides
+ASK_ELSE_VXLAN = 255  # a port the user named: content decides, and where it cannot, it is VXLAN
+_PORTS = 65536
+_PROTOCOLS = 256
+
+_UDP = 17
+_VXLAN = int(Tunnel.VXLAN)
+_NO_TUNNEL = int(Tunnel.NONE)
+
+
+def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
+    """Make the table that tells tunnels by number, from what each of ``TUNNELS`` says of itself.
+
+    Parameters
+    ----------
+    ports : sequence of int
+        Further UDP ports that carry tunnels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (65536 + 256,)
+        For each UDP port, then for each IP protocol.
+    """
+    table = np.zeros(_PORTS + _PROTOCOLS, np.uint8)
+    for entry in TUNNELS:
+        for number in (*entry.udp_ports, *(_PORTS + protocol for protocol in entry.ip_protocols)):
+            table[number] = ASK_CONTENT if table[number] else entry.tunnel
+    for port in ports:
+        if table[port] == NOTHING_BOUND:
+            table[port] = ASK_ELSE_VXLAN
+    return table
+
+
+def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
+    """Compose the registered readers into one compiled choice by tunnel number."""
+    if not entries:
+
+        @compiled_part
+        def nothing(tunnel: int, data: Octets, found: Record) -> int:
+            return STOP
+
+        return nothing
+    number = int(entries[0].tunnel)
+    read = entries[0].read
+    others = _chain_of_readers(entries[1:])
+
+    @compiled_part
+    def choose(tunnel: int, data: Octets, found: Record) -> int:
+        if tunnel == number:
+            return read(data, found)
+        following: int = others(tunnel, data, found)
+        return following
+
+    return choose
+
+
+def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
+    """Compose the registered recognisers into one compiled question, asked in order."""
+    if not entries:
+
+        @compiled_part
+        def nobody(data: Octets, found: Record, carrier: int) -> int:
+            return _NO_TUNNEL
+
+        return nobody
+    number = int(entries[0].tunnel)
+    recognise = entries[0].recognise
+    others = _chain_of_recognisers(entries[1:])
+
+    @compiled_part
+    def ask(data: Octets, found: Record, carrier: int) -> int:
+        if recognise(data, found, carrier):
+            return number
+        tunnel: int = others(data, found, carrier)
+        return tunnel
+
+    return ask
+
+
+read_tunnel = _chain_of_readers(TUNNELS)
+recognise = _chain_of_recognisers(TUNNELS)
+
+
+@compiled_part
+def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8]) -> int:
+    """Tell the tunnel that a UDP destination port announces for the header at `AT`."""
+    known: Any = np.int64(bound_to[port])
+    if known < ASK_CONTENT:
+        return known
+    tunnel: int = recognise(data, found, _UDP)
+    if tunnel == _NO_TUNNEL and known == ASK_ELSE_VXLAN:
+        return _VXLAN
+    return tunnel
+
+
+@compiled_part
+def by_protocol(data: Octets, found: Record, protocol: int, bound_to: NDArray[np.uint8]) -> int:
+    """Tell the tunnel that an IP protocol number announces for the header at `AT`."""
+    known: Any = np.int64(bound_to[_PORTS + protocol])
+    if known == ASK_CONTENT:
+        asked: int = recognise(data, found, protocol)
+        return asked
+    return known
