@@ -16,6 +16,7 @@ from vxlanalyze.diagnostics import (
     flow_blocked,
     path_blocked,
     protocol_blocked,
+    tcp_stalled,
 )
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError
@@ -40,6 +41,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     endpoint_refused.DIAGNOSTIC,
     endpoint_silent.DIAGNOSTIC,
     dns_unanswered.DIAGNOSTIC,
+    tcp_stalled.DIAGNOSTIC,
     # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
     # encrypted-underlay, clock-offset
 )
