@@ -37,21 +37,26 @@ class Place:
 def places(captures: Sequence[tuple[CaptureFacts, Decoded]]) -> list[Place]:
     """All places of all captures, in path order, the main one of each capture first."""
     found: list[Place] = []
-    tunnelled = [_identities(d, d.flows.tunnel != Tunnel.NONE) for _, d in captures]
+    tunnelled = [d.flows.identity[d.flows.tunnel != Tunnel.NONE] for _, d in captures]
+    bare = [d.flows.identity[d.flows.tunnel == Tunnel.NONE] for _, d in captures]
     for number, (facts, decoded) in enumerate(captures):
-        elsewhere = np.concatenate(
-            [t for i, t in enumerate(tunnelled) if i != number] or [np.zeros(0, np.uint64)]
-        )
-        found += _places_of(number, facts, decoded, elsewhere)
+        found += _places_of(number, facts, decoded, _others(tunnelled, number), _others(bare, number))
     return found
 
 
-def _identities(decoded: Decoded, chosen: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    return np.unique(decoded.flows.identity[chosen])
+def _others(identities: Sequence[NDArray[np.uint64]], number: int) -> NDArray[np.uint64]:
+    return np.concatenate([_NO_IDENTITIES, *(t for i, t in enumerate(identities) if i != number)])
+
+
+_NO_IDENTITIES = np.zeros(0, dtype=np.uint64)
 
 
 def _places_of(
-    number: int, facts: CaptureFacts, decoded: Decoded, elsewhere: NDArray[np.uint64]
+    number: int,
+    facts: CaptureFacts,
+    decoded: Decoded,
+    tunnelled_elsewhere: NDArray[np.uint64],
+    bare_elsewhere: NDArray[np.uint64],
 ) -> list[Place]:
     flows = decoded.flows
     key = flows.interface.astype(np.int64) << 32 | flows.if_index
@@ -62,17 +67,53 @@ def _places_of(
     keys = np.unique(key[ip])
     if len(keys) <= 1:
         # Bare packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
-        bare = not tunnel.any() and bool(np.isin(flows.identity[ip], elsewhere).any())
-        bare |= not tunnel.any() and not len(elsewhere) and bool(ip.any())
+        bare = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
+        bare |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
         return [Place(facts.name, number, True, not bare, everywhere)]
-    weight = [int(packets[tunnel & (key == k)].sum()) for k in keys]
-    main = int(keys[int(np.argmax(weight))])
-    places_ = [Place(facts.name, number, True, max(weight) > 0, key == main)]
-    for k, tunnel_packets in zip(keys.tolist(), weight, strict=True):
-        if k != main:
-            at = Place(_name(facts, k), number, False, tunnel_packets > 0, key == k)
-            places_.append(at)
-    return places_
+    nic = _nic(key, tunnel, packets, flows.identity)
+    if not nic.any():
+        nic = _crossing(key, packets, np.isin(flows.identity, bare_elsewhere))
+    found = [Place(facts.name, number, True, True, nic)]
+    for k in keys.tolist():
+        here = key == k
+        if not (here & nic).any():
+            found.append(Place(_name(facts, k), number, False, bool((here & tunnel).any()), here))
+    return found
+
+
+def _nic(
+    key: NDArray[np.int64],
+    tunnel: NDArray[np.bool_],
+    packets: NDArray[np.int64],
+    identity: NDArray[np.uint64],
+) -> NDArray[np.bool_]:
+    """Flows at the interfaces that carry the tunnel, each packet once.
+
+    A second one is another way out where it carries other packets, and a second sighting of the same ones (a
+    bond and its member) where it does not.
+    """
+    weight = {int(k): int(packets[tunnel & (key == k)].sum()) for k in np.unique(key[tunnel])}
+    chosen = np.zeros(len(key), dtype=np.bool_)
+    for k in sorted(weight, key=lambda k: (-weight[k], k)):
+        here = tunnel & (key == k)
+        again = np.isin(identity[here], identity[chosen & tunnel])
+        if packets[here][again].sum() * 2 <= weight[k]:
+            chosen |= key == k
+    return chosen
+
+
+def _crossing(
+    key: NDArray[np.int64], packets: NDArray[np.int64], common: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Flows at the interface whose bare packets other captures show too; nowhere if none does.
+
+    With no tunnel packet at all, the NIC is what the other node hears of (ARP, ICMP); if there is none,
+    nothing left the node.
+    """
+    shared = {int(k): int(packets[common & (key == k)].sum()) for k in np.unique(key[common & (packets > 0)])}
+    if not shared:
+        return np.zeros(len(key), dtype=np.bool_)
+    return key == min(shared, key=lambda k: (-shared[k], k))
 
 
 def _name(facts: CaptureFacts, key: int) -> str:
