@@ -27,6 +27,7 @@ NO_SUCH_HOST: tuple[Kind, ...] = (
     (_ICMPV6, 1 << 8 | 0),
     (_ICMPV6, 1 << 8 | 3),
 )
+TOO_BIG: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 4), (_ICMPV6, 2 << 8))
 PROHIBITED: tuple[Kind, ...] = (
     (_ICMP, 3 << 8 | 9),
     (_ICMP, 3 << 8 | 10),
@@ -40,13 +41,16 @@ class Errors(NamedTuple):
     """The `e` errors that a point saw about outer packets of a direction.
 
     `port` is the destination port of the packet quoted; `by_target` says whether the address that it
-    was sent to sent the error itself. Both have shape ``(e,)``, as `row`, index rows of the errors.
+    was sent to sent the error itself; `mtu` is the MTU of the next hop in bytes (RFC 1191 section 4,
+    RFC 4443 section 3.2), 0 or less where it is not told. All have shape ``(e,)``, as `row`, index rows of
+    the errors.
     """
 
     point: Point
     row: NDArray[np.int32]
     port: NDArray[np.int64]
     by_target: NDArray[np.bool_]
+    mtu: NDArray[np.int64]
 
 
 def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> list[Errors]:
@@ -63,13 +67,14 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[
         wanted[:-1] |= (flows.protocol == protocol) & (flows.sport == said) & (flows.tunnel == Tunnel.NONE)
     rows = np.flatnonzero(wanted[index.flow])[:_MOST_ERRORS].astype(np.int32)
     if len(rows) == 0:
-        return Errors(point, rows, rows.astype(np.int64), rows.astype(np.bool_))
+        return Errors(point, rows, rows.astype(np.int64), rows.astype(np.bool_), rows.astype(np.int64))
     source = pair.captures[point.capture].source
     found = columns(source.fetch(index.place[rows]), source.interfaces, ports=pair.ports)
     quoted = _key(found["quoted_family"], found["quoted_src"], found["quoted_dst"], found["quoted_dport"])
     meant = (found["quoted_protocol"] == _UDP) & np.isin(quoted, _outer_headers(point, direction))
     by_target = (flows.src[index.flow[rows]] == found["quoted_dst"]).all(axis=1)
-    return Errors(point, rows[meant], found["quoted_dport"][meant], by_target[meant])
+    port, mtu = found["quoted_dport"][meant], found["icmp_mtu"][meant]
+    return Errors(point, rows[meant], port, by_target[meant], mtu)
 
 
 def _outer_headers(point: Point, direction: Direction) -> NDArray[np.void]:

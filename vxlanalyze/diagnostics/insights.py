@@ -1,0 +1,132 @@
+"""What the headers of unanswered packets rule out, and what they make suspicious."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from vxlanalyze.diagnostics import answers, tunnel_ends, underlay_errors
+from vxlanalyze.diagnostics.answers import Answers
+from vxlanalyze.diagnostics.base import Quantity, RuledOut
+from vxlanalyze.diagnostics.tunnel_ends import Ends
+from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+
+_RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
+_IPV6 = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Insights:
+    """Lookalikes that are ruled out, sentences about what is odd, and the figures of both.
+
+    `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
+    """
+
+    ruled_out: tuple[RuledOut, ...]
+    suspicions: tuple[str, ...] = ()
+    evidence: dict[str, Quantity] = field(default_factory=dict)
+    verdict: str = ""
+
+
+def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
+    """Look at everything that could make a node discard the unanswered requests of a direction."""
+    requests = int(asked.unanswered().sum())
+    ruled_out = [RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival")]
+    if not direction.receiver.encapsulated:
+        return Insights(tuple(ruled_out))
+    there = tunnel_ends.of(direction)
+    here = tunnel_ends.of(answers.opposite(pair, direction))
+    if here.packets:
+        ruled_out += _names_agree(there, here)
+        unknown = ""
+    else:
+        unknown = f"{direction.receiver.name} sends no tunnel packet itself: its VNI, MAC and port stay "
+        f"unknown."
+    suspected = [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
+    suspected.append(_nobody_there(pair, direction, there))
+    found = [s for s in suspected if s is not None]
+    return Insights(
+        (*ruled_out, *_checksums(direction, asked)),
+        tuple([s.words for s in found] + [unknown] * bool(unknown)),
+        {"vni": Quantity(listed(list(there.vnis))), **{k: v for s in found for k, v in s.evidence.items()}},
+        found[0].verdict if found else "",
+    )
+
+
+class _Suspicion(NamedTuple):
+    verdict: str
+    words: str
+    evidence: dict[str, Quantity]
+
+
+def _checksums(direction: Direction, asked: Answers) -> list[RuledOut]:
+    rows = direction.received_row[asked.unanswered()]
+    checks = direction.receiver.index.checks[rows]
+    told = []
+    for code, shift in (("outer-checksum-bad", OUTER_L4_SHIFT), ("inner-checksum-bad", INNER_L4_SHIFT)):
+        state = checks >> shift & CHECK_MASK
+        if np.isin(state, _RIGHT).all():
+            right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
+            told.append(RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none wrong"))
+    return told
+
+
+def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
+    told = []
+    if len(there.vnis) == 1 and there.vnis.keys() == here.vnis.keys():
+        told.append(RuledOut("vni-mismatch", f"VNI {next(iter(there.vnis))} both ways"))
+    elif max(len(there.vnis), len(here.vnis)) > 1:
+        told.append(RuledOut("vni-mismatch", "several VNIs in a direction are identities, not networks"))
+    if there.dst_macs and there.dst_macs.keys() <= here.src_macs.keys():
+        told.append(RuledOut("stale-tunnel-mac", "the inner destination MAC is one that the receiver uses"))
+    return told
+
+
+def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    if not there.ports or not here.ports or there.ports.keys() & here.ports.keys():
+        return None
+    to, far = listed(list(there.ports)), direction.receiver.name
+    own = listed(list(here.ports))
+    words = (
+        f"{direction.sender.name} sends to UDP port {to}, {far} to {own}: a node usually listens where it "
+        f"sends to, so give both the same port (Cilium `tunnelPort`, flannel `Backend.Port`, Calico "
+        f"`vxlanPort`)."
+    )
+    return _Suspicion(f"they go to UDP port {to}, {far} uses {own}", words, {"own_port": Quantity(own)})
+
+
+def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
+    """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless told to accept them."""
+    unanswered = asked.unanswered()
+    rows = direction.received_row[unanswered]
+    state = direction.receiver.index.checks[rows] >> OUTER_L4_SHIFT & CHECK_MASK
+    over_ipv6 = direction.sender.flows.outer_family[asked.flow[unanswered]] == _IPV6
+    if not len(rows) or not (over_ipv6 & (state == Checksum.ABSENT)).all():
+        return None
+    words = (
+        "All come over IPv6 with an outer UDP checksum of zero, which Linux discards unless the receiving "
+        "tunnel device has `udp6zerocsumrx` (`ip -d link show type vxlan`): set `udp6zerocsumtx` and "
+        "`udp6zerocsumrx` on both nodes, or neither."
+    )
+    return _Suspicion(
+        "their outer UDP checksum is zero over IPv6",
+        words,
+        {"zero_checksums": Quantity(len(rows), "packets")},
+    )
+
+
+def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspicion | None:
+    found = underlay_errors.about(pair, direction, underlay_errors.NO_SUCH_HOST)
+    gone = max((len(e.row) for e in found), default=0)
+    if not gone:
+        return None
+    outer = listed(list(there.destinations))
+    words = (
+        f"{count(gone, 'ICMP error')} say that nobody has the outer address {outer}: the tunnel map of "
+        f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would tell.")
+    )
+    return _Suspicion(
+        f"nobody has the address {outer}", words, {"host_unreachable": Quantity(gone, "packets")}
+    )
