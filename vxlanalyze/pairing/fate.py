@@ -38,6 +38,10 @@ class Units:
         row, segment = segments.units(rows, point.segment_bytes, point.index.payload_length)
         return cls(point, row, segment, point.index.time_ns[row])
 
+    def only(self, keep: NDArray[np.bool_]) -> "Units":
+        """Those marked."""
+        return Units(self.point, self.row[keep], self.segment[keep], self.time_ns[keep])
+
     def keys(self, level: Level, chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Keys of the packets at given positions."""
         return identity.keys(
@@ -66,13 +70,25 @@ class Matched:
     damaged: NDArray[np.bool_]  # found by the outer header alone
     spare: NDArray[np.bool_]
 
+    def only(self, sent: NDArray[np.bool_], received: NDArray[np.bool_]) -> "Matched":
+        """Forget the packets sent that are not marked, and that those received not marked are spare."""
+        return Matched(
+            self.partner[sent],
+            self.copies[sent],
+            self.ambiguous[sent],
+            self.damaged[sent],
+            self.spare & received,
+        )
+
 
 def match_units(
     sent: Units,
     received: Units,
     known: NDArray[np.int32],
     sent_at_receiver_ns: NDArray[np.int64],
+    *,
     timed: bool,
+    translated: bool = False,
 ) -> Matched:
     """Find the partner of each wire packet.
 
@@ -84,6 +100,8 @@ def match_units(
         Send times by the receiver's clock.
     timed : bool
         Whether the clocks are known, so that times may decide.
+    translated : bool
+        Whether an address may be translated between the points.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
     # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission.
@@ -94,7 +112,7 @@ def match_units(
     copies = (partner >= 0).astype(np.int64)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
-    for round_ in _rounds(shortest, usual, longest, timed):
+    for round_ in _rounds(shortest, usual, longest, timed, translated):
         level, least, limit = round_.level, round_.shortest_ns, round_.longest_ns
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
         if level in (Level.BYTELESS, Level.WRAPPED):  # these rest on the outer IP ID
@@ -130,7 +148,7 @@ class _Round:
     tcp_only: bool = False
 
 
-def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round]:
+def _rounds(shortest: int, usual: int, longest: int, timed: bool, translated: bool) -> list[_Round]:
     """Rounds from the surest to the weakest.
 
     A TCP segment is known by its place in the stream, without IP ID, sooner than by an unusual delay (a
@@ -146,6 +164,8 @@ def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round
     ]
     for limit in dict.fromkeys((usual, longest)):
         rounds += [_Round(Level.INNER, held, limit), _Round(Level.LOOSE, held, limit, tcp_only=True)]
+    if translated:
+        rounds += [_Round(Level.SOURCE, shortest, usual), _Round(Level.TARGET, shortest, usual)]
     return [*rounds, _Round(Level.LOOSE, shortest, usual), _Round(Level.WRAPPED, shortest, usual)]
 
 

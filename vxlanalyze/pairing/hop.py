@@ -26,6 +26,7 @@ from vxlanalyze.pairing.routes import Route, Routes
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
+_MAYBE = (Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD)
 _Item = TypeVar("_Item", bound=np.generic)
 
 
@@ -137,8 +138,8 @@ def _at_window_start(told: Clock, ends: Ends) -> Clock:
     return replace(told, offset_ns=int(told.offset_at(np.array([start]))[0]))
 
 
-def _rows(point: Point, route: NDArray[np.uint8], wanted: Route) -> NDArray[np.int32]:
-    rows = fate.rows_where(point, route == wanted)
+def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
+    rows = fate.rows_where(point, np.isin(route, wanted))
     later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
     return rows[later == 0]
 
@@ -151,15 +152,22 @@ def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
 
 
 def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
-    wanted = Route.FORWARD if forward else Route.BACKWARD
-    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
-    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
+    wanted = (Route.FORWARD, Route.MAYBE_FORWARD) if forward else (Route.BACKWARD, Route.MAYBE_BACKWARD)
+    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, *wanted))
+    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, *wanted))
     sent, received = (at_first, at_second) if forward else (at_second, at_first)
     known = _known(ends, at_first, at_second)
     if not forward:
         known = _inverse(known, len(at_second.row))
     sent_ns = fate.sent_by_receivers_clock(sent.time_ns, told, forward)
-    matched = fate.match_units(sent, received, known, sent_ns, told is not None)
+    at_sender, at_receiver = (ends.routes.first, ends.routes.second)[:: 1 if forward else -1]
+    doubtful = np.isin(at_sender, _MAYBE), np.isin(at_receiver, _MAYBE)
+    translated = bool(doubtful[0].any() or doubtful[1].any())
+    matched = fate.match_units(sent, received, known, sent_ns, timed=told is not None, translated=translated)
+    if translated:
+        keep = (matched.partner >= 0) | ~doubtful[0][sent.point.index.flow[sent.row]]
+        sent, sent_ns = sent.only(keep), sent_ns[keep]
+        matched = matched.only(keep, ~doubtful[1][received.point.index.flow[received.row]])
     arrived = matched.partner >= 0
     received_ns = np.zeros(len(arrived), dtype=np.int64)
     received_ns[arrived] = received.time_ns[matched.partner[arrived]]

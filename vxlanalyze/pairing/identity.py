@@ -12,6 +12,8 @@ Each level of `Level` leaves out what the one before still trusted:
               super-packet; TCP without IP ID
 ``LOOSE``     without both
 ``WRAPPED``   the outer header alone, for packets whose inner header was damaged
+``SOURCE``    as ``INNER``, but of the addresses and ports only the source's: the destination was translated
+``TARGET``    likewise only the destination's
 
 Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293 section 3.4.
 """
@@ -55,6 +57,8 @@ class Level(IntEnum):
     BYTELESS = 2
     LOOSE = 3
     WRAPPED = 4
+    SOURCE = 5
+    TARGET = 6
 
 
 @compiled
@@ -92,7 +96,7 @@ def _fill_keys(
             keys[i] = key
             continue
         tcp = protocol[f] == TCP
-        if level >= 2 and tcp:
+        if 2 <= level < 5 and tcp:
             number = np.uint64(0)
         key = _mix(identity[f], np.uint64(whole) << _32 | number)
         if tcp:
@@ -100,7 +104,7 @@ def _fill_keys(
             key = _mix(key, place << _32 | np.uint64(ack[r]))
         elif protocol[f] == ICMP or protocol[f] == ICMPV6:
             key = _mix(key, np.uint64(seq[r]))
-        if level < 2 and not tcp and size == 0:
+        if (level < 2 or level >= 5) and not tcp and size == 0:
             key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
         if level == 0 or level == 2:
             key = _mix(key, outer_number << _16 | np.uint64(outer_sport[f]))
@@ -135,11 +139,12 @@ def keys(
     index, flows = decoded.index, decoded.flows
     result = np.empty(len(rows), dtype=np.uint64)
     outer = outer_identity(decoded) if level == Level.WRAPPED else flows.identity
+    inner = end_identity(decoded, level == Level.SOURCE) if level >= Level.SOURCE else flows.identity
     _fill_keys(
         result, int(level), rows, segments, segment_bytes,
         index.flow, index.seq, index.ack, index.length, index.payload_length, index.outer_length,
         index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
-        flows.identity, flows.protocol, flows.outer_sport, outer,
+        inner, flows.protocol, flows.outer_sport, outer,
     )  # fmt: skip
     return result
 
@@ -150,6 +155,19 @@ def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
     words = np.concatenate([flows.outer_src, flows.outer_dst], axis=1).view(np.uint64)
     tail = flows.outer_dport.astype(np.uint64) << np.uint64(8) | flows.outer_protocol
     return _hash_rows(np.ascontiguousarray(np.column_stack([words, tail])))
+
+
+def end_identity(decoded: Decoded, source: bool) -> NDArray[np.uint64]:
+    """Hash of one end of each flow: its address, port and the protocol, shape ``(f,)``.
+
+    For ICMP, where both ports describe the message, both count.
+    """
+    flows = decoded.flows
+    address, port = (flows.src, flows.sport) if source else (flows.dst, flows.dport)
+    other = np.where(np.isin(flows.protocol, (ICMP, ICMPV6)), flows.dport if source else flows.sport, 0)
+    tail = flows.family.astype(np.uint64) << np.uint64(48) | flows.protocol.astype(np.uint64) << np.uint64(32)
+    tail |= port.astype(np.uint64) << np.uint64(16) | other.astype(np.uint64)
+    return _hash_rows(np.ascontiguousarray(np.column_stack([address.view(np.uint64), tail])))
 
 
 @compiled

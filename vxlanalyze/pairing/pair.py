@@ -138,11 +138,12 @@ class _Bench:
             return []  # two sightings of tunnel packets (a bond and its member) show no way through the node
         a, b = self.end(place), self.end(nic)
         routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(place, nic))
-        if not (routed.first != Route.NONE).any():
-            return []
         partner = np.full(len(a.decoded.index), NO_ROW, dtype=np.int32)
         none = np.full(len(a.decoded.flows), Route.NONE, dtype=np.uint8)
-        return [self._build(a, b, routed, partner, none)]
+        built = self._build(a, b, routed, partner, none)
+        # A pod that only talks to its own node has nothing to do with the tunnel.
+        concerned = np.isin(routed.first, (Route.FORWARD, Route.BACKWARD)).any()
+        return [built] if concerned or any(d.delivered.any() for d in built.directions) else []
 
     def _build(
         self, a: End, b: End, routed: routes.Routes, partner: NDArray[np.int32], common: NDArray[np.uint8]

@@ -23,6 +23,8 @@ class Route(IntEnum):
     FORWARD = 1
     BACKWARD = 2
     OTHER_PEER = 3  # sent from here to a node that was not captured
+    MAYBE_FORWARD = 4  # of this hop if the other point shows the same packet with an address translated
+    MAYBE_BACKWARD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ def between(
     if bare is first:
         return Routes(towards, back)
     # Seen from the tunnel's side, what comes out of the pod goes backward.
-    swap = np.array([Route.NONE, Route.BACKWARD, Route.FORWARD, Route.OTHER_PEER], dtype=np.uint8)
+    swap = np.arange(len(Route), dtype=np.uint8)
+    swap[[Route.FORWARD, Route.BACKWARD]] = Route.BACKWARD, Route.FORWARD
+    swap[[Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD]] = Route.MAYBE_BACKWARD, Route.MAYBE_FORWARD
     return Routes(swap[back], swap[towards])
 
 
@@ -193,4 +197,12 @@ def _bare_to_tunnel(
     enters = at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
     out = sent & np.isin(book.src[j], pods)
     in_ = received & np.isin(book.dst[j], pods)
-    return _route(leaves, enters), _route(out, in_)
+    # A service's address is translated before a packet enters the tunnel, and a pod's where the node
+    # masquerades.
+    at_pod = _route(leaves, enters)
+    at_pod[at_bare & np.isin(book.src[i], pods) & ~leaves] = Route.MAYBE_FORWARD
+    at_pod[at_bare & np.isin(book.dst[i], pods) & ~enters] = Route.MAYBE_BACKWARD
+    at_nic = _route(out, in_)
+    at_nic[sent & ~out] = Route.MAYBE_FORWARD
+    at_nic[received & ~in_] = Route.MAYBE_BACKWARD
+    return at_pod, at_nic
