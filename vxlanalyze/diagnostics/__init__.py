@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from vxlanalyze.diagnostics import (
     causes,
     dns_unanswered,
+    duplicate_tunnel_mac,
     ecmp_member_blocked,
     endpoint_refused,
     endpoint_silent,
     flow_blocked,
+    not_answered,
+    outer_address_rewritten,
     path_blocked,
+    port_unreachable,
     protocol_blocked,
+    stale_tunnel_mac,
     tcp_stalled,
+    vni_mismatch,
+    wrong_tunnel_endpoint,
 )
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError
@@ -26,7 +33,8 @@ from vxlanalyze.pairing.model import Comparison
 DIAGNOSTICS: tuple[Diagnostic, ...] = (
     # What limits every answer: windows-disjoint, same-capture, no-tunnel-traffic, no-common-traffic,
     # capture-damaged, clock-step, truncated-capture, capture-loss
-    # What leaves wrongly: not-encapsulated, wrong-tunnel-endpoint
+    # What leaves wrongly: not-encapsulated, and
+    wrong_tunnel_endpoint.DIAGNOSTIC,
     # What the way takes: path-blocked, protocol-blocked, ecmp-member-blocked, flow-blocked,
     # mtu-icmp-needed, mtu-blackhole, fragments-lost, burst-outage
     path_blocked.DIAGNOSTIC,
@@ -36,6 +44,11 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered
+    port_unreachable.DIAGNOSTIC,
+    vni_mismatch.DIAGNOSTIC,
+    stale_tunnel_mac.DIAGNOSTIC,
+    duplicate_tunnel_mac.DIAGNOSTIC,
+    not_answered.DIAGNOSTIC,
     # What suffers: outer-fragmentation, packet-loss, reordering, duplication, delay-spike
     # What the pods see of it:
     endpoint_refused.DIAGNOSTIC,
@@ -44,6 +57,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     tcp_stalled.DIAGNOSTIC,
     # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
     # encrypted-underlay, clock-offset
+    outer_address_rewritten.DIAGNOSTIC,
 )
 
 

@@ -42,8 +42,8 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
         ruled_out += _names_agree(there, here)
         unknown = ""
     else:
-        unknown = f"{direction.receiver.name} sends no tunnel packet itself: its VNI, MAC and port stay "
-        f"unknown."
+        far = direction.receiver.name
+        unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
     suspected = [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
     suspected.append(_nobody_there(pair, direction, there))
     found = [s for s in suspected if s is not None]
