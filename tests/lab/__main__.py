@@ -15,6 +15,7 @@ from tests.lab.scenario import load
 
 HERE = Path(__file__).parent
 SHOWN_DIFFERENCES = 3
+INTERRUPTED = 130
 SETS = {HERE / "samples": PROJECT / "sample_pcaps", HERE / "scenarios": PROJECT / "tests" / "captures"}
 
 
@@ -52,7 +53,10 @@ def main() -> int:
     jobs = _jobs(asked)
     if not jobs:
         parser.error("give SCENARIO.toml OUT, --all OUT or --again")
-    wrong = [file.stem for file, folder in jobs if _record(file, folder)]
+    try:
+        wrong = [file.stem for file, folder in jobs if _record(file, folder)]
+    except KeyboardInterrupt:
+        return INTERRUPTED
     sys.stdout.write(f"{len(jobs) - len(wrong)} of {len(jobs)} recorded well {' '.join(wrong)}\n")
     return 1 if wrong else 0
 

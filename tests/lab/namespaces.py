@@ -66,6 +66,8 @@ class Namespaces:
         """End all programs, then remove the namespaces; what is gone already is passed over."""
         for program in self._programs:
             stop(program)
+            if program.stdout is not None:
+                program.stdout.close()
         for name in self._names:
             _run(["ip", "netns", "del", self._prefix + name], check=False)
 
