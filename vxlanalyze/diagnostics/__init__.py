@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from vxlanalyze.diagnostics import (
+    burst_outage,
     causes,
     dns_unanswered,
     duplicate_tunnel_mac,
@@ -15,8 +16,13 @@ from vxlanalyze.diagnostics import (
     endpoint_refused,
     endpoint_silent,
     flow_blocked,
+    fragments_lost,
+    mtu_blackhole,
+    mtu_icmp_needed,
     not_answered,
     outer_address_rewritten,
+    outer_fragmentation,
+    packet_loss,
     path_blocked,
     port_unreachable,
     protocol_blocked,
@@ -41,6 +47,10 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     protocol_blocked.DIAGNOSTIC,
     ecmp_member_blocked.DIAGNOSTIC,
     flow_blocked.DIAGNOSTIC,
+    mtu_icmp_needed.DIAGNOSTIC,
+    mtu_blackhole.DIAGNOSTIC,
+    fragments_lost.DIAGNOSTIC,
+    burst_outage.DIAGNOSTIC,
     # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered
@@ -50,6 +60,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     duplicate_tunnel_mac.DIAGNOSTIC,
     not_answered.DIAGNOSTIC,
     # What suffers: outer-fragmentation, packet-loss, reordering, duplication, delay-spike
+    outer_fragmentation.DIAGNOSTIC,
+    packet_loss.DIAGNOSTIC,
     # What the pods see of it:
     endpoint_refused.DIAGNOSTIC,
     endpoint_silent.DIAGNOSTIC,

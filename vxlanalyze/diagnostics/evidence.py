@@ -13,7 +13,8 @@ with a probability of at most the accepted one, however many explanations were t
 
 Sources: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960);
 H. Jeffreys, "Theory of Probability", 3rd ed. (1961); J. Rissanen, "Modeling by shortest data
-description", Automatica 14 (1978); E. B. Wilson, JASA 22 (1927), the interval of a proportion.
+description", Automatica 14 (1978); E. B. Wilson, JASA 22 (1927), the interval of a proportion; H. Chernoff,
+Annals of Mathematical Statistics 23 (1952).
 """
 
 from math import exp, lgamma, log, sqrt
@@ -60,6 +61,20 @@ def log_random(losses: float, delivered: float) -> float:
 def against_random(losses: float, other_losses: float, delivered: float) -> float:
     """Evidence, in nats, that so many losses do not come by chance, at the rate of all other packets."""
     return log_random(other_losses, delivered) - log_random(other_losses + losses, delivered)
+
+
+def excess(lost: float, sent: float, rate: float) -> float:
+    """Evidence, in nats, that more is lost than at a given rate (the bound of Chernoff, 1952)."""
+    ratio = lost / sent
+    if ratio <= rate:
+        return 0.0
+    kept = (1 - ratio) * log((1 - ratio) / (1 - rate)) if ratio < 1 else 0.0
+    return sent * (ratio * log(ratio / rate) + kept)
+
+
+def usual_rate(lost: int, delivered: int) -> float:
+    """Estimate a loss rate from packets that may be few."""
+    return (_PRIOR_LOST + lost) / (_PRIOR_LOST + _PRIOR_DELIVERED + lost + delivered)
 
 
 def log_choose(n: int, k: int) -> float:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics import evidence, pieces
 from vxlanalyze.diagnostics.base import NotAssessed
 from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
 from vxlanalyze.diagnostics.traits import Trait
@@ -95,14 +95,17 @@ class Picture:
         The lost ones; None where none was.
     explanations : tuple of Explanation
         The best first.
+    in_pieces : NDArray[np.intp]
+        Packets lost because some of their fragments are, as indices of the direction's packets.
     unexplained : NDArray[np.intp]
-        Lost packets that no explanation covers, as indices of the direction's packets.
+        Lost packets that nothing of this explains, likewise.
     """
 
     direction: Direction
     judged: int
     lost: Losses | None
     explanations: tuple[Explanation, ...]
+    in_pieces: NDArray[np.intp]
     unexplained: NDArray[np.intp]
 
     def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
@@ -159,16 +162,37 @@ def explain(direction: Direction) -> Picture:
 def _explain(direction: Direction) -> Picture:
     judged = int(np.count_nonzero(direction.judged))
     if not direction.assessed or not direction.lost.any():
-        return Picture(direction, judged, None, (), np.empty(0, np.intp))
+        none = np.empty(0, np.intp)
+        return Picture(direction, judged, None, (), none, none)
     lost = Losses.of(direction)
-    open_ = np.ones(len(lost.packet), np.bool_)
+    incomplete = _incomplete(direction)[lost.packet]
+    open_ = ~incomplete
     found: list[Explanation] = []
     while len(found) < _MOST_EXPLANATIONS and (choices := _choices(lost, open_)):
         best = _most_promising(lost, open_, choices)
         found.append(_explanation(lost, best, choices))
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
-    return Picture(direction, judged, lost, tuple(found), lost.packet[open_])
+    return Picture(direction, judged, lost, tuple(found), lost.packet[incomplete], lost.packet[open_])
+
+
+def _incomplete(direction: Direction) -> NDArray[np.bool_]:
+    """Packets lost because fragments are, shape ``(m,)``: more of them than random loss takes.
+
+    A packet in two pieces is lost twice as often as a whole one.
+    """
+    travelled = pieces.of(direction)
+    lost, judged = travelled.incomplete, direction.judged
+    if not lost.any():
+        return lost
+    sent = int(np.count_nonzero(travelled.any & judged))
+    others = judged & ~travelled.any
+    rate = evidence.usual_rate(
+        int(np.count_nonzero(others & direction.lost)), int(np.count_nonzero(others & direction.delivered))
+    )
+    share = evidence.independent(direction.time_ns[lost]) / np.count_nonzero(lost)
+    nats = evidence.excess(share * np.count_nonzero(lost), share * sent, min(0.5, 2 * rate))
+    return lost if nats >= -log(CHANCE) else np.zeros_like(lost)
 
 
 @dataclass(frozen=True, eq=False)

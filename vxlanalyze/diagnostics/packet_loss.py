@@ -1,0 +1,176 @@
+"""Packets are lost that no other explanation covers.
+
+What it asks
+    Are packets of a direction lost, besides those that a blocked path, protocol, service or source port, a
+    limit on size, lost fragments or an outage explain?
+Why it matters
+    One percent of loss halves the throughput of a TCP connection over a long way, and each lost DNS query
+    costs its client seconds.
+How it decides
+    Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
+    counts. One is enough to say so. The ratio is given as a 95 % interval, widened where losses come in
+    bursts. Where one class of packets loses more than the others beyond chance, that is said.
+When it cannot tell
+    All such packets were sent before the first or after the last frame of the receiver's capture: then the
+    capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program
+    look alike, but for what the receiver answered, which is never counted as lost.
+What looks like it
+    A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
+    left the node behind the capture point.
+What to do
+    Follow the drop counters along the way: queue discipline and network card of the sender, switches,
+    network card, ring and socket buffers of the receiver.
+Sources
+    RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the
+    TCP congestion avoidance algorithm" (1997).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import affected, base, concentration, evidence, exhibits, loss
+from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.loss import Picture
+from vxlanalyze.diagnostics.words import count
+from vxlanalyze.pairing.model import Comparison, Direction
+
+CODE = "packet-loss"
+_TCP = 6
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction with unexplained loss."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        if len(picture.unexplained) == 0:
+            continue
+        edge = _outside_of_receiver(pair, picture)
+        answers.append(edge if edge is not None else _finding(pair, picture))
+    return answers
+
+
+def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
+    """Say so where all of it lies before the receiver's first frame or behind its last."""
+    direction = picture.direction
+    times = direction.receiver.index.time_ns
+    if len(times) == 0:
+        return None
+    clock, sent = pair.clock_of(direction), direction.time_ns[picture.unexplained]
+    shift = clock.offset_at(sent)
+    arrival = sent + (shift if clock.from_ == direction.sender.name else -shift)
+    early = int(np.count_nonzero(arrival < times.min()))
+    late = int(np.count_nonzero(arrival > times.max()))
+    if early + late < len(sent):
+        return None
+    why = (
+        f"{count(len(sent), 'packet')} not seen at {direction.receiver.name} were sent before the first or "
+        "after the last frame of its capture, which may have begun later or ended earlier"
+    )
+    return NotAssessed(CODE, why, direction.label)
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction = picture.direction
+    lost = np.zeros(len(direction), np.bool_)
+    lost[picture.unexplained] = True
+    gone, delivered = int(lost.sum()), int(np.count_nonzero(direction.delivered))
+    judged = gone + delivered
+    low, high = evidence.loss_interval(gone, judged, evidence.independent(direction.time_ns[lost]))
+    again, could = _sent_again(direction, lost)
+    dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
+    shown = exhibits.of_packets(pair, direction, lost)
+    heavier = concentration.heaviest(picture, pair.cluster)
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{gone:,} of {count(judged, 'packet')} from {direction.sender.name} to "
+        f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
+        f"({100 * gone / judged:.2g} %, between {100 * low:.2g} % and {100 * high:.2g} %)"
+        + ("" if not picture.explanations else ", besides what other findings explain"),
+        explanation=f"{affected.tally(affected.protocols(direction, lost))} packets of "
+        f"{affected.sizes(direction, lost)} were sent and not seen at {direction.receiver.name}. "
+        + concentration.longest_run(picture)
+        + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
+        + _really_lost(direction, again, could, dropped),
+        remedy=_remedy(direction),
+        evidence={
+            "lost": Quantity(gone, "packets"),
+            "judged": Quantity(judged, "packets"),
+            "loss_ratio": Quantity(gone / judged, "ratio"),
+            "loss_ratio_low": Quantity(low, "ratio"),
+            "loss_ratio_high": Quantity(high, "ratio"),
+            "heavier_for": Quantity(heavier.who if heavier else None),
+            "tcp_lost": Quantity(could, "packets"),
+            "tcp_sent_again": Quantity(again, "packets"),
+            "dropped_by_capture": Quantity(dropped, "packets"),
+        },
+        ruled_out=_ruled_out(picture, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int]:
+    """Count lost TCP packets with payload: those whose sequence number was sent more than once, and all."""
+    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    data = tcp & (direction.payload_length > 0)
+    mine = np.flatnonzero(data & lost)
+    if len(mine) == 0:
+        return 0, 0
+    concerned = np.zeros(len(direction.sender.flows), np.bool_)
+    concerned[direction.flow[mine]] = True
+    rows = np.flatnonzero(data & concerned[direction.flow])
+    keys = direction.flow[rows].astype(np.uint64) << np.uint64(32) | direction.seq[rows].astype(np.uint64)
+    values, counts = np.unique(keys, return_counts=True)
+    own = keys[np.searchsorted(rows, mine)]
+    return int(np.count_nonzero(counts[np.searchsorted(values, own)] > 1)), len(mine)
+
+
+def _really_lost(direction: Direction, again: int, could: int, dropped: int | None) -> str:
+    """Say what speaks for loss in the network, and what the capture itself may have dropped."""
+    receiver = direction.receiver.name
+    text = ""
+    if could:
+        text += (
+            f"{again:,} of {count(could, 'lost TCP packet')} with data came again"
+            f"{', which speaks for real loss' if again else ''}. "
+        )
+    if dropped:
+        return text + f"{receiver}'s capture dropped {count(dropped, 'packet')}, which may be among them."
+    if dropped == 0:
+        return text + f"{receiver}'s capture dropped none, so they were lost before it."
+    return text + (
+        f"{receiver}'s capture does not say whether it dropped packets; what it missed though the node "
+        "answered it is not counted."
+    )
+
+
+def _remedy(direction: Direction) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return (
+        f"Compare drop counters before and after a test: on {near} `tc -s qdisc show` and `ethtool -S NIC | "
+        f"grep -iE 'drop|err|miss'`, the ports of the switches between, on {far} `ethtool -S NIC`, `ip -s "
+        "link`, `/proc/net/softnet_stat` (second column) and `nstat -az UdpRcvbufErrors`. A cloud's limit "
+        "on packets or bandwidth shows there too (AWS: `ethtool -S NIC | grep exceeded`). To exclude the "
+        "capture itself, read tcpdump's closing line `dropped by kernel`, or capture with a larger buffer "
+        "(`-B 65536`)."
+    )
+
+
+def _ruled_out(picture: Picture, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    direction = picture.direction
+    ruled_out = list(affected.not_by_size(direction, lost))
+    delivered = direction.delivered
+    if delivered.any():
+        flows = np.unique(direction.flow[lost])
+        reached = int(np.isin(flows, np.unique(direction.flow[delivered])).sum())
+        if reached:
+            why = f"{reached:,} of {count(len(flows), 'flow')} that lose packets also deliver some"
+            ruled_out.append(RuledOut("flow-blocked", why))
+    return tuple(ruled_out)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
