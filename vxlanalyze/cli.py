@@ -136,9 +136,9 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> Report:
 
 def _write_packets(options: Options, run: "Run", outputs: Outputs) -> None:
     if options.tables is not None:
-        from vxlanalyze.report import tables
+        from vxlanalyze.report.tables import write
 
-        tables.write(run.comparison, outputs.directory(options.tables))
+        write(run.comparison, outputs.directory(options.tables))
 
 
 def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":

@@ -5,10 +5,10 @@ consequences under it; at the end what could not be told, and how good the captu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from vxlanalyze.diagnostics import words
-from vxlanalyze.report import path_picture
+from vxlanalyze.report import formatting, path_picture
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
@@ -112,20 +112,10 @@ def _frames(finding: FindingRecord) -> str:
     """Name the first frames of each capture: ``node1 3-9, 12; node2 4 (17 in all)``."""
     parts = []
     for name, numbers in finding["frames"].items():
-        runs = list(_runs(numbers))
+        runs = formatting.runs(numbers).split(", ")
         more = ", ..." if len(runs) > _FRAMES_SHOWN else ""
         parts.append(f"{name} {', '.join(runs[:_FRAMES_SHOWN])}{more}")
     return f"{'; '.join(parts)} ({finding['frame_count']:,} in all)"
-
-
-def _runs(numbers: Sequence[int]) -> Iterable[str]:
-    """Join neighbouring frame numbers to ranges."""
-    start = 0
-    for end in range(1, len(numbers) + 1):
-        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
-            first, last = numbers[start], numbers[end - 1]
-            yield str(first) if first == last else f"{first}-{last}"
-            start = end
 
 
 def _effects(page: Page, cause: FindingRecord, effects: dict[str | None, list[FindingRecord]]) -> None:
@@ -154,13 +144,16 @@ def _not_assessed(page: Page, report: Report) -> None:
     """What could not be decided, by reason: one reason often holds for many questions."""
     if not report.not_assessed:
         return
-    by_reason: dict[tuple[str | None, str], list[str]] = defaultdict(list)
+    by_reason: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in report.not_assessed:
-        by_reason[entry["direction"], entry["reason"]].append(entry["code"])
+        by_reason[entry["reason"]][entry["code"]].append(entry["direction"] or "")
     page.heading("Not assessed (which does not mean healthy)")
-    for (direction, reason), codes in by_reason.items():
-        where = f" {direction}" if direction else ""
-        page.paragraph(("- ", ""), (f"{', '.join(codes)}{where}: {reason}", ""), indent=2, hanging=2)
+    for reason, directions_of in by_reason.items():
+        by_directions: dict[str, list[str]] = defaultdict(list)
+        for code, directions in directions_of.items():
+            by_directions[" and ".join(filter(None, directions))].append(code)
+        what = "; ".join(f"{', '.join(codes)} {where}".strip() for where, codes in by_directions.items())
+        page.paragraph(("- ", ""), (f"{what}: {reason}", ""), indent=2, hanging=2)
 
 
 def _services(page: Page, report: Report) -> None:
@@ -179,7 +172,8 @@ def _service(service: ServiceRecord, names: dict[str, str]) -> str:
     client, server = (_named(service[end], names) for end in ("client", "server"))
     of = f", {service['service']}" if service["service"] and service["service"] not in server else ""
     counts = [f"{service['answered']:,} of {service['requests']:,} answered"]
-    counts += [f"{service[k]:,} {k}" for k in ("refused", "unanswered") if service[k]]
+    if service["refused"]:
+        counts.append(f"{service['refused']:,} refused")
     middle = service["latency_ns"]["p50"]
     if middle is not None:
         counts.append(f"in {words.span(middle)} (median)")

@@ -53,9 +53,8 @@ def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes
         if change:
             word, where = ("worse", told) if change > 0 else ("better", eased)
             where.append(f"{word}: {key}: {finding['summary']}; before: {earlier[key]['summary']}")
-    gone = [
-        f"gone: {key}: {earlier[key]['summary']}{_unsure(key, after)}" for key in earlier if key not in later
-    ]
+    left = [finding for key, finding in earlier.items() if key not in later]
+    gone = [f"gone: {key_of(finding)}: {finding['summary']}{_unsure(finding, after)}" for finding in left]
     return counting, (*told, *eased, *gone)
 
 

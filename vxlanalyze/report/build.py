@@ -7,6 +7,7 @@ import numpy as np
 from vxlanalyze import __version__
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.diagnostics.base import Finding
+from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
 from vxlanalyze.report.figures import hop_record
 from vxlanalyze.report.model import (
@@ -33,7 +34,6 @@ def build(
     comparison: Comparison,
     diagnosis: Diagnosis,
     *,
-    services: Sequence[ServiceRecord] = (),
     digests: Digests | None = None,
     plots: bool = True,
 ) -> Report:
@@ -45,8 +45,6 @@ def build(
         What became of each packet.
     diagnosis : Diagnosis
         What it means.
-    services : sequence of ServiceRecord
-        Request and answer figures.
     digests : mapping, optional
         SHA-256 of each capture's files, by capture name, in hexadecimal.
     plots : bool
@@ -67,9 +65,9 @@ def build(
         hops=hops,
         findings=findings,
         not_assessed=not_assessed,
-        services=list(services),
+        services=[_service_record(figures) for figures in services(comparison)],
         names=_names(comparison),
-        plots=series(comparison, diagnosis.findings) if plots else {},
+        plots=dict(series(comparison, diagnosis.findings)) if plots else {},
         broken=[{"code": entry.code, "error": entry.error} for entry in diagnosis.broken],
         asked=list(diagnosis.asked),
         facts=_fact_records(comparison),
@@ -150,6 +148,20 @@ def _plain_value(value: float | str | None) -> int | float | str | None:
 def _printable(text_: str) -> str:
     """Replace lone surrogates, as file names in no known encoding have, by escapes: UTF-8 has none."""
     return text_.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _service_record(figures: ServiceFigures) -> ServiceRecord:
+    return {
+        "protocol": figures.protocol,
+        "client": figures.client,
+        "server": figures.server,
+        "service": None if figures.service is None else _printable(figures.service),
+        "requests": figures.requests,
+        "answered": figures.answered,
+        "refused": figures.refused,
+        "unanswered": figures.unanswered,
+        "latency_ns": {"p50": figures.latency_p50_ns, "p99": figures.latency_p99_ns},
+    }
 
 
 def _names(comparison: Comparison) -> dict[str, str]:

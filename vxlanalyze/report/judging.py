@@ -36,6 +36,7 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
     """
     before = None if baseline is None else as_json.from_json(read_text(baseline), baseline)
     expected = None if expect is None else expectation.parse(read_text(expect), expect)
+    gated = fail_on != "never" or expected is not None
 
     def judge(report: Report) -> Judgement:
         counting: Sequence[FindingRecord] = report.findings
@@ -45,7 +46,7 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
 
             counting, changes = compare(before, report)
         differences = () if expected is None else expectation.differences(expected, report)
-        return Judgement(frozenset(_failing(counting, fail_on)), differences, changes)
+        return Judgement(frozenset(_failing(counting, fail_on)), differences, changes, gated)
 
     return judge
 

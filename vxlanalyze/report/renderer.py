@@ -20,11 +20,14 @@ class Judgement:
         Where the expectation does not hold, a sentence each.
     changes : tuple of str or None
         What is different from the baseline, a sentence each; None without one.
+    gated : bool
+        Whether anything judges at all: without it, a format counts findings as it sees fit.
     """
 
     failing: frozenset[str] = frozenset()
     differences: tuple[str, ...] = ()
     changes: tuple[str, ...] | None = None
+    gated: bool = False
 
     @property
     def passed(self) -> bool:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report import flow_table, packets
+from vxlanalyze.wire import table
 
 _NULLABLE = {
     pa.int64(): pd.Int64Dtype(),
@@ -30,6 +31,9 @@ def write(comparison: Comparison, directory: Path) -> None:
     """Write `packets.parquet`, `flows.parquet` and a `frames-NAME.parquet` for each capture."""
     write_parquet(directory / "packets.parquet", packets.SCHEMA, packets.batches(comparison))
     write_parquet(directory / "flows.parquet", flow_table.SCHEMA, flow_table.batches(comparison))
+    for facts in comparison.captures:
+        frames = table.frame_batches(facts.source, ports=comparison.ports)
+        write_parquet(directory / f"frames-{facts.name}.parquet", table.SCHEMA, frames)
 
 
 def write_parquet(path: Path, schema: Any, batches: Iterable[Any]) -> None:
@@ -51,6 +55,6 @@ def flows_frame(comparison: Comparison) -> pd.DataFrame:
 
 def to_frame(schema: Any, batches: Iterable[Any]) -> pd.DataFrame:
     """Put record batches into one DataFrame."""
-    table = pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get)
+    whole = pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
+    frame: pd.DataFrame = whole.to_pandas(types_mapper=_NULLABLE.get)
     return frame

@@ -1,0 +1,103 @@
+r"""The report as Markdown, for pull requests, issues and job summaries.
+
+Everything that is not ours is escaped, so that a pod called ``<img>`` or ``[x](y)`` stays what it is called,
+and nobody is notified because a name holds an at sign.
+
+Source: CommonMark 0.31 section 2.4 (backslash escapes), section 5.2 (list markers); GitHub Flavored
+Markdown section 4.10 (tables), section 6.9 (autolinks).
+"""
+
+import re
+
+from vxlanalyze.diagnostics import words
+from vxlanalyze.report import formatting
+from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
+from vxlanalyze.report.plain import plain
+from vxlanalyze.report.renderer import Judgement
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
+_LIST_MARK = re.compile(r"^([-+]|\d+[.)])(?=\s)")
+# GitHub makes links of these after all escapes are gone; an empty comment keeps the parts apart.
+_REFERENCE = re.compile(r"([@#])(?=\w)|(?<=www)(\.)|(?<=:)(//)")
+_CODE = re.compile(r"`([^`]*)`")
+_FRAMES_SHOWN = 20
+
+
+def render(report: Report, judgement: Judgement | None = None) -> str:
+    """Write the report as GitHub Flavored Markdown."""
+    parts = [f"**{_escaped(report.verdict)}**", *_path(report), *_findings(report)]
+    if judgement is not None:
+        parts += _listed("Since the baseline", judgement.changes or ())
+        parts += _listed("Not as expected", judgement.differences)
+    parts += _listed("Broken diagnostics", [f"{e.get('code')}: {e.get('error')}" for e in report.broken])
+    unsure = [f"{e['code']} {e['direction'] or ''}: {e['reason']}" for e in report.not_assessed]
+    parts += _listed("Not assessed (which does not mean healthy)", unsure)
+    return "\n\n".join(parts) + "\n"
+
+
+def _path(report: Report) -> list[str]:
+    if not report.hops:
+        return []
+    head = ("direction", "sent", "delivered", "lost", "unknown", "loss", "delay p50", "delay p99")
+    rows = [" | ".join(head), "---|" + " | ".join(["---:"] * (len(head) - 1))]
+    rows += [" | ".join(_cells(hop)) for hop in report.hops]
+    return ["\n".join(f"| {row} |" for row in rows)]
+
+
+def _cells(hop: HopRecord) -> list[str]:
+    counts = (hop["sent"], hop["delivered"], hop["lost"], hop["unknown"])
+    delays = (hop["delay_ns"]["p50"], hop["delay_ns"]["p99"])
+    return [
+        _escaped(hop["direction"]),
+        *(f"{count:,}" for count in counts),
+        formatting.percent(hop["loss_ratio"]),
+        *(formatting.span(delay) for delay in delays),
+    ]
+
+
+def _findings(report: Report) -> list[str]:
+    if not report.findings:
+        return []
+    return ["## Findings", *(part for f in report.findings for part in _finding(f))]
+
+
+def _finding(finding: FindingRecord) -> list[str]:
+    because = f" (because of {_code(finding['because'])})" if finding["because"] else ""
+    parts = [f"### {finding['severity']}: {_code(key_of(finding))}{because}", _escaped(finding["summary"])]
+    if finding["explanation"]:
+        parts.append(f"**Proof:** {_escaped(finding['explanation'])}")
+    if finding["remedy"]:
+        parts.append(f"**To do:** {_escaped(finding['remedy'])}")
+    if finding["ruled_out"]:
+        why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
+        parts.append(f"**It is not:** {_escaped(why)}")
+    if finding["frames"]:
+        shown = "; ".join(
+            f"{name} {formatting.runs(numbers[:_FRAMES_SHOWN])}"
+            for name, numbers in finding["frames"].items()
+        )
+        parts.append(f"**Frames:** {_escaped(shown)} ({words.count(finding['frame_count'], 'frame')} in all)")
+    if finding["display_filter"]:
+        parts.append(f"**Filter:** {_code(finding['display_filter'])}")
+    return parts
+
+
+def _listed(title: str, lines: "list[str] | tuple[str, ...]") -> list[str]:
+    return [f"## {title}", "\n".join(f"- {_escaped(line)}" for line in lines)] if lines else []
+
+
+def _escaped(text: str) -> str:
+    """Escape what Markdown would take for its own, but for pairs of backticks: they mark commands."""
+    pieces = _CODE.split(plain(text))
+    return "".join(
+        _code(piece) if number % 2 else _SPECIAL.sub(r"\\\1", piece) for number, piece in enumerate(pieces)
+    )
+
+
+def _code(text: str) -> str:
+    """Write something to be copied; the fence is longer than any run of backticks in it."""
+    line = plain(text, longest_word=None)
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    gap = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{gap}{line}{gap}{fence}"
