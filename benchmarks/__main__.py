@@ -1,0 +1,165 @@
+"""Measure the program beside the machine's own limits, in one run.
+
+    python -m benchmarks [--packets N[,N...]] [--runs R] [--folder DIR] [--peers]
+
+For each size: the speed of reading (a numpy sum of the mapped files), of decoding one capture, of
+decoding both side by side, of pairing, and of the whole command with its text report; seconds are
+medians, rates are packets a second. Peak memory is that of the whole command. `--peers` adds tshark and
+a plain copy by tcpdump, where they are installed.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.adversaries import measure as measure_adversaries
+from benchmarks.generate import generate
+
+TSHARK_FIELDS = [
+    "frame.number",
+    "frame.time_epoch",
+    "frame.len",
+    "ip.src",
+    "ip.dst",
+    "ip.id",
+    "ip.len",
+    "ip.ttl",
+    "udp.srcport",
+    "udp.dstport",
+    "udp.checksum.status",
+    "vxlan.vni",
+    "eth.src",
+    "eth.dst",
+    "tcp.srcport",
+    "tcp.dstport",
+    "tcp.seq_raw",
+    "tcp.ack_raw",
+    "tcp.flags",
+    "tcp.len",
+    "tcp.checksum.status",
+    "icmp.seq",
+]
+
+
+def median(action: Callable[[], object], runs: int) -> float:
+    """Median seconds of an action, after one run that does not count."""
+    action()
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def command_peak_bytes(command: list[str]) -> int:
+    """Peak resident memory of a command that is started once, by the kernel's own account."""
+    code = (
+        "import json, resource, subprocess, sys;"
+        "subprocess.run(json.loads(sys.argv[1]), stdout=subprocess.DEVNULL, check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(command)], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) * 1024
+
+
+def measure(folder: Path, packets: int, runs: int, peers: bool) -> None:
+    """Print the figures of one size."""
+    from vxlanalyze import pairing
+    from vxlanalyze.capture import open_sources
+    from vxlanalyze.wire import decode
+
+    paths = [str(p) for p in generate(folder / str(packets), packets)]
+    total_bytes = sum(Path(p).stat().st_size for p in paths)
+    sources = open_sources(paths)
+
+    def read() -> None:
+        for path in paths:
+            data = np.memmap(path, dtype=np.uint8, mode="r")
+            data[: len(data) // 8 * 8].view(np.uint64).sum()
+
+    def both() -> list[object]:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(decode, sources))
+
+    decoded = [decode(s) for s in sources]
+    frames = [len(d.index) for d in decoded]
+    command = [sys.executable, "-m", "vxlanalyze", *paths, "--no-progress"]
+    floor = median(read, runs)
+    rows = [
+        ("numpy sum of both files", floor, sum(frames)),
+        (
+            "chunks of frames, one capture",
+            median(lambda: [len(f) for f in sources[0].chunks()], runs),
+            frames[0],
+        ),
+        ("decode, one capture", median(lambda: decode(sources[0]), runs), frames[0]),
+        ("decode, both side by side", median(both, runs), sum(frames)),
+        ("pair", median(lambda: pairing.pair(list(zip(sources, decoded, strict=True))), runs), sum(frames)),
+        ("whole command, text report", median(lambda: _run(command), runs), sum(frames)),
+    ]
+    if peers:
+        rows += _peers(paths, sum(frames))
+    print(f"\n{packets:,} packets a capture, {total_bytes / 1e9:.2f} GB in both")
+    for name, seconds, count in rows:
+        rate = f"{count / seconds / 1e6:8.2f} M packets/s"
+        print(f"  {name:32} {seconds:8.3f} s {rate} {seconds / floor:8.1f} times the sum")
+    peak = command_peak_bytes(command)
+    print(f"  peak memory of the whole command {peak / 1e6:,.0f} MB, {peak / sum(frames):.0f} bytes a frame")
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
+def _peers(paths: list[str], frames: int) -> list[tuple[str, float, int]]:
+    rows = []
+    if shutil.which("tshark"):
+        fields = [argument for name in TSHARK_FIELDS for argument in ("-e", name)]
+        start = time.perf_counter()
+        for path in paths:
+            _run(["tshark", "-r", path, "-d", "udp.port==8472,vxlan", "-T", "fields", *fields])
+        rows.append((f"tshark -T fields, {len(TSHARK_FIELDS)} fields", time.perf_counter() - start, frames))
+    if shutil.which("tcpdump"):
+        start = time.perf_counter()
+        for path in paths:
+            with tempfile.NamedTemporaryFile() as copy:
+                subprocess.run(["tcpdump", "-r", path, "-w", copy.name], check=True, capture_output=True)
+        rows.append(("tcpdump -r -w, a plain copy", time.perf_counter() - start, frames))
+    return rows
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--packets", default="200000,1000000", help="sizes, separated by commas")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="keep the captures there")
+    parser.add_argument("--peers", action="store_true", help="measure tshark and tcpdump too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        for size in options.packets.split(","):
+            measure(folder, int(size), options.runs, options.peers)
+        measure_adversaries()
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\n(this benchmark itself used {own:,.0f} MB)")
+
+
+if __name__ == "__main__":
+    main()
