@@ -116,13 +116,15 @@ def watch_drops(node: str, spaces: Namespaces, folder: Path) -> Recorder:
     return Recorder(capture, path, path.with_suffix(".log"), node, command, spaces)
 
 
-def schedule(recorder: Recorder, begun: bool) -> None:
-    """Set the alarms of a capture that begins late, ends early or pauses; `begun` when the work begins."""
+def begin(recorder: Recorder) -> None:
+    """Start a capture before the work, unless it is one that begins late."""
+    if not recorder.capture.begin_s:
+        recorder.start()
+
+
+def set_alarms(recorder: Recorder) -> None:
+    """Now that the work begins, set the alarms of a capture that begins late, ends early or pauses."""
     capture = recorder.capture
-    if not begun:
-        if not capture.begin_s:
-            recorder.start()
-        return
     if capture.begin_s:
         workloads.later(capture.begin_s, recorder.start)
     if capture.end_s:

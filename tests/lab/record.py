@@ -24,7 +24,7 @@ SETTLE_S, LINGER_S = 0.8, 1.3
 
 
 def record(scenario: Scenario, folder: Path) -> dict[str, int]:
-    """Record a scenario into a folder; what an earlier recording left there is replaced.
+    """Record a scenario into a folder: a new or empty one, or that of an earlier recording, to replace it.
 
     Returns
     -------
@@ -34,8 +34,11 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
     Raises
     ------
     LabError
-        Where a command fails, or the network missed frames, so that the truth would not be whole.
+        Where a command fails, the network missed frames, so that the truth would not be whole, or the
+        folder holds something else.
     """
+    if folder.exists() and any(folder.iterdir()) and not (folder / "truth.json").exists():
+        raise LabError(f"{folder} holds something that is no recording")
     plan = topology.plan(scenario.cluster)
     with tempfile.TemporaryDirectory(prefix="vxlab") as scratch, namespaces() as spaces:
         place, made = Path(scratch), Path(scratch) / "made"
@@ -73,10 +76,10 @@ def _run(
 ) -> None:
     """Capture while the work runs, then stop the captures and the network."""
     for recorder in recorders:
-        capture.schedule(recorder, begun=False)
+        capture.begin(recorder)
     network.send_signal(signal.SIGUSR1)
     for recorder in recorders:
-        capture.schedule(recorder, begun=True)
+        capture.set_alarms(recorder)
     workloads.run(scenario, plan, spaces, place / "work.log")
     building.silence(plan, spaces)
     time.sleep(LINGER_S)

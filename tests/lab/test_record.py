@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import record, scenario, verify
-from tests.lab.namespaces import PREFIX, PROJECT
+from tests.lab.namespaces import PREFIX, PROJECT, LabError
 
 PROGRAMS = ("ip", "bridge", "iptables", "sysctl", "ethtool", "tcpdump", "iperf3", "dnsmasq", "ping")
 SHORT = Path(__file__).parent / "scenarios" / "healthy-few-packets.toml"
@@ -33,6 +33,13 @@ def test_a_recording_agrees_with_its_truth_and_leaves_no_namespace(tmp_path: Pat
     assert frames["node1>node2.tunnel.seen"] == frames["node2>node1.tunnel.seen"] == 2
     assert verify.differences(tmp_path) == []
     assert namespaces_of(os.getpid()) == []
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(LabError, match="no recording"):
+        record.record(scenario.load(SHORT), tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

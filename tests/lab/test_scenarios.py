@@ -40,6 +40,13 @@ def test_places_exist(file: Path, folder: Path):
 
 
 @each
+def test_one_node_drops_for_one_hop_only(file: Path, folder: Path):
+    """The log of a node's drops does not tell its firewall's rules apart."""
+    watched = [fault.at for fault in scenario.load(file).faults if fault.hop]
+    assert len(set(watched)) == len(watched)
+
+
+@each
 def test_the_recording_is_there_and_expects_what_the_scenario_says(file: Path, folder: Path):
     """Where this fails after an edit: record again, or ``python -m tests.lab --expected``."""
     told = scenario.load(file)

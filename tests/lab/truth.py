@@ -18,7 +18,7 @@ networks   the pod networks of each node; `ports`: those of the tunnels
 network    frames by direction and by what was done to them
 =========  ==========================================================================================
 
-``fates.csv.gz`` beside it holds one line a frame: time, direction, innermost identity and fate.
+``fates.csv.gz`` beside it holds one line a frame: true time, direction, innermost identity and fate.
 """
 
 from __future__ import annotations
@@ -172,6 +172,6 @@ def _write_fates(log: list[dict[str, Any]], file: Path) -> None:
 
 def _json_lines(truth: dict[str, Any]) -> str:
     """JSON with one lost packet a line, so that a person can read it."""
-    lost = truth.pop("lost")
+    lost, rest = truth["lost"], {name: value for name, value in truth.items() if name != "lost"}
     rows = "null" if lost is None else "[" + ",\n  ".join(json.dumps(row) for row in lost) + "]"
-    return json.dumps(truth, indent=1, ensure_ascii=False)[:-2] + f',\n "lost": {rows}\n}}\n'
+    return json.dumps(rest, indent=1, ensure_ascii=False)[:-2] + f',\n "lost": {rows}\n}}\n'
