@@ -16,6 +16,7 @@ MULTIPLY, DIVIDE, BINARY = 0, 1, 2
 LAST_NS = (1 << 63) - 1
 _LAST_S = LAST_NS // NS_PER_S
 _BINARY_RESOLUTION = 0x80
+_SMALLEST_DECIMAL = 28  # 2 ** 64 units of 10 ** -29 s, as of 2 ** -127 s, are less than a nanosecond
 
 
 def unit_of(resolution: int) -> tuple[int, int, int]:
@@ -24,7 +25,9 @@ def unit_of(resolution: int) -> tuple[int, int, int]:
         return BINARY, 1, resolution & ~_BINARY_RESOLUTION
     if resolution <= 9:
         return MULTIPLY, 10 ** (9 - resolution), 0
-    return DIVIDE, min(10 ** (resolution - 9) // 2, LAST_NS), 0
+    if resolution <= _SMALLEST_DECIMAL:
+        return DIVIDE, 10 ** (resolution - 9) // 2, 0
+    return BINARY, 1, 127
 
 
 @compiled_part

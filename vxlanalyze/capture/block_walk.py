@@ -105,8 +105,8 @@ def walk_blocks(
 
 @compiled_part
 def packet_of(
-    data: Any, body: int, at: int, end: int, big: bool, table: Any, first: int, interfaces: int,
-    with_simple: bool,
+    data: Any, body: int, at: int, end: int, at_end: bool, big: bool, table: Any, first: int,
+    interfaces: int, with_simple: bool,
 ) -> Any:  # fmt: skip
     """Read the packet whose data begin at `body`, by what stands before them.
 
@@ -125,7 +125,7 @@ def packet_of(
     if head >= at and u32(data, head, big) in (ENHANCED_PACKET, PACKET):
         size = (u32(data, head + 4, big) + 3) & ~3
         whole = block_bytes(data, head, end, big) if with_simple else size
-        if whole == 0:
+        if whole == 0 and not at_end:
             return -2, at, 0, 0, 0, False
         if whole == size:
             return packet_at(data, head, size, big, table, first, interfaces)
@@ -138,9 +138,9 @@ def packet_of(
 
 @compiled_lean
 def copy_blocks(
-    data: Any, at: int, end: int, base: int, table: Any, sections: Any, section_of: Any, with_simple: bool,
-    offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any, time_ns: Any,
-    interface_number: Any, out: Any, used: int,
+    data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section_of: Any,
+    with_simple: bool, offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any,
+    time_ns: Any, interface_number: Any, out: Any, used: int,
 ) -> Any:  # fmt: skip
     """Copy the packets whose data begin at ``offsets[row:]`` (ascending) out of ``data[at:end]``.
 
@@ -159,7 +159,7 @@ def copy_blocks(
             return row, used, MORE
         section = section_of[row]
         interface, body, captured, original, time, _ = packet_of(
-            data, body, at, end, sections[section, 1] == 1, table, sections[section, 2],
+            data, body, at, end, at_end, sections[section, 1] == 1, table, sections[section, 2],
             sections[section, 3], with_simple,
         )  # fmt: skip
         if interface == -1:

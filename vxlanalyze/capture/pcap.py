@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import records
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT
-from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD
+from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD, u32
 from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
@@ -122,12 +122,11 @@ def _length_order(major: int, minor: int) -> int:
 def _fitting(header: PcapHeader, sizes: tuple[int, ...], head: bytes, at_end: bool) -> PcapHeader:
     """Choose the record header by which records follow each other, the usual one in doubt."""
     data = np.frombuffer(head, np.uint8)
-    if len(data) == header.header_bytes:
-        return header
     for size in sizes:
         fitting = replace(header, record_bytes=size)
         arguments = fitting.record_arguments
-        found = records.chain_at(data, header.header_bytes, len(data), at_end, *arguments, ANY_TIME, False)
+        is_usual = size == sizes[0]  # a cut shortly behind the first record is no reason to doubt it
+        found = records.chain_at(data, header.header_bytes, len(data), at_end, *arguments, ANY_TIME, is_usual)
         if found == 1:
             return fitting
     return header
@@ -182,23 +181,20 @@ class PcapReader:
     def _records_follow(self, window: Window) -> bool:
         """Tell whether the record at hand ends where others begin, odd as it is itself.
 
-        Their times are not asked: clocks are set while captures run.
+        Clocks are set while captures run: the times of the others are asked only where the lengths are odd.
         """
         header = self._header
-        captured, _ = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
+        captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
         body_bytes = header.record_bytes + int(captured)
         window.hold(body_bytes + records.CHAIN_RECORDS * PLAUSIBLE_RECORD_BYTES)
-        if window.left_bytes < body_bytes:
+        if window.left_bytes < body_bytes or original == 0:  # zeros are a hole in the file, no frame
             return False
+        own_s = int(u32(window.data, window.at, header.big_endian))
+        near_s = own_s if captured > original else ANY_TIME
+        following, arguments = window.at + body_bytes, header.record_arguments
         found = records.chain_at(
-            window.data,
-            window.at + body_bytes,
-            window.end,
-            window.at_end,
-            *header.record_arguments,
-            ANY_TIME,
-            True,
-        )
+            window.data, following, window.end, window.at_end, *arguments, near_s, True
+        )  # fmt: skip
         return bool(found == 1)
 
     def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
@@ -219,7 +215,7 @@ class PcapReader:
         captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
         if captured > header.max_bytes:
             return f"a record claims {captured} captured bytes; more than {header.max_bytes} are not believed"
-        if captured > original:
+        if records.is_odd(captured, original):
             return f"a record claims {captured} captured bytes of a frame of {original}"
         held = window.left_bytes - header.record_bytes
         if held < captured:

@@ -32,6 +32,12 @@ def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     return captured, original
 
 
+@compiled_lean
+def is_odd(captured: int, original: int) -> bool:
+    """Tell whether a frame can hardly have had these lengths."""
+    return captured > original or original > PLAUSIBLE_ORIGINAL_BYTES
+
+
 @compiled_part
 def is_far(time_s: int, near_s: int) -> bool:
     """Tell whether a time is farther from `near_s` than captures usually pause."""
@@ -46,9 +52,8 @@ def walk_records(
 ) -> Any:  # fmt: skip
     """Fill rows with the records in ``data[at:end]``; `place` gets `base` plus the index in `data`.
 
-    A record is odd that holds more than there was of the frame, or that is far in time from the
-    one before, whose time is `near_s` (negative where there is none). Those that begin up to the
-    index `trusted` are taken as they are.
+    A record is odd whose lengths are, or that is far in time from the one before, whose time is `near_s`
+    (negative where there is none). Those that begin up to the index `trusted` are taken as they are.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def walk_records(
         if captured > max_bytes:
             return row, at, BAD
         time_s = u32(data, at, big)
-        if at > trusted and (captured > original or is_far(time_s, near_s)):
+        if at > trusted and (is_odd(captured, original) or is_far(time_s, near_s)):
             return row, at, ODD
         if body + captured > end:
             return row, at, MORE
@@ -83,11 +88,23 @@ def walk_records(
 
 @compiled_part
 def plausible_record(
-    data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int
+    data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int, lenient: bool
 ) -> bool:
-    """Tell whether a record header could stand at `at`; `near_s` is a time near it, or negative."""
+    """Tell whether a record header could stand at `at`.
+
+    Parameters
+    ----------
+    near_s : int
+        A time near it, or negative.
+    lenient : bool
+        More may be captured than there was of the frame.
+    """
     captured, original = record_lengths(data, at, big, swapped)
-    if original == 0 or captured > original or captured > min(max_bytes, PLAUSIBLE_CAPTURED_BYTES):
+    if (
+        original == 0
+        or (captured > original and not lenient)
+        or captured > min(max_bytes, PLAUSIBLE_CAPTURED_BYTES)
+    ):
         return False
     if original > PLAUSIBLE_ORIGINAL_BYTES or u32(data, at + 4, big) * fraction_ns >= NS_PER_S:
         return False
@@ -97,19 +114,19 @@ def plausible_record(
 @compiled_lean
 def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, near_s: int, cut_is_end: bool,
+    max_bytes: int, near_s: int, lenient: bool,
 ) -> Any:  # fmt: skip
     """Tell whether records follow each other from `at`: 1 yes, 0 no, -1 more bytes are needed.
 
     Yes is ``CHAIN_RECORDS`` plausible headers, each where the one before ends, or fewer of them
-    that end where the file ends; with `cut_is_end` also where the file ends inside the last.
+    that end where the file ends; with `lenient` also where the file ends inside the last.
     """
     for _ in range(CHAIN_RECORDS):
-        if at_end and (at == end or (cut_is_end and at + header_bytes > end)):
+        if at_end and (at == end or (lenient and at + header_bytes > end)):
             return 1
         if at + header_bytes > end:
             return 0 if at_end else -1
-        if not plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s):
+        if not plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s, lenient):
             return 0
         at += header_bytes + record_lengths(data, at, big, swapped)[0]
     return 1
@@ -128,7 +145,7 @@ def find_record(
         Index and true where one was found; else the index at which to go on with more bytes.
     """
     while at + header_bytes <= end:
-        if plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s):
+        if plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s, False):
             verdict = chain_at(
                 data, at, end, at_end, big, header_bytes, swapped, fraction_ns, max_bytes, near_s, False
             )

@@ -1,0 +1,134 @@
+"""What the blocks of a pcapng say about its sections and interfaces.
+
+Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2 and 4.6.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture import block_times, block_walk, blocks
+from vxlanalyze.capture.model import InterfaceStatistics
+from vxlanalyze.capture.octets import NS_PER_S
+from vxlanalyze.capture.reading import Reading
+
+# Options of the interface description block: section 4.2, table 3.
+_IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
+_DEFAULT_RESOLUTION = 6  # microseconds
+# Options of the interface statistics block: section 4.6, table 6.
+_ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4, 5, 7
+
+
+@dataclass
+class State:
+    """What the blocks of one pass over a file have said so far.
+
+    `sections` has a row (offset, big, first row in `table`, interfaces) for each section; the first
+    stands for what is before any section header.
+    """
+
+    sections: list[tuple[int, int, int, int]] = field(default_factory=lambda: [(0, 0, 0, 0)])
+    table: NDArray[np.int64] = field(default_factory=lambda: np.zeros((16, block_times.COLUMNS), np.int64))
+    drops: NDArray[np.int64] = field(default_factory=lambda: np.zeros(16, np.int64))
+    described: int = 0
+    notes: NDArray[np.int64] = field(default_factory=lambda: np.full(block_walk.NOTES, -1, np.int64))
+    statistics: dict[tuple[int, int | None], InterfaceStatistics] = field(default_factory=dict)
+    complete: bool = False
+
+    @property
+    def big(self) -> bool:
+        """The byte order of the section at hand."""
+        return bool(self.sections[-1][1])
+
+    @property
+    def arguments(self) -> tuple[bool, NDArray[np.int64], int, int, NDArray[np.int64], NDArray[np.int64]]:
+        """The arguments of the walk that this state holds."""
+        _, big, first, interfaces = self.sections[-1]
+        return bool(big), self.table, first, interfaces, self.drops, self.notes
+
+    def begin_section(self, offset_bytes: int, big: bool) -> None:
+        """Forget the interfaces: each section describes its own."""
+        self.sections.append((offset_bytes, int(big), self.described, 0))
+
+    def describe(self, row: tuple[int, ...]) -> None:
+        """Take in the next interface of the section at hand."""
+        if self.described == len(self.table):
+            self.table = np.concatenate([self.table, np.zeros_like(self.table)])
+            self.drops = np.concatenate([self.drops, np.zeros_like(self.drops)])
+        self.table[self.described] = row
+        self.described += 1
+        offset_bytes, big, first, interfaces = self.sections[-1]
+        self.sections[-1] = (offset_bytes, big, first, interfaces + 1)
+
+    def all_statistics(self) -> list[InterfaceStatistics]:
+        """Give the statistics blocks, and the packets' own drop counts where no block counts drops."""
+        counted = {entry.interface for entry in self.statistics.values() if entry.dropped is not None}
+        own: dict[int, int] = {}
+        for row in np.flatnonzero(self.drops[: self.described]):
+            number = int(self.table[row, block_times.NUMBER])
+            own[number] = own.get(number, 0) + int(self.drops[row])
+        return [*self.statistics.values()] + [
+            InterfaceStatistics(number, dropped=count)
+            for number, count in own.items()
+            if number not in counted
+        ]
+
+
+def _options(body: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:
+    """Give code and value of each option in ``body[at:]``: section 3.5."""
+    while at + 4 <= len(body):
+        code, length = struct.unpack_from(order + "HH", body, at)
+        if code == blocks.OPTION_END or at + 4 + length > len(body):
+            return
+        yield code, body[at + 4 : at + 4 + length]
+        at += 4 + (length + 3) // 4 * 4
+
+
+def take_interface(body: bytes, reading: Reading, state: State) -> bool:
+    """Read an interface description block: section 4.2."""
+    if len(body) < 8:
+        return False
+    order = ">" if state.big else "<"
+    link_type, _, snaplen_bytes = struct.unpack_from(order + "HHI", body)
+    name, resolution, offset_s = None, _DEFAULT_RESOLUTION, 0
+    for code, value in _options(body, 8, order):
+        if code == _IF_NAME:
+            name = value.rstrip(b"\0").decode(errors="replace") or None
+        elif code == _IF_TSRESOL and value:
+            resolution = value[0]
+        elif code == _IF_TSOFFSET and len(value) == 8:
+            (offset_s,) = struct.unpack(order + "q", value)
+    number = reading.interface(link_type, snaplen_bytes, name)
+    offset_ns = max(-block_times.LAST_NS, min(block_times.LAST_NS, offset_s * NS_PER_S))
+    state.describe((number, *block_times.unit_of(resolution), offset_ns, snaplen_bytes))
+    return True
+
+
+def take_statistics(body: bytes, reading: Reading, state: State) -> bool:
+    """Read an interface statistics block: section 4.6."""
+    order = ">" if state.big else "<"
+    _, _, first, interfaces = state.sections[-1]
+    if len(body) < 12 or (described := struct.unpack_from(order + "I", body)[0]) >= interfaces:
+        return False
+    row = first + described
+    values = {code: value for code, value in _options(body, 12, order) if len(value) == 8}
+
+    def count(code: int) -> int | None:
+        return int(struct.unpack(order + "Q", values[code])[0]) if code in values else None
+
+    def time_ns(code: int) -> int | None:
+        if code not in values:
+            return None
+        high, low = struct.unpack(order + "II", values[code])  # the halves in this order in both byte orders
+        return int(block_times.time_of(high, low, state.table, row)[0])
+
+    drops = [drop for drop in (count(_ISB_DROPPED), count(_ISB_DROPPED_BY_OS)) if drop is not None]
+    number = int(state.table[row, block_times.NUMBER])
+    entry = InterfaceStatistics(
+        number, time_ns(_ISB_START), time_ns(_ISB_END), count(_ISB_RECEIVED), sum(drops) if drops else None
+    )
+    state.statistics[number, entry.start_ns] = entry
+    return True
