@@ -1,3 +1,59 @@
-"""Paired captures of an overlay network in, the cause of the fault out."""
+"""Paired captures of an overlay network in, the cause of the fault out.
+
+>>> import vxlanalyze as vx
+>>> result = vx.compare("node1.pcap", "node2.pcap")
+>>> result.verdict, result.findings, result.packets
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vxlanalyze.errors import CaptureError, OutputError, UsageError, VxlanalyzeError
+
+if TYPE_CHECKING:
+    from vxlanalyze.api.capture import Capture, read
+    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, load
+    from vxlanalyze.api.findings import Finding, Findings
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Capture",
+    "CaptureError",
+    "Comparison",
+    "Finding",
+    "Findings",
+    "OutputError",
+    "UnexpectedError",
+    "UsageError",
+    "VxlanalyzeError",
+    "check",
+    "compare",
+    "load",
+    "read",
+]
+
+# Imported when they are first asked for: the command's --help and --version need none of them.
+_MODULES = {
+    "Capture": "capture",
+    "Comparison": "comparison",
+    "Finding": "findings",
+    "Findings": "findings",
+    "UnexpectedError": "comparison",
+    "check": "comparison",
+    "compare": "comparison",
+    "load": "comparison",
+    "read": "capture",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"vxlanalyze.api.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

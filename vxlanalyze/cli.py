@@ -14,7 +14,7 @@ from vxlanalyze import terminal
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.options import Options
 from vxlanalyze.outputs import Outputs, demand_directory, demand_writable
-from vxlanalyze.report import RENDERERS
+from vxlanalyze.report import RENDERERS, by_suffix
 from vxlanalyze.report.judging import judging
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.plain import plain
@@ -106,16 +106,7 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
         raise UsageError(f"-o: {options.output[-1]} and another output are the same file")
     if len(options.output) == 1 and options.format is not None:
         return by_name["text"], [(options.output[0], named)]
-    return named, [(path, _by_suffix(path)) for path in options.output]
-
-
-def _by_suffix(path: str) -> Renderer:
-    suffix = os.path.splitext(path)[1].lower()
-    for renderer in RENDERERS:
-        if suffix in renderer.suffixes:
-            return renderer
-    known = " ".join(s for renderer in RENDERERS for s in renderer.suffixes)
-    raise UsageError(f"{path}: the suffix tells the format, and it is none of {known}; or give --format")
+    return named, [(path, by_suffix(path)) for path in options.output]
 
 
 def _analyse(options: Options, outputs: Outputs, series: bool) -> Report:

@@ -5,8 +5,8 @@ Each step is a function of the one before; this module only joins them.
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from vxlanalyze import diagnostics, pairing, wire
@@ -31,6 +31,7 @@ from vxlanalyze.wire.model import Decoded
 class Run:
     """What came of one run, stage by stage."""
 
+    sources: Sequence[LogicalCapture]
     comparison: Comparison
     diagnosis: Diagnosis
     digests: Mapping[str, Sequence[str]]
@@ -38,6 +39,10 @@ class Run:
     def report(self, *, plots: bool = True) -> Report:
         """Make the report; `plots` is whether to gather the series that plots are drawn from."""
         return build(self.comparison, self.diagnosis, digests=self.digests, plots=plots)
+
+    def with_digests(self) -> "Run":
+        """Give the same with the SHA-256 of all files; raises CaptureError where a file has changed."""
+        return self if self.digests else replace(self, digests={s.name: s.sha256() for s in self.sources})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ def run(
     jobs: int | None = None,
     digests: bool = True,
     progress: Progress | None = None,
+    known: Mapping[str, Decoded] | None = None,
 ) -> Run:
     """Compare captures in path order and diagnose what they show.
 
@@ -81,6 +87,8 @@ def run(
         Whether to compute the SHA-256 of the files, on a thread beside.
     progress : Progress, optional
         Told how far each capture has been read.
+    known : mapping, optional
+        What was decoded before, whole and with the same ports, by capture name.
 
     Raises
     ------
@@ -92,13 +100,13 @@ def run(
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
     with ThreadPoolExecutor(1) as beside:
         sums = {s.name: beside.submit(s.sha256) for s in sources} if digests else {}
-        decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
+        decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress, known=known)
         comparison = pairing.pair(
             list(zip(sources, decoded, strict=True)), cluster=questions.cluster, ports=questions.ports
         )
         comparison = narrow(comparison, questions.part)
         diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
-        return Run(comparison, diagnosis, {name: sum_.result() for name, sum_ in sums.items()})
+        return Run(sources, comparison, diagnosis, {name: sum_.result() for name, sum_ in sums.items()})
 
 
 def decode_all(
@@ -107,8 +115,14 @@ def decode_all(
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
+    known: Mapping[str, Decoded] | None = None,
 ) -> list[Decoded]:
     """Decode captures side by side on threads; the payload digests of all cover the same bytes.
+
+    Parameters
+    ----------
+    known : mapping, optional
+        What was decoded before, whole and with the same ports, by capture name.
 
     Raises
     ------
@@ -118,31 +132,24 @@ def decode_all(
     for source in sources:
         next(source.chunks(), None)  # its first chunk makes the interfaces known, with their snap lengths
     kept = pairing.common_bytes(sources)
-    decoded = _decode_side_by_side(sources, ports, kept, jobs, progress)
-    if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
-        decoded = _decode_side_by_side(sources, ports, pairing.common_bytes(sources), jobs, progress)
-    return decoded
-
-
-def _decode_side_by_side(
-    sources: Sequence[Source],
-    ports: Sequence[int],
-    kept_bytes: int | None,
-    jobs: int | None,
-    progress: Progress | None,
-) -> list[Decoded]:
     stop = Event()
-    watched = [Watched(source, progress or _unheard, stop) for source in sources]
+
+    def decode(source: Source) -> Decoded:
+        if kept is None and known and source.name in known:
+            return known[source.name]
+        watched = Watched(source, progress or _unheard, stop)
+        return wire.decode(watched, ports=ports, keep_inner_bytes=kept)
+
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         try:
-            futures: list[Future[Decoded]] = [
-                pool.submit(wire.decode, source, ports=ports, keep_inner_bytes=kept_bytes)
-                for source in watched
-            ]
-            return [future.result() for future in futures]
+            decoded = list(pool.map(decode, sources))
+            if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
+                kept = pairing.common_bytes(sources)
+                decoded = list(pool.map(decode, sources))
         except BaseException:
             stop.set()
             raise
+    return decoded
 
 
 def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: Collection[str]) -> Cluster:

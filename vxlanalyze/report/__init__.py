@@ -3,6 +3,9 @@
 A format is one module with ``render(report, judgement=None) -> str`` and one entry in `RENDERERS`.
 """
 
+import os
+
+from vxlanalyze.errors import UsageError
 from vxlanalyze.report.renderer import Renderer
 
 RENDERERS = (
@@ -13,3 +16,19 @@ RENDERERS = (
     Renderer("github", (), "as_github"),
     Renderer("markdown", (".md",), "as_markdown"),
 )
+
+
+def by_suffix(path: str) -> Renderer:
+    """Give the format that a file's name asks for.
+
+    Raises
+    ------
+    UsageError
+        None has this suffix.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    for renderer in RENDERERS:
+        if suffix in renderer.suffixes:
+            return renderer
+    known = " ".join(s for renderer in RENDERERS for s in renderer.suffixes)
+    raise UsageError(f"{path}: the suffix tells the format, and it is none of {known}")

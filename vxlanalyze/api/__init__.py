@@ -1,0 +1,1 @@
+"""The library: what ``import vxlanalyze as vx`` gives."""

@@ -1,0 +1,126 @@
+"""One capture, as a library user holds it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.sources import open_source
+from vxlanalyze.diagnostics import words
+from vxlanalyze.pipeline import decode_all
+from vxlanalyze.report.plain import plain
+from vxlanalyze.report.tables import to_frame, write_parquet
+from vxlanalyze.report.times import rfc3339
+from vxlanalyze.wire import table
+from vxlanalyze.wire.dissect import dissect
+from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Capture:
+    """A capture that was read and decoded; made by `read`.
+
+    Parameters
+    ----------
+    source : LogicalCapture
+        Where its frames are read again.
+    decoded : Decoded
+        Its `n` rows and the flows they belong to.
+    ports : tuple of int
+        Tunnel ports that it was decoded with, besides the known ones.
+    """
+
+    def __init__(self, source: LogicalCapture, decoded: Decoded, ports: tuple[int, ...]) -> None:
+        self.source, self.decoded, self.ports = source, decoded, ports
+
+    @property
+    def name(self) -> str:
+        """What the point is called."""
+        return self.source.name
+
+    def __len__(self) -> int:
+        return len(self.decoded.index)
+
+    def frames(self) -> "pd.DataFrame":
+        """Give a row for each frame with the fields of every layer; missing ones are null."""
+        return to_frame(table.SCHEMA, table.frame_batches(self.source, ports=self.ports))
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write the same table to a Parquet file, in memory for one chunk of frames."""
+        write_parquet(Path(path), table.SCHEMA, table.frame_batches(self.source, ports=self.ports))
+
+    def summary(self) -> dict[str, Any]:
+        """Say what the capture holds, in plain values."""
+        index, flows = self.decoded.index, self.decoded.flows
+        known = index.flow[index.flow != NO_FLOW]
+        tunnel = flows.tunnel[known]
+        kinds = {kind: int(np.count_nonzero(tunnel == kind)) for kind in Tunnel if kind != Tunnel.NONE}
+        return {
+            "name": self.name,
+            "files": [file.path for file in self.source.files],
+            "packets": len(self),
+            "tunnel_packets": int(np.count_nonzero(tunnel != Tunnel.NONE)),
+            "tunnels": {kind.name.lower().replace("_", "-"): n for kind, n in kinds.items() if n},
+            "flows": len(flows),
+            "first": rfc3339(int(index.time_ns.min())) if len(self) else None,
+            "last": rfc3339(int(index.time_ns.max())) if len(self) else None,
+            "damages": [damage.what for damage in self.source.damages],
+        }
+
+    def dissect(self, frame: int) -> list[Any]:
+        """Take one frame apart with dpkt, from the link inwards.
+
+        Parameters
+        ----------
+        frame : int
+            Its number as Wireshark counts, from 1.
+
+        Raises
+        ------
+        IndexError
+            The capture has no such frame.
+        """
+        if not 1 <= frame <= len(self):
+            raise IndexError(f"frame {frame}: {self.name} has {words.count(len(self), 'frame')}, from 1 on")
+        return dissect_row(self.source, self.decoded, frame - 1, self.ports)
+
+    def __repr__(self) -> str:
+        return f"<Capture {plain(self.name)}: {words.count(len(self), 'packet')}>"
+
+
+def read(path: str | os.PathLike[str], *, name: str | None = None, ports: Sequence[int] = ()) -> Capture:
+    """Read and decode one capture.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file, ``-`` for standard input, a directory, a glob, or a comma-separated list of one rotated
+        set; ``NAME=`` may stand before it where `name` is None.
+    name : str, optional
+        What the point is called; by default the file's name up to its first dot.
+    ports : sequence of int
+        UDP ports that carry tunnels, besides the known ones.
+
+    Raises
+    ------
+    CaptureError
+        It is no capture that can be read.
+    UsageError
+        The name cannot be used.
+    """
+    source = open_source(path, name=name)
+    (decoded,) = decode_all([source], tuple(ports))
+    return Capture(source, decoded, tuple(ports))
+
+
+def dissect_row(source: Any, decoded: Decoded, row: int, ports: Sequence[int]) -> list[Any]:
+    """Take the frame of one index row apart."""
+    frames = source.fetch(decoded.index.place[row : row + 1])
+    start, length = int(frames.start[0]), int(frames.captured_length[0])
+    link_type = source.interfaces[int(frames.interface[0])].link_type
+    return dissect(frames.data[start : start + length].tobytes(), link_type, ports=ports)

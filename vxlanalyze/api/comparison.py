@@ -1,0 +1,281 @@
+"""Captures compared, as a library user holds it."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vxlanalyze import pipeline
+from vxlanalyze.api.capture import Capture
+from vxlanalyze.api.findings import Findings
+from vxlanalyze.api.packet import Packet, packet_of
+from vxlanalyze.capture import open_sources
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.errors import UsageError
+from vxlanalyze.outputs import Outputs
+from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
+from vxlanalyze.report import as_text, by_suffix, judging
+from vxlanalyze.report.as_json import from_json
+from vxlanalyze.report.model import (
+    CaptureRecord,
+    ClockRecord,
+    HopRecord,
+    NotAssessedRecord,
+    Report,
+    ServiceRecord,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Path = str | os.PathLike[str]
+
+
+class Comparison:
+    """What became of each packet between captures, and what it means; made by `compare` and `load`.
+
+    In Jupyter it shows itself; ``print`` gives the text report.
+    """
+
+    def __init__(self, report: Report, run: pipeline.Run | None) -> None:
+        self._short_report = report
+        self._run = run
+
+    @cached_property
+    def report(self) -> Report:
+        """The whole report, as plain data, with the digests of the files and the series of all plots."""
+        if self._run is None:
+            return self._short_report
+        return self._run.with_digests().report()
+
+    @property
+    def verdict(self) -> str:
+        """What is wrong, in one sentence."""
+        return self._short_report.verdict
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What is wrong or worth knowing; root causes first."""
+        return Findings(self._short_report.findings)
+
+    @property
+    def not_assessed(self) -> list[NotAssessedRecord]:
+        """What could not be decided, and why."""
+        return self._short_report.not_assessed
+
+    @property
+    def captures(self) -> list[CaptureRecord]:
+        """What each capture is."""
+        return self.report.captures
+
+    @property
+    def clock(self) -> list[ClockRecord]:
+        """Offset and drift of the clocks of neighbouring points."""
+        return self._short_report.clock
+
+    @property
+    def hops(self) -> list[HopRecord]:
+        """Figures of each hop and direction."""
+        return self._short_report.hops
+
+    @property
+    def services(self) -> list[ServiceRecord]:
+        """Requests and answers of each client and server."""
+        return self._short_report.services
+
+    @cached_property
+    def packets(self) -> "pd.DataFrame":
+        """A row for each wire packet and hop, with what became of it."""
+        from vxlanalyze.report.tables import packets_frame
+
+        return packets_frame(self.of_captures.comparison)
+
+    @cached_property
+    def flows(self) -> "pd.DataFrame":
+        """A row for each inner 5-tuple, VNI and direction."""
+        from vxlanalyze.report.tables import flows_frame
+
+        return flows_frame(self.of_captures.comparison)
+
+    def packet(self, row: int) -> Packet:
+        """Give the packet in a row of `packets`, to be taken apart.
+
+        Raises
+        ------
+        IndexError
+            There is no such row.
+        """
+        return packet_of(self.of_captures.comparison, row)
+
+    @property
+    def of_captures(self) -> pipeline.Run:
+        """The run behind it, stage by stage.
+
+        Raises
+        ------
+        UsageError
+            It was loaded from a report, which has no packets.
+        """
+        if self._run is None:
+            raise UsageError("a loaded report has no packets; compare the captures for them")
+        return self._run
+
+    def save(self, path: _Path) -> None:
+        """Write a report; the suffix tells the format: .html, .json, .txt, .md, .xml (JUnit).
+
+        Raises
+        ------
+        UsageError
+            No format has this suffix.
+        OutputError
+            The file cannot be written.
+        """
+        name = os.fspath(path)
+        renderer = by_suffix(name)
+        with Outputs() as outputs:
+            outputs.write_text(name, renderer.render(self.report))
+
+    def write_tables(self, directory: _Path) -> None:
+        """Write `packets`, `flows` and the frames of each capture as Parquet files.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be written.
+        """
+        from vxlanalyze.report.tables import write
+
+        with Outputs() as outputs:
+            write(self.of_captures.comparison, outputs.directory(os.fspath(directory)))
+
+    def __str__(self) -> str:
+        return as_text.render(self._short_report)
+
+    def __repr__(self) -> str:
+        names = ", ".join(capture["name"] for capture in self._short_report.captures)
+        return f"<Comparison of {names}: {self.verdict}>"
+
+
+def compare(
+    *captures: _Path | Capture,
+    names: Sequence[str] | None = None,
+    kube: _Path | None = None,
+    facts: Mapping[str, _Path] | None = None,
+    ports: Sequence[int] = (),
+    since: str | float | None = None,
+    until: str | float | None = None,
+    only: Sequence[str] = (),
+    select: Collection[str] | None = None,
+    ignore: Collection[str] = (),
+    jobs: int | None = None,
+) -> Comparison:
+    """Compare captures that stand in path order, the sender's node first.
+
+    Parameters
+    ----------
+    *captures : path or Capture
+        Files, directories, globs, comma-separated rotated sets, or what `read` gave.
+    names : sequence of str, optional
+        What the points are called, for paths.
+    kube : path, optional
+        JSON of ``kubectl get nodes,pods,services -A -o json``.
+    facts : mapping, optional
+        Capture's name to the directory of what was saved on its node.
+    ports : sequence of int
+        Further tunnel ports.
+    since, until : str or float, optional
+        RFC 3339, or seconds from the first capture's first frame.
+    only : sequence of str
+        Terms such as ``host=10.0.0.1`` or ``port=53``, all of which must hold.
+    select, ignore : collections of str
+        Codes of diagnostics that run, and that do not.
+    jobs : int, optional
+        Threads that read; by default one a core.
+
+    Raises
+    ------
+    CaptureError
+        A file is no capture that can be read.
+    UsageError
+        An argument makes no sense.
+    """
+    sources = _sources(captures, names)
+    known = {c.name: c.decoded for c in captures if isinstance(c, Capture) and c.ports == tuple(ports)}
+    cluster = pipeline.read_cluster(
+        None if kube is None else os.fspath(kube),
+        [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
+        [source.name for source in sources],
+    )
+    part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
+    questions = pipeline.Questions(cluster, tuple(ports), part, select, ignore)
+    run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
+    return Comparison(run.report(plots=False), run)
+
+
+def _sources(captures: Sequence[_Path | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:
+    if not captures:
+        raise UsageError("no capture is given; give them in path order")
+    if names is not None and len(names) != len(captures):
+        raise UsageError(f"{len(names)} names for {len(captures)} captures")
+    paths = [os.fspath(c) for c in captures if not isinstance(c, Capture)]
+    if names is not None:
+        if len(paths) < len(captures):
+            raise UsageError("names are for paths; name a Capture when it is read: read(path, name=...)")
+        paths = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+    opened = iter(open_sources(paths))
+    sources = [c.source if isinstance(c, Capture) else next(opened) for c in captures]
+    taken = [source.name for source in sources]
+    for name in taken:
+        if taken.count(name) > 1:
+            raise UsageError(
+                f"two captures are called {name}; name one when it is read: read(path, name=...)"
+            )
+    return sources
+
+
+def _moment(given: str | float | None) -> Moment | None:
+    if given is None:
+        return None
+    return parse_moment(given if isinstance(given, str) else f"{given:.9f}")
+
+
+def load(path: _Path) -> Comparison:
+    """Read a JSON report that was saved: everything but the packets.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or is no report.
+    """
+    name = os.fspath(path)
+    return Comparison(from_json(judging.read_text(name), name), None)
+
+
+def check(result: Comparison, expect: _Path | Mapping[str, object]) -> None:
+    """Demand that a result is as expected; for tests.
+
+    Parameters
+    ----------
+    expect : path or mapping
+        A TOML file as for ``--expect``, or what it holds.
+
+    Raises
+    ------
+    UnexpectedError
+        It is not; an AssertionError that lists the differences.
+    UsageError
+        The expectation makes no sense.
+    """
+    from vxlanalyze.report import expectation
+
+    if isinstance(expect, Mapping):
+        expected = expectation.from_table(expect)
+    else:
+        expected = expectation.parse(judging.read_text(os.fspath(expect)), os.fspath(expect))
+    told = expectation.differences(expected, result.report)
+    if told:
+        raise UnexpectedError("\n".join(told))
+
+
+class UnexpectedError(AssertionError):
+    """Captures do not show what was expected of them; the message lists the differences."""

@@ -1,0 +1,122 @@
+"""Findings as objects: looked up by code, compared with nothing, shown as text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from vxlanalyze.nearest import nearest
+from vxlanalyze.report.model import FindingRecord, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or worth knowing, with its proof.
+
+    Parameters
+    ----------
+    severity : str
+        ``critical``, ``warning`` or ``info``.
+    direction : str or None
+        ``X>Y`` where it has one.
+    evidence : Mapping
+        Measured values by name; `units` has their units.
+    ruled_out : Mapping
+        Why it is not a lookalike, by the lookalike's code.
+    because : str or None
+        Key of the finding that explains this one.
+    frames : Mapping
+        Frame numbers that show it, by capture; at most 100 each, of `frame_count` in all.
+    """
+
+    code: str
+    severity: str
+    direction: str | None
+    summary: str
+    explanation: str
+    remedy: str
+    evidence: Mapping[str, int | float | str | None]
+    units: Mapping[str, str]
+    ruled_out: Mapping[str, str]
+    because: str | None
+    frames: Mapping[str, Sequence[int]]
+    frame_count: int
+    display_filter: str
+    record: FindingRecord
+
+    @classmethod
+    def of(cls, record: FindingRecord) -> "Finding":
+        """Make one of what a report says."""
+        return cls(
+            code=record["code"],
+            severity=record["severity"],
+            direction=record["direction"],
+            summary=record["summary"],
+            explanation=record["explanation"],
+            remedy=record["remedy"],
+            evidence={name: quantity["value"] for name, quantity in record["evidence"].items()},
+            units={name: quantity["unit"] for name, quantity in record["evidence"].items()},
+            ruled_out={entry["code"]: entry["why"] for entry in record["ruled_out"]},
+            because=record["because"],
+            frames=record["frames"],
+            frame_count=record["frame_count"],
+            display_filter=record["display_filter"],
+            record=record,
+        )
+
+    @property
+    def key(self) -> str:
+        """What names it among others: ``code@direction``, or ``code``."""
+        return key_of(self.record)
+
+    def __repr__(self) -> str:
+        return f"<{self.severity} {self.key}: {self.summary}>"
+
+
+class Findings(Sequence[Finding]):
+    """Findings in causal order: the first is the answer to "what is wrong?".
+
+    ``findings[0]`` is the first; ``findings["mtu-blackhole"]`` the first of that code, and
+    ``findings["mtu-blackhole@node1>node2"]`` that of a direction; ``"mtu-blackhole" in findings`` tells
+    whether there is one.
+    """
+
+    def __init__(self, records: Sequence[FindingRecord]) -> None:
+        self._findings = tuple(Finding.of(record) for record in records)
+
+    @overload
+    def __getitem__(self, which: int | str) -> Finding: ...
+    @overload
+    def __getitem__(self, which: slice) -> "tuple[Finding, ...]": ...
+    def __getitem__(self, which: int | str | slice) -> "Finding | tuple[Finding, ...]":
+        if not isinstance(which, str):
+            return self._findings[which]
+        found = self.get(which)
+        if found is None:
+            raise KeyError(f"no finding {which}{nearest(which, dict.fromkeys(self._names()))}")
+        return found
+
+    def get(self, name: str) -> Finding | None:
+        """Give the first finding of a code, or of ``code@direction``; None where there is none."""
+        return next((finding for finding in self._findings if name in (finding.code, finding.key)), None)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes that were found, each once, in order."""
+        return tuple(dict.fromkeys(finding.code for finding in self._findings))
+
+    def __contains__(self, which: object) -> bool:
+        return which in self._findings or (isinstance(which, str) and self.get(which) is not None)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._findings)
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self._findings)) or "<no findings>"
+
+    def _names(self) -> Iterator[str]:
+        for finding in self._findings:
+            yield finding.code
+            yield finding.key

@@ -1,0 +1,81 @@
+"""One row of the table `packets`, to be looked at closer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vxlanalyze.api.capture import dissect_row
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point, Reason
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A wire packet on one hop.
+
+    Parameters
+    ----------
+    direction : str
+        ``X>Y``.
+    outcome, reason : str
+        As in the table; `reason` is empty where the outcome is plain.
+    frames : dict of str to int
+        Frame number by point, as Wireshark counts, of the points that saw it.
+    """
+
+    direction: str
+    outcome: str
+    reason: str
+    frames: dict[str, int]
+    _comparison: Comparison = field(repr=False)
+    _points: tuple[Point, ...] = field(repr=False)
+
+    def dissect(self, point: str | None = None) -> list[Any]:
+        """Take it apart with dpkt, from the link inwards; a super-packet is shown whole.
+
+        Parameters
+        ----------
+        point : str, optional
+            Where it was seen; by default at the first point that saw it.
+
+        Raises
+        ------
+        KeyError
+            That point did not see it.
+        """
+        name = next(iter(self.frames)) if point is None else point
+        if name not in self.frames:
+            raise KeyError(f"{name} did not see it; it was seen at {' and '.join(self.frames)}")
+        at = next(p for p in self._points if p.name == name)
+        source = self._comparison.captures[at.capture].source
+        return dissect_row(source, at.decoded, self.frames[name] - 1, self._comparison.ports)
+
+
+def packet_of(comparison: Comparison, row: int) -> Packet:
+    """Give the packet in a row of the table `packets`.
+
+    Raises
+    ------
+    IndexError
+        The table has no such row.
+    """
+    left = row
+    for hop in (*comparison.hops, *comparison.inside):
+        for direction in hop.directions:
+            size = len(direction) + len(direction.unsent_row)
+            if 0 <= left < size:
+                return _packet(comparison, direction, left)
+            left -= size
+    raise IndexError(f"row {row}: the table has {row - left} rows, from 0 on")
+
+
+def _packet(comparison: Comparison, direction: Direction, at: int) -> Packet:
+    if at < len(direction):
+        outcome, reason = direction.outcome[at], direction.reason[at]
+        rows = (direction.sent_row[at], direction.received_row[at])
+    else:
+        unsent = at - len(direction)
+        outcome, reason = Outcome.UNSENT, direction.unsent_reason[unsent]
+        rows = (NO_ROW, direction.unsent_row[unsent])
+    points = (direction.sender, direction.receiver)
+    seen = {p.name: int(row) + 1 for p, row in zip(points, rows, strict=True) if row != NO_ROW}
+    said = "" if reason == Reason.NONE else Reason(reason).name.lower().replace("_", "-")
+    return Packet(direction.label, Outcome(outcome).name.lower(), said, seen, comparison, points)
