@@ -51,21 +51,35 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
     return max(beyond, key=lambda f: f[0])[1] if beyond else None
 
 
-def longest_run(picture: Picture) -> str:
-    """Say how many of the unexplained losses came in a row, where more than one did."""
-    if picture.lost is None or len(picture.unexplained) < 2:
-        return ""
-    losses = picture.lost
-    mine = np.isin(losses.packet, picture.unexplained)
-    before, times = losses.deliveries_before[mine], losses.time_ns[mine]
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Unexplained losses without a delivery in between, and the longest of these runs."""
+
+    runs: int
+    longest: int
+    longest_ns: int
+
+    @property
+    def text(self) -> str:
+        """One sentence; "" for a single loss."""
+        if self.longest > 1:
+            where = count(self.runs, "place")
+            return (
+                f"They fall into {where}; the longest run is {self.longest:,} packets "
+                f"over {span(self.longest_ns)}. "
+            )
+        return "No two of them come in a row. " if self.runs > 1 else ""
+
+
+def runs(picture: Picture) -> Runs:
+    """Count the runs of unexplained losses; there must be some."""
+    direction, left = picture.direction, np.sort(picture.unexplained)
+    before = np.searchsorted(np.flatnonzero(direction.delivered), left)
     start = np.flatnonzero(np.diff(before, prepend=-1))
-    length = np.diff(np.append(start, len(before)))
+    length = np.diff(np.append(start, len(left)))
     at = int(np.argmax(length))
-    if length[at] < 2:
-        return "No two of them come in a row. "
-    lasted = int(times[start[at] + length[at] - 1] - times[start[at]])
-    runs = count(len(start), "place")
-    return f"They fall into {runs}; the longest run is {length[at]} packets over {span(lasted)}. "
+    times = direction.time_ns[left[start[at] : start[at] + length[at]]]
+    return Runs(len(start), int(length[at]), int(times.max() - times.min()))
 
 
 def _left(picture: Picture) -> NDArray[np.bool_]:

@@ -87,18 +87,20 @@ def chance(nats: float) -> float:
     return min(1.0, exp(-nats))
 
 
-def loss_interval(lost: int, judged: int, losses: float) -> tuple[float, float]:
-    """Give the 95 % interval of a loss ratio, widened where losses came in bursts.
+def loss_interval(lost: int, judged: int, runs: int) -> tuple[float, float]:
+    """Give the 95 % interval of a loss ratio, widened where losses come in runs.
+
+    A packet behind a lost one is lost with the chance 1 - runs / lost. What that is above the ratio itself
+    is the correlation of neighbours, and makes the sample as much smaller (Markov chain of two states).
 
     Parameters
     ----------
-    lost, judged : int
-        Packets; `judged` is at least 1.
-    losses : float
-        The lost ones by their weight: fewer of them make the sample as much smaller.
+    lost, judged, runs : int
+        Packets, and runs of lost packets without a delivery in between; `judged` is at least 1.
     """
     ratio = lost / judged
-    size = judged * losses / lost if lost else judged
+    correlation = max(0.0, 1 - runs / lost - ratio) if lost else 0.0
+    size = judged * (1 - correlation) / (1 + correlation)
     middle = ratio + _Z_95**2 / (2 * size)
     half = _Z_95 * sqrt(ratio * (1 - ratio) / size + _Z_95**2 / (4 * size * size))
     scale = 1 + _Z_95**2 / size

@@ -76,7 +76,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lost[picture.unexplained] = True
     gone, delivered = int(lost.sum()), int(np.count_nonzero(direction.delivered))
     judged = gone + delivered
-    low, high = evidence.loss_interval(gone, judged, evidence.independent(direction.time_ns[lost]))
+    runs = concentration.runs(picture)
+    low, high = evidence.loss_interval(gone, judged, runs.runs)
     again, could = _sent_again(direction, lost)
     dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
     shown = exhibits.of_packets(pair, direction, lost)
@@ -91,7 +92,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         + ("" if not picture.explanations else ", besides what other findings explain"),
         explanation=f"{affected.tally(affected.protocols(direction, lost))} packets of "
         f"{affected.sizes(direction, lost)} were sent and not seen at {direction.receiver.name}. "
-        + concentration.longest_run(picture)
+        + runs.text
         + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
         + _really_lost(direction, again, could, dropped),
         remedy=_remedy(direction),
@@ -101,6 +102,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "loss_ratio": Quantity(gone / judged, "ratio"),
             "loss_ratio_low": Quantity(low, "ratio"),
             "loss_ratio_high": Quantity(high, "ratio"),
+            "runs": Quantity(runs.runs, "runs"),
+            "longest_run": Quantity(runs.longest, "packets"),
             "heavier_for": Quantity(heavier.who if heavier else None),
             "tcp_lost": Quantity(could, "packets"),
             "tcp_sent_again": Quantity(again, "packets"),
