@@ -39,7 +39,7 @@ def open_stream(descriptor: int, size_bytes: int, compression: str | None) -> By
     plain = PlainStream(descriptor, size_bytes)
     if compression is None:
         return plain
-    return CompressedStream(io.BufferedReader(_Raw(plain), _INPUT_BYTES), compression)
+    return CompressedStream(plain, compression)
 
 
 class _Raw(io.RawIOBase):
@@ -61,11 +61,11 @@ class CompressedStream:
     Damage or a cut in the compressed data ends the stream; `fault` says so then.
     """
 
-    def __init__(self, packed: io.BufferedReader, compression: str) -> None:
+    def __init__(self, packed: PlainStream, compression: str) -> None:
         self.fault: str | None = None
         self._compression = compression
         self._packed = packed
-        self._read = _reader(packed, compression)
+        self._read = _reader(io.BufferedReader(_Raw(packed), _INPUT_BYTES), compression)
 
     def readinto(self, view: memoryview) -> int:
         """Fill `view`; fewer bytes than it holds come only at the end."""
@@ -92,8 +92,8 @@ class CompressedStream:
         except (EOFError, OSError, zlib.error) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            place = self._packed.tell()
-            self.fault = f"{self._compression} data cut or damaged near its byte {place}: {error}"
+            place = self._packed.offset_bytes  # of what was read ahead
+            self.fault = f"{self._compression} data cut or damaged before their byte {place}: {error}"
             return b""
 
 

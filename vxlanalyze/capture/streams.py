@@ -35,6 +35,11 @@ class PlainStream:
         self._at = 0
         self._advised = 0
 
+    @property
+    def offset_bytes(self) -> int:
+        """The place in the file of the next byte."""
+        return self._at
+
     def readinto(self, view: memoryview) -> int:
         """Fill `view`; fewer bytes than it holds come only at the end."""
         self._advise()
