@@ -197,6 +197,7 @@ class Traffic:
     received_checks: ArrayLike = GOOD_CHECKS
     received_flow: Flow | None = None  # None: as sent; else what it looks like behind point `hop`
     raw: Sequence[bytes] | None = None
+    received_raw: Sequence[bytes] | None = None  # behind point `hop`; None: as sent
 
     @property
     def size(self) -> int:
@@ -526,7 +527,9 @@ def _facts(point: Point, changes: Mapping[str, Any], runs: list[_Run]) -> Captur
     raw = {}
     for run in runs:
         if run.traffic.raw is not None and point.capture in run.rows:
-            for row, data in zip(run.rows[point.capture], run.traffic.raw, strict=True):
+            behind = run.path.index(point.capture) > run.traffic.hop
+            frames = run.traffic.received_raw if behind else None
+            for row, data in zip(run.rows[point.capture], frames or run.traffic.raw, strict=True):
                 raw[int(row)] = data
     facts = CaptureFacts(
         name=point.name,

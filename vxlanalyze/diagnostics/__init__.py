@@ -21,6 +21,7 @@ from vxlanalyze.diagnostics import (
     mtu_icmp_needed,
     not_answered,
     outer_address_rewritten,
+    outer_checksum_bad,
     outer_fragmentation,
     packet_loss,
     path_blocked,
@@ -52,6 +53,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     fragments_lost.DIAGNOSTIC,
     burst_outage.DIAGNOSTIC,
     # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
+    outer_checksum_bad.DIAGNOSTIC,
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered
     port_unreachable.DIAGNOSTIC,

@@ -55,6 +55,11 @@ def of(direction: Direction) -> Ends:
     )
 
 
+def origins(pair: Comparison) -> list[Direction]:
+    """Directions that begin at an end of the path: what is odd at their sender left it so."""
+    return [pair.hops[0].forward, pair.hops[-1].backward] if pair.hops else []
+
+
 def entering(pair: Comparison) -> list[Direction]:
     """Directions whose packets are first seen inside the tunnel at their sender, forward first."""
     forward = [h.forward for h in pair.hops if h.forward.sender.encapsulated]
