@@ -14,8 +14,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.outputs import Outputs
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
-from vxlanalyze.report import as_text, by_suffix, judging
-from vxlanalyze.report.as_json import from_json
+from vxlanalyze.report import as_json, as_text, by_suffix, judging
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
@@ -135,6 +134,10 @@ class Comparison:
         with Outputs() as outputs:
             outputs.write_text(name, renderer.render(self.report))
 
+    def to_json(self) -> str:
+        """Give the JSON report as text."""
+        return as_json.render(self.report)
+
     def write_tables(self, directory: _Path) -> None:
         """Write `packets`, `flows` and the frames of each capture as Parquet files.
 
@@ -248,7 +251,7 @@ def load(path: _Path) -> Comparison:
         It cannot be read, or is no report.
     """
     name = os.fspath(path)
-    return Comparison(from_json(judging.read_text(name), name), None)
+    return Comparison(as_json.from_json(judging.read_text(name), name), None)
 
 
 def check(result: Comparison, expect: _Path | Mapping[str, object]) -> None:
