@@ -31,7 +31,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vxlanalyze.capture.model import File, Frames, Interface
+from tests.simulated_tables import (
+    FIRST_KEPT,
+    FIRST_ONLY,
+    REASSEMBLED,
+    REST_ONLY,
+    WHOLE,
+    RawFrames,
+    flows_of,
+    fragments_of,
+    index_of,
+)
+from vxlanalyze.capture.model import File, Interface
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing.model import (
     NO_DELAY,
@@ -49,12 +60,11 @@ from vxlanalyze.pairing.model import (
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
     INNER_L4_SHIFT,
-    NO_VNI,
     OUTER_IP_SHIFT,
     OUTER_L4_SHIFT,
+    Anomaly,
     Checksum,
     Decoded,
-    Flows,
     Index,
     Tunnel,
 )
@@ -63,6 +73,9 @@ ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 NODE1, NODE2 = "172.26.50.200", "172.26.50.201"
 POD1, POD2 = "10.233.64.10", "10.233.65.20"
 START_NS = 1_700_000_000_000_000_000
+_MARKS = np.zeros(5, np.int64)  # what the receiver's row says, by how the packet travelled
+_MARKS[REASSEMBLED] = Anomaly.REASSEMBLED
+_MARKS[[FIRST_ONLY, FIRST_KEPT]] = Anomaly.FIRST_FRAGMENT
 _L4_HEADER_BYTES = {TCP: 32, UDP: 8, ICMP: 8, ICMP6: 8}  # TCP with time stamps
 
 
@@ -164,9 +177,10 @@ class Traffic:
     """Packets of one flow. Every ``ArrayLike`` is one value or one a packet.
 
     `time_s` overrides `start_s` and `every_s`; `length` (inner IP total length) overrides `payload`.
-    `lost` packets vanish behind point `hop` (counted in their direction); `unknown` ones are not seen there
-    either, but for `unknown_reason`. `unsent` packets are seen by the receiver only. `copies` counts
-    arrivals. `seq` defaults to the bytes sent before (TCP) or the packet's number.
+    `lost` packets vanish behind point `hop` (counted in their direction); `unknown` ones are not seen
+    there either, but for `unknown_reason`. `unsent` packets are seen by the receiver only. `copies` counts
+    arrivals. `pieces` says how packets are fragmented on the way (see `simulated_tables`). `seq` defaults
+    to the bytes sent before (TCP) or the packet's number.
     """
 
     flow: Flow = field(default_factory=Flow)
@@ -187,6 +201,7 @@ class Traffic:
     delay_s: ArrayLike = 0.0003
     copies: ArrayLike = 1
     corrupted: ArrayLike = False
+    pieces: ArrayLike = WHOLE
     seq: ArrayLike | None = None
     ack: ArrayLike = 0
     tcp_flags: ArrayLike = 0x018
@@ -282,7 +297,8 @@ class _Run:
         self.segment = np.arange(len(self.frame)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         rest = payload[self.frame] - self.segment * size[self.frame]
         self.payload = np.where(pieces[self.frame] > 1, np.minimum(rest, size[self.frame]), rest)
-        self.lost = self.each(traffic.lost, bool)
+        self.pieces = self.each(traffic.pieces, int)
+        self.lost = self.each(traffic.lost, bool) | (self.pieces == REST_ONLY)
         self.unknown = self.each(traffic.unknown, bool)
         self.copies = np.where(self.lost | self.unknown, 0, self.each(traffic.copies, int))
         self.delay_ns = np.round(self.each(traffic.delay_s, float) * 1e9).astype(np.int64)
@@ -327,7 +343,7 @@ class _Run:
             "outer_length": payload + flow.header_bytes + flow.overhead_bytes if flow.tunnel else payload * 0,
             "digest": np.arange(len(self.frame))[which],
             "digest_length": payload,
-            "anomalies": self.each(odd, np.int64)[which],
+            "anomalies": self.each(odd, np.int64)[which] | (_MARKS[self.pieces[which]] if step else 0),
             "ip_id": ip_id[which],
             "outer_ip_id": np.arange(len(self.frame))[which],
             "tcp_flags": self.each(traffic.tcp_flags, np.int64)[which] * (flow.protocol == TCP),
@@ -363,11 +379,19 @@ def _point(
     for part, (run, step) in zip(parts, owners, strict=True):
         run.rows[at] = _first_rows(run, step, place_of[taken : taken + len(part["time_ns"])])
         taken += len(part["time_ns"])
-    index = _index({n: v[order] for n, v in whole.items()})
+    index = index_of({n: v[order] for n, v in whole.items()})
     segment_bytes = whole["segment_bytes"][order].astype(np.uint16)
     seen = addresses if addresses is not None else _own_addresses(flows, runs, at, bare)
-    decoded = Decoded(index, _flows(list(flows)))
+    pieces = [p for run, step in owners if step for p in _pieces_of(run, at)]
+    decoded = Decoded(index, flows_of(list(flows)), fragments_of(pieces))
     return Point(name, at, not bare, decoded, None, segment_bytes, seen, "its own packets")
+
+
+def _pieces_of(run: _Run, at: int) -> Iterator[tuple[Flow, int, int, int]]:
+    for packet in np.flatnonzero(run.pieces):
+        row = int(run.rows[at][packet])
+        if row != NO_ROW or run.pieces[packet] == REST_ONLY:
+            yield run.traffic.flow, int(run.pieces[packet]), max(row, 0), int(packet)
 
 
 def _first_rows(run: _Run, step: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -387,59 +411,6 @@ def _own_addresses(flows: dict[Flow, int], runs: list[_Run], at: int, bare: bool
     receiving = [r.traffic.flow for r in runs if r.path[-1] == at != r.path[0]]
     own = {f.src if bare else f.outer_src for f in sending}
     return tuple(sorted(own | {f.dst if bare else f.outer_dst for f in receiving}))
-
-
-def _index(columns: dict[str, NDArray[Any]]) -> Index:
-    n = len(columns["time_ns"])
-    wide = ("seq", "ack", "length", "payload_length", "outer_length", "digest", "digest_length", "anomalies")
-    narrow = ("ip_id", "outer_ip_id", "tcp_flags", "checks")
-    wanted = {"time_ns": np.int64, "place": np.int64, "flow": np.int32}
-    wanted |= dict.fromkeys(wide, np.uint32) | dict.fromkeys(narrow, np.uint16)
-    columns = {**columns, "place": np.arange(n)}
-    return Index(**{name: columns[name].astype(dtype) for name, dtype in wanted.items()})
-
-
-def _flows(flows: list[Flow]) -> Flows:
-    def column(name: str, dtype: Any) -> NDArray[Any]:
-        return np.array([getattr(f, name) for f in flows], dtype=dtype)
-
-    def outer(name: str, dtype: Any) -> NDArray[Any]:
-        return np.array([getattr(f, name) if f.tunnel else 0 for f in flows], dtype=dtype)
-
-    ports = [f.outer_sport if f.outer_sport is not None else 32768 + f.identity % 28232 for f in flows]
-    return Flows(
-        interface=column("interface", np.uint16),
-        if_index=column("if_index", np.uint32),
-        packet_type=column("packet_type", np.uint8),
-        tunnel=column("tunnel", np.uint8),
-        tunnel_depth=outer("tunnel_depth", np.uint8),
-        encryption=column("encryption", np.uint8),
-        vni=np.array([f.vni if f.tunnel else NO_VNI for f in flows], dtype=np.uint32),
-        outer_family=column("outer_family", np.uint8),
-        outer_src=_addresses([f.outer_src if f.tunnel else None for f in flows]),
-        outer_dst=_addresses([f.outer_dst if f.tunnel else None for f in flows]),
-        outer_protocol=np.array([UDP if f.tunnel else 0 for f in flows], dtype=np.uint8),
-        outer_sport=np.array([p * bool(f.tunnel) for f, p in zip(flows, ports, strict=True)], np.uint16),
-        outer_dport=outer("outer_dport", np.uint16),
-        outer_src_mac=column("outer_src_mac", np.uint64),
-        outer_dst_mac=column("outer_dst_mac", np.uint64),
-        inner_src_mac=outer("inner_src_mac", np.uint64),
-        inner_dst_mac=outer("inner_dst_mac", np.uint64),
-        family=column("family", np.uint8),
-        src=_addresses([f.src for f in flows]),
-        dst=_addresses([f.dst for f in flows]),
-        protocol=column("protocol", np.uint8),
-        sport=column("sport", np.uint16),
-        dport=column("dport", np.uint16),
-        mss=column("mss", np.uint16),
-        identity=column("identity", np.uint64),
-    )
-
-
-def _addresses(texts: Sequence[str | None]) -> NDArray[np.uint8]:
-    packed = [b"" if t is None else ipaddress.ip_address(t).packed for t in texts]
-    joined = b"".join(p.ljust(16, b"\0") for p in packed)
-    return np.frombuffer(joined, np.uint8).reshape(len(texts), 16).copy()
 
 
 def _direction(
@@ -498,7 +469,11 @@ def _fates(run: _Run, step: int, sent: NDArray[Any], received: NDArray[Any]) -> 
         "received_row": received,
         "segment": run.segment if step == 0 else run.segment * 0,
         "received_segment": run.segment * 0,
-        "outcome": np.where(arrived, Outcome.DELIVERED, np.where(unknown, Outcome.UNKNOWN, Outcome.LOST)),
+        "outcome": np.where(
+            arrived & (run.pieces != FIRST_ONLY),
+            Outcome.DELIVERED,
+            np.where(unknown, Outcome.UNKNOWN, Outcome.LOST),
+        ),
         "reason": reason,
         "copies": np.where(arrived, run.copies if step == run.traffic.hop else 1, 0),
         "corrupted": run.each(run.traffic.corrupted, bool) & arrived & (step == run.traffic.hop),
@@ -546,26 +521,3 @@ def _facts(point: Point, changes: Mapping[str, Any], runs: list[_Run]) -> Captur
         dropped_by_kernel=None,
     )
     return replace(facts, **changes)
-
-
-class RawFrames:
-    """A source whose frames are bytes in memory, empty where none were given."""
-
-    def __init__(self, name: str, raw: dict[int, bytes], time_ns: NDArray[np.int64]) -> None:
-        self.name, self.files = name, (File(f"{name}.pcap", 0, "pcap", None),)
-        self.interfaces, self.statistics, self.damages = [Interface(0, 1, 262144)], [], []
-        self._raw, self._time_ns = raw, time_ns
-
-    def chunks(self) -> Iterator[Frames]:
-        yield self.fetch(np.arange(len(self._time_ns)))
-
-    def fetch(self, places: NDArray[np.int64]) -> Frames:
-        data = [self._raw.get(int(p), b"") for p in places]
-        lengths = np.array([len(d) for d in data], np.uint32)
-        joined = np.frombuffer(b"".join(data) + bytes(64), np.uint8).copy()
-        start = np.concatenate(([0], np.cumsum(lengths)))[:-1].astype(np.int64)
-        interface = np.zeros(len(places), np.uint16)
-        return Frames(joined, start, lengths, lengths, self._time_ns[places], interface, places, 1)
-
-    def close(self) -> None:
-        """Nothing is open."""
