@@ -1,0 +1,118 @@
+"""Packets for another node that stay bare."""
+
+from tests.simulate import Flow, Traffic, comparison
+from vxlanalyze.cluster.model import Cluster, Node
+from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
+from vxlanalyze.diagnostics.not_encapsulated import check
+from vxlanalyze.pairing.model import Comparison
+
+FAR, LOCAL, SERVICE, WORLD = "10.233.65.20", "10.233.64.125", "10.233.0.3", "192.0.2.7"
+CLUSTER = Cluster(
+    nodes=(
+        Node("node1", ("172.26.50.200",), ("10.233.64.0/24",)),
+        Node("node2", ("172.26.50.201",), ("10.233.65.0/24",)),
+    )
+)
+
+
+def at_pod(
+    *traffic: Traffic, cluster: Cluster = CLUSTER, backward: list[Traffic] | None = None
+) -> Comparison:
+    """A capture of the pod's interface beside one of its node's NIC."""
+    own = {"pod": ("10.233.64.10",), "node1": ("172.26.50.200",)}
+    return comparison(
+        traffic, backward or [], points=("pod", "node1"), bare=("pod",), cluster=cluster, addresses=own
+    )
+
+
+def found(pair: Comparison) -> Finding:
+    (finding,) = check(pair)
+    assert isinstance(finding, Finding)
+    assert finding.severity == Severity.CRITICAL
+    return finding
+
+
+def test_packets_that_never_enter_the_tunnel_are_found():
+    finding = found(at_pod(Traffic(lost=True, packets=20)))
+
+    assert finding.direction == "pod>node1"
+    assert "what is sent to 10.233.65.20 never enters the tunnel: none of 20 packets" in finding.summary
+    assert "lives on node2" in finding.explanation
+    assert finding.evidence["packets"].value == 20
+    assert finding.frame_count == 20
+    assert "ip route get 10.233.65.20" in finding.remedy
+
+
+def test_one_destination_is_found_beside_others_that_get_through():
+    other = Flow(dst="10.233.65.77", sport=7)
+    finding = found(at_pod(Traffic(), Traffic(other, packets=10, lost=True)))
+
+    assert "10.233.65.77" in finding.summary
+    assert finding.evidence["destinations"].value == 1
+
+
+def test_where_a_pod_lives_may_be_told_by_what_it_sent():
+    earlier = Traffic(Flow().reverse(), packets=3)
+    pair = at_pod(Traffic(lost=True), cluster=Cluster(), backward=[earlier])
+
+    assert "172.26.50.201" in found(pair).explanation
+
+
+def test_encapsulated_packets_are_clear():
+    assert check(at_pod(Traffic())) == []
+
+
+def test_some_packets_missing_is_loss_and_not_this():
+    assert check(at_pod(Traffic(packets=20, lost=[0, 1] * 10))) == []
+
+
+def test_too_few_packets_prove_nothing():
+    assert check(at_pod(Traffic(packets=3, lost=True))) == []
+
+
+def test_addresses_that_are_not_meant_for_the_tunnel_are_left_alone():
+    """Service addresses are translated first; the world, the node's own pods and nodes are routed."""
+    for address in (SERVICE, WORLD, LOCAL, "172.26.50.201"):
+        assert check(at_pod(Traffic(), Traffic(Flow(dst=address, sport=9), lost=True))) == []
+
+
+def test_an_unknown_address_is_left_alone():
+    assert check(at_pod(Traffic(lost=True), cluster=Cluster())) == []
+
+
+def test_captures_of_nics_alone_do_not_show_what_enters():
+    (answer,) = check(comparison([Traffic()]))
+
+    assert isinstance(answer, NotAssessed)
+    assert "-i any" in answer.reason
+
+
+def on_wire(*, answered: bool = False, arrives: bool = False, filtered: bool = False) -> Comparison:
+    """Bare packets between pods on node1's NIC, beside a working tunnel."""
+    bare = Flow(tunnel=0, sport=77, dst="10.233.65.9")
+    there = [Traffic(bare, packets=20)]
+    back = [Traffic(bare.reverse(), packets=20, start_s=0.001)] if answered else []
+    other = [] if filtered else [Traffic(Flow(tunnel=0, src=WORLD, dst="172.26.50.201"), packets=5)]
+    return comparison(
+        [Traffic()],
+        cluster=CLUSTER,
+        seen_only={"node1": there + back, "node2": other + (there if arrives else [])},
+        addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
+    )
+
+
+def test_pod_packets_that_leave_the_node_bare_and_vanish_are_found():
+    finding = found(on_wire())
+
+    assert finding.direction == "node1>node2"
+    assert "leaves its node bare" in finding.summary
+    assert "CrossSubnet" in finding.remedy
+
+
+def test_native_routing_that_works_is_clear():
+    for pair in (on_wire(answered=True), on_wire(arrives=True)):
+        assert [a for a in check(pair) if isinstance(a, Finding)] == []
+
+
+def test_a_far_capture_filtered_for_the_tunnel_would_not_show_bare_packets():
+    assert [a for a in check(on_wire(filtered=True)) if isinstance(a, Finding)] == []

@@ -1,0 +1,230 @@
+"""Packets seen bare at a pod or bridge never leave in the tunnel.
+
+What it asks
+    Do packets that a pod sends to a pod on another node leave this node inside the tunnel?
+Why it matters
+    What never leaves cannot be lost on the way: looking at the network between the nodes is then in vain.
+    The fault is a missing route, forwarding entry or neighbour on the sending node, or an encapsulation
+    that is off.
+How it decides
+    By captures that show both sides of the encapsulation: an `any` capture, or one of a pod beside one of
+    its node. A destination counts when it lives on another node (by `--kube`, `--facts`, or because it was
+    seen behind another node's outer address). It is reported when all its packets, so many that a node
+    which mislays one in fifty would do it with a chance below `chance`, stand bare and none in the tunnel.
+    In a capture of a NIC alone, packets between pods that pass it bare and are neither answered nor seen at
+    the other node.
+When it cannot tell
+    No capture shows packets before the tunnel.
+What looks like it
+    Service addresses (translated before they are encapsulated), the Internet, pods of the same node and
+    nodes' own addresses are not meant for the tunnel. Native routing, where bare packets do arrive: nothing
+    is said. A part of a destination's packets missing is loss inside the node: `packet-loss`.
+What to do
+    On the sending node: `ip route get POD`, `bridge fdb show dev flannel.1`, `ip -s link show` (TX dropped
+    on the tunnel device).
+Sources
+    flannel issues 592, 623, 1009; Calico "CrossSubnet" and the source/destination check of EC2.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import base, exhibits, silence
+from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.homes import Homes
+from vxlanalyze.diagnostics.words import count, listed, named
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Tunnel
+
+CODE = "not-encapsulated"
+_MOST_NAMED = 3
+
+
+class _Stuck(NamedTuple):
+    """Packets to one destination that stay on this side of the tunnel."""
+
+    address: str
+    lives: str
+    rows: NDArray[np.int32]
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Look for destinations of another node whose packets do not leave in the tunnel.
+
+    `chance` is the false alarm probability accepted for a destination.
+    """
+    entering = [
+        d
+        for hop in (*pair.hops, *pair.inside)
+        for d in hop.directions
+        if not d.sender.encapsulated and d.receiver.encapsulated
+    ]
+    plain = [p for p in pair.points if p.encapsulated]
+    homes = Homes(pair)
+    answers: list[Answer] = []
+    for direction in entering:
+        stuck = list(_before_tunnel(pair, direction, homes, chance))
+        if stuck:
+            answers.append(_finding(pair, direction.label, direction.sender, stuck))
+    for point in plain:
+        stuck = list(_on_the_wire(pair, point, chance))
+        if stuck:
+            answers.append(_finding(pair, _label(pair, point), point, stuck, on_wire=True))
+    if not entering and not answers and plain:
+        why = "no capture shows packets before they enter the tunnel; one of a pod, or with -i any, would"
+        return [NotAssessed(CODE, why)]
+    return answers
+
+
+def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Iterator[_Stuck]:
+    """Destinations that live elsewhere and of which every packet stops before the tunnel."""
+    own = _own_addresses(pair, direction.sender.capture)
+    if not own or not direction.assessed or not direction.lost.any():
+        return
+    judged = np.flatnonzero(direction.judged)
+    flows, flow = direction.sender.flows, direction.flow[judged]
+    names, of = _ends(flows.family[flow], flows.dst[flow])
+    packets = np.bincount(of, minlength=len(names))
+    stopped = np.bincount(of[direction.lost[judged]], minlength=len(names))
+    nodes = {address for node in pair.cluster.nodes for address in node.addresses}
+    for i in np.flatnonzero(stopped == packets):
+        address = names[i]
+        if silence.chance(int(packets[i]), int(packets[i])) >= chance or address in nodes:
+            continue
+        home = homes.of(address)
+        if home is not None and not own & set(home.addresses):
+            yield _Stuck(address, home.words, direction.sent_row[judged[of == i]])
+
+
+def _on_the_wire(pair: Comparison, point: Point, chance: float) -> Iterator[_Stuck]:
+    """Packets between pods of two nodes that pass a NIC bare, are not answered, and are seen nowhere else."""
+    index, flows = point.index, point.flows
+    others = [p for p in pair.points if p.capture != point.capture and _shows_bare(p)]
+    if not pair.cluster.nodes or not others:
+        return
+    captured = {pair.cluster.node_of(a) for p in others for a in p.addresses} | {p.name for p in others}
+    seen_there = np.isin(flows.identity, np.concatenate([p.flows.identity for p in others]))
+    bare = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
+    rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
+    rows = rows[np.append(bare, False)[index.flow[rows]]]  # the last for NO_FLOW
+    flow = index.flow[rows]
+    names, of = _ends(flows.family[flow], flows.dst[flow])
+    sources = _sources_by_destination(point, np.unique(flow))
+    for i, address in enumerate(names):
+        mine, talking = of == i, sources[address]
+        packets = int(mine.sum())
+        node = pair.cluster.node_of(address)
+        if node not in captured or silence.chance(packets, packets) >= chance:
+            continue
+        if not _between_pods(pair, talking, address):
+            continue
+        answered = any(address in sources.get(source, ()) for source in talking)
+        if not answered and not seen_there[flow[mine]].any():
+            yield _Stuck(address, f"{address} lives on {node}", rows[mine].astype(np.int32))
+
+
+def _shows_bare(point: Point) -> bool:
+    """Whether a capture was not filtered for the tunnel: bare IP packets would stand in it."""
+    return bool(((point.flows.tunnel == Tunnel.NONE) & (point.flows.family > 0)).any())
+
+
+def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
+    """Who sends to each inner destination, among the flows that are used."""
+    flows = point.flows
+    ends = np.unique(np.column_stack([flows.family, flows.src, flows.dst])[used], axis=0)
+    found: dict[str, set[str]] = {}
+    to, by = text(ends[:, 17:], ends[:, 0]), text(ends[:, 1:17], ends[:, 0])
+    for destination, source in zip(to, by, strict=True):
+        found.setdefault(destination, set()).add(source)
+    return found
+
+
+def _between_pods(pair: Comparison, sources: set[str], destination: str) -> bool:
+    """Whether all is sent by pods to a pod of another node."""
+    cluster = pair.cluster
+    nodes = {address for n in cluster.nodes for address in n.addresses}
+    there = cluster.node_of(destination)
+    here = {cluster.node_of(s) for s in sources}
+    pods_only = destination not in nodes and not sources & nodes
+    return pods_only and there is not None and None not in here and there not in here
+
+
+def _own_addresses(pair: Comparison, capture: int) -> set[str]:
+    """Outer addresses of the node that a capture (or the next one on its node) belongs to."""
+    own = {a for p in pair.points if p.capture == capture and p.encapsulated for a in p.addresses}
+    if own:
+        return own
+    for hop in pair.hops:
+        points = (hop.forward.sender, hop.forward.receiver)
+        for bare, tunnel in (points, points[::-1]):
+            if bare.capture == capture and not bare.encapsulated and tunnel.encapsulated:
+                return set(tunnel.addresses)
+    return set()
+
+
+def _ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.intp]]:
+    """Distinct addresses, and which of them each row holds."""
+    names, of = np.unique(np.column_stack([family, address]), axis=0, return_inverse=True)
+    return text(names[:, 1:], names[:, 0]), of.reshape(-1)
+
+
+def _label(pair: Comparison, point: Point) -> str | None:
+    for direction in pair.directions:
+        if direction.sender is point:
+            return direction.label
+    return None
+
+
+def _finding(
+    pair: Comparison, label: str | None, point: Point, stuck: list[_Stuck], *, on_wire: bool = False
+) -> Finding:
+    stuck = sorted(stuck, key=lambda s: (-len(s.rows), s.address))
+    packets = sum(len(s.rows) for s in stuck)
+    pods = listed([named(pair.cluster, s.address) for s in stuck], at_most=_MOST_NAMED)
+    shown = exhibits.of_rows(pair, [(point, s.rows) for s in stuck])
+    where = "leaves its node bare, outside of the tunnel" if on_wire else "never enters the tunnel"
+    lives = f"{stuck[0].lives[0].upper()}{stuck[0].lives[1:]}"
+    nowhere = " Nor did the other node see them, or anything come back." if on_wire else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=label,
+        summary=f"{point.name}: what is sent to {pods} {where}: none of {count(packets, 'packet')} got "
+        "through",
+        explanation=f"{count(packets, 'packet')} to {count(len(stuck), 'destination')} stand bare at "
+        f"{point.name}, and none of them in the tunnel. {lives}, so they have to be encapsulated.{nowhere}",
+        remedy=_remedy(stuck[0].address, on_wire),
+        evidence={
+            "packets": Quantity(packets, "packets"),
+            "destinations": Quantity(len(stuck), "addresses"),
+        },
+        ruled_out=(
+            RuledOut("path-blocked", "what never left in the tunnel cannot be lost between the nodes"),
+            RuledOut("packet-loss", "all packets to these destinations are missing, not some"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _remedy(address: str, on_wire: bool) -> str:
+    if on_wire:
+        return (
+            f"The node routes to {address} without encapsulation (Calico `vxlanMode: CrossSubnet`, Cilium "
+            "`routingMode: native`): let the network pass pod addresses (EC2: disable the source/destination "
+            "check), or encapsulate always (`vxlanMode: Always`, `routingMode: tunnel`)."
+        )
+    return (
+        f"On that node, `ip route get {address}` must name the tunnel device (flannel.1, vxlan.calico, "
+        "cilium_vxlan); `bridge fdb show dev flannel.1` and `ip neigh show dev flannel.1` the far node; "
+        "`ip -s link show` its dropped packets. Restarting the CNI's agent there writes routes and entries "
+        "anew."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
