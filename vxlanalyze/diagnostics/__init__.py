@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 from vxlanalyze.diagnostics import (
     burst_outage,
+    capture_damaged,
+    capture_loss,
     causes,
+    clock_offset,
+    clock_step,
     dns_unanswered,
     duplicate_tunnel_mac,
     ecmp_member_blocked,
@@ -19,7 +23,10 @@ from vxlanalyze.diagnostics import (
     fragments_lost,
     mtu_blackhole,
     mtu_icmp_needed,
+    no_common_traffic,
+    no_tunnel_traffic,
     not_answered,
+    not_encapsulated,
     outer_address_rewritten,
     outer_checksum_bad,
     outer_fragmentation,
@@ -27,9 +34,12 @@ from vxlanalyze.diagnostics import (
     path_blocked,
     port_unreachable,
     protocol_blocked,
+    same_capture,
     stale_tunnel_mac,
     tcp_stalled,
+    truncated_capture,
     vni_mismatch,
+    windows_disjoint,
     wrong_tunnel_endpoint,
 )
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
@@ -38,9 +48,13 @@ from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = (
-    # What limits every answer: windows-disjoint, same-capture, no-tunnel-traffic, no-common-traffic,
-    # capture-damaged, clock-step, truncated-capture, capture-loss
-    # What leaves wrongly: not-encapsulated, and
+    # What leaves no answer at all:
+    same_capture.DIAGNOSTIC,
+    windows_disjoint.DIAGNOSTIC,
+    no_tunnel_traffic.DIAGNOSTIC,
+    no_common_traffic.DIAGNOSTIC,
+    # What leaves wrongly:
+    not_encapsulated.DIAGNOSTIC,
     wrong_tunnel_endpoint.DIAGNOSTIC,
     # What the way takes: path-blocked, protocol-blocked, ecmp-member-blocked, flow-blocked,
     # mtu-icmp-needed, mtu-blackhole, fragments-lost, burst-outage
@@ -69,9 +83,15 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     endpoint_silent.DIAGNOSTIC,
     dns_unanswered.DIAGNOSTIC,
     tcp_stalled.DIAGNOSTIC,
+    # What limits the answer without being a fault:
+    capture_loss.DIAGNOSTIC,
+    capture_damaged.DIAGNOSTIC,
+    truncated_capture.DIAGNOSTIC,
+    clock_step.DIAGNOSTIC,
     # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
     # encrypted-underlay, clock-offset
     outer_address_rewritten.DIAGNOSTIC,
+    clock_offset.DIAGNOSTIC,
 )
 
 
