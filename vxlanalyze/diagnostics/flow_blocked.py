@@ -84,7 +84,7 @@ def _names(pair: Comparison, picture: Picture) -> list[str]:
     names = [
         affected.members(picture.direction, picture.lost, e.rule, pair.cluster) for e in picture.of(Kind.FLOW)
     ]
-    return list(dict.fromkeys(n for some in names for n in some))
+    return sorted({n for some in names for n in some})
 
 
 def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> str:

@@ -26,7 +26,7 @@ _MOST_EXPLANATIONS = 12
 _WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
 _PROMISING, _LOOK_AHEAD = 4, 3
 _EDGE_NS = 3 * evidence.BURST_NS
-_AS_GOOD = 2.0  # nats: what is no worse than that says the same of the same packets
+_AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
 
 
 class Kind(Enum):

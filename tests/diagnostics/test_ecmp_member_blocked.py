@@ -1,0 +1,84 @@
+"""A dead path of several takes whole outer source ports, of every size and to every service."""
+
+import numpy as np
+import pytest
+
+from tests.simulate import TCP, Flow, Traffic, comparison, ping
+from vxlanalyze.diagnostics import ecmp_member_blocked
+from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
+
+
+def flows(n=30, bad=lambda i: i % 4 == 1, packets=6):
+    """Connections and queries in turn; what is bad loses everything."""
+    traffic = []
+    for i in range(n):
+        web = i % 2 == 0
+        flow = Flow(
+            protocol=TCP if web else 17, sport=40000 + i, dport=80 if web else 53, outer_sport=50000 + i
+        )
+        payload = np.where(np.arange(packets) % 2, 1200, 0) if web else 60
+        traffic.append(
+            Traffic(flow, packets=packets, start_s=i * 0.2, every_s=0.4, payload=payload, lost=bad(i))
+        )
+    return traffic
+
+
+def of(forward):
+    return [a for a in ecmp_member_blocked.check(comparison(forward)) if a.direction == "node1>node2"]
+
+
+def test_a_quarter_of_all_source_ports_lost_is_found():
+    (finding,) = of(flows(bad=lambda i: i % 4 in (1, 2) and i < 16))
+
+    assert isinstance(finding, Finding)
+    assert (finding.code, finding.severity) == ("ecmp-member-blocked", Severity.CRITICAL)
+    assert finding.summary.startswith("8 of 30 outer source ports from node1 to node2 lose every packet")
+    assert finding.evidence["lost_source_ports"].value.startswith("50001, 50002, 50005")
+    assert finding.evidence["lost_ports"].value == 8
+    assert finding.evidence["ports"].value == 30
+    assert finding.evidence["lost"].value == 48
+    assert finding.evidence["delivered"].value == 132
+    assert finding.frame_count == 48
+    assert {r.code for r in finding.ruled_out} >= {"mtu-blackhole", "flow-blocked"}
+    assert "50001" in finding.remedy
+
+
+def test_flows_of_one_packet_prove_it_together_with_longer_ones():
+    queries = flows(n=40, packets=1)
+    assert isinstance(of([*flows(), *(t for t in queries if t.flow.dport == 53)])[0], Finding)
+
+
+def test_everything_delivered_is_clear():
+    assert of(flows(bad=lambda i: False)) == []
+
+
+def test_one_source_port_for_all_leaves_nothing_to_compare():
+    lost = np.arange(100) % 10 == 0
+    (answer,) = of([Traffic(lost=lost)])
+    assert isinstance(answer, NotAssessed)
+    assert "one outer source port" in answer.reason
+
+
+def test_a_blocked_service_of_many_source_ports_is_not_a_path():
+    assert of(flows(bad=lambda i: i % 2 == 0)) == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_loss_among_flows_of_a_few_packets_is_clear(seed):
+    rng = np.random.default_rng(seed)
+    ratio = rng.choice([0.02, 0.1, 0.25])
+    forward = [
+        Traffic(Flow(sport=40000 + i, dport=53), packets=2, start_s=i * 0.05, lost=rng.random(2) < ratio)
+        for i in range(60)
+    ]
+    assert of([*forward, Traffic(ping(), packets=50, lost=rng.random(50) < ratio)]) == []
+
+
+def test_a_short_outage_that_takes_whole_flows_is_clear():
+    """All flows that began while the path was down lost everything, and no other did."""
+    stream = np.arange(900) * 0.01
+    traffic = [Traffic(time_s=stream, lost=(stream > 3) & (stream < 5))]
+    traffic += [
+        Traffic(Flow(sport=41000 + i, dport=53), time_s=[i * 0.3], lost=3 < i * 0.3 < 5) for i in range(30)
+    ]
+    assert of(traffic) == []
