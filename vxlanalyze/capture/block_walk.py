@@ -138,14 +138,14 @@ def packet_of(
 
 @compiled_lean
 def copy_blocks(
-    data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section_of: Any,
+    data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section: int,
     with_simple: bool, offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any,
     time_ns: Any, interface_number: Any, out: Any, used: int,
 ) -> Any:  # fmt: skip
     """Copy the packets whose data begin at ``offsets[row:]`` (ascending) out of ``data[at:end]``.
 
-    `sections` has a row (offset, big, first, interfaces) for each section; ``section_of[i]`` is that of
-    ``offsets[i]``.
+    `sections` has a row (offset, big, first, interfaces) for each section; `section` is that of the first
+    packet.
 
     Returns
     -------
@@ -157,7 +157,8 @@ def copy_blocks(
         body = offsets[row] - base
         if body > end:
             return row, used, MORE
-        section = section_of[row]
+        while section + 1 < len(sections) and sections[section + 1, 0] <= offsets[row]:
+            section += 1
         interface, body, captured, original, time, _ = packet_of(
             data, body, at, end, at_end, sections[section, 1] == 1, table, sections[section, 2],
             sections[section, 3], with_simple,

@@ -37,6 +37,8 @@ class State:
     notes: NDArray[np.int64] = field(default_factory=lambda: np.full(block_walk.NOTES, -1, np.int64))
     statistics: dict[tuple[int, int | None], InterfaceStatistics] = field(default_factory=dict)
     complete: bool = False
+    _section_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
+    _section_rows_of: tuple[int, int] = (0, 0)
 
     @property
     def big(self) -> bool:
@@ -52,6 +54,13 @@ class State:
     def begin_section(self, offset_bytes: int, big: bool) -> None:
         """Forget the interfaces: each section describes its own."""
         self.sections.append((offset_bytes, int(big), self.described, 0))
+
+    def section_rows(self) -> NDArray[np.int64]:
+        """Give `sections` as an array, shape ``(k, 4)``, made once for as long as none comes new."""
+        known = (len(self.sections), self.described)
+        if self._section_rows_of != known:
+            self._section_rows, self._section_rows_of = np.array(self.sections, np.int64), known
+        return self._section_rows
 
     def describe(self, row: tuple[int, ...]) -> None:
         """Take in the next interface of the section at hand."""

@@ -96,10 +96,10 @@ class PcapngReader:
     ) -> tuple[int, int]:
         """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
         state = self._state
-        sections = np.array(state.sections, np.int64)
-        section_of = np.searchsorted(sections[:, 0], offsets, side="right") - 1
+        sections = state.section_rows()
+        section = int(np.searchsorted(sections[:, 0], offsets[row], side="right")) - 1
         row, out.used, why = block_walk.copy_blocks(
-            window.data, window.at, window.end, window.at_end, window.base, state.table, sections, section_of,
+            window.data, window.at, window.end, window.at_end, window.base, state.table, sections, section,
             bool(state.notes[block_walk.TIME_ABSENT] >= 0), offsets, row, rows.start, rows.captured_length,
             rows.original_length, rows.time_ns, rows.interface, out.data, out.used,
         )  # fmt: skip
