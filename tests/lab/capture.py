@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shlex
 import signal
 import subprocess
 import time
@@ -64,9 +65,8 @@ def prepare(capture: Capture, topology: Topology, spaces: Namespaces, folder: Pa
     folder = folder / capture.folder
     folder.mkdir(parents=True, exist_ok=True)
     namespace, _, interface = capture.at.partition("/")
-    device = {"nic": NIC, "any": "any", "tunnel": topology.cluster.device}.get(interface) or host_device(
-        interface
-    )
+    known = {"nic": NIC, "any": "any", "tunnel": topology.cluster.device}
+    device = known.get(interface) or host_device(interface)
     suffix = "pcapng" if capture.tool == "dumpcap" else "pcap"
     path = folder / f"{capture.name}.{suffix}"
     if capture.rotate_kb:
@@ -76,19 +76,7 @@ def prepare(capture: Capture, topology: Topology, spaces: Namespaces, folder: Pa
 
 
 def _tcpdump(capture: Capture, device: str, path: Path) -> list[str]:
-    command = [
-        "tcpdump",
-        "-n",
-        "-U",
-        "-Z",
-        "root",
-        "-B",
-        str(capture.buffer_kib),
-        "-i",
-        device,
-        "-w",
-        str(path),
-    ]
+    command = shlex.split(f"tcpdump -n -U -Z root -B {capture.buffer_kib} -i {device} -w {path}")
     if capture.snaplen:
         command += ["-s", str(capture.snaplen)]
     if capture.frames:

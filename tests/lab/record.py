@@ -106,13 +106,8 @@ def _start_network(
         "delay_ms": scenario.delay_ms,
     }
     (place / "network.json").write_text(json.dumps(described))
-    command = [
-        sys.executable,
-        "-m",
-        "tests.lab.fabric",
-        str(place / "network.json"),
-        str(place / "fates.jsonl"),
-    ]
+    files = [str(place / name) for name in ("network.json", "fates.jsonl")]
+    command = [sys.executable, "-m", "tests.lab.fabric", *files]
     network = spaces.start(FABRIC, command, subprocess.PIPE)
     said = network.stdout.readline() if network.stdout else ""
     if said != "ready\n":
