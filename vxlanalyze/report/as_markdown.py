@@ -39,7 +39,7 @@ def _path(report: Report) -> list[str]:
     if not report.hops:
         return []
     head = ("direction", "sent", "delivered", "lost", "unknown", "loss", "delay p50", "delay p99")
-    rows = [" | ".join(head), "---|" + " | ".join(["---:"] * (len(head) - 1))]
+    rows = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
     rows += [" | ".join(_cells(hop)) for hop in report.hops]
     return ["\n".join(f"| {row} |" for row in rows)]
 
@@ -89,9 +89,12 @@ def _listed(title: str, lines: "list[str] | tuple[str, ...]") -> list[str]:
 def _escaped(text: str) -> str:
     """Escape what Markdown would take for its own, but for pairs of backticks: they mark commands."""
     pieces = _CODE.split(plain(text))
-    return "".join(
-        _code(piece) if number % 2 else _SPECIAL.sub(r"\\\1", piece) for number, piece in enumerate(pieces)
-    )
+    return "".join(_code(piece) if number % 2 else _prose(piece) for number, piece in enumerate(pieces))
+
+
+def _prose(text: str) -> str:
+    harmless = _SPECIAL.sub(r"\\\1", _LIST_MARK.sub(r"\\\1", text))
+    return _REFERENCE.sub(lambda match: f"{match[0]}<!-- -->", harmless)
 
 
 def _code(text: str) -> str:

@@ -5,7 +5,7 @@ consequences under it; at the end what could not be told, and how good the captu
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vxlanalyze.diagnostics import words
 from vxlanalyze.report import formatting, path_picture
@@ -74,17 +74,42 @@ def _findings(page: Page, findings: Sequence[FindingRecord]) -> None:
     if not findings:
         return
     page.heading("Findings")
-    keys = {key_of(finding) for finding in findings}
-    effects: dict[str | None, list[FindingRecord]] = defaultdict(list)
-    for finding in findings:
-        if finding["because"] in keys:
-            effects[finding["because"]].append(finding)
-    causes = [f for f in findings if f["because"] not in keys]
-    for number, finding in enumerate(causes, 1):
+    for number, (cause, effects) in enumerate(_stories(findings), 1):
         if number > 1:
             page.blank()
-        _finding(page, number, finding)
-        _effects(page, finding, effects)
+        _finding(page, number, cause)
+        if effects:
+            page.paragraph(("Hence:", "bold"), indent=3)
+        for effect in effects:
+            code = (effect["code"], _STYLES[effect["severity"]])
+            page.paragraph(("- ", ""), code, (f": {effect['summary']}", ""), indent=3, hanging=2)
+
+
+def _stories(findings: Sequence[FindingRecord]) -> list[tuple[FindingRecord, list[FindingRecord]]]:
+    """Put each cause together with all that follows from it; every finding is told once."""
+    keys = {key_of(finding) for finding in findings}
+    effects: dict[str, list[FindingRecord]] = defaultdict(list)
+    for finding in findings:
+        effects[finding["because"] or ""].append(finding)
+    causes = [finding for finding in findings if finding["because"] not in keys]
+    told: set[str] = set()
+    stories = []
+    # Behind the causes stand all others: one that blames itself by a detour has none.
+    for finding in (*causes, *findings):
+        if key_of(finding) not in told:
+            told.add(key_of(finding))
+            stories.append((finding, list(_effects(finding, effects, told))))
+    return stories
+
+
+def _effects(
+    cause: FindingRecord, effects: Mapping[str, Sequence[FindingRecord]], told: set[str]
+) -> Iterator[FindingRecord]:
+    for finding in effects.get(key_of(cause), ()):
+        if key_of(finding) not in told:
+            told.add(key_of(finding))
+            yield finding
+            yield from _effects(finding, effects, told)
 
 
 def _finding(page: Page, number: int, finding: FindingRecord) -> None:
@@ -105,7 +130,7 @@ def _finding(page: Page, number: int, finding: FindingRecord) -> None:
     if finding["frames"]:
         page.paragraph(("Frames: ", "bold"), (_frames(finding), ""), indent=3, hanging=2)
     if finding["display_filter"]:
-        page.whole(f"Filter: {finding['display_filter']}", indent=3, hanging=2)
+        page.whole("Filter: ", finding["display_filter"], indent=3)
 
 
 def _frames(finding: FindingRecord) -> str:
@@ -118,24 +143,10 @@ def _frames(finding: FindingRecord) -> str:
     return f"{'; '.join(parts)} ({finding['frame_count']:,} in all)"
 
 
-def _effects(page: Page, cause: FindingRecord, effects: dict[str | None, list[FindingRecord]]) -> None:
-    """What follows from a cause, in short; each is told once, however the chain runs."""
-    waiting = effects.pop(key_of(cause), [])
-    if waiting:
-        page.paragraph(("Hence:", "bold"), indent=3)
-    while waiting:
-        finding = waiting.pop(0)
-        style = _STYLES[finding["severity"]]
-        page.paragraph(
-            ("- ", ""), (finding["code"], style), (f": {finding['summary']}", ""), indent=3, hanging=2
-        )
-        waiting = effects.pop(key_of(finding), []) + waiting
-
-
 def _broken(page: Page, report: Report) -> None:
     if not report.broken:
         return
-    page.heading("Broken diagnostics (a fault of this program; please report it)")
+    page.heading("Broken diagnostics (a fault of ours; please report it)")
     for entry in report.broken:
         page.paragraph(("- ", ""), (f"{entry.get('code')}: {entry.get('error')}", ""), indent=2, hanging=2)
 

@@ -16,6 +16,7 @@ Source: TOML v1.0.0.
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, get_type_hints
 
 from vxlanalyze.errors import UsageError
@@ -108,7 +109,7 @@ def _bounds(given: object, path: str) -> Iterator[Bound]:
             for key, value in table.items():
                 if key not in _LIMITS:
                     raise UsageError(f"{where}: {figure}: no limit {key}{nearest(key, _LIMITS)}")
-                if isinstance(value, bool) or not isinstance(value, int | float):
+                if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
                     raise UsageError(f"{where}: {figure}: {key} is to be a number")
             yield Bound(direction, figure, table.get("min"), table.get("max"))
 

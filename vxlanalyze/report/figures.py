@@ -42,14 +42,12 @@ def hop_record(direction: Direction, clock: Clock) -> HopRecord:
 
 
 def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
-    """Bound the loss ratio with 95 % confidence, losses in bursts weighing less; None without packets."""
-    lost, judged = direction.lost, direction.judged
-    packets = int(np.count_nonzero(judged))
-    if packets == 0:
+    """Bound the loss ratio with 95 % confidence, wider where losses come in runs; None without packets."""
+    lost = direction.lost[direction.judged]
+    if not len(lost):
         return None, None
-    times = np.sort(direction.time_ns[lost])
-    low, high = evidence.loss_interval(len(times), packets, evidence.independent(times))
-    return low, high
+    runs = int(lost[0]) + int(np.count_nonzero(lost[1:] & ~lost[:-1]))
+    return evidence.loss_interval(int(np.count_nonzero(lost)), len(lost), runs)
 
 
 def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> DelayRecord:

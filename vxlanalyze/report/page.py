@@ -72,11 +72,10 @@ class Page:
             margin = Text(" " * (indent + (hanging if number else 0)))
             self._lines.append(margin + line)
 
-    def whole(self, words: str, *, indent: int = 0, hanging: int = 0) -> None:
-        """Write something that is to be copied: every letter of it, broken only where the line is full."""
-        text = self._text([(plain(words, longest_word=None), "")])
-        for number, line in enumerate(self._wrapped(text, self.width - indent - hanging, hanging)):
-            self._lines.append(Text(" " * (indent + (hanging if number else 0))) + line)
+    def whole(self, label: str, words: str, *, indent: int = 0) -> None:
+        """Write something that is to be copied: every letter of it, on one line however long it gets."""
+        text = self._text([(label, "bold"), (plain(words, longest_word=None), "")])
+        self._lines.append(Text(" " * indent) + text)
 
     def drawn(self, *spans: Span) -> None:
         """Write one line as it is; names in it have gone through `plain` before."""

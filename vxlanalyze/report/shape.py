@@ -61,10 +61,11 @@ def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
 
 
 def _demand_plain(value: object, wanted: Any, where: str) -> None:
-    number = wanted in (int, float) and isinstance(value, int | float) and not isinstance(value, bool)
-    if number and (wanted is float or isinstance(value, int)) and math.isfinite(value):  # type: ignore[arg-type]
-        return
-    if number or not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ShapeError(f"{where} is {value}, which is no number of JSON")
+    # To Python, True is an int, and an int is no float; to JSON it is the other way round.
+    accepted = (int, float) if wanted is float else wanted
+    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
         raise ShapeError(f"{where} is {type(value).__name__}, not {wanted.__name__}")
 
 

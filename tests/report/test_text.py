@@ -1,0 +1,110 @@
+"""The text report: readable in 80 columns, in a pipe, without colour, in any character set."""
+
+import re
+
+from rich.cells import cell_len
+
+from tests.report.fixed import HEALTHY, REPORT, capture, finding, hop
+from vxlanalyze.report import as_text
+from vxlanalyze.report.model import Report
+
+
+def replaced(report: Report, **changes) -> Report:
+    return Report(**{**vars(report), **changes})
+
+
+def test_the_verdict_stands_first():
+    assert as_text.render(HEALTHY).splitlines()[0] == HEALTHY.verdict
+
+
+def test_lines_fit_the_width_but_for_filters_that_must_paste():
+    for width in (60, 80, 120):
+        lines = as_text.render(REPORT, width=width).splitlines()
+        too_long = [line for line in lines if cell_len(line) > width]
+
+        assert all(line.strip().startswith("Filter: ") for line in too_long)
+
+
+def test_a_filter_is_one_line_however_long():
+    terms = " || ".join(f"ip.addr == 10.0.0.{number}" for number in range(40))
+    text = as_text.render(
+        replaced(HEALTHY, findings=[finding("packet-loss", "warning", display_filter=terms)])
+    )
+
+    assert f"   Filter: {terms}\n" in text
+
+
+def test_without_colour_there_is_no_escape():
+    assert "\x1b" not in as_text.render(REPORT)
+
+
+def test_colour_changes_nothing_but_colour():
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", as_text.render(REPORT, colour=True))
+
+    assert plain == as_text.render(REPORT)
+
+
+def test_ascii_alone_is_enough_for_what_the_program_draws():
+    assert as_text.render(HEALTHY, ascii_only=True).isascii()
+
+
+def test_wide_characters_keep_the_drawing_in_line():
+    """Korean letters take two columns each."""
+    named = replaced(
+        HEALTHY,
+        hops=[hop("노드하나", "node2"), hop("node2", "노드하나")],
+        captures=[capture("노드하나", 10), capture("node2", 10)],
+    )
+    lines = as_text.render(named).splitlines()
+
+    assert {cell_len(line) for line in lines if "│" in line} == {77}
+    assert {cell_len(line) for line in lines if line.startswith("  노드하나  ")} == {78}
+
+
+def test_consequences_stand_under_their_cause_and_are_not_numbered():
+    text = as_text.render(REPORT)
+
+    assert re.search(r"1\. CRITICAL mtu-blackhole.*Hence:\n   - tcp-stalled: .*\n2\. ", text, re.DOTALL)
+    assert not re.search(r"^\d\. WARNING tcp-stalled", text, re.MULTILINE)
+
+
+def test_a_consequence_of_a_consequence_is_told_once():
+    chain = [
+        finding("a", "critical"),
+        finding("b", "warning", because="a"),
+        finding("c", "warning", because="b"),
+    ]
+    text = as_text.render(replaced(HEALTHY, findings=chain))
+
+    assert [text.count(f"{name}: ") for name in ("- b", "- c")] == [1, 1]
+
+
+def test_a_finding_whose_cause_is_not_there_is_told_in_full():
+    """So it is where --ignore or --only hid the cause."""
+    alone = finding("tcp-stalled", "warning", because="path-blocked@node1>node2", remedy="Look there")
+    text = as_text.render(replaced(HEALTHY, findings=[alone]))
+
+    assert "1. WARNING tcp-stalled" in text
+    assert "Look there" in text
+
+
+def test_findings_that_blame_each_other_are_not_lost():
+    circle = [finding("a", "critical", because="b"), finding("b", "critical", because="a")]
+    text = as_text.render(replaced(HEALTHY, findings=circle))
+
+    assert "CRITICAL a" in text
+    assert "b: " in text
+
+
+def test_what_was_not_assessed_is_never_left_out():
+    text = as_text.render(REPORT)
+
+    assert "Not assessed (which does not mean healthy)" in text
+    assert "path-blocked, packet-loss node2>node1: nothing was sent" in text
+
+
+def test_a_single_capture_has_no_path():
+    text = as_text.render(replaced(HEALTHY, hops=[], clock=[], captures=[capture("node1", 12)]))
+
+    assert "\nPath\n" not in text
+    assert "node1: captures/node1.pcap.gz, 12 packets (8 in the tunnel)" in text
