@@ -504,7 +504,9 @@ def _facts(point: Point, changes: Mapping[str, Any], runs: list[_Run]) -> Captur
         if run.traffic.raw is not None and point.capture in run.rows:
             behind = run.path.index(point.capture) > run.traffic.hop
             frames = run.traffic.received_raw if behind else None
-            for row, data in zip(run.rows[point.capture], frames or run.traffic.raw, strict=True):
+            # What was sent is given by the frame, what was received by the wire packet.
+            rows = run.rows[point.capture] if frames else run.rows[point.capture][run.segment == 0]
+            for row, data in zip(rows, frames or run.traffic.raw, strict=True):
                 raw[int(row)] = data
     facts = CaptureFacts(
         name=point.name,

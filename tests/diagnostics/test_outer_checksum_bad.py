@@ -1,5 +1,4 @@
-"""A wrong outer checksum at the receiver is a fault unless it is accepted, merged, or damaged with its "
-"bytes."""
+"""A wrong outer checksum at the receiver is a fault unless accepted, merged, or damaged with its bytes."""
 
 import numpy as np
 import pytest

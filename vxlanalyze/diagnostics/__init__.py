@@ -14,6 +14,7 @@ from vxlanalyze.diagnostics import (
     causes,
     clock_offset,
     clock_step,
+    corrupted_in_transit,
     dns_unanswered,
     duplicate_tunnel_mac,
     ecmp_member_blocked,
@@ -21,6 +22,7 @@ from vxlanalyze.diagnostics import (
     endpoint_silent,
     flow_blocked,
     fragments_lost,
+    inner_checksum_bad,
     mtu_blackhole,
     mtu_icmp_needed,
     no_common_traffic,
@@ -67,7 +69,9 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     fragments_lost.DIAGNOSTIC,
     burst_outage.DIAGNOSTIC,
     # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
+    corrupted_in_transit.DIAGNOSTIC,
     outer_checksum_bad.DIAGNOSTIC,
+    inner_checksum_bad.DIAGNOSTIC,
     # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
     # duplicate-tunnel-mac, not-answered
     port_unreachable.DIAGNOSTIC,
