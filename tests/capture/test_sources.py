@@ -77,6 +77,14 @@ def test_refused_characters_in_a_name(tmp_path: Path, name: str) -> None:
         open_source(write(tmp_path / "x.pcap", FRAMES), name=name)
 
 
+@pytest.mark.parametrize("name", ["a>b", "a@b", "a/b", "a,b"])
+def test_refused_characters_before_the_equals_sign(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "x.pcap", FRAMES)
+
+    with pytest.raises(UsageError, match="cannot name a capture"):
+        open_source(f"{name}={path}")
+
+
 def test_name_without_a_capture(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a capture must follow"):
         open_source("node1=")
@@ -364,6 +372,24 @@ def test_standard_input_that_is_no_capture_is_refused_before_it_is_copied() -> N
 def test_standard_input_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="one capture only"):
         open_sources(["-", "b=-"])
+
+
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(CaptureError, match="standard input is closed"):
+        open_source("-")
+
+
+def test_no_space_for_the_copy_of_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "x.pcap", FRAMES)
+    full = Path("/dev/full").open("wb")  # noqa: SIM115 - the reader closes it
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+
+    with path.open("rb") as handle, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdin", handle)
+        with pytest.raises(CaptureError, match=r"no space to keep the stream in .*TMPDIR"):
+            open_source("-")
 
 
 def test_pipe_is_read_as_a_stream(tmp_path: Path) -> None:

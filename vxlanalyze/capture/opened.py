@@ -126,6 +126,8 @@ def look_at(path: str) -> OpenedFile:
 
 def _source(path: str) -> IO[bytes]:
     if path == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise CaptureError(path, "standard input is closed; send a capture into it")
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     # A pipe is waited for; a device is not: opening one may do something.
     mode = os.stat(path).st_mode

@@ -73,8 +73,12 @@ def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture
 def _split_name(spec: str) -> tuple[str | None, str]:
     """Take ``NAME=`` off, unless a file is called so as a whole."""
     name, equals, rest = spec.partition("=")
-    # A character that names may not have, such as a slash, shows that the equals sign is part of a path.
-    if not equals or not name or os.path.exists(spec) or any(letter in REFUSED_IN_NAMES for letter in name):
+    if not equals or not name or os.path.exists(spec):
+        return None, spec
+    if any(letter in REFUSED_IN_NAMES for letter in name):
+        # As with a slash before it, the equals sign is part of a path, unless what follows is there.
+        if rest == STANDARD_INPUT or os.path.exists(rest):
+            _checked(name)
         return None, spec
     if not rest:
         raise UsageError(f"{spec}: a capture must follow the equals sign, as in {name}=node1.pcap")
@@ -192,10 +196,11 @@ def _in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
     """Put a rotated set in order by first frame; files without frames come last."""
     if len(opened) == 1:
         return opened
-    paths = [entry.file.path for entry in opened]
-    for path in paths:
-        if paths.count(path) > 1:
+    seen = set()
+    for path in (entry.file.path for entry in opened):
+        if path in seen:
             raise UsageError(f"{path} stands twice in one capture")
+        seen.add(path)
     timed = [(first_time_ns(entry), position, entry) for position, entry in enumerate(opened)]
     timed.sort(key=lambda item: (item[0] is None, item[0] or 0, item[1]))
     return [entry for _, _, entry in timed]
