@@ -20,6 +20,7 @@ from vxlanalyze.diagnostics import (
     ecmp_member_blocked,
     endpoint_refused,
     endpoint_silent,
+    facts_check,
     flow_blocked,
     fragments_lost,
     inner_checksum_bad,
@@ -147,7 +148,7 @@ def diagnose(
             continue
         findings += [a for a in answers if isinstance(a, Finding)]
         not_assessed += [a for a in answers if isinstance(a, NotAssessed)]
-    ordered = causes.order(findings, diagnostics, comparison)
+    ordered = facts_check.with_evidence(causes.order(findings, diagnostics, comparison), comparison)
     return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in asked))
 
 

@@ -1,0 +1,199 @@
+"""What was saved beside the captures, held against the packets: evidence for findings.
+
+Each table that `--facts` reads says something that packets can confirm or contradict: the tunnel map where
+packets for a pod network go, the forwarding entries by which MAC a node is addressed, the service list
+which pods stand behind an address, the offload settings why checksums look unfilled. What agrees is ruled
+out as a cause, in a sentence; what does not is said by the finding that it proves
+(`wrong-tunnel-endpoint`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vxlanalyze.cluster.model import Route
+from vxlanalyze.diagnostics.base import Finding, RuledOut
+from vxlanalyze.diagnostics.services import ServiceFigures, services
+from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.wire.addresses import mac_text, text
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+
+_MOST_DESTINATIONS = 5000
+_UNFILLED = (Checksum.PARTIAL, Checksum.LCO)
+_MAP_SPEAKS = frozenset(
+    (
+        "path-blocked",
+        "protocol-blocked",
+        "flow-blocked",
+        "burst-outage",
+        "not-answered",
+        "stale-tunnel-mac",
+        "port-unreachable",
+        "dns-unanswered",
+        "endpoint-silent",
+    )
+)
+_ENTRIES_SPEAK = frozenset(("path-blocked", "not-answered", "vni-mismatch", "dns-unanswered"))
+_BACKENDS_SPEAK = frozenset(("dns-unanswered", "endpoint-silent", "endpoint-refused"))
+_SETTINGS_SPEAK = frozenset(("checksum-offload", "outer-checksum-bad", "inner-checksum-bad"))
+
+
+@dataclass(frozen=True, slots=True)
+class MapCheck:
+    """An entry of a node's tunnel map against the packets that the node sent.
+
+    `followed` packets for its network went to its endpoint, `elsewhere` counts the others by where they went.
+    `right` tells whether the endpoint is known for an address of the node on which the network lives, None
+    where nothing tells.
+    """
+
+    route: Route
+    followed: int
+    elsewhere: dict[str, int]
+    node: str | None
+    right: bool | None
+
+
+def tunnel_map(pair: Comparison, direction: Direction) -> list[MapCheck]:
+    """Hold the map saved beside a direction's sender against the packets of that direction."""
+    capture = pair.captures[direction.sender.capture].name
+    sent: dict[Route, dict[str, int]] = {}
+    for (outer, inner), packets in _destinations(direction).items():
+        for route in pair.cluster.routes_of(inner):
+            if route.capture == capture:
+                went = sent.setdefault(route, {})
+                went[outer] = went.get(outer, 0) + packets
+    return [_checked(pair, direction, route, went) for route, went in sent.items()]
+
+
+def _checked(pair: Comparison, direction: Direction, route: Route, went: dict[str, int]) -> MapCheck:
+    owner = pair.cluster.node_of(route.network.split("/")[0])
+    node = pair.cluster.node(owner) if owner else None
+    known = set(direction.receiver.addresses) | set(node.addresses if node else ())
+    elsewhere = {address: packets for address, packets in went.items() if address != route.endpoint}
+    return MapCheck(
+        route, went.get(route.endpoint, 0), elsewhere, owner, route.endpoint in known if known else None
+    )
+
+
+def _destinations(direction: Direction) -> dict[tuple[str, str], int]:
+    """Packets of a direction by outer and inner destination, the most frequent first."""
+    flows = direction.sender.flows
+    packets = np.bincount(direction.flow, minlength=len(flows))
+    used = np.flatnonzero((packets > 0) & (flows.outer_family > 0) & (flows.family > 0))
+    key = np.column_stack([flows.outer_family, flows.outer_dst, flows.family, flows.dst])[used]
+    names, code = np.unique(key, axis=0, return_inverse=True)
+    sums = np.bincount(code.reshape(-1), packets[used], minlength=len(names)).astype(np.int64)
+    chosen = np.argsort(-sums, kind="stable")[:_MOST_DESTINATIONS]
+    outer, inner = text(names[:, 1:17], names[:, 0]), text(names[:, 18:], names[:, 17])
+    return {(outer[i], inner[i]): int(sums[i]) for i in chosen}
+
+
+def map_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
+    """Say of each entry of the tunnel map that packets and cluster bear out that it is not the cause."""
+    for check in tunnel_map(pair, direction):
+        if not check.followed or check.elsewhere or check.right is False:
+            continue
+        route = check.route
+        whose = f", an address of {check.node}," if check.node and check.right else ""
+        verdict = "is right" if check.right else "is followed"
+        yield RuledOut(
+            "wrong-tunnel-endpoint",
+            f"the tunnel map saved beside {route.capture} {verdict}: {route.network} is sent to "
+            f"{route.endpoint}{whose} by the map and by {count(check.followed, 'packet')}, so it is not that",
+        )
+
+
+def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
+    """Say of each forwarding entry that the packets use that it leads to the far node."""
+    capture = pair.captures[direction.sender.capture].name
+    rows = [row for fact in pair.cluster.facts_of("bridge-fdb", capture) for row in fact.rows if "dst" in row]
+    entries = {(row["mac"], row["dst"]) for row in rows}
+    flows = direction.sender.flows
+    used = np.unique(direction.flow)
+    used = used[flows.outer_family[used] > 0]
+    ends = text(flows.outer_dst[used], flows.outer_family[used])
+    macs = [mac_text(int(m)) for m in flows.inner_dst_mac[used]]
+    for mac, end in sorted(set(zip(macs, ends, strict=True)) & entries):
+        if end in direction.receiver.addresses:
+            yield RuledOut(
+                "wrong-tunnel-endpoint",
+                f"the forwarding entry saved beside {capture} sends {mac} to {end}, and so do the packets",
+            )
+
+
+def backend_sentences(pair: Comparison) -> Iterator[str]:
+    """Hold the backends of services against the pods that were asked."""
+    asked = services(pair)
+    backends = {s.full_name: s.backends for s in pair.cluster.services if s.name}
+    for service in dict.fromkeys(f.service for f in asked if f.service):
+        if backends.get(service):
+            yield _backends(service, backends[service], [f for f in asked if f.service == service])
+
+
+def _backends(service: str, backends: Sequence[str], asked: Sequence[ServiceFigures]) -> str:
+    servers = sorted({f.server for f in asked})
+    answering = {f.server for f in asked if f.answered}
+    pods = f"{count(len(servers), 'pod')} asked here ({listed(servers, at_most=3)})"
+    behind = listed(backends, at_most=3)
+    return f"The saved tables put {behind} behind {service}; of {pods} {len(answering)} answered."
+
+
+def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
+    """Hold the offload settings of the sender against the checksums in its capture."""
+    capture = pair.captures[direction.sender.capture].name
+    unfilled = _unfilled(direction.sender, direction)
+    for fact in pair.cluster.facts_of("ethtool-k", capture):
+        state = {row["feature"]: row["state"] for row in fact.rows}
+        device = fact.rows[0]["device"] or "its device"
+        setting = state.get("tx-checksumming") or state.get("tx-checksum-ip-generic")
+        if setting is None or not unfilled:
+            continue
+        if setting == "on":
+            why = (
+                f"tx-checksumming of {device} is on at {capture}, so its "
+                f"{count(unfilled, 'unfilled checksum')} are left to the NIC"
+            )
+            yield RuledOut("inner-checksum-bad", why)
+        else:
+            why = (
+                f"tx-checksumming of {device} is off at {capture}, and yet {count(unfilled, 'checksum')} "
+                "stand unfilled: another device (the tunnel's, the pod's) leaves them to it"
+            )
+            yield RuledOut("checksum-offload", why)
+
+
+def _unfilled(point: Point, direction: Direction) -> int:
+    checks = point.index.checks[np.unique(direction.sent_row)]
+    inner, outer = checks >> INNER_L4_SHIFT & CHECK_MASK, checks >> OUTER_L4_SHIFT & CHECK_MASK
+    return int(np.count_nonzero(np.isin(inner, _UNFILLED) | np.isin(outer, _UNFILLED)))
+
+
+_SPEAKERS = (
+    (_MAP_SPEAKS, map_sentences),
+    (_ENTRIES_SPEAK, entry_sentences),
+    (_SETTINGS_SPEAK, setting_sentences),
+)
+
+
+def with_evidence(findings: Iterable[Finding], pair: Comparison) -> tuple[Finding, ...]:
+    """Add to each finding what the saved tables say of it; a code that was found is ruled out nowhere."""
+    findings = tuple(findings)
+    if not pair.cluster.facts:
+        return findings
+    told = {finding.code for finding in findings}
+    return tuple(_with_sentences(finding, pair, told) for finding in findings)
+
+
+def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Finding:
+    if finding.code in _BACKENDS_SPEAK:
+        more = " ".join(backend_sentences(pair))
+        finding = replace(finding, explanation=f"{finding.explanation} {more}".strip())
+    direction = next((d for d in pair.directions if d.label == finding.direction), None)
+    if direction is None:
+        return finding
+    sentences = [s for codes, speak in _SPEAKERS if finding.code in codes for s in speak(pair, direction)]
+    new = tuple(s for s in sentences if s.code not in told and s not in finding.ruled_out)
+    return replace(finding, ruled_out=(*finding.ruled_out, *new))
