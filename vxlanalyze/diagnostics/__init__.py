@@ -12,6 +12,7 @@ from vxlanalyze.diagnostics import (
     capture_damaged,
     capture_loss,
     causes,
+    checksum_offload,
     clock_offset,
     clock_step,
     corrupted_in_transit,
@@ -95,6 +96,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     clock_step.DIAGNOSTIC,
     # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
     # encrypted-underlay, clock-offset
+    checksum_offload.DIAGNOSTIC,
     outer_address_rewritten.DIAGNOSTIC,
     clock_offset.DIAGNOSTIC,
 )
