@@ -33,7 +33,7 @@ def test_nothing_of_any_kind_arrives_is_found():
     assert finding.evidence["smallest_lost"].value == 178
     assert finding.evidence["largest_lost"].value == 1302
     assert finding.evidence["chance"].value < 1e-15
-    assert finding.frames["node1"].tolist() == list(range(1, 41))
+    assert len(finding.frames["node1"]) == 40
     assert finding.frame_count == 40
     assert {r.code for r in finding.ruled_out} >= {"mtu-blackhole", "protocol-blocked"}
     assert "ip.src == 172.26.50.200 && ip.dst == 172.26.50.201" in finding.display_filter

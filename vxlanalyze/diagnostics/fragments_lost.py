@@ -43,7 +43,7 @@ def check(pair: Comparison) -> list[Answer]:
         travelled = pieces.of(picture.direction)
         if len(picture.in_pieces):
             answers.append(_finding(pair, picture, travelled))
-        elif travelled.without_rest.any():
+        elif (travelled.without_rest & picture.direction.delivered).any():
             answers.append(
                 NotAssessed(CODE, _filtered(picture.direction, travelled), picture.direction.label)
             )

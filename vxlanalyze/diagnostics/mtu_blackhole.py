@@ -63,7 +63,7 @@ def _cannot_tell(picture: Picture) -> str | None:
         return f"the largest packet sent has {largest:,} bytes: a limit above that would not show"
     passed = direction.largest_delivered or 0
     above = int(np.count_nonzero(direction.wire_length[picture.unexplained] > passed))
-    if above:
+    if 2 * above > len(picture.unexplained):  # else it is loss at random that took large ones as well
         return f"all {above} packets above {passed:,} bytes were lost: too few to tell a limit from chance"
     return None
 

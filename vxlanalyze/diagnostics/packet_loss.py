@@ -88,7 +88,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=f"{gone:,} of {count(judged, 'packet')} from {direction.sender.name} to "
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
-        f"({100 * gone / judged:.2g} %, between {100 * low:.2g} % and {100 * high:.2g} %)"
+        f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
         + ("" if not picture.explanations else ", besides what other findings explain"),
         explanation=f"{affected.tally(affected.protocols(direction, lost))} packets of "
         f"{affected.sizes(direction, lost)} were sent and not seen at {direction.receiver.name}. "
