@@ -188,7 +188,7 @@ def _others(pair: Comparison, servers: Sequence[_Server], asked: Sequence[Servic
     unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in asked}]
     if not unseen:
         return ""
-    home = pair.cluster.node_of(silent.client)
+    home = pair.cluster.node_of(silent.client) or _node_at(pair, silent.point)
     local = [a for a in unseen if home is not None and pair.cluster.node_of(a) == home]
     pods = listed([named(pair.cluster, a) for a in local or unseen])
     if not local:
@@ -197,6 +197,14 @@ def _others(pair: Comparison, servers: Sequence[_Server], asked: Sequence[Servic
         f" Behind the same service stands {pods}, on the client's own node: queries to it do not enter "
         "the tunnel, so these captures do not show them. If it answers, names resolve by turns."
     )
+
+
+def _node_at(pair: Comparison, place: int) -> str | None:
+    """Name of the node of a point, told by its addresses or by the capture's name."""
+    point = pair.points[place]
+    owners = [pair.cluster.node_of(a) for a in point.addresses]
+    name = pair.captures[point.capture].name
+    return next(filter(None, owners), name if pair.cluster.node(name) else None)
 
 
 def _backends(pair: Comparison, server: str) -> list[str]:
