@@ -98,6 +98,27 @@ def test_a_damaged_sequence_number_is_not_believed():
     assert total(missing(sent, acks(300))) == (0, 0)
 
 
+def test_a_packet_with_a_wrong_checksum_was_captured_all_the_same():
+    bad = checks(inner_l4=Checksum.BAD)
+    sent = data(0, 100, 200, sent_checks=[checks(), bad, checks()])
+
+    assert total(missing(sent, acks(300))) == (0, 0)
+
+
+def test_a_damaged_acknowledgement_is_not_believed():
+    wrong = Traffic(
+        DATA.reverse(),
+        time_s=[0.5],
+        ack=900_000,
+        tcp_flags=ACK,
+        payload=0,
+        received_checks=checks(inner_l4=Checksum.BAD),
+    )
+    found = seen(comparison([data(0, 100)], [acks(200), wrong]))[0].missing
+
+    assert total(found) == (0, 0)
+
+
 def test_super_packets_hold_all_their_bytes():
     sent = Traffic(DATA, packets=3, payload=3000, segment_bytes=1400, seq=[0, 3000, 6000])
     back = Traffic(DATA.reverse(), packets=1, start_s=1, ack=9000, tcp_flags=ACK, payload=0)

@@ -168,7 +168,7 @@ def _said(witness: _Witness) -> str:
     parts = []
     if witness.dropped:
         whole = witness.facts.packets + witness.dropped
-        parts.append(f"the kernel dropped {witness.dropped:,}, {100 * witness.dropped / whole:.2g} %")
+        parts.append(f"the kernel dropped {witness.dropped:,}, {100 * witness.dropped / whole:.3g} %")
     if witness.holes:
         parts.append(
             f"{count(witness.hole_bytes, 'byte')} of TCP in {count(witness.holes, 'place')} were "

@@ -212,5 +212,6 @@ def _patience_ns(found: Requests) -> NDArray[np.int64]:
     for kind in Kind:
         latency_ns = found.latency_ns[found.answered & (found.kind == kind)]
         if len(latency_ns):
-            result[kind] = np.clip(_SLOWEST_TIMES * latency_ns.max(), _LEAST_PATIENCE_NS, _MOST_PATIENCE_NS)
+            slowest_ns = np.clip(latency_ns.max(), 0, _MOST_PATIENCE_NS)  # clocks may jump
+            result[kind] = np.clip(_SLOWEST_TIMES * slowest_ns, _LEAST_PATIENCE_NS, _MOST_PATIENCE_NS)
     return result

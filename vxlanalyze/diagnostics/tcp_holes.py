@@ -2,7 +2,8 @@
 
 Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end
 acknowledges all the same stood in packets that passed and were not captured. Holes are kept to the end,
-because captures may hold a packet behind its acknowledgement.
+because captures may hold a packet behind its acknowledgement. A packet with a wrong checksum was captured
+too: its bytes fill holes, though what it acknowledges is not believed.
 
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4.
 """
@@ -20,6 +21,7 @@ from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, after,
 
 _HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
 _NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged
+_NEAR_IF_DAMAGED = 1 << 20  # a window's worth: its sequence number may be what is damaged
 _START, _END, _ACKNOWLEDGED = 0, 1, 2
 
 
@@ -36,14 +38,14 @@ def missing(packets: TcpPackets) -> Missing:
     size = len(packets.opposite)
     found = Missing(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1, np.int64))
     if len(packets.row):
-        _follow(packets.row, packets.stream, packets.opposite, packets.columns, found)
+        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, found)
         found.octets[packets.partial] = 0
         found.holes[packets.partial] = 0
     return found
 
 
 @compiled
-def _follow(rows, streams, opposite, columns, found):  # type: ignore[no-untyped-def]
+def _follow(rows, streams, sound, opposite, columns, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, _ = columns
     size = len(opposite)
     begun = np.zeros(size, np.bool_)
@@ -55,14 +57,14 @@ def _follow(rows, streams, opposite, columns, found):  # type: ignore[no-untyped
         flags, seq = np.int64(flags_of[row]), np.int64(seq_of[row])
         if flags & RST:
             continue
-        if flags & ACK and that >= 0 and begun[that]:
+        if flags & ACK and that >= 0 and begun[that] and sound[i]:
             _acknowledge(that, np.int64(ack_of[row]), row, top, holes, found)
         length = span(np.int64(payload_of[row]), flags)
         if flags & SYN or not begun[this]:
             _settle(this, holes, found)
             begun[this] = True
             top[this] = (seq + length) & 0xFFFFFFFF
-        elif length > 0 and abs(after(seq, top[this])) < _NEAR:
+        elif length > 0 and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED):
             _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, found)
     for stream in range(size):
         _settle(stream, holes, found)

@@ -29,9 +29,11 @@ class TcpPackets:
     Parameters
     ----------
     row : NDArray[np.int64]
-        Shape ``(k,)``: index rows, in the order of time. Damaged packets are left out.
+        Shape ``(k,)``: index rows, in the order of time.
     stream : NDArray[np.int32]
         Shape ``(k,)``: the 5-tuple of each packet.
+    sound : NDArray[np.bool_]
+        Shape ``(k,)``: packets whose checksum is not wrong, so that each of their fields is to be believed.
     opposite : NDArray[np.int32]
         Shape ``(t,)``: the stream that answers, or -1.
     partial : NDArray[np.bool_]
@@ -42,6 +44,7 @@ class TcpPackets:
     point: Point
     row: NDArray[np.int64]
     stream: NDArray[np.int32]
+    sound: NDArray[np.bool_]
     opposite: NDArray[np.int32]
     partial: NDArray[np.bool_]
 
@@ -72,10 +75,11 @@ def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.in
     partial = np.zeros(len(answer), np.bool_)
     partial[tuple_of[index.flow[rows[~whole]]]] = True
     partial |= np.append(partial, False)[answer]
-    state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
-    rows = rows[whole & (state != Checksum.BAD) & (state != Checksum.ALL_ONES)]
+    rows = rows[whole]
     rows = rows[np.argsort(index.time_ns[rows], kind="stable")]
-    return TcpPackets(point, rows, tuple_of[index.flow[rows]], answer, partial)
+    state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
+    sound = (state != Checksum.BAD) & (state != Checksum.ALL_ONES)
+    return TcpPackets(point, rows, tuple_of[index.flow[rows]], sound, answer, partial)
 
 
 @compiled_part
