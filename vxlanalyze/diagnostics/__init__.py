@@ -19,6 +19,7 @@ from vxlanalyze.diagnostics import (
     dns_unanswered,
     duplicate_tunnel_mac,
     ecmp_member_blocked,
+    encrypted_underlay,
     endpoint_refused,
     endpoint_silent,
     facts_check,
@@ -27,6 +28,7 @@ from vxlanalyze.diagnostics import (
     inner_checksum_bad,
     mtu_blackhole,
     mtu_icmp_needed,
+    nested_tunnel,
     no_common_traffic,
     no_tunnel_traffic,
     not_answered,
@@ -98,6 +100,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     # encrypted-underlay, clock-offset
     checksum_offload.DIAGNOSTIC,
     outer_address_rewritten.DIAGNOSTIC,
+    nested_tunnel.DIAGNOSTIC,
+    encrypted_underlay.DIAGNOSTIC,
     clock_offset.DIAGNOSTIC,
 )
 
