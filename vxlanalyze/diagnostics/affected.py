@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics.base import RuledOut
 from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses
-from vxlanalyze.diagnostics.traits import Classes, Trait, server_port, serves_at_source
+from vxlanalyze.diagnostics.traits import Classes, Trait, server_port
 from vxlanalyze.diagnostics.words import listed, named
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.wire.addresses import text
@@ -43,7 +43,9 @@ def name(flows: Flows, sorted_by: Classes, member: int, cluster: Cluster) -> str
         return f"everything from {named(cluster, _address(flows.src, flows.family, row))}"
     if sorted_by.trait is Trait.DESTINATION:
         return f"everything to {named(cluster, _address(flows.dst, flows.family, row))}"
-    return _service(flows, row, cluster, at_any=sorted_by.trait is Trait.PORT)
+    return _service(
+        flows, row, bool(sorted_by.from_server[row]), cluster, at_any=sorted_by.trait is Trait.PORT
+    )
 
 
 def protocols(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]:
@@ -80,9 +82,8 @@ def outer_ports(direction: Direction, chosen: NDArray[np.bool_]) -> int:
     return len(np.unique(direction.sender.flows.outer_sport[direction.flow[chosen]]))
 
 
-def _service(flows: Flows, row: int, cluster: Cluster, *, at_any: bool) -> str:
-    at = np.array([row])
-    from_server, port = bool(serves_at_source(flows, at)[0]), int(server_port(flows, at)[0])
+def _service(flows: Flows, row: int, from_server: bool, cluster: Cluster, *, at_any: bool) -> str:
+    port = int(server_port(flows, np.array([row]), np.array([from_server]))[0])
     protocol = int(flows.protocol[row])
     address = _address(flows.src if from_server else flows.dst, flows.family, row)
     kind = f"{_ICMP_TYPES.get(port, f'type {port}')}" if protocol in _ICMP else f"port {port}"

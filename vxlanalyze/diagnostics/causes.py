@@ -8,7 +8,7 @@ diagnostic in general names its possible causes itself (`Finding.explained_by`).
 whether a cause took what the symptom is about, they do: a blocked service explains its own silence only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vxlanalyze.diagnostics import blame
@@ -24,25 +24,33 @@ def order(
     by_code = {d.code: d for d in diagnostics}
     place = {d.label: i for i, d in enumerate(comparison.directions)}
     told = sorted(findings, key=lambda f: (rank[f.code], place.get(f.direction or "", -1), f.key))
-    linked = [replace(f, because=_cause(f, by_code[f.code], told, comparison)) for f in told]
+    linked = [replace(f, because=_cause(f, by_code, told, comparison)) for f in told]
     return tuple(sorted(linked, key=lambda f: (f.because is not None, -f.severity)))
 
 
 def _cause(
-    finding: Finding, diagnostic: Diagnostic, findings: Sequence[Finding], comparison: Comparison
+    finding: Finding, by_code: Mapping[str, Diagnostic], told: Sequence[Finding], comparison: Comparison
 ) -> str | None:
     """Name the finding that explains this one.
 
     The own direction comes first, then what took most of its packets, then the causal order.
     """
-    causes = diagnostic.explained_by if finding.explained_by is None else finding.explained_by
-    candidates = [f for f in findings if f.code in causes and f.key != finding.key]
-    near = [f for f in candidates if f.direction in (finding.direction, None) or finding.direction is None]
-    shares = {f.key: blame.share(comparison, f, finding) for f in near}
+    place = {c.key: i for i, c in enumerate(told)}
+    candidates = [c for c in told if c.code in _causes(finding, by_code) and c.key != finding.key]
+    # Of two that name each other, the later one in causal order is the consequence.
+    candidates = [
+        c for c in candidates if place[c.key] < place[finding.key] or finding.code not in _causes(c, by_code)
+    ]
+    near = [c for c in candidates if c.direction in (finding.direction, None) or finding.direction is None]
+    shares = [blame.share(comparison, c, finding) for c in near]
     # What cannot be told from packets is believed as much as what took all of them.
-    proved = [(1.0 if shares[f.key] is None else shares[f.key] or 0.0, f) for f in near]
-    proved = [(s, f) for s, f in proved if s > 0]
+    proved = [(1.0 if s is None else s, c) for s, c in zip(shares, near, strict=True) if s != 0]
     if proved:
         return max(proved, key=lambda p: p[0])[1].key
-    far = [f for f in candidates if f not in near] if diagnostic.round_trip else []
-    return far[0].key if far else None
+    far = [c.key for c in candidates if all(c is not n for n in near)]
+    return far[0] if far and by_code[finding.code].round_trip else None
+
+
+def _causes(finding: Finding, by_code: Mapping[str, Diagnostic]) -> tuple[str, ...]:
+    own = finding.explained_by
+    return by_code[finding.code].explained_by if own is None else own

@@ -14,6 +14,8 @@ from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _ICMP_TYPE_SHIFT = 8
+# Odd multipliers of xxHash64: they spread bits well.
+_ODD = np.array([0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 
 
 class Trait(Enum):
@@ -38,11 +40,14 @@ class Classes:
         Class of each flow, shape ``(f,)``; -1 for flows that the direction has not.
     example : NDArray[np.intp]
         One flow of each class, shape ``(k,)``.
+    from_server : NDArray[np.bool_]
+        Whether each flow comes from the serving end, shape ``(f,)``.
     """
 
     trait: Trait
     of_flow: NDArray[np.intp]
     example: NDArray[np.intp]
+    from_server: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.example)
@@ -50,37 +55,59 @@ class Classes:
 
 def classes(flows: Flows, active: NDArray[np.intp]) -> dict[Trait, Classes]:
     """Sort the active flows (rows of `flows`) by every trait."""
-    return {trait: _sorted(trait, _key(trait, flows, active), len(flows), active) for trait in Trait}
+    from_server = serves_at_source(flows)
+    return {
+        trait: _sorted(trait, _key(trait, flows, active, from_server[active]), from_server, active)
+        for trait in Trait
+    }
 
 
-def serves_at_source(flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether a flow comes from the server, shape of `rows`: the smaller port serves.
+def serves_at_source(flows: Flows) -> NDArray[np.bool_]:
+    """Whether each flow comes from the server, shape ``(f,)``.
 
-    Ports that systems give to clients start at 32768 (Linux) or 49152 (RFC 6335 section 6).
+    The end that more flows share serves, since each client takes a port of its own; else the smaller port
+    does: those that systems give to clients start at 32768 (Linux) or 49152 (RFC 6335 section 6).
     """
-    ports = np.isin(flows.protocol[rows], (TCP, UDP))
-    smaller: NDArray[np.bool_] = flows.sport[rows] < flows.dport[rows]
-    return ports & smaller
+    ends = np.concatenate(
+        (_end(flows.src, flows.protocol, flows.sport), _end(flows.dst, flows.protocol, flows.dport))
+    )
+    _, end, shared = np.unique(ends, return_inverse=True, return_counts=True)
+    at_source, at_destination = shared[end.reshape(-1)].reshape(2, len(flows))
+    smaller = (at_source == at_destination) & (flows.sport < flows.dport)
+    from_server: NDArray[np.bool_] = smaller | (at_source > at_destination)
+    return from_server & np.isin(flows.protocol, (TCP, UDP))
 
 
-def server_port(flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
+def _end(
+    address: NDArray[np.uint8], protocol: NDArray[np.uint8], port: NDArray[np.uint16]
+) -> NDArray[np.uint64]:
+    """Number the ends of flows by a hash, which may very seldom give two of them one number."""
+    halves = np.ascontiguousarray(address).view(np.uint64).reshape(-1, 2)
+    last = protocol.astype(np.uint64) << np.uint64(16) | port
+    hashed: NDArray[np.uint64] = halves[:, 0] * _ODD[0] ^ halves[:, 1] * _ODD[1] ^ last * _ODD[2]
+    return hashed ^ hashed >> np.uint64(29)
+
+
+def server_port(flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Port of the serving side, shape of `rows`; for ICMP the message type, else 0."""
-    at_source = serves_at_source(flows, rows)
     icmp = np.isin(flows.protocol[rows], (ICMP, ICMPV6))
     port = np.where(at_source, flows.sport[rows], flows.dport[rows])
     return np.where(icmp, flows.sport[rows] >> _ICMP_TYPE_SHIFT, port)
 
 
-def _sorted(trait: Trait, key: NDArray[np.void], flows: int, active: NDArray[np.intp]) -> Classes:
+def _sorted(
+    trait: Trait, key: NDArray[np.void], from_server: NDArray[np.bool_], active: NDArray[np.intp]
+) -> Classes:
     _, example, member = np.unique(key, return_index=True, return_inverse=True)
-    of_flow = np.full(flows, -1, np.intp)
+    of_flow = np.full(len(from_server), -1, np.intp)
     of_flow[active] = member.reshape(-1)
-    return Classes(trait, of_flow, active[example])
+    return Classes(trait, of_flow, active[example], from_server)
 
 
-def _key(trait: Trait, flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.void]:
-    at_source = serves_at_source(flows, rows)
-    protocol, port = flows.protocol[rows], server_port(flows, rows)
+def _key(
+    trait: Trait, flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
+) -> NDArray[np.void]:
+    protocol, port = flows.protocol[rows], server_port(flows, rows, at_source)
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)
     parts = {
