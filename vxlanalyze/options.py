@@ -58,7 +58,9 @@ class Options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see vxlanalyze --help")
+        _, unknown, given = message.partition("unrecognized arguments: ")
+        hint = nearest(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""
+        raise UsageError(f"{message}{hint}; see vxlanalyze --help")
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
@@ -75,7 +77,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     for name in ("memory", "scheduler"):
         if given.pop(name) is not None:
             raise UsageError(f"--{name}: this version works on one machine, in its memory; leave it out")
-    options = Options(**given)
+    for name in ("redact", "annotate", "decapsulate"):
+        if given[name]:
+            raise UsageError(f"--{name}: not in this version; leave it out")
+    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
     _demand_sense(options)
     return options
 
@@ -125,7 +130,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="NAME=DIR",
         action="extend",
         type=_facts,
-        default=(),
+        default=[],
         help="tables saved on a capture's node: cilium service list, bridge fdb show, ethtool -k, ...",
     )
     group.add_argument(
@@ -133,7 +138,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="P[,P...]",
         action="extend",
         type=_ports,
-        default=(),
+        default=[],
         help="further tunnel ports; 4789, 8472, 4790 and 6081 are known, others are told by content",
     )
     group.add_argument(
@@ -151,14 +156,14 @@ def _add_part(group: argparse._ArgumentGroup) -> None:
         metavar="TERM[,TERM]",
         action="extend",
         type=_listed,
-        default=(),
+        default=[],
         help="host=10.0.0.1, net=10.0.0.0/24, port=53, proto=tcp, vni=7; all must hold",
     )
     group.add_argument(
         "--select", metavar="CODE[,CODE]", action="extend", type=_listed, help="run these diagnostics only"
     )
     group.add_argument(
-        "--ignore", metavar="CODE[,CODE]", action="extend", type=_listed, default=(), help="do not run these"
+        "--ignore", metavar="CODE[,CODE]", action="extend", type=_listed, default=[], help="do not run these"
     )
 
 

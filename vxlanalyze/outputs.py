@@ -75,11 +75,16 @@ class Outputs:
         return waiting
 
     def _publish(self) -> None:
-        for staged in self._directories:
-            with _named(str(staged.target)):
-                for file in sorted(staged.waiting.iterdir()):
-                    os.replace(file, staged.target / file.name)
-        for staged in self._files:
+        files = [
+            _Staged(file, staged.target / file.name)
+            for staged in self._directories
+            for file in sorted(staged.waiting.iterdir())
+        ]
+        files += self._files
+        for staged in files:
+            if staged.target.is_dir():  # found out before the first one appears
+                raise OutputError(f"{staged.target}: a directory, where a file is to be written")
+        for staged in files:
             with _named(str(staged.target)):
                 os.replace(staged.waiting, staged.target)
         self._made.clear()
