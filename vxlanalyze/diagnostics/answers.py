@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
-from vxlanalyze.wire.model import NO_FLOW, Flows, Index
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Index
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 DNS_PORT = 53
@@ -199,7 +199,10 @@ def _acknowledged(
         rows, request = _rows_of(point.flows, point.index, wanted[codes])
         flags = point.index.tcp_flags[rows]
         beyond = (point.index.ack[rows] - base[request]).view(np.int32) > 0
-        acknowledged[request[(flags & _ACK != 0) & beyond | (flags & _RST != 0)]] = True
+        # Where the snap length cut the flags, a number in the field says as much: only a SYN has none.
+        cut = point.index.anomalies[rows] & np.uint32(Anomaly.HEADER_CUT) != 0
+        acks = (flags & _ACK != 0) | (cut & (point.index.ack[rows] != 0))
+        acknowledged[request[acks & beyond | (flags & _RST != 0)]] = True
     return acknowledged
 
 
