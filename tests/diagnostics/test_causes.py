@@ -74,6 +74,17 @@ def test_root_causes_come_first_then_severity_then_the_registered_order():
     assert [key for key, _ in told] == ["one@a>b", "two@a>b", "root@a>b", "later@a>b"]
 
 
+def test_what_is_only_worth_knowing_stands_at_the_end():
+    note = diagnostic("note")
+    findings = [
+        finding("note", severity=Severity.INFO),
+        finding("root", "a>b", Severity.CRITICAL),
+        finding("later", "a>b", Severity.WARNING),
+    ]
+    told = ordered(findings, (ROOT, LATER, note))
+    assert [key for key, _ in told] == ["root@a>b", "later@a>b", "note"]
+
+
 def test_directions_stand_in_the_order_of_the_path():
     told = ordered([finding("root", d) for d in ("b>c", "b>a", "a>b")], (ROOT,))
     assert [key for key, _ in told] == ["root@a>b", "root@b>a", "root@b>c"]

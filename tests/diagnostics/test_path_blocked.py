@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.simulate import START_NS, TCP, Flow, Traffic, comparison, ping
+from tests.simulate import NODE1, NODE2, START_NS, TCP, Flow, Traffic, Tunnel, comparison, ping
 from vxlanalyze.diagnostics import path_blocked
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
+from vxlanalyze.wire.model import Anomaly
 
 WEB = Flow(protocol=TCP, sport=40000, dport=8080)
 BACK = [Traffic(ping().reverse(), packets=30)]
@@ -124,3 +125,19 @@ def test_packets_that_die_between_the_card_and_the_pod_point_into_the_node():
     pair = comparison([Traffic(packets=30, every_s=0.1, lost=True)], points=("node2", "pod"), bare=("pod",))
     (finding,) = of(pair, "node2>pod")
     assert "die inside it" in finding.remedy
+
+
+def test_other_bytes_to_the_same_port_that_arrive_name_what_is_filtered():
+    """A hypervisor that swallows VXLAN lets the same port pass for everything else."""
+    reserved = Anomaly.RESERVED_BITS.value
+    junk = Flow(src="0.0.0.0", dst="0.0.0.0", protocol=0, sport=0, dport=0, vni=0xABCDEF)
+    bare = Flow(src=NODE1, dst=NODE2, dport=8472, tunnel=Tunnel.NONE)
+    forward = [*blocked(), Traffic(junk, packets=20, anomalies=reserved), Traffic(bare, packets=10)]
+    pair = comparison(forward, BACK)
+    pair.points[0].flows.family[pair.points[0].flows.protocol == 0] = 0
+
+    (finding,) = of(pair)
+
+    assert finding.summary == "None of the 40 packets that node1 sends to node2 arrives"
+    assert "30 packets to the same port that carry no tunnel arrived" in finding.explanation
+    assert "nc -u" not in finding.remedy

@@ -12,20 +12,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vxlanalyze.diagnostics import blame
-from vxlanalyze.diagnostics.base import Diagnostic, Finding
+from vxlanalyze.diagnostics.base import Diagnostic, Finding, Severity
 from vxlanalyze.pairing.model import Comparison
 
 
 def order(
     findings: Sequence[Finding], diagnostics: Sequence[Diagnostic], comparison: Comparison
 ) -> tuple[Finding, ...]:
-    """Findings with their causes named: root causes first, then by severity, then as registered."""
+    """Findings with their causes named: root causes first, then by severity, then as registered.
+
+    What is only worth knowing is no cause, unless it explains something, and stands at the end.
+    """
     rank = {d.code: i for i, d in enumerate(diagnostics)}
     by_code = {d.code: d for d in diagnostics}
     place = {d.label: i for i, d in enumerate(comparison.directions)}
     told = sorted(findings, key=lambda f: (rank[f.code], place.get(f.direction or "", -1), f.key))
     linked = [replace(f, because=_cause(f, by_code, told, comparison)) for f in told]
-    return tuple(sorted(linked, key=lambda f: (f.because is not None, -f.severity)))
+    explaining = {f.because for f in linked}
+
+    def is_root(finding: Finding) -> bool:
+        worth_knowing = finding.severity is Severity.INFO and finding.key not in explaining
+        return finding.because is None and not worth_knowing
+
+    return tuple(sorted(linked, key=lambda f: (not is_root(f), -f.severity)))
 
 
 def _cause(

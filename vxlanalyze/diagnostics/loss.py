@@ -6,7 +6,7 @@ and look again at the rest, until random loss does as well. What is left over is
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
 from weakref import WeakKeyDictionary
@@ -19,13 +19,15 @@ from vxlanalyze.diagnostics.base import NotAssessed
 from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
 from vxlanalyze.diagnostics.traits import Trait
 from vxlanalyze.diagnostics.words import moment
-from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
 
 CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
 _MOST_EXPLANATIONS = 12
 _WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
 _PROMISING, _LOOK_AHEAD = 4, 3
 _EDGE_NS = 3 * evidence.BURST_NS
+_NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
 _AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
 
 
@@ -89,6 +91,8 @@ class Picture:
 
     Parameters
     ----------
+    direction : Direction
+        The direction, with the packets that are no tunnel packets taken out: their outcome is unknown here.
     judged : int
         Packets whose fate is known.
     lost : Losses or None
@@ -99,6 +103,8 @@ class Picture:
         Packets lost because some of their fragments are, as indices of the direction's packets.
     unexplained : NDArray[np.intp]
         Lost packets that nothing of this explains, likewise.
+    others_delivered : int
+        Packets to the tunnel's port that are no tunnel packets and arrived.
     """
 
     direction: Direction
@@ -107,6 +113,7 @@ class Picture:
     explanations: tuple[Explanation, ...]
     in_pieces: NDArray[np.intp]
     unexplained: NDArray[np.intp]
+    others_delivered: int
 
     def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
         """Explanations of some kinds."""
@@ -159,13 +166,36 @@ def explain(direction: Direction) -> Picture:
     return _pictures[direction]
 
 
+def hop_of(pair: Comparison, direction: Direction) -> Hop:
+    """Find the hop of a direction by its label, which that of a picture shares with the one it looks at."""
+    return next(h for h in pair.hops if direction.label in (h.forward.label, h.backward.label))
+
+
+def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
+    """Leave out what goes to the tunnel's port and is no tunnel packet; count what of it arrived.
+
+    Other bytes in place of a tunnel header show in bits that are to be zero, and hold neither IP nor ARP.
+    """
+    flows, flow = direction.sender.flows, direction.flow
+    odd = direction.sender.index.anomalies[direction.sent_row] & _NO_HEADER != 0
+    if not direction.sender.encapsulated or ((flows.tunnel != Tunnel.NONE).all() and not odd.any()):
+        return direction, 0
+    empty = (flows.family == 0) & (flows.sport == 0)
+    known = flow != NO_FLOW
+    other = np.zeros(len(direction), np.bool_)
+    other[known] = (flows.tunnel[flow[known]] == Tunnel.NONE) | (empty[flow[known]] & odd[known])
+    outcome = np.where(other, np.uint8(Outcome.UNKNOWN), direction.outcome)
+    return replace(direction, outcome=outcome), int(np.count_nonzero(other & direction.delivered))
+
+
 def _explain(direction: Direction) -> Picture:
+    direction, others_delivered = _in_the_tunnel(direction)
     judged = int(np.count_nonzero(direction.judged))
     if not direction.assessed or not direction.lost.any():
         none = np.empty(0, np.intp)
-        return Picture(direction, judged, None, (), none, none)
+        return Picture(direction, judged, None, (), none, none, others_delivered)
     lost = Losses.of(direction)
-    incomplete = _incomplete(direction)[lost.packet]
+    incomplete = pieces.lost_in_pieces(direction, CHANCE)[lost.packet]
     open_ = ~incomplete
     found: list[Explanation] = []
     while len(found) < _MOST_EXPLANATIONS and (choices := _choices(lost, open_)):
@@ -173,26 +203,8 @@ def _explain(direction: Direction) -> Picture:
         found.append(_explanation(lost, best, choices))
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
-    return Picture(direction, judged, lost, tuple(found), lost.packet[incomplete], lost.packet[open_])
-
-
-def _incomplete(direction: Direction) -> NDArray[np.bool_]:
-    """Packets lost because fragments are, shape ``(m,)``: more of them than random loss takes.
-
-    A packet in two pieces is lost twice as often as a whole one.
-    """
-    travelled = pieces.of(direction)
-    lost, judged = travelled.incomplete, direction.judged
-    if not lost.any():
-        return lost
-    sent = int(np.count_nonzero(travelled.any & judged))
-    others = judged & ~travelled.any
-    rate = evidence.usual_rate(
-        int(np.count_nonzero(others & direction.lost)), int(np.count_nonzero(others & direction.delivered))
-    )
-    share = evidence.independent(direction.time_ns[lost]) / np.count_nonzero(lost)
-    nats = evidence.excess(share * np.count_nonzero(lost), share * sent, min(0.5, 2 * rate))
-    return lost if nats >= -log(CHANCE) else np.zeros_like(lost)
+    left = lost.packet[open_]
+    return Picture(direction, judged, lost, tuple(found), lost.packet[incomplete], left, others_delivered)
 
 
 @dataclass(frozen=True, eq=False)

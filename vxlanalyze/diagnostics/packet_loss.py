@@ -56,7 +56,7 @@ def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | No
     times = direction.receiver.index.time_ns
     if len(times) == 0:
         return None
-    clock, sent = pair.clock_of(direction), direction.time_ns[picture.unexplained]
+    clock, sent = loss.hop_of(pair, direction).clock, direction.time_ns[picture.unexplained]
     shift = clock.offset_at(sent)
     arrival = sent + (shift if clock.from_ == direction.sender.name else -shift)
     early = int(np.count_nonzero(arrival < times.min()))

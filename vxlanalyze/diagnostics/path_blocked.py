@@ -73,7 +73,7 @@ def _finding(pair: Comparison, picture: Picture, blocked: Explanation) -> Findin
         direction=direction.label,
         summary=_summary(pair, picture, blocked),
         explanation=_explanation(pair, picture, blocked, lost),
-        remedy=_remedy(pair, direction, blocked),
+        remedy=_remedy(pair, picture, blocked),
         evidence=_evidence(picture, blocked, lost),
         ruled_out=_ruled_out(direction, blocked, lost),
         frames=shown.frames,
@@ -104,6 +104,11 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
     )
     if picture.lost is not None and picture.lost.delivered:
         text += f"{count(picture.lost.delivered, 'other packet')} of this direction arrived. "
+    if picture.others_delivered:
+        text += (
+            f"{count(picture.others_delivered, 'packet')} to the same port that carry no tunnel arrived: the "
+            "port is open, and something on the way reads what is in it. "
+        )
     text += _other_traffic(pair, direction)
     return text + loss.by_chance([blocked])
 
@@ -117,15 +122,16 @@ def _other_traffic(pair: Comparison, direction: Direction) -> str:
             f"{receiver.name}'s capture holds no frame at all, as a filter on the tunnel's port leaves it "
             "when nothing comes. "
         )
-    hop = next(h for h in pair.hops if direction in h.directions)
-    back = hop.backward if direction is hop.forward else hop.forward
+    hop = loss.hop_of(pair, direction)
+    back = hop.backward if direction.label == hop.forward.label else hop.forward
     arrived = int(np.count_nonzero(back.delivered))
     if arrived:
         return f"The other way, {count(arrived, 'packet')} arrived meanwhile. "
     return f"{receiver.name}'s capture holds {count(frames, 'frame')}, none of them from this direction. "
 
 
-def _remedy(pair: Comparison, direction: Direction, blocked: Explanation) -> str:
+def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
+    direction = picture.direction
     receiver = direction.receiver.name
     if not direction.receiver.encapsulated:
         return (
@@ -152,7 +158,7 @@ def _remedy(pair: Comparison, direction: Direction, blocked: Explanation) -> str
             "Move the overlay to another port (Cilium `--set tunnelPort=8223`, flannel `Backend.Port`, "
             "Calico `FELIX_VXLANPORT`), or switch to Geneve. "
         )
-    if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst:
+    if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
         text += (
             "To tell a port filter from one that looks for VXLAN, send something else to the same port: "
             f"`echo x | nc -u -w1 {below.dst[0]} {port}` while capturing on the receiver; if that arrives, "

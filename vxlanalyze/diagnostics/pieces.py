@@ -5,10 +5,12 @@ must not fragment, and may discard fragments).
 """
 
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics import evidence
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
 from vxlanalyze.wire.model import Anomaly, Fragments
 
@@ -71,6 +73,26 @@ def of(direction: Direction) -> Pieces:
     mine = direction.sent_row[at_sender] if at_sender.any() else direction.received_row[on_the_way & arrived]
     largest = _largest(shown_by, mine)
     return Pieces(at_sender, on_the_way, incomplete, without_rest, largest)
+
+
+def lost_in_pieces(direction: Direction, chance: float) -> NDArray[np.bool_]:
+    """Tell the packets that are lost because fragments are, shape ``(m,)``.
+
+    None where random loss takes so many with the given chance: a packet in two pieces is lost twice as
+    often as a whole one.
+    """
+    travelled = of(direction)
+    lost, judged = travelled.incomplete, direction.judged
+    if not lost.any():
+        return lost
+    sent = int(np.count_nonzero(travelled.any & judged))
+    others = judged & ~travelled.any
+    rate = evidence.usual_rate(
+        int(np.count_nonzero(others & direction.lost)), int(np.count_nonzero(others & direction.delivered))
+    )
+    share = evidence.independent(direction.time_ns[lost]) / np.count_nonzero(lost)
+    nats = evidence.excess(share * np.count_nonzero(lost), share * sent, min(0.5, 2 * rate))
+    return lost if nats >= -log(chance) else np.zeros_like(lost)
 
 
 def _without_first(direction: Direction) -> NDArray[np.bool_]:

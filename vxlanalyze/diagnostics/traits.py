@@ -14,6 +14,7 @@ from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _ICMP_TYPE_SHIFT = 8
+_MANY_TIMES = 3  # a client with one port for two servers is common, for more it is not
 # Odd multipliers of xxHash64: they spread bits well.
 _ODD = np.array([0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 
@@ -65,16 +66,18 @@ def classes(flows: Flows, active: NDArray[np.intp]) -> dict[Trait, Classes]:
 def serves_at_source(flows: Flows) -> NDArray[np.bool_]:
     """Whether each flow comes from the server, shape ``(f,)``.
 
-    The end that more flows share serves, since each client takes a port of its own; else the smaller port
-    does: those that systems give to clients start at 32768 (Linux) or 49152 (RFC 6335 section 6).
+    The smaller port serves: those that systems give to clients start at 32768 (Linux) or 49152 (RFC 6335
+    section 6). An end that many times more flows share than the other end serves whatever its port, since
+    each client takes one of its own.
     """
     ends = np.concatenate(
         (_end(flows.src, flows.protocol, flows.sport), _end(flows.dst, flows.protocol, flows.dport))
     )
     _, end, shared = np.unique(ends, return_inverse=True, return_counts=True)
-    at_source, at_destination = shared[end.reshape(-1)].reshape(2, len(flows))
-    smaller = (at_source == at_destination) & (flows.sport < flows.dport)
-    from_server: NDArray[np.bool_] = smaller | (at_source > at_destination)
+    source, destination = shared[end.reshape(-1)].reshape(2, len(flows))
+    from_server: NDArray[np.bool_] = flows.sport < flows.dport
+    from_server &= destination < _MANY_TIMES * source
+    from_server |= source >= _MANY_TIMES * destination
     return from_server & np.isin(flows.protocol, (TCP, UDP))
 
 
