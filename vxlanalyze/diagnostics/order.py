@@ -1,0 +1,72 @@
+"""Which packets of a flow arrive behind one that was sent later, by how much, and past how many.
+
+Order is told by the captures, so their own disorder bounds what can be told. A capture of several queues
+stamps its packets out of order, and its file shows it: times step back. A packet counts as late only
+where it is later than its captures' stamps are disordered.
+
+Source: RFC 4737 sections 3.3 (reordered), 4.2 (reordering extent), 4.3 (late time offset).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
+
+# Stamps of a network card's queues are microseconds apart; a larger step back is a clock that was set.
+_MOST_DISORDER_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` but for `judged`.
+
+    Parameters
+    ----------
+    packets : NDArray[np.int64]
+        Their places in the direction's arrays.
+    by_ns : NDArray[np.int64]
+        Time behind the first packet of the flow that was sent later and arrived earlier.
+    extent : NDArray[np.int64]
+        Packets of the flow that arrived from that one up to this one.
+    judged : int
+        Packets whose order could be judged: arrived, and not to be confused with an equal one.
+    """
+
+    packets: NDArray[np.int64]
+    by_ns: NDArray[np.int64]
+    extent: NDArray[np.int64]
+    judged: int
+
+
+def late(direction: Direction) -> Late:
+    """Find packets that arrive behind one of their flow that was sent later."""
+    chosen = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
+    arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
+    none = np.empty(0, np.int64)
+    if len(chosen) < 2 or (np.diff(arrival) > 0).all():
+        return Late(none, none, none, len(chosen))
+    flow = direction.flow[chosen]
+    sent_order = np.argsort(flow, kind="stable")  # by flow, then as sent: the arrays are in sent order
+    chosen, arrival, flow = chosen[sent_order], arrival[sent_order], flow[sent_order]
+    arrived = np.lexsort((arrival, flow))
+    # `arrived` lists places in sent order, flow behind flow, so its running maximum never mixes two flows.
+    furthest = np.maximum.accumulate(arrived)
+    behind = np.flatnonzero(arrived < furthest)
+    overtaker = np.searchsorted(furthest, arrived[behind], side="right")
+    time_ns = direction.received_time_ns[chosen]
+    by_ns = time_ns[arrived[behind]] - time_ns[arrived[overtaker]]
+    sent_ns = direction.time_ns[chosen]
+    gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[behind]]
+    real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
+    packets = chosen[arrived[behind[real]]]
+    order = np.argsort(packets)
+    return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], len(chosen))
+
+
+def disorder_ns(point: Point) -> int:
+    """How far the time stamps of a capture step back at most; 0 where they never do."""
+    steps = np.diff(point.index.time_ns)
+    back = -steps[(steps < 0) & (steps >= -_MOST_DISORDER_NS)]
+    return int(back.max()) if len(back) else 0
