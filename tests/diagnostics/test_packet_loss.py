@@ -97,6 +97,12 @@ def test_what_the_capture_itself_dropped_is_set_against_it(dropped, says):
     assert says in finding.explanation
 
 
+@pytest.mark.parametrize(("dropped", "causes"), [(1000, ("capture-loss",)), (1, None)])
+def test_a_capture_that_dropped_as_many_may_explain_it_all(dropped, causes):
+    (finding,) = of([Traffic(packets=1000, lost=SOME)], facts={"node2": {"dropped_by_kernel": dropped}})
+    assert finding.explained_by == causes
+
+
 def test_nothing_lost_is_clear():
     assert of([Traffic(packets=1000)]) == []
 

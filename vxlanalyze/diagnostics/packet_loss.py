@@ -110,6 +110,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "dropped_by_capture": Quantity(dropped, "packets"),
         },
         ruled_out=_ruled_out(picture, lost),
+        explained_by=("capture-loss",) if dropped is not None and dropped >= gone else None,
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
