@@ -38,6 +38,8 @@ from vxlanalyze.diagnostics.words import count, listed, moment, span
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import Tunnel
 
+_RESERVED_PORTS = (4789, 8472)  # IANA's, and the Linux kernel's default, which hypervisors' overlays use too
+
 CODE = "path-blocked"
 
 
@@ -157,6 +159,12 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
             "The nodes' MAC addresses are VMware's: ESXi with NSX swallows valid VXLAN on 4789 and 8472. "
             "Move the overlay to another port (Cilium `--set tunnelPort=8223`, flannel `Backend.Port`, "
             "Calico `FELIX_VXLANPORT`), or switch to Geneve. "
+        )
+    elif port in _RESERVED_PORTS and below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE):
+        text += (
+            f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and other "
+            "software-defined networks do): move yours to another port (Cilium `--set tunnelPort=8223`, "
+            "flannel `Backend.Port`, Calico `FELIX_VXLANPORT`). "
         )
     if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
         text += (
