@@ -3,10 +3,13 @@
 import socket
 import struct
 from ipaddress import ip_address
+from pathlib import Path
 
 import dpkt
 
 from tests.simulate import NODE1, NODE2, POD1, POD2
+
+SLL2 = 276
 
 
 def udp(payload: bytes, src: str = POD1, dst: str = POD2, sport: int = 41000, dport: int = 53) -> bytes:
@@ -36,3 +39,17 @@ def in_vxlan(packet: bytes, outer_src: str = NODE1, outer_dst: str = NODE2) -> b
     outer = udp(vxlan, outer_src, outer_dst, 40123, 8472)
     assert ip_address(outer_src).version == 4
     return bytes.fromhex("0200ac1a32c90200ac1a32c80800") + outer
+
+
+def cooked(packet: bytes, interface: int, kind: int) -> bytes:
+    """A frame as `tcpdump -i any` writes it (LINKTYPE_LINUX_SLL2)."""
+    return struct.pack(">HHIHBB8s", 0x0800, 0, interface, 1, kind, 6, bytes(8)) + packet
+
+
+def pcap(path: Path, frames: list[tuple[float, bytes]]) -> Path:
+    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, SLL2)]
+    for seconds, data in sorted(frames, key=lambda f: f[0]):
+        whole, fraction = divmod(round(1_700_000_000e6 + seconds * 1e6), 1_000_000)
+        out.append(struct.pack("<IIII", whole, fraction, len(data), len(data)) + data)
+    path.write_bytes(b"".join(out))
+    return path

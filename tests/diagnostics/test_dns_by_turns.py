@@ -1,12 +1,9 @@
 """The incident itself, captured with -i any: the DNS pod of one's own node answers, the other never does."""
 
-import struct
-from pathlib import Path
-
 import dpkt
 import pytest
 
-from tests.diagnostics.frames import in_vxlan, udp
+from tests.diagnostics.frames import cooked, in_vxlan, pcap, udp
 from vxlanalyze import wire
 from vxlanalyze.capture import open_sources
 from vxlanalyze.diagnostics import diagnose
@@ -19,21 +16,6 @@ from vxlanalyze.pairing.model import Comparison
 CLIENT, NEAR, FAR = "10.233.64.10", "10.233.64.125", "10.233.65.250"
 NIC, CLIENT_VETH, DNS_VETH = 2, 4, 6
 TO_US, OUTGOING = 0, 4
-SLL2 = 276
-
-
-def cooked(packet: bytes, interface: int, kind: int) -> bytes:
-    """A frame as `tcpdump -i any` writes it (LINKTYPE_LINUX_SLL2)."""
-    return struct.pack(">HHIHBB8s", 0x0800, 0, interface, 1, kind, 6, bytes(8)) + packet
-
-
-def pcap(path: Path, frames: list[tuple[float, bytes]]) -> Path:
-    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, SLL2)]
-    for seconds, data in sorted(frames, key=lambda f: f[0]):
-        whole, fraction = divmod(round(1_700_000_000e6 + seconds * 1e6), 1_000_000)
-        out.append(struct.pack("<IIII", whole, fraction, len(data), len(data)) + data)
-    path.write_bytes(b"".join(out))
-    return path
 
 
 def message(number: int, *, answer: bool) -> bytes:

@@ -6,7 +6,7 @@ from tests.diagnostics.frames import icmp_error, in_vxlan, udp
 from tests.diagnostics.test_endpoint_silent import LATER, RST_ACK, SYN_ACK, accepted, connections
 from tests.simulate import NODE1, NODE2, POD1, POD2, Flow, Traffic, comparison, ping
 from vxlanalyze.cluster.model import Cluster, Pod
-from vxlanalyze.diagnostics.base import Finding, Severity
+from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 from vxlanalyze.diagnostics.endpoint_refused import check
 from vxlanalyze.diagnostics.services import services
 from vxlanalyze.pairing.model import Comparison
@@ -62,8 +62,16 @@ def test_a_port_unreachable_that_quotes_the_query_is_found():
     assert "listens on 10.233.65.20" in finding.remedy
 
 
+def working() -> tuple[Traffic, Traffic]:
+    """Echoes that the far node's other pods answer."""
+    flow = ping(dst="10.233.65.9")
+    return Traffic(flow, packets=5), Traffic(flow.reverse(), packets=5, start_s=0.001)
+
+
 def test_a_firewall_that_prohibits_is_told_from_the_pod():
-    finding = found(comparison([queries(2), LATER], [error(PROHIBITED, src=GATEWAY, time_s=[0.1, 1.1])]))
+    asked, answered = working()
+    rejects = error(PROHIBITED, src=GATEWAY, time_s=[0.1, 1.1])
+    finding = found(comparison([queries(2), asked, LATER], [rejects, answered]))
 
     assert finding.evidence["by administratively prohibited"].value == 2
     assert "from another address than the pod's" in finding.explanation
@@ -71,7 +79,9 @@ def test_a_firewall_that_prohibits_is_told_from_the_pod():
 
 
 def test_a_host_that_is_not_known_is_said_to_be_gone():
-    finding = found(comparison([queries(2), LATER], [error(HOST, src=GATEWAY, time_s=[0.1, 1.1])]))
+    asked, answered = working()
+    unknown = error(HOST, src=GATEWAY, time_s=[0.1, 1.1])
+    finding = found(comparison([queries(2), asked, LATER], [unknown, answered]))
 
     assert "it is gone or has moved" in finding.remedy
 
@@ -91,6 +101,13 @@ def test_an_echo_to_a_host_that_is_gone_is_refused():
     pair = comparison([Traffic(ping(), packets=1), LATER], [error(HOST, quoted=quoted, time_s=[0.1])])
 
     assert found(pair).evidence["by no such host"].value == 1
+
+
+def test_a_node_that_rejects_everything_was_not_asked_for_an_endpoint():
+    (answer,) = check(comparison([queries(2), LATER], [error(PROHIBITED, src=GATEWAY, time_s=[0.1, 1.1])]))
+
+    assert isinstance(answer, NotAssessed)
+    assert "not-answered" in answer.reason
 
 
 def test_accepted_connections_are_clear():

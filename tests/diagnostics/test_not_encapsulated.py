@@ -1,9 +1,13 @@
 """Packets for another node that stay bare."""
 
+from tests.diagnostics.frames import cooked, pcap, udp
 from tests.simulate import Flow, Traffic, comparison
+from vxlanalyze import wire
+from vxlanalyze.capture import open_sources
 from vxlanalyze.cluster.model import Cluster, Node
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 from vxlanalyze.diagnostics.not_encapsulated import check
+from vxlanalyze.pairing import pair as pair_captures
 from vxlanalyze.pairing.model import Comparison
 
 FAR, LOCAL, SERVICE, WORLD = "10.233.65.20", "10.233.64.125", "10.233.0.3", "192.0.2.7"
@@ -116,3 +120,44 @@ def test_native_routing_that_works_is_clear():
 
 def test_a_far_capture_filtered_for_the_tunnel_would_not_show_bare_packets():
     assert [a for a in check(on_wire(filtered=True)) if isinstance(a, Finding)] == []
+
+
+POD_VETH, DEVICE, NIC = 4, 3, 2
+TO_US, OUTGOING = 0, 4
+
+
+def through_any(tmp_path, *, destinations=("10.42.1.20", "10.42.1.52"), back: int = DEVICE, answered=False):
+    """What -i any shows of a node that forwards a pod's packets to its tunnel device, and of an empty other."""
+    frames = []
+    for i in range(6):
+        for n, address in enumerate(destinations):
+            at = i + 0.1 * n
+            there = udp(b"x" * 20, "10.42.0.10", address, 40000, 9000)
+            frames += [(at, cooked(there, POD_VETH, TO_US)), (at + 0.00002, cooked(there, DEVICE, OUTGOING))]
+            if answered:
+                answer = udp(b"y" * 20, address, "10.42.0.10", 9000, 40000)
+                frames.append((at + 0.001, cooked(answer, back, TO_US)))
+    paths = [pcap(tmp_path / "node1.pcap", frames), pcap(tmp_path / "node2.pcap", [])]
+    sources = open_sources([str(p) for p in paths])
+    return pair_captures([(s, wire.decode(s)) for s in sources])
+
+
+def test_what_a_node_forwards_to_a_device_that_never_gives_anything_back_is_found(tmp_path):
+    finding = found(through_any(tmp_path))
+
+    assert finding.direction == "node1>node2"
+    assert "10.42.1.20 and 10.42.1.52" in finding.summary
+    assert finding.evidence["packets"].value == 12
+    assert finding.frames["node1"].tolist() == list(range(2, 25, 2))
+
+
+def test_a_device_that_gives_answers_is_none(tmp_path):
+    answers = check(through_any(tmp_path, answered=True))
+
+    assert [a for a in answers if isinstance(a, Finding)] == []
+
+
+def test_a_pod_of_this_node_that_is_gone_is_not_behind_a_tunnel(tmp_path):
+    answers = check(through_any(tmp_path, destinations=("10.42.0.35",)))
+
+    assert [a for a in answers if isinstance(a, Finding)] == []

@@ -10,7 +10,8 @@ How it decides
     prohibited) that came through the tunnel and quotes the request. Every one is proof, so no number is
     needed. Who sent the error tells the rest: the pod itself, or its node's firewall or router before it.
 When it cannot tell
-    The snap length cuts TCP flags or the quoted packet off.
+    The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
+    pod there answers at all, no endpoint was asked: that is `not-answered`.
 What looks like it
     A reset in the middle of a connection (`tcp-stalled`), and an ICMP error outside the tunnel about the
     tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts.
@@ -29,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits
-from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.refusals import MEANING
 from vxlanalyze.diagnostics.requests import Requests, measure
 from vxlanalyze.diagnostics.services import FORWARD, NEITHER, ServiceFigures, pairs, services
@@ -55,11 +56,21 @@ def check(pair: Comparison) -> list[Answer]:
     """Look for requests that were refused, by direction."""
     between = pairs(pair)
     groups: dict[str | None, list[_Endpoint]] = {}
+    alive: set[str | None] = set()
     for figures in services(pair):
+        label = _label(pair, int(between.way[figures.pair]))
+        if figures.answered:
+            alive.add(label)
         if figures.refused:
-            label = _label(pair, int(between.way[figures.pair]))
             groups.setdefault(label, []).append(_endpoint(pair, figures))
-    return [_finding(pair, label, members) for label, members in groups.items()]
+    return [
+        _finding(pair, label, members)
+        if label in alive or any(member.by_server for member in members)
+        else NotAssessed(
+            CODE, "its node refuses everything before any pod is reached: see not-answered", label
+        )
+        for label, members in groups.items()
+    ]
 
 
 def _label(pair: Comparison, way: int) -> str | None:

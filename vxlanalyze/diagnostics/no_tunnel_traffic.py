@@ -111,4 +111,4 @@ def _some(pair: Comparison) -> list[Answer]:
     ]
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("not-encapsulated",), round_trip=True)

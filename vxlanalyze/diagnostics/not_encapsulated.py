@@ -12,7 +12,8 @@ How it decides
     seen behind another node's outer address). It is reported when all its packets, so many that a node
     which mislays one in fifty would do it with a chance below `chance`, stand bare and none in the tunnel.
     In a capture of a NIC alone, packets between pods that pass it bare and are neither answered nor seen at
-    the other node.
+    the other node. In an `any` capture without that knowledge, packets of pods to several destinations that
+    the node forwards to an interface which never gives anything back.
 When it cannot tell
     No capture shows packets before the tunnel.
 What looks like it
@@ -38,10 +39,11 @@ from vxlanalyze.diagnostics.homes import Homes
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
 CODE = "not-encapsulated"
 _MOST_NAMED = 3
+_TO_US, _OUTGOING = 0, 4  # LINKTYPE_LINUX_SLL2, packet type
 
 
 class _Stuck(NamedTuple):
@@ -64,6 +66,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         if not d.sender.encapsulated and d.receiver.encapsulated
     ]
     plain = [p for p in pair.points if p.encapsulated]
+    inside = [p for p in pair.points if not p.encapsulated and p.name != pair.captures[p.capture].name]
     homes = Homes(pair)
     answers: list[Answer] = []
     for direction in entering:
@@ -74,7 +77,11 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         stuck = list(_on_the_wire(pair, point, chance))
         if stuck:
             answers.append(_finding(pair, _label(pair, point), point, stuck, on_wire=True))
-    if not entering and not answers and plain:
+    for point in inside:
+        stuck = list(_into_nothing(pair, point, homes, chance))
+        if stuck and not answers:
+            answers.append(_finding(pair, _label(pair, point), point, stuck))
+    if not entering and not inside and not answers and plain:
         why = "no capture shows packets before they enter the tunnel; one of a pod, or with -i any, would"
         return [NotAssessed(CODE, why)]
     return answers
@@ -132,6 +139,43 @@ def _shows_bare(point: Point) -> bool:
     return bool(((point.flows.tunnel == Tunnel.NONE) & (point.flows.family > 0)).any())
 
 
+def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[_Stuck]:
+    """Packets that a node forwards to an interface which gives nothing back and hands nothing to the tunnel.
+
+    One destination may be a pod of this node that is gone, on its own interface; several are behind a device.
+    """
+    index, flows = point.index, point.flows
+    rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
+    rows = rows[index.flow[rows] != NO_FLOW]
+    flow = index.flow[rows]
+    if not len(rows) or (flows.packet_type[flow] != _OUTGOING).any():
+        return
+    of_capture = np.unique(index.flow[index.flow != NO_FLOW])
+    if (flows.encryption[of_capture] > 0).any():  # the tunnel may be inside
+        return
+    tunnelled = of_capture[flows.tunnel[of_capture] != Tunnel.NONE]
+    rows = rows[(flows.family[flow] > 0) & ~np.isin(flows.identity[flow], flows.identity[tunnelled])]
+    flow = index.flow[rows]
+    coming = of_capture[flows.packet_type[of_capture] == _TO_US]
+    arriving = set(text(flows.src[coming], flows.family[coming]))
+    sources = set(text(flows.src[np.unique(flow)], flows.family[np.unique(flow)]))
+    names, of = _ends(flows.family[flow], flows.dst[flow])
+    behind = [i for i, address in enumerate(names) if address not in arriving]
+    chosen = np.isin(of, behind)
+    known = all(homes.of(names[i]) is not None for i in behind)
+    packets = int(chosen.sum())
+    if (
+        not sources & arriving
+        or (len(behind) < 2 and not known)
+        or silence.chance(packets, packets) >= chance
+    ):
+        return
+    for i in behind:
+        home = homes.of(names[i])
+        lives = home.words if home else f"{names[i]} is behind {point.name}, which only takes and never gives"
+        yield _Stuck(names[i], lives, rows[of == i].astype(np.int32))
+
+
 def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
     """Who sends to each inner destination, among the flows that are used."""
     flows = point.flows
@@ -174,7 +218,7 @@ def _ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[s
 
 def _label(pair: Comparison, point: Point) -> str | None:
     for direction in pair.directions:
-        if direction.sender is point:
+        if direction.sender.capture == point.capture:
             return direction.label
     return None
 
