@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vxlanalyze import __version__
 from vxlanalyze.errors import UsageError
@@ -80,7 +80,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     for name in ("redact", "annotate", "decapsulate"):
         if given[name]:
             raise UsageError(f"--{name}: not in this version; leave it out")
-    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+    settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    options = Options(**settled)
     _demand_sense(options)
     return options
 

@@ -237,18 +237,23 @@ def test_an_interrupt_ends_with_130_and_leaves_no_file(tmp_path, seed):
     outputs = ["-o", str(tmp_path / "r.json"), "--tables", str(tmp_path / "t")]
     command = [sys.executable, "-m", "vxlanalyze", str(tmp_path / "pipe.pcap"), seed[1], *outputs]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True)
-    while not waiting_in_open(process.pid):
-        time.sleep(0.05)
+    end = opened_for_writing(tmp_path / "pipe.pcap")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
+    os.close(end)
 
     assert (process.returncode, err) == (130, "vxlanalyze: interrupted\n")
     assert os.listdir(tmp_path) == ["pipe.pcap"]
 
 
-def waiting_in_open(pid: int) -> bool:
-    """Whether a process waits for the other end of a pipe."""
-    return "wait_for_partner" in Path(f"/proc/{pid}/wchan").read_text()
+def opened_for_writing(pipe: Path) -> int:
+    """Open a pipe once somebody reads from it."""
+    for _ in range(600):
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads yet
+            time.sleep(0.05)
+    pytest.fail("the program never opened the pipe")
 
 
 def test_standard_input_is_a_capture(vxlanalyze, seed):

@@ -74,8 +74,8 @@ class FlowColumns:
 
 
 def _encoded(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Any]:
-    """Number the different addresses, shape ``(f,)``, and write each once."""
+    """Number the different addresses, shape ``(f,)``, and write each once: also one that ARP has too."""
     rows = np.column_stack([addresses, family])
     unique, code = np.unique(rows, axis=0, return_inverse=True)
-    names = text(unique[:, :16], unique[:, 16]) if len(unique) else []
-    return code.reshape(-1).astype(np.int32), pa.array(names, pa.string())
+    names, same = np.unique(np.array(text(unique[:, :16], unique[:, 16]), object), return_inverse=True)
+    return same[code.reshape(-1)].astype(np.int32), pa.array(names, pa.string())
