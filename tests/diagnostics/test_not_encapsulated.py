@@ -122,12 +122,12 @@ def test_a_far_capture_filtered_for_the_tunnel_would_not_show_bare_packets():
     assert [a for a in check(on_wire(filtered=True)) if isinstance(a, Finding)] == []
 
 
-POD_VETH, DEVICE, NIC = 4, 3, 2
+POD_VETH, DEVICE = 4, 3
 TO_US, OUTGOING = 0, 4
 
 
-def through_any(tmp_path, *, destinations=("10.42.1.20", "10.42.1.52"), back: int = DEVICE, answered=False):
-    """What -i any shows of a node that forwards a pod's packets to its tunnel device, and of an empty other."""
+def through_any(tmp_path, *, destinations=("10.42.1.20", "10.42.1.52"), answered=False):
+    """A node that forwards a pod's packets to its tunnel device, captured with -i any; an empty other."""
     frames = []
     for i in range(6):
         for n, address in enumerate(destinations):
@@ -136,7 +136,7 @@ def through_any(tmp_path, *, destinations=("10.42.1.20", "10.42.1.52"), back: in
             frames += [(at, cooked(there, POD_VETH, TO_US)), (at + 0.00002, cooked(there, DEVICE, OUTGOING))]
             if answered:
                 answer = udp(b"y" * 20, address, "10.42.0.10", 9000, 40000)
-                frames.append((at + 0.001, cooked(answer, back, TO_US)))
+                frames.append((at + 0.001, cooked(answer, DEVICE, TO_US)))
     paths = [pcap(tmp_path / "node1.pcap", frames), pcap(tmp_path / "node2.pcap", [])]
     sources = open_sources([str(p) for p in paths])
     return pair_captures([(s, wire.decode(s)) for s in sources])
