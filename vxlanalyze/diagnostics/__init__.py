@@ -16,8 +16,10 @@ from vxlanalyze.diagnostics import (
     clock_offset,
     clock_step,
     corrupted_in_transit,
+    delay_spike,
     dns_unanswered,
     duplicate_tunnel_mac,
+    duplication,
     ecmp_member_blocked,
     encrypted_underlay,
     endpoint_refused,
@@ -40,6 +42,7 @@ from vxlanalyze.diagnostics import (
     path_blocked,
     port_unreachable,
     protocol_blocked,
+    reordering,
     same_capture,
     stale_tunnel_mac,
     tcp_stalled,
@@ -72,20 +75,22 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     mtu_blackhole.DIAGNOSTIC,
     fragments_lost.DIAGNOSTIC,
     burst_outage.DIAGNOSTIC,
-    # What arrives damaged: corrupted-in-transit, outer-checksum-bad, inner-checksum-bad
+    # What arrives damaged:
     corrupted_in_transit.DIAGNOSTIC,
     outer_checksum_bad.DIAGNOSTIC,
     inner_checksum_bad.DIAGNOSTIC,
-    # What dies inside the receiver: port-unreachable, vni-mismatch, stale-tunnel-mac,
-    # duplicate-tunnel-mac, not-answered
+    # What dies inside the receiver:
     port_unreachable.DIAGNOSTIC,
     vni_mismatch.DIAGNOSTIC,
     stale_tunnel_mac.DIAGNOSTIC,
     duplicate_tunnel_mac.DIAGNOSTIC,
     not_answered.DIAGNOSTIC,
-    # What suffers: outer-fragmentation, packet-loss, reordering, duplication, delay-spike
+    # What suffers:
     outer_fragmentation.DIAGNOSTIC,
     packet_loss.DIAGNOSTIC,
+    delay_spike.DIAGNOSTIC,
+    reordering.DIAGNOSTIC,
+    duplication.DIAGNOSTIC,
     # What the pods see of it:
     endpoint_refused.DIAGNOSTIC,
     endpoint_silent.DIAGNOSTIC,

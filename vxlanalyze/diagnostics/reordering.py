@@ -14,8 +14,9 @@ When it cannot tell
     Fewer than two packets of any flow arrived. Packets that equal others are left out: they may be
     paired crosswise.
 What looks like it
-    Flows on different paths (only packets of one flow are compared); retransmissions, which are packets of
-    their own; a card of several queues that stamps packets out of order.
+    The end of a `delay-spike`, when what was sent later overtakes what was sent before: then it is its
+    consequence. Flows on different paths (only packets of one flow are compared); retransmissions, which are
+    packets of their own; a card of several queues that stamps packets out of order.
 What to do
     Find what spreads the packets of one flow over several paths: balancing by packet instead of by flow
     (bonding mode balance-rr, switches that spray), or a path in which some packets wait longer.
@@ -26,15 +27,17 @@ Sources
 
 import numpy as np
 
-from vxlanalyze.diagnostics import base, exhibits, order, silence
+from vxlanalyze.diagnostics import answers, base, delays, exhibits, order, silence
 from vxlanalyze.diagnostics.affected import protocols
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.delays import Doubt
 from vxlanalyze.diagnostics.order import Late
 from vxlanalyze.diagnostics.words import count, listed, share, span
 from vxlanalyze.pairing.model import Comparison, Direction
 
 CODE = "reordering"
 _DUPLICATE_ACKNOWLEDGEMENTS = 3
+_NEARLY_ALL = 0.9
 
 
 def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
@@ -52,11 +55,11 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
         elif (
             len(found.packets) and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance
         ):
-            told.append(_finding(pair, direction, found))
+            told.append(_finding(pair, direction, found, chance))
     return told
 
 
-def _finding(pair: Comparison, direction: Direction, found: Late) -> Finding:
+def _finding(pair: Comparison, direction: Direction, found: Late, chance: float) -> Finding:
     late = np.zeros(len(direction), np.bool_)
     late[found.packets] = True
     packets = len(found.packets)
@@ -93,7 +96,18 @@ def _finding(pair: Comparison, direction: Direction, found: Late) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+        explained_by=("delay-spike",) if _at_the_end_of_spikes(pair, direction, found, chance) else (),
     )
+
+
+def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: Late, chance: float) -> bool:
+    """Whether nearly all late packets were sent while the delay was raised, and overtaken when it fell."""
+    back, clock = answers.opposite(pair, direction), pair.clock_of(direction)
+    spikes = [s for s in delays.spikes(direction, back, clock, chance) if s.doubt is Doubt.NONE]
+    slow = np.zeros(len(direction), np.bool_)
+    for spike in spikes:
+        slow[spike.packets] = True
+    return bool(slow[found.packets].mean() > _NEARLY_ALL)
 
 
 def _likely(found: Late) -> str:
@@ -114,4 +128,4 @@ def _ruled_out(direction: Direction) -> tuple[RuledOut, ...]:
     return tuple(told)
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("delay-spike",))
