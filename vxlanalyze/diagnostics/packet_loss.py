@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import affected, base, concentration, evidence, exhibits, loss
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.concentration import Concentration, Runs
 from vxlanalyze.diagnostics.loss import Picture
 from vxlanalyze.diagnostics.words import count
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -90,11 +91,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
         + ("" if not picture.explanations else ", besides what other findings explain"),
-        explanation=f"{affected.tally(affected.protocols(direction, lost))} packets of "
-        f"{affected.sizes(direction, lost)} were sent and not seen at {direction.receiver.name}. "
-        + runs.text
-        + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
-        + _really_lost(direction, again, could, dropped),
+        explanation=_who(direction, lost, runs, heavier) + _really_lost(direction, again, could, dropped),
         remedy=_remedy(direction),
         evidence={
             "lost": Quantity(gone, "packets"),
@@ -105,9 +102,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "runs": Quantity(runs.runs, "runs"),
             "longest_run": Quantity(runs.longest, "packets"),
             "heavier_for": Quantity(heavier.who if heavier else None),
-            "tcp_lost": Quantity(could, "packets"),
-            "tcp_sent_again": Quantity(again, "packets"),
             "dropped_by_capture": Quantity(dropped, "packets"),
+            **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
         explained_by=("capture-loss",) if dropped is not None and dropped >= gone else None,
@@ -115,6 +111,19 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, heavier: Concentration | None) -> str:
+    """Say what was lost, how it clusters, and whom it hits."""
+    return (
+        f"{affected.tally(affected.protocols(direction, lost))} packets of {affected.sizes(direction, lost)} "
+        f"were sent and not seen at {direction.receiver.name}. {runs.text}"
+        + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
+    )
+
+
+def _tcp_evidence(again: int, could: int) -> dict[str, Quantity]:
+    return {"tcp_lost": Quantity(could, "packets"), "tcp_sent_again": Quantity(again, "packets")}
 
 
 def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int]:

@@ -136,11 +136,7 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
     direction = picture.direction
     receiver = direction.receiver.name
     if not direction.receiver.encapsulated:
-        return (
-            "The packets reach the node and die inside it: look at its firewall, routes and reverse path "
-            "filter (`iptables -L FORWARD -nv`, `nft list ruleset`, `sysctl net.ipv4.conf.all.rp_filter`) "
-            f"between its network card and {receiver}."
-        )
+        return _inside_the_node(receiver)
     below = underlay.of(direction, pair.cluster)
     port = below.ports[0] if below.ports else 8472
     text = (
@@ -173,6 +169,14 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
             "the payload is what is filtered."
         )
     return text.rstrip()
+
+
+def _inside_the_node(receiver: str) -> str:
+    return (
+        "The packets reach the node and die inside it: look at its firewall, routes and reverse path filter "
+        "(`iptables -L FORWARD -nv`, `nft list ruleset`, `sysctl net.ipv4.conf.all.rp_filter`) between its "
+        f"network card and {receiver}."
+    )
 
 
 def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> dict[str, Quantity]:

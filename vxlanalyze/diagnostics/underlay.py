@@ -113,8 +113,10 @@ def _platform(macs: NDArray[np.uint64]) -> str | None:
 def _cni(ports: tuple[int, ...], vnis: NDArray[np.uint32], cluster: Cluster) -> str | None:
     if tunnel_ends.is_cilium(cluster):
         return "cilium"
-    if _CALICO_VNI in vnis and len(vnis) == 1:
+    if vnis.tolist() == [_CALICO_VNI]:
         return "calico"
-    if ports == (_LINUX_PORT,):
-        return "flannel" if vnis.tolist() == [_FLANNEL_VNI] else "cilium"
-    return None
+    if ports != (_LINUX_PORT,):
+        return None
+    if vnis.tolist() == [_FLANNEL_VNI]:
+        return "flannel"
+    return "cilium" if len(vnis) > 1 else None  # several VNIs are the identities of the sending pods
