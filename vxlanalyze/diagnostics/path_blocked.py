@@ -158,9 +158,9 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
         )
     elif port in _RESERVED_PORTS and below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE):
         text += (
-            f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and other "
-            "software-defined networks do): move yours to another port (Cilium `--set tunnelPort=8223`, "
-            "flannel `Backend.Port`, Calico `FELIX_VXLANPORT`). "
+            f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and "
+            "other software-defined networks do): move yours to another port (Cilium `--set "
+            "tunnelPort=8223`, flannel `Backend.Port`, Calico `FELIX_VXLANPORT`). "
         )
     if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
         text += (
