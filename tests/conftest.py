@@ -1,5 +1,6 @@
-"""Golden files: what the renderers wrote when somebody last read it."""
+"""Golden files: what the renderers wrote when somebody last read it; and interrupts that arrive."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew; then read what changed"
     )
+
+
+def pytest_configure() -> None:
+    # A job started in the background ignores interrupts, and so would all that the tests start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
