@@ -1,0 +1,67 @@
+"""The verdict answers "what is wrong?" with numbers, or says what was examined, or why it cannot tell."""
+
+from tests.report.fixed import capture, finding, hop
+from vxlanalyze.report.verdict import verdict
+
+CAPTURES = [capture("node1", 10), capture("node2", 12)]
+BOTH_WAYS = [hop("node1", "node2"), hop("node2", "node1")]
+NOTHING = hop("node1", "node2", sent=0, delivered=0, loss_ratio=None)
+
+
+def test_the_first_finding_is_the_answer_with_its_most_probable_reason():
+    found = [finding("path-blocked", "critical", "node1>node2", summary="None of 9 packets arrives.")]
+
+    assert verdict(CAPTURES, BOTH_WAYS, found, []) == (
+        "None of 9 packets arrives; most probably a firewall, security group or hypervisor between them "
+        "drops the tunnel."
+    )
+
+
+def test_other_causes_are_named_and_consequences_are_not():
+    found = [
+        finding("mtu-blackhole", "critical", "node1>node2", summary="All 65 large packets are lost"),
+        finding("reordering", "warning", "node2>node1"),
+        finding("checksum-offload", "info", "node1>node2"),
+        finding("tcp-stalled", "warning", because="mtu-blackhole@node1>node2"),
+    ]
+
+    assert verdict(CAPTURES, BOTH_WAYS, found, []) == (
+        "All 65 large packets are lost; also found: reordering node2>node1."
+    )
+
+
+def test_nothing_wrong_is_said_with_what_was_examined():
+    assert verdict(CAPTURES, BOTH_WAYS, [finding("checksum-offload", "info")], []) == (
+        "Nothing is wrong in what the captures show: all 1,200 packets node1>node2 and all 1,200 packets "
+        "node2>node1 arrived."
+    )
+
+
+def test_what_could_not_be_judged_is_never_shown_as_healthy():
+    unsure = [{"code": "packet-loss", "direction": "node2>node1", "reason": "nothing was sent"}]
+
+    assert verdict(CAPTURES, [BOTH_WAYS[0], NOTHING], [], unsure).endswith(
+        "arrived; 1 of 2 directions could not be judged; 1 question could not be assessed."
+    )
+
+
+def test_loss_that_no_finding_names_is_not_called_healthy():
+    """So it is with --ignore packet-loss."""
+    lossy = hop("node1", "node2", lost=100, delivered=1100)
+
+    assert verdict(CAPTURES, [lossy], [], []).startswith(
+        "No fault was named, though packets were lost: 1,100 of"
+    )
+
+
+def test_captures_that_tell_nothing_say_why():
+    blind = hop("node1", "node2", not_assessed="nothing tells node2's address")
+
+    assert verdict(CAPTURES, [blind], [], []) == "Cannot tell: nothing tells node2's address."
+    assert verdict(CAPTURES, [NOTHING], [], []) == "Cannot tell: no packet is in both captures."
+
+
+def test_one_capture_needs_a_second():
+    assert verdict(CAPTURES[:1], [], [], []) == (
+        "No fault shows in node1 alone (10 packets); what was lost takes a second capture to tell."
+    )
