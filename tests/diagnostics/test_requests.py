@@ -1,5 +1,7 @@
 """Requests find their answers, once each, whatever is sent twice, late or not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tests.simulate import NODE1, POD1, POD2, TCP, UDP, Flow, Traffic, comparison, ping
@@ -194,3 +196,12 @@ def test_addresses_of_two_conversations_do_not_mix():
     pair = comparison([queries(7), LATER], [Traffic(other, packets=1, seq=7 << 16 | RESPONSE, start_s=0.001)])
 
     assert of_kind(pair, Kind.DNS).unanswered.tolist() == [True]
+
+
+def test_where_only_a_part_is_looked_at_its_end_is_that_of_the_capture():
+    """An answer to the last query would stand behind the part."""
+    whole = comparison([queries(7, 8, 9), LATER], [responses(7)])
+    part = replace(whole.points[0], rows=np.arange(4, dtype=np.int32))
+    found = of_kind(replace(whole, points=(part, whole.points[1])), Kind.DNS)
+
+    assert found.decided.tolist() == [True, True, False]

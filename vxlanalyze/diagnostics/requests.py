@@ -131,10 +131,18 @@ def _measure(comparison: Comparison) -> Asked:
 
 
 def _end_ns(comparison: Comparison, point: Point) -> int:
-    """When the capture of a point ended: its statistics say so, else its last frame does."""
+    """When the capture of a point ended, or what is looked at of it.
+
+    Its statistics say so, else its last frame does. Where only a part of its rows is looked at, an answer
+    behind the last of them would not be seen.
+    """
+    times = point.index.time_ns
+    whole = int(times.max()) if len(times) else 0
+    places = [p for p in comparison.points if p.capture == point.capture]
+    shown = [times if p.rows is None else times[p.rows] for p in places]
+    last = max((int(s.max()) for s in shown if len(s)), default=0)
     told = [s.end_ns for s in comparison.captures[point.capture].statistics if s.end_ns is not None]
-    last = [int(point.index.time_ns.max())] if len(point.index) else []
-    return max(told + last, default=0)
+    return max([*told, last]) if last == whole else last
 
 
 def _paired(point: Point, found: Events) -> Requests:
