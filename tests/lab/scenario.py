@@ -94,6 +94,7 @@ class Work:
     to: str = "web"
     step: int = 0
     count: int = 10
+    flows: int = 1
     interval_s: float = 0.2
     size: int = 56
     seconds: float = 2.0

@@ -1,6 +1,6 @@
 """Traffic that no standard program makes: one-way datagrams, segmentation by the kernel, junk.
 
-``python -m tests.lab.traffic KIND HOST PORT [--count N] [--size BYTES] [--interval SECONDS]``
+``python -m tests.lab.traffic KIND HOST PORT [--flows N] [--count N] [--size BYTES] [--interval SECONDS]``
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import random
 import socket
 import time
+from contextlib import ExitStack
 
 UDP_SEGMENT = 103  # linux/udp.h
 SEGMENTS_AT_ONCE = 8
@@ -22,22 +23,31 @@ def sink(host: str, port: int) -> None:
             sock.recv(65536)
 
 
-def send(kind: str, host: str, port: int, count: int, size: int, interval_s: float) -> None:
-    """Send `count` datagrams of `size` octets (segmented: in super-packets of eight; junk: random octets)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    lots = random.Random(port)
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.connect((host, port))
-        if kind == "segmented":
-            sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
-        for number in range(count):
-            text = (b"%08d " % number) * (size * SEGMENTS_AT_ONCE // 9 + 1)
-            if kind == "segmented":
-                # The last segment is shorter, as the end of a message is.
-                sock.send(text[: size * SEGMENTS_AT_ONCE - size // 3])
-            else:
-                sock.send(lots.randbytes(size) if kind == "junk" else text[:size])
-            time.sleep(interval_s)
+def send(asked: argparse.Namespace) -> None:
+    """Send `count` datagrams of `size` octets in each flow.
+
+    ``segmented`` hands the kernel eight at once, to be cut; ``junk`` holds random octets.
+    """
+    lots = random.Random(asked.port)
+    with ExitStack() as stack:
+        flows = [stack.enter_context(_connected(asked)) for _ in range(asked.flows)]
+        for number in range(asked.count):
+            text = (b"%08d " % number) * (asked.size * SEGMENTS_AT_ONCE // 9 + 1)
+            # The last segment is shorter, as the end of a message is.
+            length = (
+                asked.size * SEGMENTS_AT_ONCE - asked.size // 3 if asked.kind == "segmented" else asked.size
+            )
+            for flow in flows:
+                flow.send(lots.randbytes(length) if asked.kind == "junk" else text[:length])
+            time.sleep(asked.interval)
+
+
+def _connected(asked: argparse.Namespace) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in asked.host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect((asked.host, asked.port))
+    if asked.kind == "segmented":
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, asked.size)
+    return sock
 
 
 def main() -> None:
@@ -46,13 +56,14 @@ def main() -> None:
     parser.add_argument("kind", choices=("sink", "datagrams", "segmented", "junk"))
     parser.add_argument("host")
     parser.add_argument("port", type=int)
+    parser.add_argument("--flows", type=int, default=1)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--size", type=int, default=200)
     parser.add_argument("--interval", type=float, default=0.02)
     asked = parser.parse_args()
     if asked.kind == "sink":
         sink(asked.host, asked.port)
-    send(asked.kind, asked.host, asked.port, asked.count, asked.size, asked.interval)
+    send(asked)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def _datagrams(kind: str) -> Callable[[Work, str, Topology], str]:
         port = work.port or (topology.tunnel_ports[0] if kind == "junk" else SINK_PORT)
         return (
             f"{sys.executable} -m tests.lab.traffic {kind} {to} {port}"
-            f" --count {work.count} --size {work.size} --interval {work.interval_s}"
+            f" --flows {work.flows} --count {work.count} --size {work.size} --interval {work.interval_s}"
         )
 
     return command
