@@ -81,7 +81,11 @@ FLOWS = (
     Column("delay_p90_ns", pa.int64(), "90th percentile."),
     Column("delay_p99_ns", pa.int64(), "99th percentile."),
     Column("delay_max_ns", pa.int64(), "Largest one-way delay."),
-    Column("retransmissions", pa.int64(), "TCP segments sent whose bytes were sent before; null for others."),
+    Column(
+        "retransmissions",
+        pa.int64(),
+        "TCP segments below the highest byte sent before; null where it is not TCP.",
+    ),
     Column("largest_delivered", pa.uint32(), "IP length on the wire of the largest delivered packet."),
     Column("smallest_lost", pa.uint32(), "IP length on the wire of the smallest lost packet."),
 )

@@ -160,7 +160,7 @@ def _delays(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
 
 
 def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
-    """TCP segments of each flow all of whose bytes were sent before; null where it is not TCP."""
+    """TCP segments of each flow that lie below the highest byte sent before; null where it is not TCP."""
     tcp = direction.sender.flows.protocol[direction.flow] == _TCP
     is_tcp = np.zeros(size, np.bool_)
     is_tcp[group[tcp]] = True
@@ -171,7 +171,7 @@ def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
 
 
 def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) -> NDArray[np.bool_]:
-    """Whether the flow has sent all bytes of a segment before; `rows` by flow, then in the order sent."""
+    """Whether a segment lies below the highest byte sent before; `rows` by flow, then in the order sent."""
     row = direction.sent_row[rows]
     flags = direction.sender.index.tcp_flags[row]
     payload = wire_payload(direction.sender, row, direction.segment[rows]).astype(np.int64)
