@@ -5,6 +5,7 @@ import pytest
 
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
 from vxlanalyze.diagnostics import answers
+from vxlanalyze.wire.model import Anomaly
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 DNS = Flow(dport=53)
@@ -134,3 +135,15 @@ def test_silence_of_chosen_flows_is_judged_apart_from_the_others():
     chosen = np.array([True, False, False, False])
     assert found.silent(1e-6, chosen)
     assert not found.silent(1e-6)
+
+
+def test_tcp_headers_that_the_snap_length_cuts_ask_nothing():
+    cut = Anomaly.HEADER_CUT.value
+    found = forward_of(lasting(Traffic(WEB, packets=9, tcp_flags=0, anomalies=cut)))
+    assert found.request.sum() == 0
+
+
+def test_tcp_headers_that_the_snap_length_cuts_may_answer():
+    back = Traffic(WEB.reverse(), packets=1, tcp_flags=0, anomalies=Anomaly.HEADER_CUT.value)
+    found = forward_of(lasting(Traffic(WEB, packets=9)), [back])
+    assert found.answered.any()

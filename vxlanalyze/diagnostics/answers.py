@@ -141,10 +141,16 @@ def _requests(direction: Direction, flow: NDArray[np.int32], kinds: _Kinds) -> N
     if tcp.any():
         flags = index.tcp_flags[row]
         occupies = (flags & (_SYN | _FIN) != 0) | (direction.payload_length > 0)
-        request |= tcp & occupies & (flags & _RST == 0)
+        request |= tcp & occupies & (flags & _RST == 0) & ~_header_cut(index, row)
     if dns.any():
         request |= dns & (index.seq[row] & _DNS_RESPONSE == 0)
     return request
+
+
+def _header_cut(index: Index, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Rows whose snap length leaves no flags and no acknowledgement: they ask nothing, and may answer."""
+    cut: NDArray[np.bool_] = index.anomalies[rows] & np.uint32(Anomaly.HEADER_CUT.value) != 0
+    return cut
 
 
 def _early(point: Point, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -199,10 +205,11 @@ def _acknowledged(
         rows, request = _rows_of(point.flows, point.index, wanted[codes])
         flags = point.index.tcp_flags[rows]
         beyond = (point.index.ack[rows] - base[request]).view(np.int32) > 0
-        # Where the snap length cut the flags, a number in the field says as much: only a SYN has none.
-        cut = point.index.anomalies[rows] & np.uint32(Anomaly.HEADER_CUT) != 0
-        acks = (flags & _ACK != 0) | (cut & (point.index.ack[rows] != 0))
-        acknowledged[request[acks & beyond | (flags & _RST != 0)]] = True
+        # Where the snap length cut the flags, a number in the field says as much; where it cut the number
+        # too, nothing tells that this is no answer.
+        cut, has_number = _header_cut(point.index, rows), point.index.ack[rows] != 0
+        acks = (flags & _ACK != 0) | (cut & has_number)
+        acknowledged[request[acks & beyond | (flags & _RST != 0) | (cut & ~has_number)]] = True
     return acknowledged
 
 

@@ -67,8 +67,8 @@ def _checksums(direction: Direction, asked: Answers) -> list[RuledOut]:
     told = []
     for code, shift in (("outer-checksum-bad", OUTER_L4_SHIFT), ("inner-checksum-bad", INNER_L4_SHIFT)):
         state = checks >> shift & CHECK_MASK
-        if np.isin(state, _RIGHT).all():
-            right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
+        right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
+        if np.isin(state, _RIGHT).all() and right + absent:
             told.append(RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none wrong"))
     return told
 
