@@ -1,12 +1,12 @@
-"""What is measured of a direction: counts, the loss ratio with its interval, one-way delays, order.
+"""What is measured of a direction: counts, the loss ratio with its interval, one-way delays.
 
-Sources: RFC 4737 section 3.3 for what is reordered; RFC 7679 section 5.1 for percentiles of one-way delay.
+Source: RFC 7679 section 5.1 for percentiles of one-way delay.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics import evidence, order
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Outcome, Reason
 from vxlanalyze.report.model import DelayRecord, HopRecord, WindowRecord
 from vxlanalyze.report.times import rfc3339
@@ -31,7 +31,7 @@ def hop_record(direction: Direction, clock: Clock) -> HopRecord:
         "high": high,
         "bytes_lost": int(direction.wire_length[direction.lost].sum(dtype=np.int64)) if lost else 0,
         "delay_ns": delay_record(direction.delay_ns, clock.uncertainty_ns),
-        "reordered": int(np.count_nonzero(overtaken(direction))),
+        "reordered": len(order.late(direction).packets),
         "duplicated": int(np.count_nonzero(direction.copies > 1)),
         "corrupted": int(np.count_nonzero(direction.corrupted)),
         "largest_delivered": direction.largest_delivered,
@@ -68,28 +68,6 @@ def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> Del
 def quantile(ordered: NDArray[np.int64], share: float) -> int:
     """Smallest value that at least `share` of the sorted values, shape ``(k,)``, do not exceed."""
     return int(ordered[max(int(np.ceil(share * len(ordered))) - 1, 0)])
-
-
-def overtaken(direction: Direction) -> NDArray[np.bool_]:
-    """Packets that arrived after one that was sent later in their flow, shape ``(m,)``.
-
-    Packets whose pairing may be crossed with an equal one are left out.
-    """
-    late = np.zeros(len(direction), dtype=np.bool_)
-    chosen = np.flatnonzero(direction.delivered & (direction.reason != Reason.AMBIGUOUS))
-    arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
-    if not (np.diff(arrival) < 0).any():
-        return late
-    flow = direction.flow[chosen]
-    by_flow = np.argsort(flow, kind="stable")
-    rank = np.empty(len(chosen), np.int64)
-    rank[np.argsort(arrival, kind="stable")] = np.arange(len(chosen))
-    # The numbers of a flow are higher than all of the flow before it, so one pass serves all flows.
-    ranked = rank[by_flow] + flow[by_flow].astype(np.int64) * len(chosen)
-    earliest_later = np.minimum.accumulate(ranked[::-1])[::-1]
-    overtakes = earliest_later < ranked
-    late[chosen[by_flow[overtakes]]] = True
-    return late
 
 
 def _unknown_reasons(direction: Direction) -> dict[str, int]:
