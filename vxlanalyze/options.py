@@ -11,6 +11,10 @@ from vxlanalyze.nearest import nearest
 from vxlanalyze.report import RENDERERS
 
 SEVERITIES = ("info", "warning", "critical")
+_DESCRIPTION = """\
+Paired captures of an overlay network in, the cause of the fault out. The captures stand in path order,
+the sender's node first.
+"""
 _EPILOG = """\
 A CAPTURE is a pcap or pcapng file, plain or compressed; - for standard input; a directory, a glob, or a
 comma-separated list for one rotated set. NAME=CAPTURE gives the point a name.
@@ -86,6 +90,19 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     return options
 
 
+def described() -> dict[str, list[tuple[str, str]]]:
+    """Give all options by group: how each is written, and what it means."""
+    groups = [group for group in _parser()._action_groups if group.title in _GROUPS]
+    return {
+        group.title or "": [
+            (f"{', '.join(a.option_strings)} {a.metavar or ''}".rstrip(), (a.help or "").replace("%%", "%"))
+            for a in group._group_actions
+            if a.help != argparse.SUPPRESS
+        ]
+        for group in groups
+    }
+
+
 def _demand_sense(options: Options) -> None:
     doing = [options.report is not None, options.explain is not None]
     if sum(doing) + bool(options.captures) > 1:
@@ -104,19 +121,15 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="vxlanalyze",
         usage="vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]",
-        description="Paired captures of an overlay network in, the cause of the fault out. "
-        "The captures stand in path order, the sender's node first.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
     parser.add_argument("captures", nargs="*", metavar="CAPTURE", help=argparse.SUPPRESS)
-    _add_input(parser.add_argument_group("input"))
-    _add_part(parser.add_argument_group("what to look at"))
-    _add_output(parser.add_argument_group("output"))
-    _add_judgement(parser.add_argument_group("for scripts and CI"))
-    _add_rest(parser.add_argument_group("the rest"))
+    for title, add in _GROUPS.items():
+        add(parser.add_argument_group(title))
     return parser
 
 
@@ -235,7 +248,9 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="auto (default), always, never; NO_COLOR is obeyed",
     )
-    group.add_argument("--version", action="version", version=f"vxlanalyze {__version__}")
+    group.add_argument(
+        "--version", action="version", version=f"vxlanalyze {__version__}", help="show it and exit"
+    )
     group.add_argument("-h", "--help", action="help", help="show this and exit")
 
 
@@ -270,3 +285,12 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
     return int(text)
+
+
+_GROUPS = {
+    "input": _add_input,
+    "what to look at": _add_part,
+    "output": _add_output,
+    "for scripts and CI": _add_judgement,
+    "the rest": _add_rest,
+}

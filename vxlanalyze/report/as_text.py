@@ -120,6 +120,8 @@ def _finding(page: Page, number: int, finding: FindingRecord) -> None:
         title.append((f" {finding['direction']}", ""))
     page.paragraph(*title)
     page.paragraph((finding["summary"], ""), indent=3)
+    if finding["severity"] == "info":
+        return  # what is merely worth knowing stands in one sentence; the other formats say more
     if finding["explanation"]:
         page.paragraph(("Proof: ", "bold"), (finding["explanation"], ""), indent=3, hanging=2)
     if finding["remedy"]:

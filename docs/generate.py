@@ -1,0 +1,177 @@
+"""Writes the pages of this folder that say what the code says: ``python docs/generate.py``.
+
+A test fails where a page is not current.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vxlanalyze import options
+from vxlanalyze.diagnostics import DIAGNOSTICS
+from vxlanalyze.report import RENDERERS
+from vxlanalyze.report.as_json import schema
+from vxlanalyze.report.columns import FLOWS, PACKETS
+from vxlanalyze.report.expectation import FIGURES
+from vxlanalyze.wire import table
+
+FOLDER = Path(__file__).parent
+_COMPLETION = (
+    """complete -o default -W "$(vxlanalyze --help | grep -o -- '--[a-z-]*' | sort -u)" vxlanalyze"""
+)
+_NOTE = "<!-- Written by docs/generate.py: change the code, and run it. -->"
+
+
+def pages() -> dict[str, str]:
+    """Give every generated page by its file name."""
+    return {
+        "findings.md": findings(),
+        "tables.md": tables(),
+        "report.md": report(),
+        "command.md": command(),
+    }
+
+
+def findings() -> str:
+    """Put the manuals of all diagnostics on one page, in causal order."""
+    manuals = {d.code: (import_module(d.check.__module__).__doc__ or "").strip() for d in DIAGNOSTICS}
+    lines = [_NOTE, "# Findings", ""]
+    lines += [
+        "What can be found, causes before what they explain. The same as `vxlanalyze --explain CODE`.",
+        "",
+    ]
+    lines += ["| code | what it says |", "| --- | --- |"]
+    lines += [
+        f"| [`{code}`](#{code}) | {_cell(manual.splitlines()[0])} |" for code, manual in manuals.items()
+    ]
+    for code, manual in manuals.items():
+        lines += ["", f"## {code}", "", *_markdown(manual)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(manual: str) -> Iterator[str]:
+    """Turn a manual to Markdown: what stands at the margin over indented lines is a heading."""
+    lines = manual.splitlines()
+    for number, line in enumerate(lines):
+        after = lines[number + 1] if number + 1 < len(lines) else ""
+        if line and not line.startswith(" ") and after.startswith("    "):
+            yield from ("", f"### {line}", "") if lines[number - 1] else (f"### {line}", "")
+        else:
+            yield line.removeprefix("    ").replace("``", "`")
+
+
+def tables() -> str:
+    """List the columns of all tables."""
+    lines = [_NOTE, "# Tables", ""]
+    lines += [
+        "Written by `--tables DIR` and `result.write_tables(DIR)` as Parquet; `result.packets`,",
+        "`result.flows` and `capture.frames()` give the same as DataFrames. What a packet has not is null.",
+        "DuckDB, polars, pandas and pyarrow read the types as they stand here.",
+    ]
+    for title, columns, about in (
+        ("packets", PACKETS, "A row for each wire packet and hop, in path order; unsent packets come last."),
+        ("flows", FLOWS, "A row for each inner 5-tuple, VNI and direction."),
+    ):
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            about,
+            "",
+            "| column | type | what it holds |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| `{c.name}` | {_type(c.type)} | {_cell(c.meaning)} |" for c in columns]
+    lines += [
+        "",
+        "## frames-NAME",
+        "",
+        "A row for each frame of a capture, with the fields of every layer.",
+        "",
+    ]
+    lines += [
+        "Columns that begin with `outer_` are of the outermost IP packet, tunnel or not; `src`, `dst` and",
+        "what follows are of the innermost packet and null without a tunnel.",
+        "",
+    ]
+    lines += ["| column | type |", "| --- | --- |"]
+    lines += [f"| `{field.name}` | {_type(field.type)} |" for field in table.SCHEMA]
+    return "\n".join(lines) + "\n"
+
+
+def _type(type_: Any) -> str:
+    text = str(type_)
+    if text.startswith("dictionary"):
+        return "string, dictionary-encoded"
+    return {"list<item: string>": "list of strings", "bool": "boolean"}.get(text, text)
+
+
+def report() -> str:
+    """Describe the JSON report by its schema."""
+    whole = schema()
+    lines = [_NOTE, "# The JSON report", "", whole["description"], ""]
+    lines += ["Its JSON Schema is part of the package: `vxlanalyze/report/schema.json`, and in Python"]
+    lines += [
+        "`vxlanalyze.report.as_json.schema()`. Keys may be added within a version; none changes its meaning."
+    ]
+    lines += ["", *_properties(whole)]
+    for name, definition in whole["$defs"].items():
+        lines += ["", f"## {name}", "", definition["description"], "", *_properties(definition)]
+    return "\n".join(lines) + "\n"
+
+
+def _properties(node: Mapping[str, Any]) -> Iterator[str]:
+    yield "| key | type | what it holds |"
+    yield "| --- | --- | --- |"
+    for name, value in node.get("properties", {}).items():
+        yield f"| `{name}` | {_cell(_kind(value))} | {_cell(value.get('description', ''))} |"
+
+
+def _kind(value: Mapping[str, Any]) -> str:
+    """Say in words what a schema allows."""
+    if "$ref" in value:
+        name = value["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name})"
+    if "const" in value:
+        return f'`"{value["const"]}"`'
+    if "enum" in value:
+        return " or ".join(f"`{entry}`" for entry in value["enum"])
+    if "oneOf" in value:
+        return " or ".join(_kind(choice) for choice in value["oneOf"])
+    kinds = [value["type"]] if isinstance(value["type"], str) else value["type"]
+    if kinds == ["array"]:
+        return f"list of {_kind(value['items'])}"
+    if kinds == ["object"] and "additionalProperties" in value:
+        return f"object of {_kind(value['additionalProperties'])}"
+    return " or ".join(kinds)
+
+
+def command() -> str:
+    """List the options, the formats, and the figures that an expectation may bound."""
+    lines = [_NOTE, "# The command", "", "`vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]`", ""]
+    for title, entries in options.described().items():
+        lines += [f"## {title[0].upper()}{title[1:]}", "", "| option | meaning |", "| --- | --- |"]
+        lines += [f"| `{_cell(names)}` | {_cell(meaning)} |" for names, meaning in entries]
+        lines += [""]
+    lines += ["## Formats", "", "| `--format` | suffix of `-o` |", "| --- | --- |"]
+    lines += [f"| `{r.name}` | {' '.join(f'`{s}`' for s in r.suffixes) or 'none'} |" for r in RENDERERS]
+    lines += ["", "## Figures that an expectation can bound", "", ", ".join(f"`{name}`" for name in FIGURES)]
+    lines += [
+        "",
+        "## Completion",
+        "",
+        "Of options, in bash (and in zsh after `autoload bashcompinit; bashcompinit`):",
+    ]
+    lines += ["", "```sh", _COMPLETION, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for name, page in pages().items():
+        (FOLDER / name).write_text(page, encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Rules that matter are tests: imports go one way, registries are complete, manuals have their headings."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import vxlanalyze
+from vxlanalyze import diagnostics, report
+from vxlanalyze.wire import tunnels
+
+PACKAGE = Path(vxlanalyze.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# Each may import what stands before it.
+ORDER = (
+    *("errors", "nearest", "compiled", "capture", "wire", "cluster", "pairing", "diagnostics", "report"),
+    *("progress", "outputs", "scale", "pipeline", "api", "terminal", "options", "cli", "__main__"),
+)
+HEADINGS = (
+    "What it asks",
+    "Why it matters",
+    "How it decides",
+    "When it cannot tell",
+    "What looks like it",
+    "What to do",
+    "Sources",
+)
+LONGEST_LINES = 380
+PRINTING = {"terminal.py", "compiled.py"}  # the latter says that kernels are being compiled
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+each_diagnostic = pytest.mark.parametrize("diagnostic", diagnostics.DIAGNOSTICS, ids=lambda d: d.code)
+
+
+def stage_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def is_stage(name: str) -> bool:
+    return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
+
+
+def imported_stages(path: Path) -> set[str]:
+    """First parts of the modules of this package that a module imports, at its head or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vxlanalyze":
+            names = node.module.split(".")[1:2] or [alias.name for alias in node.names]
+            found.update(
+                name for name in names if (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
+            )
+        elif isinstance(node, ast.Import):
+            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("vxlanalyze."))
+    return found
+
+
+@each_module
+def test_imports_go_one_way(path):
+    stage = stage_of(path)
+    if stage == "__init__":
+        return  # gives the library lazily
+    later = {name for name in imported_stages(path) if ORDER.index(name) > ORDER.index(stage)}
+
+    assert not later
+
+
+@each_module
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= LONGEST_LINES
+
+
+@each_module
+def test_names_say_what_is_inside(path):
+    assert not {"utils", "util", "common", "helpers", "core", "misc"} & {
+        part.removesuffix(".py") for part in path.parts
+    }
+
+
+@each_module
+def test_only_the_terminal_prints(path):
+    """`print` and the standard streams belong to one module."""
+    if path.name in PRINTING:
+        return
+    tree = ast.parse(path.read_text())
+    streams = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("stdout", "stderr")]
+
+    assert not streams
+
+
+@each_module
+def test_only_capture_opens_captures(path):
+    uses_pcap = re.search(r"^(?:from|import) (?:dpkt\.pcap|scapy|pyshark)", path.read_text(), re.MULTILINE)
+
+    assert not uses_pcap
+
+
+def modules_of(package):
+    for module in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def test_every_diagnostic_is_registered():
+    defined = {module.DIAGNOSTIC.code for module in modules_of(diagnostics) if hasattr(module, "DIAGNOSTIC")}
+
+    assert defined == {diagnostic.code for diagnostic in diagnostics.DIAGNOSTICS}
+
+
+def test_every_tunnel_is_registered():
+    defined = {
+        module.ENCAPSULATION.name for module in modules_of(tunnels) if hasattr(module, "ENCAPSULATION")
+    }
+
+    assert defined == {tunnel.name for tunnel in tunnels.TUNNELS}
+
+
+def test_every_format_is_registered():
+    defined = {path.stem for path in (PACKAGE / "report").glob("as_*.py")}
+
+    assert defined == {renderer.module for renderer in report.RENDERERS}
+    assert len({renderer.name for renderer in report.RENDERERS}) == len(report.RENDERERS)
+
+
+def test_codes_are_unique():
+    codes = [diagnostic.code for diagnostic in diagnostics.DIAGNOSTICS]
+
+    assert len(set(codes)) == len(codes)
+
+
+@each_diagnostic
+def test_a_diagnostic_is_called_as_its_module(diagnostic):
+    assert diagnostic.check.__module__.rpartition(".")[2] == diagnostic.code.replace("-", "_")
+
+
+@each_diagnostic
+def test_a_diagnostic_has_its_manual(diagnostic):
+    manual = importlib.import_module(diagnostic.check.__module__).__doc__
+    first, *rest = manual.splitlines()
+    headings = [line for line in rest if line and not line.startswith(" ")]
+
+    assert first.endswith((".", "?"))
+    assert tuple(headings) == HEADINGS
+
+
+@each_diagnostic
+def test_what_explains_a_diagnostic_is_one(diagnostic):
+    """And a finding never explains one of its own code."""
+    known = {d.code for d in diagnostics.DIAGNOSTICS}
+
+    assert set(diagnostic.explained_by) <= known - {diagnostic.code}
+
+
+@each_diagnostic
+def test_a_diagnostic_is_tested(diagnostic):
+    """By tests of its own, which name it."""
+    tests = (Path(__file__).parent / "diagnostics").glob("test_*.py")
+    name = diagnostic.code.replace("-", "_")
+
+    assert any(name in path.read_text() or diagnostic.code in path.read_text() for path in tests)

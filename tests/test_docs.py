@@ -1,0 +1,58 @@
+"""The documentation says what the code says."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command.conftest import environment
+from vxlanalyze import cli
+from vxlanalyze.report.expectation import parse
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
+WRITTEN = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "sample_pcaps").glob("**/README.md")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_current(name):
+    """Otherwise: python docs/generate.py."""
+    assert (DOCS / name).read_text() == PAGES[name]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+
+    assert not missing
+
+
+def test_the_sample_output_in_the_readme_is_what_the_command_prints(capsys):
+    readme = (ROOT / "README.md").read_text()
+    command, shown = re.search(
+        r"```text\n\$ vxlanalyze ([^\n]*)\n(.*?)\n\.\.\.\n```", readme, re.DOTALL
+    ).groups()
+    arguments = [str(ROOT / "sample_pcaps" / "seed" / a) if "." in a else a for a in command.split()]
+
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out.startswith(shown)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "ci.md"], ids=lambda page: page.name)
+def test_expectations_in_the_documentation_can_be_read(page):
+    for text in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
+        assert parse(text, page.name).must
+
+
+def test_options_named_in_the_documentation_exist():
+    command = [sys.executable, "-m", "vxlanalyze", "--help"]
+    help_ = subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
+    for page in (ROOT / "README.md", DOCS / "ci.md", DOCS / "capturing.md"):
+        named = re.findall(r"(?<![\w-])vxlanalyze [^`\n]*?(--[a-z-]+)", page.read_text())
+
+        assert [option for option in named if option not in help_] == []
