@@ -71,6 +71,7 @@ OUTER = 20
     IP_AT,
     L4_AT,
     IP_STATE,  # Checksum of the IPv4 header
+    ROUTED,  # 1 where an IPv6 routing header makes another address the destination
     SPORT,
     DPORT,
     CHECK_RULE,  # how the L4 checksum is made: RULE_...
@@ -96,9 +97,9 @@ OUTER = 20
     ARP_OPERATION,
     ARP_SENDER_MAC,
     ARP_TARGET_MAC,
-) = range(44)
+) = range(45)
 
-_PACKET_FIELDS = 44
+_PACKET_FIELDS = 45
 INNER = OUTER + _PACKET_FIELDS
 RECORD_FIELDS = INNER + _PACKET_FIELDS
 

@@ -9,8 +9,9 @@
     |  Next Header  |   Reserved    |   Fragment Offset  |Res|M|  Identification (4)   (fragment)
 
 Sources: RFC 8200 sections 3 and 4; RFC 4302 section 2.2 (its length counts 4 octets); RFC 2675
-(payload length 0: a jumbogram, or Linux's packet before segmentation); RFC 6275, 7401, 5533 (further
-extension headers); RFC 6564 section 4.
+(payload length 0: a jumbogram, or Linux's packet before segmentation); RFC 5533 section 5.2 (shim6);
+RFC 6564 section 4. Mobility (RFC 6275) and host identity (RFC 7401) headers have nothing behind them: they
+count as protocols.
 """
 
 import numpy as np
@@ -33,6 +34,7 @@ from vxlanalyze.wire.fields import (
     MORE_FRAGMENTS,
     OUTER,
     PROTOCOL,
+    ROUTED,
     SRC,
     SRC_REST,
     STOP,
@@ -55,8 +57,6 @@ FRAGMENT = 44
 AUTHENTICATION = 51
 NO_NEXT_HEADER = 59
 DESTINATION_OPTIONS = 60
-MOBILITY = 135
-HOST_IDENTITY = 139
 SHIM6 = 140
 _EXTENSIONS = (
     HOP_BY_HOP,
@@ -64,8 +64,6 @@ _EXTENSIONS = (
     FRAGMENT,
     DESTINATION_OPTIONS,
     AUTHENTICATION,
-    MOBILITY,
-    HOST_IDENTITY,
     SHIM6,
 )
 
@@ -116,6 +114,8 @@ def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
         found[base + PROTOCOL] = following
         if protocol == FRAGMENT:
             _fragment_header(data, found, base)
+        elif protocol == ROUTING and byte(data, at + 3) > 0:  # segments left
+            found[base + ROUTED] = 1
         length = _extension_bytes(protocol, byte(data, at + 1))
         if not holds(found, at + length):
             return STOP

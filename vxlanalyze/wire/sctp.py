@@ -25,7 +25,7 @@ from vxlanalyze.wire.fields import (
     holds,
     packet_end,
 )
-from vxlanalyze.wire.octets import Octets, be16, le32
+from vxlanalyze.wire.octets import Octets, be16, be32
 
 PROTOCOL = 132
 HEADER_BYTES = 12
@@ -44,6 +44,6 @@ def read(data: Octets, found: Record, base: int) -> None:
     found[base + CHECK_RULE] = RULE_CRC32C
     found[base + CHECK_AT] = at + CHECKSUM_AT
     found[base + CHECK_END] = packet_end(found, base)
-    found[base + CHECK_STORED] = le32(data, at + CHECKSUM_AT)  # sent with the lowest octet first
+    found[base + CHECK_STORED] = be32(data, at + CHECKSUM_AT)
     found[base + PAYLOAD_AT] = at + HEADER_BYTES
     found[base + PAYLOAD_END] = found[LIMIT]

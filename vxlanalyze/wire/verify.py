@@ -39,6 +39,7 @@ from vxlanalyze.wire.fields import (
     PAYLOAD_AT,
     PAYLOAD_END,
     PROTOCOL,
+    ROUTED,
     RULE_CRC32C,
     RULE_NONE,
     RULE_PLAIN,
@@ -195,6 +196,8 @@ def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
     found[base + CHECK_EXPECTED] = 0xFFFF if rule == RULE_UDP and expected == 0 else expected
     if rule != RULE_PLAIN and is_partial(found, base, pseudo):
         found[base + CHECK_STATE] = PARTIAL
+    elif found[base + ROUTED] > 0:
+        found[base + CHECK_STATE] = UNVERIFIABLE  # made for the last destination (RFC 8200 section 8.1)
     elif stored == 0xFFFF:
         found[base + CHECK_STATE] = ALL_ONES
     else:
@@ -222,6 +225,7 @@ def _local_offload(found: Record, inner_pseudo: int) -> None:
 
 @compiled_part
 def _crc32c(data: Octets, found: Record, base: int) -> None:
-    expected = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
+    crc = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
+    expected = checksum.swap(crc & 0xFFFF) << 16 | checksum.swap(crc >> 16)  # lowest octet first
     found[base + CHECK_EXPECTED] = expected
     found[base + CHECK_STATE] = OK if expected == found[base + CHECK_STORED] else BAD
