@@ -163,9 +163,9 @@ def test_one_direction_alone_can_tell_a_delay_that_passes():
 
 
 def test_few_packets_cannot_tell():
-    (answer,) = assess([Traffic(packets=20, every_s=0.02, delay_s=jitter(20))])
+    (answer,) = assess([Traffic(packets=15, every_s=0.02, delay_s=jitter(15))])
     assert isinstance(answer, NotAssessed)
-    assert f"fewer than {delays.least_slots(1e-6)}" in answer.reason
+    assert f"fewer than {delays.least_slots(1e-4)}" in answer.reason
 
 
 def test_overtaking_at_the_end_of_a_spike_is_its_consequence():
@@ -182,7 +182,7 @@ def test_overtaking_without_a_spike_has_no_such_cause():
     assert late.explained_by == ()
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(200))
 def test_healthy_networks_raise_no_alarm(seed):
     """Jitter of several shapes and scales, bursts, idle times: nothing lasts."""
     rng = np.random.default_rng(seed)

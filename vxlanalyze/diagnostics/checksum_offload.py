@@ -54,8 +54,8 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     arrived = direction.received_row != NO_ROW
     single = np.isin(outer.received, checksums.RIGHT) & np.isin(inner.received, checksums.RIGHT)
     right = int((sent & arrived & single).sum())
-    frames = np.unique(direction.sent_row[large])
-    shown = exhibits.of_rows(pair, [(direction.sender, np.unique(direction.sent_row[sent | large]))])
+    frames = exhibits.distinct(direction.sent_row[large])
+    shown = exhibits.of_rows(pair, [(direction.sender, direction.sent_row[sent | large])])
     near, far = direction.sender.name, direction.receiver.name
     said = [
         (sent.any(), f"{count(int(sent.sum()), 'packet')} with checksums still to be filled in"),

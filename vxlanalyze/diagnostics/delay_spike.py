@@ -38,7 +38,7 @@ from vxlanalyze.pairing.model import Comparison, Direction
 CODE = "delay-spike"
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
     """Look for runs of slow packets in each direction.
 
     `chance` is the false alarm probability accepted for a direction.

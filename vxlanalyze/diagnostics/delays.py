@@ -102,10 +102,12 @@ def series(direction: Direction, clock: Clock) -> Series:
     packets = known(direction)
     if len(packets) == 0:
         return Series(packets, packets, packets, 0, _NOISE_NS)
-    slot = direction.time_ns[packets] // _SLOT_NS
-    by_delay = packets[np.lexsort((direction.delay_ns[packets], slot))]
-    first = np.flatnonzero(np.diff(np.sort(slot), prepend=slot.min() - 1))
-    packets = by_delay[first]
+    slot = direction.time_ns[packets] // _SLOT_NS  # grows: packets stand in the order sent
+    delay = direction.delay_ns[packets]
+    starts = np.flatnonzero(np.diff(slot, prepend=slot[0] - 1))
+    least = np.repeat(np.minimum.reduceat(delay, starts), np.diff(starts, append=len(slot)))
+    least_at = np.flatnonzero(delay == least)
+    packets = packets[least_at[np.diff(slot[least_at], prepend=slot[0] - 1) != 0]]
     delay = direction.delay_ns[packets]
     fastest, usual = (int(v) for v in np.percentile(delay, [1, 20]))
     slow = max(_NOISE_NS, _SPREADS * (usual - fastest), 0 if clock.relative else usual // 2)

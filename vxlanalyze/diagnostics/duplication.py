@@ -37,6 +37,7 @@ from vxlanalyze.wire.rows import columns
 
 CODE = "duplication"
 _SAMPLE = 500
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads bits (Knuth, TAOCP 6.4)
 _NEARLY_ALL = 0.95
 _TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
 
@@ -89,10 +90,10 @@ def _copies(direction: Direction, doubled: NDArray[np.bool_]) -> _Copies:
     wanted = np.zeros(len(direction.receiver.flows) + 1, np.bool_)  # one more: NO_FLOW is the last
     wanted[index.flow[first]] = True
     rows = np.flatnonzero(wanted[index.flow]).astype(np.int32)
-    content = np.column_stack(
-        [index.flow, index.ip_id, index.seq, index.ack, index.payload_length, index.digest]
-    )[rows].astype(np.uint64)
-    keys = np.ascontiguousarray(content).view(np.dtype((np.void, content.shape[1] * 8))).ravel()
+    keys = np.zeros(len(rows), np.uint64)
+    for column in (index.flow, index.ip_id, index.seq, index.ack, index.payload_length, index.digest):
+        keys = (keys ^ column[rows].astype(np.uint64)) * _ODD
+        keys ^= keys >> np.uint64(32)
     order = np.argsort(keys, kind="stable")
     again = np.full(len(index), NO_ROW, np.int32)
     same = keys[order[1:]] == keys[order[:-1]]

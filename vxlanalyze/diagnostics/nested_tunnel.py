@@ -47,13 +47,15 @@ def check(pair: Comparison) -> list[Answer]:
 def _places(pair: Comparison) -> Iterable[tuple[Point, NDArray[np.int32], str | None]]:
     """Where to look: the senders of both directions, or the only capture there is."""
     if pair.hops:
-        return [(d.sender, np.unique(d.sent_row), d.label) for d in entering(pair)]
+        return [(d.sender, d.sent_row, d.label) for d in entering(pair)]
     every = [(p, np.arange(len(p.index), dtype=np.int32)) for p in pair.points if p.encapsulated]
     return [(p, rows if p.rows is None else p.rows, None) for p, rows in every]
 
 
 def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | None) -> Finding | None:
-    rows = rows[point.index.flow[rows] != NO_FLOW]
+    if not (point.flows.tunnel_depth > 1).any():
+        return None
+    rows = exhibits.distinct(rows[point.index.flow[rows] != NO_FLOW])
     depth = point.flows.tunnel_depth[point.index.flow[rows]]
     nested = rows[depth > 1]
     if len(nested) == 0:

@@ -58,8 +58,8 @@ def _blind(direction: Direction) -> bool:
 
 
 def _holds_others(point: Point) -> bool:
-    flow = point.index.flow
-    return bool((point.flows.tunnel[np.unique(flow[flow != NO_FLOW])] == Tunnel.NONE).any())
+    used = tunnel_ends.packets_of(point, np.flatnonzero(point.index.flow != NO_FLOW)) > 0
+    return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
 
 
 def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Finding:

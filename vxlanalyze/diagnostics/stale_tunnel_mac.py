@@ -115,7 +115,8 @@ def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.
     """Whether a MAC is meant for a tunnel device: these are addressed by MAC here, and it is no pod's own."""
     flows, returning = direction.sender.flows, back.sender.flows
     back_used = tunnel_ends.packets_of(back.sender, back.sent_row) > 0
-    right = np.isin(returning.inner_dst_mac[back_used], flows.inner_src_mac[np.unique(direction.flow)])
+    used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
+    right = np.isin(returning.inner_dst_mac[back_used], flows.inner_src_mac[used])
     if not right.any():
         return False
     addressed = tunnel_ends.inner_addresses(flows, flows.dst, chosen)
