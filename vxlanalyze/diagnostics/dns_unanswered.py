@@ -144,7 +144,7 @@ def _finding(
         explanation=f"Of {count(unanswered, 'unanswered query', 'unanswered queries')} {'; '.join(died)}."
         f"{about}{_others(pair, servers, asked)}",
         remedy=_remedy(pair, servers, fate),
-        evidence=_evidence(servers, fate),
+        evidence=_evidence(servers, fate, wanted),
         ruled_out=tuple(_ruled_out(servers, fate)),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -227,7 +227,9 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.intp]
     return f"Mend the way between the nodes first; DNS is only where it shows. Then {probe}"
 
 
-def _evidence(servers: Sequence[_Server], fate: NDArray[np.intp]) -> dict[str, Quantity]:
+def _evidence(
+    servers: Sequence[_Server], fate: NDArray[np.intp], wanted: Sequence[str]
+) -> dict[str, Quantity]:
     asked = sum(s.figures.requests for s in servers)
     told = {
         "queries": Quantity(asked, "queries"),
@@ -241,6 +243,8 @@ def _evidence(servers: Sequence[_Server], fate: NDArray[np.intp]) -> dict[str, Q
         told[f"{figures.client} > {figures.server}"] = Quantity(
             f"{figures.unanswered} of {figures.requests} unanswered"
         )
+    for number, name in enumerate(wanted[:5], 1):
+        told[f"name_{number}"] = Quantity(name, "name")
     return told
 
 
