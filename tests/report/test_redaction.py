@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -240,7 +241,8 @@ def test_tables_hold_pseudonyms(tmp_path: Path):
     ]
     for path in tmp_path.iterdir():
         table = pq.read_table(path)
-        words = {str(v) for column in table.columns for v in column.unique().to_pylist()}
+        columns = [c for c in table.columns if pa.types.is_dictionary(c.type) or pa.types.is_string(c.type)]
+        words = {str(value) for column in columns for value in column.unique().to_pylist()}
         assert survivors("\n".join(words), wanted) == set()
         assert survivors(str(table.schema), wanted) == set()
 

@@ -66,10 +66,9 @@ class Wording:
         """Replace every address and name."""
         if self._pattern is None:
             odd = sorted((n for n in self._names if not _ORDINARY.fullmatch(n)), key=lambda n: (-len(n), n))
-            names = [f"(?P<odd>{'|'.join(map(re.escape, odd))})"] if odd else []
-            self._pattern = re.compile(
-                "|".join((*names, f"(?P<time>{_TIME})", _ADDRESS, f"(?P<domain>{_DOMAIN})", f"(?P<word>{_WORD})"))
-            )
+            kinds = [f"(?P<odd>{'|'.join(map(re.escape, odd))})"] if odd else []
+            kinds += [f"(?P<time>{_TIME})", _ADDRESS, f"(?P<domain>{_DOMAIN})", f"(?P<word>{_WORD})"]
+            self._pattern = re.compile("|".join(kinds))
         return self._pattern.sub(self._replaced, text)
 
     def filter(self, text: str) -> str:
