@@ -54,10 +54,26 @@ def test_loss_that_no_finding_names_is_not_called_healthy():
     )
 
 
+def test_unknown_packets_and_damage_limit_what_nothing_wrong_means():
+    cut = hop("node1", "node2", delivered=18, unknown=1182, unknown_reasons={"window": 1182})
+    damage = finding("capture-damaged", "info", summary="node2 ends in the middle of a record")
+
+    assert verdict(CAPTURES, [cut], [damage], []) == (
+        "Nothing is wrong in what the captures show: all 18 packets node1>node2 arrived; "
+        "1,182 packets outside the common time; node2 ends in the middle of a record."
+    )
+
+
 def test_captures_that_tell_nothing_say_why():
+    outside = hop("node1", "node2", delivered=0, unknown=1200, unknown_reasons={"window": 1200})
+    unsure = {"code": "path-blocked", "direction": None, "reason": "nothing was sent"}
     blind = hop("node1", "node2", not_assessed="nothing tells node2's address")
 
     assert verdict(CAPTURES, [blind], [], []) == "Cannot tell: nothing tells node2's address."
+    assert verdict(CAPTURES, [outside], [], []) == (
+        "Cannot tell: all that was sent is 1,200 packets outside the common time."
+    )
+    assert verdict(CAPTURES, [NOTHING], [], [unsure]) == "Cannot tell: nothing was sent."
     assert verdict(CAPTURES, [NOTHING], [], []) == "Cannot tell: no packet is in both captures."
 
 

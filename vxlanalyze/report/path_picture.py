@@ -6,13 +6,7 @@ from vxlanalyze.diagnostics import words
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 from vxlanalyze.report.page import Page
 from vxlanalyze.report.plain import plain
-
-_REASONS = {
-    "window": "outside the common time",
-    "capture-loss": "missing from a capture",
-    "ambiguous": "not to be told apart",
-    "other-peer": "with nodes that were not captured",
-}
+from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
 
 
 def draw(page: Page, report: Report) -> None:
@@ -94,7 +88,7 @@ def _labels(hop: HopRecord) -> list[str]:
 def _remarks(page: Page, hop: HopRecord) -> None:
     """What the arrow has no room for."""
     remarks = [
-        f"{words.count(number, 'packet')} {_REASONS.get(reason, reason)}"
+        f"{words.count(number, 'packet')} {UNKNOWN_BECAUSE.get(reason, reason)}"
         for reason, number in hop["unknown_reasons"].items()
     ]
     low, high = hop["low"], hop["high"]

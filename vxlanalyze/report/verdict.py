@@ -1,5 +1,6 @@
 """The verdict: one sentence that answers "what is wrong?", with numbers, or says why it cannot."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from vxlanalyze.diagnostics import words
@@ -14,6 +15,16 @@ _REASONS = {
     "packet-loss": "most probably a congested or faulty link on the way",
 }
 
+# Findings of no severity that limit what "nothing is wrong" means.
+_LIMITS = ("capture-damaged", "truncated-capture", "capture-loss", "clock-step")
+UNKNOWN_BECAUSE = {
+    "window": "outside the common time",
+    "capture-loss": "missing from a capture",
+    "ambiguous": "not to be told apart",
+    "other-peer": "with nodes that were not captured",
+}
+"""Why the fate of packets is unknown, in words, by the name of the reason."""
+
 
 def verdict(
     captures: Sequence[CaptureRecord],
@@ -27,11 +38,9 @@ def verdict(
         return _sentence(faults)
     judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     if judged:
-        return _without_fault(judged, len(hops), len(not_assessed))
+        return _without_fault(judged, hops, findings, len(not_assessed))
     if hops:
-        reasons = [h["not_assessed"] for h in hops if h["not_assessed"]]
-        reasons += [entry["reason"] for entry in not_assessed] + ["no packet is in both captures"]
-        return f"Cannot tell: {reasons[0]}."
+        return f"Cannot tell: {_why_not(hops, not_assessed)}."
     return _alone(captures)
 
 
@@ -46,20 +55,38 @@ def _sentence(faults: Sequence[FindingRecord]) -> str:
     return "; ".join(parts) + "."
 
 
-def _without_fault(judged: Sequence[HopRecord], hops: int, not_assessed: int) -> str:
+def _without_fault(
+    judged: Sequence[HopRecord],
+    hops: Sequence[HopRecord],
+    findings: Sequence[FindingRecord],
+    not_assessed: int,
+) -> str:
     sent = [f"{_part(hop)} {hop['direction']}" for hop in judged]
-    whole = not any(hop["lost"] for hop in judged)
-    begin = (
-        "Nothing is wrong in what the captures show"
-        if whole
-        else "No fault was named, though packets were lost"
-    )
-    parts = [f"{begin}: {words.listed(sent, 8)} arrived"]
-    if len(judged) < hops:
-        parts.append(f"{hops - len(judged)} of {hops} directions could not be judged")
+    parts = [f"Nothing is wrong in what the captures show: {words.listed(sent, 8)} arrived"]
+    if any(hop["lost"] for hop in judged):
+        parts = [f"No fault was named, though packets were lost: {words.listed(sent, 8)} arrived"]
+    if len(judged) < len(hops):
+        parts.append(f"{len(hops) - len(judged)} of {len(hops)} directions could not be judged")
+    parts += _unknown(judged)
+    parts += [f["summary"].rstrip(". ") for f in findings if f["code"] in _LIMITS]
     if not_assessed:
         parts.append(f"{words.count(not_assessed, 'question')} could not be assessed")
     return "; ".join(parts) + "."
+
+
+def _unknown(hops: Sequence[HopRecord]) -> list[str]:
+    """Packets whose fate the captures do not tell, by the reason."""
+    counts: Counter[str] = Counter()
+    for hop in hops:
+        counts.update(hop["unknown_reasons"])
+    return [f"{words.count(n, 'packet')} {UNKNOWN_BECAUSE.get(why, why)}" for why, n in counts.items()]
+
+
+def _why_not(hops: Sequence[HopRecord], not_assessed: Sequence[NotAssessedRecord]) -> str:
+    reasons = [hop["not_assessed"] for hop in hops if hop["not_assessed"]]
+    reasons += [f"all that was sent is {what}" for what in _unknown(hops)]
+    reasons += [entry["reason"] for entry in not_assessed if entry["code"] == "path-blocked"]
+    return [*reasons, "no packet is in both captures"][0]
 
 
 def _part(hop: HopRecord) -> str:
