@@ -22,7 +22,9 @@ from vxlanalyze.report.renderer import Judgement, Renderer
 
 if TYPE_CHECKING:
     from vxlanalyze.capture.logical import LogicalCapture
+    from vxlanalyze.cluster.model import Cluster
     from vxlanalyze.pipeline import Questions, Run
+    from vxlanalyze.report.redaction import Redactor
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
 _WITHOUT_SERIES = ("text", "junit", "github", "markdown")
@@ -51,8 +53,10 @@ def _run(options: Options) -> int:
     judge = judging(options.fail_on, options.baseline, options.expect)
     series = any(renderer.name not in _WITHOUT_SERIES for renderer in (shown, *(r for _, r in files)))
     with Outputs() as outputs:
-        report = _saved(options.report) if options.report else _analyse(options, outputs, series)
+        report, redactor = (_saved if options.report else _analyse)(options, outputs, series)
         judgement = judge(report)
+        if redactor is not None:
+            report, judgement = redactor.report(report), redactor.judgement(judgement)
         for path, renderer in files:
             outputs.write_text(path, renderer.render(report, judgement))
     if not options.quiet:
@@ -86,11 +90,23 @@ def _manual(code: str) -> str:
     return f"{code}\n\n{manual.strip()}\n"
 
 
-def _saved(path: str) -> Report:
+def _saved(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
+    """Read a report again; there are no packets to write."""
+    del outputs, series
     from vxlanalyze.report.as_json import from_json
     from vxlanalyze.report.judging import read_text
 
-    return from_json(read_text(path), path)
+    path = options.report or ""
+    report = from_json(read_text(path), path)
+    return report, _redactor(options, report)
+
+
+def _redactor(options: Options, report: Report, cluster: "Cluster | None" = None) -> "Redactor | None":
+    if not options.redact:
+        return None
+    from vxlanalyze.report.redaction import Redactor
+
+    return Redactor(report, cluster)
 
 
 def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
@@ -109,7 +125,7 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
     return named, [(path, by_suffix(path)) for path in options.output]
 
 
-def _analyse(options: Options, outputs: Outputs, series: bool) -> Report:
+def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
     """Run the line of stages, and write what needs the packets themselves."""
     from vxlanalyze import pipeline
     from vxlanalyze.capture import open_sources
@@ -119,17 +135,28 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> Report:
         for source in sources:
             stack.enter_context(closing(source))
         questions = _questions(options, sources)
+        digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:
-            run = pipeline.run(sources, questions, jobs=options.jobs, digests=series, progress=progress)
-        _write_packets(options, run, outputs)
-        return run.report(plots=series)
+            run = pipeline.run(sources, questions, jobs=options.jobs, digests=digests, progress=progress)
+        report = run.report(plots=series)
+        redactor = _redactor(options, report, questions.cluster)
+        _write_packets(options, run, outputs, redactor)
+        return report, redactor
 
 
-def _write_packets(options: Options, run: "Run", outputs: Outputs) -> None:
+def _write_packets(options: Options, run: "Run", outputs: Outputs, redactor: "Redactor | None") -> None:
     if options.tables is not None:
         from vxlanalyze.report.tables import write
 
-        write(run.comparison, outputs.directory(options.tables))
+        write(run.comparison, outputs.directory(options.tables), None if redactor is None else redactor.text)
+    if options.annotate is not None:
+        from vxlanalyze.report.annotate import annotate
+
+        annotate(run.comparison, run.diagnosis.findings, outputs.directory(options.annotate), redactor)
+    if options.decapsulate is not None:
+        from vxlanalyze.report.decapsulate import decapsulate
+
+        decapsulate(run.comparison, outputs.directory(options.decapsulate), redactor)
 
 
 def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":

@@ -81,9 +81,6 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     for name in ("memory", "scheduler"):
         if given.pop(name) is not None:
             raise UsageError(f"--{name}: this version works on one machine, in its memory; leave it out")
-    for name in ("redact", "annotate", "decapsulate"):
-        if given[name]:
-            raise UsageError(f"--{name}: not in this version; leave it out")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)

@@ -71,7 +71,7 @@ def test_captures_that_tell_nothing_say_why():
 
     assert verdict(CAPTURES, [blind], [], []) == "Cannot tell: nothing tells node2's address."
     assert verdict(CAPTURES, [outside], [], []) == (
-        "Cannot tell: all that was sent is 1,200 packets outside the common time."
+        "Cannot tell: no packet has a known fate: 1,200 packets outside the common time."
     )
     assert verdict(CAPTURES, [NOTHING], [], [unsure]) == "Cannot tell: nothing was sent."
     assert verdict(CAPTURES, [NOTHING], [], []) == "Cannot tell: no packet is in both captures."

@@ -27,6 +27,8 @@ from vxlanalyze.report.model import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vxlanalyze.report.redaction import Redactor
+
 _Path = str | os.PathLike[str]
 
 
@@ -119,8 +121,13 @@ class Comparison:
             raise UsageError("a loaded report has no packets; compare the captures for them")
         return self._run
 
-    def save(self, path: _Path) -> None:
+    def save(self, path: _Path, *, redact: bool = False) -> None:
         """Write a report; the suffix tells the format: .html, .json, .txt, .md, .xml (JUnit).
+
+        Parameters
+        ----------
+        redact : bool
+            Whether pseudonyms replace addresses and names, for sharing.
 
         Raises
         ------
@@ -131,14 +138,15 @@ class Comparison:
         """
         name = os.fspath(path)
         renderer = by_suffix(name)
+        report = self._redactor().report(self.report) if redact else self.report
         with Outputs() as outputs:
-            outputs.write_text(name, renderer.render(self.report))
+            outputs.write_text(name, renderer.render(report))
 
     def to_json(self) -> str:
         """Give the JSON report as text."""
         return as_json.render(self.report)
 
-    def write_tables(self, directory: _Path) -> None:
+    def write_tables(self, directory: _Path, *, redact: bool = False) -> None:
         """Write `packets`, `flows` and the frames of each capture as Parquet files.
 
         Raises
@@ -148,8 +156,43 @@ class Comparison:
         """
         from vxlanalyze.report.tables import write
 
+        rewrite = self._redactor().text if redact else None
         with Outputs() as outputs:
-            write(self.of_captures.comparison, outputs.directory(os.fspath(directory)))
+            write(self.of_captures.comparison, outputs.directory(os.fspath(directory)), rewrite)
+
+    def annotate(self, directory: _Path, *, redact: bool = False) -> None:
+        """Write the frames of the findings as pcapng, each with its comment, for Wireshark.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be written.
+        """
+        from vxlanalyze.report.annotate import annotate
+
+        run, redactor = self.of_captures, self._redactor() if redact else None
+        with Outputs() as outputs:
+            place = outputs.directory(os.fspath(directory))
+            annotate(run.comparison, run.diagnosis.findings, place, redactor)
+
+    def decapsulate(self, directory: _Path, *, redact: bool = False) -> None:
+        """Write each capture with the tunnel taken off, as pcapng.
+
+        Raises
+        ------
+        OutputError
+            The directory cannot be written.
+        """
+        from vxlanalyze.report.decapsulate import decapsulate
+
+        run, redactor = self.of_captures, self._redactor() if redact else None
+        with Outputs() as outputs:
+            decapsulate(run.comparison, outputs.directory(os.fspath(directory)), redactor)
+
+    def _redactor(self) -> "Redactor":
+        from vxlanalyze.report.redaction import Redactor
+
+        return Redactor(self.report, None if self._run is None else self._run.comparison.cluster)
 
     def __str__(self) -> str:
         return as_text.render(self._short_report)

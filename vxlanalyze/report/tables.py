@@ -3,7 +3,7 @@
 Files are written batch by batch, so that memory holds one batch whatever the captures hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,21 @@ from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report import flow_table, packets
 from vxlanalyze.wire import table
 
+Rewrite = Callable[[str], str]
+
+# Dictionary-encoded columns whose words are the program's, not the captures'.
+_OWN_WORDS = frozenset(
+    (
+        *("outcome", "reason", "tunnel", "encryption"),
+        *("sent_outer_checksum", "sent_inner_checksum", "received_outer_checksum", "received_inner_checksum"),
+        *(
+            "outer_checksum_state",
+            "outer_ip_checksum_state",
+            "inner_checksum_state",
+            "inner_ip_checksum_state",
+        ),
+    )
+)
 _NULLABLE = {
     pa.int64(): pd.Int64Dtype(),
     pa.int32(): pd.Int32Dtype(),
@@ -27,13 +42,36 @@ _NULLABLE = {
 }
 
 
-def write(comparison: Comparison, directory: Path) -> None:
-    """Write `packets.parquet`, `flows.parquet` and a `frames-NAME.parquet` for each capture."""
-    write_parquet(directory / "packets.parquet", packets.SCHEMA, packets.batches(comparison))
-    write_parquet(directory / "flows.parquet", flow_table.SCHEMA, flow_table.batches(comparison))
+def write(comparison: Comparison, directory: Path, rewrite: Rewrite | None = None) -> None:
+    """Write `packets.parquet`, `flows.parquet` and a `frames-NAME.parquet` for each capture.
+
+    Parameters
+    ----------
+    rewrite : callable, optional
+        Applied to every name and address, as for `--redact`.
+    """
+    whole = {
+        "packets": (packets.SCHEMA, packets.batches(comparison)),
+        "flows": (flow_table.SCHEMA, flow_table.batches(comparison)),
+    }
     for facts in comparison.captures:
-        frames = table.frame_batches(facts.source, ports=comparison.ports)
-        write_parquet(directory / f"frames-{facts.name}.parquet", table.SCHEMA, frames)
+        name = facts.name if rewrite is None else rewrite(facts.name)
+        whole[f"frames-{name}"] = (table.SCHEMA, table.frame_batches(facts.source, ports=comparison.ports))
+    for name, (schema, batches) in whole.items():
+        rewritten = batches if rewrite is None else (_rewritten(batch, rewrite) for batch in batches)
+        write_parquet(directory / f"{name}.parquet", schema, rewritten)
+
+
+def _rewritten(batch: Any, rewrite: Rewrite) -> Any:
+    """Rewrite the names and addresses of a batch: each once, in the dictionaries of its columns."""
+    columns = []
+    for column, field in zip(batch.columns, batch.schema, strict=True):
+        if pa.types.is_dictionary(field.type) and field.name not in _OWN_WORDS:
+            words = [rewrite(word) for word in column.dictionary.to_pylist()]
+            changed = pa.array(words, field.type.value_type)
+            column = pa.DictionaryArray.from_arrays(column.indices, changed).cast(field.type)
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def write_parquet(path: Path, schema: Any, batches: Iterable[Any]) -> None:

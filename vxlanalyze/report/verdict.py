@@ -84,7 +84,7 @@ def _unknown(hops: Sequence[HopRecord]) -> list[str]:
 
 def _why_not(hops: Sequence[HopRecord], not_assessed: Sequence[NotAssessedRecord]) -> str:
     reasons = [hop["not_assessed"] for hop in hops if hop["not_assessed"]]
-    reasons += [f"all that was sent is {what}" for what in _unknown(hops)]
+    reasons += [f"no packet has a known fate: {what}" for what in _unknown(hops)]
     reasons += [entry["reason"] for entry in not_assessed if entry["code"] == "path-blocked"]
     return [*reasons, "no packet is in both captures"][0]
 
