@@ -10,6 +10,7 @@ is lost on its way back is an answer too. So is one that an `any` capture shows 
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +94,20 @@ def opposite(pair: Comparison, direction: Direction) -> Direction:
     return hop.backward if direction is hop.forward else hop.forward
 
 
+_of: WeakKeyDictionary[Direction, Answers] = WeakKeyDictionary()
+
+
 def of(direction: Direction) -> Answers:
-    """Find the requests of a direction and which of its flows were answered."""
+    """Find the requests of a direction and which of its flows were answered.
+
+    Done once, and kept as long as the direction.
+    """
+    if direction not in _of:
+        _of[direction] = _find(direction)
+    return _of[direction]
+
+
+def _find(direction: Direction) -> Answers:
     sender, receiver = direction.sender, direction.receiver
     flow, kinds = direction.flow, _Kinds.of(sender.flows)
     request = _requests(direction, flow, kinds)

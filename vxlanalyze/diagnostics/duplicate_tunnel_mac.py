@@ -36,6 +36,7 @@ from vxlanalyze.diagnostics.rewriting import rewritten_sources
 from vxlanalyze.diagnostics.tunnel_ends import is_device, packets_of
 from vxlanalyze.diagnostics.words import listed
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import NO_FLOW
 
@@ -77,8 +78,7 @@ def _uses(point: Point) -> list[_Use]:
     packets = packets_of(point, rows)
     chosen = np.flatnonzero((packets > 0) & is_device(flows.inner_src_mac) & (flows.outer_family > 0))
     macs = flows.inner_src_mac[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
-    names, code = np.unique(np.column_stack([macs, flows.outer_src[chosen]]), axis=0, return_inverse=True)
-    code = code.reshape(-1)
+    names, code = distinct(np.column_stack([macs, flows.outer_src[chosen]]))
     first_ns, last_ns = np.zeros(len(flows), np.int64), np.zeros(len(flows), np.int64)
     first_ns[index.flow[rows][::-1]] = index.time_ns[rows][::-1]  # of equal indices the last stays
     last_ns[index.flow[rows]] = index.time_ns[rows]

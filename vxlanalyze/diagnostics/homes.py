@@ -7,6 +7,7 @@ import numpy as np
 from vxlanalyze.diagnostics.rewriting import rewritten
 from vxlanalyze.diagnostics.tunnel_ends import address_text
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.tuples import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Homes:
         used[point.index.flow[point.index.flow >= 0]] = True
         used &= (flows.outer_family > 0) & (flows.family > 0)
         key = np.column_stack([flows.outer_family, flows.outer_src, flows.family, flows.src])[used]
-        for row in np.unique(key, axis=0):
+        for row in distinct(key)[0]:
             outer = address_text((int(row[0]), row[1:17].tobytes()))
             inner = address_text((int(row[17]), row[18:].tobytes()))
             self._seen.setdefault(inner, set()).add(outer)

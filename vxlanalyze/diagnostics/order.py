@@ -47,7 +47,13 @@ def late(direction: Direction) -> Late:
     none = np.empty(0, np.int64)
     if len(chosen) < 2 or (np.diff(arrival) > 0).all():
         return Late(none, none, none, len(chosen))
+    judged = len(chosen)
     flow = direction.flow[chosen]
+    # What is late in its flow is late among all, so only flows with such packets are put in order.
+    overtaken = np.zeros(len(direction.sender.flows), np.bool_)
+    overtaken[flow[arrival < np.maximum.accumulate(arrival)]] = True
+    asked = overtaken[flow]
+    chosen, arrival, flow = chosen[asked], arrival[asked], flow[asked]
     sent_order = np.argsort(flow, kind="stable")  # by flow, then as sent: the arrays are in sent order
     chosen, arrival, flow = chosen[sent_order], arrival[sent_order], flow[sent_order]
     arrived = np.lexsort((arrival, flow))
@@ -62,7 +68,7 @@ def late(direction: Direction) -> Late:
     real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
     packets = chosen[arrived[behind[real]]]
     order = np.argsort(packets)
-    return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], len(chosen))
+    return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], judged)
 
 
 def disorder_ns(point: Point) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows
 
@@ -30,12 +31,16 @@ def rewritten(direction: Direction) -> list[Rewritten]:
     """
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return []
-    sure = (direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS)
+    sure = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
     here, there = direction.sender.flows, direction.receiver.flows
-    sent = direction.flow[sure].astype(np.int64)
-    received = direction.receiver.index.flow[direction.received_row[sure]].astype(np.int64)
-    # Numbered by way of a table: sorting packets by pairs of flows costs more than all the rest.
-    pairs, code = _numbered(sent, received, len(there))
+    sent = direction.flow[sure]
+    received = direction.receiver.index.flow[direction.received_row[sure]]
+    ends_sent, ends_received = _number_ends(here, there)
+    other = ends_sent[sent] != ends_received[received]
+    if not other.any():
+        return []
+    sure, sent, received = sure[other], sent[other].astype(np.int64), received[other].astype(np.int64)
+    pairs, code = np.unique(sent << 32 | received, return_inverse=True)
     first, second = pairs >> 32, pairs & 0xFFFFFFFF
     both = (here.outer_family[first] > 0) & (there.outer_family[second] > 0)
     sources = (here.outer_src[first] != there.outer_src[second]).any(axis=1)
@@ -47,28 +52,21 @@ def rewritten(direction: Direction) -> list[Rewritten]:
     result = []
     for (before, after), members in groups.items():
         packets = np.zeros(len(direction), np.bool_)
-        packets[np.flatnonzero(sure)] = np.isin(code, members)
+        packets[sure] = np.isin(code, members)
         ports = bool((here.outer_sport[first[members]] != there.outer_sport[second[members]]).any())
         result.append(Rewritten(before, after, ports, packets))
     return sorted(result, key=lambda r: -int(r.packets.sum()))
 
 
-def _numbered(
-    sent: NDArray[np.int64], received: NDArray[np.int64], received_flows: int
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Give the distinct pairs of flows, each ``sent << 32 | received``, and the pair of each packet."""
-    packed = sent * received_flows + received
-    order = np.argsort(packed, kind="stable")
-    starts = np.diff(packed[order], prepend=-1) != 0
-    code = np.empty(len(packed), np.intp)
-    code[order] = np.cumsum(starts) - 1
-    distinct = packed[order][starts]
-    return distinct // max(received_flows, 1) << 32 | distinct % max(received_flows, 1), code
-
-
 def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
     """Give the outer source addresses that are another behind the direction's path, as (before, after)."""
     return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
+
+
+def _number_ends(here: Flows, there: Flows) -> list[NDArray[np.intp]]:
+    """Number the outer addresses of the flows of two captures alike, shape ``(f,)`` each."""
+    rows = [np.column_stack([f.outer_family, f.outer_src, f.outer_dst]) for f in (here, there)]
+    return np.split(distinct(np.concatenate(rows))[1], [len(here)])
 
 
 def _ends(flows: Flows, row: int) -> tuple[str, str]:

@@ -92,8 +92,20 @@ def pairs(comparison: Comparison) -> Pairs:
     return _pairs[comparison]
 
 
-def services(comparison: Comparison) -> list[ServiceFigures]:
-    """Take the figures of every pair of client and server, ordered by protocol, client and server."""
+_services: WeakKeyDictionary[Comparison, tuple[ServiceFigures, ...]] = WeakKeyDictionary()
+
+
+def services(comparison: Comparison) -> tuple[ServiceFigures, ...]:
+    """Give the figures of every pair of client and server, ordered by protocol, client and server.
+
+    They are taken once, and kept as long as the comparison.
+    """
+    if comparison not in _services:
+        _services[comparison] = tuple(_all_figures(comparison))
+    return _services[comparison]
+
+
+def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
     between = pairs(comparison)
     tables = [_Table.of(requests, between) for requests in measure(comparison).of_point]
     nearest = _nearest(between, tables)

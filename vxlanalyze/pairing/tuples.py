@@ -39,7 +39,7 @@ def number(captures: Sequence[Flows]) -> Tuples:
     packed = [_pack(flows) for flows in captures]
     backward = [_pack_answer(rows) for rows in packed]
     every = np.concatenate([*packed, *backward]) if packed else np.zeros((0, 38), np.uint8)
-    names, inverse = np.unique(_as_void(every), return_inverse=True)
+    names, inverse = distinct(every)
     code: NDArray[np.int32] = inverse.astype(np.int32)
     sizes = [len(rows) for rows in packed]
     total = sum(sizes)
@@ -49,6 +49,27 @@ def number(captures: Sequence[Flows]) -> Tuples:
     ends = np.cumsum(sizes)
     parts = tuple(code[end - size : end] for size, end in zip(sizes, ends, strict=True))
     return Tuples(parts, answer)
+
+
+def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Give the distinct rows of bytes, in order, and which of them each row is.
+
+    The same as ``np.unique`` along an axis, which compares column by column and is many times slower.
+
+    Parameters
+    ----------
+    rows : NDArray[np.uint8]
+        Shape ``(n, w)``.
+
+    Returns
+    -------
+    names : NDArray[np.uint8]
+        Shape ``(k, w)``, ascending.
+    code : NDArray[np.intp]
+        Shape ``(n,)``: the place in `names` of each row.
+    """
+    names, code = np.unique(_as_void(rows), return_inverse=True)
+    return names.view(np.uint8).reshape(-1, rows.shape[1]), code.reshape(-1)
 
 
 def _pack(flows: Flows) -> NDArray[np.uint8]:
