@@ -42,15 +42,15 @@ def of_rows(pair: Comparison, sides: Iterable[tuple[Point, NDArray[np.int32]]]) 
     frames: dict[str, NDArray[np.int64]] = {}
     total = 0
     terms: list[str] = []
+    of_capture: dict[int, tuple[Point, list[NDArray[np.int32]]]] = {}
     for point, rows in sides:
-        rows = distinct(rows[rows != NO_ROW])
-        if len(rows) == 0:
-            continue
-        name = pair.captures[point.capture].name
-        shown = np.union1d(frames.get(name, np.empty(0, np.int64)), point.frame(rows[:FRAMES_SHOWN]))
-        frames[name] = shown[:FRAMES_SHOWN]
-        total += len(rows)
-        terms += [t for t in _terms(point, rows) if t not in terms]
+        of_capture.setdefault(point.capture, (point, []))[1].append(rows[rows != NO_ROW])
+    for point, parts in of_capture.values():
+        rows = distinct(np.concatenate(parts))
+        if len(rows):
+            frames[pair.captures[point.capture].name] = point.frame(rows[:FRAMES_SHOWN])
+            total += len(rows)
+            terms += [t for t in _terms(point, rows) if t not in terms]
     return Exhibit(frames, total, _joined(terms))
 
 

@@ -7,13 +7,14 @@ source port is ``port - (stored - right)``; it is proved where the sender's capt
 all packets of each flow give the same one and all of these lie in the range that kernels choose from.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.alone import is_alone
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.model import Checksum
 from vxlanalyze.wire.rows import Columns, columns
@@ -35,6 +36,7 @@ class Kind(Enum):
     COVERED = "bytes under it changed"
     FILLED_WRONG = "filled in wrong"
     NEVER_FILLED = "never filled in"
+    UNTOLD = "wrong on arrival"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Forensics:
         Source ports that arrive.
     proved : bool
         Whether the sender's capture shows the original ports itself.
+    alone : bool
+        Whether there is no capture of the sender.
     """
 
     kind: Kind
@@ -64,6 +68,7 @@ class Forensics:
     original_ports: tuple[int, ...] = ()
     seen_ports: tuple[int, ...] = ()
     proved: bool = False
+    alone: bool = False
 
 
 def examine(
@@ -97,6 +102,10 @@ def examine(
     if 2 * int(all_ones.sum()) > len(chosen):
         return Forensics(Kind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
     left_wrong = same & (here["outer_checksum_state"] != Checksum.OK)
+    if is_alone(direction):
+        ported = consistent(direction.flow[chosen], original, chance)
+        told = _ports(same, original, there, same, proved=False)
+        return replace(told if ported else Forensics(Kind.UNTOLD, len(chosen), len(chosen), 0), alone=True)
     if 2 * int(left_wrong.sum()) > len(chosen):
         if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
             return _ports(left_wrong, original, there, same, proved=False)

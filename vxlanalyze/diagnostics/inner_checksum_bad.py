@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import answers, base, checksums, exhibits
+from vxlanalyze.diagnostics import alone, answers, base, checksums, exhibits
 from vxlanalyze.diagnostics.affected import protocol_name
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
@@ -57,6 +57,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a direction.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     told = (_direction(pair, direction, chance) for direction in pair.directions)
     return [answer for answer in told if answer is not None]
 
@@ -110,6 +114,9 @@ def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
 
 def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[str, str]:
     """Say where they became wrong, by what the sender's capture shows of the same packets."""
+    if alone.is_alone(direction):
+        untold = "a capture of the sender would tell where they become wrong"
+        return untold, "One capture does not show whether they left like this or were damaged on the way."
     near = direction.sender.name
     sent = checks.sent[wrong]
     unfilled = int(np.isin(sent, checksums.UNFILLED).sum())
@@ -148,8 +155,8 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         summary=f"Inner checksums from {direction.sender.name} arrive wrong "
         f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): {wrong.verdict}",
         explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "
-        f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} The payload arrives as it was "
-        f"sent. {far} takes them out of the tunnel, and the pods' kernels discard them.{silence}",
+        f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
+        f"and the pods' kernels discard them.{silence}",
         remedy=_remedy(direction, padded > 0),
         evidence={
             "wrong": Quantity(packets, "packets"),
@@ -158,17 +165,22 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
             "with_padding": Quantity(padded, "packets"),
             "unanswered_requests": Quantity(unanswered, "packets"),
         },
-        ruled_out=(
-            RuledOut("corrupted-in-transit", "the payload of these packets is the same at both points"),
-            RuledOut(
-                "checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver"
-            ),
-            RuledOut("packet-loss", f"all {packets:,} packets are in the receiver's capture"),
-        ),
+        ruled_out=_ruled_out(direction, packets),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _ruled_out(direction: Direction, packets: int) -> tuple[RuledOut, ...]:
+    told = [
+        RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver"),
+        RuledOut("packet-loss", f"all {packets:,} packets are in the receiver's capture"),
+    ]
+    if not alone.is_alone(direction):
+        same = "the payload of these packets is the same at both points"
+        told.append(RuledOut("corrupted-in-transit", same))
+    return tuple(told)
 
 
 def _by_protocol(direction: Direction, wrong: NDArray[np.bool_]) -> list[str]:

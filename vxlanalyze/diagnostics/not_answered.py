@@ -29,7 +29,7 @@ Sources
 
 import numpy as np
 
-from vxlanalyze.diagnostics import answers, base, exhibits, inside, insights, underlay
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, inside, insights, underlay
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.diagnostics.inside import Reach
@@ -46,6 +46,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a direction.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     ends = [pair.hops[-1].forward, pair.hops[0].backward] if pair.hops else []
     told = (_direction(pair, direction, chance) for direction in ends)
     return [answer for answer in told if answer is not None]

@@ -33,7 +33,7 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import answers, base, checksums, exhibits, forensics, outer_checksum_kinds
+from vxlanalyze.diagnostics import alone, answers, base, checksums, exhibits, forensics, outer_checksum_kinds
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.checksums import Checks
@@ -52,6 +52,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a direction.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     told: list[Answer] = []
     for direction in pair.directions:
         if direction.sender.encapsulated and direction.receiver.encapsulated:
@@ -157,7 +161,7 @@ def _ruled_out(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -
     told = [
         RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver")
     ]
-    if damaged == 0:
+    if damaged == 0 and not alone.is_alone(direction):
         told.append(
             RuledOut("corrupted-in-transit", "the inner bytes of these packets arrive as they were sent")
         )

@@ -44,6 +44,8 @@ def _port(told: Forensics, near: str, far: str) -> Said:
     how = (
         f"the capture of {near} shows these very ports, so something between the captures rewrites them"
         if told.proved
+        else "one capture does not show where they are rewritten"
+        if told.alone
         else f"the checksum is equal at both points, so the rewriting happens inside {near}, before the "
         "capture"
     )
@@ -115,6 +117,16 @@ def _never_filled(told: Forensics, near: str, far: str) -> Said:
     )
 
 
+def _untold(told: Forensics, near: str, far: str) -> Said:
+    return Said(
+        "a capture of the sender would tell where they become wrong",
+        "Neither all ones nor a rewritten port explains them. One capture does not show whether they left "
+        "like this.",
+        "Capture at the sender as well and give both: the comparison tells a fault of its kernel from one "
+        f"of its network card or of the way. Until then: {_TURN_OFF.format(near=near)}.",
+    )
+
+
 KINDS: dict[Kind, Callable[[Forensics, str, str], Said]] = {
     Kind.ALL_ONES: _all_ones,
     Kind.PORT: _port,
@@ -123,4 +135,5 @@ KINDS: dict[Kind, Callable[[Forensics, str, str], Said]] = {
     Kind.COVERED: _covered,
     Kind.FILLED_WRONG: _filled_wrong,
     Kind.NEVER_FILLED: _never_filled,
+    Kind.UNTOLD: _untold,
 }

@@ -25,7 +25,7 @@ Sources
 
 import numpy as np
 
-from vxlanalyze.diagnostics import answers, base, exhibits, tunnel_ends, underlay_errors
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends, underlay_errors
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.underlay_errors import PORT_UNREACHABLE, Errors
 from vxlanalyze.diagnostics.words import count, listed
@@ -37,6 +37,10 @@ CODE = "port-unreachable"
 
 def check(pair: Comparison) -> list[Answer]:
     """Look for port unreachable that quotes tunnel packets of each direction."""
+    return alone.ask(pair, CODE, _ask)
+
+
+def _ask(pair: Comparison) -> list[Answer]:
     told: list[Answer] = []
     for direction in tunnel_ends.leaving(pair):
         seen = underlay_errors.about(pair, direction, PORT_UNREACHABLE)

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import answers, base, exhibits, tunnel_ends
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
@@ -57,6 +57,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a direction.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     told: list[Answer] = []
     for direction in pair.directions:
         if direction.sender.encapsulated and direction.receiver.encapsulated:
@@ -91,7 +95,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     if not named and not _device(direction, back, mac, chosen):
         why = f"nothing proves that {mac_text(mac)} is meant for a tunnel device and not for a pod"
         return NotAssessed(CODE, why, direction.label)
-    told_by = "the cluster's own record" if named else "its own packets"
+    told_by = "the cluster's own record shows" if named else "its own packets show"
     return _finding(pair, direction, _Stale(mac, sorted(used), told_by, chosen, asked))
 
 
@@ -141,7 +145,7 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         summary=f"{near} addresses the tunnel device of {far} by {old}, but {far} uses {used}: "
         f"none of {count(requests, 'request')} that arrived was answered",
         explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {far} itself "
-        f"sends from {used}, as {stale.told_by} shows. {far} takes the outer packet, finds a frame that is "
+        f"sends from {used}, as {stale.told_by}. {far} takes the outer packet, finds a frame that is "
         f"not for its tunnel device, and drops it. {count(requests, 'request')} reached the wire of {far}, "
         "and nothing came back.",
         remedy=f"On {near}, renew the neighbour entry: restart the CNI's agent there (flannel: delete its "

@@ -50,8 +50,8 @@ def of(direction: Direction) -> Ends:
         src_macs=_unicast(columns["inner_src_mac"]),
         dst_macs=_unicast(columns["inner_dst_mac"]),
         ports={k: v for k, v in columns["outer_dport"].items() if k},
-        sources=_addresses((f, f.outer_src, used) for f, used in sides),
-        destinations=_addresses((f, f.outer_dst, used) for f, used in sides),
+        sources=_added(outer_addresses(f, f.outer_src, used) for f, used in sides),
+        destinations=_added(outer_addresses(f, f.outer_dst, used) for f, used in sides),
     )
 
 
@@ -126,16 +126,21 @@ def _unicast(macs: dict[int, int]) -> dict[int, int]:
     return {mac: packets for mac, packets in macs.items() if mac and not mac & _GROUP_BIT}
 
 
-def _addresses(
-    sides: Iterable[tuple[Flows, NDArray[np.uint8], NDArray[np.int64]]],
-) -> dict[str, int]:
+def outer_addresses(flows: Flows, column: NDArray[np.uint8], packets: NDArray[np.int64]) -> dict[str, int]:
+    """Packets by outer address, given the column of it and the packets of each flow, shape ``(f,)``."""
+    chosen = (packets > 0) & (flows.outer_family > 0)
+    rows = np.column_stack([flows.outer_family, column])[chosen]
+    names, code = np.unique(rows, axis=0, return_inverse=True)
+    sums = np.bincount(code.reshape(-1), packets[chosen], minlength=len(names))
+    return {
+        address_text((int(name[0]), name[1:].tobytes())): int(total)
+        for name, total in zip(names, sums.tolist(), strict=True)
+    }
+
+
+def _added(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     total: dict[str, int] = {}
-    for flows, addresses, packets in sides:
-        chosen = (packets > 0) & (flows.outer_family > 0)
-        rows = np.column_stack([flows.outer_family, addresses])[chosen]
-        names, code = np.unique(rows, axis=0, return_inverse=True)
-        sums = np.bincount(code.reshape(-1), packets[chosen], minlength=len(names))
-        for name, packets_sum in zip(names, sums.tolist(), strict=True):
-            written = address_text((int(name[0]), name[1:].tobytes()))
-            total[written] = total.get(written, 0) + int(packets_sum)
+    for part in parts:
+        for address, packets in part.items():
+            total[address] = total.get(address, 0) + packets
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))

@@ -55,8 +55,9 @@ class Errors(NamedTuple):
 
 def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> list[Errors]:
     """Read the errors of some kinds about a direction's packets, at each of its points that saw any."""
-    points = [p for p in (direction.sender, direction.receiver) if p.encapsulated]
-    found = [_at(pair, point, direction, kinds) for point in points]
+    # A capture that stands alone is both points: it is read once.
+    points = {p.capture: p for p in (direction.sender, direction.receiver) if p.encapsulated}
+    found = [_at(pair, point, direction, kinds) for point in points.values()]
     return [errors for errors in found if len(errors.row)]
 
 
@@ -79,7 +80,7 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[
 
 def _outer_headers(point: Point, direction: Direction) -> NDArray[np.void]:
     """Outer addresses and destination port of a direction's packets, as a point saw them."""
-    rows = direction.sent_row if point is direction.sender else direction.received_row
+    rows = direction.sent_row if point.capture == direction.sender.capture else direction.received_row
     flows = point.flows
     used = (packets_of(point, rows[rows != NO_ROW]) > 0) & (flows.outer_family > 0)
     return np.unique(_key(flows.outer_family, flows.outer_src, flows.outer_dst, flows.outer_dport)[used])

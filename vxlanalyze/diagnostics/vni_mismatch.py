@@ -26,7 +26,7 @@ Sources
     (below 256).
 """
 
-from vxlanalyze.diagnostics import answers, base, exhibits, tunnel_ends
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.tunnel_ends import Ends
 from vxlanalyze.diagnostics.words import count, listed
@@ -41,6 +41,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a hop.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     hops = [h for h in pair.hops if h.forward.sender.encapsulated and h.forward.receiver.encapsulated]
     told = [a for a in (_hop(pair, hop, chance) for hop in hops) if a is not None]
     return sorted(told, key=lambda a: not isinstance(a, Finding))[:1]

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import answers, base, exhibits, tunnel_ends
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.homes import Homes
@@ -56,6 +56,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for an address.
     """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
     homes = Homes(pair)
     told = (_direction(pair, direction, homes, chance) for direction in tunnel_ends.entering(pair))
     return [answer for answer in told if answer is not None]
