@@ -73,7 +73,7 @@ class Picture:
 def lying(report: Report) -> Picture:
     """Points from left to right, the way of the command line above, the way back below."""
     points = _points(report)
-    width, height, least_gap = (170, 136, 200) if len(points) <= 3 else (136, 136, 172)
+    width, height, least_gap = (170, 164, 200) if len(points) <= 3 else (136, 164, 172)
     gap = min(max((_DESK - len(points) * width) // max(len(points) - 1, 1), least_gap), 600)
     boxes = []
     for i, (name, capture) in enumerate(points):
@@ -83,14 +83,15 @@ def lying(report: Report) -> Picture:
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (width + gap) + width, 2 + (i + 1) * (width + gap)
         middle = (start + end) / 2
-        arrows.append(_arrow((start + 6, 64), (end - 6, 64), onward, (middle, 20, "middle")))
-        arrows.append(_arrow((end - 6, 78), (start + 6, 78), home, (middle, 96, "middle")))
+        above = 78 - _LINE * len(said(onward)) + 4
+        arrows.append(_arrow((start + 6, 78), (end - 6, 78), onward, (middle, above, "middle")))
+        arrows.append(_arrow((end - 6, 92), (start + 6, 92), home, (middle, 110, "middle")))
     return Picture(len(points) * (width + gap) - gap + 4, height + 4, tuple(boxes), tuple(arrows))
 
 
 def upright(report: Report) -> Picture:
     """Points from top to bottom, the way of the command line on the left, the way back on the right."""
-    width, gap, height, whole = 210, 84, 70, 350
+    width, gap, height, whole = 210, 88, 70, 350
     points = _points(report)
     middle = whole / 2
     boxes = []
@@ -99,13 +100,13 @@ def upright(report: Report) -> Picture:
     arrows = []
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (height + gap) + height, 2 + (i + 1) * (height + gap)
-        text = start + gap / 2 - _LINE + 4
-        arrows.append(
-            _arrow((middle - 12, start + 5), (middle - 12, end - 5), onward, (middle - 22, text, "end"))
-        )
-        arrows.append(
-            _arrow((middle + 12, end - 5), (middle + 12, start + 5), home, (middle + 22, text, "start"))
-        )
+        for hop, side, first, last, anchor in (
+            (onward, middle - 12, start + 5, end - 5, "end"),
+            (home, middle + 12, end - 5, start + 5, "start"),
+        ):
+            text = (start + end) / 2 - _LINE * (len(said(hop)) - 1) / 2 + 4
+            beside = side + (10 if anchor == "start" else -10)
+            arrows.append(_arrow((side, first), (side, last), hop, (beside, text, anchor)))
     return Picture(whole, len(points) * (height + gap) - gap + 4, tuple(boxes), tuple(arrows))
 
 
@@ -119,7 +120,7 @@ def state(hop: HopRecord) -> str:
 
 
 def said(hop: HopRecord) -> tuple[str, ...]:
-    """What a direction shows, in three short lines."""
+    """What a direction shows, in at most four short lines."""
     if hop["sent"] == 0:
         return ("nothing was sent",)
     judged = hop["delivered"] + hop["lost"]
@@ -127,10 +128,10 @@ def said(hop: HopRecord) -> tuple[str, ...]:
         return (words.count(hop["sent"], "packet") + " sent", "loss not assessed")
     first = f"{hop['delivered']:,} of {judged:,} arrived"
     lost = f"{hop['lost']:,} lost ({100 * hop['lost'] / judged:.3g} %)" if hop["lost"] else "none lost"
-    unknown = f", {hop['unknown']:,} unknown" if hop["unknown"] else ""
+    unknown = (f"{hop['unknown']:,} unknown",) if hop["unknown"] else ()
     middle_ns = hop["delay_ns"]["p50"]
     delay = () if middle_ns is None else (f"{words.span(middle_ns)} median",)
-    return (first, lost + unknown, *delay)
+    return (first, lost, *unknown, *delay)
 
 
 def _pairs(report: Report) -> list[tuple[HopRecord, HopRecord]]:
