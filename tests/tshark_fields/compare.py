@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from tests.tshark_fields import layers, reasons
 from vxlanalyze import capture
+from vxlanalyze.capture.model import PLACE_OFFSET_MASK
 from vxlanalyze.wire.table import frame_batches
 
 PREFERENCES = (
@@ -57,8 +58,12 @@ def compare(path: str) -> Outcome:
         The capture cannot be read.
     """
     outcome = Outcome()
-    ours = {row["frame"]: row for row in our_rows(path)}
+    rows, whole = our_rows(path)
+    ours = {row["frame"]: row for row in rows}
     for number, theirs, protocols in tshark_rows(path):
+        if whole is not None and number >= whole:
+            outcome.explained[reasons.DAMAGED] += 1
+            continue
         if number not in ours:
             outcome.differences.append(Difference(number, "frame", None, number, protocols))
             continue
@@ -69,22 +74,29 @@ def compare(path: str) -> Outcome:
             if row[column] == value:
                 continue
             difference = Difference(number, column, row[column], value, protocols)
-            reason = reasons.explain(difference, row, theirs)
+            reason = reasons.explain(difference, row)
             if reason is None:
                 outcome.differences.append(difference)
             else:
                 outcome.explained[reason] += 1
-    outcome.differences += [Difference(number, "frame", number, None, "") for number in ours]
+    unseen = [number for number in ours if whole is None or number < whole]
+    outcome.differences += [Difference(number, "frame", number, None, "") for number in unseen]
     return outcome
 
 
-def our_rows(path: str) -> Iterator[dict[str, Any]]:
-    """Give the frames table row by row, times as nanoseconds."""
+def our_rows(path: str) -> tuple[list[dict[str, Any]], int | None]:
+    """Give the rows of the frames table, times as nanoseconds, and how many stand before any damage."""
     source = capture.open_source(path)
+    rows: list[dict[str, Any]] = []
     try:
         for batch in frame_batches(source):
             time = batch.schema.get_field_index("time")
-            yield from batch.set_column(time, "time", batch.column(time).cast(pa.int64())).to_pylist()
+            rows += batch.set_column(time, "time", batch.column(time).cast(pa.int64())).to_pylist()
+        if not source.damages:
+            return rows, None
+        first = min(damage.offset_bytes for damage in source.damages)
+        offsets = [frames.place & PLACE_OFFSET_MASK for frames in source.chunks()]
+        return rows, sum(int((offset < first).sum()) for offset in offsets)
     finally:
         source.close()
 
@@ -96,8 +108,12 @@ def tshark_rows(path: str) -> Iterator[tuple[int, dict[str, Any], str]]:
     command = ["tshark", "-r", path, "-n", *options, "-T", "json", "-J", layers.SHOWN]
     run = subprocess.run(command, capture_output=True, check=False)
     text = run.stdout.decode(errors="replace")
+    blocks = 0
     for packet in json.loads(text or "[]", object_pairs_hook=list):
         shown = layers.get(layers.get(packet, "_source"), "layers")
         frame = layers.get(shown, "frame")
-        number = int(layers.get(frame, "frame.number"))
+        if layers.get(frame, "frame.encap_type") is None:
+            blocks += 1  # a custom block of pcapng, which tshark numbers like a frame
+            continue
+        number = int(layers.get(frame, "frame.number")) - blocks
         yield number, layers.columns(shown), layers.get(frame, "frame.protocols")

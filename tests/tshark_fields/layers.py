@@ -6,14 +6,14 @@ from typing import Any
 Tree = list[tuple[str, Any]]  # a JSON object of tshark's: keys repeat, and their order means something
 Row = dict[str, Any]
 
-SHOWN = "frame eth vlan sll null arp ip ipv6 tcp udp icmp icmpv6 sctp vxlan geneve gre"
+SHOWN = "frame eth ieee8021ad ah vlan sll null arp ip ipv6 tcp udp icmp icmpv6 sctp vxlan geneve gre"
 TRANSPORTS = ("tcp", "udp", "icmp", "icmpv6", "sctp")
 TUNNELS = ("vxlan", "geneve", "gre")
 # What carries packets that tshark follows and this program does not: what is inside is not compared.
 NOT_FOLLOWED = frozenset(
     "mpls pwethheuristic pwethcw pwethnocw pppoes pppoed ppp l2tp l2tpv3 gtp gtpv2 gtpprime capwap capwap.data"
-    " ieee8021ah vntag cdma2k ppi radiotap wlan llc erspan eoip ax25 fr teredo ayiya batadv socks dtls wg pptp"
-    " nsh hsr prp macsec lwapp trill fcoe ieee1722 vssmonitoring cisco-metadata pktap nflog esp isakmp udpencap ah".split()
+    " ieee8021ah vntag cdma2k ppi radiotap wlan erspan eoip ax25 fr teredo ayiya batadv socks dtls wg pptp"
+    " nsh hsr prp macsec lwapp trill fcoe ieee1722 vssmonitoring cisco-metadata pktap nflog esp isakmp udpencap cmd".split()
 )
 
 
@@ -58,7 +58,7 @@ def columns(shown: Tree) -> Row:
     row |= packet_columns("", inside)
     row["inner_src_mac"] = get(inside.get("eth", []), "eth.src")
     row["inner_dst_mac"] = get(inside.get("eth", []), "eth.dst")
-    row["inner_vlan"] = number(inside.get("vlan"), "vlan.id")
+    row["inner_vlan"] = vlan(inside)
     row |= tcp_columns(inside)
     row |= message_columns(packets[-1])
     return row
@@ -75,6 +75,15 @@ def split(shown: Tree) -> tuple[list[dict[str, Any]], list[tuple[str, int | None
         if name in TUNNELS:
             tunnels.append(tunnel(name, tree))
             packets.append({})
+            if name == "gre" and not gre_followed(tree):
+                break
+        elif name == "ieee8021ad" and get(tree, "ieee8021ad") is not None:
+            packet[name] = tree
+            break  # provider backbone bridging: a frame inside the tag
+        elif name == "ah" and packet["ip"][0] == "ip":
+            break  # of IPv4 it is a protocol like any other, and not passed over
+        elif name in ("ip", "ipv6") and "transport" in packet:
+            break  # a carrier that has no layer of its own: IP directly in UDP
         elif name in ("ip", "ipv6"):
             if "ip" in packet:
                 tunnels.append(("ipip", None))
@@ -96,10 +105,16 @@ def tunnel(name: str, tree: Tree) -> tuple[str, int | None]:
         key = number(tree, "gre.key")
         if flags == 0x2000 and number(tree, "gre.proto") == 0x6558:
             return "nvgre", None if key is None else key >> 8
-        return "gre", key
+        return "gre", key if (flags or 0) & 7 == 0 else None
     if name == "vxlan" and find(tree, "vxlan.next_proto") is not None:
         return "vxlan-gpe", number(tree, "vxlan.vni")
     return name, number(tree, f"{name}.vni")
+
+
+def gre_followed(tree: Tree) -> bool:
+    """Tell whether what a GRE header announces is decoded here: no PPTP, EoIP, WCCP, MPLS ..."""
+    version = (number(tree, "gre.flags_and_version") or 0) & 7
+    return version == 0 and number(tree, "gre.proto") in (0x0800, 0x86DD, 0x6558, 0x0806)
 
 
 def link_columns(packet: dict[str, Any]) -> Row:
@@ -107,10 +122,18 @@ def link_columns(packet: dict[str, Any]) -> Row:
     return {
         "outer_src_mac": get(ethernet, "eth.src") or get(cooked, "sll.src.eth"),
         "outer_dst_mac": get(ethernet, "eth.dst"),
-        "vlan": number(packet.get("vlan"), "vlan.id"),
+        "vlan": vlan(packet),
         "packet_type": number(cooked, "sll.pkttype"),
         "if_index": number(cooked, "sll.ifindex"),
     }
+
+
+def vlan(packet: dict[str, Any]) -> int | None:
+    """Give the identifier of the outermost tag."""
+    for name, tree in packet.items():
+        if name in ("vlan", "ieee8021ad"):
+            return number(tree, f"{name}.id")
+    return None
 
 
 def packet_columns(prefix: str, packet: dict[str, Any]) -> Row:
@@ -127,6 +150,9 @@ def packet_columns(prefix: str, packet: dict[str, Any]) -> Row:
         row[side + "checksum_expected"] = number(transport, f"{name}.checksum_calculated")
     row[side + "checksum_state"] = state(number(transport, f"{name}.checksum.status"))
     row[side + "ip_checksum_state"] = state(number(ip, "ip.checksum.status"))
+    if find(ip, "ip.cur_rt") is not None:  # tshark takes the end of a source route for the destination
+        for column in (prefix + "dst", side + "checksum_expected", side + "checksum_state"):
+            row.pop(column, None)
     return row
 
 
@@ -174,7 +200,7 @@ def last_header(ip: Tree) -> int | None:
     """Give the next header value of the last extension header."""
     last = None
     for key, value in ip:
-        if key.endswith(".nxt") and isinstance(value, str):
+        if key.endswith((".nxt", ".next_header")) and isinstance(value, str):
             last = int(value, 0)
         elif isinstance(value, list):
             inner = last_header(value)

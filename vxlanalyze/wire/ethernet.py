@@ -66,6 +66,12 @@ def is_tag(ethertype: int) -> bool:
 
 
 @compiled_part
+def is_followed(ethertype: int) -> bool:
+    """Tell whether what this EtherType announces can be decoded here."""
+    return ethertype in (IPV4, IPV6, ARP, TRANSPARENT_ETHERNET) or is_tag(ethertype)
+
+
+@compiled_part
 def _snap(data: Octets, found: Record, length: int) -> int:
     at = found[AT]
     bound(found, at + length)

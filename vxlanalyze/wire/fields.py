@@ -71,7 +71,7 @@ OUTER = 20
     IP_AT,
     L4_AT,
     IP_STATE,  # Checksum of the IPv4 header
-    ROUTED,  # 1 where an IPv6 routing header makes another address the destination
+    ROUTED,  # 1 where IPv6 extension headers put other addresses in the place of the header's
     SPORT,
     DPORT,
     CHECK_RULE,  # how the L4 checksum is made: RULE_...

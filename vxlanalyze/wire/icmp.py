@@ -35,6 +35,7 @@ from vxlanalyze.wire.octets import Octets, be16, byte
 
 PROTOCOL = 1
 HEADER_BYTES = 8
+COMMON_BYTES = 4  # type, code and checksum
 CHECKSUM_AT = 2
 
 ECHO_REPLY = 0
@@ -51,12 +52,11 @@ FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
 @compiled_part
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
-    begin(data, found, base)
+    begin(data, found, base, RULE_PLAIN)
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return
     kind = byte(data, at)
-    found[base + CHECK_RULE] = RULE_PLAIN
     if kind in (ECHO, ECHO_REPLY):
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)
@@ -68,7 +68,7 @@ def read(data: Octets, found: Record, base: int) -> None:
 
 
 @compiled_part
-def begin(data: Octets, found: Record, base: int) -> None:
+def begin(data: Octets, found: Record, base: int, rule: int) -> None:
     """Read what ICMP and ICMPv6 have in common."""
     at = found[AT]
     if at + 2 <= found[END]:
@@ -76,9 +76,10 @@ def begin(data: Octets, found: Record, base: int) -> None:
         found[base + ICMP_CODE] = byte(data, at + 1)
         found[base + SPORT] = be16(data, at)
         found[base + DPORT] = 0
-    if at + HEADER_BYTES <= found[END]:
+    if at + COMMON_BYTES <= found[END]:
+        found[base + CHECK_RULE] = rule
         found[base + CHECK_AT] = at + CHECKSUM_AT
         found[base + CHECK_END] = packet_end(found, base)
         found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
-        found[base + PAYLOAD_AT] = at + HEADER_BYTES
+        found[base + PAYLOAD_AT] = min(at + HEADER_BYTES, found[LIMIT])
         found[base + PAYLOAD_END] = found[LIMIT]

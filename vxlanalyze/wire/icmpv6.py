@@ -14,7 +14,6 @@ from vxlanalyze.wire import icmp
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
-    CHECK_RULE,
     DPORT,
     END,
     ICMP_ERROR,
@@ -44,12 +43,11 @@ NEIGHBOR_ADVERTISEMENT = 136
 @compiled_part
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
-    icmp.begin(data, found, base)
+    icmp.begin(data, found, base, RULE_PSEUDO)
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return
     kind = byte(data, at)
-    found[base + CHECK_RULE] = RULE_PSEUDO
     if kind in (ECHO_REQUEST, ECHO_REPLY):
         found[base + DPORT] = be16(data, at + 4)
         found[base + SEQ] = be16(data, at + 6)

@@ -69,6 +69,9 @@ _EXTENSIONS = (
 
 _OFFSET_MASK = 0xFFF8
 _MORE_FRAGMENTS = 1
+_SEGMENTS_LEFT_AT = 3
+_OPTION_PAD1 = 0
+_OPTION_HOME_ADDRESS = 201
 FRAGMENT_RESERVED = 0x0006  # between offset and flag
 
 
@@ -112,13 +115,13 @@ def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
             return STOP
         following = byte(data, at)
         found[base + PROTOCOL] = following
-        if protocol == FRAGMENT:
-            _fragment_header(data, found, base)
-        elif protocol == ROUTING and byte(data, at + 3) > 0:  # segments left
-            found[base + ROUTED] = 1
         length = _extension_bytes(protocol, byte(data, at + 1))
         if not holds(found, at + length):
             return STOP
+        if protocol == FRAGMENT and found[base + FRAGMENT_OFFSET] < 0:
+            _fragment_header(data, found, base)
+        elif _replaces_address(data, at, length, protocol):
+            found[base + ROUTED] = 1
         found[AT] = at + length
         protocol = following
         if found[base + FRAGMENT_OFFSET] > 0:
@@ -140,6 +143,26 @@ def _extension_bytes(protocol: int, length: int) -> int:
     if protocol == AUTHENTICATION:
         return (length + 2) << 2
     return (length + 1) << 3
+
+
+@compiled_part
+def _replaces_address(data: Octets, at: int, length: int, protocol: int) -> bool:
+    """Tell whether a header puts another address into the pseudo-header.
+
+    That is the last destination of a route not yet travelled, or a home address (RFC 6275 section 6.3).
+    """
+    if protocol == ROUTING:
+        return byte(data, at + _SEGMENTS_LEFT_AT) > 0
+    if protocol != DESTINATION_OPTIONS:
+        return False
+    end = at + length
+    at += 2
+    while at + 2 <= end:
+        option = byte(data, at)
+        if option == _OPTION_HOME_ADDRESS:
+            return True
+        at += 1 if option == _OPTION_PAD1 else 2 + byte(data, at + 1)
+    return False
 
 
 @compiled_part

@@ -286,4 +286,4 @@ def _innermost(block: Columns, last: NDArray[np.int64], end: NDArray[np.int64]) 
 
 def octets_of(words: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Turn pairs of little-endian words, shape ``(k, 2)``, to addresses, shape ``(k, 16)``."""
-    return np.ascontiguousarray(words).astype("<i8", copy=False).view(np.uint8).reshape(len(words), 16)
+    return words.astype("<i8", order="C").view(np.uint8).reshape(len(words), 16)

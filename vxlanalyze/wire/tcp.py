@@ -68,13 +68,13 @@ def read(data: Octets, found: Record, base: int) -> None:
     found[base + ACK] = be32(data, at + 8)
     found[base + TCP_FLAGS] = flags
     found[base + WINDOW] = be16(data, at + 14)
+    if header_bytes < HEADER_BYTES:
+        found[ANOMALIES] |= BAD_HEADER_LENGTH
+        return
     found[base + CHECK_RULE] = RULE_PSEUDO
     found[base + CHECK_AT] = at + CHECKSUM_AT
     found[base + CHECK_END] = packet_end(found, base)
     found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
-    if header_bytes < HEADER_BYTES:
-        found[ANOMALIES] |= BAD_HEADER_LENGTH
-        return
     if flags & SYN:
         _options(data, found, base, at + HEADER_BYTES, min(at + header_bytes, found[END]))
     if holds(found, found[AT] + header_bytes):

@@ -197,7 +197,7 @@ def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
     if rule != RULE_PLAIN and is_partial(found, base, pseudo):
         found[base + CHECK_STATE] = PARTIAL
     elif found[base + ROUTED] > 0:
-        found[base + CHECK_STATE] = UNVERIFIABLE  # made for the last destination (RFC 8200 section 8.1)
+        found[base + CHECK_STATE] = UNVERIFIABLE  # made for other addresses (RFC 8200 8.1)
     elif stored == 0xFFFF:
         found[base + CHECK_STATE] = ALL_ONES
     else:

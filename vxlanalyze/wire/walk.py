@@ -62,6 +62,7 @@ from vxlanalyze.wire.fields import (
     TOO_DEEP,
     TUNNEL,
     TUNNEL_GUESSED,
+    UNKNOWN_PROTOCOL,
     UNSUPPORTED_LINK,
     VNI,
     Record,
@@ -161,6 +162,8 @@ def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype:
         found[INNER_AT] = found[AT]
         found[INNER_TYPE] = ethertype
         found[INNER_END] = found[LIMIT]
+        if not ethernet.is_followed(ethertype):
+            found[ANOMALIES] |= UNKNOWN_PROTOCOL
 
 
 @compiled_part

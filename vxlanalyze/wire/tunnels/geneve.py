@@ -17,7 +17,6 @@ from vxlanalyze.wire.fields import (
     OPTIONS_BYTES,
     RESERVED_BITS,
     STOP,
-    UNKNOWN_PROTOCOL,
     VNI,
     Record,
     holds,
@@ -49,11 +48,7 @@ def read(data: Octets, found: Record) -> int:
     if not holds(found, at + HEADER_BYTES + options):
         return STOP
     found[AT] = at + HEADER_BYTES + options
-    protocol = be16(data, at + 2)
-    if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
-        return protocol
-    found[ANOMALIES] |= UNKNOWN_PROTOCOL
-    return STOP
+    return be16(data, at + 2)
 
 
 @compiled_part

@@ -9,14 +9,12 @@ Sources: RFC 2784 section 2; RFC 2890 section 2.
 """
 
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
     BAD_VERSION,
     RESERVED_BITS,
     STOP,
-    UNKNOWN_PROTOCOL,
     VNI,
     Record,
     holds,
@@ -55,11 +53,7 @@ def read(data: Octets, found: Record) -> int:
     if flags & FLAG_KEY:
         found[VNI] = be32(data, at + before_key)
     found[AT] = at + header_bytes
-    protocol = be16(data, at + 2)
-    if protocol in (ethernet.TRANSPARENT_ETHERNET, ethernet.IPV4, ethernet.IPV6):
-        return protocol
-    found[ANOMALIES] |= UNKNOWN_PROTOCOL
-    return STOP
+    return be16(data, at + 2)
 
 
 @compiled_part

@@ -40,15 +40,15 @@ def read(data: Octets, found: Record) -> int:
     if not holds(found, at + HEADER_BYTES):
         return STOP
     flags = byte(data, at)
-    if flags & RESERVED_FLAGS or be16(data, at + 1) or byte(data, at + 7):
+    following = byte(data, at + 3)
+    named = flags & FLAG_NEXT_PROTOCOL
+    if flags & RESERVED_FLAGS or be16(data, at + 1) or byte(data, at + 7) or (following and not named):
         found[ANOMALIES] |= RESERVED_BITS
     if flags & FLAG_VNI_VALID == 0:
         found[ANOMALIES] |= VNI_NOT_VALID
     found[VNI] = be24(data, at + 4)
     found[AT] = at + HEADER_BYTES
-    if flags & FLAG_NEXT_PROTOCOL == 0:
-        return ethernet.TRANSPARENT_ETHERNET
-    return _ethertype(found, byte(data, at + 3))
+    return _ethertype(found, following) if named else ethernet.TRANSPARENT_ETHERNET
 
 
 @compiled_part
