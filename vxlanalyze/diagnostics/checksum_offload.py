@@ -69,17 +69,8 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
         direction=direction.label,
         summary=f"The capture of {near} shows offload, not faults: {pictures}",
         explanation=f"The capture of {near} sits between its kernel and its network card: {pictures}. "
-        + (
-            f"{count(right, 'packet')} of these arrive at {far} with checksums right or absent. "
-            if right
-            else ""
-        )
-        + (
-            "Unfilled checksums that arrive and are answered went over a path inside one host. "
-            if inside.any()
-            else ""
-        )
-        + f"tcpdump and Wireshark call such checksums incorrect.{_features(pair, direction.sender)}",
+        f"{_on_arrival(far, right, inside=bool(inside.any()))}tcpdump and Wireshark call such checksums "
+        f"incorrect.{_features(pair, direction.sender)}",
         remedy="Nothing. To see what the wire carries, capture at the receiver or on a mirror port.",
         evidence={
             "unfilled": Quantity(int(sent.sum()), "packets"),
@@ -93,6 +84,15 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _on_arrival(far: str, right: int, *, inside: bool) -> str:
+    text = ""
+    if right:
+        text += f"{count(right, 'packet')} of these arrive at {far} with checksums right or absent. "
+    if inside:
+        text += "Unfilled checksums that arrive and are answered went over a path inside one host. "
+    return text
 
 
 def _unfilled(outer: NDArray[np.uint8], inner: NDArray[np.uint8]) -> NDArray[np.bool_]:

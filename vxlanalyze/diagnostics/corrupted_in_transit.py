@@ -76,21 +76,6 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
     pattern = damage_pattern.find(pair, direction, damaged)
     shown = exhibits.of_packets(pair, direction, damaged)
     caught, passed, made_late = _caught(direction)
-    undetected = (
-        f" {count(passed, 'packet')} arrive with right checksums all the same: the pods take the damaged "
-        "data."
-        if passed
-        else ""
-    )
-    before_card = (
-        f" For {made_late:,} of these the sender's capture shows a checksum still to be filled in, so they "
-        f"were damaged in {near} itself, before its network card made the checksum."
-        if made_late
-        else ""
-    )
-    discarded = (
-        f" {count(caught, 'packet')} arrive with a wrong checksum for it and are discarded." if caught else ""
-    )
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
@@ -99,7 +84,7 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
         f"than were sent: {pattern.shape}" + (f", {passed:,} with right checksums" if passed else ""),
         explanation=f"The payload of {count(packets, 'packet')} differs between {near} and {far} under the "
         f"same headers: {pattern.shape}, "
-        f"{pattern.place}.{_example(pattern)}{discarded}{undetected}{before_card}",
+        f"{pattern.place}.{_example(pattern)}{_consequences(near, caught, passed, made_late)}",
         remedy=_remedy(direction, passed),
         evidence={
             "damaged": Quantity(packets, "packets"),
@@ -118,6 +103,24 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
+    """What becomes of the damaged packets, by their checksums."""
+    text = ""
+    if caught:
+        text += f" {count(caught, 'packet')} arrive with a wrong checksum for it and are discarded."
+    if passed:
+        text += (
+            f" {count(passed, 'packet')} arrive with right checksums all the same: the pods take the damaged "
+            "data."
+        )
+    if made_late:
+        text += (
+            f" For {made_late:,} of these the sender's capture shows a checksum still to be filled in, so "
+            f"they were damaged in {near} itself, before its network card made the checksum."
+        )
+    return text
 
 
 def _example(pattern: Pattern) -> str:
