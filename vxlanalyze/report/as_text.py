@@ -71,18 +71,29 @@ def _section(page: Page, title: str, lines: Sequence[str] | None, otherwise: str
 
 
 def _findings(page: Page, findings: Sequence[FindingRecord]) -> None:
-    if not findings:
-        return
-    page.heading("Findings")
-    for number, (cause, effects) in enumerate(_stories(findings), 1):
+    """Number the faults, each with what follows from it; what is merely worth knowing comes in short."""
+    stories = _stories(findings)
+    faults = [story for story in stories if any(f["severity"] != "info" for f in (story[0], *story[1]))]
+    if faults:
+        page.heading("Findings")
+    for number, (cause, effects) in enumerate(faults, 1):
         if number > 1:
             page.blank()
         _finding(page, number, cause)
         if effects:
             page.paragraph(("Hence:", "bold"), indent=3)
         for effect in effects:
-            code = (effect["code"], _STYLES[effect["severity"]])
-            page.paragraph(("- ", ""), code, (f": {effect['summary']}", ""), indent=3, hanging=2)
+            _in_short(page, effect, indent=3)
+    notes = [finding for story in stories if story not in faults for finding in (story[0], *story[1])]
+    if notes:
+        page.heading("Worth knowing")
+    for note in notes:
+        _in_short(page, note, indent=2)
+
+
+def _in_short(page: Page, finding: FindingRecord, indent: int) -> None:
+    code = (finding["code"], _STYLES[finding["severity"]])
+    page.paragraph(("- ", ""), code, (f": {finding['summary']}", ""), indent=indent, hanging=2)
 
 
 def _stories(findings: Sequence[FindingRecord]) -> list[tuple[FindingRecord, list[FindingRecord]]]:
@@ -120,8 +131,6 @@ def _finding(page: Page, number: int, finding: FindingRecord) -> None:
         title.append((f" {finding['direction']}", ""))
     page.paragraph(*title)
     page.paragraph((finding["summary"], ""), indent=3)
-    if finding["severity"] == "info":
-        return  # what is merely worth knowing stands in one sentence; the other formats say more
     if finding["explanation"]:
         page.paragraph(("Proof: ", "bold"), (finding["explanation"], ""), indent=3, hanging=2)
     if finding["remedy"]:

@@ -54,7 +54,7 @@ def build(
     hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
-        {"code": entry.code, "direction": entry.direction, "reason": entry.reason}
+        {"code": entry.code, "direction": entry.direction, "reason": _printable(entry.reason)}
         for entry in diagnosis.not_assessed
     ]
     return Report(
@@ -68,7 +68,7 @@ def build(
         services=[_service_record(figures) for figures in services(comparison)],
         names=_names(comparison),
         plots=dict(series(comparison, diagnosis.findings)) if plots else {},
-        broken=[{"code": entry.code, "error": entry.error} for entry in diagnosis.broken],
+        broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
         asked=list(diagnosis.asked),
         facts=_fact_records(comparison),
     )
@@ -138,8 +138,10 @@ def _finding_record(finding: Finding) -> FindingRecord:
 
 def _plain_value(value: float | str | None) -> int | float | str | None:
     """Turn numpy's numbers into Python's, and what JSON has no number for into None."""
-    if isinstance(value, str) or value is None:
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _printable(value)
     if isinstance(value, int | np.integer):
         return int(value)
     return float(value) if np.isfinite(value) else None

@@ -12,7 +12,7 @@ _REASONS = {
     "protocol-blocked": "most probably a network card or hypervisor that mishandles encapsulated packets",
     "flow-blocked": "most probably a rule on the way that matches that service",
     "burst-outage": "most probably a link or device on the way was down meanwhile",
-    "packet-loss": "most probably a congested or faulty link on the way",
+    "packet-loss": "most probably a full queue or a bad link between the two",
 }
 
 # Findings of no severity that limit what "nothing is wrong" means.
