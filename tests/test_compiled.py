@@ -1,0 +1,54 @@
+"""The kernels' cache: in a fresh environment, after a change of a source, and with no writable place."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import vxlanalyze
+
+PACKAGE = Path(vxlanalyze.__file__).parent
+SAMPLES = Path(__file__).parent.parent / "sample_pcaps" / "seed"
+
+
+def run(package: Path, cache: Path) -> None:
+    """Analyse the seed's pair with a copy of the package and a cache of its own."""
+    pair = [str(SAMPLES / name) for name in ("node1.pcap.gz", "node2.pcap.gz")]
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-m", "vxlanalyze", *pair],
+        env=environment, cwd=package.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("None of the 9 packets that node1 sends to node2 arrives")
+
+
+def kept(cache: Path) -> set[str]:
+    """The names of the kernel directories in a cache."""
+    return {str(p.parent.relative_to(cache)) for p in cache.rglob("*.nbi")}
+
+
+def test_a_change_in_wire_makes_a_new_cache(tmp_path: Path) -> None:
+    """Kernels of an older source are never used again; unchanged ones are."""
+    package = tmp_path / "copy" / "vxlanalyze"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    cache = tmp_path / "cache"
+    run(package, cache)
+    before = kept(cache)
+    run(package, cache)
+    assert before
+    assert kept(cache) == before
+
+    with (package / "wire" / "udp.py").open("a") as source:
+        source.write("\n# changed\n")
+    run(package, cache)
+
+    assert kept(cache) - before
+
+
+def test_it_works_with_no_place_to_write(tmp_path: Path) -> None:
+    """A cache that cannot be made is no error."""
+    nowhere = tmp_path / "file"
+    nowhere.write_text("")
+
+    run(PACKAGE, nowhere / "cache")
