@@ -10,11 +10,11 @@ is lost on its way back is an answer too. So is one that an `any` capture shows 
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Index
@@ -94,20 +94,12 @@ def opposite(pair: Comparison, direction: Direction) -> Direction:
     return hop.backward if direction is hop.forward else hop.forward
 
 
-_of: WeakKeyDictionary[Direction, Answers] = WeakKeyDictionary()
-
-
+@once
 def of(direction: Direction) -> Answers:
     """Find the requests of a direction and which of its flows were answered.
 
     Done once, and kept as long as the direction.
     """
-    if direction not in _of:
-        _of[direction] = _find(direction)
-    return _of[direction]
-
-
-def _find(direction: Direction) -> Answers:
     sender, receiver = direction.sender, direction.receiver
     flow, kinds = direction.flow, _Kinds.of(sender.flows)
     request = _requests(direction, flow, kinds)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import evidence, pieces
 from vxlanalyze.diagnostics.base import NotAssessed
 from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.traits import Trait
 from vxlanalyze.diagnostics.words import moment
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
@@ -156,16 +156,6 @@ def by_chance(explanations: Iterable[Explanation]) -> str:
     return f"Loss at random looks like this with a chance of {chance:.0e} at most."
 
 
-_pictures: WeakKeyDictionary[Direction, Picture] = WeakKeyDictionary()
-
-
-def explain(direction: Direction) -> Picture:
-    """Explain the lost packets of a direction; done once, and kept as long as the direction."""
-    if direction not in _pictures:
-        _pictures[direction] = _explain(direction)
-    return _pictures[direction]
-
-
 def hop_of(pair: Comparison, direction: Direction) -> Hop:
     """Find the hop of a direction by its label, which that of a picture shares with the one it looks at."""
     return next(h for h in pair.hops if direction.label in (h.forward.label, h.backward.label))
@@ -188,7 +178,9 @@ def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
     return replace(direction, outcome=outcome), int(np.count_nonzero(other & direction.delivered))
 
 
-def _explain(direction: Direction) -> Picture:
+@once
+def explain(direction: Direction) -> Picture:
+    """Explain the lost packets of a direction; done once, and kept as long as the direction."""
     direction, others_delivered = _in_the_tunnel(direction)
     judged = int(np.count_nonzero(direction.judged))
     if not direction.assessed or not direction.lost.any():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
 
 # Stamps of a network card's queues are microseconds apart; a larger step back is a clock that was set.
@@ -40,8 +41,9 @@ class Late:
     judged: int
 
 
+@once
 def late(direction: Direction) -> Late:
-    """Find packets that arrive behind one of their flow that was sent later."""
+    """Find packets that arrive behind one of their flow that was sent later; done once a direction."""
     chosen = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
     arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
     none = np.empty(0, np.int64)

@@ -8,13 +8,13 @@ is only known where something comes back: those that nothing answers are left ou
 """
 
 from dataclasses import dataclass, fields, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import refusals
 from vxlanalyze.diagnostics.asking import Events, Kind, events
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.refusals import Refusals
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
@@ -105,17 +105,9 @@ class Asked:
     refusals: tuple[Refusals, ...]
 
 
-_measured: WeakKeyDictionary[Comparison, Asked] = WeakKeyDictionary()
-
-
+@once
 def measure(comparison: Comparison) -> Asked:
     """Find the requests of every point; done once, and kept as long as the comparison."""
-    if comparison not in _measured:
-        _measured[comparison] = _measure(comparison)
-    return _measured[comparison]
-
-
-def _measure(comparison: Comparison) -> Asked:
     flows_of = {p.capture: p.flows for p in comparison.points}
     numbered = tuples.number([flows_of[c] for c in sorted(flows_of)])
     tuples_of = dict(zip(sorted(flows_of), numbered.of_flow, strict=True))

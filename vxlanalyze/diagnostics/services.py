@@ -7,13 +7,13 @@ hops between the captures.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster, endpoint_text
 from vxlanalyze.diagnostics.asking import DNS_PORTS, Kind, kinds
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.addresses import text
@@ -82,27 +82,19 @@ class ServiceFigures:
     latency_p99_ns: int | None
 
 
-_pairs: WeakKeyDictionary[Comparison, Pairs] = WeakKeyDictionary()
-
-
+@once
 def pairs(comparison: Comparison) -> Pairs:
     """Tell the pairs of client and server of a comparison; done once, and kept as long as it."""
-    if comparison not in _pairs:
-        _pairs[comparison] = _find_pairs(comparison, measure(comparison))
-    return _pairs[comparison]
+    return _find_pairs(comparison, measure(comparison))
 
 
-_services: WeakKeyDictionary[Comparison, tuple[ServiceFigures, ...]] = WeakKeyDictionary()
-
-
+@once
 def services(comparison: Comparison) -> tuple[ServiceFigures, ...]:
     """Give the figures of every pair of client and server, ordered by protocol, client and server.
 
     They are taken once, and kept as long as the comparison.
     """
-    if comparison not in _services:
-        _services[comparison] = tuple(_all_figures(comparison))
-    return _services[comparison]
+    return tuple(_all_figures(comparison))
 
 
 def _all_figures(comparison: Comparison) -> list[ServiceFigures]:

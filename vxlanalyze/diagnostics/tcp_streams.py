@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import measure
 from vxlanalyze.diagnostics.tcp_holes import Missing, missing
 from vxlanalyze.diagnostics.tcp_packets import TcpPackets, tcp_packets
@@ -38,20 +38,16 @@ class TcpFigures:
     resent: int
 
 
-_seen: WeakKeyDictionary[Comparison, tuple[Seen, ...]] = WeakKeyDictionary()
-
-
+@once
 def seen(comparison: Comparison) -> tuple[Seen, ...]:
     """Follow the streams at every point; done once, and kept as long as the comparison."""
-    if comparison not in _seen:
-        numbered = measure(comparison).tuples
-        places = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
-        found = []
-        for point in comparison.points:
-            packets = tcp_packets(point, numbered.of_flow[places[point.capture]], numbered.answer)
-            found.append(Seen(packets, progress(packets), missing(packets)))
-        _seen[comparison] = tuple(found)
-    return _seen[comparison]
+    numbered = measure(comparison).tuples
+    places = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
+    found = []
+    for point in comparison.points:
+        packets = tcp_packets(point, numbered.of_flow[places[point.capture]], numbered.answer)
+        found.append(Seen(packets, progress(packets), missing(packets)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

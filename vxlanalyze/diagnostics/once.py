@@ -1,0 +1,22 @@
+"""Measurements that several questions share are made once, and kept as long as what they measure."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def once(measure: Callable[[_Key], _Value]) -> Callable[[_Key], _Value]:
+    """Make a function of one Comparison or Direction answer from memory when it is asked again."""
+    kept: WeakKeyDictionary[_Key, _Value] = WeakKeyDictionary()
+
+    @wraps(measure)
+    def measured(key: _Key) -> _Value:
+        if key not in kept:
+            kept[key] = measure(key)
+        return kept[key]
+
+    return measured
