@@ -53,6 +53,19 @@ def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answe
     return [_without_direction(a) for a in told][:1]
 
 
+def ask_directions(
+    pair: Comparison, code: str, question: Callable[[Comparison, Direction], Answer | None]
+) -> list[Answer]:
+    """Ask a question of each direction in which both points see the tunnel; None is clear."""
+
+    def each(looked_at: Comparison) -> list[Answer]:
+        tunnelled = [d for d in looked_at.directions if d.sender.encapsulated and d.receiver.encapsulated]
+        answers = [question(looked_at, direction) for direction in tunnelled]
+        return [answer for answer in answers if answer is not None]
+
+    return ask(pair, code, each)
+
+
 def _without_direction(answer: Answer) -> Answer:
     if isinstance(answer, NotAssessed):
         return replace(answer, direction=None)

@@ -57,16 +57,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
-
-
-def _ask(pair: Comparison, chance: float) -> list[Answer]:
-    told: list[Answer] = []
-    for direction in pair.directions:
-        if direction.sender.encapsulated and direction.receiver.encapsulated:
-            answer = _direction(pair, direction, chance)
-            told += [answer] if answer is not None else []
-    return told
+    return alone.ask_directions(pair, CODE, lambda looked_at, way: _direction(looked_at, way, chance))
 
 
 def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
