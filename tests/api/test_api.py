@@ -207,3 +207,18 @@ def test_one_capture_has_no_hops_and_says_so():
 def test_parts_are_given_as_numbers_or_text(healthy):
     assert vx.compare(*HEALTHY_PAIR, until=2.5).hops == vx.compare(*HEALTHY_PAIR, until="2.5").hops
     assert vx.compare(*HEALTHY_PAIR, only=["proto=tcp"]).hops[0]["sent"] < healthy.hops[0]["sent"]
+
+
+def test_each_value_shows_itself_in_jupyter(seed):
+    views = [seed, seed.findings, seed.findings[0], vx.read(SEED_PAIR[0])]
+    shown = [view._repr_html_() for view in views]
+
+    assert all(html.startswith("<style>.vxlanalyze") for html in shown)
+    assert all("path-blocked" in html for html in shown[:3])
+    assert "17 frames" in shown[3]
+
+
+def test_a_loaded_result_shows_itself_the_same(seed, tmp_path):
+    seed.save(tmp_path / "r.json")
+
+    assert vx.load(tmp_path / "r.json")._repr_html_() == seed._repr_html_()

@@ -1,5 +1,6 @@
 """The HTML report says all that the report says, harmlessly, and stays small."""
 
+import json
 import re
 from dataclasses import replace
 from html import escape
@@ -12,7 +13,7 @@ from tests.report.broken_pair import WEB, findings, report
 from tests.report.test_plots import luminance
 from tests.simulate import Flow, Traffic, comparison
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.report import as_html, as_json
+from vxlanalyze.report import as_html, as_json, templating
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.renderer import Judgement
@@ -117,6 +118,15 @@ def test_a_report_without_series_is_still_rendered(sound: Report):
 
 def test_series_of_another_shape_are_passed_over(sound: Report):
     page = as_html.render(replace(sound, plots={"timeline": [1, 2, 3]}))
+
+    assert 'id="flows"' not in page
+
+
+def test_series_that_do_not_fit_together_are_passed_over(sound: Report):
+    torn = json.loads(json.dumps(sound.plots))
+    torn["timeline"]["directions"][0]["lost"].pop()
+
+    page = as_html.render(replace(sound, plots=torn))
 
     assert 'id="flows"' not in page
 
@@ -240,7 +250,7 @@ def test_pictures_have_words_for_those_who_cannot_see_them(page: str):
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_text_stands_out_in_light_and_dark(scheme: int):
     """WCAG 2.2 section 1.4.3 asks for 4.5 to 1."""
-    css = as_html._asset("report.css")
+    css = templating.asset("report.css")
     colours = [
         dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
         for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)

@@ -89,6 +89,12 @@ class Capture:
             raise IndexError(f"frame {frame}: {self.name} has {words.count(len(self), 'frame')}, from 1 on")
         return dissect_row(self.source, self.decoded, frame - 1, self.ports)
 
+    def _repr_html_(self) -> str:
+        """What it holds, for Jupyter."""
+        from vxlanalyze.report import notebook
+
+        return notebook.capture_html(self.summary())
+
     def __repr__(self) -> str:
         return f"<Capture {plain(self.name)}: {words.count(len(self), 'packet')}>"
 

@@ -9,7 +9,6 @@ from vxlanalyze import pipeline
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.packet import Packet, packet_of
-from vxlanalyze.api.plotting import Plot
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
@@ -28,6 +27,7 @@ from vxlanalyze.report.model import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vxlanalyze.api.plotting import Plot
     from vxlanalyze.report.redaction import Redactor
 
 _Path = str | os.PathLike[str]
@@ -195,20 +195,18 @@ class Comparison:
 
         return Redactor(self.report, None if self._run is None else self._run.comparison.cluster)
 
-    @property
-    def plot(self) -> Plot:
+    @cached_property
+    def plot(self) -> "Plot":
         """Pictures: ``.timeline()``, ``.delay()``, ``.loss_by_size()``, ``.sequence()``, ``.ladder()``."""
-        return Plot(self.report)
+        from vxlanalyze.api.plotting import Plot
+
+        return Plot(self.report, None if self._run is None else self._run.comparison)
 
     def _repr_html_(self) -> str:
-        """The HTML report in a frame of its own, so that its style stays its own."""
-        from html import escape
+        """Verdict, path, findings, figures and pictures, for Jupyter."""
+        from vxlanalyze.report import notebook
 
-        from vxlanalyze.report import as_html
-
-        page = escape(as_html.render(self.report), quote=True)
-        look = 'title="vxlanalyze report" width="100%" height="900" frameborder="0"'
-        return f'<iframe {look} srcdoc="{page}"></iframe>'
+        return notebook.comparison_html(self.report)
 
     def __str__(self) -> str:
         return as_text.render(self._short_report)

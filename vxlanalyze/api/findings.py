@@ -68,6 +68,12 @@ class Finding:
         """What names it among others: ``code@direction``, or ``code``."""
         return key_of(self.record)
 
+    def _repr_html_(self) -> str:
+        """Its summary, proof and remedy, for Jupyter."""
+        from vxlanalyze.report import notebook
+
+        return notebook.finding_html(self.record)
+
     def __repr__(self) -> str:
         return f"<{self.severity} {self.key}: {self.summary}>"
 
@@ -112,6 +118,12 @@ class Findings(Sequence[Finding]):
 
     def __len__(self) -> int:
         return len(self._findings)
+
+    def _repr_html_(self) -> str:
+        """Each in a line that unfolds, for Jupyter."""
+        from vxlanalyze.report import notebook
+
+        return notebook.findings_html([finding.record for finding in self._findings])
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self._findings)) or "<no findings>"

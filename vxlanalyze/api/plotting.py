@@ -1,97 +1,211 @@
-"""The report's pictures as matplotlib axes, for notebooks and papers."""
+"""The plots of a result: ``result.plot.timeline()`` and its like, each drawn onto matplotlib Axes."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.report import plots
+from vxlanalyze.report.ladder_plot import ROW_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
+from vxlanalyze.report.pictures import series_of
+from vxlanalyze.report.series import ladders, sequences
+from vxlanalyze.report.series.model import Ladder, Plots, Sequence
+from vxlanalyze.report.series.timebase import Timebase, timebase
+from vxlanalyze.report.series.timeline import MOST_BINS
+from vxlanalyze.report.tables import flows_frame
+from vxlanalyze.wire.model import NO_VNI
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from vxlanalyze.report.series.model import Plots
+_WIDTH_INCHES = 9.0
 
 
 class Plot:
-    """Pictures of one comparison; each method draws one and returns its axes.
+    """Draws what a comparison shows; each method returns the Axes, and takes some to draw onto as `ax`.
 
-    A direction is ``X>Y`` as the report names it; by default the hop that lost most is drawn.
+    Parameters
+    ----------
+    report : Report
+        What is drawn where no packet is needed.
+    comparison : Comparison, optional
+        The packets; without them (a loaded report) only what the report holds can be drawn.
     """
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, comparison: Comparison | None) -> None:
+        self._report, self._comparison = report, comparison
 
-    def timeline(self, direction: str | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Delivered and lost packets of a hop over time, its way back below."""
-        from vxlanalyze.report.plots import draw_timeline
+    def timeline(self, direction: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw delivered and lost packets over time, one direction of a hop upwards, the other downwards.
 
+        Parameters
+        ----------
+        direction : str, optional
+            ``X>Y``, whose hop is drawn; by default the one that lost most.
+        """
         onward, home = self._hop(direction)
-        return draw_timeline(_axes(ax), self._series["timeline"], onward, home)
+        return plots.draw_timeline(_axes(ax, 3.0), self._series["timeline"], onward, home)
 
-    def delay(self, direction: str | None = None, ax: "Axes | None" = None) -> "Axes":
-        """One-way delay of a hop over time, corrected by the clocks, with its uncertainty."""
-        from vxlanalyze.report.plots import draw_delay
+    def delay(self, direction: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the one-way delay over time, both directions of a hop, with the clock's uncertainty.
 
+        Parameters
+        ----------
+        direction : str, optional
+            ``X>Y``, whose hop is drawn; by default the one that lost most.
+        """
         onward, home = self._hop(direction)
-        return draw_delay(_axes(ax), self._series["delay"], onward, home)
+        return plots.draw_delay(_axes(ax, 3.0), self._series["delay"], onward, home)
 
-    def loss_by_size(self, direction: str | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Delivered and lost packets of a direction by their size."""
-        from vxlanalyze.report.plots import draw_sizes
+    def loss_by_size(self, direction: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw delivered and lost packets by their length, and the length from which on nothing arrives.
 
-        sizes = {counts["direction"]: counts for counts in self._series["sizes"]}
-        wanted = direction or self._worst(list(sizes))
-        if wanted not in sizes:
-            raise UsageError(f"there is no direction {wanted}; these are: {', '.join(sizes) or 'none'}")
-        return draw_sizes(_axes(ax), sizes[wanted])
+        Parameters
+        ----------
+        direction : str, optional
+            ``X>Y``; by default the direction that lost most.
+        """
+        chosen = self._record(direction)["direction"]
+        counts = next(s for s in self._series["sizes"] if s["direction"] == chosen)
+        return plots.draw_sizes(_axes(ax, 3.0), counts)
 
-    def sequence(self, ax: "Axes | None" = None) -> "Axes":
-        """Sequence numbers over time of the flow that lost most."""
-        from vxlanalyze.report.plots import draw_sequence
+    def sequence(self, flow: Any = None, *, ax: Axes | None = None) -> Axes:
+        """Draw one flow: how far it came by when, what was lost and what was acknowledged.
 
-        series = self._series["sequence"]
-        if series is None:
-            raise UsageError("no flow to draw: no packet was sent")
-        return draw_sequence(_axes(ax), series)
+        Parameters
+        ----------
+        flow : row of `flows` or its number, optional
+            Also a table of one row, as ``flows.query(...)`` gives; by default the flow that lost most.
+        """
+        return plots.draw_sequence(_axes(ax, 3.6), self._sequence(flow))
 
-    def ladder(self, finding: str | None = None, ax: "Axes | None" = None) -> "Axes":
-        """The packets of a finding (``code@direction``, or its code) from point to point."""
-        from vxlanalyze.report.ladder_plot import draw_ladder
+    def ladder(self, flow: Any = None, *, ax: Axes | None = None) -> Axes:
+        """Draw packets on their way from point to point, with their frame numbers.
 
-        ladders = self._series["ladders"]
-        for ladder in ladders:
-            name = ladder["finding"] or ""
-            if finding in (None, name, name.partition("@")[0]):
-                return draw_ladder(_axes(ax), ladder)
-        known = ", ".join(ladder["finding"] or "" for ladder in ladders) or "none"
-        raise UsageError(f"no packets to draw for {finding or 'any finding'}; there are: {known}")
+        Parameters
+        ----------
+        flow : row of `flows` or its number, or a finding or its key, optional
+            Whose first packets are drawn; by default those of the first finding that has any.
+        """
+        drawn = self._ladder(flow)
+        return draw_ladder(_axes(ax, ROW_INCHES * (len(drawn["packets"]) + 1.2)), drawn)
 
-    @property
-    def _series(self) -> "Plots":
-        from vxlanalyze.report.pictures import series_of
-
+    @cached_property
+    def _series(self) -> Plots:
         series = series_of(self._report)
-        if series is None:
-            raise UsageError("this report was saved without the series that plots are drawn from")
+        if series is None or not self._report.hops:
+            raise UsageError(
+                "there is nothing to draw: it takes two captures, or a report of them with series"
+            )
         return series
 
-    def _hop(self, direction: str | None) -> tuple[str, str | None]:
-        names = [hop["direction"] for hop in self._report.hops]
-        onward = direction or self._worst(names)
-        if onward not in names:
-            raise UsageError(f"there is no direction {onward}; these are: {', '.join(names) or 'none'}")
-        home = ">".join(reversed(onward.split(">")))
-        return onward, home if home in names else None
+    @cached_property
+    def _base(self) -> Timebase:
+        return timebase(self._packets, MOST_BINS)
 
-    def _worst(self, names: Sequence[str]) -> str:
-        hops: list[HopRecord] = [hop for hop in self._report.hops if hop["direction"] in names]
-        return max(hops, key=lambda hop: hop["lost"])["direction"] if hops else ""
+    @property
+    def _packets(self) -> Comparison:
+        if self._comparison is None:
+            raise UsageError("a loaded report has no packets; compare the captures to draw any flow")
+        return self._comparison
+
+    def _record(self, direction: str | None) -> HopRecord:
+        hops = self._report.hops
+        if not hops:
+            raise UsageError("there is nothing to draw: it takes two captures")
+        if direction is None:
+            return max(hops, key=lambda hop: (hop["lost"], hop["sent"]))
+        known = {hop["direction"]: hop for hop in hops}
+        if direction not in known:
+            raise UsageError(f"there is no direction {direction}; these are: {', '.join(known)}")
+        return known[direction]
+
+    def _hop(self, direction: str | None) -> tuple[str, str]:
+        """Labels of both directions of a hop, the way of the command line first."""
+        chosen = self._record(direction)["direction"]
+        for onward, home in zip(self._report.hops[::2], self._report.hops[1::2], strict=True):
+            if chosen in (onward["direction"], home["direction"]):
+                return onward["direction"], home["direction"]
+        raise UsageError(f"{chosen} has no way back in this report")
+
+    def _sequence(self, flow: Any) -> Sequence:
+        if flow is not None:
+            return sequences.sequence(*self._found(flow), self._base)
+        worst = self._series["sequence"]
+        if worst is None:
+            raise UsageError("there is nothing to draw: no packet was sent")
+        return worst
+
+    def _ladder(self, flow: Any) -> Ladder:
+        key = getattr(flow, "key", flow)
+        if flow is None or isinstance(key, str):
+            return self._ladder_of_finding(key)
+        return ladders.flow_ladder(self._packets, *self._found(flow), self._base)
+
+    def _ladder_of_finding(self, key: str | None) -> Ladder:
+        by_key = {ladder["finding"]: ladder for ladder in self._series["ladders"] if ladder["finding"]}
+        if not by_key:
+            raise UsageError("no finding has packets of a direction to draw; give a row of flows")
+        if key is None:
+            return next(iter(by_key.values()))
+        for known, ladder in by_key.items():
+            if known is not None and key in (known, known.partition("@")[0]):
+                return ladder
+        raise UsageError(f"no packets are kept of {key}; there are some of: {', '.join(map(str, by_key))}")
+
+    def _found(self, flow: Any) -> tuple[Direction, int]:
+        """The direction and the sender's flow that a row of `flows` is about."""
+        packets = self._packets
+        row = _row(flow, packets)
+        wanted = {name: row[name] for name in ("src", "dst", "protocol", "sport", "dport", "vni")}
+        for direction in packets.directions:
+            if direction.label == row["direction"]:
+                rows = _rows_of(direction, wanted)
+                if len(rows):
+                    return direction, int(rows[0])
+        of = ", ".join(f"{name} {value}" for name, value in wanted.items() if not pd.isna(value))
+        raise UsageError(f"no packet was sent {row['direction']} of a flow with {of}")
 
 
-def _axes(given: "Axes | None") -> "Axes":
-    """Draw where the caller says, else into a figure of its own."""
-    if given is not None:
-        return given
+def _row(flow: Any, packets: Comparison) -> Mapping[Any, Any]:
+    """What stands in a row of `flows`, given by number, by itself, or as a table of one row."""
+    if isinstance(flow, int | np.integer):
+        flows = flows_frame(packets)
+        if not 0 <= flow < len(flows):
+            raise UsageError(f"there is no flow {flow}; flows has {len(flows)} rows, from 0 on")
+        return flows.iloc[int(flow)].to_dict()
+    if isinstance(flow, pd.DataFrame):
+        if len(flow) != 1:
+            raise UsageError(f"one flow is drawn, and {len(flow)} are given; take one: flows.iloc[0]")
+        return flow.iloc[0].to_dict()
+    return flow._asdict() if hasattr(flow, "_asdict") else flow
+
+
+def _rows_of(direction: Direction, wanted: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Rows of the sender's flows that have the wanted addresses, protocol, ports and VNI."""
+    flows, rows = direction.sender.flows, np.unique(direction.flow).astype(np.int64)
+    wanted = {name: None if pd.isna(value) else value for name, value in wanted.items()}
+    vni = NO_VNI if wanted["vni"] is None else int(wanted["vni"])
+    same = (flows.protocol[rows] == int(wanted["protocol"])) & (flows.vni[rows] == vni)
+    for name in ("sport", "dport"):
+        if wanted[name] is not None:
+            same &= getattr(flows, name)[rows] == int(wanted[name])
+    for name in ("src", "dst"):
+        address = np.frombuffer(ip_address(wanted[name]).packed.ljust(16, b"\0"), np.uint8)
+        same &= (getattr(flows, name)[rows] == address).all(axis=1)
+    return rows[same]
+
+
+def _axes(ax: Axes | None, height: float) -> Axes:
+    """The Axes to draw onto: the given ones, or those of a new figure."""
+    if ax is not None:
+        return ax
     from matplotlib import pyplot
 
-    return pyplot.subplots(figsize=(8.0, 3.6), layout="constrained")[1]
+    _, made = pyplot.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    return made

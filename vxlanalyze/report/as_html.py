@@ -8,37 +8,33 @@ Sources: Content Security Policy Level 3; WCAG 2.2; WAI-ARIA Authoring Practices
 
 import base64
 import hashlib
-from functools import cache
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vxlanalyze.report import formatting, path_svg, pictures
-from vxlanalyze.report.model import Report
-from vxlanalyze.report.plain import plain
+from vxlanalyze.report import path_svg, pictures
+from vxlanalyze.report.model import Report, key_of
 from vxlanalyze.report.renderer import Judgement
+from vxlanalyze.report.templating import asset, environment
 
 _MOST_SERVICES = 200
-_LONGEST_TEXT = 4000  # letters; an explanation has some hundred, a hostile name 65,535
 _SEVERITIES = ("critical", "warning", "info")
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write a report as an HTML page; never fails on its content, and is the same for the same report."""
-    page = _environment().get_template("report.html")
-    script = Markup(_asset("report.js"))
+    page = environment().get_template("report.html")
+    script = asset("report.js")
     drawn = pictures.draw(report)
     anchors = [f"finding-{number}" for number in range(1, len(report.findings) + 1)]
-    keys = [_key(finding) for finding in report.findings]
+    keys = [key_of(finding) for finding in report.findings]
     return page.render(
         report=report,
         judgement=_judged(judgement),
-        css=Markup(_asset("report.css")),
+        css=asset("report.css"),
         script=script,
         script_hash=Markup(_digest(script)),
-        points=_points(report),
-        worst=_worst(report),
+        points=points(report),
+        worst=worst(report),
         parts=_parts(report, drawn),
         lying=path_svg.lying(report),
         upright=path_svg.upright(report),
@@ -54,47 +50,16 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     )
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vxlanalyze.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters.update(formatting.FILTERS)
-    return environment
-
-
-def _harmless(value: Any) -> Any:
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    line = plain(value)
-    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
-
-
-def _asset(name: str) -> str:
-    loader = _environment().loader
-    assert loader is not None
-    return loader.get_source(_environment(), name)[0].strip()
-
-
 def _digest(script: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
-def _key(finding: Any) -> str:
-    direction = finding["direction"]
-    return finding["code"] if direction is None else f"{finding['code']}@{direction}"
-
-
-def _points(report: Report) -> list[str]:
+def points(report: Report) -> list[str]:
+    """Names of the captures, in path order."""
     return [capture["name"] for capture in report.captures]
 
 
-def _worst(report: Report) -> str:
+def worst(report: Report) -> str:
     """The colour of the verdict: what could not be judged is never shown as good."""
     found = {finding["severity"] for finding in report.findings}
     for severity in _SEVERITIES[:2]:

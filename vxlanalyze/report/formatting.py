@@ -10,6 +10,7 @@ from vxlanalyze.diagnostics import words
 from vxlanalyze.report.plain import plain
 
 NOTHING = "–"
+_LEAST_PERCENT = 1e-4  # a smaller ratio is a chance, and is written as a number
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -73,7 +74,7 @@ def quantity(measured: Mapping[str, Any]) -> str:
     if unit == "ns":
         return words.span(value)
     if unit == "ratio":
-        return percent(value)
+        return percent(value) if value == 0 or abs(value) >= _LEAST_PERCENT else f"{value:.2g}"
     number = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
     return f"{number} {unit}".strip()
 

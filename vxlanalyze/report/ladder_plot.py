@@ -11,7 +11,7 @@ from vxlanalyze.report.series.model import Followed, Ladder
 
 ROW_INCHES = 0.36
 _SLANT = 0.5  # of a row's height, from post to post
-_FIRST_POST, _LAST_POST, _WORDS = 0.12, 0.56, 0.58  # of the width; text to the left and right of the posts
+_FIRST_POST, _LAST_POST, _WORDS = 0.17, 0.54, 0.61  # of the width; text to the left and right of the posts
 _COLOURS = {"delivered": DELIVERED, "lost": LOST}
 
 
@@ -56,7 +56,8 @@ def _draw_packet(axes: Axes, packet: Followed, row: int, posts: list[float]) -> 
         step = (posts[1] - posts[0]) * (0.5 if onward else -0.5)
         _stop(axes, (last, height(last)), (last + step, height(last + step)), packet["fate"], colour)
     for post, sight in seen:
-        _frame_number(axes, sight["frame"], post, height(post), post == last and len(seen) > 1, onward)
+        side = (post == posts[-1]) - (post == posts[0])
+        _frame_number(axes, sight["frame"], post, height(post), side)
     axes.text(0, row, f"{seen[0][1]['time_ns'] / 1e6:,.3f} ms", va="center")
     axes.text(_WORDS, row, describe_packet(packet), va="center")
 
@@ -75,15 +76,15 @@ def _stop(axes: Axes, start: tuple[float, float], end: tuple[float, float], fate
         axes.text(*end, "?", color=colour, va="center", ha="center", fontweight="bold")
 
 
-def _frame_number(axes: Axes, frame: int, post: float, height: float, arrives: bool, onward: bool) -> None:
-    right = onward != arrives
+def _frame_number(axes: Axes, frame: int, post: float, height: float, side: int) -> None:
+    """Write a frame's number outside of the first and last post, and above the arrow at those between."""
     axes.annotate(
         f"#{frame}",
         (post, height),
-        (4 if right else -4, -1 if arrives else 1),
+        (4 * (side or 1), 0 if side else 1),
         textcoords="offset points",
-        ha="left" if right else "right",
-        va="top" if arrives else "bottom",
+        ha="right" if side < 0 else "left",
+        va="center" if side else "bottom",
         fontsize="small",
     )
 
@@ -92,7 +93,7 @@ def describe_packet(packet: Followed) -> str:
     """Say what a packet is in a few words."""
     ends = [_end(packet["src"], packet["sport"]), _end(packet["dst"], packet["dport"])]
     flags = f" [{packet['flags']}]" if packet["flags"] else ""
-    return label(f"{packet['protocol']} {ends[0]} → {ends[1]}{flags} {packet['length']:,} B", 60)
+    return label(f"{packet['protocol']} {ends[0]} → {ends[1]}{flags} {packet['length']:,} B", 64)
 
 
 def _end(address: str, port: int | None) -> str:

@@ -44,7 +44,25 @@ def series_of(report: Report) -> Plots | None:
         demand(report.plots, Plots, "plots")
     except ShapeError:
         return None
-    return cast("Plots", report.plots)
+    series = cast("Plots", report.plots)
+    return series if _fits(series, {hop["direction"] for hop in report.hops}) else None
+
+
+def _fits(series: Plots, directions: set[str]) -> bool:
+    """Whether there is a series for each direction, and lists that belong together are equally long."""
+    groups: list[tuple[list[Any], ...]] = [
+        *((c["delivered"], c["lost"], c["unknown"]) for c in series["timeline"]["directions"]),
+        *((c["from_bytes"], c["delivered"], c["lost"]) for c in series["sizes"]),
+        *((b["bin"], b["p10"], b["p50"], b["p90"], b["p99"]) for b in series["delay"]["directions"]),
+        *((ladder["points"], p["seen"]) for ladder in series["ladders"] for p in ladder["packets"]),
+    ]
+    if series["sequence"] is not None:
+        flow = series["sequence"]
+        cells = (flow["delivered"], flow["lost_cells"], flow["acknowledged"])
+        groups += [(held["time"], held["position"]) for held in cells]
+    told = ({c["direction"] for c in part["directions"]} for part in (series["timeline"], series["delay"]))
+    equal = all(len({len(values) for values in group}) == 1 for group in groups)
+    return equal and all(directions <= known for known in told) and series["timeline"]["bin_ns"] > 0
 
 
 def draw(report: Report) -> Drawn:

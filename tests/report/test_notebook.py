@@ -1,0 +1,91 @@
+"""What Jupyter shows: self-contained, harmless, and without reach outside of itself."""
+
+import re
+
+import pytest
+
+import vxlanalyze as vx
+from tests.report.broken_pair import report
+from tests.report.recorded import paths
+from tests.report.test_html import HOSTILE, outline, poisoned
+from vxlanalyze.report import notebook, templating
+from vxlanalyze.report.model import Report
+
+
+@pytest.fixture(scope="module")
+def sound() -> Report:
+    return report()
+
+
+def words(html: str) -> str:
+    return " ".join(" ".join(outline(html).text).split())
+
+
+def test_a_comparison_shows_verdict_findings_figures_and_pictures(sound: Report):
+    html = notebook.comparison_html(sound)
+
+    said = words(html)
+    assert sound.verdict in said
+    assert sound.findings[0]["summary"] in said
+    assert "node1 → node2" in said
+    assert "Delivered and lost over time" in said
+    assert html.count("<svg") == 1 + 4
+
+
+def test_a_finding_shows_its_proof_and_remedy(sound: Report):
+    said = words(notebook.finding_html(sound.findings[0]))
+
+    for wanted in ("mtu-blackhole", "--set MTU=1252", "1,302 bytes", "udp.dstport == 8472 && ip.len > 1302"):
+        assert wanted in said
+
+
+def test_findings_unfold_one_by_one(sound: Report):
+    html = notebook.findings_html(sound.findings)
+
+    assert html.count("<details") == len(sound.findings)
+    assert html.count("<details open") == 1
+
+
+def test_a_capture_shows_what_it_holds():
+    said = words(notebook.capture_html(vx.read(paths("random-loss")[0]).summary()))
+
+    assert re.search(r"Capture node1 : [\d,]+ frames, [\d,]+ in a tunnel", said)
+    assert "vxlan: " in said
+
+
+def test_nothing_to_show_is_said():
+    assert "No diagnostic found anything" in notebook.findings_html([])
+
+
+def test_the_style_reaches_nothing_outside_of_the_view():
+    css = re.sub(r"\{[^}]*\}", "{}", templating.asset("notebook.css"))
+
+    selectors = [part.strip() for rule in css.split("{}") for part in rule.split(",") if part.strip()]
+    assert len(selectors) > 30
+    assert all(".vxlanalyze" in selector for selector in selectors)
+
+
+def test_views_need_no_script_and_load_nothing(sound: Report):
+    html = notebook.comparison_html(sound)
+
+    assert "<script" not in html
+    assert not re.search(r"(src|href)=", re.sub(r'xlink:href="#', "", html))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_shown_harmlessly(name: str, sound: Report):
+    poisonous = poisoned(sound, name)
+    views = [
+        notebook.comparison_html(poisonous),
+        notebook.findings_html(poisonous.findings),
+        notebook.capture_html(
+            {**vx.read(paths("random-loss")[0]).summary(), "name": name, "files": [name], "damages": [name]}
+        ),
+    ]
+    for html in views:
+        html.encode("utf-8")
+        parsed = outline(html)
+        assert parsed.open == []
+        assert "<script" not in html
+        assert not [a for a in parsed.attributes if a[1].startswith("on") or a[0] in ("img", "iframe")]
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)

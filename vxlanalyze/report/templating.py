@@ -1,0 +1,41 @@
+"""What the HTML outputs share: the template engine with escaping on, and files that stand beside it."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from vxlanalyze.report.formatting import FILTERS
+from vxlanalyze.report.plain import plain
+
+_LONGEST_TEXT = 4000  # letters; an explanation has some hundred, a hostile name 65,535
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this package; every string that they write is made plain and escaped."""
+    made = Environment(
+        loader=PackageLoader("vxlanalyze.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    made.filters.update(FILTERS)
+    return made
+
+
+def asset(name: str) -> Markup:
+    """A file of ours (style, script) to be written into a page as it is."""
+    loader = environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(environment(), name)[0].strip())
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    line = plain(value)
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}…"
