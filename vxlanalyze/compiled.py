@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property, update_wrapper
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar, cast
 
 import llvmlite  # type: ignore[import-untyped]
@@ -35,11 +36,12 @@ from numba.core.caching import FunctionCache
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _settings: Any = numba.config
+_making = RLock()
 _PACKAGE = Path(__file__).parent
 _IMPORT = re.compile(rb"^\s*(?:from|import)\s+vxlanalyze((?:\.\w+)*)", re.MULTILINE)
 _DIGEST_LETTERS = 20
 _STALE_AFTER_S = 14 * 24 * 3600  # another installation may use its kernels; nobody does after two weeks
-_KEPT_DIRECTORIES = 16  # while somebody edits kernels, each edit makes one
+_KEPT_DIRECTORIES = 64  # while somebody edits kernels, each edit makes some
 
 _MESSAGE = "compiling kernels, once per machine: some seconds"
 
@@ -90,19 +92,42 @@ def compiled_part(function: _Function) -> _Function:
 
 
 def _compile(function: _Function, **options: Any) -> _Function:
-    if _settings.DISABLE_JIT:
-        return function
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
-    source = Path(function.__code__.co_filename)
-    directory = _cache_directory(_digest(source)) if source.exists() else None
-    if directory is not None:
-        # The variable is only read while the cache is made: other users of numba keep theirs.
-        before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
-        try:
-            dispatcher._cache = _KernelCache(function)
-        finally:
-            _settings.CACHE_DIR = before
-    return cast(_Function, dispatcher)
+    return function if _settings.DISABLE_JIT else cast(_Function, _Kernel(function, options))
+
+
+class _Kernel:
+    """A function that is compiled, or loaded, when it is first called or another kernel takes it in.
+
+    numba's dispatchers take milliseconds each to make, and most are parts of kernels that the cache
+    holds whole.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+        self._options = options
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._dispatcher(*arguments)
+
+    @property
+    def _numba_type_(self) -> Any:  # numba asks this of what a compiled function refers to
+        return self._dispatcher._numba_type_
+
+    @cached_property
+    def _dispatcher(self) -> Any:
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **self._options)(self.py_func)
+        source = Path(self.py_func.__code__.co_filename)
+        directory = _cache_directory(_digest(source)) if source.exists() else None
+        if directory is not None:
+            # The variable is only read while the cache is made: other users of numba keep theirs.
+            with _making:
+                before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
+                try:
+                    dispatcher._cache = _KernelCache(self.py_func)
+                finally:
+                    _settings.CACHE_DIR = before
+        return dispatcher
 
 
 class _KernelCache(FunctionCache):
@@ -162,7 +187,7 @@ def _digest_of(start: Path) -> str:
     summary = hashlib.sha256(_machine().encode())
     for path in sorted(_reachable(start)):
         summary.update(f"\n{path}\n".encode())
-        summary.update(path.read_bytes())
+        summary.update(_content(path))
     return summary.hexdigest()[:_DIGEST_LETTERS]
 
 
@@ -187,9 +212,20 @@ def _reachable(start: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            for name in _IMPORT.findall(path.read_bytes()):
-                waiting.extend(_module_sources(name.decode()))
+            for name in _imports(path):
+                waiting.extend(_module_sources(name))
     return found
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """What a source imports of ours."""
+    return frozenset(name.decode() for name in _IMPORT.findall(_content(path)))
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 @cache

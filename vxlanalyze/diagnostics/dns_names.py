@@ -5,7 +5,6 @@ Source: RFC 1035 sections 4.1.2 and 5.1 (unprintable octets are written as ``\DD
 
 import struct
 
-import dpkt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,8 @@ def names(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list
 
 def name_of(message: bytes) -> str | None:
     """Read the name in the first question of a message; None where it is cut or broken."""
+    import dpkt  # takes a tenth of a second; most captures hold no query
+
     try:
         question = dpkt.dns.DNS(message).qd
     except (dpkt.Error, IndexError, ValueError, struct.error):
