@@ -4,14 +4,15 @@ Each step is a function of the one before; this module only joins them.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
 
 from vxlanalyze import diagnostics, pairing, wire
 from vxlanalyze.capture.logical import LogicalCapture
-from vxlanalyze.capture.model import Source
+from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.cluster.facts import read_facts
 from vxlanalyze.cluster.gather import with_facts
 from vxlanalyze.cluster.kube import read_kube
@@ -21,10 +22,14 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.pairing.part import Part, narrow
-from vxlanalyze.progress import Progress, Watched
+from vxlanalyze.progress import Meter, Progress, Watched
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report
+from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded
+
+_STRETCHES_A_WORKER = 4
+_LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to begin than they gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def run(
     sources : sequence of LogicalCapture
         Opened captures with unique names.
     jobs : int, optional
-        Threads that decode, one capture each; by default one a core.
+        Threads that decode; by default one a core. The report does not depend on it.
     digests : bool
         Whether to compute the SHA-256 of the files, on a thread beside.
     progress : Progress, optional
@@ -110,14 +115,14 @@ def run(
 
 
 def decode_all(
-    sources: Sequence[Source],
+    sources: Sequence[LogicalCapture],
     ports: Sequence[int] = (),
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
     known: Mapping[str, Decoded] | None = None,
 ) -> list[Decoded]:
-    """Decode captures side by side on threads; the payload digests of all cover the same bytes.
+    """Decode captures on threads, large ones in stretches; the payload digests of all cover the same bytes.
 
     Parameters
     ----------
@@ -132,24 +137,66 @@ def decode_all(
     for source in sources:
         next(source.chunks(), None)  # its first chunk makes the interfaces known, with their snap lengths
     kept = pairing.common_bytes(sources)
+    held = known or {} if kept is None else {}
+    decoded = _decode_on_threads(sources, ports, kept, jobs, progress or _unheard, held)
+    if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
+        kept = pairing.common_bytes(sources)
+        decoded = _decode_on_threads(sources, ports, kept, jobs, progress or _unheard, {})
+    return decoded
+
+
+def _decode_on_threads(
+    sources: Sequence[LogicalCapture],
+    ports: Sequence[int],
+    kept: int | None,
+    jobs: int | None,
+    progress: Progress,
+    held: Mapping[str, Decoded],
+) -> list[Decoded]:
+    jobs = jobs or os.cpu_count() or 1
+    step_bytes = stretch_bytes([s for s in sources if s.name not in held], jobs)
     stop = Event()
 
-    def decode(source: Source) -> Decoded:
-        if kept is None and known and source.name in known:
-            return known[source.name]
-        watched = Watched(source, progress or _unheard, stop)
-        return wire.decode(watched, ports=ports, keep_inner_bytes=kept)
+    def decoder(source: LogicalCapture) -> Callable[[Stretch], DecodedStretch]:
+        meter = Meter(source.name, source.files, progress)
+        return partial(
+            wire.decode_stretch,
+            source,
+            ports=ports,
+            keep_inner_bytes=kept,
+            watched=lambda part: Watched(part, meter, stop),
+        )
 
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         try:
-            decoded = list(pool.map(decode, sources))
-            if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
-                kept = pairing.common_bytes(sources)
-                decoded = list(pool.map(decode, sources))
+            work = {
+                source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
+                for source in sources
+                if source.name not in held
+            }
+            return [
+                held[source.name]
+                if source.name in held
+                else wire.join_stretches(
+                    source,
+                    [part.result() for part in work.pop(source.name)],
+                    decoder(source),
+                    ports=ports,
+                    keep_inner_bytes=kept,
+                )
+                for source in sources
+            ]
         except BaseException:
             stop.set()
             raise
-    return decoded
+
+
+def stretch_bytes(sources: Sequence[LogicalCapture], workers: int) -> int:
+    """How large stretches are to be so that all workers are busy to the end; one worker takes whole files."""
+    total_bytes = sum(file.bytes for source in sources for file in source.files)
+    if workers == 1:
+        return max(total_bytes, 1)
+    return max(total_bytes // (workers * _STRETCHES_A_WORKER), _LEAST_STRETCH_BYTES)
 
 
 def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: Collection[str]) -> Cluster:

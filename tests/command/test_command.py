@@ -3,6 +3,7 @@
 Most tests call `main` in this process, for speed; what depends on the process itself starts one.
 """
 
+import gzip
 import json
 import os
 import re
@@ -262,3 +263,17 @@ def test_standard_input_is_a_capture(vxlanalyze, seed):
 
     assert done.returncode == 0
     assert "CRITICAL path-blocked node1>node2" in done.stdout
+
+
+def test_the_number_of_jobs_does_not_show(capsys, seed, tmp_path, monkeypatch):
+    """Not even where captures are read in stretches."""
+    monkeypatch.setattr("vxlanalyze.pipeline._LEAST_STRETCH_BYTES", 300)
+    for path in seed:
+        (tmp_path / Path(path).stem).write_bytes(gzip.decompress(Path(path).read_bytes()))
+    captures = [str(tmp_path / Path(path).stem) for path in seed]
+
+    alone = run(capsys, *captures, "--format", "json", "--jobs", 1)
+
+    assert alone[0] == 0
+    assert run(capsys, *captures, "--format", "json", "--jobs", 2) == alone
+    assert run(capsys, *captures, "--format", "json", "--jobs", 7) == alone

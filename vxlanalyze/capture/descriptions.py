@@ -4,8 +4,8 @@ Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2 and 4.6.
 """
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,26 @@ class State:
         self.described += 1
         offset_bytes, big, first, interfaces = self.sections[-1]
         self.sections[-1] = (offset_bytes, big, first, interfaces + 1)
+
+    def copied(self) -> "State":
+        """Give a state that knows the same sections and interfaces, and has counted nothing yet."""
+        return State(list(self.sections), self.table.copy(), np.zeros_like(self.drops), self.described)
+
+    def joined(self, earlier: Sequence["State"]) -> "State":
+        """Give this state with what was counted and noted in the stretches before, which are in order."""
+        whole = self.copied()
+        for part in (*earlier, self):
+            whole.drops[: part.described] += part.drops[: part.described]
+            whole.notes = np.where(whole.notes < 0, part.notes, whole.notes)
+            whole.statistics.update(part.statistics)
+        return whole
+
+    def renumbered(self, numbers: NDArray[np.uint16]) -> "State":
+        """Give the same where interface `i` has the number ``numbers[i]``."""
+        known = slice(0, self.described)
+        self.table[known, block_times.NUMBER] = numbers[self.table[known, block_times.NUMBER]]
+        told = [replace(entry, interface=int(numbers[entry.interface])) for entry in self.statistics.values()]
+        return replace(self, statistics={(entry.interface, entry.start_ns): entry for entry in told})
 
     def all_statistics(self) -> list[InterfaceStatistics]:
         """Give the statistics blocks, and the packets' own drop counts where no block counts drops."""

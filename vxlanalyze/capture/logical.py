@@ -12,9 +12,8 @@ from vxlanalyze.capture.pcap import PcapReader, parse_header
 from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
 from vxlanalyze.capture.rows import Rows
+from vxlanalyze.capture.stretches import FormatReader, Learned, Stretch, StretchSource, cut, put_together
 from vxlanalyze.capture.window import Window
-
-FormatReader = PcapReader | PcapngReader
 
 
 class LogicalCapture:
@@ -76,6 +75,37 @@ class LogicalCapture:
                 yield frames
         self._is_read = True
         self._reading = reading
+
+    def stretches(self, step_bytes: int) -> list[Stretch]:
+        """Cut it into stretches of about so many bytes that can be read side by side.
+
+        Raises
+        ------
+        CaptureError
+            A file is gone or cannot be read.
+        """
+        return cut(self._opened, self._readers, step_bytes)
+
+    def stretch(self, stretch: Stretch) -> StretchSource:
+        """Give one stretch to be read."""
+        return StretchSource(self._opened[stretch.file], self._readers[stretch.file], stretch)
+
+    def take_over(self, learned: Sequence[Learned]) -> list[NDArray[np.uint16]]:
+        """Know what all stretches together have told, as if `chunks` had been read to its end.
+
+        Parameters
+        ----------
+        learned : sequence of Learned
+            In order; `stretches.mended` has nothing to change.
+
+        Returns
+        -------
+        list of NDArray[np.uint16]
+            For each stretch, the number here of each of its interfaces, shape ``(k,)``.
+        """
+        self._reading, numbers = put_together(learned, self._readers)
+        self._is_read = True
+        return numbers
 
     def fetch(self, places: NDArray[np.int64]) -> Frames:
         """Read again the frames at the given places, in the order given, into a buffer of its own.

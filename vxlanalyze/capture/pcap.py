@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import records
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT
-from vxlanalyze.capture.octets import BAD, FULL, NS_PER_S, ODD, u32
+from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, u32
 from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
@@ -148,32 +148,44 @@ class PcapReader:
         self._header = header
         self._interface = 0
 
-    def read(self, window: Window, rows: Rows, reading: Reading) -> Iterator[int]:
-        """Fill `rows` chunk by chunk, and give how many are filled; the bytes are in the window."""
+    def read(self, window: Window, rows: Rows, reading: Reading, begin_bytes: int = 0) -> Iterator[int]:
+        """Fill `rows` chunk by chunk, and give how many are filled; the bytes are in the window.
+
+        Parameters
+        ----------
+        begin_bytes : int
+            Place in the file of the first record to read; by default behind the head.
+        """
         self._interface = reading.interface(self._header.link_type, self._header.snaplen_bytes, None)
         rows.interface[:] = self._interface
-        window.jump(self._header.header_bytes)
-        near_s, trusted, odd_records = ANY_TIME, -1, 0
+        window.jump(max(begin_bytes, self._header.header_bytes))
+        near_s, trusted = ANY_TIME, -1
         while True:
             count, window.at, stop = self._walk(window, rows, near_s, trusted)
-            trusted = -1 if odd_records < ODD_RECORDS else len(window.data)
+            trusted = -1 if reading.odd_records < ODD_RECORDS else len(window.data)
             if count:
                 near_s = int(rows.time_ns[count - 1]) // NS_PER_S
                 yield count
+            if stop == MORE and window.border_in_sight:
+                return
             if stop == FULL or (stop not in (BAD, ODD) and window.advance()):
                 continue
             if window.left_bytes == 0:
                 return
             if stop == ODD and self._records_follow(window):
-                odd_records += 1
+                reading.odd_records += 1
                 trusted = max(trusted, window.at)
             elif not self._recover(window, reading, near_s):
                 return
 
+    def know(self, interface: int) -> None:
+        """Take the number that a pass over the capture has given the file's interface."""
+        self._interface = interface
+
     def _walk(self, window: Window, rows: Rows, near_s: int, trusted: int) -> tuple[int, int, int]:
         place_base = (self._file_index << PLACE_FILE_SHIFT) + window.base
         walked: tuple[int, int, int] = records.walk_records(
-            window.data, window.at, window.end, place_base, *self._header.record_arguments, near_s, trusted,
+            window.data, window.at, window.limit, place_base, *self._header.record_arguments, near_s, trusted,
             rows.start, rows.captured_length, rows.original_length, rows.time_ns, rows.place,
         )  # fmt: skip
         return walked
@@ -225,6 +237,10 @@ class PcapReader:
     def _search(self, window: Window, near_s: int) -> bool:
         limit = window.offset_bytes + SEARCH_BYTES
         window.at = min(window.at + 1, window.end)
+        return self.seek(window, limit, near_s)
+
+    def seek(self, window: Window, limit: int, near_s: int = ANY_TIME) -> bool:
+        """Go to the next place where records follow each other; false where none is up to about `limit`."""
         while True:
             window.at, found = records.find_record(
                 window.data, window.at, window.end, window.at_end, *self._header.record_arguments, near_s

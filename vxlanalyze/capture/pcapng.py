@@ -54,7 +54,8 @@ class PcapngReader:
         order = int(blocks.section_is_big(data, 0))
         if order < 0:
             raise CaptureError(path, "the byte-order magic of the pcapng section header is wrong", 8)
-        major, minor = _version(data, 0, order == 1)
+        self._big = order == 1
+        major, minor = _version(data, 0, self._big)
         if major != 1:
             raise CaptureError(path, f"pcapng version {major}.{minor} is not supported; 1.x is", 12)
 
@@ -64,18 +65,37 @@ class PcapngReader:
         if not self._state.complete:
             self._state = state
         try:
-            yield from self._read(window, rows, reading, state)
+            yield from self.read_blocks(window, rows, reading, state)
+        except BaseException:
+            reading.end_file(state.all_statistics())
+            raise
+        self.conclude(state, reading)
+
+    def conclude(self, state: State, reading: Reading) -> None:
+        """Take what a pass over the whole file has told of its blocks."""
+        try:
             _note_times(reading, state)
         finally:
             reading.end_file(state.all_statistics())
         state.complete = True
         self._state = state
 
-    def _read(self, window: Window, rows: Rows, reading: Reading, state: State) -> Iterator[int]:
+    def head(self, window: Window, reading: Reading) -> State:
+        """Read what the file says of its blocks before the first packet."""
+        state = State()
+        next(self.read_blocks(window, Rows(1), reading, state), None)
+        return state.copied()
+
+    def seek(self, window: Window, limit: int) -> bool:
+        """Go to the next place where blocks follow each other; false where none is up to about `limit`."""
+        return _seek(window, limit, self._big)
+
+    def read_blocks(self, window: Window, rows: Rows, reading: Reading, state: State) -> Iterator[int]:
+        """Do what `read` does, from where the window and `state` are, without drawing conclusions."""
         count, going_on = 0, True
         while going_on:
             count, window.at, stop = block_walk.walk_blocks(
-                window.data, window.at, window.end, (self._file_index << PLACE_FILE_SHIFT) + window.base,
+                window.data, window.at, window.limit, (self._file_index << PLACE_FILE_SHIFT) + window.base,
                 *state.arguments, count, rows.start, rows.captured_length, rows.original_length,
                 rows.time_ns, rows.interface, rows.place,
             )  # fmt: skip
@@ -86,6 +106,8 @@ class PcapngReader:
                 if count:
                     yield count
                     count = 0
+                if stop == MORE and window.border_in_sight:
+                    return
                 if stop == BAD or (stop == MORE and not window.advance()):
                     going_on = window.left_bytes > 0 and _recover(window, reading, state)
         if count:
@@ -157,18 +179,24 @@ def _recover(window: Window, reading: Reading, state: State) -> bool:
     """Go to the next block behind a damage and note it; false where there is none."""
     offset_bytes = window.offset_bytes
     what = _what_is_wrong(window, state)
-    limit = offset_bytes + SEARCH_BYTES
     window.at += 1
+    found = _seek(window, offset_bytes + SEARCH_BYTES, state.big)
+    if found:
+        reading.damage(offset_bytes, what, window.offset_bytes)
+    elif not window.fault:
+        reading.damage(offset_bytes, what)
+    return found
+
+
+def _seek(window: Window, limit: int, big: bool) -> bool:
+    """Go to the next place where blocks follow each other; false where none is up to about `limit`."""
     while True:
         window.at, found = blocks.find_block(
-            window.data, window.at, window.end, window.at_end, _SEARCHED_BLOCK_BYTES, state.big
+            window.data, window.at, window.end, window.at_end, _SEARCHED_BLOCK_BYTES, big
         )
         if found:
-            reading.damage(offset_bytes, what, window.offset_bytes)
             return True
         if window.offset_bytes > limit or not window.advance():
-            if not window.fault:
-                reading.damage(offset_bytes, what)
             return False
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vxlanalyze.capture.model import Damage, Interface, InterfaceStatistics
 
 # More damaged places than this, and what is found between them is chance.
@@ -23,16 +26,18 @@ class Reading:
     interfaces: list[Interface] = field(default_factory=list)
     statistics: list[InterfaceStatistics] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
+    odd_records: int = 0  # of the current file: those that contradict themselves and were taken all the same
     _numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
     _occurrences: dict[tuple[object, ...], int] = field(default_factory=dict)
-    _path: str = ""
-    _damages_of_file: int = 0
+    path: str = ""  # of the current file
+    damages_of_file: int = 0
 
     def begin_file(self, path: str) -> None:
         """Count interfaces and damages from zero: a rotated set numbers equal interfaces once."""
-        self._path = path
+        self.path = path
         self._occurrences.clear()
-        self._damages_of_file = 0
+        self.damages_of_file = 0
+        self.odd_records = 0
 
     def interface(self, link_type: int, snaplen_bytes: int, name: str | None) -> int:
         """Give the number of an interface that the current file describes.
@@ -44,7 +49,9 @@ class Reading:
         """
         kind = (link_type, snaplen_bytes, name)
         occurrence = self._occurrences[kind] = self._occurrences.get(kind, -1) + 1
-        key: tuple[object, ...] = (*kind, occurrence)
+        return self._number((*kind, occurrence), link_type, snaplen_bytes, name)
+
+    def _number(self, key: tuple[object, ...], link_type: int, snaplen_bytes: int, name: str | None) -> int:
         if key in self._numbers:
             return self._numbers[key]
         if len(self.interfaces) >= MAX_NAMED_INTERFACES:
@@ -53,7 +60,7 @@ class Reading:
                 return self._numbers[key]
         number = len(self.interfaces)
         if number >= MAX_INTERFACES:
-            self.damages.append(Damage(self._path, 0, f"more than {MAX_INTERFACES} kinds of interfaces"))
+            self.damages.append(Damage(self.path, 0, f"more than {MAX_INTERFACES} kinds of interfaces"))
             raise TooMuchDamageError
         self.interfaces.append(Interface(number, link_type, snaplen_bytes, name))
         self._numbers[key] = number
@@ -67,16 +74,33 @@ class Reading:
         TooMuchDamageError
             This file has more than ``MAX_DAMAGES``.
         """
-        self._damages_of_file += 1
+        self.damages_of_file += 1
         last = self.damages[-1] if self.damages else None
-        if last and (last.path, last.what, last.resumed_bytes) == (self._path, what, offset_bytes):
+        if last and (last.path, last.what, last.resumed_bytes) == (self.path, what, offset_bytes):
             self.damages[-1] = replace(last, resumed_bytes=resumed_bytes)
             return
-        if self._damages_of_file > MAX_DAMAGES:
+        if self.damages_of_file > MAX_DAMAGES:
             what = f"more than {MAX_DAMAGES} damaged places: the rest of the file was not read"
-            self.damages.append(Damage(self._path, offset_bytes, what))
+            self.damages.append(Damage(self.path, offset_bytes, what))
             raise TooMuchDamageError
-        self.damages.append(Damage(self._path, offset_bytes, what, resumed_bytes))
+        self.damages.append(Damage(self.path, offset_bytes, what, resumed_bytes))
+
+    def take_over(self, other: "Reading") -> NDArray[np.uint16]:
+        """Take in what another stretch of the current file has learned, all but its statistics.
+
+        Returns
+        -------
+        NDArray[np.uint16]
+            The number here of each interface of the other, shape ``(k,)``.
+        """
+        numbers = np.zeros(len(other.interfaces), np.uint16)
+        for key, number in other._numbers.items():
+            entry = other.interfaces[number]
+            numbers[number] = self._number(key, entry.link_type, entry.snaplen_bytes, entry.name)
+        self.damages += other.damages
+        self.damages_of_file += other.damages_of_file
+        self.odd_records += other.odd_records
+        return numbers
 
     def end_file(self, statistics: list[InterfaceStatistics]) -> None:
         """Take over the statistics of a file.

@@ -1,5 +1,7 @@
 """A window that moves over a stream of bytes and holds whole records."""
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,11 +27,22 @@ class Window:
         Offset in the stream of ``data[0]``.
     at_end : bool
         The stream has no bytes behind `end`.
+
+    Parameters
+    ----------
+    step_bytes : int, optional
+        How much is read at once.
+    border_bytes : int
+        Place in the stream where reading is to end: a record that begins behind it is another's. What
+        stands there may be looked at.
     """
 
-    def __init__(self, stream: ByteStream, step_bytes: int | None = None) -> None:
+    def __init__(
+        self, stream: ByteStream, step_bytes: int | None = None, border_bytes: int = sys.maxsize
+    ) -> None:
         self._step_bytes = WINDOW_BYTES if step_bytes is None else step_bytes
         self._stream = stream
+        self._border_bytes = border_bytes
         self.data: NDArray[np.uint8] = np.empty(self._step_bytes + MAX_RECORD_BYTES, np.uint8)
         self._view = self.data.data
         self.at = 0
@@ -46,6 +59,16 @@ class Window:
     def left_bytes(self) -> int:
         """How many bytes are in memory and not used up."""
         return self.end - self.at
+
+    @property
+    def limit(self) -> int:
+        """Index in `data` of the end of what may be taken: `end`, or the border before it."""
+        return min(self.end, self._border_bytes - self.base)
+
+    @property
+    def border_in_sight(self) -> bool:
+        """Whether the border lies in the window or before it: no record is taken from behind it."""
+        return self._border_bytes - self.base <= self.end
 
     @property
     def fault(self) -> str | None:

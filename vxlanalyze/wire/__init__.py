@@ -4,8 +4,18 @@ The table of all frames is made in `vxlanalyze.wire.table` (it needs pyarrow), o
 apart to objects in `vxlanalyze.wire.dissect` (dpkt): neither is loaded before it is used.
 """
 
-from vxlanalyze.wire.index import decode
+from vxlanalyze.wire.joining import DecodedStretch, decode, decode_stretch, join_stretches
 from vxlanalyze.wire.model import Decoded, Flows, Fragments, Index
 from vxlanalyze.wire.rows import columns
 
-__all__ = ["Decoded", "Flows", "Fragments", "Index", "columns", "decode"]
+__all__ = [
+    "Decoded",
+    "DecodedStretch",
+    "Flows",
+    "Fragments",
+    "Index",
+    "columns",
+    "decode",
+    "decode_stretch",
+    "join_stretches",
+]

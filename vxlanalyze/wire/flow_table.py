@@ -76,6 +76,28 @@ class FlowTable:
         self.slots = np.full(4 * capacity, _EMPTY, np.int32)
         place_again(self.keys, self.count, self.slots, self.secret)
 
+    def take_over(self, keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> NDArray[np.int32]:
+        """Take in the flows of another table, behind those that are here.
+
+        Parameters
+        ----------
+        keys : NDArray[np.int64]
+            All different or not, shape ``(k, KEY_WORDS)``.
+        mss : NDArray[np.uint16]
+            Of each; 0 where none was seen later than what is known here.
+
+        Returns
+        -------
+        NDArray[np.int32]
+            The row here of each, shape ``(k,)``.
+        """
+        while self.count + len(keys) > len(self.keys):
+            self.grow()
+        rows = np.empty(len(keys), np.int32)
+        with np.errstate(over="ignore"):
+            self.count = _add_all(keys, mss, self.secret, self.slots, self.keys, self.mss, self.count, rows)
+        return rows
+
     def flows(self) -> Flows:
         """Take the keys apart."""
         return unpack(self.keys[: self.count], self.mss[: self.count].copy())
@@ -153,6 +175,27 @@ def find_or_add(
         if same:
             return row
         slot = (slot + 1) & np.int64(mask)
+
+
+@compiled_lean
+def _add_all(
+    others: NDArray[np.int64],
+    others_mss: NDArray[np.uint16],
+    secret: NDArray[np.uint64],
+    slots: NDArray[np.int32],
+    keys: NDArray[np.int64],
+    mss: NDArray[np.uint16],
+    count: int,
+    rows: NDArray[np.int32],
+) -> int:
+    """Find or add each key, for which there must be room; return how many flows there are then."""
+    for other in range(len(others)):
+        row = find_or_add(others[other : other + 1], secret, slots, keys, count)
+        count = max(count, row + 1)
+        rows[other] = row
+        if others_mss[other] > 0:
+            mss[row] = others_mss[other]
+    return count
 
 
 @compiled_lean

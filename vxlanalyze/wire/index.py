@@ -1,12 +1,13 @@
-"""A whole capture to its index and flows, chunk by chunk."""
+"""Frames to index rows and flows, chunk by chunk."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import Frames, Interface, Source
+from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.compiled import compiled_lean, compiled_part
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
@@ -27,7 +28,6 @@ from vxlanalyze.wire.fields import (
     OUTER_DF,
     PAYLOAD_AT,
     PAYLOAD_END,
-    REASSEMBLED,
     RECORD_FIELDS,
     SEQ,
     TCP_FLAGS,
@@ -35,7 +35,7 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, key_of
-from vxlanalyze.wire.fragments import Collector, grouped
+from vxlanalyze.wire.fragments import Collector
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
     INNER_L4_SHIFT,
@@ -43,11 +43,8 @@ from vxlanalyze.wire.model import (
     OUTER_IP_SHIFT,
     OUTER_L4_SHIFT,
     UNKNOWN_LENGTH,
-    Decoded,
-    Index,
 )
-from vxlanalyze.wire.reassembly import reassembled
-from vxlanalyze.wire.rows import check_link_types, link_types_of
+from vxlanalyze.wire.rows import link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import walk
 
@@ -71,64 +68,72 @@ class Rows(NamedTuple):
 
 
 _DTYPES = (np.int32, *(np.uint32,) * 8, *(np.uint16,) * 4)
+COLUMN_DTYPES = (np.int64, np.int64, *_DTYPES)
+"""Of the columns of `Index`, in order."""
 
 
-def decode(
-    source: Source,
-    *,
-    ports: Sequence[int] = (),
-    keep_inner_bytes: int | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Decoded:
-    """Decode a whole capture to an index row a frame and the flows they belong to.
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one pass over some frames gave: pieces of columns, flows and fragments, numbered from 0.
 
     Parameters
     ----------
-    source : Source
-        The capture.
-    ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
-    keep_inner_bytes : int, optional
-        How many bytes of each innermost IP packet the payload digest may cover. Two captures with
-        different snap lengths digest the same bytes when both are given the smaller one's.
-    progress : callable, optional
-        Called after each chunk with the number of frames decoded so far.
+    columns : list of lists
+        For each column of `Index`, its pieces chunk by chunk.
+    keys, mss : ndarray
+        Of the flows, in the order of their first packets, shapes ``(f, KEY_WORDS)`` and ``(f,)``.
+    fragments : ndarray of int64, shape (k, fragments.COLUMNS)
+        What a `Collector` gave.
+    """
 
-    Returns
-    -------
-    Decoded
-        `n` rows and `f` flows.
+    columns: list[list[NDArray[Any]]]
+    keys: NDArray[np.int64]
+    mss: NDArray[np.uint16]
+    fragments: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return sum(len(piece) for piece in self.columns[0])
+
+
+class Passable(Protocol):
+    """What can be passed over: a source, or one stretch of it."""
+
+    @property
+    def interfaces(self) -> list[Interface]:
+        """The interfaces seen so far."""
+        ...
+
+    def chunks(self) -> Iterator[Frames]:
+        """Read the frames."""
+        ...
+
+
+def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int = WITHOUT_LIMIT) -> Passage:
+    """Decode all frames but those that have to be put together from fragments.
+
+    Parameters
+    ----------
+    ports, keep_bytes
+        As `decode`'s.
 
     Raises
     ------
     CaptureError
-        A file cannot be read, or no interface has a link type that is supported.
+        A file cannot be read.
     """
     table = FlowTable.empty()
     bound_to = bindings(ports)
-    keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
-    columns: list[list[NDArray[Any]]] = [[] for _ in range(2 + len(_DTYPES))]
+    columns: list[list[NDArray[Any]]] = [[] for _ in COLUMN_DTYPES]
     collector = Collector()
     count = 0
-    for frames in source.chunks():
-        rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
-        collector.add(frames, count, rows.anomalies, link_types_of(source.interfaces), bound_to)
+    for frames in passable.chunks():
+        rows = decode_chunk(frames, passable.interfaces, bound_to, keep_bytes, table)
+        collector.add(frames, count, rows.anomalies, link_types_of(passable.interfaces), bound_to)
         chunk: tuple[NDArray[Any], ...] = (frames.time_ns.copy(), frames.place.copy(), *rows)
         for pieces, piece in zip(columns, chunk, strict=True):
             pieces.append(piece)
         count += len(frames)
-        if progress is not None:
-            progress(count)
-    check_link_types(source)
-    index = _joined(columns)
-    items = collector.items()
-    fragments = grouped(items)
-    for where, frames in reassembled(source, items, fragments):
-        rows = decode_chunk(frames, source.interfaces, bound_to, keep, table)
-        rows.anomalies[:] |= REASSEMBLED
-        for name, column in rows._asdict().items():
-            getattr(index, name)[where] = column
-    return Decoded(index, table.flows(), fragments)
+    return Passage(columns, table.keys[: table.count], table.mss[: table.count], collector.items())
 
 
 def decode_chunk(
@@ -163,16 +168,6 @@ def decode_chunk(
         if row == n:
             return rows
         table.grow()
-
-
-def _joined(columns: list[list[NDArray[Any]]]) -> Index:
-    """Put the pieces of each column together, one column at a time: few are in memory twice."""
-    whole: list[NDArray[Any]] = []
-    for pieces, dtype in zip(columns, (np.int64, np.int64, *_DTYPES), strict=True):
-        whole.append(np.concatenate(pieces) if pieces else np.empty(0, dtype))
-        pieces.clear()
-    time_ns, place, *rest = whole
-    return Index(time_ns, place, *rest)
 
 
 @compiled_lean

@@ -1,0 +1,169 @@
+"""A whole capture to its index and flows, in one pass or in several that are joined.
+
+Joined passages give what one pass gives, bit by bit: flows are numbered in the order of their first packets,
+fragments are put together across the borders.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.model import Source
+from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, mended
+from vxlanalyze.wire.dispatch import bindings
+from vxlanalyze.wire.fields import REASSEMBLED
+from vxlanalyze.wire.flow_table import FlowTable
+from vxlanalyze.wire.fragments import INTERFACE, ROW, grouped
+from vxlanalyze.wire.index import COLUMN_DTYPES, Passable, Passage, decode_chunk, pass_over
+from vxlanalyze.wire.model import NO_FLOW, Decoded, Index
+from vxlanalyze.wire.reassembly import reassembled
+from vxlanalyze.wire.rows import check_link_types
+from vxlanalyze.wire.verify import WITHOUT_LIMIT
+
+_INTERFACE_BITS = 0xFFFF  # of a flow's first word
+_FLOW_COLUMN = 2  # of Index
+
+
+class DecodedStretch(NamedTuple):
+    """One stretch of a capture, decoded."""
+
+    learned: Learned
+    passage: Passage
+
+
+def decode(source: Source, *, ports: Sequence[int] = (), keep_inner_bytes: int | None = None) -> Decoded:
+    """Decode a whole capture to an index row a frame and the flows they belong to.
+
+    Parameters
+    ----------
+    source : Source
+        The capture.
+    ports : sequence of int
+        UDP ports that carry tunnels, besides the known ones.
+    keep_inner_bytes : int, optional
+        How many bytes of each innermost IP packet the payload digest may cover. Two captures with
+        different snap lengths digest the same bytes when both are given the smaller one's.
+
+    Returns
+    -------
+    Decoded
+        `n` rows and `f` flows.
+
+    Raises
+    ------
+    CaptureError
+        A file cannot be read, or no interface has a link type that is supported.
+    """
+    keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
+    return _joined(source, [pass_over(source, ports=ports, keep_bytes=keep)], ports, keep)
+
+
+def decode_stretch(
+    source: LogicalCapture,
+    stretch: Stretch,
+    *,
+    ports: Sequence[int] = (),
+    keep_inner_bytes: int | None = None,
+    watched: Callable[[StretchSource], Passable] = lambda passable: passable,
+) -> DecodedStretch:
+    """Decode one stretch of a capture, for `join_stretches`.
+
+    Parameters
+    ----------
+    watched : callable
+        Puts something between the frames and the decoder, as a progress meter.
+
+    Raises
+    ------
+    CaptureError
+        The file cannot be read.
+    """
+    part = source.stretch(stretch)
+    keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
+    passage = pass_over(watched(part), ports=ports, keep_bytes=keep)
+    assert part.learned is not None
+    return DecodedStretch(part.learned, passage)
+
+
+def join_stretches(
+    source: LogicalCapture,
+    parts: Sequence[DecodedStretch],
+    decode_again: Callable[[Stretch], DecodedStretch],
+    *,
+    ports: Sequence[int] = (),
+    keep_inner_bytes: int | None = None,
+) -> Decoded:
+    """Make of all stretches of a capture, in order, what `decode` gives; they are used up.
+
+    Parameters
+    ----------
+    decode_again : callable
+        Decodes a stretch, where two have to be read as one.
+
+    Raises
+    ------
+    CaptureError
+        No interface has a link type that is supported, or a file cannot be read again.
+    """
+    while True:
+        wanted = mended([part.learned for part in parts])
+        done = {part.learned.stretch: part for part in parts}
+        if len(wanted) == len(done):
+            break
+        parts = [done[stretch] if stretch in done else decode_again(stretch) for stretch in wanted]
+    numbers = source.take_over([part.learned for part in parts])
+    for part, of_interface in zip(parts, numbers, strict=True):
+        _renumber_interfaces(part.passage, of_interface)
+    keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
+    return _joined(source, [part.passage for part in parts], ports, keep)
+
+
+def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], keep_bytes: int) -> Decoded:
+    check_link_types(source)
+    table = FlowTable.empty()
+    items = _renumber(passages, table)
+    index = _index(passages)
+    fragments = grouped(items)
+    bound_to = bindings(ports)
+    for where, frames in reassembled(source, items, fragments):
+        rows = decode_chunk(frames, source.interfaces, bound_to, keep_bytes, table)
+        rows.anomalies[:] |= REASSEMBLED
+        for name, column in rows._asdict().items():
+            getattr(index, name)[where] = column
+    return Decoded(index, table.flows(), fragments)
+
+
+def _renumber_interfaces(passage: Passage, numbers: NDArray[np.uint16]) -> None:
+    first = passage.keys[:, 0]
+    passage.keys[:, 0] = first & ~_INTERFACE_BITS | numbers[first & _INTERFACE_BITS]
+    passage.fragments[:, INTERFACE] = numbers[passage.fragments[:, INTERFACE]]
+
+
+def _renumber(passages: Sequence[Passage], table: FlowTable) -> NDArray[np.int64]:
+    """Give flows and fragments the numbers that they have in the whole; the flows stand in `table` then."""
+    before = 0
+    for passage in passages:
+        flows = np.append(
+            table.take_over(passage.keys, passage.mss), np.int32(NO_FLOW)
+        )  # NO_FLOW leads there
+        if not np.array_equal(flows[:-1], np.arange(len(flows) - 1)):
+            for piece in passage.columns[_FLOW_COLUMN]:
+                piece[:] = flows[piece]  # NO_FLOW is -1, and so leads to itself
+        passage.fragments[:, ROW] += before
+        before += len(passage)
+    return np.concatenate([passage.fragments for passage in passages])
+
+
+def _index(passages: Sequence[Passage]) -> Index:
+    """Put the pieces of each column together, one column at a time: few are in memory twice."""
+    whole: list[NDArray[Any]] = []
+    for number, dtype in enumerate(COLUMN_DTYPES):
+        pieces = [piece for passage in passages for piece in passage.columns[number]]
+        whole.append(np.concatenate(pieces) if pieces else np.empty(0, dtype))
+        for passage in passages:
+            passage.columns[number].clear()
+    time_ns, place, *rest = whole
+    return Index(time_ns, place, *rest)
