@@ -17,6 +17,7 @@ from vxlanalyze.diagnostics.base import Finding, RuledOut
 from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
 
@@ -84,8 +85,8 @@ def _destinations(direction: Direction) -> dict[tuple[str, str], int]:
     packets = np.bincount(direction.flow, minlength=len(flows))
     used = np.flatnonzero((packets > 0) & (flows.outer_family > 0) & (flows.family > 0))
     key = np.column_stack([flows.outer_family, flows.outer_dst, flows.family, flows.dst])[used]
-    names, code = np.unique(key, axis=0, return_inverse=True)
-    sums = np.bincount(code.reshape(-1), packets[used], minlength=len(names)).astype(np.int64)
+    names, code = distinct(key)
+    sums = np.bincount(code, packets[used], minlength=len(names)).astype(np.int64)
     chosen = np.argsort(-sums, kind="stable")[:_MOST_DESTINATIONS]
     outer, inner = text(names[:, 1:17], names[:, 0]), text(names[:, 18:], names[:, 17])
     return {(outer[i], inner[i]): int(sums[i]) for i in chosen}

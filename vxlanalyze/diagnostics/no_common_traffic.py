@@ -26,6 +26,7 @@ from vxlanalyze.diagnostics import base, windows_disjoint
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Point, Reason
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
 CODE = "no-common-traffic"
@@ -86,7 +87,7 @@ def _peers(point: Point) -> str:
     ends = np.where(outer[:, np.newaxis], flows.outer_dst, flows.dst)[chosen]
     if not len(family):
         return "nobody"
-    unique = np.unique(np.column_stack([family, ends]), axis=0)
+    unique, _ = distinct(np.column_stack([family, ends]))
     own = set(point.addresses)
     names = [a for a in text(unique[:, 1:], unique[:, 0]) if a not in own]
     return listed(names, at_most=_MOST_NAMED)

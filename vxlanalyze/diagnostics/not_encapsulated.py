@@ -38,6 +38,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.diagnostics.homes import Homes
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
@@ -179,7 +180,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
 def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
     """Who sends to each inner destination, among the flows that are used."""
     flows = point.flows
-    ends = np.unique(np.column_stack([flows.family, flows.src, flows.dst])[used], axis=0)
+    ends, _ = distinct(np.column_stack([flows.family, flows.src, flows.dst])[used])
     found: dict[str, set[str]] = {}
     to, by = text(ends[:, 17:], ends[:, 0]), text(ends[:, 1:17], ends[:, 0])
     for destination, source in zip(to, by, strict=True):
@@ -212,8 +213,8 @@ def _own_addresses(pair: Comparison, capture: int) -> set[str]:
 
 def _ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.intp]]:
     """Distinct addresses, and which of them each row holds."""
-    names, of = np.unique(np.column_stack([family, address]), axis=0, return_inverse=True)
-    return text(names[:, 1:], names[:, 0]), of.reshape(-1)
+    names, of = distinct(np.column_stack([family, address]))
+    return text(names[:, 1:], names[:, 0]), of
 
 
 def _label(pair: Comparison, point: Point) -> str | None:

@@ -16,6 +16,7 @@ from vxlanalyze.diagnostics.asking import DNS_PORTS, Kind, kinds
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
 FORWARD, BACKWARD, NEITHER = 1, -1, 0
@@ -114,16 +115,16 @@ def _find_pairs(comparison: Comparison, asked: Asked) -> Pairs:
     fields = _fields(comparison, asked)[wanted]
     fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is no port
     fields[:, 34:36] = 0  # nor does the client's port matter
-    names, code = np.unique(fields, axis=0, return_inverse=True)
+    names, code = distinct(fields)
     of_tuple = np.full(len(asked.tuples), -1, np.int32)
-    of_tuple[wanted] = code.reshape(-1)
+    of_tuple[wanted] = code
     family = names[:, 1]
     return Pairs(
         of_tuple,
         kind=names[:, 0],
         client=tuple(text(names[:, 2:18], family)),
         server=tuple(text(names[:, 18:34], family)),
-        port=names[:, 36].astype(np.uint16) << 8 | names[:, 37],
+        port=names[:, 36:38].copy().view(">u2").ravel().astype(np.uint16),
         way=_ways(comparison, asked, of_tuple, len(names)),
     )
 

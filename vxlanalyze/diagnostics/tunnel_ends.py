@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows
 
@@ -102,7 +103,7 @@ def inner_addresses(
     flows: Flows, which: NDArray[np.uint8], chosen: NDArray[np.bool_]
 ) -> set[tuple[int, bytes]]:
     """Give the distinct inner addresses of chosen flows, as (family, 16 bytes)."""
-    rows = np.unique(np.column_stack([flows.family, which])[chosen & (flows.family > 0)], axis=0)
+    rows, _ = distinct(np.column_stack([flows.family, which])[chosen & (flows.family > 0)])
     return {(int(r[0]), r[1:].tobytes()) for r in rows}
 
 
@@ -130,8 +131,8 @@ def outer_addresses(flows: Flows, column: NDArray[np.uint8], packets: NDArray[np
     """Packets by outer address, given the column of it and the packets of each flow, shape ``(f,)``."""
     chosen = (packets > 0) & (flows.outer_family > 0)
     rows = np.column_stack([flows.outer_family, column])[chosen]
-    names, code = np.unique(rows, axis=0, return_inverse=True)
-    sums = np.bincount(code.reshape(-1), packets[chosen], minlength=len(names))
+    names, code = distinct(rows)
+    sums = np.bincount(code, packets[chosen], minlength=len(names))
     return {
         address_text((int(name[0]), name[1:].tobytes())): int(total)
         for name, total in zip(names, sums.tolist(), strict=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import tunnel_ends
 from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
@@ -97,7 +98,7 @@ def of(direction: Direction, cluster: Cluster) -> Underlay:
 def _addresses(rows: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[str, ...]:
     if len(rows) == 0:
         return ()
-    both = np.unique(np.column_stack((family, rows)), axis=0)
+    both, _ = distinct(np.column_stack((family, rows)))
     return tuple(text(both[:, 1:], both[:, 0]))
 
 

@@ -36,6 +36,8 @@ from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.diagnostics.homes import Homes
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Reason
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
 
 CODE = "wrong-tunnel-endpoint"
 
@@ -113,11 +115,12 @@ def _destinations(
     """Each pair of outer and inner destination of chosen flows, and the flows it stands in."""
     flows, rows = direction.sender.flows, np.flatnonzero(chosen)
     key = np.column_stack([flows.outer_family, flows.outer_dst, flows.family, flows.dst])[rows]
-    names, code = np.unique(key, axis=0, return_inverse=True)
-    for i, name in enumerate(names):
-        outer = tunnel_ends.address_text((int(name[0]), name[1:17].tobytes()))
-        inner = tunnel_ends.address_text((int(name[17]), name[18:].tobytes()))
-        yield outer, inner, rows[code.reshape(-1) == i]
+    names, code = distinct(key)
+    if not len(names):
+        return ()
+    members = np.split(rows[np.argsort(code, kind="stable")], np.cumsum(np.bincount(code))[:-1])
+    outer, inner = text(names[:, 1:17], names[:, 0]), text(names[:, 18:], names[:, 17])
+    return zip(outer, inner, members, strict=True)
 
 
 def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers, chance: float) -> bool:

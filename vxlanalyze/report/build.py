@@ -9,6 +9,7 @@ from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.diagnostics.base import Finding
 from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.report.figures import hop_record
 from vxlanalyze.report.model import (
     CaptureRecord,
@@ -176,7 +177,7 @@ def _names(comparison: Comparison) -> dict[str, str]:
         ends = ((flows.outer_src, flows.outer_family), (flows.outer_dst, flows.outer_family))
         for rows, family in (*ends, (flows.src, flows.family), (flows.dst, flows.family)):
             known = family != 0
-            unique = np.unique(np.column_stack([rows[known], family[known]]), axis=0)
+            unique, _ = distinct(np.column_stack([rows[known], family[known]]))
             seen.update(text(unique[:, :16], unique[:, 16]))
     named = ((address, comparison.cluster.name_of(address)) for address in sorted(seen))
     return {address: _printable(name) for address, name in named if name is not None}

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.report.columns import NAME
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
@@ -76,6 +77,6 @@ class FlowColumns:
 def _encoded(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Any]:
     """Number the different addresses, shape ``(f,)``, and write each once: also one that ARP has too."""
     rows = np.column_stack([addresses, family])
-    unique, code = np.unique(rows, axis=0, return_inverse=True)
+    unique, code = distinct(rows)
     names, same = np.unique(np.array(text(unique[:, :16], unique[:, 16]), object), return_inverse=True)
-    return same[code.reshape(-1)].astype(np.int32), pa.array(names, pa.string())
+    return same[code].astype(np.int32), pa.array(names, pa.string())
