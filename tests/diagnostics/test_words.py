@@ -14,7 +14,9 @@ from vxlanalyze.diagnostics import words
         (120_000_000, "120 ms"),
         (5_600_000_000, "5.6 s"),
         (125_000_000_000, "2 min 5 s"),
+        (7_203_000_000_000, "2 h 0 min 3 s"),
         (-2_000_000, "-2 ms"),
+        (-7_203_000_000_000, "-2 h 0 min 3 s"),
     ],
 )
 def test_a_span_has_the_unit_that_suits_it(duration_ns, said):

@@ -134,7 +134,7 @@ def test_series_that_do_not_fit_together_are_passed_over(sound: Report):
 def test_a_single_capture_is_rendered():
     alone = build(comparison(points=("node1",)), Diagnosis((), (), (), ()))
 
-    assert "No diagnostic found anything" in as_html.render(alone)
+    assert "No diagnostic found a fault" in as_html.render(alone)
 
 
 def test_an_empty_capture_is_rendered():
@@ -273,3 +273,35 @@ def test_names_of_the_cluster_stand_beside_addresses(sound: Report):
     named = replace(sound, names={"10.233.65.20": "default/web-0"})
 
     assert "<small>default/web-0</small>" in as_html.render(named)
+
+
+def test_what_is_merely_worth_knowing_is_folded(sound: Report):
+    note = {**sound.findings[0], "code": "checksum-offload", "severity": "info", "because": None}
+    page = as_html.render(replace(sound, findings=[*sound.findings, note]))
+
+    assert page.count("<article") == len(sound.findings)
+    assert page.count('<details class="finding info"') == 1
+
+
+def test_questions_that_one_reason_leaves_open_are_told_together(sound: Report):
+    entries = [
+        {"code": code, "direction": direction, "reason": "nothing was sent"}
+        for code in ("packet-loss", "reordering")
+        for direction in ("a>b", "b>a")
+    ]
+    said = " ".join(outline(as_html.render(replace(sound, not_assessed=entries))).text)
+
+    assert said.count("nothing was sent") == 1
+    assert "packet-loss, reordering a → b and b → a" in said
+
+
+def test_pictures_that_would_show_nothing_are_left_out(sound: Report):
+    few = json.loads(json.dumps(sound.plots))
+    for bands in few["delay"]["directions"]:
+        for name in ("bin", "min", "p10", "p50", "p90", "p99", "max"):
+            bands[name] = []
+    few["sequence"]["packets"] = 1
+    page = as_html.render(replace(sound, plots=few))
+
+    assert "One-way delay, between" not in page
+    assert "The flow that lost most" not in page

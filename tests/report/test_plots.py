@@ -37,8 +37,8 @@ def texts(axes: Axes) -> list[str]:
     """All that is written in a picture."""
     axes.figure.canvas.draw()
     legend = axes.get_legend()
-    inside = [t.get_text() for t in axes.texts]
-    return [*inside, *([t.get_text() for t in legend.get_texts()] if legend else [])]
+    inside = [axes.get_title(loc="left"), *(t.get_text() for t in axes.texts)]
+    return [*filter(None, inside), *([t.get_text() for t in legend.get_texts()] if legend else [])]
 
 
 def test_the_timeline_draws_one_direction_up_and_the_other_down(axes: Axes, made: Plots):
@@ -47,7 +47,7 @@ def test_the_timeline_draws_one_direction_up_and_the_other_down(axes: Axes, made
     assert drawn is axes
     low, high = axes.get_ylim()
     assert low < 0 < high
-    assert {"↑ node1>node2", "↓ node2>node1", "delivered", "lost"} <= set(texts(axes))
+    assert {"↑ node1>node2   ↓ node2>node1", "delivered", "lost"} <= set(texts(axes))
     assert axes.get_ylabel() == "packets per 50 ms"
 
 

@@ -129,6 +129,19 @@ def test_a_stream_goes_on_rising_where_its_sequence_numbers_wrap():
     assert rising[-1] == 9_000
 
 
+@pytest.mark.parametrize("packets", [1, 20])
+def test_a_short_flow_stands_late_where_it_was_sent_late(packets: int):
+    early = Traffic(WEB, packets=1)
+    late = Traffic(Flow(protocol=UDP, sport=7), packets=packets, start_s=7200.0, every_s=1e-6)
+    pair = comparison(forward=[early, late])
+
+    drawn = sequences.sequence(pair.directions[0], 1, timebase(pair, 100))
+
+    seconds = np.array(drawn["delivered"]["time"]) * drawn["cell_ns"] / 1e9
+    assert len(seconds) == packets
+    assert seconds == pytest.approx(7200.0, abs=1e-4)
+
+
 def test_the_worst_flow_is_the_one_that_lost_most():
     quiet = Traffic(Flow(sport=1), packets=500)
     losing = Traffic(Flow(sport=2), packets=50, lost=np.arange(50) < 5)
@@ -153,6 +166,22 @@ def test_a_ladder_follows_a_lost_packet_to_the_last_point_that_saw_it():
     rows = [pair.hops[0].forward.sent_row, pair.hops[1].forward.sent_row]
     first = int(np.flatnonzero(pair.hops[1].forward.lost)[0])
     assert frames == [rows[0][first] + 1, rows[1][first] + 1, None]
+
+
+def test_a_ladder_shows_a_packet_of_each_frame_before_a_second_one():
+    """One super-packet of many segments would fill the picture and say one thing only."""
+    pair = broken()
+    direction = pair.directions[0]
+    losing = np.flatnonzero(direction.lost)[:30]
+    rows = direction.sent_row.copy()
+    rows[losing[:25]] = rows[losing[0]]
+    torn = replace(direction, sent_row=rows)
+    pair = replace(pair, hops=(replace(pair.hops[0], forward=torn),))
+
+    ladder = ladders.ladders(pair, findings(pair), timebase(pair, 100))[0]
+
+    frames = [packet["seen"][0]["frame"] for packet in ladder["packets"]]
+    assert len(frames) == len(set(frames)) == ladders.MOST_PACKETS
 
 
 def test_a_ladder_of_a_flow_shows_its_answers_too():

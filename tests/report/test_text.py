@@ -17,6 +17,15 @@ def test_the_verdict_stands_first():
     assert as_text.render(HEALTHY).splitlines()[0] == HEALTHY.verdict
 
 
+def test_a_summary_that_is_the_verdict_is_not_said_twice():
+    first = finding("packet-loss", "warning")
+    echoed = replaced(HEALTHY, findings=[first], verdict=f"{first['summary'].rstrip('.')}; also found: x.")
+    said_apart = replaced(echoed, verdict="Something else is wrong.")
+
+    assert " ".join(as_text.render(echoed).split()).count(first["summary"].rstrip(".")) == 1
+    assert " ".join(as_text.render(said_apart).split()).count(first["summary"].rstrip(".")) == 1
+
+
 def test_lines_fit_the_width_but_for_filters_that_must_paste():
     for width in (60, 80, 120):
         lines = as_text.render(REPORT, width=width).splitlines()

@@ -14,11 +14,13 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def span(duration_ns: float) -> str:
-    """Say how long: ``850 ns``, ``1.3 ms``, ``120 ms``, ``5.6 s``, ``2 min 5 s``."""
+    """Say how long: ``850 ns``, ``1.3 ms``, ``120 ms``, ``5.6 s``, ``2 min 5 s``, ``1 h 0 min 3 s``."""
     size = abs(duration_ns)
     if size >= 120 * _NS_PER_S:
-        minutes, seconds = divmod(round(duration_ns / _NS_PER_S), 60)
-        return f"{minutes:,} min {seconds} s"
+        minutes, seconds = divmod(round(size / _NS_PER_S), 60)
+        hours, minutes = divmod(minutes, 60)
+        sign = "-" if duration_ns < 0 else ""
+        return f"{sign}{hours:,} h {minutes} min {seconds} s" if hours else f"{sign}{minutes} min {seconds} s"
     for unit, unit_ns in (("s", _NS_PER_S), ("ms", 1_000_000), ("µs", 1_000)):
         if size >= unit_ns:
             return f"{duration_ns / unit_ns:.3g} {unit}"

@@ -12,9 +12,10 @@ import hashlib
 from markupsafe import Markup
 
 from vxlanalyze.report import path_svg, pictures
-from vxlanalyze.report.model import Report, key_of
+from vxlanalyze.report.model import FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.report.templating import asset, environment
+from vxlanalyze.report.unassessed import by_reason
 
 _MOST_SERVICES = 200
 _SEVERITIES = ("critical", "warning", "info")
@@ -27,6 +28,8 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     drawn = pictures.draw(report)
     anchors = [f"finding-{number}" for number in range(1, len(report.findings) + 1)]
     keys = [key_of(finding) for finding in report.findings]
+    ladders = [drawn.ladders.get(key) for key in keys]
+    shown = list(zip(report.findings, anchors, ladders, strict=True))
     return page.render(
         report=report,
         judgement=_judged(judgement),
@@ -39,14 +42,15 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         lying=path_svg.lying(report),
         upright=path_svg.upright(report),
         path_words=path_svg.alternative(report.hops),
-        anchors=anchors,
         anchor_of=dict(zip(keys, anchors, strict=True)),
-        finding_ladders=[drawn.ladders.get(key) for key in keys],
         pictures=drawn.pictures,
         flows=drawn.flows,
         lost=drawn.lost,
         services=sorted(report.services, key=lambda s: -s["unanswered"])[:_MOST_SERVICES],
         clear=_clear(report),
+        faults=[entry for entry in shown if not _is_note(entry[0], report)],
+        notes=[entry for entry in shown if _is_note(entry[0], report)],
+        unassessed=by_reason(report.not_assessed),
     )
 
 
@@ -84,6 +88,12 @@ def _judged(judgement: Judgement | None) -> list[tuple[str, tuple[str, ...]]]:
     if judgement.changes is not None:
         told.append(("Since the baseline", judgement.changes or ("nothing changed",)))
     return told
+
+
+def _is_note(finding: FindingRecord, report: Report) -> bool:
+    """Whether a finding is merely worth knowing: it explains nothing that is worse."""
+    causes = {f["because"] for f in report.findings if f["severity"] != "info"}
+    return finding["severity"] == "info" and key_of(finding) not in causes
 
 
 def _clear(report: Report) -> list[str]:

@@ -19,6 +19,7 @@ from vxlanalyze.report.model import (
 )
 from vxlanalyze.report.page import Page, Span
 from vxlanalyze.report.renderer import Judgement
+from vxlanalyze.report.unassessed import by_reason
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _FRAMES_SHOWN = 8
@@ -51,7 +52,7 @@ def render(
     if report.hops:
         page.heading("Path")
         path_picture.draw(page, report)
-    _findings(page, report.findings)
+    _findings(page, report)
     if judgement is not None:
         _section(page, "Since the baseline", judgement.changes, "nothing changed")
         _section(page, "Not as expected", judgement.differences or None, "")
@@ -70,16 +71,16 @@ def _section(page: Page, title: str, lines: Sequence[str] | None, otherwise: str
         page.paragraph(("- ", ""), (line, ""), indent=2, hanging=2)
 
 
-def _findings(page: Page, findings: Sequence[FindingRecord]) -> None:
+def _findings(page: Page, report: Report) -> None:
     """Number the faults, each with what follows from it; what is merely worth knowing comes in short."""
-    stories = _stories(findings)
+    stories = _stories(report.findings)
     faults = [story for story in stories if any(f["severity"] != "info" for f in (story[0], *story[1]))]
     if faults:
         page.heading("Findings")
     for number, (cause, effects) in enumerate(faults, 1):
         if number > 1:
             page.blank()
-        _finding(page, number, cause)
+        _finding(page, number, cause, report.verdict)
         if effects:
             page.paragraph(("Hence:", "bold"), indent=3)
         for effect in effects:
@@ -123,14 +124,16 @@ def _effects(
             yield from _effects(finding, effects, told)
 
 
-def _finding(page: Page, number: int, finding: FindingRecord) -> None:
+def _finding(page: Page, number: int, finding: FindingRecord, verdict: str) -> None:
+    """Tell one fault in full; its summary is left out where the verdict has just said it."""
     mark = f"{number}."
     title: list[Span] = [(f"{mark} ", "bold"), (finding["severity"].upper(), _STYLES[finding["severity"]])]
     title.append((f" {finding['code']}", "bold"))
     if finding["direction"] is not None:
         title.append((f" {finding['direction']}", ""))
     page.paragraph(*title)
-    page.paragraph((finding["summary"], ""), indent=3)
+    if not verdict.startswith(finding["summary"].rstrip(". ")):
+        page.paragraph((finding["summary"], ""), indent=3)
     if finding["explanation"]:
         page.paragraph(("Proof: ", "bold"), (finding["explanation"], ""), indent=3, hanging=2)
     if finding["remedy"]:
@@ -163,19 +166,11 @@ def _broken(page: Page, report: Report) -> None:
 
 
 def _not_assessed(page: Page, report: Report) -> None:
-    """What could not be decided, by reason: one reason often holds for many questions."""
     if not report.not_assessed:
         return
-    by_reason: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for entry in report.not_assessed:
-        by_reason[entry["reason"]][entry["code"]].append(entry["direction"] or "")
     page.heading("Not assessed (which does not mean healthy)")
-    for reason, directions_of in by_reason.items():
-        by_directions: dict[str, list[str]] = defaultdict(list)
-        for code, directions in directions_of.items():
-            by_directions[" and ".join(filter(None, directions))].append(code)
-        what = "; ".join(f"{', '.join(codes)} {where}".strip() for where, codes in by_directions.items())
-        page.paragraph(("- ", ""), (f"{what}: {reason}", ""), indent=2, hanging=2)
+    for questions, reason in by_reason(report.not_assessed):
+        page.paragraph(("- ", ""), (f"{questions}: {reason}", ""), indent=2, hanging=2)
 
 
 def _services(page: Page, report: Report) -> None:
@@ -247,4 +242,4 @@ def _clock(clock: ClockRecord) -> str:
         said += f" ± {words.span(clock['uncertainty_ns'])}"
     if clock["drift_ppm"] is not None:
         said += f", drift {clock['drift_ppm']:.3g} ppm"
-    return f"{said} ({clock['method']})"
+    return said

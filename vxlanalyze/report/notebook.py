@@ -11,6 +11,7 @@ from vxlanalyze.report import path_svg, pictures
 from vxlanalyze.report.as_html import points, worst
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.templating import asset, environment
+from vxlanalyze.report.unassessed import by_reason
 
 
 def comparison_html(report: Report) -> str:
@@ -23,6 +24,7 @@ def comparison_html(report: Report) -> str:
         lying=path_svg.lying(report),
         path_words=path_svg.alternative(report.hops),
         pictures=pictures.draw(report).pictures,
+        unassessed=by_reason(report.not_assessed),
     )
 
 

@@ -79,8 +79,8 @@ def _labels(hop: HopRecord) -> list[str]:
     if middle is None or high is None:
         return [said]
     return [
-        f"{said}, {words.span(middle)} (p99 {words.span(high)})",
-        f"{said}, {words.span(middle)}",
+        f"{said}, delay {words.span(middle)} (p99 {words.span(high)})",
+        f"{said}, delay {words.span(middle)}",
         said,
     ]
 

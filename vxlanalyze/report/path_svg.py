@@ -10,7 +10,7 @@ from vxlanalyze.diagnostics import words
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 
 _LETTER = 9  # width of a letter of a name, generously
-_DESK = 1130  # units, which are pixels on a wide screen
+_DESK = 1254  # units, which are pixels on a wide screen
 _LINE = 16  # from one line of text to the next
 
 
@@ -74,7 +74,7 @@ def lying(report: Report) -> Picture:
     """Points from left to right, the way of the command line above, the way back below."""
     points = _points(report)
     width, height, least_gap = (170, 164, 200) if len(points) <= 3 else (136, 164, 172)
-    gap = min(max((_DESK - len(points) * width) // max(len(points) - 1, 1), least_gap), 600)
+    gap = min(max((_DESK - len(points) * width) // max(len(points) - 1, 1), least_gap), 910)
     boxes = []
     for i, (name, capture) in enumerate(points):
         left = 2 + i * (width + gap)

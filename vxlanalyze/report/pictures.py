@@ -8,15 +8,17 @@ from typing import Any, cast
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from vxlanalyze.diagnostics import words
 from vxlanalyze.report.ladder_plot import ROW_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.plots import draw_delay, draw_sequence, draw_sizes, draw_timeline
-from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots
+from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
 from vxlanalyze.report.shape import ShapeError, demand
 from vxlanalyze.report.svg import picture
 
 _MOST_HOPS = 6
+_FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def draw(report: Report) -> Drawn:
     drawn = []
     for onward, home in _worst_hops(report):
         drawn += _of_hop(series, onward, home)
-    if series["sequence"] is not None:
-        drawn.append(_sequence(series))
+    if series["sequence"] is not None and series["sequence"]["packets"] >= _FEWEST_IN_SEQUENCE:
+        drawn.append(_sequence(series["sequence"]))
     ladders = {ladder["finding"] or "": _ladder(ladder) for ladder in series["ladders"]}
     return Drawn(drawn, ladders, series["flows"], series["lost_packets"])
 
@@ -97,13 +99,20 @@ def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
             )
             + ". Bins in which a packet was lost are marked at the edge too.",
         ),
-        _picture(
-            partial(draw_delay, series=series["delay"], onward=names[0], home=names[1]),
-            f"One-way delay, between {between}",
-            "Corrected by the clocks' offset and drift, as the packets show them.",
-        ),
     ]
-    losing = [counts for counts in series["sizes"] if counts["direction"] in names and any(counts["lost"])]
+    if any(bands["bin"] for bands in series["delay"]["directions"] if bands["direction"] in names):
+        drawn.append(
+            _picture(
+                partial(draw_delay, series=series["delay"], onward=names[0], home=names[1]),
+                f"One-way delay, between {between}",
+                "Corrected by the clocks' offset and drift, as the packets show them.",
+            )
+        )
+    losing = [
+        counts
+        for counts in series["sizes"]
+        if counts["direction"] in names and any(counts["lost"]) and len(counts["from_bytes"]) > 1
+    ]
     drawn += [
         _picture(
             partial(draw_sizes, series=counts),
@@ -115,19 +124,21 @@ def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
     return drawn
 
 
-def _sequence(series: Plots) -> Picture:
-    sequence = series["sequence"]
-    assert sequence is not None
+def _sequence(sequence: Sequence) -> Picture:
     flow = sequence["flow"]
     which = "lost most" if sequence["lost"] else "sent most"
-    note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {sequence['packets']:,} packets."
+    note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {words.count(sequence['packets'], 'packet')}."
     title = f"The flow that {which}, {flow['direction']}"
     return _picture(partial(draw_sequence, series=sequence), title, note, height=3.2)
 
 
 def _ladder(ladder: Ladder) -> Picture:
     shown = len(ladder["packets"])
-    note = f"The first {shown:,} packets" if shown < ladder["total"] else f"{shown:,} packets"
+    note = (
+        f"{shown:,} of {ladder['total']:,} packets"
+        if shown < ladder["total"]
+        else words.count(shown, "packet")
+    )
     return _picture(
         partial(draw_ladder, series=ladder),
         f"Packets of {ladder['finding']} from point to point",

@@ -80,9 +80,9 @@ def draw_timeline(axes: Axes, series: Timeline, onward: str, home: str | None = 
     _symmetric_counts(axes)
     axes.set_ylabel(f"packets per {_span(series['bin_ns'])}")
     _time_axis(axes, series["start"], unit)
-    _say(axes, f"↑ {label(onward)}", 0.93)
-    if home is not None:
-        _say(axes, f"↓ {label(home)}", 0.05)
+    ways = [("↑", onward)] + ([("↓", home)] if home is not None else [])
+    key = "   ".join(f"{arrow} {label(name)}" for arrow, name in ways)
+    axes.set_title(key, loc="left", fontsize=rcParams["font.size"])
     _finish(axes)
     return axes
 

@@ -43,9 +43,17 @@ def ladders(comparison: Comparison, findings: Sequence[Finding], base: Timebase)
     for finding in findings:
         packets = _packets_of_finding(comparison, finding)
         if packets is not None and len(result) < MOST_LADDERS:
-            shown = packets._replace(chosen=packets.chosen[:MOST_PACKETS])
+            shown = packets._replace(chosen=_shown(packets))
             result.append(_ladder(comparison, finding.key, [shown], len(packets.chosen), base))
     return result
+
+
+def _shown(packets: _Packets) -> NDArray[np.int64]:
+    """The first packets of as many frames as there is room for: those of one super-packet say the same."""
+    frames = packets.way.directions[packets.hop].sent_row[packets.chosen]
+    first = np.sort(np.unique(frames, return_index=True)[1])[:MOST_PACKETS]
+    more = np.setdiff1d(np.arange(len(frames)), first)[: MOST_PACKETS - len(first)]
+    return packets.chosen[np.sort(np.concatenate([first, more]))]
 
 
 def flow_ladder(comparison: Comparison, direction: Direction, flow_row: int, base: Timebase) -> Ladder:

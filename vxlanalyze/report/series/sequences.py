@@ -48,11 +48,13 @@ def sequence(direction: Direction, flow_row: int, base: Timebase) -> Sequence:
     position = _unwrapped(direction.seq[chosen]) if tcp else np.arange(len(chosen), dtype=np.int64)
     low = int(position.min())
     lost = direction.lost[chosen]
-    cell_ns = nice_at_least((int(time_ns.max()) + 1 - int(time_ns.min())) / _COLUMNS)
+    begin_ns = int(time_ns.min())
+    cell_ns = nice_at_least((int(time_ns.max()) + 1 - begin_ns) / _COLUMNS)
     cell_units = nice_at_least((int(position.max()) + 1 - low) / _ROWS)
     while True:
-        column, row = time_ns // cell_ns, (position - low) // cell_units
-        delivered_cells, lost_cells = _cells(column, row, ~lost), _cells(column, row, lost)
+        first, row = begin_ns // cell_ns, (position - low) // cell_units
+        column = time_ns // cell_ns - first
+        delivered_cells, lost_cells = _cells(column, row, ~lost, first), _cells(column, row, lost, first)
         if max(len(delivered_cells["time"]), len(lost_cells["time"])) <= MOST_CELLS:
             break
         cell_ns, cell_units = nice_at_least(cell_ns + 1), nice_at_least(cell_units + 1)
@@ -80,10 +82,11 @@ def _unwrapped(seq: NDArray[np.uint32]) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(steps)))
 
 
-def _cells(time: NDArray[np.int64], position: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Cells:
+def _cells(column: NDArray[np.int64], row: NDArray[np.int64], chosen: NDArray[np.bool_], first: int) -> Cells:
+    """Cells that hold something; columns are counted from `first`, the flow's own beginning."""
     # Both fit into half of 64 bits: there are some hundred columns and rows.
-    distinct = np.unique(time[chosen] << 32 | position[chosen])
-    return {"time": (distinct >> 32).tolist(), "position": (distinct & 0xFFFFFFFF).tolist()}
+    distinct = np.unique(column[chosen] << 32 | row[chosen])
+    return {"time": ((distinct >> 32) + first).tolist(), "position": (distinct & 0xFFFFFFFF).tolist()}
 
 
 def _acknowledged(

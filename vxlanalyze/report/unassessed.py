@@ -1,0 +1,27 @@
+"""What could not be decided, by reason: one reason often holds for many questions."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from vxlanalyze.report.model import NotAssessedRecord
+
+
+def by_reason(entries: Sequence[NotAssessedRecord]) -> list[tuple[str, str]]:
+    """Put the questions that share a reason together.
+
+    Returns
+    -------
+    list of (str, str)
+        Codes with their directions, as ``packet-loss, reordering a>b and b>a; duplication a>b``; the reason.
+    """
+    directions_of: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        directions_of[entry["reason"]][entry["code"]].append(entry["direction"] or "")
+    return [(_listed(questions), reason) for reason, questions in directions_of.items()]
+
+
+def _listed(directions_of: dict[str, list[str]]) -> str:
+    codes_of: dict[str, list[str]] = defaultdict(list)
+    for code, directions in directions_of.items():
+        codes_of[" and ".join(filter(None, directions))].append(code)
+    return "; ".join(f"{', '.join(codes)} {where}".strip() for where, codes in codes_of.items())
