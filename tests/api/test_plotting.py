@@ -32,7 +32,7 @@ def plot(comparison: Comparison | None = PAIR) -> Plot:
 
 
 def written(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
+    return [axes.get_title(loc="left"), *(text.get_text() for text in axes.texts)]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -145,11 +145,18 @@ def _ladder(ladder: Ladder) -> Picture:
         note + ", in the order they were sent; the numbers are frames as Wireshark counts them.",
         width=9.0,
         height=ROW_INCHES * (shown + 1.2),
+        bare=True,
     )
 
 
 def _picture(
-    draw: Callable[[Axes], Any], title: str, note: str, *, width: float = 7.2, height: float = 2.8
+    draw: Callable[[Axes], Any],
+    title: str,
+    note: str,
+    *,
+    width: float = 7.2,
+    height: float = 2.8,
+    bare: bool = False,
 ) -> Picture:
-    drawn = picture(draw, f"{title}. {note}", width=width, height=height)
+    drawn = picture(draw, f"{title}. {note}", width=width, height=height, bare=bare)
     return Picture(plain(title), Markup(drawn), note)

@@ -82,7 +82,7 @@ def draw_timeline(axes: Axes, series: Timeline, onward: str, home: str | None = 
     _time_axis(axes, series["start"], unit)
     ways = [("↑", onward)] + ([("↓", home)] if home is not None else [])
     key = "   ".join(f"{arrow} {label(name)}" for arrow, name in ways)
-    axes.set_title(key, loc="left", fontsize=rcParams["font.size"])
+    _name(axes, key)
     _finish(axes)
     return axes
 
@@ -138,7 +138,7 @@ def draw_sizes(axes: Axes, series: CountsBySize) -> Axes:
     _threshold(axes, series)
     axes.set_xlabel("length on the wire (bytes of IP)")
     axes.set_ylabel("packets (log)")
-    _say(axes, label(series["direction"]), 0.93)
+    _name(axes, label(series["direction"]))
     _finish(axes)
     return axes
 
@@ -287,6 +287,11 @@ def _symmetric_counts(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _name(axes: Axes, text: str) -> None:
+    """Say above the plot what it is about, where it covers nothing."""
+    axes.set_title(text, loc="left", fontsize=rcParams["font.size"])
 
 
 def _say(axes: Axes, text: str, height: float) -> None:

@@ -46,7 +46,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def picture(draw: Callable[[Axes], object], title: str, *, width: float = 9.0, height: float = 3.0) -> str:
+def picture(
+    draw: Callable[[Axes], object],
+    title: str,
+    *,
+    width: float = 9.0,
+    height: float = 3.0,
+    bare: bool = False,
+) -> str:
     """Draw one picture as an SVG element.
 
     Parameters
@@ -57,14 +64,16 @@ def picture(draw: Callable[[Axes], object], title: str, *, width: float = 9.0, h
         What the picture shows, for those who cannot see it; also makes its element names its own.
     width, height : float
         Inches of 72 CSS pixels; the page scales it.
+    bare : bool
+        Whether it has no axis to leave room for, so that it fills the whole picture.
     """
     title = plain(title)
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
         # A name in letters that the font lacks is measured with a box; the page's font draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout=None if bare else "constrained")
         FigureCanvasSVG(figure)
-        draw(figure.subplots())
+        draw(figure.add_axes((0.005, 0, 0.99, 1)) if bare else figure.subplots())
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return _for_page(written.getvalue(), title)
