@@ -32,10 +32,10 @@ from vxlanalyze.diagnostics.tunnel_ends import entering
 from vxlanalyze.diagnostics.words import count, share
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.tunnels import TITLES
 
 CODE = "nested-tunnel"
 _ETHERNET_MTU = 1500  # an example for the arithmetic
-_NAMES = {Tunnel.VXLAN: "VXLAN", Tunnel.VXLAN_GPE: "VXLAN-GPE", Tunnel.GENEVE: "Geneve", Tunnel.GRE: "GRE"}
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -62,7 +62,7 @@ def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | 
         return None
     flow = point.index.flow[nested]
     kinds = np.bincount(point.flows.tunnel[flow])
-    innermost = _NAMES.get(Tunnel(int(kinds.argmax())), "IP")
+    innermost = TITLES[Tunnel(int(kinds.argmax()))]
     cost, all_costs = _commonest(
         point.index.outer_length[nested].astype(np.int64) - point.index.length[nested]
     )

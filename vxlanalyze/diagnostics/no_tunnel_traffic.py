@@ -27,6 +27,7 @@ from vxlanalyze.diagnostics import base
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
 CODE = "no-tunnel-traffic"
 
@@ -58,7 +59,7 @@ def check(pair: Comparison) -> list[Answer]:
             code=CODE,
             severity=Severity.CRITICAL,
             summary=f"No tunnel packet in any capture: {held} encapsulated",
-            explanation="Neither the known ports (4789, 8472, 4790, 6081) nor content on any other UDP "
+            explanation=f"Neither the known ports ({listed(KNOWN_PORTS)}) nor content on any other UDP "
             "port show a tunnel, and there is no encryption that could hide one. So the captures were "
             "taken where the tunnel does not pass, or with a filter that leaves it out, or nothing was sent.",
             remedy=_LOOK,

@@ -15,11 +15,12 @@ from vxlanalyze.diagnostics import underlay
 from vxlanalyze.diagnostics.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import Encryption, Tunnel
+from vxlanalyze.wire.tunnels import TITLES
 
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES, _ETHERNET_BYTES = 8, 14
-_TUNNEL_BYTES = {Tunnel.VXLAN: 8, Tunnel.VXLAN_GPE: 8, Tunnel.GENEVE: 8}
-_TUNNEL_NAMES = {Tunnel.VXLAN: "VXLAN", Tunnel.VXLAN_GPE: "VXLAN-GPE", Tunnel.GENEVE: "Geneve"}
+_UDP = 17
+_TUNNEL_BYTES = {Tunnel.VXLAN: 8, Tunnel.VXLAN_GPE: 8, Tunnel.GENEVE: 8}  # of the others it varies
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
 
@@ -95,19 +96,15 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     total = int(outer[widest]) - int(inner[widest])
     flows, row = direction.sender.flows, int(direction.flow[packets][widest])
     family, tunnel = int(flows.outer_family[row]), Tunnel(int(flows.tunnel[row]))
-    known = _TUNNEL_BYTES.get(tunnel)
-    if known is None:
-        return Overhead(total, f"outer headers, {tunnel.name} and inner Ethernet")
-    parts = [
-        f"{_IP_BYTES[family]} IPv{family}",
-        f"{_UDP_BYTES} UDP",
-        f"{known} {_TUNNEL_NAMES[tunnel]}",
-        f"{_ETHERNET_BYTES} inner Ethernet",
-    ]
-    rest = total - _IP_BYTES[family] - _UDP_BYTES - known - _ETHERNET_BYTES
-    if rest > 0:
-        parts.append(f"{rest} {'options' if tunnel is Tunnel.GENEVE else 'more (options, a VLAN tag)'}")
-    return Overhead(total, " + ".join(parts))
+    around = [(_IP_BYTES[family], f"IPv{family}")]
+    if flows.outer_protocol[row] == _UDP:
+        around.append((_UDP_BYTES, "UDP"))
+    inside = [(_ETHERNET_BYTES, "inner Ethernet")] if flows.inner_src_mac[row] != 0 else []
+    rest = total - sum(size for size, _ in around + inside)
+    own = _TUNNEL_BYTES.get(tunnel, rest)
+    more = "options" if tunnel is Tunnel.GENEVE else "more (options, a VLAN tag)"
+    parts = [*around, (own, TITLES[tunnel]), *inside, (rest - own, more)]
+    return Overhead(total, " + ".join(f"{size} {name}" for size, name in parts if size > 0))
 
 
 def encryption(direction: Direction) -> str:

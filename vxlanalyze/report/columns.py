@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from vxlanalyze.wire.tunnels import TUNNELS
+
 NAME = pa.dictionary(pa.int32(), pa.string())
 TIME = pa.timestamp("ns", tz="UTC")
+_TUNNELS = ", ".join(entry.name for entry in TUNNELS) + "."
 
 
 class Column(NamedTuple):
@@ -32,7 +35,7 @@ PACKETS = (
     Column("received_frame", pa.int64(), "Frame number in the receiver's capture, from 1."),
     Column("segment", pa.uint16(), "Place inside the sender's super-packet, from 0."),
     Column("copies", pa.uint8(), "How often the receiver saw it, at most 255."),
-    Column("tunnel", NAME, "vxlan, vxlan-gpe, geneve, gre, nvgre, ipip."),
+    Column("tunnel", NAME, _TUNNELS),
     Column("vni", pa.uint32(), "Network identifier of the innermost tunnel."),
     Column("outer_src", NAME, "Outermost source address, at the sender."),
     Column("outer_dst", NAME, "Outermost destination address, at the sender."),
@@ -58,7 +61,7 @@ PACKETS = (
 
 FLOWS = (
     Column("direction", NAME, "`X>Y`: the points between which it was followed."),
-    Column("tunnel", NAME, "vxlan, vxlan-gpe, geneve, gre, nvgre, ipip."),
+    Column("tunnel", NAME, _TUNNELS),
     Column("vni", pa.uint32(), "Network identifier of the innermost tunnel."),
     Column("src", NAME, "Innermost source address."),
     Column("dst", NAME, "Innermost destination address."),

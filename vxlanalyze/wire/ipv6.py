@@ -23,6 +23,7 @@ from vxlanalyze.wire.fields import (
     BAD_VERSION,
     DST,
     DST_REST,
+    END,
     FAMILY,
     FRAGMENT_AT,
     FRAGMENT_OFFSET,
@@ -111,10 +112,11 @@ def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
     """Walk the chain. It ends before a fragment's bytes, whose headers are in the first fragment."""
     while is_extension(protocol):
         at = found[AT]
+        if at < found[END]:
+            found[base + PROTOCOL] = byte(data, at)
         if not holds(found, at + EXTENSION_UNIT_BYTES):
             return STOP
         following = byte(data, at)
-        found[base + PROTOCOL] = following
         length = _extension_bytes(protocol, byte(data, at + 1))
         if not holds(found, at + length):
             return STOP

@@ -27,6 +27,7 @@ class Tunnel(IntEnum):
     GRE = 4
     NVGRE = 5
     IPIP = 6
+    GUE = 7
 
 
 class Encryption(IntEnum):

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Frames
 from vxlanalyze.wire import ethernet, fields, icmp, icmpv6, ipv6, linux_sll, null_loop, sctp, tcp, udp
 from vxlanalyze.wire.fields import INNER, OUTER
-from vxlanalyze.wire.model import Tunnel
 
 Span = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -149,8 +148,7 @@ class Headers:
 
     def _tunnel(self, transport: Span) -> Span:
         """The tunnel's header, between the outer transport header and the inner frame, without options."""
-        kind = self._record[:, fields.TUNNEL]
-        over_ip = np.isin(kind, (Tunnel.GRE, Tunnel.NVGRE, Tunnel.IPIP))
+        over_ip = self._at(OUTER, fields.PROTOCOL) != udp.PROTOCOL
         first = np.where(over_ip, self._at(OUTER, fields.L4_AT), transport[1])
         behind = np.minimum(self.inner_frame, first + np.where(over_ip, _GRE_BYTES, _TUNNEL_BYTES))
         return np.maximum(first, 0), np.where(self.inner_frame >= 0, behind, np.maximum(first, 0))

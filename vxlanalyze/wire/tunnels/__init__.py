@@ -1,6 +1,7 @@
 """The tunnels this package understands."""
 
-from vxlanalyze.wire.tunnels import geneve, gre, ipip, nvgre, vxlan, vxlan_gpe
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.tunnels import geneve, gre, gue, ipip, nvgre, vxlan, vxlan_gpe
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 TUNNELS: tuple[Encapsulation, ...] = (
@@ -10,4 +11,8 @@ TUNNELS: tuple[Encapsulation, ...] = (
     nvgre.ENCAPSULATION,  # before GRE: it is the special case
     gre.ENCAPSULATION,
     ipip.ENCAPSULATION,
+    gue.ENCAPSULATION,
 )
+
+KNOWN_PORTS: tuple[int, ...] = tuple(port for entry in TUNNELS for port in entry.udp_ports)
+TITLES: dict[Tunnel, str] = {entry.tunnel: entry.title for entry in TUNNELS}

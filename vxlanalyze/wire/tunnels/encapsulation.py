@@ -19,8 +19,8 @@ class Encapsulation:
     ----------
     tunnel : Tunnel
         Its number in the tables.
-    name : str
-        Its name in the tables.
+    title : str
+        Its name in sentences; in the tables it stands in lower case.
     read : callable
         Compiled ``read(data, found) -> int``: reads the header at `AT`, moves `AT` behind it, and returns
         the EtherType of what follows, or STOP.
@@ -33,8 +33,13 @@ class Encapsulation:
     """
 
     tunnel: Tunnel
-    name: str
+    title: str
     read: Read
     recognise: Recognise
     udp_ports: tuple[int, ...] = ()
     ip_protocols: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in the tables."""
+        return self.title.lower()

@@ -67,4 +67,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "geneve", read, recognise, udp_ports=(6081,))
+ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,))

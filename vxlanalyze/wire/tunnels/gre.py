@@ -62,4 +62,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return carrier == IP_PROTOCOL
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GRE, "gre", read, recognise, ip_protocols=(IP_PROTOCOL,))
+ENCAPSULATION = Encapsulation(Tunnel.GRE, "GRE", read, recognise, ip_protocols=(IP_PROTOCOL,))

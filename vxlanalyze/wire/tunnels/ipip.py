@@ -29,5 +29,5 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 
 ENCAPSULATION = Encapsulation(
-    Tunnel.IPIP, "ipip", read, recognise, ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6)
+    Tunnel.IPIP, "IPIP", read, recognise, ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6)
 )

@@ -43,4 +43,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-ENCAPSULATION = Encapsulation(Tunnel.NVGRE, "nvgre", read, recognise, ip_protocols=(gre.IP_PROTOCOL,))
+ENCAPSULATION = Encapsulation(Tunnel.NVGRE, "NVGRE", read, recognise, ip_protocols=(gre.IP_PROTOCOL,))

@@ -69,4 +69,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return clear and byte(data, at + 7) == 0 and ethernet.plausible(data, found, at + HEADER_BYTES)
 
 
-ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "vxlan", read, recognise, udp_ports=(4789, 8472))
+ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "VXLAN", read, recognise, udp_ports=(4789, 8472))

@@ -69,4 +69,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return False
 
 
-ENCAPSULATION = Encapsulation(Tunnel.VXLAN_GPE, "vxlan-gpe", read, recognise, udp_ports=(4790,))
+ENCAPSULATION = Encapsulation(Tunnel.VXLAN_GPE, "VXLAN-GPE", read, recognise, udp_ports=(4790,))
