@@ -25,6 +25,7 @@ PREFERENCES = (
     "tcp.analyze_sequence_numbers:FALSE",
     "sctp.checksum:CRC 32c",
 )
+LONGEST_RUN_S = 300
 PORTS = ("udp.port==4789,vxlan", "udp.port==8472,vxlan", "udp.port==6081,geneve")
 
 
@@ -106,7 +107,7 @@ def tshark_rows(path: str) -> Iterator[tuple[int, dict[str, Any], str]]:
     options = [word for preference in PREFERENCES for word in ("-o", preference)]
     options += [word for port in PORTS for word in ("-d", port)]
     command = ["tshark", "-r", path, "-n", *options, "-T", "json", "-J", layers.SHOWN]
-    run = subprocess.run(command, capture_output=True, check=False)
+    run = subprocess.run(command, capture_output=True, check=False, timeout=LONGEST_RUN_S)
     text = run.stdout.decode(errors="replace")
     blocks = 0
     for packet in json.loads(text or "[]", object_pairs_hook=list):

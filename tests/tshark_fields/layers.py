@@ -68,7 +68,8 @@ def split(shown: Tree) -> tuple[list[dict[str, Any]], list[tuple[str, int | None
     """Sort the layers into packets, outermost first, and the tunnels between them."""
     packets: list[dict[str, Any]] = [{}]
     tunnels: list[tuple[str, int | None]] = []
-    for name, tree in shown:
+    for name, value in shown:
+        tree = value if isinstance(value, list) else []  # a text where the layer is cut to nothing
         packet = packets[-1]
         if name in NOT_FOLLOWED:
             break
@@ -93,7 +94,7 @@ def split(shown: Tree) -> tuple[list[dict[str, Any]], list[tuple[str, int | None
             packet.setdefault("transport", (name, tree))
             if find(tree, "ip.version") or find(tree, "ipv6.version"):
                 break  # an ICMP error: what follows belongs to the packet it quotes
-        elif isinstance(tree, list):
+        else:
             packet.setdefault(name, tree)
     return packets, tunnels
 

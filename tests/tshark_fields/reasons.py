@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from vxlanalyze.wire.tunnels import KNOWN_PORTS
+
 if TYPE_CHECKING:
     from tests.tshark_fields.compare import Difference
 
@@ -31,9 +33,10 @@ def _guessed(difference: "Difference", ours: Row) -> bool:
 
 
 def _cut_header(difference: "Difference", ours: Row) -> bool:
-    return bool(_STOPPED & set(ours["anomalies"])) and (
-        difference.ours is None or difference.theirs in (None, 0)
+    stopped = bool(_STOPPED & set(ours["anomalies"])) or (
+        "cut" in ours["anomalies"] and difference.column.startswith("quoted_")
     )
+    return stopped and (difference.ours is None or difference.theirs in (None, 0))
 
 
 def _packet_type(difference: "Difference", ours: Row) -> bool:
@@ -70,7 +73,15 @@ def _loopback(difference: "Difference", ours: Row) -> bool:
 
 
 def _odd_fraction(difference: "Difference", ours: Row) -> bool:
-    return difference.column == "time"
+    return difference.column == "time" and (difference.ours - difference.theirs) % 1_000_000_000 == 0
+
+
+def _from_a_tunnel_port(difference: "Difference", ours: Row) -> bool:
+    return ours["tunnel"] is None and ours["outer_sport"] in KNOWN_PORTS
+
+
+def _unknown_tunnel(difference: "Difference", ours: Row) -> bool:
+    return ours["tunnel"] == "gue" and difference.theirs in (None, 0)
 
 
 REASONS: tuple[tuple[str, Test], ...] = (
@@ -90,6 +101,8 @@ REASONS: tuple[tuple[str, Test], ...] = (
     ("tshark reads the next protocol of VXLAN-GPE even where the P flag says there is none", _next_protocol),
     ("a loopback header that holds an EtherType instead of an address family (IRIX, UNICOS)", _loopback),
     ("a time stamp whose fraction is a second or more", _odd_fraction),
+    ("tshark takes a tunnel's port for one where it is the source's, too", _from_a_tunnel_port),
+    ("tshark does not know GUE", _unknown_tunnel),
 )
 
 

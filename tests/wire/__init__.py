@@ -1,0 +1,1 @@
+"""The decoder against bytes from outside: standards, kernels, other programs."""
