@@ -16,7 +16,18 @@ PACKAGE = Path(vxlanalyze.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it.
 ORDER = (
-    *("errors", "nearest", "compiled", "capture", "wire", "cluster", "pairing", "diagnostics", "report"),
+    *(
+        "errors",
+        "signals",
+        "nearest",
+        "compiled",
+        "capture",
+        "wire",
+        "cluster",
+        "pairing",
+        "diagnostics",
+        "report",
+    ),
     *("progress", "outputs", "scale", "pipeline", "api", "terminal", "options", "cli", "__main__"),
 )
 HEADINGS = (

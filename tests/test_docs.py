@@ -52,7 +52,19 @@ def test_expectations_in_the_documentation_can_be_read(page):
 def test_options_named_in_the_documentation_exist():
     command = [sys.executable, "-m", "vxlanalyze", "--help"]
     help_ = subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
-    for page in (ROOT / "README.md", DOCS / "ci.md", DOCS / "capturing.md"):
+    for page in (ROOT / "README.md", DOCS / "ci.md", DOCS / "capturing.md", DOCS / "troubleshooting.md"):
         named = re.findall(r"(?<![\w-])vxlanalyze [^`\n]*?(--[a-z-]+)", page.read_text())
 
         assert [option for option in named if option not in help_] == []
+
+
+def test_errors_that_troubleshooting_explains_exist():
+    """A cell quotes what the program says; … stands for what varies."""
+    page = (DOCS / "troubleshooting.md").read_text()
+    cells = re.search(r"\| it says \|(.*?)\n\n", page, re.DOTALL)[1]
+    source = "".join(path.read_text() for path in sorted((ROOT / "vxlanalyze").rglob("*.py")))
+    quoted = [text for cell in re.findall(r"\n\| (.*?) \|", cells) for text in re.findall("`(.*?)`", cell)]
+    parts = [part.strip(" ().") for text in quoted for part in text.split("…")]
+
+    assert len(quoted) > 5
+    assert [part for part in parts if part not in source] == []

@@ -2,9 +2,19 @@
 
 import sys
 
-from vxlanalyze.cli import main
+INTERRUPTED = 130  # as in vxlanalyze.cli, which may not be loaded yet
 
-__all__ = ["main"]
+
+def main() -> int:
+    """Run the command; an interrupt while it is loaded is no traceback."""
+    try:
+        from vxlanalyze.cli import main as command
+
+        return command()
+    except KeyboardInterrupt:
+        sys.stderr.write("vxlanalyze: interrupted\n")
+        return INTERRUPTED
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,7 @@
 What is heavy is imported where it is needed, so that ``--help`` and ``--version`` answer at once.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vxlanalyze import options as command_line
 from vxlanalyze import terminal
-from vxlanalyze.errors import UsageError, VxlanalyzeError
+from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
 from vxlanalyze.options import Options
 from vxlanalyze.outputs import Outputs, demand_directory, demand_writable
 from vxlanalyze.report import RENDERERS, by_suffix
@@ -19,6 +20,7 @@ from vxlanalyze.report.judging import judging
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.renderer import Judgement, Renderer
+from vxlanalyze.signals import TerminatedError, unwinding
 
 if TYPE_CHECKING:
     from vxlanalyze.capture.logical import LogicalCapture
@@ -33,13 +35,23 @@ _WITHOUT_SERIES = ("text", "junit", "github", "markdown")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status; errors of use and input are one line on standard error."""
     try:
-        return _run(command_line.parse(arguments))
+        with unwinding():
+            return _run(command_line.parse(arguments))
     except VxlanalyzeError as error:
-        terminal.complain(f"error: {plain(str(error), longest_word=None)}")
-        return error.exit_status
+        return _refused(error)
+    except MemoryError:
+        return _refused(OutOfMemoryError())
     except KeyboardInterrupt:
         terminal.complain("interrupted")
         return INTERRUPTED
+    except TerminatedError as ended:
+        terminal.complain("terminated")
+        return ended.exit_status
+
+
+def _refused(error: VxlanalyzeError) -> int:
+    terminal.complain(f"error: {plain(str(error), longest_word=None)}")
+    return error.exit_status
 
 
 def _run(options: Options) -> int:
@@ -50,6 +62,9 @@ def _run(options: Options) -> int:
     for directory in (options.tables, options.annotate, options.decapsulate):
         if directory is not None:
             demand_directory(directory)
+    demand_address_space()
+    # matplotlib tells every user of a read-only home where it keeps its fonts now.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     judge = judging(options.fail_on, options.baseline, options.expect)
     series = any(renderer.name not in _WITHOUT_SERIES for renderer in (shown, *(r for _, r in files)))
     with Outputs() as outputs:

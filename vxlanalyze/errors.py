@@ -1,5 +1,13 @@
 """The errors that a user can act on; everything else is a bug and keeps its traceback."""
 
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# What numpy, numba and their libraries map before the first packet; with less, they abort.
+_LEAST_ADDRESS_SPACE_BYTES = 700_000_000
+
 
 class VxlanalyzeError(Exception):
     """The work cannot be done; the message is one line: what, where, what would be right."""
@@ -34,3 +42,45 @@ class CaptureError(VxlanalyzeError):
 
 class OutputError(VxlanalyzeError):
     """An output cannot be written."""
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Turn what the operating system says while a file is written into an error that names the file.
+
+    Raises
+    ------
+    OutputError
+        With the file and why, as where the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        raise OutputError(f"{path}: cannot be written ({why})") from error
+
+
+class OutOfMemoryError(VxlanalyzeError):
+    """The memory did not suffice."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "not enough memory for so many packets; look at one rotated file at a time, or cut the captures "
+            "to the time of the trouble (editcap -A START -B END)"
+        )
+
+
+def demand_address_space() -> None:
+    """Check that the limit of this process leaves room for what is loaded: too little ends in an abort.
+
+    Raises
+    ------
+    UsageError
+        It does not.
+    """
+    allowed_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= allowed_bytes < _LEAST_ADDRESS_SPACE_BYTES:
+        raise UsageError(
+            f"ulimit -v allows {allowed_bytes // 10**6} MB of address space, too little to begin; "
+            f"{_LEAST_ADDRESS_SPACE_BYTES // 10**6} MB or more are needed"
+        )

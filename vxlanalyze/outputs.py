@@ -4,16 +4,16 @@ Either all outputs of a run appear or none of them.
 """
 
 import os
+import secrets
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from vxlanalyze.errors import OutputError
+from vxlanalyze.errors import OutputError, writing
+from vxlanalyze.signals import held
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +44,36 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self._publish()
-        finally:
-            self._clean(failed=kind is not None)
+        with held():
+            try:
+                if kind is None:
+                    self._publish()
+            finally:
+                self._clean(failed=kind is not None)
 
     def write_text(self, path: str, text: str) -> None:
         """Write a text file in UTF-8; a device or pipe is written at once."""
         target = Path(os.path.realpath(path))
-        with _named(path):
+        with writing(path):
             if target.exists() and not stat.S_ISREG(target.stat().st_mode):
                 target.write_text(text, encoding="utf-8")
                 return
-            waiting = target.with_name(f".{target.name}.{os.getpid()}.part")
+            # By chance, not by process: in a container each run has the same number.
+            waiting = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
             self._files.append(_Staged(waiting, target))
-            # "x": a file of that name that is not ours is left alone
             with waiting.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
 
     def directory(self, path: str) -> Path:
         """Give an empty directory to write files into; they appear in `path`, which is made if need be."""
         target = Path(os.path.realpath(path))
-        with _named(path):
+        with writing(path):
             if not target.exists():
-                target.mkdir()
                 self._made.append(target)
-            waiting = Path(tempfile.mkdtemp(prefix=".vxlanalyze-", dir=target))
-        self._directories.append(_Staged(waiting, target))
+                target.mkdir()
+            waiting = target / f".vxlanalyze-{secrets.token_hex(4)}"
+            self._directories.append(_Staged(waiting, target))
+            waiting.mkdir(mode=0o700)
         return waiting
 
     def _publish(self) -> None:
@@ -85,7 +87,7 @@ class Outputs:
             if staged.target.is_dir():  # found out before the first one appears
                 raise OutputError(f"{staged.target}: a directory, where a file is to be written")
         for staged in files:
-            with _named(str(staged.target)):
+            with writing(str(staged.target)):
                 os.replace(staged.waiting, staged.target)
         self._made.clear()
 
@@ -95,7 +97,8 @@ class Outputs:
         for staged in self._directories:
             shutil.rmtree(staged.waiting, ignore_errors=True)
         for made in self._made if failed else ():
-            made.rmdir()
+            with suppress(OSError):  # an interrupt came before it was made
+                made.rmdir()
 
 
 def demand_writable(path: str) -> None:
@@ -132,12 +135,3 @@ def demand_directory(path: str) -> None:
         )
     if not os.access(place if place.exists() else Path(os.path.realpath(path)).parent, os.W_OK):
         raise OutputError(f"{path}: may not be written")
-
-
-@contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Turn what the operating system says into an error that names the place."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -4,8 +4,9 @@ Each step is a function of the one before; this module only joins them.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
@@ -103,8 +104,8 @@ def run(
         A code or a part of the traffic makes no sense.
     """
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
-    with ThreadPoolExecutor(1) as beside:
-        sums = {s.name: beside.submit(s.sha256) for s in sources} if digests else {}
+    with ThreadPoolExecutor(1) as beside, _stopped_by_errors() as stop:
+        sums = {s.name: beside.submit(s.sha256, stop) for s in sources} if digests else {}
         decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress, known=known)
         comparison = pairing.pair(
             list(zip(sources, decoded, strict=True)), cluster=questions.cluster, ports=questions.ports
@@ -155,7 +156,6 @@ def _decode_on_threads(
 ) -> list[Decoded]:
     jobs = jobs or os.cpu_count() or 1
     step_bytes = stretch_bytes([s for s in sources if s.name not in held], jobs)
-    stop = Event()
 
     def decoder(source: LogicalCapture) -> Callable[[Stretch], DecodedStretch]:
         meter = Meter(source.name, source.files, progress)
@@ -167,28 +167,35 @@ def _decode_on_threads(
             watched=lambda part: Watched(part, meter, stop),
         )
 
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            work = {
-                source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
-                for source in sources
-                if source.name not in held
-            }
-            return [
-                held[source.name]
-                if source.name in held
-                else wire.join_stretches(
-                    source,
-                    [part.result() for part in work.pop(source.name)],
-                    decoder(source),
-                    ports=ports,
-                    keep_inner_bytes=kept,
-                )
-                for source in sources
-            ]
-        except BaseException:
-            stop.set()
-            raise
+    with ThreadPoolExecutor(jobs) as pool, _stopped_by_errors() as stop:
+        work = {
+            source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
+            for source in sources
+            if source.name not in held
+        }
+        return [
+            held[source.name]
+            if source.name in held
+            else wire.join_stretches(
+                source,
+                [part.result() for part in work.pop(source.name)],
+                decoder(source),
+                ports=ports,
+                keep_inner_bytes=kept,
+            )
+            for source in sources
+        ]
+
+
+@contextmanager
+def _stopped_by_errors() -> Iterator[Event]:
+    """Give an event that threads look at; it is set when an error or an interrupt comes by."""
+    stop = Event()
+    try:
+        yield stop
+    except BaseException:
+        stop.set()
+        raise
 
 
 def stretch_bytes(sources: Sequence[LogicalCapture], workers: int) -> int:

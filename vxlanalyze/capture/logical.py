@@ -1,6 +1,7 @@
 """One logical capture: the frames of one file, of a stream, or of a rotated set, numbered through."""
 
 from collections.abc import Iterator, Sequence
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,9 +125,9 @@ class LogicalCapture:
         """
         return fetch_from_files(self._opened, self._readers, np.asarray(places, np.int64))
 
-    def sha256(self) -> tuple[str, ...]:
-        """Give the digest of each file as it lies there, in hexadecimal."""
-        return tuple(entry.sha256() for entry in self._opened)
+    def sha256(self, stop: Event | None = None) -> tuple[str, ...]:
+        """Give the digest of each file as it lies there, in hexadecimal; ends early once `stop` is set."""
+        return tuple(entry.sha256(stop) for entry in self._opened)
 
     def close(self) -> None:
         """Release files and temporary space."""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import IO
 
 from vxlanalyze.capture.compressed import compression_of, open_stream
@@ -56,12 +57,12 @@ class OpenedFile:
         with self._descriptor() as descriptor:
             yield open_stream(descriptor, self.file.bytes, self.file.compression)
 
-    def sha256(self) -> str:
-        """Give the digest of the file as it lies there, in hexadecimal."""
+    def sha256(self, stop: Event | None = None) -> str:
+        """Give the hexadecimal digest of the file as it lies there; ends early once `stop` is set."""
         digest = hashlib.sha256()
         with self._descriptor() as descriptor:
             at = 0
-            while piece := os.pread(descriptor, _COPY_BYTES, at):
+            while (piece := os.pread(descriptor, _COPY_BYTES, at)) and not (stop and stop.is_set()):
                 digest.update(piece)
                 at += len(piece)
         return digest.hexdigest()

@@ -52,7 +52,7 @@ from vxlanalyze.diagnostics import (
     wrong_tunnel_endpoint,
 )
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
-from vxlanalyze.errors import UsageError
+from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 
@@ -154,6 +154,8 @@ def diagnose(
     for diagnostic in asked:
         try:
             answers = diagnostic.check(comparison)
+        except (VxlanalyzeError, MemoryError):
+            raise  # a capture changed, the memory is full: nothing that the question can help
         except Exception as error:  # noqa: BLE001  one broken question must not silence the others
             broken.append(Broken(diagnostic.code, f"{type(error).__name__}: {error}"))
             continue

@@ -20,6 +20,7 @@ LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
 # long as the kernel waits for more (net.core gro_flush_timeout; some ms at the most).
 HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
+_ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _ENOUGH = 20  # pairs before their delays count as the usual ones
 
 
@@ -220,8 +221,10 @@ def _late_copies(
     wanted = received.keys(Level.INNER, right)
     for position, key, at in zip(right, wanted, received.time_ns[right], strict=True):
         low, high = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
-        last = low + int(np.searchsorted(times[low:high], at - shortest, "right")) - 1
-        if last >= low and at - times[last] <= longest:
+        # A damaged file has times at the ends of int64, from which nothing can be taken.
+        latest = min(max(int(at) - shortest, _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
+        last = low + int(np.searchsorted(times[low:high], latest, "right")) - 1
+        if last >= low and int(at) - int(times[last]) <= longest:
             copies[left[order[last]]] += 1
             used[position] = True
 

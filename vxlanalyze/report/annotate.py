@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.pcapng_writer import PcapngWriter
 from vxlanalyze.diagnostics import words
 from vxlanalyze.diagnostics.base import Finding
-from vxlanalyze.errors import OutputError
+from vxlanalyze.errors import writing
 from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, CaptureFacts, Comparison, Direction, Outcome, Reason
 from vxlanalyze.report.redaction import Redactor
 
@@ -83,20 +83,17 @@ def _write(
         interfaces = redactor.interfaces(interfaces)
         comments = [[redactor.text(comment) for comment in several] for several in comments]
     data = memoryview(frames.data.data)
-    try:
-        with path.open("xb") as handle:
-            writer = PcapngWriter(handle, interfaces)
-            for i, several in enumerate(comments):
-                start = int(frames.start[i])
-                writer.write(
-                    int(frames.interface[i]),
-                    int(frames.time_ns[i]),
-                    data[start : start + int(frames.captured_length[i])],
-                    int(frames.original_length[i]),
-                    several,
-                )
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with writing(path), path.open("xb") as handle:
+        writer = PcapngWriter(handle, interfaces)
+        for i, several in enumerate(comments):
+            start = int(frames.start[i])
+            writer.write(
+                int(frames.interface[i]),
+                int(frames.time_ns[i]),
+                data[start : start + int(frames.captured_length[i])],
+                int(frames.original_length[i]),
+                several,
+            )
 
 
 def _said(finding: Finding) -> str:

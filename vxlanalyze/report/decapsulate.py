@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze import wire
 from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.capture.pcapng_writer import PcapngWriter
-from vxlanalyze.errors import OutputError
+from vxlanalyze.errors import writing
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.redaction import Redactor
 
@@ -41,12 +41,9 @@ def decapsulate(comparison: Comparison, directory: Path, redactor: Redactor | No
         name = facts.name if redactor is None else redactor.name(facts.name)
         path = directory / f"{name}.pcapng"
         interfaces = facts.interfaces if redactor is None else redactor.interfaces(facts.interfaces)
-        try:
-            with path.open("xb") as handle:
-                writer = PcapngWriter(handle, _three_of_each(interfaces))
-                _copy(facts.source, facts.interfaces, comparison.ports, writer, redactor)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        with writing(path), path.open("xb") as handle:
+            writer = PcapngWriter(handle, _three_of_each(interfaces))
+            _copy(facts.source, facts.interfaces, comparison.ports, writer, redactor)
 
 
 def _three_of_each(interfaces: Sequence[Interface]) -> list[Interface]:

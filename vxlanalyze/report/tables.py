@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vxlanalyze.errors import writing
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report import flow_table, packets
 from vxlanalyze.wire import table
@@ -75,8 +76,8 @@ def _rewritten(batch: Any, rewrite: Rewrite) -> Any:
 
 
 def write_parquet(path: Path, schema: Any, batches: Iterable[Any]) -> None:
-    """Write record batches to one Parquet file, compressed with zstd."""
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    """Write record batches to one Parquet file, compressed with zstd; raises OutputError."""
+    with writing(path), pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
 

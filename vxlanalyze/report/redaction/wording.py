@@ -99,11 +99,15 @@ class Wording:
         if re.fullmatch(_MAC, written):
             return self._cipher.mac(bytes.fromhex(re.sub("[:-]", "", written))).hex(":")
         body = written.rstrip(".:") if written[-2:] != "::" else written  # a sentence may go on behind it
+        address, slash, length = body.partition("/")
         try:
-            ip_address(body.partition("/")[0].partition("%")[0])
+            ip_address(address.partition("%")[0])
         except ValueError:
             return written
-        changed = self._cipher.network(body) if "/" in body else self._cipher.text(body)
+        try:
+            changed = self._cipher.network(body) if slash else self._cipher.text(body)
+        except ValueError:  # no network has such a length; the address tells all the same
+            changed = f"{self._cipher.text(address)}{slash}{length}"
         return changed + written[len(body) :]
 
 
