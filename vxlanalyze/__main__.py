@@ -12,7 +12,9 @@ def main() -> int:
 
         return command()
     except KeyboardInterrupt:
-        sys.stderr.write("vxlanalyze: interrupted\n")
+        from vxlanalyze import terminal
+
+        terminal.complain("interrupted")
         return INTERRUPTED
 
 
