@@ -167,6 +167,32 @@ def test_block_too_short_for_its_type_harms_no_other(read: Reader, block: bytes)
     assert whole.data == [b"good"]
 
 
+@pytest.mark.parametrize(("place", "wrong"), [(3, "0002"), (7, "04000104"), (92, "0400"), (133, "01000301")])
+@pytest.mark.parametrize("first", [0, 13, 24])
+def test_what_looks_like_a_longer_block_near_the_end_hides_no_other(
+    read: Reader, first: int, place: int, wrong: str
+) -> None:
+    """A file that fits into memory whole: the search has to know that nothing more can come."""
+    content = build.pcapng(FRAMES, ">")
+    at = starts("pcapng")[first] + place
+    octets = bytes.fromhex(wrong)
+
+    whole = read(content[:at] + octets + content[at + len(octets) :])
+
+    assert len(set(EXPECTED) & set(whole.frames)) >= len(EXPECTED) - 3
+
+
+@pytest.mark.parametrize("lost", [1, 7, 15])
+def test_what_looks_like_a_longer_record_near_the_end_hides_no_other(read: Reader, lost: int) -> None:
+    """In a hole stands a record header with a possible time, of a packet longer than what is left."""
+    begin = starts("pcap")[20]
+    claim = struct.pack("<IIII", build.START_S, 0, 5000, 5000)
+
+    whole = read(PCAP[:begin] + claim[:-lost] + claim + PCAP[begin:])
+
+    assert whole.frames == EXPECTED
+
+
 def test_packets_without_any_interface_are_damage(read: Reader) -> None:
     whole = read(build.section() + build.enhanced(b"abcd", 1) + build.simple(b"abcd", 4))
 

@@ -247,7 +247,7 @@ class PcapReader:
             )
             if found:
                 return True
-            if window.offset_bytes > limit or not window.advance():
+            if window.offset_bytes > limit or not window.learn():
                 return False
 
     def copy_frames(

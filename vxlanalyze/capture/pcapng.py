@@ -196,7 +196,7 @@ def _seek(window: Window, limit: int, big: bool) -> bool:
         )
         if found:
             return True
-        if window.offset_bytes > limit or not window.advance():
+        if window.offset_bytes > limit or not window.learn():
             return False
 
 

@@ -94,6 +94,14 @@ class Window:
         self.at_end = self.at_end or (count == 0 and room > 0)
         return count > 0
 
+    def learn(self) -> bool:
+        """Read on, or learn that the stream ends here; false where that was known.
+
+        What looks like the beginning of something longer is judged otherwise once nothing more can come.
+        """
+        was_at_end = self.at_end
+        return self.advance() or self.at_end != was_at_end
+
     def jump(self, offset_bytes: int) -> bool:
         """Go forward to a place of the stream; false where the stream ends before it."""
         ahead = offset_bytes - self.offset_bytes
