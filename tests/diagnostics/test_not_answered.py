@@ -14,6 +14,7 @@ from vxlanalyze.wire.model import Anomaly, Checksum
 
 ACK, SYN = 0x10, 0x02
 LATE = Traffic(Flow(sport=1, dport=2), packets=1, start_s=30)
+ELSEWHERE = replace(LATE.flow, inner_dst_mac=0)  # no MAC of its own
 WEB = Flow(protocol=TCP, sport=41000, dport=8080)
 DNS = Flow(sport=35000, dport=53, dst="10.233.65.250")
 PROHIBITED = 13
@@ -79,7 +80,22 @@ def test_a_node_that_sends_to_another_port_is_suspected_to_listen_there():
 def test_zero_checksums_over_ipv6_are_suspected():
     (finding,) = assess([asks(outer_src="fd00::1", outer_dst="fd00::2")])
     assert "zero over IPv6" in finding.summary
-    assert "udp6zerocsumrx" in finding.explanation
+    assert finding.remedy.startswith("Set `udp6zerocsumtx`")
+
+
+def test_a_mac_that_the_node_never_sends_from_is_suspected():
+    back = Traffic(Flow(sport=3, dport=4).reverse(inner_src_mac=0x0E0000000077, inner_dst_mac=0x0E0000000001))
+    pair = comparison([asks(inner_dst_mac=0x0E0000000099), replace(LATE, flow=ELSEWHERE)], [back])
+    (finding,) = of(pair)
+    assert "go to the MAC 0e:00:00:00:00:99, node2 sends from 0e:00:00:00:00:77" in finding.summary
+    assert finding.remedy.startswith("Compare `ip neigh")
+
+
+def test_a_router_s_mac_that_both_ways_go_to_is_nobody_s():
+    shared = 0xAABBCCDDEEFF
+    back = Traffic(Flow(sport=3, dport=4).reverse(inner_src_mac=0x0E0000000077, inner_dst_mac=shared))
+    (finding,) = of(comparison([asks(inner_dst_mac=shared), replace(LATE, flow=ELSEWHERE)], [back]))
+    assert "MAC" not in finding.summary
 
 
 def test_a_single_answer_of_any_pod_is_enough_to_be_clear():
@@ -143,6 +159,8 @@ def test_a_firewall_behind_the_tunnel_gives_itself_away():
     (finding,) = assess([asks()], seen_only={"node2": [icmp_error(PROHIBITED, inside=True)]})
     assert "a firewall behind the tunnel rejects them" in finding.summary
     assert finding.evidence["rejected_inside"].value == 5
+    assert "the rule that rejects" in finding.remedy
+    assert "ReversePathFilter" not in finding.remedy
 
 
 def test_a_firewall_before_the_tunnel_gives_itself_away():

@@ -30,6 +30,8 @@ class Reach:
         Whether they were seen outside of the tunnel in the node; None where no capture could show it.
     endpoint_spoke : bool
         Whether an endpoint or its node said that it does not serve them: then they did not vanish.
+    rejected : bool
+        Whether a firewall behind the tunnel says that it rejects them.
     verdict, words : str
         The same as a clause for the summary ("" where nothing is told), and as sentences.
     """
@@ -38,6 +40,7 @@ class Reach:
     endpoint_spoke: bool = False
     verdict: str = ""
     words: str = ""
+    rejected: bool = False
     evidence: dict[str, Quantity] = field(default_factory=dict)
 
 
@@ -56,7 +59,7 @@ def reached(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
             "it takes the packets out of the tunnel, and then a firewall rule rejects them. "
         )
         evidence = {"rejected_inside": Quantity(rejected, "packets"), "taken_out_of_tunnel": Quantity("yes")}
-        return Reach(True, False, "a firewall behind the tunnel rejects them", words, evidence)
+        return Reach(True, False, "a firewall behind the tunnel rejects them", words, True, evidence)
     prohibited = underlay_errors.about(pair, direction, underlay_errors.PROHIBITED)
     before = max((len(e.row) for e in prohibited), default=0)
     if before:
@@ -66,7 +69,7 @@ def reached(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
             "rejects the tunnel's port before anything is taken out of it. "
         )
         evidence = {"rejected_outside": Quantity(before, "packets"), "taken_out_of_tunnel": Quantity("no")}
-        return Reach(False, False, "a firewall rejects the tunnel's port", words, evidence)
+        return Reach(False, False, "a firewall rejects the tunnel's port", words, evidence=evidence)
     return _in_any_capture(pair, direction, asked)
 
 
@@ -112,19 +115,19 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
             f"packets "
             "outside of the tunnel: they are dropped before they are taken out of it. "
         )
-        return Reach(False, False, "they are never taken out of the tunnel", words, evidence)
+        return Reach(False, False, "they are never taken out of the tunnel", words, evidence=evidence)
     if len(seen) == 1:
         words = (
             f"They are seen outside of the tunnel on {next(iter(seen))} and on no interface behind it: "
             "the reverse path filter or a firewall drops them between the two. "
         )
-        return Reach(True, False, f"they get no further than {next(iter(seen))}", words, evidence)
+        return Reach(True, False, f"they get no further than {next(iter(seen))}", words, evidence=evidence)
     words = (
         f"They are seen outside of the tunnel on {listed(list(seen))}, so they reach the pods' side of the "
         f"node: "
         "the pods, or what filters for them, are silent. "
     )
-    return Reach(True, False, f"they are seen up to {list(seen)[-1]}", words, evidence)
+    return Reach(True, False, f"they are seen up to {list(seen)[-1]}", words, evidence=evidence)
 
 
 def _bare_copies(point: Point, identities: NDArray[np.uint64]) -> int:

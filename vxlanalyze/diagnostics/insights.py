@@ -11,6 +11,7 @@ from vxlanalyze.diagnostics.base import Quantity, RuledOut
 from vxlanalyze.diagnostics.tunnel_ends import Ends
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.wire.addresses import mac_text
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
 
 _RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
@@ -19,13 +20,14 @@ _IPV6 = 6
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """Lookalikes that are ruled out, sentences about what is odd, and the figures of both.
+    """Lookalikes that are ruled out, sentences about what is odd, how to mend that, and the figures.
 
     `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
     """
 
     ruled_out: tuple[RuledOut, ...]
     suspicions: tuple[str, ...] = ()
+    cures: tuple[str, ...] = ()
     evidence: dict[str, Quantity] = field(default_factory=dict)
     verdict: str = ""
 
@@ -45,11 +47,12 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
         far = direction.receiver.name
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
     suspected = [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
-    suspected.append(_nobody_there(pair, direction, there))
+    suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
     found = [s for s in suspected if s is not None]
     return Insights(
         (*ruled_out, *_checksums(direction, asked)),
         tuple([s.words for s in found] + [unknown] * bool(unknown)),
+        tuple(s.cure for s in found),
         {"vni": Quantity(listed(list(there.vnis))), **{k: v for s in found for k, v in s.evidence.items()}},
         found[0].verdict if found else "",
     )
@@ -58,6 +61,7 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
 class _Suspicion(NamedTuple):
     verdict: str
     words: str
+    cure: str
     evidence: dict[str, Quantity]
 
 
@@ -91,10 +95,11 @@ def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | Non
     own = listed(list(here.ports))
     words = (
         f"{direction.sender.name} sends to UDP port {to}, {far} to {own}: a node usually listens where it "
-        f"sends to, so give both the same port (Cilium `tunnelPort`, flannel `Backend.Port`, Calico "
-        f"`vxlanPort`)."
+        "sends to."
     )
-    return _Suspicion(f"they go to UDP port {to}, {far} uses {own}", words, {"own_port": Quantity(own)})
+    cure = "Give both nodes the same port (Cilium `tunnelPort`, flannel `Backend.Port`, Calico `vxlanPort`)."
+    verdict = f"they go to UDP port {to}, {far} uses {own}"
+    return _Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
 
 
 def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
@@ -107,12 +112,16 @@ def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
         return None
     words = (
         "All come over IPv6 with an outer UDP checksum of zero, which Linux discards unless the receiving "
-        "tunnel device has `udp6zerocsumrx` (`ip -d link show type vxlan`): set `udp6zerocsumtx` and "
-        "`udp6zerocsumrx` on both nodes, or neither."
+        "tunnel device has `udp6zerocsumrx`."
+    )
+    cure = (
+        "Set `udp6zerocsumtx` and `udp6zerocsumrx` on the tunnel devices of both nodes, or neither (`ip -d "
+        "link show type vxlan` shows them)."
     )
     return _Suspicion(
         "their outer UDP checksum is zero over IPv6",
         words,
+        cure,
         {"zero_checksums": Quantity(len(rows), "packets")},
     )
 
@@ -127,6 +136,29 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspi
         f"{count(gone, 'ICMP error')} say that nobody has the outer address {outer}: the tunnel map of "
         f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would tell.")
     )
+    cure = f"Restart the CNI's agent on {direction.sender.name}, which writes its tunnel map anew."
+    evidence = {"host_unreachable": Quantity(gone, "packets")}
+    return _Suspicion(f"nobody has the address {outer}", words, cure, evidence)
+
+
+def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    """A MAC that the receiver never sends from; what both ways share is a router's, made up for all."""
+    strange = there.dst_macs.keys() - here.src_macs.keys() - here.dst_macs.keys()
+    several = max(len(there.vnis), len(here.vnis)) > 1
+    if not here.src_macs or strange != there.dst_macs.keys() or not strange:
+        return None
+    if several or tunnel_ends.is_cilium(pair.cluster):
+        return None
+    near, far = direction.sender.name, direction.receiver.name
+    to, own = (listed([mac_text(m) for m in macs]) for macs in (there.dst_macs, here.src_macs))
+    words = (
+        f"Inside the tunnel they go to the MAC {to}, but {far} sends from {own}: where nodes address each "
+        "other's tunnel device (flannel, Calico), the entry for it is stale."
+    )
+    cure = (
+        f"Compare `ip neigh show dev flannel.1` on {near} (Calico: vxlan.calico) with `ip link show dev "
+        f"flannel.1` on {far}; restarting the CNI's agent on {near} writes the entry anew."
+    )
     return _Suspicion(
-        f"nobody has the address {outer}", words, {"host_unreachable": Quantity(gone, "packets")}
+        f"they go to the MAC {to}, {far} sends from {own}", words, cure, {"own_mac": Quantity(own)}
     )

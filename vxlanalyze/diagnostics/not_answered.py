@@ -1,7 +1,8 @@
 """Packets reach a node's wire, and nothing at all that is sent there is answered: they die inside.
 
 What it asks
-    Of the requests of a direction that the receiver's capture shows, was any answered, by any pod?
+    Of the requests of a direction that the receiver's capture shows, was any answered, by any pod? Or does
+    the receiver stop answering at some moment, while requests go on arriving?
 Why it matters
     A capture on the network card sees packets before the kernel checks, filters and decapsulates them. So
     both captures look healthy, the network is, and the fault is in the receiving node.
@@ -9,8 +10,10 @@ How it decides
     Requests are echo requests, DNS queries and TCP packets that occupy sequence numbers; answers count
     wherever they were seen, also those that are lost on their way back. It is reported when no flow of the
     direction was answered, though so many requests arrived that a working node, which leaves fewer than 2
-    in 100 unanswered, would be that silent with a chance below `chance`. An `any` capture at the receiver
-    shows how far they get: taken out of the tunnel or not, and up to which interface.
+    in 100 unanswered, would be that silent with a chance below `chance`. The same is asked of what arrives
+    after the very last answer, where that goes on for a second or longer and concerns several services. An
+    `any` capture at the receiver shows how far they get: taken out of the tunnel or not, and up to which
+    interface.
 When it cannot tell
     Nothing that expects an answer arrived (plain UDP streams ask nothing), or too little of it; the captures
     hold one way only (a filter), though the sender acknowledges what no capture shows.
@@ -29,16 +32,20 @@ Sources
 
 import numpy as np
 
-from vxlanalyze.diagnostics import alone, answers, base, exhibits, inside, insights, underlay
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, inside, insights, last_answer, underlay
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.diagnostics.inside import Reach
 from vxlanalyze.diagnostics.tunnel_ends import address_text, inner_addresses
-from vxlanalyze.diagnostics.words import count, listed, named
+from vxlanalyze.diagnostics.words import count, listed, moment, named
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 
 CODE = "not-answered"
 _ACK, _SYN = 0x10, 0x02
+_FIREWALL = (
+    "find the rule that rejects by its counter (`iptables -L FORWARD -nv`, `nft list ruleset`) while "
+    "sending, and accept the pod networks before it (firewalld: zone trusted; ufw: `route allow`)"
+)
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -58,7 +65,7 @@ def _ask(pair: Comparison, chance: float) -> list[Answer]:
 def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
     asked = answers.of(direction)
     if asked.answered.any():
-        return None
+        return _stopped(pair, direction, asked, chance)
     requests = int(asked.unanswered().sum())
     if not answers.conclusive(requests, chance):
         return NotAssessed(CODE, _too_little(direction, requests, chance), direction.label)
@@ -69,6 +76,18 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     if reach.endpoint_spoke:
         return None
     return _finding(pair, direction, asked, reach)
+
+
+def _stopped(pair: Comparison, direction: Direction, asked: Answers, chance: float) -> Answer | None:
+    """Look at what arrives after the last answer of all; one service that stops is not its node."""
+    found = last_answer.since(direction, asked)
+    if found is None:
+        return None
+    stopped_ns, after = found
+    if last_answer.services(direction, after) < 2 or not after.silent(chance):
+        return None
+    reach = inside.reached(pair, direction, after)
+    return None if reach.endpoint_spoke else _finding(pair, direction, after, reach, stopped_ns)
 
 
 def _too_little(direction: Direction, requests: int, chance: float) -> str:
@@ -99,7 +118,9 @@ def _one_way_only(pair: Comparison, direction: Direction, asked: Answers) -> boo
     return len(row) > 0 and len(numbers) > len(np.unique(numbers[:, 0]))
 
 
-def _finding(pair: Comparison, direction: Direction, asked: Answers, reach: Reach) -> Finding:
+def _finding(
+    pair: Comparison, direction: Direction, asked: Answers, reach: Reach, stopped_ns: int | None = None
+) -> Finding:
     far = direction.receiver.name
     unanswered = asked.unanswered()
     requests = int(unanswered.sum())
@@ -115,17 +136,19 @@ def _finding(pair: Comparison, direction: Direction, asked: Answers, reach: Reac
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{count(requests, 'request')} from {direction.sender.name} reached {far} and none was "
-        f"answered: {reach.verdict or hints.verdict or 'they die inside the node'}",
+        summary=f"{count(requests, 'request')} from {direction.sender.name} reached {far}"
+        + (" and none was" if stopped_ns is None else f" after {moment(stopped_ns)} and none of these was")
+        + f" answered: {reach.verdict or hints.verdict or _dead(endpoints)}",
         explanation=f"{_said(kinds)} to {whom} stand in the capture of {far}, intact as far as it tells, and "
-        f"nothing came back, not even to its own wire. {reach.words}{_one_endpoint(pair, endpoints, far)}"
-        f"{' '.join(hints.suspicions)}",
-        remedy=_remedy(pair, direction, reach),
+        f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
+        f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
+        remedy=" ".join([*hints.cures, _remedy(pair, direction, reach)]),
         evidence={
             "unanswered_requests": Quantity(requests, "packets"),
             **{f"unanswered_{kind}": Quantity(n, "packets") for kind, n in kinds.items()},
             "endpoints": Quantity(len(endpoints), "addresses"),
             "answered": Quantity(0, "packets"),
+            **({} if stopped_ns is None else {"last_answer": Quantity(moment(stopped_ns))}),
             **reach.evidence,
             **hints.evidence,
         },
@@ -159,6 +182,21 @@ def _said(kinds: dict[str, int]) -> str:
         "tcp_data_packets": ("TCP data packet", "TCP data packets"),
     }
     return listed([count(n, *names[kind]) for kind, n in kinds.items()])
+
+
+def _dead(endpoints: list[str]) -> str:
+    if len(endpoints) > 1:
+        return "they die inside the node"
+    return f"they die inside the node, or {endpoints[0]} itself is dead"
+
+
+def _before(far: str, stopped_ns: int | None) -> str:
+    if stopped_ns is None:
+        return ""
+    return (
+        f"Until {moment(stopped_ns)} {far} answered, and its settings were right: look for what changed "
+        "then. "
+    )
 
 
 def _one_endpoint(pair: Comparison, endpoints: list[str], far: str) -> str:
@@ -195,6 +233,8 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
         "a rule that accepts the pod networks (firewalld: zone trusted; ufw: `route allow`) for the other. "
         "Cilium: `cilium-dbg monitor --type drop`"
     )
+    if reach.rejected:
+        return f"On {far}: {_FIREWALL}."
     if reach.decapsulated:
         return f"On {far}: {behind}."
     if reach.decapsulated is False:

@@ -1,0 +1,64 @@
+"""What a node was asked after it had answered for the last time.
+
+A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
+answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
+unanswered whatever its flow got before.
+
+Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import answers
+from vxlanalyze.diagnostics.answers import Answers
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import Direction, Point
+
+# The longest time-out of a first transmission (RFC 6298 section 2.1): who is silent for less may be slow.
+_LEAST_SILENCE_NS = 1_000_000_000
+
+
+def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
+    """Give the time of the last answer, by the receiver's clock, and what was asked after it.
+
+    Returns
+    -------
+    tuple of int and Answers, or None
+        In these answers only what arrived after that time asks, and nothing was answered. None where nothing
+        was ever answered, or the requests after it fill less than a second.
+    """
+    asking = np.zeros(len(direction.sender.flows), np.bool_)
+    asking[asked.flow[asked.request]] = True
+    numbered = tuples.number([direction.sender.flows, direction.receiver.flows])
+    wanted = numbered.answer[numbered.of_flow[0][asking]]
+    answering = [np.isin(of_flow, wanted) for of_flow in numbered.of_flow]
+    here = _last_ns(direction.sender, answering[0])
+    there = _last_ns(direction.receiver, answering[1])
+    if there is None:
+        return None
+    late = asked.arrived & (direction.received_time_ns > there)
+    if here is not None:
+        late &= direction.time_ns > here
+    if not late.any() or int(direction.received_time_ns[late].max()) - there < _LEAST_SILENCE_NS:
+        return None
+    nothing = np.zeros_like(asked.answered)
+    return there, replace(asked, request=late, sent=asked.sent & late, arrived=late, answered=nothing)
+
+
+def services(direction: Direction, asked: Answers) -> int:
+    """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
+    flows = direction.sender.flows
+    flow = np.unique(asked.flow[asked.request])
+    ported = np.isin(flows.protocol[flow], (answers.TCP, answers.UDP))
+    port = np.where(ported, flows.dport[flow], 0)
+    return len(np.unique(np.column_stack([flows.dst[flow], flows.protocol[flow], port]), axis=0))
+
+
+def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:
+    """Time of the last packet of chosen flows of a point's capture, shape of these ``(f,)``."""
+    flow = point.index.flow
+    times = point.index.time_ns[np.append(chosen, False)[flow]]  # NO_FLOW is the last
+    return int(times.max()) if len(times) else None
