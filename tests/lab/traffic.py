@@ -26,25 +26,31 @@ def sink(host: str, port: int) -> None:
 def send(asked: argparse.Namespace) -> None:
     """Send `count` datagrams of `size` octets in each flow.
 
-    ``segmented`` hands the kernel eight at once, to be cut; ``junk`` holds random octets.
+    ``segmented`` hands the kernel eight at once, to be cut; ``junk`` holds random octets; ``alike`` are all the
+    same, from a socket without a peer, so that Linux gives them the IP ID 0 too.
     """
     lots = random.Random(asked.port)
     with ExitStack() as stack:
-        flows = [stack.enter_context(_connected(asked)) for _ in range(asked.flows)]
+        flows = [stack.enter_context(_socket(asked)) for _ in range(asked.flows)]
         for number in range(asked.count):
-            text = (b"%08d " % number) * (asked.size * SEGMENTS_AT_ONCE // 9 + 1)
+            text = (b"%08d " % (0 if asked.kind == "alike" else number)) * (asked.size * SEGMENTS_AT_ONCE // 9 + 1)
             # The last segment is shorter, as the end of a message is.
             length = (
                 asked.size * SEGMENTS_AT_ONCE - asked.size // 3 if asked.kind == "segmented" else asked.size
             )
             for flow in flows:
-                flow.send(lots.randbytes(length) if asked.kind == "junk" else text[:length])
+                data = lots.randbytes(length) if asked.kind == "junk" else text[:length]
+                if asked.kind == "alike":
+                    flow.sendto(data, (asked.host, asked.port))
+                else:
+                    flow.send(data)
             time.sleep(asked.interval)
 
 
-def _connected(asked: argparse.Namespace) -> socket.socket:
+def _socket(asked: argparse.Namespace) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in asked.host else socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect((asked.host, asked.port))
+    if asked.kind != "alike":
+        sock.connect((asked.host, asked.port))
     if asked.kind == "segmented":
         sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, asked.size)
     return sock
@@ -53,7 +59,7 @@ def _connected(asked: argparse.Namespace) -> socket.socket:
 def main() -> None:
     """Read the command line and send, or receive."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("sink", "datagrams", "segmented", "junk"))
+    parser.add_argument("kind", choices=("sink", "datagrams", "segmented", "junk", "alike"))
     parser.add_argument("host")
     parser.add_argument("port", type=int)
     parser.add_argument("--flows", type=int, default=1)

@@ -79,6 +79,7 @@ COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
     "datagrams": _datagrams("datagrams"),
     "segmented": _datagrams("segmented"),
     "junk": _datagrams("junk"),
+    "alike": _datagrams("alike"),
 }
 
 

@@ -73,6 +73,15 @@ WORLDS = {
     "TSO and GRO without handshake": World(
         merge_sent=0.7, merge_received=0.7, protocols=(TCP,), flows=2, handshake=False
     ),
+    "TSO with one ID for all segments": World(
+        merge_sent=0.8, merge_received=0.5, protocols=(TCP,), flows=2, ip_id="fixed"
+    ),
+    "TSO, and later segments are smaller": World(
+        merge_sent=0.8, protocols=(TCP,), flows=2, mss_later=500, loss=0.1, retransmit=True
+    ),
+    "small segments sent again as one": World(
+        merge_sent=0.5, merge_received=0.4, protocols=(TCP,), flows=3, loss=0.2, retransmit=True, collapse=True
+    ),
     "UDP GSO": World(merge_sent=0.8, protocols=(UDP,), flows=2, udp_gso=True),
     "retransmissions": World(retransmit=True, loss=0.1),
     "retransmissions, IDs of 0": World(retransmit=True, loss=0.1, ip_id="zero", outer_ip_id="zero"),
@@ -152,10 +161,7 @@ def test_steady_clock_has_one_piece(seed):
 
 def test_one_direction_gives_relative_delay():
     """Without a way back, an offset is not claimed, and the smallest delay counts as zero."""
-    world = World(protocols=(UDP,))
-    wire = world.draw()
-    wire.backward[:] = False
-    wire.way[:] = wire.flow
+    wire = World(protocols=(UDP,), backward=0.0).draw()
 
     comparison, _ = compare(wire)
 
@@ -183,10 +189,7 @@ def test_capture_that_ended_early_makes_unknown_not_lost():
 
 def test_empty_capture_that_nothing_contradicts_means_lost():
     """A valid capture without a frame, and no packet of its node anywhere: all is lost."""
-    wire = World(loss=0.0).draw()
-    wire.lost[:] = True
-    wire.backward[:] = False
-    wire.way[:] = wire.flow
+    wire = World(loss=1.0, backward=0.0).draw()
     seen, _ = wire.captures()
     none = replace(seen[1].decoded, index=_first_rows(seen[1].decoded.index, 0))
 
@@ -217,17 +220,19 @@ def _first_rows(index, rows):
     seed=st.integers(0, 2**31),
     loss=st.sampled_from([0.0, 0.01, 0.1, 0.3]),
     jitter_ns=st.sampled_from([0, 50_000, 2_000_000]),
-    ip_id=st.sampled_from(["counting", "zero", "random"]),
+    ip_id=st.sampled_from(["counting", "zero", "random", "fixed"]),
     outer_ip_id=st.sampled_from(["counting", "zero"]),
     merge_sent=st.sampled_from([0.0, 0.5, 0.9]),
     merge_received=st.sampled_from([0.0, 0.6]),
     retransmit=st.booleans(),
+    collapse=st.booleans(),
     handshake=st.booleans(),
     offset_ns=st.integers(-(10**13), 10**13),
 )
 def test_random_worlds(
-    seed, loss, jitter_ns, ip_id, outer_ip_id, merge_sent, merge_received, retransmit, handshake, offset_ns
-):
+    seed, loss, jitter_ns, ip_id, outer_ip_id, merge_sent, merge_received, retransmit, collapse, handshake,
+    offset_ns,
+):  # fmt: skip
     """Whatever the mixture, fates are true or marked ambiguous."""
     if merge_sent or merge_received:
         jitter_ns = 0  # segments that overtake each other are not merged by GRO
@@ -235,8 +240,8 @@ def test_random_worlds(
     figures = check(
         World(
             seed=seed, packets=250, loss=loss, jitter_ns=jitter_ns, ip_id=ip_id, outer_ip_id=outer_ip_id,
-            merge_sent=merge_sent, merge_received=merge_received, retransmit=retransmit, handshake=handshake,
-            offset_ns=offset_ns, flows=3,
+            merge_sent=merge_sent, merge_received=merge_received, retransmit=retransmit, collapse=collapse,
+            handshake=handshake, offset_ns=offset_ns, flows=3,
         )
     )  # fmt: skip
 

@@ -16,6 +16,8 @@ from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Checksum, Decoded, Fl
 TCP, UDP, ICMP = 6, 17, 1
 HEADERS = {TCP: 52, UDP: 28, ICMP: 28}
 OUTER_BYTES = 50
+SUPER_PACKET_BYTES = 65000  # an IP packet's length has 16 bits
+MOST_MERGED = 9
 HELD_NS = 2_000_000  # how long a kernel waits for more to merge
 
 
@@ -37,6 +39,7 @@ class World:
     seed: int = 1
     packets: int = 600
     flows: int = 6
+    backward: float = 0.45  # share of the packets
     loss: float = 0.03
     duplicates: float = 0.0
     damage: float = 0.0
@@ -46,15 +49,17 @@ class World:
     offset_ns: int = 7_000_000_000
     drift_ppm: float = 0.0
     step_ns: int = 0  # the second clock jumps in the middle
-    ip_id: str = "counting"  # or "zero", "random"
+    ip_id: str = "counting"  # or "zero", "random", "fixed" (one for a whole super-packet)
     outer_ip_id: str = "counting"  # or "zero"
     protocols: tuple[int, ...] = (TCP, UDP, ICMP)
     mss: int = 1398
+    mss_later: int = 0  # segments of the second half, once the path's MTU is known
     handshake: bool = True
     merge_sent: float = 0.0  # chance that a full TCP segment is captured with the one before it
     merge_received: float = 0.0
     udp_gso: bool = False
     retransmit: bool = False  # lost TCP data is sent again after 200 ms
+    collapse: bool = False  # ... two small segments in one
     cut_headers: bool = False  # the snap length cuts TCP headers
 
     def draw(self) -> "Wire":
@@ -63,51 +68,56 @@ class World:
         n = self.packets
         flow = rng.integers(0, self.flows, n)
         protocol = np.array([self.protocols[f % len(self.protocols)] for f in range(self.flows)])[flow]
-        backward = rng.random(n) < 0.45
+        backward = rng.random(n) < self.backward
         full = rng.random(n) < 0.7
-        payload = np.where(protocol == TCP, np.where(full, self.mss, rng.integers(0, self.mss, n)), 64)
+        mss = np.where(np.arange(n) < n // 2, self.mss, self.mss_later or self.mss)
+        payload = np.where(protocol == TCP, np.where(full, mss, rng.integers(0, mss, n)), 64)
         payload = np.where((protocol == UDP) & full, 1000, payload)
         sent_ns = 1_700_000_000_000_000_000 + np.arange(n) * self.gap_ns
         lost = rng.random(n) < self.loss
         way = flow + self.flows * backward
-        if self.retransmit:
-            again = np.flatnonzero(lost & (protocol == TCP) & (payload > 0))
-            flow, protocol = np.r_[flow, flow[again]], np.r_[protocol, protocol[again]]
-            backward, payload = np.r_[backward, backward[again]], np.r_[payload, payload[again]]
-            way, lost = np.r_[way, way[again]], np.r_[lost, np.zeros(len(again), bool)]
-            sent_ns = np.r_[sent_ns, sent_ns[again] + 200_000_000 + np.arange(len(again)) * 1000]
-            original = np.r_[np.arange(n), again]
-        else:
-            original = np.arange(n)
-        total = len(flow)
-        seq = np.zeros(total, np.int64)
+        seq = np.zeros(n, np.int64)
         for w in np.unique(way):
-            mine = np.flatnonzero(way[:n] == w)
+            mine = np.flatnonzero(way == w)
             if protocol[mine[0]] == TCP:
                 seq[mine] = 1000 + np.cumsum(payload[mine]) - payload[mine]
             else:
                 # Replies have numbers of their own: one that answers a lost request would prove it arrived.
                 number = 30000 * (w >= self.flows) + np.arange(len(mine))
                 seq[mine] = number if protocol[mine[0]] == ICMP else 0
-        seq = seq[original]
-        order = np.argsort(sent_ns, kind="stable")
-        ip_id = np.zeros(total, np.int64)
-        outer = np.zeros(total, np.int64)
-        for w in np.unique(way):
-            mine = order[way[order] == w]
-            if self.ip_id == "counting":
-                ip_id[mine] = rng.integers(0, 60000) + np.arange(len(mine))
-            elif self.ip_id == "random":
-                ip_id[mine] = rng.integers(0, 65536, len(mine))
-        for side in (False, True):
-            mine = order[backward[order] == side]
-            if self.outer_ip_id == "counting":
-                outer[mine] = rng.integers(0, 60000) + np.arange(len(mine))
+        if self.retransmit:
+            again = np.flatnonzero(lost & (protocol == TCP) & (payload > 0))
+            again, bytes_again = self._sent_again(again, way, seq, payload)
+            every = np.r_[np.arange(n), again]
+            flow, protocol, backward, way, seq = (c[every] for c in (flow, protocol, backward, way, seq))
+            mss, payload = mss[every], np.r_[payload, bytes_again]
+            lost = np.r_[lost, np.zeros(len(again), bool)]
+            sent_ns = np.r_[sent_ns, sent_ns[again] + 200_000_000 + np.arange(len(again)) * 1000]
+        total = len(flow)
         delay = self.delay_ns + rng.integers(0, self.jitter_ns + 1, total)
-        return Wire(
-            self, rng, flow, protocol, backward, way, payload, seq, ip_id, outer, sent_ns, delay, lost,
+        wire = Wire(
+            self, rng, flow, protocol, backward, way, payload, seq, mss, sent_ns, delay, lost,
             rng.random(total) < self.duplicates, rng.random(total) < self.damage,
+            np.zeros(total, np.int64), np.zeros(total, np.int64),
         )  # fmt: skip
+        wire.number()
+        return wire
+
+    def _sent_again(
+        self, again: NDArray[np.int64], way: NDArray[np.int64], seq: NDArray[np.int64], payload: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Packets to send again and their bytes: a small one takes in the next where both fit one segment."""
+        kept: list[int] = []
+        size: list[int] = []
+        for packet in again[np.lexsort((seq[again], way[again]))].tolist():
+            follows = kept and way[kept[-1]] == way[packet] and seq[kept[-1]] + size[-1] == seq[packet]
+            if self.collapse and follows and size[-1] + payload[packet] <= (self.mss_later or self.mss):
+                size[-1] += int(payload[packet])
+            else:
+                kept.append(packet)
+                size.append(int(payload[packet]))
+        order = np.argsort(kept, kind="stable")
+        return np.array(kept, np.int64)[order], np.array(size, np.int64)[order]
 
 
 @dataclass
@@ -122,13 +132,35 @@ class Wire:
     way: NDArray[np.int64]
     payload: NDArray[np.int64]
     seq: NDArray[np.int64]
-    ip_id: NDArray[np.int64]
-    outer_ip_id: NDArray[np.int64]
+    mss: NDArray[np.int64]
     sent_ns: NDArray[np.int64]
     delay_ns: NDArray[np.int64]
     lost: NDArray[np.bool_]
     duplicated: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
+    ip_id: NDArray[np.int64]
+    outer_ip_id: NDArray[np.int64]
+    sent_as: list[tuple[list[list[int]], list[int]]] = field(default_factory=list)
+
+    def number(self) -> None:
+        """Let both senders make super-packets, and number the packets as these are cut: one after the other."""
+        next_inner = self.rng.integers(0, 60000, 2 * self.world.flows)
+        for side in (False, True):
+            mine = np.flatnonzero(self.backward == side)
+            mine = mine[np.argsort(self.sent_ns[mine], kind="stable")]
+            groups, times = self._merge(mine, self.sent_ns[mine], self.world.merge_sent)
+            self.sent_as.append((groups, times))
+            next_outer = int(self.rng.integers(0, 60000))
+            for group in groups:
+                way, places = self.way[group[0]], np.arange(len(group))
+                kind = self.world.ip_id
+                first = {"zero": 0, "random": int(self.rng.integers(0, 65536))}.get(kind, int(next_inner[way]))
+                # Linux counts on within a super-packet, whatever its own ID is, unless told to keep it.
+                self.ip_id[group] = first + places * (kind != "fixed")
+                next_inner[way] += 1 if kind == "fixed" else len(group)
+                if self.world.outer_ip_id == "counting":
+                    self.outer_ip_id[group] = next_outer + places
+                next_outer += len(group)
 
     def second_clock(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Read the second node's clock at true (the first node's) times."""
@@ -144,44 +176,53 @@ class Wire:
         again = arrived[self.duplicated[arrived]]
         at = []
         for second in (False, True):
-            sends = self.backward == second
-            mine, theirs, twice = every[sends], arrived[~sends[arrived]], again[~sends[again]]
-            packets = np.r_[mine, theirs, twice]
-            times = np.r_[self.sent_ns[mine], arrive_ns[theirs], arrive_ns[twice] + 20_000]
-            outgoing = np.r_[np.ones(len(mine), bool), np.zeros(len(theirs) + len(twice), bool)]
+            theirs, twice = arrived[self.backward[arrived] != second], again[self.backward[again] != second]
+            packets = np.r_[theirs, twice]
+            times = np.r_[arrive_ns[theirs], arrive_ns[twice] + 20_000]
             order = np.argsort(times, kind="stable")
-            at.append(self._frames(packets[order], times[order], outgoing[order], second))
+            received, received_ns = self._merge(packets[order], times[order], self.world.merge_received)
+            sent, sent_ns = self.sent_as[second]
+            every_ns = np.r_[np.array(sent_ns, np.int64), np.array(received_ns, np.int64)]
+            order = np.argsort(every_ns, kind="stable")
+            groups = [(sent + received)[i] for i in order.tolist()]
+            at.append(Seen.of(self, groups, every_ns[order], order < len(sent), second))
         return (at[0], at[1]), (at[0].packets_of, at[1].packets_of)
 
-    def _frames(
-        self, packets: NDArray[np.int64], times: NDArray[np.int64], outgoing: NDArray[np.bool_], second: bool
-    ) -> "Seen":
-        w = self.world
+    def _merge(
+        self, packets: NDArray[np.int64], times: NDArray[np.int64], chance: float
+    ) -> tuple[list[list[int]], list[int]]:
+        """Frames of some packets in the order given: the packets of each, and the time of its first."""
         groups: list[list[int]] = []
-        meta: list[tuple[int, bool]] = []
-        open_: dict[tuple[int, bool], int] = {}
-        for packet, time, out in zip(packets.tolist(), times.tolist(), outgoing.tolist(), strict=True):
-            key = (int(self.way[packet]), out)
-            at = open_.get(key)
-            chance = w.merge_sent if out else w.merge_received
-            fits = at is not None and len(groups[at]) < 9 and time - meta[at][0] < HELD_NS
-            if fits and self._joins(groups[at][-1], packet) and self.rng.random() < chance:
+        first_ns: list[int] = []
+        open_: dict[int, int] = {}
+        for packet, time in zip(packets.tolist(), times.tolist(), strict=True):
+            at = open_.get(int(self.way[packet]))
+            fits = at is not None and len(groups[at]) < MOST_MERGED and time - first_ns[at] < HELD_NS
+            if fits and self._joins(groups[at], packet) and self.rng.random() < chance:
                 groups[at].append(packet)
             else:
-                open_[key] = len(groups)
+                open_[int(self.way[packet])] = len(groups)
                 groups.append([packet])
-                meta.append((time, out))
-        return Seen.of(self, groups, meta, second)
+                first_ns.append(time)
+        return groups, first_ns
 
-    def _joins(self, last: int, packet: int) -> bool:
-        w = self.world
-        if w.ip_id == "counting" and self.ip_id[packet] != self.ip_id[last] + 1:
+    def _joins(self, group: list[int], packet: int) -> bool:
+        last = group[-1]
+        if int(self.payload[group].sum() + self.payload[packet]) > SUPER_PACKET_BYTES:
+            return False
+        # Where IP IDs count, the packet merged must be the next one; before they are given, all are 0.
+        if self.ip_id.any() and self.world.ip_id == "counting" and self.ip_id[packet] != self.ip_id[last] + 1:
             return False
         if self.protocol[packet] == UDP:
-            return (
-                w.udp_gso and self.payload[last] == 1000 and self.payload[packet] <= 1000 and packet != last
+            return bool(
+                self.world.udp_gso
+                and self.payload[last] == 1000
+                and self.payload[packet] <= 1000
+                and packet != last
             )
-        full = self.protocol[packet] == TCP and self.payload[last] == w.mss and self.payload[packet] > 0
+        size = self.payload[group[0]]
+        full = self.protocol[packet] == TCP and self.payload[last] == size == self.mss[group[0]]
+        full = full and 0 < self.payload[packet] <= size
         return bool(full and self.seq[packet] == self.seq[last] + self.payload[last])
 
 
@@ -193,17 +234,22 @@ class Seen:
     packets_of: NDArray[np.int64]
 
     @classmethod
-    def of(cls, wire: Wire, groups: list[list[int]], meta: list[tuple[int, bool]], second: bool) -> "Seen":
-        """Make the rows of the frames given by the packets they hold."""
+    def of(
+        cls,
+        wire: Wire,
+        groups: list[list[int]],
+        time: NDArray[np.int64],
+        out: NDArray[np.bool_],
+        second: bool,
+    ) -> "Seen":
+        """Make the rows of the frames given by the packets they hold; `out` marks those sent here."""
         w = wire.world
         first = np.array([g[0] for g in groups], dtype=np.int64)
-        time = np.array([t for t, _ in meta], dtype=np.int64)
-        out = np.array([o for _, o in meta], dtype=np.bool_)
         time = wire.second_clock(time) if second else time
         payload = np.array([wire.payload[g].sum() for g in groups], dtype=np.int64)
         inner = payload + np.array([HEADERS[int(p)] for p in wire.protocol[first]], dtype=np.int64)
         n = len(groups)
-        packets_of = np.full((n, 9), -1, dtype=np.int64)
+        packets_of = np.full((n, MOST_MERGED), -1, dtype=np.int64)
         for i, g in enumerate(groups):
             packets_of[i, : len(g)] = g
         digest = (first * 2654435761 % 2**32).astype(np.uint32)

@@ -21,7 +21,7 @@ LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
 HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
-_ENOUGH = 20  # pairs before their delays count as the usual ones
+_ENOUGH = 8  # pairs before their delays count as the usual ones
 
 
 @dataclass(frozen=True, slots=True)

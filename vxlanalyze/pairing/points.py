@@ -7,6 +7,7 @@ capture's name, every other that shows IP packets is a place inside the node.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,11 +168,16 @@ def homes(
         ``in_common(i, j)``: the packets that captures i and j both saw.
     """
     found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
-    for i, place in enumerate(main):
-        for j in range(i + 1, len(main)):
-            if main[j].encapsulated != place.encapsulated:
-                continue
-            _together(i, j, found, ends, book, in_common)
+    nics = [i for i, place in enumerate(main) if place.encapsulated]
+    pods = [i for i, place in enumerate(main) if not place.encapsulated]
+    for i, j in combinations(nics, 2):
+        _together(i, j, found, ends, book, in_common)
+    for i in pods:
+        for nic in (i - 1, i + 1):
+            if nic in nics and not found[i].numbers:
+                found[i] = _behind(main[nic], found[nic], ends[i], book)
+    for i, j in combinations(pods, 2):
+        _together(i, j, found, ends, book, in_common)
     return found
 
 
@@ -191,6 +197,14 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
 
 def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
     return Home(numbers, tuple(book.texts[n] for n in numbers), by)
+
+
+def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
+    """Which of the two ends of all bare packets lives on the node of the NIC beside this place."""
+    n = nic.capture
+    sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
+    local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())
+    return _home(local, book, f"being the end that {nic.name} sends for") if len(local) == 1 else NOBODY
 
 
 def _together(

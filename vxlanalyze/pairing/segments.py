@@ -26,6 +26,7 @@ MAX_SEGMENTS = 128  # 64 KB of 512-byte segments; the kernel's GSO limit is 64 K
 _IPV4_AND_TCP_BYTES = 40
 _IPV6_AND_TCP_BYTES = 60
 _ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: worth a look at the IP IDs
+_SEQUENCE_NUMBERS = 1 << 32
 _NOT_SEEN = np.iinfo(np.int64).max
 _NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -82,6 +83,7 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
     largest = [_largest_payload(c, t, len(tuples)) for c, t in zip(captures, tuples.of_flow, strict=True)]
     limit = _handshake_limit(captures, tuples)
     size = np.zeros(len(tuples), dtype=np.int64)
+    second = np.zeros(len(tuples), dtype=np.int64)
     for here, capture in enumerate(captures):
         others = [(c, t) for i, (c, t) in enumerate(zip(captures, tuples.of_flow, strict=True)) if i != here]
         seen = [np.where(most == 0, _NOT_SEEN, most) for i, most in enumerate(largest) if i != here]
@@ -93,10 +95,10 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
             rows = _Rows.of(capture, tuples.of_flow[here], suspect, protocol)
             if len(rows.row):
                 there = [_Rows.of(c, t, suspect, protocol) for c, t in others]
-                told = decide(rows, there, limit, elsewhere)
+                told, also = decide(rows, there, limit, elsewhere)
                 asked = np.unique(rows.tuple)
-                size[asked] = told[asked]
-    return [_by_row(c, t, size) for c, t in zip(captures, tuples.of_flow, strict=True)]
+                size[asked], second[asked] = told[asked], also[asked]
+    return [_by_row(captures, tuples, here, size, second) for here in range(len(captures))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +125,22 @@ class _Rows:
         tuple_of_row = of_flow[index.flow[row]].astype(np.int64)
         order = np.argsort(tuple_of_row, kind="stable")
         row, tuple_of_row = row[order], tuple_of_row[order]
-        payload = index.payload_length[row].astype(np.int64)
+        payload, seq = index.payload_length[row].astype(np.int64), index.seq[row].astype(np.int64)
         family = flows.family[index.flow[row]]
         fixed = np.where(family == 4, _IPV4_AND_TCP_BYTES, _IPV6_AND_TCP_BYTES)
         id_step = np.zeros(len(row), dtype=np.int64)
         step = np.diff(index.ip_id[row]).astype(np.int64)
-        id_step[:-1] = np.where((np.diff(tuple_of_row) == 0) & (family[:-1] == 4), step, 0)
+        follows = (np.diff(tuple_of_row) == 0) & (family[:-1] == 4)
+        if protocol == TCP:  # nothing is missing in between
+            follows &= (np.diff(seq) - payload[:-1]) % _SEQUENCE_NUMBERS == 0
+        id_step[:-1] = np.where(follows, step, 0)
         id_step[id_step > MAX_SEGMENTS] = 0
         id_step[~_counting(tuple_of_row, family, id_step)] = 0
         return cls(
             row,
             tuple_of_row,
             payload,
-            index.seq[row].astype(np.int64),
+            seq,
             _both_ids(index.outer_ip_id[row], index.ip_id[row]),
             np.maximum(index.length[row].astype(np.int64) - payload - fixed, 0),
             id_step,
@@ -159,45 +164,65 @@ def _counting(
 
 def _tcp_sizes(
     rows: _Rows, others: list[_Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Segment size by tuple, 0 where its frames are wire packets or nothing tells; shape ``(t,)``."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Segment size by tuple, 0 where its frames are wire packets or nothing tells; shape ``(t,)``.
+
+    And a second one, which some of its frames may have: a path that turns out narrow changes the size.
+    """
     tuples = len(limit)
     options = np.zeros(tuples, dtype=np.int64)
     np.maximum.at(options, rows.tuple, np.where(rows.payload > 0, rows.options, 0))
     allowed = np.where(limit > 0, limit - options, _NOT_SEEN)
+    handshake = np.where(limit > 0, allowed, 0)
     starts = [r.tuple << 32 | r.seq for r in (rows, *others)]
-    seen_there = _size_elsewhere(rows, others, starts, allowed)
+    # What fits one segment and took one IP ID may be small packets sent again as one.
+    merged = (limit[rows.tuple] == 0) | (rows.payload > allowed[rows.tuple]) | (rows.id_step > 1)
+    starts[0] = np.where(merged, starts[0], -1)
+    row_tuple, smaller = _smaller_elsewhere(rows, others, starts, allowed)
+    seen_there = _mode_by(row_tuple, smaller, tuples)
+    rest = smaller % np.maximum(seen_there[row_tuple], 1) != 0  # several segments in one are no new size
+    seen_too = _mode_by(row_tuple[rest], smaller[rest], tuples)
     by_id = _size_by_id(rows, tuples)
-    agrees = _share_of_id_steps(rows, np.where(limit > 0, allowed, 1))
-    from_handshake = np.where((limit > 0) & ((agrees >= 0.5) | (by_id == 0)), allowed, 0)
-    told = np.where((seen_there > 0) & (by_id > 0), np.minimum(seen_there, by_id), seen_there)
-    return np.where(told > 0, told, np.where(from_handshake > 0, from_handshake, by_id))
+    told = np.where(seen_there > 0, seen_there, handshake)
+    better = _share_of_id_steps(rows, by_id) > _share_of_id_steps(rows, told)
+    told = np.where((told == 0) | (better & (by_id > 0) & (by_id < told)), by_id, told)
+    second = np.zeros(tuples, dtype=np.int64)
+    for other in (handshake, seen_too, seen_there):
+        second = np.where((other > 0) & (other != told), other, second)
+    return told, second
 
 
-def _size_elsewhere(
+def _smaller_elsewhere(
     rows: _Rows, others: list[_Rows], starts: list[NDArray[np.int64]], allowed: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Most frequent length of a smaller frame at another point that starts with the same packet.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Smaller frames at another point that start with the same packet: tuple and length of each.
 
     `starts` names that packet for the rows at hand and for those of each other point; negative where
     nothing names it.
     """
-    tuples = len(allowed)
     found_tuple, found_size = [], []
-    key = starts[0]
     for other, other_start in zip(others, starts[1:], strict=True):
-        some = (other.payload > 0) & (other_start >= 0)
-        other_key, other_payload = other_start[some], other.payload[some]
-        order = np.argsort(other_key, kind="stable")
-        other_key, other_payload = other_key[order], other_payload[order]
-        at = np.searchsorted(other_key, key)
-        inside = at < len(other_key)
-        match = np.flatnonzero(inside)[other_key[at[inside]] == key[inside]]
-        smaller = other_payload[at[match]]
-        keep = (smaller < rows.payload[match]) & (smaller <= allowed[rows.tuple[match]])
+        match, smaller = _same_start(rows.payload, starts[0], other, other_start)
+        keep = smaller <= allowed[rows.tuple[match]]
         found_tuple.append(rows.tuple[match][keep])
         found_size.append(smaller[keep])
-    return _mode_by(np.concatenate([*found_tuple, _NOTHING]), np.concatenate([*found_size, _NOTHING]), tuples)
+    return np.concatenate([*found_tuple, _NOTHING]), np.concatenate([*found_size, _NOTHING])
+
+
+def _same_start(
+    payload: NDArray[np.int64], start: NDArray[np.int64], other: _Rows, other_start: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of frames that another point has a smaller one of, and the length of that."""
+    some = (other.payload > 0) & (other_start >= 0)
+    other_key, other_payload = other_start[some], other.payload[some]
+    order = np.argsort(other_key, kind="stable")
+    other_key, other_payload = other_key[order], other_payload[order]
+    at = np.searchsorted(other_key, start)
+    inside = at < len(other_key)
+    match = np.flatnonzero(inside)[other_key[at[inside]] == start[inside]]
+    smaller = other_payload[at[match]]
+    keep = smaller < payload[match]
+    return match[keep], smaller[keep]
 
 
 def _mode_by(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
@@ -210,55 +235,127 @@ def _mode_by(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) ->
 
 
 def _size_by_id(rows: _Rows, tuples: int) -> NDArray[np.int64]:
-    """Size that the steps of the IP ID ask for: the largest of payload / step, rounded up."""
+    """Size that the steps of the IP ID ask for: the largest of payload / step, rounded up.
+
+    Where packets overtook each other that is nonsense; then the most frequent is taken.
+    """
     result = np.zeros(tuples, dtype=np.int64)
     told = (rows.id_step > 0) & (rows.payload > 0)
     size = -(-rows.payload[told] // rows.id_step[told])
     np.maximum.at(result, rows.tuple[told], size)
-    return result
+    most = _mode_by(rows.tuple[told], size, tuples)
+    return np.where(_share_of_id_steps(rows, result) >= 0.5, result, most)
 
 
-def _share_of_id_steps(rows: _Rows, size: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the frames above `size`, by tuple, whose IP ID step is the number of segments it gives."""
-    size_of_row = size[rows.tuple]
-    told = (rows.id_step > 0) & (rows.payload > size_of_row)
-    right = told & (-(-rows.payload // size_of_row) == rows.id_step)
-    asked = np.bincount(rows.tuple[told], minlength=len(size))
-    return np.bincount(rows.tuple[right], minlength=len(size)) / np.maximum(asked, 1)
+def _share_of_id_steps(
+    rows: _Rows, size: NDArray[np.int64], asked: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """Share of the frames asked, by tuple, whose IP ID step is the number of segments `size` gives (0: one)."""
+    told = (rows.id_step > 0) & (rows.payload > 0 if asked is None else asked)
+    right = told & (_segments(rows.payload, size[rows.tuple]) == rows.id_step)
+    count = np.bincount(rows.tuple[told], minlength=len(size))
+    return np.bincount(rows.tuple[right], minlength=len(size)) / np.maximum(count, 1)
+
+
+def _segments(payload: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many segments of a size a payload is; one where the size is 0."""
+    return np.where(size > 0, -(-payload // np.maximum(size, 1)), 1)
 
 
 def _udp_sizes(
     rows: _Rows, others: list[_Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Datagram size of UDP GSO by tuple; shape ``(t,)``.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Datagram size of UDP GSO by tuple, and no second one; shape ``(t,)``.
 
     The first datagram has both IP IDs of the super-packet. Where these are 0, the largest size seen elsewhere
-    is taken if IP IDs count on by the number of datagrams that it gives, or as many arrived.
+    is taken if IP IDs count on by the number of datagrams that it gives, or as many arrived: large
+    datagrams may be lost where small ones pass.
     """
     starts = [r.tuple << 32 | r.ip_ids for r in (rows, *others)]
     named = [np.where(r.ip_ids > 0, start, -1) for r, start in zip((rows, *others), starts, strict=True)]
-    seen_there = _size_elsewhere(rows, others, named, np.full(len(limit), _NOT_SEEN))
+    seen_there = _mode_by(
+        *_smaller_elsewhere(rows, others, named, np.full(len(limit), _NOT_SEEN)), len(limit)
+    )
     size = np.where(elsewhere == _NOT_SEEN, 0, elsewhere)
     tried = np.maximum(size, 1)
-    by_id = _share_of_id_steps(rows, tried) >= 0.5
-    expected = np.bincount(rows.tuple, -(-rows.payload // tried[rows.tuple]), len(size))
+    large = rows.payload > tried[rows.tuple]
+    by_id = _share_of_id_steps(rows, tried, large) >= 0.5
+    single = np.bincount(rows.tuple[rows.payload == tried[rows.tuple]], minlength=len(size))
+    expected = np.bincount(rows.tuple[large], _segments(rows.payload, tried[rows.tuple])[large], len(size))
     arrived = sum(np.bincount(o.tuple[o.payload == tried[o.tuple]], minlength=len(size)) for o in others)
     silent = _size_by_id(rows, len(size)) == 0
-    guessed = np.where((size > 0) & (by_id | (silent & (arrived >= expected / 2))), size, 0)
-    return np.where(seen_there > 0, seen_there, guessed)
+    guessed = np.where((size > 0) & (by_id | (silent & (arrived - single >= expected / 2))), size, 0)
+    return np.where(seen_there > 0, seen_there, guessed), np.zeros_like(limit)
 
 
-def _by_row(capture: Decoded, of_flow: NDArray[np.int32], size: NDArray[np.int64]) -> NDArray[np.uint16]:
+def _by_row(
+    captures: Sequence[Decoded],
+    tuples: Tuples,
+    here: int,
+    size: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> NDArray[np.uint16]:
+    capture, of_flow = captures[here], tuples.of_flow[here]
     index = capture.index
     result = np.zeros(len(index), dtype=np.uint16)
     if size.any():
         by_flow = np.append(np.where(np.isin(capture.flows.protocol, (TCP, UDP)), size[of_flow], 0), 0)
         by_row = by_flow[index.flow]
+        if second.any():
+            rows, of_second = _of_second_size(captures, tuples, here, size, second)
+            by_row[rows] = of_second
         split = (
             (by_row > 0) & (index.payload_length > by_row) & (index.payload_length <= MAX_SEGMENTS * by_row)
         )
         result[split] = by_row[split]
     return result
+
+
+def _of_second_size(
+    captures: Sequence[Decoded],
+    tuples: Tuples,
+    here: int,
+    size: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of a capture whose segments are of their tuple's second size, and that size.
+
+    The first segment shows it at another point, or the step of the IP IDs does where the first size does not
+    explain it.
+    """
+    both = (size > 0) & (second > 0)
+    every = [_Rows.of(c, t, both, TCP) for c, t in zip(captures, tuples.of_flow, strict=True)]
+    rows, start = every[here], every[here].tuple << 32 | every[here].seq
+    first, also = size[rows.tuple], second[rows.tuple]
+    chosen, certain = _by_step(rows, size, second)
+    for n, other in enumerate(every):
+        if n == here:
+            continue
+        match, smaller = _same_start(rows.payload, start, other, other.tuple << 32 | other.seq)
+        for told, wanted in ((also, True), (first, False)):
+            shown = match[smaller == told[match]]
+            chosen[shown], certain[shown] = wanted, True
+        # A frame seen alike at both points must be taken apart alike.
+        theirs = _by_step(other, size, second)[0]
+        alike = np.isin(_frame_key(rows), _frame_key(other)[theirs])
+        chosen |= alike & ~certain
+    return rows.row[chosen], also[chosen]
+
+
+def _by_step(
+    rows: _Rows, size: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows whose IP ID step only the second size explains, and those whose step tells anything."""
+    counts = np.bincount(rows.tuple, rows.id_step > 1, len(size))[rows.tuple] > 0  # else one for all segments
+    certain = counts & (rows.id_step > 0)
+    other = rows.id_step != _segments(rows.payload, size[rows.tuple])
+    return certain & other & (rows.id_step == _segments(rows.payload, second[rows.tuple])), certain
+
+
+def _frame_key(rows: _Rows) -> NDArray[np.uint64]:
+    """Tuple, sequence number and length of each row in one number."""
+    place = (rows.tuple << 32 | rows.seq).astype(np.uint64)
+    return place * np.uint64(0x9E3779B97F4A7C15) ^ rows.payload.astype(np.uint64)
 
 
 def units(
