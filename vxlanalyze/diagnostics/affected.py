@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics.base import RuledOut
-from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses
+from vxlanalyze.diagnostics.hypotheses import Hypothesis
+from vxlanalyze.diagnostics.losses import Losses
 from vxlanalyze.diagnostics.traits import Classes, Trait, server_port
 from vxlanalyze.diagnostics.words import listed, named
 from vxlanalyze.pairing.model import Direction
@@ -14,6 +15,7 @@ from vxlanalyze.wire.model import NO_FLOW, Flows
 
 _PROTOCOLS = {0: "ARP", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 58: "ICMPv6", 132: "SCTP"}
 _ICMP_TYPES = {0: "echo reply", 3: "unreachable", 8: "echo request", 128: "echo request", 129: "echo reply"}
+_FAMILIES = {0: "what is not IP", 4: "IPv4", 6: "IPv6"}
 _ICMP = (1, 58)
 
 
@@ -35,6 +37,8 @@ def name(flows: Flows, sorted_by: Classes, member: int, cluster: Cluster) -> str
     row = int(sorted_by.example[member])
     if sorted_by.trait is Trait.OUTER_PORT:
         return str(int(flows.outer_sport[row]))
+    if sorted_by.trait is Trait.FAMILY:
+        return _FAMILIES[int(flows.family[row])]
     if sorted_by.trait is Trait.PROTOCOL:
         return protocol_name(int(flows.protocol[row]))
     if sorted_by.trait is Trait.TUNNEL_ENDPOINT:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import affected, evidence
-from vxlanalyze.diagnostics.hypotheses import Losses
-from vxlanalyze.diagnostics.loss import CHANCE, Picture
+from vxlanalyze.diagnostics.loss import Picture
+from vxlanalyze.diagnostics.losses import Losses
 from vxlanalyze.diagnostics.traits import Trait
+from vxlanalyze.diagnostics.weighing import CHANCE
 from vxlanalyze.diagnostics.words import count, share, span
 from vxlanalyze.wire.model import NO_FLOW
 

@@ -7,92 +7,28 @@ of all rules of that kind.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import evidence
-from vxlanalyze.diagnostics.traits import TCP, UDP, Classes, Trait, classes
-from vxlanalyze.pairing.model import Direction, Outcome
-from vxlanalyze.wire.model import NO_FLOW
+from vxlanalyze.diagnostics.losses import Losses
+from vxlanalyze.diagnostics.traits import Classes, Trait
 
 # IPv6 asks this much of every link (RFC 8200 section 5), and IPv4 links carry it as well: a smaller
 # path MTU is rare.
 SMALLEST_LIKELY_MTU = 1280
 _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
-_KIND = log(10)  # the seven traits, size, everything, a time
+_KIND = log(11)  # the eight traits, size, everything, times
 _RARE = 2.0  # what a rule costs that the real world seldom has
 _STEPS = 64  # moments at which the largest size delivered may have fallen
 _TAILS = 6  # classes per trait whose losses at the end are looked at
 _SINGLES = 3
+_MOST_TIMES = 64  # runs that are looked at together
+_LASTING = 2.0  # a run that weighs less is no more than one burst
 _SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
-
-
-@dataclass(frozen=True, eq=False)
-class Losses:
-    """The judged packets of one direction: `n` of them, of which `k` were lost.
-
-    `position` counts the judged packets in the order sent. Arrays of lost packets have shape ``(k,)``.
-    """
-
-    n: int
-    packet: NDArray[np.intp]  # of the direction
-    position: NDArray[np.intp]
-    time_ns: NDArray[np.int64]
-    length: NDArray[np.uint32]  # IP length on the wire
-    flow: NDArray[np.int32]
-    deliveries_before: NDArray[np.intp]
-    delivered_position: NDArray[np.intp]
-    delivered_length: NDArray[np.uint32]
-    last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
-    portless: NDArray[np.bool_]  # by flow: its protocol has no ports
-    traits: dict[Trait, Classes]
-
-    @classmethod
-    def of(cls, direction: Direction) -> "Losses":
-        """Gather what is needed; some lost packet must exist."""
-        flow = direction.flow
-        judged = np.flatnonzero(direction.judged & (flow != NO_FLOW))
-        lost = direction.outcome[judged] == Outcome.LOST
-        flow = flow[judged]
-        length = direction.wire_length[judged]
-        gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
-        last = np.full(len(direction.sender.flows), -1, np.intp)
-        last[flow[kept]] = kept  # in order, so the last one stays
-        active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
-        return cls(
-            n=len(judged),
-            packet=judged[gone],
-            position=gone,
-            time_ns=direction.time_ns[judged[gone]],
-            length=length[gone],
-            flow=flow[gone],
-            deliveries_before=np.searchsorted(kept, gone),
-            delivered_position=kept,
-            delivered_length=length[kept],
-            last_delivered=last,
-            portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
-            traits=classes(direction.sender.flows, active),
-        )
-
-    @property
-    def delivered(self) -> int:
-        """How many arrived."""
-        return len(self.delivered_position)
-
-    def events(self, chosen: NDArray[np.bool_]) -> float:
-        """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
-        times, before = self.time_ns[chosen], self.deliveries_before[chosen]
-        weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
-        return 1 + float(weights.sum()) if len(times) else 0.0
-
-    @cached_property
-    def last_position(self) -> int:
-        """Position of the last delivered packet, -1 where none was."""
-        return int(self.delivered_position[-1]) if self.delivered else -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +57,18 @@ class Hypothesis:
     members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     above_bytes: int | None = None
     interrupts: bool = False  # deliveries follow it: it is about a time
+    times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
+
+    def alone(self) -> Iterator["Hypothesis"]:
+        """Give the rule once for each of its times."""
+        for first, last in self.times or ((self.first, self.last),):
+            yield replace(self, first=first, last=last, times=())
 
     def explains(self, lost: Losses) -> NDArray[np.bool_]:
         """Which of the lost packets it explains, shape ``(k,)``."""
-        chosen = (lost.position >= self.first) & (lost.position <= self.last)
+        chosen = np.zeros(len(lost.position), np.bool_)
+        for first, last in self.times or ((self.first, self.last),):
+            chosen |= (lost.position >= first) & (lost.position <= last)
         if self.above_bytes is not None:
             chosen &= lost.length > self.above_bytes
         if self.trait is not None:
@@ -156,7 +100,7 @@ def _everything(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 
 def _interruptions(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Nothing arrives for a time: the runs of losses without a delivery in between that weigh most."""
+    """Nothing arrives for a time, or several times: runs of losses without a delivery in between."""
     rows = rows[lost.position[rows] < lost.last_position]
     if len(rows) == 0:
         return
@@ -164,12 +108,37 @@ def _interruptions(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]
     start = np.flatnonzero(np.diff(before, prepend=-1))
     run = np.cumsum(np.diff(before, prepend=before[0]) != 0)
     weights = evidence.independent_by(run, lost.time_ns[rows], len(start))
-    end = np.append(start[1:], len(rows)) - 1
-    for i in np.argsort(-weights, kind="stable")[:_SINGLES]:
-        first, last = int(lost.position[rows[start[i]]]), int(lost.position[rows[end[i]]])
-        # Any start, and a length of any magnitude: 1 / (length * log n) adds up to about one.
-        cost = _KIND + log(lost.n) + log(last - first + 1) + log(1 + log(lost.n))
-        yield Hypothesis(cost, float(weights[i]), first, last, interrupts=True)
+    first, last = lost.position[rows[start]], lost.position[rows[np.append(start[1:], len(rows)) - 1]]
+    # A length of any magnitude: 1 / (length * log n) adds up to about one.
+    length_cost = np.log(last - first + 1) + log(1 + log(lost.n))
+    heaviest = np.argsort(-weights, kind="stable")
+    for i in heaviest[:_SINGLES]:
+        cost = _KIND + log(lost.n) + float(length_cost[i])  # any start
+        yield Hypothesis(cost, float(weights[i]), int(first[i]), int(last[i]), interrupts=True)
+    heaviest = heaviest[weights[heaviest] >= _LASTING][:_MOST_TIMES]
+    several = [np.sort(heaviest[:k]) for k in range(2, len(heaviest) + 1)]
+    together = [_interrupted(lost, weights, length_cost, first, last, chosen) for chosen in several]
+    if together:
+        total = float(weights.sum())
+        yield min(
+            together, key=lambda h: h.cost - evidence.log_random(max(total - h.losses, 0.0), lost.delivered)
+        )
+
+
+def _interrupted(
+    lost: Losses,
+    weights: NDArray[np.float64],
+    length_cost: NDArray[np.float64],
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+    chosen: NDArray[np.intp],
+) -> Hypothesis:
+    """Give the rule that chosen runs are interruptions; `k` of them are as likely as 1 / k²."""
+    k = len(chosen)
+    cost = _KIND + evidence.log_choose(lost.n, k) + 2 * log(k) + float(length_cost[chosen].sum())
+    times = tuple((int(a), int(b)) for a, b in zip(first[chosen], last[chosen], strict=True))
+    losses = float(weights[chosen].sum())
+    return Hypothesis(cost, losses, times[0][0], times[-1][1], interrupts=True, times=times)
 
 
 def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
@@ -260,6 +229,8 @@ def _is_general(lost: Losses, sorted_by: Classes, rows: NDArray[np.intp]) -> boo
 
     All UDP that was lost may be DNS: then the rule is about DNS. ICMP has no ports, and is meant as a whole.
     """
+    if sorted_by.trait is Trait.FAMILY:
+        return len(np.unique(lost.traits[Trait.PROTOCOL].of_flow[lost.flow[rows]])) > 1
     narrower = {Trait.PROTOCOL: Trait.PORT, Trait.PORT: Trait.SERVICE}.get(sorted_by.trait)
     if sorted_by.trait in (Trait.DESTINATION, Trait.SOURCE):
         narrower = Trait.SERVICE

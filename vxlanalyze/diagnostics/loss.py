@@ -8,24 +8,22 @@ and look again at the rest, until random loss does as well. What is left over is
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import evidence, pieces
+from vxlanalyze.diagnostics import evidence, pieces, weighing
 from vxlanalyze.diagnostics.base import NotAssessed
-from vxlanalyze.diagnostics.hypotheses import Hypothesis, Losses, hypotheses
+from vxlanalyze.diagnostics.hypotheses import Hypothesis
+from vxlanalyze.diagnostics.losses import Losses
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.traits import Trait
+from vxlanalyze.diagnostics.weighing import Choice
 from vxlanalyze.diagnostics.words import moment
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
 
-CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
-_MOST_EXPLANATIONS = 12
-_WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
-_PROMISING, _LOOK_AHEAD = 4, 3
+_MOST_ROUNDS = 12
 _EDGE_NS = 3 * evidence.BURST_NS
 _NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
 _AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
@@ -43,6 +41,7 @@ class Kind(Enum):
 
 
 _KIND_OF_TRAIT = {
+    Trait.FAMILY: Kind.PROTOCOL,
     Trait.PROTOCOL: Kind.PROTOCOL,
     Trait.SERVICE: Kind.FLOW,
     Trait.PORT: Kind.FLOW,
@@ -103,6 +102,8 @@ class Picture:
         Packets lost because some of their fragments are, as indices of the direction's packets.
     unexplained : NDArray[np.intp]
         Lost packets that nothing of this explains, likewise.
+    suspected : Explanation or None
+        What fits some of the unexplained ones better than loss at random, without being proved.
     others_delivered : int
         Packets to the tunnel's port that are no tunnel packets and arrived.
     """
@@ -113,6 +114,7 @@ class Picture:
     explanations: tuple[Explanation, ...]
     in_pieces: NDArray[np.intp]
     unexplained: NDArray[np.intp]
+    suspected: Explanation | None
     others_delivered: int
 
     def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
@@ -185,82 +187,31 @@ def explain(direction: Direction) -> Picture:
     judged = int(np.count_nonzero(direction.judged))
     if not direction.assessed or not direction.lost.any():
         none = np.empty(0, np.intp)
-        return Picture(direction, judged, None, (), none, none, others_delivered)
+        return Picture(direction, judged, None, (), none, none, None, others_delivered)
     lost = Losses.of(direction)
-    incomplete = pieces.lost_in_pieces(direction, CHANCE)[lost.packet]
+    incomplete = pieces.lost_in_pieces(direction, weighing.CHANCE)[lost.packet]
     open_ = ~incomplete
     found: list[Explanation] = []
-    while len(found) < _MOST_EXPLANATIONS and (choices := _choices(lost, open_)):
-        best = _most_promising(lost, open_, choices)
-        found.append(_explanation(lost, best, choices))
+    for _ in range(_MOST_ROUNDS):
+        weighed = weighing.weigh(lost, open_)
+        choices = weighing.proved(weighed)
+        if not choices:
+            break
+        best = weighing.most_promising(lost, open_, choices)
+        found += [_explanation(lost, best, rule, choices) for rule in best.rule.alone()]
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
+    suspected = next(
+        (_explanation(lost, c, c.rule, weighed) for c in weighed if weighing.suspicious(c, open_)), None
+    )
     left = lost.packet[open_]
-    return Picture(direction, judged, lost, tuple(found), lost.packet[incomplete], left, others_delivered)
+    return Picture(
+        direction, judged, lost, tuple(found), lost.packet[incomplete], left, suspected, others_delivered
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """A rule, and which unexplained losses it explains.
-
-    `nats` is how much likelier all losses are with the rule than without: of several rules together it is
-    the sum, so rules can be compared. `proof` is the evidence that its own losses are not random.
-    """
-
-    rule: Hypothesis
-    explained: NDArray[np.bool_]
-    nats: float
-    proof: float
-
-
-def _choices(lost: Losses, open_: NDArray[np.bool_]) -> list[_Choice]:
-    """Give the rules that are proved beyond chance, the one that explains most first."""
-    if not open_.any():
-        return []
-    total = evidence.independent(lost.time_ns[open_])
-    at_random = evidence.log_random(total, lost.delivered)
-
-    def gain(rest: float, rule: Hypothesis) -> float:
-        return evidence.log_random(max(rest, 0.0), lost.delivered) - at_random - rule.cost
-
-    promising = sorted(hypotheses(lost, open_), key=lambda h: -gain(total - h.losses, h))
-    choices = []
-    for rule in promising[:_WEIGHED_EXACTLY]:
-        explained = rule.explains(lost) & open_
-        rest = open_ & ~explained
-        nats = gain(evidence.independent(lost.time_ns[rest]), rule)
-        losses = evidence.independent(lost.time_ns[explained])
-        proof = evidence.against_random(losses, lost.events(rest), lost.delivered) - rule.cost
-        choices.append(_Choice(rule, explained, nats, proof))
-    proved = [c for c in choices if min(c.nats, c.proof) >= -log(CHANCE)]
-    return sorted(proved, key=lambda c: -c.nats)
-
-
-def _most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[_Choice]) -> _Choice:
-    """Choose with an eye on what is left.
-
-    One rule that happens to cover two faults must not win over the two rules that fit them better.
-    """
-    promising = choices[:_PROMISING]
-    if len(promising) == 1:
-        return promising[0]
-    return max(promising, key=lambda c: c.nats + _prospect(lost, open_ & ~c.explained))
-
-
-def _prospect(lost: Losses, open_: NDArray[np.bool_]) -> float:
-    """Evidence that further explanations add."""
-    nats = 0.0
-    for _ in range(_LOOK_AHEAD):
-        following = _choices(lost, open_)
-        if not following:
-            break
-        nats += following[0].nats
-        open_ = open_ & ~following[0].explained
-    return nats
-
-
-def _explanation(lost: Losses, best: _Choice, choices: list[_Choice]) -> Explanation:
-    rule = best.rule
+def _explanation(lost: Losses, best: Choice, rule: Hypothesis, choices: list[Choice]) -> Explanation:
+    """Make an explanation of a choice, or of one of the times that its rule is about."""
     chosen = rule.explains(lost)
     times = lost.time_ns[chosen]
     alike = [

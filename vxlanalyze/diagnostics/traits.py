@@ -1,7 +1,7 @@
 """What packets of a direction have in common, so that it can be asked whether loss follows it.
 
-A trait sorts the flows of a direction into classes: by inner protocol, service, port, address, outer source
-port or tunnel endpoint. Each packet belongs to the class of its flow.
+A trait sorts the flows of a direction into classes: by inner address family, protocol, service, port,
+address, outer source port or tunnel endpoint. Each packet belongs to the class of its flow.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ _ODD = np.array([0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np
 class Trait(Enum):
     """By what flows are sorted; the value says it in words."""
 
+    FAMILY = "inner address family"
     PROTOCOL = "inner protocol"
     SERVICE = "service"  # server address, protocol, server port
     PORT = "port"  # protocol and server port, at any address
@@ -114,6 +115,7 @@ def _key(
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)
     parts = {
+        Trait.FAMILY: (flows.family[rows],),
         Trait.PROTOCOL: (protocol,),
         Trait.SERVICE: (server, protocol, port, at_source),
         Trait.PORT: (protocol, port, at_source),

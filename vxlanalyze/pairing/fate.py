@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing import identity, match, segments
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
+from vxlanalyze.wire.model import Anomaly
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
 LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
@@ -20,6 +21,7 @@ LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
 # long as the kernel waits for more (net.core gro_flush_timeout; some ms at the most).
 HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
+_HEADER_CUT = np.uint32(Anomaly.HEADER_CUT.value)
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _ENOUGH = 8  # pairs before their delays count as the usual ones
 
@@ -268,12 +270,13 @@ def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool
     """Packets whose payload arrived other than it was sent, shape ``(m,)``.
 
     Digests are compared where both captures kept the whole payload in one frame; a packet of a super-packet
-    is not judged here.
+    is not judged here. Headers that the snap length cut differ from whole ones without any damage.
     """
     result = matched.damaged.copy()
     pair = np.flatnonzero(matched.partner >= 0)
     here, there = sent.row[pair], received.row[matched.partner[pair]]
     a, b = sent.point.index, received.point.index
+    result[pair[(a.anomalies[here] | b.anomalies[there]) & _HEADER_CUT != 0]] = False
     single = (sent.point.segment_bytes[here] == 0) & (received.point.segment_bytes[there] == 0)
     same_span = a.digest_length[here] == b.digest_length[there]
     whole = identity.has_whole_payload(sent.point.decoded, here) | same_span

@@ -1,0 +1,76 @@
+"""The lost packets of a direction, beside what of the delivered ones can deny an explanation of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics.traits import TCP, UDP, Classes, Trait, classes
+from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.wire.model import NO_FLOW
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The judged packets of one direction: `n` of them, of which `k` were lost.
+
+    `position` counts the judged packets in the order sent. Arrays of lost packets have shape ``(k,)``.
+    """
+
+    n: int
+    packet: NDArray[np.intp]  # of the direction
+    position: NDArray[np.intp]
+    time_ns: NDArray[np.int64]
+    length: NDArray[np.uint32]  # IP length on the wire
+    flow: NDArray[np.int32]
+    deliveries_before: NDArray[np.intp]
+    delivered_position: NDArray[np.intp]
+    delivered_length: NDArray[np.uint32]
+    last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
+    portless: NDArray[np.bool_]  # by flow: its protocol has no ports
+    traits: dict[Trait, Classes]
+
+    @classmethod
+    def of(cls, direction: Direction) -> "Losses":
+        """Gather what is needed; some lost packet must exist."""
+        flow = direction.flow
+        judged = np.flatnonzero(direction.judged & (flow != NO_FLOW))
+        lost = direction.outcome[judged] == Outcome.LOST
+        flow = flow[judged]
+        length = direction.wire_length[judged]
+        gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
+        last = np.full(len(direction.sender.flows), -1, np.intp)
+        last[flow[kept]] = kept  # in order, so the last one stays
+        active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
+        return cls(
+            n=len(judged),
+            packet=judged[gone],
+            position=gone,
+            time_ns=direction.time_ns[judged[gone]],
+            length=length[gone],
+            flow=flow[gone],
+            deliveries_before=np.searchsorted(kept, gone),
+            delivered_position=kept,
+            delivered_length=length[kept],
+            last_delivered=last,
+            portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
+            traits=classes(direction.sender.flows, active),
+        )
+
+    @property
+    def delivered(self) -> int:
+        """How many arrived."""
+        return len(self.delivered_position)
+
+    def events(self, chosen: NDArray[np.bool_]) -> float:
+        """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
+        times, before = self.time_ns[chosen], self.deliveries_before[chosen]
+        weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
+        return 1 + float(weights.sum()) if len(times) else 0.0
+
+    @cached_property
+    def last_position(self) -> int:
+        """Position of the last delivered packet, -1 where none was."""
+        return int(self.delivered_position[-1]) if self.delivered else -1
