@@ -26,14 +26,16 @@ def sink(host: str, port: int) -> None:
 def send(asked: argparse.Namespace) -> None:
     """Send `count` datagrams of `size` octets in each flow.
 
-    ``segmented`` hands the kernel eight at once, to be cut; ``junk`` holds random octets; ``alike`` are all the
-    same, from a socket without a peer, so that Linux gives them the IP ID 0 too.
+    ``segmented`` hands the kernel eight at once, to be cut; ``junk`` holds random octets; ``alike`` are all
+    the same, from a socket without a peer, so that Linux gives them the IP ID 0 too.
     """
     lots = random.Random(asked.port)
     with ExitStack() as stack:
         flows = [stack.enter_context(_socket(asked)) for _ in range(asked.flows)]
         for number in range(asked.count):
-            text = (b"%08d " % (0 if asked.kind == "alike" else number)) * (asked.size * SEGMENTS_AT_ONCE // 9 + 1)
+            text = (b"%08d " % (0 if asked.kind == "alike" else number)) * (
+                asked.size * SEGMENTS_AT_ONCE // 9 + 1
+            )
             # The last segment is shorter, as the end of a message is.
             length = (
                 asked.size * SEGMENTS_AT_ONCE - asked.size // 3 if asked.kind == "segmented" else asked.size

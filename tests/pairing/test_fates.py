@@ -80,7 +80,13 @@ WORLDS = {
         merge_sent=0.8, protocols=(TCP,), flows=2, mss_later=500, loss=0.1, retransmit=True
     ),
     "small segments sent again as one": World(
-        merge_sent=0.5, merge_received=0.4, protocols=(TCP,), flows=3, loss=0.2, retransmit=True, collapse=True
+        merge_sent=0.5,
+        merge_received=0.4,
+        protocols=(TCP,),
+        flows=3,
+        loss=0.2,
+        retransmit=True,
+        collapse=True,
     ),
     "UDP GSO": World(merge_sent=0.8, protocols=(UDP,), flows=2, udp_gso=True),
     "retransmissions": World(retransmit=True, loss=0.1),

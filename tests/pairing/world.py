@@ -104,7 +104,11 @@ class World:
         return wire
 
     def _sent_again(
-        self, again: NDArray[np.int64], way: NDArray[np.int64], seq: NDArray[np.int64], payload: NDArray[np.int64]
+        self,
+        again: NDArray[np.int64],
+        way: NDArray[np.int64],
+        seq: NDArray[np.int64],
+        payload: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Packets to send again and their bytes: a small one takes in the next where both fit one segment."""
         kept: list[int] = []
@@ -143,7 +147,7 @@ class Wire:
     sent_as: list[tuple[list[list[int]], list[int]]] = field(default_factory=list)
 
     def number(self) -> None:
-        """Let both senders make super-packets, and number the packets as these are cut: one after the other."""
+        """Let both senders make super-packets, and number the packets in the order of these."""
         next_inner = self.rng.integers(0, 60000, 2 * self.world.flows)
         for side in (False, True):
             mine = np.flatnonzero(self.backward == side)
@@ -154,7 +158,9 @@ class Wire:
             for group in groups:
                 way, places = self.way[group[0]], np.arange(len(group))
                 kind = self.world.ip_id
-                first = {"zero": 0, "random": int(self.rng.integers(0, 65536))}.get(kind, int(next_inner[way]))
+                first = {"zero": 0, "random": int(self.rng.integers(0, 65536))}.get(
+                    kind, int(next_inner[way])
+                )
                 # Linux counts on within a super-packet, whatever its own ID is, unless told to keep it.
                 self.ip_id[group] = first + places * (kind != "fixed")
                 next_inner[way] += 1 if kind == "fixed" else len(group)
