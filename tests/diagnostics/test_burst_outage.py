@@ -45,6 +45,15 @@ def test_two_outages_are_one_finding_that_counts_them():
     assert finding.summary.startswith("2 times nothing from node1 to node2 arrives: 1.39 s and 280 packets")
 
 
+def test_short_outages_that_come_again_prove_each_other():
+    """One of 100 ms could be chance with this traffic; four of them cannot."""
+    one, four = of(stream((0.5, 0.6))), of(stream(*((k, k + 0.1) for k in (0.5, 1.4, 2.3, 3.2))))
+
+    assert one == []
+    (finding,) = four
+    assert finding.evidence["outages"].value == 4
+
+
 def test_a_path_that_is_dead_at_first_is_an_outage_from_the_beginning():
     (finding,) = of(stream((0.0, 1.5)))
     assert "arrives from the beginning until" in finding.summary

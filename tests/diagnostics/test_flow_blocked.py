@@ -59,7 +59,7 @@ def test_answers_of_a_service_are_named_as_answers():
         for i in range(5)
     ]
     (finding,) = of(comparison([*OTHERS, *answers]))
-    assert finding.summary.startswith("answers from TCP port 8080 of 10.233.64.10")
+    assert finding.summary.startswith("Answers from TCP port 8080 of 10.233.64.10")
 
 
 def test_a_port_lost_at_every_address_is_one_port():

@@ -92,3 +92,18 @@ def test_large_tcp_packets_alone_lost_are_not_their_protocol():
 def test_random_loss_among_few_packets_of_a_protocol_is_clear():
     rng = np.random.default_rng(5)
     assert of([Traffic(packets=300, lost=rng.random(300) < 0.1), syns(SYN_80, n=2)]) == []
+
+
+def test_a_lost_address_family_is_named_as_such():
+    """IPv4 is lost whatever it carries, and the same protocols arrive over IPv6."""
+    over_six = {"src": "fd00:10:1::5", "dst": "fd00:10:2::9"}
+    passing = [
+        Traffic(Flow(protocol=p, sport=40010, dport=d, **over_six), packets=20, every_s=0.2, payload=100)
+        for p, d in ((TCP, 80), (UDP, 53))
+    ]
+
+    (finding,) = of([syns(SYN_80, n=12), syns(QUERY, n=12), *passing])
+
+    assert finding.summary == "IPv4 from node1 to node2 is lost whole (24 packets), while IPv6 arrives"
+    assert "address family that decides" in finding.explanation
+    assert "no rule for IPv4" in finding.remedy

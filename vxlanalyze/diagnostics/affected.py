@@ -60,6 +60,14 @@ def protocols(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]
     return {protocol_name(int(p)): int(counts[p]) for p in order if counts[p]}
 
 
+def families(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    """Count chosen packets of a direction by inner address family, the most frequent first."""
+    flow = direction.flow[chosen]
+    counts = np.bincount(direction.sender.flows.family[flow[flow != NO_FLOW]], minlength=1)
+    order = np.argsort(-counts, kind="stable")
+    return {_FAMILIES[int(f)]: int(counts[f]) for f in order if counts[f]}
+
+
 def sizes(direction: Direction, chosen: NDArray[np.bool_]) -> str:
     """Say how long chosen packets are on the wire: ``110 to 155 bytes``."""
     lengths = direction.wire_length[chosen]

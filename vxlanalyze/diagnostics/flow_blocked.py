@@ -49,11 +49,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     delivered = int(np.count_nonzero(direction.delivered))
     shown = exhibits.of_packets(pair, direction, lost)
     way = f"from {direction.sender.name} to {direction.receiver.name}"
+    what = f"{loss.since(explanations)}{listed(names)}"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{loss.since(explanations)}{listed(names)}: all {count(int(lost.sum()), 'packet')} {way} "
+        summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
         f"are lost, while {count(delivered, 'other packet')} arrive",
         explanation=_explanation(picture, lost, delivered),
         remedy=f"Look for a filter between {direction.sender.name}'s network card and "

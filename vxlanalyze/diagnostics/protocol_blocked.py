@@ -1,8 +1,8 @@
 """Some inner protocols never arrive, whatever their size or service; the others do.
 
 What it asks
-    Is every packet of one or more inner protocols lost, to every service, while other protocols of the
-    same direction arrive?
+    Is every packet of one or more inner protocols, or of an inner address family, lost, to every service,
+    while others of the same direction arrive?
 Why it matters
     Ping works and everything else hangs. A virtual network card whose driver hands tunnelled TCP and UDP to
     a hypervisor that cannot offload them does exactly this: ICMP needs no offloaded checksum.
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import affected, base, exhibits, loss, underlay
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.loss import Kind, Picture
+from vxlanalyze.diagnostics.traits import Trait
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
@@ -60,8 +61,9 @@ def _only_one(picture: Picture) -> bool:
 def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction, explanations = picture.direction, picture.of(Kind.PROTOCOL)
     lost = picture.packets_of(explanations)
-    gone = affected.protocols(direction, lost)
-    kept = affected.protocols(direction, direction.delivered)
+    by_family = explanations[0].rule.trait is Trait.FAMILY
+    counts = affected.families if by_family else affected.protocols
+    gone, kept = counts(direction, lost), counts(direction, direction.delivered)
     shown = exhibits.of_packets(pair, direction, lost)
     since = loss.since(explanations)
     return Finding(
@@ -70,13 +72,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=f"{since}{listed(list(gone))} from {direction.sender.name} to {direction.receiver.name} "
         f"{'is' if len(gone) == 1 else 'are'} lost whole ({count(int(lost.sum()), 'packet')}), while "
-        f"{listed(list(kept))} arrives",
+        f"{listed(list(kept))} {'arrives' if len(kept) == 1 else 'arrive'}",
         explanation=f"All {affected.tally(gone)} packets are lost, of {affected.sizes(direction, lost)} "
         f"and to {count(_ports(direction, lost), 'port')}; {affected.tally(kept)} packets arrive. So it is "
-        "the inner protocol that decides: not the size, not the service. "
-        + _offload(direction, lost)
-        + loss.by_chance(explanations),
-        remedy=_remedy(pair, direction),
+        f"the inner {'address family' if by_family else 'protocol'} that decides: not the size, not the "
+        "service. " + _offload(direction, lost) + loss.by_chance(explanations),
+        remedy=_remedy_of_family(direction, gone) if by_family else _remedy(pair, direction),
         evidence={
             "lost_protocols": Quantity(", ".join(gone)),
             "lost": Quantity(int(lost.sum()), "packets"),
@@ -133,6 +134,16 @@ def _remedy(pair: Comparison, direction: Direction) -> str:
         "5.14 or later and ESXi 8.0 U3; to prove it, run `ethtool -K NIC tx-checksum-ip-generic off` on "
         f"{direction.sender.name} and try again. Otherwise look for a device between the nodes that filters "
         "by the inner packet."
+    )
+
+
+def _remedy_of_family(direction: Direction, gone: dict[str, int]) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return (
+        f"Look for a filter between the network cards of {near} and {far} that knows inner packets and has "
+        f"no rule for {listed(list(gone))}: eBPF or tc programs on both cards (`tc filter show dev NIC "
+        "ingress`, `tc filter show dev NIC egress`, `bpftool net`), and devices between the nodes that look "
+        "into the tunnel. Rules for IPv4 and IPv6 are often kept apart, and one of them forgotten."
     )
 
 
