@@ -210,7 +210,9 @@ def test_a_signal_at_any_moment_leaves_whole_outputs_or_none(tmp_path, number):
         # Behind the last line of the program the interpreter itself still ends, and a signal then ends it.
         done = (process.returncode in (0, -number) and number != signal.SIGKILL) or process.returncode == 0
         assert done or process.returncode == ENDS[number], told
-        assert told in ("", "vxlanalyze: interrupted\n", "vxlanalyze: terminated\n")
+        # A signal that meets a destructor is told and passed over by the interpreter: the run goes on.
+        words = ("", "vxlanalyze: interrupted\n", "vxlanalyze: terminated\n")
+        assert told in words or (process.returncode == 0 and told.startswith("Exception ignored"))
         whole = ["r.json", "r.md", "t/flows.parquet", "t/frames-node1.parquet", "t/frames-node2.parquet"]
         whole += ["t/node1.pcapng", "t/node2.pcapng", "t/packets.parquet"]
         if number != signal.SIGKILL:

@@ -182,13 +182,15 @@ def _delays(
     delay = received_ns[known[paired]] - sent_ns[paired]
     if len(delay) < _ENOUGH:
         least = int(delay.min()) if len(delay) else 0
-        return min(least, 0) - _SLACK_NS, LONGEST_NS, LONGEST_NS
+        return max(min(least, 0) - _SLACK_NS, -ANY_NS), LONGEST_NS, LONGEST_NS
     # A line under the delays touches the smallest: what lies far below the lowest is no delay.
     # Quartiles, since some pairs may be wrong; what takes longer is paired in a later round.
     low, quarter, middle, most = np.quantile(delay, [0.001, 0.25, 0.5, 0.75])
     spread = max(_SLACK_NS, int(middle - low))
     usual = int(most) + max(10 * _SLACK_NS, 6 * int(most - quarter))
-    return int(low) - spread, min(usual, LONGEST_NS), LONGEST_NS
+    # A damaged file has times at the ends of int64: what is possible stays within what can be computed with.
+    shortest = min(max(int(low) - spread, -ANY_NS), LONGEST_NS)
+    return shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS
 
 
 def _possible(
