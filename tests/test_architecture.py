@@ -20,6 +20,8 @@ ORDER = (
         "errors",
         "signals",
         "nearest",
+        "allocator",
+        "memory",
         "compiled",
         "capture",
         "wire",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+from vxlanalyze import memory, terminal
 from vxlanalyze import options as command_line
-from vxlanalyze import terminal
 from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
 from vxlanalyze.options import Options
 from vxlanalyze.outputs import Outputs, demand_directory, demand_writable
@@ -146,6 +146,7 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
     from vxlanalyze.capture import open_sources
 
     with ExitStack() as stack:
+        stack.enter_context(memory.limited(options.memory))
         sources = open_sources(options.captures)
         for source in sources:
             stack.enter_context(closing(source))

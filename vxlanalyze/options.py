@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from vxlanalyze import __version__
 from vxlanalyze.errors import UsageError
+from vxlanalyze.memory import size_bytes
 from vxlanalyze.nearest import nearest
 from vxlanalyze.report import RENDERERS
 
@@ -55,6 +56,7 @@ class Options:
     explain: str | None
     report: str | None
     jobs: int | None
+    memory: int | None
     quiet: bool
     progress: bool
     color: str
@@ -78,9 +80,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         It asked for the help or the version, which were printed.
     """
     given = vars(_parser().parse_intermixed_args(arguments))
-    for name in ("memory", "scheduler"):
-        if given.pop(name) is not None:
-            raise UsageError(f"--{name}: this version works on one machine, in its memory; leave it out")
+    if given.pop("scheduler") is not None:
+        raise UsageError("--scheduler: this version works on one machine; leave it out")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)
@@ -232,7 +233,9 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--jobs", metavar="N", type=_positive, help="threads that read captures (default: cores)"
     )
-    group.add_argument("--memory", metavar="SIZE", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--memory", metavar="SIZE", type=_size, help="memory above which work goes through disk, such as 2G"
+    )
     group.add_argument("--scheduler", metavar="ADDRESS", help=argparse.SUPPRESS)
     group.add_argument("--quiet", action="store_true", help="nothing on standard output")
     group.add_argument(
@@ -282,6 +285,13 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
     return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        return size_bytes(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 _GROUPS = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 
-from vxlanalyze import diagnostics, pairing, wire
+from vxlanalyze import diagnostics, memory, pairing, wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.cluster.facts import read_facts
@@ -167,7 +167,7 @@ def _decode_on_threads(
             watched=lambda part: Watched(part, meter, stop),
         )
 
-    with ThreadPoolExecutor(jobs) as pool, _stopped_by_errors() as stop:
+    with ThreadPoolExecutor(jobs, initializer=memory.adopt) as pool, _stopped_by_errors() as stop:
         work = {
             source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
             for source in sources

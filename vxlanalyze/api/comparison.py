@@ -12,6 +12,7 @@ from vxlanalyze.api.packet import Packet, packet_of
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
+from vxlanalyze.memory import limited, size_bytes
 from vxlanalyze.outputs import Outputs
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
 from vxlanalyze.report import as_json, as_text, by_suffix, judging
@@ -228,6 +229,7 @@ def compare(
     select: Collection[str] | None = None,
     ignore: Collection[str] = (),
     jobs: int | None = None,
+    memory: str | int | None = None,
 ) -> Comparison:
     """Compare captures that stand in path order, the sender's node first.
 
@@ -251,6 +253,8 @@ def compare(
         Codes of diagnostics that run, and that do not.
     jobs : int, optional
         Threads that read; by default one a core.
+    memory : str or int, optional
+        Memory (``"2G"``, or bytes) above which work goes through disk.
 
     Raises
     ------
@@ -268,8 +272,9 @@ def compare(
     )
     part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
     questions = pipeline.Questions(cluster, tuple(ports), part, select, ignore)
-    run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
-    return Comparison(run.report(plots=False), run)
+    with limited(size_bytes(memory) if isinstance(memory, str) else memory):
+        run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
+        return Comparison(run.report(plots=False), run)
 
 
 def _sources(captures: Sequence[_Path | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze import memory
 from vxlanalyze.pairing import clock, damage, fate, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
@@ -146,7 +147,7 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
 
 def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
     """Both directions, side by side: nearly all of it is numpy and kernels, which release the lock."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
         forward, backward = pool.map(lambda way: _way(ends, told, way), (True, False))
     return forward, backward
 

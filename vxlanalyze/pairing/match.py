@@ -38,7 +38,11 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
     NDArray[np.int32]
         Shape ``(n,)``: position in `right`, or NO_PARTNER.
     """
-    return _unique(left, right, _table(len(right)))
+    partner = np.full(len(left), _EMPTY, dtype=np.int32)
+    taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
+    repeated = np.zeros(len(right), dtype=np.bool_)
+    _unique(left, right, _table(len(right)), repeated, taken_by, partner)
+    return partner
 
 
 def _table(entries: int) -> NDArray[np.int32]:
@@ -47,9 +51,10 @@ def _table(entries: int) -> NDArray[np.int32]:
 
 
 @compiled
-def _unique(left: U64, right: U64, table: I32) -> I32:
+def _unique(
+    left: U64, right: U64, table: I32, repeated: NDArray[np.bool_], taken_by: I32, partner: I32
+) -> None:
     mask = np.uint64(len(table) - 1)
-    repeated = np.zeros(len(right), dtype=np.bool_)
     for j in range(len(right)):
         key = right[j]
         slot = (key ^ (key >> _SHIFT)) & mask
@@ -59,8 +64,6 @@ def _unique(left: U64, right: U64, table: I32) -> I32:
             table[slot] = j
         else:
             repeated[table[slot]] = True
-    partner = np.full(len(left), _EMPTY, dtype=np.int32)
-    taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
     for i in range(len(left)):
         key = left[i]
         slot = (key ^ (key >> _SHIFT)) & mask
@@ -74,7 +77,6 @@ def _unique(left: U64, right: U64, table: I32) -> I32:
             partner[i] = j
         else:
             partner[taken_by[j]] = _EMPTY
-    return partner
 
 
 def assign(

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze import memory
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing import addresses, hop, identity, match, points, routes, segments, tuples
@@ -196,7 +197,7 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
 def _partners(first: Decoded, at_first: Place, second: Decoded, at_second: Place) -> NDArray[np.int32]:
     """Row of the second capture for each row of the first that the strict key pairs, shape ``(n,)``."""
     here, there = _matchable(first, at_first), _matchable(second, at_second)
-    with ThreadPoolExecutor(2) as pool:  # the kernel releases the lock
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # the kernel releases the lock
         left, right = pool.map(
             lambda rows, capture: identity.keys(
                 Level.OUTER, capture, rows, _whole(rows), _whole(capture.index.flow)
