@@ -20,6 +20,7 @@ from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
 FORWARD, BACKWARD, NEITHER = 1, -1, 0
+_ICMP, _DNS = int(Kind.ICMP), int(Kind.DNS)  # asked for each of thousands of pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +53,8 @@ class Pairs:
 
     def server_text(self, pair: int) -> str:
         """Address of the server, with its port where the protocol does not tell it."""
-        port = int(self.port[pair])
-        if self.kind[pair] == Kind.ICMP or (self.kind[pair] == Kind.DNS and port in DNS_PORTS):
+        port, kind = int(self.port[pair]), int(self.kind[pair])
+        if kind == _ICMP or (kind == _DNS and port in DNS_PORTS):
             return self.server[pair]
         return endpoint_text(self.server[pair], port)
 

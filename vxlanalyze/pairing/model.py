@@ -233,7 +233,7 @@ class Direction:
         """Packets whose fate is known: delivered or lost, shape ``(m,)``."""
         return self.outcome <= Outcome.LOST
 
-    @property
+    @cached_property  # asked by nearly every diagnostic
     def flow(self) -> NDArray[np.int32]:
         """Row in ``sender.flows`` of each packet, shape ``(m,)``."""
         return self.sender.index.flow[self.sent_row]
@@ -296,7 +296,7 @@ class Direction:
         """Outer (bare: inner) IP length of the smallest packet that was lost, in bytes."""
         return _extreme(self.wire_length, self.lost, np.min)
 
-    @property
+    @cached_property
     def wire_length(self) -> NDArray[np.uint32]:
         """IP length on the wire at the sender: the outer one, or the inner where it is bare."""
         outer = self.outer_length
