@@ -65,8 +65,8 @@ class OutOfMemoryError(VxlanalyzeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "not enough memory for so many packets; give --memory SIZE (or more room to TMPDIR, where that is "
-            "given), or cut the captures to the time of the trouble (editcap -A START -B END)"
+            "not enough memory for so many packets; give --memory SIZE (or more room to TMPDIR, where that "
+            "is given), or cut the captures to the time of the trouble (editcap -A START -B END)"
         )
 
 
