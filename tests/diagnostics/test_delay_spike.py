@@ -56,6 +56,17 @@ def test_a_delay_that_rises_for_good_is_found():
     assert finding.evidence["jump"].value == pytest.approx(10_000_000, rel=0.05)
 
 
+def test_a_busy_host_delays_single_packets_as_much_and_proves_nothing():
+    """One packet in eight is 20 ms late at any time; that twelve in a row are is no other path."""
+    late = np.random.default_rng(3).random(600) < 0.125
+    late[200:214] = True
+
+    (answer,) = assess([Traffic(packets=600, every_s=0.02, delay_s=jitter(600) + 0.02 * late)])
+
+    assert isinstance(answer, NotAssessed)
+    assert "as slow, one here and one there" in answer.reason
+
+
 def test_several_spikes_are_counted():
     delay = jitter(400)
     delay[100:140] += 0.05

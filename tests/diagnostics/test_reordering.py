@@ -58,6 +58,14 @@ def test_late_packets_agree_with_a_count_by_hand():
         assert set(order.late(direction).packets.tolist()) == expected
 
 
+def test_neighbours_that_two_processors_swap_are_clear():
+    """Every tenth packet is 12 µs late, past one other."""
+    delay = np.full(500, 0.0004)
+    delay[::10] += 0.000022
+
+    assert assess([Traffic(packets=500, every_s=0.00001, delay_s=delay)]) == []
+
+
 def test_packets_in_order_are_clear():
     assert assess([Traffic(packets=500)]) == []
 

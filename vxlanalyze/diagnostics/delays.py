@@ -12,7 +12,7 @@ keeps their distances. A direction's own load fills queues as well, and is compa
 two clocks, so the other direction must not have become faster at the same time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
 
@@ -32,6 +32,7 @@ _LEAST_DURATION_NS = 200 * _MS
 _LEAST_STALL_NS = 200 * _MS
 _LOAD_WINDOW_NS = 100 * _MS
 _FEW_FLOWS = 3
+_NOISE_PERCENTILE = 95  # of the slots outside of all runs: one in twenty may be as slow by itself
 
 
 class Doubt(Enum):
@@ -41,6 +42,7 @@ class Doubt(Enum):
     CLOCK = "the clocks may have been set against each other then"
     LOAD = "the direction carries more of its own traffic then, which fills queues"
     FLOWS = "only flows that are never seen otherwise are slow: another path, not another time"
+    NOISE = "packets at other times are as slow, one here and one there, as on a host that is busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +138,28 @@ def spikes(direction: Direction, back: Direction, clock: Clock, chance: float) -
     slow = found.delay_ns > found.usual_ns + found.slow_ns
     edges = np.flatnonzero(np.diff(np.concatenate(([0], slow.astype(np.int8), [0]))))
     total = int(slow.sum())
-    result = []
-    for first, behind in edges.reshape(-1, 2):
-        length = int(behind - first)
-        if _log_chance(len(found), total, length) < log(chance):
-            spike = _spike(direction, back, clock, found, slice(int(first), int(behind)))
-            result += [spike] if spike is not None else []
-    return result
+    runs = [
+        slice(first, behind)
+        for first, behind in edges.reshape(-1, 2).tolist()
+        if _log_chance(len(found), total, behind - first) < log(chance)
+    ]
+    noise_ns = _noise_ns(found, runs)
+    told = (_spike(direction, back, clock, found, run) for run in runs)
+    return [
+        replace(spike, doubt=Doubt.NOISE) if spike.doubt is Doubt.NONE and spike.by_ns <= noise_ns else spike
+        for spike in told
+        if spike is not None
+    ]
+
+
+def _noise_ns(found: Series, runs: list[slice]) -> int:
+    """How much longer than usual the slower packets outside of all runs take."""
+    outside = np.ones(len(found), np.bool_)
+    for run in runs:
+        outside[run] = False
+    if not outside.any():
+        return 0
+    return int(np.percentile(found.delay_ns[outside], _NOISE_PERCENTILE)) - found.usual_ns
 
 
 def _log_chance(n: int, slow: int, length: int) -> float:

@@ -9,7 +9,7 @@ How it decides
     A packet is late where one of its flow that was sent later arrived before it, in the receiver's capture
     and by its clock, by more than the captures' own stamps are out of order. Reported where more
     than `tolerable_ratio` of the packets are late, beyond a chance of `chance`: below that no transfer
-    suffers.
+    suffers; and where one of them is later than 50 µs or past three others.
 When it cannot tell
     Fewer than two packets of any flow arrived. Packets that equal others are left out: they may be
     paired crosswise.
@@ -38,6 +38,8 @@ from vxlanalyze.pairing.model import Comparison, Direction
 CODE = "reordering"
 _DUPLICATE_ACKNOWLEDGEMENTS = 3
 _NEARLY_ALL = 0.9
+# Neighbours that two processors handle are stamped, and handed on, in either order; pcap-tstamp(7).
+_STAMP_NS = 50_000
 
 
 def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
@@ -52,11 +54,16 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
         if found.judged < 2:
             why = "fewer than two packets whose order could be compared arrived"
             told.append(NotAssessed(CODE, why, direction.label))
-        elif (
-            len(found.packets) and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance
-        ):
+        elif _matters(found) and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance:
             told.append(_finding(pair, direction, found, chance))
     return told
+
+
+def _matters(found: Late) -> bool:
+    """Whether any packet is later than processors that share the work change the order of neighbours."""
+    if not len(found.packets):
+        return False
+    return bool(found.by_ns.max() > _STAMP_NS or found.extent.max() >= _DUPLICATE_ACKNOWLEDGEMENTS)
 
 
 def _finding(pair: Comparison, direction: Direction, found: Late, chance: float) -> Finding:
