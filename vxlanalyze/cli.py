@@ -14,7 +14,7 @@ from vxlanalyze import memory, terminal
 from vxlanalyze import options as command_line
 from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
 from vxlanalyze.options import Options
-from vxlanalyze.outputs import Outputs, demand_directory, demand_writable
+from vxlanalyze.outputs import Outputs, demand_apart, demand_directory, demand_writable
 from vxlanalyze.report import RENDERERS, by_suffix
 from vxlanalyze.report.judging import judging
 from vxlanalyze.report.model import Report
@@ -62,6 +62,7 @@ def _run(options: Options) -> int:
     for directory in (options.tables, options.annotate, options.decapsulate):
         if directory is not None:
             demand_directory(directory)
+    demand_apart(options.annotate, options.decapsulate)
     demand_address_space()
     # matplotlib tells every user of a read-only home where it keeps its fonts now.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -150,6 +151,7 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
         sources = open_sources(options.captures)
         for source in sources:
             stack.enter_context(closing(source))
+            outputs.spare(file.path for file in source.files)
         questions = _questions(options, sources)
         digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:

@@ -7,12 +7,13 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from vxlanalyze.errors import OutputError, writing
+from vxlanalyze.errors import OutputError, UsageError, writing
 from vxlanalyze.signals import held
 
 
@@ -37,6 +38,7 @@ class Outputs:
         self._files: list[_Staged] = []
         self._directories: list[_Staged] = []
         self._made: list[Path] = []
+        self._inputs: set[Path] = set()
 
     def __enter__(self) -> "Outputs":
         return self
@@ -50,6 +52,10 @@ class Outputs:
                     self._publish()
             finally:
                 self._clean(failed=kind is not None)
+
+    def spare(self, inputs: Iterable[str]) -> None:
+        """Name files that were read: no output is ever put in the place of one."""
+        self._inputs |= {Path(os.path.realpath(path)) for path in inputs}
 
     def write_text(self, path: str, text: str) -> None:
         """Write a text file in UTF-8; a device or pipe is written at once."""
@@ -83,9 +89,13 @@ class Outputs:
             for file in sorted(staged.waiting.iterdir())
         ]
         files += self._files
-        for staged in files:
-            if staged.target.is_dir():  # found out before the first one appears
+        for staged in files:  # found out before the first one appears
+            if staged.target.is_dir():
                 raise OutputError(f"{staged.target}: a directory, where a file is to be written")
+            if staged.target in self._inputs:
+                raise OutputError(
+                    f"{staged.target}: was read, and would be written over; choose another place"
+                )
         for staged in files:
             with writing(str(staged.target)):
                 os.replace(staged.waiting, staged.target)
@@ -135,3 +145,19 @@ def demand_directory(path: str) -> None:
         )
     if not os.access(place if place.exists() else Path(os.path.realpath(path)).parent, os.W_OK):
         raise OutputError(f"{path}: may not be written")
+
+
+def demand_apart(annotate: str | None, decapsulate: str | None) -> None:
+    """Check that two outputs do not write the same files: both name them after the captures.
+
+    Raises
+    ------
+    UsageError
+        They go into one directory.
+    """
+    if annotate is None or decapsulate is None:
+        return
+    if os.path.realpath(annotate) == os.path.realpath(decapsulate):
+        raise UsageError(
+            f"--annotate and --decapsulate: both would write {annotate}/NAME.pcapng; give each its own"
+        )

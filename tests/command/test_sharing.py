@@ -1,5 +1,6 @@
 """`--redact`, `--annotate` and `--decapsulate` on the command line: what leaves the machine tells nobody."""
 
+import gzip
 import ipaddress
 import os
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.command.conftest import SEED
+from tests.command.conftest import ROOT, SEED
 from tests.tools import tshark
 from vxlanalyze import cli
 
+CAPTURES = ROOT / "tests" / "captures"
 PAIR = [str(SEED / "node1.pcap.gz"), str(SEED / "node2.pcap.gz"), "--kube", str(SEED / "kube.json")]
 SECRETS = ("10.233.", "172.26.50.", "coredns", "jupyterlab", "node1", "node2", "nz2tt", "sample_pcaps")
 ADDRESSES = ("10.233.64.10", "10.233.65.250", "172.26.50.200", "172.26.50.201")
@@ -97,3 +99,25 @@ def test_without_redact_the_captures_are_as_they_were(capsys, tmp_path):
         tmp_path / "d" / "node1.pcapng", "-Y", "dns", "-T", "fields", "-e", "ip.src", "-e", "ip.dst"
     )
     assert inside.splitlines()[0].split() == ["10.233.64.10", "10.233.65.250"]
+
+
+def test_two_kinds_of_captures_do_not_go_into_one_directory(capsys, tmp_path):
+    places = ["--annotate", str(tmp_path / "a"), "--decapsulate", f"{tmp_path}/./a"]
+
+    assert cli.main([*PAIR, "--quiet", *places]) == 2
+    assert "both would write" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "output", ["--decapsulate {0}", "--annotate {0}", "--format json -o {0}/node2.pcapng"]
+)
+def test_a_capture_that_was_read_is_never_written_over(capsys, tmp_path, output):
+    pcapng = tmp_path / "node2.pcapng"
+    pcapng.write_bytes(gzip.decompress((CAPTURES / "kernel-drops-pcapng" / "node2.pcapng.gz").read_bytes()))
+    before = pcapng.read_bytes()
+
+    assert cli.main([PAIR[0], f"node2={pcapng}", "--quiet", *output.format(tmp_path).split()]) == 2
+    assert f"{pcapng}: was read, and would be written over" in capsys.readouterr().err
+    assert pcapng.read_bytes() == before
+    assert os.listdir(tmp_path) == ["node2.pcapng"]

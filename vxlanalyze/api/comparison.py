@@ -141,7 +141,7 @@ class Comparison:
         name = os.fspath(path)
         renderer = by_suffix(name)
         report = self._redactor().report(self.report) if redact else self.report
-        with Outputs() as outputs:
+        with self._outputs() as outputs:
             outputs.write_text(name, renderer.render(report))
 
     def to_json(self) -> str:
@@ -159,7 +159,7 @@ class Comparison:
         from vxlanalyze.report.tables import write
 
         rewrite = self._redactor().text if redact else None
-        with Outputs() as outputs:
+        with self._outputs() as outputs:
             write(self.of_captures.comparison, outputs.directory(os.fspath(directory)), rewrite)
 
     def annotate(self, directory: _Path, *, redact: bool = False) -> None:
@@ -173,7 +173,7 @@ class Comparison:
         from vxlanalyze.report.annotate import annotate
 
         run, redactor = self.of_captures, self._redactor() if redact else None
-        with Outputs() as outputs:
+        with self._outputs() as outputs:
             place = outputs.directory(os.fspath(directory))
             annotate(run.comparison, run.diagnosis.findings, place, redactor)
 
@@ -188,8 +188,14 @@ class Comparison:
         from vxlanalyze.report.decapsulate import decapsulate
 
         run, redactor = self.of_captures, self._redactor() if redact else None
-        with Outputs() as outputs:
+        with self._outputs() as outputs:
             decapsulate(run.comparison, outputs.directory(os.fspath(directory)), redactor)
+
+    def _outputs(self) -> Outputs:
+        outputs = Outputs()
+        for capture in self._short_report.captures:
+            outputs.spare(file["path"] for file in capture["files"])
+        return outputs
 
     def _redactor(self) -> "Redactor":
         from vxlanalyze.report.redaction import Redactor
