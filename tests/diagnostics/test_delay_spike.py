@@ -67,6 +67,30 @@ def test_a_busy_host_delays_single_packets_as_much_and_proves_nothing():
     assert "as slow, one here and one there" in answer.reason
 
 
+def test_a_ping_tells_of_a_busy_host_as_much_as_a_stream_does():
+    """A stream of a second is slow throughout; so is one ping in six around it."""
+    sent = np.concatenate([np.arange(60) * 0.5, 10.1 + np.arange(50) * 0.02, 11.3 + np.arange(300) * 0.01])
+    delay = jitter(len(sent))
+    delay[:60][np.arange(60) % 6 == 0] += 0.03
+    delay[60:110] += 0.02
+    order = np.argsort(sent, kind="stable")
+
+    (answer,) = assess([Traffic(time_s=sent[order], delay_s=delay[order])])
+
+    assert isinstance(answer, NotAssessed)
+    assert "as slow, one here and one there" in answer.reason
+
+
+@pytest.mark.parametrize("uneven_s", [0.0, 0.006])
+def test_little_and_uneven_delay_is_a_busy_host_and_an_even_one_a_longer_path(uneven_s):
+    delay = jitter(300, scale_s=0.00002)
+    delay[100:160] += 0.0015 + np.random.default_rng(5).random(60) * uneven_s
+
+    (answer,) = assess([Traffic(packets=300, every_s=0.02, delay_s=delay)])
+
+    assert isinstance(answer, NotAssessed if uneven_s else Finding)
+
+
 def test_several_spikes_are_counted():
     delay = jitter(400)
     delay[100:140] += 0.05

@@ -61,3 +61,12 @@ def test_where_nothing_was_ever_answered_there_is_no_last_answer():
     pair = comparison([pings(), LATE])
     forward = pair.hops[0].forward
     assert last_answer.since(forward, not_answered.answers.of(forward)) is None
+
+
+def test_an_endpoint_that_never_answered_does_not_speak_for_its_node():
+    """The pod is dead from the start; that others were asked before it only is no moment of the node."""
+    early = Traffic(DNS, packets=5, every_s=0.1, seq=np.arange(5) << 16 | 0x0100)
+    answered = Traffic(DNS.reverse(), packets=5, every_s=0.1, start_s=0.001, seq=np.arange(5) << 16 | 0x8100)
+    syns = Traffic(WEB, packets=6, start_s=2, every_s=1, payload=0, seq=1000, tcp_flags=SYN)
+
+    assert assess([early, pings(start_s=1), syns], [answered]) == []

@@ -10,13 +10,13 @@ How it decides
     usual delay (that of the fastest fifth) by 1 ms, by eight times the spread of the fast ones, and by half
     of it. Slow ones in a row are reported where random delays would put so many in a row with a chance below
     `chance`, where they stand out from the slower packets of the rest, and where they last 200 ms and longer
-    than the delay itself. What was held back and arrives all at
-    once counts from 200 ms on, when TCP begins to send again.
+    than the delay itself. What was held back and arrives all at once counts from 200 ms on, when TCP begins
+    to send again.
 When it cannot tell
     Too few packets; packets in one direction only, where a delay that changes for good may be a clock that
-    was set; a clock that was set at that time; packets that are as slow at other times, one by one; more
-    load of its own at that time, which fills queues; flows that are slow from their first packet to their
-    last.
+    was set; a clock that was set at that time; packets that are as slow at other times, one by one; less
+    than 5 ms, and unevenly, as processes on a busy host wait for their turn; more load of its own at that
+    time, which fills queues; flows that are slow from their first packet to their last.
 What looks like it
     A clock that was set (`clock-step`): the other direction becomes faster by as much. Single late packets
     (`reordering`). The first packet of all, which waits for address resolution. Queues that a transfer in

@@ -24,6 +24,9 @@ from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Reason
 
 _MS = 1_000_000
 _NOISE_NS = 1 * _MS  # host stamps and schedulers; pcap-tstamp(7)
+# What a process waits for its turn on a busy host: the slices of Linux's scheduler (EEVDF's base slice is
+# 3 ms at most, a tick up to 10 ms), and a capture on a virtual card shows that wait as delay.
+_TURN_NS = 5 * _MS
 _SPREADS = 8  # of the fast packets; more is counted as slow, and chance is told by the runs
 _SLOT_NS = 10 * _MS  # bursts of a sender are shorter
 # Linux's least retransmission time-out (TCP_RTO_MIN): what is held back longer is sent again, and what
@@ -32,7 +35,8 @@ _LEAST_DURATION_NS = 200 * _MS
 _LEAST_STALL_NS = 200 * _MS
 _LOAD_WINDOW_NS = 100 * _MS
 _FEW_FLOWS = 3
-_NOISE_PERCENTILE = 95  # of the slots outside of all runs: one in twenty may be as slow by itself
+_NOISE_SHARE = 0.05  # of the time outside of all runs in which packets may be as slow by themselves
+_LONGEST_WORD_NS = 1_000 * _MS  # a packet speaks for the time up to the next one, but for no longer
 
 
 class Doubt(Enum):
@@ -42,6 +46,7 @@ class Doubt(Enum):
     CLOCK = "the clocks may have been set against each other then"
     LOAD = "the direction carries more of its own traffic then, which fills queues"
     FLOWS = "only flows that are never seen otherwise are slow: another path, not another time"
+    TURNS = "so little and so unevenly as on a host that is busy"
     NOISE = "packets at other times are as slow, one here and one there, as on a host that is busy"
 
 
@@ -153,13 +158,21 @@ def spikes(direction: Direction, back: Direction, clock: Clock, chance: float) -
 
 
 def _noise_ns(found: Series, runs: list[slice]) -> int:
-    """How much longer than usual the slower packets outside of all runs take."""
+    """How much longer than usual packets outside of all runs take, for some of the time.
+
+    Counted by time, not by packets: a ping every second tells of a busy host as much as a stream does.
+    """
     outside = np.ones(len(found), np.bool_)
     for run in runs:
         outside[run] = False
     if not outside.any():
         return 0
-    return int(np.percentile(found.delay_ns[outside], _NOISE_PERCENTILE)) - found.usual_ns
+    until_next = np.diff(found.sent_ns, append=found.sent_ns[-1] + _SLOT_NS)
+    lasting = np.clip(until_next, _SLOT_NS, _LONGEST_WORD_NS)[outside]
+    delay = found.delay_ns[outside]
+    slowest = np.argsort(-delay, kind="stable")
+    slower = np.cumsum(lasting[slowest]) > _NOISE_SHARE * lasting.sum()
+    return int(delay[slowest[np.argmax(slower)]]) - found.usual_ns
 
 
 def _log_chance(n: int, slow: int, length: int) -> float:
@@ -189,6 +202,8 @@ def _spike(direction: Direction, back: Direction, clock: Clock, found: Series, r
         doubt = Doubt.FLOWS
     elif _more_load(direction, found, run):
         doubt = Doubt.LOAD
+    elif by_ns < _TURN_NS and np.subtract(*np.percentile(excess, (75, 25))) > by_ns / 2:
+        doubt = Doubt.TURNS
     packets = _slow_within(direction, (int(sent[0]), int(sent[-1])), found.usual_ns + found.slow_ns)
     return Spike(packets, int(sent[0]), int(sent[-1]), by_ns, most_ns, at_start, at_end, held_back, doubt)
 

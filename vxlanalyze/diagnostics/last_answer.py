@@ -2,7 +2,8 @@
 
 A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
 answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
-unanswered whatever its flow got before.
+unanswered whatever its flow got before. Only who has answered can stop: an endpoint that never did says
+nothing of its node.
 
 Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
 """
@@ -27,8 +28,8 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     Returns
     -------
     tuple of int and Answers, or None
-        In these answers only what arrived after that time asks, and nothing was answered. None where nothing
-        was ever answered, or the requests after it fill less than a second.
+        In these answers only what arrived after that time at addresses that answered before asks, and nothing
+        was answered. None where nothing was ever answered, or the requests after it fill less than a second.
     """
     asking = np.zeros(len(direction.sender.flows), np.bool_)
     asking[asked.flow[asked.request]] = True
@@ -39,13 +40,21 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     there = _last_ns(direction.receiver, answering[1])
     if there is None:
         return None
-    late = asked.arrived & (direction.received_time_ns > there)
+    late = asked.arrived & (direction.received_time_ns > there) & _spoke(direction, asked)[asked.flow]
     if here is not None:
         late &= direction.time_ns > here
     if not late.any() or int(direction.received_time_ns[late].max()) - there < _LEAST_SILENCE_NS:
         return None
     nothing = np.zeros_like(asked.answered)
     return there, replace(asked, request=late, sent=asked.sent & late, arrived=late, answered=nothing)
+
+
+def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
+    """Flows whose destination answered some flow, shape ``(f,)``."""
+    flows = direction.sender.flows
+    _, address = tuples.distinct(np.column_stack([flows.family, flows.dst]))
+    spoke: NDArray[np.bool_] = np.isin(address, address[asked.answered])
+    return spoke
 
 
 def services(direction: Direction, asked: Answers) -> int:
