@@ -1,6 +1,5 @@
 """tshark's layers, brought to the columns of the frames table."""
 
-from decimal import Decimal
 from typing import Any
 
 Tree = list[tuple[str, Any]]  # a JSON object of tshark's: keys repeat, and their order means something
@@ -48,7 +47,7 @@ def columns(shown: Tree) -> Row:
     }
     time = get(frame, "frame.time_epoch")
     if time is not None:  # a simple packet block of pcapng has none
-        row["time"] = int(Decimal(time) * 10**9)
+        row["time"] = nanoseconds(time)
     packets, tunnels = split(shown)
     row |= link_columns(packets[0])
     row |= packet_columns("outer_", packets[0])
@@ -62,6 +61,15 @@ def columns(shown: Tree) -> Row:
     row |= tcp_columns(inside)
     row |= message_columns(packets[-1])
     return row
+
+
+def nanoseconds(epoch: str) -> int:
+    """Read seconds and nanoseconds as tshark prints them: as two numbers, one sign for either.
+
+    Of a fraction that is a second or more, the second number has more than nine digits.
+    """
+    seconds, fraction = epoch.removeprefix("-").split(".")
+    return int(seconds) * 10**9 + (-int(fraction) if epoch.startswith("-") else int(fraction))
 
 
 def split(shown: Tree) -> tuple[list[dict[str, Any]], list[tuple[str, int | None]]]:

@@ -209,16 +209,20 @@ def test_checksum_of_a_cut_packet_cannot_be_verified() -> None:
 
 
 def test_udp_length_of_zero_lasts_as_long_as_the_packet() -> None:
-    """RFC 2675 section 4; Linux writes it for datagrams before segmentation, too."""
-    datagram = build.udp(b"payload")
-    frame = build.ethernet(build.ipv4(datagram[:4] + b"\0\0" + datagram[6:]))
+    """RFC 2675 section 4, where the packet is a jumbogram; Linux reads it so in every IPv6 packet."""
+    datagram, long = (build.udp(payload) for payload in (b"payload", bytes(20)))
+    frame = build.ethernet(build.ipv6(datagram[:4] + b"\0\0" + datagram[6:]), build.IPV6)
+    large = build.ethernet(build.ipv4(long[:4] + b"\0\0" + long[6:] + bytes(70_000), total=0))
 
     assert_row(row(frame), outer_sport=40000, anomalies=[])
+    assert_row(row(large), outer_sport=40000, anomalies=[])
 
 
-def test_udp_length_shorter_than_its_header() -> None:
+@pytest.mark.parametrize("length", [0, 7])
+def test_udp_length_shorter_than_its_header(length: int) -> None:
+    """Linux discards it; tshark calls it bogus."""
     datagram = build.udp(b"payload")
-    frame = build.ethernet(build.ipv4(datagram[:4] + b"\0\7" + datagram[6:]))
+    frame = build.ethernet(build.ipv4(datagram[:4] + bytes((0, length)) + datagram[6:]))
 
     assert_row(row(frame), outer_sport=40000, outer_checksum=None, anomalies=["bad_header_length"])
 

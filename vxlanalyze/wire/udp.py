@@ -3,10 +3,13 @@
     |          Source Port          |       Destination Port        |
     |            Length             |           Checksum            |
 
-Sources: RFC 768; RFC 2675 section 4 (a length of 0 lasts as long as the packet).
+Sources: RFC 768; RFC 2675 section 4 (in a jumbogram, a length of 0 lasts as long as the packet). Linux takes
+0 so in every IPv6 packet (net/ipv6/udp.c, ``__udp6_lib_rcv``), and discards it in an IPv4 packet of
+ordinary size.
 """
 
 from vxlanalyze.compiled import compiled_part
+from vxlanalyze.wire import ipv6
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -17,6 +20,7 @@ from vxlanalyze.wire.fields import (
     CHECK_STORED,
     DPORT,
     END,
+    FAMILY,
     LIMIT,
     PAYLOAD_AT,
     PAYLOAD_END,
@@ -33,6 +37,7 @@ from vxlanalyze.wire.octets import Octets, be16, be32
 PROTOCOL = 17
 HEADER_BYTES = 8
 CHECKSUM_AT = 6
+LARGEST_LENGTH = 0xFFFF
 
 DNS_PORT = 53
 MULTICAST_DNS_PORT = 5353  # RFC 6762
@@ -48,7 +53,7 @@ def read(data: Octets, found: Record, base: int) -> int:
     if not holds(found, at + HEADER_BYTES):
         return STOP
     length = be16(data, at + 4)
-    if length == 0:
+    if length == 0 and (found[base + FAMILY] == ipv6.VERSION or found[LIMIT] - at > LARGEST_LENGTH):
         length = found[LIMIT] - at
     if length < HEADER_BYTES:
         found[ANOMALIES] |= BAD_HEADER_LENGTH
