@@ -1,12 +1,14 @@
 """The library as its users call it."""
 
 import json
+import os
 
 import dpkt
 import pandas as pd
 import pytest
 
 import vxlanalyze as vx
+from tests.capture import build
 from tests.command.conftest import HEALTHY, SEED
 
 SEED_PAIR = (SEED / "node1.pcap.gz", SEED / "node2.pcap.gz")
@@ -222,3 +224,18 @@ def test_a_loaded_result_shows_itself_the_same(seed, tmp_path):
     seed.save(tmp_path / "r.json")
 
     assert vx.load(tmp_path / "r.json")._repr_html_() == seed._repr_html_()
+
+
+def test_frames_of_a_rotated_set_are_numbered_through_and_name_their_file(tmp_path):
+    """In order of time, whatever the files are called."""
+    frames, names = build.packets(5), ("later", os.fsdecode(b"\xff"))
+    for name, part in zip(names, (frames[:3], frames[3:]), strict=True):
+        (tmp_path / name).write_bytes(build.pcap(part))
+    capture = vx.read(f"node1={tmp_path}")
+
+    table = capture.frames()
+
+    assert table["frame"].tolist() == [1, 2, 3, 4, 5]
+    assert table["file"].tolist() == [f"{tmp_path}/later"] * 3 + [f"{tmp_path}/\\udcff"] * 2
+    assert table["captured_length"].tolist() == [len(frame.data) for frame in frames]
+    assert bytes(capture.dissect(4)[0]) == frames[3].data

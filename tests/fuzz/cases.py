@@ -8,11 +8,11 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.fuzz import mutation
+from tests.fuzz import cuts, mutation
 from tests.fuzz.seeds import SAMPLES, Seed, seeds
 from vxlanalyze import cli
 
-SUBJECTS = ("command", "reader", "texts")
+SUBJECTS = ("command", "reader", "texts", "cuts")
 _ARGUMENTS = "arguments.json"
 
 
@@ -25,6 +25,7 @@ class Case:
     subject : str
         ``command``: the whole command with `arguments`; ``reader``: each file is read as a capture, each
         frame decoded; ``texts``: each file goes through the parser that its name tells.
+        What ``cuts`` makes is for the whole command, too.
     """
 
     subject: str
@@ -54,22 +55,28 @@ def kept(folder: Path) -> Case:
 
 def make(subject: str, number: int) -> Case:
     """Make a case from its number."""
-    return _MAKERS[subject](Random(f"{subject} {number}"))
+    random = Random(f"{subject} {number}")
+    return _cut(number, random) if subject == "cuts" else _MAKERS[subject](random)
 
 
 def warming(subject: str) -> list[Case]:
     """Give sound cases that touch what damaged ones will."""
     random = Random(subject)
     if subject == "texts":
-        return [Case("texts", (), {path: text.encode() for path, text in _texts().items()})]
+        return [Case("texts", (), {path: text.encode() for path, text in texts().items()})]
     pairs = [{f"n{k}.cap": mutation.packaged(p, random) for k, p in enumerate(s.points)} for s in seeds()]
     if subject == "reader":
         return [Case("reader", (), files) for files in pairs]
     return [
         Case("command", (*files, *options), files)
         for files in pairs[:4]
-        for options in (*_OUTPUTS, ("--redact", "--decapsulate", "inside", "--annotate", "annotated"))
+        for options in (*OUTPUTS, ("--redact", "--decapsulate", "inside", "--annotate", "annotated"))
     ]
+
+
+def _cut(number: int, random: Random) -> Case:
+    files = cuts.cut(number)
+    return Case("command", (*files, *random.choices(OUTPUTS, _OUTPUT_WEIGHTS)[0]), files)
 
 
 def _reader(random: Random) -> Case:
@@ -102,20 +109,20 @@ def _captures(seed: Seed, random: Random) -> dict[str, bytes]:
 
 
 def _with_options(seed: Seed, captures: list[str], files: dict[str, bytes], random: Random) -> Case:
-    options = list(random.choices(_OUTPUTS, _OUTPUT_WEIGHTS)[0])
+    options = list(random.choices(OUTPUTS, _OUTPUT_WEIGHTS)[0])
     options += random.choice(_PARTS) if random.random() < 0.2 else ()
     options += ["--redact"] if random.random() < 0.15 else []
     if random.random() < 0.3:
         name, wanted = random.choice(_BESIDE)
-        texts = {path: text for path, text in _texts().items() if path.startswith(name)}
+        whole = {path: text for path, text in texts().items() if path.startswith(name)}
         damaged = random.choice((True, False))
-        for path, text in texts.items():
+        for path, text in whole.items():
             files[path] = _damaged(path, text, random) if damaged else text.encode()
         options += wanted
     return Case("command", (*captures, *options), files)
 
 
-_OUTPUTS: tuple[tuple[str, ...], ...] = (
+OUTPUTS: tuple[tuple[str, ...], ...] = (
     (),
     ("--format", "json"),
     ("--format", "junit"),
@@ -144,12 +151,12 @@ _BESIDE = (
 def _from_texts(random: Random) -> Case:
     """Damage texts for their parsers; now and then a saved report, for the whole command."""
     if random.random() < 0.15:
-        files = {"report.json": mutation.json_text(_texts()["report.json"], random)}
+        files = {"report.json": mutation.json_text(texts()["report.json"], random)}
         formats = random.choices(("text", "json", "junit", "github", "markdown", "html"), (9, 9, 9, 9, 9, 1))
         redact = ("--redact",) if random.random() < 0.2 else ()
         return Case("command", ("--from", "report.json", "--format", *formats, *redact), files)
-    path = random.choice(sorted(_texts()))
-    return Case("texts", (), {path: _damaged(path, _texts()[path], random)})
+    path = random.choice(sorted(texts()))
+    return Case("texts", (), {path: _damaged(path, texts()[path], random)})
 
 
 def _damaged(path: str, text: str, random: Random) -> bytes:
@@ -158,7 +165,7 @@ def _damaged(path: str, text: str, random: Random) -> bytes:
 
 
 @cache
-def _texts() -> dict[str, str]:
+def texts() -> dict[str, str]:
     """Give what a user saves beside captures, by the name that tells what it is."""
     healthy = SAMPLES / "healthy"
     found = {

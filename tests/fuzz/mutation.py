@@ -160,7 +160,7 @@ def packaged(whole: Point, random: Random) -> bytes:
     return content
 
 
-def _pcap(whole: Point, random: Random) -> bytes:
+def pcap(whole: Point, random: Random) -> bytes:
     magic = random.choice((build.MICROSECONDS, build.MICROSECONDS, build.NANOSECONDS))
     frames = [_representable(frame) for frame in whole.frames]
     return build.pcap(frames, magic, random.choice("<<>"), network=whole.link_type)
@@ -170,7 +170,7 @@ def _representable(frame: Packet) -> Packet:
     return replace(frame, original=frame.original & 0xFFFFFFFF)
 
 
-def _pcapng(whole: Point, random: Random) -> bytes:
+def pcapng(whole: Point, random: Random) -> bytes:
     """Write a section with several interfaces, packet blocks of all kinds, drop counts and comments."""
     order = random.choice("<<>")
     unit, unit_option = random.choice(
@@ -200,11 +200,15 @@ def _packet_block(frame: Packet, time: int, number: int, comment: bytes, order: 
     return build.enhanced(frame.data, time, number, frame.original & 0xFFFFFFFF, comment, order)
 
 
-_FORMATS: tuple[Callable[[Point, Random], bytes], ...] = (_pcap, _pcap, _pcapng)
+_FORMATS: tuple[Callable[[Point, Random], bytes], ...] = (pcap, pcap, pcapng)
 
 
 def _packed(codec: str) -> Callable[[bytes], bytes]:
     return lambda content: pa.compress(content, codec=codec, asbytes=True)
+
+
+def _gzip(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)  # the same in every run
 
 
 def _lz4(content: bytes) -> bytes:
@@ -214,7 +218,7 @@ def _lz4(content: bytes) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-_COMPRESSIONS: tuple[Callable[[bytes], bytes], ...] = (gzip.compress, bz2.compress, _packed("zstd"), _lz4)
+_COMPRESSIONS: tuple[Callable[[bytes], bytes], ...] = (_gzip, bz2.compress, _packed("zstd"), _lz4)
 
 _HOSTILE: tuple[Any, ...] = (
     *(None, True, 0, -1, 2**63, 10**400, 1e308, float("nan"), "", "x" * 5000, "\ud800", "\x00\x1b[31m<b>"),

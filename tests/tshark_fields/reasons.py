@@ -100,7 +100,10 @@ REASONS: tuple[tuple[str, Test], ...] = (
     ("tshark's lengths end at 2147483647", _largest_length),
     ("tshark reads the next protocol of VXLAN-GPE even where the P flag says there is none", _next_protocol),
     ("a loopback header that holds an EtherType instead of an address family (IRIX, UNICOS)", _loopback),
-    ("a time stamp whose fraction is a second or more: tshark keeps its nanoseconds in 32 bits", _odd_fraction),
+    (
+        "a time stamp whose fraction is a second or more: tshark keeps its nanoseconds in 32 bits",
+        _odd_fraction,
+    ),
     ("tshark takes a tunnel's port for one where it is the source's, too", _from_a_tunnel_port),
     ("tshark does not know GUE", _unknown_tunnel),
 )

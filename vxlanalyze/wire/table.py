@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import Source
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT, File, Source
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import FACTS, Anomaly, Checksum, Encryption, Tunnel
 from vxlanalyze.wire.rows import Columns, check_link_types, columns
@@ -18,6 +18,7 @@ from vxlanalyze.wire.tunnels import TUNNELS
 _ADDRESS = pa.dictionary(pa.int32(), pa.string())
 _MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: told apart from IP addresses
 _NAME = pa.dictionary(pa.int8(), pa.string())
+_FILE = pa.dictionary(pa.int32(), pa.string())
 _ANOMALIES = pa.list_(pa.string())
 _TIME = pa.timestamp("ns", tz="UTC")
 
@@ -37,6 +38,7 @@ _CHECKSUM_NAMES = {
 SCHEMA: pa.Schema = pa.schema(
     [
         ("frame", pa.int64()),
+        ("file", _FILE),
         ("time", _TIME),
         ("captured_length", pa.uint32()),
         ("original_length", pa.uint32()),
@@ -170,13 +172,17 @@ def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.R
         bare = table["tunnel"] == Tunnel.NONE
         for name in _ONLY_TUNNELLED:
             table[name][bare] = -1
-        yield pa.record_batch([_array(table, column) for column in SCHEMA], schema=SCHEMA)
+        table["file"] = frames.place >> PLACE_FILE_SHIFT
+        arrays = [_array(table, column, source.files) for column in SCHEMA]
+        yield pa.record_batch(arrays, schema=SCHEMA)
     check_link_types(source)
 
 
-def _array(table: Columns, column: pa.Field) -> pa.Array:
+def _array(table: Columns, column: pa.Field, files: Sequence[File]) -> pa.Array:
     """Turn one column of numbers into an Arrow array."""
     values = table[column.name]
+    if column.name == "file":
+        return _files(values, files)
     if column.name == "anomalies":
         return _anomalies(values)
     if column.type == _ADDRESS:
@@ -216,6 +222,12 @@ def _macs(values: NDArray[np.int64]) -> pa.Array:
     there = values >= 0
     distinct, index = np.unique(values[there], return_inverse=True)
     return _dictionary(index, there, [mac_text(int(mac)) for mac in distinct], _MAC)
+
+
+def _files(values: NDArray[np.int64], files: Sequence[File]) -> pa.Array:
+    """Write the path of each file once; octets that are no text as escapes."""
+    words = [file.path.encode(errors="backslashreplace").decode() for file in files]
+    return pa.DictionaryArray.from_arrays(pa.array(values, pa.int32()), pa.array(words, pa.string()))
 
 
 def _names(values: NDArray[np.int64], names: dict[int, str]) -> pa.Array:
