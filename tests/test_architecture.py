@@ -30,7 +30,7 @@ ORDER = (
         "diagnostics",
         "report",
     ),
-    *("progress", "outputs", "scale", "pipeline", "api", "terminal", "options", "cli", "__main__"),
+    *("progress", "outputs", "pipeline", "scale", "api", "terminal", "options", "cli", "__main__"),
 )
 HEADINGS = (
     "What it asks",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vxlanalyze.capture.logical import LogicalCapture
     from vxlanalyze.cluster.model import Cluster
     from vxlanalyze.pipeline import Questions, Run
+    from vxlanalyze.progress import Progress
     from vxlanalyze.report.redaction import Redactor
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
@@ -155,11 +156,29 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
         questions = _questions(options, sources)
         digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:
+            if options.scheduler is not None:
+                report = _on_cluster(options.scheduler, sources, questions, digests, series, progress)
+                return report, _redactor(options, report, questions.cluster)
             run = pipeline.run(sources, questions, jobs=options.jobs, digests=digests, progress=progress)
         report = run.report(plots=series)
         redactor = _redactor(options, report, questions.cluster)
         _write_packets(options, run, outputs, redactor)
         return report, redactor
+
+
+def _on_cluster(
+    address: str,
+    sources: "Sequence[LogicalCapture]",
+    questions: "Questions",
+    digests: bool,
+    series: bool,
+    progress: "Progress | None",
+) -> Report:
+    from vxlanalyze.scale.compare import compare
+    from vxlanalyze.scale.on_dask import connected
+
+    with connected(address) as workers:
+        return compare(sources, questions, workers, digests=digests, plots=series, progress=progress)
 
 
 def _write_packets(options: Options, run: "Run", outputs: Outputs, redactor: "Redactor | None") -> None:

@@ -39,6 +39,9 @@ class CaptureError(VxlanalyzeError):
         self.what = what
         self.offset_bytes = offset_bytes
 
+    def __reduce__(self) -> tuple[type["CaptureError"], tuple[str, str, int | None]]:
+        return CaptureError, (self.path, self.what, self.offset_bytes)
+
 
 class OutputError(VxlanalyzeError):
     """An output cannot be written."""

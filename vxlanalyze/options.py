@@ -57,6 +57,7 @@ class Options:
     report: str | None
     jobs: int | None
     memory: int | None
+    scheduler: str | None
     quiet: bool
     progress: bool
     color: str
@@ -80,8 +81,6 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         It asked for the help or the version, which were printed.
     """
     given = vars(_parser().parse_intermixed_args(arguments))
-    if given.pop("scheduler") is not None:
-        raise UsageError("--scheduler: this version works on one machine; leave it out")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)
@@ -110,9 +109,17 @@ def _demand_sense(options: Options) -> None:
             "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
         )
     of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
-    for name in (*of_captures, "select", "ignore"):
+    for name in (*of_captures, "select", "ignore", "scheduler"):
         if options.report is not None and getattr(options, name):
             raise UsageError(f"--{name} needs the captures themselves, not a saved report (--from)")
+    for name in ("tables", "decapsulate", "annotate"):
+        if options.scheduler is not None and getattr(options, name):
+            raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
+    for name in ("memory", "jobs"):
+        if options.scheduler is not None and getattr(options, name):
+            raise UsageError(
+                f"--{name} is of this machine; with --scheduler, the Dask workers have limits of their own"
+            )
 
 
 def _parser() -> _Parser:
@@ -236,7 +243,12 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--memory", metavar="SIZE", type=_size, help="memory above which work goes through disk, such as 2G"
     )
-    group.add_argument("--scheduler", metavar="ADDRESS", help=argparse.SUPPRESS)
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on this Dask cluster, as tcp://10.0.0.1:8786; all its workers must see the captures "
+        "under the same path",
+    )
     group.add_argument("--quiet", action="store_true", help="nothing on standard output")
     group.add_argument(
         "--no-progress", dest="progress", action="store_false", help="no progress on standard error"

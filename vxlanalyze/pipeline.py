@@ -23,7 +23,8 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.pairing.part import Part, narrow
-from vxlanalyze.progress import Meter, Progress, Watched
+from vxlanalyze.pairing.strict import Pairs
+from vxlanalyze.progress import Meter, Progress, Watched, unheard
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire.joining import DecodedStretch
@@ -107,12 +108,26 @@ def run(
     with ThreadPoolExecutor(1) as beside, _stopped_by_errors() as stop:
         sums = {s.name: beside.submit(s.sha256, stop) for s in sources} if digests else {}
         decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress, known=known)
-        comparison = pairing.pair(
-            list(zip(sources, decoded, strict=True)), cluster=questions.cluster, ports=questions.ports
-        )
-        comparison = narrow(comparison, questions.part)
-        diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
-        return Run(sources, comparison, diagnosis, {name: sum_.result() for name, sum_ in sums.items()})
+        done = conclude(sources, decoded, questions)
+        return replace(done, digests={name: sum_.result() for name, sum_ in sums.items()})
+
+
+def conclude(
+    sources: Sequence[LogicalCapture],
+    decoded: Sequence[Decoded],
+    questions: Questions,
+    pairs: Sequence[Iterable[Pairs]] | None = None,
+) -> Run:
+    """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
+    comparison = pairing.pair(
+        list(zip(sources, decoded, strict=True)),
+        cluster=questions.cluster,
+        ports=questions.ports,
+        pairs=pairs,
+    )
+    comparison = narrow(comparison, questions.part)
+    diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
+    return Run(sources, comparison, diagnosis, {})
 
 
 def decode_all(
@@ -135,15 +150,20 @@ def decode_all(
     CaptureError
         A capture cannot be read.
     """
-    for source in sources:
-        next(source.chunks(), None)  # its first chunk makes the interfaces known, with their snap lengths
-    kept = pairing.common_bytes(sources)
+    kept = bytes_kept(sources)
     held = known or {} if kept is None else {}
-    decoded = _decode_on_threads(sources, ports, kept, jobs, progress or _unheard, held)
+    decoded = _decode_on_threads(sources, ports, kept, jobs, progress or unheard, held)
     if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
         kept = pairing.common_bytes(sources)
-        decoded = _decode_on_threads(sources, ports, kept, jobs, progress or _unheard, {})
+        decoded = _decode_on_threads(sources, ports, kept, jobs, progress or unheard, {})
     return decoded
+
+
+def bytes_kept(sources: Sequence[LogicalCapture]) -> int | None:
+    """How many bytes of each inner packet all captures kept, as their beginnings tell; None for all."""
+    for source in sources:
+        next(source.chunks(), None)  # its first chunk makes the interfaces known, with their snap lengths
+    return pairing.common_bytes(sources)
 
 
 def _decode_on_threads(
@@ -232,7 +252,3 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
             )
         tables += read_facts(name, directory)
     return with_facts(cluster, tables) if tables else cluster
-
-
-def _unheard(name: str, done_bytes: int, total_bytes: int | None) -> None:
-    """Nobody listens."""

@@ -10,6 +10,10 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a capture's name, the bytes read so far, and all its bytes (None where they are packed)."""
 
 
+def unheard(name: str, done_bytes: int, total_bytes: int | None) -> None:
+    """Nobody listens."""
+
+
 class CancelledError(Exception):
     """Another thread asked for the end."""
 

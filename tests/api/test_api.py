@@ -116,7 +116,7 @@ def test_a_saved_result_is_loaded_again_without_packets(seed, tmp_path):
 
     assert (loaded.verdict, loaded.hops, loaded.clock) == (seed.verdict, seed.hops, seed.clock)
     assert list(loaded.findings) == list(seed.findings)
-    with pytest.raises(vx.UsageError, match="a loaded report has no packets"):
+    with pytest.raises(vx.UsageError, match="a report alone has no packets"):
         loaded.packets  # noqa: B018
 
 

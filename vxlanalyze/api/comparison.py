@@ -27,6 +27,7 @@ from vxlanalyze.report.model import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from distributed import Client
 
     from vxlanalyze.api.plotting import Plot
     from vxlanalyze.report.redaction import Redactor
@@ -117,10 +118,10 @@ class Comparison:
         Raises
         ------
         UsageError
-            It was loaded from a report, which has no packets.
+            It was loaded from a report, or a cluster made it: there are no packets here.
         """
         if self._run is None:
-            raise UsageError("a loaded report has no packets; compare the captures for them")
+            raise UsageError("a report alone has no packets; compare the captures on this machine for them")
         return self._run
 
     def save(self, path: _Path, *, redact: bool = False) -> None:
@@ -236,6 +237,7 @@ def compare(
     ignore: Collection[str] = (),
     jobs: int | None = None,
     memory: str | int | None = None,
+    client: "Client | None" = None,
 ) -> Comparison:
     """Compare captures that stand in path order, the sender's node first.
 
@@ -261,6 +263,9 @@ def compare(
         Threads that read; by default one a core.
     memory : str or int, optional
         Memory (``"2G"``, or bytes) above which work goes through disk.
+    client : distributed.Client, optional
+        Has the workers of a Dask cluster do the work; all of them must see the files under the same path.
+        What needs the packets themselves, as `packets` does, takes a comparison on this machine.
 
     Raises
     ------
@@ -278,9 +283,21 @@ def compare(
     )
     part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
     questions = pipeline.Questions(cluster, tuple(ports), part, select, ignore)
+    if client is not None:
+        return Comparison(_report_of_cluster(client, sources, questions), None)
     with limited(size_bytes(memory) if isinstance(memory, str) else memory):
         run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
         return Comparison(run.report(plots=False), run)
+
+
+def _report_of_cluster(
+    client: "Client", sources: Sequence[LogicalCapture], questions: pipeline.Questions
+) -> Report:
+    from vxlanalyze.scale.compare import compare as compare_there
+    from vxlanalyze.scale.on_dask import OnDask
+
+    with OnDask(client) as workers:
+        return compare_there(sources, questions, workers)
 
 
 def _sources(captures: Sequence[_Path | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:

@@ -1,6 +1,8 @@
 """One logical capture: the frames of one file, of a stream, or of a rotated set, numbered through."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -30,7 +32,7 @@ class LogicalCapture:
 
     def __init__(self, name: str, opened: Sequence[OpenedFile]) -> None:
         self.name = name
-        self._opened = tuple(opened)
+        self._opened = tuple(replace(entry, head=b"") for entry in opened)  # the readers have read them
         self.files: tuple[File, ...] = tuple(entry.file for entry in opened)
         self._readers = tuple(_reader(index, entry) for index, entry in enumerate(opened))
         self._reading = Reading()
@@ -107,6 +109,23 @@ class LogicalCapture:
         self._reading, numbers = put_together(learned, self._readers)
         self._is_read = True
         return numbers
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it was sent into this process, so that no other can read it."""
+        return any(entry.spool is not None for entry in self._opened)
+
+    def seen_here(self) -> "LogicalCapture":
+        """Give the same capture, with what is known of it, as the machine that asks sees its files.
+
+        Raises
+        ------
+        CaptureError
+            A file is not there, or is not the same.
+        """
+        here = copy(self)
+        here._opened = tuple(entry.seen_here() for entry in self._opened)
+        return here
 
     def fetch(self, places: NDArray[np.int64]) -> Frames:
         """Read again the frames at the given places, in the order given, into a buffer of its own.

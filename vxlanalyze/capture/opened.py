@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import IO
 
@@ -43,6 +43,7 @@ class OpenedFile:
     head: bytes
     whole: bool
     spool: IO[bytes] | None
+    _place: str  # absolute: what reads it later may stand in another directory
     _identity: tuple[int, ...]
 
     @contextmanager
@@ -67,6 +68,20 @@ class OpenedFile:
                 at += len(piece)
         return digest.hexdigest()
 
+    def seen_here(self) -> "OpenedFile":
+        """Give the same file as the machine that asks sees it, after another one opened it.
+
+        Raises
+        ------
+        CaptureError
+            It is not there, or is not the same.
+        """
+        with _errors_named(self.file.path), open(self._place, "rb", buffering=0) as handle:
+            status = os.fstat(handle.fileno())
+        if status.st_size != self.file.bytes:
+            raise CaptureError(self.file.path, f"another file: {status.st_size} bytes, not {self.file.bytes}")
+        return replace(self, _identity=_identity(status))
+
     def close(self) -> None:
         """Release the copy of a stream."""
         if self.spool is not None:
@@ -77,7 +92,7 @@ class OpenedFile:
         if self.spool is not None:
             yield self.spool.fileno()
             return
-        with _errors_named(self.file.path), open(self.file.path, "rb", buffering=0) as handle:
+        with _errors_named(self.file.path), open(self._place, "rb", buffering=0) as handle:
             self._demand_unchanged(handle.fileno())
             yield handle.fileno()
             self._demand_unchanged(handle.fileno())
@@ -121,6 +136,7 @@ def look_at(path: str) -> OpenedFile:
         head=head[:HEAD_BYTES],
         whole=len(head) <= HEAD_BYTES,
         spool=spool,
+        _place=os.path.abspath(path),
         _identity=_identity(status),
     )
 

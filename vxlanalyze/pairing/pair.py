@@ -4,23 +4,21 @@ Number the tuples and addresses; take super-packets apart; pair what the strict 
 pairs whose node each capture is; then work out each hop.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.pairing import addresses, hop, identity, match, points, routes, segments, tuples
+from vxlanalyze.pairing import addresses, hop, points, routes, segments, strict, tuples
 from vxlanalyze.pairing.addresses import AddressBook
-from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.points import NOBODY, Home, Place
 from vxlanalyze.pairing.routes import End, Route
+from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Anomaly, Decoded, Tunnel
 
@@ -44,7 +42,11 @@ _WHOLE_PACKETS = 65535
 
 
 def pair(
-    captures: Sequence[tuple[Source, Decoded]], *, cluster: Cluster | None = None, ports: Sequence[int] = ()
+    captures: Sequence[tuple[Source, Decoded]],
+    *,
+    cluster: Cluster | None = None,
+    ports: Sequence[int] = (),
+    pairs: Sequence[Iterable[Pairs]] | None = None,
 ) -> Comparison:
     """Find out what became of each wire packet between captures given in path order.
 
@@ -56,13 +58,16 @@ def pair(
         What the cluster says of itself.
     ports : sequence of int
         Further tunnel ports, kept for those who decode single frames again.
+    pairs : sequence, optional
+        For each capture but the last, what `strict.pairs` gave of all partitions of its `sightings` and the
+        next one's, where that was worked out elsewhere.
 
     Returns
     -------
     Comparison
         With one capture: points, but no hops.
     """
-    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports))
+    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports), pairs)
     main = [p for p in bench.places if p.main]
     hops = [bench.hop(a, b) for a, b in pairwise(main)]
     inside = [
@@ -76,6 +81,14 @@ def pair(
         bench.cluster,
         bench.ports,
     )
+
+
+def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sightings:
+    """Give what one of the captures has to be matched; the others need to have their flows only."""
+    decoded = [segments.complete_lengths(d) if i == number else d for i, (_, d) in enumerate(captures)]
+    facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
+    main = [p for p in points.places(list(zip(facts, decoded, strict=True))) if p.main]
+    return Sightings.of(decoded[number], main[number])
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,11 @@ class _Bench:
 
     @classmethod
     def of(
-        cls, captures: Sequence[tuple[Source, Decoded]], cluster: Cluster, ports: tuple[int, ...]
+        cls,
+        captures: Sequence[tuple[Source, Decoded]],
+        cluster: Cluster,
+        ports: tuple[int, ...],
+        pairs: Sequence[Iterable[Pairs]] | None,
     ) -> "_Bench":
         decoded = [segments.complete_lengths(d) for _, d in captures]
         facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
@@ -103,8 +120,10 @@ class _Bench:
         book = addresses.number(decoded)
         places = points.places(list(zip(facts, decoded, strict=True)))
         main = [p for p in places if p.main]
-        neighbours = [(i, i + 1) for i in range(len(main) - 1)]
-        partners = {(i, j): _partners(decoded[i], main[i], decoded[j], main[j]) for i, j in neighbours}
+        partners = {
+            (i, i + 1): strict.partners(found, len(decoded[i].index))
+            for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
+        }
         homes = _homes(main, decoded, book, cluster, partners)
         sizes = segments.segment_sizes(decoded, numbered)
         made = {
@@ -192,33 +211,6 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         snaplen_bytes=min(snaps, default=None) if cut else None,
         dropped_by_kernel=sum(dropped) if dropped else None,
     )
-
-
-def _partners(first: Decoded, at_first: Place, second: Decoded, at_second: Place) -> NDArray[np.int32]:
-    """Row of the second capture for each row of the first that the strict key pairs, shape ``(n,)``."""
-    here, there = _matchable(first, at_first), _matchable(second, at_second)
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # the kernel releases the lock
-        left, right = pool.map(
-            lambda rows, capture: identity.keys(
-                Level.OUTER, capture, rows, _whole(rows), _whole(capture.index.flow)
-            ),
-            (here, there),
-            (first, second),
-        )
-    found = match.unique(left, right)
-    partner = np.full(len(first.index), NO_ROW, dtype=np.int32)
-    paired = found != match.NO_PARTNER
-    partner[here[paired]] = there[found[paired]]
-    return partner
-
-
-def _whole(like: NDArray[np.int32]) -> NDArray[np.uint16]:
-    return np.zeros(len(like), dtype=np.uint16)
-
-
-def _matchable(decoded: Decoded, place: Place) -> NDArray[np.int32]:
-    """Rows at a place that have a flow: later fragments and what carries no protocol we know have none."""
-    return np.flatnonzero(np.append(place.flows, False)[decoded.index.flow]).astype(np.int32)
 
 
 def _homes(

@@ -94,6 +94,15 @@ class Passage:
     def __len__(self) -> int:
         return sum(len(piece) for piece in self.columns[0])
 
+    def __sizeof__(self) -> int:
+        pieces = (piece.nbytes for column in self.columns for piece in column)
+        return self.keys.nbytes + self.mss.nbytes + self.fragments.nbytes + sum(pieces)
+
+    def apart(self) -> "Passage":
+        """Give the same, to be used up while this one stays as it is."""
+        columns = [list(pieces) for pieces in self.columns]
+        return Passage(columns, self.keys.copy(), self.mss, self.fragments.copy())
+
 
 class Passable(Protocol):
     """What can be passed over: a source, or one stretch of it."""

@@ -150,8 +150,9 @@ def _renumber(passages: Sequence[Passage], table: FlowTable) -> NDArray[np.int64
             table.take_over(passage.keys, passage.mss), np.int32(NO_FLOW)
         )  # NO_FLOW leads there
         if not np.array_equal(flows[:-1], np.arange(len(flows) - 1)):
-            for piece in passage.columns[_FLOW_COLUMN]:
-                piece[:] = flows[piece]  # NO_FLOW is -1, and so leads to itself
+            pieces = passage.columns[_FLOW_COLUMN]
+            for number, piece in enumerate(pieces):
+                pieces[number] = flows[piece]  # NO_FLOW is -1, and so leads to itself
         passage.fragments[:, ROW] += before
         before += len(passage)
     return np.concatenate([passage.fragments for passage in passages])

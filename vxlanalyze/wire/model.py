@@ -6,7 +6,7 @@ varies stands in the row. Where there is a tunnel, a row describes its innermost
 (`length`, `ip_id`, `seq`, ...) and the outermost IP packet around it (`outer_...`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -217,3 +217,7 @@ class Decoded:
     index: Index
     flows: Flows
     fragments: Fragments = field(default_factory=Fragments.none)
+
+    def __sizeof__(self) -> int:
+        tables = (self.index, self.flows, self.fragments)
+        return sum(int(getattr(table, column.name).nbytes) for table in tables for column in fields(table))

@@ -1,0 +1,73 @@
+"""Packets of two captures paired by the strictest key, at once or partition by partition.
+
+The key is a hash of the packet's flow and of what tells the packets of a flow apart (`identity.Level`). Rows
+whose keys fall into the same partition are matched there: equal keys never part, so that partitions matched
+anywhere give together what matching all at once gives. An elephant flow, too, is spread over all of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze import memory
+from vxlanalyze.pairing import identity, match
+from vxlanalyze.pairing.identity import Level
+from vxlanalyze.pairing.model import NO_ROW
+from vxlanalyze.pairing.points import Place
+from vxlanalyze.wire.model import Decoded
+
+
+class Sightings(NamedTuple):
+    """Rows of one capture that can be matched, and their strictest keys, shapes ``(k,)``."""
+
+    row: NDArray[np.int32]
+    key: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, decoded: Decoded, place: Place) -> "Sightings":
+        """Those of the rows at a place that have a flow, which fragments and unknown protocols have not."""
+        row = np.flatnonzero(np.append(place.flows, False)[decoded.index.flow]).astype(np.int32)
+        whole = np.zeros(len(row), np.uint16), np.zeros(len(decoded.index), np.uint16)
+        return cls(row, identity.keys(Level.OUTER, decoded, row, *whole))
+
+    def parted(self, parts: int) -> "list[Sightings]":
+        """Give those of each partition; together they are these, and each keeps their order."""
+        part = (self.key % np.uint64(parts)).astype(np.int32)
+        order = np.argsort(part, kind="stable")
+        borders = np.searchsorted(part[order], np.arange(1, parts))
+        return [Sightings(self.row[some], self.key[some]) for some in np.split(order, borders)]
+
+
+class Pairs(NamedTuple):
+    """Rows of the first capture and of the second that belong together, shapes ``(k,)``."""
+
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+
+
+def pairs(first: Sightings, second: Sightings) -> Pairs:
+    """Pair the rows whose keys occur once on each side."""
+    found = match.unique(first.key, second.key)
+    paired = found != match.NO_PARTNER
+    return Pairs(first.row[paired], second.row[found[paired]])
+
+
+def partners(found: Iterable[Pairs], frames: int) -> NDArray[np.int32]:
+    """Give for each of the first capture's `n` frames the row of its partner, or NO_ROW, shape ``(n,)``."""
+    partner = np.full(frames, NO_ROW, dtype=np.int32)
+    for pair in found:
+        partner[pair.first] = pair.second
+    return partner
+
+
+def neighbours(captures: Sequence[tuple[Decoded, Place]]) -> list[list[Pairs]]:
+    """Pair each capture with the next one, in one partition; their keys are made side by side."""
+    if len(captures) < 2:
+        return []
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # the kernel releases the lock
+        seen = list(pool.map(lambda capture: Sightings.of(*capture), captures))
+    return [[pairs(here, there)] for here, there in pairwise(seen)]

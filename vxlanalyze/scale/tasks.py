@@ -1,0 +1,115 @@
+"""What workers of a cluster do: functions of values, which may run anywhere and be run again.
+
+A worker may die and take its results with it; so no task changes its arguments, and files are read where the
+task runs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vxlanalyze import pairing, pipeline, wire
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.stretches import Stretch
+from vxlanalyze.errors import CaptureError
+from vxlanalyze.pairing.strict import Pairs, Sightings
+from vxlanalyze.pipeline import Questions
+from vxlanalyze.report.model import Report
+from vxlanalyze.wire.index import COLUMN_DTYPES
+from vxlanalyze.wire.joining import DecodedStretch
+from vxlanalyze.wire.model import Decoded, Index
+
+
+class Way(NamedTuple):
+    """How captures are decoded; see `wire.decode`."""
+
+    ports: tuple[int, ...]
+    keep_inner_bytes: int | None
+
+
+class DecodedCapture(NamedTuple):
+    """A capture that was read to its end, with its rows and flows."""
+
+    source: LogicalCapture
+    decoded: Decoded
+
+
+def decode_stretch(source: LogicalCapture, stretch: Stretch, way: Way) -> DecodedStretch:
+    """Decode one stretch of a capture."""
+    return wire.decode_stretch(_seen(source), stretch, **way._asdict())
+
+
+def join(source: LogicalCapture, parts: Sequence[DecodedStretch], way: Way) -> DecodedCapture:
+    """Put all stretches of a capture together."""
+    source = _seen(source)
+    again = partial(wire.decode_stretch, source, **way._asdict())
+    own = [DecodedStretch(part.learned, part.passage.apart()) for part in parts]
+    return DecodedCapture(source, wire.join_stretches(source, own, again, **way._asdict()))
+
+
+def source_of(capture: DecodedCapture) -> LogicalCapture:
+    """Give the capture alone, with what reading it has told."""
+    return capture.source
+
+
+def without_rows(capture: DecodedCapture) -> DecodedCapture:
+    """Give the capture with its flows, which are few."""
+    empty: list[Any] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
+    return DecodedCapture(capture.source, replace(capture.decoded, index=Index(*empty)))
+
+
+def sightings(
+    number: int, parts: int, capture: DecodedCapture, all_flows: Sequence[DecodedCapture]
+) -> list[Sightings]:
+    """Give what capture `number` has to be matched, partition by partition.
+
+    Parameters
+    ----------
+    all_flows : sequence of DecodedCapture
+        What `without_rows` gave of each capture, this one too.
+    """
+    captures = [*all_flows[:number], capture, *all_flows[number + 1 :]]
+    return pairing.sightings(captures, number).parted(parts)
+
+
+def sha256_of(source: LogicalCapture) -> tuple[str, ...]:
+    """Give the digest of each of its files, in hexadecimal."""
+    return _seen(source).sha256()
+
+
+def report_of(
+    captures: Sequence[DecodedCapture],
+    pairs: Sequence[Iterable[Pairs]] | None,
+    questions: Questions,
+    digests: Sequence[Sequence[str]],
+    plots: bool,
+) -> Report:
+    """Work out what became of each packet, diagnose it, and report it.
+
+    Parameters
+    ----------
+    pairs : sequence
+        For each capture but the last, the pairs of all partitions with the next one; None to find them here.
+    digests : sequence
+        SHA-256 of the files of each capture, or nothing.
+    plots : bool
+        Whether to gather the series that plots are drawn from.
+    """
+    sources = [_seen(capture.source) for capture in captures]
+    run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs)
+    sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
+    return replace(run, digests=sums).report(plots=plots)
+
+
+def _seen(source: LogicalCapture) -> LogicalCapture:
+    """Give the capture as this worker sees it."""
+    from distributed import get_worker
+
+    try:
+        return source.seen_here()
+    except CaptureError as error:
+        what = f"{error.what}, says the worker {get_worker().address}; all must see it under this path"
+        raise CaptureError(error.path, what) from error
