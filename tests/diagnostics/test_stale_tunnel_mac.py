@@ -78,6 +78,22 @@ def test_a_virtual_router_mac_that_both_address_is_not_stale():
     assert isinstance(answer, NotAssessed)
 
 
+@pytest.mark.parametrize(("vni", "proved"), [(4096, True), (77, False)])
+def test_entries_that_are_stale_both_ways_are_told_by_the_plugins_defaults(vni, proved):
+    """Neither MAC is ever sent from, so only a plugin that is known to address devices by MAC proves it."""
+    forward = [asks(vni=vni), asks(dst=OTHER_POD, vni=vni), late(vni=vni)]
+    backward = [asks_back(inner_dst_mac=0xD60255667788, vni=vni), late(inner_dst_mac=0xD60255667788, vni=vni)]
+    (answer,) = assess(forward, backward)
+    assert isinstance(answer, Finding if proved else NotAssessed)
+
+
+def test_both_ways_stale_is_not_told_of_one_virtual_mac():
+    virtual = 0xAABBCCDDEEFF
+    forward = [asks(mac=virtual, vni=4096), asks(mac=virtual, dst=OTHER_POD, vni=4096)]
+    (answer,) = assess([*forward, late(vni=4096)], [asks_back(inner_dst_mac=virtual, vni=4096)])
+    assert isinstance(answer, NotAssessed)
+
+
 def test_several_vnis_mean_that_the_mac_is_not_looked_at():
     (answer,) = assess([asks(vni=1501), asks(dport=3, vni=60001), late(vni=1501)], [asks_back(vni=33002)])
     assert isinstance(answer, NotAssessed)

@@ -12,7 +12,9 @@ How it decides
     the MACs of its tunnel device, not among these) stay unanswered, so many that a working node would be
     that silent with a chance below `chance`. That tunnel devices are addressed by MAC at all must show:
     the receiver addresses the sender by the MAC that the sender uses, and either the same inner address
-    is seen with both MACs, or one MAC stands for several inner addresses, as no pod's own does.
+    is seen with both MACs, or one MAC stands for several inner addresses, as no pod's own does. Where both
+    entries are stale, port and VNI have to be those of flannel or Calico, and one of the two MACs, each
+    addressed one way only, has to stand for several inner addresses.
 When it cannot tell
     The receiver was never heard and nothing names its MAC; several VNIs in a direction or files that name
     Cilium (it does not look at this MAC); too few requests; no proof that the MAC is a tunnel device's.
@@ -32,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends
+from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends, underlay
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
@@ -83,7 +85,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         return _too_few(direction, asked, strange)
     mac = silent[0]
     chosen = asked.used & (flows.inner_dst_mac == mac)
-    if not named and not _device(direction, back, mac, chosen):
+    if not named and not _device(direction, back, mac, chosen) and not _both_stale(pair, direction, back):
         why = f"nothing proves that {mac_text(mac)} is meant for a tunnel device and not for a pod"
         return NotAssessed(CODE, why, direction.label)
     told_by = "the cluster's own record shows" if named else "its own packets show"
@@ -121,6 +123,25 @@ def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.
     # A router's or a tunnel device's MAC stands for several addresses; a pod's own for one.
     senders = returning.inner_src_mac[back_used]
     return len(np.unique(senders)) == 1 and (len(addressed) > 1 or len(heard) > 1)
+
+
+def _both_stale(pair: Comparison, direction: Direction, back: Direction) -> bool:
+    """Whether a plugin that addresses devices by MAC is at work, and neither end knows the other's."""
+    if not {underlay.of(way, pair.cluster).cni for way in (direction, back)} <= {"flannel", "calico"}:
+        return False
+    there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
+    if tunnel_ends.device_macs(there, here) or there.dst_macs.keys() & here.dst_macs.keys():
+        return False
+    return any(_stands_for_several(way) for way in (direction, back))
+
+
+def _stands_for_several(direction: Direction) -> bool:
+    """Whether a direction has one inner destination MAC, and several inner addresses behind it."""
+    flows = direction.sender.flows
+    used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
+    used &= tunnel_ends.is_device(flows.inner_dst_mac)
+    several = len(tunnel_ends.inner_addresses(flows, flows.dst, used)) > 1
+    return several and len(np.unique(flows.inner_dst_mac[used])) == 1
 
 
 def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
