@@ -46,8 +46,8 @@ def cooked(packet: bytes, interface: int, kind: int) -> bytes:
     return struct.pack(">HHIHBB8s", 0x0800, 0, interface, 1, kind, 6, bytes(8)) + packet
 
 
-def pcap(path: Path, frames: list[tuple[float, bytes]]) -> Path:
-    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, SLL2)]
+def pcap(path: Path, frames: list[tuple[float, bytes]], link: int = SLL2) -> Path:
+    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, link)]
     for seconds, data in sorted(frames, key=lambda f: f[0]):
         whole, fraction = divmod(round(1_700_000_000e6 + seconds * 1e6), 1_000_000)
         out.append(struct.pack("<IIII", whole, fraction, len(data), len(data)) + data)

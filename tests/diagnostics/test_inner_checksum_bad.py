@@ -88,6 +88,12 @@ def test_unfilled_checksums_that_nobody_answers_were_never_filled_in():
     assert "nobody filled them in" in finding.summary
 
 
+def test_between_a_pod_and_its_own_nodes_card_nobody_fills_them_in_yet():
+    path = {"points": ("pod", "node1", "node2"), "bare": ("pod",)}
+    pair = comparison([Traffic(ping(), 9, received_checks=UNFILLED), LATE], **path)
+    assert {a.direction for a in inner_checksum_bad.check(pair) if isinstance(a, Finding)} == {"node1>node2"}
+
+
 def test_unfilled_checksums_of_a_stream_cannot_tell():
     (answer,) = assess([Traffic(received_checks=UNFILLED)])
     assert isinstance(answer, NotAssessed)

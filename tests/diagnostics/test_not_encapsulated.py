@@ -161,3 +161,47 @@ def test_a_pod_of_this_node_that_is_gone_is_not_behind_a_tunnel(tmp_path):
     answers = check(through_any(tmp_path, destinations=("10.42.0.35",)))
 
     assert [a for a in answers if isinstance(a, Finding)] == []
+
+
+def test_where_a_pod_lives_is_told_without_the_cluster_on_the_wire_too():
+    """The far pod is heard through the tunnel; what goes to it leaves bare, and nothing answers."""
+    bare = Flow(tunnel=0, sport=77)
+    pair = comparison(
+        [],
+        [Traffic(Flow().reverse())],
+        seen_only={
+            "node1": [Traffic(bare, packets=20)],
+            "node2": [Traffic(Flow(tunnel=0, src=WORLD, dst="172.26.50.201"))],
+        },
+        addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
+    )
+    assert "leaves its node bare" in found(pair).summary
+
+
+def no_tunnel(*, to=FAR, seen_at="", cluster=None, points=("pod", "node1", "node2")):
+    """A pod that asks 20 times, and captures of two cards that hold no tunnel packet."""
+    asks = Traffic(Flow(tunnel=0, dst=to), packets=20)
+    seen = {"pod": [asks], **({seen_at: [asks]} if seen_at else {})}
+    return comparison(
+        seen_only=seen, points=points, bare=("pod",), cluster=cluster, addresses={"pod": ("10.233.64.10",)}
+    )
+
+
+def test_a_pod_whose_packets_show_nowhere_behind_it_is_found_without_any_tunnel():
+    finding = found(no_tunnel())
+
+    assert finding.direction == "pod>node1"
+    assert "10.233.65.20 never enters the tunnel: none of 20 packets" in finding.summary
+    assert "leaves its node bare" in found(no_tunnel(seen_at="node1")).summary
+
+
+def test_without_a_tunnel_only_what_is_on_its_way_to_the_other_node_counts():
+    """What arrives there, the pod's own node, the world, and a path of one node."""
+    pairs = [
+        no_tunnel(seen_at="node2"),
+        no_tunnel(to=LOCAL, cluster=CLUSTER),
+        no_tunnel(to="8.8.8.8"),
+        no_tunnel(to="224.0.0.251"),
+        no_tunnel(points=("pod", "node1")),
+    ]
+    assert [a for pair in pairs for a in check(pair) if isinstance(a, Finding)] == []

@@ -87,7 +87,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         verdict, words = _origin(direction, checks, wrong)
         return _finding(pair, direction, _Wrong(wrong, judged, verdict, words), asked)
     fate = checksums.fate_of(unfilled, direction, asked)
-    if fate.accepted:
+    if fate.accepted or _before_the_card(pair, direction):
         return None
     if asked.silent(chance, fate.ignored):
         chosen = unfilled & fate.ignored[asked.flow]
@@ -102,6 +102,12 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         "on a path inside one host; whether they are accepted cannot be told"
     )
     return NotAssessed(CODE, why, direction.label)
+
+
+def _before_the_card(pair: Comparison, direction: Direction) -> bool:
+    """Whether the way from a pod to a further point of its own node is all that was crossed so far."""
+    last = direction in (pair.hops[-1].forward, pair.hops[0].backward) if pair.hops else True
+    return not direction.sender.encapsulated and not last
 
 
 def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:

@@ -12,8 +12,9 @@ How it decides
     seen behind another node's outer address). It is reported when all its packets, so many that a node
     which mislays one in fifty would do it with a chance below `chance`, stand bare and none in the tunnel.
     In a capture of a NIC alone, packets between pods that pass it bare and are neither answered nor seen at
-    the other node. In an `any` capture without that knowledge, packets of pods to several destinations that
-    the node forwards to an interface which never gives anything back.
+    the other node. Where no capture shows a tunnel packet, what a pod sends by way of two captured nodes to
+    addresses that stay silent. In an `any` capture without that knowledge, packets of pods to several
+    destinations that the node forwards to an interface which never gives anything back.
 When it cannot tell
     No capture shows packets before the tunnel.
 What looks like it
@@ -28,31 +29,21 @@ Sources
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits, silence
+from vxlanalyze.diagnostics.bare_traffic import Stuck, ends, on_the_wire, out_of_a_pod
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.homes import Homes
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
 CODE = "not-encapsulated"
 _MOST_NAMED = 3
 _TO_US, _OUTGOING = 0, 4  # LINKTYPE_LINUX_SLL2, packet type
-
-
-class _Stuck(NamedTuple):
-    """Packets to one destination that stay on this side of the tunnel."""
-
-    address: str
-    lives: str
-    rows: NDArray[np.int32]
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -66,7 +57,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         for d in hop.directions
         if not d.sender.encapsulated and d.receiver.encapsulated
     ]
-    plain = [p for p in pair.points if p.encapsulated]
+    cards = [p for p in pair.points if p.encapsulated]
     inside = [p for p in pair.points if not p.encapsulated and p.name != pair.captures[p.capture].name]
     homes = Homes(pair)
     answers: list[Answer] = []
@@ -74,28 +65,45 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         stuck = list(_before_tunnel(pair, direction, homes, chance))
         if stuck:
             answers.append(_finding(pair, direction.label, direction.sender, stuck))
-    for point in plain:
-        stuck = list(_on_the_wire(pair, point, chance))
-        if stuck:
+    for point in cards:
+        stuck = list(on_the_wire(pair, point, homes, chance))
+        if stuck and not answers:
             answers.append(_finding(pair, _label(pair, point), point, stuck, on_wire=True))
     for point in inside:
         stuck = list(_into_nothing(pair, point, homes, chance))
         if stuck and not answers:
             answers.append(_finding(pair, _label(pair, point), point, stuck))
-    if not entering and not inside and not answers and plain:
+    if not answers:
+        answers += _no_tunnel_at_all(pair, chance)
+    if not entering and not inside and not answers and cards:
         why = "no capture shows packets before they enter the tunnel; one of a pod, or with -i any, would"
         return [NotAssessed(CODE, why)]
     return answers
 
 
-def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Iterator[_Stuck]:
+def _no_tunnel_at_all(pair: Comparison, chance: float) -> Iterator[Finding]:
+    """What a pod sends by way of two nodes, where no capture shows a tunnel packet or what may hide one."""
+    tunnelled = any(facts.tunnel_packets for facts in pair.captures)
+    encrypted = any((p.flows.encryption > 0).any() for p in pair.points)
+    matched = len(pair.hops) > 1 and any(d.delivered.any() for d in pair.hops[-1].directions)
+    if len(pair.hops) < 2 or tunnelled or encrypted or matched:
+        return
+    first, second = pair.hops[0].forward.sender, pair.hops[0].forward.receiver
+    stuck = list(out_of_a_pod(pair, first, chance))
+    if first.encapsulated or not stuck:
+        return
+    left = np.isin(second.flows.identity, first.flows.identity).any()
+    yield _finding(pair, pair.hops[0].forward.label, first, stuck, on_wire=bool(left))
+
+
+def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Iterator[Stuck]:
     """Destinations that live elsewhere and of which every packet stops before the tunnel."""
     own = _own_addresses(pair, direction.sender.capture)
     if not own or not direction.assessed or not direction.lost.any():
         return
     judged = np.flatnonzero(direction.judged)
     flows, flow = direction.sender.flows, direction.flow[judged]
-    names, of = _ends(flows.family[flow], flows.dst[flow])
+    names, of = ends(flows.family[flow], flows.dst[flow])
     packets = np.bincount(of, minlength=len(names))
     stopped = np.bincount(of[direction.lost[judged]], minlength=len(names))
     nodes = {address for node in pair.cluster.nodes for address in node.addresses}
@@ -105,42 +113,10 @@ def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance:
             continue
         home = homes.of(address)
         if home is not None and not own & set(home.addresses):
-            yield _Stuck(address, home.words, direction.sent_row[judged[of == i]])
+            yield Stuck(address, home.words, direction.sent_row[judged[of == i]])
 
 
-def _on_the_wire(pair: Comparison, point: Point, chance: float) -> Iterator[_Stuck]:
-    """Packets between pods of two nodes that pass a NIC bare, are not answered, and are seen nowhere else."""
-    index, flows = point.index, point.flows
-    others = [p for p in pair.points if p.capture != point.capture and _shows_bare(p)]
-    if not pair.cluster.nodes or not others:
-        return
-    captured = {pair.cluster.node_of(a) for p in others for a in p.addresses} | {p.name for p in others}
-    seen_there = np.isin(flows.identity, np.concatenate([p.flows.identity for p in others]))
-    bare = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
-    rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
-    rows = rows[np.append(bare, False)[index.flow[rows]]]  # the last for NO_FLOW
-    flow = index.flow[rows]
-    names, of = _ends(flows.family[flow], flows.dst[flow])
-    sources = _sources_by_destination(point, np.unique(flow))
-    for i, address in enumerate(names):
-        mine, talking = of == i, sources[address]
-        packets = int(mine.sum())
-        node = pair.cluster.node_of(address)
-        if node not in captured or silence.chance(packets, packets) >= chance:
-            continue
-        if not _between_pods(pair, talking, address):
-            continue
-        answered = any(address in sources.get(source, ()) for source in talking)
-        if not answered and not seen_there[flow[mine]].any():
-            yield _Stuck(address, f"{address} lives on {node}", rows[mine].astype(np.int32))
-
-
-def _shows_bare(point: Point) -> bool:
-    """Whether a capture was not filtered for the tunnel: bare IP packets would stand in it."""
-    return bool(((point.flows.tunnel == Tunnel.NONE) & (point.flows.family > 0)).any())
-
-
-def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[_Stuck]:
+def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[Stuck]:
     """Packets that a node forwards to an interface which gives nothing back and hands nothing to the tunnel.
 
     One destination may be a pod of this node that is gone, on its own interface; several are behind a device.
@@ -160,7 +136,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     coming = of_capture[flows.packet_type[of_capture] == _TO_US]
     arriving = set(text(flows.src[coming], flows.family[coming]))
     sources = set(text(flows.src[np.unique(flow)], flows.family[np.unique(flow)]))
-    names, of = _ends(flows.family[flow], flows.dst[flow])
+    names, of = ends(flows.family[flow], flows.dst[flow])
     behind = [i for i, address in enumerate(names) if address not in arriving]
     chosen = np.isin(of, behind)
     known = all(homes.of(names[i]) is not None for i in behind)
@@ -174,28 +150,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     for i in behind:
         home = homes.of(names[i])
         lives = home.words if home else f"{names[i]} is behind {point.name}, which only takes and never gives"
-        yield _Stuck(names[i], lives, rows[of == i].astype(np.int32))
-
-
-def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
-    """Who sends to each inner destination, among the flows that are used."""
-    flows = point.flows
-    ends, _ = distinct(np.column_stack([flows.family, flows.src, flows.dst])[used])
-    found: dict[str, set[str]] = {}
-    to, by = text(ends[:, 17:], ends[:, 0]), text(ends[:, 1:17], ends[:, 0])
-    for destination, source in zip(to, by, strict=True):
-        found.setdefault(destination, set()).add(source)
-    return found
-
-
-def _between_pods(pair: Comparison, sources: set[str], destination: str) -> bool:
-    """Whether all is sent by pods to a pod of another node."""
-    cluster = pair.cluster
-    nodes = {address for n in cluster.nodes for address in n.addresses}
-    there = cluster.node_of(destination)
-    here = {cluster.node_of(s) for s in sources}
-    pods_only = destination not in nodes and not sources & nodes
-    return pods_only and there is not None and None not in here and there not in here
+        yield Stuck(names[i], lives, rows[of == i].astype(np.int32))
 
 
 def _own_addresses(pair: Comparison, capture: int) -> set[str]:
@@ -211,12 +166,6 @@ def _own_addresses(pair: Comparison, capture: int) -> set[str]:
     return set()
 
 
-def _ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.intp]]:
-    """Distinct addresses, and which of them each row holds."""
-    names, of = distinct(np.column_stack([family, address]))
-    return text(names[:, 1:], names[:, 0]), of
-
-
 def _label(pair: Comparison, point: Point) -> str | None:
     for direction in pair.directions:
         if direction.sender.capture == point.capture:
@@ -225,7 +174,7 @@ def _label(pair: Comparison, point: Point) -> str | None:
 
 
 def _finding(
-    pair: Comparison, label: str | None, point: Point, stuck: list[_Stuck], *, on_wire: bool = False
+    pair: Comparison, label: str | None, point: Point, stuck: list[Stuck], *, on_wire: bool = False
 ) -> Finding:
     stuck = sorted(stuck, key=lambda s: (-len(s.rows), s.address))
     packets = sum(len(s.rows) for s in stuck)

@@ -80,16 +80,38 @@ def packets_by_flow(capture: Decoded) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``."""
+    """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
+
+    `inner_src` and `inner_dst` number the addresses inside (of a bare packet, its own), `bare_packets` are
+    the frames that stand bare there, and `identity` is that of `Flows`.
+    """
 
     src: NDArray[np.int32]
     dst: NDArray[np.int32]
     packets: NDArray[np.int64]
     packet_type: NDArray[np.uint8]
+    inner_src: NDArray[np.int32]
+    inner_dst: NDArray[np.int32]
+    bare_packets: NDArray[np.int64]
+    identity: NDArray[np.uint64]
 
     def sent_by(self, address: int) -> int:
         """Frames that an address sent."""
         return int(self.packets[self.src == address].sum())
+
+    def behind(self, address: int) -> set[int]:
+        """Inner addresses that send from, or are reached at, an outer one."""
+        seen = self.packets > 0
+        at = np.concatenate([
+            self.inner_src[seen & (self.src == address)],
+            self.inner_dst[seen & (self.dst == address)],
+        ])  # fmt: skip
+        return set(at[at != NO_ADDRESS].tolist())
+
+    def bare_by(self, inner: set[int], tunnelled: NDArray[np.uint64]) -> int:
+        """Bare frames that some inner addresses sent, and whose flow is none of those in the tunnel."""
+        chosen = np.isin(self.inner_src, list(inner)) & ~np.isin(self.identity, tunnelled)
+        return int(self.bare_packets[chosen].sum())
 
 
 def marked(sides: Sides) -> tuple[int, ...]:
@@ -153,6 +175,7 @@ def of_pair(
     here: Sides,
     there: Sides,
     common: "Common",
+    beside: tuple[Sequence[Sides], Sequence[Sides]] = ((), ()),
 ) -> tuple[int, int, str]:
     """Which of two addresses belongs to the first and which to the second of two captures.
 
@@ -164,6 +187,8 @@ def of_pair(
         The first and the second capture.
     common : Common
         The packets that both saw.
+    beside : tuple of sequences of Sides
+        Captures of pods beside the first and beside the second.
 
     Returns
     -------
@@ -177,10 +202,22 @@ def of_pair(
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
     if surplus != 0:
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
+    sides = ((here, *beside[0]), (there, *beside[1]))
+    bare = [_bare_surplus(ends, (here, there), some) for some in sides]
+    if bare[0] != bare[1]:
+        return (a, b, _BY_PODS) if bare[0] > bare[1] else (b, a, _BY_PODS)
     total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
     return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
 
 
+def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:
+    """Frames that stand bare in some captures: of pods behind the first end, less those of the second."""
+    a, b = (cards[0].behind(end) | cards[1].behind(end) for end in ends)
+    tunnelled = np.concatenate([card.identity[card.packets > 0] for card in cards])
+    return sum(side.bare_by(a - b, tunnelled) - side.bare_by(b - a, tunnelled) for side in seen)
+
+
 _BY_DELAY = "the order in which both captures saw the same packets"
 _BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
+_BY_PODS = "whose pods' packets stand bare there as well"
 _BY_ORDER = "the captures being given in path order, the sender's first"

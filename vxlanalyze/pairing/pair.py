@@ -226,8 +226,11 @@ def _homes(
             return addresses.NOTHING_COMMON
         here, there = decoded[i].index, decoded[j].index
         row = np.flatnonzero(partner != NO_ROW)
-        row = row[(decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE) == main[i].encapsulated]
-        source = (book.outer_src if main[i].encapsulated else book.src)[i][here.flow[row]]
+        tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
+        row = row[~tunnelled | main[i].encapsulated]
+        # What the nodes send each other bare, ARP before all, tells as much as their tunnel packets.
+        tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
+        source = np.where(tunnelled, book.outer_src[i][here.flow[row]], book.src[i][here.flow[row]])
         return addresses.Common(source, there.time_ns[partner[row]] - here.time_ns[row])
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]

@@ -16,7 +16,7 @@ from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing import addresses
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.model import CaptureFacts
-from vxlanalyze.wire.model import Decoded, Tunnel
+from vxlanalyze.wire.model import Decoded, Flows, Tunnel
 
 InCommon = Callable[[int, int], Common]
 
@@ -135,10 +135,21 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     """The outer ends of a place's tunnel packets, or the ends of its bare ones."""
     flows = decoded.flows
     here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & np.isin(flows.family, (4, 6))
+    if not place.encapsulated:
+        here &= ~_to_a_group(flows)
     packets = np.where(here, addresses.packets_by_flow(decoded), 0)
     n = place.capture
     ends = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
-    return Sides(ends[0], ends[1], packets, flows.packet_type)
+    bare = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
+    bare_packets = np.where(bare, addresses.packets_by_flow(decoded), 0)
+    return Sides(*ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity)
+
+
+def _to_a_group(flows: Flows) -> NDArray[np.bool_]:
+    """Flows to multicast and broadcast addresses (RFC 1112 section 4, RFC 4291 section 2.7): to no host."""
+    first = flows.dst[:, 0]
+    group: NDArray[np.bool_] = np.where(flows.family == 6, first == 0xFF, first >= 0xE0)
+    return group
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +182,16 @@ def homes(
     nics = [i for i, place in enumerate(main) if place.encapsulated]
     pods = [i for i, place in enumerate(main) if not place.encapsulated]
     for i, j in combinations(nics, 2):
-        _together(i, j, found, ends, book, in_common)
+        # In path order, pods stand before the first card and behind the last one.
+        before = [ends[p] for p in pods if p < i == nics[0]]
+        behind = [ends[p] for p in pods if p > j == nics[-1]]
+        _together(i, j, found, ends, book, in_common, (before, behind))
     for i in pods:
         for nic in (i - 1, i + 1):
             if nic in nics and not found[i].numbers:
                 found[i] = _behind(main[nic], found[nic], ends[i], book)
     for i, j in combinations(pods, 2):
-        _together(i, j, found, ends, book, in_common)
+        _together(i, j, found, ends, book, in_common, ([], []))
     return found
 
 
@@ -208,7 +222,13 @@ def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
 
 
 def _together(
-    i: int, j: int, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
+    i: int,
+    j: int,
+    found: list[Home],
+    ends: Sequence[Sides],
+    book: AddressBook,
+    in_common: InCommon,
+    beside: tuple[list[Sides], list[Sides]],
 ) -> None:
     """Tell the homes of two captures that see one pair of addresses."""
     pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
@@ -220,7 +240,7 @@ def _together(
             if len(rest) == 1 and addresses.hubs(ends[open_]):
                 found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
             return
-    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j))
+    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j), beside)
     found[i] = _home((a,), book, by)
     if addresses.hubs(ends[j]):
         found[j] = _home((b,), book, by)
