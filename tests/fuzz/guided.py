@@ -32,10 +32,8 @@ _SOUND = "n0.cap"
 
 def main() -> None:
     subject, folder, *options = sys.argv[1:]
-    corpus = Path(folder)
-    corpus.mkdir(parents=True, exist_ok=True)
-    for name, octets in _beginnings(subject).items():
-        (corpus / name).write_bytes(octets)
+    if not Path(folder).is_file():
+        _begin(subject, Path(folder))
     warnings.simplefilter("error")
     with tempfile.TemporaryDirectory() as scratch:
 
@@ -66,6 +64,12 @@ def _partner() -> bytes:
 
 def _first(point: Point) -> Point:
     return replace(point, frames=point.frames[:SEED_FRAMES])
+
+
+def _begin(subject: str, corpus: Path) -> None:
+    corpus.mkdir(parents=True, exist_ok=True)
+    for name, octets in _beginnings(subject).items():
+        (corpus / name).write_bytes(octets)
 
 
 def _beginnings(subject: str) -> dict[str, bytes]:
