@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from vxlanalyze.report.redaction import Redactor
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
-_WITHOUT_SERIES = ("text", "junit", "github", "markdown")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +67,7 @@ def _run(options: Options) -> int:
     # matplotlib tells every user of a read-only home where it keeps its fonts now.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     judge = judging(options.fail_on, options.baseline, options.expect)
-    series = any(renderer.name not in _WITHOUT_SERIES for renderer in (shown, *(r for _, r in files)))
+    series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
     with Outputs() as outputs:
         report, redactor = (_saved if options.report else _analyse)(options, outputs, series)
         judgement = judge(report)

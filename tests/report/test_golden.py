@@ -9,14 +9,7 @@ from vxlanalyze.report import RENDERERS, as_text
 from vxlanalyze.report.renderer import Judgement
 
 FOLDER = Path(__file__).parent / "golden"
-SUFFIXES = {
-    "text": "txt",
-    "json": "json",
-    "html": "html",
-    "junit": "xml",
-    "github": "github",
-    "markdown": "md",
-}
+SUFFIXES = {renderer.name: (*renderer.suffixes, f".{renderer.name}")[0] for renderer in RENDERERS}
 JUDGEMENT = Judgement(
     failing=frozenset({"mtu-blackhole@node1>node2"}),
     differences=("packet-loss must be found, and is not (not assessed: nothing was sent)",),
@@ -29,17 +22,17 @@ formats = pytest.mark.parametrize("renderer", RENDERERS, ids=lambda renderer: re
 
 @formats
 def test_a_report_with_findings(renderer, golden):
-    golden(FOLDER / f"faulty.{SUFFIXES[renderer.name]}", renderer.render(REPORT))
+    golden(FOLDER / f"faulty{SUFFIXES[renderer.name]}", renderer.render(REPORT))
 
 
 @formats
 def test_a_report_without_findings(renderer, golden):
-    golden(FOLDER / f"healthy.{SUFFIXES[renderer.name]}", renderer.render(HEALTHY))
+    golden(FOLDER / f"healthy{SUFFIXES[renderer.name]}", renderer.render(HEALTHY))
 
 
 @formats
 def test_a_report_that_was_judged(renderer, golden):
-    golden(FOLDER / f"judged.{SUFFIXES[renderer.name]}", renderer.render(REPORT, JUDGEMENT))
+    golden(FOLDER / f"judged{SUFFIXES[renderer.name]}", renderer.render(REPORT, JUDGEMENT))
 
 
 def test_text_in_colour(golden):

@@ -6,109 +6,74 @@ are equally bad, the earlier one is the better answer to "what is wrong?".
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 
-from vxlanalyze.diagnostics import (
-    burst_outage,
-    capture_damaged,
-    capture_loss,
-    causes,
-    checksum_offload,
-    clock_offset,
-    clock_step,
-    corrupted_in_transit,
-    delay_spike,
-    dns_unanswered,
-    duplicate_tunnel_mac,
-    duplication,
-    ecmp_member_blocked,
-    encrypted_underlay,
-    endpoint_refused,
-    endpoint_silent,
-    facts_check,
-    flow_blocked,
-    fragments_lost,
-    inner_checksum_bad,
-    mtu_blackhole,
-    mtu_icmp_needed,
-    nested_tunnel,
-    no_common_traffic,
-    no_tunnel_traffic,
-    not_answered,
-    not_encapsulated,
-    outer_address_rewritten,
-    outer_checksum_bad,
-    outer_fragmentation,
-    packet_loss,
-    path_blocked,
-    port_unreachable,
-    protocol_blocked,
-    reordering,
-    same_capture,
-    stale_tunnel_mac,
-    tcp_stalled,
-    truncated_capture,
-    vni_mismatch,
-    windows_disjoint,
-    wrong_tunnel_endpoint,
-)
+from vxlanalyze.diagnostics import causes, facts_check
 from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = (
+_CODES = (
     # What leaves no answer at all:
-    same_capture.DIAGNOSTIC,
-    windows_disjoint.DIAGNOSTIC,
-    no_tunnel_traffic.DIAGNOSTIC,
-    no_common_traffic.DIAGNOSTIC,
+    "same-capture",
+    "windows-disjoint",
+    "no-tunnel-traffic",
+    "no-common-traffic",
     # What leaves wrongly:
-    not_encapsulated.DIAGNOSTIC,
-    wrong_tunnel_endpoint.DIAGNOSTIC,
-    # What the way takes: path-blocked, protocol-blocked, ecmp-member-blocked, flow-blocked,
-    # mtu-icmp-needed, mtu-blackhole, fragments-lost, burst-outage
-    path_blocked.DIAGNOSTIC,
-    protocol_blocked.DIAGNOSTIC,
-    ecmp_member_blocked.DIAGNOSTIC,
-    flow_blocked.DIAGNOSTIC,
-    mtu_icmp_needed.DIAGNOSTIC,
-    mtu_blackhole.DIAGNOSTIC,
-    fragments_lost.DIAGNOSTIC,
-    burst_outage.DIAGNOSTIC,
+    "not-encapsulated",
+    "wrong-tunnel-endpoint",
+    # What the way takes:
+    "path-blocked",
+    "protocol-blocked",
+    "ecmp-member-blocked",
+    "flow-blocked",
+    "mtu-icmp-needed",
+    "mtu-blackhole",
+    "fragments-lost",
+    "burst-outage",
     # What arrives damaged:
-    corrupted_in_transit.DIAGNOSTIC,
-    outer_checksum_bad.DIAGNOSTIC,
-    inner_checksum_bad.DIAGNOSTIC,
+    "corrupted-in-transit",
+    "outer-checksum-bad",
+    "inner-checksum-bad",
     # What dies inside the receiver:
-    port_unreachable.DIAGNOSTIC,
-    vni_mismatch.DIAGNOSTIC,
-    stale_tunnel_mac.DIAGNOSTIC,
-    duplicate_tunnel_mac.DIAGNOSTIC,
-    not_answered.DIAGNOSTIC,
+    "port-unreachable",
+    "vni-mismatch",
+    "stale-tunnel-mac",
+    "duplicate-tunnel-mac",
+    "not-answered",
     # What suffers:
-    outer_fragmentation.DIAGNOSTIC,
-    packet_loss.DIAGNOSTIC,
-    delay_spike.DIAGNOSTIC,
-    reordering.DIAGNOSTIC,
-    duplication.DIAGNOSTIC,
+    "outer-fragmentation",
+    "packet-loss",
+    "delay-spike",
+    "reordering",
+    "duplication",
     # What the pods see of it:
-    endpoint_refused.DIAGNOSTIC,
-    endpoint_silent.DIAGNOSTIC,
-    dns_unanswered.DIAGNOSTIC,
-    tcp_stalled.DIAGNOSTIC,
+    "endpoint-refused",
+    "endpoint-silent",
+    "dns-unanswered",
+    "tcp-stalled",
     # What limits the answer without being a fault:
-    capture_loss.DIAGNOSTIC,
-    capture_damaged.DIAGNOSTIC,
-    truncated_capture.DIAGNOSTIC,
-    clock_step.DIAGNOSTIC,
-    # What only looks like a fault: checksum-offload, outer-address-rewritten, nested-tunnel,
-    # encrypted-underlay, clock-offset
-    checksum_offload.DIAGNOSTIC,
-    outer_address_rewritten.DIAGNOSTIC,
-    nested_tunnel.DIAGNOSTIC,
-    encrypted_underlay.DIAGNOSTIC,
-    clock_offset.DIAGNOSTIC,
+    "capture-loss",
+    "capture-damaged",
+    "truncated-capture",
+    "clock-step",
+    # What only looks like a fault:
+    "checksum-offload",
+    "outer-address-rewritten",
+    "nested-tunnel",
+    "encrypted-underlay",
+    "clock-offset",
 )
+
+
+def _diagnostic(code: str) -> Diagnostic:
+    """Take a diagnostic from the module of its name."""
+    diagnostic: Diagnostic = import_module(f"{__name__}.{code.replace('-', '_')}").DIAGNOSTIC
+    return diagnostic
+
+
+DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from vxlanalyze.report.renderer import Renderer
 
 RENDERERS = (
     Renderer("text", (".txt",), "as_text"),
-    Renderer("json", (".json",), "as_json"),
-    Renderer("html", (".html",), "as_html"),
+    Renderer("json", (".json",), "as_json", series=True),
+    Renderer("html", (".html",), "as_html", series=True),
     Renderer("junit", (".xml",), "as_junit"),
     Renderer("github", (), "as_github"),
     Renderer("markdown", (".md",), "as_markdown"),

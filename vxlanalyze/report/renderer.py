@@ -47,11 +47,14 @@ class Renderer:
         File names that ask for it, with the dot.
     module : str
         Module of this package with ``render(report, judgement=None) -> str``.
+    series : bool
+        Whether it shows the report's series, what pictures are drawn from: for others none is computed.
     """
 
     name: str
     suffixes: tuple[str, ...]
     module: str
+    series: bool = False
 
     def render(self, report: Report, judgement: Judgement | None = None) -> str:
         """Write the report in this format; never fails on its content."""

@@ -18,14 +18,18 @@ UNKNOWN_LENGTH = 0xFFFFFFFF
 
 
 class Tunnel(IntEnum):
-    """Kinds of encapsulation; `NONE` where the IP packet stands bare."""
+    """Kinds of encapsulation; `NONE` where the IP packet stands bare.
+
+    Each is a module in `vxlanalyze.wire.tunnels`. In this order their contents are asked, so that one that
+    is a special case of another stands before it.
+    """
 
     NONE = 0
     VXLAN = 1
     VXLAN_GPE = 2
     GENEVE = 3
-    GRE = 4
     NVGRE = 5
+    GRE = 4
     IPIP = 6
     GUE = 7
 
