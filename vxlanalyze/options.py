@@ -158,7 +158,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_ports,
         default=[],
-        help="further tunnel ports; the usual ones (4789, 8472, 4790, 6081, 6080) are known, others are found",
+        help="further tunnel ports; the usual ones (4789, 8472, 4790, 6081, 6080) are known, others found",
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
