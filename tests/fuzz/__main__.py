@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.cases import SUBJECTS, make, warming
-from tests.fuzz.drive import FINE, drive
+from tests.fuzz.drive import FINE, drive, take_warnings_for_errors
 
 TIME_LIMIT_S = 30.0  # of the processor: others may keep it busy
 MEMORY_LIMIT_BYTES = 400 << 20
@@ -90,7 +89,7 @@ def _told(subject: str, number: int, wrong: str | None, keep: Path | None) -> in
 
 def _work(subject: str, first: int, inputs: int) -> None:
     """Run inputs and print a line of JSON about each; a hang ends the process with all its stacks."""
-    warnings.simplefilter("error")  # numpy's are a figure that went wrong
+    take_warnings_for_errors()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as folder:
         for sound in warming(subject):  # compiles kernels and imports, so that no input is charged for it

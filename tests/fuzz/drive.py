@@ -7,11 +7,13 @@ import re
 import shutil
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numba
 import numpy as np
 import pyarrow.parquet as pq
 
@@ -47,6 +49,13 @@ class Ending:
     seconds: float  # of the processor
     peak_bytes: int
     wrong: str | None
+
+
+def take_warnings_for_errors() -> None:
+    """Raise where numpy warns: a figure went wrong. The hashes of kernels that run as Python wrap around."""
+    warnings.simplefilter("error")
+    if numba.config.DISABLE_JIT:
+        warnings.filterwarnings("ignore", "overflow encountered in scalar")
 
 
 def drive(case: Case, folder: Path) -> Ending:

@@ -9,7 +9,6 @@ input that ends wrong is written beside, and raises.
 import os
 import sys
 import tempfile
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -20,7 +19,7 @@ import atheris
 
 with atheris.instrument_imports(include=["vxlanalyze"]):
     from tests.fuzz.cases import OUTPUTS, SUBJECTS, Case, texts
-    from tests.fuzz.drive import drive
+    from tests.fuzz.drive import drive, take_warnings_for_errors
     from tests.fuzz.seeds import Point, seeds
 
 from tests.fuzz import mutation
@@ -34,7 +33,7 @@ def main() -> None:
     subject, folder, *options = sys.argv[1:]
     if not Path(folder).is_file():
         _begin(subject, Path(folder))
-    warnings.simplefilter("error")
+    take_warnings_for_errors()
     with tempfile.TemporaryDirectory() as scratch:
 
         def run(octets: bytes) -> None:
