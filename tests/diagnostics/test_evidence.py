@@ -70,6 +70,12 @@ def test_interval_is_wilsons_where_losses_are_independent():
     assert (round(low, 4), round(high, 4)) == (0.0054, 0.0183)
 
 
+@pytest.mark.parametrize("judged", [1, 6, 504, 10**6])
+def test_an_interval_ends_at_nothing_and_at_everything(judged):
+    assert evidence.loss_interval(0, judged, runs=0)[0] == 0
+    assert evidence.loss_interval(judged, judged, runs=1)[1] == 1
+
+
 def test_interval_widens_with_bursts():
     independent, bursts = evidence.loss_interval(40, 1000, runs=40), evidence.loss_interval(40, 1000, runs=5)
     assert bursts[0] < independent[0] < 0.04 < independent[1] < bursts[1]

@@ -1,5 +1,8 @@
 """Pictures say what the series say, in few marks, whatever names they hold."""
 
+import re
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -8,14 +11,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 
 from tests.report.broken_pair import broken, findings
 from tests.simulate import Flow, Traffic, comparison
-from vxlanalyze.report import plots
+from vxlanalyze.report import plot_parts, plots
 from vxlanalyze.report.ladder_plot import describe_packet, draw_ladder
 from vxlanalyze.report.series import series
 from vxlanalyze.report.series.model import Plots
 from vxlanalyze.report.svg import picture
+from vxlanalyze.report.timeline_plot import draw_timeline
 
 BOTH = ("node1>node2", "node2>node1")
 
@@ -42,7 +47,7 @@ def texts(axes: Axes) -> list[str]:
 
 
 def test_the_timeline_draws_one_direction_up_and_the_other_down(axes: Axes, made: Plots):
-    drawn = plots.draw_timeline(axes, made["timeline"], *BOTH)
+    drawn = draw_timeline(axes, made["timeline"], *BOTH)
 
     assert drawn is axes
     low, high = axes.get_ylim()
@@ -55,11 +60,48 @@ def test_one_loss_in_a_million_is_marked_at_the_edge(axes: Axes):
     lost = np.arange(100_000) == 70_000
     pair = comparison(forward=[Traffic(Flow(), packets=100_000, every_s=1e-5, lost=lost)])
 
-    plots.draw_timeline(axes, series(pair)["timeline"], "node1>node2")
+    draw_timeline(axes, series(pair)["timeline"], "node1>node2")
 
-    marks = [path for mark in axes.collections for path in mark.get_paths()]
-    assert len(marks) == 1
-    assert marks[0].vertices[:, 0].mean() == pytest.approx(700, abs=5)  # ms
+    (strip,) = strips(axes)
+    assert strip.values.max() - strip.baseline > 0.02  # of the picture's height
+    assert strip.edges[np.argmax(strip.values)] == pytest.approx(700, abs=6)  # ms
+
+
+def test_a_loss_of_one_percent_is_seen_and_its_share_is_written(axes: Axes):
+    lost = np.arange(20_000) % 100 == 7
+    pair = comparison(forward=[Traffic(Flow(), packets=20_000, every_s=1e-4, lost=lost)])
+
+    draw_timeline(axes, series(pair)["timeline"], *BOTH)
+
+    (strip,) = strips(axes)
+    shares = strip.values[strip.values > strip.baseline] - strip.baseline
+    assert len(shares) > 100
+    assert shares.min() > 0.08
+    assert any(re.fullmatch(r"≤ 1(\.\d)? %\nlost", text) for text in texts(axes))
+
+
+def test_bars_leave_the_strips_free(axes: Axes, made: Plots):
+    draw_timeline(axes, made["timeline"], *BOTH)
+
+    bars = [patch for patch in axes.patches if patch not in strips_of(axes)]
+    (upper, *_) = [strip.baseline for strip in strips(axes) if strip.baseline > 0.5]
+    low, high = axes.get_ylim()
+    tallest = max(float(bar.get_data().values.max()) for bar in bars)
+    assert (tallest - low) / (high - low) < upper
+
+
+def strips_of(axes: Axes) -> list[StepPatch]:
+    """The patches that are placed by the height of the axes, not by their data."""
+    return [
+        patch
+        for patch in axes.patches
+        if not patch.get_transform().contains_branch_seperately(axes.transData)[1]
+    ]
+
+
+def strips(axes: Axes) -> list[Any]:
+    """The shares of losses along the edges."""
+    return [strip.get_data() for strip in strips_of(axes)]
 
 
 def test_the_size_limit_is_written_in_the_picture(axes: Axes, made: Plots):
@@ -80,7 +122,7 @@ def test_no_limit_is_written_where_the_longest_arrive(axes: Axes):
 def test_the_clocks_uncertainty_stands_in_the_delay_picture(axes: Axes, made: Plots):
     plots.draw_delay(axes, made["delay"], *BOTH)
 
-    assert any("clock ± 50 µs" in text for text in texts(axes))
+    assert axes.get_xlabel().endswith("dotted: clock ± 50 µs")
     assert axes.get_ylabel() == "one-way delay (µs)"
 
 
@@ -141,7 +183,7 @@ def test_a_picture_holds_few_marks_whatever_was_sent(axes: Axes):
     made = series(comparison(forward=[stream]))
 
     plots.draw_sequence(axes, made["sequence"])
-    plots.draw_timeline(axes, made["timeline"], *BOTH)
+    draw_timeline(axes, made["timeline"], *BOTH)
     plots.draw_sizes(axes, made["sizes"][0])
 
     assert sum(len(line.get_xdata()) for line in axes.lines) < 5_000
@@ -155,7 +197,7 @@ def test_a_picture_holds_few_marks_whatever_was_sent(axes: Axes):
 def test_any_name_is_drawn_as_it_is(axes: Axes, name: str, made: Plots):
     renamed = {**made["timeline"], "directions": [{**made["timeline"]["directions"][0], "direction": name}]}
 
-    svg = picture(lambda drawn: plots.draw_timeline(drawn, renamed, name), "names")
+    svg = picture(lambda drawn: draw_timeline(drawn, renamed, name), "names")
 
     assert "<script>" not in svg
     assert len(svg) < 200_000
@@ -189,7 +231,9 @@ def test_drawing_leaves_the_readers_style_alone(made: Plots):
     assert dict(mpl.rcParams) == before
 
 
-@pytest.mark.parametrize("colour", [plots.DELIVERED, plots.LOST, plots.UNKNOWN, plots.HOME])
+@pytest.mark.parametrize(
+    "colour", [plot_parts.DELIVERED, plot_parts.LOST, plot_parts.UNKNOWN, plot_parts.HOME]
+)
 @pytest.mark.parametrize("paper", ["#ffffff", "#14171c"])
 def test_marks_stand_out_on_white_and_on_black(colour: str, paper: str):
     """WCAG 2.2 section 1.4.11 asks for 3 to 1."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.report import plots
-from vxlanalyze.report.ladder_plot import ROW_INCHES, draw_ladder
+from vxlanalyze.report.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
 from vxlanalyze.report.pictures import series_of
 from vxlanalyze.report.series import ladders, sequences
@@ -21,6 +21,7 @@ from vxlanalyze.report.series.model import Ladder, Plots, Sequence
 from vxlanalyze.report.series.timebase import Timebase, timebase
 from vxlanalyze.report.series.timeline import MOST_BINS
 from vxlanalyze.report.tables import flows_frame
+from vxlanalyze.report.timeline_plot import draw_timeline
 from vxlanalyze.wire.model import NO_VNI
 
 _WIDTH_INCHES = 9.0
@@ -49,7 +50,7 @@ class Plot:
             ``X>Y``, whose hop is drawn; by default the one that lost most.
         """
         onward, home = self._hop(direction)
-        return plots.draw_timeline(_axes(ax, 3.0), self._series["timeline"], onward, home)
+        return draw_timeline(_axes(ax, 3.0), self._series["timeline"], onward, home)
 
     def delay(self, direction: str | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the one-way delay over time, both directions of a hop, with the clock's uncertainty.
@@ -93,7 +94,8 @@ class Plot:
             Whose first packets are drawn; by default those of the first finding that has any.
         """
         drawn = self._ladder(flow)
-        return draw_ladder(_axes(ax, ROW_INCHES * (len(drawn["packets"]) + 1.2)), drawn)
+        height = ROW_INCHES * (len(drawn["packets"]) + 1.3)
+        return draw_ladder(_axes(ax, height, WIDTH_INCHES), drawn)
 
     @cached_property
     def _series(self) -> Plots:
@@ -201,11 +203,11 @@ def _rows_of(direction: Direction, wanted: Mapping[str, Any]) -> NDArray[np.int6
     return rows[same]
 
 
-def _axes(ax: Axes | None, height: float) -> Axes:
+def _axes(ax: Axes | None, height: float, width: float = _WIDTH_INCHES) -> Axes:
     """The Axes to draw onto: the given ones, or those of a new figure."""
     if ax is not None:
         return ax
     from matplotlib import pyplot
 
-    _, made = pyplot.subplots(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    _, made = pyplot.subplots(figsize=(width, height), layout="constrained")
     return made

@@ -104,7 +104,10 @@ def loss_interval(lost: int, judged: int, runs: int) -> tuple[float, float]:
     middle = ratio + _Z_95**2 / (2 * size)
     half = _Z_95 * sqrt(ratio * (1 - ratio) / size + _Z_95**2 / (4 * size * size))
     scale = 1 + _Z_95**2 / size
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    # At its ends the interval is 0 and 1; arithmetic leaves some 1e-17 of it.
+    low = max(0.0, (middle - half) / scale) if lost else 0.0
+    high = min(1.0, (middle + half) / scale) if lost < judged else 1.0
+    return low, high
 
 
 def _log_beta(a: float, b: float) -> float:

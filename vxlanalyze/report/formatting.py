@@ -76,7 +76,13 @@ def quantity(measured: Mapping[str, Any]) -> str:
     if unit == "ratio":
         return percent(value) if value == 0 or abs(value) >= _LEAST_PERCENT else f"{value:.2g}"
     number = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-    return f"{number} {unit}".strip()
+    return f"{number} {_of_one(unit) if value == 1 else unit}".strip()
+
+
+def _of_one(unit: str) -> str:
+    """The unit of a single one: ``packet of the sample``."""
+    noun, space, rest = unit.partition(" ")
+    return ("query" if noun == "queries" else noun.removesuffix("s")) + space + rest
 
 
 def runs(numbers: Sequence[int]) -> str:

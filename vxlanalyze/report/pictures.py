@@ -9,13 +9,14 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from vxlanalyze.diagnostics import words
-from vxlanalyze.report.ladder_plot import ROW_INCHES, draw_ladder
+from vxlanalyze.report.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
 from vxlanalyze.report.plain import plain
-from vxlanalyze.report.plots import draw_delay, draw_sequence, draw_sizes, draw_timeline
+from vxlanalyze.report.plots import draw_delay, draw_sequence, draw_sizes
 from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
 from vxlanalyze.report.shape import ShapeError, demand
 from vxlanalyze.report.svg import picture
+from vxlanalyze.report.timeline_plot import draw_timeline
 
 _MOST_HOPS = 6
 _FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
@@ -97,7 +98,7 @@ def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
             "; ".join(
                 f"{hop['direction']}: {hop['sent']:,} sent, {hop['lost']:,} lost" for hop in (onward, home)
             )
-            + ". Bins in which a packet was lost are marked at the edge too.",
+            + (". The strips show the share that was lost." if onward["lost"] + home["lost"] else "."),
         ),
     ]
     if any(bands["bin"] for bands in series["delay"]["directions"] if bands["direction"] in names):
@@ -141,10 +142,10 @@ def _ladder(ladder: Ladder) -> Picture:
     )
     return _picture(
         partial(draw_ladder, series=ladder),
-        f"Packets of {ladder['finding']} from point to point",
+        f"From point to point: packets of {(ladder['finding'] or '').replace('@', ', ')}",
         note + ", in the order they were sent; the numbers are frames as Wireshark counts them.",
-        width=9.0,
-        height=ROW_INCHES * (shown + 1.2),
+        width=WIDTH_INCHES,
+        height=ROW_INCHES * (shown + 1.3),
         bare=True,
     )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -41,10 +42,16 @@ def demand(value: object, wanted: Any, where: str) -> None:
 
 def _demand_record(value: object, wanted: Any, where: str) -> None:
     record: Mapping[str, object] = _as(value, dict, where)
-    for key, kind in get_type_hints(wanted).items():
+    for key, kind in _keys(wanted).items():
         if key not in record:
             raise ShapeError(f"{where} lacks {key!r}")
         demand(record[key], kind, f"{where}.{key}")
+
+
+@cache
+def _keys(wanted: Any) -> dict[str, Any]:
+    """The types of a record's values; found out once, for there may be thousands of records."""
+    return get_type_hints(wanted)
 
 
 def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:

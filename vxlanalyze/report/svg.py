@@ -15,18 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from vxlanalyze.report import plots
+from vxlanalyze.report import plot_parts
 from vxlanalyze.report.plain import plain
 
 _INK, _FAINT = "#010203", "#040506"  # stand for the page's text and lines until they are replaced
 _VARIABLES = {
     _INK: "--ink",
     _FAINT: "--faint",
-    plots.DELIVERED: "--delivered",
-    plots.LOST: "--lost",
-    plots.HOME: "--home",
-    plots.UNKNOWN: "--unknown",
+    plot_parts.DELIVERED: "--delivered",
+    plot_parts.LOST: "--lost",
+    plot_parts.HOME: "--home",
+    plot_parts.UNKNOWN: "--unknown",
 }
+# Inches beside the axes. matplotlib could measure what it needs, but draws everything twice for that.
+_LEFT, _RIGHT, _BELOW, _ABOVE = 0.78, 0.52, 0.66, 0.3
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -71,12 +73,18 @@ def picture(
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
         # A name in letters that the font lacks is measured with a box; the page's font draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(width, height), layout=None if bare else "constrained")
+        figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        draw(figure.add_axes((0.005, 0, 0.99, 1)) if bare else figure.subplots())
+        draw(figure.add_axes((0.005, 0, 0.99, 1) if bare else _inside(width, height)))
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return _for_page(written.getvalue(), title)
+
+
+def _inside(width: float, height: float) -> tuple[float, float, float, float]:
+    """Where the axes stand, in shares of the figure."""
+    across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + _ABOVE) / height
+    return _LEFT / width, _BELOW / height, across, up
 
 
 def _for_page(svg: str, title: str) -> str:
