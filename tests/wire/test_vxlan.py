@@ -164,3 +164,22 @@ def test_hardly_recognised_by_chance(damage: int) -> None:
         frame[at + 8 + 6] |= 1
 
     assert_row(row(bytes(frame)), tunnel=None)
+
+
+@pytest.mark.parametrize(
+    "inner", [INNER, build.ethernet(build.small_packet6(), 0x86DD)], ids=["ipv4", "ipv6"]
+)
+@pytest.mark.parametrize("snap", [50, 56, 64, 65, 72, 83, 84, 96, 103, 104])
+def test_recognised_by_content_where_the_snap_length_cut_it(snap: int, inner: bytes) -> None:
+    """A right VXLAN header suffices where no more was captured; what is seen of the packet must fit."""
+    frame = build.ethernet(build.vxlan(inner, dport=14789))
+
+    assert_row(row(frame[:snap], wire=len(frame)), tunnel="vxlan", vni=100)
+
+
+@pytest.mark.parametrize("damage", [20, 22, 24], ids=str)
+def test_a_cut_frame_is_no_tunnel_where_what_is_seen_is_none(damage: int) -> None:
+    frame = bytearray(build.ethernet(build.vxlan(INNER, dport=14789)))
+    frame[14 + 28 + damage] = {20: 0x09, 22: 0x55, 24: 0x40}[damage]
+
+    assert_row(row(bytes(frame[:72]), wire=len(frame)), tunnel=None)

@@ -44,6 +44,9 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     points = (hop.forward.sender, hop.forward.receiver)
     sides = [pair.captures[p.capture] for p in points]
     label = hop.forward.label if len(pair.hops) > 1 else None
+    unclear = [d.not_assessed_why for d in hop.directions if not d.assessed]
+    if unclear:
+        return [NotAssessed(CODE, unclear[0], label)]
     if not any(f.tunnel_packets for f in sides) or windows_disjoint.DIAGNOSTIC.check(pair):
         return []
     empty = [f.name for f in sides if not f.packets]

@@ -8,7 +8,8 @@ Why it matters
 How it decides
     A frame is cut where fewer bytes were captured than were on the wire; a header is cut where it ends
     behind the last byte captured. The tunnel costs 50 bytes (70 over IPv6), so a snap length that is ample
-    for bare packets cuts inner headers.
+    for bare packets cuts inner headers. Packets without an inner IP header, and TCP without a sequence
+    number, cannot be told from others: what became of them is left open.
 When it cannot tell
     Nothing is left open here.
 What looks like it
@@ -25,6 +26,7 @@ import numpy as np
 from vxlanalyze.diagnostics import base, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed, share
+from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.wire.model import Anomaly
 
@@ -46,6 +48,9 @@ def check(pair: Comparison) -> list[Answer]:
     shown = exhibits.of_rows(pair, [(p, h if len(h) else r) for p, r, h in cut])
     names = listed([p.name for p, _, _ in cut])
     hidden = f"; of {headers:,} even headers are missing" if headers else "; all headers are there"
+    nameless = sum(_nameless(p) for p, _, _ in cut)
+    if nameless:
+        hidden += f", and {nameless:,} cannot be told from other packets"
     return [
         Finding(
             code=CODE,
@@ -55,14 +60,16 @@ def check(pair: Comparison) -> list[Answer]:
             + hidden,
             explanation="Payload that was not captured cannot be compared, and checksums over it not "
             "verified: corrupted-in-transit and the checksum questions speak only of frames that are "
-            "whole. Sizes, losses and delays rest on headers and are right."
-            + (" Frames without whole headers are matched by what is left of them." if headers else ""),
+            "whole. Sizes, losses and delays rest on headers, and are right where these are whole."
+            + (" Frames without whole headers are matched by what is left of them." if headers else "")
+            + (_LEFT_OUT.format(nameless) if nameless else ""),
             remedy=f"Capture again with `tcpdump -s 0`, or with `-s {_ENOUGH_BYTES}` where payload must "
             "be left out.",
             evidence={
                 "cut_frames": Quantity(frames, "frames"),
                 "frames": Quantity(every, "frames"),
                 "cut_headers": Quantity(headers, "frames"),
+                "left_out": Quantity(nameless, "frames"),
                 "snap_length": Quantity(smallest, "bytes"),
             },
             ruled_out=(RuledOut("corrupted-in-transit", "a cut frame is not a damaged one"),),
@@ -71,6 +78,18 @@ def check(pair: Comparison) -> list[Answer]:
             display_filter="frame.cap_len < frame.len",
         )
     ]
+
+
+_LEFT_OUT = (
+    " {:,} frames show neither an inner IP header nor a TCP sequence number: they are left out, and what "
+    "became of them is not assessed."
+)
+
+
+def _nameless(point: Point) -> int:
+    """Count the frames of which too little is left to match them."""
+    chosen = np.append(headless.flows(point.decoded), False)  # the last for NO_FLOW
+    return int(np.count_nonzero(chosen[point.index.flow]))
 
 
 def _rows(point: Point, anomaly: Anomaly) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

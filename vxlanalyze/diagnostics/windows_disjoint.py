@@ -21,7 +21,7 @@ Sources
 """
 
 from vxlanalyze.diagnostics import base
-from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import moment, span
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Hop
 
@@ -40,12 +40,16 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     first, second = sorted((pair.captures[p.capture] for p in sides), key=_begin)
     if first.last_ns is None or second.first_ns is None or first.last_ns >= second.first_ns:
         return []
+    label = hop.forward.label if len(pair.hops) > 1 else None
+    unclear = [d.not_assessed_why for d in hop.directions if not d.assessed]
+    if unclear:
+        return [NotAssessed(CODE, f"{unclear[0]}, so clocks may be apart, or the captures", label)]
     gap_ns = second.first_ns - first.last_ns
     return [
         Finding(
             code=CODE,
             severity=Severity.CRITICAL,
-            direction=hop.forward.label if len(pair.hops) > 1 else None,
+            direction=label,
             summary=f"{second.name} begins {span(gap_ns)} after {first.name} ends: "
             "the captures have no time in common, so nothing can be compared",
             explanation=f"{_says(first)}; {_says(second)}. No packet stands in both, so no other clock "

@@ -264,10 +264,12 @@ def _direction(
     )
     sources = [facts.source for facts in (ends.facts if way.forward else ends.facts[::-1])]
     direction.corrupted[:] |= damage.in_super_packets(direction, sources[0], sources[1], ends.ports)
-    seen_anyway = answered(direction, tuples)
-    outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
-    if direction.not_assessed_why:
+    if direction.assessed:
+        seen_anyway = answered(direction, tuples)
+        outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
+    else:  # then a packet that is missing speaks of nothing, least of all of a capture that lost it
         outcome[outcome == Outcome.LOST] = Outcome.UNKNOWN
+        direction.unsent_reason[:] = Reason.NONE
     return _with_other_peers(direction, ends, way)
 
 

@@ -20,7 +20,7 @@ from vxlanalyze.pairing.points import NOBODY, Home, Place
 from vxlanalyze.pairing.routes import End, Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
-from vxlanalyze.wire.model import Anomaly, Decoded, Tunnel
+from vxlanalyze.wire.model import Anomaly, Decoded, Index, Tunnel
 
 # Ethernet, IPv4, UDP, VXLAN, Ethernet: what stands before the inner packet at the least.
 _LEAST_HEADERS_BYTES = 14 + 20 + 8 + 8 + 14
@@ -39,6 +39,7 @@ def common_bytes(sources: Sequence[Source]) -> int | None:
 
 
 _WHOLE_PACKETS = 65535
+_CUT_FRAMES_READ = 64
 
 
 def pair(
@@ -195,8 +196,6 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
     index, flows = decoded.index, decoded.flows
     tunnelled = np.append(flows.tunnel != Tunnel.NONE, False)[index.flow]
     dropped = [s.dropped for s in source.statistics if s.dropped is not None]
-    cut = bool((index.anomalies & np.uint32(Anomaly.CUT)).any())
-    snaps = [i.snaplen_bytes for i in source.interfaces if i.snaplen_bytes]
     return CaptureFacts(
         name=source.name,
         source=source,
@@ -208,9 +207,17 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         tunnel_packets=int(tunnelled.sum()),
         first_ns=int(index.time_ns.min()) if len(index) else None,
         last_ns=int(index.time_ns.max()) if len(index) else None,
-        snaplen_bytes=min(snaps, default=None) if cut else None,
+        snaplen_bytes=_cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
     )
+
+
+def _cut_at_bytes(source: Source, index: Index) -> int | None:
+    """Captured length of frames that are cut; a file's header may say more, where it was cut afterwards."""
+    cut = np.flatnonzero(index.anomalies & np.uint32(Anomaly.CUT))[:_CUT_FRAMES_READ]
+    if not len(cut):
+        return None
+    return int(source.fetch(index.place[cut]).captured_length.max())
 
 
 def _homes(

@@ -45,6 +45,11 @@ def places(captures: Sequence[tuple[CaptureFacts, Decoded]]) -> list[Place]:
     return found
 
 
+def _is_ip(flows: Flows) -> NDArray[np.bool_]:
+    """Flows of IP packets, bare or around a tunnel: what is inside may be cut off, or be no IP."""
+    return np.isin(np.where(flows.tunnel == Tunnel.NONE, flows.family, flows.outer_family), (4, 6))
+
+
 def _others(identities: Sequence[NDArray[np.uint64]], number: int) -> NDArray[np.uint64]:
     return np.concatenate([_NO_IDENTITIES, *(t for i, t in enumerate(identities) if i != number)])
 
@@ -62,7 +67,7 @@ def _places_of(
     flows = decoded.flows
     key = flows.interface.astype(np.int64) << 32 | flows.if_index
     packets = addresses.packets_by_flow(decoded)
-    ip = np.isin(flows.family, (4, 6)) & (packets > 0)
+    ip = _is_ip(flows) & (packets > 0)
     tunnel = ip & (flows.tunnel != Tunnel.NONE)
     everywhere = np.ones(len(flows), dtype=np.bool_)
     keys = np.unique(key[ip])
@@ -134,7 +139,7 @@ def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:
 def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     """The outer ends of a place's tunnel packets, or the ends of its bare ones."""
     flows = decoded.flows
-    here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & np.isin(flows.family, (4, 6))
+    here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & _is_ip(flows)
     if not place.encapsulated:
         here &= ~_to_a_group(flows)
     packets = np.where(here, addresses.packets_by_flow(decoded), 0)

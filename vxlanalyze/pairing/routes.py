@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.points import Home, Place
 from vxlanalyze.wire.model import Decoded, Tunnel
@@ -73,7 +74,8 @@ def between(
 
 def _tunnelled(end: End) -> NDArray[np.bool_]:
     flows = end.decoded.flows
-    return end.place.flows & (flows.tunnel != Tunnel.NONE) & np.isin(flows.outer_family, (4, 6))
+    tunnelled = end.place.flows & (flows.tunnel != Tunnel.NONE) & np.isin(flows.outer_family, (4, 6))
+    return tunnelled & ~headless.flows(end.decoded)
 
 
 def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Cluster) -> Routes:
@@ -82,7 +84,7 @@ def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Clust
     far = np.array(second.home.numbers, dtype=np.int32)
     at_first, at_second = _tunnelled(first), _tunnelled(second)
     sent = at_first & np.isin(book.outer_src[i], near)
-    why = ""
+    why = _cut_off(first, second)
     if not second.home.texts:
         peers = np.unique(book.outer_dst[i][sent])
         if len(peers) > 1:
@@ -111,6 +113,15 @@ def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Clust
     return Routes(
         _route(forward, returned, sent & ~forward), _route(arrived, backward, sent_back & ~backward), why
     )
+
+
+def _cut_off(*ends: End) -> str:
+    """Say that the snap length leaves too little to tell packets apart; "" where it does not."""
+    cut = [e.place.name for e in ends if headless.most(e.decoded, e.place.flows)]
+    if not cut:
+        return ""
+    names = " and ".join(cut)
+    return f"the snap length cut the inner headers in {names}: packets cannot be told from each other"
 
 
 def _route(

@@ -28,29 +28,35 @@ from vxlanalyze.pairing.segment_sizes import (
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
 
-_IPV4_AND_TCP_BYTES = 40
-_IPV6_AND_TCP_BYTES = 60
+_IP_BYTES = {4: 20, 6: 40}
+_UDP_BYTES = 8
+_TCP_BYTES = 20
 _ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: worth a look at the IP IDs
 
 
 def complete_lengths(decoded: Decoded) -> Decoded:
-    """Fill in payload lengths where the snap length cut the TCP header.
+    """Fill in payload lengths where the snap length cut the TCP or UDP header.
 
-    Two packets of a flow that follow each other tell the headers' length: the first one's IP length less
-    the step of the sequence number. The most frequent value of all flows is taken.
+    A UDP header always has the same length. That of TCP is told by two packets of a flow that follow each
+    other: the first one's IP length less the step of the sequence number. The most frequent value of all
+    flows is taken.
     """
     index, flows = decoded.index, decoded.flows
     cut = index.payload_length == UNKNOWN_LENGTH
     if not cut.any():
         return decoded
     rows = np.flatnonzero(cut & (index.flow != NO_FLOW))
-    rows = rows[flows.protocol[index.flow[rows]] == TCP]
+    protocol, family = flows.protocol[index.flow[rows]], flows.family[index.flow[rows]]
     filled = index.payload_length.copy()
     filled[cut] = 0
-    for family, shortest in ((4, _IPV4_AND_TCP_BYTES), (6, _IPV6_AND_TCP_BYTES)):
-        mine = rows[flows.family[index.flow[rows]] == family]
-        headers = _header_bytes(index.flow[mine], index.seq[mine], index.length[mine], shortest)
-        filled[mine] = np.maximum(index.length[mine].astype(np.int64) - headers, 0).astype(np.uint32)
+    for version, ip in _IP_BYTES.items():
+        for number in (TCP, UDP):
+            mine = rows[(family == version) & (protocol == number)]
+            headers = ip + _UDP_BYTES
+            if number == TCP:
+                shortest = ip + _TCP_BYTES
+                headers = _header_bytes(index.flow[mine], index.seq[mine], index.length[mine], shortest)
+            filled[mine] = np.maximum(index.length[mine].astype(np.int64) - headers, 0).astype(np.uint32)
     return replace(decoded, index=replace(index, payload_length=filled))
 
 

@@ -72,6 +72,7 @@ def quantile(ordered: NDArray[np.int64], share: float) -> int:
 
 def _unknown_reasons(direction: Direction) -> dict[str, int]:
     counts = np.bincount(direction.reason[direction.outcome == Outcome.UNKNOWN], minlength=len(Reason))
+    counts[Reason.NONE] = 0  # of a direction that is not assessed, which says why
     return {reason.name.lower().replace("_", "-"): int(counts[reason]) for reason in Reason if counts[reason]}
 
 

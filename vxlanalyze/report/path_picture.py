@@ -64,7 +64,7 @@ def _style(hop: HopRecord) -> str:
 def _labels(hop: HopRecord) -> list[str]:
     """What to say of a direction, the longest first."""
     if hop["sent"] == 0:
-        return ["nothing sent"]
+        return ["nothing sent" if hop["not_assessed"] is None else "not assessed, see below"]
     if hop["not_assessed"] is not None:
         return [f"{hop['sent']:,} sent; loss not assessed, see below", f"{hop['sent']:,} sent, not assessed"]
     lost = f"{hop['lost']:,} lost"

@@ -86,22 +86,28 @@ def _snap(data: Octets, found: Record, length: int) -> int:
 def plausible(data: Octets, found: Record, at: int) -> bool:
     """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
 
-    The test by which a tunnel on an unknown port is recognised: it has to be hard to meet by chance.
+    The test by which a tunnel on an unknown port is recognised: it has to be hard to meet by chance. Of a
+    packet that the snap length cut, what was captured must fit.
     """
     end = found[END]
-    if at + HEADER_BYTES > end or byte(data, at + 6) & 1:  # a source address is never a group's
+    if at + 7 <= end and byte(data, at + 6) & 1:  # a source address is never a group's
         return False
+    if at + HEADER_BYTES > end:
+        return end < found[LIMIT] and found[LIMIT] - at >= HEADER_BYTES + _SMALLEST_PACKET_BYTES
     ethertype = be16(data, at + 12)
     at += HEADER_BYTES
     while is_tag(ethertype) and at + TAG_BYTES <= end:
         ethertype = be16(data, at + 2)
         at += TAG_BYTES
     room = found[LIMIT] - at
-    if ethertype == IPV4 and at + 20 <= end:
-        return byte(data, at) >> 4 == 4 and byte(data, at) & 15 >= 5 and _fits(be16(data, at + 2), room)
-    if ethertype == IPV6 and at + 40 <= end:
-        return byte(data, at) >> 4 == 6 and _fits(be16(data, at + 4) + 40, room)
-    if ethertype == ARP and at + 8 <= end:
+    seen = room if end == found[LIMIT] else max(end - at, 0)
+    if ethertype == IPV4 and room >= 20:
+        begins = seen < 1 or (byte(data, at) >> 4 == 4 and byte(data, at) & 15 >= 5)
+        return begins and (seen < 4 or _fits(be16(data, at + 2), room))
+    if ethertype == IPV6 and room >= 40:
+        begins = seen < 1 or byte(data, at) >> 4 == 6
+        return begins and (seen < 6 or _fits(be16(data, at + 4) + 40, room))
+    if ethertype == ARP and seen >= 8:
         return be16(data, at) == 1 and be16(data, at + 2) == IPV4 and be16(data, at + 4) == 0x0604
     return False
 

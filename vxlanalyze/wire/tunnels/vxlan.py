@@ -64,8 +64,10 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     flags = byte(data, at)
     if flags == FLAG_VNI_VALID:
         clear = be32(data, at) & 0x00FFFFFF == 0
-    else:
+    elif at + HEADER_BYTES + ethernet.HEADER_BYTES <= found[END]:  # else too little speaks for it
         clear = flags == FLAG_VNI_VALID | FLAG_GROUP_POLICY and byte(data, at + 1) & ~POLICY_FLAGS == 0
+    else:
+        clear = False
     return clear and byte(data, at + 7) == 0 and ethernet.plausible(data, found, at + HEADER_BYTES)
 
 
