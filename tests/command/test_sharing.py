@@ -3,6 +3,7 @@
 import gzip
 import ipaddress
 import os
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -76,6 +77,25 @@ def test_a_saved_report_is_redacted_too(capsys, tmp_path):
 
     assert "CRITICAL path-blocked point1>point2" in text
     assert [secret for secret in SECRETS if secret in text] == []
+
+
+@pytest.mark.parametrize("sample", ["seed", "checksum"])
+def test_a_saved_report_is_redacted_as_the_captures_are(capsys, tmp_path, sample):
+    """Sentences speak of pods that no packet comes from or goes to."""
+    folder = SEED.parent / sample
+    captures = [str(folder / "node1.pcap.gz"), str(folder / "node2.pcap.gz")]
+    facts = [x for node in ("node1", "node2") for x in ("--facts", f"{node}={folder / 'facts' / node}")]
+    told = [*captures, "--kube", str(folder / "kube.json"), *facts, "--format", "json"]
+    saved = tmp_path / "r.json"
+
+    assert cli.main([*told, "--quiet", "-o", str(saved)]) == 0
+    assert cli.main([*told, "--redact"]) == 0
+    of_captures = capsys.readouterr().out
+    assert cli.main(["--from", str(saved), "--redact", "--format", "json"]) == 0
+    assert of_captures == capsys.readouterr().out
+    pods = re.findall(r"[a-z]+-[0-9a-f]{8,10}-[a-z0-9]{5}", (folder / "kube.json").read_text())
+    assert pods
+    assert [pod for pod in pods if pod in of_captures] == []
 
 
 def test_differences_are_redacted_too(capsys, tmp_path):

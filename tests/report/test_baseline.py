@@ -2,7 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.report.fixed import HEALTHY, REPORT, finding, hop
+from vxlanalyze.errors import UsageError
+from vxlanalyze.report import as_json
 from vxlanalyze.report.baseline import compare
 from vxlanalyze.report.judging import judging
 
@@ -83,3 +87,14 @@ def test_fail_on_counts_from_its_severity_upwards():
     assert judging("critical")(REPORT).failing == {"mtu-blackhole@node1>node2"}
     assert len(judging("warning")(REPORT).failing) == 3
     assert len(judging("info")(REPORT).failing) == 4
+
+
+def test_a_code_that_nobody_knows_is_named_with_the_nearest(tmp_path):
+    known = finding("packet-loss", "warning", DIRECTION)
+    path = tmp_path / "before.json"
+    path.write_text(as_json.render(replace(HEALTHY, findings=[{**known, "code": "paket-loss"}])))
+
+    with pytest.raises(
+        UsageError, match=r"before.json: no diagnostic is called paket-loss; did you mean packet-loss"
+    ):
+        judging(baseline=str(path))

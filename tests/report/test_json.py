@@ -43,7 +43,8 @@ def test_the_text_is_ascii_so_that_no_locale_and_no_terminal_changes_it():
         ('{"schema":', "r.json, line 1, column 11: no JSON"),
         ("[]", "its schema is null; 'vxlanalyze.report/1' can be read"),
         ('{"schema": "vxlanalyze.report/9"}', 'its schema is "vxlanalyze.report/9"'),
-        ('{"schema": "vxlanalyze.report/1"}', "tool is NoneType, not dict"),
+        ('{"schema": "vxlanalyze.report/1"}', "r.json: lacks 'tool'"),
+        ('{"schema": "vxlanalyze.report/1", "tol": {}}', "r.json: lacks 'tool', and 'tol' is no key of it"),
         ("[" * 100_000, "no report"),
     ],
 )
@@ -63,6 +64,11 @@ def test_what_is_no_report_is_told_with_its_place(text, told):
         (("findings", 0, "frames", "node1"), [1, "2"], "findings[0].frames.node1[1] is str, not int"),
         (("captures", 0, "files", 0, "path"), None, "captures[0].files[0].path is NoneType, not str"),
         (("services",), {}, "services is dict, not list"),
+        (
+            ("findings", 0, "severity"),
+            "critcal",
+            "findings[0].severity: critcal is none; did you mean critical?",
+        ),
     ],
 )
 def test_a_value_of_another_type_is_told_with_its_place(path, value, told):
@@ -83,6 +89,14 @@ def test_a_missing_key_is_named():
     del whole["findings"][1]["severity"]
 
     with pytest.raises(UsageError, match=r"findings\[1\] lacks 'severity'"):
+        from_json(json.dumps(whole))
+
+
+def test_a_key_that_was_mistyped_is_named():
+    whole = json.loads(render(REPORT))
+    whole["findings"][1]["severty"] = whole["findings"][1].pop("severity")
+
+    with pytest.raises(UsageError, match=r"findings\[1\] lacks 'severity', and 'severty' is no key of it"):
         from_json(json.dumps(whole))
 
 

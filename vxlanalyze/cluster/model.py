@@ -104,6 +104,10 @@ class Cluster:
         """Name an address: "namespace/pod", a service as "namespace/service", or a node."""
         return self._names.get(address)
 
+    def addresses_named_in(self, words: str) -> set[str]:
+        """Addresses whose names stand in a text, whether with their namespace or without."""
+        return {address for address, name in self._names.items() if name.rpartition("/")[2] in words}
+
     def node_of(self, address: str) -> str | None:
         """Name of the node that an address is of or lives on.
 

@@ -5,14 +5,16 @@ Non-ASCII letters are written as escapes (RFC 8259 section 7), so a report is th
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib.resources import files
 from typing import Any, cast, get_type_hints
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.report.model import SCHEMA, Report
+from vxlanalyze.nearest import nearest
+from vxlanalyze.report.model import SCHEMA, SEVERITIES, Report
 from vxlanalyze.report.renderer import Judgement
-from vxlanalyze.report.shape import ShapeError, demand
+from vxlanalyze.report.shape import ShapeError, demand, slip
 
 _ORDER = (
     "schema",
@@ -64,13 +66,23 @@ def from_json(text: str, path: str = "report") -> Report:
     if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
         found = whole.get("schema") if isinstance(whole, dict) else None
         raise UsageError(f"{path}: its schema is {json.dumps(found)[:80]}; {SCHEMA!r} can be read")
-    types = get_type_hints(Report)
     try:
-        for field in fields(Report):
-            demand(whole.get(field.name), types[field.name], field.name)
+        _demand_report(whole)
     except ShapeError as error:
         raise UsageError(f"{path}: {error}; give a report of --format json") from error
     return Report(**{field.name: whole[field.name] for field in fields(Report)})
+
+
+def _demand_report(whole: Mapping[str, Any]) -> None:
+    types = get_type_hints(Report)
+    for field in fields(Report):
+        if field.name not in whole:
+            raise ShapeError(f"lacks {field.name!r}{slip(field.name, whole.keys() - types.keys())}")
+        demand(whole[field.name], types[field.name], field.name)
+    for number, finding in enumerate(whole["findings"]):
+        if finding["severity"] not in SEVERITIES:
+            hint = nearest(finding["severity"], SEVERITIES)
+            raise ShapeError(f"findings[{number}].severity: {finding['severity'][:40]} is none{hint}")
 
 
 def schema() -> dict[str, Any]:

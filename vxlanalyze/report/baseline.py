@@ -5,9 +5,7 @@ chance explains: the 95 % intervals of the two shares do not touch.
 """
 
 from vxlanalyze.diagnostics.evidence import loss_interval
-from vxlanalyze.report.model import FindingRecord, Report, key_of
-
-_SEVERITIES = ("info", "warning", "critical")
+from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 
 # The figure of a hop that each code speaks of.
 _FIGURES = {
@@ -63,7 +61,7 @@ _Seen = tuple[FindingRecord, Report]
 
 def _change(before: _Seen, after: _Seen) -> int:
     """1 where it is worse, -1 where it is better, 0 where it is the same as far as one can tell."""
-    rise = _SEVERITIES.index(after[0]["severity"]) - _SEVERITIES.index(before[0]["severity"])
+    rise = SEVERITIES.index(after[0]["severity"]) - SEVERITIES.index(before[0]["severity"])
     if rise:
         return 1 if rise > 0 else -1
     then = _interval(*before)

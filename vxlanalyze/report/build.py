@@ -67,7 +67,7 @@ def build(
         findings=findings,
         not_assessed=not_assessed,
         services=[_service_record(figures) for figures in services(comparison)],
-        names=_names(comparison),
+        names=_names(comparison, findings, not_assessed),
         plots=dict(series(comparison, diagnosis.findings)) if plots else {},
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
         asked=list(diagnosis.asked),
@@ -167,11 +167,18 @@ def _service_record(figures: ServiceFigures) -> ServiceRecord:
     }
 
 
-def _names(comparison: Comparison) -> dict[str, str]:
-    """Names of all addresses that the captures show, as far as the cluster tells them."""
+def _names(
+    comparison: Comparison, findings: Sequence[FindingRecord], not_assessed: Sequence[NotAssessedRecord]
+) -> dict[str, str]:
+    """Names of all addresses that the captures show or the report speaks of, as the cluster tells them.
+
+    A saved report is redacted by them: no name may stand in a sentence alone.
+    """
     if not (comparison.cluster.nodes or comparison.cluster.pods or comparison.cluster.services):
         return {}
-    seen: set[str] = set()
+    told = [f[part] for f in findings for part in ("summary", "explanation", "remedy")]
+    told += [entry["reason"] for entry in not_assessed]
+    seen = comparison.cluster.addresses_named_in(" ".join(told))
     for point in comparison.points:
         flows = point.flows
         ends = ((flows.outer_src, flows.outer_family), (flows.outer_dst, flows.outer_family))

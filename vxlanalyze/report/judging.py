@@ -5,10 +5,8 @@ from pathlib import Path
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.report import as_json, expectation
-from vxlanalyze.report.model import FindingRecord, Report, key_of
+from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
-
-_SEVERITIES = ("info", "warning", "critical")
 
 Judge = Callable[[Report], Judgement]
 
@@ -34,7 +32,7 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
     UsageError
         A file cannot be read or makes no sense.
     """
-    before = None if baseline is None else as_json.from_json(read_text(baseline), baseline)
+    before = None if baseline is None else _read_baseline(baseline)
     expected = None if expect is None else expectation.parse(read_text(expect), expect)
     gated = fail_on != "never" or expected is not None
 
@@ -49,6 +47,18 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
         return Judgement(frozenset(_failing(counting, fail_on)), differences, changes, gated)
 
     return judge
+
+
+def _read_baseline(path: str) -> Report:
+    """Read an earlier report; a finding that this version does not know would be told as gone."""
+    from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+
+    report = as_json.from_json(read_text(path), path)
+    try:
+        demand_codes(finding["code"] for finding in report.findings)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return report
 
 
 def read_text(path: str) -> str:
@@ -70,5 +80,5 @@ def read_text(path: str) -> str:
 def _failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:
     if fail_on == "never":
         return []
-    counted = _SEVERITIES[_SEVERITIES.index(fail_on) :]
+    counted = SEVERITIES[SEVERITIES.index(fail_on) :]
     return [key_of(finding) for finding in findings if finding["severity"] in counted]

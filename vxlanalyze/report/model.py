@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 SCHEMA = "vxlanalyze.report/1"
+SEVERITIES = ("info", "warning", "critical")
 
 
 class FileRecord(TypedDict):

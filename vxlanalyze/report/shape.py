@@ -1,7 +1,8 @@
 """Checks that plain data has the shape that `model` declares, before anything trusts it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -44,8 +45,14 @@ def _demand_record(value: object, wanted: Any, where: str) -> None:
     record: Mapping[str, object] = _as(value, dict, where)
     for key, kind in _keys(wanted).items():
         if key not in record:
-            raise ShapeError(f"{where} lacks {key!r}")
+            raise ShapeError(f"{where} lacks {key!r}{slip(key, record.keys() - _keys(wanted).keys())}")
         demand(record[key], kind, f"{where}.{key}")
+
+
+def slip(key: str, odd: Iterable[str]) -> str:
+    """Name the key that is there and that nobody knows, where it may be a slip for one that is missing."""
+    close = get_close_matches(key, sorted(odd), n=1)
+    return f", and {close[0]!r} is no key of it" if close else ""
 
 
 @cache
