@@ -29,7 +29,7 @@ from vxlanalyze.diagnostics import answers, base, checksums, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
-from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, Checksum
 
 CODE = "checksum-offload"
 
@@ -96,7 +96,7 @@ def _on_arrival(far: str, right: int, *, inside: bool) -> str:
 
 
 def _unfilled(outer: NDArray[np.uint8], inner: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.isin(outer, checksums.UNFILLED) | np.isin(inner, checksums.UNFILLED)
+    return np.isin(outer, UNFILLED) | np.isin(inner, UNFILLED)
 
 
 def _put_right(checks: checksums.Checks) -> NDArray[np.bool_]:

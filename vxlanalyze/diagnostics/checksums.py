@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
-from vxlanalyze.wire.model import CHECK_MASK, Checksum
+from vxlanalyze.wire.model import UNFILLED, Checksum, checksum_states
 
 WRONG = (Checksum.BAD, Checksum.ALL_ONES)
-UNFILLED = (Checksum.PARTIAL, Checksum.LCO)
 RIGHT = (Checksum.OK, Checksum.ABSENT)
 _NOTHING_TO_JUDGE = (Checksum.NONE, Checksum.ABSENT, Checksum.UNVERIFIABLE)
 
@@ -67,7 +66,7 @@ def of(direction: Direction, shift: int) -> Checks:
 
 def states(point: Point, shift: int) -> NDArray[np.uint8]:
     """`Checksum` of every frame of a point's capture, shape ``(n,)``."""
-    return (point.index.checks >> np.uint16(shift) & np.uint16(CHECK_MASK)).astype(np.uint8)
+    return checksum_states(point.index.checks, shift)
 
 
 @dataclass(frozen=True, slots=True)

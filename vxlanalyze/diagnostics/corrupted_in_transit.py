@@ -32,7 +32,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.diagnostics.damage_pattern import Pattern
 from vxlanalyze.diagnostics.words import count, share
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
-from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT
+from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
 CODE = "corrupted-in-transit"
 
@@ -144,7 +144,7 @@ def _caught(direction: Direction) -> tuple[int, int, int]:
     damaged = direction.corrupted
     caught = damaged & (inner.wrong | outer.wrong)
     passed = damaged & ~caught & inner.judged
-    return int(caught.sum()), int(passed.sum()), int((passed & np.isin(inner.sent, checksums.UNFILLED)).sum())
+    return int(caught.sum()), int(passed.sum()), int((passed & np.isin(inner.sent, UNFILLED)).sum())
 
 
 def _remedy(direction: Direction, passed: int) -> str:

@@ -19,10 +19,9 @@ from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
-from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, checksum_states
 
 _MOST_DESTINATIONS = 5000
-_UNFILLED = (Checksum.PARTIAL, Checksum.LCO)
 _MAP_SPEAKS = frozenset(
     (
         "path-blocked",
@@ -168,8 +167,8 @@ def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledO
 
 def _unfilled(point: Point, direction: Direction) -> int:
     checks = point.index.checks[np.unique(direction.sent_row)]
-    inner, outer = checks >> INNER_L4_SHIFT & CHECK_MASK, checks >> OUTER_L4_SHIFT & CHECK_MASK
-    return int(np.count_nonzero(np.isin(inner, _UNFILLED) | np.isin(outer, _UNFILLED)))
+    states = [checksum_states(checks, shift) for shift in (INNER_L4_SHIFT, OUTER_L4_SHIFT)]
+    return int(np.count_nonzero(np.isin(states, UNFILLED).any(axis=0)))
 
 
 _SPEAKERS = (

@@ -38,7 +38,7 @@ from vxlanalyze.diagnostics.checksums import Checks
 from vxlanalyze.diagnostics.tunnel_ends import origins
 from vxlanalyze.diagnostics.words import count, listed, share
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
-from vxlanalyze.wire.model import INNER_IP_SHIFT, INNER_L4_SHIFT, Anomaly, Checksum
+from vxlanalyze.wire.model import INNER_IP_SHIFT, INNER_L4_SHIFT, UNFILLED, Anomaly, Checksum
 
 CODE = "inner-checksum-bad"
 
@@ -125,7 +125,7 @@ def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> t
         return untold, "One capture does not show whether they left like this or were damaged on the way."
     near = direction.sender.name
     sent = checks.sent[wrong]
-    unfilled = int(np.isin(sent, checksums.UNFILLED).sum())
+    unfilled = int(np.isin(sent, UNFILLED).sum())
     left_wrong = int(np.isin(sent, checksums.WRONG).sum())
     if 2 * unfilled > len(sent):
         return (

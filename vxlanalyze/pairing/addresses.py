@@ -1,8 +1,9 @@
 """Addresses of all captures numbered alike, and which of them each point's node answers to.
 
 A capture does not say whose it is. That is told by what takes part in all of its tunnel packets, by
-what the kernel marked as outgoing (Linux cooked captures), and between two captures by loss and delay: a
-packet is seen where it was sent before it is seen where it went, and never less often.
+what the kernel marked as outgoing (Linux cooked captures), and between two captures by delay, checksums and
+loss: a packet is seen where it was sent before it is seen where it went, before its network card filled its
+checksums in, and never less often.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import NO_FLOW, Decoded
+from vxlanalyze.wire.model import (
+    INNER_L4_SHIFT,
+    NO_FLOW,
+    OUTER_L4_SHIFT,
+    UNFILLED,
+    Checksum,
+    Decoded,
+    checksum_states,
+)
 
 NO_ADDRESS = -1
 PACKET_OUTGOING = 4  # sll.pkttype
@@ -147,10 +156,13 @@ class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
 
     `source` numbers the address that sent each, `later_ns` is its time at the second less that at the first.
+    `filled` is 1 where the first shows a checksum unfilled that the second shows filled in, -1 where the
+    second does so, else 0.
     """
 
     source: NDArray[np.int32]
     later_ns: NDArray[np.int64]
+    filled: NDArray[np.int8]
 
     def ahead_ns(self, a: int, b: int) -> float:
         """By how much packets of `a` reach the second capture later, after the first, than those of `b`.
@@ -166,8 +178,27 @@ class Common:
         step = later[turn] - later[turn + 1]
         return float(np.median(np.where(source[turn] == a, step, -step)))
 
+    def filled_after(self, a: int, b: int) -> int:
+        """How many more packets of `a` than of `b` got their checksums behind the first capture."""
+        return int(self.filled[self.source == a].sum() - self.filled[self.source == b].sum())
 
-NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+def filled(here: NDArray[np.uint16], there: NDArray[np.uint16]) -> NDArray[np.int8]:
+    """Tell from the `checks` of packets at two captures which was nearer to the sender; see `Common.filled`.
+
+    Only a sender's capture shows checksums that its network card is still to fill in
+    (Linux Documentation/networking/checksum-offloads.rst). Inside one host they stay unfilled at both.
+    """
+    nearer = np.zeros(len(here), np.int8)
+    for shift in (OUTER_L4_SHIFT, INNER_L4_SHIFT):
+        first, second = checksum_states(here, shift), checksum_states(there, shift)
+        nearer += np.isin(first, UNFILLED) & np.isin(second, _FILLED)
+        nearer -= np.isin(second, UNFILLED) & np.isin(first, _FILLED)
+    return np.sign(nearer)
+
+
+_FILLED = (Checksum.OK, Checksum.BAD, Checksum.ALL_ONES)
+NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int8))
 
 
 def of_pair(
@@ -199,6 +230,9 @@ def of_pair(
     ahead = common.ahead_ns(a, b)
     if ahead != 0:
         return (a, b, _BY_DELAY) if ahead > 0 else (b, a, _BY_DELAY)
+    filled_after = common.filled_after(a, b)
+    if filled_after != 0:
+        return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
     if surplus != 0:
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
@@ -218,6 +252,7 @@ def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Seque
 
 
 _BY_DELAY = "the order in which both captures saw the same packets"
+_BY_CHECKSUMS = "checksums unfilled in one capture and filled in in the other: the first is the sender's"
 _BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
 _BY_PODS = "whose pods' packets stand bare there as well"
 _BY_ORDER = "the captures being given in path order, the sender's first"

@@ -15,6 +15,7 @@ from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing import addresses, hop, points, routes, segments, strict, tuples
 from vxlanalyze.pairing.addresses import AddressBook
+from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.points import NOBODY, Home, Place
 from vxlanalyze.pairing.routes import End, Route
@@ -232,13 +233,20 @@ def _homes(
         if partner is None:
             return addresses.NOTHING_COMMON
         here, there = decoded[i].index, decoded[j].index
+        if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the way
+            inner = [Sightings.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
+            partner = strict.partners([strict.pairs(*inner)], len(here))
         row = np.flatnonzero(partner != NO_ROW)
         tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
         row = row[~tunnelled | main[i].encapsulated]
         # What the nodes send each other bare, ARP before all, tells as much as their tunnel packets.
         tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
         source = np.where(tunnelled, book.outer_src[i][here.flow[row]], book.src[i][here.flow[row]])
-        return addresses.Common(source, there.time_ns[partner[row]] - here.time_ns[row])
+        return addresses.Common(
+            source,
+            there.time_ns[partner[row]] - here.time_ns[row],
+            addresses.filled(here.checks[row], there.checks[partner[row]]),
+        )
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]
     found = points.homes(main, ends, book, cluster, in_common)

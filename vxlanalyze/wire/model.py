@@ -67,6 +67,13 @@ OUTER_L4_SHIFT = 3
 INNER_IP_SHIFT = 6
 INNER_L4_SHIFT = 9
 
+UNFILLED = (Checksum.PARTIAL, Checksum.LCO)  # left to the network card
+
+
+def checksum_states(checks: NDArray[np.uint16], shift: int) -> NDArray[np.uint8]:
+    """`Checksum` of one field of each frame, shape ``(n,)``; `shift` is one of the four above."""
+    return (checks >> np.uint16(shift) & np.uint16(CHECK_MASK)).astype(np.uint8)
+
 
 class Anomaly(IntFlag):
     """What is odd about a frame. Names in lower case stand in the `anomalies` column."""
