@@ -60,13 +60,15 @@ class Rows:
         id_step[:-1] = np.where(follows, step, 0)
         id_step[id_step > MAX_SEGMENTS] = 0
         id_step[~_counting(tuple_of_row, family, id_step)] = 0
+        options = np.maximum(index.length[row].astype(np.int64) - payload - fixed, 0)
+        options[index.anomalies[row] & np.uint32(Anomaly.HEADER_CUT) != 0] = 0  # the payload is a guess
         return cls(
             row,
             tuple_of_row,
             payload,
             seq,
             _both_ids(index.outer_ip_id[row], index.ip_id[row]),
-            np.maximum(index.length[row].astype(np.int64) - payload - fixed, 0),
+            options,
             id_step,
         )
 
