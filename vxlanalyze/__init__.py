@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vxlanalyze.api.capture import Capture, read
     from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, load
     from vxlanalyze.api.findings import Finding, Findings
+    from vxlanalyze.api.matrix import Matrix, matrix
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "Finding",
     "Findings",
+    "Matrix",
     "OutputError",
     "UnexpectedError",
     "UsageError",
@@ -30,6 +32,7 @@ __all__ = [
     "check",
     "compare",
     "load",
+    "matrix",
     "read",
 ]
 
@@ -39,10 +42,12 @@ _MODULES = {
     "Comparison": "comparison",
     "Finding": "findings",
     "Findings": "findings",
+    "Matrix": "matrix",
     "UnexpectedError": "comparison",
     "check": "comparison",
     "compare": "comparison",
     "load": "comparison",
+    "matrix": "matrix",
     "read": "capture",
 }
 

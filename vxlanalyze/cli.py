@@ -16,7 +16,7 @@ from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, dem
 from vxlanalyze.options import Options
 from vxlanalyze.outputs import Outputs, demand_apart, demand_directory, demand_writable
 from vxlanalyze.report import RENDERERS, by_suffix
-from vxlanalyze.report.judging import judging
+from vxlanalyze.report.judging import failing, judging
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.renderer import Judgement, Renderer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vxlanalyze.cluster.model import Cluster
     from vxlanalyze.pipeline import Questions, Run
     from vxlanalyze.progress import Progress
+    from vxlanalyze.report.matrix.model import Matrix
     from vxlanalyze.report.redaction import Redactor
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
@@ -68,6 +69,8 @@ def _run(options: Options) -> int:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     judge = judging(options.fail_on, options.baseline, options.expect)
     series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
+    if options.matrix:
+        return _matrix(options, shown, files)
     with Outputs() as outputs:
         report, redactor = (_saved if options.report else _analyse)(options, outputs, series)
         judgement = judge(report)
@@ -82,6 +85,45 @@ def _run(options: Options) -> int:
     if report.broken:
         return BROKEN
     return DONE if judgement.passed else OBJECTED
+
+
+def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Renderer]]) -> int:
+    """Compare all pairs of nodes."""
+    from vxlanalyze.report import matrix as outputs_of_matrix
+    from vxlanalyze.report.matrix import as_text
+
+    for renderer in (shown, *(renderer for _, renderer in files)):
+        outputs_of_matrix.demand_format(renderer.name)
+    with Outputs() as outputs:
+        matrix = _compare_nodes(options)
+        for path, renderer in files:
+            outputs.write_text(path, outputs_of_matrix.render(matrix, renderer.name))
+    if not options.quiet and shown.name == "text":
+        look = terminal.look(options.color)
+        terminal.say(as_text.render(matrix, width=look.width, colour=look.colour, ascii_only=look.ascii_only))
+    elif not options.quiet:
+        terminal.say(outputs_of_matrix.render(matrix, shown.name))
+    if matrix.broken:
+        return BROKEN
+    return OBJECTED if failing(matrix.findings, options.fail_on) else DONE
+
+
+def _compare_nodes(options: Options) -> "Matrix":
+    from vxlanalyze.capture import open_nodes
+    from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
+    from vxlanalyze.scale.on_dask import connected
+
+    with ExitStack() as stack:
+        stack.enter_context(memory.limited(options.memory))
+        sources = open_nodes(options.captures)
+        for source in sources:
+            stack.enter_context(closing(source))
+        questions = _questions(options, sources)
+        progress = stack.enter_context(terminal.progress_bar(options.progress and not options.quiet))
+        if options.scheduler is None:
+            return compare_nodes(sources, questions, jobs=options.jobs, progress=progress)
+        workers = stack.enter_context(connected(options.scheduler))
+        return compare_nodes_there(sources, questions, workers, progress=progress)
 
 
 def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:

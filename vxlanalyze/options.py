@@ -27,6 +27,7 @@ examples:
   vxlanalyze node1.pcap node2.pcap                    what is wrong between these two nodes?
   vxlanalyze pod.pcap node1.pcap node2.pcap           between which two points is it lost?
   vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
+  vxlanalyze --matrix captures/                       which node of many talks badly to which?
   vxlanalyze --explain mtu-blackhole
 """
 
@@ -36,6 +37,7 @@ class Options:
     """The command line, read. Fields are called as the options are."""
 
     captures: tuple[str, ...]
+    matrix: bool
     format: str | None
     output: tuple[str, ...]
     tables: str | None
@@ -108,6 +110,10 @@ def _demand_sense(options: Options) -> None:
         raise UsageError(
             "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
         )
+    _demand_compatible(options)
+
+
+def _demand_compatible(options: Options) -> None:
     of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
     for name in (*of_captures, "select", "ignore", "scheduler"):
         if options.report is not None and getattr(options, name):
@@ -115,6 +121,10 @@ def _demand_sense(options: Options) -> None:
     for name in ("tables", "decapsulate", "annotate"):
         if options.scheduler is not None and getattr(options, name):
             raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
+    of_one = ("tables", "decapsulate", "annotate", "redact", "baseline", "expect", "report", "explain")
+    for name in of_one:
+        if options.matrix and getattr(options, name):
+            raise UsageError(f"--{name.replace('report', 'from')} is of one comparison; leave --matrix out")
     for name in ("memory", "jobs"):
         if options.scheduler is not None and getattr(options, name):
             raise UsageError(
@@ -139,6 +149,12 @@ def _parser() -> _Parser:
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--matrix",
+        action="store_true",
+        help="the captures are of many nodes, or a directory of them: compare all pairs, and show which node "
+        "talks badly to which",
+    )
     group.add_argument(
         "--kube",
         metavar="FILE",

@@ -21,7 +21,7 @@ from vxlanalyze.cluster.model import Cluster, Fact
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
-from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
 from vxlanalyze.progress import Meter, Progress, Watched, unheard
@@ -116,7 +116,9 @@ def conclude(
     sources: Sequence[LogicalCapture],
     decoded: Sequence[Decoded],
     questions: Questions,
+    *,
     pairs: Sequence[Iterable[Pairs]] | None = None,
+    facts: Sequence[CaptureFacts] | None = None,
 ) -> Run:
     """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
     comparison = pairing.pair(
@@ -124,6 +126,7 @@ def conclude(
         cluster=questions.cluster,
         ports=questions.ports,
         pairs=pairs,
+        facts=facts,
     )
     comparison = narrow(comparison, questions.part)
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)

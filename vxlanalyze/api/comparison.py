@@ -9,12 +9,11 @@ from vxlanalyze import pipeline
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.packet import Packet, packet_of
-from vxlanalyze.capture import open_sources
+from vxlanalyze.api.questions import PathLike, opened, questions_of
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.memory import limited, size_bytes
 from vxlanalyze.outputs import Outputs
-from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
 from vxlanalyze.report import as_json, as_text, by_suffix, judging
 from vxlanalyze.report.model import (
     CaptureRecord,
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from vxlanalyze.api.plotting import Plot
     from vxlanalyze.report.redaction import Redactor
-
-_Path = str | os.PathLike[str]
 
 
 class Comparison:
@@ -124,7 +121,7 @@ class Comparison:
             raise UsageError("a report alone has no packets; compare the captures on this machine for them")
         return self._run
 
-    def save(self, path: _Path, *, redact: bool = False) -> None:
+    def save(self, path: PathLike, *, redact: bool = False) -> None:
         """Write a report; the suffix tells the format: .html, .json, .txt, .md, .xml (JUnit).
 
         Parameters
@@ -149,7 +146,7 @@ class Comparison:
         """Give the JSON report as text."""
         return as_json.render(self.report)
 
-    def write_tables(self, directory: _Path, *, redact: bool = False) -> None:
+    def write_tables(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write `packets`, `flows` and the frames of each capture as Parquet files.
 
         Raises
@@ -163,7 +160,7 @@ class Comparison:
         with self._outputs() as outputs:
             write(self.of_captures.comparison, outputs.directory(os.fspath(directory)), rewrite)
 
-    def annotate(self, directory: _Path, *, redact: bool = False) -> None:
+    def annotate(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write the frames of the findings as pcapng, each with its comment, for Wireshark.
 
         Raises
@@ -178,7 +175,7 @@ class Comparison:
             place = outputs.directory(os.fspath(directory))
             annotate(run.comparison, run.diagnosis.findings, place, redactor)
 
-    def decapsulate(self, directory: _Path, *, redact: bool = False) -> None:
+    def decapsulate(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write each capture with the tunnel taken off, as pcapng.
 
         Raises
@@ -225,10 +222,10 @@ class Comparison:
 
 
 def compare(
-    *captures: _Path | Capture,
+    *captures: PathLike | Capture,
     names: Sequence[str] | None = None,
-    kube: _Path | None = None,
-    facts: Mapping[str, _Path] | None = None,
+    kube: PathLike | None = None,
+    facts: Mapping[str, PathLike] | None = None,
     ports: Sequence[int] = (),
     since: str | float | None = None,
     until: str | float | None = None,
@@ -274,15 +271,12 @@ def compare(
     UsageError
         An argument makes no sense.
     """
-    sources = _sources(captures, names)
+    sources = opened(captures, names)
     known = {c.name: c.decoded for c in captures if isinstance(c, Capture) and c.ports == tuple(ports)}
-    cluster = pipeline.read_cluster(
-        None if kube is None else os.fspath(kube),
-        [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
-        [source.name for source in sources],
-    )
-    part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
-    questions = pipeline.Questions(cluster, tuple(ports), part, select, ignore)
+    questions = questions_of(
+        sources, kube=kube, facts=facts, ports=ports, since=since, until=until, only=only,
+        select=select, ignore=ignore,
+    )  # fmt: skip
     if client is not None:
         return Comparison(_report_of_cluster(client, sources, questions), None)
     with limited(size_bytes(memory) if isinstance(memory, str) else memory):
@@ -300,34 +294,7 @@ def _report_of_cluster(
         return compare_there(sources, questions, workers)
 
 
-def _sources(captures: Sequence[_Path | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:
-    if not captures:
-        raise UsageError("no capture is given; give them in path order")
-    if names is not None and len(names) != len(captures):
-        raise UsageError(f"{len(names)} names for {len(captures)} captures")
-    paths = [os.fspath(c) for c in captures if not isinstance(c, Capture)]
-    if names is not None:
-        if len(paths) < len(captures):
-            raise UsageError("names are for paths; name a Capture when it is read: read(path, name=...)")
-        paths = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
-    opened = iter(open_sources(paths))
-    sources = [c.source if isinstance(c, Capture) else next(opened) for c in captures]
-    taken = [source.name for source in sources]
-    for name in taken:
-        if taken.count(name) > 1:
-            raise UsageError(
-                f"two captures are called {name}; name one when it is read: read(path, name=...)"
-            )
-    return sources
-
-
-def _moment(given: str | float | None) -> Moment | None:
-    if given is None:
-        return None
-    return parse_moment(given if isinstance(given, str) else f"{given:.9f}")
-
-
-def load(path: _Path) -> Comparison:
+def load(path: PathLike) -> Comparison:
     """Read a JSON report that was saved: everything but the packets.
 
     Raises
@@ -339,7 +306,7 @@ def load(path: _Path) -> Comparison:
     return Comparison(as_json.from_json(judging.read_text(name), name), None)
 
 
-def check(result: Comparison, expect: _Path | Mapping[str, object]) -> None:
+def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
     """Demand that a result is as expected; for tests.
 
     Parameters

@@ -10,6 +10,7 @@ from vxlanalyze.capture.model import (
     InterfaceStatistics,
     Source,
 )
+from vxlanalyze.capture.nodes import open_nodes
 from vxlanalyze.capture.sources import open_source, open_sources
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Interface",
     "InterfaceStatistics",
     "Source",
+    "open_nodes",
     "open_source",
     "open_sources",
 ]

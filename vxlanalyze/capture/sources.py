@@ -39,7 +39,7 @@ def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> Log
         The name holds a character that is refused.
     """
     given, spec = _split_name(os.fspath(spec)) if name is None else (name, os.fspath(spec))
-    return LogicalCapture(_checked(given) if given is not None else _name_of(spec), _open_files(spec))
+    return LogicalCapture(_checked(given) if given is not None else name_of(spec), _open_files(spec))
 
 
 def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
@@ -99,8 +99,8 @@ def _cleaned(name: str) -> str:
     return kept.strip("-") or "capture"
 
 
-def _name_of(spec: str) -> str:
-    """Name a capture by its first file or its directory, up to the first dot."""
+def name_of(spec: str) -> str:
+    """Give the name that a capture has by its first file or its directory: up to the first dot."""
     if spec == STANDARD_INPUT:
         return "stdin"
     last = _naming_path(spec).name
@@ -109,7 +109,7 @@ def _name_of(spec: str) -> str:
 
 def _name_with_parent(spec: str) -> str:
     parent = _naming_path(spec).parent.name
-    return f"{_cleaned(parent)}-{_name_of(spec)}" if parent else _name_of(spec)
+    return f"{_cleaned(parent)}-{name_of(spec)}" if parent else name_of(spec)
 
 
 def _naming_path(spec: str) -> Path:
@@ -126,7 +126,7 @@ def _unique_names(split: Sequence[tuple[str | None, str]]) -> list[str]:
     for name in given:
         if given.count(name) > 1:
             raise UsageError(f"the name {name} is given twice")
-    names = [_name_of(spec) if name is None else name for name, spec in split]
+    names = [name_of(spec) if name is None else name for name, spec in split]
     for better in (_name_with_parent, None):
         taken = {name for name in names if names.count(name) > 1}
         names = [
@@ -176,16 +176,19 @@ def _open_directory(path: str) -> list[OpenedFile]:
         entries = sorted(entry.path for entry in os.scandir(path) if entry.is_file())
     except OSError as error:
         raise CaptureError(path, f"cannot be listed: {error.strerror}") from error
-    opened = []
-    for entry in entries:
-        try:
-            opened.append(look_at(entry))
-        except CaptureError:
-            if _is_called_capture(entry):
-                raise
+    opened = [look_at(entry) for entry in entries if is_capture(entry)]
     if not opened:
         raise CaptureError(path, f"a directory without a capture; {SUPPORTED}")
     return opened
+
+
+def is_capture(path: str) -> bool:
+    """Tell whether a file in a directory is a capture; what is called one counts, if it cannot be read."""
+    try:
+        look_at(path)
+    except CaptureError:
+        return _is_called_capture(path)
+    return True
 
 
 def _is_called_capture(path: str) -> bool:

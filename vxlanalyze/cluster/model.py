@@ -17,13 +17,15 @@ _Value = TypeVar("_Value")
 class Node:
     """A node, its own addresses, and the pod networks that live on it (CIDR strings).
 
-    `tunnel_macs` are the MACs of its tunnel device, as lower-case "aa:bb:cc:dd:ee:ff".
+    `tunnel_macs` are the MACs of its tunnel device, as lower-case "aa:bb:cc:dd:ee:ff". `addresses_by` says
+    what its addresses rest on.
     """
 
     name: str
     addresses: tuple[str, ...] = ()
     pod_networks: tuple[str, ...] = ()
     tunnel_macs: tuple[str, ...] = ()
+    addresses_by: str = "the cluster's list of nodes"
 
 
 @dataclass(frozen=True, slots=True)

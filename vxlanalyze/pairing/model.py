@@ -120,7 +120,9 @@ class Point:
 
     def frame(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """Frame numbers as Wireshark counts them, shape of `rows`; 0 where the row is NO_ROW."""
-        return rows.astype(np.int64) + 1
+        if self.decoded.frame is None:
+            return rows.astype(np.int64) + 1
+        return np.append(self.decoded.frame, np.int32(0))[rows].astype(np.int64)  # the last for NO_ROW
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def pair(
     cluster: Cluster | None = None,
     ports: Sequence[int] = (),
     pairs: Sequence[Iterable[Pairs]] | None = None,
+    facts: Sequence[CaptureFacts] | None = None,
 ) -> Comparison:
     """Find out what became of each wire packet between captures given in path order.
 
@@ -63,13 +64,15 @@ def pair(
     pairs : sequence, optional
         For each capture but the last, what `strict.pairs` gave of all partitions of its `sightings` and the
         next one's, where that was worked out elsewhere.
+    facts : sequence of CaptureFacts, optional
+        What each capture says of itself, where what was decoded is a part of it.
 
     Returns
     -------
     Comparison
         With one capture: points, but no hops.
     """
-    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports), pairs)
+    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports), pairs, facts)
     main = [p for p in bench.places if p.main]
     hops = [bench.hop(a, b) for a, b in pairwise(main)]
     inside = [
@@ -98,7 +101,7 @@ class _Bench:
     """All that the steps need of each other."""
 
     decoded: list[Decoded]
-    facts: list[CaptureFacts]
+    facts: Sequence[CaptureFacts]
     cluster: Cluster
     tuples: Tuples
     book: AddressBook
@@ -115,9 +118,11 @@ class _Bench:
         cluster: Cluster,
         ports: tuple[int, ...],
         pairs: Sequence[Iterable[Pairs]] | None,
+        facts: Sequence[CaptureFacts] | None,
     ) -> "_Bench":
         decoded = [segments.complete_lengths(d) for _, d in captures]
-        facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
+        if facts is None:
+            facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
         numbered = tuples.number([d.flows for d in decoded])
         book = addresses.number(decoded)
         places = points.places(list(zip(facts, decoded, strict=True)))

@@ -204,7 +204,7 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     for node in cluster.nodes:
         if place.encapsulated and node.name == place.name and node.addresses:
             numbers = book.numbers(node.addresses)
-            return Home(tuple(numbers.tolist()), tuple(node.addresses), "the cluster's list of nodes")
+            return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by)
     own = addresses.marked(side)
     if own and place.encapsulated:
         return _home(own, book, "the kernel's mark on outgoing frames")

@@ -25,7 +25,7 @@ _FRAMES_SHOWN = 20
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write the report as GitHub Flavored Markdown."""
-    parts = [f"**{_escaped(report.verdict)}**", *_path(report), *_findings(report)]
+    parts = [f"**{escaped(report.verdict)}**", *_path(report), *_findings(report)]
     if judgement is not None:
         parts += _listed("Since the baseline", judgement.changes or ())
         parts += _listed("Not as expected", judgement.differences)
@@ -48,7 +48,7 @@ def _cells(hop: HopRecord) -> list[str]:
     counts = (hop["sent"], hop["delivered"], hop["lost"], hop["unknown"])
     delays = (hop["delay_ns"]["p50"], hop["delay_ns"]["p99"])
     return [
-        _escaped(hop["direction"]),
+        escaped(hop["direction"]),
         *(f"{count:,}" for count in counts),
         formatting.percent(hop["loss_ratio"]),
         *(formatting.span(delay) for delay in delays),
@@ -62,34 +62,34 @@ def _findings(report: Report) -> list[str]:
 
 
 def _finding(finding: FindingRecord) -> list[str]:
-    because = f" (because of {_code(finding['because'])})" if finding["because"] else ""
-    parts = [f"### {finding['severity']}: {_code(key_of(finding))}{because}", _escaped(finding["summary"])]
+    because = f" (because of {code(finding['because'])})" if finding["because"] else ""
+    parts = [f"### {finding['severity']}: {code(key_of(finding))}{because}", escaped(finding["summary"])]
     if finding["explanation"]:
-        parts.append(f"**Proof:** {_escaped(finding['explanation'])}")
+        parts.append(f"**Proof:** {escaped(finding['explanation'])}")
     if finding["remedy"]:
-        parts.append(f"**To do:** {_escaped(finding['remedy'])}")
+        parts.append(f"**To do:** {escaped(finding['remedy'])}")
     if finding["ruled_out"]:
         why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
-        parts.append(f"**It is not:** {_escaped(why)}")
+        parts.append(f"**It is not:** {escaped(why)}")
     if finding["frames"]:
         shown = "; ".join(
             f"{name} {formatting.runs(numbers[:_FRAMES_SHOWN])}"
             for name, numbers in finding["frames"].items()
         )
-        parts.append(f"**Frames:** {_escaped(shown)} ({words.count(finding['frame_count'], 'frame')} in all)")
+        parts.append(f"**Frames:** {escaped(shown)} ({words.count(finding['frame_count'], 'frame')} in all)")
     if finding["display_filter"]:
-        parts.append(f"**Filter:** {_code(finding['display_filter'])}")
+        parts.append(f"**Filter:** {code(finding['display_filter'])}")
     return parts
 
 
 def _listed(title: str, lines: "list[str] | tuple[str, ...]") -> list[str]:
-    return [f"## {title}", "\n".join(f"- {_escaped(line)}" for line in lines)] if lines else []
+    return [f"## {title}", "\n".join(f"- {escaped(line)}" for line in lines)] if lines else []
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape what Markdown would take for its own, but for pairs of backticks: they mark commands."""
     pieces = _CODE.split(plain(text))
-    return "".join(_code(piece) if number % 2 else _prose(piece) for number, piece in enumerate(pieces))
+    return "".join(code(piece) if number % 2 else _prose(piece) for number, piece in enumerate(pieces))
 
 
 def _prose(text: str) -> str:
@@ -97,7 +97,7 @@ def _prose(text: str) -> str:
     return _REFERENCE.sub(lambda match: f"{match[0]}<!-- -->", harmless)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Write something to be copied; the fence is longer than any run of backticks in it."""
     line = plain(text, longest_word=None)
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)

@@ -44,7 +44,7 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
 
             counting, changes = compare(before, report)
         differences = () if expected is None else expectation.differences(expected, report)
-        return Judgement(frozenset(_failing(counting, fail_on)), differences, changes, gated)
+        return Judgement(frozenset(failing(counting, fail_on)), differences, changes, gated)
 
     return judge
 
@@ -77,7 +77,8 @@ def read_text(path: str) -> str:
         raise UsageError(f"{path}, byte {error.start}: no UTF-8 text") from error
 
 
-def _failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:
+def failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:
+    """Give the keys of the findings that are as severe as `fail_on` says, or more."""
     if fail_on == "never":
         return []
     counted = SEVERITIES[SEVERITIES.index(fail_on) :]

@@ -4,7 +4,7 @@ A worker may die and take its results with it; so no task changes its arguments,
 task runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from vxlanalyze import pairing, pipeline, wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.errors import CaptureError
+from vxlanalyze.pairing import between, nodes
+from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import Questions
 from vxlanalyze.report.model import Report
@@ -35,6 +38,14 @@ class DecodedCapture(NamedTuple):
 
     source: LogicalCapture
     decoded: Decoded
+
+
+class Part(NamedTuple):
+    """What a pair of nodes has to do with of a capture; `whole` is what the capture says of itself."""
+
+    source: LogicalCapture
+    decoded: Decoded
+    whole: CaptureFacts
 
 
 def decode_stretch(source: LogicalCapture, stretch: Stretch, way: Way) -> DecodedStretch:
@@ -75,6 +86,11 @@ def sightings(
     return pairing.sightings(captures, number).parted(parts)
 
 
+def sight(capture: DecodedCapture) -> nodes.Sight:
+    """Give what the capture shows of the nodes of its cluster."""
+    return nodes.sight(*capture)
+
+
 def sha256_of(source: LogicalCapture) -> tuple[str, ...]:
     """Give the digest of each of its files, in hexadecimal."""
     return _seen(source).sha256()
@@ -99,9 +115,23 @@ def report_of(
         Whether to gather the series that plots are drawn from.
     """
     sources = [_seen(capture.source) for capture in captures]
-    run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs)
+    run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs=pairs)
     sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
     return replace(run, digests=sums).report(plots=plots)
+
+
+def part_of(capture: DecodedCapture, peers: Collection[str]) -> Part:
+    """Give what is left of a capture without what was exchanged with some addresses."""
+    part = between.without_peers(capture.decoded, peers)
+    return Part(capture.source, part, capture_facts(*capture))
+
+
+def report_of_parts(parts: Sequence[Part], questions: Questions) -> Report:
+    """Compare two nodes."""
+    sources = [_seen(part.source) for part in parts]
+    decoded = [part.decoded for part in parts]
+    facts = [replace(part.whole, source=source) for part, source in zip(parts, sources, strict=True)]
+    return pipeline.conclude(sources, decoded, questions, facts=facts).report(plots=False)
 
 
 def _seen(source: LogicalCapture) -> LogicalCapture:

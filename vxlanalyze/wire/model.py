@@ -223,11 +223,15 @@ class Fragments:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded capture."""
+    """A decoded capture, or a part of one.
+
+    `frame` numbers the frame of each row, from 1 on, shape ``(n,)``; None where the rows are all frames.
+    """
 
     index: Index
     flows: Flows
     fragments: Fragments = field(default_factory=Fragments.none)
+    frame: NDArray[np.int32] | None = None
 
     def __sizeof__(self) -> int:
         tables = (self.index, self.flows, self.fragments)

@@ -1,0 +1,77 @@
+"""What a library user asks, made what the stages understand."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+
+from vxlanalyze import pipeline
+from vxlanalyze.api.capture import Capture
+from vxlanalyze.capture import open_sources
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.errors import UsageError
+from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
+
+PathLike = str | os.PathLike[str]
+
+
+def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:
+    """Open captures that stand in path order, or take those that were read before.
+
+    Raises
+    ------
+    CaptureError
+        A file is no capture that can be read.
+    UsageError
+        There is none, or names are missing, refused or given twice.
+    """
+    if not captures:
+        raise UsageError("no capture is given; give them in path order")
+    paths = [os.fspath(c) for c in captures if not isinstance(c, Capture)]
+    if names is not None:
+        if len(names) != len(captures):
+            raise UsageError(f"{len(names)} names for {len(captures)} captures")
+        if len(paths) < len(captures):
+            raise UsageError("names are for paths; name a Capture when it is read: read(path, name=...)")
+        paths = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+    from_paths = iter(open_sources(paths))
+    sources = [c.source if isinstance(c, Capture) else next(from_paths) for c in captures]
+    taken = [source.name for source in sources]
+    for name in taken:
+        if taken.count(name) > 1:
+            raise UsageError(
+                f"two captures are called {name}; name one when it is read: read(path, name=...)"
+            )
+    return sources
+
+
+def questions_of(
+    sources: Sequence[LogicalCapture],
+    *,
+    kube: PathLike | None,
+    facts: Mapping[str, PathLike] | None,
+    ports: Sequence[int],
+    since: str | float | None = None,
+    until: str | float | None = None,
+    only: Sequence[str],
+    select: Collection[str] | None,
+    ignore: Collection[str],
+) -> pipeline.Questions:
+    """Read the files that tell of the cluster, and what part of the traffic is meant.
+
+    Raises
+    ------
+    UsageError
+        An argument makes no sense.
+    """
+    cluster = pipeline.read_cluster(
+        None if kube is None else os.fspath(kube),
+        [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
+        [source.name for source in sources],
+    )
+    part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
+    return pipeline.Questions(cluster, tuple(ports), part, select, ignore)
+
+
+def _moment(given: str | float | None) -> Moment | None:
+    if given is None:
+        return None
+    return parse_moment(given if isinstance(given, str) else f"{given:.9f}")

@@ -1,0 +1,55 @@
+"""Of a capture of a node with many peers, the part that a pair of nodes has to do with.
+
+What is left out is what the node exchanged with nodes whose captures stand in other pairs. So each row is
+looked at in one pair only, however many there are, and a pair is told of as if the two were alone.
+"""
+
+from collections.abc import Collection
+from dataclasses import fields, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing import addresses
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Decoded, Flows, Fragments, Index, Tunnel
+
+_Table = TypeVar("_Table", Index, Flows, Fragments)
+
+
+def without_peers(decoded: Decoded, peers: Collection[str]) -> Decoded:
+    """Leave out the tunnel packets that some addresses sent or received; rows keep their frame numbers."""
+    book = addresses.number([decoded])
+    numbers = book.numbers(sorted(peers))
+    elsewhere = np.isin(book.outer_src[0], numbers) | np.isin(book.outer_dst[0], numbers)
+    flows = ~(elsewhere & (decoded.flows.tunnel != Tunnel.NONE))
+    pieces = ~_of_peers(decoded.fragments, peers)
+    rows = np.append(flows, True)[decoded.index.flow]  # the last for NO_FLOW
+    rows[decoded.fragments.row[~pieces]] = False
+    if rows.all():
+        return decoded
+    pieces &= rows[decoded.fragments.row]
+    index, fragments = _only(decoded.index, rows), _only(decoded.fragments, pieces)
+    flow_now = np.append(np.cumsum(flows, dtype=np.int32) - 1, np.int32(-1)).astype(np.int32)
+    row_now = np.cumsum(rows) - 1
+    return Decoded(
+        replace(index, flow=flow_now[index.flow]),
+        _only(decoded.flows, flows),
+        replace(fragments, row=row_now[fragments.row]),
+        (np.flatnonzero(rows) + 1).astype(np.int32),
+    )
+
+
+def _of_peers(fragments: Fragments, peers: Collection[str]) -> NDArray[np.bool_]:
+    """Which fragments came from or went to some addresses; shape ``(k,)``."""
+    result = np.zeros(len(fragments), np.bool_)
+    for ends in (fragments.outer_src, fragments.outer_dst) if len(fragments) else ():
+        different, which = distinct(np.column_stack([ends, fragments.family]))
+        result |= np.isin(text(different[:, :16], different[:, 16]), list(peers))[which]
+    return result
+
+
+def _only(table: _Table, chosen: NDArray[np.bool_]) -> _Table:
+    return replace(table, **{column.name: getattr(table, column.name)[chosen] for column in fields(table)})

@@ -1,0 +1,95 @@
+"""Many captures of one cluster: whose each is, and which nodes have to do with each other.
+
+A node takes part in all tunnel packets that its card carries, so the address that is an end of all of them is
+its own. Where it has one peer only, there are two such addresses, and the one that is another node's is not
+it. Last, where one address is nobody's and one node has none, they belong together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from vxlanalyze.capture.model import Source
+from vxlanalyze.cluster.model import Cluster, Node
+from vxlanalyze.pairing import addresses, points
+from vxlanalyze.pairing.pair import capture_facts
+from vxlanalyze.wire.model import Decoded
+
+_BY_HUB = "being an end of every packet of the capture"
+_BY_EXCLUSION = "the other addresses being those of other nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one capture shows of the nodes.
+
+    Parameters
+    ----------
+    name : str
+        The capture's.
+    ends : frozenset of str
+        Addresses that take part in all its tunnel packets; empty where it holds none.
+    talks : frozenset
+        The two ends of each of its tunnel packets, as a frozenset of addresses.
+    """
+
+    name: str
+    ends: frozenset[str]
+    talks: frozenset[frozenset[str]]
+
+
+def sight(source: Source, decoded: Decoded) -> Sight:
+    """Look at one capture alone."""
+    facts = capture_facts(source, decoded)
+    place = points.places([(facts, decoded)])[0]
+    if not place.encapsulated:
+        return Sight(facts.name, frozenset(), frozenset())
+    book = addresses.number([decoded])
+    sides = points.sides(place, decoded, book)
+    ends = addresses.marked(sides) or addresses.hubs(sides)
+    seen = (sides.packets > 0) & (sides.src != addresses.NO_ADDRESS) & (sides.dst != addresses.NO_ADDRESS)
+    both = np.unique(np.column_stack([sides.src[seen], sides.dst[seen]]), axis=0)
+    talks = frozenset(frozenset(book.texts[end] for end in ends_) for ends_ in both.tolist())
+    return Sight(facts.name, frozenset(book.texts[end] for end in ends), talks)
+
+
+def homes(sights: Sequence[Sight], cluster: Cluster) -> dict[str, frozenset[str]]:
+    """Tell the addresses of each node, by capture; a node whose addresses cannot be told is left out."""
+    told = {node.name: frozenset(node.addresses) for node in cluster.nodes if node.addresses}
+    found = {s.name: told.get(s.name) or s.ends for s in sights if s.name in told or len(s.ends) == 1}
+    while True:
+        taken = frozenset[str]().union(*found.values())
+        rest = {s.name: s.ends - taken for s in sights if s.name not in found}
+        sure = {name: ends for name, ends in rest.items() if len(ends) == 1}
+        if not sure:
+            break
+        found.update(list(sure.items())[:1])
+    nobodys = frozenset[str]().union(*(pair for s in sights for pair in s.talks)) - taken
+    if len(rest) == len(nobodys) == 1:
+        found.update(dict.fromkeys(rest, nobodys))
+    return found
+
+
+def concerned(sights: Sequence[Sight], homes_: Mapping[str, frozenset[str]]) -> list[tuple[int, int]]:
+    """Give the pairs of captures, by number, whose nodes sent each other anything; or may have."""
+    seen = frozenset[frozenset[str]]().union(*(s.talks for s in sights))
+
+    def talk(a: Sight, b: Sight) -> bool:
+        if a.name not in homes_ or b.name not in homes_:
+            return True
+        return any(frozenset((x, y)) in seen for x in homes_[a.name] for y in homes_[b.name])
+
+    return [(i, j) for (i, a), (j, b) in combinations(enumerate(sights), 2) if talk(a, b)]
+
+
+def with_homes(cluster: Cluster, sights: Sequence[Sight], homes_: Mapping[str, frozenset[str]]) -> Cluster:
+    """Give a cluster that knows the addresses of its nodes, where the captures tell them."""
+    known = {node.name: node for node in cluster.nodes}
+    for s in sights:
+        node = known.get(s.name, Node(s.name))
+        if s.name in homes_ and not node.addresses:
+            by = _BY_HUB if s.ends == homes_[s.name] else _BY_EXCLUSION
+            known[s.name] = replace(node, addresses=tuple(sorted(homes_[s.name])), addresses_by=by)
+    return replace(cluster, nodes=tuple(known.values()))

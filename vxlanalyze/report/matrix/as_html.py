@@ -1,0 +1,34 @@
+"""The matrix as one HTML file, which loads nothing and needs no script; and as Jupyter shows it.
+
+Every string goes through `plain` and is escaped.
+"""
+
+from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, grid, legend, short
+from vxlanalyze.report.matrix.model import BAD, Matrix
+from vxlanalyze.report.templating import asset, environment
+
+
+def render(matrix: Matrix) -> str:
+    """Write a matrix as an HTML page."""
+    return _rendered("matrix.html", matrix, asset("report.css"))
+
+
+def notebook(matrix: Matrix) -> str:
+    """Write a matrix as Jupyter shows it."""
+    return _rendered("notebook_matrix.html", matrix, asset("notebook.css"))
+
+
+def worst(matrix: Matrix) -> str:
+    """The colour of the verdict: what could not be judged is never shown as good."""
+    states = {cell["state"] for cell in matrix.cells}
+    return next((state for state in (*BAD, "untold", "good") if state in states), "untold")
+
+
+def _rendered(template: str, matrix: Matrix, css: str) -> str:
+    entries = legend(matrix)
+    rows = [
+        (sender, [(cell, ITSELF if cell is None else short(cell, entries)) for cell in cells])
+        for sender, cells in grid(matrix)
+    ]
+    page = environment().get_template(template)
+    return page.render(matrix=matrix, css=css, rows=rows, entries=entries, worst=worst(matrix), legend=LEGEND)

@@ -1,0 +1,17 @@
+"""The matrix as JSON: all of it, the same for the same input.
+
+Non-ASCII letters are written as escapes (RFC 8259 section 7), as in the report of one pair.
+"""
+
+import json
+from dataclasses import fields
+
+from vxlanalyze.report.matrix.model import Matrix
+
+_FIRST = ("schema",)
+
+
+def render(matrix: Matrix) -> str:
+    """Write a matrix as JSON."""
+    names = [*_FIRST, *(field.name for field in fields(matrix) if field.name not in _FIRST)]
+    return json.dumps({name: getattr(matrix, name) for name in names}, indent=1, allow_nan=False) + "\n"

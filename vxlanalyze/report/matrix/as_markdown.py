@@ -1,0 +1,34 @@
+"""The matrix as GitHub Flavored Markdown, for issues and job summaries."""
+
+from vxlanalyze.report.as_markdown import code, escaped
+from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
+from vxlanalyze.report.matrix.model import Matrix
+
+
+def render(matrix: Matrix) -> str:
+    """Write a matrix as Markdown."""
+    entries = legend(matrix)
+    parts = [f"**{escaped(matrix.verdict)}**", _table(matrix, entries), escaped(LEGEND)]
+    parts += ["## Findings"] if entries else []
+    parts += [part for entry in entries for part in _entry(entry)]
+    untold = [f"{c['direction']}: {c['summary']}" for c in matrix.cells if c["state"] == "untold"]
+    if untold:
+        parts.append("## Could not be judged (which does not mean healthy)")
+        parts.append("\n".join(f"- {escaped(line)}" for line in untold))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(matrix: Matrix, entries: list[Entry]) -> str:
+    names = [escaped(node["name"]) for node in matrix.nodes]
+    rows = [["", *names], ["---"] * (len(names) + 1)]
+    rows += [
+        [escaped(sender), *(ITSELF if cell is None else short(cell, entries) for cell in cells)]
+        for sender, cells in grid(matrix)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _entry(entry: Entry) -> list[str]:
+    told = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
+    todo = [f"**To do:** {escaped(entry.remedy)}"] if entry.remedy else []
+    return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", told, *todo]

@@ -1,0 +1,86 @@
+"""The matrix of a cluster: plain data, of which every output of it is made.
+
+`Matrix` holds nothing but str, int, float, bool, None, and lists and dicts of these; the records within have
+the shapes of the report of one pair.
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from vxlanalyze.report.model import (
+    CaptureRecord,
+    ClockRecord,
+    DelayRecord,
+    FindingRecord,
+    NotAssessedRecord,
+    ServiceRecord,
+    ToolRecord,
+)
+
+SCHEMA = "vxlanalyze.matrix/1"
+
+CellRecord = TypedDict(
+    "CellRecord",
+    {
+        "from": str,
+        "to": str,
+        "direction": str,
+        "state": str,  # critical, warning, good, untold (could not be judged), idle (nothing was sent)
+        "finding": str | None,  # the code that the state rests on
+        "summary": str | None,  # ... in one sentence; of what is untold, why
+        "sent": int,
+        "delivered": int,
+        "lost": int,
+        "unknown": int,
+        "loss_ratio": float | None,
+        "low": float | None,
+        "high": float | None,
+        "delay_ns": DelayRecord | None,
+    },
+)
+
+
+class PairRecord(TypedDict):
+    """What comparing two nodes gave: as the report of `vxlanalyze A B`, without captures and hops."""
+
+    nodes: list[str]
+    verdict: str
+    clock: list[ClockRecord]
+    findings: list[FindingRecord]
+    not_assessed: list[NotAssessedRecord]
+    services: list[ServiceRecord]
+    broken: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Which node talks badly to which.
+
+    `cells` are all directions between two nodes, row by row (the sender's); `pairs` the comparisons behind
+    them, of the nodes that have to do with each other; `verdict` is one sentence.
+    """
+
+    tool: ToolRecord
+    verdict: str
+    nodes: list[CaptureRecord]
+    cells: list[CellRecord]
+    pairs: list[PairRecord]
+    schema: str = SCHEMA
+
+    @property
+    def findings(self) -> list[FindingRecord]:
+        """Those of all pairs."""
+        return [finding for pair in self.pairs for finding in pair["findings"]]
+
+    @property
+    def broken(self) -> list[dict[str, str]]:
+        """Diagnostics that raised, of all pairs."""
+        return [entry for pair in self.pairs for entry in pair["broken"]]
+
+    @property
+    def bad(self) -> list[CellRecord]:
+        """The directions with a finding."""
+        return [cell for cell in self.cells if cell["state"] in BAD]
+
+
+BAD = ("critical", "warning")

@@ -1,0 +1,50 @@
+"""What a matrix says in one sentence: which directions are in trouble."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from vxlanalyze.diagnostics import words
+from vxlanalyze.report.matrix.model import BAD, CellRecord
+
+_NAMED = 6
+_ENDS: tuple[Literal["from"], Literal["to"]] = ("from", "to")
+
+
+def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
+    """Say which node talks badly to which."""
+    bad = [c for c in cells if c["state"] in BAD]
+    untold = sum(cell["state"] == "untold" for cell in cells)
+    judged = len(bad) + sum(cell["state"] == "good" for cell in cells)
+    parts = []
+    if bad:
+        told = [f"{code} {where(of_code)}" for (_, code), of_code in by_finding(bad)]
+        be = "is" if len(bad) == 1 else "are"
+        parts.append(
+            f"{len(bad)} of {words.count(judged, 'direction')} between {nodes} nodes {be} in trouble: "
+            + ", ".join(told)
+        )
+    elif judged:
+        parts.append(f"Nothing is wrong in {words.count(judged, 'direction')} between {nodes} nodes")
+    else:
+        parts.append(f"Cannot tell: nothing could be judged between {nodes} nodes")
+    if untold:
+        parts.append(f"{words.count(untold, 'direction')} could not be judged")
+    return "; ".join(parts) + "."
+
+
+def by_finding(bad: Iterable[CellRecord]) -> list[tuple[tuple[str, str], list[CellRecord]]]:
+    """Put the directions of each severity and code together, the worst and most frequent first."""
+    groups: dict[tuple[str, str], list[CellRecord]] = {}
+    for cell in bad:
+        groups.setdefault((cell["state"], cell["finding"] or ""), []).append(cell)
+    return sorted(groups.items(), key=lambda group: (BAD.index(group[0][0]), -len(group[1]), group[0][1]))
+
+
+def where(cells: Sequence[CellRecord]) -> str:
+    """Name some directions, by the one node that all come from or lead to where there is one."""
+    senders, receivers = ([*dict.fromkeys(c[end] for c in cells)] for end in _ENDS)
+    if len(cells) > 1 and len(receivers) == 1:
+        return f"to {receivers[0]} (from {words.listed(senders, _NAMED)})"
+    if len(cells) > 1 and len(senders) == 1:
+        return f"from {senders[0]} (to {words.listed(receivers, _NAMED)})"
+    return words.listed([c["direction"] for c in cells], _NAMED)
