@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import File, Frames, Interface
 from vxlanalyze.wire import Decoded, decode
-from vxlanalyze.wire.table import frames_table
+from vxlanalyze.wire.table import SCHEMA, frame_batches
 
 Row = dict[str, Any]
 
@@ -59,7 +59,8 @@ def table(
 ) -> pa.Table:
     """Make the frames table, without times: they are made up here."""
     source = Memory(list(frames), link_type, originals)
-    return frames_table(source, ports=ports).drop_columns("time")  # type: ignore[arg-type]
+    batches = list(frame_batches(source, ports=ports))  # type: ignore[arg-type]
+    return pa.Table.from_batches(batches, SCHEMA).unify_dictionaries().drop_columns("time")
 
 
 def row(frame: bytes, link_type: int = 1, *, ports: tuple[int, ...] = (), wire: int | None = None) -> Row:

@@ -6,14 +6,13 @@ from hypothesis import strategies as st
 
 from tests.wire.decoding import Memory, index, table
 from tests.wire.outside import all_frames
-from vxlanalyze.wire import columns
+from vxlanalyze.wire import columns, link
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Index
 from vxlanalyze.wire.table import SCHEMA
-from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES
 
 GOOD = [frame.data for frame in all_frames()]
-LINK_TYPES = sorted(SUPPORTED_LINK_TYPES)
+LINK_TYPES = sorted(link.SUPPORTED)
 ROW_DTYPES = {name: kind.__args__[1].__args__[0] for name, kind in Index.__annotations__.items()}
 
 

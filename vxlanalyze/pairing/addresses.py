@@ -25,7 +25,6 @@ from vxlanalyze.wire.model import (
 
 NO_ADDRESS = -1
 PACKET_OUTGOING = 4  # sll.pkttype
-PACKET_TO_US = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from vxlanalyze.report.model import (
 from vxlanalyze.report.series import series
 from vxlanalyze.report.times import rfc3339
 from vxlanalyze.report.verdict import verdict
+from vxlanalyze.wire import link
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES
 
 _FRAMES_SHOWN = 100
 
@@ -91,7 +91,7 @@ def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digest
             }
             for file, digest in zip(facts.files, sums, strict=True)
         ],
-        "link_types": [SUPPORTED_LINK_TYPES.get(kind, str(kind)) for kind in kinds],
+        "link_types": [link.SUPPORTED.get(kind, str(kind)) for kind in kinds],
         "packets": facts.packets,
         "tunnel_packets": facts.tunnel_packets,
         "first": None if facts.first_ns is None else rfc3339(facts.first_ns),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_lean
-from vxlanalyze.wire import ethernet, ipv6, linux_sll, null_loop
+from vxlanalyze.wire import ethernet, ipv6, link, linux_sll, null_loop
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -29,7 +29,7 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import TUNNELS
-from vxlanalyze.wire.walk import LINK_ETHERNET, begin, descend, link_layer
+from vxlanalyze.wire.walk import begin, descend
 
 _NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
 
@@ -111,12 +111,12 @@ def _walk_to_depth(
 ) -> None:
     begin(found, 0, len(data), len(data))
     found[DEEPEST] = depth
-    descend(data, found, bound_to, link_layer(data, found, link_type))
+    descend(data, found, bound_to, link.read(data, found, link_type))
 
 
 def _link_parser(packet: bytes, link_type: int) -> Parse:
     parsers: dict[int, Parse] = {
-        LINK_ETHERNET: dpkt.ethernet.Ethernet,
+        link.ETHERNET: dpkt.ethernet.Ethernet,
         linux_sll.LINK_TYPE: dpkt.sll.SLL,
         linux_sll.LINK_TYPE_2: dpkt.sll2.SLL2,
         null_loop.LINK_TYPE_NULL: dpkt.loopback.Loopback,

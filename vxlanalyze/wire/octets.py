@@ -65,7 +65,6 @@ _make = _indexed_load if _settings.DISABLE_JIT or _settings.BOUNDSCHECK else _in
 byte = _make(1, True)
 be16 = _make(2, True)
 be32 = _make(4, True)
-be64 = _make(8, True)
 le16 = _make(2, False)
 le32 = _make(4, False)
 le64 = _make(8, False)

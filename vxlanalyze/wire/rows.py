@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Frames, Interface, Source
 from vxlanalyze.compiled import compiled_lean, compiled_part
 from vxlanalyze.errors import CaptureError
-from vxlanalyze.wire import ethernet, fields, ipv6, sctp, tcp, udp
+from vxlanalyze.wire import ethernet, fields, ipv6, link, sctp, tcp, udp
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     AT,
@@ -25,7 +25,7 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.octets import Octets, byte
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
-from vxlanalyze.wire.walk import SUPPORTED_LINK_TYPES, descend, walk
+from vxlanalyze.wire.walk import descend, walk
 
 _BLOCK_ROWS = 4096
 
@@ -142,9 +142,9 @@ def check_link_types(source: Source) -> None:
         Names what the capture has and what is supported.
     """
     there = {interface.link_type for interface in source.interfaces}
-    if there and not there & SUPPORTED_LINK_TYPES.keys():
+    if there and not there & link.SUPPORTED.keys():
         kinds = ", ".join(str(kind) for kind in sorted(there))
-        supported = ", ".join(f"{name} ({kind})" for kind, name in sorted(SUPPORTED_LINK_TYPES.items()))
+        supported = ", ".join(f"{name} ({kind})" for kind, name in sorted(link.SUPPORTED.items()))
         raise CaptureError(
             source.files[0].path, f"link type {kinds} is not supported; supported are {supported}"
         )

@@ -130,8 +130,8 @@ _NAMES = {
 _ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
 
 
-def frames_table(source: Source, *, ports: Sequence[int] = ()) -> pa.Table:
-    """Make the table of all frames of a capture.
+def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
+    """Make the table of all frames of a capture, a chunk at a time.
 
     Parameters
     ----------
@@ -139,22 +139,6 @@ def frames_table(source: Source, *, ports: Sequence[int] = ()) -> pa.Table:
         The capture.
     ports : sequence of int
         UDP ports that carry tunnels, besides the known ones.
-
-    Returns
-    -------
-    pyarrow.Table
-        `n` rows with the columns of `SCHEMA`.
-
-    Raises
-    ------
-    CaptureError
-        A file cannot be read, or no interface has a link type that is supported.
-    """
-    return pa.Table.from_batches(list(frame_batches(source, ports=ports)), SCHEMA).unify_dictionaries()
-
-
-def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
-    """Make the same table a chunk at a time, for captures that memory does not hold.
 
     Yields
     ------
@@ -164,7 +148,7 @@ def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.R
     Raises
     ------
     CaptureError
-        As for `frames_table`.
+        A file cannot be read, or no interface has a link type that is supported.
     """
     for frames in source.chunks():
         table = columns(frames, source.interfaces, ports=ports)

@@ -89,15 +89,13 @@ def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes
         first = found[base + IP_AT] if found[base + FAMILY] else start
         payload = _digest(data, found, start, end, first + keep_bytes)
     _ip_header(data, found, base, captured_end)
-    pseudo = 0
     if found[base + CHECK_RULE] != RULE_NONE:
-        pseudo = _pseudo_header(found, base)
-        _layer_4(data, found, base, captured_end, pseudo, start, end, payload)
+        _layer_4(data, found, base, captured_end, _pseudo_header(found, base), start, end, payload)
     if found[DEPTH] > 0:
         _ip_header(data, found, OUTER, captured_end)
         if found[OUTER + CHECK_RULE] != RULE_NONE:
             _layer_4(data, found, OUTER, captured_end, _pseudo_header(found, OUTER), start, end, payload)
-            _local_offload(found, pseudo)
+            _local_offload(found)
 
 
 @compiled_part
@@ -212,7 +210,7 @@ def is_partial(found: Record, base: int, pseudo: int) -> bool:
 
 
 @compiled_part
-def _local_offload(found: Record, inner_pseudo: int) -> None:
+def _local_offload(found: Record) -> None:
     """Tell an outer checksum that is right for what the network card will send."""
     unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
     if not unexplained or found[INNER + CHECK_STATE] != PARTIAL:

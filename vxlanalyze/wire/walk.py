@@ -22,8 +22,7 @@ from vxlanalyze.wire import (
     icmpv6,
     ipv4,
     ipv6,
-    linux_sll,
-    null_loop,
+    link,
     sctp,
     tcp,
     udp,
@@ -63,28 +62,11 @@ from vxlanalyze.wire.fields import (
     TUNNEL,
     TUNNEL_GUESSED,
     UNKNOWN_PROTOCOL,
-    UNSUPPORTED_LINK,
     VNI,
     Record,
-    holds,
 )
 from vxlanalyze.wire.model import Encryption, Tunnel
 from vxlanalyze.wire.octets import Octets, byte
-
-LINK_ETHERNET = 1
-LINK_RAW = (101, 12, 14, 228, 229)  # raw IP; as DLT_RAW of BSD and of OpenBSD; IPv4; IPv6
-SUPPORTED_LINK_TYPES: dict[int, str] = {
-    LINK_ETHERNET: "Ethernet",
-    linux_sll.LINK_TYPE: "Linux cooked",
-    linux_sll.LINK_TYPE_2: "Linux cooked v2",
-    101: "raw IP",
-    12: "raw IP",
-    14: "raw IP",
-    228: "IPv4",
-    229: "IPv6",
-    null_loop.LINK_TYPE_NULL: "BSD loopback",
-    null_loop.LINK_TYPE_LOOP: "OpenBSD loopback",
-}
 
 _NO_TUNNEL = int(Tunnel.NONE)
 _ESP = int(Encryption.ESP)
@@ -122,7 +104,7 @@ def walk(
         OUTER or INNER.
     """
     begin(found, start, captured, original)
-    return descend(data, found, bound_to, link_layer(data, found, link_type))
+    return descend(data, found, bound_to, link.read(data, found, link_type))
 
 
 @compiled_part
@@ -164,25 +146,6 @@ def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype:
         found[INNER_END] = found[LIMIT]
         if not ethernet.is_followed(ethertype):
             found[ANOMALIES] |= UNKNOWN_PROTOCOL
-
-
-@compiled_part
-def link_layer(data: Octets, found: Record, link_type: int) -> int:
-    """Read the link header; return the EtherType of what follows."""
-    if link_type == LINK_ETHERNET:
-        return ethernet.TRANSPARENT_ETHERNET
-    if link_type == linux_sll.LINK_TYPE:
-        return linux_sll.read(data, found)
-    if link_type == linux_sll.LINK_TYPE_2:
-        return linux_sll.read_2(data, found)
-    if link_type == null_loop.LINK_TYPE_NULL or link_type == null_loop.LINK_TYPE_LOOP:
-        return null_loop.read(data, found)
-    if link_type in LINK_RAW:
-        if not holds(found, found[AT] + 1):
-            return STOP
-        return ethernet.IPV6 if byte(data, found[AT]) >> 4 == ipv6.VERSION else ethernet.IPV4
-    found[ANOMALIES] |= UNSUPPORTED_LINK
-    return STOP
 
 
 @compiled_part
