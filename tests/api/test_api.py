@@ -239,3 +239,15 @@ def test_frames_of_a_rotated_set_are_numbered_through_and_name_their_file(tmp_pa
     assert table["file"].tolist() == [f"{tmp_path}/later"] * 3 + [f"{tmp_path}/\\udcff"] * 2
     assert table["captured_length"].tolist() == [len(frame.data) for frame in frames]
     assert bytes(capture.dissect(4)[0]) == frames[3].data
+
+
+def test_what_python_shows_of_a_result_is_one_harmless_line(seed, tmp_path):
+    seed.save(tmp_path / "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    report["verdict"] = report["findings"][0]["summary"] = "a\x1b[31m\nb"
+    (tmp_path / "r.json").write_text(json.dumps(report))
+
+    loaded = vx.load(tmp_path / "r.json")
+
+    assert repr(loaded).isprintable()
+    assert repr(loaded.findings[0]).isprintable()

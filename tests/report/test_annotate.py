@@ -1,12 +1,14 @@
 """Annotated captures open in tshark, say what is wrong with each frame, and where its partner is."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.report.recorded import paths, run
+from tests.report.test_html import HOSTILE
 from tests.tools import tshark
 from vxlanalyze.errors import OutputError
 from vxlanalyze.report.annotate import annotate
@@ -93,6 +95,22 @@ def test_a_capture_without_findings_gets_an_empty_file(tmp_path: Path):
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
     with pytest.raises(OutputError, match=r"missing/node1\.pcapng: cannot be written"):
         annotate(run(LOSSY).comparison, (), tmp_path / "missing")
+
+
+def test_hostile_names_are_harmless_in_comments(tmp_path: Path):
+    found = run(LOSSY)
+    frames = {"node1": np.array([1])}
+    said = [
+        replace(found.diagnosis.findings[0], summary=f"asks for {name}", frames=frames) for name in HOSTILE
+    ]
+
+    annotate(found.comparison, said, tmp_path)
+
+    listed = tshark(tmp_path / "node1.pcapng", "-T", "fields", "-E", "aggregator=\n", "-e", "frame.comment")
+    lines = listed.splitlines()
+    assert len(lines) == len(HOSTILE) + 1
+    assert all(line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 1000
 
 
 @pytest.mark.parametrize(

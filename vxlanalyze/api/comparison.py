@@ -23,6 +23,7 @@ from vxlanalyze.report.model import (
     Report,
     ServiceRecord,
 )
+from vxlanalyze.report.plain import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +219,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         names = ", ".join(capture["name"] for capture in self._short_report.captures)
-        return f"<Comparison of {names}: {self.verdict}>"
+        return plain(f"<Comparison of {names}: {self.verdict}>")
 
 
 def compare(

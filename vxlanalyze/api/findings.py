@@ -6,6 +6,7 @@ from typing import overload
 
 from vxlanalyze.nearest import nearest
 from vxlanalyze.report.model import FindingRecord, key_of
+from vxlanalyze.report.plain import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Finding:
         return notebook.finding_html(self.record)
 
     def __repr__(self) -> str:
-        return f"<{self.severity} {self.key}: {self.summary}>"
+        return plain(f"<{self.severity} {self.key}: {self.summary}>")
 
 
 class Findings(Sequence[Finding]):

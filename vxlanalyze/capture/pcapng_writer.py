@@ -69,7 +69,7 @@ class PcapngWriter:
         self._write_block(
             blocks.ENHANCED_PACKET,
             body + _padded(bytes(data)),
-            [(_COMMENT, comment.encode()) for comment in comments],
+            [(_COMMENT, comment.encode(errors="backslashreplace")) for comment in comments],
         )
 
     def _write_block(self, kind: int, body: bytes, options: Sequence[tuple[int, bytes]]) -> None:

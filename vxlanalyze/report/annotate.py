@@ -16,6 +16,7 @@ from vxlanalyze.diagnostics import words
 from vxlanalyze.diagnostics.base import Finding
 from vxlanalyze.errors import writing
 from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, CaptureFacts, Comparison, Direction, Outcome, Reason
+from vxlanalyze.report.plain import plain
 from vxlanalyze.report.redaction import Redactor
 
 _UNKNOWN_BECAUSE = {
@@ -82,6 +83,8 @@ def _write(
         frames = redactor.frames(frames, interfaces, comparison.ports)
         interfaces = redactor.interfaces(interfaces)
         comments = [[redactor.text(comment) for comment in several] for several in comments]
+    # They quote names from packets and the cluster, and whoever lists comments may be at a terminal.
+    comments = [[plain(comment) for comment in several] for several in comments]
     data = memoryview(frames.data.data)
     with writing(path), path.open("xb") as handle:
         writer = PcapngWriter(handle, interfaces)
