@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +70,51 @@ def test_errors_that_troubleshooting_explains_exist():
 
     assert len(quoted) > 5
     assert [part for part in parts if part not in source] == []
+
+
+@pytest.fixture
+def captures(tmp_path, monkeypatch):
+    """A folder as docs/ci.md has it, with a pair in which nothing is wrong."""
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    for name in ("node1.pcap.gz", "node2.pcap.gz", "expect.toml"):
+        shutil.copy(ROOT / "sample_pcaps" / "healthy" / name, folder)
+    shutil.copy(ROOT / "sample_pcaps" / "healthy" / "kube.json", folder / "cluster.json")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_the_tests_in_the_documentation_run(captures):
+    (written,) = re.findall(r"```python\n(.*?)```", (DOCS / "ci.md").read_text(), re.DOTALL)
+    (captures.parent / "test_overlay.py").write_text(written)
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment())
+
+    assert "3 passed" in done.stdout, done.stdout
+
+
+def test_the_sample_workflow_runs(captures, capsys):
+    workflow = (DOCS / "workflow.yml").read_text()
+    (folded,) = re.findall(r"run: >\n((?: {10}.*\n)+)", workflow)
+
+    assert cli.main(shlex.split(folded)[1:]) == 0
+    assert sorted(path.name for path in captures.parent.glob("*.*")) == [
+        "report.html",
+        "report.xml",
+        "summary.md",
+    ]
+
+
+def test_the_shell_completes_options(tmp_path):
+    (line,) = re.findall(r"^complete .*$", (DOCS / "command.md").read_text(), re.MULTILINE)
+    program = tmp_path / "vxlanalyze"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vxlanalyze "$@"\n')
+    program.chmod(0o755)
+    asked = f"PATH={tmp_path}:$PATH; {line}; complete -p vxlanalyze"
+
+    done = subprocess.run(
+        ["bash", "-c", asked], check=True, capture_output=True, text=True, env=environment()
+    )
+
+    assert {"--annotate", "--expect", "--redact"} <= set(re.findall(r"--[a-z-]+", done.stdout))
