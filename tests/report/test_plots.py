@@ -171,6 +171,17 @@ def test_a_ladder_names_points_frames_and_packets(axes: Axes, made: Plots):
     assert describe_packet(first) in written
 
 
+def test_a_ladder_marks_where_a_way_ends(axes: Axes, made: Plots):
+    """Lost, or nobody knows."""
+    lost = next(packet for packet in made["ladders"][0]["packets"] if packet["fate"] == "lost")
+    unknown = {**lost, "fate": "unknown"}
+
+    draw_ladder(axes, {**made["ladders"][0], "packets": [lost, unknown]})
+
+    axes.figure.canvas.draw()
+    assert {"x", "$?$"} <= {line.get_marker() for line in axes.lines}
+
+
 def test_a_picture_holds_few_marks_whatever_was_sent(axes: Axes):
     random = np.random.default_rng(5)
     stream = Traffic(

@@ -112,9 +112,8 @@ def _draw_stops(axes: Axes, stops: list[_Leg]) -> None:
         gaps = np.full((len(ends), 1, 2), np.nan)
         x, y = np.concatenate([columns, gaps], axis=1).reshape(-1, 2).T
         axes.plot(x, y, color=colour, linewidth=1.4, linestyle="--")
-        axes.plot(
-            *columns[:, 1].T, mark, color=colour, markersize=7, markeredgewidth=1.8 if fate == "lost" else 0.4
-        )
+        width = 1.8 if fate == "lost" else 0.4
+        axes.plot(*columns[:, 1].T, ls="none", marker=mark, color=colour, markersize=7, markeredgewidth=width)
 
 
 def _frame_number(axes: Axes, frame: int, post: float, height: float, side: int) -> None:
