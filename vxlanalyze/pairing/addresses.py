@@ -233,7 +233,7 @@ def of_pair(
     if filled_after != 0:
         return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
-    if surplus != 0:
+    if surplus != 0 and (len(common.source) or _each_sees_one_way(ends, here, there)):
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
     sides = ((here, *beside[0]), (there, *beside[1]))
     bare = [_bare_surplus(ends, (here, there), some) for some in sides]
@@ -241,6 +241,11 @@ def of_pair(
         return (a, b, _BY_PODS) if bare[0] > bare[1] else (b, a, _BY_PODS)
     total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
     return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
+
+
+def _each_sees_one_way(ends: tuple[int, int], here: Sides, there: Sides) -> bool:
+    """Whether each capture shows one end's packets at most; two of different times may show both ends'."""
+    return not any(side.sent_by(ends[0]) and side.sent_by(ends[1]) for side in (here, there))
 
 
 def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:

@@ -104,6 +104,9 @@ def _fit(ends: Ends) -> Clock | None:
     use = single & np.isin(route, (Route.FORWARD, Route.BACKWARD))
     time = index.time_ns[row[use]]
     seen = clock.Sightings(time, other.time_ns[at[use]] - time, route[use] == Route.FORWARD)
+    only_arp = not ends.first.flows.family[flow[use]].any()
+    if only_arp and _far_apart(ends.facts) and not clock.at_two_moments(seen):
+        return None  # neighbours ask each other the same at any time, so captures need not be of one time
     return clock.fit(ends.first.name, ends.second.name, seen)
 
 
