@@ -16,7 +16,8 @@ def sent(source, packets=8, at_s=0.0):
     """Tunnel packets that one node sends; the other's capture does not show them."""
     ways = {NODE1: (POD1, POD2, NODE1, NODE2), NODE2: (POD2, POD1, NODE2, NODE1)}
     src, dst, near, far = ways[source]
-    return [(at_s + 0.3 * i, in_vxlan(udp(b"%04d" % i, src, dst, 5000, 9), near, far)) for i in range(packets)]
+    inner = [udp(b"%04d" % i, src, dst, 5000, 9) for i in range(packets)]
+    return [(at_s + 0.3 * i, in_vxlan(packet, near, far)) for i, packet in enumerate(inner)]
 
 
 def neighbours(moments, later_s=0.0):
