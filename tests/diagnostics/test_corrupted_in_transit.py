@@ -5,7 +5,7 @@ import pytest
 
 from tests.diagnostics import headers
 from tests.simulate import NODE1, NODE2, POD1, POD2, Flow, Traffic, checks, comparison
-from vxlanalyze.diagnostics import corrupted_in_transit, damage_pattern
+from vxlanalyze.diagnostics import corrupted_in_transit, damage_pattern, damaged_headers
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 from vxlanalyze.wire.model import Checksum
 
@@ -140,3 +140,45 @@ def test_nothing_that_arrived_cannot_tell():
 def test_packets_without_payload_cannot_tell():
     (answer,) = assess([Traffic(payload=0)])
     assert "no packet with a payload" in answer.reason
+
+
+IP_AT, UDP_AT = PAYLOAD_AT - 28, PAYLOAD_AT - 8
+
+
+@pytest.mark.parametrize(
+    ("at", "mask", "said"),
+    [
+        (IP_AT + 19, 0x08, "the destination address, one bit each"),
+        (IP_AT + 5, 0x01, "the IP ID, one bit each"),
+        (UDP_AT + 2, 0x30, "the destination port"),
+        (IP_AT + 9, 0x17, "the protocol"),
+    ],
+)
+def test_damage_to_inner_headers_is_named_by_its_field(at, mask, said):
+    (finding,) = assess([damaged([(at - PAYLOAD_AT, bytes([mask]))] * 6), Traffic(Flow(sport=9))])
+
+    assert f"in the inner header, {said}" in finding.summary
+    assert "inner header differs in 6 packets" in finding.explanation
+
+
+def test_an_address_that_changed_is_shown_before_and_after():
+    (finding,) = assess([damaged([(IP_AT + 19 - PAYLOAD_AT, b"\x08")] * 3)])
+    assert f"destination address {POD2} became 10.233.65.28" in finding.explanation
+
+
+def test_what_every_way_changes_is_no_damage_to_a_header():
+    """TTL and DSCP, beside a payload that did change."""
+    frames = damaged([(9, b"\x01")] * 4)
+    changed = [bytearray(f) for f in frames.received_raw]
+    for frame_ in changed:
+        frame_[IP_AT + 1], frame_[IP_AT + 8] = 0x20, 63
+    pair = comparison([Traffic(**{**vars(frames), "received_raw": [bytes(f) for f in changed]})])
+    every = np.ones(4, bool)
+    assert damaged_headers.find(pair, pair.hops[0].forward, every).sampled == 0
+
+
+def test_a_packet_that_is_no_longer_ip_is_said_to_be_so():
+    pair = comparison([damaged([(IP_AT - PAYLOAD_AT, b"\x10")] * 2)])
+    found = damaged_headers.find(pair, pair.hops[0].forward, np.ones(2, bool))
+    assert list(found.fields) == ["IP version"]
+    assert found.example == "IP version 4 became unreadable"

@@ -43,7 +43,7 @@ def check(pair: Comparison) -> list[Answer]:
         effect = "The file was copied while it was written, or its writer was killed: one frame is missing."
     else:
         what = f"is damaged in {count(len(places), 'place')}"
-        effect = "Packets in these places are missing and may look lost."
+        effect = "Packets in these places are missing: what was sent meanwhile counts as unknown, not lost."
     return [
         Finding(
             code=CODE,

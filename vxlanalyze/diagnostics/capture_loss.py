@@ -152,6 +152,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         "8472`, to a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets "
         "were dropped.",
         evidence=evidence,
+        explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
         ruled_out=(
             RuledOut("packet-loss", "the network delivered these: their receivers acknowledge or hold them"),
             RuledOut(

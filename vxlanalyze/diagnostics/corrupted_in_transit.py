@@ -7,8 +7,9 @@ Why it matters
     damage does not catch it, and the pods work with wrong data.
 How it decides
     The payload of each packet was digested at both points, as far as both captured it; packets are
-    matched by their headers. A difference is proof, one packet is enough. A sample is read again and
-    compared byte by byte for the pattern. TTL, DSCP and ECN change on every way and are not looked at,
+    matched by their headers, and where the inner one is damaged, by the outer. A difference is proof, one
+    packet is enough. A sample is read again and compared byte by byte, and field by field, for the
+    pattern. TTL, DSCP and ECN change on every way and are not looked at,
     nor are checksums, which offload leaves unfilled.
 When it cannot tell
     The snap length left no payload in one of the captures; no packet with a payload arrived.
@@ -27,10 +28,11 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import base, checksums, damage_pattern, exhibits
+from vxlanalyze.diagnostics import base, checksums, damage_pattern, damaged_headers, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.damage_pattern import Pattern
-from vxlanalyze.diagnostics.words import count, share
+from vxlanalyze.diagnostics.damaged_headers import Headers
+from vxlanalyze.diagnostics.words import count, listed, share
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
@@ -70,10 +72,12 @@ def _why_not(direction: Direction) -> str:
 
 
 def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]) -> Finding:
-    near, far = direction.sender.name, direction.receiver.name
+    near = direction.sender.name
     damaged = direction.corrupted
     packets, whole = int(damaged.sum()), int((compared | damaged).sum())
     pattern = damage_pattern.find(pair, direction, damaged)
+    headers = damaged_headers.find(pair, direction, damaged)
+    shape = headers.shape if headers.sampled > pattern.sampled else pattern.shape
     shown = exhibits.of_packets(pair, direction, damaged)
     caught, passed, made_late = _caught(direction)
     return Finding(
@@ -81,23 +85,22 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"{share(packets, whole).capitalize()} packets that arrive from {near} carry other bytes "
-        f"than were sent: {pattern.shape}" + (f", {passed:,} with right checksums" if passed else ""),
-        explanation=f"The payload of {count(packets, 'packet')} differs between {near} and {far} under the "
-        f"same headers: {pattern.shape}, "
-        f"{pattern.place}.{_example(pattern)}{_consequences(near, caught, passed, made_late)}",
+        f"than were sent: {shape}" + (f", {passed:,} with right checksums" if passed else ""),
+        explanation=f"{_differs(direction, packets, pattern, headers)}"
+        f"{_consequences(near, caught, passed, made_late)}",
         remedy=_remedy(direction, passed),
         evidence={
             "damaged": Quantity(packets, "packets"),
             "compared": Quantity(whole, "packets"),
             "caught_by_checksum": Quantity(caught, "packets"),
             "not_caught": Quantity(passed, "packets"),
-            "pattern": Quantity(pattern.shape),
-            "sampled": Quantity(pattern.sampled, "packets"),
+            "pattern": Quantity(shape),
+            "sampled": Quantity(max(pattern.sampled, headers.sampled), "packets"),
             **_measures(pattern),
         },
         ruled_out=(
-            RuledOut("packet-loss", "the packets arrive; what drops them are their own checksums"),
-            RuledOut("checksum-offload", "payload bytes differ, not only checksum fields"),
+            RuledOut("packet-loss", _arrive(caught, passed)),
+            RuledOut("checksum-offload", "other bytes differ, not only checksum fields"),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -123,8 +126,30 @@ def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
     return text
 
 
-def _example(pattern: Pattern) -> str:
-    return f" In the first packet of the sample, {pattern.example}." if pattern.example else ""
+def _differs(direction: Direction, packets: int, pattern: Pattern, headers: Headers) -> str:
+    """Say between which points what differs, with an example."""
+    near, far = direction.sender.name, direction.receiver.name
+    text = f"{count(packets, 'packet')} differ{'s' if packets == 1 else ''} between {near} and {far}."
+    if pattern.sampled:
+        text += (
+            f" Payload differs in {count(pattern.sampled, 'packet')} of the sample: {pattern.shape}, "
+            f"{pattern.place}; in the first of them, {pattern.example}."
+        )
+    if headers.sampled:
+        text += (
+            f" The inner header differs in {count(headers.sampled, 'packet')} of the sample: "
+            f"{listed([f'{name} ({n:,})' for name, n in headers.fields.items()])}"
+            f"{', one bit each' if headers.one_bit else ''}; in the first of them, {headers.example}."
+        )
+    return text
+
+
+def _arrive(caught: int, passed: int) -> str:
+    if caught and passed:
+        return "all these packets arrive; those with a wrong checksum are discarded behind the capture"
+    if caught:
+        return "the packets arrive; what drops them are their own checksums"
+    return "the packets arrive, and their checksums are right or not to be judged"
 
 
 def _measures(pattern: Pattern) -> dict[str, Quantity]:

@@ -43,7 +43,7 @@ class Pattern:
     def shape(self) -> str:
         """Say how the damage looks, in most packets."""
         if not self.sampled:
-            return "not to be located"
+            return "in bytes that one of the captures does not hold"
         half = self.sampled / 2
         if (self.bits == 1).sum() > half:
             return "one bit each"

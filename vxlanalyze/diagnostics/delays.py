@@ -46,7 +46,7 @@ class Doubt(Enum):
     CLOCK = "the clocks may have been set against each other then"
     LOAD = "the direction carries more of its own traffic then, which fills queues"
     FLOWS = "only flows that are never seen otherwise are slow: another path, not another time"
-    TURNS = "so little and so unevenly as on a host that is busy"
+    TURNS = "as little and as unevenly as on a host that is busy"
     NOISE = "packets at other times are as slow, one here and one there, as on a host that is busy"
 
 

@@ -1,18 +1,68 @@
-"""Damage to packets that were captured in a super-packet: their bytes are compared.
+"""Damage to packets that were captured in a super-packet, and damage to a file that is none of a packet.
 
 A digest covers one frame. Where the sender's capture shows a super-packet and what arrived has a wrong
-checksum, both frames are read again and the packet's share of the payload is compared.
+checksum, both frames are read again and the packet's share of the payload is compared. A damaged stretch of a
+file shows where the next record cannot be one, and may begin in the frame before: its bytes prove nothing.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import wire
-from vxlanalyze.capture.model import Source
-from vxlanalyze.pairing.model import NO_ROW, Direction, wire_payload
-from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT, Source
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point, wire_payload
+from vxlanalyze.wire.model import (
+    CHECK_MASK,
+    INNER_IP_SHIFT,
+    INNER_L4_SHIFT,
+    OUTER_IP_SHIFT,
+    OUTER_L4_SHIFT,
+    Checksum,
+    Decoded,
+)
 
 _AT_ONCE = 1024  # frames of up to 64 KB held at a time
+
+
+def distrusted(decoded: Decoded, source: Source) -> Decoded:
+    """Take the frames before damaged places of the files for unverifiable: neither digest nor checksums."""
+    rows = _before_damages(decoded, source)
+    rows = rows[rows >= 0]
+    if not len(rows):
+        return decoded
+    checks, digest_length = decoded.index.checks.copy(), decoded.index.digest_length.copy()
+    for shift in (OUTER_IP_SHIFT, OUTER_L4_SHIFT, INNER_IP_SHIFT, INNER_L4_SHIFT):
+        present = rows[checks[rows] >> shift & CHECK_MASK != Checksum.NONE]
+        checks[present] &= ~np.uint16(CHECK_MASK << shift)
+        checks[present] |= np.uint16(Checksum.UNVERIFIABLE << shift)
+    digest_length[rows] = 0
+    return replace(decoded, index=replace(decoded.index, checks=checks, digest_length=digest_length))
+
+
+def _before_damages(decoded: Decoded, source: Source) -> NDArray[np.int64]:
+    """Rows of the last frame before each place that could not be read, where reading went on behind it.
+
+    A file that just ends within a record has nothing wrong before it. -1 where no frame is before.
+    """
+    numbers = {file.path: i for i, file in enumerate(source.files)}
+    places = [
+        numbers[d.path] << PLACE_FILE_SHIFT | d.offset_bytes
+        for d in source.damages
+        if d.resumed_bytes is not None and d.path in numbers
+    ]
+    rows = np.searchsorted(decoded.index.place, np.array(places, np.int64)).astype(np.int64) - 1
+    found: NDArray[np.int64] = np.unique(rows)
+    return found
+
+
+def gaps(point: Point, source: Source) -> list[tuple[int, int]]:
+    """Times that a damaged file does not hold: from the frame before the damage to the one behind it."""
+    times = point.index.time_ns
+    before = _before_damages(point.decoded, source)
+    ends = [(max(row, 0), min(row + 1, len(times) - 1)) for row in before.tolist() if len(times)]
+    return [(min(int(times[a]), int(times[b])), max(int(times[a]), int(times[b]))) for a, b in ends]
 
 
 def in_super_packets(

@@ -240,6 +240,8 @@ def _direction(
     outcome[incomplete] = Outcome.LOST
     missing = ~arrived
     beyond = missing & (window.outside(way.sent_at_receiver_ns, receiver_cover, way.span_ns[1]) | disjoint)
+    receiving = ends.facts[1 if way.forward else 0].source
+    beyond |= missing & window.within(way.sent_at_receiver_ns, damage.gaps(receiver, receiving), *way.span_ns)
     outcome[beyond], reason[beyond] = Outcome.UNKNOWN, Reason.WINDOW
 
     spare = np.flatnonzero(way.matched.spare)

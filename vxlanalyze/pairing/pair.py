@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.pairing import addresses, hop, points, routes, segments, strict, tuples
+from vxlanalyze.pairing import addresses, damage, hop, points, routes, segments, strict, tuples
 from vxlanalyze.pairing.addresses import AddressBook
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
@@ -120,7 +120,7 @@ class _Bench:
         pairs: Sequence[Iterable[Pairs]] | None,
         facts: Sequence[CaptureFacts] | None,
     ) -> "_Bench":
-        decoded = [segments.complete_lengths(d) for _, d in captures]
+        decoded = [damage.distrusted(segments.complete_lengths(d), source) for source, d in captures]
         if facts is None:
             facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
         numbered = tuples.number([d.flows for d in decoded])

@@ -94,3 +94,21 @@ def outside(
     if receiver.begin_ns != OPEN_BEGIN:
         early = sent_at_receiver_ns < receiver.begin_ns
     return late | early
+
+
+def within(
+    sent_at_receiver_ns: NDArray[np.int64], gaps: list[tuple[int, int]], shortest_ns: int, longest_ns: int
+) -> NDArray[np.bool_]:
+    """Packets that may have arrived while the receiver's capture holds nothing, shape ``(m,)``.
+
+    Parameters
+    ----------
+    gaps : list of tuple of int
+        From when to when, by the receiver's clock.
+    shortest_ns, longest_ns : int
+        How long packets take.
+    """
+    lacking = np.zeros(len(sent_at_receiver_ns), dtype=np.bool_)
+    for begin, end in gaps:
+        lacking |= (sent_at_receiver_ns >= begin - longest_ns) & (sent_at_receiver_ns <= end - shortest_ns)
+    return lacking
