@@ -4,6 +4,7 @@ import gzip
 import ipaddress
 import os
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,7 +16,11 @@ from vxlanalyze import cli
 
 CAPTURES = ROOT / "tests" / "captures"
 PAIR = [str(SEED / "node1.pcap.gz"), str(SEED / "node2.pcap.gz"), "--kube", str(SEED / "kube.json")]
-SECRETS = ("10.233.", "172.26.50.", "coredns", "jupyterlab", "node1", "node2", "nz2tt", "sample_pcaps")
+FACTS = [x for node in ("node1", "node2") for x in ("--facts", f"{node}={SEED / 'facts' / node}")]
+SECRETS = (
+    *("10.233.", "172.26.50.", "coredns", "jupyterlab", "node1", "node2", "nz2tt", "sample_pcaps"),
+    *{name for name in re.findall(r'"name": "([^"]+)"', (SEED / "kube.json").read_text()) if "-" in name},
+)
 ADDRESSES = ("10.233.64.10", "10.233.65.250", "172.26.50.200", "172.26.50.201")
 
 
@@ -29,16 +34,18 @@ def shared(tmp_path_factory) -> Path:
     before = os.getcwd()
     os.chdir(folder)
     try:
-        assert cli.main([*PAIR, "--redact", "--quiet", *outputs, *places]) == 0
+        with open("r.github", "w") as github, redirect_stdout(github):
+            assert cli.main([*PAIR, *FACTS, "--redact", "--format", "github", *outputs, *places]) == 0
     finally:
         os.chdir(before)
     return folder
 
 
-@pytest.mark.parametrize("name", ["r.json", "r.html", "r.txt", "r.md", "r.xml"])
+@pytest.mark.parametrize("name", ["r.json", "r.html", "r.txt", "r.md", "r.xml", "r.github"])
 def test_no_name_or_address_is_left_in_a_report(shared, name):
     text = (shared / name).read_text()
 
+    assert len(text) > 500
     assert [secret for secret in SECRETS if secret in text] == []
 
 
