@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SHOWN_AFTER_S = 2.0
-_WIDTHS = (60, 120)  # longer lines are hard to read
+_WIDTHS = (40, 120)  # longer lines are hard to read
 _DRAWN = "─│►◄✗→±µ…"
 
 

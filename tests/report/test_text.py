@@ -27,7 +27,7 @@ def test_a_summary_that_is_the_verdict_is_not_said_twice():
 
 
 def test_lines_fit_the_width_but_for_filters_that_must_paste():
-    for width in (60, 80, 120):
+    for width in (40, 60, 80, 120):
         lines = as_text.render(REPORT, width=width).splitlines()
         too_long = [line for line in lines if cell_len(line) > width]
 

@@ -41,13 +41,13 @@ def render(
     judgement : Judgement, optional
         What is different from a baseline or an expectation.
     width : int
-        Columns; no fewer than 60 are used.
+        Columns; no fewer than 40 are used.
     colour : bool
         Whether to colour severities and arrows.
     ascii_only : bool
         Whether to draw with ASCII alone.
     """
-    page = Page(max(width, 60), ascii_only=ascii_only)
+    page = Page(max(width, 40), ascii_only=ascii_only)
     page.paragraph((report.verdict, "bold"))
     if report.hops:
         page.heading("Path")

@@ -58,7 +58,7 @@ class Page:
         """Begin a section: an empty line and a title."""
         if self._lines:
             self._lines.append(Text())
-        self._lines.append(self._text([(title, "bold")]))
+        self.paragraph((title, "bold"))
 
     def blank(self) -> None:
         """Leave a line empty."""

@@ -44,7 +44,7 @@ def _fitted(name: str, room: int) -> str:
 def _arrow(page: Page, hop: HopRecord, *, towards_right: bool) -> None:
     """One line from point to point: ``│─── 12 sent, ... ───►│``."""
     room = page.width - 8
-    label = next((text for text in _labels(hop) if cell_len(text) + 8 <= room), f"{hop['sent']:,} sent")
+    label = next((text for text in _labels(hop) if cell_len(text) + 8 <= room), _shortest(hop))
     ink = room - cell_len(label) - 2
     tail, rest = "─" * 3, "─" * (ink - 4)
     blocked = hop["sent"] > 0 and hop["delivered"] == 0 and hop["lost"] > 0
@@ -75,14 +75,19 @@ def _labels(hop: HopRecord) -> list[str]:
     if hop["unknown"]:
         counts.append(f"{hop['unknown']:,} unknown")
     said = ", ".join(counts)
+    short = [said, f"{hop['sent']:,} sent, {lost}", f"{hop['sent']:,} sent, {hop['lost']:,} lost"]
     middle, high = hop["delay_ns"]["p50"], hop["delay_ns"]["p99"]
     if middle is None or high is None:
-        return [said]
+        return short
     return [
         f"{said}, delay {words.span(middle)} (p99 {words.span(high)})",
         f"{said}, delay {words.span(middle)}",
-        said,
+        *short,
     ]
+
+
+def _shortest(hop: HopRecord) -> str:
+    return f"{hop['lost']:,} lost" if hop["lost"] else f"{hop['sent']:,} sent"
 
 
 def _remarks(page: Page, hop: HopRecord) -> None:
