@@ -70,6 +70,12 @@ class Browser:
             "POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
         )
 
+    def media(self, kind: str) -> None:
+        """Show the page as on a screen, or as on paper."""
+        self._do(
+            "POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": kind}}
+        )
+
     def console(self) -> list[str]:
         """What the page has written to the console since the last call, errors of loading included."""
         return [entry["message"] for entry in self._do("POST", "/se/log", {"type": "browser"})]

@@ -93,6 +93,22 @@ def test_the_page_fits_its_window_with_the_path_drawn_for_it(
     assert drawn == [kind]
 
 
+def test_paper_shows_what_is_folded_with_its_heading(chromium: Browser, page: Path):
+    chromium.open(page)
+    chromium.media("print")
+    chromium.run("dispatchEvent(new Event('beforeprint'))")
+
+    hidden = chromium.run(
+        "return [...document.querySelectorAll('summary, details p, h2, h3')]"
+        ".filter(part => !part.getBoundingClientRect().height).map(part => part.textContent)"
+    )
+    shown = chromium.run("return document.querySelectorAll('details[open] > summary').length")
+    chromium.media("screen")
+
+    assert hidden == []
+    assert shown > 2
+
+
 def test_a_link_to_a_cause_leads_to_it(chromium: Browser, page: Path):
     chromium.open(page)
 
