@@ -1,6 +1,8 @@
 """What a wrong outer checksum was made for is told from the bytes; the vectors are from public reports."""
 
+import struct
 from dataclasses import replace
+from ipaddress import ip_address
 
 import numpy as np
 import pytest
@@ -34,6 +36,16 @@ def frame(number, sport, *, stored=None, src=NODE1, flow=0):
     )
     datagram = headers.udp(src, NODE2, sport, 8472, headers.vxlan(inner), stored=stored)
     return headers.ethernet(headers.ipv4(src, NODE2, 17, datagram))
+
+
+PSEUDO = ip_address(POD1).packed + ip_address(POD2).packed + struct.pack("!BBH", 0, 17, 8 + len(b"question"))
+
+
+def in_tunnel(datagram, *, stored=None):
+    inner = headers.vxlan(headers.ethernet(headers.ipv4(POD1, POD2, 17, datagram)))
+    return headers.ethernet(
+        headers.ipv4(NODE1, NODE2, 17, headers.udp(NODE1, NODE2, 40000, 8472, inner, stored=stored))
+    )
 
 
 def right(data, *, at=40):
@@ -102,8 +114,30 @@ def test_an_address_rewritten_without_the_checksum_is_recognised():
 
 def test_bytes_changed_under_a_right_checksum_are_recognised():
     sent = [frame(i, 40000) for i in range(10)]
-    received = [s[:46] + bytes([s[46] ^ 1]) + s[47:] for s in sent]  # the VNI
+    received = [s[:55] + bytes([s[55] ^ 1]) + s[56:] for s in sent]  # the inner destination MAC
     assert examine(sent, received).kind is Kind.COVERED
+
+
+def test_a_vni_rewritten_under_a_right_checksum_is_no_rewritten_port():
+    """The sum is off by one, as it would be for the neighbouring source port."""
+    sent = [frame(i, 40000) for i in range(10)]
+    received = [s[:47] + b"\x01" + s[48:] for s in sent]
+
+    told = examine(sent, received)
+
+    assert told.kind is Kind.VNI
+    assert told.vnis == ((1, 257),)
+
+
+def test_what_the_card_is_to_complete_further_in_was_right_when_it_left():
+    """Local checksum offload: the outer checksum stands for the packet with the inner one filled in."""
+    whole = headers.udp(POD1, POD2, 40000, 53, b"question")
+    pseudo = struct.pack("!H", ~headers.checksum(PSEUDO) & 0xFFFF)
+    unfilled = whole[:6] + pseudo + whole[8:]
+    sent, received = (in_tunnel(inner, stored=right(in_tunnel(whole))) for inner in (unfilled, whole))
+    changed = received[:47] + b"\x01" + received[48:]
+
+    assert examine([sent] * 10, [changed] * 10).kind is Kind.VNI
 
 
 def test_a_card_that_writes_another_value_is_recognised():

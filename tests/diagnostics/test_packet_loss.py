@@ -6,6 +6,7 @@ import pytest
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
 from vxlanalyze.diagnostics import packet_loss
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
+from vxlanalyze.pairing.model import Reason
 
 RNG = np.random.default_rng(11)
 SOME = RNG.random(1000) < 0.02
@@ -150,3 +151,24 @@ def test_what_other_findings_explain_is_not_counted():
 def test_three_lost_packets_of_three_are_loss_of_unknown_kind():
     (finding,) = of([Traffic(ping(), packets=3, every_s=0.2, lost=True)])
     assert finding.summary.startswith("3 of 3 packets from node1 to node2 are lost (100 %")
+
+
+def missed(pings=0, stream=0):
+    """Pings of which every 25th was answered and not captured, and a stream; some of both are not seen."""
+    gaps = {"unknown": np.arange(200) % 25 == 7, "unknown_reason": Reason.CAPTURE_LOSS}
+    asked = Traffic(ping(), packets=200, every_s=0.05, lost=np.arange(200) % 25 < pings, **gaps)
+    udp = Traffic(Flow(sport=9), packets=600, every_s=0.015, lost=RNG.permutation(600) < stream)
+    return [asked, udp]
+
+
+def test_what_the_capture_misses_of_all_kinds_alike_is_its_own_loss():
+    (finding,) = of(missed(stream=20))
+
+    assert finding.explained_by == ("capture-loss",)
+    assert "lacks 8 of 200 packets (4 %) of the kind that is answered" in finding.explanation
+
+
+@pytest.mark.parametrize("more", [{"stream": 120}, {"stream": 20, "pings": 1}])
+def test_more_than_the_capture_misses_or_unanswered_beside_it_is_lost(more):
+    (finding,) = of(missed(**more))
+    assert finding.explained_by is None

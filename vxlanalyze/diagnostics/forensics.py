@@ -33,6 +33,7 @@ class Kind(Enum):
     PORT = "source port rewritten"
     ADDRESS = "address rewritten"
     LEFT_WRONG = "wrong when it left"
+    VNI = "VNI rewritten"
     COVERED = "bytes under it changed"
     FILLED_WRONG = "filled in wrong"
     NEVER_FILLED = "never filled in"
@@ -59,6 +60,8 @@ class Forensics:
         Whether the sender's capture shows the original ports itself.
     alone : bool
         Whether there is no capture of the sender.
+    vnis : tuple of (int, int)
+        VNIs as sent and as they arrive, most frequent first.
     """
 
     kind: Kind
@@ -69,6 +72,7 @@ class Forensics:
     seen_ports: tuple[int, ...] = ()
     proved: bool = False
     alone: bool = False
+    vnis: tuple[tuple[int, int], ...] = ()
 
 
 def examine(
@@ -101,7 +105,9 @@ def examine(
         return _ports(rewritten, original, there, same, proved=True)
     if 2 * int(all_ones.sum()) > len(chosen):
         return Forensics(Kind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
-    left_wrong = same & (here["outer_checksum_state"] != Checksum.OK)
+    # What the card is to complete further in (LCO) is as right as what is complete.
+    was_right = np.isin(here["outer_checksum_state"], (Checksum.OK, Checksum.LCO))
+    left_wrong = same & ~was_right
     if is_alone(direction):
         ported = consistent(direction.flow[chosen], original, chance)
         told = _ports(same, original, there, same, proved=False)
@@ -113,7 +119,11 @@ def examine(
     moved = _made_for_other_addresses(here, there)
     if 2 * int(moved.sum()) > len(chosen):
         return Forensics(Kind.ADDRESS, len(chosen), int(moved.sum()), int(same.sum()))
-    covered = same & (here["outer_checksum_state"] == Checksum.OK)
+    covered = same & was_right
+    other_vni = covered & (here["vni"] != there["vni"])
+    if 2 * int(other_vni.sum()) > len(chosen):
+        vnis = _changes(here["vni"][other_vni], there["vni"][other_vni])
+        return Forensics(Kind.VNI, len(chosen), int(other_vni.sum()), int(same.sum()), vnis=vnis)
     if 2 * int(covered.sum()) > len(chosen):
         return Forensics(Kind.COVERED, len(chosen), int(covered.sum()), int(same.sum()))
     rest = len(chosen) - int(same.sum())
@@ -166,6 +176,11 @@ def _ports(
 def _most_frequent(values: NDArray[np.int64]) -> tuple[int, ...]:
     names, counts = np.unique(values, return_counts=True)
     return tuple(names[np.argsort(-counts, kind="stable")].tolist())
+
+
+def _changes(before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    pairs, counts = np.unique(np.column_stack([before, after]), axis=0, return_counts=True)
+    return tuple((int(a), int(b)) for a, b in pairs[np.argsort(-counts, kind="stable")])
 
 
 def _made_for_other_addresses(here: Columns, there: Columns) -> NDArray[np.bool_]:

@@ -85,6 +85,21 @@ def _left_wrong(told: Forensics, near: str, far: str) -> Said:
     )
 
 
+def _vni(told: Forensics, near: str, far: str) -> Said:
+    changes = listed([f"{before} to {after}" for before, after in told.vnis], at_most=4)
+    return Said(
+        f"the VNI was rewritten on the way from {changes} and the checksum left as it was",
+        f"{share(told.of_kind, told.sampled).capitalize()} packets of a sample leave {near} with another VNI "
+        f"than they arrive with ({changes}), under the checksum that was right there: a device between the "
+        "captures translates VNIs, or damages them, and does not update the UDP checksum.",
+        f"Find what changes the VNI between {near} and {far} (a VXLAN gateway or switch that translates "
+        "segments, an offloading card), and take the tunnel out of its way; compare a frame of both "
+        f"captures byte by byte. Without an outer checksum (`ip link ... type vxlan noudpcsum`), {far} would "
+        "still drop what carries a VNI that it does not have.",
+        {"vni_changes": Quantity(changes)},
+    )
+
+
 def _covered(told: Forensics, near: str, far: str) -> Said:
     return Said(
         "bytes that they cover were changed on the way",
@@ -132,6 +147,7 @@ KINDS: dict[Kind, Callable[[Forensics, str, str], Said]] = {
     Kind.PORT: _port,
     Kind.ADDRESS: _address,
     Kind.LEFT_WRONG: _left_wrong,
+    Kind.VNI: _vni,
     Kind.COVERED: _covered,
     Kind.FILLED_WRONG: _filled_wrong,
     Kind.NEVER_FILLED: _never_filled,

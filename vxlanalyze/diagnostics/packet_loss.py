@@ -28,27 +28,29 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import affected, base, concentration, evidence, exhibits, loss
+from vxlanalyze.diagnostics import affected, answers, base, concentration, evidence, exhibits, loss
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.concentration import Concentration, Runs
 from vxlanalyze.diagnostics.loss import Picture
 from vxlanalyze.diagnostics.words import count
-from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
 
 CODE = "packet-loss"
 _TCP = 6
+_FEWEST_MISSED = 3  # packets that were answered and not captured: one or two tell no share
+_REALLY_LOST_PART = 4  # for each packet lost beyond doubt, at least so many that were answered
 
 
 def check(pair: Comparison) -> list[Answer]:
     """Report each direction with unexplained loss."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    told: list[Answer] = list(not_assessed)
     for picture in pictures:
         if len(picture.unexplained) == 0:
             continue
         edge = _outside_of_receiver(pair, picture)
-        answers.append(edge if edge is not None else _finding(pair, picture))
-    return answers
+        told.append(edge if edge is not None else _finding(pair, picture))
+    return told
 
 
 def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
@@ -80,6 +82,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     runs = concentration.runs(picture)
     low, high = evidence.loss_interval(gone, judged, runs.runs)
     again, could = _sent_again(direction, lost)
+    missed = missed_alike(direction, lost)
     dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
@@ -91,7 +94,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
         + ("" if not picture.explanations else ", besides what other findings explain"),
-        explanation=_who(direction, lost, runs, heavier) + _really_lost(direction, again, could, dropped),
+        explanation=_who(direction, lost, runs, heavier)
+        + (missed or _really_lost(direction, again, could, dropped)),
         remedy=_remedy(direction),
         evidence={
             "lost": Quantity(gone, "packets"),
@@ -106,7 +110,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
-        explained_by=("capture-loss",) if dropped is not None and dropped >= gone else None,
+        explained_by=("capture-loss",) if missed or (dropped is not None and dropped >= gone) else None,
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
@@ -158,6 +162,32 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     return text + (
         f"{receiver}'s capture does not say whether it dropped packets; what it missed though the node "
         "answered it is not counted."
+    )
+
+
+def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
+    """Say, as sentences, that the capture missed as large a share of what its node answered; "" where not.
+
+    Of what tells by an answer that it arrived, the capture lacks some packets. If nothing of that kind is
+    missing without an answer, and of the other packets no larger share is missing, nothing was lost.
+    """
+    tells = answers.of(direction).request & (direction.payload_length > 0)
+    captured = direction.delivered & tells
+    lacking = (direction.reason == Reason.CAPTURE_LOSS) & (direction.outcome == Outcome.UNKNOWN)
+    answered, silent = int(lacking.sum()), int((lost & tells).sum())
+    if answered < _FEWEST_MISSED or _REALLY_LOST_PART * silent > answered:
+        return ""
+    asked, gone = answered + int(captured.sum()), int(lost.sum())
+    others = gone + int((direction.delivered & ~tells).sum())
+    least, _ = evidence.loss_interval(gone, others, gone)
+    _, most = evidence.loss_interval(answered, asked, answered)
+    if least > most:
+        return ""
+    far = direction.receiver.name
+    return (
+        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) of "
+        f"the kind that is answered, though {far} did answer them; of all others, no larger share is "
+        "missing. So the capture dropped these too, and the network need not have lost any."
     )
 
 
