@@ -80,7 +80,7 @@ def test_a_clock_that_jumps_is_found_with_its_jump():
     assert isinstance(finding, Finding)
     assert finding.severity == Severity.INFO
     assert finding.direction == "node1>node2"
-    assert "set 1 time: by 250 ms" in finding.summary
+    assert "set once, by 250 ms" in finding.summary
     assert finding.evidence["largest_step"].value == 250_000_000
 
 

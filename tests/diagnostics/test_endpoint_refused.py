@@ -47,9 +47,7 @@ def test_a_reset_of_every_syn_is_found():
 
     assert finding.severity == Severity.WARNING
     assert finding.direction == "node1>node2"
-    assert finding.summary.startswith(
-        "10.233.65.20:8080 (default/web-0) refused 3 of 3 requests (3 by a reset"
-    )
+    assert finding.summary.startswith("10.233.65.20:8080 (default/web-0) refused 3 of 3 requests (by a reset")
     assert finding.evidence["refused"].value == 3
     assert "path-blocked" in {r.code for r in finding.ruled_out}
 

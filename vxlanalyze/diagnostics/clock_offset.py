@@ -60,7 +60,7 @@ def _hop(hop: Hop) -> list[Answer]:
             summary=f"The clock of {ahead} is {span(abs(clock.offset_ns))} ahead of {behind}'s "
             f"(± {span(uncertainty_ns)}); all delays are corrected for it",
             explanation=f"Told from packets: {clock.method}. The offset of {clock.to} is "
-            f"{clock.offset_ns:,} ns at the start of the common window{running}. The path's usual delay is "
+            f"{span(clock.offset_ns)} at the start of the common window{running}. The path's usual delay is "
             f"{span(delay_ns)}.",
             remedy="Compare `chronyc tracking` (or `timedatectl timesync-status`) on both nodes. Logs of "
             "the two are to be read with this offset in mind.",

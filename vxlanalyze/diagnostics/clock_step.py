@@ -60,7 +60,7 @@ def _hop(hop: Hop) -> list[Finding]:
             severity=Severity.INFO,
             direction=hop.forward.label,
             summary=f"The clock of {clock.to} against {clock.from_}'s was set "
-            f"{count(len(steps), 'time')}: {said}",
+            f"{'once,' if len(steps) == 1 else f'{len(steps)} times:'} {said}",
             explanation="No clock that runs evenly explains the packets; the series is split where the "
             f"offset jumps. Delays are corrected on both sides of it. {_sudden(clock)}",
             remedy="Look at what sets the clock: `journalctl -u chronyd -u systemd-timesyncd`, `makestep` in "

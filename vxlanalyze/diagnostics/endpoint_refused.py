@@ -105,7 +105,8 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
     for endpoint in endpoints:
         for what, times in endpoint.by.items():
             by[what] = by.get(what, 0) + times
-    how = listed([f"{times:,} by {_article(what)}" for what, times in by.items()])
+    ways = [(f"{times:,} " if len(by) > 1 else "") + f"by {_article(what)}" for what, times in by.items()]
+    how = listed(ways)
     shown = exhibits.of_rows(pair, _frames(endpoints))
     return Finding(
         code=CODE,
@@ -115,7 +116,13 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
         f"({how}): the network delivers, the endpoint refuses",
         explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
         f"whole way there and back, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
-        remedy=" ".join(_remedies(by, all(e.by_server for e in endpoints), endpoints[0].figures.server)),
+        remedy=" ".join(
+            _remedies(
+                by,
+                all(e.by_server for e in endpoints),
+                listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
+            )
+        ),
         evidence={
             "requests": Quantity(asked, "requests"),
             "refused": Quantity(refused, "requests"),

@@ -43,6 +43,9 @@ from vxlanalyze.wire.model import INNER_IP_SHIFT, INNER_L4_SHIFT, UNFILLED, Anom
 CODE = "inner-checksum-bad"
 
 
+_PADDED = "nearly all carry Ethernet padding that is not zero, and "
+
+
 class _Wrong(NamedTuple):
     """Packets that arrive wrong, shape ``(m,)``, and how that came."""
 
@@ -159,7 +162,8 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"Inner checksums from {direction.sender.name} arrive wrong "
-        f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): {wrong.verdict}",
+        f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): "
+        f"{_PADDED if padded else ''}{wrong.verdict}",
         explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "
         f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
         f"and the pods' kernels discard them.{silence}",

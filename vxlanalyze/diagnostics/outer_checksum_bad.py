@@ -119,8 +119,8 @@ def _finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"Outer UDP checksums from {near} arrive wrong ({share(packets, judged)} packets that have "
-        f"one): {said.verdict}",
+        summary=f"Outer UDP checksums from {near} arrive wrong ({share(packets, judged)} packets "
+        f"{_that_have_one(checks)}): {said.verdict}",
         explanation=f"{share(packets, judged).capitalize()} packets with an outer checksum reach {far} "
         f"with a wrong one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
         f"inside. {said.words} The kernel of {far} discards them before it takes them out of the "
@@ -141,6 +141,12 @@ def _finding(
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _that_have_one(checks: Checks) -> str:
+    """Say of which packets a checksum can be judged."""
+    cut = bool((checks.received == Checksum.UNVERIFIABLE).any())
+    return "that have one and were captured whole" if cut else "that have one"
 
 
 def _names(protocols: NDArray[np.uint8]) -> list[str]:

@@ -81,7 +81,7 @@ def _left_wrong(told: Forensics, near: str, far: str) -> Said:
         f"Both captures show the same wrong value ({share(told.same_at_both, told.sampled)} of a sample), "
         "and it is not what offload leaves in the field: a fault of the sending kernel, usually NAT "
         "together with checksum offload.",
-        f"On {near}: {_TURN_OFF.format(near=near)}; keep NAT away from the tunnel's packets.",
+        f"{_TURN_OFF.format(near=near)}; keep NAT away from the tunnel's packets.",
     )
 
 

@@ -68,7 +68,7 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
         severity=Severity.WARNING,
         direction=way.label,
         summary=f"{count(len(stalled), 'connection')} of {figures.streams:,} stopped: the same data went "
-        f"out up to {copies} times in {span(longest_ns)} and never acknowledged "
+        f"out up to {copies} times in {span(longest_ns)} and was never acknowledged "
         f"({listed(names, at_most=_MOST_NAMED)})",
         explanation=f"In {count(len(stalled), 'stream')} the first open segment was sent four times "
         "or more, over a second or longer, and no acknowledgement went beyond it. "

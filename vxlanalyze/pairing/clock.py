@@ -73,7 +73,7 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
         else f"{max(forward, backward)} packets in one direction only: delay cannot be told from offset"
     )
     if len(pieces) > 1:
-        method += f"; the clock was set {len(pieces) - 1} time{'s' * (len(pieces) > 2)}"
+        method += f"; the clock was set {'once' if len(pieces) == 2 else f'{len(pieces) - 1} times'}"
     return Clock(
         from_=from_,
         to=to,

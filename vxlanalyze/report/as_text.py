@@ -24,6 +24,7 @@ from vxlanalyze.report.unassessed import by_reason
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _FRAMES_SHOWN = 8
 _SERVICES_SHOWN = 12
+_LEAST_PPM = 0.001  # less is what arithmetic leaves of no drift at all
 
 
 def render(
@@ -241,5 +242,6 @@ def _clock(clock: ClockRecord) -> str:
     if clock["uncertainty_ns"] is not None:
         said += f" ± {words.span(clock['uncertainty_ns'])}"
     if clock["drift_ppm"] is not None:
-        said += f", drift {clock['drift_ppm']:.3g} ppm"
+        drift_ppm = clock["drift_ppm"] if abs(clock["drift_ppm"]) >= _LEAST_PPM else 0.0
+        said += f", drift {drift_ppm:.3g} ppm"
     return said

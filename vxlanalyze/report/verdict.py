@@ -68,10 +68,16 @@ def _without_fault(
     if len(judged) < len(hops):
         parts.append(f"{len(hops) - len(judged)} of {len(hops)} directions could not be judged")
     parts += _unknown(judged)
-    parts += [f["summary"].rstrip(". ") for f in findings if f["code"] in _LIMITS]
+    parts += [_within(f["summary"]) for f in findings if f["code"] in _LIMITS]
     if not_assessed:
         parts.append(f"{words.count(not_assessed, 'question')} could not be assessed")
     return "; ".join(parts) + "."
+
+
+def _within(summary: str) -> str:
+    """Write a sentence as a part of another; names of captures keep their letters."""
+    said = summary.rstrip(". ")
+    return f"the {said[4:]}" if said.startswith("The ") else said
 
 
 def _unknown(hops: Sequence[HopRecord]) -> list[str]:
@@ -90,7 +96,10 @@ def _why_not(hops: Sequence[HopRecord], not_assessed: Sequence[NotAssessedRecord
 
 
 def _part(hop: HopRecord) -> str:
-    return words.share(hop["delivered"], hop["delivered"] + hop["lost"]) + " packets"
+    delivered, judged = hop["delivered"], hop["delivered"] + hop["lost"]
+    if delivered == judged == 1:
+        return "the only packet"
+    return words.share(delivered, judged) + " packets"
 
 
 def _alone(captures: Sequence[CaptureRecord]) -> str:
