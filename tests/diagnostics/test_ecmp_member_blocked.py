@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
-from vxlanalyze.diagnostics import ecmp_member_blocked
+from vxlanalyze.diagnostics import ecmp_member_blocked, packet_loss
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 
 
@@ -82,3 +82,42 @@ def test_a_short_outage_that_takes_whole_flows_is_clear():
         Traffic(Flow(sport=41000 + i, dport=53), time_s=[i * 0.3], lost=3 < i * 0.3 < 5) for i in range(30)
     ]
     assert of(traffic) == []
+
+
+def queries(count, bad, seed=3):
+    """Queries of one packet each, from ports as a hash makes them."""
+    ports = np.random.default_rng(seed).permutation(np.arange(32768, 60999))[:count].tolist()
+    return [
+        Traffic(Flow(sport=port, dport=53, outer_sport=port), packets=1, start_s=i * 0.3, lost=bad(port))
+        for i, port in enumerate(ports)
+    ]
+
+
+@pytest.mark.parametrize("paths", [2, 3, 8])
+def test_ports_of_one_remainder_need_few_packets(paths):
+    """One of eight paths: some ten lost queries of eighty, each of another port."""
+    (finding,) = of(queries(80, lambda port: port % paths == 1))
+    assert isinstance(finding, Finding)
+    assert f"Divided by {paths}, all that are lost leave 1, and no other does" in finding.explanation
+
+
+def loss_of_every(count, nth):
+    """What packet-loss says where every so many-th query of one packet each is lost."""
+    chosen = {t.flow.outer_sport for t in queries(count, lambda port: False)[::nth]}
+    forward = queries(count, lambda port: port in chosen)
+    assert of(forward) == []
+    return next(a for a in packet_loss.check(comparison(forward)) if a.direction == "node1>node2")
+
+
+def test_few_lost_ports_without_a_common_remainder_are_left_to_chance():
+    finding = loss_of_every(80, 10)
+    assert finding.evidence["suspected"].value is None
+    assert "None of the 8 outer source ports that lose packets delivers any" in finding.explanation
+    assert "one dead path of several would look like this as well" in finding.explanation
+
+
+def test_more_lost_ports_than_chance_would_take_are_suspected():
+    finding = loss_of_every(40, 3)
+    assert finding.evidence["suspected"].value == "ecmp-member-blocked"
+    assert finding.summary.endswith("; perhaps one of several equal paths is dead")
+    assert "which is too much to be sure" in finding.explanation

@@ -1,6 +1,6 @@
 """Losses are weighed, compared with random loss, and bounded by an interval that covers the truth."""
 
-from math import exp
+from math import comb, exp
 
 import numpy as np
 import pytest
@@ -34,8 +34,6 @@ def test_packets_that_step_back_in_time_count_as_simultaneous():
 
 def test_random_loss_is_a_probability_over_all_outcomes():
     """The chances of every number of losses among 30 packets add up to one."""
-    from math import comb
-
     total = sum(comb(30, k) * exp(evidence.log_random(k, 30 - k)) for k in range(31))
     assert total == pytest.approx(1)
 
@@ -54,14 +52,29 @@ def test_loss_elsewhere_weakens_the_evidence():
 
 def test_excess_bounds_the_binomial_tail():
     """Chernoff's bound lies above the true chance to lose 8 of 10 or more at 30 %."""
-    from math import comb
-
     tail = sum(comb(10, k) * 0.3**k * 0.7 ** (10 - k) for k in (8, 9, 10))
     assert tail < exp(-evidence.excess(8, 10, 0.3)) < 50 * tail
 
 
 def test_no_excess_where_no_more_is_lost_than_usual():
     assert evidence.excess(1, 10, 0.3) == 0
+
+
+def test_unevenness_bounds_the_hypergeometric_tail():
+    """9 of 10 lost where 12 of 40 are: that many or more of 10 drawn, summed by hand."""
+    tail = sum(comb(12, k) * comb(28, 10 - k) for k in (9, 10)) / comb(40, 10)
+    assert tail < exp(-evidence.uneven(9, 10, 12, 40)) < 50 * tail
+
+
+def test_a_small_rest_without_loss_proves_nothing():
+    """66 of 2,500 beside 0 of 60 comes by chance every fifth time; 66 of 2,500 beside 0 of 2,500 never."""
+    assert evidence.uneven(66, 2500, 66, 2560) < 2
+    assert evidence.uneven(66, 2500, 66, 5000) > 30
+
+
+def test_no_unevenness_where_the_rest_loses_as_much():
+    assert evidence.uneven(20, 97, 45, 197) == 0
+    assert evidence.uneven(10, 10, 40, 40) == 0
 
 
 def test_interval_is_wilsons_where_losses_are_independent():

@@ -69,6 +69,16 @@ def test_loss_that_is_heavier_for_large_packets_is_said():
     assert "It is heavier for packets above 778 bytes" in finding.explanation
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_few_packets_that_lose_nothing_make_no_difference(seed):
+    """Loss takes 3 % of everything; the few small packets, or the few of another service, lose none of 40."""
+    lost = np.random.default_rng(seed).random(2500) < 0.03
+    stream = Traffic(packets=2500, payload=900, every_s=0.004, lost=lost)
+    (finding,) = of([stream, Traffic(Flow(dport=53), packets=40, payload=40, every_s=0.25)])
+    assert finding.evidence["heavier_for"].value is None
+    assert "Neither size, protocol, service nor source port decides" in finding.explanation
+
+
 def test_loss_that_is_heavier_for_a_service_is_said():
     lost = np.random.default_rng(1).random(200) < 0.5
     queries = Traffic(Flow(dport=53), packets=200, lost=lost)
@@ -148,9 +158,11 @@ def test_what_other_findings_explain_is_not_counted():
     assert of([Traffic(packets=1000), Traffic(ping(), packets=60, every_s=0.2), blocked]) == []
 
 
-def test_three_lost_packets_of_three_are_loss_of_unknown_kind():
-    (finding,) = of([Traffic(ping(), packets=3, every_s=0.2, lost=True)])
-    assert finding.summary.startswith("3 of 3 packets from node1 to node2 are lost (100 %")
+def test_two_lost_packets_of_two_are_loss_of_which_the_path_is_suspected():
+    (finding,) = of([Traffic(ping(), packets=2, every_s=0.2, lost=True)])
+    assert finding.summary.startswith("2 of 2 packets from node1 to node2 are lost (100 %")
+    assert finding.summary.endswith("; perhaps the path is blocked")
+
 
 
 def missed(pings=0, stream=0):

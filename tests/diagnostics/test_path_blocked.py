@@ -77,10 +77,18 @@ def test_five_of_five_lost_pings_are_enough():
     assert isinstance(of(comparison([Traffic(ping(), packets=5, every_s=0.2, lost=True)], BACK))[0], Finding)
 
 
-def test_three_of_three_cannot_be_told_from_chance():
-    (answer,) = of(comparison([Traffic(ping(), packets=3, every_s=0.2, lost=True)], BACK))
+def test_two_of_two_cannot_be_told_from_chance():
+    (answer,) = of(comparison([Traffic(ping(), packets=2, every_s=0.2, lost=True)], BACK))
     assert isinstance(answer, NotAssessed)
-    assert "3 packets sent and none arrived: too few" in answer.reason
+    assert "2 packets sent and none arrived: too few" in answer.reason
+
+
+def test_three_of_three_is_found():
+    """A ping of three at its usual pace, while nothing else was sent: seldom chance."""
+    answers = path_blocked.check(comparison([Traffic(ping(), packets=3, every_s=1, lost=True)]))
+    assert [a.summary for a in answers if isinstance(a, Finding)] == [
+        "None of the 3 packets that node1 sends to node2 arrives"
+    ]
 
 
 def test_a_direction_without_packets_is_not_assessed():

@@ -49,9 +49,27 @@ def test_loss_that_no_finding_names_is_not_called_healthy():
     """So it is with --ignore packet-loss."""
     lossy = hop("node1", "node2", lost=100, delivered=1100)
 
-    assert verdict(CAPTURES, [lossy], [], []).startswith(
-        "No fault was named, though packets were lost: 1,100 of"
+    assert verdict(CAPTURES, [lossy], [], []) == (
+        "Cannot tell what is wrong: 100 of 1,200 packets node1>node2 did not arrive (no diagnostic that was "
+        "asked explains it)."
     )
+
+
+def test_losses_too_few_to_be_made_anything_of_are_told_with_the_reason():
+    lossy = hop("node1", "node2", lost=2, delivered=0)
+    unsure = {"code": "path-blocked", "direction": "node1>node2", "reason": "too few to tell from chance"}
+
+    assert verdict(CAPTURES, [lossy], [], [unsure]).startswith(
+        "Cannot tell what is wrong: 2 of 2 packets node1>node2 did not arrive (too few to tell from chance)"
+    )
+
+
+def test_where_the_summary_suspects_a_cause_no_other_is_called_probable():
+    lossy = hop("node1", "node2", lost=100, delivered=1100)
+    loss = finding("packet-loss", "warning", summary="100 packets are lost; perhaps a path is dead")
+    loss["evidence"] = {"suspected": {"value": "ecmp-member-blocked", "unit": ""}}
+
+    assert verdict(CAPTURES, [lossy], [loss], []) == "100 packets are lost; perhaps a path is dead."
 
 
 def test_unknown_packets_and_damage_limit_what_nothing_wrong_means():

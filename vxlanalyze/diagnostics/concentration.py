@@ -48,7 +48,7 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
     lost[picture.unexplained] = True
     found = [_by_trait(picture, losses, trait, left, lost, cluster) for trait in _TRAITS]
     found.append(_by_size(picture, left, lost))
-    beyond = [f for f in found if f is not None and f[0] >= -log(CHANCE)]
+    beyond = [f for f in found if f is not None and f[0] - log(len(found)) >= -log(CHANCE)]
     return max(beyond, key=lambda f: f[0])[1] if beyond else None
 
 
@@ -106,9 +106,8 @@ def _by_trait(
     member = sorted_by.of_flow[direction.flow]
     sent = np.bincount(member[left], minlength=len(sorted_by))
     gone = np.bincount(member[lost], minlength=len(sorted_by))
-    weights = evidence.independent_by(member[lost], direction.time_ns[lost], len(sorted_by))
     at = int(np.argmax(gone / np.maximum(sent, 1) * np.sqrt(gone)))
-    told = _compare(gone[at], sent[at], gone.sum(), sent.sum(), weights[at])
+    told = _compare(direction.time_ns[lost], member[lost] == at, int(sent[at]), int(sent.sum()))
     if told is None:
         return None
     who = _WHAT.get(trait, "") + affected.name(direction.sender.flows, sorted_by, at, cluster)
@@ -123,20 +122,31 @@ def _by_size(
     lengths = direction.wire_length
     middle = (int(lengths[left].min()) + int(lengths[left].max())) // 2
     large = lengths > middle
-    gone, sent = large & lost, large & left
-    weight = evidence.independent(direction.time_ns[gone])
-    told = _compare(gone.sum(), sent.sum(), lost.sum(), left.sum(), weight)
+    sent = int(np.count_nonzero(large & left))
+    told = _compare(direction.time_ns[lost], large[lost], sent, int(np.count_nonzero(left)))
     return None if told is None else (told[0], Concentration(f"packets above {middle:,} bytes", *told[1]))
 
 
 def _compare(
-    gone: np.integer, sent: np.integer, all_gone: np.integer, all_sent: np.integer, weight: float
+    time_ns: NDArray[np.int64], mine: NDArray[np.bool_], sent: int, all_sent: int
 ) -> tuple[float, tuple[int, int, int, int]] | None:
-    """Evidence that a part loses more than the rest, and the counts of both."""
-    others, others_gone = int(all_sent - sent), int(all_gone - gone)
+    """Evidence that a part loses more than the rest, and the counts of both.
+
+    Where the part loses as the rest does, which of the packets are lost is a draw without replacement:
+    neither rate has to be known. Losses in bursts are so many draws as they are events.
+
+    Parameters
+    ----------
+    time_ns : NDArray[np.int64]
+        Of all losses, in order, shape ``(k,)``.
+    mine : NDArray[np.bool_]
+        Which of them are of the part, shape ``(k,)``.
+    sent, all_sent : int
+        Packets of the part, and of both.
+    """
+    gone, all_gone, others = int(np.count_nonzero(mine)), len(mine), all_sent - sent
     if gone == 0 or others == 0:
         return None
-    rate = evidence.usual_rate(others_gone, others - others_gone)
-    scale = weight / int(gone)
-    nats = evidence.excess(scale * int(gone), scale * int(sent), rate)
-    return nats, (int(gone), int(sent), others_gone, others)
+    scale = min(evidence.independent(time_ns) / all_gone, evidence.independent(time_ns[mine]) / gone)
+    nats = evidence.uneven(scale * gone, scale * sent, scale * all_gone, scale * all_sent)
+    return nats, (gone, sent, all_gone - gone, others)

@@ -10,7 +10,7 @@ Why it matters
 How it decides
     Of all explanations the set of outer source ports fits the losses best, the number of ways to
     choose such a set taken into account, and loss at random looks like that at most once in ten thousand
-    directions.
+    directions. Ports that alone leave one remainder when divided by the number of paths are a simpler set.
 When it cannot tell
     Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
     `flow-blocked`. Flows of a single packet prove nothing one by one, only together.
@@ -59,6 +59,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lost = picture.packets_of(explanations)
     ports = np.unique(direction.sender.flows.outer_sport[direction.flow[lost]])
     all_ports = _ports(picture)
+    paths = max(e.rule.paths for e in explanations)
     shown = exhibits.of_packets(pair, direction, lost)
     below = underlay.of(direction, pair.cluster)
     numbers = ", ".join(str(int(p)) for p in ports[:_PORTS_LISTED])
@@ -69,7 +70,9 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{loss.since(explanations)}{len(ports):,} of {count(all_ports, 'outer source port')} from "
         f"{direction.sender.name} to {direction.receiver.name} lose every packet "
         f"({count(int(lost.sum()), 'packet')}); the others arrive: one of several paths is dead",
-        explanation=_explanation(direction, lost, len(ports), all_ports) + loss.by_chance(explanations),
+        explanation=_explanation(direction, lost, len(ports), all_ports)
+        + (_REMAINDER.format(paths, int(ports[0]) % paths) if paths else "")
+        + loss.by_chance(explanations),
         remedy="Ask the network team which member of a port channel, or which equal-cost next hop, carries "
         f"{below.ports_text} {below.ends_text} with source port {numbers}"
         f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`; on a "
@@ -91,6 +94,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+_REMAINDER = (
+    "Divided by {}, all that are lost leave {}, and no other does: that many paths, and one of them is dead, "
+    "where the low bits of the port choose. "
+)
 
 
 def _explanation(direction: Direction, lost: NDArray[np.bool_], ports: int, all_ports: int) -> str:

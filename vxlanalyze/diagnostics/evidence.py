@@ -14,7 +14,7 @@ with a probability of at most the accepted one, however many explanations were t
 Sources: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960);
 H. Jeffreys, "Theory of Probability", 3rd ed. (1961); J. Rissanen, "Modeling by shortest data
 description", Automatica 14 (1978); E. B. Wilson, JASA 22 (1927), the interval of a proportion; H. Chernoff,
-Annals of Mathematical Statistics 23 (1952).
+Annals of Mathematical Statistics 23 (1952); W. Hoeffding, JASA 58 (1963).
 """
 
 from math import exp, lgamma, log, sqrt
@@ -70,6 +70,20 @@ def excess(lost: float, sent: float, rate: float) -> float:
         return 0.0
     kept = (1 - ratio) * log((1 - ratio) / (1 - rate)) if ratio < 1 else 0.0
     return sent * (ratio * log(ratio / rate) + kept)
+
+
+def uneven(lost: float, sent: float, all_lost: float, all_sent: float) -> float:
+    """Evidence, in nats, that a part of all packets loses more than the rest of them; neither rate is known.
+
+    Which packets are lost is a draw without replacement, for which the bound of Chernoff holds with the
+    rate of all (Hoeffding, 1963, section 6). How many of the part are lost can be asked, or how few of the
+    rest.
+    """
+    rate = all_lost / all_sent
+    if lost / sent <= rate:
+        return 0.0
+    kept, all_kept = all_sent - sent - (all_lost - lost), all_sent - all_lost
+    return max(excess(lost, sent, rate), excess(kept, all_sent - sent, all_kept / all_sent))
 
 
 def usual_rate(lost: int, delivered: int) -> float:

@@ -21,13 +21,18 @@ from vxlanalyze.diagnostics.traits import Classes, Trait
 # path MTU is rare.
 SMALLEST_LIKELY_MTU = 1280
 _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
-_KIND = log(11)  # the eight traits, size, everything, times
+# Nothing arriving at all is what overlays suffer from most: a third. The rest is shared alike by the eight
+# traits, remainders, size, and times.
+_NOTHING_ARRIVES = log(3)
+_KIND = log(11 * 3 / 2)
 _RARE = 2.0  # what a rule costs that the real world seldom has
 _STEPS = 64  # moments at which the largest size delivered may have fallen
 _TAILS = 6  # classes per trait whose losses at the end are looked at
 _SINGLES = 3
 _MOST_TIMES = 64  # runs that are looked at together
 _LASTING = 2.0  # a run that weighs less is no more than one burst
+_MOST_PATHS = 16
+_FEWEST_PORTS = 3  # lost ones that share a remainder, for that to mean something
 _SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
 
 
@@ -41,6 +46,8 @@ class Hypothesis:
         With `members`, the classes of it that are lost; None for rules about size or time alone.
     above_bytes : int or None
         Packets of a greater wire length are lost.
+    paths : int
+        Where `members` are all outer source ports with one remainder: by what they were divided.
     first, last : int
         Positions between which it holds, both included.
     cost : float
@@ -56,6 +63,7 @@ class Hypothesis:
     trait: Trait | None = None
     members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     above_bytes: int | None = None
+    paths: int = 0
     interrupts: bool = False  # deliveries follow it: it is about a time
     times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
 
@@ -88,13 +96,14 @@ def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothe
     yield from _sizes(lost, rows)
     for trait in Trait:
         yield from _classes(lost, rows, lost.traits[trait])
+    yield from _remainders(lost, rows, lost.traits[Trait.OUTER_PORT])
 
 
 def _everything(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Nothing arrives: at all, or behind the last delivery."""
     behind = rows[lost.position[rows] > lost.last_position]
     if len(behind):
-        cost = _KIND if lost.delivered == 0 else _KIND + log(lost.n)
+        cost = _NOTHING_ARRIVES if lost.delivered == 0 else _KIND + log(lost.n)
         losses = evidence.independent(lost.time_ns[behind])
         yield Hypothesis(cost, losses, lost.last_position + 1, lost.n - 1)
 
@@ -164,9 +173,7 @@ def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterat
     """Nothing of some classes arrives: at all, or from a moment on, while others go on arriving."""
     if len(sorted_by) < 2:
         return
-    last = np.full(len(sorted_by), -1, np.intp)
-    active = sorted_by.of_flow >= 0
-    np.maximum.at(last, sorted_by.of_flow[active], lost.last_delivered[active])
+    last = _last_delivered(lost, sorted_by)
     member = sorted_by.of_flow[lost.flow[rows]]
     behind = lost.position[rows] > last[member]
     rows, member = rows[behind], member[behind]
@@ -178,6 +185,34 @@ def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterat
         if (last[~bad] < first).all():
             continue  # nothing else arrives: that is no rule about classes
         yield from _set_of_classes(lost, rows, member, sorted_by, bad, first)
+
+
+def _last_delivered(lost: Losses, sorted_by: Classes) -> NDArray[np.intp]:
+    """Position of the last packet of each class that arrived, -1 where none did."""
+    last = np.full(len(sorted_by), -1, np.intp)
+    active = sorted_by.of_flow >= 0
+    np.maximum.at(last, sorted_by.of_flow[active], lost.last_delivered[active])
+    return last
+
+
+def _remainders(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:
+    """Nothing arrives of the outer source ports that leave one remainder when divided by a few.
+
+    Where that is how one of so many paths is chosen (Linux bonding's layer3+4 and others take the low bits
+    of the ports), one dead path is a rule much simpler than the set of its ports.
+    """
+    port, silent = lost.outer_sport[sorted_by.example], _last_delivered(lost, sorted_by) < 0
+    member = sorted_by.of_flow[lost.flow[rows]]
+    losing = np.bincount(member, minlength=len(sorted_by)) > 0
+    for paths in range(2, _MOST_PATHS + 1):
+        remainder = port % paths
+        whole = np.bincount(remainder, ~silent, paths) == 0
+        whole &= np.bincount(remainder, losing, paths) >= _FEWEST_PORTS
+        for i in np.flatnonzero(whole):
+            losses = evidence.independent(lost.time_ns[rows[remainder[member] == i]])
+            cost = _KIND + log(_MOST_PATHS - 1) + log(paths) + _RARE
+            members = np.flatnonzero(remainder == i)
+            yield Hypothesis(cost, losses, 0, lost.n - 1, sorted_by.trait, members, paths=paths)
 
 
 def _onsets(last: NDArray[np.intp], weights: NDArray[np.float64]) -> list[int]:

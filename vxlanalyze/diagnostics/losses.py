@@ -29,6 +29,7 @@ class Losses:
     delivered_position: NDArray[np.intp]
     delivered_length: NDArray[np.uint32]
     last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
+    outer_sport: NDArray[np.uint16]  # by flow
     portless: NDArray[np.bool_]  # by flow: its protocol has no ports
     traits: dict[Trait, Classes]
 
@@ -55,6 +56,7 @@ class Losses:
             delivered_position=kept,
             delivered_length=length[kept],
             last_delivered=last,
+            outer_sport=direction.sender.flows.outer_sport,
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
             traits=classes(direction.sender.flows, active),
         )

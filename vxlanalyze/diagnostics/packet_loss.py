@@ -9,7 +9,9 @@ Why it matters
 How it decides
     Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
     counts. One is enough to say so. The ratio is given as a 95 % interval, widened where losses come in
-    bursts. Where one class of packets loses more than the others beyond chance, that is said.
+    bursts. Where one class of packets loses more than the others beyond chance, that is said. Where a rule
+    (one dead path, one blocked service, an outage) is at least ten times likelier than loss at random,
+    without being proved, it is named with "perhaps".
 When it cannot tell
     All such packets were sent before the first or after the last frame of the receiver's capture: then the
     capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program
@@ -28,7 +30,7 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import affected, answers, base, concentration, evidence, exhibits, loss
+from vxlanalyze.diagnostics import affected, answers, base, concentration, evidence, exhibits, loss, suspicion
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.concentration import Concentration, Runs
 from vxlanalyze.diagnostics.loss import Picture
@@ -86,6 +88,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
+    looks_like = suspicion.of(picture, pair.cluster)
+    perhaps = f"; {looks_like.perhaps}" if looks_like and looks_like.perhaps else ""
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -93,10 +97,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{gone:,} of {count(judged, 'packet')} from {direction.sender.name} to "
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
-        + ("" if not picture.explanations else ", besides what other findings explain"),
+        + ("" if not picture.explanations else ", besides what other findings explain")
+        + perhaps,
         explanation=_who(direction, lost, runs, heavier)
+        + (looks_like.text if looks_like else "")
         + (missed or _really_lost(direction, again, could, dropped)),
-        remedy=_remedy(direction),
+        remedy=(looks_like.remedy if looks_like else "") + _remedy(direction),
         evidence={
             "lost": Quantity(gone, "packets"),
             "judged": Quantity(judged, "packets"),
@@ -106,6 +112,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "runs": Quantity(runs.runs, "runs"),
             "longest_run": Quantity(runs.longest, "packets"),
             "heavier_for": Quantity(heavier.who if heavier else None),
+            "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
             "dropped_by_capture": Quantity(dropped, "packets"),
             **_tcp_evidence(again, could),
         },

@@ -12,7 +12,7 @@ How it decides
     about one in a hundred, would look like this at most once in ten thousand directions. Packets within
     10 ms of each other count as little more than one.
 When it cannot tell
-    Fewer than about four separate packets were sent. The receiver's capture ended early, or looked at
+    Fewer than three separate packets were sent. The receiver's capture ended early, or looked at
     another interface or port: what it cannot have seen is not counted as lost.
 What looks like it
     A black hole for large packets (there small ones arrive), a blocked protocol (there others arrive), an

@@ -38,7 +38,7 @@ def verdict(
         return _sentence(faults)
     judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     if judged:
-        return _without_fault(judged, hops, findings, len(not_assessed))
+        return _without_fault(judged, hops, findings, not_assessed)
     if hops:
         return f"Cannot tell: {_why_not(hops, not_assessed)}."
     return _alone(captures)
@@ -47,7 +47,7 @@ def verdict(
 def _sentence(faults: Sequence[FindingRecord]) -> str:
     """Put the first finding in words, and count what stands beside it with a cause of its own."""
     parts = [faults[0]["summary"].rstrip(". ")]
-    if faults[0]["code"] in _REASONS:
+    if faults[0]["code"] in _REASONS and not _suspected(faults[0]):
         parts.append(_REASONS[faults[0]["code"]])
     others = [f"{f['code']} {f['direction'] or ''}".strip() for f in faults[1:] if f["because"] is None]
     if others:
@@ -55,22 +55,29 @@ def _sentence(faults: Sequence[FindingRecord]) -> str:
     return "; ".join(parts) + "."
 
 
+def _suspected(finding: FindingRecord) -> bool:
+    """Whether the summary itself names what is suspected behind it."""
+    return finding["evidence"].get("suspected", {"value": None})["value"] is not None
+
+
 def _without_fault(
     judged: Sequence[HopRecord],
     hops: Sequence[HopRecord],
     findings: Sequence[FindingRecord],
-    not_assessed: int,
+    not_assessed: Sequence[NotAssessedRecord],
 ) -> str:
     sent = [f"{_part(hop)} {hop['direction']}" for hop in judged]
     parts = [f"Nothing is wrong in what the captures show: {words.listed(sent, 8)} arrived"]
-    if any(hop["lost"] for hop in judged):
-        parts = [f"No fault was named, though packets were lost: {words.listed(sent, 8)} arrived"]
+    lossy = [hop for hop in judged if hop["lost"]]
+    if lossy:
+        parts = [f"Cannot tell what is wrong: {_left_open(hop, not_assessed)}" for hop in lossy[:1]]
+        parts += [_left_open(hop, not_assessed) for hop in lossy[1:]]
     if len(judged) < len(hops):
         parts.append(f"{len(hops) - len(judged)} of {len(hops)} directions could not be judged")
     parts += _unknown(judged)
     parts += [_within(f["summary"]) for f in findings if f["code"] in _LIMITS]
     if not_assessed:
-        parts.append(f"{words.count(not_assessed, 'question')} could not be assessed")
+        parts.append(f"{words.count(len(not_assessed), 'question')} could not be assessed")
     return "; ".join(parts) + "."
 
 
@@ -78,6 +85,14 @@ def _within(summary: str) -> str:
     """Write a sentence as a part of another; names of captures keep their letters."""
     said = summary.rstrip(". ")
     return f"the {said[4:]}" if said.startswith("The ") else said
+
+
+def _left_open(hop: HopRecord, not_assessed: Sequence[NotAssessedRecord]) -> str:
+    """Say of a direction with losses and no finding how many they are, and why nothing is made of them."""
+    reasons = {n["code"]: n["reason"] for n in not_assessed if n["direction"] == hop["direction"]}
+    why = reasons.get("path-blocked", reasons.get("packet-loss", "no diagnostic that was asked explains it"))
+    judged = words.count(hop["delivered"] + hop["lost"], "packet")
+    return f"{hop['lost']:,} of {judged} {hop['direction']} did not arrive ({why})"
 
 
 def _unknown(hops: Sequence[HopRecord]) -> list[str]:
