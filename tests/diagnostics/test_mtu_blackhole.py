@@ -100,6 +100,18 @@ def test_random_loss_beside_it_is_still_seen():
     assert plain.evidence["lost"].value == hole.evidence["lost_below"].value > 10
 
 
+def test_jumbo_packets_lost_leave_the_usual_link_open():
+    (finding,) = of([PINGS, stuck(payload=8898)])
+    assert finding.evidence["inner_mtu"].value == 1230
+    assert "If the links carry 1,500 bytes, as Ethernet does by default, 1,450 will do" in finding.remedy
+
+
+def test_what_arrived_before_the_hole_opened_is_not_called_smaller():
+    before = Traffic(WEB, packets=20, payload=1398, every_s=0.05)
+    (finding,) = of([PINGS, before, stuck(start_s=2)])
+    assert "packets before that and smaller, none was lost" in finding.explanation
+
+
 def test_a_hole_that_opens_later_names_the_moment():
     early = stuck(lost=False, start_s=0.5)
     late = stuck(n=16, start_s=20)
@@ -141,7 +153,7 @@ def test_small_packets_only_cannot_show_a_limit():
 def test_two_large_packets_lost_are_too_few():
     (answer,) = of([PINGS, stuck(n=2)])
     assert isinstance(answer, NotAssessed)
-    assert "all 2 packets above 134 bytes were lost: too few" in answer.reason
+    assert "2 packets above 134 bytes were sent and none arrived: too few" in answer.reason
 
 
 def test_one_large_packet_lost_by_chance_among_delivered_ones_is_clear():

@@ -45,6 +45,9 @@ def test_one_protocol_lost_to_two_services_is_found():
 def test_lost_icmp_is_a_protocol():
     (finding,) = of([Traffic(ping(), packets=10, every_s=0.2, lost=True), syns(SYN_80, lost=False, n=30)])
     assert finding.summary.startswith("ICMP from node1 to node2 is lost whole")
+    assert "vmxnet3" not in finding.remedy
+    assert "has no rule for ICMP" in finding.remedy
+    assert "10 ICMP packets are lost, of 178 bytes; 30 TCP packets arrive" in finding.explanation
 
 
 def test_unfilled_checksums_speak_for_the_hypervisor():

@@ -17,6 +17,15 @@ def test_the_first_finding_is_the_answer_with_its_most_probable_reason():
     )
 
 
+def test_a_network_card_is_not_blamed_where_only_icmp_is_lost():
+    found = [finding("protocol-blocked", "critical", "node1>node2", summary="ICMP is lost whole")]
+    found[0]["evidence"] = {"lost_protocols": {"value": "ICMP", "unit": ""}}
+
+    assert verdict(CAPTURES, BOTH_WAYS, found, []) == (
+        "ICMP is lost whole; most probably a filter on the way that reads the inner packet."
+    )
+
+
 def test_other_causes_are_named_and_consequences_are_not():
     found = [
         finding("mtu-blackhole", "critical", "node1>node2", summary="All 65 large packets are lost"),

@@ -89,6 +89,11 @@ def tally(counts: dict[str, int]) -> str:
     return listed([f"{n:,} {what}" for what, n in counts.items()])
 
 
+def packets(counts: dict[str, int]) -> str:
+    """List counts by name as packets: ``1 ICMP packet``, ``16 TCP and 6 UDP packets``."""
+    return f"{tally(counts)} {'packet' if sum(counts.values()) == 1 else 'packets'}"
+
+
 def outer_ports(direction: Direction, chosen: NDArray[np.bool_]) -> int:
     """Count the outer source ports of chosen packets."""
     return len(np.unique(direction.sender.flows.outer_sport[direction.flow[chosen]]))

@@ -105,9 +105,9 @@ def _summary(picture: Picture, outages: list[Explanation], lost: int, lasted_ns:
 
 def _explanation(picture: Picture, outages: list[Explanation], lost: NDArray[np.bool_]) -> str:
     direction = picture.direction
-    kinds = affected.tally(affected.protocols(direction, lost))
+    kinds = affected.packets(affected.protocols(direction, lost))
     text = (
-        f"{kinds} packets of {affected.sizes(direction, lost)} and {_flows(direction, lost)} were sent in "
+        f"{kinds} of {affected.sizes(direction, lost)} and {_flows(direction, lost)} were sent in "
         "that time, and none arrived; packets "
     )
     began = outages[0].from_ns is not None

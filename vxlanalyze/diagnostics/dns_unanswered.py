@@ -72,7 +72,7 @@ _WHERE = {
     Fate.UNKNOWN: "the captures do not show where {n} died",
     Fate.LOST: "{n} were lost between the captures",
     Fate.SILENT: "{n} arrived, and no answer came out of the server's node",
-    Fate.ANSWER_LOST: "{n} were answered, and the answers were lost on their way back",
+    Fate.ANSWER_LOST: "{n} were answered, and the answers were lost on the way back",
 }
 
 
@@ -126,6 +126,19 @@ def _count(figures: ServiceFigures) -> str:
     )
 
 
+def _died(fate: NDArray[np.int64]) -> str:
+    """Say where unanswered queries died, counted by fate."""
+    unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
+    if len(kinds) > 1:
+        told = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
+        return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(told)}"
+    text = _WHERE[kinds[0]].format(n=f"all {unanswered:,} unanswered queries")
+    if unanswered == 1:
+        text = text.replace("all 1 unanswered queries were", "the unanswered query was")
+        text = text.replace("all 1 unanswered queries", "the unanswered query")
+    return text[:1].upper() + text[1:]
+
+
 def _finding(
     pair: Comparison, label: str | None, servers: Sequence[_Server], asked: Sequence[ServiceFigures]
 ) -> Finding:
@@ -133,7 +146,6 @@ def _finding(
     fate = np.bincount(np.concatenate([s.fate for s in servers]), minlength=len(Fate))
     shown = exhibits.of_rows(pair, ((s.requests.point, s.requests.first_row) for s in servers))
     unanswered = int(fate.sum())
-    died = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in Fate if fate[f]]
     wanted = _names(pair, servers)
     about = f" They ask for {listed(wanted)}." if wanted else ""
     return Finding(
@@ -141,8 +153,7 @@ def _finding(
         severity=Severity.WARNING,
         direction=label,
         summary=_summary(pair, servers, asked),
-        explanation=f"Of {count(unanswered, 'unanswered query', 'unanswered queries')} {'; '.join(died)}."
-        f"{about}{_others(pair, servers, asked)}",
+        explanation=f"{_died(fate)}.{about}{_others(pair, servers, asked)}",
         remedy=_remedy(pair, servers, fate),
         evidence=_evidence(servers, fate, wanted),
         ruled_out=tuple(_ruled_out(servers, fate)),

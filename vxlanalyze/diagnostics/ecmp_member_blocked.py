@@ -104,9 +104,9 @@ _REMAINDER = (
 
 def _explanation(direction: Direction, lost: NDArray[np.bool_], ports: int, all_ports: int) -> str:
     delivered = int(np.count_nonzero(direction.delivered))
-    kinds = affected.tally(affected.protocols(direction, lost))
+    kinds = affected.packets(affected.protocols(direction, lost))
     return (
-        f"No packet of {count(ports, 'source port')} arrives: {kinds} packets of "
+        f"No packet of {count(ports, 'source port')} arrives: {kinds} of "
         f"{affected.sizes(direction, lost)}. The other {all_ports - ports:,} source ports deliver "
         f"{count(delivered, 'packet')}. The outer source port is a hash of the inner flow, and routers "
         "choose among equal paths by it. "

@@ -55,7 +55,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
-        f"are lost, while {count(delivered, 'other packet')} arrive",
+        f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
         explanation=_explanation(picture, lost, delivered),
         remedy=f"Look for a filter between {direction.sender.name}'s network card and "
         f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "

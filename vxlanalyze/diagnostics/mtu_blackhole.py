@@ -64,7 +64,10 @@ def _cannot_tell(picture: Picture) -> str | None:
     passed = direction.largest_delivered or 0
     above = int(np.count_nonzero(direction.wire_length[picture.unexplained] > passed))
     if 2 * above > len(picture.unexplained):  # else it is loss at random that took large ones as well
-        return f"all {above} packets above {passed:,} bytes were lost: too few to tell a limit from chance"
+        return (
+            f"{count(above, 'packet')} above {passed:,} bytes {'was' if above == 1 else 'were'} sent and "
+            "none arrived: too few to tell a limit from chance"
+        )
     return None
 
 
@@ -115,9 +118,11 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], found: Limit) -> str
     rest = direction.judged & ~lost
     gone = int(np.count_nonzero(direction.lost & ~lost))
     df = direction.sender.index.anomalies[direction.sent_row[lost]] & np.uint32(Anomaly.OUTER_DF.value) != 0
+    larger_before = bool((direction.wire_length[rest & direction.delivered] > found.passes).any())
+    others = "before that and smaller" if larger_before else f"up to {found.passes:,} bytes"
     text = (
         f"{count(int(lost.sum()), 'packet')} of {affected.sizes(direction, lost)} were sent and none "
-        f"arrived; of the {count(int(rest.sum()), 'packet')} up to {found.passes:,} bytes, "
+        f"arrived; of the {count(int(rest.sum()), 'packet')} {others}, "
         f"{f'{gone:,} were' if gone else 'none was'} lost. No ICMP error about them is in either capture, "
         f"so the sender goes on sending that size. The tunnel adds {found.overhead.bytes} bytes "
         f"({found.overhead.text}): {found.arithmetic}"

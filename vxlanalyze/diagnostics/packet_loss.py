@@ -126,9 +126,10 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
 
 def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, heavier: Concentration | None) -> str:
     """Say what was lost, how it clusters, and whom it hits."""
+    were = "was" if np.count_nonzero(lost) == 1 else "were"
     return (
-        f"{affected.tally(affected.protocols(direction, lost))} packets of {affected.sizes(direction, lost)} "
-        f"were sent and not seen at {direction.receiver.name}. {runs.text}"
+        f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)} "
+        f"{were} sent and not seen at {direction.receiver.name}. {runs.text}"
         + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
     )
 
@@ -218,7 +219,9 @@ def _ruled_out(picture: Picture, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...
         flows = np.unique(direction.flow[lost])
         reached = int(np.isin(flows, np.unique(direction.flow[delivered])).sum())
         if reached:
-            why = f"{reached:,} of {count(len(flows), 'flow')} that lose packets also deliver some"
+            why = f"{reached:,} of {len(flows):,} flows that lose packets also deliver some"
+            if len(flows) == 1:
+                why = "the only flow that loses packets also delivers some"
             ruled_out.append(RuledOut("flow-blocked", why))
     return tuple(ruled_out)
 

@@ -98,9 +98,9 @@ def _summary(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
 def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> str:
     direction = picture.direction
     times = direction.time_ns[lost]
-    sent = affected.tally(affected.protocols(direction, lost))
+    sent = affected.packets(affected.protocols(direction, lost))
     text = (
-        f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} packets of "
+        f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} of "
         f"{affected.sizes(direction, lost)}, and {direction.receiver.name} sees none of them, so neither "
         "size nor protocol decides. "
     )

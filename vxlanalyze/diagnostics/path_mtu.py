@@ -22,6 +22,7 @@ _UDP_BYTES, _ETHERNET_BYTES = 8, 14
 _UDP = 17
 _TUNNEL_BYTES = {Tunnel.VXLAN: 8, Tunnel.VXLAN_GPE: 8, Tunnel.GENEVE: 8}  # of the others it varies
 _WIREGUARD_BYTES = {4: 60, 6: 80}
+_USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
 
 
@@ -133,9 +134,15 @@ def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
         named = f"{calico}; {flannel}; {cilium}"
     else:
         named = {"flannel": flannel, "cilium": cilium, "calico": calico}[cni]
+    usual = _USUAL_LINK - found.overhead.bytes
+    ethernet = ""
+    if found.blocked is not None and found.blocked > _USUAL_LINK and inner < usual:
+        ethernet = (
+            f" If the links carry {_USUAL_LINK:,} bytes, as Ethernet does by default, {usual:,} will do."
+        )
     return (
-        f"Set the MTU of the pods and tunnel devices to {inner:,} on all nodes: {named}. Pods keep the old "
-        "MTU until they are started again."
+        f"Set the MTU of the pods and tunnel devices to {inner:,} on all nodes: {named}.{ethernet} Pods keep "
+        "the old MTU until they are started again."
     )
 
 

@@ -37,6 +37,7 @@ from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
 
 CODE = "protocol-blocked"
+_OFFLOADED = {"TCP", "UDP"}  # protocols whose checksum a network card fills in
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -73,11 +74,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{since}{listed(list(gone))} from {direction.sender.name} to {direction.receiver.name} "
         f"{'is' if len(gone) == 1 else 'are'} lost whole ({count(int(lost.sum()), 'packet')}), while "
         f"{listed(list(kept))} {'arrives' if len(kept) == 1 else 'arrive'}",
-        explanation=f"All {affected.tally(gone)} packets are lost, of {affected.sizes(direction, lost)} "
-        f"and to {count(_ports(direction, lost), 'port')}; {affected.tally(kept)} packets arrive. So it is "
-        f"the inner {'address family' if by_family else 'protocol'} that decides: not the size, not the "
-        "service. " + _offload(direction, lost) + loss.by_chance(explanations),
-        remedy=_remedy_of_family(direction, gone) if by_family else _remedy(pair, direction),
+        explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
+        remedy=_remedy_of_family(direction, gone) if by_family else _remedy(pair, direction, gone),
         evidence={
             "lost_protocols": Quantity(", ".join(gone)),
             "lost": Quantity(int(lost.sum()), "packets"),
@@ -91,6 +89,20 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _explanation(
+    direction: Direction, lost: NDArray[np.bool_], gone: dict[str, int], kept: dict[str, int], by_family: bool
+) -> str:
+    ports = (
+        f" and to {count(_ports(direction, lost), 'port')}" if by_family or _OFFLOADED & gone.keys() else ""
+    )
+    return (
+        f"All {affected.packets(gone)} are lost, of {affected.sizes(direction, lost)}{ports}; "
+        f"{affected.packets(kept)} arrive. So it is the inner "
+        f"{'address family' if by_family else 'protocol'} that decides: not the size, not the service. "
+        + _offload(direction, lost)
     )
 
 
@@ -113,7 +125,7 @@ def _offload(direction: Direction, lost: NDArray[np.bool_]) -> str:
 
 def _ruled_out(direction: Direction, lost: NDArray[np.bool_], kept: dict[str, int]) -> tuple[RuledOut, ...]:
     ruled_out = [
-        RuledOut("path-blocked", f"{affected.tally(kept)} packets arrive"),
+        RuledOut("path-blocked", f"{affected.packets(kept)} arrive"),
         *affected.not_by_size(direction, lost),
     ]
     if _ports(direction, lost) > 1:
@@ -121,7 +133,9 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], kept: dict[str, in
     return tuple(ruled_out)
 
 
-def _remedy(pair: Comparison, direction: Direction) -> str:
+def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int]) -> str:
+    if not _OFFLOADED & gone.keys():
+        return _find_the_filter(direction, gone)
     below = underlay.of(direction, pair.cluster)
     who = (
         "The nodes' MAC addresses are VMware's, which fits: "
@@ -138,12 +152,17 @@ def _remedy(pair: Comparison, direction: Direction) -> str:
 
 
 def _remedy_of_family(direction: Direction, gone: dict[str, int]) -> str:
+    forgotten = " Rules for IPv4 and IPv6 are often kept apart, and one of them forgotten."
+    return _find_the_filter(direction, gone) + forgotten
+
+
+def _find_the_filter(direction: Direction, gone: dict[str, int]) -> str:
     near, far = direction.sender.name, direction.receiver.name
     return (
         f"Look for a filter between the network cards of {near} and {far} that knows inner packets and has "
         f"no rule for {listed(list(gone))}: eBPF or tc programs on both cards (`tc filter show dev NIC "
         "ingress`, `tc filter show dev NIC egress`, `bpftool net`), and devices between the nodes that look "
-        "into the tunnel. Rules for IPv4 and IPv6 are often kept apart, and one of them forgotten."
+        "into the tunnel."
     )
 
 

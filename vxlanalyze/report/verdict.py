@@ -15,6 +15,8 @@ _REASONS = {
     "packet-loss": "most probably a full queue or a bad link between the two",
 }
 
+_FILTERED = "most probably a filter on the way that reads the inner packet"
+
 # Findings of no severity that limit what "nothing is wrong" means.
 _LIMITS = ("capture-damaged", "truncated-capture", "capture-loss", "clock-step")
 UNKNOWN_BECAUSE = {
@@ -47,17 +49,23 @@ def verdict(
 def _sentence(faults: Sequence[FindingRecord]) -> str:
     """Put the first finding in words, and count what stands beside it with a cause of its own."""
     parts = [faults[0]["summary"].rstrip(". ")]
-    if faults[0]["code"] in _REASONS and not _suspected(faults[0]):
-        parts.append(_REASONS[faults[0]["code"]])
+    if (reason := _reason(faults[0])) is not None:
+        parts.append(reason)
     others = [f"{f['code']} {f['direction'] or ''}".strip() for f in faults[1:] if f["because"] is None]
     if others:
         parts.append(f"also found: {words.listed(others, 3)}")
     return "; ".join(parts) + "."
 
 
-def _suspected(finding: FindingRecord) -> bool:
-    """Whether the summary itself names what is suspected behind it."""
-    return finding["evidence"].get("suspected", {"value": None})["value"] is not None
+def _reason(finding: FindingRecord) -> str | None:
+    """Give what is most probably behind a finding, unless its summary itself says what is suspected."""
+    evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
+    if evidence.get("suspected") is not None:
+        return None
+    lost = evidence.get("lost_protocols")
+    if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
+        return _FILTERED  # a network card has nothing to do with the checksums of these
+    return _REASONS.get(finding["code"])
 
 
 def _without_fault(
