@@ -150,3 +150,16 @@ def test_one_cause_is_told_once_in_a_whole_diagnosis():
     assert told.findings[0].key == "flow-blocked@node1>node2"
     roots = [f.code for f in told.findings if f.because is None and f.severity > Severity.INFO]
     assert roots == ["flow-blocked"]
+
+
+def test_loss_while_the_other_way_is_interrupted_is_a_consequence():
+    """A burst of acknowledgements is lost in the second in which the stream to the other node is lost."""
+    down = np.arange(600) // 100 == 3
+    stream = Traffic(packets=600, every_s=0.01, lost=down)
+    back = np.concatenate([np.arange(0, 3, 0.03), 3.4 + np.arange(20) * 0.001, np.arange(4.1, 6, 0.03)])
+    for inside, because in ((back, "burst-outage@node1>node2"), (back + 0.8, None)):
+        lost = (back > 3.3) & (back < 3.5)
+        answers = Traffic(Flow().reverse(), time_s=inside, packets=len(inside), lost=lost)
+        found = {f.key: f.because for f in diagnose(comparison([stream], [answers])).findings}
+        assert found["burst-outage@node1>node2"] is None
+        assert found["packet-loss@node2>node1"] == because

@@ -164,7 +164,6 @@ def test_two_lost_packets_of_two_are_loss_of_which_the_path_is_suspected():
     assert finding.summary.endswith("; perhaps the path is blocked")
 
 
-
 def missed(pings=0, stream=0):
     """Pings of which every 25th was answered and not captured, and a stream; some of both are not seen."""
     gaps = {"unknown": np.arange(200) % 25 == 7, "unknown_reason": Reason.CAPTURE_LOSS}

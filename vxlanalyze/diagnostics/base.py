@@ -54,7 +54,8 @@ class Finding:
         The finding that explains this one: ``code@direction`` or ``code``. Set by the causal
         ordering, not by the diagnostic itself.
     explained_by : tuple of str or None
-        Codes that may explain it, where it knows better than its diagnostic does in general.
+        Codes that may explain it, where it knows better than its diagnostic does in general; with
+        ``code@direction``, from another direction too.
     """
 
     code: str

@@ -45,12 +45,13 @@ def _cause(
     The own direction comes first, then what took most of its packets, then the causal order.
     """
     place = {c.key: i for i, c in enumerate(told)}
-    candidates = [c for c in told if c.code in _causes(finding, by_code) and c.key != finding.key]
+    causes = _causes(finding, by_code)
+    candidates = [c for c in told if {c.code, c.key} & set(causes) and c.key != finding.key]
     # Of two that name each other, the later one in causal order is the consequence.
     candidates = [
         c for c in candidates if place[c.key] < place[finding.key] or finding.code not in _causes(c, by_code)
     ]
-    near = [c for c in candidates if c.direction in (finding.direction, None) or finding.direction is None]
+    near = [c for c in candidates if _is_near(c, finding) or c.key in causes]
     shares = [blame.share(comparison, c, finding) for c in near]
     # What cannot be told from packets is believed as much as what took all of them.
     proved = [(1.0 if s is None else s, c) for s, c in zip(shares, near, strict=True) if s != 0]
@@ -58,6 +59,11 @@ def _cause(
         return max(proved, key=lambda p: p[0])[1].key
     far = [c.key for c in candidates if all(c is not n for n in near)]
     return far[0] if far and by_code[finding.code].round_trip else None
+
+
+def _is_near(cause: Finding, finding: Finding) -> bool:
+    """Whether both are about one direction, or one of them about none."""
+    return cause.direction in (finding.direction, None) or finding.direction is None
 
 
 def _causes(finding: Finding, by_code: Mapping[str, Diagnostic]) -> tuple[str, ...]:

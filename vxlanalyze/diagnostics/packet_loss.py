@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import affected, answers, base, concentration, evidence, exhibits, loss, suspicion
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.concentration import Concentration, Runs
-from vxlanalyze.diagnostics.loss import Picture
+from vxlanalyze.diagnostics.loss import Kind, Picture
 from vxlanalyze.diagnostics.words import count
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
 
@@ -61,18 +61,24 @@ def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | No
     times = direction.receiver.index.time_ns
     if len(times) == 0:
         return None
-    clock, sent = loss.hop_of(pair, direction).clock, direction.time_ns[picture.unexplained]
-    shift = clock.offset_at(sent)
-    arrival = sent + (shift if clock.from_ == direction.sender.name else -shift)
+    arrival = _due_ns(pair, picture)
     early = int(np.count_nonzero(arrival < times.min()))
     late = int(np.count_nonzero(arrival > times.max()))
-    if early + late < len(sent):
+    if early + late < len(arrival):
         return None
     why = (
-        f"{count(len(sent), 'packet')} not seen at {direction.receiver.name} were sent before the first or "
-        "after the last frame of its capture, which may have begun later or ended earlier"
+        f"{count(len(arrival), 'packet')} not seen at {direction.receiver.name} were sent before the first "
+        "or after the last frame of its capture, which may have begun later or ended earlier"
     )
     return NotAssessed(CODE, why, direction.label)
+
+
+def _due_ns(pair: Comparison, picture: Picture) -> NDArray[np.int64]:
+    """When the unexplained losses were sent, by the receiver's clock, shape ``(k,)``."""
+    direction = picture.direction
+    clock, sent_ns = loss.hop_of(pair, direction).clock, direction.time_ns[picture.unexplained]
+    shift = clock.offset_at(sent_ns)
+    return sent_ns + (shift if clock.from_ == direction.sender.name else -shift)
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
@@ -117,11 +123,26 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
-        explained_by=("capture-loss",) if missed or (dropped is not None and dropped >= gone) else None,
+        explained_by=("capture-loss",) if missed else _causes(pair, picture, dropped),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[str, ...] | None:
+    """Name what explains all of it: what the capture dropped, or an outage of the way back."""
+    if dropped is not None and dropped >= len(picture.unexplained):
+        return ("capture-loss",)
+    hop = loss.hop_of(pair, picture.direction)
+    back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
+    outages = back.of(Kind.INTERRUPTION)
+    arrived_ns = back.direction.time_ns[back.direction.delivered]
+    # An outage lies between two deliveries of its direction: whatever was to arrive between these is of it.
+    begin_ns = [int(back.direction.time_ns[o.packets].min()) for o in outages]
+    gaps = np.searchsorted(arrived_ns, np.array(begin_ns, np.int64))
+    mine = np.searchsorted(arrived_ns, _due_ns(pair, picture))
+    return (f"burst-outage@{back.direction.label}",) if np.isin(mine, gaps).all() else None
 
 
 def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, heavier: Concentration | None) -> str:
