@@ -111,6 +111,13 @@ def test_the_size_limit_is_written_in_the_picture(axes: Axes, made: Plots):
     assert f"largest that arrived: 1,302 bytes\nlonger ones: {lost} sent, all lost" in texts(axes)
 
 
+@pytest.mark.parametrize(
+    ("value", "written"), [(0, "0"), (-1500, "1,500"), (999_999, "999,999"), (1e6, "1 M"), (-2.5e8, "250 M")]
+)
+def test_counts_on_an_axis_leave_room_for_its_name(value: float, written: str):
+    assert plot_parts.COUNT(value) == written
+
+
 def test_no_limit_is_written_where_the_longest_arrive(axes: Axes):
     lossy = comparison(forward=[Traffic(Flow(), lost=np.arange(100) % 7 == 0)])
 

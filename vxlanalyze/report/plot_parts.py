@@ -20,7 +20,6 @@ LOST = "#d55e00"
 UNKNOWN = "#808080"
 ONWARD = "#0e7ac4"  # the way of the command line
 HOME = "#b0609a"  # the way back
-COUNT = FuncFormatter(lambda value, _: f"{abs(value):,.0f}")  # the same upwards and downwards
 _LONGEST_NAME = 28
 
 
@@ -46,6 +45,15 @@ def label(text: str, longest: int = _LONGEST_NAME) -> str:
     if len(name) > longest:
         name = f"{name[: longest * 2 // 3]}…{name[-longest // 4 :]}"
     return name.replace("$", r"\$")
+
+
+def _count(value: float, _: int | None) -> str:
+    """Write a count on an axis, the same upwards and downwards, in seven letters at most."""
+    size = abs(value)
+    return f"{size / 1e6:,g} M" if size >= 1e6 else f"{size:,.0f}"
+
+
+COUNT = FuncFormatter(_count)
 
 
 def time_unit(span_ns: int, least: int = 3) -> Unit:
