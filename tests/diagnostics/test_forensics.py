@@ -129,6 +129,17 @@ def test_a_vni_rewritten_under_a_right_checksum_is_no_rewritten_port():
     assert told.vnis == ((1, 257),)
 
 
+def test_a_vni_rewritten_behind_a_card_that_filled_in_the_checksum_is_told():
+    """The sender's capture shows the pseudo-header's sum; what arrives is right for the VNI as sent."""
+    whole = [frame(i, 40000) for i in range(10)]
+    length = len(whole[0]) - 34
+    pseudo = ip_address(NODE1).packed + ip_address(NODE2).packed + struct.pack("!BBH", 0, 17, length)
+    unfilled = [frame(i, 40000, stored=~headers.checksum(pseudo) & 0xFFFF) for i in range(10)]
+    received = [s[:47] + b"\x01" + s[48:] for s in whole]
+
+    assert examine(unfilled, received).kind is Kind.VNI
+
+
 def test_what_the_card_is_to_complete_further_in_was_right_when_it_left():
     """Local checksum offload: the outer checksum stands for the packet with the inner one filled in."""
     whole = headers.udp(POD1, POD2, 40000, 53, b"question")
