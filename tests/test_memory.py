@@ -11,6 +11,7 @@ import pytest
 from benchmarks.generate import generate
 from vxlanalyze import memory
 from vxlanalyze.errors import UsageError
+from vxlanalyze.wire.index import Blocks
 
 MIB = 1 << 20
 
@@ -131,3 +132,16 @@ def test_the_limit_is_asked_for_in_vain_where_nothing_can_be_kept(tmp_path: Path
 
     assert done.returncode == 2
     assert "cannot hold what is above --memory: No such file or directory; set TMPDIR" in done.stderr
+
+
+def test_decoded_columns_lie_in_few_large_pieces():
+    """Small ones would stand outside of the limit, and leave holes in the heap."""
+    written = np.arange(100_000)
+    blocks = Blocks()
+    for some in np.array_split(written, 500):
+        blocks.room(len(some))[0][:] = some
+
+    pieces = blocks.pieces()[0]
+
+    assert np.array_equal(np.concatenate(pieces), written)
+    assert len(pieces) < 15

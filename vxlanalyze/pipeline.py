@@ -128,6 +128,7 @@ def conclude(
         pairs=pairs,
         facts=facts,
     )
+    memory.give_back()
     comparison = narrow(comparison, questions.part)
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
     return Run(sources, comparison, diagnosis, {})
@@ -159,6 +160,7 @@ def decode_all(
     if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
         kept = pairing.common_bytes(sources)
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress or unheard, {})
+    memory.give_back()
     return decoded
 
 

@@ -117,6 +117,42 @@ class Passable(Protocol):
         ...
 
 
+class Blocks:
+    """Room for the columns of `Index`, in blocks: chunks alone would leave the heap full of small holes.
+
+    Each block is as large as all before it, up to 2^18 rows.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[list[NDArray[Any]]] = [[] for _ in COLUMN_DTYPES]
+        self._block: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
+        self._used = self._before = 0
+
+    def room(self, rows: int) -> list[NDArray[Any]]:
+        """Give the columns of the next rows, to be written."""
+        if self._used + rows > len(self._block[0]):
+            self._close()
+            size = max(rows, min(self._before, _BLOCK_ROWS))
+            self._block = [np.empty(size, dtype) for dtype in COLUMN_DTYPES]
+        self._used += rows
+        return [column[self._used - rows : self._used] for column in self._block]
+
+    def pieces(self) -> list[list[NDArray[Any]]]:
+        """Give for each column what was written, in pieces."""
+        self._close()
+        return self._pieces
+
+    def _close(self) -> None:
+        for pieces, column in zip(self._pieces, self._block, strict=True):
+            pieces.append(column[: self._used])
+        self._before += self._used
+        self._used = 0
+        self._block = [column[:0] for column in self._block]
+
+
+_BLOCK_ROWS = 1 << 18
+
+
 def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int = WITHOUT_LIMIT) -> Passage:
     """Decode all frames but those that have to be put together from fragments.
 
@@ -132,17 +168,17 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
     """
     table = FlowTable.empty()
     bound_to = bindings(ports)
-    columns: list[list[NDArray[Any]]] = [[] for _ in COLUMN_DTYPES]
+    blocks = Blocks()
     collector = Collector()
     count = 0
     for frames in passable.chunks():
-        rows = decode_chunk(frames, passable.interfaces, bound_to, keep_bytes, table)
+        time_ns, place, *rest = blocks.room(len(frames))
+        time_ns[:], place[:] = frames.time_ns, frames.place
+        rows = Rows(*rest)
+        decode_into(rows, frames, passable.interfaces, bound_to, keep_bytes, table)
         collector.add(frames, count, rows.anomalies, link_types_of(passable.interfaces), bound_to)
-        chunk: tuple[NDArray[Any], ...] = (frames.time_ns.copy(), frames.place.copy(), *rows)
-        for pieces, piece in zip(columns, chunk, strict=True):
-            pieces.append(piece)
         count += len(frames)
-    return Passage(columns, table.keys[: table.count], table.mss[: table.count], collector.items())
+    return Passage(blocks.pieces(), table.keys[: table.count], table.mss[: table.count], collector.items())
 
 
 def decode_chunk(
@@ -153,9 +189,22 @@ def decode_chunk(
     table: FlowTable,
 ) -> Rows:
     """Decode the frames of one chunk; new flows are added to `table`."""
-    n = len(frames)
-    empty: list[NDArray[Any]] = [np.empty(n, dtype) for dtype in _DTYPES]
+    empty: list[NDArray[Any]] = [np.empty(len(frames), dtype) for dtype in _DTYPES]
     rows = Rows(*empty)
+    decode_into(rows, frames, interfaces, bound_to, keep_bytes, table)
+    return rows
+
+
+def decode_into(
+    rows: Rows,
+    frames: Frames,
+    interfaces: Sequence[Interface],
+    bound_to: NDArray[np.uint8],
+    keep_bytes: int,
+    table: FlowTable,
+) -> None:
+    """Decode the frames of one chunk into rows of their number; see `decode_chunk`."""
+    n = len(frames)
     link_types = link_types_of(interfaces)
     scratch = np.empty(RECORD_FIELDS, np.int64), np.empty((1, KEY_WORDS), np.int64)
     row = 0
@@ -175,7 +224,7 @@ def decode_chunk(
                 rows,
             )
         if row == n:
-            return rows
+            return
         table.grow()
 
 
