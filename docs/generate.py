@@ -15,7 +15,7 @@ from vxlanalyze.report import RENDERERS
 from vxlanalyze.report.as_json import schema
 from vxlanalyze.report.columns import FLOWS, PACKETS
 from vxlanalyze.report.expectation import FIGURES
-from vxlanalyze.wire import table
+from vxlanalyze.wire.frame_columns import FRAME_COLUMNS
 
 FOLDER = Path(__file__).parent
 _COMPLETION = (
@@ -92,12 +92,13 @@ def tables() -> str:
         "",
     ]
     lines += [
-        "Columns that begin with `outer_` are of the outermost IP packet, tunnel or not; `src`, `dst` and",
-        "what follows are of the innermost packet and null without a tunnel.",
+        "Columns that begin with `outer_` are of the outermost IP packet, tunnel or not; `src`, `dst`",
+        "and what follows are of the innermost one and null without a tunnel, except `mss`, `window_scale`",
+        "and those that begin `icmp_`, `quoted_`, `arp_` and `nd_`: of the innermost packet, bare too.",
         "",
     ]
-    lines += ["| column | type |", "| --- | --- |"]
-    lines += [f"| `{field.name}` | {_type(field.type)} |" for field in table.SCHEMA]
+    lines += ["| column | type | what it holds |", "| --- | --- | --- |"]
+    lines += [f"| `{c.name}` | {_type(c.type)} | {_cell(c.meaning)} |" for c in FRAME_COLUMNS]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import File, Frames, Interface
 from vxlanalyze.wire import Decoded, decode
-from vxlanalyze.wire.table import SCHEMA, frame_batches
+from vxlanalyze.wire.frame_columns import SCHEMA
+from vxlanalyze.wire.table import frame_batches
 
 Row = dict[str, Any]
 

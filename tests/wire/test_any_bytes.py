@@ -8,8 +8,8 @@ from tests.wire.decoding import Memory, index, table
 from tests.wire.outside import all_frames
 from vxlanalyze.wire import columns, link
 from vxlanalyze.wire.dissect import dissect
+from vxlanalyze.wire.frame_columns import SCHEMA
 from vxlanalyze.wire.model import NO_FLOW, Index
-from vxlanalyze.wire.table import SCHEMA
 
 GOOD = [frame.data for frame in all_frames()]
 LINK_TYPES = sorted(link.SUPPORTED)

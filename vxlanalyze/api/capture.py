@@ -14,7 +14,7 @@ from vxlanalyze.pipeline import decode_all
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.tables import to_frame, write_parquet
 from vxlanalyze.report.times import rfc3339
-from vxlanalyze.wire import table
+from vxlanalyze.wire import frame_columns, table
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
 
@@ -48,11 +48,11 @@ class Capture:
 
     def frames(self) -> "pd.DataFrame":
         """Give a row for each frame with the fields of every layer; missing ones are null."""
-        return to_frame(table.SCHEMA, table.frame_batches(self.source, ports=self.ports))
+        return to_frame(frame_columns.SCHEMA, table.frame_batches(self.source, ports=self.ports))
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write the same table to a Parquet file, in memory for one chunk of frames."""
-        write_parquet(Path(path), table.SCHEMA, table.frame_batches(self.source, ports=self.ports))
+        write_parquet(Path(path), frame_columns.SCHEMA, table.frame_batches(self.source, ports=self.ports))
 
     def summary(self) -> dict[str, Any]:
         """Say what the capture holds, in plain values."""

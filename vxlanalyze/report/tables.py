@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from vxlanalyze.errors import writing
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report import flow_table, packets
-from vxlanalyze.wire import table
+from vxlanalyze.wire import frame_columns, table
 
 Rewrite = Callable[[str], str]
 
@@ -57,7 +57,10 @@ def write(comparison: Comparison, directory: Path, rewrite: Rewrite | None = Non
     }
     for facts in comparison.captures:
         name = facts.name if rewrite is None else rewrite(facts.name)
-        whole[f"frames-{name}"] = (table.SCHEMA, table.frame_batches(facts.source, ports=comparison.ports))
+        whole[f"frames-{name}"] = (
+            frame_columns.SCHEMA,
+            table.frame_batches(facts.source, ports=comparison.ports),
+        )
     for name, (schema, batches) in whole.items():
         rewritten = batches if rewrite is None else (_rewritten(batch, rewrite) for batch in batches)
         write_parquet(directory / f"{name}.parquet", schema, rewritten)

@@ -11,120 +11,20 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, File, Source
 from vxlanalyze.wire.addresses import mac_text, text
-from vxlanalyze.wire.model import FACTS, Anomaly, Checksum, Encryption, Tunnel
+from vxlanalyze.wire.frame_columns import ADDRESS, ANOMALIES, CHECKSUM_NAMES, MAC, NAME, SCHEMA, TIME
+from vxlanalyze.wire.model import FACTS, Anomaly, Encryption, Tunnel
 from vxlanalyze.wire.rows import Columns, check_link_types, columns
 from vxlanalyze.wire.tunnels import TUNNELS
 
-_ADDRESS = pa.dictionary(pa.int32(), pa.string())
-_MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: told apart from IP addresses
-_NAME = pa.dictionary(pa.int8(), pa.string())
-_FILE = pa.dictionary(pa.int32(), pa.string())
-_ANOMALIES = pa.list_(pa.string())
-_TIME = pa.timestamp("ns", tz="UTC")
-
 _TUNNEL_NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
 _ENCRYPTION_NAMES = {int(kind): kind.name.lower() for kind in Encryption if kind is not Encryption.NONE}
-# Both pictures of a checksum that a network card will fill are "offload"; all ones is one way to be bad.
-_CHECKSUM_NAMES = {
-    int(Checksum.OK): "ok",
-    int(Checksum.BAD): "bad",
-    int(Checksum.ABSENT): "absent",
-    int(Checksum.PARTIAL): "offload",
-    int(Checksum.LCO): "offload",
-    int(Checksum.UNVERIFIABLE): "unverifiable",
-    int(Checksum.ALL_ONES): "bad",
-}
-
-SCHEMA: pa.Schema = pa.schema(
-    [
-        ("frame", pa.int64()),
-        ("file", _FILE),
-        ("time", _TIME),
-        ("captured_length", pa.uint32()),
-        ("original_length", pa.uint32()),
-        ("interface", pa.uint16()),
-        ("link_type", pa.uint16()),
-        ("packet_type", pa.uint8()),
-        ("if_index", pa.uint32()),
-        ("outer_src_mac", _MAC),
-        ("outer_dst_mac", _MAC),
-        ("vlan", pa.uint16()),
-        ("outer_src", _ADDRESS),
-        ("outer_dst", _ADDRESS),
-        ("outer_protocol", pa.uint8()),
-        ("outer_ttl", pa.uint8()),
-        ("outer_tos", pa.uint8()),
-        ("outer_ip_id", pa.uint32()),
-        ("outer_length", pa.uint32()),
-        ("outer_fragment_offset", pa.uint32()),
-        ("outer_more_fragments", pa.bool_()),
-        ("outer_dont_fragment", pa.bool_()),
-        ("outer_sport", pa.uint16()),
-        ("outer_dport", pa.uint16()),
-        ("outer_checksum", pa.uint32()),
-        ("outer_checksum_expected", pa.uint32()),
-        ("outer_checksum_state", _NAME),
-        ("outer_ip_checksum_state", _NAME),
-        ("encryption", _NAME),
-        ("tunnel", _NAME),
-        ("vni", pa.uint32()),
-        ("tunnel_depth", pa.uint8()),
-        ("group_policy", pa.uint16()),
-        ("geneve_options_bytes", pa.uint16()),
-        ("inner_src_mac", _MAC),
-        ("inner_dst_mac", _MAC),
-        ("inner_vlan", pa.uint16()),
-        ("src", _ADDRESS),
-        ("dst", _ADDRESS),
-        ("protocol", pa.uint8()),
-        ("ttl", pa.uint8()),
-        ("tos", pa.uint8()),
-        ("ip_id", pa.uint32()),
-        ("length", pa.uint32()),
-        ("fragment_offset", pa.uint32()),
-        ("more_fragments", pa.bool_()),
-        ("dont_fragment", pa.bool_()),
-        ("sport", pa.uint16()),
-        ("dport", pa.uint16()),
-        ("tcp_seq", pa.uint32()),
-        ("tcp_ack", pa.uint32()),
-        ("tcp_flags", pa.uint16()),
-        ("tcp_window", pa.uint16()),
-        ("payload_length", pa.uint32()),
-        ("inner_checksum", pa.uint32()),
-        ("inner_checksum_expected", pa.uint32()),
-        ("inner_checksum_state", _NAME),
-        ("inner_ip_checksum_state", _NAME),
-        ("mss", pa.uint16()),
-        ("window_scale", pa.uint8()),
-        ("icmp_type", pa.uint8()),
-        ("icmp_code", pa.uint8()),
-        ("icmp_mtu", pa.uint32()),
-        ("quoted_src", _ADDRESS),
-        ("quoted_dst", _ADDRESS),
-        ("quoted_protocol", pa.uint8()),
-        ("quoted_sport", pa.uint16()),
-        ("quoted_dport", pa.uint16()),
-        ("quoted_ip_id", pa.uint32()),
-        ("quoted_vni", pa.uint32()),
-        ("quoted_inner_src", _ADDRESS),
-        ("quoted_inner_dst", _ADDRESS),
-        ("arp_operation", pa.uint16()),
-        ("arp_sender_mac", _MAC),
-        ("arp_sender", _ADDRESS),
-        ("arp_target_mac", _MAC),
-        ("arp_target", _ADDRESS),
-        ("nd_target", _ADDRESS),
-        ("anomalies", _ANOMALIES),
-    ]
-)
 _NAMES = {
     "tunnel": _TUNNEL_NAMES,
     "encryption": _ENCRYPTION_NAMES,
-    "outer_checksum_state": _CHECKSUM_NAMES,
-    "outer_ip_checksum_state": _CHECKSUM_NAMES,
-    "inner_checksum_state": _CHECKSUM_NAMES,
-    "inner_ip_checksum_state": _CHECKSUM_NAMES,
+    "outer_checksum_state": CHECKSUM_NAMES,
+    "outer_ip_checksum_state": CHECKSUM_NAMES,
+    "inner_checksum_state": CHECKSUM_NAMES,
+    "inner_ip_checksum_state": CHECKSUM_NAMES,
 }
 # `columns` gives these of the innermost packet even where it stands bare; the table does not.
 _ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
@@ -169,14 +69,14 @@ def _array(table: Columns, column: pa.Field, files: Sequence[File]) -> pa.Array:
         return _files(values, files)
     if column.name == "anomalies":
         return _anomalies(values)
-    if column.type == _ADDRESS:
+    if column.type == ADDRESS:
         return _addresses(values, _family(table, column.name))
-    if column.type == _MAC:
+    if column.type == MAC:
         return _macs(values)
-    if column.type == _NAME:
+    if column.type == NAME:
         return _names(values, _NAMES[column.name])
-    if column.type == _TIME:
-        return pa.array(values, pa.int64()).cast(_TIME)
+    if column.type == TIME:
+        return pa.array(values, pa.int64()).cast(TIME)
     if column.type == pa.bool_():
         return pa.array(values > 0, pa.bool_(), mask=values < 0)
     return pa.array(values.astype(column.type.to_pandas_dtype()), column.type, mask=values < 0)
@@ -199,13 +99,13 @@ def _addresses(values: NDArray[np.uint8], family: NDArray[np.int64]) -> pa.Array
     rows = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.shape[1]))).ravel()
     distinct, index = np.unique(rows[there], return_inverse=True)
     octets = distinct.view(np.uint8).reshape(len(distinct), keys.shape[1])
-    return _dictionary(index, there, text(octets[:, 1:], octets[:, 0]), _ADDRESS)
+    return _dictionary(index, there, text(octets[:, 1:], octets[:, 0]), ADDRESS)
 
 
 def _macs(values: NDArray[np.int64]) -> pa.Array:
     there = values >= 0
     distinct, index = np.unique(values[there], return_inverse=True)
-    return _dictionary(index, there, [mac_text(int(mac)) for mac in distinct], _MAC)
+    return _dictionary(index, there, [mac_text(int(mac)) for mac in distinct], MAC)
 
 
 def _files(values: NDArray[np.int64], files: Sequence[File]) -> pa.Array:
@@ -221,7 +121,7 @@ def _names(values: NDArray[np.int64], names: dict[int, str]) -> pa.Array:
     for number, name in names.items():
         index[number] = words.index(name)
     chosen = index[values]
-    return _dictionary(chosen[chosen >= 0], chosen >= 0, words, _NAME)
+    return _dictionary(chosen[chosen >= 0], chosen >= 0, words, NAME)
 
 
 def _dictionary(
@@ -239,4 +139,4 @@ def _anomalies(values: NDArray[np.int64]) -> pa.Array:
     """List the names of the bits; most rows have none, and equal rows share the work."""
     distinct, index = np.unique(values & ~int(FACTS), return_inverse=True)
     lists = [[kind.name.lower() for kind in Anomaly if kind & int(bits) and kind.name] for bits in distinct]
-    return pa.array(lists, _ANOMALIES).take(pa.array(index))
+    return pa.array(lists, ANOMALIES).take(pa.array(index))
