@@ -24,7 +24,7 @@ from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
 
 _MOST_ROUNDS = 12
-_EDGE_NS = 3 * evidence.BURST_NS
+EDGE_NS = 3 * evidence.BURST_NS
 _NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
 _AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
 
@@ -245,5 +245,5 @@ def _at_the_edges(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
         if explanation.kind in (Kind.INTERRUPTION, Kind.PATH):
             for edge_ns in (explanation.from_ns, explanation.until_ns):
                 if edge_ns is not None:
-                    near |= np.abs(lost.time_ns - edge_ns) <= _EDGE_NS
+                    near |= np.abs(lost.time_ns - edge_ns) <= EDGE_NS
     return near

@@ -138,11 +138,15 @@ def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[st
     back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
     outages = back.of(Kind.INTERRUPTION)
     arrived_ns = back.direction.time_ns[back.direction.delivered]
-    # An outage lies between two deliveries of its direction: whatever was to arrive between these is of it.
-    begin_ns = [int(back.direction.time_ns[o.packets].min()) for o in outages]
-    gaps = np.searchsorted(arrived_ns, np.array(begin_ns, np.int64))
-    mine = np.searchsorted(arrived_ns, _due_ns(pair, picture))
-    return (f"burst-outage@{back.direction.label}",) if np.isin(mine, gaps).all() else None
+    due_ns = _due_ns(pair, picture)
+    during = np.zeros(len(due_ns), np.bool_)
+    for outage in outages:  # each lies between two deliveries, and what was to arrive between them is of it
+        times = back.direction.time_ns[outage.packets]
+        before, after = arrived_ns[arrived_ns <= times.min()][-1:], arrived_ns[arrived_ns >= times.max()][:1]
+        during |= (due_ns >= before.max(initial=due_ns.min()) - loss.EDGE_NS) & (
+            due_ns <= after.min(initial=due_ns.max()) + loss.EDGE_NS
+        )
+    return (f"burst-outage@{back.direction.label}",) if during.all() else None
 
 
 def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, heavier: Concentration | None) -> str:
