@@ -157,8 +157,9 @@ def decode_all(
     kept = bytes_kept(sources)
     held = known or {} if kept is None else {}
     decoded = _decode_on_threads(sources, ports, kept, jobs, progress or unheard, held)
-    if pairing.common_bytes(sources) != kept:  # a later section of a pcapng has another snap length
-        kept = pairing.common_bytes(sources)
+    cut = [pairing.cut_at_bytes(s, d.index) for s, d in zip(sources, decoded, strict=True)]
+    if pairing.common_bytes(sources, cut) != kept:  # later sections or frames are cut otherwise
+        kept = pairing.common_bytes(sources, cut)
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress or unheard, {})
     memory.give_back()
     return decoded
@@ -166,9 +167,9 @@ def decode_all(
 
 def bytes_kept(sources: Sequence[LogicalCapture]) -> int | None:
     """How many bytes of each inner packet all captures kept, as their beginnings tell; None for all."""
-    for source in sources:
-        next(source.chunks(), None)  # its first chunk makes the interfaces known, with their snap lengths
-    return pairing.common_bytes(sources)
+    # Their first chunks make the interfaces known, with their snap lengths.
+    first = [next(source.chunks(), None) for source in sources]
+    return pairing.common_bytes(sources, [None if chunk is None else chunk.cut_at_bytes for chunk in first])
 
 
 def _decode_on_threads(

@@ -85,6 +85,15 @@ class Frames:
     def __len__(self) -> int:
         return len(self.start)
 
+    @property
+    def cut_at_bytes(self) -> int | None:
+        """Most octets that were kept of a frame that was cut; None where none was.
+
+        A file's header may allow more, where it was cut afterwards (`editcap -s`).
+        """
+        cut = self.captured_length[self.captured_length < self.original_length]
+        return int(cut.max()) if len(cut) else None
+
 
 class Source(Protocol):
     """One logical capture: a file, a rotated set, a stream. Opened by `capture.open_source`.

@@ -27,12 +27,14 @@ from vxlanalyze.wire.model import Anomaly, Decoded, Index, Tunnel
 _LEAST_HEADERS_BYTES = 14 + 20 + 8 + 8 + 14
 
 
-def common_bytes(sources: Sequence[Source]) -> int | None:
+def common_bytes(sources: Sequence[Source], cut_at_bytes: Sequence[int | None]) -> int | None:
     """How many bytes of each inner packet all captures kept, where snap lengths differ; else None.
 
     The decoder digests no more than these, so that the same packet has the same digest everywhere.
+    `cut_at_bytes` is what each capture kept of frames that are seen to be cut.
     """
-    snaps = [min((i.snaplen_bytes for i in s.interfaces if i.snaplen_bytes), default=0) for s in sources]
+    named = [[i.snaplen_bytes for i in s.interfaces] for s in sources]
+    snaps = [min(filter(None, (*n, cut)), default=0) for n, cut in zip(named, cut_at_bytes, strict=True)]
     snaps = [s for s in snaps if s]
     if not snaps or min(snaps) == max(snaps) or min(snaps) >= _WHOLE_PACKETS:
         return None
@@ -213,17 +215,15 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         tunnel_packets=int(tunnelled.sum()),
         first_ns=int(index.time_ns.min()) if len(index) else None,
         last_ns=int(index.time_ns.max()) if len(index) else None,
-        snaplen_bytes=_cut_at_bytes(source, index),
+        snaplen_bytes=cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
     )
 
 
-def _cut_at_bytes(source: Source, index: Index) -> int | None:
-    """Captured length of frames that are cut; a file's header may say more, where it was cut afterwards."""
+def cut_at_bytes(source: Source, index: Index) -> int | None:
+    """Captured length of frames that are cut, as some of them show; None where none is."""
     cut = np.flatnonzero(index.anomalies & np.uint32(Anomaly.CUT))[:_CUT_FRAMES_READ]
-    if not len(cut):
-        return None
-    return int(source.fetch(index.place[cut]).captured_length.max())
+    return source.fetch(index.place[cut]).cut_at_bytes if len(cut) else None
 
 
 def _homes(

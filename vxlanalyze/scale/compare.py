@@ -72,10 +72,9 @@ def decode(
     way = Way(tuple(ports), pipeline.bytes_kept(sources))
     captures = _decoded(sources, way, workers, progress)
     read = workers.results([workers.start(tasks.source_of, capture) for capture in captures])
-    if (
-        pairing.common_bytes(read) != way.keep_inner_bytes
-    ):  # a later section of a pcapng has another snap length
-        way = Way(way.ports, pairing.common_bytes(read))
+    cut = workers.results([workers.start(tasks.cut_at_bytes, capture) for capture in captures])
+    if pairing.common_bytes(read, cut) != way.keep_inner_bytes:  # later sections or frames are cut otherwise
+        way = Way(way.ports, pairing.common_bytes(read, cut))
         captures = _decoded(sources, way, workers, progress)
     return captures
 

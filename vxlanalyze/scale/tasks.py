@@ -66,6 +66,11 @@ def source_of(capture: DecodedCapture) -> LogicalCapture:
     return capture.source
 
 
+def cut_at_bytes(capture: DecodedCapture) -> int | None:
+    """Give the captured length of frames that are cut."""
+    return pairing.cut_at_bytes(capture.source, capture.decoded.index)
+
+
 def without_rows(capture: DecodedCapture) -> DecodedCapture:
     """Give the capture with its flows, which are few."""
     empty: list[Any] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]

@@ -60,25 +60,28 @@ def read(data: Octets, found: Record, base: int) -> None:
     if at + 4 <= found[END]:
         found[base + SPORT] = be16(data, at)
         found[base + DPORT] = be16(data, at + 2)
-    if not holds(found, at + HEADER_BYTES):
+    if at + 12 <= found[END]:
+        found[base + ACK] = be32(data, at + 8)
+    whole = holds(found, at + HEADER_BYTES)
+    if at + CHECKSUM_AT > found[END]:
         return
     word = be16(data, at + 12)
     flags = word & FLAGS_MASK
     header_bytes = (word >> 12) << 2
-    found[base + ACK] = be32(data, at + 8)
     found[base + TCP_FLAGS] = flags
     found[base + WINDOW] = be16(data, at + 14)
     if header_bytes < HEADER_BYTES:
         found[ANOMALIES] |= BAD_HEADER_LENGTH
         return
-    found[base + CHECK_RULE] = RULE_PSEUDO
-    found[base + CHECK_AT] = at + CHECKSUM_AT
-    found[base + CHECK_END] = packet_end(found, base)
-    found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
-    if flags & SYN:
-        _options(data, found, base, at + HEADER_BYTES, min(at + header_bytes, found[END]))
-    if holds(found, found[AT] + header_bytes):
-        found[base + PAYLOAD_AT] = at + header_bytes
+    if whole:
+        found[base + CHECK_RULE] = RULE_PSEUDO
+        found[base + CHECK_AT] = at + CHECKSUM_AT
+        found[base + CHECK_END] = packet_end(found, base)
+        found[base + CHECK_STORED] = be16(data, at + CHECKSUM_AT)
+        if flags & SYN:
+            _options(data, found, base, at + HEADER_BYTES, min(at + header_bytes, found[END]))
+    if holds(found, at + header_bytes) or at + header_bytes <= found[LIMIT]:
+        found[base + PAYLOAD_AT] = at + header_bytes  # a snap length may end before it
         found[base + PAYLOAD_END] = found[LIMIT]
 
 
