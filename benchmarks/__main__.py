@@ -1,11 +1,11 @@
 """Measure the program beside the machine's own limits, in one run.
 
-    python -m benchmarks [--packets N[,N...]] [--runs R] [--folder DIR] [--peers]
+    python -m benchmarks [--packets N[,N...]] [--runs R] [--folder DIR] [--cluster N] [--peers]
 
 For each size: the speed of reading (a numpy sum of the mapped files), of decoding one capture, of
 decoding both side by side, of pairing, and of the whole command with its text report; seconds are
-medians, rates are packets a second. Goals stand beside what they are goals for. `--peers` adds tshark and
-a plain copy by tcpdump, where they are installed.
+medians, rates are packets a second. Last come one and two workers of a Dask cluster. Goals stand beside
+what they are goals for. `--peers` adds tshark and a plain copy by tcpdump, where they are installed.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,36 @@ def measure_start(runs: int) -> None:
         goal("the seed's pair, kernels compiled anew", time.perf_counter() - start, 12, "s")
 
 
+def measure_cluster(folder: Path, packets: int, runs: int) -> None:
+    """Print how two workers of a Dask cluster, of one thread each, do against one on four pairs of nodes."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        print("\nDask is not installed: pip install '.[dask]'")
+        return
+    from vxlanalyze import compare
+
+    pairs = [generate(folder / f"cluster-{n}-{packets}", packets, seed=n) for n in range(4)]
+    seconds = []
+    for workers in (1, 2):
+        with (
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+            ThreadPoolExecutor(len(pairs)) as pool,
+        ):
+            client.wait_for_workers(workers)
+            ask = partial(compare, client=client)
+            seconds.append(median(partial(_all, pool, ask, pairs), runs))
+    print(f"\nDask, 8 captures of {packets:,} packets (the goal speaks of 2,000,000)")
+    for workers, took in enumerate(seconds, 1):
+        print(f"  {workers} of 2 workers {took:8.2f} s {took / packets / 8 * 1e6:8.2f} us a packet")
+    goal("two workers' time against one's", seconds[1] / seconds[0], 1 / 1.8, "times")
+
+
+def _all(pool: ThreadPoolExecutor, ask: Callable[..., object], pairs: list[tuple[Path, Path]]) -> None:
+    list(pool.map(lambda pair: ask(*pair), pairs))
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(
@@ -186,6 +217,7 @@ def main() -> None:
     parser.add_argument("--packets", default="200000,1000000", help="sizes, separated by commas")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="keep the captures there")
+    parser.add_argument("--cluster", type=int, default=200_000, help="packets of each of 8 captures on Dask")
     parser.add_argument("--peers", action="store_true", help="measure tshark and tcpdump too")
     options = parser.parse_args()
     measure_start(options.runs)
@@ -194,6 +226,8 @@ def main() -> None:
         for size in options.packets.split(","):
             measure(folder, int(size), options.runs, options.peers)
         measure_adversaries()
+        if options.cluster:
+            measure_cluster(folder, options.cluster, options.runs)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\n(this benchmark itself used {own:,.0f} MB)")
 
