@@ -112,7 +112,7 @@ def test_a_finding_without_packets_is_said():
 
 
 def test_a_loaded_report_has_no_other_flows():
-    with pytest.raises(UsageError, match="a report alone has no packets"):
+    with pytest.raises(UsageError, match="a loaded report has no packets"):
         plot(None).sequence({"direction": "node1>node2"})
 
 

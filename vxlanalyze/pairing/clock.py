@@ -24,6 +24,7 @@ from vxlanalyze.pairing.model import Clock, ClockPiece
 F64: TypeAlias = NDArray[np.float64]
 
 MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
+_ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _BINS = 1024  # extremes kept to look for steps
 _LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
 _FEWEST_FOR_DRIFT = 8
@@ -252,7 +253,9 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
         middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2
     else:
         middle, half_gap = upper if upper is not None else lower, None
-    return ClockPiece(base_t, base_d + round(middle), drift * 1e-3), half_gap
+    # A damaged file has times at the ends of int64, whose differences lie beyond it.
+    level_ns = min(max(base_d + round(middle), _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
+    return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap
 
 
 def _drift(seconds: F64, offset: F64, forward: NDArray[np.bool_]) -> float:
