@@ -1,12 +1,19 @@
 """The kernels' cache: in a fresh environment, after a change of a source, and with no writable place."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numba.core.caching import FunctionCache
 
 import vxlanalyze
+from vxlanalyze.compiled import compiled, compiled_part
 
 PACKAGE = Path(vxlanalyze.__file__).parent
 SAMPLES = Path(__file__).parent.parent / "sample_pcaps" / "seed"
@@ -52,3 +59,38 @@ def test_it_works_with_no_place_to_write(tmp_path: Path) -> None:
     nowhere.write_text("")
 
     run(PACKAGE, nowhere / "cache")
+
+
+def adding(number: int) -> Any:
+    """A closure, as the chain of tunnels is made of."""
+
+    @compiled_part
+    def add(value: int) -> int:
+        return value + number
+
+    return add
+
+
+def test_closures_have_names_by_what_they_close_over() -> None:
+    """Cached code of one is never taken for that of another, whatever numbers numba gives them."""
+    one, another, same = (adding(number).py_func.__qualname__ for number in (1, 2, 1))
+
+    assert one == same != another
+
+
+def test_kernels_are_saved_by_one_process_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+
+    def save(self: FunctionCache, *_: object) -> None:
+        with (Path(self.cache_path) / "lock").open("w") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        refused.append(self.cache_path)
+
+    monkeypatch.setattr(FunctionCache, "save_overload", save)
+
+    @compiled
+    def twice(values: np.ndarray) -> int:
+        return 2 * len(values)
+
+    assert twice(np.zeros(3)) == 6
+    assert refused

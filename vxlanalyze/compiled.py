@@ -15,6 +15,7 @@ Sources: numba documentation, "Notes on Caching" and "Environment variables" (``
 # mypy: disable-error-code="no-untyped-call"
 
 import atexit
+import fcntl
 import hashlib
 import os
 import re
@@ -22,7 +23,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
 from threading import RLock
@@ -92,7 +94,22 @@ def compiled_part(function: _Function) -> _Function:
 
 
 def _compile(function: _Function, **options: Any) -> _Function:
-    return function if _settings.DISABLE_JIT else cast(_Function, _Kernel(function, options))
+    if _settings.DISABLE_JIT:
+        return function
+    _name_apart(function)
+    return cast(_Function, _Kernel(function, options))
+
+
+def _name_apart(function: Callable[..., Any]) -> None:
+    """Give closures of one definition names of their own, which say what they close over.
+
+    In machine code, numba names a function by its module, qualified name and types, and by a number that each
+    process counts anew. Where new code takes in code that another process compiled and cached, two closures
+    of one definition may have equal numbers, and one would be taken for the other without a word.
+    """
+    if function.__closure__:
+        content = hashlib.sha256(repr(_identity(function)).encode()).hexdigest()[:_DIGEST_LETTERS]
+        function.__qualname__ += f"_{content}"
 
 
 class _Kernel:
@@ -145,7 +162,8 @@ class _KernelCache(FunctionCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
-            super().save_overload(sig, data)
+            with _alone_in(Path(self.cache_path)):
+                super().save_overload(sig, data)
         except OSError:  # disk full, directory gone: the kernel works all the same
             self.disable()
 
@@ -158,6 +176,19 @@ class _KernelCache(FunctionCache):
             self.flush()
         except OSError:
             self.disable()
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes from saving kernels there.
+
+    numba reads the list of a function's kernels, adds to it and writes it: of two processes that do so at a
+    time, one would find the other's kernel under the name of its own.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _identity(value: Any) -> object:
