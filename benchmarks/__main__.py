@@ -192,7 +192,7 @@ def measure_cluster(folder: Path, packets: int, runs: int) -> None:
     seconds = []
     for workers in (1, 2):
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
             ThreadPoolExecutor(len(pairs)) as pool,
         ):
