@@ -191,6 +191,8 @@ class PrefixTable(Generic[_Value]):
 
     def find(self, address: str) -> _Value | None:
         """Value of the longest prefix that holds an address; None where there is none."""
+        if not self._lengths:
+            return None
         try:
             parsed = ip_address(address)
         except ValueError:

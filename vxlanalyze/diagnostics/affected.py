@@ -10,6 +10,7 @@ from vxlanalyze.diagnostics.losses import Losses
 from vxlanalyze.diagnostics.traits import Classes, Trait, server_port
 from vxlanalyze.diagnostics.words import listed, named
 from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Flows
 
@@ -96,7 +97,7 @@ def packets(counts: dict[str, int]) -> str:
 
 def outer_ports(direction: Direction, chosen: NDArray[np.bool_]) -> int:
     """Count the outer source ports of chosen packets."""
-    return len(np.unique(direction.sender.flows.outer_sport[direction.flow[chosen]]))
+    return len(present(direction.sender.flows.outer_sport[direction.flow[chosen]]))
 
 
 def _service(flows: Flows, row: int, from_server: bool, cluster: Cluster, *, at_any: bool) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
-from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Index
+from vxlanalyze.wire.model import Anomaly, Flows, Index
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 DNS_PORT = 53
@@ -172,9 +172,7 @@ def _seen(size: int, sides: Sides) -> NDArray[np.bool_]:
     """Tuples of which either capture holds a packet, shape ``(t,)``."""
     seen = np.zeros(size + 1, np.bool_)  # one more: NO_TUPLE is the last
     for point, tuple_of in sides:
-        flow = point.index.flow
-        used = np.bincount(flow[flow != NO_FLOW], minlength=len(point.flows)) > 0
-        seen[tuple_of[used]] = True
+        seen[tuple_of[point.decoded.usage.used]] = True
     seen[-1] = False
     return seen
 
@@ -184,13 +182,9 @@ def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np
     never = np.iinfo(np.int64).max
     first = np.zeros(len(back), np.bool_)
     for point, codes in sides:
-        index, began_ns = point.index, np.full(size + 1, never)  # one more: NO_TUPLE is the last
-        row_of = np.full(len(point.flows) + 1, NO_ROW)
-        row_of[index.flow[::-1]] = np.arange(len(index))[
-            ::-1
-        ]  # of equal indices the last stays: the first row
-        used = np.flatnonzero(row_of[:-1] != NO_ROW)
-        np.minimum.at(began_ns, codes[used], index.time_ns[row_of[used]])
+        began_ns = np.full(size + 1, never)  # one more: NO_TUPLE is the last
+        used = point.decoded.usage.used
+        np.minimum.at(began_ns, codes[used], point.index.time_ns[point.decoded.usage.first_row[used]])
         first |= (began_ns[sides[0][1]] < began_ns[back]) & (began_ns[back] != never)
     return first
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import silence
 from vxlanalyze.diagnostics.homes import Homes
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.model import Tunnel
 
 
 class Stuck(NamedTuple):
@@ -38,7 +39,7 @@ def on_the_wire(pair: Comparison, point: Point, homes: Homes, chance: float) -> 
     seen_there = np.isin(point.flows.identity, np.concatenate([p.flows.identity for p in others]))
     rows, flow = _bare(point)
     names, of = ends(point.flows.family[flow], point.flows.dst[flow])
-    sources = _sources_by_destination(point, np.unique(flow))
+    sources = _sources_by_destination(point, present(flow))
     for i, address in enumerate(names):
         mine, talking = of == i, sources[address]
         packets = int(mine.sum())
@@ -61,7 +62,7 @@ def out_of_a_pod(pair: Comparison, pod: Point, chance: float) -> Iterator[Stuck]
     arrived = np.isin(pod.flows.identity, elsewhere[-1])  # at the last point of the path
     rows, flow = _bare(pod)
     names, of = ends(pod.flows.family[flow], pod.flows.dst[flow])
-    sources = _sources_by_destination(pod, np.unique(flow))
+    sources = _sources_by_destination(pod, present(flow))
     heard = set().union(*sources.values())
     for i, address in enumerate(names):
         mine = of == i
@@ -93,7 +94,7 @@ def _bare(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 def _shows_bare(point: Point) -> bool:
     """Whether a capture was not filtered for the tunnel: other frames, if only ARP, stand in it."""
-    used = np.unique(point.index.flow[point.index.flow != NO_FLOW])
+    used = np.flatnonzero(point.decoded.usage.used)
     return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
 
 

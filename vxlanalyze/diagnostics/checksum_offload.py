@@ -29,6 +29,7 @@ from vxlanalyze.diagnostics import answers, base, checksums, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, Checksum
 
 CODE = "checksum-offload"
@@ -54,7 +55,7 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     arrived = direction.received_row != NO_ROW
     single = np.isin(outer.received, checksums.RIGHT) & np.isin(inner.received, checksums.RIGHT)
     right = int((sent & arrived & single).sum())
-    frames = exhibits.distinct(direction.sent_row[large])
+    frames = present(direction.sent_row[large])
     shown = exhibits.of_rows(pair, [(direction.sender, direction.sent_row[sent | large])])
     near, far = direction.sender.name, direction.receiver.name
     said = [

@@ -33,12 +33,11 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import base, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.rewriting import rewritten_sources
-from vxlanalyze.diagnostics.tunnel_ends import is_device, packets_of
+from vxlanalyze.diagnostics.tunnel_ends import is_device
 from vxlanalyze.diagnostics.words import listed
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
-from vxlanalyze.wire.model import NO_FLOW
 
 CODE = "duplicate-tunnel-mac"
 
@@ -74,20 +73,19 @@ def check(pair: Comparison) -> list[Answer]:
 def _uses(point: Point) -> list[_Use]:
     """Each pair of inner source MAC and outer source address of a capture."""
     flows, index = point.flows, point.index
-    rows = np.flatnonzero(index.flow != NO_FLOW)
-    packets = packets_of(point, rows)
+    usage = point.decoded.usage
+    packets = usage.packets
     chosen = np.flatnonzero((packets > 0) & is_device(flows.inner_src_mac) & (flows.outer_family > 0))
     macs = flows.inner_src_mac[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
     names, code = distinct(np.column_stack([macs, flows.outer_src[chosen]]))
-    first_ns, last_ns = np.zeros(len(flows), np.int64), np.zeros(len(flows), np.int64)
-    first_ns[index.flow[rows][::-1]] = index.time_ns[rows][::-1]  # of equal indices the last stays
-    last_ns[index.flow[rows]] = index.time_ns[rows]
     result = []
     for i, name in enumerate(names):
         mine = chosen[code == i]
         source = text(name[np.newaxis, 8:], flows.outer_family[mine[:1]])[0]
         mac, total = int.from_bytes(name[:8].tobytes(), "big"), int(packets[mine].sum())
-        result.append(_Use(mac, source, total, int(first_ns[mine].min()), int(last_ns[mine].max()), point))
+        first_ns = int(index.time_ns[usage.first_row[mine]].min())
+        last_ns = int(index.time_ns[usage.last_row[mine]].max())
+        result.append(_Use(mac, source, total, first_ns, last_ns, point))
     return result
 
 

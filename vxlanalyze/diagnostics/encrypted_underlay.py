@@ -29,11 +29,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, Severity
-from vxlanalyze.diagnostics.tunnel_ends import packets_of
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import NO_FLOW, Encryption, Tunnel
+from vxlanalyze.wire.model import Encryption, Tunnel
 
 CODE = "encrypted-underlay"
 _NAMES = {Encryption.ESP: "ESP", Encryption.WIREGUARD: "WireGuard"}
@@ -67,8 +66,7 @@ def check(pair: Comparison) -> list[Answer]:
 
 
 def _encrypted(point: Point) -> list[tuple[Encryption, Ends, int]]:
-    flows, index = point.flows, point.index
-    packets = packets_of(point, np.flatnonzero(index.flow != NO_FLOW))
+    flows, packets = point.flows, point.decoded.usage.packets
     rows = np.flatnonzero(
         (flows.encryption != Encryption.NONE) & (packets > 0) & (flows.tunnel == Tunnel.NONE)
     )
@@ -83,7 +81,7 @@ def _clear_tunnel(points: list[Point]) -> int:
     """Most tunnel packets in clear that one capture shows."""
     held = []
     for point in points:
-        packets = packets_of(point, np.flatnonzero(point.index.flow != NO_FLOW))
+        packets = point.decoded.usage.packets
         held.append(int(packets[point.flows.tunnel != Tunnel.NONE].sum()))
     return max(held)
 

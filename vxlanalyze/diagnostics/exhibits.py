@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW
 
@@ -46,7 +47,7 @@ def of_rows(pair: Comparison, sides: Iterable[tuple[Point, NDArray[np.int32]]]) 
     for point, rows in sides:
         of_capture.setdefault(point.capture, (point, []))[1].append(rows[rows != NO_ROW])
     for point, parts in of_capture.values():
-        rows = distinct(np.concatenate(parts))
+        rows = present(np.concatenate(parts))
         if len(rows):
             frames[pair.captures[point.capture].name] = point.frame(rows[:FRAMES_SHOWN])
             total += len(rows)
@@ -64,12 +65,6 @@ def merged(exhibits: Iterable[Exhibit]) -> Exhibit:
         total += exhibit.frame_count
         filters += [exhibit.display_filter] * bool(exhibit.display_filter)
     return Exhibit(frames, total, _joined(filters))
-
-
-def distinct(rows: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sort rows and leave each once; `np.unique` hashes, which is slow where most are different."""
-    rows = np.sort(rows)
-    return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
 
 
 def _joined(terms: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from vxlanalyze.diagnostics.base import Finding, RuledOut
 from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, checksum_states
@@ -112,7 +113,7 @@ def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut
     rows = [row for fact in pair.cluster.facts_of("bridge-fdb", capture) for row in fact.rows if "dst" in row]
     entries = {(row["mac"], row["dst"]) for row in rows}
     flows = direction.sender.flows
-    used = np.unique(direction.flow)
+    used = present(direction.flow)
     used = used[flows.outer_family[used] > 0]
     ends = text(flows.outer_dst[used], flows.outer_family[used])
     macs = [mac_text(int(m)) for m in flows.inner_dst_mac[used]]
@@ -166,7 +167,7 @@ def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledO
 
 
 def _unfilled(point: Point, direction: Direction) -> int:
-    checks = point.index.checks[np.unique(direction.sent_row)]
+    checks = point.index.checks[present(direction.sent_row)]
     states = [checksum_states(checks, shift) for shift in (INNER_L4_SHIFT, OUTER_L4_SHIFT)]
     return int(np.count_nonzero(np.isin(states, UNFILLED).any(axis=0)))
 

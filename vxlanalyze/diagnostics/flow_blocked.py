@@ -31,6 +31,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.diagnostics.loss import Kind, Picture
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.sorting import present
 
 CODE = "flow-blocked"
 
@@ -112,7 +113,7 @@ _RIVALS = {
 
 
 def _tunnel_port(direction: Direction) -> str:
-    ports = np.unique(direction.sender.flows.outer_dport[np.unique(direction.flow)])
+    ports = np.unique(direction.sender.flows.outer_dport[present(direction.flow)])
     return f"UDP {', '.join(str(int(p)) for p in ports if p)}" if ports.any() else "the tunnel"
 
 

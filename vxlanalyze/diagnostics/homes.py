@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.rewriting import rewritten
 from vxlanalyze.diagnostics.tunnel_ends import address_text
 from vxlanalyze.pairing.model import Comparison, Point
@@ -20,6 +21,12 @@ class Home:
     addresses: tuple[str, ...]
     words: str
     by_cluster: bool
+
+
+@once
+def homes_of(pair: Comparison) -> "Homes":
+    """Tell where the inner addresses of a comparison live; done once, and kept as long as it."""
+    return Homes(pair)
 
 
 class Homes:
@@ -39,9 +46,7 @@ class Homes:
 
     def _look_at(self, point: Point) -> None:
         flows = point.flows
-        used = np.zeros(len(flows), np.bool_)
-        used[point.index.flow[point.index.flow >= 0]] = True
-        used &= (flows.outer_family > 0) & (flows.family > 0)
+        used = point.decoded.usage.used & (flows.outer_family > 0) & (flows.family > 0)
         key = np.column_stack([flows.outer_family, flows.outer_src, flows.family, flows.src])[used]
         for row in distinct(key)[0]:
             outer = address_text((int(row[0]), row[1:17].tobytes()))

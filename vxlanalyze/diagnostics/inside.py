@@ -15,6 +15,7 @@ from vxlanalyze.diagnostics.base import Quantity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Tunnel
 
 _PROHIBITED = {4: (9, 10, 13), 6: (1, 5)}  # codes of destination unreachable that a filter sends
@@ -101,7 +102,7 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
             words="Whether the node takes them out of the tunnel cannot be told from a capture of its "
             "network card. "
         )
-    identities = np.unique(direction.sender.flows.identity[asked.flow[asked.unanswered()]])
+    identities = present(direction.sender.flows.identity[asked.flow[asked.unanswered()]])
     seen = {p.name: n for p in elsewhere if (n := _bare_copies(p, identities))}
     packets = max(seen.values(), default=0)
     evidence = {

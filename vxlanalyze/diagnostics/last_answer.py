@@ -17,6 +17,7 @@ from vxlanalyze.diagnostics import answers
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Direction, Point
+from vxlanalyze.pairing.sorting import present
 
 # The longest time-out of a first transmission (RFC 6298 section 2.1): who is silent for less may be slow.
 _LEAST_SILENCE_NS = 1_000_000_000
@@ -60,7 +61,7 @@ def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
 def services(direction: Direction, asked: Answers) -> int:
     """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
     flows = direction.sender.flows
-    flow = np.unique(asked.flow[asked.request])
+    flow = present(asked.flow[asked.request])
     ported = np.isin(flows.protocol[flow], (answers.TCP, answers.UDP))
     port = np.where(ported, flows.dport[flow], 0)
     return len(np.unique(np.column_stack([flows.dst[flow], flows.protocol[flow], port]), axis=0))
@@ -68,6 +69,6 @@ def services(direction: Direction, asked: Answers) -> int:
 
 def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:
     """Time of the last packet of chosen flows of a point's capture, shape of these ``(f,)``."""
-    flow = point.index.flow
-    times = point.index.time_ns[np.append(chosen, False)[flow]]  # NO_FLOW is the last
-    return int(times.max()) if len(times) else None
+    usage = point.decoded.usage
+    chosen = chosen & usage.used
+    return int(usage.latest_ns[chosen].max()) if chosen.any() else None

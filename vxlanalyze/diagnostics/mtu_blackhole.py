@@ -35,6 +35,7 @@ from vxlanalyze.diagnostics.loss import Kind, Picture
 from vxlanalyze.diagnostics.path_mtu import Limit
 from vxlanalyze.diagnostics.words import count
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Anomaly
 
 CODE = "mtu-blackhole"
@@ -169,7 +170,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
 
 def _longer_than(direction: Direction, length_bytes: int) -> str:
     """Filter by the length of the outer (bare: the only) IP packet; IPv6 counts it without its header."""
-    flows, used = direction.sender.flows, np.unique(direction.flow)
+    flows, used = direction.sender.flows, present(direction.flow)
     family = flows.outer_family[used].max() or flows.family[used].max()
     return f"ipv6.plen > {length_bytes - 40}" if family == 6 else f"ip.len > {length_bytes}"
 

@@ -31,6 +31,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, Severity
 from vxlanalyze.diagnostics.tunnel_ends import entering
 from vxlanalyze.diagnostics.words import count, share
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 from vxlanalyze.wire.tunnels import TITLES
 
@@ -55,7 +56,7 @@ def _places(pair: Comparison) -> Iterable[tuple[Point, NDArray[np.int32], str | 
 def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | None) -> Finding | None:
     if not (point.flows.tunnel_depth > 1).any():
         return None
-    rows = exhibits.distinct(rows[point.index.flow[rows] != NO_FLOW])
+    rows = present(rows[point.index.flow[rows] != NO_FLOW])
     depth = point.flows.tunnel_depth[point.index.flow[rows]]
     nested = rows[depth > 1]
     if len(nested) == 0:

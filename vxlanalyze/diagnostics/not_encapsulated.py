@@ -35,9 +35,10 @@ import numpy as np
 from vxlanalyze.diagnostics import base, exhibits, silence
 from vxlanalyze.diagnostics.bare_traffic import Stuck, ends, on_the_wire, out_of_a_pod
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.diagnostics.homes import Homes
+from vxlanalyze.diagnostics.homes import Homes, homes_of
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
@@ -59,7 +60,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
     ]
     cards = [p for p in pair.points if p.encapsulated]
     inside = [p for p in pair.points if not p.encapsulated and p.name != pair.captures[p.capture].name]
-    homes = Homes(pair)
+    homes = homes_of(pair)
     answers: list[Answer] = []
     for direction in entering:
         stuck = list(_before_tunnel(pair, direction, homes, chance))
@@ -127,7 +128,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     flow = index.flow[rows]
     if not len(rows) or (flows.packet_type[flow] != _OUTGOING).any():
         return
-    of_capture = np.unique(index.flow[index.flow != NO_FLOW])
+    of_capture = np.flatnonzero(point.decoded.usage.used)
     if (flows.encryption[of_capture] > 0).any():  # the tunnel may be inside
         return
     tunnelled = of_capture[flows.tunnel[of_capture] != Tunnel.NONE]
@@ -135,7 +136,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     flow = index.flow[rows]
     coming = of_capture[flows.packet_type[of_capture] == _TO_US]
     arriving = set(text(flows.src[coming], flows.family[coming]))
-    sources = set(text(flows.src[np.unique(flow)], flows.family[np.unique(flow)]))
+    sources = set(text(flows.src[present(flow)], flows.family[present(flow)]))
     names, of = ends(flows.family[flow], flows.dst[flow])
     behind = [i for i, address in enumerate(names) if address not in arriving]
     chosen = np.isin(of, behind)

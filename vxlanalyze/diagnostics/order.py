@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
+from vxlanalyze.pairing.sorting import stable_order
 
 # Stamps of a network card's queues are microseconds apart; a larger step back is a clock that was set.
 _MOST_DISORDER_NS = 1_000_000
@@ -51,13 +53,11 @@ def late(direction: Direction) -> Late:
         return Late(none, none, none, len(chosen))
     judged = len(chosen)
     flow = direction.flow[chosen]
-    # What is late in its flow is late among all, so only flows with such packets are put in order.
     overtaken = np.zeros(len(direction.sender.flows), np.bool_)
-    overtaken[flow[arrival < np.maximum.accumulate(arrival)]] = True
-    asked = overtaken[flow]
+    _mark_overtaken(flow, arrival, overtaken)
+    asked = np.flatnonzero(overtaken[flow])
+    asked = asked[stable_order(flow[asked])]  # by flow, then as sent: the arrays are in sent order
     chosen, arrival, flow = chosen[asked], arrival[asked], flow[asked]
-    sent_order = np.argsort(flow, kind="stable")  # by flow, then as sent: the arrays are in sent order
-    chosen, arrival, flow = chosen[sent_order], arrival[sent_order], flow[sent_order]
     arrived = np.lexsort((arrival, flow))
     # `arrived` lists places in sent order, flow behind flow, so its running maximum never mixes two flows.
     furthest = np.maximum.accumulate(arrived)
@@ -71,6 +71,20 @@ def late(direction: Direction) -> Late:
     packets = chosen[arrived[behind[real]]]
     order = np.argsort(packets)
     return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], judged)
+
+
+@compiled
+def _mark_overtaken(
+    flow: NDArray[np.int32], arrival: NDArray[np.int64], overtaken: NDArray[np.bool_]
+) -> None:
+    """Mark flows with a packet that arrived before one sent earlier; all stand in sent order."""
+    furthest = np.zeros(len(overtaken), np.int64)
+    for i in range(len(flow)):
+        f = flow[i]
+        if arrival[i] < furthest[f]:
+            overtaken[f] = True
+        else:
+            furthest[f] = arrival[i]
 
 
 def disorder_ns(point: Point) -> int:

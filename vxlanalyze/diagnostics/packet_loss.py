@@ -36,6 +36,7 @@ from vxlanalyze.diagnostics.concentration import Concentration, Runs
 from vxlanalyze.diagnostics.loss import Kind, Picture
 from vxlanalyze.diagnostics.words import count
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
+from vxlanalyze.pairing.sorting import counted, present
 
 CODE = "packet-loss"
 _TCP = 6
@@ -174,7 +175,7 @@ def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int
     concerned[direction.flow[mine]] = True
     rows = np.flatnonzero(data & concerned[direction.flow])
     keys = direction.flow[rows].astype(np.uint64) << np.uint64(32) | direction.seq[rows].astype(np.uint64)
-    values, counts = np.unique(keys, return_counts=True)
+    values, counts = counted(keys)
     own = keys[np.searchsorted(rows, mine)]
     return int(np.count_nonzero(counts[np.searchsorted(values, own)] > 1)), len(mine)
 
@@ -241,8 +242,8 @@ def _ruled_out(picture: Picture, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...
     ruled_out = list(affected.not_by_size(direction, lost))
     delivered = direction.delivered
     if delivered.any():
-        flows = np.unique(direction.flow[lost])
-        reached = int(np.isin(flows, np.unique(direction.flow[delivered])).sum())
+        flows = present(direction.flow[lost])
+        reached = int(np.isin(flows, present(direction.flow[delivered])).sum())
         if reached:
             why = f"{reached:,} of {len(flows):,} flows that lose packets also deliver some"
             if len(flows) == 1:

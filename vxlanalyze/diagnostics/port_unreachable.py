@@ -23,14 +23,12 @@ Sources
     4789 for Windows).
 """
 
-import numpy as np
-
 from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends, underlay_errors
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.underlay_errors import PORT_UNREACHABLE, Errors
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "port-unreachable"
 
@@ -62,7 +60,7 @@ def _blind(direction: Direction) -> bool:
 
 
 def _holds_others(point: Point) -> bool:
-    used = tunnel_ends.packets_of(point, np.flatnonzero(point.index.flow != NO_FLOW)) > 0
+    used = point.decoded.usage.used
     return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
 
 

@@ -16,6 +16,7 @@ from vxlanalyze.diagnostics.asking import DNS_PORTS, Kind, kinds
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
@@ -112,7 +113,7 @@ def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
 
 
 def _find_pairs(comparison: Comparison, asked: Asked) -> Pairs:
-    wanted = np.unique(np.concatenate([r.tuple_of for r in asked.of_point] or [np.empty(0, np.int32)]))
+    wanted = present(np.concatenate([r.tuple_of for r in asked.of_point] or [np.empty(0, np.int32)]))
     fields = _fields(comparison, asked)[wanted]
     fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is no port
     fields[:, 34:36] = 0  # nor does the client's port matter
@@ -156,9 +157,9 @@ def _ways(comparison: Comparison, asked: Asked, of_tuple: NDArray[np.int32], cou
 
 
 def _flows_of(direction: Direction) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    yield direction.sender.capture, np.unique(direction.flow)
+    yield direction.sender.capture, present(direction.flow)
     unsent = direction.receiver.index.flow[direction.unsent_row]
-    yield direction.receiver.capture, np.unique(unsent)
+    yield direction.receiver.capture, present(unsent)
 
 
 @dataclass(frozen=True, slots=True)

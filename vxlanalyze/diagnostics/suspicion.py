@@ -8,6 +8,7 @@ from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import affected
 from vxlanalyze.diagnostics.loss import Explanation, Kind, Picture
 from vxlanalyze.diagnostics.words import count, listed, moment
+from vxlanalyze.pairing.sorting import present
 
 CODE_OF = {
     Kind.PATH: "path-blocked",
@@ -84,7 +85,7 @@ _LOOK = "If other captures show gaps too, look for what happened at {at}. "
 
 def _ports(picture: Picture, packets: np.ndarray[tuple[int], np.dtype[np.intp]]) -> str:
     direction = picture.direction
-    ports = np.unique(direction.sender.flows.outer_sport[direction.flow[packets]])
+    ports = present(direction.sender.flows.outer_sport[direction.flow[packets]])
     shown = ", ".join(str(int(p)) for p in ports[:_PORTS_LISTED])
     return shown + (f" and {len(ports) - _PORTS_LISTED} others" if len(ports) > _PORTS_LISTED else "")
 
@@ -94,8 +95,8 @@ def _whole_ports(picture: Picture) -> Suspicion | None:
     direction = picture.direction
     sport, flow = direction.sender.flows.outer_sport, direction.flow
     losing, delivering = (
-        np.unique(sport[flow[picture.unexplained]]),
-        np.unique(sport[flow[direction.delivered]]),
+        present(sport[flow[picture.unexplained]]),
+        present(sport[flow[direction.delivered]]),
     )
     if len(losing) < _FEW_PORTS or len(delivering) == 0 or np.isin(losing, delivering).any():
         return None

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from vxlanalyze.diagnostics import alone, answers, base, exhibits, tunnel_ends
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.diagnostics.homes import Homes
+from vxlanalyze.diagnostics.homes import Homes, homes_of
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
@@ -62,7 +62,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
 
 def _ask(pair: Comparison, chance: float) -> list[Answer]:
-    homes = Homes(pair)
+    homes = homes_of(pair)
     told = (_direction(pair, direction, homes, chance) for direction in tunnel_ends.entering(pair))
     return [answer for answer in told if answer is not None]
 

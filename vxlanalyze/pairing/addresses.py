@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import (
     INNER_L4_SHIFT,
-    NO_FLOW,
     OUTER_L4_SHIFT,
     UNFILLED,
     Checksum,
@@ -78,12 +77,6 @@ def number(captures: Sequence[Decoded]) -> AddressBook:
     numbers = np.where(has_address[code], code, NO_ADDRESS).astype(np.int32)
     parts = np.split(numbers, np.cumsum([len(c) for c in columns])[:-1]) if columns else []
     return AddressBook(tuple(texts), *(tuple(parts[kind::4]) for kind in range(4)))
-
-
-def packets_by_flow(capture: Decoded) -> NDArray[np.int64]:
-    """How many frames each flow has, shape ``(f,)``."""
-    flow = capture.index.flow
-    return np.bincount(flow[flow != NO_FLOW], minlength=len(capture.flows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
 TCP = 6
@@ -74,7 +75,7 @@ def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDAr
     mine = tuple_of[lost[data]]
     base = np.zeros(len(tuples), dtype=np.uint32)  # sequence numbers wrap: count from one of each tuple
     base[mine] = seq[lost[data]]
-    acknowledged = _acknowledged(direction, tuples, np.unique(mine), base)
+    acknowledged = _acknowledged(direction, tuples, present(mine), base)
     start = _after(seq[lost[data]], base[mine])
     claimed = start + payload[lost[data]] <= acknowledged[mine]
     if not claimed.any():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing import identity, match, segments
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Anomaly
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
@@ -214,7 +215,7 @@ def _late_copies(
     right = np.flatnonzero(~used)
     if not len(right):
         return
-    identities = received.point.flows.identity[np.unique(received.point.index.flow[received.row[right]])]
+    identities = received.point.flows.identity[present(received.point.index.flow[received.row[right]])]
     flows = np.isin(sent.point.flows.identity, identities)
     left = np.flatnonzero((partner >= 0) & flows[sent.point.index.flow[sent.row]])
     if not len(left):

@@ -33,7 +33,6 @@ def most(decoded: Decoded, place: NDArray[np.bool_]) -> bool:
     cut = flows(decoded) & place
     if not cut.any():
         return False
-    flow = decoded.index.flow
-    packets = np.bincount(flow[flow != NO_FLOW], minlength=len(cut))
+    packets = decoded.usage.packets
     tunnelled = place & (decoded.flows.tunnel != Tunnel.NONE)
     return bool(2 * packets[cut].sum() > packets[tunnelled].sum())

@@ -66,7 +66,7 @@ def _places_of(
 ) -> list[Place]:
     flows = decoded.flows
     key = flows.interface.astype(np.int64) << 32 | flows.if_index
-    packets = addresses.packets_by_flow(decoded)
+    packets = decoded.usage.packets
     ip = _is_ip(flows) & (packets > 0)
     tunnel = ip & (flows.tunnel != Tunnel.NONE)
     everywhere = np.ones(len(flows), dtype=np.bool_)
@@ -142,11 +142,11 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & _is_ip(flows)
     if not place.encapsulated:
         here &= ~_to_a_group(flows)
-    packets = np.where(here, addresses.packets_by_flow(decoded), 0)
+    packets = np.where(here, decoded.usage.packets, 0)
     n = place.capture
     ends = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
     bare = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
-    bare_packets = np.where(bare, addresses.packets_by_flow(decoded), 0)
+    bare_packets = np.where(bare, decoded.usage.packets, 0)
     return Sides(*ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity)
 
 

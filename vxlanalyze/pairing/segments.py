@@ -25,6 +25,7 @@ from vxlanalyze.pairing.segment_sizes import (
     tcp_sizes,
     udp_sizes,
 )
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
 
@@ -104,7 +105,7 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
             if len(rows.row):
                 there = [Rows.of(c, t, suspect, protocol) for c, t in others]
                 told, also = decide(rows, there, limit, elsewhere)
-                asked = np.unique(rows.tuple)
+                asked = present(rows.tuple)
                 size[asked], second[asked] = told[asked], also[asked]
     return [_by_row(captures, tuples, here, size, second) for here in range(len(captures))]
 

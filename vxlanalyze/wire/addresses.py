@@ -3,7 +3,7 @@
 Sources: RFC 5952 (text of IPv6 addresses), IEEE 802 (MAC addresses in hexadecimal, colons between).
 """
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,10 @@ def text(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> list[str]:
     list of str
         As `ipaddress` writes them.
     """
+    octets = addresses[:, :4].tolist()
     return [
-        str(IPv6Address(row.tobytes())) if f == 6 else str(IPv4Address(row[:4].tobytes()))
-        for row, f in zip(addresses, family, strict=True)
+        str(IPv6Address(row.tobytes())) if f == 6 else f"{a}.{b}.{c}.{d}"
+        for row, (a, b, c, d), f in zip(addresses, octets, family.tolist(), strict=True)
     ]
 
 

@@ -8,9 +8,12 @@ varies stands in the row. Where there is a tunnel, a row describes its innermost
 
 from dataclasses import dataclass, field, fields
 from enum import IntEnum, IntFlag
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vxlanalyze.wire.usage import Usage, usage
 
 NO_FLOW = -1
 NO_VNI = 0xFFFFFFFF
@@ -221,7 +224,7 @@ class Fragments:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decoded:
     """A decoded capture, or a part of one.
 
@@ -232,6 +235,11 @@ class Decoded:
     flows: Flows
     fragments: Fragments = field(default_factory=Fragments.none)
     frame: NDArray[np.int32] | None = None
+
+    @cached_property
+    def usage(self) -> Usage:
+        """What the rows hold of each flow."""
+        return usage(self.index.flow, self.index.time_ns, len(self.flows))
 
     def __sizeof__(self) -> int:
         tables = (self.index, self.flows, self.fragments)
