@@ -94,6 +94,23 @@ def test_a_refused_datagram_of_any_service_is_found():
     assert [(f.protocol, f.server, f.refused) for f in services(pair)] == [("udp", "10.233.65.20:9999", 2)]
 
 
+def ended_talk(goes_on_s: float) -> Comparison:
+    """A stream that is answered once, and whose packets are refused from some moment on."""
+    flow, late = Flow(sport=41000, dport=9999), [2.0, 2.01, 2.0 + goes_on_s]
+    sent = Traffic(flow, time_s=[0.0, 1.0, *late])
+    answer = Traffic(flow.reverse(), time_s=[0.001])
+    errors = error(PORT, quoted=udp(b"x" * 20, dport=9999), time_s=[at + 0.002 for at in late])
+    return comparison([sent, LATER], [answer, errors])
+
+
+def test_what_is_under_way_when_a_talk_ends_is_no_refused_request():
+    assert check(ended_talk(goes_on_s=0.02)) == []
+
+
+def test_an_endpoint_that_stops_listening_while_it_is_still_asked_refuses():
+    assert found(ended_talk(goes_on_s=5.0)).evidence["refused"].value == 3
+
+
 def test_an_echo_to_a_host_that_is_gone_is_refused():
     quoted = udp(b"")[:9] + b"\x01" + udp(b"")[10:20] + bytes.fromhex("0800000000010001")
     pair = comparison([Traffic(ping(), packets=1), LATER], [error(HOST, quoted=quoted, time_s=[0.1])])

@@ -76,3 +76,16 @@ def test_packets_of_a_pod_that_stand_bare_tell_its_node(tmp_path, where):
 def test_without_either_the_first_capture_is_the_senders(tmp_path):
     one, two = points(tmp_path, {"a": back(), "b": back()})
     assert (one.addresses, two.addresses) == ((NODE2,), (NODE1,))
+
+
+@pytest.mark.parametrize("later_s", [0.0, 3600.0])
+def test_a_node_that_answers_to_a_wrong_address_is_one_of_two(tmp_path, later_s):
+    """It takes part in all packets of both captures, and what it sends elsewhere passes the other's card."""
+    asks = [udp(b"%04d" % i, POD1, POD2, 9, 5000) for i in range(6)]
+    there = [(0.2 * i, in_vxlan(packet, NODE1, NODE2)) for i, packet in enumerate(asks)]
+    astray = [(0.2 * i + 0.1, in_vxlan(packet, NODE2, "172.26.50.77")) for i, packet in enumerate(INNER)]
+    first = sorted([*there, *((at + DELAY_S, frame) for at, frame in astray)])
+    second = sorted([*((at + DELAY_S, frame) for at, frame in there), *astray])
+    one, two = points(tmp_path, {"a": first, "b": [(at + later_s, frame) for at, frame in second]})
+
+    assert (one.addresses, two.addresses) == ((NODE1,), (NODE2,))

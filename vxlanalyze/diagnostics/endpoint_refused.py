@@ -14,7 +14,8 @@ When it cannot tell
     pod there answers at all, no endpoint was asked: that is `not-answered`.
 What looks like it
     A reset in the middle of a connection (`tcp-stalled`), and an ICMP error outside the tunnel about the
-    tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts.
+    tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts. The end of a
+    talk over UDP: whoever has closed its port refuses what is still under way to it.
 What to do
     Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
     firewall of the far node. No such host: the pod is gone, its service still points to it.
@@ -30,17 +31,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits
+from vxlanalyze.diagnostics.asking import Kind
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.refusals import MEANING
-from vxlanalyze.diagnostics.requests import Requests, measure
+from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.diagnostics.services import FORWARD, NEITHER, ServiceFigures, pairs, services
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.wire.model import NO_FLOW
 
 CODE = "endpoint-refused"
 _RESET = "reset"
 _PROHIBITED = "administratively prohibited"
 _MOST_NAMED = 3
+_NEVER_NS = np.iinfo(np.int64).max
+_UNDER_WAY_NS = 1_000_000_000  # longer than a path and its queues hold a packet
 
 
 class _Endpoint(NamedTuple):
@@ -62,7 +67,9 @@ def check(pair: Comparison) -> list[Answer]:
         if figures.answered:
             alive.add(label)
         if figures.refused:
-            groups.setdefault(label, []).append(_endpoint(pair, figures))
+            endpoint = _endpoint(pair, figures)
+            if len(endpoint.requests):
+                groups.setdefault(label, []).append(endpoint)
     return [
         _finding(pair, label, members)
         if label in alive or any(member.by_server for member in members)
@@ -83,6 +90,7 @@ def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
     asked = measure(pair)
     requests = asked.of_point[figures.point]
     mine = requests.at((pairs(pair).of_tuple[requests.tuple_of] == figures.pair) & requests.refused)
+    mine = mine.at(~_after_a_talk(asked, mine))
     errors = asked.refusals[figures.point]
     said, found = np.unique(mine.answer_row, return_counts=True)
     at = {int(row): i for i, row in enumerate(errors.row)}
@@ -96,9 +104,30 @@ def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
     return _Endpoint(figures, mine, by, by_server)
 
 
+def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
+    """Refused packets that were under way when the refusing end, which had talked, closed its port.
+
+    Whoever goes on sending has not heard that the talk is over, and that is worth knowing.
+    """
+    point = refused.point
+    index, tuple_of = point.index, asked.tuples.of_flow[point.capture]
+    rows = np.flatnonzero(index.flow != NO_FLOW)
+    spoke_ns = np.full(len(asked.tuples), _NEVER_NS)
+    np.minimum.at(spoke_ns, tuple_of[index.flow[rows]], index.time_ns[rows])
+    refused_ns, sent_ns = index.time_ns[refused.answer_row], index.time_ns[refused.last_row]
+    first_ns = np.full(len(asked.tuples), _NEVER_NS)
+    np.minimum.at(first_ns, refused.tuple_of, refused_ns)
+    last_ns = np.full(len(asked.tuples), -_NEVER_NS)
+    np.maximum.at(last_ns, refused.tuple_of, sent_ns)
+    ended = last_ns <= first_ns + _UNDER_WAY_NS
+    talked = spoke_ns[asked.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
+    result: NDArray[np.bool_] = (refused.kind == Kind.UDP) & talked & ended[refused.tuple_of]
+    return result
+
+
 def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]) -> Finding:
-    endpoints = sorted(endpoints, key=lambda e: (-e.figures.refused, e.figures.server, e.figures.client))
-    refused = sum(e.figures.refused for e in endpoints)
+    endpoints = sorted(endpoints, key=lambda e: (-len(e.requests), e.figures.server, e.figures.client))
+    refused = sum(len(e.requests) for e in endpoints)
     asked = sum(e.figures.requests for e in endpoints)
     servers = list(dict.fromkeys(named_server(pair, e.figures) for e in endpoints))
     by: dict[str, int] = {}

@@ -143,6 +143,12 @@ def hubs(sides: Sides) -> tuple[int, ...]:
 _NEARLY_ALL = 0.9
 
 
+def senders(*seen: Sides) -> tuple[int, ...]:
+    """Addresses that send anything in some captures."""
+    sent = [side.src[(side.packets > 0) & (side.src != NO_ADDRESS)] for side in seen]
+    return tuple(np.unique(np.concatenate(sent)).tolist())
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.

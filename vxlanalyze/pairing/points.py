@@ -167,6 +167,7 @@ class Home:
 
 
 NOBODY = Home((), (), "")
+_BY_HUB = "being an end of every packet of the capture"
 
 
 def homes(
@@ -210,7 +211,7 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
         return _home(own, book, "the kernel's mark on outgoing frames")
     every = addresses.hubs(side)
     if len(every) == 1:
-        return _home(every, book, "being an end of every packet of the capture")
+        return _home(every, book, _BY_HUB)
     return NOBODY
 
 
@@ -237,6 +238,11 @@ def _together(
 ) -> None:
     """Tell the homes of two captures that see one pair of addresses."""
     pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
+    if found[i].numbers and found[i] == found[j]:
+        # One address cannot be both nodes': it sends elsewhere what should go to the other, and both see it.
+        senders = addresses.senders(ends[i], ends[j])
+        if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
+            pair, found[i], found[j] = senders, NOBODY, NOBODY
     if len(pair) != 2 or (found[i].numbers and found[j].numbers):
         return
     for known, open_ in ((i, j), (j, i)):

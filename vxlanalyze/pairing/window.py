@@ -15,6 +15,8 @@ from vxlanalyze.pairing.model import CaptureFacts
 OPEN_BEGIN = np.iinfo(np.int64).min
 OPEN_END = np.iinfo(np.int64).max
 _LONGEST_CAPTURE_NS = 366 * 86_400 * 1_000_000_000  # a capture that waited longer for a frame is a wrong unit
+_FIRST_PCAPNG_NS = 1_072_915_200 * 1_000_000_000  # 2004: no file of this format is older
+_NS_PER_US = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,24 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
 
 
 def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:
-    """Begin and end as the interface statistics say, where the frames do not contradict them.
-
-    Some writers state them in another unit than the frames' (dumpcap: in microseconds, whatever
-    if_tsresol says).
-    """
+    """Begin and end as the interface statistics say, where the frames do not contradict them."""
     first, last = facts.first_ns, facts.last_ns
-    starts = [s.start_ns for s in facts.statistics if s.start_ns is not None]
-    ends = [s.end_ns for s in facts.statistics if s.end_ns is not None]
-    if first is not None and last is not None:
-        starts = [t for t in starts if first - _LONGEST_CAPTURE_NS < t <= first]
-        ends = [t for t in ends if last <= t < last + _LONGEST_CAPTURE_NS]
-    return starts, ends
+    if first is None or last is None:
+        begin = end = (_FIRST_PCAPNG_NS, OPEN_END)
+    else:
+        begin = (max(first - _LONGEST_CAPTURE_NS, _FIRST_PCAPNG_NS), first)
+        end = (last, last + _LONGEST_CAPTURE_NS)
+    starts = [_in_a_unit(s.start_ns, *begin) for s in facts.statistics]
+    ends = [_in_a_unit(s.end_ns, *end) for s in facts.statistics]
+    return [t for t in starts if t is not None], [t for t in ends if t is not None]
+
+
+def _in_a_unit(stated_ns: int | None, earliest_ns: int, latest_ns: int) -> int | None:
+    """Take a time as it is written, or in microseconds, as dumpcap does whatever if_tsresol says."""
+    if stated_ns is None:
+        return None
+    possible = (stated_ns, stated_ns * _NS_PER_US)
+    return next((t for t in possible if earliest_ns <= t <= latest_ns), None)
 
 
 def outside(
