@@ -15,7 +15,8 @@ When it cannot tell
     Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
     `flow-blocked`. Flows of a single packet prove nothing one by one, only together.
 What looks like it
-    A blocked service (all lost flows go to it), random loss among flows of one packet.
+    A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
+    alone: Linux gives a SYN that it sends again another outer source port (`packet-loss` says so).
 What to do
     Give the network team the lost outer source ports and the pair of outer addresses: with their hash they
     find the member of the port channel or the next hop.

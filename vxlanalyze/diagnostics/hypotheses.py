@@ -22,9 +22,9 @@ from vxlanalyze.diagnostics.traits import Classes, Trait
 SMALLEST_LIKELY_MTU = 1280
 _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
 # Nothing arriving at all is what overlays suffer from most: a third. The rest is shared alike by the eight
-# traits, remainders, size, and times.
+# traits, remainders, size, openings, and times.
 _NOTHING_ARRIVES = log(3)
-_KIND = log(11 * 3 / 2)
+_KIND = log(12 * 3 / 2)
 _RARE = 2.0  # what a rule costs that the real world seldom has
 _STEPS = 64  # moments at which the largest size delivered may have fallen
 _TAILS = 6  # classes per trait whose losses at the end are looked at
@@ -32,6 +32,7 @@ _SINGLES = 3
 _MOST_TIMES = 64  # runs that are looked at together
 _LASTING = 2.0  # a run that weighs less is no more than one burst
 _MOST_PATHS = 16
+_FEWEST_TALKS = 3  # conversations that go on after their first packet was lost
 _FEWEST_PORTS = 3  # lost ones that share a remainder, for that to mean something
 _SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
 
@@ -46,6 +47,8 @@ class Hypothesis:
         With `members`, the classes of it that are lost; None for rules about size or time alone.
     above_bytes : int or None
         Packets of a greater wire length are lost.
+    opening : NDArray[np.bool_] or None
+        Lost packets that open a conversation, shape ``(k,)``: these are lost.
     paths : int
         Where `members` are all outer source ports with one remainder: by what they were divided.
     first, last : int
@@ -63,6 +66,7 @@ class Hypothesis:
     trait: Trait | None = None
     members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     above_bytes: int | None = None
+    opening: NDArray[np.bool_] | None = None
     paths: int = 0
     interrupts: bool = False  # deliveries follow it: it is about a time
     times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
@@ -79,6 +83,8 @@ class Hypothesis:
             chosen |= (lost.position >= first) & (lost.position <= last)
         if self.above_bytes is not None:
             chosen &= lost.length > self.above_bytes
+        if self.opening is not None:
+            chosen &= self.opening
         if self.trait is not None:
             bad = np.zeros(len(lost.traits[self.trait]) + 1, np.bool_)  # one more for class -1
             bad[self.members] = True
@@ -94,6 +100,7 @@ def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothe
         return
     yield from _interruptions(lost, rows)
     yield from _sizes(lost, rows)
+    yield from _openings(lost, rows)
     for trait in Trait:
         yield from _classes(lost, rows, lost.traits[trait])
     yield from _remainders(lost, rows, lost.traits[Trait.OUTER_PORT])
@@ -167,6 +174,19 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
                 cost += _RARE + log(len(np.unique(lost.delivered_length)))
         losses = evidence.independent(lost.time_ns[over])
         yield Hypothesis(cost, losses, first, lost.n - 1, above_bytes=above)
+
+
+def _openings(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
+    """No first packet of a conversation arrives, though later ones do; or some that ask for a connection."""
+    told = lost.openings
+    first, syn = rows[told.first[rows]], rows[told.syn[rows]]
+    if told.first_delivered == 0 and told.went_on >= _FEWEST_TALKS and len(first):
+        losses = evidence.independent(lost.time_ns[first])
+        yield Hypothesis(_KIND + _RARE, losses, 0, lost.n - 1, opening=told.first)
+    if len(syn):
+        of_all = len(syn) + told.syn_delivered
+        cost = _KIND + _RARE + evidence.log_choose(of_all, len(syn)) + log(of_all)
+        yield Hypothesis(cost, evidence.independent(lost.time_ns[syn]), 0, lost.n - 1, opening=told.syn)
 
 
 def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:

@@ -38,6 +38,7 @@ class Kind(Enum):
     PROTOCOL = "protocol"
     FLOW = "flow"
     ECMP = "ecmp"
+    OPENING = "opening"
 
 
 _KIND_OF_TRAIT = {
@@ -102,6 +103,9 @@ class Picture:
         Packets lost because some of their fragments are, as indices of the direction's packets.
     unexplained : NDArray[np.intp]
         Lost packets that nothing of this explains, likewise.
+        What opens conversations is among them.
+    opening : Explanation or None
+        The rule that of the unexplained ones those are lost that open a conversation.
     suspected : Explanation or None
         What fits some of the unexplained ones better than loss at random, without being proved.
     others_delivered : int
@@ -114,6 +118,7 @@ class Picture:
     explanations: tuple[Explanation, ...]
     in_pieces: NDArray[np.intp]
     unexplained: NDArray[np.intp]
+    opening: Explanation | None
     suspected: Explanation | None
     others_delivered: int
 
@@ -187,7 +192,7 @@ def explain(direction: Direction) -> Picture:
     judged = int(np.count_nonzero(direction.judged))
     if not direction.assessed or not direction.lost.any():
         none = np.empty(0, np.intp)
-        return Picture(direction, judged, None, (), none, none, None, others_delivered)
+        return Picture(direction, judged, None, (), none, none, None, None, others_delivered)
     lost = Losses.of(direction)
     incomplete = pieces.lost_in_pieces(direction, weighing.CHANCE)[lost.packet]
     open_ = ~incomplete
@@ -201,13 +206,30 @@ def explain(direction: Direction) -> Picture:
         found += [_explanation(lost, best, rule, choices) for rule in best.rule.alone()]
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
+    # A rule about openings says which packets are lost, not what loses them: it stays loss without a cause.
+    openings = [e for e in found if e.kind is Kind.OPENING]
+    found = [e for e in found if e.kind is not Kind.OPENING]
     suspected = next(
         (_explanation(lost, c, c.rule, weighed) for c in weighed if weighing.suspicious(c, open_)), None
     )
-    left = lost.packet[open_]
+    open_ = open_ | _explained(lost, openings) & ~_explained(lost, found) & ~incomplete
     return Picture(
-        direction, judged, lost, tuple(found), lost.packet[incomplete], left, suspected, others_delivered
+        direction,
+        judged,
+        lost,
+        tuple(found),
+        in_pieces=lost.packet[incomplete],
+        unexplained=lost.packet[open_],
+        opening=openings[0] if openings else None,
+        suspected=suspected,
+        others_delivered=others_delivered,
     )
+
+
+def _explained(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
+    """Which of the lost packets some explanations explain, shape ``(k,)``."""
+    packets = [e.packets for e in found]
+    return np.isin(lost.packet, np.concatenate([np.empty(0, np.intp), *packets]))
 
 
 def _explanation(lost: Losses, best: Choice, rule: Hypothesis, choices: list[Choice]) -> Explanation:
@@ -235,6 +257,8 @@ def _kind(rule: Hypothesis) -> Kind:
         return _KIND_OF_TRAIT[rule.trait]
     if rule.above_bytes is not None:
         return Kind.SIZE
+    if rule.opening is not None:
+        return Kind.OPENING
     return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
 
 

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import evidence
+from vxlanalyze.diagnostics import evidence, openings
+from vxlanalyze.diagnostics.openings import Openings
 from vxlanalyze.diagnostics.traits import TCP, UDP, Classes, Trait, classes
 from vxlanalyze.pairing.model import Direction, Outcome
 from vxlanalyze.wire.model import NO_FLOW
@@ -32,6 +33,7 @@ class Losses:
     outer_sport: NDArray[np.uint16]  # by flow
     portless: NDArray[np.bool_]  # by flow: its protocol has no ports
     traits: dict[Trait, Classes]
+    openings: Openings
 
     @classmethod
     def of(cls, direction: Direction) -> "Losses":
@@ -45,6 +47,7 @@ class Losses:
         last = np.full(len(direction.sender.flows), -1, np.intp)
         last[flow[kept]] = kept  # in order, so the last one stays
         active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
+        sorted_by = classes(direction.sender.flows, active)
         return cls(
             n=len(judged),
             packet=judged[gone],
@@ -58,7 +61,8 @@ class Losses:
             last_delivered=last,
             outer_sport=direction.sender.flows.outer_sport,
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
-            traits=classes(direction.sender.flows, active),
+            traits=sorted_by,
+            openings=openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server),
         )
 
     @property

@@ -9,7 +9,8 @@ Why it matters
 How it decides
     Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
     counts. One is enough to say so. The ratio is given as a 95 % interval, widened where losses come in
-    bursts. Where one class of packets loses more than the others beyond chance, that is said. Where a rule
+    bursts. Where one class of packets loses more than the others beyond chance, that is said, and so is loss
+    that takes first packets of conversations, or SYNs, and nothing else. Where a rule
     (one dead path, one blocked service, an outage) is at least ten times likelier than loss at random,
     without being proved, it is named with "perhaps".
 When it cannot tell
@@ -20,7 +21,8 @@ What looks like it
     A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
     left the node behind the capture point.
 What to do
-    Follow the drop counters along the way: queue discipline and network card of the sender, switches,
+    Where only new conversations suffer, look at what keeps track of connections: conntrack, firewalls, NAT.
+    Else follow the drop counters along the way: queue discipline and network card of the sender, switches,
     network card, ring and socket buffers of the receiver.
 Sources
     RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the
@@ -30,9 +32,19 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import affected, answers, base, concentration, evidence, exhibits, loss, suspicion
+from vxlanalyze.diagnostics import (
+    affected,
+    answers,
+    base,
+    concentration,
+    evidence,
+    exhibits,
+    loss,
+    new_conversations,
+    suspicion,
+)
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.diagnostics.concentration import Concentration, Runs
+from vxlanalyze.diagnostics.concentration import Runs
 from vxlanalyze.diagnostics.loss import Kind, Picture
 from vxlanalyze.diagnostics.words import count
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
@@ -96,6 +108,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
     looks_like = suspicion.of(picture, pair.cluster)
+    opens = new_conversations.of(picture)
     perhaps = f"; {looks_like.perhaps}" if looks_like and looks_like.perhaps else ""
     return Finding(
         code=CODE,
@@ -105,11 +118,14 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
         + ("" if not picture.explanations else ", besides what other findings explain")
+        + (f": only {opens.which}" if opens else "")
         + perhaps,
-        explanation=_who(direction, lost, runs, heavier)
+        explanation=_who(direction, lost, runs, opens.text if opens else heavier.text if heavier else "")
         + (looks_like.text if looks_like else "")
         + (missed or _really_lost(direction, again, could, dropped)),
-        remedy=(looks_like.remedy if looks_like else "") + _remedy(direction),
+        remedy=(opens.remedy if opens else "")
+        + (looks_like.remedy if looks_like else "")
+        + _remedy(direction),
         evidence={
             "lost": Quantity(gone, "packets"),
             "judged": Quantity(judged, "packets"),
@@ -119,6 +135,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "runs": Quantity(runs.runs, "runs"),
             "longest_run": Quantity(runs.longest, "packets"),
             "heavier_for": Quantity(heavier.who if heavier else None),
+            "only": Quantity(opens.which if opens else None),
             "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
             "dropped_by_capture": Quantity(dropped, "packets"),
             **_tcp_evidence(again, could),
@@ -150,13 +167,13 @@ def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[st
     return (f"burst-outage@{back.direction.label}",) if during.all() else None
 
 
-def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, heavier: Concentration | None) -> str:
+def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, whom: str) -> str:
     """Say what was lost, how it clusters, and whom it hits."""
     were = "was" if np.count_nonzero(lost) == 1 else "were"
     return (
         f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)} "
         f"{were} sent and not seen at {direction.receiver.name}. {runs.text}"
-        + (f"{heavier.text} " if heavier else "Neither size, protocol, service nor source port decides. ")
+        + (f"{whom.rstrip()} " if whom else "Neither size, protocol, service nor source port decides. ")
     )
 
 

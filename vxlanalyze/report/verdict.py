@@ -15,6 +15,7 @@ _REASONS = {
     "packet-loss": "most probably a full queue or a bad link between the two",
 }
 
+_NEW_ONES = "most probably something on the way that keeps track of connections, as a firewall or NAT does"
 _FILTERED = "most probably a filter on the way that reads the inner packet"
 
 # Findings of no severity that limit what "nothing is wrong" means.
@@ -62,6 +63,8 @@ def _reason(finding: FindingRecord) -> str | None:
     evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
     if evidence.get("suspected") is not None:
         return None
+    if evidence.get("only"):
+        return _NEW_ONES
     lost = evidence.get("lost_protocols")
     if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
         return _FILTERED  # a network card has nothing to do with the checksums of these

@@ -1,0 +1,89 @@
+"""Packets that open a conversation, beside all others: what keeps track of connections decides at these.
+
+A firewall, a NAT or a load balancer makes an entry for the first packet of a conversation and finds it for
+the rest. Where the entry fails or new ones are limited, openings are lost and everything else passes.
+The one that sends again gets through, or not: Linux gives a SYN that it repeats another outer source port.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.diagnostics.traits import ICMP, ICMPV6, TCP, UDP
+from vxlanalyze.pairing.model import Direction
+
+_SYN, _ACK = 0x02, 0x10
+_ECHOES = (0x0800, 0x8000)  # type and code, as they stand in for the source port
+
+
+@dataclass(frozen=True, eq=False)
+class Openings:
+    """What opens a conversation among the judged packets of a direction, of which `k` were lost.
+
+    Parameters
+    ----------
+    first : NDArray[np.bool_]
+        Lost packets that were the first of a client's conversation, shape ``(k,)``.
+    first_delivered : int
+        First packets that arrived.
+    went_on : int
+        Conversations whose first packet was lost and of which a later one arrived.
+    syn : NDArray[np.bool_]
+        Lost packets that ask for a connection, sent again or not, shape ``(k,)``.
+    syn_delivered : int
+        Those that arrived.
+    """
+
+    first: NDArray[np.bool_]
+    first_delivered: int
+    went_on: int
+    syn: NDArray[np.bool_]
+    syn_delivered: int
+
+
+def find(
+    direction: Direction, judged: NDArray[np.intp], lost: NDArray[np.bool_], from_server: NDArray[np.bool_]
+) -> Openings:
+    """Find the openings.
+
+    Parameters
+    ----------
+    judged : NDArray[np.intp]
+        Packets of the direction whose fate and flow are known, in the order sent.
+    lost : NDArray[np.bool_]
+        Which of these were lost.
+    from_server : NDArray[np.bool_]
+        Flows of the direction's sender that come from the serving end, shape ``(f,)``.
+    """
+    flows, flow = direction.sender.flows, direction.flow[judged]
+    flags = direction.sender.index.tcp_flags[direction.sent_row[judged]]
+    tcp = flows.protocol[flow] == TCP
+    syn = tcp & (flags & (_SYN | _ACK) == _SYN)
+    asks = (flows.protocol == UDP) & ~from_server
+    asks |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
+    talk = _conversations(flows.identity, flow)
+    first = _firsts(talk) & np.where(tcp, syn, asks[flow])
+    arrived = np.zeros(len(flows), np.bool_)
+    arrived[talk[~lost]] = True
+    return Openings(
+        first=first[lost],
+        first_delivered=int(np.count_nonzero(first & ~lost)),
+        went_on=int(np.count_nonzero(arrived[talk[first & lost]])),
+        syn=syn[lost],
+        syn_delivered=int(np.count_nonzero(syn & ~lost)),
+    )
+
+
+def _conversations(identity: NDArray[np.uint64], flow: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Number each packet's conversation: flows that differ in their outer headers alone are one."""
+    _, number = np.unique(identity, return_inverse=True)
+    result: NDArray[np.intp] = number.reshape(-1)[flow]
+    return result
+
+
+def _firsts(talk: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which packets are the first of their conversation, shape kept."""
+    first = np.zeros(len(talk), np.bool_)
+    first[np.unique(talk, return_index=True)[1]] = True
+    return first
