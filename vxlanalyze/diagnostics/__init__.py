@@ -61,6 +61,7 @@ _CODES = (
     # What only looks like a fault:
     "checksum-offload",
     "outer-address-rewritten",
+    "inner-fragmentation",
     "nested-tunnel",
     "encrypted-underlay",
     "clock-offset",

@@ -21,14 +21,12 @@ Sources
     and 2481 (encapsulated packets from workloads are dropped on purpose).
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, Severity
-from vxlanalyze.diagnostics.tunnel_ends import entering
+from vxlanalyze.diagnostics.tunnel_ends import entry_points
 from vxlanalyze.diagnostics.words import count, share
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.sorting import present
@@ -41,16 +39,8 @@ _ETHERNET_MTU = 1500  # an example for the arithmetic
 
 def check(pair: Comparison) -> list[Answer]:
     """Count packets with more than one tunnel at the point where they enter the outer one."""
-    told = [_look(pair, p, rows, label) for p, rows, label in _places(pair)]
+    told = [_look(pair, p, rows, None if d is None else d.label) for p, rows, d in entry_points(pair)]
     return [finding for finding in told if finding is not None]
-
-
-def _places(pair: Comparison) -> Iterable[tuple[Point, NDArray[np.int32], str | None]]:
-    """Where to look: the senders of both directions, or the only capture there is."""
-    if pair.hops:
-        return [(d.sender, d.sent_row, d.label) for d in entering(pair)]
-    every = [(p, np.arange(len(p.index), dtype=np.int32)) for p in pair.points if p.encapsulated]
-    return [(p, rows if p.rows is None else p.rows, None) for p, rows in every]
 
 
 def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | None) -> Finding | None:

@@ -68,6 +68,14 @@ def entering(pair: Comparison) -> list[Direction]:
     return [*forward[:1], *backward[:1]]
 
 
+def entry_points(pair: Comparison) -> list[tuple[Point, NDArray[np.int32], Direction | None]]:
+    """Point, rows and direction of the packets that enter the tunnel; all that a lone capture shows of it."""
+    if pair.hops:
+        return [(d.sender, d.sent_row, d) for d in entering(pair)]
+    every = [(p, np.arange(len(p.index), dtype=np.int32)) for p in pair.points if p.encapsulated]
+    return [(p, rows if p.rows is None else p.rows, None) for p, rows in every]
+
+
 def leaving(pair: Comparison) -> list[Direction]:
     """Directions whose packets are last seen inside the tunnel at their receiver, forward first."""
     forward = [h.forward for h in pair.hops if h.forward.receiver.encapsulated]
