@@ -31,6 +31,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.diagnostics.tunnel_ends import entry_points
 from vxlanalyze.diagnostics.words import count, share
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Anomaly
 
 CODE = "inner-fragmentation"
@@ -47,10 +48,10 @@ def check(pair: Comparison) -> list[Answer]:
 def _look(
     pair: Comparison, point: Point, rows: NDArray[np.int32], direction: Direction | None
 ) -> Finding | None:
-    rows = exhibits.distinct(rows)
-    cut = rows[point.index.anomalies[rows] & _INNER != 0]
+    cut = present(rows[point.index.anomalies[rows] & _INNER != 0])
     if len(cut) == 0:
         return None
+    packets = len(present(rows))
     longest = cut[np.argmax(point.index.length[cut])]
     inner, outer = int(point.index.length[longest]), int(point.index.outer_length[longest])
     shown = exhibits.of_rows(pair, [(point, cut)])
@@ -58,7 +59,7 @@ def _look(
         code=CODE,
         severity=Severity.INFO,
         direction=None if direction is None else direction.label,
-        summary=f"{share(len(cut), len(rows)).capitalize()} packets that {point.name} shows are fragments of "
+        summary=f"{share(len(cut), packets).capitalize()} packets that {point.name} shows are fragments of "
         f"the pods' own packets, of {inner:,} bytes at most: cut before they enter the tunnel",
         explanation=f"Inside the tunnel {count(len(cut), 'packet')} are IP fragments; the largest has "
         f"{inner:,} bytes, so the interface that cuts carries {inner:,} to {inner + _SLACK_BYTES:,}; with "
@@ -70,7 +71,7 @@ def _look(
         "again. Where an application sends such datagrams on purpose, nothing is to be done.",
         evidence={
             "fragments": Quantity(len(cut), "packets"),
-            "packets": Quantity(len(rows), "packets"),
+            "packets": Quantity(packets, "packets"),
             "largest_fragment": Quantity(inner, "bytes"),
             "largest_outer": Quantity(outer, "bytes"),
         },
