@@ -3,6 +3,8 @@
 import numpy as np
 
 from tests.simulate import TCP, Flow, Traffic, comparison
+from tests.simulated_tables import FIRST_KEPT, REASSEMBLED
+from vxlanalyze.diagnostics import diagnose
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 from vxlanalyze.diagnostics.tcp_stalled import check
 from vxlanalyze.diagnostics.tcp_streams import sent
@@ -54,6 +56,24 @@ def test_copies_that_arrive_die_at_the_receiver():
     finding = found(comparison([syn, stuck(lost=False)], [syn_ack]))
 
     assert "die at the receiver" in finding.explanation
+
+
+def test_copies_of_which_one_fragment_is_seen_may_have_lost_the_others():
+    syn, syn_ack = handshake()
+    pair = comparison([syn, stuck(lost=False, pieces=FIRST_KEPT)], [syn_ack])
+
+    assert "only the first fragment is seen" in found(pair).explanation
+    stalled = next(f for f in diagnose(pair).findings if f.code == "tcp-stalled")
+    assert stalled.because == "outer-fragmentation@node1>node2"
+
+
+def test_fragments_that_arrive_whole_stop_nothing():
+    syn, syn_ack = handshake()
+    pair = comparison([syn, stuck(lost=False, pieces=REASSEMBLED)], [syn_ack])
+
+    assert "die at the receiver" in found(pair).explanation
+    stalled = next(f for f in diagnose(pair).findings if f.code == "tcp-stalled")
+    assert stalled.because is None
 
 
 def test_a_stream_that_gives_up_with_a_reset_stays_stalled():

@@ -22,11 +22,12 @@ Sources
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import base, exhibits
+from vxlanalyze.diagnostics import base, exhibits, pieces
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.tcp_streams import Sent, sent
 from vxlanalyze.diagnostics.words import count, listed, named, span
@@ -36,6 +37,34 @@ from vxlanalyze.wire.addresses import text
 CODE = "tcp-stalled"
 _MOST_NAMED = 3
 _STREAMS_NAMED = 50
+_CAUSES = (
+    "path-blocked",
+    "protocol-blocked",
+    "ecmp-member-blocked",
+    "flow-blocked",
+    "mtu-icmp-needed",
+    "mtu-blackhole",
+    "fragments-lost",
+    "burst-outage",
+    "corrupted-in-transit",
+    "outer-checksum-bad",
+    "inner-checksum-bad",
+    "not-answered",
+    "packet-loss",
+)
+
+
+class _Fates(NamedTuple):
+    """What became of the last copies: how many arrived whole, as a first fragment alone, and not at all."""
+
+    arrived: int
+    first_only: int
+    lost: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether all that was seen of them are first fragments."""
+        return self.first_only > 0 and self.arrived == 0
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -62,7 +91,7 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
     smallest = int(way.point.index.length[last].min())
     names = list(dict.fromkeys(_named(pair, way, int(s)) for s in stalled[:_STREAMS_NAMED]))
     shown = exhibits.of_rows(pair, [(way.point, np.concatenate([first, last]).astype(np.int32))])
-    arrived, lost = _fates(pair, way, last)
+    fates = _fates(pair, way, last)
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -72,7 +101,7 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
         f"({listed(names, at_most=_MOST_NAMED)})",
         explanation=f"In {count(len(stalled), 'stream')} the first open segment was sent four times "
         "or more, over a second or longer, and no acknowledgement went beyond it. "
-        f"{_where(arrived, lost)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
+        f"{_where(fates)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
         "sent again.",
         remedy="Mend what explains it; where nothing does, look at the receiving end: `ss -tnpi` shows "
         "whether the process reads (Recv-Q) and which segment size it agreed on.",
@@ -87,10 +116,12 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
             "data_packets": Quantity(figures.segments, "packets"),
             "sent_again": Quantity(figures.resent, "packets"),
         },
-        ruled_out=tuple(_ruled_out(arrived, lost)),
+        ruled_out=tuple(_ruled_out(fates)),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+        # Fragments that all arrive stop nothing; here, whether they do is not seen.
+        explained_by=(*_CAUSES, f"outer-fragmentation@{way.label}") if fates.cut else None,
     )
 
 
@@ -107,49 +138,42 @@ def _named(pair: Comparison, way: Sent, stream: int) -> str:
     return " to ".join(ends)
 
 
-def _fates(pair: Comparison, way: Sent, rows: NDArray[np.int64]) -> tuple[int, int]:
-    """How many of the last copies arrived on the first hop, and how many were lost."""
+def _fates(pair: Comparison, way: Sent, rows: NDArray[np.int64]) -> _Fates:
+    """Tell what became of the last copies on the first hop."""
     direction: Direction | None = next((d for d in pair.directions if d.label == way.label), None)
     if direction is None:
-        return 0, 0
+        return _Fates(0, 0, 0)
     mine = np.isin(direction.sent_row, rows)
-    fate = direction.outcome[mine]
-    return int((fate == Outcome.DELIVERED).sum()), int((fate == Outcome.LOST).sum())
+    arrived = mine & (direction.outcome == Outcome.DELIVERED)
+    first_only = int((arrived & pieces.of(direction).without_rest).sum())
+    return _Fates(int(arrived.sum()) - first_only, first_only, int((mine & direction.lost).sum()))
 
 
-def _where(arrived: int, lost: int) -> str:
-    if lost and not arrived:
+def _where(fates: _Fates) -> str:
+    if fates.cut and not fates.lost:
+        return (
+            "Of the last copies only the first fragment is seen: if the others are lost, which this capture "
+            "does not show, nothing of them reaches the pod."
+        )
+    arrived = fates.arrived + fates.first_only
+    if fates.lost and not arrived:
         return "The last copies were lost on their way."
-    if arrived and not lost:
+    if arrived and not fates.lost:
         return "The last copies arrived: they die at the receiver, or its acknowledgements on their way back."
     return "Where the last copies went differs." if arrived else "Where the last copies went is not known."
 
 
-def _ruled_out(arrived: int, lost: int) -> Iterator[RuledOut]:
+def _ruled_out(fates: _Fates) -> Iterator[RuledOut]:
     yield RuledOut("endpoint-refused", "the connections were open: nothing refused them")
-    if lost and not arrived:
+    if fates.lost and not fates.arrived + fates.first_only:
         yield RuledOut(
-            "not-answered", f"{count(lost, 'last copy', 'last copies')} never reached the receiver"
+            "not-answered", f"{count(fates.lost, 'last copy', 'last copies')} never reached the receiver"
         )
 
 
 DIAGNOSTIC = base.Diagnostic(
     code=CODE,
     check=check,
-    explained_by=(
-        "path-blocked",
-        "protocol-blocked",
-        "ecmp-member-blocked",
-        "flow-blocked",
-        "mtu-icmp-needed",
-        "mtu-blackhole",
-        "fragments-lost",
-        "burst-outage",
-        "corrupted-in-transit",
-        "outer-checksum-bad",
-        "inner-checksum-bad",
-        "not-answered",
-        "packet-loss",
-    ),
+    explained_by=_CAUSES,
     round_trip=True,
 )
