@@ -29,6 +29,7 @@ _BINS = 1024  # extremes kept to look for steps
 _LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
 _FEWEST_FOR_DRIFT = 8
 _STRETCHES = 12  # of time, whose fastest packets are compared
+_LEFT_TIMES = 2  # a drift has to be so much larger than the slope that a side is left with
 _SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
 _GOLDEN = (5**0.5 - 1) / 2
 _APART_NS = 1_000_000_000  # neighbours that are asked again within a second are asked by the same timer
@@ -274,19 +275,26 @@ def _doubt(seconds: F64, level: F64, forward: NDArray[np.bool_]) -> float:
     """Rate in ns per second below which a drift may be noise.
 
     The line rests on the fastest packets of each stretch of time; how much these differ between stretches
-    limits what a rate can mean (three standard errors of a slope through them).
+    limits what a rate can mean (three standard errors of a slope through them). A clock that drifts moves
+    both sides alike, a path that gets busy or idle moves them apart: a slope that one of them is left
+    with, once the drift is taken off, tells what the path does to it.
     """
     span = float(seconds.max() - seconds.min())
     stretch = np.minimum((_STRETCHES * (seconds - seconds.min()) / span).astype(np.int64), _STRETCHES - 1)
     fastest: list[float] = []
+    slopes: list[float] = []
     for side, sign in ((forward, 1.0), (~forward, -1.0)):
         best = np.full(_STRETCHES, np.inf)
         np.minimum.at(best, stretch[side], sign * level[side])
-        known = best[np.isfinite(best)]
-        fastest += (known - known.mean()).tolist() if len(known) > 2 else []
+        at = np.flatnonzero(np.isfinite(best))
+        if len(at) > 2:
+            known = best[at] - best[at].mean()
+            fastest += known.tolist()
+            slopes.append(abs(float(np.polyfit(at, known, 1)[0])) * _STRETCHES / span)
     if len(fastest) < _STRETCHES // 2:
         return float("inf")
-    return 3 * float(np.std(fastest)) * (12 / len(fastest)) ** 0.5 / span
+    noise = 3 * float(np.std(fastest)) * (12 / len(fastest)) ** 0.5 / span
+    return max(noise, _LEFT_TIMES * max(slopes))
 
 
 def _steepest(bounds: tuple[F64, ...]) -> float:
