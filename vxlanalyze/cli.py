@@ -95,7 +95,9 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
     for renderer in (shown, *(renderer for _, renderer in files)):
         outputs_of_matrix.demand_format(renderer.name)
     with Outputs() as outputs:
-        matrix = _compare_nodes(options)
+        matrix, redactor = _compare_nodes(options)
+        if redactor is not None:
+            matrix = redactor.matrix(matrix)
         for path, renderer in files:
             outputs.write_text(path, outputs_of_matrix.render(matrix, renderer.name))
     if not options.quiet and shown.name == "text":
@@ -108,8 +110,9 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
     return OBJECTED if failing(matrix.findings, options.fail_on) else DONE
 
 
-def _compare_nodes(options: Options) -> "Matrix":
+def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
     from vxlanalyze.capture import open_nodes
+    from vxlanalyze.report.redaction import Redactor
     from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
     from vxlanalyze.scale.on_dask import connected
 
@@ -121,9 +124,11 @@ def _compare_nodes(options: Options) -> "Matrix":
         questions = _questions(options, sources)
         progress = stack.enter_context(terminal.progress_bar(options.progress and not options.quiet))
         if options.scheduler is None:
-            return compare_nodes(sources, questions, jobs=options.jobs, progress=progress)
-        workers = stack.enter_context(connected(options.scheduler))
-        return compare_nodes_there(sources, questions, workers, progress=progress)
+            matrix = compare_nodes(sources, questions, jobs=options.jobs, progress=progress)
+        else:
+            workers = stack.enter_context(connected(options.scheduler))
+            matrix = compare_nodes_there(sources, questions, workers, progress=progress)
+        return matrix, Redactor.of_matrix(matrix, questions.cluster) if options.redact else None
 
 
 def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:

@@ -121,7 +121,7 @@ def _demand_compatible(options: Options) -> None:
     for name in ("tables", "decapsulate", "annotate"):
         if options.scheduler is not None and getattr(options, name):
             raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
-    of_one = ("tables", "decapsulate", "annotate", "redact", "baseline", "expect", "report", "explain")
+    of_one = ("tables", "decapsulate", "annotate", "baseline", "expect", "report", "explain")
     for name in of_one:
         if options.matrix and getattr(options, name):
             raise UsageError(f"--{name.replace('report', 'from')} is of one comparison; leave --matrix out")

@@ -18,6 +18,7 @@ from tests.report.broken_pair import report
 from tests.report.recorded import CAPTURES, paths, run
 from tests.report.test_html import HOSTILE
 from tests.tools import tshark
+from vxlanalyze.cluster.model import Cluster, Pod
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.report.annotate import annotate
 from vxlanalyze.report.as_json import from_json, render
@@ -285,6 +286,17 @@ def test_figures_are_not_touched():
         redacted.plots["timeline"]["directions"][0]["lost"]
         == original.plots["timeline"]["directions"][0]["lost"]
     )
+
+
+def test_what_is_called_like_a_part_of_the_report_takes_nothing_away_from_it():
+    sound = report()
+    keys = sorted(key for record in (*sound.hops, *sound.findings, *sound.captures) for key in record)
+    pods = tuple(Pod(key, key, "node1", (f"10.9.9.{n % 250}",)) for n, key in enumerate(keys))
+    redacted = Redactor(sound, Cluster(pods=pods)).report(sound)
+
+    assert [list(hop) for hop in redacted.hops] == [list(hop) for hop in sound.hops]
+    for renderer in RENDERERS:
+        assert renderer.render(redacted)
 
 
 def test_causes_still_lead_to_their_findings():

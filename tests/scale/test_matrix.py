@@ -10,6 +10,7 @@ import pytest
 import vxlanalyze as vx
 from tests.scale.nodes import Nodes
 from vxlanalyze import cli
+from vxlanalyze.report.matrix import FORMATS
 
 LOST = {
     **{f"node{n}>node3": 1.0 for n in (1, 2, 4)},
@@ -198,6 +199,32 @@ def test_outputs_are_written_beside_the_text(capsys, folder, tmp_path):
     assert (tmp_path / "m.html").exists()
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+def test_no_address_and_no_name_survives_what_is_handed_on(capsys, folder, tmp_path, format_):
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "records-0", "namespace": "ward"},
+        "spec": {"nodeName": "node2"},
+        "status": {"podIP": "10.244.1.10", "phase": "Running"},
+    }
+    kube = tmp_path / "of-the-ward.json"
+    kube.write_text(json.dumps({"kind": "List", "items": [pod]}))
+    asked = ("--matrix", folder, "--kube", kube, "--format", format_)
+    secret = re.compile(r"node[1-4]|172\.16\.0\.|10\.244\.|records-0|ward|" + re.escape(str(folder)))
+
+    assert {"node1", "172.16.0."} <= set(secret.findall(run(capsys, *asked)[1]))
+    assert secret.findall(run(capsys, *asked, "--redact")[1]) == []
+
+
+def test_what_is_saved_redacted_is_what_the_command_writes(capsys, folder, matrix, tmp_path):
+    matrix.save(tmp_path / "m.json", redact=True)
+    _, out, _ = run(capsys, "--matrix", folder, "--format", "json", "--redact")
+
+    saved = (tmp_path / "m.json").read_text()
+    assert json.loads(saved) == json.loads(out)
+    assert [cell["state"] for cell in json.loads(saved)["cells"]] == [c["state"] for c in matrix.report.cells]
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -208,7 +235,7 @@ def test_outputs_are_written_beside_the_text(capsys, folder, tmp_path):
             "a matrix is written as text, json, html, markdown",
         ),
         (["node1.pcap", "node2.pcap", "-o", "m.xml"], "a matrix is written as text, json, html, markdown"),
-        (["node1.pcap", "node2.pcap", "--redact"], "--redact is of one comparison; leave --matrix out"),
+        (["node1.pcap", "node2.pcap", "--expect", "x"], "--expect is of one comparison; leave --matrix out"),
         (["x=node1.pcap", "x=node2.pcap"], "the name x is given twice"),
         (["empty"], "empty: a directory without captures"),
         (["missing"], "missing: no such file"),

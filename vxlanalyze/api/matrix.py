@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.questions import PathLike, questions_of
 from vxlanalyze.capture import open_nodes
+from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.errors import UsageError
 from vxlanalyze.memory import limited, size_bytes
 from vxlanalyze.outputs import Outputs
@@ -15,6 +16,7 @@ from vxlanalyze.report import by_suffix
 from vxlanalyze.report.matrix import as_html, as_text, render
 from vxlanalyze.report.matrix import model as plain
 from vxlanalyze.report.model import CaptureRecord
+from vxlanalyze.report.redaction import Redactor
 from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ class Matrix:
     In Jupyter it shows itself; ``print`` gives it as text.
     """
 
-    def __init__(self, report: plain.Matrix) -> None:
+    def __init__(self, report: plain.Matrix, cluster: Cluster | None = None) -> None:
         self.report = report
+        self._cluster = cluster
 
     @property
     def verdict(self) -> str:
@@ -79,8 +82,13 @@ class Matrix:
                 return found
         raise KeyError(f"{first} and {second}")
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, redact: bool = False) -> None:
         """Write it; the suffix tells the format: .html, .json, .txt, .md.
+
+        Parameters
+        ----------
+        redact : bool
+            Whether to replace addresses and names by pseudonyms.
 
         Raises
         ------
@@ -90,7 +98,8 @@ class Matrix:
             The file cannot be written.
         """
         name = os.fspath(path)
-        text = render(self.report, by_suffix(name).name)
+        report = Redactor.of_matrix(self.report, self._cluster).matrix(self.report) if redact else self.report
+        text = render(report, by_suffix(name).name)
         with Outputs() as outputs:
             outputs.write_text(name, text)
 
@@ -154,6 +163,6 @@ def matrix(
         from vxlanalyze.scale.on_dask import OnDask
 
         with OnDask(client) as workers:
-            return Matrix(compare_nodes_there(sources, questions, workers))
+            return Matrix(compare_nodes_there(sources, questions, workers), questions.cluster)
     with limited(size_bytes(memory) if isinstance(memory, str) else memory):
-        return Matrix(compare_nodes(sources, questions, jobs=jobs))
+        return Matrix(compare_nodes(sources, questions, jobs=jobs), questions.cluster)

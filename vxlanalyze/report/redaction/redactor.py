@@ -15,6 +15,7 @@ from typing import Any
 
 from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.report.model import CaptureRecord, FindingRecord, Report
 from vxlanalyze.report.redaction.addresses import AddressCipher
 from vxlanalyze.report.redaction.frames import redact_frames
@@ -25,9 +26,11 @@ from vxlanalyze.report.renderer import Judgement
 _OWN_WORDS = frozenset(
     (
         *("schema", "code", "asked", "severity", "unit", "protocol", "kind", "format", "compression"),
-        *("link_types", "first", "last", "start", "way", "fate", "flags", "sha256"),
+        *("link_types", "first", "last", "start", "way", "fate", "flags", "sha256", "state"),
     )
 )
+# Keys under these may hold names of captures and addresses; all others are the program's own words.
+_KEYED_BY_NAMES = ("names", "frames", "evidence")
 
 
 class Redactor:
@@ -69,6 +72,11 @@ class Redactor:
         self._wording.know(path, pseudonym)
         self._wording.know(PurePosixPath(path).name or path, pseudonym)
 
+    @classmethod
+    def of_matrix(cls, matrix: Matrix, cluster: Cluster | None = None) -> "Redactor":
+        """Make one for the comparisons of many nodes."""
+        return cls(_as_report(matrix, cluster or Cluster()), cluster)
+
     def name(self, name: str) -> str:
         """Give the pseudonym of a capture's name."""
         return self._wording.text(name)
@@ -94,6 +102,16 @@ class Redactor:
         changed["findings"] = [self._finding(f) for f in report.findings]
         return replace(report, **changed)
 
+    def matrix(self, matrix: Matrix) -> Matrix:
+        """Replace every address and name in a matrix."""
+        changed: dict[str, Any] = {
+            name: self._changed(name, value) for name, value in vars(matrix).items() if name != "tool"
+        }
+        changed["nodes"] = [self._capture(node) for node in matrix.nodes]
+        for pair, whole in zip(changed["pairs"], matrix.pairs, strict=True):
+            pair["findings"] = [self._finding(finding) for finding in whole["findings"]]
+        return replace(matrix, **changed)
+
     def judgement(self, judgement: Judgement) -> Judgement:
         """Replace every address and name in a judgement."""
         changes = judgement.changes
@@ -110,7 +128,11 @@ class Redactor:
         if isinstance(value, list):
             return [self._changed(name, entry) for entry in value]
         if isinstance(value, dict):
-            return {self._wording.text(key): self._changed(key, entry) for key, entry in value.items()}
+            of_others = name in _KEYED_BY_NAMES
+            return {
+                self._wording.text(key) if of_others else key: self._changed(key, entry)
+                for key, entry in value.items()
+            }
         return value
 
     def _finding(self, finding: FindingRecord) -> FindingRecord:
@@ -139,6 +161,24 @@ def _key(report: Report) -> bytes:
     digests = [file["sha256"] for capture in report.captures for file in capture["files"]]
     content = digests if digests and None not in digests else asdict(report)
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=32).digest()
+
+
+def _as_report(matrix: Matrix, cluster: Cluster) -> Report:
+    """What names somebody in a matrix, as the report of one comparison would hold it."""
+    return Report(
+        tool=matrix.tool,
+        verdict=matrix.verdict,
+        captures=matrix.nodes,
+        clock=[],
+        hops=[],
+        findings=matrix.findings,
+        not_assessed=[],
+        services=[service for pair in matrix.pairs for service in pair["services"]],
+        names={},
+        plots={},
+        broken=[],
+        facts=[{"capture": f.capture, "kind": f.kind, "path": f.path} for f in cluster.facts],
+    )
 
 
 def _names(report: Report) -> list[str]:

@@ -28,6 +28,7 @@ _OWN_WORDS = frozenset(
         *("Backend.Port", "Backend.VNI", "delay_ns.p99", "frame.cap_len", "frame.len", "e.g", "i.e"),
         *("flannel.1", "flannel.alpha.coreos.com", "vxlan.calico", "wireguard.cali"),
         *("chrony.conf", "net-conf.json", "net.ipv4.conf.all.rp_filter", "nm-cloud-setup.service"),
+        *("net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"),
     )
 )
 # Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
