@@ -95,6 +95,12 @@ def opposite(pair: Comparison, direction: Direction) -> Direction:
 
 
 @once
+def numbered_flows(direction: Direction) -> tuples.Tuples:
+    """Number the 5-tuples of sender and receiver; done once, and kept as long as the direction."""
+    return tuples.number([direction.sender.flows, direction.receiver.flows])
+
+
+@once
 def of(direction: Direction) -> Answers:
     """Find the requests of a direction and which of its flows were answered.
 
@@ -103,7 +109,7 @@ def of(direction: Direction) -> Answers:
     sender, receiver = direction.sender, direction.receiver
     flow, kinds = direction.flow, _Kinds.of(sender.flows)
     request = _requests(direction, flow, kinds)
-    numbered = tuples.number([sender.flows, receiver.flows])
+    numbered = numbered_flows(direction)
     tuple_of, at_receiver = numbered.of_flow
     sides = ((sender, tuple_of), (receiver, at_receiver))
     back = numbered.answer[tuple_of]

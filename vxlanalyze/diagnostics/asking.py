@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Point
-from vxlanalyze.wire.model import NO_FLOW, Flows, Tunnel
+from vxlanalyze.wire.model import Flows, Tunnel
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 DNS_PORTS = (53, 5353)
@@ -79,17 +79,20 @@ def events(
         Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
     """
     index = point.index
-    kind = kinds(point.flows)
-    rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
-    rows = rows[index.flow[rows] != NO_FLOW]
-    rows = rows[kind[index.flow[rows]] != Kind.NONE]
-    kind_of_row = kind[index.flow[rows]]
-    parts = [find(point, rows[kind_of_row == which], tuple_of, answer) for which, find in _FINDERS]
-    udp = rows[kind_of_row == Kind.UDP]
-    found = _joined([*parts, _refused(point, udp[refused[tuple_of[index.flow[udp]]]], tuple_of)])
+    kind_of_row = np.append(kinds(point.flows), np.uint8(Kind.NONE))[index.flow]  # the last for NO_FLOW
+    if point.rows is not None:
+        elsewhere = np.ones(len(index), np.bool_)
+        elsewhere[point.rows] = False
+        kind_of_row[elsewhere] = Kind.NONE
+    rows = {kind: np.flatnonzero(kind_of_row == kind) for kind, _ in _FINDERS}
+    parts = [find(point, rows[kind], tuple_of, answer) for kind, find in _FINDERS]
+    if refused.any():
+        udp = rows[Kind.UDP]
+        parts.append(_refused(point, udp[refused[tuple_of[index.flow[udp]]]], tuple_of))
+    found = _joined(parts)
     # Requests are those of the tunnel (bare: outside of one); answers may come back either way.
     ours = (point.flows.tunnel != Tunnel.NONE) == point.encapsulated
-    return found.at(~found.asks | ours[index.flow[found.row]])
+    return found if ours.all() else found.at(~found.asks | ours[index.flow[found.row]])
 
 
 def kinds(flows: Flows) -> NDArray[np.uint8]:
@@ -155,10 +158,10 @@ def _openings(
     point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32], answer: NDArray[np.int32]
 ) -> Events:
     index = point.index
+    rows = rows[index.tcp_flags[rows] & (_SYN | _RST) != 0]
     syn = index.tcp_flags[rows] & (_SYN | _RST | _ACK) == _SYN
     # What answers a SYN, or refuses it, acknowledges its number.
     replies = index.tcp_flags[rows] & _ACK != 0
-    replies &= index.tcp_flags[rows] & (_SYN | _RST) != 0
     rows = rows[syn | replies]
     flags, flow = index.tcp_flags[rows], index.flow[rows]
     asks = flags & _ACK == 0
@@ -172,11 +175,13 @@ def _talks(
 ) -> Events:
     """Packets of UDP conversations; who spoke first is the client."""
     index = point.index
-    count = np.bincount(tuple_of[index.flow[rows]], minlength=len(answer))
+    mine = tuple_of[index.flow[rows]]
+    count = np.bincount(mine, minlength=len(answer))
     packets = np.append(count, 0)  # the last for NO_TUPLE
     talks = (count > 0) & (packets[answer] > 0) & (count + packets[answer] <= _STREAM_PACKETS)
-    rows = rows[talks[tuple_of[index.flow[rows]]]]
-    mine = tuple_of[index.flow[rows]]
+    if not talks.all():
+        asked = talks[mine]
+        rows, mine = rows[asked], mine[asked]
     back = answer[mine]
     spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
     np.minimum.at(spoke_ns, mine, index.time_ns[rows])

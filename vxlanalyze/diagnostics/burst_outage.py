@@ -78,7 +78,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
 
 def _edges(picture: Picture, outage: Explanation) -> tuple[int, int]:
     """When the first and the last of its packets were sent."""
-    times = picture.direction.time_ns[outage.packets]
+    times = picture.direction.sent_ns(outage.packets)
     return int(times.min()), int(times.max())
 
 

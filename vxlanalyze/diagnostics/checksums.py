@@ -52,13 +52,16 @@ class Checks:
 def of(direction: Direction, shift: int) -> Checks:
     """Read one of the four states (`OUTER_L4_SHIFT`, ...) of a direction's packets at both points."""
     sender, receiver = direction.sender, direction.receiver
-    arrived = direction.received_row != NO_ROW
-    single = arrived.copy()
-    single[arrived] = receiver.segment_bytes[direction.received_row[arrived]] == 0
     received = np.zeros(len(direction), np.uint8)
-    received[single] = states(receiver, shift)[direction.received_row[single]]
+    single = direction.received_row != NO_ROW
+    rows = direction.received_row[single]
+    if receiver.segment_bytes.any():
+        alone = receiver.segment_bytes[rows] == 0
+        single[single] = alone
+        rows = rows[alone]
+    received[single] = checksum_states(receiver.index.checks[rows], shift)
     return Checks(
-        states(sender, shift)[direction.sent_row],
+        checksum_states(sender.index.checks[direction.sent_row], shift),
         received,
         single & ~np.isin(received, _NOTHING_TO_JUDGE),
     )

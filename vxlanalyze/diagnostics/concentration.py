@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import affected, evidence
 from vxlanalyze.diagnostics.loss import Picture
-from vxlanalyze.diagnostics.losses import Losses
-from vxlanalyze.diagnostics.traits import Trait
+from vxlanalyze.diagnostics.traits import Classes, Trait
 from vxlanalyze.diagnostics.weighing import CHANCE
 from vxlanalyze.diagnostics.words import count, share, span
 from vxlanalyze.wire.model import NO_FLOW
@@ -46,7 +45,9 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
     left = _left(picture)
     lost = np.zeros(len(direction), np.bool_)
     lost[picture.unexplained] = True
-    found = [_by_trait(picture, losses, trait, left, lost, cluster) for trait in _TRAITS]
+    flows = len(direction.sender.flows)
+    sent, gone = (np.bincount(direction.flow[some], minlength=flows) for some in (left, lost))
+    found = [_by_trait(picture, losses.traits[trait], sent, gone, cluster) for trait in _TRAITS]
     found.append(_by_size(picture, left, lost))
     beyond = [f for f in found if f is not None and f[0] - log(len(found)) >= -log(CHANCE)]
     return max(beyond, key=lambda f: f[0])[1] if beyond else None
@@ -79,7 +80,7 @@ def runs(picture: Picture) -> Runs:
     start = np.flatnonzero(np.diff(before, prepend=-1))
     length = np.diff(np.append(start, len(left)))
     at = int(np.argmax(length))
-    times = direction.time_ns[left[start[at] : start[at] + length[at]]]
+    times = direction.sent_ns(left[start[at] : start[at] + length[at]])
     return Runs(len(start), int(length[at]), int(times.max() - times.min()))
 
 
@@ -93,25 +94,29 @@ def _left(picture: Picture) -> NDArray[np.bool_]:
 
 def _by_trait(
     picture: Picture,
-    losses: Losses,
-    trait: Trait,
-    left: NDArray[np.bool_],
-    lost: NDArray[np.bool_],
+    sorted_by: Classes,
+    sent_by_flow: NDArray[np.int64],
+    gone_by_flow: NDArray[np.int64],
     cluster: Cluster,
 ) -> tuple[float, Concentration] | None:
-    sorted_by = losses.traits[trait]
+    """Compare the class that stands out most with the rest; packets by flow have shape ``(f,)``."""
     if len(sorted_by) < 2:
         return None
-    direction = picture.direction
-    member = sorted_by.of_flow[direction.flow]
-    sent = np.bincount(member[left], minlength=len(sorted_by))
-    gone = np.bincount(member[lost], minlength=len(sorted_by))
+    direction, lost = picture.direction, np.sort(picture.unexplained)
+    sent, gone = (_by_class(sorted_by, packets) for packets in (sent_by_flow, gone_by_flow))
     at = int(np.argmax(gone / np.maximum(sent, 1) * np.sqrt(gone)))
-    told = _compare(direction.time_ns[lost], member[lost] == at, int(sent[at]), int(sent.sum()))
+    mine = sorted_by.of_flow[direction.flow[lost]] == at
+    told = _compare(direction.sent_ns(lost), mine, int(sent[at]), int(sent.sum()))
     if told is None:
         return None
-    who = _WHAT.get(trait, "") + affected.name(direction.sender.flows, sorted_by, at, cluster)
+    who = _WHAT.get(sorted_by.trait, "") + affected.name(direction.sender.flows, sorted_by, at, cluster)
     return told[0] - log(len(sorted_by)), Concentration(who, *told[1])
+
+
+def _by_class(sorted_by: Classes, packets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add up the packets of each flow by class, shape ``(k,)``."""
+    used = packets > 0
+    return np.bincount(sorted_by.of_flow[used], packets[used], len(sorted_by)).astype(np.int64)
 
 
 def _by_size(
@@ -123,7 +128,7 @@ def _by_size(
     middle = (int(lengths[left].min()) + int(lengths[left].max())) // 2
     large = lengths > middle
     sent = int(np.count_nonzero(large & left))
-    told = _compare(direction.time_ns[lost], large[lost], sent, int(np.count_nonzero(left)))
+    told = _compare(direction.sent_ns(lost), large[lost], sent, int(np.count_nonzero(left)))
     return None if told is None else (told[0], Concentration(f"packets above {middle:,} bytes", *told[1]))
 
 

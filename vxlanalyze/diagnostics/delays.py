@@ -109,7 +109,7 @@ def series(direction: Direction, clock: Clock) -> Series:
     packets = known(direction)
     if len(packets) == 0:
         return Series(packets, packets, packets, 0, _NOISE_NS)
-    slot = direction.time_ns[packets] // _SLOT_NS  # grows: packets stand in the order sent
+    slot = direction.sent_ns(packets) // _SLOT_NS  # grows: packets stand in the order sent
     delay = direction.delay_ns[packets]
     starts = np.flatnonzero(np.diff(slot, prepend=slot[0] - 1))
     least = np.repeat(np.minimum.reduceat(delay, starts), np.diff(starts, append=len(slot)))
@@ -118,7 +118,7 @@ def series(direction: Direction, clock: Clock) -> Series:
     delay = direction.delay_ns[packets]
     fastest, usual = (int(v) for v in np.percentile(delay, [1, 20]))
     slow = max(_NOISE_NS, _SPREADS * (usual - fastest), 0 if clock.relative else usual // 2)
-    return Series(packets, direction.time_ns[packets], delay, usual, slow)
+    return Series(packets, direction.sent_ns(packets), delay, usual, slow)
 
 
 def least_slots(chance: float) -> int:
@@ -211,7 +211,7 @@ def _spike(direction: Direction, back: Direction, clock: Clock, found: Series, r
 def _slow_within(direction: Direction, span_ns: tuple[int, int], limit_ns: int) -> NDArray[np.int64]:
     """All packets sent in a time that take longer than a limit."""
     packets = known(direction)
-    sent = direction.time_ns[packets]
+    sent = direction.sent_ns(packets)
     chosen = (sent >= span_ns[0]) & (sent <= span_ns[1]) & (direction.delay_ns[packets] > limit_ns)
     return packets[chosen]
 
@@ -253,7 +253,7 @@ def _becomes_faster(back: Direction, clock: Clock, span_ns: tuple[int, int], by_
 def _flows_apart(direction: Direction, found: Series, run: slice) -> bool:
     """Whether the slow packets are those of a few flows that are seen at no other time."""
     packets = known(direction)
-    flow, sent = direction.flow[packets], direction.time_ns[packets]
+    flow, sent = direction.flow[packets], direction.sent_ns(packets)
     meanwhile = (sent >= found.sent_ns[run.start]) & (sent <= found.sent_ns[run.stop - 1])
     inside = np.unique(flow[meanwhile])
     return len(inside) <= _FEW_FLOWS and not np.isin(inside, flow[~meanwhile]).any()

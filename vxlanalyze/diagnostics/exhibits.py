@@ -5,7 +5,7 @@ A filter is made of the outer headers alone: Wireshark takes the tunnel off only
 section 5).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,8 +76,7 @@ def _terms(point: Point, rows: NDArray[np.int32]) -> list[str]:
     flow = point.index.flow[rows]
     flows = np.flatnonzero(np.bincount(flow[flow != NO_FLOW], minlength=1))
     paths: dict[str, set[int]] = {}
-    for row in flows[: 64 * _PATHS_IN_FILTER]:
-        term, port = _path(point, int(row))
+    for term, port in _paths(point, flows[: 64 * _PATHS_IN_FILTER]):
         paths.setdefault(term, set()).add(port)
     terms = []
     for term, ports in list(paths.items())[:_PATHS_IN_FILTER]:
@@ -87,18 +86,20 @@ def _terms(point: Point, rows: NDArray[np.int32]) -> list[str]:
     return terms
 
 
-def _path(point: Point, row: int) -> tuple[str, int]:
-    """Filter for the addresses and destination port of one flow, and its outer source port."""
+def _paths(point: Point, rows: NDArray[np.intp]) -> Iterator[tuple[str, int]]:
+    """Filter for the addresses and destination port of each of some flows, and its outer source port."""
     flows = point.flows
-    if flows.outer_family[row]:
-        family = int(flows.outer_family[row])
-        ends = text(np.stack([flows.outer_src[row], flows.outer_dst[row]]), np.full(2, family, np.uint8))
-        ip, port = ("ip" if family == 4 else "ipv6"), int(flows.outer_dport[row])
-        term = f"{ip}.src == {ends[0]} && {ip}.dst == {ends[1]}"
-        return (f"{term} && udp.dstport == {port}", int(flows.outer_sport[row])) if port else (term, 0)
-    family = int(flows.family[row])
-    ends = text(np.stack([flows.src[row], flows.dst[row]]), np.full(2, family, np.uint8))
-    if family == 0:
-        return f"arp.src.proto_ipv4 == {ends[0]} && arp.dst.proto_ipv4 == {ends[1]}", 0
-    ip = "ip" if family == 4 else "ipv6"
-    return f"{ip}.src == {ends[0]} && {ip}.dst == {ends[1]}", 0
+    tunnelled = flows.outer_family[rows] > 0
+    family = np.where(tunnelled, flows.outer_family[rows], flows.family[rows])
+    outside = tunnelled[:, np.newaxis]
+    sources = text(np.where(outside, flows.outer_src[rows], flows.src[rows]), family)
+    targets = text(np.where(outside, flows.outer_dst[rows], flows.dst[rows]), family)
+    to_port, from_port = (np.where(tunnelled, p[rows], 0) for p in (flows.outer_dport, flows.outer_sport))
+    columns = (family.tolist(), sources, targets, to_port.tolist(), from_port.tolist())
+    for ip, source, target, to, port in zip(*columns, strict=True):
+        if ip == 0:
+            yield f"arp.src.proto_ipv4 == {source} && arp.dst.proto_ipv4 == {target}", 0
+            continue
+        kind = "ip" if ip == 4 else "ipv6"
+        term = f"{kind}.src == {source} && {kind}.dst == {target}"
+        yield (f"{term} && udp.dstport == {to}", port) if to else (term, 0)

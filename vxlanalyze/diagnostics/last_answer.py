@@ -34,18 +34,23 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     """
     asking = np.zeros(len(direction.sender.flows), np.bool_)
     asking[asked.flow[asked.request]] = True
-    numbered = tuples.number([direction.sender.flows, direction.receiver.flows])
+    numbered = answers.numbered_flows(direction)
     wanted = numbered.answer[numbered.of_flow[0][asking]]
     answering = [np.isin(of_flow, wanted) for of_flow in numbered.of_flow]
     here = _last_ns(direction.sender, answering[0])
     there = _last_ns(direction.receiver, answering[1])
     if there is None:
         return None
-    late = asked.arrived & (direction.received_time_ns > there) & _spoke(direction, asked)[asked.flow]
+    arrived = np.flatnonzero(asked.arrived)
+    arrived = arrived[direction.receiver.index.time_ns[direction.received_row[arrived]] > there]
+    arrived = arrived[_spoke(direction, asked)[asked.flow[arrived]]]
     if here is not None:
-        late &= direction.time_ns > here
-    if not late.any() or int(direction.received_time_ns[late].max()) - there < _LEAST_SILENCE_NS:
+        arrived = arrived[direction.sent_ns(arrived) > here]
+    received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
+    if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
         return None
+    late = np.zeros_like(asked.arrived)
+    late[arrived] = True
     nothing = np.zeros_like(asked.answered)
     return there, replace(asked, request=late, sent=asked.sent & late, arrived=late, answered=nothing)
 

@@ -52,7 +52,7 @@ class Losses:
             n=len(judged),
             packet=judged[gone],
             position=gone,
-            time_ns=direction.time_ns[judged[gone]],
+            time_ns=direction.sent_ns(judged[gone]),
             length=length[gone],
             flow=flow[gone],
             deliveries_before=np.searchsorted(kept, gone),

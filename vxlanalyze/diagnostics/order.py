@@ -65,7 +65,7 @@ def late(direction: Direction) -> Late:
     overtaker = np.searchsorted(furthest, arrived[behind], side="right")
     time_ns = direction.received_time_ns[chosen]
     by_ns = time_ns[arrived[behind]] - time_ns[arrived[overtaker]]
-    sent_ns = direction.time_ns[chosen]
+    sent_ns = direction.sent_ns(chosen)
     gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[behind]]
     real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
     packets = chosen[arrived[behind[real]]]

@@ -89,7 +89,7 @@ def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | No
 def _due_ns(pair: Comparison, picture: Picture) -> NDArray[np.int64]:
     """When the unexplained losses were sent, by the receiver's clock, shape ``(k,)``."""
     direction = picture.direction
-    clock, sent_ns = loss.hop_of(pair, direction).clock, direction.time_ns[picture.unexplained]
+    clock, sent_ns = loss.hop_of(pair, direction).clock, direction.sent_ns(picture.unexplained)
     shift = clock.offset_at(sent_ns)
     return sent_ns + (shift if clock.from_ == direction.sender.name else -shift)
 
@@ -155,11 +155,11 @@ def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[st
     hop = loss.hop_of(pair, picture.direction)
     back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
     outages = back.of(Kind.INTERRUPTION)
-    arrived_ns = back.direction.time_ns[back.direction.delivered]
+    arrived_ns = back.direction.sent_ns(back.direction.delivered)
     due_ns = _due_ns(pair, picture)
     during = np.zeros(len(due_ns), np.bool_)
     for outage in outages:  # each lies between two deliveries, and what was to arrive between them is of it
-        times = back.direction.time_ns[outage.packets]
+        times = back.direction.sent_ns(outage.packets)
         before, after = arrived_ns[arrived_ns <= times.min()][-1:], arrived_ns[arrived_ns >= times.max()][:1]
         during |= (due_ns >= before.max(initial=due_ns.min()) - loss.EDGE_NS) & (
             due_ns <= after.min(initial=due_ns.max()) + loss.EDGE_NS

@@ -97,7 +97,7 @@ def _summary(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
 
 def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> str:
     direction = picture.direction
-    times = direction.time_ns[lost]
+    times = direction.sent_ns(lost)
     sent = affected.packets(affected.protocols(direction, lost))
     text = (
         f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} of "
@@ -180,7 +180,7 @@ def _inside_the_node(receiver: str) -> str:
 
 
 def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> dict[str, Quantity]:
-    times = picture.direction.time_ns[lost]
+    times = picture.direction.sent_ns(lost)
     delivered = 0 if picture.lost is None else picture.lost.delivered
     return {
         "lost": Quantity(len(blocked.packets), "packets"),

@@ -90,7 +90,7 @@ def lost_in_pieces(direction: Direction, chance: float) -> NDArray[np.bool_]:
     rate = evidence.usual_rate(
         int(np.count_nonzero(others & direction.lost)), int(np.count_nonzero(others & direction.delivered))
     )
-    share = evidence.independent(direction.time_ns[lost]) / np.count_nonzero(lost)
+    share = evidence.independent(direction.sent_ns(lost)) / np.count_nonzero(lost)
     nats = evidence.excess(share * np.count_nonzero(lost), share * sent, min(0.5, 2 * rate))
     return lost if nats >= -log(chance) else np.zeros_like(lost)
 

@@ -18,6 +18,7 @@ from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.refusals import Refusals
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
+from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import Tuples
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
@@ -139,8 +140,7 @@ def _end_ns(comparison: Comparison, point: Point) -> int:
 
 def _paired(point: Point, found: Events) -> Requests:
     """Put the packets of each request together with the first packet that answers it."""
-    times = point.index.time_ns[found.row]
-    found = found.at(np.lexsort((~found.asks, times, found.number, found.tuple_of)))
+    found = found.at(_by_request(found, point.index.time_ns[found.row]))
     row, tuple_of, number, kind, asks = found.row, found.tuple_of, found.number, found.kind, found.asks
     new = np.ones(len(row), np.bool_)
     new[1:] = (tuple_of[1:] != tuple_of[:-1]) | (number[1:] != number[:-1])
@@ -170,6 +170,15 @@ def _paired(point: Point, found: Events) -> Requests:
         refused,
         decided=answer_row != NO_ROW,
     )
+
+
+def _by_request(found: Events, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order by tuple, number and time; of one time what asks comes first, shape ``(k,)``."""
+    order = np.lexsort((~found.asks, time_ns))
+    for number in (found.number, found.tuple_of):
+        if number.any():
+            order = order[stable_order(number[order])]
+    return order
 
 
 def _refuse(requests: Requests, refused: Refusals) -> Requests:
@@ -209,9 +218,11 @@ def _count_in_group(marked: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArra
 def _patience_ns(found: Requests) -> NDArray[np.int64]:
     """How long an answer is waited for, by `Kind`."""
     result = np.full(len(Kind), _LEAST_PATIENCE_NS)
+    answered = found.at(found.answered)
+    latency_ns = answered.latency_ns
     for kind in Kind:
-        latency_ns = found.latency_ns[found.answered & (found.kind == kind)]
-        if len(latency_ns):
-            slowest_ns = np.clip(latency_ns.max(), 0, _MOST_PATIENCE_NS)  # clocks may jump
+        mine = latency_ns[answered.kind == kind]
+        if len(mine):
+            slowest_ns = np.clip(mine.max(), 0, _MOST_PATIENCE_NS)  # clocks may jump
             result[kind] = np.clip(_SLOWEST_TIMES * slowest_ns, _LEAST_PATIENCE_NS, _MOST_PATIENCE_NS)
     return result

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
@@ -24,10 +25,11 @@ class Rewritten(NamedTuple):
     packets: NDArray[np.bool_]
 
 
+@once
 def rewritten(direction: Direction) -> list[Rewritten]:
     """Compare the outer addresses of delivered packets at both points; the commonest change first.
 
-    Packets that equal others are passed over: they may be paired crosswise.
+    Packets that equal others are passed over: they may be paired crosswise. Done once a direction.
     """
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return []

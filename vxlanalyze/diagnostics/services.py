@@ -16,7 +16,7 @@ from vxlanalyze.diagnostics.asking import DNS_PORTS, Kind, kinds
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.pairing.sorting import present
+from vxlanalyze.pairing.sorting import present, stable_order
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
@@ -104,10 +104,11 @@ def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
     between = pairs(comparison)
     tables = [_Table.of(requests, between) for requests in measure(comparison).of_point]
     nearest = _nearest(between, tables)
+    judged = [table.judged for table in tables]
     told = [
         _figures(comparison.cluster, between, pair, place, tables[place])
         for pair, place in enumerate(nearest.tolist())
-        if place >= 0 and tables[place].judged[pair]
+        if place >= 0 and judged[place][pair]
     ]
     return sorted(told, key=lambda f: (f.protocol, f.client, f.server))
 
@@ -181,8 +182,11 @@ class _Table:
         again = (requests.copies > 1) & (requests.kind != Kind.UDP)
         marks = (requests.answered, requests.refused, requests.unanswered, again)
         counts = [np.bincount(pair[m], minlength=len(between)) for m in marks]
-        latency_ns, of = requests.latency_ns[requests.answered], pair[requests.answered]
-        ordered = latency_ns[np.lexsort((latency_ns, of))]
+        answered = requests.at(requests.answered)
+        latency_ns = answered.latency_ns
+        by_latency = np.argsort(latency_ns)
+        of = between.of_tuple[answered.tuple_of[by_latency]]
+        ordered = latency_ns[by_latency[stable_order(of)]]
         quantiles = (_quantiles(ordered, counts[0], share) for share in (0.5, 0.99))
         seen = np.bincount(pair, minlength=len(between))
         return cls(requests.point, seen, *counts, *quantiles)
@@ -225,7 +229,10 @@ def _figures(cluster: Cluster, between: Pairs, pair: int, place: int, table: _Ta
     server, port = between.server[pair], int(between.port[pair])
     named = (s.full_name for s in cluster.services_of(server, port or None) if s.name)
     p50_ns, p99_ns = int(table.latency_p50_ns[pair]), int(table.latency_p99_ns[pair])
-    requests = int(table.judged[pair])
+    answered, refused, unanswered = (
+        int(counts[pair]) for counts in (table.answered, table.refused, table.unanswered)
+    )
+    requests = answered + refused + unanswered
     return ServiceFigures(
         pair=pair,
         point=place,
@@ -234,9 +241,9 @@ def _figures(cluster: Cluster, between: Pairs, pair: int, place: int, table: _Ta
         server=between.server_text(pair),
         service=next(named, None),
         requests=requests,
-        answered=int(table.answered[pair]),
-        refused=int(table.refused[pair]),
-        unanswered=int(table.unanswered[pair]),
+        answered=answered,
+        refused=refused,
+        unanswered=unanswered,
         open=int(table.seen[pair]) - requests,
         retried=int(table.retried[pair]),
         latency_p50_ns=p50_ns if p50_ns >= 0 else None,

@@ -65,7 +65,7 @@ def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[
     if suspected.kind in (Kind.PROTOCOL, Kind.FLOW) and picture.lost is not None:
         names = listed(affected.members(direction, picture.lost, rule, cluster))
         return f"perhaps {names} is blocked", f"Nothing of {names} arrives", _MORE.format(what=names)
-    times = direction.time_ns[suspected.packets]
+    times = direction.sent_ns(suspected.packets)
     first, last = moment(int(times.min())), moment(int(times.max()))
     if suspected.kind is Kind.INTERRUPTION:
         return "perhaps a short outage", f"Nothing arrives from {first} to {last}", _LOOK.format(at=first)

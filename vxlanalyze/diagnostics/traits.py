@@ -10,6 +10,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
@@ -100,17 +101,19 @@ def server_port(flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool
 
 
 def _sorted(
-    trait: Trait, key: NDArray[np.void], from_server: NDArray[np.bool_], active: NDArray[np.intp]
+    trait: Trait, key: NDArray[np.uint8], from_server: NDArray[np.bool_], active: NDArray[np.intp]
 ) -> Classes:
-    _, example, member = np.unique(key, return_index=True, return_inverse=True)
+    names, member = distinct(key)
+    example = np.empty(len(names), np.intp)
+    example[member[::-1]] = np.arange(len(key))[::-1]  # of equal indices the last stays: the first flow
     of_flow = np.full(len(from_server), -1, np.intp)
-    of_flow[active] = member.reshape(-1)
+    of_flow[active] = member
     return Classes(trait, of_flow, active[example], from_server)
 
 
 def _key(
     trait: Trait, flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
-) -> NDArray[np.void]:
+) -> NDArray[np.uint8]:
     protocol, port = flows.protocol[rows], server_port(flows, rows, at_source)
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)
@@ -127,8 +130,7 @@ def _key(
     return _packed(parts[trait], len(rows))
 
 
-def _packed(parts: tuple[NDArray[np.generic], ...], rows: int) -> NDArray[np.void]:
+def _packed(parts: tuple[NDArray[np.generic], ...], rows: int) -> NDArray[np.uint8]:
     """Put columns side by side as bytes, so that rows can be compared whole."""
     wide = [np.ascontiguousarray(p).reshape(rows, -1).view(np.uint8).reshape(rows, -1) for p in parts]
-    joined = np.ascontiguousarray(np.concatenate(wide, axis=1))
-    return joined.view(np.dtype((np.void, joined.shape[1]))).reshape(-1)
+    return np.concatenate(wide, axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
@@ -35,8 +36,12 @@ class Ends:
     destinations: dict[str, int]
 
 
+@once
 def of(direction: Direction) -> Ends:
-    """Gather the names used in a direction, by packets sent and by packets that only the receiver saw."""
+    """Gather the names used in a direction, by packets sent and by packets that only the receiver saw.
+
+    Done once, and kept as long as the direction.
+    """
     sides = (
         (direction.sender.flows, packets_of(direction.sender, direction.sent_row)),
         (direction.receiver.flows, packets_of(direction.receiver, direction.unsent_row)),

@@ -245,6 +245,10 @@ class Direction:
         """When it was sent, by the sender's clock, shape ``(m,)``."""
         return self.sender.index.time_ns[self.sent_row]
 
+    def sent_ns(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int64]:
+        """When some packets were sent, given by place or marked, by the sender's clock."""
+        return self.sender.index.time_ns[self.sent_row[chosen]]
+
     @property
     def received_time_ns(self) -> NDArray[np.int64]:
         """When it was received, by the receiver's clock, shape ``(m,)``; 0 where it was not."""
@@ -267,6 +271,8 @@ class Direction:
 
     def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
         lengths = whole[self.sent_row]
+        if not self.sender.segment_bytes.any():
+            return lengths
         split = self.sender.segment_bytes[self.sent_row] != 0
         if split.any():
             others = self.sender.index.payload_length[self.sent_row] - self.payload_length
@@ -277,9 +283,12 @@ class Direction:
     @property
     def seq(self) -> NDArray[np.uint32]:
         """TCP sequence number of each wire packet (see `Index.seq`), shape ``(m,)``."""
+        first = self.sender.index.seq[self.sent_row]
+        if not self.segment.any():
+            return first
         step = self.sender.segment_bytes[self.sent_row].astype(np.uint32) * self.segment
         tcp = self.sender.flows.protocol[self.flow] == 6
-        return self.sender.index.seq[self.sent_row] + np.where(tcp, step, 0).astype(np.uint32)
+        return first + np.where(tcp, step, 0).astype(np.uint32)
 
     @property
     def ip_id(self) -> NDArray[np.uint16]:
@@ -350,6 +359,8 @@ class Comparison:
 def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
     """L4 payload bytes of wire packets seen in given rows at given places, shape of `rows`."""
     whole = point.index.payload_length[rows]
+    if not point.segment_bytes.any():
+        return whole
     size = point.segment_bytes[rows].astype(np.uint32)
     rest = whole - size * segment
     return np.where(size == 0, whole, np.minimum(rest, size))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 _Number = TypeVar("_Number", bound=np.number[Any])
 
-_PLACE_BITS = 32
+_PLACE_BITS = np.uint64(32)
+_PLACE = np.uint64(2**32 - 1)
 
 
 def stable_order(group: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -20,18 +21,20 @@ def stable_order(group: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     Parameters
     ----------
     group : NDArray
-        Shape ``(k,)``: numbers of 31 bits, `k` of 32 bits at most; may be negative.
+        Shape ``(k,)``, `k` below 2^32: numbers less than 2^32 apart.
 
     Returns
     -------
     NDArray[np.int64]
         Shape ``(k,)``, as ``np.argsort(group, kind="stable")``.
     """
-    order = group.astype(np.int64) << _PLACE_BITS
-    order |= np.arange(len(order))
+    least = group.min(initial=0)
+    order = (group.astype(np.int64) - least).view(np.uint64)
+    order <<= _PLACE_BITS
+    order |= np.arange(len(order), dtype=np.uint64)
     order.sort()
-    order &= (1 << _PLACE_BITS) - 1
-    return order
+    order &= _PLACE
+    return order.view(np.int64)
 
 
 def present(values: NDArray[_Number]) -> NDArray[_Number]:

@@ -71,12 +71,13 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
     code : NDArray[np.intp]
         Shape ``(n,)``: the place in `names` of each row.
     """
-    _, first, code = np.unique(_hashed(rows), return_index=True, return_inverse=True)
+    words = _words(rows)
+    _, first, code = np.unique(_hashed(words), return_index=True, return_inverse=True)
     names = rows[first]
     if not np.array_equal(names[code], rows):  # two rows of one hash
         names, code = np.unique(rows, axis=0, return_inverse=True)
         return names, code.reshape(-1)
-    order = np.lexsort(names.T[::-1])
+    order = np.lexsort(words[first].byteswap().T[::-1])  # as numbers, in the order of their bytes
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return names[order], rank[code]
@@ -102,12 +103,17 @@ def _pack_answer(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return back
 
 
-def _hashed(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A number for each row, shape ``(n,)``: eight bytes at a time, multiplied and folded."""
-    words = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8), np.uint8)
-    words[:, : rows.shape[1]] = rows
-    result = np.zeros(len(rows), np.uint64)
-    for word in words.view(np.uint64).T:
+def _words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Rows as little-endian words of eight bytes, zeros behind their end."""
+    padded = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return padded.view("<u8")
+
+
+def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A number for each row, shape ``(n,)``: its words multiplied and folded."""
+    result = np.zeros(len(words), np.uint64)
+    for word in words.T:
         result = (result ^ word) * _ODD
         result ^= result >> np.uint64(32)
     return result
