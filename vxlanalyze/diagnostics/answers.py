@@ -201,7 +201,8 @@ def _acknowledged(
     """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t + 1,)``."""
     tuple_of = sides[0][1][direction.flow[asked]]
     base = np.zeros(len(numbered) + 1, np.uint32)
-    base[tuple_of[::-1]] = direction.seq[asked][::-1]  # of equal indices the last stays: the first request
+    first_seq = direction.seq_of(np.flatnonzero(asked))
+    base[tuple_of[::-1]] = first_seq[::-1]  # of equal indices the last stays: the first request
     wanted = np.full(len(numbered) + 1, tuples.NO_TUPLE, np.int32)  # answer's tuple -> request's tuple
     wanted[numbered.answer[tuple_of]] = tuple_of
     wanted[-1] = tuples.NO_TUPLE

@@ -191,7 +191,7 @@ def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int
     concerned = np.zeros(len(direction.sender.flows), np.bool_)
     concerned[direction.flow[mine]] = True
     rows = np.flatnonzero(data & concerned[direction.flow])
-    keys = direction.flow[rows].astype(np.uint64) << np.uint64(32) | direction.seq[rows].astype(np.uint64)
+    keys = direction.flow[rows].astype(np.uint64) << np.uint64(32) | direction.seq_of(rows).astype(np.uint64)
     values, counts = counted(keys)
     own = keys[np.searchsorted(rows, mine)]
     return int(np.count_nonzero(counts[np.searchsorted(values, own)] > 1)), len(mine)

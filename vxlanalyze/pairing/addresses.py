@@ -6,12 +6,13 @@ loss: a packet is seen where it was sent before it is seen where it went, before
 checksums in, and never less often.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import (
     INNER_L4_SHIFT,
@@ -66,9 +67,7 @@ def number(captures: Sequence[Decoded]) -> AddressBook:
         ):
             columns.append(np.column_stack([kind, address]).astype(np.uint8))
     every = np.concatenate([np.zeros((0, 17), np.uint8), *columns])
-    void = np.ascontiguousarray(every).view(np.dtype((np.void, 17))).ravel()
-    names, code = np.unique(void, return_inverse=True)
-    rows = names.view(np.uint8).reshape(-1, 17)
+    rows, code = distinct(every)
     has_address = np.isin(rows[:, 0], (4, 6))
     texts = np.full(len(rows), "", dtype=object)
     for family in (4, 6):
@@ -154,13 +153,13 @@ class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
 
     `source` numbers the address that sent each, `later_ns` is its time at the second less that at the first.
-    `filled` is 1 where the first shows a checksum unfilled that the second shows filled in, -1 where the
-    second does so, else 0.
+    `filled` gives, when it is asked, 1 where the first shows a checksum unfilled that the second shows filled
+    in, -1 where the second does so, else 0.
     """
 
     source: NDArray[np.int32]
     later_ns: NDArray[np.int64]
-    filled: NDArray[np.int8]
+    filled: Callable[[], NDArray[np.int8]]
 
     def ahead_ns(self, a: int, b: int) -> float:
         """By how much packets of `a` reach the second capture later, after the first, than those of `b`.
@@ -178,7 +177,8 @@ class Common:
 
     def filled_after(self, a: int, b: int) -> int:
         """How many more packets of `a` than of `b` got their checksums behind the first capture."""
-        return int(self.filled[self.source == a].sum() - self.filled[self.source == b].sum())
+        filled = self.filled()
+        return int(filled[self.source == a].sum() - filled[self.source == b].sum())
 
 
 def filled(here: NDArray[np.uint16], there: NDArray[np.uint16]) -> NDArray[np.int8]:
@@ -196,7 +196,7 @@ def filled(here: NDArray[np.uint16], there: NDArray[np.uint16]) -> NDArray[np.in
 
 
 _FILLED = (Checksum.OK, Checksum.BAD, Checksum.ALL_ONES)
-NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int8))
+NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64), lambda: np.zeros(0, np.int8))
 
 
 def of_pair(

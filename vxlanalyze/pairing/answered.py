@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
-from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.pairing.model import Direction, Outcome, wire_payload
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
@@ -47,8 +47,11 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
         return np.where(echo[flow] | dns[flow], of_flow[flow].astype(np.int64) << 32 | number, -1)
 
     wanted = asked(direction.sent_row[lost])
-    arrived = asked(direction.sent_row[direction.delivered])
-    open_ = (wanted >= 0) & ~np.isin(wanted, arrived)
+    open_ = wanted >= 0
+    if not open_.any():
+        return open_
+    arrived = np.flatnonzero(direction.delivered & (echo | dns)[direction.flow])
+    open_ &= ~np.isin(wanted, asked(direction.sent_row[arrived]))
     if not open_.any():
         return open_
     # The answers stand in the same capture, in the tuples of the opposite way.
@@ -66,35 +69,37 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
 def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDArray[np.bool_]:
     """TCP data that was lost, never sent again successfully, and yet acknowledged."""
     result = np.zeros(len(lost), dtype=np.bool_)
-    payload, seq = direction.payload_length, direction.seq
-    data = np.flatnonzero(payload[lost] > 0)
+    payload = wire_payload(direction.sender, direction.sent_row[lost], direction.segment[lost])
+    data = np.flatnonzero(payload > 0)
     if not len(data):
         return result
     of_flow = tuples.of_flow[direction.sender.capture]
-    tuple_of = of_flow[direction.flow]
-    mine = tuple_of[lost[data]]
+    mine, payload, seq = of_flow[direction.flow[lost[data]]], payload[data], direction.seq_of(lost[data])
     base = np.zeros(len(tuples), dtype=np.uint32)  # sequence numbers wrap: count from one of each tuple
-    base[mine] = seq[lost[data]]
+    base[mine] = seq
     acknowledged = _acknowledged(direction, tuples, present(mine), base)
-    start = _after(seq[lost[data]], base[mine])
-    claimed = start + payload[lost[data]] <= acknowledged[mine]
+    start = _after(seq, base[mine])
+    claimed = start + payload <= acknowledged[mine]
     if not claimed.any():
         return result
-    data, mine, start = data[claimed], mine[claimed], start[claimed]
+    data, mine, start, payload = data[claimed], mine[claimed], start[claimed], payload[claimed]
     suspect = np.zeros(len(tuples), dtype=np.bool_)
     suspect[mine] = True
-    have = np.flatnonzero(direction.delivered & suspect[tuple_of] & (payload > 0))
-    have_start = _after(seq[have], base[tuple_of[have]])
-    in_order = np.lexsort((have_start, tuple_of[have]))
+    have = np.flatnonzero(direction.delivered & suspect[of_flow][direction.flow])
+    have_payload = wire_payload(direction.sender, direction.sent_row[have], direction.segment[have])
+    have, have_payload = have[have_payload > 0], have_payload[have_payload > 0]
+    tuple_of = of_flow[direction.flow[have]]
+    have_start = _after(direction.seq_of(have), base[tuple_of])
+    in_order = np.lexsort((have_start, tuple_of))
     wanted = np.lexsort((start, mine))
     covered = np.zeros(len(data), dtype=np.bool_)
     covered[wanted] = _covered(
         mine[wanted],
         start[wanted],
-        payload[lost[data[wanted]]].astype(np.int64),
-        tuple_of[have[in_order]],
+        payload[wanted].astype(np.int64),
+        tuple_of[in_order],
         have_start[in_order],
-        payload[have[in_order]].astype(np.int64),
+        have_payload[in_order].astype(np.int64),
     )
     result[data] = ~covered
     return result

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.compiled import compiled, compiled_lean
 from vxlanalyze.pairing.model import Clock, ClockPiece
 
 F64: TypeAlias = NDArray[np.float64]
@@ -55,14 +55,21 @@ class Sightings:
     difference_ns: NDArray[np.int64]
     forward: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+    def offset(self, places: NDArray[np.int64]) -> F64:
+        """Differences at some places less the first one: so small that float64 holds them."""
+        return (self.difference_ns[places] - self.difference_ns[0]).astype(np.float64)
+
 
 def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
     """Offset, drift and steps; None where no packet was seen at both points."""
-    if not len(seen.time_ns):
+    if not len(seen):
         return None
     both = bool(seen.forward.any() and not seen.forward.all())
     pieces, half_gaps = [], []
-    for start, end in _split(seen) if both else [(0, len(seen.time_ns))]:
+    for start, end in _split(seen) if both else [(0, len(seen))]:
         part = Sightings(seen.time_ns[start:end], seen.difference_ns[start:end], seen.forward[start:end])
         piece, half_gap = _fit_piece(part)
         pieces.append(piece)
@@ -101,40 +108,36 @@ def at_two_moments(seen: Sightings) -> bool:
 
 def _split(seen: Sightings) -> list[tuple[int, int]]:
     """Ranges of sightings that one line fits each."""
-    seconds = (seen.time_ns - seen.time_ns[0]) * 1e-9
-    offset = (seen.difference_ns - seen.difference_ns[0]).astype(np.float64)
     starts: list[int] = []
-    pending = [(0, len(seconds))]
+    pending = [(0, len(seen))]
     while pending:  # a range is split until its pieces fit, down to single packets
-        start, end = pending.pop()
-        edges = np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
-        bounds = _bounds(edges, seconds, offset, seen.forward)
-        first_bins, broken = _pieces(*bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
+        edges = _edges(*pending.pop())
+        first_bins, broken = _pieces(_bounds(edges, seen), MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
         for bin_, alone in zip(first_bins, broken, strict=True):
             starts.append(int(edges[bin_]))
             if alone and edges[bin_ + 1] - edges[bin_] > 1:
                 pending.append((int(edges[bin_]), int(edges[bin_ + 1])))
-    return _lasting(np.unique(starts), seconds, offset, seen.forward)
+    return _lasting(np.unique(starts), seen)
 
 
-def _lasting(
-    starts: NDArray[np.int64],
-    seconds: F64,
-    offset: F64,
-    forward: NDArray[np.bool_],
-) -> list[tuple[int, int]]:
+def _edges(start: int, end: int) -> NDArray[np.int64]:
+    """Cut a range of sightings into bins, of one each where they are few."""
+    return np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
+
+
+def _lasting(starts: NDArray[np.int64], seen: Sightings) -> list[tuple[int, int]]:
     """Join neighbouring ranges that one line fits, and drop those too short to be a clock."""
     joined: list[tuple[int, int]] = []
-    ends = [*starts[1:].tolist(), len(seconds)]
+    ends = [*starts[1:].tolist(), len(seen)]
     for start, end in zip(starts.tolist(), ends, strict=True):
-        if joined and _one_line(joined[-1][0], end, seconds, offset, forward):
+        if joined and _one_line(joined[-1][0], end, seen):
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
     kept: list[tuple[int, int]] = []
     for start, end in joined:
-        if not kept or (end - start >= _LASTING and 0 < forward[start:end].sum() < end - start):
-            kept.append((_step_at(kept[-1][0], start, offset, forward) if kept else 0, end))
+        if not kept or (end - start >= _LASTING and 0 < seen.forward[start:end].sum() < end - start):
+            kept.append((_step_at(kept[-1][0], start, seen) if kept else 0, end))
             if len(kept) > 1:
                 kept[-2] = (kept[-2][0], kept[-1][0])
         else:
@@ -142,71 +145,67 @@ def _lasting(
     return kept
 
 
-def _one_line(
-    start: int,
-    end: int,
-    seconds: F64,
-    offset: F64,
-    forward: NDArray[np.bool_],
-) -> bool:
-    edges = np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
-    starts, broken = _pieces(
-        *_bounds(edges, seconds, offset, forward), MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS)
-    )
+def _one_line(start: int, end: int, seen: Sightings) -> bool:
+    bounds = _bounds(_edges(start, end), seen)
+    starts, broken = _pieces(bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
     return len(starts) == 1 and not broken[0]
 
 
-def _step_at(low: int, at: int, offset: F64, forward: NDArray[np.bool_]) -> int:
+def _step_at(low: int, at: int, seen: Sightings) -> int:
     """Where a step lies: packets of the other direction just before the first misfit may be after it."""
+    forward = seen.forward
     same = np.flatnonzero(forward[low:at] == forward[at])
     if not len(same):
         return at
     before = low + int(same[-1])
-    step = offset[at] - offset[before]
+    step = -float(np.diff(seen.offset(np.array([at, before])))[0])
     between = np.arange(before + 1, at)
     earlier = np.flatnonzero(forward[low : before + 1] != forward[at])
     if not len(between) or not len(earlier):
         return at
-    moved = (offset[between] - offset[low + int(earlier[-1])]) * np.sign(step) > abs(step) / 2
+    settled = seen.offset(earlier[-1:] + low)
+    moved = (seen.offset(between) - settled) * np.sign(step) > abs(step) / 2
     return int(between[moved][0]) if moved.any() else at
 
 
-def _bounds(
-    edges: NDArray[np.int64],
-    seconds: F64,
-    offset: F64,
-    forward: NDArray[np.bool_],
-) -> tuple[F64, F64, F64, F64]:
-    """Smallest difference there and largest back of each bin, with their times; NaN where there is none."""
-    return (
-        *_extremes(edges, seconds, offset, forward, True),
-        *_extremes(edges, seconds, offset, forward, False),
-    )
+def _bounds(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> F64:
+    """Extremes of each of `b` bins, a drift in ns per second taken off; shape ``(4, b)``.
+
+    Time and value of the smallest difference there, and of the largest back; NaN where there is none.
+    Times are seconds, values ns, since the first sighting.
+    """
+    bounds = np.full((4, len(edges) - 1), np.nan)
+    _extremes(edges, seen.time_ns, seen.difference_ns, seen.forward, drift, bounds)
+    return bounds
 
 
-@compiled
+@compiled_lean
 def _extremes(
-    edges: NDArray[np.int64], seconds: F64, offset: F64, forward: NDArray[np.bool_], upper: bool
-) -> tuple[F64, F64]:
-    bins = len(edges) - 1
-    at = np.full(bins, np.nan)
-    value = np.full(bins, np.nan)
-    for b in range(bins):
+    edges: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
+    difference_ns: NDArray[np.int64],
+    forward: NDArray[np.bool_],
+    drift: float,
+    bounds: F64,
+) -> None:
+    for b in range(len(edges) - 1):
         for i in range(edges[b], edges[b + 1]):
-            if forward[i] == upper and (
-                np.isnan(value[b]) or (offset[i] < value[b] if upper else offset[i] > value[b])
-            ):
-                value[b] = offset[i]
-                at[b] = seconds[i]
-    return at, value
+            second = (time_ns[i] - time_ns[0]) * 1e-9
+            value = np.float64(difference_ns[i] - difference_ns[0]) - drift * second
+            side = 0 if forward[i] else 2
+            best = bounds[side + 1, b]
+            if np.isnan(best) or (value < best if forward[i] else value > best):
+                bounds[side, b] = second
+                bounds[side + 1, b] = value
 
 
 @compiled
 def _pieces(  # noqa: C901
-    upper_t: F64, upper_d: F64, lower_t: F64, lower_d: F64, max_drift: float, slack: float
+    bounds: F64, max_drift: float, slack: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     # First bins of the pieces, and whether that bin alone is crossed by no line: it must pass under all
     # upper and over all lower points of its bins.
+    upper_t, upper_d, lower_t, lower_d = bounds[0], bounds[1], bounds[2], bounds[3]
     starts = [0]
     broken = [False]
     first = 0
@@ -243,13 +242,9 @@ def _pieces(  # noqa: C901
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     """The line of one piece, and half the distance between its two sides (None with one side)."""
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
-    seconds = np.asarray((seen.time_ns - base_t) * 1e-9, dtype=np.float64)
-    offset = (seen.difference_ns - base_d).astype(np.float64)
-    drift = _drift(seconds, offset, seen.forward)
-    level = offset - drift * seconds
-    above, below = level[seen.forward], level[~seen.forward]
-    upper = above.min() if len(above) else None
-    lower = below.max() if len(below) else None
+    drift = _drift(seen)
+    _, above, _, below = _bounds(np.array([0, len(seen)]), seen, drift)[:, 0]
+    upper, lower = (None if np.isnan(level) else level for level in (above, below))
     if upper is not None and lower is not None:
         middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2
     else:
@@ -259,36 +254,36 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap
 
 
-def _drift(seconds: F64, offset: F64, forward: NDArray[np.bool_]) -> float:
+def _drift(seen: Sightings) -> float:
     """Rate in ns per second that brings a line under the one and over the other side closest to them."""
-    span = float(seconds.max() - seconds.min())
-    if span <= 0 or len(seconds) < _FEWEST_FOR_DRIFT:
+    since_ns = seen.time_ns - seen.time_ns[0]
+    begin, end = float(since_ns.min() * 1e-9), float(since_ns.max() * 1e-9)
+    if end <= begin or len(seen) < _FEWEST_FOR_DRIFT:
         return 0.0
-    edges = np.unique(np.linspace(0, len(seconds), min(len(seconds), _BINS) + 1).astype(np.int64))
+    edges = _edges(0, len(seen))
     drift = 0.0
     for _ in range(3):  # extremes of bins depend on the drift, a little
-        drift += _steepest(_bounds(edges, seconds, offset - drift * seconds, forward))
-    return drift if abs(drift) > _doubt(seconds, offset - drift * seconds, forward) else 0.0
+        drift += _steepest(_bounds(edges, seen, drift))
+    return drift if abs(drift) > _doubt(seen, drift, begin, end - begin) else 0.0
 
 
-def _doubt(seconds: F64, level: F64, forward: NDArray[np.bool_]) -> float:
+def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     """Rate in ns per second below which a drift may be noise.
 
     The line rests on the fastest packets of each stretch of time; how much these differ between stretches
     limits what a rate can mean (three standard errors of a slope through them). A clock that drifts moves
     both sides alike, a path that gets busy or idle moves them apart: a slope that one of them is left
-    with, once the drift is taken off, tells what the path does to it.
+    with, once the drift is taken off, tells what the path does to it. `begin` is the first time, and `span`
+    from there to the last, in seconds.
     """
-    span = float(seconds.max() - seconds.min())
-    stretch = np.minimum((_STRETCHES * (seconds - seconds.min()) / span).astype(np.int64), _STRETCHES - 1)
+    best = np.full((2, _STRETCHES), np.inf)
+    _fastest(seen.time_ns, seen.difference_ns, seen.forward, drift, begin, span, best)
     fastest: list[float] = []
     slopes: list[float] = []
-    for side, sign in ((forward, 1.0), (~forward, -1.0)):
-        best = np.full(_STRETCHES, np.inf)
-        np.minimum.at(best, stretch[side], sign * level[side])
-        at = np.flatnonzero(np.isfinite(best))
+    for side in best:
+        at = np.flatnonzero(np.isfinite(side))
         if len(at) > 2:
-            known = best[at] - best[at].mean()
+            known = side[at] - side[at].mean()
             fastest += known.tolist()
             slopes.append(abs(float(np.polyfit(at, known, 1)[0])) * _STRETCHES / span)
     if len(fastest) < _STRETCHES // 2:
@@ -297,7 +292,26 @@ def _doubt(seconds: F64, level: F64, forward: NDArray[np.bool_]) -> float:
     return max(noise, _LEFT_TIMES * max(slopes))
 
 
-def _steepest(bounds: tuple[F64, ...]) -> float:
+@compiled_lean
+def _fastest(
+    time_ns: NDArray[np.int64],
+    difference_ns: NDArray[np.int64],
+    forward: NDArray[np.bool_],
+    drift: float,
+    begin: float,
+    span: float,
+    best: F64,
+) -> None:
+    """Find the smallest difference there, and the largest back with its sign turned, of each stretch."""
+    for i in range(len(time_ns)):
+        second = (time_ns[i] - time_ns[0]) * 1e-9
+        level = np.float64(difference_ns[i] - difference_ns[0]) - drift * second
+        stretch = min(int(_STRETCHES * (second - begin) / span), _STRETCHES - 1)
+        side, value = (0, level) if forward[i] else (1, -level)
+        best[side, stretch] = min(best[side, stretch], value)
+
+
+def _steepest(bounds: F64) -> float:
     """Minimise the mean distance of the extremes from their lines; convex, so by golden section."""
     upper_t, upper_d, lower_t, lower_d = (b[~np.isnan(b)] for b in bounds)
 

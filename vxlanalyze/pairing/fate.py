@@ -272,18 +272,19 @@ def delays(
 def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool_]:
     """Packets whose payload arrived other than it was sent, shape ``(m,)``.
 
-    Digests are compared where both captures kept the whole payload in one frame; a packet of a super-packet
-    is not judged here. Headers that the snap length cut differ from whole ones without any damage.
+    Digests are compared where both captures kept as much of the payload in one frame; a packet of a
+    super-packet is not judged here. Headers that the snap length cut differ from whole ones undamaged.
     """
     result = matched.damaged.copy()
     pair = np.flatnonzero(matched.partner >= 0)
     here, there = sent.row[pair], received.row[matched.partner[pair]]
     a, b = sent.point.index, received.point.index
+    odd = result[pair] | (a.digest[here] != b.digest[there])
+    pair, here, there = pair[odd], here[odd], there[odd]
     result[pair[(a.anomalies[here] | b.anomalies[there]) & _HEADER_CUT != 0]] = False
     single = (sent.point.segment_bytes[here] == 0) & (received.point.segment_bytes[there] == 0)
     same_span = a.digest_length[here] == b.digest_length[there]
-    whole = identity.has_whole_payload(sent.point.decoded, here) | same_span
-    differs = single & same_span & whole & (a.digest[here] != b.digest[there])
+    differs = single & same_span & (a.digest[here] != b.digest[there])
     result[pair[differs]] = True
     return result
 

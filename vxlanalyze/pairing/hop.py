@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class Ends:
     ports: tuple[int, ...] = ()  # further tunnel ports
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Way:
     """One direction while it is being worked out."""
 
@@ -59,11 +60,18 @@ class _Way:
     delay_ns: NDArray[np.int64]
     forward: bool
 
-    @property
+    @cached_property
     def span_ns(self) -> tuple[int, int]:
         """Shortest and longest delay measured; 0 where none was."""
         known = self.delay_ns[self.delay_ns != NO_DELAY]
         return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+    @cached_property
+    def typical_shift(self) -> int:
+        """Receiver's clock less sender's, where the direction's packets are."""
+        if not len(self.sent.time_ns):
+            return 0
+        return int(np.median(self.sent_at_receiver_ns - self.sent.time_ns))
 
 
 def build(ends: Ends, tuples: Tuples) -> Hop:
@@ -96,18 +104,26 @@ def same_clock(ends: Ends) -> Clock | None:
 
 def _fit(ends: Ends) -> Clock | None:
     index, other = ends.first.index, ends.second.index
-    row = np.flatnonzero(ends.partner != NO_ROW)
-    flow = index.flow[row]
-    route = np.where(ends.routes.first[flow] == Route.NONE, ends.common[flow], ends.routes.first[flow])
+    route = np.where(ends.routes.first == Route.NONE, ends.common, ends.routes.first)
+    chosen = np.append(np.isin(route, (Route.FORWARD, Route.BACKWARD)), False)  # the last for NO_FLOW
+    row = np.flatnonzero((ends.partner != NO_ROW) & chosen[index.flow])
     at = ends.partner[row]
-    single = (ends.first.segment_bytes[row] == 0) & (ends.second.segment_bytes[at] == 0)
-    use = single & np.isin(route, (Route.FORWARD, Route.BACKWARD))
-    time = index.time_ns[row[use]]
-    seen = clock.Sightings(time, other.time_ns[at[use]] - time, route[use] == Route.FORWARD)
-    only_arp = not ends.first.flows.family[flow[use]].any()
+    single = _single(ends.first, row) & _single(ends.second, at)
+    if not single.all():
+        row, at = row[single], at[single]
+    flow, time = index.flow[row], index.time_ns[row]
+    seen = clock.Sightings(time, other.time_ns[at] - time, route[flow] == Route.FORWARD)
+    only_arp = not ends.first.flows.family[flow].any()
     if only_arp and _far_apart(ends.facts) and not clock.at_two_moments(seen):
         return None  # neighbours ask each other the same at any time, so captures need not be of one time
     return clock.fit(ends.first.name, ends.second.name, seen)
+
+
+def _single(point: Point, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether each of some rows is one wire packet, shape of `rows`."""
+    if not point.segment_bytes.any():
+        return np.ones(len(rows), np.bool_)
+    return point.segment_bytes[rows] == 0
 
 
 def _fit_matched(ends: Ends, forward: _Way, backward: _Way) -> Clock | None:
@@ -202,16 +218,9 @@ def _cover(facts: CaptureFacts, sends: _Way) -> window.Cover:
     """What a capture covers, given the direction that its node sends."""
     spare = sends.matched.spare
     arrived_ns = sends.received.time_ns[spare]
-    shift = _typical_shift(sends)
+    shift = sends.typical_shift
     shortest, longest = sends.span_ns
     return window.cover(facts, arrived_ns - shift, shortest, longest)
-
-
-def _typical_shift(way: _Way) -> int:
-    """Receiver's clock less sender's, where the direction's packets are."""
-    if not len(way.sent.time_ns):
-        return 0
-    return int(np.median(way.sent_at_receiver_ns - way.sent.time_ns))
 
 
 def _far_apart(facts: tuple[CaptureFacts, CaptureFacts]) -> bool:
@@ -283,6 +292,8 @@ def _incomplete(
 ) -> NDArray[np.bool_]:
     """Packets of which only the first fragment arrived, at a capture that would show the others."""
     first = np.uint32(Anomaly.FIRST_FRAGMENT)
+    if not (receiver.index.anomalies & first).any():
+        return np.zeros(len(received_row), np.bool_)
     result = received_row != NO_ROW
     result[result] = receiver.index.anomalies[received_row[result]] & first != 0
     result &= sender.index.anomalies[sent_row] & first == 0
@@ -303,7 +314,7 @@ def shows_later_fragments(point: Point) -> bool:
 
 def _unsent_reason(way: _Way, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
     """Why the sender's capture lacks a packet that its node sent: its window, or it lost it."""
-    sent_ns = way.received.time_ns[spare] - _typical_shift(way)
+    sent_ns = way.received.time_ns[spare] - way.typical_shift
     shortest, longest = way.span_ns
     inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
     return np.where(inside, Reason.CAPTURE_LOSS, Reason.WINDOW).astype(np.uint8)
@@ -313,7 +324,7 @@ def _window(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover]) ->
     """The time both captures cover by the sender's clock, bounded by what either shows."""
     sender, receiver = covers
     facts = ends.facts if way.forward else ends.facts[::-1]
-    shift = _typical_shift(way)
+    shift = way.typical_shift
     shows = [
         (f.first_ns - s, f.last_ns - s)
         for f, s in zip(facts, (0, shift), strict=True)

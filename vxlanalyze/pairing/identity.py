@@ -179,10 +179,3 @@ def _hash_rows(words: U64) -> U64:
             state = _mix(state, words[i, j])
         result[i] = state
     return result
-
-
-def has_whole_payload(decoded: Decoded, rows: I32) -> NDArray[np.bool_]:
-    """Whether the capture kept the payload of each row to its last byte, shape of `rows`."""
-    index = decoded.index
-    known = index.payload_length[rows] != _UNKNOWN
-    return known & (index.anomalies[rows] & _PARTIAL_PAYLOAD == 0)

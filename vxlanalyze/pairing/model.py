@@ -159,12 +159,14 @@ class Clock:
 
     def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
+        if len(self.pieces) == 1:
+            (only,) = self.pieces
+            return _offset(only.offset_ns, only.drift_ppm, time_ns - only.from_ns)
         starts = np.array([p.from_ns for p in self.pieces], dtype=np.int64)
         piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, len(starts) - 1)
         base = np.array([p.offset_ns for p in self.pieces], dtype=np.int64)[piece]
         drift = np.array([p.drift_ppm for p in self.pieces])[piece]
-        # Seconds since the piece's start keep the product well inside float64's 53 bits.
-        return base + np.round(drift * 1e-6 * (time_ns - starts[piece])).astype(np.int64)
+        return _offset(base, drift, time_ns - starts[piece])
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth
@@ -283,11 +285,16 @@ class Direction:
     @property
     def seq(self) -> NDArray[np.uint32]:
         """TCP sequence number of each wire packet (see `Index.seq`), shape ``(m,)``."""
-        first = self.sender.index.seq[self.sent_row]
-        if not self.segment.any():
+        return self.seq_of(slice(None))
+
+    def seq_of(self, packets: NDArray[np.int64] | slice) -> NDArray[np.uint32]:
+        """TCP sequence numbers of packets at some places, shape kept."""
+        rows, segment = self.sent_row[packets], self.segment[packets]
+        first = self.sender.index.seq[rows]
+        if not segment.any():
             return first
-        step = self.sender.segment_bytes[self.sent_row].astype(np.uint32) * self.segment
-        tcp = self.sender.flows.protocol[self.flow] == 6
+        tcp = self.sender.flows.protocol[self.flow[packets]] == 6
+        step = self.sender.segment_bytes[rows].astype(np.uint32) * segment
         return first + np.where(tcp, step, 0).astype(np.uint32)
 
     @property
@@ -354,6 +361,13 @@ class Comparison:
             if direction is hop.forward or direction is hop.backward:
                 return hop.clock
         raise KeyError(direction.label)
+
+
+def _offset(
+    base_ns: NDArray[np.int64] | int, drift_ppm: NDArray[np.float64] | float, since_ns: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    # Time since the piece's start keeps the product well inside float64's 53 bits.
+    return base_ns + np.round(drift_ppm * 1e-6 * since_ns).astype(np.int64)
 
 
 def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:

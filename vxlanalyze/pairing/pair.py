@@ -241,16 +241,16 @@ def _homes(
         if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the way
             inner = [Sightings.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
             partner = strict.partners([strict.pairs(*inner)], len(here))
-        row = np.flatnonzero(partner != NO_ROW)
-        tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
-        row = row[~tunnelled | main[i].encapsulated]
         # What the nodes send each other bare, ARP before all, tells as much as their tunnel packets.
-        tunnelled = decoded[i].flows.tunnel[here.flow[row]] != Tunnel.NONE
-        source = np.where(tunnelled, book.outer_src[i][here.flow[row]], book.src[i][here.flow[row]])
+        tunnelled = decoded[i].flows.tunnel != Tunnel.NONE
+        source = np.where(tunnelled, book.outer_src[i], book.src[i])
+        row = np.flatnonzero(partner != NO_ROW)
+        if tunnelled.any() and not main[i].encapsulated:
+            row = row[~tunnelled[here.flow[row]]]
         return addresses.Common(
-            source,
+            source[here.flow[row]],
             there.time_ns[partner[row]] - here.time_ns[row],
-            addresses.filled(here.checks[row], there.checks[partner[row]]),
+            lambda: addresses.filled(here.checks[row], there.checks[partner[row]]),
         )
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]
