@@ -17,6 +17,7 @@ import pytest
 
 from tests.capture import build
 from tests.command.conftest import SEED, environment
+from tests.simulate import comparison
 from vxlanalyze import cli, compiled, diagnostics, pipeline
 from vxlanalyze.diagnostics.base import Diagnostic
 
@@ -144,11 +145,11 @@ def test_too_little_memory_is_an_error_of_one_line(capsys, here, monkeypatch, pl
 
 
 def test_a_question_that_runs_out_of_memory_is_not_broken(monkeypatch):
-    def full(comparison):
+    def full(_):
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        diagnostics.diagnose(None, diagnostics=(Diagnostic("full", full),))
+        diagnostics.diagnose(comparison(), diagnostics=(Diagnostic("full", full),))
 
 
 @pytest.mark.parametrize("limit_kb", [100_000, 600_000])

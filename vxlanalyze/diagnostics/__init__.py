@@ -4,12 +4,14 @@
 are equally bad, the earlier one is the better answer to "what is wrong?".
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 
+from vxlanalyze import memory
 from vxlanalyze.diagnostics import causes, facts_check
-from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed
+from vxlanalyze.diagnostics.base import Answer, Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
@@ -74,6 +76,8 @@ def _diagnostic(code: str) -> Diagnostic:
     return diagnostic
 
 
+_MANY_PACKETS = 100_000  # with fewer, threads cost more than they gain
+
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
 
 
@@ -114,21 +118,31 @@ def diagnose(
         Do not ask these.
     """
     asked = [d for d in diagnostics if (select is None or d.code in select) and d.code not in (ignore or ())]
-    findings: list[Finding] = []
-    not_assessed: list[NotAssessed] = []
-    broken: list[Broken] = []
-    for diagnostic in asked:
-        try:
-            answers = diagnostic.check(comparison)
-        except (VxlanalyzeError, MemoryError):
-            raise  # a capture changed, the memory is full: nothing that the question can help
-        except Exception as error:  # noqa: BLE001  one broken question must not silence the others
-            broken.append(Broken(diagnostic.code, f"{type(error).__name__}: {error}"))
-            continue
-        findings += [a for a in answers if isinstance(a, Finding)]
-        not_assessed += [a for a in answers if isinstance(a, NotAssessed)]
+    told = [answer for answers in _ask(asked, comparison) for answer in answers]
+    findings = [a for a in told if isinstance(a, Finding)]
+    not_assessed = [a for a in told if isinstance(a, NotAssessed)]
+    broken = [a for a in told if isinstance(a, Broken)]
     ordered = facts_check.with_evidence(causes.order(findings, diagnostics, comparison), comparison)
     return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in asked))
+
+
+def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
+    """Ask in turn; of many packets on two threads, one from each end: neighbours wait for each other."""
+    if sum(len(direction) for direction in comparison.directions) < _MANY_PACKETS:
+        return [_answers(diagnostic, comparison) for diagnostic in asked]
+    from_both_ends = sorted(range(len(asked)), key=lambda place: min(place, len(asked) - 1 - place))
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
+        answers = dict(pool.map(lambda place: (place, _answers(asked[place], comparison)), from_both_ends))
+    return [answers[place] for place in range(len(asked))]
+
+
+def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Answer | Broken]:
+    try:
+        return diagnostic.check(comparison)
+    except (VxlanalyzeError, MemoryError):
+        raise  # a capture changed, the memory is full: nothing that the question can help
+    except Exception as error:  # noqa: BLE001  one broken question must not silence the others
+        return [Broken(diagnostic.code, f"{type(error).__name__}: {error}")]
 
 
 def demand_codes(codes: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from threading import RLock
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -10,13 +11,18 @@ _Value = TypeVar("_Value")
 
 
 def once(measure: Callable[[_Key], _Value]) -> Callable[[_Key], _Value]:
-    """Make a function of one Comparison or Direction answer from memory when it is asked again."""
+    """Make a function of one Comparison or Direction answer from memory when it is asked again.
+
+    Who asks while another thread measures waits for it; measurements must not ask each other in circles.
+    """
     kept: WeakKeyDictionary[_Key, _Value] = WeakKeyDictionary()
+    measuring = RLock()
 
     @wraps(measure)
     def measured(key: _Key) -> _Value:
-        if key not in kept:
-            kept[key] = measure(key)
-        return kept[key]
+        with measuring:
+            if key not in kept:
+                kept[key] = measure(key)
+            return kept[key]
 
     return measured
