@@ -159,14 +159,12 @@ class Clock:
 
     def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
-        if len(self.pieces) == 1:
-            (only,) = self.pieces
-            return _offset(only.offset_ns, only.drift_ppm, time_ns - only.from_ns)
         starts = np.array([p.from_ns for p in self.pieces], dtype=np.int64)
-        piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, len(starts) - 1)
-        base = np.array([p.offset_ns for p in self.pieces], dtype=np.int64)[piece]
-        drift = np.array([p.drift_ppm for p in self.pieces])[piece]
-        return _offset(base, drift, time_ns - starts[piece])
+        base = np.array([p.offset_ns for p in self.pieces], dtype=np.int64)
+        drift = np.array([p.drift_ppm for p in self.pieces])
+        piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
+        # Seconds since the piece's start keep the product well inside float64's 53 bits.
+        return base[piece] + np.round(drift[piece] * 1e-6 * (time_ns - starts[piece])).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth
@@ -273,8 +271,6 @@ class Direction:
 
     def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
         lengths = whole[self.sent_row]
-        if not self.sender.segment_bytes.any():
-            return lengths
         split = self.sender.segment_bytes[self.sent_row] != 0
         if split.any():
             others = self.sender.index.payload_length[self.sent_row] - self.payload_length
@@ -293,9 +289,8 @@ class Direction:
         first = self.sender.index.seq[rows]
         if not segment.any():
             return first
-        tcp = self.sender.flows.protocol[self.flow[packets]] == 6
-        step = self.sender.segment_bytes[rows].astype(np.uint32) * segment
-        return first + np.where(tcp, step, 0).astype(np.uint32)
+        step = np.where(self.sender.flows.protocol[self.flow[packets]] == 6, segment, 0).astype(np.uint32)
+        return first + step * self.sender.segment_bytes[rows]
 
     @property
     def ip_id(self) -> NDArray[np.uint16]:
@@ -361,13 +356,6 @@ class Comparison:
             if direction is hop.forward or direction is hop.backward:
                 return hop.clock
         raise KeyError(direction.label)
-
-
-def _offset(
-    base_ns: NDArray[np.int64] | int, drift_ppm: NDArray[np.float64] | float, since_ns: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    # Time since the piece's start keeps the product well inside float64's 53 bits.
-    return base_ns + np.round(drift_ppm * 1e-6 * since_ns).astype(np.int64)
 
 
 def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
