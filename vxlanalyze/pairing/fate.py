@@ -108,8 +108,11 @@ def match_units(
         Whether an address may be translated between the points.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
-    # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission.
-    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, usual), known, -1)
+    # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission; not where
+    # the outer header is numbered, since each packet has a number of its own.
+    numbered = sent.outer_ip_id(np.arange(len(sent.row))) != 0
+    limit = np.where(numbered, longest, usual)
+    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, limit), known, -1)
     partner = partner.astype(np.int32)
     used = np.zeros(len(received.row), dtype=np.bool_)
     used[partner[partner >= 0]] = True
@@ -199,11 +202,11 @@ def _possible(
     sent_ns: NDArray[np.int64],
     received_ns: NDArray[np.int64],
     shortest: int,
-    longest: int,
+    longest: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
     result = known >= 0
     delay = received_ns[known[result]] - sent_ns[result]
-    result[result] = (delay >= shortest) & (delay <= longest)
+    result[result] = (delay >= shortest) & (delay <= longest[result])
     return result
 
 
