@@ -46,6 +46,13 @@ def test_geneve_types(kind: int, inner: bytes, source: str) -> None:
     assert_row(row(build.ethernet(build.geneve(inner, kind))), tunnel="geneve", src=source, anomalies=[])
 
 
+def test_vxlan_on_the_port_of_geneve() -> None:
+    """Its flags would be the length of options that run past the frame inside."""
+    frame = build.ethernet(build.vxlan(FRAME, dport=6081))
+
+    assert_row(row(frame), tunnel="vxlan", vni=100, src=POD1, anomalies=[])
+
+
 def test_geneve_type_that_is_not_followed() -> None:
     frame = build.ethernet(build.geneve(b"OAM", 0x8902))
 

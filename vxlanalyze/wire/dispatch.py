@@ -17,15 +17,14 @@ from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import TUNNELS
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
-# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel, or one of these.
+# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel; or this much more than one, where
+# content decides, and the tunnel (which may be none) is for when it cannot.
+ASK_CONTENT = 128
 NOTHING_BOUND = 0
-ASK_CONTENT = 254  # several tunnels share the number: content decides
-ASK_ELSE_VXLAN = 255  # a port the user named: content decides, and where it cannot, it is VXLAN
 _PORTS = 65536
 _PROTOCOLS = 256
 
 _UDP = 17
-_VXLAN = int(Tunnel.VXLAN)
 _NO_TUNNEL = int(Tunnel.NONE)
 
 
@@ -45,10 +44,11 @@ def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
     table = np.zeros(_PORTS + _PROTOCOLS, np.uint8)
     for entry in TUNNELS:
         for number in (*entry.udp_ports, *(_PORTS + protocol for protocol in entry.ip_protocols)):
-            table[number] = ASK_CONTENT if table[number] else entry.tunnel
+            mine = entry.tunnel + (ASK_CONTENT if entry.shares_ports else 0)
+            table[number] = ASK_CONTENT if table[number] else mine
     for port in ports:
         if table[port] == NOTHING_BOUND:
-            table[port] = ASK_ELSE_VXLAN
+            table[port] = ASK_CONTENT + Tunnel.VXLAN
     return table
 
 
@@ -109,16 +109,14 @@ def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8])
     if known < ASK_CONTENT:
         return known
     tunnel: int = recognise(data, found, _UDP)
-    if tunnel == _NO_TUNNEL and known == ASK_ELSE_VXLAN:
-        return _VXLAN
-    return tunnel
+    return known - ASK_CONTENT if tunnel == _NO_TUNNEL else tunnel
 
 
 @compiled_part
 def by_protocol(data: Octets, found: Record, protocol: int, bound_to: NDArray[np.uint8]) -> int:
     """Tell the tunnel that an IP protocol number announces for the header at `AT`."""
     known: Any = np.int64(bound_to[_PORTS + protocol])
-    if known == ASK_CONTENT:
+    if known >= ASK_CONTENT:
         asked: int = recognise(data, found, protocol)
         return asked
     return known

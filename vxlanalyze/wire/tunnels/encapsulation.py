@@ -30,6 +30,9 @@ class Encapsulation:
         port nor protocol number decides, in the order of ``TUNNELS``.
     udp_ports, ip_protocols : tuple of int
         What announces it.
+    shares_ports : bool
+        Whether other tunnels are run on its ports as well, so that they only say what it is where
+        content does not. For one whose `read` would find nothing in the others.
     """
 
     tunnel: Tunnel
@@ -38,6 +41,7 @@ class Encapsulation:
     recognise: Recognise
     udp_ports: tuple[int, ...] = ()
     ip_protocols: tuple[int, ...] = ()
+    shares_ports: bool = False
 
     @property
     def name(self) -> str:

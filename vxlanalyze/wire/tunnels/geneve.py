@@ -4,6 +4,8 @@
     |        Virtual Network Identifier (VNI)       |    Reserved   |
     |                 Options, Opt Len words                        |
 
+VXLAN is run on its port as well. There, the flags of VXLAN would be eight words of options.
+
 Sources: RFC 8926 section 3.4; IANA port 6081.
 """
 
@@ -67,4 +69,4 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,))
+ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,), shares_ports=True)
