@@ -101,6 +101,22 @@ def test_ports_of_one_remainder_need_few_packets(paths):
     assert f"Divided by {paths}, all that are lost leave 1, and no other does" in finding.explanation
 
 
+def test_a_service_that_loses_half_of_its_answers_is_no_path():
+    """Each from a port of its own; of three other ports nothing is lost, which may be chance."""
+    lost = set(np.random.default_rng(4).permutation(30)[:15].tolist())
+    half = [
+        Traffic(
+            Flow(sport=53, dport=30000 + i, outer_sport=50000 + i), packets=1, start_s=i * 0.3, lost=i in lost
+        )
+        for i in range(30)
+    ]
+    others = [Traffic(Flow(protocol=TCP, sport=8080, dport=41000 + i), packets=60) for i in range(3)]
+    assert of([*half, *others]) == []
+    (finding,) = [a for a in packet_loss.check(comparison([*half, *others])) if a.direction == "node1>node2"]
+    assert finding.evidence["heavier_for"].value is not None
+    assert "one dead path of several would look like this as well" in finding.explanation
+
+
 def loss_of_every(count, nth):
     """What packet-loss says where every so many-th query of one packet each is lost."""
     chosen = {t.flow.outer_sport for t in queries(count, lambda port: False)[::nth]}

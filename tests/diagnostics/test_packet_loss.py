@@ -86,6 +86,18 @@ def test_loss_that_is_heavier_for_a_service_is_said():
     assert "UDP" in finding.evidence["heavier_for"].value
 
 
+@pytest.mark.parametrize("lost", range(1, 12))
+def test_a_service_that_loses_some_is_never_a_cause_by_itself(lost):
+    """However likely it is that one service alone is concerned: that says where, not why."""
+    gone = np.random.default_rng(lost).permutation(40) < lost
+    queries = [
+        Traffic(Flow(sport=53, dport=30000 + i), packets=1, start_s=i * 0.2, lost=bool(gone[i]))
+        for i in range(40)
+    ]
+    (finding,) = of([Traffic(packets=900), *queries])
+    assert finding.evidence["lost"].value == lost
+
+
 def test_segments_that_were_sent_again_speak_for_real_loss():
     web = Flow(protocol=TCP, sport=40000, dport=8080)
     lost = np.arange(100) % 25 == 5

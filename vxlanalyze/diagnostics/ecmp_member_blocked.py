@@ -13,7 +13,9 @@ How it decides
     directions. Ports that alone leave one remainder when divided by the number of paths are a simpler set.
 When it cannot tell
     Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
-    `flow-blocked`. Flows of a single packet prove nothing one by one, only together.
+    `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or the
+    path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
+    together.
 What looks like it
     A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
     alone: Linux gives a SYN that it sends again another outer source port (`packet-loss` says so).

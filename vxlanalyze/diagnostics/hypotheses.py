@@ -22,7 +22,7 @@ from vxlanalyze.diagnostics.traits import Classes, Trait
 SMALLEST_LIKELY_MTU = 1280
 _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
 # Nothing arriving at all is what overlays suffer from most: a third. The rest is shared alike by the eight
-# traits, remainders, size, openings, and times.
+# traits, remainders, size, parts, and times.
 _NOTHING_ARRIVES = log(3)
 _KIND = log(12 * 3 / 2)
 _RARE = 2.0  # what a rule costs that the real world seldom has
@@ -47,8 +47,8 @@ class Hypothesis:
         With `members`, the classes of it that are lost; None for rules about size or time alone.
     above_bytes : int or None
         Packets of a greater wire length are lost.
-    opening : NDArray[np.bool_] or None
-        Lost packets that open a conversation, shape ``(k,)``: these are lost.
+    part : NDArray[np.bool_] or None
+        Lost packets, shape ``(k,)``, of a kind of which others may arrive: these are lost.
     paths : int
         Where `members` are all outer source ports with one remainder: by what they were divided.
     first, last : int
@@ -66,7 +66,7 @@ class Hypothesis:
     trait: Trait | None = None
     members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     above_bytes: int | None = None
-    opening: NDArray[np.bool_] | None = None
+    part: NDArray[np.bool_] | None = None
     paths: int = 0
     interrupts: bool = False  # deliveries follow it: it is about a time
     times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
@@ -83,8 +83,8 @@ class Hypothesis:
             chosen |= (lost.position >= first) & (lost.position <= last)
         if self.above_bytes is not None:
             chosen &= lost.length > self.above_bytes
-        if self.opening is not None:
-            chosen &= self.opening
+        if self.part is not None:
+            chosen &= self.part
         if self.trait is not None:
             bad = np.zeros(len(lost.traits[self.trait]) + 1, np.bool_)  # one more for class -1
             bad[self.members] = True
@@ -100,7 +100,7 @@ def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothe
         return
     yield from _interruptions(lost, rows)
     yield from _sizes(lost, rows)
-    yield from _openings(lost, rows)
+    yield from _parts(lost, rows)
     for trait in Trait:
         yield from _classes(lost, rows, lost.traits[trait])
     yield from _remainders(lost, rows, lost.traits[Trait.OUTER_PORT])
@@ -176,17 +176,35 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
         yield Hypothesis(cost, losses, first, lost.n - 1, above_bytes=above)
 
 
-def _openings(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """No first packet of a conversation arrives, though later ones do; or some that ask for a connection."""
+def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
+    """Only what opens conversations is lost, all first packets or some SYNs; or only some of a service."""
     told = lost.openings
     first, syn = rows[told.first[rows]], rows[told.syn[rows]]
     if told.first_delivered == 0 and told.went_on >= _FEWEST_TALKS and len(first):
         losses = evidence.independent(lost.time_ns[first])
-        yield Hypothesis(_KIND + _RARE, losses, 0, lost.n - 1, opening=told.first)
+        yield Hypothesis(_KIND + _RARE, losses, 0, lost.n - 1, part=told.first)
     if len(syn):
-        of_all = len(syn) + told.syn_delivered
-        cost = _KIND + _RARE + evidence.log_choose(of_all, len(syn)) + log(of_all)
-        yield Hypothesis(cost, evidence.independent(lost.time_ns[syn]), 0, lost.n - 1, opening=told.syn)
+        yield _some(lost, told.syn, syn, told.syn_delivered, log(2))
+    services = lost.traits[Trait.SERVICE]
+    if len(services) < 2:
+        return
+    member = services.of_flow[lost.flow]
+    gone = np.bincount(member[rows], minlength=len(services))
+    active = services.of_flow >= 0
+    arrived = np.bincount(services.of_flow[active], lost.arrived[active], len(services))
+    for i in np.argsort(-gone, kind="stable")[:_SINGLES]:
+        if gone[i] and arrived[i]:
+            mine = member == i
+            yield _some(lost, mine, rows[mine[rows]], int(arrived[i]), log(2 * len(services)))
+
+
+def _some(
+    lost: Losses, part: NDArray[np.bool_], rows: NDArray[np.intp], arrived: int, which: float
+) -> Hypothesis:
+    """Give the rule that just these are lost of packets of a kind: any of so many, and so many of them."""
+    of_all = len(rows) + arrived
+    cost = _KIND + which + evidence.log_choose(of_all, len(rows)) + log(of_all)
+    return Hypothesis(cost, evidence.independent(lost.time_ns[rows]), 0, lost.n - 1, part=part)
 
 
 def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:

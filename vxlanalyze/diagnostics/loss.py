@@ -38,7 +38,7 @@ class Kind(Enum):
     PROTOCOL = "protocol"
     FLOW = "flow"
     ECMP = "ecmp"
-    OPENING = "opening"
+    PART = "part"
 
 
 _KIND_OF_TRAIT = {
@@ -206,13 +206,12 @@ def explain(direction: Direction) -> Picture:
         found += [_explanation(lost, best, rule, choices) for rule in best.rule.alone()]
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
-    # A rule about openings says which packets are lost, not what loses them: it stays loss without a cause.
-    openings = [e for e in found if e.kind is Kind.OPENING]
-    found = [e for e in found if e.kind is not Kind.OPENING]
-    suspected = next(
-        (_explanation(lost, c, c.rule, weighed) for c in weighed if weighing.suspicious(c, open_)), None
-    )
-    open_ = open_ | _explained(lost, openings) & ~_explained(lost, found) & ~incomplete
+    # A rule about a part of a kind says which packets are lost, not what loses them: loss without a cause.
+    parts = [e for e in found if e.kind is Kind.PART]
+    found = [e for e in found if e.kind is not Kind.PART]
+    causes = (c for c in weighed if c.rule.part is None and weighing.suspicious(c, open_))
+    suspected = next((_explanation(lost, c, c.rule, weighed) for c in causes), None)
+    open_ = open_ | _explained(lost, parts) & ~_explained(lost, found) & ~incomplete
     return Picture(
         direction,
         judged,
@@ -220,7 +219,7 @@ def explain(direction: Direction) -> Picture:
         tuple(found),
         in_pieces=lost.packet[incomplete],
         unexplained=lost.packet[open_],
-        opening=openings[0] if openings else None,
+        opening=next((e for e in parts if lost.openings.has(e.rule.part)), None),
         suspected=suspected,
         others_delivered=others_delivered,
     )
@@ -257,8 +256,8 @@ def _kind(rule: Hypothesis) -> Kind:
         return _KIND_OF_TRAIT[rule.trait]
     if rule.above_bytes is not None:
         return Kind.SIZE
-    if rule.opening is not None:
-        return Kind.OPENING
+    if rule.part is not None:
+        return Kind.PART
     return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
 
 

@@ -29,6 +29,7 @@ class Losses:
     deliveries_before: NDArray[np.intp]
     delivered_position: NDArray[np.intp]
     delivered_length: NDArray[np.uint32]
+    arrived: NDArray[np.intp]  # packets, by flow
     last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
     outer_sport: NDArray[np.uint16]  # by flow
     portless: NDArray[np.bool_]  # by flow: its protocol has no ports
@@ -58,6 +59,7 @@ class Losses:
             deliveries_before=np.searchsorted(kept, gone),
             delivered_position=kept,
             delivered_length=length[kept],
+            arrived=np.bincount(flow[kept], minlength=len(last)),
             last_delivered=last,
             outer_sport=direction.sender.flows.outer_sport,
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),

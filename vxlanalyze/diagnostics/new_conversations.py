@@ -30,7 +30,7 @@ def of(picture: Picture) -> NewConversations | None:
         return None
     gone, told = len(picture.unexplained), lost.openings
     chance = f"Loss at random looks like that with a chance of {opening.chance:.0e} at most. "
-    if opening.rule.opening is told.first:
+    if opening.rule.part is told.first:
         text = (
             f"Each of them is the first packet of its conversation, and no first packet arrives; of "
             f"{count(told.went_on, 'conversation')} later packets do. "

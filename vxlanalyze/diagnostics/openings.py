@@ -41,6 +41,10 @@ class Openings:
     syn: NDArray[np.bool_]
     syn_delivered: int
 
+    def has(self, part: NDArray[np.bool_] | None) -> bool:
+        """Whether a part of the lost packets is one of these."""
+        return part is self.first or part is self.syn
+
 
 def find(
     direction: Direction, judged: NDArray[np.intp], lost: NDArray[np.bool_], from_server: NDArray[np.bool_]

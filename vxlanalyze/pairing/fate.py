@@ -111,8 +111,10 @@ def match_units(
     # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission; not where
     # the outer header is numbered, since each packet has a number of its own.
     numbered = sent.outer_ip_id(np.arange(len(sent.row))) != 0
-    limit = np.where(numbered, longest, usual)
-    partner = np.where(_possible(known, sent_at_receiver_ns, received.time_ns, shortest, limit), known, -1)
+    longest_known = np.where(numbered, longest, usual)
+    partner = np.where(
+        _possible(known, sent_at_receiver_ns, received.time_ns, shortest, longest_known), known, -1
+    )
     partner = partner.astype(np.int32)
     used = np.zeros(len(received.row), dtype=np.bool_)
     used[partner[partner >= 0]] = True

@@ -65,6 +65,8 @@ def _reason(finding: FindingRecord) -> str | None:
         return None
     if evidence.get("only"):
         return _NEW_ONES
+    if evidence.get("heavier_for") is not None:
+        return f"it is heavier for {evidence['heavier_for']}"
     lost = evidence.get("lost_protocols")
     if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
         return _FILTERED  # a network card has nothing to do with the checksums of these
