@@ -142,10 +142,12 @@ def vxlan(inner: bytes, vni: int = 100, *, dport: int = 4789, first: int = 0x08,
     return ipv4(udp(header + inner, dport=dport))
 
 
-def geneve(inner: bytes, kind: int = TRANSPARENT, vni: int = 100, options: bytes = b"") -> bytes:
+def geneve(
+    inner: bytes, kind: int = TRANSPARENT, vni: int = 100, options: bytes = b"", *, dport: int = 6081
+) -> bytes:
     """RFC 8926 section 3.4 in an IPv4 datagram."""
     header = struct.pack("!BBHI", len(options) // 4, 0, kind, vni << 8) + options
-    return ipv4(udp(header + inner, dport=6081))
+    return ipv4(udp(header + inner, dport=dport))
 
 
 def small_packet(src: str = POD1, dst: str = POD2) -> bytes:

@@ -46,17 +46,30 @@ def test_geneve_types(kind: int, inner: bytes, source: str) -> None:
     assert_row(row(build.ethernet(build.geneve(inner, kind))), tunnel="geneve", src=source, anomalies=[])
 
 
-def test_vxlan_on_the_port_of_geneve() -> None:
-    """Its flags would be the length of options that run past the frame inside."""
-    frame = build.ethernet(build.vxlan(FRAME, dport=6081))
-
-    assert_row(row(frame), tunnel="vxlan", vni=100, src=POD1, anomalies=[])
-
-
 def test_geneve_type_that_is_not_followed() -> None:
     frame = build.ethernet(build.geneve(b"OAM", 0x8902))
 
     assert_row(row(frame), tunnel="geneve", vni=100, src=None, anomalies=["unknown_protocol"])
+
+
+@pytest.mark.parametrize("port", [4789, 8472, 6081])
+@pytest.mark.parametrize("kind", ["vxlan", "geneve"])
+def test_a_tunnel_may_be_moved_to_the_port_of_another(port: int, kind: str) -> None:
+    """As `tunnelPort` of Cilium and `dstport` of Linux do; the port then says nothing."""
+    packet = (build.vxlan if kind == "vxlan" else build.geneve)(FRAME, dport=port)
+    moved = (port == 6081) == (kind == "vxlan")
+
+    told = row(build.ethernet(packet))
+
+    assert_row(told, tunnel=kind, vni=100, src=POD1, anomalies=["tunnel_guessed"] if moved else [])
+
+
+def test_a_header_that_is_nobodys_is_taken_for_its_ports() -> None:
+    """VXLAN without its flag, and a Geneve type that does not exist, around no frame."""
+    flagless = build.ethernet(build.vxlan(b"nothing known", first=0, dport=8472))
+    typeless = build.ethernet(build.geneve(b"nothing known", 0))
+
+    assert (row(flagless)["tunnel"], row(typeless)["tunnel"]) == ("vxlan", "geneve")
 
 
 @pytest.mark.parametrize("flags", range(8))

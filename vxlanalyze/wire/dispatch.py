@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
-from vxlanalyze.wire.fields import STOP, Record
+from vxlanalyze.wire.fields import ANOMALIES, STOP, TUNNEL_GUESSED, Record
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import TUNNELS
@@ -44,8 +44,7 @@ def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
     table = np.zeros(_PORTS + _PROTOCOLS, np.uint8)
     for entry in TUNNELS:
         for number in (*entry.udp_ports, *(_PORTS + protocol for protocol in entry.ip_protocols)):
-            mine = entry.tunnel + (ASK_CONTENT if entry.shares_ports else 0)
-            table[number] = ASK_CONTENT if table[number] else mine
+            table[number] = ASK_CONTENT if table[number] else entry.tunnel
     for port in ports:
         if table[port] == NOTHING_BOUND:
             table[port] = ASK_CONTENT + Tunnel.VXLAN
@@ -98,18 +97,52 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
     return ask
 
 
+def _chain_of_fits(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
+    """Compose what the tunnels say of a header on their own port into one compiled question."""
+    if not entries:
+
+        @compiled_part
+        def anything(tunnel: int, data: Octets, found: Record) -> bool:
+            return True
+
+        return anything
+    others = _chain_of_fits(entries[1:])
+    if entries[0].fits is None:
+        return others
+    number = int(entries[0].tunnel)
+    its_own = entries[0].fits
+
+    @compiled_part
+    def ask(tunnel: int, data: Octets, found: Record) -> bool:
+        if tunnel == number:
+            return its_own(data, found)
+        answer: bool = others(tunnel, data, found)
+        return answer
+
+    return ask
+
+
 read_tunnel = _chain_of_readers(TUNNELS)
 recognise = _chain_of_recognisers(TUNNELS)
+fits = _chain_of_fits(TUNNELS)
 
 
 @compiled_part
 def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8]) -> int:
-    """Tell the tunnel that a UDP destination port announces for the header at `AT`."""
+    """Tell the tunnel that a UDP destination port announces for the header at `AT`.
+
+    A port can be configured: where the header cannot be that of the tunnel it is known for, and the content
+    is another's, it is the other (VXLAN on Geneve's 6081, Geneve on Linux's 8472).
+    """
     known: Any = np.int64(bound_to[port])
-    if known < ASK_CONTENT:
+    if known == _NO_TUNNEL or (known < ASK_CONTENT and fits(known, data, found)):
         return known
     tunnel: int = recognise(data, found, _UDP)
-    return known - ASK_CONTENT if tunnel == _NO_TUNNEL else tunnel
+    if tunnel == _NO_TUNNEL:
+        return known % ASK_CONTENT
+    if known < ASK_CONTENT:
+        found[ANOMALIES] |= TUNNEL_GUESSED
+    return tunnel
 
 
 @compiled_part

@@ -9,6 +9,7 @@ from vxlanalyze.wire.octets import Octets
 
 Read = Callable[[Octets, Record], int]
 Recognise = Callable[[Octets, Record, int], bool]
+Fits = Callable[[Octets, Record], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class Encapsulation:
         port nor protocol number decides, in the order of ``TUNNELS``.
     udp_ports, ip_protocols : tuple of int
         What announces it.
-    shares_ports : bool
-        Whether other tunnels are run on its ports as well, so that they only say what it is where
-        content does not. For one whose `read` would find nothing in the others.
+    fits : callable, optional
+        Compiled ``fits(data, found) -> bool``: whether the header at `AT` can be its own. Asked on its own
+        ports, where all but what another tunnel may have been moved to is taken for it.
     """
 
     tunnel: Tunnel
@@ -41,7 +42,7 @@ class Encapsulation:
     recognise: Recognise
     udp_ports: tuple[int, ...] = ()
     ip_protocols: tuple[int, ...] = ()
-    shares_ports: bool = False
+    fits: Fits | None = None
 
     @property
     def name(self) -> str:

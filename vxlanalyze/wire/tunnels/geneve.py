@@ -69,4 +69,11 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,), shares_ports=True)
+@compiled_part
+def fits(data: Octets, found: Record) -> bool:
+    """Tell whether version and protocol type can be Geneve's; VXLAN has zeros for the latter."""
+    at = found[AT]
+    return at + 4 > found[END] or (byte(data, at) >> 6 == 0 and be16(data, at + 2) != 0)
+
+
+ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,), fits=fits)

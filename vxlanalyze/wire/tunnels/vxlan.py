@@ -71,4 +71,11 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return clear and byte(data, at + 7) == 0 and ethernet.plausible(data, found, at + HEADER_BYTES)
 
 
-ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "VXLAN", read, recognise, udp_ports=(4789, 8472))
+@compiled_part
+def fits(data: Octets, found: Record) -> bool:
+    """Tell whether the flag is there that VXLAN cannot do without; on its ports, nothing more is asked."""
+    at = found[AT]
+    return at >= found[END] or byte(data, at) & FLAG_VNI_VALID != 0
+
+
+ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "VXLAN", read, recognise, udp_ports=(4789, 8472), fits=fits)
