@@ -89,3 +89,20 @@ def test_a_node_that_answers_to_a_wrong_address_is_one_of_two(tmp_path, later_s)
     one, two = points(tmp_path, {"a": first, "b": [(at + later_s, frame) for at, frame in second]})
 
     assert (one.addresses, two.addresses) == ((NODE1,), (NODE2,))
+
+
+def test_captures_without_a_frame_take_no_address_from_the_others(tmp_path):
+    """A filter on the tunnel's port leaves nothing of what pods send bare."""
+    asks = [udp(b"%04d" % i, POD1, POD2, 9, 5000) for i in range(6)]
+    there = [(0.2 * i, in_vxlan(packet, NODE1, NODE2)) for i, packet in enumerate(asks)]
+    here = [(0.2 * i + 0.1, in_vxlan(packet, NODE2, NODE1)) for i, packet in enumerate(INNER)]
+    first = sorted([*there, *((at + DELAY_S, frame) for at, frame in here)])
+    second = sorted([*((at + DELAY_S, frame) for at, frame in there), *here])
+    found = points(tmp_path, {"pod1": [], "node1": first, "node2": second, "pod2": []})
+
+    assert {p.name: p.addresses for p in found} == {
+        "pod1": (),
+        "node1": (NODE1,),
+        "node2": (NODE2,),
+        "pod2": (),
+    }

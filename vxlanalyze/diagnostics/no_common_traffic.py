@@ -10,7 +10,7 @@ How it decides
     lives there, or was seen by both. Where neither way has a single such packet, there is nothing in
     common.
 When it cannot tell
-    One of the captures holds no frame, and nothing says whose traffic the other one shows.
+    One of the captures holds no packet from host to host, and nothing says whose it is.
 What looks like it
     Packets sent to the other node of which none arrives belong to the pair: that is `path-blocked`.
     Captures of different times are `windows-disjoint`, and without any tunnel `no-tunnel-traffic`.
@@ -25,7 +25,7 @@ import numpy as np
 from vxlanalyze.diagnostics import base, windows_disjoint
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
-from vxlanalyze.pairing.model import Comparison, Direction, Hop, Point, Reason
+from vxlanalyze.pairing.model import Comparison, Hop, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
@@ -39,7 +39,7 @@ def check(pair: Comparison) -> list[Answer]:
 
 
 def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
-    if any(_own(d) or len(d.unsent_row) for d in hop.directions):
+    if any(windows_disjoint.belongs(d) for d in hop.directions):
         return []
     points = (hop.forward.sender, hop.forward.receiver)
     sides = [pair.captures[p.capture] for p in points]
@@ -49,9 +49,9 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
         return [NotAssessed(CODE, unclear[0], label)]
     if not any(f.tunnel_packets for f in sides) or windows_disjoint.DIAGNOSTIC.check(pair):
         return []
-    empty = [f.name for f in sides if not f.packets]
+    empty = [p.name for p in points if not _talks(p)]
     if empty:
-        why = f"{listed(empty)} holds no frame, and nothing in the other capture goes there"
+        why = f"{listed(empty)} holds no packet from host to host, so nothing tells whose capture it is"
         return [NotAssessed(CODE, why, label)]
     peers = [_peers(p) for p in points]
     return [
@@ -76,9 +76,11 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     ]
 
 
-def _own(direction: Direction) -> bool:
-    """Whether any packet belongs to the direction, whatever became of it."""
-    return bool((direction.reason != Reason.OTHER_PEER).any())
+def _talks(point: Point) -> bool:
+    """Whether a capture shows IP packets from one host to another: no ARP, nothing to a group."""
+    flows = point.flows
+    to_one = ~np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
+    return bool(((flows.family > 0) & to_one | (flows.outer_family > 0)).any())
 
 
 def _peers(point: Point) -> str:

@@ -57,9 +57,17 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
 
 def _ask(pair: Comparison, chance: float) -> list[Answer]:
-    ends = [pair.hops[-1].forward, pair.hops[0].backward] if pair.hops else []
-    told = (_direction(pair, direction, chance) for direction in ends)
+    told = (_direction(pair, direction, chance) for direction in _ends(pair))
     return [answer for answer in told if answer is not None]
+
+
+def _ends(pair: Comparison) -> list[Direction]:
+    """Give the last direction each way that any packet got to, or else the last one."""
+    if not pair.hops:
+        return []
+    there = [hop.forward for hop in pair.hops if len(hop.forward)] or [pair.hops[-1].forward]
+    back = [hop.backward for hop in pair.hops if len(hop.backward)] or [pair.hops[0].backward]
+    return [there[-1], back[0]]
 
 
 def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:

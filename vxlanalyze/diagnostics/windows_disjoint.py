@@ -9,7 +9,8 @@ How it decides
     A packet seen at both points proves that they overlap, whatever their clocks say. Without one, the first
     and last times of both captures are held against each other as they stand.
 When it cannot tell
-    A capture without frames has no times; then its silence is evidence of its own (`path-blocked`).
+    A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
+    several points, those that no packet of the path got to are left to the hops before them.
 What looks like it
     Clocks that are hours apart while nothing passes in either direction: the times cannot tell that from
     captures taken one after the other.
@@ -23,7 +24,7 @@ Sources
 from vxlanalyze.diagnostics import base
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import moment, span
-from vxlanalyze.pairing.model import CaptureFacts, Comparison, Hop
+from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Reason
 
 CODE = "windows-disjoint"
 
@@ -36,6 +37,8 @@ def check(pair: Comparison) -> list[Answer]:
 def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     if any(d.delivered.any() for d in hop.directions):
         return []
+    if len(pair.hops) > 1 and not any(belongs(d) for d in hop.directions):
+        return []  # nothing got as far as here: the hops before tell why, and there is nothing to compare
     sides = (hop.forward.sender, hop.forward.receiver)
     first, second = sorted((pair.captures[p.capture] for p in sides), key=_begin)
     if first.last_ns is None or second.first_ns is None or first.last_ns >= second.first_ns:
@@ -64,6 +67,11 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             ),
         )
     ]
+
+
+def belongs(direction: Direction) -> bool:
+    """Whether any packet belongs to a direction, whatever became of it."""
+    return bool((direction.reason != Reason.OTHER_PEER).any() or len(direction.unsent_row))
 
 
 def _begin(facts: CaptureFacts) -> int:

@@ -156,7 +156,14 @@ class _Bench:
     def hop(self, first: Place, second: Place) -> Hop:
         """The hop between two captures."""
         a, b = self.end(first), self.end(second)
-        routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(first, second))
+        routed = routes.between(
+            a,
+            b,
+            self.book,
+            self.cluster,
+            self._inner_addresses_beyond(first, second),
+            self._homes_beside(first, second),
+        )
         return self._build(
             a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
         )
@@ -183,6 +190,11 @@ class _Bench:
             (self.facts[i], self.facts[j]), routed, partner, common, self.ports,
         )  # fmt: skip
         return hop.build(ends, self.tuples)
+
+    def _homes_beside(self, first: Place, second: Place) -> NDArray[np.int32]:
+        """Addresses of the nodes of other captures: whatever goes there does not go from one to the other."""
+        others = [home.numbers for name, home in self.homes.items() if name not in (first.name, second.name)]
+        return np.array([number for numbers in others for number in numbers], np.int32)
 
     def _inner_addresses_beyond(self, first: Place, second: Place) -> NDArray[np.int32]:
         """Addresses that only captures of other nodes show: behind the tunnel, seen from these two."""

@@ -187,7 +187,8 @@ def homes(
     found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
     nics = [i for i, place in enumerate(main) if place.encapsulated]
     pods = [i for i, place in enumerate(main) if not place.encapsulated]
-    for i, j in combinations(nics, 2):
+    # What holds no packet tells nothing of the others, so these come last.
+    for i, j in sorted(combinations(nics, 2), key=lambda two: any(not _shows(ends[n]) for n in two)):
         # In path order, pods stand before the first card and behind the last one.
         before = [ends[p] for p in pods if p < i == nics[0]]
         behind = [ends[p] for p in pods if p > j == nics[-1]]
@@ -199,6 +200,10 @@ def homes(
     for i, j in combinations(pods, 2):
         _together(i, j, found, ends, book, in_common, ([], []))
     return found
+
+
+def _shows(side: Sides) -> bool:
+    return bool(addresses.hubs(side))
 
 
 def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Home:

@@ -16,6 +16,8 @@ from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.points import Home, Place
 from vxlanalyze.wire.model import Decoded, Tunnel
 
+_NO_ADDRESSES = np.empty(0, np.int32)
+
 
 class Route(IntEnum):
     """Where a flow goes, for one hop."""
@@ -47,7 +49,12 @@ class Routes:
 
 
 def between(
-    first: End, second: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
+    first: End,
+    second: End,
+    book: AddressBook,
+    cluster: Cluster,
+    beyond: NDArray[np.int32],
+    beside: NDArray[np.int32] = _NO_ADDRESSES,
 ) -> Routes:
     """Route the flows of a hop.
 
@@ -56,9 +63,11 @@ def between(
     beyond : NDArray[np.int32]
         Inner addresses that captures further along show on other nodes: what leaves a pod for one of
         these must enter the tunnel.
+    beside : NDArray[np.int32]
+        Outer addresses of nodes that have captures of their own.
     """
     if first.place.encapsulated and second.place.encapsulated:
-        return _tunnel_to_tunnel(first, second, book, cluster)
+        return _tunnel_to_tunnel(first, second, book, cluster, beside)
     if not first.place.encapsulated and not second.place.encapsulated:
         return _bare_to_bare(first, second, book)
     bare, tunnel = (second, first) if first.place.encapsulated else (first, second)
@@ -78,7 +87,9 @@ def _tunnelled(end: End) -> NDArray[np.bool_]:
     return tunnelled & ~headless.flows(end.decoded)
 
 
-def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Cluster) -> Routes:
+def _tunnel_to_tunnel(
+    first: End, second: End, book: AddressBook, cluster: Cluster, beside: NDArray[np.int32]
+) -> Routes:
     i, j = first.place.capture, second.place.capture
     near = np.array(first.home.numbers, dtype=np.int32)
     far = np.array(second.home.numbers, dtype=np.int32)
@@ -86,7 +97,7 @@ def _tunnel_to_tunnel(first: End, second: End, book: AddressBook, cluster: Clust
     sent = at_first & np.isin(book.outer_src[i], near)
     why = _cut_off(first, second)
     if not second.home.texts:
-        peers = np.unique(book.outer_dst[i][sent])
+        peers = np.setdiff1d(book.outer_dst[i][sent], beside)
         if len(peers) > 1:
             why = (
                 f"nothing tells which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
