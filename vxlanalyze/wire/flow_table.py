@@ -149,19 +149,26 @@ def hash_of(keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64]) -> np
 
 
 @compiled_part
+def first_slot(
+    keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64], slots: NDArray[np.int32]
+) -> Any:
+    """Tell where among the slots a key of a row of keys is looked for first."""
+    return np.int64(hash_of(keys, row, secret) & np.uint64(len(slots) - 1))
+
+
+@compiled_part
 def find_or_add(
     key: NDArray[np.int64],
-    secret: NDArray[np.uint64],
+    slot: int,
     slots: NDArray[np.int32],
     keys: NDArray[np.int64],
     count: int,
 ) -> Any:
     """Return the row of a key; `count` if it was not there: then it is, in that row.
 
-    There must be room: ``count < len(keys)``.
+    `slot` is where it is looked for first. There must be room: ``count < len(keys)``.
     """
-    mask = np.uint64(len(slots) - 1)
-    slot = np.int64(hash_of(key, 0, secret) & mask)
+    mask = len(slots) - 1
     while True:
         row = np.int64(slots[slot])
         if row == _EMPTY:
@@ -174,7 +181,7 @@ def find_or_add(
             same &= keys[row, word] == key[0, word]
         if same:
             return row
-        slot = (slot + 1) & np.int64(mask)
+        slot = (slot + 1) & mask
 
 
 @compiled_lean
@@ -190,7 +197,8 @@ def _add_all(
 ) -> int:
     """Find or add each key, for which there must be room; return how many flows there are then."""
     for other in range(len(others)):
-        row = find_or_add(others[other : other + 1], secret, slots, keys, count)
+        slot = first_slot(others, other, secret, slots)
+        row = find_or_add(others[other : other + 1], slot, slots, keys, count)
         count = max(count, row + 1)
         rows[other] = row
         if others_mss[other] > 0:
@@ -205,7 +213,7 @@ def place_again(
     """Enter the first `count` keys, all different, into empty slots."""
     mask = len(slots) - 1
     for row in range(count):
-        slot = np.int64(hash_of(keys, row, secret) & np.uint64(mask))
+        slot = first_slot(keys, row, secret, slots)
         while slots[slot] != _EMPTY:
             slot = (slot + 1) & mask
         slots[slot] = row

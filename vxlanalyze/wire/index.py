@@ -34,7 +34,7 @@ from vxlanalyze.wire.fields import (
     UNSUPPORTED_LINK,
     Record,
 )
-from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, key_of
+from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, first_slot, key_of
 from vxlanalyze.wire.fragments import Collector
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
@@ -151,6 +151,8 @@ class Blocks:
 
 
 _BLOCK_ROWS = 1 << 18
+_LOOKED_UP_AT_ONCE = 64
+_NO_KEY = -1  # in the place of a key's first word, which is never negative
 
 
 def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int = WITHOUT_LIMIT) -> Passage:
@@ -206,7 +208,13 @@ def decode_into(
     """Decode the frames of one chunk into rows of their number; see `decode_chunk`."""
     n = len(frames)
     link_types = link_types_of(interfaces)
-    scratch = np.empty(RECORD_FIELDS, np.int64), np.empty((1, KEY_WORDS), np.int64)
+    keys = np.empty((_LOOKED_UP_AT_ONCE, KEY_WORDS), np.int64)
+    scratch = (
+        np.empty(RECORD_FIELDS, np.int64),
+        keys,
+        np.empty(len(keys), np.int64),
+        np.empty(len(keys), np.int64),
+    )
     row = 0
     while True:
         # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing lives on.
@@ -241,32 +249,56 @@ def _decode_rows(
     row: int,
     rows: Rows,
 ) -> tuple[int, int]:
-    """Decode from `row` on, until the end or until the flow table is full; return where, and the flows."""
+    """Decode from `row` on, until the end or until the flow table is full; return where, and the flows.
+
+    Flows are looked up for some rows at once, so that the processor waits for several of them at a time.
+    """
     data, start, captured, original = frames
-    secret, slots, keys, mss = flow_table
-    found, key = scratch
-    capacity = len(keys)
+    found, wanted, options, _ = scratch
     while row < len(start):
-        if count == capacity:
+        behind = min(row + len(wanted), len(start))
+        if count + behind - row > len(flow_table[2]):
             break
-        begin = start[row]
-        length: Any = np.int64(captured[row])
-        on_wire: Any = np.int64(original[row])
-        link_type = link_types[interface[row]]
-        base = walk(data, begin, length, on_wire, link_type, bound_to, found)
-        verify(data, found, base, begin + length, keep_bytes)
-        _emit(found, base, row, rows)
-        if found[ANOMALIES] & (LATER_FRAGMENT | UNSUPPORTED_LINK):
-            rows.flow[row] = NO_FLOW
-        else:
-            key_of(found, base, np.int64(interface[row]), key)
-            flow = find_or_add(key, secret, slots, keys, count)
-            count = max(count, flow + 1)
-            rows.flow[row] = flow
-            if found[base + MSS] > 0:
-                mss[flow] = found[base + MSS]
-        row += 1
+        for at in range(row, behind):
+            begin = start[at]
+            length: Any = np.int64(captured[at])
+            on_wire: Any = np.int64(original[at])
+            base = walk(data, begin, length, on_wire, link_types[interface[at]], bound_to, found)
+            verify(data, found, base, begin + length, keep_bytes)
+            _emit(found, base, at, rows)
+            key = wanted[at - row : at - row + 1]
+            if found[ANOMALIES] & (LATER_FRAGMENT | UNSUPPORTED_LINK):
+                key[0, 0] = _NO_KEY
+            else:
+                key_of(found, base, np.int64(interface[at]), key)
+            options[at - row] = found[base + MSS]
+        count = _look_up(scratch, flow_table, count, rows.flow[row:behind])
+        row = behind
     return row, count
+
+
+@compiled_part
+def _look_up(
+    scratch: tuple[NDArray[Any], ...],
+    flow_table: tuple[NDArray[Any], ...],
+    count: int,
+    flow: NDArray[np.int32],
+) -> int:
+    """Find or add the flows of some rows, for which there must be room; return how many there are then."""
+    _, wanted, options, slot = scratch
+    secret, slots, keys, mss = flow_table
+    for i in range(len(flow)):
+        slot[i] = first_slot(wanted, i, secret, slots)
+    for i in range(len(flow)):
+        if wanted[i, 0] == _NO_KEY:
+            flow[i] = NO_FLOW
+            continue
+        number = find_or_add(wanted[i : i + 1], slot[i], slots, keys, count)
+        count = max(count, number + 1)
+        flow[i] = number
+        if options[i] > 0:
+            mss[number] = options[i]
+    return count
 
 
 @compiled_part
