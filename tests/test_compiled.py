@@ -13,6 +13,7 @@ import pytest
 from numba.core.caching import FunctionCache
 
 import vxlanalyze
+from vxlanalyze import compiled as compiled_module
 from vxlanalyze.compiled import compiled, compiled_part
 
 PACKAGE = Path(vxlanalyze.__file__).parent
@@ -94,3 +95,30 @@ def test_kernels_are_saved_by_one_process_at_a_time(monkeypatch: pytest.MonkeyPa
 
     assert twice(np.zeros(3)) == 6
     assert refused
+
+
+def test_kernels_that_are_kept_are_loaded_without_the_compiler(tmp_path: Path) -> None:
+    """What only compiling needs takes longer to import than all kernels to load."""
+    code = (
+        "import sys, numpy as np\n"
+        "from vxlanalyze.pairing.match import unique\n"
+        "print(unique(np.arange(3, dtype=np.uint64), np.arange(1, 4, dtype=np.uint64)).tolist())\n"
+        "print('numba.np.linalg' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "XDG_CACHE_HOME": str(tmp_path)}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout.split("\n")[:2]
+        for _ in range(2)
+    ]
+
+    assert told == [["[-1, 0, 1]", "True"], ["[-1, 0, 1]", "False"]]
+
+
+def test_what_is_imported_by_name_from_the_package_is_a_module_of_it() -> None:
+    """Else kernels of one stage would be compiled anew when any other changes."""
+    stages = {path.relative_to(PACKAGE).parts[0] for path in compiled_module._reachable(PACKAGE / "pairing")}
+
+    assert "memory.py" in stages
+    assert not stages & {"report", "diagnostics", "cli.py", "pipeline.py"}

@@ -34,13 +34,17 @@ import llvmlite  # type: ignore[import-untyped]
 import llvmlite.binding  # type: ignore[import-untyped]
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _settings: Any = numba.config
 _making = RLock()
 _PACKAGE = Path(__file__).parent
-_IMPORT = re.compile(rb"^\s*(?:from|import)\s+vxlanalyze((?:\.\w+)*)", re.MULTILINE)
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from|import)[ \t]+vxlanalyze((?:\.\w+)*)(?:[ \t]+import[ \t]+(\([^)]*\)|.*))?", re.MULTILINE
+)
+_IMPORTED_NAME = re.compile(rb"(?:^|[,(])\s*(\w+)")
 _DIGEST_LETTERS = 20
 _STALE_AFTER_S = 14 * 24 * 3600  # another installation may use its kernels; nobody does after two weeks
 _KEPT_DIRECTORIES = 64  # while somebody edits kernels, each edit makes some
@@ -152,7 +156,10 @@ class _KernelCache(FunctionCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            found = super().load_overload(sig, target_context)
+            # numba would read everything that its compiler knows first, which takes longer than all kernels.
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 - a damaged pickle raises anything; compiling again mends it
             self.flush_quietly()
             found = None
@@ -250,8 +257,12 @@ def _reachable(start: Path) -> set[Path]:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """What a source imports of ours."""
-    return frozenset(name.decode() for name in _IMPORT.findall(_content(path)))
+    """What a source imports of ours: modules, and packages, of which each name may be a module."""
+    found = set()
+    for dotted, names in _IMPORT.findall(_content(path)):
+        # Of the package itself, only what is named is taken: its modules at large reach everything.
+        found.update([dotted] if dotted else [b"." + name for name in _IMPORTED_NAME.findall(names)])
+    return frozenset(name.decode() for name in found)
 
 
 @cache
@@ -262,10 +273,9 @@ def _content(path: Path) -> bytes:
 @cache
 def _module_sources(dotted: str) -> tuple[Path, ...]:
     """Find ``vxlanalyze`` + `dotted`; a package counts whole, since a name may be a module of it."""
-    if not dotted:
-        return tuple(_PACKAGE.glob("*.py"))
     path = _PACKAGE.joinpath(*dotted.split(".")[1:])
-    return tuple(_sources(path if path.is_dir() else path.with_suffix(".py")))
+    found = tuple(_sources(path if path.is_dir() else path.with_suffix(".py")))
+    return found or (_PACKAGE / "__init__.py",)  # a name that is no module stands there
 
 
 def _sources(path: Path) -> Iterable[Path]:

@@ -13,7 +13,6 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
-from numba.np import arrayobj
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled_part
@@ -22,7 +21,6 @@ Octets = NDArray[np.uint8]  # a buffer of packet bytes, shape (k,)
 Load = Callable[[Octets, int], Any]
 
 _settings: Any = numba.config
-_array_view: Any = arrayobj.make_array
 
 
 def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
@@ -31,7 +29,10 @@ def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
     result = types.uint64 if bits == 64 else types.int64
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = _array_view(signature.args[0])(context, builder, arguments[0])
+        from numba.np import arrayobj  # takes longer to import than kernels to load, and these need it not
+
+        make_array: Any = arrayobj.make_array
+        array = make_array(signature.args[0])(context, builder, arguments[0])
         address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
         value = builder.load(address)
         value.align = 1
