@@ -68,6 +68,21 @@ def test_a_path_that_dies_names_the_moment():
     assert "burst-outage" in {r.code for r in finding.ruled_out}
 
 
+@pytest.mark.parametrize(
+    ("back_s", "says"),
+    [
+        (2.0, "node2's capture holds nothing at all: make sure that it was still running"),
+        (9.0, "node2's capture goes on with 10 other frames"),
+    ],
+)
+def test_a_path_that_dies_says_whether_the_receiver_saw_anything_afterwards(back_s, says):
+    stream = Traffic(ping(), packets=50, every_s=0.2, lost=np.arange(50) >= 30)
+    back = Traffic(ping().reverse(), packets=10, start_s=back_s)
+    (finding,) = of(comparison([stream], [back]))
+    assert f"Behind the last one, {says}" in finding.explanation
+    assert finding.summary.endswith("unless node2's capture ended then") == (back_s < 5)
+
+
 def test_an_empty_capture_at_the_receiver_is_said():
     (finding,) = of(comparison(blocked()))
     assert "holds no frame at all" in finding.explanation

@@ -13,7 +13,9 @@ How it decides
     10 ms of each other count as little more than one.
 When it cannot tell
     Fewer than three separate packets were sent. The receiver's capture ended early, or looked at
-    another interface or port: what it cannot have seen is not counted as lost.
+    another interface or port: what it cannot have seen is not counted as lost. Where it holds nothing at
+    all behind the last packet that arrived, and no packet of its node is missing, it may have ended there:
+    that is said.
 What looks like it
     A black hole for large packets (there small ones arrive), a blocked protocol (there others arrive), an
     outage (there packets arrive again afterwards), a wrong tunnel endpoint (there the outer destination
@@ -91,7 +93,9 @@ def _summary(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
         ends = affected.members(direction, picture.lost, blocked.rule, pair.cluster)
         return f"None of the {sent} at {listed(ends)} arrives, while those to its other endpoint do"
     if blocked.from_ns is not None:
-        return f"From {moment(blocked.from_ns)} to the end, none of the {sent} arrives"
+        text = f"From {moment(blocked.from_ns)} to the end, none of the {sent} arrives"
+        ended = f", unless {direction.receiver.name}'s capture ended then"
+        return text if _frames_afterwards(direction) else text + ended
     return f"None of the {sent} arrives"
 
 
@@ -111,7 +115,7 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
             f"{count(picture.others_delivered, 'packet')} to the same port that carry no tunnel arrived: the "
             "port is open, and something on the way reads what is in it. "
         )
-    text += _other_traffic(pair, direction)
+    text += _other_traffic(pair, direction) if blocked.from_ns is None else _afterwards(direction)
     return text + loss.by_chance([blocked])
 
 
@@ -130,6 +134,24 @@ def _other_traffic(pair: Comparison, direction: Direction) -> str:
     if arrived:
         return f"The other way, {count(arrived, 'packet')} arrived meanwhile. "
     return f"{receiver.name}'s capture holds {count(frames, 'frame')}, none of them from this direction. "
+
+
+def _afterwards(direction: Direction) -> str:
+    """Say whether the receiver's capture holds anything behind the last packet that arrived."""
+    name, later = direction.receiver.name, _frames_afterwards(direction)
+    if later:
+        return f"Behind the last one, {name}'s capture goes on with {count(later, 'other frame')}. "
+    return (
+        f"Behind the last one, {name}'s capture holds nothing at all: make sure that it was still running, "
+        "for if it was stopped then, nothing is blocked. "
+    )
+
+
+def _frames_afterwards(direction: Direction) -> int:
+    """Count the frames of the receiver's capture behind the last packet that arrived."""
+    times = direction.receiver.index.time_ns
+    arrived_ns = times[direction.received_row[direction.delivered]]
+    return int(np.count_nonzero(times > arrived_ns.max())) if len(arrived_ns) else 0
 
 
 def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
