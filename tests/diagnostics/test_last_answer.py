@@ -70,3 +70,20 @@ def test_an_endpoint_that_never_answered_does_not_speak_for_its_node():
     syns = Traffic(WEB, packets=6, start_s=2, every_s=1, payload=0, seq=1000, tcp_flags=SYN)
 
     assert assess([early, pings(start_s=1), syns], [answered]) == []
+
+
+def test_services_that_never_answered_did_not_stop():
+    """Echoes are answered; a filter takes TCP, which is only tried later: two services of the same pod."""
+    syns = [
+        Traffic(
+            Flow(protocol=TCP, sport=41000 + port, dport=port),
+            packets=6,
+            start_s=5,
+            every_s=1,
+            payload=0,
+            seq=1000,
+            tcp_flags=SYN,
+        )
+        for port in (8080, 5201)
+    ]
+    assert assess([pings(10), *syns], [replies(10)]) == []

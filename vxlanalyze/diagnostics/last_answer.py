@@ -3,7 +3,7 @@
 A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
 answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
 unanswered whatever its flow got before. Only who has answered can stop: an endpoint that never did says
-nothing of its node.
+nothing of its node, and services that never did may be filtered.
 
 Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
 """
@@ -18,6 +18,7 @@ from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Direction, Point
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire.model import Flows
 
 # The longest time-out of a first transmission (RFC 6298 section 2.1): who is silent for less may be slow.
 _LEAST_SILENCE_NS = 1_000_000_000
@@ -30,7 +31,8 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     -------
     tuple of int and Answers, or None
         In these answers only what arrived after that time at addresses that answered before asks, and nothing
-        was answered. None where nothing was ever answered, or the requests after it fill less than a second.
+        was answered. None where nothing was ever answered, none of the services asked after it ever did, or
+        the requests after it fill less than a second.
     """
     asking = np.zeros(len(direction.sender.flows), np.bool_)
     asking[asked.flow[asked.request]] = True
@@ -46,6 +48,9 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     arrived = arrived[_spoke(direction, asked)[asked.flow[arrived]]]
     if here is not None:
         arrived = arrived[direction.sent_ns(arrived) > here]
+    service = _services(direction.sender.flows)
+    if not np.isin(service[asked.flow[arrived]], service[asked.answered]).any():
+        return None  # nothing that is asked now ever answered: it did not stop
     received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
     if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
         return None
@@ -65,11 +70,14 @@ def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
 
 def services(direction: Direction, asked: Answers) -> int:
     """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
-    flows = direction.sender.flows
-    flow = present(asked.flow[asked.request])
-    ported = np.isin(flows.protocol[flow], (answers.TCP, answers.UDP))
-    port = np.where(ported, flows.dport[flow], 0)
-    return len(np.unique(np.column_stack([flows.dst[flow], flows.protocol[flow], port]), axis=0))
+    return len(present(_services(direction.sender.flows)[asked.flow[asked.request]]))
+
+
+def _services(flows: Flows) -> NDArray[np.intp]:
+    """Number the service that each flow asks, shape ``(f,)``."""
+    port = np.where(np.isin(flows.protocol, (answers.TCP, answers.UDP)), flows.dport, 0).astype(">u2")
+    ports = port.view(np.uint8).reshape(-1, 2)
+    return tuples.distinct(np.column_stack([flows.family, flows.dst, flows.protocol, ports]))[1]
 
 
 def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:
