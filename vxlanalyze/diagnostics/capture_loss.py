@@ -9,7 +9,9 @@ How it decides
     Three witnesses, each by itself enough. The counters of the capture (pcapng's interface statistics,
     tcpdump's closing lines). TCP data that its receiver acknowledged in this very capture, though it never
     stands there. Packets that arrived at the other point while this one was capturing, between others of
-    the same conversation that it has.
+    the same conversation that it has. A capture that shows no packet of a direction of which some were
+    answered does not show what arrives, as with tcpdump's `-Q out`; one that shows no packet of a direction
+    of which the other shows many does not show what leaves.
 When it cannot tell
     A classic pcap holds no counters; without TCP in it and without packets that only the other side saw,
     nothing witnesses.
@@ -52,10 +54,12 @@ class _Witness(NamedTuple):
     uncaptured: int
     received: list[tuple[Point, NDArray[np.int32]]]
     answered: int
+    deaf_to: list[str]  # senders of whose packets it shows none, though its node answered them
+    mute_to: list[str]  # receivers of its node's packets, of which it shows none
 
     @property
     def lacks(self) -> bool:
-        return bool(self.dropped or self.holes or self.uncaptured or self.answered)
+        return bool(self.dropped or self.holes or self.uncaptured or self.answered or self.mute_to)
 
     @property
     def told(self) -> bool:
@@ -96,6 +100,8 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
         uncaptured=sum(len(rows) for _, rows in sent),
         received=[(d.receiver, rows) for d, rows in sent if len(rows)],
         answered=answered,
+        deaf_to=[d.sender.name for d in came if d.hidden],
+        mute_to=[d.receiver.name for d, _ in sent if d.unrecorded and facts.tunnel_packets],
     )
 
 
@@ -148,9 +154,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         explanation="A packet that was not captured looks like a lost one. Where its arrival is proved "
         "otherwise it is counted as unknown and not as lost; of the others nobody can tell, so loss in "
         "these directions is bounded from above only.",
-        remedy="Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port "
-        "8472`, to a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets "
-        "were dropped.",
+        remedy=_remedy(lacking),
         evidence=evidence,
         explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
         ruled_out=(
@@ -165,8 +169,31 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
     )
 
 
+def _remedy(lacking: list[_Witness]) -> str:
+    deaf = [w.facts.name for w in lacking if w.deaf_to]
+    mute = [w.facts.name for w in lacking if w.mute_to]
+    if deaf or mute:
+        missed = [f"what arrives at {listed(deaf)}"] * bool(deaf) + [f"what leaves {listed(mute)}"] * bool(
+            mute
+        )
+        return (
+            f"Capture {listed(missed)}, too: without `-Q` (`--direction`), and without a filter on source or "
+            "destination addresses."
+        )
+    return (
+        "Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port 8472`, to "
+        "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets were dropped."
+    )
+
+
 def _said(witness: _Witness) -> str:
     parts = []
+    if witness.mute_to:
+        parts.append(f"nothing that it sends to {listed(witness.mute_to)}, which holds it")
+    if witness.deaf_to:
+        return "; ".join(
+            [*parts, f"nothing that arrives from {listed(witness.deaf_to)}, though it was answered"]
+        )
     if witness.dropped:
         whole = witness.facts.packets + witness.dropped
         parts.append(f"the kernel dropped {witness.dropped:,}, {100 * witness.dropped / whole:.3g} %")

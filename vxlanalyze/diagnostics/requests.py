@@ -26,6 +26,7 @@ from vxlanalyze.pairing.tuples import Tuples
 _LEAST_PATIENCE_NS = 1_000_000_000
 _MOST_PATIENCE_NS = 5_000_000_000
 _SLOWEST_TIMES = 10
+_NEVER_NS = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +114,17 @@ def measure(comparison: Comparison) -> Asked:
     numbered = tuples.number([flows_of[c] for c in sorted(flows_of)])
     tuples_of = dict(zip(sorted(flows_of), numbered.of_flow, strict=True))
     found, refused = [], []
+    half = {d.receiver.capture for d in comparison.directions if d.hidden}
+    half |= {d.sender.capture for d in comparison.directions if d.unrecorded}
     for point in comparison.points:
         tuple_of = tuples_of[point.capture]
         refused.append(refusals.find(comparison, point, tuple_of))
         marked = np.zeros(len(numbered), np.bool_)
         marked[refused[-1].tuple_of] = True
         paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
-        found.append(_decide(_refuse(paired, refused[-1]), _end_ns(comparison, point)))
+        # A capture that shows one direction alone goes on long enough for no answer.
+        end_ns = _NEVER_NS if point.capture in half else _end_ns(comparison, point)
+        found.append(_decide(_refuse(paired, refused[-1]), end_ns))
     return Asked(numbered, tuple(found), tuple(refused))
 
 

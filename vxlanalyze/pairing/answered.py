@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
-from vxlanalyze.pairing.model import Direction, Outcome, wire_payload
+from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
@@ -20,7 +20,11 @@ ACK = 0x10
 
 
 def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
-    """Packets marked lost whose arrival the sender's own capture proves, shape ``(m,)``."""
+    """Packets marked lost whose arrival an answer in either capture proves, shape ``(m,)``.
+
+    Where nothing of a direction was seen to arrive, and some of it was answered, the receiver's capture does
+    not show what arrives (tcpdump's ``-Q out``), and no packet is lost for being missing there.
+    """
     result = np.zeros(len(direction), dtype=np.bool_)
     lost = np.flatnonzero(direction.outcome == Outcome.LOST)
     if not len(lost):
@@ -31,6 +35,8 @@ def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
     tcp = protocol == TCP
     result[lost[~tcp]] = _requests(direction, tuples, lost[~tcp])
     result[lost[tcp]] = _data(direction, tuples, lost[tcp])
+    if result.any() and not direction.delivered.any():
+        result[lost] = True
     return result
 
 
@@ -54,16 +60,27 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     open_ &= ~np.isin(wanted, asked(direction.sent_row[arrived]))
     if not open_.any():
         return open_
-    # The answers stand in the same capture, in the tuples of the opposite way.
+    # The answers stand in either capture, in the tuples of the opposite way.
     opposite = tuples.answer[wanted[open_] >> 32].astype(np.int64)
     reply = np.where(opposite != NO_TUPLE, opposite << 32 | wanted[open_] & 0xFFFFFFFF, -1)
-    flow_of_reply = np.isin(of_flow, opposite)
-    rows = np.flatnonzero(np.append(flow_of_reply, False)[index.flow])
-    is_dns = flows.protocol[index.flow[rows]] == UDP
-    seen = of_flow[index.flow[rows]].astype(np.int64) << 32
-    seen |= np.where(is_dns, index.seq[rows] >> np.uint32(16), index.seq[rows])
-    open_[open_] = np.isin(reply, seen)
+    answers = [_answers(point, tuples.of_flow[point.capture], opposite) for point in _ends(direction)]
+    open_[open_] = np.isin(reply, np.concatenate(answers))
     return open_
+
+
+def _ends(direction: Direction) -> tuple[Point, ...]:
+    """Where the answers may be seen; once, where both points are of one capture."""
+    sender, receiver = direction.sender, direction.receiver
+    return (sender,) if sender.capture == receiver.capture else (sender, receiver)
+
+
+def _answers(point: Point, of_flow: NDArray[np.int32], tuples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tuples and numbers of the echo replies and DNS responses in some tuples."""
+    index, flows = point.index, point.flows
+    rows = np.flatnonzero(np.append(np.isin(of_flow, tuples), False)[index.flow])
+    is_dns = flows.protocol[index.flow[rows]] == UDP
+    number = np.where(is_dns, index.seq[rows] >> np.uint32(16), index.seq[rows])
+    return of_flow[index.flow[rows]].astype(np.int64) << 32 | number
 
 
 def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -108,16 +125,17 @@ def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDAr
 def _acknowledged(
     direction: Direction, tuples: Tuples, asked: NDArray[np.int32], base: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
-    """Highest acknowledgement of each tuple's data in the sender's capture, after `base`; shape ``(t,)``."""
-    index, of_flow = direction.sender.index, tuples.of_flow[direction.sender.capture]
+    """Highest acknowledgement of each tuple's data in either capture, after `base`; shape ``(t,)``."""
     asked = asked[tuples.answer[asked] != NO_TUPLE]
     acknowledges = np.full(len(tuples), NO_TUPLE, dtype=np.int32)
     acknowledges[tuples.answer[asked]] = asked
-    of_row = np.append(acknowledges[of_flow], NO_TUPLE)[index.flow]  # the last for NO_FLOW
-    row = np.flatnonzero(of_row != NO_TUPLE)
-    row = row[index.tcp_flags[row] & ACK != 0]
     result = np.full(len(tuples), np.iinfo(np.int64).min, dtype=np.int64)
-    np.maximum.at(result, of_row[row], _after(index.ack[row], base[of_row[row]]))
+    for point in _ends(direction):
+        index, of_flow = point.index, tuples.of_flow[point.capture]
+        of_row = np.append(acknowledges[of_flow], NO_TUPLE)[index.flow]  # the last for NO_FLOW
+        row = np.flatnonzero(of_row != NO_TUPLE)
+        row = row[index.tcp_flags[row] & ACK != 0]
+        np.maximum.at(result, of_row[row], _after(index.ack[row], base[of_row[row]]))
     return result
 
 

@@ -32,8 +32,6 @@ _STRETCHES = 12  # of time, whose fastest packets are compared
 _LEFT_TIMES = 2  # a drift has to be so much larger than the slope that a side is left with
 _SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
 _GOLDEN = (5**0.5 - 1) / 2
-_APART_NS = 1_000_000_000  # neighbours that are asked again within a second are asked by the same timer
-_AGREEING_NS = 5_000_000  # a path's delay; timers that start anew are seldom so even
 _STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
 
 
@@ -95,15 +93,6 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
         pairs_forward=forward,
         pairs_backward=backward,
     )
-
-
-def at_two_moments(seen: Sightings) -> bool:
-    """Whether packets at least a second apart tell one offset, as those that only look alike do not."""
-    order = np.argsort(seen.time_ns, kind="stable")
-    time_ns, difference_ns = seen.time_ns[order], seen.difference_ns[order]
-    apart_ns = time_ns - time_ns[:1]
-    agrees = np.abs(difference_ns - difference_ns[:1]) <= _AGREEING_NS + MAX_DRIFT_PPM * 1e-6 * apart_ns
-    return bool((agrees & (apart_ns >= _APART_NS)).any())
 
 
 def _split(seen: Sightings) -> list[tuple[int, int]]:

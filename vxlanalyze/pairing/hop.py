@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import memory
-from vxlanalyze.pairing import clock, damage, fate, window
+from vxlanalyze.pairing import alike, clock, damage, fate, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
 from vxlanalyze.pairing.model import (
@@ -113,9 +113,10 @@ def _fit(ends: Ends) -> Clock | None:
         row, at = row[single], at[single]
     flow, time = index.flow[row], index.time_ns[row]
     seen = clock.Sightings(time, other.time_ns[at] - time, route[flow] == Route.FORWARD)
-    only_arp = not ends.first.flows.family[flow].any()
-    if only_arp and _far_apart(ends.facts) and not clock.at_two_moments(seen):
-        return None  # neighbours ask each other the same at any time, so captures need not be of one time
+    doubtful = alike.alike(ends.first.flows)[flow]
+    if len(seen) and doubtful.all() and not alike.alone_believable(seen, ends.facts):
+        return None
+    seen = alike.believable(seen, doubtful)
     return clock.fit(ends.first.name, ends.second.name, seen)
 
 

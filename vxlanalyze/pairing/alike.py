@@ -1,0 +1,79 @@
+"""What neighbours ask each other looks the same whenever it is asked, and so tells no time by itself.
+
+An ARP request (RFC 826) or a neighbour solicitation (RFC 4861) has no number of its own. Where each of two
+captures holds one of them, these need not be the same one; all other packets that are paired are.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.clock import MAX_DRIFT_PPM, Sightings
+from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.wire.model import Flows
+
+_ICMPV6 = 58
+_NEIGHBOUR_DISCOVERY = (133, 137)  # first and last type
+_APART_NS = 1_000_000_000  # neighbours that are asked again within a second are asked by the same timer
+_AGREEING_NS = 5_000_000  # a path's delay; timers that start anew are seldom so even
+_NEAR_NS = 1_000_000_000  # more than any path's delay, less than between two questions
+
+
+def alike(flows: Flows) -> NDArray[np.bool_]:
+    """Tell the flows whose packets have nothing of their own, shape ``(f,)``."""
+    kind = flows.sport >> 8  # of ICMP, where ports stand
+    first, last = _NEIGHBOUR_DISCOVERY
+    asking = (flows.protocol == _ICMPV6) & (kind >= first) & (kind <= last)
+    result: NDArray[np.bool_] = (flows.family == 0) | asking
+    return result
+
+
+def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
+    """Leave out doubtful sightings that tell another time than the nearest ones that are sure.
+
+    Parameters
+    ----------
+    seen : Sightings
+        Of `m` packets.
+    doubtful : NDArray[np.bool_]
+        Shape ``(m,)``: the packet looks like others of its kind.
+    """
+    sure = np.flatnonzero(~doubtful)
+    asked = np.flatnonzero(doubtful)
+    if len(sure) == 0 or len(asked) == 0:
+        return seen
+    after = np.minimum(np.searchsorted(seen.time_ns[sure], seen.time_ns[asked]), len(sure) - 1)
+    before = np.maximum(after - 1, 0)
+    told = seen.difference_ns[asked]
+    off = np.minimum(*(np.abs(told - seen.difference_ns[sure[beside]]) for beside in (before, after)))
+    keep = ~doubtful
+    keep[asked[off <= _NEAR_NS]] = True
+    return Sightings(seen.time_ns[keep], seen.difference_ns[keep], seen.forward[keep])
+
+
+def alone_believable(seen: Sightings, facts: tuple[CaptureFacts, CaptureFacts]) -> bool:
+    """Whether a clock may rest on packets that look alike, with no other in common.
+
+    At two moments they prove each other. At one, they are believed where that leaves the captures most of
+    the time that they have in common by their own clocks: a question at the end of the one and one at the
+    begin of the other are likelier two.
+    """
+    by_own_clocks_ns = _overlap_ns(facts, 0)
+    shifted_ns = _overlap_ns(facts, int(np.median(seen.difference_ns)))
+    return _at_two_moments(seen) or (by_own_clocks_ns > 0 and shifted_ns >= by_own_clocks_ns / 2)
+
+
+def _overlap_ns(facts: tuple[CaptureFacts, CaptureFacts], offset_ns: int) -> int:
+    """Time that both captures cover, if the second clock is ahead by an offset; negative where none."""
+    a, b = facts
+    if a.first_ns is None or a.last_ns is None or b.first_ns is None or b.last_ns is None:
+        return 0
+    return min(a.last_ns + offset_ns, b.last_ns) - max(a.first_ns + offset_ns, b.first_ns)
+
+
+def _at_two_moments(seen: Sightings) -> bool:
+    """Whether packets at least a second apart tell one offset, as those that only look alike do not."""
+    order = np.argsort(seen.time_ns, kind="stable")
+    time_ns, difference_ns = seen.time_ns[order], seen.difference_ns[order]
+    apart_ns = time_ns - time_ns[:1]
+    agrees = np.abs(difference_ns - difference_ns[:1]) <= _AGREEING_NS + MAX_DRIFT_PPM * 1e-6 * apart_ns
+    return bool((agrees & (apart_ns >= _APART_NS)).any())
