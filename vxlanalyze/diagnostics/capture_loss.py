@@ -36,6 +36,7 @@ from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.diagnostics.tcp_streams import seen
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
+from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
 
 CODE = "capture-loss"
@@ -100,8 +101,8 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
         uncaptured=sum(len(rows) for _, rows in sent),
         received=[(d.receiver, rows) for d, rows in sent if len(rows)],
         answered=answered,
-        deaf_to=[d.sender.name for d in came if d.hidden],
-        mute_to=[d.receiver.name for d, _ in sent if d.unrecorded and facts.tunnel_packets],
+        deaf_to=[d.sender.name for d in came if hides_arrivals(d)],
+        mute_to=[d.receiver.name for d, _ in sent if hides_departures(d) and facts.tunnel_packets],
     )
 
 

@@ -18,6 +18,7 @@ from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.refusals import Refusals
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
+from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
 from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import Tuples
 
@@ -114,8 +115,8 @@ def measure(comparison: Comparison) -> Asked:
     numbered = tuples.number([flows_of[c] for c in sorted(flows_of)])
     tuples_of = dict(zip(sorted(flows_of), numbered.of_flow, strict=True))
     found, refused = [], []
-    half = {d.receiver.capture for d in comparison.directions if d.hidden}
-    half |= {d.sender.capture for d in comparison.directions if d.unrecorded}
+    half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
+    half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
     for point in comparison.points:
         tuple_of = tuples_of[point.capture]
         refused.append(refusals.find(comparison, point, tuple_of))

@@ -235,17 +235,6 @@ class Direction:
         """Packets whose fate is known: delivered or lost, shape ``(m,)``."""
         return self.outcome <= Outcome.LOST
 
-    @property
-    def hidden(self) -> bool:
-        """Whether the receiver's capture shows nothing of it, though some was answered: not what arrives."""
-        unseen = (self.outcome == Outcome.UNKNOWN) & (self.reason == Reason.CAPTURE_LOSS)
-        return bool(unseen.any() and not self.delivered.any())
-
-    @property
-    def unrecorded(self) -> bool:
-        """Whether the sender's capture shows nothing of it, though the receiver's does: not what leaves."""
-        return len(self) == 0 and bool((self.unsent_reason == Reason.CAPTURE_LOSS).any())
-
     @cached_property  # asked by nearly every diagnostic
     def flow(self) -> NDArray[np.int32]:
         """Row in ``sender.flows`` of each packet, shape ``(m,)``."""
