@@ -1,0 +1,14 @@
+"""Captures that show what leaves a node, or what arrives, alone: tcpdump's ``-Q``, a filter on addresses."""
+
+from vxlanalyze.pairing.model import Direction, Outcome, Reason
+
+
+def hides_arrivals(direction: Direction) -> bool:
+    """Whether the receiver's capture shows nothing of a direction, though some of it was answered."""
+    answered = (direction.outcome == Outcome.UNKNOWN) & (direction.reason == Reason.CAPTURE_LOSS)
+    return bool(answered.any() and not direction.delivered.any())
+
+
+def hides_departures(direction: Direction) -> bool:
+    """Whether the sender's capture shows nothing of a direction, though the receiver's does."""
+    return len(direction) == 0 and bool((direction.unsent_reason == Reason.CAPTURE_LOSS).any())
