@@ -135,3 +135,44 @@ def test_a_silent_dns_server_is_left_to_its_own_question():
 
 def test_one_capture_alone_is_not_asked():
     assert check(comparison([echoes(20)], points=("node1",))) == []
+
+
+def test_an_endpoint_that_falls_silent_is_found_with_the_moment():
+    finding = found(comparison([echoes(50, every_s=0.1), LATER], [replies_every(0.1, 20)]))
+
+    assert finding.severity == Severity.WARNING
+    assert finding.summary == (
+        "echo to 10.233.65.20 answered until 2023-11-14T22:13:21.900Z, and none of 30 requests that reached "
+        "node2 afterwards"
+    )
+    assert "it may be the node" in finding.explanation
+    assert finding.frame_count == 30
+
+
+def replies_every(every_s: float, count: int, dst: str = "10.233.65.20") -> Traffic:
+    return Traffic(ping(dst=dst).reverse(), packets=count, every_s=every_s, start_s=0.001)
+
+
+def test_others_that_answer_meanwhile_clear_the_node():
+    other = "10.233.65.9"
+    pair = comparison(
+        [echoes(50, every_s=0.1), echoes(50, other, every_s=0.1), LATER],
+        [replies_every(0.1, 20), replies_every(0.1, 50, other)],
+    )
+    assert "Other endpoints of node2 answered 30 requests meanwhile" in found(pair).explanation
+
+
+def test_a_silence_of_less_than_a_second_or_of_few_requests_is_clear():
+    assert check(comparison([echoes(30, every_s=0.02), LATER], [replies_every(0.02, 10)])) == []
+    assert check(comparison([echoes(12, every_s=1), LATER], [replies_every(1, 10)])) == []
+
+
+def test_who_answers_again_did_not_fall_silent():
+    again = Traffic(ping().reverse(), packets=5, every_s=0.1, start_s=4.501, seq=range(45, 50))
+    pair = comparison([echoes(50, every_s=0.1), LATER], [replies_every(0.1, 20), again])
+    assert check(pair) == []
+
+
+def test_requests_that_are_lost_on_their_way_say_nothing_of_the_end():
+    lost = [i >= 20 for i in range(50)]
+    assert check(comparison([echoes(50, every_s=0.1, lost=lost), LATER], [replies_every(0.1, 20)])) == []

@@ -10,9 +10,11 @@ How it decides
     endpoint (address and port of a connection, address of an echo) that answered nothing is silent
     when, at the rate at which Y's others stay silent (never taken for less than their number allows), the
     chance of so many unanswered packets is below `chance`. Every copy of a SYN counts: a working
-    endpoint would answer each.
+    endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
+    after the last request that it answered, for more than a second.
 When it cannot tell
-    Nothing else was asked of Y, or nothing of Y answers: then the question is `not-answered`.
+    Nothing of Y ever answers: then the question is `not-answered`. Where nothing else was asked of Y after an
+    endpoint fell silent, it may be the node that did.
 What looks like it
     A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on their way back
     (`path-blocked` the other way) stand in Y's capture, so they count here. DNS has its own
@@ -34,11 +36,12 @@ from vxlanalyze.diagnostics.asking import Kind
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.requests import Requests, measure
 from vxlanalyze.diagnostics.services import BACKWARD, FORWARD, Pairs, pairs
-from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.diagnostics.words import count, listed, moment
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 CODE = "endpoint-silent"
 _MOST_NAMED = 5
+_LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
     asked = _endpoints(pairs(pair), requests)
     silent = (asked.answered == 0) & ~asked.dns
     if not silent.any():
-        return []
+        return _fell_silent(pair, label, requests, asked, chance)
     if not asked.answered.any():
         why = "no endpoint that was asked answered anything: see not-answered"
         return [NotAssessed(CODE, why, label)]
@@ -104,6 +107,66 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
             label,
         )
     ]
+
+
+def _fell_silent(
+    pair: Comparison, label: str, requests: Requests, asked: _Endpoints, chance: float
+) -> list[Answer]:
+    """Look for endpoints that answered, and from a moment on to the end do not."""
+    first_ns = requests.point.index.time_ns[requests.first_row]
+    open_ = requests.answer_row == NO_ROW
+    last_ns = np.full(len(asked.names), np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, asked.of_request[~open_], first_ns[~open_])
+    late = (first_ns > last_ns[asked.of_request]) & ~asked.dns[asked.of_request]  # open, all of them
+    size = len(asked.names)
+    packets = np.bincount(asked.of_request[late], requests.copies[late], size)
+    before = int(requests.copies[open_ & ~late].sum())
+    ratio = (before + 1) / (before + int(asked.answered.sum()) + 2)
+    until_ns = np.full(size, np.iinfo(np.int64).min)
+    np.maximum.at(until_ns, asked.of_request[late], first_ns[late])
+    told = (packets * np.log(ratio) < np.log(chance)) & (packets > 0)
+    told[told] = until_ns[told] - last_ns[told] >= _LEAST_SILENCE_NS
+    if not told.any():
+        return []
+    mine = late & told[asked.of_request]
+    since_ns = int(last_ns[told].min())
+    others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~told[asked.of_request]))
+    return [_stopped(pair, label, requests.at(mine), _named(pair, asked, told), since_ns, others)]
+
+
+def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: int, others: int) -> Finding:
+    packets = int(late.copies.sum())
+    node = pair.captures[late.point.capture].name
+    shown = exhibits.of_rows(pair, [(late.point, late.first_row)])
+    address = pairs(pair).server[int(pairs(pair).of_tuple[late.tuple_of[0]])]
+    meanwhile = (
+        f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
+        if others
+        else f"Nothing of {node} answered anything afterwards, so it may be the node: ask another pod there."
+    )
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=label,
+        summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
+        f"that reached {node} afterwards",
+        explanation=f"{count(packets, 'packet')} asked and got nothing back, though the same endpoint had "
+        f"answered before: look for what changed then. {meanwhile}",
+        remedy=_remedy(address),
+        evidence={
+            "requests": Quantity(len(late), "requests"),
+            "unanswered_packets": Quantity(packets, "packets"),
+            "last_answered": Quantity(moment(since_ns)),
+            "answered_by_others": Quantity(others, "requests"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
+            RuledOut("endpoint-refused", "nothing refused them: neither a reset nor an ICMP error came back"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
 
 
 def _endpoints(between: Pairs, requests: Requests) -> _Endpoints:
