@@ -78,3 +78,27 @@ def test_one_exchange_tells_the_clock_where_it_fits(tmp_path: Path):
 
     own = compare(tmp_path, first, second).clock[0]
     assert abs(result.clock[0]["offset_ns"] - own["offset_ns"] - ahead_ns) < 1_000_000
+
+
+def test_what_a_node_sends_outside_of_the_tunnel_shows_that_its_capture_had_ended(tmp_path: Path):
+    """Nothing comes back through the tunnel; but node2 answers ARP long after its capture's last frame."""
+    first, second = recorded("receiver-firewall")
+    asked = [f for f in first if f[2][12:14] == ARP]
+    late_ns = first[-1][0] - asked[0][0] + SECOND_NS
+    whole = first + [(t + late_ns, n, f) for t, n, f in asked]
+    half = second[: len(second) // 2]
+
+    result = compare(tmp_path, whole, half)
+
+    outcomes = result.packets["outcome"].value_counts()
+    assert outcomes["lost"] == 0
+    assert outcomes["unknown"] > 5
+    assert result.findings[0].code == "not-answered"
+
+
+def test_without_it_a_capture_is_taken_to_have_gone_on(tmp_path: Path):
+    first, second = recorded("receiver-firewall")
+
+    result = compare(tmp_path, first, second[: len(second) // 2])
+
+    assert (result.packets["outcome"] == "lost").sum() > 5

@@ -15,7 +15,7 @@ _ICMPV6 = 58
 _NEIGHBOUR_DISCOVERY = (133, 137)  # first and last type
 _APART_NS = 1_000_000_000  # neighbours that are asked again within a second are asked by the same timer
 _AGREEING_NS = 5_000_000  # a path's delay; timers that start anew are seldom so even
-_NEAR_NS = 1_000_000_000  # more than any path's delay, less than between two questions
+NEAR_NS = 1_000_000_000  # more than any path's delay, less than between two questions
 
 
 def alike(flows: Flows) -> NDArray[np.bool_]:
@@ -46,7 +46,7 @@ def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
     told = seen.difference_ns[asked]
     off = np.minimum(*(np.abs(told - seen.difference_ns[sure[beside]]) for beside in (before, after)))
     keep = ~doubtful
-    keep[asked[off <= _NEAR_NS]] = True
+    keep[asked[off <= NEAR_NS]] = True
     return Sightings(seen.time_ns[keep], seen.difference_ns[keep], seen.forward[keep])
 
 

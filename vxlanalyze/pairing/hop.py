@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import memory
-from vxlanalyze.pairing import alike, clock, damage, fate, window
+from vxlanalyze.pairing import alike, bare, clock, damage, fate, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
 from vxlanalyze.pairing.model import (
@@ -83,7 +83,8 @@ def build(ends: Ends, tuples: Tuples) -> Hop:
         if told is not None:
             forward, backward = _ways(ends, told)
     clock_ = told or _unknown(ends)
-    covers = (_cover(ends.facts[0], forward), _cover(ends.facts[1], backward))
+    by_first, by_second = bare.lacking(ends, told)
+    covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
     disjoint = told is None and _far_apart(ends.facts)
     return Hop(
         _direction(ends, forward, covers, disjoint, tuples),
@@ -215,13 +216,13 @@ def _inverse(known: NDArray[np.int32], length: int) -> NDArray[np.int32]:
     return result
 
 
-def _cover(facts: CaptureFacts, sends: _Way) -> window.Cover:
-    """What a capture covers, given the direction that its node sends."""
+def _cover(facts: CaptureFacts, sends: _Way, bare_ns: NDArray[np.int64]) -> window.Cover:
+    """What a capture covers, given the direction that its node sends, and what it lacks outside of it."""
     spare = sends.matched.spare
     arrived_ns = sends.received.time_ns[spare]
     shift = sends.typical_shift
     shortest, longest = sends.span_ns
-    return window.cover(facts, arrived_ns - shift, shortest, longest)
+    return window.cover(facts, np.concatenate([arrived_ns - shift, bare_ns]), shortest, longest)
 
 
 def _far_apart(facts: tuple[CaptureFacts, CaptureFacts]) -> bool:

@@ -1,0 +1,57 @@
+"""What nodes send each other outside of any tunnel, as a witness of when a capture began and ended.
+
+Where nothing comes back through the tunnel, the other node's ARP is all that shows that its capture lacks
+the end.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.alike import NEAR_NS
+from vxlanalyze.pairing.fate import sent_by_receivers_clock
+from vxlanalyze.pairing.model import NO_ROW, Clock, Point
+from vxlanalyze.pairing.routes import Route
+
+if TYPE_CHECKING:
+    from vxlanalyze.pairing.hop import Ends
+
+_NONE = np.empty(0, np.int64)
+
+
+def lacking(ends: "Ends", told: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Times, by a node's own clock, of bare packets that it sent, that the other shows, and that it lacks.
+
+    Of the first node and of the second. Only conversations that its capture shows as well are looked at:
+    others a filter may have left out. Empty where the clocks are not known.
+    """
+    if told is None or ends.first.capture == ends.second.capture:
+        return _NONE, _NONE
+    of_first, of_second = (_flows(ends, route) for route in (Route.FORWARD, Route.BACKWARD))
+    here, there = ends.first.index.time_ns, ends.second.index.time_ns
+    at = np.flatnonzero(ends.partner != NO_ROW)
+    offset_ns = told.offset_at(here[at])
+    true = at[np.abs(there[ends.partner[at]] - here[at] - offset_ns) <= NEAR_NS]
+    by_first = _rows(ends.second, of_first, ends.partner[true])
+    by_second = _rows(ends.first, of_second, true)
+    return (
+        sent_by_receivers_clock(there[by_first], told, forward=False),
+        sent_by_receivers_clock(here[by_second], told, forward=True),
+    )
+
+
+def _flows(ends: "Ends", route: Route) -> NDArray[np.uint64]:
+    """Identities of the bare flows of one way that both captures show."""
+    mine = ends.first.flows.identity[np.flatnonzero(ends.common == route)]
+    return np.intersect1d(mine, ends.second.flows.identity)
+
+
+def _rows(point: Point, identities: NDArray[np.uint64], paired: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Rows of some flows at a point, but for those that are paired."""
+    chosen = np.isin(point.flows.identity, identities)
+    if not chosen.any():
+        return np.empty(0, np.int64)
+    wanted = np.append(chosen, False)[point.index.flow]  # the last for NO_FLOW
+    wanted[paired] = False
+    return np.flatnonzero(wanted)
