@@ -45,3 +45,10 @@ def test_a_way_that_gets_faster_is_no_drift():
     time_ns, later_ns = ((np.array(told) * [4.24e9 / 12, 1000]).T).astype(np.int64)
     one_clock = Sightings(time_ns, later_ns, later_ns > -2_500_000)
     assert fit("a", "b", one_clock).drift_ppm == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_drift_that_cannot_be_told_is_in_the_uncertainty(seed):
+    """Few packets: what the rate may be moves the offset at the beginning."""
+    told = fit("a", "b", seen(seed, packets=12, drift_ppm=60.0))
+    assert abs(told.offset_ns) <= told.uncertainty_ns

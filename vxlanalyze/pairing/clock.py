@@ -4,7 +4,8 @@ Every packet from X to Y says: offset <= t_Y - t_X (its delay is positive), ever
 offset >= t_Y - t_X. A clock that runs at a constant rate is a line between those points; where no line
 with a sane rate fits, one of the clocks was set, and a new piece begins. Within a piece the rate is the
 one that brings the lines as close to the points as can be, and the offset lies half way between the two
-lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty.
+lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty,
+and what a rate that may be noise would add until the ends of the piece.
 
 Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and
 Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line under
@@ -23,6 +24,7 @@ from vxlanalyze.pairing.model import Clock, ClockPiece
 
 F64: TypeAlias = NDArray[np.float64]
 
+_USUAL_DRIFT_PPM = 100.0
 MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _BINS = 1024  # extremes kept to look for steps
@@ -231,11 +233,11 @@ def _pieces(  # noqa: C901
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     """The line of one piece, and half the distance between its two sides (None with one side)."""
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
-    drift = _drift(seen)
+    drift, doubted_ns = _drift(seen)
     _, above, _, below = _bounds(np.array([0, len(seen)]), seen, drift)[:, 0]
     upper, lower = (None if np.isnan(level) else level for level in (above, below))
     if upper is not None and lower is not None:
-        middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2
+        middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2 + doubted_ns
     else:
         middle, half_gap = upper if upper is not None else lower, None
     # A damaged file has times at the ends of int64, whose differences lie beyond it.
@@ -243,17 +245,22 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
     return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap
 
 
-def _drift(seen: Sightings) -> float:
-    """Rate in ns per second that brings a line under the one and over the other side closest to them."""
+def _drift(seen: Sightings) -> tuple[float, float]:
+    """Rate in ns per second that brings a line under the one and over the other side closest to them.
+
+    A rate that cannot be told from noise is taken for none; then second, what it would add until the ends.
+    """
     since_ns = seen.time_ns - seen.time_ns[0]
     begin, end = float(since_ns.min() * 1e-9), float(since_ns.max() * 1e-9)
     if end <= begin or len(seen) < _FEWEST_FOR_DRIFT:
-        return 0.0
+        return 0.0, 0.0
     edges = _edges(0, len(seen))
     drift = 0.0
     for _ in range(3):  # extremes of bins depend on the drift, a little
         drift += _steepest(_bounds(edges, seen, drift))
-    return drift if abs(drift) > _doubt(seen, drift, begin, end - begin) else 0.0
+    if abs(drift) > _doubt(seen, drift, begin, end - begin):
+        return drift, 0.0
+    return 0.0, min(abs(drift), _USUAL_DRIFT_PPM * 1e3) * (end - begin) / 2
 
 
 def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
