@@ -88,6 +88,8 @@ def _conversations(identity: NDArray[np.uint64], flow: NDArray[np.int32]) -> NDA
 
 def _firsts(talk: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which packets are the first of their conversation, shape kept."""
+    at = np.full(int(talk.max(initial=-1)) + 1, -1)
+    at[talk[::-1]] = np.arange(len(talk))[::-1]  # of equal indices the last stays
     first = np.zeros(len(talk), np.bool_)
-    first[np.unique(talk, return_index=True)[1]] = True
+    first[at[at >= 0]] = True
     return first
