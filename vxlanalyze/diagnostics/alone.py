@@ -86,7 +86,7 @@ def _own_addresses(point: Point) -> set[str]:
         return set(point.addresses)
     unfilled = np.zeros(len(point.index), np.bool_)
     for shift in (OUTER_L4_SHIFT, INNER_L4_SHIFT):
-        unfilled |= np.isin(checksums.states(point, shift), UNFILLED)
+        unfilled |= checksums.among(checksums.states(point, shift), UNFILLED)
     small = unfilled & (point.index.outer_length > 0) & (point.index.outer_length <= _SMALL_BYTES)
     packets = tunnel_ends.packets_of(point, np.flatnonzero(small))
     return set(tunnel_ends.outer_addresses(point.flows, point.flows.outer_src, packets))

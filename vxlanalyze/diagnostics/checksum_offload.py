@@ -53,7 +53,9 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     if not (sent.any() or large.any() or inside.any()):
         return None
     arrived = direction.received_row != NO_ROW
-    single = np.isin(outer.received, checksums.RIGHT) & np.isin(inner.received, checksums.RIGHT)
+    single = checksums.among(outer.received, checksums.RIGHT) & checksums.among(
+        inner.received, checksums.RIGHT
+    )
     right = int((sent & arrived & single).sum())
     frames = present(direction.sent_row[large])
     shown = exhibits.of_rows(pair, [(direction.sender, direction.sent_row[sent | large])])
@@ -97,11 +99,13 @@ def _on_arrival(far: str, right: int, *, inside: bool) -> str:
 
 
 def _unfilled(outer: NDArray[np.uint8], inner: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.isin(outer, UNFILLED) | np.isin(inner, UNFILLED)
+    return checksums.among(outer, UNFILLED) | checksums.among(inner, UNFILLED)
 
 
 def _put_right(checks: checksums.Checks) -> NDArray[np.bool_]:
-    right: NDArray[np.bool_] = np.isin(checks.sent, checksums.WRONG) & (checks.received == Checksum.OK)
+    right: NDArray[np.bool_] = checksums.among(checks.sent, checksums.WRONG) & (
+        checks.received == Checksum.OK
+    )
     return right
 
 

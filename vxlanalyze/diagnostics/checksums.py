@@ -7,6 +7,7 @@ travel and are known to be right. Whether a wrong looking checksum hurts is told
 which every packet is wrong and which is answered was accepted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,30 +42,37 @@ class Checks:
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Arrived with a checksum that is no offload picture, shape ``(m,)``."""
-        return np.isin(self.received, WRONG)
+        return among(self.received, WRONG)
 
     @property
     def unfilled(self) -> NDArray[np.bool_]:
         """Arrived with a checksum that nobody has filled in, shape ``(m,)``."""
-        return np.isin(self.received, UNFILLED)
+        return among(self.received, UNFILLED)
 
 
 def of(direction: Direction, shift: int) -> Checks:
     """Read one of the four states (`OUTER_L4_SHIFT`, ...) of a direction's packets at both points."""
     sender, receiver = direction.sender, direction.receiver
-    received = np.zeros(len(direction), np.uint8)
     single = direction.received_row != NO_ROW
-    rows = direction.received_row[single]
     if receiver.segment_bytes.any():
-        alone = receiver.segment_bytes[rows] == 0
-        single[single] = alone
-        rows = rows[alone]
-    received[single] = checksum_states(receiver.index.checks[rows], shift)
+        single[single] = receiver.segment_bytes[direction.received_row[single]] == 0
+    received = np.zeros(len(direction), np.uint8)
+    if single.any():
+        received = checksum_states(receiver.index.checks[direction.received_row], shift)
+        received[~single] = Checksum.NONE
     return Checks(
         checksum_states(sender.index.checks[direction.sent_row], shift),
         received,
-        single & ~np.isin(received, _NOTHING_TO_JUDGE),
+        single & ~among(received, _NOTHING_TO_JUDGE),
     )
+
+
+def among(states_: NDArray[np.uint8], kinds: Iterable[Checksum]) -> NDArray[np.bool_]:
+    """Which states are of some kinds, shape kept; `np.isin` takes ten times as long."""
+    result = np.zeros(len(states_), np.bool_)
+    for kind in kinds:
+        result |= states_ == kind
+    return result
 
 
 def states(point: Point, shift: int) -> NDArray[np.uint8]:
@@ -102,4 +110,4 @@ def fate_of(odd: NDArray[np.bool_], direction: Direction, asked: Answers) -> Fat
 
 def where_it_became(wrong: NDArray[np.bool_], sent: NDArray[np.uint8], *, origin: bool) -> NDArray[np.bool_]:
     """Keep what became wrong on this hop; at the first point of a path, also what left it wrong."""
-    return wrong if origin else wrong & ~np.isin(sent, WRONG)
+    return wrong if origin else wrong & ~among(sent, WRONG)

@@ -169,7 +169,7 @@ def _caught(direction: Direction) -> tuple[int, int, int]:
     damaged = direction.corrupted
     caught = damaged & (inner.wrong | outer.wrong)
     passed = damaged & ~caught & inner.judged
-    return int(caught.sum()), int(passed.sum()), int((passed & np.isin(inner.sent, UNFILLED)).sum())
+    return int(caught.sum()), int(passed.sum()), int((passed & checksums.among(inner.sent, UNFILLED)).sum())
 
 
 def _remedy(direction: Direction, passed: int) -> str:

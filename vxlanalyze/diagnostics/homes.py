@@ -6,9 +6,9 @@ import numpy as np
 
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.rewriting import rewritten
-from vxlanalyze.diagnostics.tunnel_ends import address_text
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Homes:
         flows = point.flows
         used = point.decoded.usage.used & (flows.outer_family > 0) & (flows.family > 0)
         key = np.column_stack([flows.outer_family, flows.outer_src, flows.family, flows.src])[used]
-        for row in distinct(key)[0]:
-            outer = address_text((int(row[0]), row[1:17].tobytes()))
-            inner = address_text((int(row[17]), row[18:].tobytes()))
+        names, _ = distinct(key)
+        outer_names, inner_names = text(names[:, 1:17], names[:, 0]), text(names[:, 18:], names[:, 17])
+        for outer, inner in zip(outer_names, inner_names, strict=True):
             self._seen.setdefault(inner, set()).add(outer)
             node = self._cluster.node_of(inner)
             owner = self._cluster.node_of(outer)

@@ -128,8 +128,8 @@ def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> t
         return untold, "One capture does not show whether they left like this or were damaged on the way."
     near = direction.sender.name
     sent = checks.sent[wrong]
-    unfilled = int(np.isin(sent, UNFILLED).sum())
-    left_wrong = int(np.isin(sent, checksums.WRONG).sum())
+    unfilled = int(checksums.among(sent, UNFILLED).sum())
+    left_wrong = int(checksums.among(sent, checksums.WRONG).sum())
     if 2 * unfilled > len(sent):
         return (
             "the sending card or hypervisor fills them in wrong",

@@ -61,6 +61,10 @@ class Pieces:
 def of(direction: Direction) -> Pieces:
     """Find what travelled in pieces."""
     sender, receiver = direction.sender, direction.receiver
+    in_pieces = any((point.index.anomalies & _IN_PIECES).any() for point in (sender, receiver))
+    if not in_pieces and not len(receiver.decoded.fragments):
+        none = np.zeros(len(direction), np.bool_)
+        return Pieces(none, none, none, none, None)
     at_sender = sender.index.anomalies[direction.sent_row] & _IN_PIECES != 0
     arrived = direction.received_row != NO_ROW
     marks = np.zeros(len(direction), np.uint32)

@@ -96,6 +96,8 @@ def _errors(point: Point) -> NDArray[np.int64]:
         codes = [c for f, c in MEANING if f == family]
         refuses |= (flows.protocol == protocol) & (kind == unreachable) & np.isin(code, codes)
     refuses &= (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    if not (refuses & point.decoded.usage.used).any():
+        return np.empty(0, np.int64)
     rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
     rows = rows[(index.flow[rows] != NO_FLOW) & (index.anomalies[rows] & Anomaly.ICMP_ERROR.value != 0)]
     chosen: NDArray[np.int64] = rows[refuses[index.flow[rows]]]

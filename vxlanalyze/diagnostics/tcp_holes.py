@@ -51,6 +51,7 @@ def _follow(rows, streams, sound, opposite, columns, found):  # type: ignore[no-
     begun = np.zeros(size, np.bool_)
     top = np.zeros(size, np.int64)  # behind the last byte seen or acknowledged
     holes = np.zeros((size, _HOLES, 3), np.int64)
+    some = np.zeros(size, np.bool_)  # whether a stream may have any
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
@@ -58,28 +59,32 @@ def _follow(rows, streams, sound, opposite, columns, found):  # type: ignore[no-
         if flags & RST:
             continue
         if flags & ACK and that >= 0 and begun[that] and sound[i]:
-            _acknowledge(that, np.int64(ack_of[row]), row, top, holes, found)
+            _acknowledge(that, np.int64(ack_of[row]), row, top, holes, some, found)
         length = span(np.int64(payload_of[row]), flags)
         if flags & SYN or not begun[this]:
-            _settle(this, holes, found)
+            if some[this]:
+                _settle(this, holes, found)
+                some[this] = False
             begun[this] = True
             top[this] = (seq + length) & 0xFFFFFFFF
         elif length > 0 and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED):
-            _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, found)
-    for stream in range(size):
+            _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, some, found)
+    for stream in np.flatnonzero(some):
         _settle(stream, holes, found)
 
 
 @compiled_part
-def _acknowledge(stream, ack, row, top, holes, found):  # type: ignore[no-untyped-def]
+def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
     """Mark the holes that an acknowledgement covers; what it says beyond the last byte seen is one too."""
     beyond = after(ack, top[stream])
     if abs(beyond) >= _NEAR:
         return
     if beyond > 1:  # 1: a FIN that was not seen
-        _open(stream, top[stream], ack, holes, found)
+        _open(stream, top[stream], ack, holes, some, found)
     if beyond > 0:
         top[stream] = ack
+    if not some[stream]:
+        return
     for at in range(_HOLES):
         hole = holes[stream, at]
         if hole[_START] != hole[_END] and after(ack, hole[_END]) >= 0:
@@ -88,12 +93,14 @@ def _acknowledge(stream, ack, row, top, holes, found):  # type: ignore[no-untype
 
 
 @compiled_part
-def _cover(stream, seq, end, top, holes, found):  # type: ignore[no-untyped-def]
+def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untyped-def]
     """Take a segment's bytes out of the holes; one behind the last byte seen makes a hole before it."""
     if after(seq, top[stream]) > 0:
-        _open(stream, top[stream], seq, holes, found)
+        _open(stream, top[stream], seq, holes, some, found)
     if after(end, top[stream]) > 0:
         top[stream] = end
+    if not some[stream]:
+        return
     for at in range(_HOLES):
         hole = holes[stream, at]
         start, finish = hole[_START], hole[_END]
@@ -105,12 +112,13 @@ def _cover(stream, seq, end, top, holes, found):  # type: ignore[no-untyped-def]
             hole[_END] = seq
         else:  # in its middle: the part behind it is a hole of its own
             hole[_END] = seq
-            _open(stream, end, finish, holes, found)
+            _open(stream, end, finish, holes, some, found)
 
 
 @compiled_part
-def _open(stream, start, end, holes, found):  # type: ignore[no-untyped-def]
+def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-def]
     """Remember a hole; where there is no room, one that was acknowledged goes."""
+    some[stream] = True
     chosen = -1
     for at in range(_HOLES):
         hole = holes[stream, at]

@@ -76,7 +76,9 @@ def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.in
     partial[tuple_of[index.flow[rows[~whole]]]] = True
     partial |= np.append(partial, False)[answer]
     rows = rows[whole]
-    rows = rows[np.argsort(index.time_ns[rows], kind="stable")]
+    times = index.time_ns[rows]
+    if (times[1:] < times[:-1]).any():
+        rows = rows[np.argsort(times, kind="stable")]
     state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
     sound = (state != Checksum.BAD) & (state != Checksum.ALL_ONES)
     return TcpPackets(point, rows, tuple_of[index.flow[rows]], sound, answer, partial)

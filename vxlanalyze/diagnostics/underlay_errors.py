@@ -66,7 +66,8 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[
     wanted = np.zeros(len(flows) + 1, np.bool_)  # one more: NO_FLOW is the last
     for protocol, said in kinds:
         wanted[:-1] |= (flows.protocol == protocol) & (flows.sport == said) & (flows.tunnel == Tunnel.NONE)
-    rows = np.flatnonzero(wanted[index.flow])[:_MOST_ERRORS].astype(np.int32)
+    some = (wanted[:-1] & point.decoded.usage.used).any()
+    rows = np.flatnonzero(wanted[index.flow] if some else [])[:_MOST_ERRORS].astype(np.int32)
     if len(rows) == 0:
         return Errors(point, rows, rows.astype(np.int64), rows.astype(np.bool_), rows.astype(np.int64))
     source = pair.captures[point.capture].source

@@ -77,6 +77,8 @@ def in_super_packets(
     """
     result = np.zeros(len(direction), dtype=np.bool_)
     sender, receiver = direction.sender, direction.receiver
+    if not (sender.segment_bytes.any() or receiver.segment_bytes.any()):
+        return result
     arrived = np.flatnonzero(direction.received_row != NO_ROW)
     here, there = direction.sent_row[arrived], direction.received_row[arrived]
     state = receiver.index.checks[there] >> INNER_L4_SHIFT & CHECK_MASK

@@ -72,7 +72,12 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
         Shape ``(n,)``: the place in `names` of each row.
     """
     words = _words(rows)
-    _, first, code = np.unique(_hashed(words), return_index=True, return_inverse=True)
+    hashed = _hashed(words)
+    by_hash = np.argsort(hashed)
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = hashed[by_hash[1:]] != hashed[by_hash[:-1]]
+    first, code = by_hash[new], np.empty_like(by_hash)
+    code[by_hash] = np.cumsum(new) - 1
     names = rows[first]
     if not np.array_equal(names[code], rows):  # two rows of one hash
         names, code = np.unique(rows, axis=0, return_inverse=True)
