@@ -17,12 +17,14 @@ def breaks(_):
     raise ValueError("broken")
 
 
-def test_answers_stand_in_the_order_of_the_questions(monkeypatch):
+@pytest.mark.parametrize("too_many", [0, 1 << 60], ids=["in-turn", "on-two-threads"])
+def test_answers_stand_in_the_order_of_the_questions(monkeypatch, too_many):
     names = [f"code-{number}" for number in range(9)]
     asked = [Diagnostic(name, lambda _, name=name: [NotAssessed(name, "why")]) for name in names]
     asked.insert(4, Diagnostic("breaks", breaks))
     in_turn = diagnostics.diagnose(PAIR, diagnostics=tuple(asked))
     monkeypatch.setattr(diagnostics, "_MANY_PACKETS", 0)
+    monkeypatch.setattr(diagnostics, "_TOO_MANY_PACKETS", too_many)
     at_once = diagnostics.diagnose(PAIR, diagnostics=tuple(asked))
 
     assert at_once == in_turn

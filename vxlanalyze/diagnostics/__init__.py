@@ -76,7 +76,8 @@ def _diagnostic(code: str) -> Diagnostic:
     return diagnostic
 
 
-_MANY_PACKETS = 100_000  # with fewer, threads cost more than they gain
+# With fewer packets, threads cost more than they gain; with more, what two questions hold is too much.
+_MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
 
@@ -128,12 +129,21 @@ def diagnose(
 
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
     """Ask in turn; of many packets on two threads, one from each end: neighbours wait for each other."""
-    if sum(len(direction) for direction in comparison.directions) < _MANY_PACKETS:
+    packets = sum(len(direction) for direction in comparison.directions)
+    if packets < _MANY_PACKETS:
         return [_answers(diagnostic, comparison) for diagnostic in asked]
+    if packets > _TOO_MANY_PACKETS:
+        return [_answers_alone(diagnostic, comparison) for diagnostic in asked]
     from_both_ends = sorted(range(len(asked)), key=lambda place: min(place, len(asked) - 1 - place))
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
         answers = dict(pool.map(lambda place: (place, _answers(asked[place], comparison)), from_both_ends))
     return [answers[place] for place in range(len(asked))]
+
+
+def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Answer | Broken]:
+    """Ask with as much memory as there is: what the question before has freed is given back."""
+    memory.give_back()
+    return _answers(diagnostic, comparison)
 
 
 def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Answer | Broken]:

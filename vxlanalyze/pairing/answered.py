@@ -133,8 +133,7 @@ def _acknowledged(
     for point in _ends(direction):
         index, of_flow = point.index, tuples.of_flow[point.capture]
         of_row = np.append(acknowledges[of_flow], NO_TUPLE)[index.flow]  # the last for NO_FLOW
-        row = np.flatnonzero(of_row != NO_TUPLE)
-        row = row[index.tcp_flags[row] & ACK != 0]
+        row = np.flatnonzero((of_row != NO_TUPLE) & (index.tcp_flags & ACK != 0))
         np.maximum.at(result, of_row[row], _after(index.ack[row], base[of_row[row]]))
     return result
 

@@ -168,8 +168,10 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
 
 def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
     """Both directions, side by side: nearly all of it is numpy and kernels, which release the lock."""
+    memory.give_back()  # what fitting the clock has freed
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
         forward, backward = pool.map(lambda way: _way(ends, told, way), (True, False))
+    memory.give_back()
     return forward, backward
 
 
