@@ -53,5 +53,5 @@ def _flows(pair: Comparison, direction: Direction, symptom: Finding) -> NDArray[
     numbers = symptom.frames.get(pair.captures[sender.capture].name)
     if numbers is None:
         return np.empty(0, np.int32)
-    flows = np.unique(sender.index.flow[np.asarray(numbers, np.int64) - 1])
+    flows = np.unique(sender.index.flow[sender.decoded.row(np.asarray(numbers, np.int64))])
     return flows[(flows != NO_FLOW) & np.isin(flows, direction.flow)]

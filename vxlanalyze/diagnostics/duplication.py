@@ -13,6 +13,8 @@ How it decides
 When it cannot tell
     Nearly every packet stands twice in the capture within microseconds: then the capture itself sees each
     packet twice (two interfaces of one path, a mirror of both directions), or somebody copies all of them.
+    Where those that the node itself sends do so as well, it is the capture, and second sightings are left
+    out.
 What looks like it
     TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are told
     apart; mirror ports.
@@ -60,7 +62,10 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
         arrived = int((direction.copies > 0).sum())
         doubled = direction.copies > 1
         twice = int(doubled.sum())
-        if arrived == 0:
+        seen_again = pair.captures[direction.receiver.capture].seen_again
+        if seen_again:
+            told.append(NotAssessed(CODE, _sees_twice(direction, seen_again), direction.label))
+        elif arrived == 0:
             told.append(NotAssessed(CODE, "no packet was seen to arrive", direction.label))
         elif twice and silence.chance(twice, arrived, tolerable_ratio) < chance:
             told.append(_doubled(pair, direction, doubled, arrived))
@@ -81,6 +86,13 @@ def _doubled(pair: Comparison, direction: Direction, doubled: NDArray[np.bool_],
         )
         return NotAssessed(CODE, why, direction.label)
     return _finding(pair, direction, doubled, copies, gap_ns)
+
+
+def _sees_twice(direction: Direction, seen_again: int) -> str:
+    return (
+        f"the capture of {direction.receiver.name} shows nearly every packet twice (two interfaces of one "
+        f"path, a mirror port); left out: {count(seen_again, 'second sighting')}"
+    )
 
 
 def _copies(direction: Direction, doubled: NDArray[np.bool_]) -> _Copies:

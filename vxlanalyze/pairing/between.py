@@ -30,15 +30,24 @@ def without_peers(decoded: Decoded, peers: Collection[str]) -> Decoded:
     rows[decoded.fragments.row[~pieces]] = False
     if rows.all():
         return decoded
-    pieces &= rows[decoded.fragments.row]
-    index, fragments = _only(decoded.index, rows), _only(decoded.fragments, pieces)
     flow_now = np.append(np.cumsum(flows, dtype=np.int32) - 1, np.int32(-1)).astype(np.int32)
+    index = replace(decoded.index, flow=flow_now[decoded.index.flow])
+    fragments = _only(decoded.fragments, pieces)
+    return only_rows(
+        replace(decoded, index=index, flows=_only(decoded.flows, flows), fragments=fragments), rows
+    )
+
+
+def only_rows(decoded: Decoded, rows: NDArray[np.bool_]) -> Decoded:
+    """Keep chosen rows, which keep their frame numbers."""
+    fragments = _only(decoded.fragments, rows[decoded.fragments.row])
     row_now = np.cumsum(rows) - 1
+    frame = np.arange(1, len(rows) + 1, dtype=np.int32) if decoded.frame is None else decoded.frame
     return Decoded(
-        replace(index, flow=flow_now[index.flow]),
-        _only(decoded.flows, flows),
+        _only(decoded.index, rows),
+        decoded.flows,
         replace(fragments, row=row_now[fragments.row]),
-        (np.flatnonzero(rows) + 1).astype(np.int32),
+        frame[rows],
     )
 
 

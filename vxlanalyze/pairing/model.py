@@ -74,6 +74,7 @@ class CaptureFacts:
     last_ns: int | None
     snaplen_bytes: int | None  # None: no limit that cut anything
     dropped_by_kernel: int | None
+    seen_again: int = 0  # frames that show a packet a second time, and are left out
 
 
 @dataclass(frozen=True)
@@ -364,8 +365,7 @@ def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint
     if not point.segment_bytes.any():
         return whole
     size = point.segment_bytes[rows].astype(np.uint32)
-    rest = whole - size * segment
-    return np.where(size == 0, whole, np.minimum(rest, size))
+    return np.where(size == 0, whole, np.minimum(whole - size * segment, size))
 
 
 def _gather(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:

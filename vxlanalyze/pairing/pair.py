@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.pairing import addresses, damage, hop, points, routes, segments, strict, tuples
+from vxlanalyze.pairing import addresses, damage, hop, points, repeats, routes, segments, strict, tuples
 from vxlanalyze.pairing.addresses import AddressBook
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
@@ -94,6 +94,7 @@ def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sighti
     """Give what one of the captures has to be matched; the others need to have their flows only."""
     decoded = [segments.complete_lengths(d) if i == number else d for i, (_, d) in enumerate(captures)]
     facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
+    decoded[number] = repeats.without(decoded[number])
     main = [p for p in points.places(list(zip(facts, decoded, strict=True))) if p.main]
     return Sightings.of(decoded[number], main[number])
 
@@ -125,6 +126,7 @@ class _Bench:
         decoded = [damage.distrusted(segments.complete_lengths(d), source) for source, d in captures]
         if facts is None:
             facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
+        decoded = [repeats.without(d) for d in decoded]
         numbered = tuples.number([d.flows for d in decoded])
         book = addresses.number(decoded)
         places = points.places(list(zip(facts, decoded, strict=True)))
@@ -229,6 +231,7 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         last_ns=int(index.time_ns.max()) if len(index) else None,
         snaplen_bytes=cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
+        seen_again=int(repeats.second_sightings(decoded).sum()),
     )
 
 

@@ -48,11 +48,12 @@ def annotate(
     """
     for place, facts in enumerate(comparison.captures):
         shown = _shown(findings, facts.name)
-        rows = np.array(sorted(shown), dtype=np.int64) - 1
+        point = next(p for p in comparison.points if p.capture == place)
+        rows = point.decoded.row(np.array(sorted(shown), dtype=np.int64))
         partners = _partners(comparison, place, rows)
         comments = [
-            [*(_said(finding) for finding in shown[row + 1]), _where(facts.name, row + 1, partners[row])]
-            for row in rows.tolist()
+            [*(_said(finding) for finding in shown[frame]), _where(facts.name, frame, partners[row])]
+            for frame, row in zip(sorted(shown), rows.tolist(), strict=True)
         ]
         name = facts.name if redactor is None else redactor.name(facts.name)
         _write(comparison, place, facts, rows, comments, directory / f"{name}.pcapng", redactor)

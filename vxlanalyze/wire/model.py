@@ -241,6 +241,10 @@ class Decoded:
         """What the rows hold of each flow."""
         return usage(self.index.flow, self.index.time_ns, len(self.flows))
 
+    def row(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of frames that have one, shape of `frames`."""
+        return frames - 1 if self.frame is None else np.searchsorted(self.frame, frames)
+
     def __sizeof__(self) -> int:
         tables = (self.index, self.flows, self.fragments)
         return sum(int(getattr(table, column.name).nbytes) for table in tables for column in fields(table))

@@ -1,0 +1,73 @@
+"""Captures that show every packet twice: taken at a bond and its member, at a mirror port of both directions.
+
+The second sightings are no packets: taken for such, one of each two that a node sends would seem lost. They
+are left out where nearly every packet of every sender stands twice within some microseconds; a network that
+copies packets copies those of others, not those that leave the node itself.
+
+Source: libpcap issue 1105 (twin packets in captures).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing import identity
+from vxlanalyze.pairing.between import only_rows
+from vxlanalyze.pairing.identity import Level
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
+
+_TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
+_SAMPLE = 4096  # rows at the beginning, by which a capture is judged
+_REACH = 8  # rows behind a packet, within which its twin stands
+_ENOUGH = 8  # rows that a judgement needs, of a capture and of a sender
+_NEARLY_HALF = 0.45  # of the rows are second sightings, where every packet stands twice
+
+
+def without(decoded: Decoded) -> Decoded:
+    """Leave out second sightings, where a capture has them throughout."""
+    again = second_sightings(decoded)
+    return only_rows(decoded, ~again) if again.any() else decoded
+
+
+def second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
+    """Mark rows that show a packet again, shape ``(n,)``; none where that is not the rule."""
+    index, flows = decoded.index, decoded.flows
+    again = np.zeros(len(index), np.bool_)
+    several = len(np.unique(flows.interface.astype(np.int64) << 32 | flows.if_index)) > 1
+    if several or not _is_the_rule(decoded):  # interfaces that are told apart are places of their own
+        return again
+    rows = np.flatnonzero(index.flow != NO_FLOW).astype(np.int32)
+    keys = _keys(decoded, rows)
+    order = np.lexsort((index.time_ns[rows], keys))
+    same = keys[order[1:]] == keys[order[:-1]]
+    gap_ns = np.diff(index.time_ns[rows[order]])
+    again[rows[order[1:][same & (gap_ns <= _TWIN_NS)]]] = True
+    return again
+
+
+def _keys(decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
+    whole = np.zeros(len(rows), np.uint16), np.zeros(len(decoded.index), np.uint16)
+    return identity.keys(Level.OUTER, decoded, rows, *whole)
+
+
+def _is_the_rule(decoded: Decoded) -> bool:
+    """Whether nearly every packet of every sender has a twin, by the first rows of the capture."""
+    index, flows = decoded.index, decoded.flows
+    rows = np.flatnonzero(index.flow[:_SAMPLE] != NO_FLOW).astype(np.int32)
+    if len(rows) < _ENOUGH:
+        return False
+    keys, times = _keys(decoded, rows), index.time_ns[rows]
+    twin = np.zeros(len(rows), np.bool_)
+    for step in range(1, _REACH + 1):
+        near = times[step:] - times[:-step] <= _TWIN_NS
+        twin[step:] |= near & (keys[step:] == keys[:-step])
+    if twin.mean() < _NEARLY_HALF:
+        return False
+    flow = index.flow[rows]
+    tunnelled = flows.tunnel[flow] != Tunnel.NONE
+    source = np.where(tunnelled[:, None], flows.outer_src[flow], flows.src[flow])
+    family = np.where(tunnelled, flows.outer_family[flow], flows.family[flow])
+    _, sender = np.unique(text(source, family), return_inverse=True)
+    packets = np.bincount(sender)
+    share = np.bincount(sender, weights=twin) / packets
+    return bool((share[packets >= _ENOUGH] >= _NEARLY_HALF).all())
