@@ -205,3 +205,40 @@ def test_without_a_tunnel_only_what_is_on_its_way_to_the_other_node_counts():
         no_tunnel(points=("pod", "node1")),
     ]
     assert [a for pair in pairs for a in check(pair) if isinstance(a, Finding)] == []
+
+
+def of_a_pod(tmp_path, *, on_card: bool = False, home: str = "node2") -> Comparison:
+    """Captures with -i any and no tunnel packet: node1's shows what a pod sends to one of another node."""
+    frames = [(0.0, cooked(udp(b"h" * 20, "172.26.50.200", "172.26.50.201", 68, 67), NIC, OUTGOING))]
+    for i in range(24):
+        query = udp(b"x" * 20, "10.233.64.10", FAR, 40000, 9000)
+        frames.append((1 + i, cooked(query, POD_VETH, TO_US)))
+        if on_card:
+            frames.append((1 + i + 0.00002, cooked(query, NIC, OUTGOING)))
+    heard = [(0.0003, cooked(udp(b"h" * 20, "172.26.50.200", "172.26.50.201", 68, 67), NIC, TO_US))]
+    paths = [pcap(tmp_path / "node1.pcap", frames), pcap(tmp_path / "node2.pcap", heard)]
+    networks = {"node1": "10.233.64.0/24", "node2": "10.233.66.0/24", home: "10.233.65.0/24"}
+    addresses = {"node1": "172.26.50.200", "node2": "172.26.50.201"}
+    cluster = Cluster(nodes=tuple(Node(n, (a,), (networks[n],)) for n, a in addresses.items()))
+    sources = open_sources([str(p) for p in paths])
+    return pair_captures([(s, wire.decode(s)) for s in sources], cluster=cluster)
+
+
+NIC = 2
+
+
+def test_what_a_pod_sends_and_no_capture_shows_behind_it_is_found_by_where_its_target_lives(tmp_path):
+    finding = found(of_a_pod(tmp_path))
+
+    assert finding.evidence["packets"].value == 24
+    assert "lives on node2" in finding.explanation
+
+
+def test_what_is_for_a_pod_of_this_node_or_leaves_by_its_card_is_left_alone(tmp_path):
+    for number, other in enumerate(({"home": "node1"}, {"on_card": True})):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        answers = check(of_a_pod(folder, **other))
+        assert not any("never enters the tunnel" in a.summary for a in answers if isinstance(a, Finding)), (
+            other
+        )

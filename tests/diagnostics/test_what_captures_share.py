@@ -177,7 +177,7 @@ def test_an_empty_capture_leaves_it_open():
     (answer,) = no_common_traffic.check(comparison([Traffic(ELSEWHERE, **away)]))
 
     assert isinstance(answer, NotAssessed)
-    assert "node2 holds no frame" in answer.reason
+    assert "node2 holds no packet from host to host" in answer.reason
 
 
 def test_captures_without_a_tunnel_are_another_question():

@@ -80,7 +80,8 @@ def _talks(point: Point) -> bool:
     """Whether a capture shows IP packets from one host to another: no ARP, nothing to a group."""
     flows = point.flows
     to_one = ~np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
-    return bool(((flows.family > 0) & to_one | (flows.outer_family > 0)).any())
+    talking = (flows.family > 0) & to_one | (flows.outer_family > 0)
+    return bool(talking[point.decoded.usage.packets > 0].any())
 
 
 def _peers(point: Point) -> str:

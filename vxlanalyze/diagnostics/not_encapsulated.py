@@ -31,6 +31,7 @@ Sources
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import base, exhibits, silence
 from vxlanalyze.diagnostics.bare_traffic import Stuck, ends, on_the_wire, out_of_a_pod
@@ -71,7 +72,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         if stuck and not answers:
             answers.append(_finding(pair, _label(pair, point), point, stuck, on_wire=True))
     for point in inside:
-        stuck = list(_into_nothing(pair, point, homes, chance))
+        stuck = list(_into_nothing(pair, point, homes, chance)) or _for_others(pair, point, homes, chance)
         if stuck and not answers:
             answers.append(_finding(pair, _label(pair, point), point, stuck))
     if not answers:
@@ -152,6 +153,38 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
         home = homes.of(names[i])
         lives = home.words if home else f"{names[i]} is behind {point.name}, which only takes and never gives"
         yield Stuck(names[i], lives, rows[of == i].astype(np.int32))
+
+
+def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> list[Stuck]:
+    """What pods send to pods of other nodes, where the node's capture shows no tunnel packet at all."""
+    own = _own_addresses(pair, point.capture)
+    if not own or point.rows is None or pair.captures[point.capture].tunnel_packets:
+        return []
+    if (point.flows.encryption[np.flatnonzero(point.decoded.usage.used)] > 0).any():
+        return []
+    rows = point.rows[point.index.flow[point.rows] != NO_FLOW]
+    rows = rows[~np.isin(point.flows.identity[point.index.flow[rows]], _seen_outside(pair, point))]
+    flow = point.index.flow[rows]
+    names, of = ends(point.flows.family[flow], point.flows.dst[flow])
+    nodes = {address for node in pair.cluster.nodes for address in node.addresses}
+    elsewhere = {i: homes.of(name) for i, name in enumerate(names) if name not in nodes}
+    stuck = [
+        Stuck(names[i], home.words, rows[of == i])
+        for i, home in elsewhere.items()
+        if home is not None and not own & set(home.addresses)
+    ]
+    packets = sum(len(s.rows) for s in stuck)
+    return stuck if silence.chance(packets, packets) < chance else []
+
+
+def _seen_outside(pair: Comparison, point: Point) -> NDArray[np.uint64]:
+    """Identities of the flows that the node's network card or another capture shows: native routing."""
+    seen = []
+    for p in pair.points:
+        if p.capture != point.capture or p.name == pair.captures[p.capture].name:
+            shown = p.index.flow if p.rows is None else p.index.flow[p.rows]
+            seen.append(p.flows.identity[present(shown[shown != NO_FLOW])])
+    return np.concatenate(seen)
 
 
 def _own_addresses(pair: Comparison, capture: int) -> set[str]:
