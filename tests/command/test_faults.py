@@ -49,12 +49,14 @@ def refused(capsys, *arguments):
 @contextlib.contextmanager
 def files_of_at_most(size_bytes):
     """No file may grow beyond a size, which is what a full disk looks like to whoever writes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, wrote = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # else Python keeps the first bytes of a module for the whole
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = wrote
 
 
 @pytest.fixture
