@@ -112,7 +112,6 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
 
 def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
     from vxlanalyze.capture import open_nodes
-    from vxlanalyze.report.redaction import Redactor
     from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
     from vxlanalyze.scale.on_dask import connected
 
@@ -128,7 +127,11 @@ def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
         else:
             workers = stack.enter_context(connected(options.scheduler))
             matrix = compare_nodes_there(sources, questions, workers, progress=progress)
-        return matrix, Redactor.of_matrix(matrix, questions.cluster) if options.redact else None
+    if not options.redact:
+        return matrix, None
+    from vxlanalyze.report.redaction import Redactor
+
+    return matrix, Redactor.of_matrix(matrix, questions.cluster)
 
 
 def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:

@@ -16,7 +16,6 @@ from vxlanalyze.report import by_suffix
 from vxlanalyze.report.matrix import as_html, as_text, render
 from vxlanalyze.report.matrix import model as plain
 from vxlanalyze.report.model import CaptureRecord
-from vxlanalyze.report.redaction import Redactor
 from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
 
 if TYPE_CHECKING:
@@ -97,8 +96,11 @@ class Matrix:
         OutputError
             The file cannot be written.
         """
-        name = os.fspath(path)
-        report = Redactor.of_matrix(self.report, self._cluster).matrix(self.report) if redact else self.report
+        name, report = os.fspath(path), self.report
+        if redact:
+            from vxlanalyze.report.redaction import Redactor
+
+            report = Redactor.of_matrix(report, self._cluster).matrix(report)
         text = render(report, by_suffix(name).name)
         with Outputs() as outputs:
             outputs.write_text(name, text)

@@ -173,10 +173,8 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
 def _remedy(lacking: list[_Witness]) -> str:
     deaf = [w.facts.name for w in lacking if w.deaf_to]
     mute = [w.facts.name for w in lacking if w.mute_to]
-    if deaf or mute:
-        missed = [f"what arrives at {listed(deaf)}"] * bool(deaf) + [f"what leaves {listed(mute)}"] * bool(
-            mute
-        )
+    missed = [f"what {does} {listed(who)}" for does, who in (("arrives at", deaf), ("leaves", mute)) if who]
+    if missed:
         return (
             f"Capture {listed(missed)}, too: without `-Q` (`--direction`), and without a filter on source or "
             "destination addresses."

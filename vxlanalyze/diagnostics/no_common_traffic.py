@@ -26,6 +26,7 @@ from vxlanalyze.diagnostics import base, windows_disjoint
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Hop, Point
+from vxlanalyze.pairing.points import to_a_group
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
@@ -79,9 +80,8 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
 def _talks(point: Point) -> bool:
     """Whether a capture shows IP packets from one host to another: no ARP, nothing to a group."""
     flows = point.flows
-    to_one = ~np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
-    talking = (flows.family > 0) & to_one | (flows.outer_family > 0)
-    return bool(talking[point.decoded.usage.packets > 0].any())
+    talking = (flows.family > 0) & ~to_a_group(flows) | (flows.outer_family > 0)
+    return bool((talking & point.decoded.usage.used).any())
 
 
 def _peers(point: Point) -> str:

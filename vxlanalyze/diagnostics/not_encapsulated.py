@@ -108,7 +108,7 @@ def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance:
     names, of = ends(flows.family[flow], flows.dst[flow])
     packets = np.bincount(of, minlength=len(names))
     stopped = np.bincount(of[direction.lost[judged]], minlength=len(names))
-    nodes = {address for node in pair.cluster.nodes for address in node.addresses}
+    nodes = _node_addresses(pair)
     for i in np.flatnonzero(stopped == packets):
         address = names[i]
         if silence.chance(int(packets[i]), int(packets[i])) >= chance or address in nodes:
@@ -129,9 +129,9 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     flow = index.flow[rows]
     if not len(rows) or (flows.packet_type[flow] != _OUTGOING).any():
         return
-    of_capture = np.flatnonzero(point.decoded.usage.used)
-    if (flows.encryption[of_capture] > 0).any():  # the tunnel may be inside
+    if _encrypts(point):
         return
+    of_capture = np.flatnonzero(point.decoded.usage.used)
     tunnelled = of_capture[flows.tunnel[of_capture] != Tunnel.NONE]
     rows = rows[(flows.family[flow] > 0) & ~np.isin(flows.identity[flow], flows.identity[tunnelled])]
     flow = index.flow[rows]
@@ -158,15 +158,13 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
 def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> list[Stuck]:
     """What pods send to pods of other nodes, where the node's capture shows no tunnel packet at all."""
     own = _own_addresses(pair, point.capture)
-    if not own or point.rows is None or pair.captures[point.capture].tunnel_packets:
-        return []
-    if (point.flows.encryption[np.flatnonzero(point.decoded.usage.used)] > 0).any():
+    if not own or point.rows is None or pair.captures[point.capture].tunnel_packets or _encrypts(point):
         return []
     rows = point.rows[point.index.flow[point.rows] != NO_FLOW]
     rows = rows[~np.isin(point.flows.identity[point.index.flow[rows]], _seen_outside(pair, point))]
     flow = point.index.flow[rows]
     names, of = ends(point.flows.family[flow], point.flows.dst[flow])
-    nodes = {address for node in pair.cluster.nodes for address in node.addresses}
+    nodes = _node_addresses(pair)
     elsewhere = {i: homes.of(name) for i, name in enumerate(names) if name not in nodes}
     stuck = [
         Stuck(names[i], home.words, rows[of == i])
@@ -175,6 +173,15 @@ def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> 
     ]
     packets = sum(len(s.rows) for s in stuck)
     return stuck if silence.chance(packets, packets) < chance else []
+
+
+def _encrypts(point: Point) -> bool:
+    """Whether a capture shows encryption, inside of which the tunnel may be."""
+    return bool((point.flows.encryption[point.decoded.usage.used] > 0).any())
+
+
+def _node_addresses(pair: Comparison) -> set[str]:
+    return {address for node in pair.cluster.nodes for address in node.addresses}
 
 
 def _seen_outside(pair: Comparison, point: Point) -> NDArray[np.uint64]:

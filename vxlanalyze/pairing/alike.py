@@ -37,16 +37,18 @@ def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
     doubtful : NDArray[np.bool_]
         Shape ``(m,)``: the packet looks like others of its kind.
     """
-    sure = np.flatnonzero(~doubtful)
     asked = np.flatnonzero(doubtful)
-    if len(sure) == 0 or len(asked) == 0:
+    if len(asked) in (0, len(doubtful)):
         return seen
+    sure = np.flatnonzero(~doubtful)
     after = np.minimum(np.searchsorted(seen.time_ns[sure], seen.time_ns[asked]), len(sure) - 1)
     before = np.maximum(after - 1, 0)
     told = seen.difference_ns[asked]
     off = np.minimum(*(np.abs(told - seen.difference_ns[sure[beside]]) for beside in (before, after)))
-    keep = ~doubtful
-    keep[asked[off <= NEAR_NS]] = True
+    if (off <= NEAR_NS).all():
+        return seen
+    keep = np.ones(len(doubtful), np.bool_)
+    keep[asked[off > NEAR_NS]] = False
     return Sightings(seen.time_ns[keep], seen.difference_ns[keep], seen.forward[keep])
 
 
@@ -57,12 +59,12 @@ def alone_believable(seen: Sightings, facts: tuple[CaptureFacts, CaptureFacts]) 
     the time that they have in common by their own clocks: a question at the end of the one and one at the
     begin of the other are likelier two.
     """
-    by_own_clocks_ns = _overlap_ns(facts, 0)
-    shifted_ns = _overlap_ns(facts, int(np.median(seen.difference_ns)))
+    by_own_clocks_ns = overlap_ns(facts)
+    shifted_ns = overlap_ns(facts, int(np.median(seen.difference_ns)))
     return _at_two_moments(seen) or (by_own_clocks_ns > 0 and shifted_ns >= by_own_clocks_ns / 2)
 
 
-def _overlap_ns(facts: tuple[CaptureFacts, CaptureFacts], offset_ns: int) -> int:
+def overlap_ns(facts: tuple[CaptureFacts, CaptureFacts], offset_ns: int = 0) -> int:
     """Time that both captures cover, if the second clock is ahead by an offset; negative where none."""
     a, b = facts
     if a.first_ns is None or a.last_ns is None or b.first_ns is None or b.last_ns is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.alike import NEAR_NS
-from vxlanalyze.pairing.fate import sent_by_receivers_clock
+from vxlanalyze.pairing.fate import rows_where, sent_by_receivers_clock
 from vxlanalyze.pairing.model import NO_ROW, Clock, Point
 from vxlanalyze.pairing.routes import Route
 
@@ -30,11 +30,11 @@ def lacking(ends: "Ends", told: Clock | None) -> tuple[NDArray[np.int64], NDArra
         return _NONE, _NONE
     of_first, of_second = (_flows(ends, route) for route in (Route.FORWARD, Route.BACKWARD))
     here, there = ends.first.index.time_ns, ends.second.index.time_ns
-    at = np.flatnonzero(ends.partner != NO_ROW)
-    offset_ns = told.offset_at(here[at])
-    true = at[np.abs(there[ends.partner[at]] - here[at] - offset_ns) <= NEAR_NS]
-    by_first = _rows(ends.second, of_first, ends.partner[true])
-    by_second = _rows(ends.first, of_second, true)
+    at = _rows(ends.first, np.concatenate([of_first, of_second]))
+    at = at[ends.partner[at] != NO_ROW]
+    near = np.abs(there[ends.partner[at]] - here[at] - told.offset_at(here[at])) <= NEAR_NS
+    by_first = np.setdiff1d(_rows(ends.second, of_first), ends.partner[at[near]])
+    by_second = np.setdiff1d(_rows(ends.first, of_second), at[near])
     return (
         sent_by_receivers_clock(there[by_first], told, forward=False),
         sent_by_receivers_clock(here[by_second], told, forward=True),
@@ -47,11 +47,6 @@ def _flows(ends: "Ends", route: Route) -> NDArray[np.uint64]:
     return np.intersect1d(mine, ends.second.flows.identity)
 
 
-def _rows(point: Point, identities: NDArray[np.uint64], paired: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Rows of some flows at a point, but for those that are paired."""
-    chosen = np.isin(point.flows.identity, identities)
-    if not chosen.any():
-        return np.empty(0, np.int64)
-    wanted = np.append(chosen, False)[point.index.flow]  # the last for NO_FLOW
-    wanted[paired] = False
-    return np.flatnonzero(wanted)
+def _rows(point: Point, identities: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Rows of some flows at a point."""
+    return rows_where(point, np.isin(point.flows.identity, identities))

@@ -85,7 +85,7 @@ def build(ends: Ends, tuples: Tuples) -> Hop:
     clock_ = told or _unknown(ends)
     by_first, by_second = bare.lacking(ends, told)
     covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
-    disjoint = told is None and _far_apart(ends.facts)
+    disjoint = told is None and alike.overlap_ns(ends.facts) < 0
     return Hop(
         _direction(ends, forward, covers, disjoint, tuples),
         _direction(ends, backward, covers[::-1], disjoint, tuples),
@@ -225,14 +225,6 @@ def _cover(facts: CaptureFacts, sends: _Way, bare_ns: NDArray[np.int64]) -> wind
     shift = sends.typical_shift
     shortest, longest = sends.span_ns
     return window.cover(facts, np.concatenate([arrived_ns - shift, bare_ns]), shortest, longest)
-
-
-def _far_apart(facts: tuple[CaptureFacts, CaptureFacts]) -> bool:
-    """Whether two captures do not overlap in time at all, by their clocks as they are."""
-    a, b = facts
-    if a.first_ns is None or a.last_ns is None or b.first_ns is None or b.last_ns is None:
-        return False
-    return a.last_ns < b.first_ns or b.last_ns < a.first_ns
 
 
 def _direction(

@@ -149,6 +149,12 @@ def keys(
     return result
 
 
+def frame_keys(level: Level, decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Keys of frames taken for one wire packet each, shape of `rows`."""
+    whole = np.zeros(len(rows), np.uint16), np.zeros(len(decoded.index), np.uint16)
+    return keys(level, decoded, rows, *whole)
+
+
 def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
     """Hash of the outer addresses, protocol and destination port of each flow, shape ``(f,)``."""
     flows = decoded.flows

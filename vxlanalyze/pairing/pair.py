@@ -5,7 +5,7 @@ pairs whose node each capture is; then work out each hop.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -126,7 +126,11 @@ class _Bench:
         decoded = [damage.distrusted(segments.complete_lengths(d), source) for source, d in captures]
         if facts is None:
             facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
-        decoded = [repeats.without(d) for d in decoded]
+        whole, decoded = decoded, [repeats.without(d) for d in decoded]
+        facts = [
+            replace(f, seen_again=len(w.index) - len(d.index))
+            for f, w, d in zip(facts, whole, decoded, strict=True)
+        ]
         numbered = tuples.number([d.flows for d in decoded])
         book = addresses.number(decoded)
         places = points.places(list(zip(facts, decoded, strict=True)))
@@ -231,7 +235,6 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         last_ns=int(index.time_ns.max()) if len(index) else None,
         snaplen_bytes=cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
-        seen_again=int(repeats.second_sightings(decoded).sum()),
     )
 
 

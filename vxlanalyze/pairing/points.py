@@ -141,7 +141,7 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     flows = decoded.flows
     here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & _is_ip(flows)
     if not place.encapsulated:
-        here &= ~_to_a_group(flows)
+        here &= ~to_a_group(flows)
     packets = np.where(here, decoded.usage.packets, 0)
     n = place.capture
     ends = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
@@ -150,7 +150,7 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     return Sides(*ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity)
 
 
-def _to_a_group(flows: Flows) -> NDArray[np.bool_]:
+def to_a_group(flows: Flows) -> NDArray[np.bool_]:
     """Flows to multicast and broadcast addresses (RFC 1112 section 4, RFC 4291 section 2.7): to no host."""
     first = flows.dst[:, 0]
     group: NDArray[np.bool_] = np.where(flows.family == 6, first == 0xFF, first >= 0xE0)

@@ -25,11 +25,11 @@ _NEARLY_HALF = 0.45  # of the rows are second sightings, where every packet stan
 
 def without(decoded: Decoded) -> Decoded:
     """Leave out second sightings, where a capture has them throughout."""
-    again = second_sightings(decoded)
+    again = _second_sightings(decoded)
     return only_rows(decoded, ~again) if again.any() else decoded
 
 
-def second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
+def _second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
     """Mark rows that show a packet again, shape ``(n,)``; none where that is not the rule."""
     index, flows = decoded.index, decoded.flows
     again = np.zeros(len(index), np.bool_)
@@ -37,17 +37,12 @@ def second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
     if several or not _is_the_rule(decoded):  # interfaces that are told apart are places of their own
         return again
     rows = np.flatnonzero(index.flow != NO_FLOW).astype(np.int32)
-    keys = _keys(decoded, rows)
+    keys = identity.frame_keys(Level.OUTER, decoded, rows)
     order = np.lexsort((index.time_ns[rows], keys))
     same = keys[order[1:]] == keys[order[:-1]]
     gap_ns = np.diff(index.time_ns[rows[order]])
     again[rows[order[1:][same & (gap_ns <= _TWIN_NS)]]] = True
     return again
-
-
-def _keys(decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
-    whole = np.zeros(len(rows), np.uint16), np.zeros(len(decoded.index), np.uint16)
-    return identity.keys(Level.OUTER, decoded, rows, *whole)
 
 
 def _is_the_rule(decoded: Decoded) -> bool:
@@ -56,7 +51,7 @@ def _is_the_rule(decoded: Decoded) -> bool:
     rows = np.flatnonzero(index.flow[:_SAMPLE] != NO_FLOW).astype(np.int32)
     if len(rows) < _ENOUGH:
         return False
-    keys, times = _keys(decoded, rows), index.time_ns[rows]
+    keys, times = identity.frame_keys(Level.OUTER, decoded, rows), index.time_ns[rows]
     twin = np.zeros(len(rows), np.bool_)
     for step in range(1, _REACH + 1):
         near = times[step:] - times[:-step] <= _TWIN_NS

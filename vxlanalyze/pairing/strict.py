@@ -31,8 +31,7 @@ class Sightings(NamedTuple):
     def of(cls, decoded: Decoded, place: Place, level: Level = Level.OUTER) -> "Sightings":
         """Those of the rows at a place that have a flow, which fragments and unknown protocols have not."""
         row = np.flatnonzero(np.append(place.flows, False)[decoded.index.flow]).astype(np.int32)
-        whole = np.zeros(len(row), np.uint16), np.zeros(len(decoded.index), np.uint16)
-        return cls(row, identity.keys(level, decoded, row, *whole))
+        return cls(row, identity.frame_keys(level, decoded, row))
 
     def parted(self, parts: int) -> "list[Sightings]":
         """Give those of each partition; together they are these, and each keeps their order."""
