@@ -38,7 +38,6 @@ from vxlanalyze.diagnostics.requests import Asked, Requests, measure
 from vxlanalyze.diagnostics.services import FORWARD, NEITHER, ServiceFigures, pairs, services
 from vxlanalyze.diagnostics.words import count, listed
 from vxlanalyze.pairing.model import Comparison, Point
-from vxlanalyze.wire.model import NO_FLOW
 
 CODE = "endpoint-refused"
 _RESET = "reset"
@@ -111,9 +110,9 @@ def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
     """
     point = refused.point
     index, tuple_of = point.index, asked.tuples.of_flow[point.capture]
-    rows = np.flatnonzero(index.flow != NO_FLOW)
+    usage = point.decoded.usage
     spoke_ns = np.full(len(asked.tuples), _NEVER_NS)
-    np.minimum.at(spoke_ns, tuple_of[index.flow[rows]], index.time_ns[rows])
+    np.minimum.at(spoke_ns, tuple_of[usage.used], index.time_ns[usage.first_row[usage.used]])
     refused_ns, sent_ns = index.time_ns[refused.answer_row], index.time_ns[refused.last_row]
     first_ns = np.full(len(asked.tuples), _NEVER_NS)
     np.minimum.at(first_ns, refused.tuple_of, refused_ns)
