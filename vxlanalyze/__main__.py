@@ -13,7 +13,7 @@ INTERRUPTED = 130  # as in vxlanalyze.cli, which may not be loaded yet
 def main() -> int:
     """Run the command; an interrupt while it is loaded is no traceback."""
     gc.set_threshold(_FEW_COLLECTIONS)
-    # No stage multiplies matrices; the threads that numpy's library keeps for it would spin while it is loaded.
+    # No stage multiplies matrices; the threads that numpy keeps for it would spin while the command starts.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from vxlanalyze.cli import main as command

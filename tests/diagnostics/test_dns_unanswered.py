@@ -2,6 +2,8 @@
 
 import dpkt
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.diagnostics.frames import in_vxlan, udp
 from tests.simulate import Flow, Traffic, comparison
@@ -109,12 +111,37 @@ def test_the_names_that_are_asked_for_are_told():
     assert "web.default.svc" in finding.explanation
 
 
+def escaped(name):
+    written = "".join(c if c.isprintable() and c != " " else f"\\{ord(c):03d}" for c in name)
+    return written if len(written) <= 100 else written[:99] + "…"
+
+
 def test_names_are_bytes_of_strangers_and_made_harmless():
     label = b"\x1b[31m\nx"
     message = bytes.fromhex("000101000001000000000000") + bytes([len(label)]) + label + bytes(5)
 
     assert name_of(message) == "\\027[31m\\010x"
-    assert name_of(message[:14]) is None
+    assert all(name_of(message[:cut]) is None for cut in range(len(message) - 4))
+
+
+@given(st.lists(st.text(min_size=1, max_size=15), max_size=5))
+def test_names_are_read_as_dpkt_reads_them(labels):
+    encoded = [label.encode() for label in labels]
+    question = b"".join(bytes([len(label)]) + label for label in encoded) + bytes(5)
+    message = bytes.fromhex("000101000001000000000000") + question
+
+    assert name_of(message) == escaped(dpkt.dns.DNS(message).qd[0].name)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_name_or_none(content):
+    """No label is longer than 63 octets and no name than 255; of no question there is none."""
+    question = bytes.fromhex("000101000001000000000000")
+
+    assert name_of(content) is None or isinstance(name_of(content), str)
+    assert name_of(question + b"\x40" + bytes(80)) is None
+    assert name_of(question + (b"\x3f" + b"a" * 63) * 4 + bytes(5)) is None
+    assert name_of(question[:4] + bytes(8) + b"\x01a" + bytes(5)) is None
 
 
 def test_answered_queries_are_clear():

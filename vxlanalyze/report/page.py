@@ -1,18 +1,21 @@
 """Lays text out in lines of a given width, with or without colour, in any character set.
 
-Whatever is written goes through `plain`; rich measures and colours, and never sees its own markup.
+Whatever is written goes through `plain`.
+
+Source: ECMA-48 section 8.3.117, "select graphic rendition", for the colours.
 """
 
-import io
+import re
+from collections.abc import Iterable, Iterator
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
+from rich.cells import cell_len, chop_cells
 
 from vxlanalyze.report.plain import plain
 
 Span = tuple[str, str]
-"""Text and its style, as rich names styles; the empty style is the plain one."""
+"""Text and its style, words of `_RENDITIONS`; the empty style is the plain one."""
+
+_RENDITIONS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 # For character sets that have none of these; whatever else they lack becomes an escape.
 _ASCII = str.maketrans(
@@ -49,76 +52,87 @@ class Page:
     def __init__(self, width: int = 80, *, ascii_only: bool = False) -> None:
         self.width = width
         self.ascii_only = ascii_only
-        self._lines: list[Text] = []
-        self._console = Console(
-            file=io.StringIO(), width=width, color_system=None, legacy_windows=False, _environ={}
-        )
+        self._lines: list[list[Span]] = []
 
     def heading(self, title: str) -> None:
         """Begin a section: an empty line and a title."""
         if self._lines:
-            self._lines.append(Text())
+            self.blank()
         self.paragraph((title, "bold"))
 
     def blank(self) -> None:
         """Leave a line empty."""
-        self._lines.append(Text())
+        self._lines.append([])
 
     def paragraph(self, *spans: Span, indent: int = 0, hanging: int = 0) -> None:
         """Write a paragraph; all lines after the first stand `hanging` columns further in."""
         room = max(self.width - indent - hanging, 20)
-        text = self._text([(_spaced(words), style) for words, style in spans])
-        for number, line in enumerate(self._wrapped(text, room, hanging)):
-            margin = Text(" " * (indent + (hanging if number else 0)))
-            self._lines.append(margin + line)
+        spans = self._drawable((_spaced(words), style) for words, style in spans)
+        for number, (start, end) in enumerate(_broken(_words(spans), room + hanging, room)):
+            margin = " " * (indent + (hanging if number else 0))
+            self._lines.append([(margin, ""), *_cut(spans, start, end)])
 
     def whole(self, label: str, words: str, *, indent: int = 0) -> None:
         """Write something that is to be copied: every letter of it, on one line however long it gets."""
-        text = self._text([(label, "bold"), (plain(words, longest_word=None), "")])
-        self._lines.append(Text(" " * indent) + text)
+        spans = self._drawable([(label, "bold"), (plain(words, longest_word=None), "")])
+        self._lines.append([(" " * indent, ""), *spans])
 
     def drawn(self, *spans: Span) -> None:
         """Write one line as it is; names in it have gone through `plain` before."""
-        line = self._text(list(spans))
-        line.rstrip()
-        self._lines.append(line)
+        spans = self._drawable(spans)
+        self._lines.append(list(_cut(spans, 0, len(_words(spans).rstrip()))))
 
     def render(self, *, colour: bool = False) -> str:
         """Give all lines, each ended by a line feed."""
-        out = io.StringIO()
-        console = Console(
-            file=out,
-            width=self.width,
-            color_system="standard" if colour else None,
-            force_terminal=colour,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-            _environ={},
-        )
-        for line in self._lines:
-            console.print(line, soft_wrap=True)
-        return out.getvalue()
+        lines = map(_painted if colour else _words, self._lines)
+        return "".join(f"{line}\n" for line in lines)
 
-    def _text(self, spans: list[Span]) -> Text:
-        text = Text(no_wrap=False, overflow="fold")
-        for words, style in spans:
-            text.append(words.translate(_ASCII) if self.ascii_only else words, style or None)
-        return text
+    def _drawable(self, spans: Iterable[Span]) -> tuple[Span, ...]:
+        return tuple((words.translate(_ASCII) if self.ascii_only else words, style) for words, style in spans)
 
-    def _wrapped(self, text: Text, room: int, hanging: int) -> list[Text]:
-        """Break a text; the first line has `hanging` columns more than the others."""
-        if cell_len(text.plain) <= room + hanging:
-            return [text]
-        first = text.wrap(self._console, room + hanging)[0]
-        rest = text[len(first.plain) :]
-        first.rstrip()
-        skipped = len(rest.plain) - len(rest.plain.lstrip())
-        lines = rest[skipped:].wrap(self._console, room)
-        for line in lines:
-            line.rstrip()
-        return [first, *lines]
+
+def _words(spans: Iterable[Span]) -> str:
+    return "".join(words for words, _ in spans)
+
+
+def _painted(spans: Iterable[Span]) -> str:
+    return "".join(
+        f"\x1b[{_rendition(style)}m{words}\x1b[0m" if words and style else words for words, style in spans
+    )
+
+
+def _rendition(style: str) -> str:
+    return ";".join(_RENDITIONS[name] for name in style.split())
+
+
+def _cut(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
+    """Give a part of a text; spans keep their styles."""
+    for words, style in spans:
+        if part := words[max(start, 0) : max(end, 0)]:
+            yield part, style
+        start, end = start - len(words), end - len(words)
+
+
+def _broken(text: str, room: int, room_after: int) -> Iterator[tuple[int, int]]:
+    """Break a text into lines, from where to where; those after the first have their own room."""
+    start = 0
+    while True:
+        end = _end_of_line(text, start, room)
+        yield start, end
+        rest = text[end:].lstrip()
+        if not rest:
+            return
+        start, room = len(text) - len(rest), room_after
+
+
+def _end_of_line(text: str, start: int, room: int) -> int:
+    """Tell how far a line gets: as many whole words as there is room for, or what fits of a long one."""
+    end = start
+    for word in re.finditer(r"\S+", text[start:]):
+        if cell_len(text[start : start + word.end()]) > room:
+            return end if end > start else start + len(chop_cells(text[start:], room)[0])
+        end = start + word.end()
+    return end
 
 
 def _spaced(words: str) -> str:
