@@ -3,7 +3,6 @@
 What is heavy is imported where it is needed, so that ``--help`` and ``--version`` answer at once.
 """
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -60,15 +59,12 @@ def _run(options: Options) -> int:
         terminal.say(_manual(options.explain))
         return DONE
     shown, files = _formats(options)
-    for directory in (options.tables, options.annotate, options.decapsulate):
-        if directory is not None:
-            demand_directory(directory)
-    demand_apart(options.annotate, options.decapsulate)
+    _demand_directories(options)
     demand_address_space()
-    # matplotlib tells every user of a read-only home where it keeps its fonts now.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     judge = judging(options.fail_on, options.baseline, options.expect)
     series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
+    if series:
+        _hush_matplotlib()
     if options.matrix:
         return _matrix(options, shown, files)
     with Outputs() as outputs:
@@ -85,6 +81,20 @@ def _run(options: Options) -> int:
     if report.broken:
         return BROKEN
     return DONE if judgement.passed else OBJECTED
+
+
+def _demand_directories(options: Options) -> None:
+    for directory in (options.tables, options.annotate, options.decapsulate):
+        if directory is not None:
+            demand_directory(directory)
+    demand_apart(options.annotate, options.decapsulate)
+
+
+def _hush_matplotlib() -> None:
+    """Let it not tell every user of a read-only home where it keeps its fonts now."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Renderer]]) -> int:
@@ -250,7 +260,7 @@ def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questi
     from vxlanalyze.pairing.part import Part, parse_moment, parse_term
 
     return pipeline.Questions(
-        cluster=pipeline.read_cluster(options.kube, options.facts, [source.name for source in sources]),
+        cluster=_cluster(options, [source.name for source in sources]),
         ports=options.port,
         part=Part(
             None if options.since is None else parse_moment(options.since),
@@ -260,3 +270,13 @@ def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questi
         select=options.select,
         ignore=options.ignore,
     )
+
+
+def _cluster(options: Options, captures: Sequence[str]) -> "Cluster":
+    if options.kube is None and not options.facts:
+        from vxlanalyze.cluster.model import Cluster
+
+        return Cluster()
+    from vxlanalyze.cluster.saved import read_cluster
+
+    return read_cluster(options.kube, options.facts, captures)

@@ -12,7 +12,6 @@ Sources: NEP 49, "Data allocation strategies"; numpy C API, ``PyDataMem_SetHandl
 
 import ctypes
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,6 +169,8 @@ def _make() -> _Allocator:
 
 
 def _file() -> IO[bytes]:
+    import tempfile  # few runs have a limit
+
     directory = os.environ.get("TMPDIR") or _DIRECTORY
     try:
         file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  it lives as long as the process

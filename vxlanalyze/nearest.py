@@ -1,11 +1,12 @@
 """Help with a name that nobody knows."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant, as the end of an error's sentence; else nothing."""
+    from difflib import get_close_matches  # nearly always, names are known
+
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

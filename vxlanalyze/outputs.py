@@ -4,7 +4,6 @@ Either all outputs of a run appear or none of them.
 """
 
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterable
@@ -64,8 +63,7 @@ class Outputs:
             if target.exists() and not stat.S_ISREG(target.stat().st_mode):
                 target.write_text(text, encoding="utf-8")
                 return
-            # By chance, not by process: in a container each run has the same number.
-            waiting = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+            waiting = target.with_name(f".{target.name}.{_by_chance()}.part")
             self._files.append(_Staged(waiting, target))
             with waiting.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -77,7 +75,7 @@ class Outputs:
             if not target.exists():
                 self._made.append(target)
                 target.mkdir()
-            waiting = target / f".vxlanalyze-{secrets.token_hex(4)}"
+            waiting = target / f".vxlanalyze-{_by_chance()}"
             self._directories.append(_Staged(waiting, target))
             waiting.mkdir(mode=0o700)
         return waiting
@@ -109,6 +107,11 @@ class Outputs:
         for made in self._made if failed else ():
             with suppress(OSError):  # an interrupt came before it was made
                 made.rmdir()
+
+
+def _by_chance() -> str:
+    """Give letters that no other run chooses: in a container, all have the same process number."""
+    return os.urandom(4).hex()
 
 
 def demand_writable(path: str) -> None:

@@ -7,6 +7,7 @@ from vxlanalyze import pipeline
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.cluster.saved import read_cluster
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
 
@@ -62,7 +63,7 @@ def questions_of(
     UsageError
         An argument makes no sense.
     """
-    cluster = pipeline.read_cluster(
+    cluster = read_cluster(
         None if kube is None else os.fspath(kube),
         [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
         [source.name for source in sources],

@@ -1,6 +1,7 @@
 """From a Comparison and its Diagnosis to the Report: every number and name that any output shows."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from vxlanalyze.report.model import (
     Report,
     ServiceRecord,
 )
-from vxlanalyze.report.series import series
 from vxlanalyze.report.times import rfc3339
 from vxlanalyze.report.verdict import verdict
 from vxlanalyze.wire import link
@@ -68,11 +68,17 @@ def build(
         not_assessed=not_assessed,
         services=[_service_record(figures) for figures in services(comparison)],
         names=_names(comparison, findings, not_assessed),
-        plots=dict(series(comparison, diagnosis.findings)) if plots else {},
+        plots=_series(comparison, diagnosis.findings) if plots else {},
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
         asked=list(diagnosis.asked),
         facts=_fact_records(comparison),
     )
+
+
+def _series(comparison: Comparison, findings: Sequence[Finding]) -> dict[str, Any]:
+    from vxlanalyze.report.series import series  # the text report has no plots
+
+    return dict(series(comparison, findings))
 
 
 def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digests) -> CaptureRecord:

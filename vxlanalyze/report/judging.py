@@ -1,10 +1,10 @@
 """Judges a report: by severity, against an earlier report, against an expectation."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.report import as_json, expectation
 from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 
@@ -33,8 +33,8 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
         A file cannot be read or makes no sense.
     """
     before = None if baseline is None else _read_baseline(baseline)
-    expected = None if expect is None else expectation.parse(read_text(expect), expect)
-    gated = fail_on != "never" or expected is not None
+    differences = None if expect is None else _read_expectation(expect)
+    gated = fail_on != "never" or differences is not None
 
     def judge(report: Report) -> Judgement:
         counting: Sequence[FindingRecord] = report.findings
@@ -43,15 +43,23 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
             from vxlanalyze.report.baseline import compare  # the only one that needs numpy
 
             counting, changes = compare(before, report)
-        differences = () if expected is None else expectation.differences(expected, report)
-        return Judgement(frozenset(failing(counting, fail_on)), differences, changes, gated)
+        told = () if differences is None else differences(report)
+        return Judgement(frozenset(failing(counting, fail_on)), told, changes, gated)
 
     return judge
+
+
+def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:
+    """Read what is expected; the answer tells where a report differs from it."""
+    from vxlanalyze.report import expectation
+
+    return partial(expectation.differences, expectation.parse(read_text(path), path))
 
 
 def _read_baseline(path: str) -> Report:
     """Read an earlier report; a finding that this version does not know would be told as gone."""
     from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+    from vxlanalyze.report import as_json
 
     report = as_json.from_json(read_text(path), path)
     try:
