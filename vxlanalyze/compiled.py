@@ -1,55 +1,38 @@
-"""The decorator of all compiled functions, and the cache that keeps them between runs.
+"""The decorator of all compiled functions.
 
-numba's own cache has two faults for a program like this one: a function stays stale when another
-file changes whose functions or constants it took in, and with no writable place the import fails.
-So kernels are kept in a directory of ours, named by a digest of everything that shapes them: all
-sources that the decorated function can reach by import, the versions of Python and numba, the
-processor, and whether bounds are checked. It lies under ``XDG_CACHE_HOME`` (``~/.cache``), else in
-a temporary directory that lives as long as the process.
+On the first call numba compiles them (`compiler`) to machine code that is kept between runs (`kernel_cache`).
+What is kept is loaded without numba (`machine_code`).
 
-Sources: numba documentation, "Notes on Caching" and "Environment variables" (``NUMBA_BOUNDSCHECK``,
-``NUMBA_DISABLE_JIT``); XDG Base Directory Specification 0.8.
+Source: numba documentation, "Environment variables" (``NUMBA_BOUNDSCHECK``, ``NUMBA_DISABLE_JIT``).
 """
 
-# numba's inside has no types:
-# mypy: disable-error-code="no-untyped-call"
-
 import atexit
-import fcntl
 import hashlib
+import json
 import os
-import re
-import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar, cast
 
-import llvmlite  # type: ignore[import-untyped]
-import llvmlite.binding  # type: ignore[import-untyped]
-import numba
-from numba.core.caching import FunctionCache
-from numba.core.runtime.nrt import rtsys
+from vxlanalyze import machine_code
+from vxlanalyze.kernel_cache import alone_with, directory_for, identity
+from vxlanalyze.machine_code import Code
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_settings: Any = numba.config
-_making = RLock()
-_PACKAGE = Path(__file__).parent
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from|import)[ \t]+vxlanalyze((?:\.\w+)*)(?:[ \t]+import[ \t]+(\([^)]*\)|.*))?", re.MULTILINE
-)
-_IMPORTED_NAME = re.compile(rb"(?:^|[,(])\s*(\w+)")
-_DIGEST_LETTERS = 20
-_STALE_AFTER_S = 14 * 24 * 3600  # another installation may use its kernels; nobody does after two weeks
-_KEPT_DIRECTORIES = 64  # while somebody edits kernels, each edit makes some
+# As plain Python, and with every index checked, the tests prove that kernels read nothing that is not there.
+PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 
+_NAME_LETTERS = 20
 _MESSAGE = "compiling kernels, once per machine: some seconds"
+_AHEAD = "import sys; sys.path.append(sys.argv[1]); from vxlanalyze.compile_ahead import main; main()"
+_making = RLock()
 
 
 def _say_on_terminal(message: str) -> None:
@@ -71,37 +54,56 @@ def on_compile(callback: Callable[[str], None] | None) -> None:
     _listeners[:] = [] if callback is None else [callback]
 
 
+def _begin_ahead() -> None:
+    """Have another core compile what comes later; see `compile_ahead`."""
+    if (os.cpu_count() or 1) > 1 and sys.executable:
+        from subprocess import DEVNULL, Popen
+
+        # -P: nothing is imported from the directory that the user happens to be in.
+        command = [sys.executable, "-P", "-c", _AHEAD, str(Path(__file__).parents[1])]
+        with suppress(OSError):  # no room for another process: it only takes longer
+            process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+            atexit.register(process.terminate)
+
+
+_helpers: list[Callable[[], None]] = [_begin_ahead]
+
+
+def compile_alone() -> None:
+    """Begin no process that compiles ahead."""
+    _helpers.clear()
+
+
+@cache
+def _announce() -> None:
+    for tell in _listeners:
+        tell(_MESSAGE)
+    for begin in _helpers:
+        begin()
+
+
 def compiled(function: _Function) -> _Function:
-    """Compile a function on its first call, without the interpreter lock, and cache the result.
+    """Compile a function on its first call, and keep the result.
 
-    Content never raises: a division by zero gives what numpy gives. With ``NUMBA_DISABLE_JIT=1``
-    the function stays as it is.
+    It takes arrays, numbers, and tuples of these, makes no arrays, and gives numbers or a tuple of them. It
+    runs without the interpreter lock. Content never raises: a division by zero gives what numpy gives. With
+    ``NUMBA_DISABLE_JIT=1`` it stays as it is.
     """
-    return _compile(function)
-
-
-def compiled_lean(function: _Function) -> _Function:
-    """Compile as `compiled` does, for a function that makes no array, slice or other object.
-
-    References to its arrays are not counted then. Counting is an atomic operation at each call of
-    each function, and costs a decoder more than decoding.
-    """
-    return _compile(function, _nrt=False)
-
-
-def compiled_part(function: _Function) -> _Function:
-    """Compile as `compiled_lean` does, for a function that only compiled functions call.
-
-    It has no entry for Python, which saves a fifth of the compile time.
-    """
-    return _compile(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def _compile(function: _Function, **options: Any) -> _Function:
-    if _settings.DISABLE_JIT:
+    if PLAIN:
         return function
     _name_apart(function)
-    return cast(_Function, _Kernel(function, options))
+    return cast(_Function, _Kernel(function))
+
+
+def intrinsic(make: Callable[[], Any]) -> Any:
+    """Give a function in the compiler's own terms, for compiled functions to call.
+
+    Parameters
+    ----------
+    make : callable
+        Makes it, by ``numba.extending``, when something is compiled.
+    """
+    return _Intrinsic(make)
 
 
 def _name_apart(function: Callable[..., Any]) -> None:
@@ -112,24 +114,36 @@ def _name_apart(function: Callable[..., Any]) -> None:
     of one definition may have equal numbers, and one would be taken for the other without a word.
     """
     if function.__closure__:
-        content = hashlib.sha256(repr(_identity(function)).encode()).hexdigest()[:_DIGEST_LETTERS]
+        content = hashlib.sha256(repr(identity(function)).encode()).hexdigest()[:_NAME_LETTERS]
         function.__qualname__ += f"_{content}"
 
 
+class _Intrinsic:
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    @cached_property
+    def _numba_type_(self) -> Any:  # numba asks this of what a compiled function refers to
+        from vxlanalyze.compiler import type_of_intrinsic
+
+        return type_of_intrinsic(self._make())
+
+
 class _Kernel:
-    """A function that is compiled, or loaded, when it is first called or another kernel takes it in.
+    """A function that is loaded, or compiled, when it is first called or another kernel takes it in."""
 
-    numba's dispatchers take milliseconds each to make, and most are parts of kernels that the cache
-    holds whole.
-    """
-
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
-        self._options = options
+        self._loaded: dict[tuple[str, ...], Callable[[list[Any]], Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._dispatcher(*arguments)
+        kinds, numbers = machine_code.unpack(arguments)
+        call = self._loaded.get(kinds)
+        if call is None:
+            with _making:
+                call = self._loaded[kinds] = machine_code.load(self.code(kinds), kinds)
+        return call(numbers)
 
     @property
     def _numba_type_(self) -> Any:  # numba asks this of what a compiled function refers to
@@ -137,195 +151,63 @@ class _Kernel:
 
     @cached_property
     def _dispatcher(self) -> Any:
-        dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **self._options)(self.py_func)
-        source = Path(self.py_func.__code__.co_filename)
-        directory = _cache_directory(_digest(source)) if source.exists() else None
-        if directory is not None:
-            # The variable is only read while the cache is made: other users of numba keep theirs.
-            with _making:
-                before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
-                try:
-                    dispatcher._cache = _KernelCache(self.py_func)
-                finally:
-                    _settings.CACHE_DIR = before
-        return dispatcher
+        from vxlanalyze.compiler import dispatcher_of
+
+        return dispatcher_of(self.py_func, self._directory)
+
+    @cached_property
+    def _directory(self) -> Path | None:
+        return directory_for(Path(self.py_func.__code__.co_filename))
+
+    def code(self, kinds: tuple[str, ...]) -> Code:
+        """Read what is kept for arguments of these kinds, or compile and keep it."""
+        if self._directory is None:
+            return self._compile(kinds)
+        name = hashlib.sha256(repr((identity(self.py_func), kinds)).encode()).hexdigest()[:_NAME_LETTERS]
+        place = self._directory / f"{self.py_func.__name__}-{name}.kernel"
+        code = _read(place)
+        if code is not None:
+            return code
+        _announce()
+        with (
+            ExitStack() as stack,
+            suppress(OSError),
+        ):  # disk full, directory gone: the kernel works all the same
+            stack.enter_context(alone_with(place.with_suffix(".lock")))
+            code = _read(place)  # another process may have compiled it meanwhile
+            if code is None:
+                code = self._compile(kinds)
+                _keep(place, code)
+        return code or self._compile(kinds)
+
+    def _compile(self, kinds: tuple[str, ...]) -> Code:
+        from vxlanalyze.compiler import compile_for
+
+        return compile_for(self.py_func, kinds)
+
+    def compile_part(self, kinds: tuple[str, ...]) -> None:
+        """Compile, and keep, what kernels that call it with arguments of these kinds take in."""
+        from vxlanalyze.compiler import types_of
+
+        self._dispatcher.compile(types_of(self.py_func, kinds))
 
 
-class _KernelCache(FunctionCache):
-    """A cache that says when it misses, and that does without a file it cannot read or write."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            # numba would read everything that its compiler knows first, which takes longer than all kernels.
-            rtsys.initialize(target_context)
-            with self._guard_against_spurious_io_errors():
-                found = self._load_overload(sig, target_context)
-        except Exception:  # noqa: BLE001 - a damaged pickle raises anything; compiling again mends it
-            self.flush_quietly()
-            found = None
-        if found is None:
-            _announce()
-        return found
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            with _alone_in(Path(self.cache_path)):
-                super().save_overload(sig, data)
-        except OSError:  # disk full, directory gone: the kernel works all the same
-            self.disable()
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        # numba would hash the pickled closure, and a compiled function in it pickles differently each run.
-        return sig, codegen.magic_tuple(), _identity(self._py_func)
-
-    def flush_quietly(self) -> None:
-        try:
-            self.flush()
-        except OSError:
-            self.disable()
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Keep other processes from saving kernels there.
-
-    numba reads the list of a function's kernels, adds to it and writes it: of two processes that do so at a
-    time, one would find the other's kernel under the name of its own.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _identity(value: Any) -> object:
-    """Describe a function, and what it closes over, the same way in every run."""
-    function = getattr(value, "py_func", value)
-    if not hasattr(function, "__code__"):
-        return repr(value)
-    cells = (cell.cell_contents for cell in function.__closure__ or ())
-    return function.__module__, function.__qualname__, tuple(_identity(content) for content in cells)
-
-
-@cache
-def _announce() -> None:
-    for tell in _listeners:
-        tell(_MESSAGE)
-
-
-def _digest(path: Path) -> str:
-    """Name what a kernel of this file depends on."""
-    place = path.relative_to(_PACKAGE) if path.is_relative_to(_PACKAGE) else path
-    inside = path.is_relative_to(_PACKAGE) and len(place.parts) > 1
-    return _digest_of(_PACKAGE / place.parts[0] if inside else path)
-
-
-@cache
-def _digest_of(start: Path) -> str:
-    summary = hashlib.sha256(_machine().encode())
-    for path in sorted(_reachable(start)):
-        summary.update(f"\n{path}\n".encode())
-        summary.update(_content(path))
-    return summary.hexdigest()[:_DIGEST_LETTERS]
-
-
-def _machine() -> str:
-    features = llvmlite.binding.get_host_cpu_features().flatten()
-    return "\n".join(
-        (
-            sys.version,
-            numba.__version__,
-            llvmlite.__version__,
-            f"{llvmlite.binding.get_host_cpu_name()} {features}",
-            f"boundscheck={_settings.BOUNDSCHECK} optimise={_settings.OPT}",
-        )
-    )
-
-
-def _reachable(start: Path) -> set[Path]:
-    """All sources in `start` (a directory or a file) and, transitively, all that they import of ours."""
-    found: set[Path] = {Path(__file__)}
-    waiting = list(_sources(start))
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            for name in _imports(path):
-                waiting.extend(_module_sources(name))
-    return found
-
-
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    """What a source imports of ours: modules, and packages, of which each name may be a module."""
-    found = set()
-    for dotted, names in _IMPORT.findall(_content(path)):
-        # Of the package itself, only what is named is taken: its modules at large reach everything.
-        found.update([dotted] if dotted else [b"." + name for name in _IMPORTED_NAME.findall(names)])
-    return frozenset(name.decode() for name in found)
-
-
-@cache
-def _content(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-@cache
-def _module_sources(dotted: str) -> tuple[Path, ...]:
-    """Find ``vxlanalyze`` + `dotted`; a package counts whole, since a name may be a module of it."""
-    path = _PACKAGE.joinpath(*dotted.split(".")[1:])
-    found = tuple(_sources(path if path.is_dir() else path.with_suffix(".py")))
-    return found or (_PACKAGE / "__init__.py",)  # a name that is no module stands there
-
-
-def _sources(path: Path) -> Iterable[Path]:
-    if path.is_dir():
-        return path.rglob("*.py")
-    return (path,) if path.exists() else ()
-
-
-@cache
-def _cache_directory(digest: str) -> Path | None:
-    """Make a directory for the kernels of this digest; None where nothing at all can be written."""
-    for root in (_user_root, _temporary_root):
-        try:
-            directory = root() / digest
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                os.utime(directory)
-        except (OSError, RuntimeError):  # RuntimeError: no home directory is known
-            continue
-        return directory
-    return None
-
-
-@cache
-def _user_root() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "vxlanalyze" / "kernels"
-    _remove_stale(root)
-    return root
-
-
-@cache
-def _temporary_root() -> Path:
-    root = Path(tempfile.mkdtemp(prefix="vxlanalyze-kernels-"))
-    atexit.register(_remove_own, root, os.getpid())
-    return root
-
-
-def _remove_own(root: Path, process: int) -> None:
-    if os.getpid() == process:  # a forked child shares the directory and must leave it
-        shutil.rmtree(root, ignore_errors=True)
-
-
-def _remove_stale(root: Path) -> None:
-    """Remove the directories of digests that nobody has used for long."""
+def _read(place: Path) -> Code | None:
+    """Read a kernel that was kept; None where there is none, or it is damaged."""
     try:
-        used = sorted(((entry.stat().st_mtime, entry.path) for entry in os.scandir(root)), reverse=True)
-    except OSError:  # not there yet, or being removed by another process
-        return
-    oldest = time.time() - _STALE_AFTER_S
-    for rank, (last_use, path) in enumerate(used):
-        if last_use < oldest or rank >= _KEPT_DIRECTORIES:
-            shutil.rmtree(path, ignore_errors=True)
+        digest, about, object_code = place.read_bytes().split(b"\n", 2)
+        if hashlib.sha256(about + object_code).hexdigest().encode() != digest:
+            return None
+        symbol, result, is_tuple = json.loads(about)
+        return Code(symbol, result, is_tuple, object_code)
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(place: Path, code: Code) -> None:
+    *about, object_code = code
+    described = json.dumps(about).encode()
+    digest = hashlib.sha256(described + object_code).hexdigest().encode()
+    with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as file:
+        file.write(b"\n".join((digest, described, object_code)))
+    os.replace(file.name, place)

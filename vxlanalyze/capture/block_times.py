@@ -6,7 +6,7 @@ Source: draft-ietf-opsawg-pcapng section 4.2, ``if_tsresol`` and ``if_tsoffset``
 from typing import Any
 
 from vxlanalyze.capture.octets import NS_PER_S
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 
 # Columns of the table of interfaces.
 NUMBER, UNIT, FACTOR, SHIFT, OFFSET_NS, SNAPLEN, COLUMNS = 0, 1, 2, 3, 4, 5, 6
@@ -30,7 +30,7 @@ def unit_of(resolution: int) -> tuple[int, int, int]:
     return BINARY, 1, 127
 
 
-@compiled_part
+@compiled
 def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
     """Turn ``high << 32 | low`` units into nanoseconds, rounded down; -1 where int64 is too small.
 
@@ -55,7 +55,7 @@ def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
     return -1 if seconds >= _LAST_S else seconds * NS_PER_S + fraction_ns
 
 
-@compiled_lean
+@compiled
 def time_of(high: int, low: int, table: Any, interface: int) -> Any:
     """Give the time in ns since 1970 by an interface's clock, and whether it had to be clamped."""
     offset_ns = table[interface, OFFSET_NS]

@@ -21,7 +21,7 @@ from vxlanalyze.capture.blocks import (
     packet_at,
 )
 from vxlanalyze.capture.octets import BAD, BLOCK, FULL, MORE, ODD, copy_octets, u16, u32
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 
 OPTION_PACKET_DROPS = 4  # epb_dropcount
 DROPS_UNKNOWN = 0xFFFF  # in the obsolete packet block
@@ -31,7 +31,7 @@ _DROPS_BELIEVED_HIGH = 1 << 8  # more than 10 ** 12 between two packets is no co
 TIME_CLAMPED, TIME_ABSENT, NOTES = 0, 1, 2
 
 
-@compiled_part
+@compiled
 def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
     """Give how many packets a packet block says were dropped since the one before, 0 where it does not.
 
@@ -59,7 +59,7 @@ def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
     return count
 
 
-@compiled_lean
+@compiled
 def walk_blocks(
     data: Any, at: int, end: int, base: int, big: bool, table: Any, first: int, interfaces: int, drops: Any,
     notes: Any, row: int, start: Any, captured_length: Any, original_length: Any, time_ns: Any,
@@ -103,7 +103,7 @@ def walk_blocks(
     return row, at, FULL
 
 
-@compiled_part
+@compiled
 def packet_of(
     data: Any, body: int, at: int, end: int, at_end: bool, big: bool, table: Any, first: int,
     interfaces: int, with_simple: bool,
@@ -136,7 +136,7 @@ def packet_of(
     return packet_at(data, head, size, big, table, first, interfaces)
 
 
-@compiled_lean
+@compiled
 def copy_blocks(
     data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section: int,
     with_simple: bool, offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any,

@@ -13,7 +13,7 @@ from typing import Any
 
 from vxlanalyze.capture.block_times import SNAPLEN, time_of
 from vxlanalyze.capture.octets import u16, u32
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1
@@ -39,7 +39,7 @@ TRAILER_BYTES = 4
 OPTION_END = 0
 
 
-@compiled_lean
+@compiled
 def section_is_big(data: Any, at: int) -> Any:
     """Read the byte order of the section header at `at`: 1 big, 0 little, -1 neither."""
     magic = u32(data, at + 8, False)
@@ -48,7 +48,7 @@ def section_is_big(data: Any, at: int) -> Any:
     return 1 if magic == BIG_ENDIAN_MAGIC else -1
 
 
-@compiled_lean
+@compiled
 def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
     """Give the padded length of the block at `at`; 0 where it goes on behind `end`, -1 where it is none.
 
@@ -71,7 +71,7 @@ def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
     return padded if u32(data, at + padded - TRAILER_BYTES, big) == total else -1
 
 
-@compiled_part
+@compiled
 def simple_packet(data: Any, at: int, size: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
     """Read a simple packet block; for the answer see `packet_at`.
 
@@ -87,7 +87,7 @@ def simple_packet(data: Any, at: int, size: int, big: bool, table: Any, first: i
     return first, at + SIMPLE_HEAD_BYTES, captured, original, 0, False
 
 
-@compiled_part
+@compiled
 def packet_at(data: Any, at: int, size: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
     """Read the packet block of `size` bytes at `at`.
 
@@ -112,7 +112,7 @@ def packet_at(data: Any, at: int, size: int, big: bool, table: Any, first: int, 
     return interface, body, captured, original, time_ns, clamped
 
 
-@compiled_part
+@compiled
 def may_begin_block(data: Any, at: int, big: bool) -> Any:
     """Tell whether the type at `at` is a known one."""
     kind = u32(data, at, big)
@@ -123,7 +123,7 @@ def may_begin_block(data: Any, at: int, big: bool) -> Any:
     )
 
 
-@compiled_lean
+@compiled
 def find_block(data: Any, at: int, end: int, at_end: bool, reach: int, big: bool) -> Any:
     """Search for the next block of a known type whose two lengths agree, and behind which one can begin.
 

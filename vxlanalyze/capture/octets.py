@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 
 # What a compiled walk tells its caller when it stops.
 FULL = 0  # no room for another row
@@ -16,7 +16,7 @@ BLOCK = 4  # a block that is left to Python
 NS_PER_S = 1_000_000_000
 
 
-@compiled_part
+@compiled
 def u16(data: Any, at: int, big: bool) -> Any:
     """Read 16 bits at `at` as int64."""
     place = np.uint64(at)  # an unsigned index is not tried as one from the end, and the loads become one
@@ -26,7 +26,7 @@ def u16(data: Any, at: int, big: bool) -> Any:
     return np.int64(value)
 
 
-@compiled_lean
+@compiled
 def u32(data: Any, at: int, big: bool) -> Any:
     """Read 32 bits at `at` as int64."""
     place = np.uint64(at)
@@ -46,7 +46,7 @@ def u32(data: Any, at: int, big: bool) -> Any:
     return np.int64(value)
 
 
-@compiled_part
+@compiled
 def copy_octets(out: Any, to: int, data: Any, at: int, count: int) -> None:
     """Copy ``data[at : at + count]`` to ``out[to:]``, without the copy between that a slice makes."""
     for k in range(count):

@@ -10,7 +10,7 @@ Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 from typing import Any
 
 from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, copy_octets, u32
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 
 LENGTHS_IN_ORDER = 0
 LENGTHS_SWAPPED = 1  # files older than version 2.3
@@ -23,7 +23,7 @@ PLAUSIBLE_DISTANCE_S = 7 * 24 * 3600
 CHAIN_RECORDS = 3
 
 
-@compiled_lean
+@compiled
 def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     """Read captured and original length of the record at `at`."""
     captured, original = u32(data, at + 8, big), u32(data, at + 12, big)
@@ -32,19 +32,19 @@ def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     return captured, original
 
 
-@compiled_lean
+@compiled
 def is_odd(captured: int, original: int) -> bool:
     """Tell whether a frame can hardly have had these lengths."""
     return captured > original or original > PLAUSIBLE_ORIGINAL_BYTES
 
 
-@compiled_part
+@compiled
 def is_far(time_s: int, near_s: int) -> bool:
     """Tell whether a time is farther from `near_s` than captures usually pause."""
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
-@compiled_lean
+@compiled
 def walk_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, trusted: int,
@@ -86,7 +86,7 @@ def walk_records(
     return row, at, FULL
 
 
-@compiled_part
+@compiled
 def plausible_record(
     data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int, lenient: bool
 ) -> bool:
@@ -111,7 +111,7 @@ def plausible_record(
     return not is_far(u32(data, at, big), near_s)
 
 
-@compiled_lean
+@compiled
 def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, lenient: bool,
@@ -132,7 +132,7 @@ def chain_at(
     return 1
 
 
-@compiled_lean
+@compiled
 def find_record(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int,
@@ -157,7 +157,7 @@ def find_record(
     return at, False
 
 
-@compiled_lean
+@compiled
 def copy_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, offsets: Any, row: int,

@@ -54,7 +54,7 @@ def late(direction: Direction) -> Late:
     judged = len(chosen)
     flow = direction.flow[chosen]
     overtaken = np.zeros(len(direction.sender.flows), np.bool_)
-    _mark_overtaken(flow, arrival, overtaken)
+    _mark_overtaken(flow, arrival, np.zeros(len(overtaken), np.int64), overtaken)
     asked = np.flatnonzero(overtaken[flow])
     asked = asked[stable_order(flow[asked])]  # by flow, then as sent: the arrays are in sent order
     chosen, arrival, flow = chosen[asked], arrival[asked], flow[asked]
@@ -75,10 +75,15 @@ def late(direction: Direction) -> Late:
 
 @compiled
 def _mark_overtaken(
-    flow: NDArray[np.int32], arrival: NDArray[np.int64], overtaken: NDArray[np.bool_]
+    flow: NDArray[np.int32],
+    arrival: NDArray[np.int64],
+    furthest: NDArray[np.int64],
+    overtaken: NDArray[np.bool_],
 ) -> None:
-    """Mark flows with a packet that arrived before one sent earlier; all stand in sent order."""
-    furthest = np.zeros(len(overtaken), np.int64)
+    """Mark flows with a packet that arrived before one sent earlier; all stand in sent order.
+
+    `furthest`, zeros at first, becomes the latest arrival of each flow.
+    """
     for i in range(len(flow)):
         f = flow[i]
         if arrival[i] < furthest[f]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, after, span
 
 _HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
@@ -38,20 +38,24 @@ def missing(packets: TcpPackets) -> Missing:
     size = len(packets.opposite)
     found = Missing(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1, np.int64))
     if len(packets.row):
-        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, found)
+        scratch = (
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.int64),
+            np.zeros((size, _HOLES, 3), np.int64),
+            np.zeros(size, np.bool_),
+        )
+        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, scratch, found)
         found.octets[packets.partial] = 0
         found.holes[packets.partial] = 0
     return found
 
 
 @compiled
-def _follow(rows, streams, sound, opposite, columns, found):  # type: ignore[no-untyped-def]
+def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, _ = columns
-    size = len(opposite)
-    begun = np.zeros(size, np.bool_)
-    top = np.zeros(size, np.int64)  # behind the last byte seen or acknowledged
-    holes = np.zeros((size, _HOLES, 3), np.int64)
-    some = np.zeros(size, np.bool_)  # whether a stream may have any
+    # Of each stream: whether it has begun, what is behind the last byte seen or acknowledged, its holes, and
+    # whether it may have any; all zeros.
+    begun, top, holes, some = scratch
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
@@ -69,11 +73,12 @@ def _follow(rows, streams, sound, opposite, columns, found):  # type: ignore[no-
             top[this] = (seq + length) & 0xFFFFFFFF
         elif length > 0 and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED):
             _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, some, found)
-    for stream in np.flatnonzero(some):
-        _settle(stream, holes, found)
+    for stream in range(len(some)):
+        if some[stream]:
+            _settle(stream, holes, found)
 
 
-@compiled_part
+@compiled
 def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
     """Mark the holes that an acknowledgement covers; what it says beyond the last byte seen is one too."""
     beyond = after(ack, top[stream])
@@ -92,7 +97,7 @@ def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-
             found.row[stream] = row
 
 
-@compiled_part
+@compiled
 def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untyped-def]
     """Take a segment's bytes out of the holes; one behind the last byte seen makes a hole before it."""
     if after(seq, top[stream]) > 0:
@@ -115,7 +120,7 @@ def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untype
             _open(stream, end, finish, holes, some, found)
 
 
-@compiled_part
+@compiled
 def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-def]
     """Remember a hole; where there is no room, one that was acknowledged goes."""
     some[stream] = True
@@ -133,14 +138,14 @@ def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-de
         hole[_START], hole[_END], hole[_ACKNOWLEDGED] = start, end, 0
 
 
-@compiled_part
+@compiled
 def _count(stream, hole, found):  # type: ignore[no-untyped-def]
     if hole[_START] != hole[_END] and hole[_ACKNOWLEDGED]:
         found.octets[stream] += after(hole[_END], hole[_START])
         found.holes[stream] += 1
 
 
-@compiled_part
+@compiled
 def _settle(stream, holes, found):  # type: ignore[no-untyped-def]
     """Count the holes that stayed open and were acknowledged, and forget all."""
     for at in range(_HOLES):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.wire.model import (
     CHECK_MASK,
@@ -84,13 +84,13 @@ def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.in
     return TcpPackets(point, rows, tuple_of[index.flow[rows]], sound, answer, partial)
 
 
-@compiled_part
+@compiled
 def after(one: int, other: int) -> int:
     """Tell how far one sequence number stands behind the other, modulo 2**32 (RFC 9293 section 3.4)."""
     return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
-@compiled_part
+@compiled
 def span(payload: int, flags: int) -> int:
     """Count the sequence numbers that a packet takes: its payload, SYN and FIN."""
     return payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, after, span
 
 # A segment sent so often, over so long, is not unlucky any more: at a loss of one in fifty, four in a row
@@ -59,18 +59,22 @@ def progress(packets: TcpPackets) -> Progress:
     rows = [np.full(size, -1, np.int64) for _ in range(2)]
     found = Progress(counts[0], counts[1], marks[0], marks[1], marks[2], counts[2], rows[0], rows[1])
     if len(packets.row):
-        _follow(packets.row, packets.stream, packets.opposite, packets.columns, found)
+        scratch = (
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.int64),
+            np.zeros(size, np.int64),
+            np.zeros(size, np.bool_),
+        )
+        _follow(packets.row, packets.stream, packets.opposite, packets.columns, scratch, found)
     return found
 
 
 @compiled
-def _follow(rows, streams, opposite, columns, found):  # type: ignore[no-untyped-def]
+def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, time_of = columns
-    size = len(opposite)
-    begun = np.zeros(size, np.bool_)
-    top = np.zeros(size, np.int64)  # behind the last byte sent
-    acked = np.zeros(size, np.int64)  # the first byte that is not acknowledged
-    probing = np.zeros(size, np.bool_)  # whether its last packet carried one byte
+    # Of each stream: whether it has begun, what is behind the last byte sent, the first byte that is not
+    # acknowledged, and whether its last packet carried one byte; all zeros.
+    begun, top, acked, probing = scratch
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
@@ -89,11 +93,11 @@ def _follow(rows, streams, opposite, columns, found):  # type: ignore[no-untyped
             _send(this, row, seq, payload, top, acked, probing, found)
         if after(end, top[this]) > 0:
             top[this] = end
-    for stream in range(size):
+    for stream in range(len(begun)):
         found.stalled[stream] |= _stands_still(stream, time_of, found)
 
 
-@compiled_part
+@compiled
 def _hear(stream, ack, flags, begun, acked, probing, found):  # type: ignore[no-untyped-def]
     """Take note of what the other end of a stream acknowledges."""
     if flags & RST or not flags & ACK or not begun[stream]:
@@ -108,7 +112,7 @@ def _hear(stream, ack, flags, begun, acked, probing, found):  # type: ignore[no-
         found.opened[stream] = True
 
 
-@compiled_part
+@compiled
 def _send(stream, row, seq, payload, top, acked, probing, found):  # type: ignore[no-untyped-def]
     """Count a packet with data, and whether it is the one that nobody acknowledges."""
     found.segments[stream] += 1
@@ -122,14 +126,14 @@ def _send(stream, row, seq, payload, top, acked, probing, found):  # type: ignor
         found.last_row[stream] = row
 
 
-@compiled_part
+@compiled
 def _stands_still(stream, time_of, found):  # type: ignore[no-untyped-def]
     if found.copies[stream] < STALLED_COPIES:
         return False
     return time_of[found.last_row[stream]] - time_of[found.first_row[stream]] >= STALLED_NS
 
 
-@compiled_part
+@compiled
 def _reset(this, that, time_of, found):  # type: ignore[no-untyped-def]
     """End a connection; what stood still before stays so."""
     if found.opened[this] or (that >= 0 and found.opened[that]):

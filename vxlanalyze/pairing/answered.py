@@ -109,16 +109,17 @@ def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDAr
     have_start = _after(direction.seq_of(have), base[tuple_of])
     in_order = np.lexsort((have_start, tuple_of))
     wanted = np.lexsort((start, mine))
-    covered = np.zeros(len(data), dtype=np.bool_)
-    covered[wanted] = _covered(
+    in_ranges = np.empty(len(data), dtype=np.bool_)
+    _covered(
         mine[wanted],
         start[wanted],
         payload[wanted].astype(np.int64),
         tuple_of[in_order],
         have_start[in_order],
         have_payload[in_order].astype(np.int64),
+        in_ranges,
     )
-    result[data] = ~covered
+    result[data[wanted]] = ~in_ranges
     return result
 
 
@@ -147,9 +148,9 @@ def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int6
 def _covered(
     group: NDArray[np.int32], start: NDArray[np.int64], length: NDArray[np.int64],
     have_group: NDArray[np.int32], have_start: NDArray[np.int64], have_length: NDArray[np.int64],
-) -> NDArray[np.bool_]:  # fmt: skip
+    result: NDArray[np.bool_],
+) -> None:  # fmt: skip
     # Whether every byte of each range stands in the ranges at hand; all in order of group and start.
-    result = np.zeros(len(group), dtype=np.bool_)
     j = 0
     stretch_group, stretch_start, stretch_end = np.int32(-1), np.int64(0), np.int64(0)
     for i in range(len(group)):
@@ -164,4 +165,3 @@ def _covered(
             stretch_end = max(stretch_end, have_start[j] + have_length[j])
             j += 1
         result[i] = stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end
-    return result

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled, compiled_lean
+from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
 
 F64: TypeAlias = NDArray[np.float64]
@@ -103,8 +103,7 @@ def _split(seen: Sightings) -> list[tuple[int, int]]:
     pending = [(0, len(seen))]
     while pending:  # a range is split until its pieces fit, down to single packets
         edges = _edges(*pending.pop())
-        first_bins, broken = _pieces(_bounds(edges, seen), MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
-        for bin_, alone in zip(first_bins, broken, strict=True):
+        for bin_, alone in _pieces(_bounds(edges, seen)):
             starts.append(int(edges[bin_]))
             if alone and edges[bin_ + 1] - edges[bin_] > 1:
                 pending.append((int(edges[bin_]), int(edges[bin_ + 1])))
@@ -138,8 +137,8 @@ def _lasting(starts: NDArray[np.int64], seen: Sightings) -> list[tuple[int, int]
 
 def _one_line(start: int, end: int, seen: Sightings) -> bool:
     bounds = _bounds(_edges(start, end), seen)
-    starts, broken = _pieces(bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS))
-    return len(starts) == 1 and not broken[0]
+    pieces = _pieces(bounds)
+    return len(pieces) == 1 and not pieces[0][1]
 
 
 def _step_at(low: int, at: int, seen: Sightings) -> int:
@@ -170,7 +169,7 @@ def _bounds(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> F6
     return bounds
 
 
-@compiled_lean
+@compiled
 def _extremes(
     edges: NDArray[np.int64],
     time_ns: NDArray[np.int64],
@@ -190,23 +189,30 @@ def _extremes(
                 bounds[side + 1, b] = value
 
 
+def _pieces(bounds: F64) -> list[tuple[int, bool]]:
+    """First bins of the pieces, and whether that bin alone is crossed by no line."""
+    starts = np.empty(max(bounds.shape[1], 1), np.int64)  # no bin at all makes one piece too
+    broken = np.zeros(len(starts), np.bool_)
+    count = _cut(bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS), starts, broken)
+    return list(zip(starts[:count].tolist(), broken[:count].tolist(), strict=True))
+
+
 @compiled
-def _pieces(  # noqa: C901
-    bounds: F64, max_drift: float, slack: float
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    # First bins of the pieces, and whether that bin alone is crossed by no line: it must pass under all
-    # upper and over all lower points of its bins.
+def _cut(  # noqa: C901
+    bounds: F64, max_drift: float, slack: float, starts: NDArray[np.int64], broken: NDArray[np.bool_]
+) -> int:
+    # A line must pass under all upper and over all lower points of its bins.
     upper_t, upper_d, lower_t, lower_d = bounds[0], bounds[1], bounds[2], bounds[3]
-    starts = [0]
-    broken = [False]
+    starts[0] = 0
+    count = 1
     first = 0
     low, high = -max_drift, max_drift  # possible drift, ns per second
     for b in range(len(upper_t)):
         for turn in range(2):
             crossed = False
             if turn == 1:
-                starts.append(b)
-                broken.append(False)
+                starts[count] = b
+                count += 1
                 first, low, high = b, -max_drift, max_drift
             for o in range(first, b + 1):
                 for kind in range(2):
@@ -225,9 +231,9 @@ def _pieces(  # noqa: C901
             if not crossed and low <= high:
                 break
             if first == b:
-                broken[-1] = True
+                broken[count - 1] = True
                 break
-    return np.array(starts), np.array(broken)
+    return count
 
 
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
@@ -288,7 +294,7 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     return max(noise, _LEFT_TIMES * max(slopes))
 
 
-@compiled_lean
+@compiled
 def _fastest(
     time_ns: NDArray[np.int64],
     difference_ns: NDArray[np.int64],

@@ -160,7 +160,7 @@ def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
     flows = decoded.flows
     words = np.concatenate([flows.outer_src, flows.outer_dst], axis=1).view(np.uint64)
     tail = flows.outer_dport.astype(np.uint64) << np.uint64(8) | flows.outer_protocol
-    return _hash_rows(np.ascontiguousarray(np.column_stack([words, tail])))
+    return _hashes(np.column_stack([words, tail]))
 
 
 def end_identity(decoded: Decoded, source: bool) -> NDArray[np.uint64]:
@@ -173,15 +173,19 @@ def end_identity(decoded: Decoded, source: bool) -> NDArray[np.uint64]:
     other = np.where(np.isin(flows.protocol, (ICMP, ICMPV6)), flows.dport if source else flows.sport, 0)
     tail = flows.family.astype(np.uint64) << np.uint64(48) | flows.protocol.astype(np.uint64) << np.uint64(32)
     tail |= port.astype(np.uint64) << np.uint64(16) | other.astype(np.uint64)
-    return _hash_rows(np.ascontiguousarray(np.column_stack([address.view(np.uint64), tail])))
+    return _hashes(np.column_stack([address.view(np.uint64), tail]))
+
+
+def _hashes(words: U64) -> U64:
+    result = np.empty(len(words), dtype=np.uint64)
+    _hash_rows(np.ascontiguousarray(words), result)
+    return result
 
 
 @compiled
-def _hash_rows(words: U64) -> U64:
-    result = np.empty(len(words), dtype=np.uint64)
+def _hash_rows(words: U64, result: U64) -> None:
     for i in range(len(words)):
         state = np.uint64(0)
         for j in range(words.shape[1]):
             state = _mix(state, words[i, j])
         result[i] = state
-    return result

@@ -7,7 +7,7 @@
 Sources: RFC 826.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ARP_OPERATION,
     ARP_SENDER_MAC,
@@ -28,7 +28,7 @@ _ETHERTYPE_IPV4 = 0x0800
 _ADDRESS_LENGTHS = 0x0604
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one message: `SRC` and `DST` take the protocol addresses, `SPORT` the operation."""
     at = found[AT]

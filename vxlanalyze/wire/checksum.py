@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.octets import Octets, byte, le16, le32, le64
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
@@ -28,7 +28,7 @@ _30 = np.uint64(30)
 _31 = np.uint64(31)
 
 
-@compiled_part
+@compiled
 def tail(data: Octets, at: int, length: int) -> np.uint64:
     """Load the last `length` < 8 bytes from `at` as one little-endian word, zeros behind them."""
     value = np.uint64(0)
@@ -46,7 +46,7 @@ def tail(data: Octets, at: int, length: int) -> np.uint64:
     return value
 
 
-@compiled_part
+@compiled
 def add(data: Octets, start: int, end: int) -> np.uint64:
     """Sum the bytes from `start` up to `end`; not folded."""
     total = np.uint64(0)
@@ -58,7 +58,7 @@ def add(data: Octets, start: int, end: int) -> np.uint64:
     return total + (value & _LOW_32) + (value >> _32)
 
 
-@compiled_part
+@compiled
 def add_and_digest(data: Octets, start: int, end: int) -> tuple[np.uint64, Any]:
     """Sum the bytes as `add` does, and digest them to 32 bits; no bytes digest to 0."""
     total = np.uint64(0)
@@ -80,7 +80,7 @@ def add_and_digest(data: Octets, start: int, end: int) -> tuple[np.uint64, Any]:
     return total, np.int64(mix(products + np.uint64(length) * _KEY_STEP) >> _32)
 
 
-@compiled_part
+@compiled
 def mix(value: np.uint64) -> np.uint64:
     """Spread every bit of a 64-bit word over all of it."""
     value = (value ^ (value >> _30)) * _MIX_1
@@ -88,7 +88,7 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> _31)
 
 
-@compiled_part
+@compiled
 def fold(total: np.uint64) -> int:
     """Fold a sum of little-endian words to 16 bits, in the order of the bytes."""
     value: Any = np.int64((total & _LOW_32) + (total >> _32))
@@ -98,13 +98,13 @@ def fold(total: np.uint64) -> int:
     return swap(value)
 
 
-@compiled_part
+@compiled
 def swap(value: int) -> int:
     """Swap the two bytes of a 16-bit value: also the sum of the same bytes, begun one place later."""
     return ((value & 0xFF) << 8) | (value >> 8)
 
 
-@compiled_part
+@compiled
 def join(first: int, second: int, second_offset: int) -> int:
     """Add two folded sums, the second of bytes that begin `second_offset` behind the first's start."""
     total = first + (swap(second) if second_offset & 1 else second)
@@ -121,7 +121,7 @@ def _crc32c_table() -> NDArray[np.int64]:
 _CRC32C = _crc32c_table()
 
 
-@compiled_part
+@compiled
 def crc32c(data: Octets, start: int, end: int, zero_at: int) -> int:
     """CRC32c of the bytes, the four at `zero_at` (the checksum itself) taken as zero."""
     crc = 0xFFFFFFFF

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import ANOMALIES, STOP, TUNNEL_GUESSED, Record
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets
@@ -55,7 +55,7 @@ def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     """Compose the registered readers into one compiled choice by tunnel number."""
     if not entries:
 
-        @compiled_part
+        @compiled
         def nothing(tunnel: int, data: Octets, found: Record) -> int:
             return STOP
 
@@ -64,7 +64,7 @@ def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     read = entries[0].read
     others = _chain_of_readers(entries[1:])
 
-    @compiled_part
+    @compiled
     def choose(tunnel: int, data: Octets, found: Record) -> int:
         if tunnel == number:
             return read(data, found)
@@ -78,7 +78,7 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
     """Compose the registered recognisers into one compiled question, asked in order."""
     if not entries:
 
-        @compiled_part
+        @compiled
         def nobody(data: Octets, found: Record, carrier: int) -> int:
             return _NO_TUNNEL
 
@@ -87,7 +87,7 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
     recognise = entries[0].recognise
     others = _chain_of_recognisers(entries[1:])
 
-    @compiled_part
+    @compiled
     def ask(data: Octets, found: Record, carrier: int) -> int:
         if recognise(data, found, carrier):
             return number
@@ -101,7 +101,7 @@ def _chain_of_fits(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     """Compose what the tunnels say of a header on their own port into one compiled question."""
     if not entries:
 
-        @compiled_part
+        @compiled
         def anything(tunnel: int, data: Octets, found: Record) -> bool:
             return True
 
@@ -112,7 +112,7 @@ def _chain_of_fits(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
     number = int(entries[0].tunnel)
     its_own = entries[0].fits
 
-    @compiled_part
+    @compiled
     def ask(tunnel: int, data: Octets, found: Record) -> bool:
         if tunnel == number:
             return its_own(data, found)
@@ -127,7 +127,7 @@ recognise = _chain_of_recognisers(TUNNELS)
 fits = _chain_of_fits(TUNNELS)
 
 
-@compiled_part
+@compiled
 def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8]) -> int:
     """Tell the tunnel that a UDP destination port announces for the header at `AT`.
 
@@ -145,7 +145,7 @@ def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8])
     return tunnel
 
 
-@compiled_part
+@compiled
 def by_protocol(data: Octets, found: Record, protocol: int, bound_to: NDArray[np.uint8]) -> int:
     """Tell the tunnel that an IP protocol number announces for the header at `AT`."""
     known: Any = np.int64(bound_to[_PORTS + protocol])

@@ -10,7 +10,7 @@ import dpkt
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_lean
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet, ipv6, link, linux_sll, null_loop
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
@@ -105,7 +105,7 @@ def _walk(data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int)
     return found
 
 
-@compiled_lean
+@compiled
 def _walk_to_depth(
     data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int, found: Record
 ) -> None:

@@ -7,7 +7,7 @@ Sources: RFC 4303 section 2; RFC 3948 section 2 (port 4500: an SPI of 0 marks ke
 octet of 0xFF a keepalive).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, SPORT, Record
 from vxlanalyze.wire.octets import Octets, be32
 
@@ -16,7 +16,7 @@ HEADER_BYTES = 8
 UDP_PORT = 4500
 
 
-@compiled_part
+@compiled
 def in_udp(data: Octets, found: Record, base: int) -> bool:
     """Tell whether the UDP payload at `AT` is an ESP packet."""
     if found[base + DPORT] != UDP_PORT and found[base + SPORT] != UDP_PORT:

@@ -9,7 +9,7 @@ Sources: IEEE Std 802.3-2018 clause 3.1; IEEE Std 802.1Q-2018 clause 9; RFC 1042
 "IEEE 802 Numbers".
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, Record, bound, holds
 from vxlanalyze.wire.octets import Octets, be16, be48, byte
 
@@ -31,7 +31,7 @@ VLAN_ID_MASK = 0x0FFF
 _SNAP = 0xAAAA  # both service access points; then control 3 and organisation 0
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> int:
     """Read addresses, tags and type; return the EtherType, or STOP."""
     at = found[AT]
@@ -43,7 +43,7 @@ def read(data: Octets, found: Record, base: int) -> int:
     return typed(data, found, base, be16(data, at + 12))
 
 
-@compiled_part
+@compiled
 def typed(data: Octets, found: Record, base: int, ethertype: int) -> int:
     """Read the tags and the SNAP header that an EtherType announces; return the one behind them."""
     while is_tag(ethertype):
@@ -59,19 +59,19 @@ def typed(data: Octets, found: Record, base: int, ethertype: int) -> int:
     return _snap(data, found, ethertype)
 
 
-@compiled_part
+@compiled
 def is_tag(ethertype: int) -> bool:
     """Tell whether a VLAN tag follows this EtherType."""
     return ethertype in (TAG_CUSTOMER, TAG_SERVICE, TAG_OLD_9100, TAG_OLD_9200)
 
 
-@compiled_part
+@compiled
 def is_followed(ethertype: int) -> bool:
     """Tell whether what this EtherType announces can be decoded here."""
     return ethertype in (IPV4, IPV6, ARP, TRANSPARENT_ETHERNET) or is_tag(ethertype)
 
 
-@compiled_part
+@compiled
 def _snap(data: Octets, found: Record, length: int) -> int:
     at = found[AT]
     bound(found, at + length)
@@ -82,7 +82,7 @@ def _snap(data: Octets, found: Record, length: int) -> int:
     return be16(data, at + 6)
 
 
-@compiled_part
+@compiled
 def plausible(data: Octets, found: Record, at: int) -> bool:
     """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
 
@@ -116,6 +116,6 @@ _SMALLEST_PACKET_BYTES = 20
 _LARGEST_PADDING_BYTES = 46  # of a frame of 60 bytes
 
 
-@compiled_part
+@compiled
 def _fits(length: int, room: int) -> bool:
     return _SMALLEST_PACKET_BYTES <= length <= room <= length + _LARGEST_PADDING_BYTES

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.model import Anomaly
 
 Record = NDArray[Any]  # int64, shape (RECORD_FIELDS,); Any, so that an element may stand for an int
@@ -141,7 +141,7 @@ BLANK[DEEPEST] = MAX_DEPTH
 BLANK.flags.writeable = False
 
 
-@compiled_part
+@compiled
 def holds(found: Record, behind: int) -> bool:
     """Tell whether all up to `behind` was captured; mark why where it was not."""
     if behind <= found[END]:
@@ -153,7 +153,7 @@ def holds(found: Record, behind: int) -> bool:
     return False
 
 
-@compiled_part
+@compiled
 def bound(found: Record, behind: int) -> None:
     """Let a length field end the layer at `behind`; mark it where it says more than there was."""
     if behind <= found[LIMIT]:
@@ -163,7 +163,7 @@ def bound(found: Record, behind: int) -> None:
         found[ANOMALIES] |= LENGTH_LIES
 
 
-@compiled_part
+@compiled
 def packet_end(found: Record, base: int) -> int:
     """Tell where the IP packet ends, as its header says."""
     behind: int = found[base + IP_AT] + found[base + LENGTH]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.checksum import mix
 from vxlanalyze.wire.fields import (
     DEPTH,
@@ -103,7 +103,7 @@ class FlowTable:
         return unpack(self.keys[: self.count], self.mss[: self.count].copy())
 
 
-@compiled_part
+@compiled
 def key_of(found: NDArray[np.int64], base: int, interface: Any, key: NDArray[np.int64]) -> None:
     """Pack what a flow's packets share into `key`, shape (1, KEY_WORDS); what is absent counts as 0."""
     tunnelled = found[DEPTH] > 0
@@ -138,7 +138,7 @@ def key_of(found: NDArray[np.int64], base: int, interface: Any, key: NDArray[np.
         key[0, 15] = max(found[base + DST_MAC], 0)
 
 
-@compiled_part
+@compiled
 def hash_of(keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64]) -> np.uint64:
     """Hash a row of keys under the table's secret."""
     total = np.uint64(0)
@@ -148,7 +148,7 @@ def hash_of(keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64]) -> np
     return mix(total)
 
 
-@compiled_part
+@compiled
 def first_slot(
     keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64], slots: NDArray[np.int32]
 ) -> Any:
@@ -156,7 +156,7 @@ def first_slot(
     return np.int64(hash_of(keys, row, secret) & np.uint64(len(slots) - 1))
 
 
-@compiled_part
+@compiled
 def find_or_add(
     key: NDArray[np.int64],
     slot: int,
@@ -184,7 +184,7 @@ def find_or_add(
         slot = (slot + 1) & mask
 
 
-@compiled_lean
+@compiled
 def _add_all(
     others: NDArray[np.int64],
     others_mss: NDArray[np.uint16],
@@ -206,7 +206,7 @@ def _add_all(
     return count
 
 
-@compiled_lean
+@compiled
 def place_again(
     keys: NDArray[np.int64], count: int, slots: NDArray[np.int32], secret: NDArray[np.uint64]
 ) -> None:
@@ -263,7 +263,7 @@ def identity_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
     return identity
 
 
-@compiled_lean
+@compiled
 def _identities(keys: NDArray[np.int64], identity: NDArray[np.uint64]) -> None:
     for row in range(len(keys)):
         value = mix(np.uint64(keys[row, 0] >> 52) + _IDENTITY_KEY)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import fields, ipv4, ipv6
 from vxlanalyze.wire.fields import OUTER
 from vxlanalyze.wire.model import Anomaly, Fragments
@@ -157,7 +157,7 @@ def grouped(items: NDArray[np.int64]) -> Fragments:
     )
 
 
-@compiled_lean
+@compiled
 def _group(
     items: NDArray[Any],
     order: NDArray[Any],
@@ -191,7 +191,7 @@ def _group(
         _take(items, piece, chosen, state)
 
 
-@compiled_part
+@compiled
 def _datagram_for(
     items: NDArray[Any], piece: int, newest: int, previous: NDArray[Any], state: NDArray[Any]
 ) -> int:
@@ -207,7 +207,7 @@ def _datagram_for(
     return chosen
 
 
-@compiled_part
+@compiled
 def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any], state: NDArray[Any]) -> bool:
     """Tell whether a datagram has just this piece already; one that overlaps breaks it."""
     offset = items[piece, OFFSET]
@@ -224,7 +224,7 @@ def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any],
     return False
 
 
-@compiled_part
+@compiled
 def _take(items: NDArray[Any], piece: int, datagram: int, state: NDArray[Any]) -> None:
     """Add a piece to a datagram; it is complete once its pieces, none overlapping, sum to its length."""
     end = items[piece, OFFSET] + items[piece, LENGTH]

@@ -6,7 +6,7 @@
 Sources: RFC 792; RFC 1191 section 4 (next-hop MTU).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -49,7 +49,7 @@ PARAMETER_PROBLEM = 12
 FRAGMENTATION_NEEDED = 4  # code of UNREACHABLE
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     begin(data, found, base, RULE_PLAIN)
@@ -67,7 +67,7 @@ def read(data: Octets, found: Record, base: int) -> None:
             found[base + ICMP_MTU] = be16(data, at + 6)
 
 
-@compiled_part
+@compiled
 def begin(data: Octets, found: Record, base: int, rule: int) -> None:
     """Read what ICMP and ICMPv6 have in common."""
     at = found[AT]

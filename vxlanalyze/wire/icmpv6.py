@@ -9,7 +9,7 @@ Sources: RFC 4443 sections 2.1, 2.3, 3 and 4; RFC 4861 sections 4.3 and 4.4.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import icmp
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -39,7 +39,7 @@ NEIGHBOR_SOLICITATION = 135
 NEIGHBOR_ADVERTISEMENT = 136
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one message; `SPORT` and `DPORT` take type and code, and the echo identifier."""
     icmp.begin(data, found, base, RULE_PSEUDO)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ACK,
@@ -236,7 +236,7 @@ def decode_into(
         table.grow()
 
 
-@compiled_lean
+@compiled
 def _decode_rows(
     frames: tuple[NDArray[Any], ...],
     interface: NDArray[np.uint16],
@@ -277,7 +277,7 @@ def _decode_rows(
     return row, count
 
 
-@compiled_part
+@compiled
 def _look_up(
     scratch: tuple[NDArray[Any], ...],
     flow_table: tuple[NDArray[Any], ...],
@@ -301,7 +301,7 @@ def _look_up(
     return count
 
 
-@compiled_part
+@compiled
 def _emit(found: Record, base: int, row: int, rows: Rows) -> None:
     """Write the row of one decoded frame, all but its flow."""
     anomalies = found[ANOMALIES]

@@ -11,7 +11,7 @@ Sources: RFC 791 section 3.1. A total length of 0 is what Linux shows for a pack
 65535 bytes, before segmentation (include/net/ip.h, ``iph_totlen``): it lasts as long as the frame.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -47,7 +47,7 @@ _OFFSET_MASK = 0x1FFF
 OFFSET_UNIT_BYTES = 8
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> int:
     """Read one header and its bounds; return the protocol of what follows, or STOP."""
     at = found[AT]
@@ -75,7 +75,7 @@ def read(data: Octets, found: Record, base: int) -> int:
     return protocol
 
 
-@compiled_part
+@compiled
 def _fixed_part(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     fragment = be16(data, at + 6)

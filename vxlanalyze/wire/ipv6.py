@@ -16,7 +16,7 @@ count as protocols.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -75,7 +75,7 @@ _OPTION_HOME_ADDRESS = 201
 FRAGMENT_RESERVED = 0x0006  # between offset and flag
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> int:
     """Read one header, its extensions and its bounds; return the protocol behind them, or STOP."""
     at = found[AT]
@@ -90,7 +90,7 @@ def read(data: Octets, found: Record, base: int) -> int:
     return _extensions(data, found, base, byte(data, at + 6))
 
 
-@compiled_part
+@compiled
 def _fixed_part(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     length = be16(data, at + 4)
@@ -106,7 +106,7 @@ def _fixed_part(data: Octets, found: Record, base: int) -> None:
     found[base + DST_REST] = np.int64(le64(data, at + 32))
 
 
-@compiled_part
+@compiled
 def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
     """Walk the chain. It ends before a fragment's bytes, whose headers are in the first fragment."""
     while is_extension(protocol):
@@ -131,13 +131,13 @@ def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
     return protocol
 
 
-@compiled_part
+@compiled
 def is_extension(protocol: int) -> bool:
     """Tell whether this next header value announces an extension header that can be passed over."""
     return protocol in _EXTENSIONS
 
 
-@compiled_part
+@compiled
 def _extension_bytes(protocol: int, length: int) -> int:
     if protocol == FRAGMENT:
         return FRAGMENT_HEADER_BYTES
@@ -146,7 +146,7 @@ def _extension_bytes(protocol: int, length: int) -> int:
     return (length + 1) << 3
 
 
-@compiled_part
+@compiled
 def _replaces_address(data: Octets, at: int, length: int, protocol: int) -> bool:
     """Tell whether a header puts another address into the pseudo-header.
 
@@ -166,7 +166,7 @@ def _replaces_address(data: Octets, at: int, length: int, protocol: int) -> bool
     return False
 
 
-@compiled_part
+@compiled
 def _fragment_header(data: Octets, found: Record, base: int) -> None:
     at = found[AT]
     word = be16(data, at + 2)

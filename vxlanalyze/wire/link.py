@@ -3,7 +3,7 @@
 Source: the tcpdump group's list of link-layer header types (tcpdump.org/linktypes.html).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet, ipv6, linux_sll, null_loop
 from vxlanalyze.wire.fields import ANOMALIES, AT, STOP, UNSUPPORTED_LINK, Record, holds
 from vxlanalyze.wire.octets import Octets, byte
@@ -24,7 +24,7 @@ SUPPORTED: dict[int, str] = {
 }
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, link_type: int) -> int:
     """Read the link header; return the EtherType of what follows."""
     if link_type == ETHERNET:

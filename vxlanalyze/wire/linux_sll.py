@@ -6,7 +6,7 @@
 Sources: tcpdump.org, LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import AT, IF_INDEX, OUTER, PACKET_TYPE, SRC_MAC, STOP, Record, holds
 from vxlanalyze.wire.octets import Octets, be16, be32, be48, byte
 
@@ -20,7 +20,7 @@ _ARPHRD_NETLINK = 824  # the protocol is a netlink family then, not an EtherType
 _LARGEST_PACKET_TYPE = 254  # 255 stands for unknown
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read an SLL header; return the EtherType, or STOP."""
     at = found[AT]
@@ -33,7 +33,7 @@ def read(data: Octets, found: Record) -> int:
     return STOP if be16(data, at + 2) == _ARPHRD_NETLINK else be16(data, at + 14)
 
 
-@compiled_part
+@compiled
 def read_2(data: Octets, found: Record) -> int:
     """Read an SLL2 header; return the EtherType, or STOP."""
     at = found[AT]

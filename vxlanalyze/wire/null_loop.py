@@ -3,7 +3,7 @@
 Sources: tcpdump.org, LINKTYPE_NULL and LINKTYPE_LOOP.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.octets import Octets, be32, le32
@@ -19,7 +19,7 @@ _AF_INET6_FREEBSD = 28
 _AF_INET6_DARWIN = 30
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read the family in either byte order; return the EtherType that means the same, or STOP."""
     at = found[AT]

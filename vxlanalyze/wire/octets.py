@@ -6,32 +6,33 @@ has made sure that the bytes are there (``fields.holds``). With ``NUMBA_BOUNDSCH
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import CHECKED, PLAIN, compiled, intrinsic
 
 Octets = NDArray[np.uint8]  # a buffer of packet bytes, shape (k,)
 Load = Callable[[Octets, int], Any]
 
-_settings: Any = numba.config
-
 
 def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
     """Make a load that is a single instruction; 64-bit results are unsigned, shorter ones int64."""
-    bits = 8 * size_bytes
+    return cast(Load, intrinsic(partial(_single_instruction, 8 * size_bytes, network_order)))
+
+
+def _single_instruction(bits: int, network_order: bool) -> Any:
+    import numba.extending
+    from llvmlite import ir  # type: ignore[import-untyped]
+    from numba import types
+    from numba.np import arrayobj
+
+    make_array: Any = arrayobj.make_array
     result = types.uint64 if bits == 64 else types.int64
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        from numba.np import arrayobj  # takes longer to import than kernels to load, and these need it not
-
-        make_array: Any = arrayobj.make_array
         array = make_array(signature.args[0])(context, builder, arguments[0])
         address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
         value = builder.load(address)
@@ -43,7 +44,7 @@ def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
     def load(typing_context: Any, data: Any, at: Any) -> Any:
         return result(data, types.intp), emit
 
-    return cast(Load, intrinsic(load))
+    return numba.extending.intrinsic(load)
 
 
 def _indexed_load(size_bytes: int, network_order: bool) -> Load:
@@ -58,10 +59,10 @@ def _indexed_load(size_bytes: int, network_order: bool) -> Load:
             value = (value << step) | wide(data[index])
         return value
 
-    return compiled_part(load)
+    return compiled(load)
 
 
-_make = _indexed_load if _settings.DISABLE_JIT or _settings.BOUNDSCHECK else _intrinsic_load
+_make = _indexed_load if PLAIN or CHECKED else _intrinsic_load
 
 byte = _make(1, True)
 be16 = _make(2, True)
@@ -71,13 +72,13 @@ le32 = _make(4, False)
 le64 = _make(8, False)
 
 
-@compiled_part
+@compiled
 def be24(data: Octets, at: int) -> int:
     """Load 3 bytes in network order."""
     return (be16(data, at) << 8) | byte(data, at + 2)
 
 
-@compiled_part
+@compiled
 def be48(data: Octets, at: int) -> int:
     """Load 6 bytes in network order: a MAC address."""
     return (be32(data, at) << 16) | be16(data, at + 4)

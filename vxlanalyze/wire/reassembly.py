@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Source
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import checksum, ipv4, ipv6
 from vxlanalyze.wire.fragments import (
     FAMILY,
@@ -88,7 +88,7 @@ def _joined(source: Source, batch: NDArray[np.int64], edges: NDArray[np.int64]) 
     )
 
 
-@compiled_lean
+@compiled
 def _join(
     raw: Octets,
     raw_start: NDArray[Any],
@@ -121,7 +121,7 @@ def _join(
             _unfragment(data, start[datagram], start[datagram + 1], batch, edges[datagram])
 
 
-@compiled_part
+@compiled
 def _unfragment(data: Octets, start: int, end: int, batch: NDArray[Any], piece: int) -> None:
     """Make the header say what it would say of the whole datagram."""
     at = start + batch[piece, IP_AT]
@@ -136,7 +136,7 @@ def _unfragment(data: Octets, start: int, end: int, batch: NDArray[Any], piece: 
     _store(data, fragment_at + 2, be16(data, fragment_at + 2) & ipv6.FRAGMENT_RESERVED)
 
 
-@compiled_part
+@compiled
 def _replace(data: Octets, at: int, value: int, check_at: int) -> None:
     """Store a word and update the checksum over it (RFC 1624 section 3): right stays right, wrong wrong."""
     change = checksum.join(0xFFFF - be16(data, at), value, 0)
@@ -145,7 +145,7 @@ def _replace(data: Octets, at: int, value: int, check_at: int) -> None:
     _store(data, at, value)
 
 
-@compiled_part
+@compiled
 def _store(data: Octets, at: int, value: int) -> None:
     data[at] = value >> 8
     data[at + 1] = value & 0xFF

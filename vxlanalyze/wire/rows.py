@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface, Source
-from vxlanalyze.compiled import compiled_lean, compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.errors import CaptureError
 from vxlanalyze.wire import ethernet, fields, ipv6, link, sctp, tcp, udp
 from vxlanalyze.wire.dispatch import bindings
@@ -186,7 +186,7 @@ def records(
     return record, quoted, base
 
 
-@compiled_lean
+@compiled
 def _decode_records(
     data: Octets,
     start: NDArray[np.int64],
@@ -217,7 +217,7 @@ def _decode_records(
             quoted[row, place] = found[place]
 
 
-@compiled_part
+@compiled
 def _quoted(data: Octets, found: Record, at: int, end: int, bound_to: NDArray[np.uint8]) -> None:
     """Decode the beginning of a packet: its own length says more than is quoted, and does not lie."""
     found[AT] = at

@@ -7,7 +7,7 @@
 Sources: RFC 9260 section 3.1 and appendix A (CRC32c).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     AT,
     CHECK_AT,
@@ -32,7 +32,7 @@ HEADER_BYTES = 12
 CHECKSUM_AT = 8
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one common header; the chunks behind it count as payload."""
     at = found[AT]

@@ -11,7 +11,7 @@ Sources: RFC 9293 section 3.1 and 3.2; RFC 7323 section 2.2 (window scale); RFC 
 draft (the ninth flag).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ACK,
     ANOMALIES,
@@ -51,7 +51,7 @@ OPTION_MSS = 2
 OPTION_WINDOW_SCALE = 3
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> None:
     """Read one header; of a cut one, as many fields as there are (an ICMP error quotes 8 bytes)."""
     at = found[AT]
@@ -85,7 +85,7 @@ def read(data: Octets, found: Record, base: int) -> None:
         found[base + PAYLOAD_END] = found[LIMIT]
 
 
-@compiled_part
+@compiled
 def _options(data: Octets, found: Record, base: int, at: int, end: int) -> None:
     """Read what a SYN agrees on; a malformed option ends the list."""
     while at + 1 < end:

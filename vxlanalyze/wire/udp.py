@@ -8,7 +8,7 @@ Sources: RFC 768; RFC 2675 section 4 (in a jumbogram, a length of 0 lasts as lon
 ordinary size.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ipv6
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -43,7 +43,7 @@ DNS_PORT = 53
 MULTICAST_DNS_PORT = 5353  # RFC 6762
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record, base: int) -> int:
     """Read one header and its bounds; return the destination port, or STOP."""
     at = found[AT]
@@ -70,7 +70,7 @@ def read(data: Octets, found: Record, base: int) -> int:
     return port
 
 
-@compiled_part
+@compiled
 def name_query(data: Octets, found: Record, base: int) -> None:
     """Keep identifier and flags of a DNS message, by which query and answer are told (RFC 1035 4.1.1)."""
     sport = found[base + SPORT]

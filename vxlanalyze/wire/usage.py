@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_lean
+from vxlanalyze.compiled import compiled
 
 NO_ROW = -1
 _LONG_AGO_NS = np.iinfo(np.int64).min
@@ -47,7 +47,7 @@ def usage(flow: NDArray[np.int32], time_ns: NDArray[np.int64], flows: int) -> Us
     return found
 
 
-@compiled_lean
+@compiled
 def _count(
     flow: NDArray[np.int32],
     time_ns: NDArray[np.int64],

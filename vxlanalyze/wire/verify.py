@@ -14,7 +14,7 @@ section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import checksum, ipv4
 from vxlanalyze.wire.fields import (
     CHECK_AT,
@@ -65,7 +65,7 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
 
-@compiled_part
+@compiled
 def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes: int) -> None:
     """Fill the checksum states and the digest.
 
@@ -98,7 +98,7 @@ def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes
             _local_offload(found)
 
 
-@compiled_part
+@compiled
 def _digest(data: Octets, found: Record, start: int, end: int, limit: int) -> int:
     """Digest up to `limit`; return the folded sum of everything up to `end`."""
     kept = max(min(end, limit), start)
@@ -111,7 +111,7 @@ def _digest(data: Octets, found: Record, start: int, end: int, limit: int) -> in
     return checksum.join(folded, checksum.fold(checksum.add(data, kept, end)), kept - start)
 
 
-@compiled_part
+@compiled
 def _ip_header(data: Octets, found: Record, base: int, captured_end: int) -> None:
     if found[base + FAMILY] != ipv4.VERSION:
         return
@@ -127,7 +127,7 @@ def _ip_header(data: Octets, found: Record, base: int, captured_end: int) -> Non
         found[base + IP_STATE] = BAD
 
 
-@compiled_part
+@compiled
 def _pseudo_header(found: Record, base: int) -> int:
     """Sum addresses and protocol; the length is left to `_length_sum`."""
     total = np.uint64(0)
@@ -137,13 +137,13 @@ def _pseudo_header(found: Record, base: int) -> int:
     return checksum.join(checksum.fold(total), found[base + PROTOCOL], 0)
 
 
-@compiled_part
+@compiled
 def _length_sum(found: Record, base: int) -> int:
     length = found[base + CHECK_END] - found[base + L4_AT]
     return checksum.join(length & 0xFFFF, length >> 16, 0)
 
 
-@compiled_part
+@compiled
 def _layer_4(
     data: Octets,
     found: Record,
@@ -181,7 +181,7 @@ def _layer_4(
     _judge(found, base, total, pseudo)
 
 
-@compiled_part
+@compiled
 def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
     """Name the state, given the sum of everything covered, the field itself included."""
     rule = found[base + CHECK_RULE]
@@ -202,14 +202,14 @@ def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
         found[base + CHECK_STATE] = BAD
 
 
-@compiled_part
+@compiled
 def is_partial(found: Record, base: int, pseudo: int) -> bool:
     """Tell whether the field holds the sum of the pseudo-header, with or without its length."""
     stored = found[base + CHECK_STORED]
     return stored == checksum.join(pseudo, _length_sum(found, base), 0) or stored == pseudo
 
 
-@compiled_part
+@compiled
 def _local_offload(found: Record) -> None:
     """Tell an outer checksum that is right for what the network card will send."""
     unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
@@ -221,7 +221,7 @@ def _local_offload(found: Record) -> None:
         found[OUTER + CHECK_STATE] = LCO
 
 
-@compiled_part
+@compiled
 def _crc32c(data: Octets, found: Record, base: int) -> None:
     crc = checksum.crc32c(data, found[base + L4_AT], found[base + CHECK_END], found[base + CHECK_AT])
     expected = checksum.swap(crc & 0xFFFF) << 16 | checksum.swap(crc >> 16)  # lowest octet first

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import (
     arp,
     esp,
@@ -73,7 +73,7 @@ _ESP = int(Encryption.ESP)
 _WIREGUARD = int(Encryption.WIREGUARD)
 
 
-@compiled_part
+@compiled
 def walk(
     data: Octets,
     start: int,
@@ -107,7 +107,7 @@ def walk(
     return descend(data, found, bound_to, link.read(data, found, link_type))
 
 
-@compiled_part
+@compiled
 def begin(found: Record, start: int, captured: int, original: int) -> None:
     """Clear the record for a frame at `start`."""
     for place in range(RECORD_FIELDS):
@@ -119,7 +119,7 @@ def begin(found: Record, start: int, captured: int, original: int) -> None:
         found[ANOMALIES] |= CUT
 
 
-@compiled_part
+@compiled
 def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype: int) -> int:
     """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
     base: Any = np.int64(OUTER)  # of a literal, numba would compile each reader another time
@@ -148,7 +148,7 @@ def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype:
             found[ANOMALIES] |= UNKNOWN_PROTOCOL
 
 
-@compiled_part
+@compiled
 def _network(data: Octets, found: Record, base: int, ethertype: int) -> int:
     """Read the network layer; return the protocol whose header follows, or STOP."""
     end = found[END]
@@ -170,14 +170,14 @@ def _network(data: Octets, found: Record, base: int, ethertype: int) -> int:
     return protocol
 
 
-@compiled_part
+@compiled
 def _opaque(found: Record, base: int) -> None:
     """Take everything that is left for payload."""
     found[base + PAYLOAD_AT] = found[AT]
     found[base + PAYLOAD_END] = found[LIMIT]
 
 
-@compiled_part
+@compiled
 def _check_padding(data: Octets, found: Record, end: int) -> None:
     """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
     for at in range(found[LIMIT], end):
@@ -186,7 +186,7 @@ def _check_padding(data: Octets, found: Record, end: int) -> None:
             return
 
 
-@compiled_part
+@compiled
 def _fragment(found: Record, base: int, protocol: int) -> int:
     """Mark a fragment; only a first one has headers to go on with."""
     later = found[base + FRAGMENT_OFFSET] > 0
@@ -201,7 +201,7 @@ def _fragment(found: Record, base: int, protocol: int) -> int:
     return protocol
 
 
-@compiled_part
+@compiled
 def _transport(
     data: Octets,
     found: Record,
@@ -230,7 +230,7 @@ def _transport(
     return _NO_TUNNEL
 
 
-@compiled_part
+@compiled
 def _datagram(data: Octets, found: Record, base: int, bound_to: NDArray[np.uint8]) -> int:
     """Read a UDP header; return the tunnel in its payload, or `_NO_TUNNEL`."""
     at = found[AT]
@@ -258,7 +258,7 @@ def _datagram(data: Octets, found: Record, base: int, bound_to: NDArray[np.uint8
     return tunnel
 
 
-@compiled_part
+@compiled
 def _enter(found: Record, tunnel: int) -> Any:
     """Make the inner part of the record ready for what the tunnel carries; return its base."""
     if found[DEPTH] > 0:

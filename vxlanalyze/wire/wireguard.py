@@ -6,7 +6,7 @@ Sources: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 
 Linux drivers/net/wireguard/messages.h (their lengths; data is padded to 16 octets).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT, Record
 from vxlanalyze.wire.octets import Octets, le32
 
@@ -28,7 +28,7 @@ PADDING_BYTES = 16
 _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
 
 
-@compiled_part
+@compiled
 def in_udp(data: Octets, found: Record, base: int) -> bool:
     """Tell whether the UDP payload at `AT` is a WireGuard message."""
     at = found[AT]

@@ -9,7 +9,7 @@ VXLAN is run on its port as well. There, the flags of VXLAN would be eight words
 Sources: RFC 8926 section 3.4; IANA port 6081.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -32,7 +32,7 @@ OPTIONS_MASK = 0x3F  # in words
 RESERVED_FLAGS = 0x3F
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header, passing over its options; the protocol type is an EtherType."""
     at = found[AT]
@@ -53,7 +53,7 @@ def read(data: Octets, found: Record) -> int:
     return be16(data, at + 2)
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether version, reserved bits and the Ethernet frame inside are as they must be."""
     at = found[AT]
@@ -69,7 +69,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-@compiled_part
+@compiled
 def fits(data: Octets, found: Record) -> bool:
     """Tell whether version and protocol type can be Geneve's; VXLAN has zeros for the latter."""
     at = found[AT]

@@ -8,7 +8,7 @@
 Sources: RFC 2784 section 2; RFC 2890 section 2.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -33,7 +33,7 @@ RESERVED_FLAGS = 0x4FF8
 VERSION_MASK = 0x0007
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header; the key is the network's identifier, the protocol type an EtherType."""
     at = found[AT]
@@ -56,7 +56,7 @@ def read(data: Octets, found: Record) -> int:
     return be16(data, at + 2)
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Take whatever the protocol number announces and no other tunnel claims."""
     return carrier == IP_PROTOCOL

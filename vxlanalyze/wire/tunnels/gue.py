@@ -10,7 +10,7 @@ sends either, on port 5555. No network identifier; that of a GRE header inside, 
 Sources: draft-ietf-intarea-gue-09 sections 3.2, 3.3 and 4; IANA port 6080; Linux net/ipv4/fou_core.c.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import checksum, ethernet, ipv4, ipv6, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -39,7 +39,7 @@ _PLAIN_IPV4 = ipip.PROTOCOL_IPV4 << 16
 _PLAIN_IPV6 = ipip.PROTOCOL_IPV6 << 16
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header; what follows is named by its protocol."""
     at = found[AT]
@@ -60,7 +60,7 @@ def read(data: Octets, found: Record) -> int:
     return _following(data, found, byte(data, at + 1))
 
 
-@compiled_part
+@compiled
 def _following(data: Octets, found: Record, protocol: int) -> int:
     if protocol == ipip.PROTOCOL_IPV4:
         return ethernet.IPV4
@@ -72,7 +72,7 @@ def _following(data: Octets, found: Record, protocol: int) -> int:
     return STOP
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether one IP packet fills the rest of the datagram, with a plain header before it or none."""
     at = found[AT]
@@ -84,7 +84,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return word >> 30 == VARIANT_DIRECT and _is_packet(data, found, at)
 
 
-@compiled_part
+@compiled
 def _is_packet(data: Octets, found: Record, at: int) -> bool:
     """Ask what is hard to meet by chance: the length, to the octet, and the checksum or the addresses."""
     room = found[LIMIT] - at
@@ -105,7 +105,7 @@ def _is_packet(data: Octets, found: Record, at: int) -> bool:
     )
 
 
-@compiled_part
+@compiled
 def _is_unicast(first: int) -> bool:
     """Tell whether an IPv6 address begins as global, unique local and link-local ones do (RFC 4291 2.4)."""
     return first >> 13 == 1 or first >> 9 == 0x7E or first >> 6 == 0x3FA

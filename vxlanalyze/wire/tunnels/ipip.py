@@ -3,7 +3,7 @@
 Sources: RFC 2003 section 3.1 (protocol 4); RFC 4213 section 3 (protocol 41); RFC 2473 section 3.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet, ipv4
 from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.model import Tunnel
@@ -14,7 +14,7 @@ PROTOCOL_IPV4 = 4
 PROTOCOL_IPV6 = 41
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Tell the version of the packet inside."""
     if not holds(found, found[AT] + 1):
@@ -22,7 +22,7 @@ def read(data: Octets, found: Record) -> int:
     return ethernet.IPV4 if byte(data, found[AT]) >> 4 == ipv4.VERSION else ethernet.IPV6
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Take what the protocol number announces."""
     return carrier in (PROTOCOL_IPV4, PROTOCOL_IPV6)

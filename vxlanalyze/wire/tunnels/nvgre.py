@@ -9,7 +9,7 @@ as NVGRE shows it, divided by 256.
 Sources: RFC 7637 section 3.2.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, END, STOP, VNI, Record, holds
 from vxlanalyze.wire.model import Tunnel
@@ -20,7 +20,7 @@ from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 HEADER_BYTES = 8
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header; an Ethernet frame follows."""
     at = found[AT]
@@ -31,7 +31,7 @@ def read(data: Octets, found: Record) -> int:
     return ethernet.TRANSPARENT_ETHERNET
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether a GRE header has a key, nothing else, and an Ethernet frame behind it."""
     at = found[AT]

@@ -7,7 +7,7 @@ Sources: RFC 7348 section 5; draft-smith-vxlan-group-policy-05 section 2.1. Port
 8472, the default of the Linux kernel (drivers/net/vxlan).
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -32,7 +32,7 @@ RESERVED_FLAGS = 0x77  # sent as zero, ignored on receipt
 POLICY_FLAGS = 0x48  # of byte 1: D (do not learn), A (policy applied)
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header; an Ethernet frame follows."""
     at = found[AT]
@@ -55,7 +55,7 @@ def read(data: Octets, found: Record) -> int:
     return ethernet.TRANSPARENT_ETHERNET
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Tell whether flags, reserved bits and the frame inside are what Linux would send."""
     at = found[AT]
@@ -71,7 +71,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return clear and byte(data, at + 7) == 0 and ethernet.plausible(data, found, at + HEADER_BYTES)
 
 
-@compiled_part
+@compiled
 def fits(data: Octets, found: Record) -> bool:
     """Tell whether the flag is there that VXLAN cannot do without; on its ports, nothing more is asked."""
     at = found[AT]

@@ -6,7 +6,7 @@
 Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
 """
 
-from vxlanalyze.compiled import compiled_part
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
     ANOMALIES,
@@ -33,7 +33,7 @@ NEXT_IPV6 = 2
 NEXT_ETHERNET = 3
 
 
-@compiled_part
+@compiled
 def read(data: Octets, found: Record) -> int:
     """Read one header; what follows is named by its next protocol."""
     at = found[AT]
@@ -51,7 +51,7 @@ def read(data: Octets, found: Record) -> int:
     return _ethertype(found, following) if named else ethernet.TRANSPARENT_ETHERNET
 
 
-@compiled_part
+@compiled
 def _ethertype(found: Record, following: int) -> int:
     if following == NEXT_IPV4:
         return ethernet.IPV4
@@ -63,7 +63,7 @@ def _ethertype(found: Record, following: int) -> int:
     return STOP
 
 
-@compiled_part
+@compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Never: on another port, a header with an IP packet behind it is too easily met by chance."""
     return False

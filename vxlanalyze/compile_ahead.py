@@ -1,0 +1,41 @@
+"""What the first run on a machine compiles, done on another core.
+
+numba holds the interpreter lock while it compiles: a second core needs a second process. What that makes is
+found in the cache. The order matters: the run meets the parts of the decoder in the order of the layers, so
+this begins with the last ones, and both meet in the middle.
+"""
+
+from importlib import import_module
+
+from vxlanalyze import compiled
+
+# Names, and kinds of the arguments (see `machine_code.unpack`). What kernels call, then what Python calls:
+PARTS = (
+    "wire.walk._datagram |u1C1 <i8C1 <i8 |u1C1",
+    "wire.verify.verify |u1C1 <i8C1 <i8 <i8 <i8",
+)
+KERNELS = (
+    "wire.fragments._group <i8C2 <i8C1 |b1C1 <i8C1 <i8C1 <i8C2",
+    "pairing.identity._fill_keys <u8C1 <i8 <i4C1 <u2C1 <u2C1 <i4C1 <u4C1 <u4C1 <u4C1 <u4C1 <u4C1 <u4C1 <u4C1 "
+    "<u2C1 <u2C1 <u8C1 |u1C1 <u2C1 <u8C1",
+    "wire.flow_table._add_all <i8C2 <u2C1 <u8C1 <i4C1 <i8C2 <u2C1 <i8 <i4C1",
+    "wire.flow_table._identities <i8C2 <u8C1",
+    "wire.usage._count <i4C1 <i8C1 <i8C1 <i8C1 <i8C1 <i8C1",
+    "pairing.match._unique <u8C1 <u8C1 <i4C1 |b1C1 <i4C1 <i4C1",
+    "pairing.segments._maximum_by <i4C1 <u4C1 <i8C1",
+    "pairing.clock._extremes <i8C1 <i8C1 <i8C1 |b1C1 <f8 <f8C2",
+    "capture.records.copy_records |u1C1 <i8 <i8 <i8 |b1 <i8 <i8 <i8 <i8 <i8C1 <i8 <i8C1 <u4C1 <u4C1 <i8C1 "
+    "|u1C1 <i8",
+    "wire.rows._decode_records |u1C1 <i8C1 <u4C1 <u4C1 <i8C1 |u1C1 <i8C1 tuple( <i8C2 <i8C2 <i8C1 )",
+)
+
+
+def main() -> None:
+    """Compile all of it that is not in the cache yet; `compiled` runs this in a process of its own."""
+    compiled.compile_alone()
+    for table, compile_ in ((PARTS, "compile_part"), (KERNELS, "code")):
+        for entry in table:
+            name, *kinds = entry.split()
+            module, function = name.rsplit(".", 1)
+            kernel = getattr(import_module(f"vxlanalyze.{module}"), function)
+            getattr(kernel, compile_)(tuple(kinds))
