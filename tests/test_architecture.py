@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it.
 ORDER = (
     *(
+        "frozen",
         "errors",
         "signals",
         "nearest",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from threading import Event
 
@@ -16,6 +16,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import Diagnosis
+from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
@@ -29,7 +30,7 @@ _STRETCHES_A_WORKER = 4
 _LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to begin than they gain
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """What came of one run, stage by stage."""
 
@@ -47,7 +48,7 @@ class Run:
         return self if self.digests else replace(self, digests={s.name: s.sha256() for s in self.sources})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Questions:
     """What is asked of the captures.
 

@@ -6,17 +6,18 @@ offset counted in the decompressed file and pointing at the first byte of the fr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.frozen import frozen
+
 PLACE_FILE_SHIFT = 48
 PLACE_OFFSET_MASK = (1 << PLACE_FILE_SHIFT) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interface:
     """One interface of a capture, as its file describes it.
 
@@ -30,7 +31,7 @@ class Interface:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterfaceStatistics:
     """What a pcapng interface statistics block says; None where it does not say.
 
@@ -44,7 +45,7 @@ class InterfaceStatistics:
     dropped: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Damage:
     """A place where a capture could not be read; reading went on at `resumed_bytes`, or ended."""
 
@@ -54,7 +55,7 @@ class Damage:
     resumed_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """One file of a capture. `format` is "pcap" or "pcapng"; `compression` None, "gzip", ..."""
 
@@ -64,7 +65,7 @@ class File:
     compression: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frames:
     """A chunk of `n` frames of one file, in file order; all arrays have shape ``(n,)``.
 

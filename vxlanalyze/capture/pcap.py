@@ -7,7 +7,7 @@ Sources: draft-ietf-opsawg-pcap; libpcap, sf-pcap.c; Wireshark, wiretap/libpcap.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
 from vxlanalyze.errors import CaptureError
+from vxlanalyze.frozen import frozen
 
 HEADER_BYTES = 24
 RECORD_BYTES = 16
@@ -30,7 +31,7 @@ ANY_TIME = -1
 SEARCH_BYTES = 64 << 20  # how far behind a damage the next record is looked for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Variant:
     fraction_ns: int
     record_bytes: tuple[int, ...] = (RECORD_BYTES,)
@@ -52,7 +53,7 @@ MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _VARIANTS for or
 _AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PcapHeader:
     """What the head of a pcap says about its records."""
 

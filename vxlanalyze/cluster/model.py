@@ -10,10 +10,12 @@ from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Generic, TypeVar
 
+from vxlanalyze.frozen import frozen
+
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A node, its own addresses, and the pod networks that live on it (CIDR strings).
 
@@ -28,7 +30,7 @@ class Node:
     addresses_by: str = "the cluster's list of nodes"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pod:
     """A pod; `host_network` pods share the address of their node. `node` may be ""."""
 
@@ -44,7 +46,7 @@ class Pod:
         return _full_name(self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A service: its virtual addresses, (protocol, port) pairs, and backends "address:port" where known.
 
@@ -63,7 +65,7 @@ class Service:
         return _full_name(self.namespace, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
@@ -77,7 +79,7 @@ class Route:
     length_told: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fact:
     """One table saved on the node of a capture.
 

@@ -1,12 +1,13 @@
 """What a diagnostic is: one question of a Comparison, answered found, clear, or not assessed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison
 
 
@@ -18,7 +19,7 @@ class Severity(IntEnum):
     CRITICAL = 2  # traffic does not get through
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantity:
     """One measured value with its unit ("packets", "bytes", "ns", "ratio", "ppm", "" for text)."""
 
@@ -26,7 +27,7 @@ class Quantity:
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuledOut:
     """A lookalike, and why it is not that."""
 
@@ -34,7 +35,7 @@ class RuledOut:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that is wrong or worth knowing, with its proof.
 
@@ -78,7 +79,7 @@ class Finding:
         return self.code if self.direction is None else f"{self.code}@{self.direction}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotAssessed:
     """A question that could not be decided; never shown as healthy."""
 
@@ -90,7 +91,7 @@ class NotAssessed:
 Answer = Finding | NotAssessed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One question. `check` gives findings and what could not be assessed; nothing means clear.
 

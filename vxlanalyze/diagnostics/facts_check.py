@@ -8,7 +8,7 @@ out as a cause, in a sentence; what does not is said by the finding that it prov
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from vxlanalyze.cluster.model import Route
 from vxlanalyze.diagnostics.base import Finding, RuledOut
 from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
@@ -41,7 +42,7 @@ _BACKENDS_SPEAK = frozenset(("dns-unanswered", "endpoint-silent", "endpoint-refu
 _SETTINGS_SPEAK = frozenset(("checksum-offload", "outer-checksum-bad", "inner-checksum-bad"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapCheck:
     """An entry of a node's tunnel map against the packets that the node sent.
 

@@ -1,11 +1,10 @@
 """Loss that takes what opens conversations, and nothing else: its words, and where to look."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vxlanalyze.diagnostics.loss import Picture
 from vxlanalyze.diagnostics.words import count, share
+from vxlanalyze.frozen import frozen
 
 _REMEDY = (
     "Look at what keeps track of connections, on both nodes and between them: `conntrack -S` (insert_failed, "
@@ -14,7 +13,7 @@ _REMEDY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewConversations:
     """`which` packets, as a clause for the summary; `text` is the evidence, `remedy` says where to look."""
 

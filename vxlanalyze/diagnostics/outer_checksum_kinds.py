@@ -1,11 +1,12 @@
 """What each kind of wrong outer checksum means, and what to do about it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from vxlanalyze.diagnostics.base import Quantity
 from vxlanalyze.diagnostics.forensics import Forensics, Kind
 from vxlanalyze.diagnostics.words import listed, share
+from vxlanalyze.frozen import frozen
 
 _TURN_OFF = (
     "`ethtool -K flannel.1 tx-checksum-ip-generic off` on {near} (Calico: vxlan.calico, or in the "
@@ -14,7 +15,7 @@ _TURN_OFF = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """A kind in words: a clause for the summary, sentences, the remedy, and figures."""
 

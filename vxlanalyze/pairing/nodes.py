@@ -6,13 +6,14 @@ it. Last, where one address is nobody's and one node has none, they belong toget
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster, Node
+from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import addresses, points
 from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.wire.model import Decoded
@@ -21,7 +22,7 @@ _BY_HUB = "being an end of every packet of the capture"
 _BY_EXCLUSION = "the other addresses being those of other nodes"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sight:
     """What one capture shows of the nodes.
 

@@ -6,11 +6,10 @@ is smaller; from the MSS that the handshake allowed; from IP IDs that count on b
 Sources: RFC 9293 section 3.7.1 (MSS), Linux Documentation/networking/segmentation-offloads.rst.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.model import Anomaly, Decoded
 
 TCP = 6
@@ -24,7 +23,7 @@ _SEQUENCE_NUMBERS = 1 << 32
 _NOTHING = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rows:
     """Rows of the tuples in question at one capture, by tuple and then in file order; shape ``(k,)``."""
 

@@ -1,7 +1,6 @@
 """Frames to index rows and flows, chunk by chunk."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.compiled import compiled
+from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ACK,
@@ -72,7 +72,7 @@ COLUMN_DTYPES = (np.int64, np.int64, *_DTYPES)
 """Of the columns of `Index`, in order."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Passage:
     """What one pass over some frames gave: pieces of columns, flows and fragments, numbered from 0.
 

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.usage import Usage, usage
 
 NO_FLOW = -1
@@ -106,7 +107,7 @@ class Anomaly(IntFlag):
 FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """One row a frame; all arrays have shape ``(n,)``. What a packet has not is 0.
 
@@ -140,7 +141,7 @@ class Index:
         return len(self.time_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flows:
     """What all packets of a flow share; all arrays have shape ``(f,)``, addresses ``(f, 16)``.
 
@@ -183,7 +184,7 @@ class Flows:
         return len(self.vni)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fragments:
     """The fragments of outermost IP packets, in frame order; arrays of shape ``(k,)``, addresses ``(k, 16)``.
 
