@@ -17,7 +17,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Each may import what stands before it.
 ORDER = (
     *(
-        "frozen",
         "errors",
         "signals",
         "nearest",

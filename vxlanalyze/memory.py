@@ -14,11 +14,11 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.frozen import frozen
 
 if TYPE_CHECKING:  # numpy is imported where a limit is set: the command line only reads sizes here
     import numpy as np
@@ -44,7 +44,7 @@ class _Handler(ctypes.Structure):
     )
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Allocator:
     """An allocator that numpy may use as long as any array lives that it made: so there is one, for ever."""
 

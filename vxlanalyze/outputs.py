@@ -8,15 +8,15 @@ import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from vxlanalyze.errors import OutputError, UsageError, writing
-from vxlanalyze.frozen import frozen
 from vxlanalyze.signals import held
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Staged:
     """A file or a directory of files that waits beside the place where it belongs."""
 

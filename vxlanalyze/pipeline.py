@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 
@@ -16,7 +16,6 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
@@ -30,7 +29,7 @@ _STRETCHES_A_WORKER = 4
 _LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to begin than they gain
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Run:
     """What came of one run, stage by stage."""
 
@@ -48,7 +47,7 @@ class Run:
         return self if self.digests else replace(self, digests={s.name: s.sha256() for s in self.sources})
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Questions:
     """What is asked of the captures.
 

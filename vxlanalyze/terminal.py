@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from vxlanalyze.errors import OutputError
-from vxlanalyze.frozen import frozen
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -21,7 +21,7 @@ _WIDTHS = (40, 120)  # longer lines are hard to read
 _DRAWN = "─│►◄✗→±µ…"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Look:
     """What standard output can show."""
 

@@ -6,18 +6,17 @@ offset counted in the decompressed file and pointing at the first byte of the fr
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
-
 PLACE_FILE_SHIFT = 48
 PLACE_OFFSET_MASK = (1 << PLACE_FILE_SHIFT) - 1
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Interface:
     """One interface of a capture, as its file describes it.
 
@@ -31,7 +30,7 @@ class Interface:
     name: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class InterfaceStatistics:
     """What a pcapng interface statistics block says; None where it does not say.
 
@@ -45,7 +44,7 @@ class InterfaceStatistics:
     dropped: int | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Damage:
     """A place where a capture could not be read; reading went on at `resumed_bytes`, or ended."""
 
@@ -55,7 +54,7 @@ class Damage:
     resumed_bytes: int | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class File:
     """One file of a capture. `format` is "pcap" or "pcapng"; `compression` None, "gzip", ..."""
 
@@ -65,7 +64,7 @@ class File:
     compression: str | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Frames:
     """A chunk of `n` frames of one file, in file order; all arrays have shape ``(n,)``.
 

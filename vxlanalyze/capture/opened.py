@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import IO
 
@@ -17,14 +17,13 @@ from vxlanalyze.capture.model import File
 from vxlanalyze.capture.signatures import HEAD_BYTES, format_of, what_else
 from vxlanalyze.capture.streams import ByteStream
 from vxlanalyze.errors import CaptureError
-from vxlanalyze.frozen import frozen
 
 STANDARD_INPUT = "-"
 _COPY_BYTES = 1 << 20
 _CHANGED = "it changed while it was read; end the capture first, or copy the file"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class OpenedFile:
     """A capture file that was looked at. No descriptor stays open, except of a spooled stream.
 

@@ -7,7 +7,7 @@ Sources: draft-ietf-opsawg-pcap; libpcap, sf-pcap.c; Wireshark, wiretap/libpcap.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
 from vxlanalyze.errors import CaptureError
-from vxlanalyze.frozen import frozen
 
 HEADER_BYTES = 24
 RECORD_BYTES = 16
@@ -31,7 +30,7 @@ ANY_TIME = -1
 SEARCH_BYTES = 64 << 20  # how far behind a damage the next record is looked for
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Variant:
     fraction_ns: int
     record_bytes: tuple[int, ...] = (RECORD_BYTES,)
@@ -53,7 +52,7 @@ MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _VARIANTS for or
 _AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class PcapHeader:
     """What the head of a pcap says about its records."""
 

@@ -8,7 +8,7 @@ comes of it is what one pass over the whole would give.
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -24,7 +24,6 @@ from vxlanalyze.capture.reading import MAX_DAMAGES, Reading, TooMuchDamageError
 from vxlanalyze.capture.records import PLAUSIBLE_DISTANCE_S
 from vxlanalyze.capture.rows import Rows
 from vxlanalyze.capture.window import Window
-from vxlanalyze.frozen import frozen
 
 FormatReader = PcapReader | PcapngReader
 
@@ -33,7 +32,7 @@ _TO_THE_END = sys.maxsize
 _BLOCK_NOTES = 2  # damages that are noted of a whole pcapng
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """The records of file number `file` from the one at `begin_bytes` (0: its head) to before `end_bytes`."""
 
@@ -42,7 +41,7 @@ class Stretch:
     end_bytes: int = _TO_THE_END
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Learned:
     """What reading a stretch has told beside its frames.
 

@@ -10,12 +10,10 @@ from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Generic, TypeVar
 
-from vxlanalyze.frozen import frozen
-
 _Value = TypeVar("_Value")
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Node:
     """A node, its own addresses, and the pod networks that live on it (CIDR strings).
 
@@ -30,7 +28,7 @@ class Node:
     addresses_by: str = "the cluster's list of nodes"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod; `host_network` pods share the address of their node. `node` may be ""."""
 
@@ -46,7 +44,7 @@ class Pod:
         return _full_name(self.namespace, self.name)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Service:
     """A service: its virtual addresses, (protocol, port) pairs, and backends "address:port" where known.
 
@@ -65,7 +63,7 @@ class Service:
         return _full_name(self.namespace, self.name)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Route:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
@@ -79,7 +77,7 @@ class Route:
     length_told: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One table saved on the node of a capture.
 

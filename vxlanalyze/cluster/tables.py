@@ -10,14 +10,14 @@ closing lines; dumpcap(1).
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from vxlanalyze.cluster.model import address_text, endpoint_text, network_text, parse_endpoint
-from vxlanalyze.frozen import frozen
 
 Row = dict[str, str]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Command:
     """The command line that a table stands under, as far as a prompt shows it; all "" where none does."""
 
@@ -26,7 +26,7 @@ class Command:
     device: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Table:
     """One kind of table.
 

@@ -6,13 +6,13 @@ are equally bad, the earlier one is the better answer to "what is wrong?".
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module
 
 from vxlanalyze import memory
 from vxlanalyze.diagnostics import causes, facts_check
 from vxlanalyze.diagnostics.base import Answer, Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError, VxlanalyzeError
-from vxlanalyze.frozen import frozen
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import Comparison
 
@@ -82,7 +82,7 @@ _MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A diagnostic that raised: a bug of ours, never a property of the captures."""
 
@@ -90,7 +90,7 @@ class Broken:
     error: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What all diagnostics said; the first finding is the answer to "what is wrong?".
 

@@ -9,11 +9,12 @@ An answer is looked for in both captures of the hop, the receiver's first: one t
 is lost on its way back is an answer too. So is one that an `any` capture shows inside the node only.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.once import once
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
 from vxlanalyze.wire.model import Anomaly, Flows, Index
@@ -33,7 +34,7 @@ SILENT_RATIO = 0.02
 PATIENCE_NS = 100_000_000
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Answers:
     """Requests of a direction of `m` packets and `f` flows (those of its sender's capture).
 
@@ -126,7 +127,7 @@ def of(direction: Direction) -> Answers:
     return Answers(request, sent, arrived, answered & used, used, flow)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Kinds:
     """How each flow asks, shape ``(f,)``."""
 

@@ -5,12 +5,12 @@ section 3.5 (SYN, reset).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.wire.model import Flows, Tunnel
 
@@ -34,7 +34,7 @@ class Kind(IntEnum):
     UDP = 4
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Events:
     """Packets that ask or answer, shape ``(k,)``.
 

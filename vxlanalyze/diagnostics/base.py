@@ -1,13 +1,12 @@
 """What a diagnostic is: one question of a Comparison, answered found, clear, or not assessed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison
 
 
@@ -19,7 +18,7 @@ class Severity(IntEnum):
     CRITICAL = 2  # traffic does not get through
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """One measured value with its unit ("packets", "bytes", "ns", "ratio", "ppm", "" for text)."""
 
@@ -27,7 +26,7 @@ class Quantity:
     unit: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class RuledOut:
     """A lookalike, and why it is not that."""
 
@@ -35,7 +34,7 @@ class RuledOut:
     why: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong or worth knowing, with its proof.
 
@@ -79,7 +78,7 @@ class Finding:
         return self.code if self.direction is None else f"{self.code}@{self.direction}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class NotAssessed:
     """A question that could not be decided; never shown as healthy."""
 
@@ -91,7 +90,7 @@ class NotAssessed:
 Answer = Finding | NotAssessed
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One question. `check` gives findings and what could not be assessed; nothing means clear.
 

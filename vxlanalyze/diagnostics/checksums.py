@@ -8,12 +8,12 @@ which every packet is wrong and which is answered was accepted.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.answers import Answers
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
 from vxlanalyze.wire.model import UNFILLED, Checksum, checksum_states
 
@@ -22,7 +22,7 @@ RIGHT = (Checksum.OK, Checksum.ABSENT)
 _NOTHING_TO_JUDGE = (Checksum.NONE, Checksum.ABSENT, Checksum.UNVERIFIABLE)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Checks:
     """One checksum field of a direction's `m` packets; all arrays have shape ``(m,)``.
 
@@ -80,7 +80,7 @@ def states(point: Point, shift: int) -> NDArray[np.uint8]:
     return checksum_states(point.index.checks, shift)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Fate:
     """What became of conversations of which every packet arrived with an odd checksum.
 

@@ -1,5 +1,6 @@
 """Where loss that nothing explains is heavier than elsewhere: a hint, for it is no rule without exception."""
 
+from dataclasses import dataclass
 from math import log
 
 import numpy as np
@@ -11,14 +12,13 @@ from vxlanalyze.diagnostics.loss import Picture
 from vxlanalyze.diagnostics.traits import Classes, Trait
 from vxlanalyze.diagnostics.weighing import CHANCE
 from vxlanalyze.diagnostics.words import count, share, span
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.model import NO_FLOW
 
 _TRAITS = (Trait.PROTOCOL, Trait.PORT, Trait.SERVICE, Trait.DESTINATION, Trait.SOURCE, Trait.OUTER_PORT)
 _WHAT = {Trait.OUTER_PORT: "packets with outer source port "}
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Concentration:
     """Packets that are lost more often than the others: who, how many of how many, and of the rest."""
 
@@ -53,7 +53,7 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
     return max(beyond, key=lambda f: f[0])[1] if beyond else None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Runs:
     """Unexplained losses without a delivery in between, and the longest of these runs."""
 

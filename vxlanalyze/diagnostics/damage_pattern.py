@@ -1,16 +1,17 @@
 """Where the bytes of damaged packets differ, and whether there is a pattern to it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.rows import columns
 
 _SAMPLE = 200  # packets of up to 64 KB each, read at both points
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """What a sample of damaged packets has in common.
 

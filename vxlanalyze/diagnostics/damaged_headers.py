@@ -6,13 +6,13 @@ offload leaves unfilled.
 Sources: RFC 791 section 3.1, RFC 8200 section 3, RFC 9293 section 3.1.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.words import listed
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.rows import Columns, columns
@@ -34,7 +34,7 @@ _FIELDS = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Headers:
     """What a sample of packets has in common whose inner headers changed.
 

@@ -12,7 +12,7 @@ keeps their distances. A direction's own load fills queues as well, and is compa
 two clocks, so the other direction must not have become faster at the same time.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
 
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.evidence import log_choose
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Reason
 
 _MS = 1_000_000
@@ -51,7 +50,7 @@ class Doubt(Enum):
     NOISE = "packets at other times are as slow, one here and one there, as on a host that is busy"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Spike:
     """Packets that all take longer.
 
@@ -82,7 +81,7 @@ class Spike:
     doubt: Doubt
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Series:
     """The fastest packets of a direction's time slots, in the order sent, shape ``(n,)``.
 

@@ -26,6 +26,7 @@ Sources
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,6 @@ from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.diagnostics.requests import Requests, measure
 from vxlanalyze.diagnostics.services import BACKWARD, FORWARD, Pairs, pairs
 from vxlanalyze.diagnostics.words import count, listed, moment
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 CODE = "endpoint-silent"
@@ -44,7 +44,7 @@ _MOST_NAMED = 5
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Endpoints:
     """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
 

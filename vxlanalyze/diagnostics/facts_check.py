@@ -8,7 +8,7 @@ out as a cause, in a sentence; what does not is said by the finding that it prov
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from vxlanalyze.cluster.model import Route
 from vxlanalyze.diagnostics.base import Finding, RuledOut
 from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.diagnostics.words import count, listed
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
@@ -42,7 +41,7 @@ _BACKENDS_SPEAK = frozenset(("dns-unanswered", "endpoint-silent", "endpoint-refu
 _SETTINGS_SPEAK = frozenset(("checksum-offload", "outer-checksum-bad", "inner-checksum-bad"))
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class MapCheck:
     """An entry of a node's tunnel map against the packets that the node sent.
 

@@ -5,6 +5,7 @@ and whether an answer left. What neither capture shows stays unknown.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.requests import Requests, measure
 from vxlanalyze.diagnostics.services import BACKWARD, NEITHER, pairs
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome
 
 
@@ -25,7 +25,7 @@ class Fate(IntEnum):
     ANSWER_LOST = 3
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Fates:
     """Fates of `k` requests, and the direction in which most of them died, by fate."""
 

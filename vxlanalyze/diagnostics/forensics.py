@@ -7,7 +7,7 @@ source port is ``port - (stored - right)``; it is proved where the sender's capt
 all packets of each flow give the same one and all of these lie in the range that kernels choose from.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import log
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.alone import is_alone
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.model import Checksum
 from vxlanalyze.wire.rows import Columns, columns
@@ -41,7 +40,7 @@ class Kind(Enum):
     UNTOLD = "wrong on arrival"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Forensics:
     """What a sample of packets with wrong outer checksums tells.
 

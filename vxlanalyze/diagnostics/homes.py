@@ -1,16 +1,17 @@
 """Behind which outer addresses an inner address lives: told by the cluster, or by what it sends."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.rewriting import rewritten
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Home:
     """The outer addresses of the node that an inner address lives on.
 

@@ -4,7 +4,7 @@ Sources: Linux cooked captures (LINKTYPE_LINUX_SLL2) name the interface of each 
 5.2.7.1 (administratively prohibited is sent by a filter).
 """
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from vxlanalyze.diagnostics import refusals, underlay_errors
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Quantity
 from vxlanalyze.diagnostics.words import count, listed
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -22,7 +21,7 @@ from vxlanalyze.wire.model import Tunnel
 _PROHIBITED = {4: (9, 10, 13), 6: (1, 5)}  # codes of destination unreachable that a filter sends
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Reach:
     """Where unanswered packets were seen last.
 

@@ -1,6 +1,6 @@
 """What the headers of unanswered packets rule out, and what they make suspicious."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,6 @@ from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.diagnostics.base import Quantity, RuledOut
 from vxlanalyze.diagnostics.tunnel_ends import Ends
 from vxlanalyze.diagnostics.words import count, listed
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.addresses import mac_text
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
@@ -19,7 +18,7 @@ _RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
 _IPV6 = 6
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Insights:
     """Lookalikes that are ruled out, sentences about what is odd, how to mend that, and the figures.
 

@@ -1,10 +1,11 @@
 """Loss that takes what opens conversations, and nothing else: its words, and where to look."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from vxlanalyze.diagnostics.loss import Picture
 from vxlanalyze.diagnostics.words import count, share
-from vxlanalyze.frozen import frozen
 
 _REMEDY = (
     "Look at what keeps track of connections, on both nodes and between them: `conntrack -S` (insert_failed, "
@@ -13,7 +14,7 @@ _REMEDY = (
 )
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class NewConversations:
     """`which` packets, as a clause for the summary; `text` is the evidence, `remedy` says where to look."""
 

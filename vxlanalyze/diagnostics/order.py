@@ -7,12 +7,13 @@ where it is later than its captures' stamps are disordered.
 Source: RFC 4737 sections 3.3 (reordered), 4.2 (reordering extent), 4.3 (late time offset).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.once import once
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
 from vxlanalyze.pairing.sorting import stable_order
 
@@ -20,7 +21,7 @@ from vxlanalyze.pairing.sorting import stable_order
 _MOST_DISORDER_NS = 1_000_000
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Late:
     """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` but for `judged`.
 

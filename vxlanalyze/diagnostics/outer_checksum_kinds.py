@@ -1,12 +1,11 @@
 """What each kind of wrong outer checksum means, and what to do about it."""
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from vxlanalyze.diagnostics.base import Quantity
 from vxlanalyze.diagnostics.forensics import Forensics, Kind
 from vxlanalyze.diagnostics.words import listed, share
-from vxlanalyze.frozen import frozen
 
 _TURN_OFF = (
     "`ethtool -K flannel.1 tx-checksum-ip-generic off` on {near} (Calico: vxlan.calico, or in the "
@@ -15,7 +14,7 @@ _TURN_OFF = (
 )
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Said:
     """A kind in words: a clause for the summary, sentences, the remedy, and figures."""
 

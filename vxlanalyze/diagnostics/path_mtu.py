@@ -6,12 +6,13 @@ data message, beside UDP and IP); flannel Documentation/backends.md, Cilium Helm
 "Configure MTU" (the settings).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics import underlay
 from vxlanalyze.diagnostics.hypotheses import SMALLEST_LIKELY_MTU
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import Encryption, Tunnel
 from vxlanalyze.wire.tunnels import TITLES
@@ -25,7 +26,7 @@ _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Overhead:
     """What the tunnel adds to an inner IP packet; `text` shows the sum: ``20 IPv4 + 8 UDP + ...``."""
 
@@ -33,7 +34,7 @@ class Overhead:
     text: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Limit:
     """What is known of the largest outer packet that passes, in bytes of IP length.
 

@@ -15,7 +15,6 @@ from vxlanalyze.cluster.model import Cluster, endpoint_text
 from vxlanalyze.diagnostics.asking import DNS_PORTS, Kind, kinds
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.diagnostics.requests import Asked, Requests, measure
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present, stable_order
 from vxlanalyze.pairing.tuples import distinct
@@ -61,7 +60,7 @@ class Pairs:
         return endpoint_text(self.server[pair], port)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ServiceFigures:
     """What became of one client's requests to one server, where the client's node saw them.
 
@@ -164,7 +163,7 @@ def _flows_of(direction: Direction) -> Iterator[tuple[int, NDArray[np.int32]]]:
     yield direction.receiver.capture, present(unsent)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Table:
     """Figures of every pair at one point, shape ``(g,)``; times are -1 where nothing was answered."""
 

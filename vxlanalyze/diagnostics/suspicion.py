@@ -1,12 +1,13 @@
 """What loss that nothing explains looks like: said as "perhaps", never as a finding, for it may be chance."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import affected
 from vxlanalyze.diagnostics.loss import Explanation, Kind, Picture
 from vxlanalyze.diagnostics.words import count, listed, moment
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.sorting import present
 
 CODE_OF = {
@@ -21,7 +22,7 @@ _FEW_PORTS = 3  # so many source ports that deliver nothing are worth a word, pr
 _PORTS_LISTED = 12
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Suspicion:
     """A cause that fits, without being proved.
 

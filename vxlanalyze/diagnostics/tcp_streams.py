@@ -11,7 +11,6 @@ from vxlanalyze.diagnostics.requests import measure
 from vxlanalyze.diagnostics.tcp_holes import Missing, missing
 from vxlanalyze.diagnostics.tcp_packets import TcpPackets, tcp_packets
 from vxlanalyze.diagnostics.tcp_stalls import Progress, progress
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 
@@ -24,7 +23,7 @@ class Seen(NamedTuple):
     missing: Missing
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class TcpFigures:
     """What became of the TCP streams that send in one direction, where they are sent.
 

@@ -4,12 +4,12 @@ A trait sorts the flows of a direction into classes: by inner address family, pr
 address, outer source port or tunnel endpoint. Each packet belongs to the class of its flow.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows
 
@@ -33,7 +33,7 @@ class Trait(Enum):
     TUNNEL_ENDPOINT = "tunnel endpoint"  # outer destination address and port
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Classes:
     """The flows of a direction sorted by one trait.
 

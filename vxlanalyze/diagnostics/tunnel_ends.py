@@ -7,13 +7,13 @@ VNI stands. Whoever compares two ends must first tell which of these it is looki
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics.once import once
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
@@ -23,7 +23,7 @@ _GROUP_BIT = 1 << 40  # of the first octet on the wire, IEEE 802-2014 section 8.
 _VRRP = (0x00005E0001, 0x00005E0002)  # for IPv4 and IPv6; the last octet is the virtual router
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Ends:
     """Packets of one direction, wherever they were seen, by what stood in their headers; most first."""
 

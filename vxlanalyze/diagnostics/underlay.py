@@ -6,12 +6,13 @@ the Azure gateway (12:34:56:78:9a:bc) use by their documentation. Tunnel ports a
 RFC 8926 (6081), flannel Documentation/backends.md (8472, VNI 1), Calico FelixConfiguration (4789, VNI 4096).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.diagnostics import tunnel_ends
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
@@ -35,7 +36,7 @@ _OUI_SHIFT, _TWO_OCTETS_SHIFT = 24, 32
 _LINUX_PORT, _CALICO_VNI, _FLANNEL_VNI = 8472, 4096, 1
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Underlay:
     """The ends of the tunnel and what carries it.
 

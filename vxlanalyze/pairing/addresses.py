@@ -7,11 +7,11 @@ checksums in, and never less often.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import (
@@ -27,7 +27,7 @@ NO_ADDRESS = -1
 PACKET_OUTGOING = 4  # sll.pkttype
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class AddressBook:
     """The distinct IP addresses of some captures.
 
@@ -78,7 +78,7 @@ def number(captures: Sequence[Decoded]) -> AddressBook:
     return AddressBook(tuple(texts), *(tuple(parts[kind::4]) for kind in range(4)))
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Sides:
     """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
 
@@ -148,7 +148,7 @@ def senders(*seen: Sides) -> tuple[int, ...]:
     return tuple(np.unique(np.concatenate(sent)).tolist())
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
 

@@ -13,13 +13,13 @@ the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network m
 (hulls, and clocks that are set).
 """
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import Clock, ClockPiece
 
 F64: TypeAlias = NDArray[np.float64]
@@ -37,7 +37,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 _STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Sightings:
     """Packets seen at both points, in the order in which the first point saw them.
 

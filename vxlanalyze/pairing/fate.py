@@ -5,10 +5,11 @@ what remains is matched level by level (`identity.Level`), first within the usua
 any that is possible at all.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import identity, match, segments
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
@@ -26,7 +27,7 @@ _ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _ENOUGH = 8  # pairs before their delays count as the usual ones
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Units:
     """The wire packets of some rows of a point, shapes ``(k,)``."""
 
@@ -60,7 +61,7 @@ class Units:
         return self.point.index.outer_ip_id[self.row[chosen]]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Matched:
     """Partners of `m` packets sent, and what became of `k` received; positions in `Units`.
 
@@ -146,7 +147,7 @@ def match_units(
     return Matched(partner, np.minimum(copies, 255).astype(np.uint8), ambiguous, damaged, ~used)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class _Round:
     """One round of matching: how much must agree, within which delays."""
 

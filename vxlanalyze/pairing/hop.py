@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import memory
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import alike, bare, clock, damage, fate, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
@@ -33,7 +32,7 @@ _MAYBE = (Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD)
 _Item = TypeVar("_Item", bound=np.generic)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Ends:
     """The two points of a hop, with what their captures say, and the pairs found by the strict key.
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.model import Decoded, Flows, Index
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
 
 NO_ROW = -1
 NO_DELAY = np.iinfo(np.int64).min
+
 
 # Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
 PER_PACKET = (
@@ -58,7 +58,7 @@ class Reason(IntEnum):
     OTHER_PEER = 4  # to or from a node that was not captured
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class CaptureFacts:
     """What one capture says of itself; times by its own clock, None where it holds no frame."""
 
@@ -126,7 +126,7 @@ class Point:
         return np.append(self.decoded.frame, np.int32(0))[rows].astype(np.int64)  # the last for NO_ROW
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ClockPiece:
     """Offset of the receiver point's clock from the sender point's, linear from a moment on.
 
@@ -138,7 +138,7 @@ class ClockPiece:
     drift_ppm: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Clock:
     """The clock of `to` minus that of `from_`, told from packets.
 
@@ -317,7 +317,7 @@ class Direction:
         return np.where(outer == 0, self.length, outer)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Hop:
     """Two neighbouring points; `forward` goes the way of the command line."""
 

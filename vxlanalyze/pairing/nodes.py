@@ -6,14 +6,13 @@ it. Last, where one address is nobody's and one node has none, they belong toget
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster, Node
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import addresses, points
 from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.wire.model import Decoded
@@ -22,7 +21,7 @@ _BY_HUB = "being an end of every packet of the capture"
 _BY_EXCLUSION = "the other addresses being those of other nodes"
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Sight:
     """What one capture shows of the nodes.
 

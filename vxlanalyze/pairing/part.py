@@ -7,7 +7,7 @@ Sources: RFC 3339 section 5.6, the form of times.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.frozen import frozen
 from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import PER_PACKET, PER_UNSENT, Comparison, Direction, Hop, Point
 from vxlanalyze.wire.model import NO_FLOW, Flows
@@ -26,7 +25,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]
 _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Moment:
     """A time in nanoseconds: since 1970, or since the first capture's first frame."""
 
@@ -34,7 +33,7 @@ class Moment:
     relative: bool
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Term:
     """One condition: `kind` is net (a host is a net of one), port, proto or vni."""
 
@@ -42,7 +41,7 @@ class Term:
     value: int | IPv4Network | IPv6Network
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Part:
     """What to look at; everything where nothing is given. All terms must hold."""
 

@@ -6,13 +6,13 @@ capture's name, every other that shows IP packets is a place inside the node.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import addresses
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.model import CaptureFacts
@@ -21,7 +21,7 @@ from vxlanalyze.wire.model import Decoded, Flows, Tunnel
 InCommon = Callable[[int, int], Common]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Place:
     """One interface of a capture.
 
@@ -157,7 +157,7 @@ def to_a_group(flows: Flows) -> NDArray[np.bool_]:
     return group
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Home:
     """Addresses that a place's node (bare: its pod) answers to, and what that rests on."""
 

@@ -4,13 +4,13 @@ X>Y holds what X sends to an outer address of Y, or to an inner destination that
 Y saw. Between a node's NIC and a place where packets stand bare, inner addresses decide.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.points import Home, Place
@@ -30,7 +30,7 @@ class Route(IntEnum):
     MAYBE_BACKWARD = 5
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class End:
     """One side of a hop."""
 
@@ -39,7 +39,7 @@ class End:
     home: Home
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Routes:
     """Route of each flow at the first and at the second point, shapes ``(f,)`` each."""
 

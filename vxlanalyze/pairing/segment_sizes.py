@@ -6,10 +6,11 @@ is smaller; from the MSS that the handshake allowed; from IP IDs that count on b
 Sources: RFC 9293 section 3.7.1 (MSS), Linux Documentation/networking/segmentation-offloads.rst.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.model import Anomaly, Decoded
 
 TCP = 6
@@ -23,7 +24,7 @@ _SEQUENCE_NUMBERS = 1 << 32
 _NOTHING = np.zeros(0, dtype=np.int64)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of the tuples in question at one capture, by tuple and then in file order; shape ``(k,)``."""
 

@@ -1,11 +1,11 @@
 """Inner 5-tuples numbered alike over all captures, each with the one that answers it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.model import Flows
 
 NO_TUPLE = -1
@@ -17,7 +17,7 @@ _PROTOCOL, _SPORT, _DPORT = 33, 34, 36
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, as Fibonacci hashing takes it
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Tuples:
     """The `t` distinct inner 5-tuples of some captures.
 

@@ -5,10 +5,11 @@ show a packet that its node sent and that it lacks: then it ends (begins) at its
 interface statistics of a pcapng say it outright.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.pairing.model import CaptureFacts
 
 OPEN_BEGIN = np.iinfo(np.int64).min
@@ -18,7 +19,7 @@ _FIRST_PCAPNG_NS = 1_072_915_200 * 1_000_000_000  # 2004: no file of this format
 _NS_PER_US = 1000
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Cover:
     """What a capture covers by its own clock; OPEN_BEGIN and OPEN_END where nothing limits it."""
 

@@ -15,11 +15,11 @@ Source: TOML v1.0.0.
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import isnan
 from typing import Any, get_type_hints
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.frozen import frozen
 from vxlanalyze.nearest import nearest
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
 
@@ -34,7 +34,7 @@ FIGURES = (
 """Every figure of a hop that may be bounded."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Bound:
     """Limits of one figure of one direction, both included; None where there is none."""
 
@@ -44,7 +44,7 @@ class Bound:
     most: float | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """An expectation file, read and checked; entries are ``code`` or ``code@direction``."""
 

@@ -4,9 +4,9 @@ Only geometry and words; the page's template draws them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vxlanalyze.diagnostics import words
-from vxlanalyze.frozen import frozen
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 
 _LETTER = 9  # width of a letter of a name, generously
@@ -14,7 +14,7 @@ _DESK = 1254  # units, which are pixels on a wide screen
 _LINE = 16  # from one line of text to the next
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Text:
     """A line of text; `anchor` as in SVG."""
 
@@ -24,7 +24,7 @@ class Text:
     words: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Box:
     """A point of the path; `name` is whole, however long."""
 
@@ -36,7 +36,7 @@ class Box:
     lines: tuple[Text, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Arrow:
     """One direction; `state` is "whole", "lossy", "blocked" (then it ends in the middle) or "untold"."""
 
@@ -60,7 +60,7 @@ class Arrow:
         return self.x1 + 0.6 * (self.x2 - self.x1), self.y1 + 0.6 * (self.y2 - self.y1)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A drawing of `width` by `height` units."""
 

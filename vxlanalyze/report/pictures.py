@@ -1,6 +1,7 @@
 """Chooses which pictures a report needs, and draws them as SVG from its series."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -8,7 +9,6 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from vxlanalyze.diagnostics import words
-from vxlanalyze.frozen import frozen
 from vxlanalyze.report.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
 from vxlanalyze.report.plain import plain
@@ -22,7 +22,7 @@ _MOST_HOPS = 6
 _FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A drawn picture with what stands above and below it."""
 
@@ -31,7 +31,7 @@ class Picture:
     note: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """All pictures and lists of a report; the ladders by finding."""
 

@@ -1,14 +1,14 @@
 """What a format is: a name, the suffixes that ask for it, and the module that writes it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.report.model import Report
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What ``--fail-on``, ``--baseline`` and ``--expect`` make of a report.
 
@@ -35,7 +35,7 @@ class Judgement:
         return not self.failing and not self.differences
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Renderer:
     """One format. Its module is imported when it is first used: ``--help`` needs none of them.
 

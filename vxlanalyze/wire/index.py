@@ -1,6 +1,7 @@
 """Frames to index rows and flows, chunk by chunk."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.compiled import compiled
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ACK,
@@ -72,7 +72,7 @@ COLUMN_DTYPES = (np.int64, np.int64, *_DTYPES)
 """Of the columns of `Index`, in order."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Passage:
     """What one pass over some frames gave: pieces of columns, flows and fragments, numbered from 0.
 

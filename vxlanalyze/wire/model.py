@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.usage import Usage, usage
 
 NO_FLOW = -1
@@ -107,7 +106,7 @@ class Anomaly(IntFlag):
 FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Index:
     """One row a frame; all arrays have shape ``(n,)``. What a packet has not is 0.
 
@@ -141,7 +140,7 @@ class Index:
         return len(self.time_ns)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Flows:
     """What all packets of a flow share; all arrays have shape ``(f,)``, addresses ``(f, 16)``.
 
@@ -184,7 +183,7 @@ class Flows:
         return len(self.vni)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Fragments:
     """The fragments of outermost IP packets, in frame order; arrays of shape ``(k,)``, addresses ``(k, 16)``.
 

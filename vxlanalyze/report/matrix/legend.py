@@ -1,9 +1,9 @@
 """What stands in the cells of a matrix, in few letters: one for each finding, and a legend for them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from string import ascii_uppercase
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.report import formatting
 from vxlanalyze.report.matrix.model import CellRecord, Matrix
 from vxlanalyze.report.matrix.verdict import by_finding
@@ -14,7 +14,7 @@ ITSELF = "·"
 LEGEND = "ok: nothing is wrong; ?: could not be judged; –: no traffic. Rows send, columns receive."
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One finding of the legend: its letter, code and severity, the directions, and what to do."""
 

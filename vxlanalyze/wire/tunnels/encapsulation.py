@@ -1,8 +1,8 @@
 """What a tunnel's module says about itself."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from vxlanalyze.frozen import frozen
 from vxlanalyze.wire.fields import Record
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets
@@ -12,7 +12,7 @@ Recognise = Callable[[Octets, Record, int], bool]
 Fits = Callable[[Octets, Record], bool]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Encapsulation:
     """One kind of tunnel.
 
