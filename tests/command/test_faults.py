@@ -18,7 +18,7 @@ import pytest
 from tests.capture import build
 from tests.command.conftest import SEED, environment
 from tests.simulate import comparison
-from vxlanalyze import cli, compiled, diagnostics, pipeline
+from vxlanalyze import cli, diagnostics, kernel_cache, pipeline
 from vxlanalyze.diagnostics.base import Diagnostic
 
 NODE1, NODE2 = SEED / "node1.pcap.gz", SEED / "node2.pcap.gz"
@@ -166,10 +166,10 @@ def test_an_address_space_too_small_to_begin(vxlanalyze, limit_kb):
 
 def test_no_place_to_keep_kernels(monkeypatch):
     """Neither in the home nor in a temporary directory: they are compiled in each run."""
-    monkeypatch.setattr(compiled, "_user_root", lambda: Path("/proc/no"))
-    monkeypatch.setattr(compiled, "_temporary_root", lambda: Path("/proc/no"))
+    monkeypatch.setattr(kernel_cache, "_user_root", lambda: Path("/proc/no"))
+    monkeypatch.setattr(kernel_cache, "_temporary_root", lambda: Path("/proc/no"))
 
-    assert compiled._cache_directory.__wrapped__("0") is None
+    assert kernel_cache._cache_directory.__wrapped__("0") is None
 
 
 def test_a_home_that_cannot_be_written(vxlanalyze):
