@@ -24,6 +24,24 @@ KERNELS = (
     "pairing.match._unique <u8C1 <u8C1 <i4C1 |b1C1 <i4C1 <i4C1",
     "pairing.segments._maximum_by <i4C1 <u4C1 <i8C1",
     "pairing.clock._extremes <i8C1 <i8C1 <i8C1 |b1C1 <f8 <f8C2",
+    "pairing.tuples._number_rows <u8C2 <i4C1 <i4C1 <i4C1",
+    "pairing.rows._choose <i4C1 |b1C1 <i4C1",
+    "pairing.positions._find tuple( <i4C1 <i4C1 ) tuple( <u2C1 <u2C1 ) <i4C1 <i4C1 <i4C1",
+    "pairing.offsets._find <i8C1 <i8C1 <i8C1 <f8C1 <i8C1",
+    "pairing.fate._believe <i4C1 <u2C1 tuple( <i8C1 <i8C1 ) tuple( <i8 <i8 <i8 ) <i4C1 <i4C1 |b1C1",
+    "pairing.fate._compare tuple( <i4C1 <i4C1 ) tuple( <u4C1 <u4C1 ) <i4C1 |b1C1",
+    "diagnostics.asking._hear <i4C1 <i4C1 <i8C1 |b1C1 <i4C1 <i8C1 <i8C1",
+    "diagnostics.asking._find <i4C1 tuple( <i4C1 <u4C1 <u4C1 <u2C1 ) _Roles( |u1C1 |b1C1 |b1C1 <i4C1 <i4C1 ) "
+    "Events( <i4C1 <i4C1 <i8C1 |u1C1 |b1C1 |b1C1 )",
+    "diagnostics.requests._pair <i8C1 <i4C1 Events( <i4C1 <i4C1 <i8C1 |u1C1 |b1C1 |b1C1 ) <i4C1 |b1C1 "
+    "_Paired( <i4C1 <i8C1 |u1C1 <i4C1 <i4C1 <i4C1 <i4C1 |b1C1 )",
+    "diagnostics.answers._ask tuple( <i4C1 <i4C1 ) tuple( <i4C1 <u2C1 <u4C1 <u4C1 <u4C1 ) "
+    "tuple( <i8C1 <i8C1 ) tuple( <i8 <i8 ) tuple( |b1C1 |b1C1 |b1C1 <i4C1 ) "
+    "_Asking( |b1C1 |b1C1 |b1C1 |b1C1 <i4C1 )",
+    "diagnostics.tcp_packets._choose tuple( <i4C1 <u4C1 <u4C1 <u2C1 ) <i4C1 <i4C1 <i4C1 |b1C1 |b1C1",
+    "diagnostics.checksums._read tuple( <i4C1 <i4C1 ) tuple( <u2C1 <u2C1 ) <u2C1 <i8 "
+    "Checks( |u1C1 |u1C1 |b1C1 )",
+    "diagnostics.rewriting._compare tuple( <i4C1 <i4C1 ) <i4C1 |u1C1 tuple( <i8C1 <i8C1 ) |b1C1",
     "capture.records.copy_records |u1C1 <i8 <i8 <i8 |b1 <i8 <i8 <i8 <i8 <i8C1 <i8 <i8C1 <u4C1 <u4C1 <i8C1 "
     "|u1C1 <i8",
     "wire.rows._decode_records |u1C1 <i8C1 <u4C1 <u4C1 <i8C1 |u1C1 <i8C1 tuple( <i8C2 <i8C2 <i8C1 )",

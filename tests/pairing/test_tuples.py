@@ -18,13 +18,15 @@ def test_distinct_rows_and_their_order_are_numpys(width: int):
     np.testing.assert_array_equal(code, inverse.reshape(-1))
 
 
-def test_rows_of_one_hash_are_still_told_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tuples, "_hashed", lambda rows: np.zeros(len(rows), np.uint64))
-    rows = np.array([[2, 1], [1, 2], [2, 1]], np.uint8)
+def test_rows_of_one_hash_are_still_told_apart():
+    words = np.array([[2, 1], [1, 2], [2, 1]], np.uint64)
+    folded = [np.uint64(tuples.folded(np.uint64(0), word)) for word in words[:, 0]]
+    words[1, 1] = folded[0] ^ words[0, 1] ^ folded[1]  # so that both are one number before the last step
 
-    names, code = tuples.distinct(rows)
+    names, code = tuples.distinct(words.view(np.uint8))
 
-    assert names.tolist() == [[1, 2], [2, 1]]
+    assert tuples.folded(folded[0], words[0, 1]) == tuples.folded(folded[1], words[1, 1])
+    assert names.view(np.uint64).tolist() == [words[1].tolist(), [2, 1]]
     assert code.tolist() == [1, 0, 1]
 
 

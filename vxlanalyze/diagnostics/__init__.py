@@ -4,7 +4,8 @@
 are equally bad, the earlier one is the better answer to "what is wrong?".
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
@@ -128,15 +129,26 @@ def diagnose(
 
 
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
-    """Ask in turn; of many packets on two threads, one from each end: neighbours wait for each other."""
+    """Ask in turn; of many packets on two threads, one from each end: neighbours rest on the same figures."""
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
         return [_answers(diagnostic, comparison) for diagnostic in asked]
     if packets > _TOO_MANY_PACKETS:
         return [_answers_alone(diagnostic, comparison) for diagnostic in asked]
-    from_both_ends = sorted(range(len(asked)), key=lambda place: min(place, len(asked) - 1 - place))
+    left = deque(range(len(asked)))
+    answers: dict[int, Sequence[Answer | Broken]] = {}
+
+    def ask_on(take: Callable[[], int]) -> None:
+        while True:
+            try:
+                place = take()
+            except IndexError:
+                return
+            answers[place] = _answers(asked[place], comparison)
+
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
-        answers = dict(pool.map(lambda place: (place, _answers(asked[place], comparison)), from_both_ends))
+        for end in [pool.submit(ask_on, take) for take in (left.popleft, left.pop)]:
+            end.result()
     return [answers[place] for place in range(len(asked))]
 
 

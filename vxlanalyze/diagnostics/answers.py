@@ -11,18 +11,26 @@ is lost on its way back is an answer too. So is one that an `any` capture shows 
 
 from dataclasses import dataclass
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.once import once
+from vxlanalyze.diagnostics.tcp_packets import after
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
-from vxlanalyze.wire.model import Anomaly, Flows, Index
+from vxlanalyze.wire.model import Anomaly, Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 DNS_PORT = 53
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _DNS_RESPONSE = 0x8000  # QR bit, RFC 1035 section 4.1.1
+_HEADER_CUT = Anomaly.HEADER_CUT.value
+_LONG_AGO_NS = np.iinfo(np.int64).min
 _ECHO_REQUESTS = ((ICMP, 8 << 8), (ICMPV6, 128 << 8))
 
 # A node of which one request in fifty stays unanswered is an incident of its own; so this bounds from
@@ -97,7 +105,7 @@ def opposite(pair: Comparison, direction: Direction) -> Direction:
 @once
 def numbered_flows(direction: Direction) -> tuples.Tuples:
     """Number the 5-tuples of sender and receiver; done once, and kept as long as the direction."""
-    return tuples.number([direction.sender.flows, direction.receiver.flows])
+    return tuples.at((direction.sender, direction.receiver))
 
 
 @once
@@ -107,24 +115,20 @@ def of(direction: Direction) -> Answers:
     Done once, and kept as long as the direction.
     """
     sender, receiver = direction.sender, direction.receiver
-    flow, kinds = direction.flow, _Kinds.of(sender.flows)
-    request = _requests(direction, flow, kinds)
+    kinds = _Kinds.of(sender.flows)
     numbered = numbered_flows(direction)
     tuple_of, at_receiver = numbered.of_flow
+    asking = _asking(direction, kinds, tuple_of, len(numbered))
     sides = ((sender, tuple_of), (receiver, at_receiver))
     back = numbered.answer[tuple_of]
     came_back = _seen(len(numbered), sides)[back]
     answered = came_back & (kinds.echo | kinds.dns)
     if kinds.stream.any():
         answered |= came_back & kinds.stream & _began_first(len(numbered), sides, back)
-    asked = request & kinds.tcp[flow]
-    if asked.any():
-        answered |= kinds.tcp & _acknowledged(direction, numbered, asked, sides)[tuple_of]
-    used = np.zeros(len(sender.flows), np.bool_)
-    used[flow] = True
-    sent = request & _early(sender, direction.time_ns)
-    arrived = request & (direction.received_row != NO_ROW) & _early(receiver, direction.received_time_ns)
-    return Answers(request, sent, arrived, answered & used, used, flow)
+    if (asking.first_tcp >= 0).any():
+        answered |= kinds.tcp & _acknowledged(direction, numbered, asking.first_tcp, sides)[tuple_of]
+    flow = direction.flow
+    return Answers(asking.request, asking.sent, asking.arrived, answered & asking.used, asking.used, flow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,30 +149,60 @@ class _Kinds:
         return cls(echo, udp & to_dns, udp & ~to_dns, flows.protocol == TCP)
 
 
-def _requests(direction: Direction, flow: NDArray[np.int32], kinds: _Kinds) -> NDArray[np.bool_]:
-    index, row = direction.sender.index, direction.sent_row
-    request = kinds.echo[flow]
-    tcp, dns = kinds.tcp[flow], kinds.dns[flow]
-    if tcp.any():
-        flags = index.tcp_flags[row]
-        occupies = (flags & (_SYN | _FIN) != 0) | (direction.payload_length > 0)
-        request |= tcp & occupies & (flags & _RST == 0) & ~_header_cut(index, row)
-    if dns.any():
-        request |= dns & (index.seq[row] & _DNS_RESPONSE == 0)
-    return request
+class _Asking(NamedTuple):
+    """What a direction asks: as in `Answers`; and the first TCP request of each tuple, or -1."""
+
+    request: NDArray[np.bool_]
+    sent: NDArray[np.bool_]
+    arrived: NDArray[np.bool_]
+    used: NDArray[np.bool_]
+    first_tcp: NDArray[np.int32]
 
 
-def _header_cut(index: Index, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Rows whose snap length leaves no flags and no acknowledgement: they ask nothing, and may answer."""
-    cut: NDArray[np.bool_] = index.anomalies[rows] & np.uint32(Anomaly.HEADER_CUT.value) != 0
-    return cut
+def _asking(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32], tuples_: int) -> _Asking:
+    index, there = direction.sender.index, direction.receiver.index
+    request, sent, arrived = (np.zeros(len(direction), np.bool_) for _ in range(3))
+    used, first_tcp = np.zeros(len(tuple_of), np.bool_), np.full(tuples_, -1, np.int32)
+    found = _Asking(request, sent, arrived, used, first_tcp)
+    _ask(
+        (direction.sent_row, direction.received_row),
+        (index.flow, index.tcp_flags, index.payload_length, index.seq, index.anomalies),
+        (index.time_ns, there.time_ns),
+        (_end_ns(direction.sender), _end_ns(direction.receiver)),
+        (kinds.echo, kinds.dns, kinds.tcp, tuple_of),
+        found,
+    )
+    return found
 
 
-def _early(point: Point, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Times at a point well before its capture ended, shape kept."""
-    if len(point.index) == 0:
-        return np.zeros(len(times_ns), np.bool_)
-    return times_ns <= int(point.index.time_ns.max()) - PATIENCE_NS
+def _end_ns(point: Point) -> int:
+    """What is well before the end of a point's capture is not later than this."""
+    latest_ns = int(point.index.time_ns.max(initial=_LONG_AGO_NS))
+    return max(latest_ns, _LONG_AGO_NS + PATIENCE_NS) - PATIENCE_NS
+
+
+@compiled
+def _ask(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
+    """Tell which packets ask, and which of them early enough for an answer to be captured."""
+    sent_row, received_row = rows
+    flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
+    echo, dns, tcp, tuple_of = of_flow
+    for i in range(len(sent_row)):
+        row, flow = sent_row[i], flow_of[sent_row[i]]
+        found.used[flow] = True
+        asks = echo[flow]
+        if tcp[flow]:
+            # Where the snap length leaves no flags and no acknowledgement, it asks nothing.
+            asks = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
+            asks = asks and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
+            if asks and found.first_tcp[tuple_of[flow]] < 0:
+                found.first_tcp[tuple_of[flow]] = i
+        elif dns[flow]:
+            asks = seq_of[row] & _DNS_RESPONSE == 0
+        if asks:
+            found.request[i] = True
+            found.sent[i] = times_ns[0][row] <= ends_ns[0]
+            found.arrived[i] = received_row[i] != NO_ROW and times_ns[1][received_row[i]] <= ends_ns[1]
 
 
 Sides = tuple[tuple[Point, NDArray[np.int32]], ...]
@@ -196,35 +230,35 @@ def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np
 
 
 def _acknowledged(
-    direction: Direction, numbered: tuples.Tuples, asked: NDArray[np.bool_], sides: Sides
+    direction: Direction, numbered: tuples.Tuples, first: NDArray[np.int32], sides: Sides
 ) -> NDArray[np.bool_]:
-    """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t + 1,)``."""
-    tuple_of = sides[0][1][direction.flow[asked]]
-    base = np.zeros(len(numbered) + 1, np.uint32)
-    first_seq = direction.seq_of(np.flatnonzero(asked))
-    base[tuple_of[::-1]] = first_seq[::-1]  # of equal indices the last stays: the first request
-    wanted = np.full(len(numbered) + 1, tuples.NO_TUPLE, np.int32)  # answer's tuple -> request's tuple
-    wanted[numbered.answer[tuple_of]] = tuple_of
-    wanted[-1] = tuples.NO_TUPLE
-    acknowledged = np.zeros(len(numbered) + 1, np.bool_)
+    """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t,)``."""
+    asked = np.flatnonzero(first >= 0)
+    base = np.zeros(len(numbered), np.uint32)
+    base[asked] = direction.seq_of(first[asked])
+    request_of = np.full(len(numbered) + 1, tuples.NO_TUPLE, np.int32)  # by the answer's tuple
+    request_of[numbered.answer[asked]] = asked
+    request_of[-1] = tuples.NO_TUPLE
+    acknowledged = np.zeros(len(numbered), np.bool_)
     for point, codes in sides:
-        rows, request = _rows_of(point.flows, point.index, wanted[codes])
-        flags = point.index.tcp_flags[rows]
-        beyond = (point.index.ack[rows] - base[request]).view(np.int32) > 0
-        # Where the snap length cut the flags, a number in the field says as much; where it cut the number
-        # too, nothing tells that this is no answer.
-        cut, has_number = _header_cut(point.index, rows), point.index.ack[rows] != 0
-        acks = (flags & _ACK != 0) | (cut & has_number)
-        acknowledged[request[acks & beyond | (flags & _RST != 0) | (cut & ~has_number)]] = True
+        wanted = np.where(point.flows.protocol == TCP, request_of[codes], tuples.NO_TUPLE)
+        index = point.index
+        _acknowledge((index.flow, index.tcp_flags, index.ack, index.anomalies), wanted, base, acknowledged)
     return acknowledged
 
 
-def _rows_of(
-    flows: Flows, index: Index, request_of_flow: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Rows of the TCP flows that answer a request, and the tuple of that request."""
-    request_of_flow = np.where(flows.protocol == TCP, request_of_flow, tuples.NO_TUPLE)
-    known = np.append(request_of_flow, np.int32(tuples.NO_TUPLE)).astype(np.int32)  # NO_FLOW is the last
-    request = known[index.flow]
-    rows = np.flatnonzero(request != tuples.NO_TUPLE)
-    return rows, request[rows]
+@compiled
+def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untyped-def]
+    """Mark the tuples to which a packet of a capture answers."""
+    flow_of, flags_of, ack_of, anomalies_of = columns
+    for row in range(len(flow_of)):
+        request = wanted[flow_of[row]] if flow_of[row] >= 0 else tuples.NO_TUPLE
+        if request == tuples.NO_TUPLE or acknowledged[request]:
+            continue
+        # Where the snap length cut the flags, a number in the field says as much; where it cut the number
+        # too, nothing tells that this is no answer.
+        cut = anomalies_of[row] & _HEADER_CUT != 0
+        acks = flags_of[row] & _ACK != 0 or (cut and ack_of[row] != 0)
+        beyond = after(np.int64(ack_of[row]), np.int64(base[request])) > 0
+        resets = flags_of[row] & _RST != 0
+        acknowledged[request] = (acks and beyond) or resets or (cut and ack_of[row] == 0)

@@ -4,13 +4,16 @@ Sources: RFC 792 and RFC 4443 section 4 (echo), RFC 1035 section 4.1.1 (identifi
 section 3.5 (SYN, reset).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.wire.model import Flows, Tunnel
 
@@ -34,34 +37,47 @@ class Kind(IntEnum):
     UDP = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
+class Events(NamedTuple):
     """Packets that ask or answer, shape ``(k,)``.
 
     `tuple_of` is the 5-tuple from client to server, whichever way the packet goes; `number` is what
     request and answer have in common: echo sequence, DNS identifier, first TCP sequence number.
     """
 
-    row: NDArray[np.int64]
+    row: NDArray[np.int32]
     tuple_of: NDArray[np.int32]
     number: NDArray[np.int64]
     kind: NDArray[np.uint8]
     asks: NDArray[np.bool_]
     refuses: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        return len(self.row)
+    @classmethod
+    def room(cls, size: int) -> "Events":
+        """Make room for some."""
+        dtypes = (np.int32, np.int32, np.int64, np.uint8, np.bool_, np.bool_)
+        return cls(*(np.empty(size, dtype) for dtype in dtypes))
 
-    def at(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Events":
-        """Choose some, by mask or by place."""
-        return Events(
-            self.row[which],
-            self.tuple_of[which],
-            self.number[which],
-            self.kind[which],
-            self.asks[which],
-            self.refuses[which],
-        )
+
+class _Roles(NamedTuple):
+    """What the packets of each flow are taken for, shape ``(f,)``.
+
+    Parameters
+    ----------
+    kind : NDArray[np.uint8]
+        `Kind`.
+    asks : NDArray[np.bool_]
+        Whether they ask, where all of a flow do or none.
+    may_ask : NDArray[np.bool_]
+        Requests are those of the tunnel (bare: outside of one); answers may come back either way.
+    own, opposite : NDArray[np.int32]
+        Their 5-tuple, and that of the opposite way.
+    """
+
+    kind: NDArray[np.uint8]
+    asks: NDArray[np.bool_]
+    may_ask: NDArray[np.bool_]
+    own: NDArray[np.int32]
+    opposite: NDArray[np.int32]
 
 
 def events(
@@ -78,21 +94,64 @@ def events(
     refused : NDArray[np.bool_]
         Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
     """
-    index = point.index
-    kind_of_row = np.append(kinds(point.flows), np.uint8(Kind.NONE))[index.flow]  # the last for NO_FLOW
-    if point.rows is not None:
-        elsewhere = np.ones(len(index), np.bool_)
-        elsewhere[point.rows] = False
-        kind_of_row[elsewhere] = Kind.NONE
-    rows = {kind: np.flatnonzero(kind_of_row == kind) for kind, _ in _FINDERS}
-    parts = [find(point, rows[kind], tuple_of, answer) for kind, find in _FINDERS]
-    if refused.any():
-        udp = rows[Kind.UDP]
-        parts.append(_refused(point, udp[refused[tuple_of[index.flow[udp]]]], tuple_of))
-    found = _joined(parts)
-    # Requests are those of the tunnel (bare: outside of one); answers may come back either way.
-    ours = (point.flows.tunnel != Tunnel.NONE) == point.encapsulated
-    return found if ours.all() else found.at(~found.asks | ours[index.flow[found.row]])
+    index, flows = point.index, point.flows
+    rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
+    kind = kinds(flows)
+    may_ask = (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    talks, spoke_first = _talks(point, rows, kind == Kind.UDP, tuple_of, answer)
+    found = Events.room(len(rows))
+    count = _find(
+        rows,
+        (index.flow, index.seq, index.ack, index.tcp_flags),
+        _Roles(
+            np.where((kind == Kind.UDP) & ~talks, np.uint8(Kind.NONE), kind),
+            np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (_ECHO, _ECHO_V6))),
+            may_ask,
+            tuple_of,
+            answer[tuple_of],
+        ),
+        found,
+    )
+    found = Events(*(column[:count] for column in found))
+    if not refused.any():
+        return found
+    each = np.append((kind == Kind.UDP) & may_ask & refused[tuple_of], False)  # the last for NO_FLOW
+    by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
+    return Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True)))
+
+
+@compiled
+def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
+    """Write down the packets that ask or answer, in the order of their rows, and count them."""
+    flow_of, seq_of, ack_of, flags_of = columns
+    count = 0
+    for row in rows:
+        flow = flow_of[row]
+        kind = roles.kind[flow] if flow >= 0 else Kind.NONE.value
+        if kind == Kind.NONE.value:
+            continue
+        asks, refuses, number = roles.asks[flow], False, np.int64(0)
+        if kind == Kind.ICMP.value:
+            number = np.int64(seq_of[row])
+        elif kind == Kind.DNS.value:
+            if seq_of[row] == 0:  # the snap length left nothing of the message
+                continue
+            asks, number = seq_of[row] & _DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
+        elif kind == Kind.TCP.value:
+            flags = flags_of[row]
+            asks = flags & (_SYN | _RST | _ACK) == _SYN
+            refuses = flags & _RST != 0
+            # What answers a SYN, or refuses it, acknowledges its number.
+            if not asks and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
+                continue
+            number = np.int64(seq_of[row]) if asks else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
+        if asks and not roles.may_ask[flow]:
+            continue
+        found.row[count], found.number[count], found.kind[count] = row, number, kind
+        found.tuple_of[count] = roles.own[flow] if asks else roles.opposite[flow]
+        found.asks[count], found.refuses[count] = asks, refuses
+        count += 1
+    return count
 
 
 def kinds(flows: Flows) -> NDArray[np.uint8]:
@@ -111,87 +170,37 @@ def kinds(flows: Flows) -> NDArray[np.uint8]:
     return result
 
 
-def _events(
-    kind: Kind,
-    row: NDArray[np.int64],
-    tuple_of: NDArray[np.int32],
-    number: NDArray[np.generic],
-    asks: NDArray[np.bool_],
-    refuses: NDArray[np.bool_] | None = None,
-) -> Events:
-    none = np.zeros(len(row), np.bool_)
-    kind_of = np.full(len(row), kind, np.uint8)
-    return Events(row, tuple_of, number.astype(np.int64), kind_of, asks, none if refuses is None else refuses)
-
-
-def _joined(parts: Sequence[Events]) -> Events:
-    return Events(
-        np.concatenate([p.row for p in parts]),
-        np.concatenate([p.tuple_of for p in parts]),
-        np.concatenate([p.number for p in parts]),
-        np.concatenate([p.kind for p in parts]),
-        np.concatenate([p.asks for p in parts]),
-        np.concatenate([p.refuses for p in parts]),
-    )
-
-
-def _echoes(
-    point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32], answer: NDArray[np.int32]
-) -> Events:
-    flow = point.index.flow[rows]
-    asks = np.isin(point.flows.sport[flow], (_ECHO, _ECHO_V6))
-    mine = np.where(asks, tuple_of[flow], answer[tuple_of[flow]])
-    return _events(Kind.ICMP, rows, mine, point.index.seq[rows], asks)
-
-
-def _queries(
-    point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32], answer: NDArray[np.int32]
-) -> Events:
-    rows = rows[point.index.seq[rows] != 0]  # 0: the snap length left nothing of the message
-    seq, flow = point.index.seq[rows], point.index.flow[rows]
-    asks = seq & _DNS_RESPONSE == 0
-    mine = np.where(asks, tuple_of[flow], answer[tuple_of[flow]])
-    return _events(Kind.DNS, rows, mine, seq >> np.uint32(16), asks)
-
-
-def _openings(
-    point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32], answer: NDArray[np.int32]
-) -> Events:
-    index = point.index
-    rows = rows[index.tcp_flags[rows] & (_SYN | _RST) != 0]
-    syn = index.tcp_flags[rows] & (_SYN | _RST | _ACK) == _SYN
-    # What answers a SYN, or refuses it, acknowledges its number.
-    replies = index.tcp_flags[rows] & _ACK != 0
-    rows = rows[syn | replies]
-    flags, flow = index.tcp_flags[rows], index.flow[rows]
-    asks = flags & _ACK == 0
-    number = np.where(asks, index.seq[rows], index.ack[rows] - np.uint32(1))
-    mine = np.where(asks, tuple_of[flow], answer[tuple_of[flow]])
-    return _events(Kind.TCP, rows, mine, number, asks, flags & _RST != 0)
-
-
 def _talks(
-    point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32], answer: NDArray[np.int32]
-) -> Events:
-    """Packets of UDP conversations; who spoke first is the client."""
-    index = point.index
-    mine = tuple_of[index.flow[rows]]
-    count = np.bincount(mine, minlength=len(answer))
-    packets = np.append(count, 0)  # the last for NO_TUPLE
-    talks = (count > 0) & (packets[answer] > 0) & (count + packets[answer] <= _STREAM_PACKETS)
-    if not talks.all():
-        asked = talks[mine]
-        rows, mine = rows[asked], mine[asked]
-    back = answer[mine]
+    point: Point,
+    rows: NDArray[np.int32],
+    udp: NDArray[np.bool_],
+    tuple_of: NDArray[np.int32],
+    answer: NDArray[np.int32],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Flows of UDP conversations, and those of the end that spoke first: the client; shape ``(f,)``."""
+    packets = np.zeros(len(answer) + 1, np.int64)  # the last for NO_TUPLE
     spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
-    np.minimum.at(spoke_ns, mine, index.time_ns[rows])
-    asks = (spoke_ns[mine] < spoke_ns[back]) | (spoke_ns[mine] == spoke_ns[back]) & (mine < back)
-    return _events(Kind.UDP, rows, np.where(asks, mine, back), np.zeros(len(rows), np.int64), asks)
+    _hear(rows, point.index.flow, point.index.time_ns, udp, tuple_of, packets, spoke_ns)
+    back = answer[tuple_of]
+    talks = (packets[tuple_of] > 0) & (packets[back] > 0)
+    talks &= packets[tuple_of] + packets[back] <= _STREAM_PACKETS
+    mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
+    return talks, (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
 
 
-def _refused(point: Point, rows: NDArray[np.int64], tuple_of: NDArray[np.int32]) -> Events:
+@compiled
+def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ignore[no-untyped-def]
+    """Count the packets of each tuple of UDP flows, and note the earliest time."""
+    for row in rows:
+        flow = flow_of[row]
+        if flow >= 0 and udp[flow]:
+            this = tuple_of[flow]
+            packets[this] += 1
+            spoke_ns[this] = min(spoke_ns[this], time_ns[row])
+
+
+def _refused(rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]) -> Events:
     """Each packet by itself: its row is its number."""
-    return _events(Kind.UDP, rows, tuple_of[point.index.flow[rows]], rows, np.ones(len(rows), np.bool_))
-
-
-_FINDERS = ((Kind.ICMP, _echoes), (Kind.DNS, _queries), (Kind.TCP, _openings), (Kind.UDP, _talks))
+    size = len(rows)
+    yes, kind = np.ones(size, np.bool_), np.full(size, Kind.UDP, np.uint8)
+    return Events(rows, tuple_of[flow_of[rows]], rows.astype(np.int64), kind, yes, ~yes)

@@ -92,7 +92,7 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     rows = each.missing.row[each.missing.holes > 0]
     return _Witness(
         facts=facts,
-        point=each.packets.point,
+        point=each.point,
         dropped=_dropped(pair, facts),
         holes=int(each.missing.holes.sum()),
         hole_bytes=int(each.missing.octets.sum()),

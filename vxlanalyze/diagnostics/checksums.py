@@ -7,23 +7,29 @@ travel and are known to be right. Whether a wrong looking checksum hurts is told
 which every packet is wrong and which is answered was accepted.
 """
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
-from vxlanalyze.wire.model import UNFILLED, Checksum, checksum_states
+from vxlanalyze.wire.model import CHECK_MASK, UNFILLED, Checksum, checksum_states
 
 WRONG = (Checksum.BAD, Checksum.ALL_ONES)
 RIGHT = (Checksum.OK, Checksum.ABSENT)
-_NOTHING_TO_JUDGE = (Checksum.NONE, Checksum.ABSENT, Checksum.UNVERIFIABLE)
+_NONE, _ABSENT, _UNVERIFIABLE = (
+    kind.value for kind in (Checksum.NONE, Checksum.ABSENT, Checksum.UNVERIFIABLE)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(NamedTuple):
     """One checksum field of a direction's `m` packets; all arrays have shape ``(m,)``.
 
     Parameters
@@ -53,18 +59,32 @@ class Checks:
 def of(direction: Direction, shift: int) -> Checks:
     """Read one of the four states (`OUTER_L4_SHIFT`, ...) of a direction's packets at both points."""
     sender, receiver = direction.sender, direction.receiver
-    single = direction.received_row != NO_ROW
-    if receiver.segment_bytes.any():
-        single[single] = receiver.segment_bytes[direction.received_row[single]] == 0
-    received = np.zeros(len(direction), np.uint8)
-    if single.any():
-        received = checksum_states(receiver.index.checks[direction.received_row], shift)
-        received[~single] = Checksum.NONE
-    return Checks(
-        checksum_states(sender.index.checks[direction.sent_row], shift),
-        received,
-        single & ~among(received, _NOTHING_TO_JUDGE),
+    found = Checks(
+        np.empty(len(direction), np.uint8),
+        np.empty(len(direction), np.uint8),
+        np.empty(len(direction), np.bool_),
     )
+    _read(
+        (direction.sent_row, direction.received_row),
+        (sender.index.checks, receiver.index.checks),
+        receiver.segment_bytes,
+        shift,
+        found,
+    )
+    return found
+
+
+@compiled
+def _read(rows, checks, segment_bytes, shift, found):  # type: ignore[no-untyped-def]
+    sent_row, received_row = rows
+    sent_checks, received_checks = checks
+    for i in range(len(sent_row)):
+        there = received_row[i]
+        single = there != NO_ROW and segment_bytes[there] == 0
+        state = received_checks[there] >> shift & CHECK_MASK if single else _NONE
+        found.sent[i] = sent_checks[sent_row[i]] >> shift & CHECK_MASK
+        found.received[i] = state
+        found.judged[i] = state != _NONE and state != _ABSENT and state != _UNVERIFIABLE
 
 
 def among(states_: NDArray[np.uint8], kinds: Iterable[Checksum]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.evidence import log_choose
+from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Reason
 
 _MS = 1_000_000
@@ -106,19 +107,27 @@ def known(direction: Direction) -> NDArray[np.int64]:
 
 def series(direction: Direction, clock: Clock) -> Series:
     """Take the fastest packet of each slot."""
-    packets = known(direction)
+    packets = _fastest(direction)
     if len(packets) == 0:
         return Series(packets, packets, packets, 0, _NOISE_NS)
+    delay = direction.delay_ns[packets]
+    fastest, usual = (int(v) for v in np.percentile(delay, [1, 20]))
+    slow = max(_NOISE_NS, _SPREADS * (usual - fastest), 0 if clock.relative else usual // 2)
+    return Series(packets, direction.sent_ns(packets), delay, usual, slow)
+
+
+@once
+def _fastest(direction: Direction) -> NDArray[np.int64]:
+    """Places of the fastest packet of each slot; looked for once, and kept as long as the direction."""
+    packets = known(direction)
+    if len(packets) == 0:
+        return packets
     slot = direction.sent_ns(packets) // _SLOT_NS  # grows: packets stand in the order sent
     delay = direction.delay_ns[packets]
     starts = np.flatnonzero(np.diff(slot, prepend=slot[0] - 1))
     least = np.repeat(np.minimum.reduceat(delay, starts), np.diff(starts, append=len(slot)))
     least_at = np.flatnonzero(delay == least)
-    packets = packets[least_at[np.diff(slot[least_at], prepend=slot[0] - 1) != 0]]
-    delay = direction.delay_ns[packets]
-    fastest, usual = (int(v) for v in np.percentile(delay, [1, 20]))
-    slow = max(_NOISE_NS, _SPREADS * (usual - fastest), 0 if clock.relative else usual // 2)
-    return Series(packets, direction.sent_ns(packets), delay, usual, slow)
+    return packets[least_at[np.diff(slot[least_at], prepend=slot[0] - 1) != 0]]
 
 
 def least_slots(chance: float) -> int:

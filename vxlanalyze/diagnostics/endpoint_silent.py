@@ -171,7 +171,7 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
 
 def _endpoints(between: Pairs, requests: Requests) -> _Endpoints:
     of = between.of_tuple[requests.tuple_of]
-    names = [f"{Kind(int(k)).name} {between.server_text(i)}" for i, k in enumerate(between.kind)]
+    names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
     unique = {name: i for i, name in enumerate(dict.fromkeys(names[i] for i in np.unique(of)))}
     endpoint = np.array([unique.get(name, -1) for name in names], np.intp)[of]
     server = {unique[names[i]]: between.server[i] for i in np.unique(of)}

@@ -79,7 +79,7 @@ def _rejections(pair: Comparison, direction: Direction, asked: Answers) -> tuple
     wanted = np.zeros(len(direction.sender.flows), np.bool_)
     wanted[asked.flow[asked.request]] = True
     best = (0, 0)
-    numbered = tuples.number([direction.sender.flows, direction.receiver.flows])
+    numbered = tuples.at((direction.sender, direction.receiver))
     requests = numbered.of_flow[0][wanted]
     for point, tuple_of in zip((direction.sender, direction.receiver), numbered.of_flow, strict=True):
         if not point.encapsulated:

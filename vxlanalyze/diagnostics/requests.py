@@ -7,11 +7,16 @@ error, and *unanswered* where neither came though the capture went on long enoug
 is only known where something comes back: those that nothing answers are left out.
 """
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics import refusals
 from vxlanalyze.diagnostics.asking import Events, Kind, events
 from vxlanalyze.diagnostics.once import once
@@ -20,7 +25,7 @@ from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
 from vxlanalyze.pairing.sorting import stable_order
-from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.pairing.tuples import Tuples, number_rows
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
 # ask others answer later than the rest. So an answer is waited for ten times as long as the slowest one.
@@ -111,9 +116,9 @@ class Asked:
 @once
 def measure(comparison: Comparison) -> Asked:
     """Find the requests of every point; done once, and kept as long as the comparison."""
-    flows_of = {p.capture: p.flows for p in comparison.points}
-    numbered = tuples.number([flows_of[c] for c in sorted(flows_of)])
-    tuples_of = dict(zip(sorted(flows_of), numbered.of_flow, strict=True))
+    by_capture = {p.capture: p for p in comparison.points}
+    numbered = tuples.at([by_capture[c] for c in sorted(by_capture)])
+    tuples_of = dict(zip(sorted(by_capture), numbered.of_flow, strict=True))
     found, refused = [], []
     half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
     half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
@@ -146,45 +151,74 @@ def _end_ns(comparison: Comparison, point: Point) -> int:
 
 def _paired(point: Point, found: Events) -> Requests:
     """Put the packets of each request together with the first packet that answers it."""
-    found = found.at(_by_request(found, point.index.time_ns[found.row]))
-    row, tuple_of, number, kind, asks = found.row, found.tuple_of, found.number, found.kind, found.asks
-    new = np.ones(len(row), np.bool_)
-    new[1:] = (tuple_of[1:] != tuple_of[:-1]) | (number[1:] != number[:-1])
-    first = asks & (_count_in_group(asks, new) == 1)
-    behind_answer = np.zeros(len(row), np.bool_)
-    behind_answer[1:] = ~asks[:-1] & ~new[1:]
-    # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
-    begins = first | asks & behind_answer & (kind != Kind.TCP)
-    request = np.cumsum(begins) - 1
-    answers = ~asks & (_count_in_group(begins, new) > 0)  # else it answers what was asked before the capture
-    count = int(begins.sum())
-    last_row, answer_row = np.empty(count, np.int32), np.full(count, NO_ROW, np.int32)
-    refused = np.zeros(count, np.bool_)
-    last_row[request[asks]] = row[asks]  # of equal indices the last stays
-    answer_row[request[answers][::-1]] = row[answers][::-1]
-    refused[request[answers][::-1]] = found.refuses[answers][::-1]
-    first_row = row[begins].astype(np.int32)
-    return Requests(
-        point,
-        tuple_of[begins].astype(np.int32),
-        number[begins],
-        kind[begins],
-        first_row,
-        last_row,
-        np.bincount(request[asks], minlength=count).astype(np.int32),
-        answer_row,
-        refused,
-        decided=answer_row != NO_ROW,
+    size = len(found.row)
+    dtypes = (np.int32, np.int64, np.uint8, np.int32, np.int32, np.int32, np.int32, np.bool_)
+    room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
+    # Of one time what asks comes first.
+    in_time = np.lexsort((~found.asks, point.index.time_ns[found.row]))
+    group, groups = _groups(found)
+    count = _pair(in_time, group, found, np.full(groups, -1, np.int32), np.zeros(groups, np.bool_), room)
+    order = np.arange(count)
+    for column in (room.number, room.tuple_of):
+        order = order[stable_order(column[order])]
+    paired = _Paired(*(column[order] for column in room))
+    return Requests(point, *paired, decided=paired.answer_row != NO_ROW)
+
+
+def _groups(found: Events) -> tuple[NDArray[np.int32], int]:
+    """Number what is of one tuple and number, shape ``(k,)``, and say how many numbers are taken."""
+    group = found.tuple_of.copy()
+    of_tuple = int(group.max(initial=-1)) + 1  # where there is no other number, the tuple's is good enough
+    numbered = np.flatnonzero(found.number)
+    code, first = number_rows(
+        (group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64))[
+            :, np.newaxis
+        ]
     )
+    group[numbered] = of_tuple + code
+    return group, of_tuple + len(first)
 
 
-def _by_request(found: Events, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Order by tuple, number and time; of one time what asks comes first, shape ``(k,)``."""
-    order = np.lexsort((~found.asks, time_ns))
-    for number in (found.number, found.tuple_of):
-        if number.any():
-            order = order[stable_order(number[order])]
-    return order
+class _Paired(NamedTuple):
+    """Columns of `Requests`."""
+
+    tuple_of: NDArray[np.int32]
+    number: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    first_row: NDArray[np.int32]
+    last_row: NDArray[np.int32]
+    copies: NDArray[np.int32]
+    answer_row: NDArray[np.int32]
+    refused: NDArray[np.bool_]
+
+
+@compiled
+def _pair(in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
+    """Write down the requests, in the order in which they begin, and count them.
+
+    Of each group, `last` is the last request, and `answered` whether nothing was asked since an answer.
+    """
+    count = 0
+    for i in in_time:
+        row, this = events_.row[i], group[i]
+        if not events_.asks[i]:
+            answered[this] = True
+            request = last[this]  # -1: it answers what was asked before the capture
+            if request >= 0 and paired.answer_row[request] == NO_ROW:
+                paired.answer_row[request], paired.refused[request] = row, events_.refuses[i]
+            continue
+        # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
+        if last[this] < 0 or (answered[this] and events_.kind[i] != Kind.TCP.value):
+            last[this] = count
+            paired.tuple_of[count], paired.number[count] = events_.tuple_of[i], events_.number[i]
+            paired.kind[count], paired.first_row[count], paired.copies[count] = events_.kind[i], row, 0
+            paired.answer_row[count], paired.refused[count] = NO_ROW, False
+            count += 1
+        request = last[this]
+        answered[this] = False
+        paired.last_row[request] = row
+        paired.copies[request] += 1
+    return count
 
 
 def _refuse(requests: Requests, refused: Refusals) -> Requests:
@@ -212,13 +246,6 @@ def _decide(requests: Requests, end_ns: int) -> Requests:
     wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
     decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
     return replace(requests, decided=decided).at((requests.kind != Kind.UDP) | replied)
-
-
-def _count_in_group(marked: NDArray[np.bool_], new: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many are marked from the beginning of each one's group up to it, shape kept."""
-    total = np.cumsum(marked)
-    before = np.maximum.accumulate(np.where(new, total - marked, 0))
-    return total - before
 
 
 def _patience_ns(found: Requests) -> NDArray[np.int64]:

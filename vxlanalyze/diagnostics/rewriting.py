@@ -1,15 +1,21 @@
 """Which outer addresses and ports of a packet changed between two points."""
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows
+
+_AMBIGUOUS = Reason.AMBIGUOUS.value
 
 
 class Rewritten(NamedTuple):
@@ -33,15 +39,20 @@ def rewritten(direction: Direction) -> list[Rewritten]:
     """
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return []
-    sure = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
     here, there = direction.sender.flows, direction.receiver.flows
-    sent = direction.flow[sure]
-    received = direction.receiver.index.flow[direction.received_row[sure]]
-    ends_sent, ends_received = _number_ends(here, there)
-    other = ends_sent[sent] != ends_received[received]
-    if not other.any():
+    differs = np.zeros(len(direction), np.bool_)
+    _compare(
+        (direction.flow, direction.receiver.index.flow),
+        direction.received_row,
+        direction.reason,
+        _number_ends(here, there),
+        differs,
+    )
+    sure = np.flatnonzero(differs)
+    if not len(sure):
         return []
-    sure, sent, received = sure[other], sent[other].astype(np.int64), received[other].astype(np.int64)
+    sent = direction.flow[sure].astype(np.int64)
+    received = direction.receiver.index.flow[direction.received_row[sure]].astype(np.int64)
     pairs, code = np.unique(sent << 32 | received, return_inverse=True)
     first, second = pairs >> 32, pairs & 0xFFFFFFFF
     both = (here.outer_family[first] > 0) & (there.outer_family[second] > 0)
@@ -65,10 +76,22 @@ def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
     return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
 
 
-def _number_ends(here: Flows, there: Flows) -> list[NDArray[np.intp]]:
+def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number the outer addresses of the flows of two captures alike, shape ``(f,)`` each."""
     rows = [np.column_stack([f.outer_family, f.outer_src, f.outer_dst]) for f in (here, there)]
-    return np.split(distinct(np.concatenate(rows))[1], [len(here)])
+    _, code = distinct(np.concatenate(rows))
+    return code[: len(here)], code[len(here) :]
+
+
+@compiled
+def _compare(flows, received_row, reason, ends, differs):  # type: ignore[no-untyped-def]
+    """Mark the packets that arrived with other outer addresses than they were sent with."""
+    sent_flow, received_flow = flows
+    ends_sent, ends_received = ends
+    for i in range(len(sent_flow)):
+        row = received_row[i]
+        if row != NO_ROW and reason[i] != _AMBIGUOUS:
+            differs[i] = ends_sent[sent_flow[i]] != ends_received[received_flow[row]]
 
 
 def _ends(flows: Flows, row: int) -> tuple[str, str]:

@@ -1,5 +1,8 @@
 """The TCP packets that a point saw, in the order of time, by stream: one way of a connection is one."""
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +10,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.tuples import NO_TUPLE
 from vxlanalyze.wire.model import (
     CHECK_MASK,
     INNER_L4_SHIFT,
@@ -20,6 +24,8 @@ TCP = 6
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
 _PARTIAL = (Anomaly.HEADER_CUT | Anomaly.FIRST_FRAGMENT | Anomaly.INNER_FRAGMENT).value
+_REASSEMBLED = Anomaly.REASSEMBLED.value
+_BAD, _ALL_ONES = Checksum.BAD.value, Checksum.ALL_ONES.value
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +34,7 @@ class TcpPackets:
 
     Parameters
     ----------
-    row : NDArray[np.int64]
+    row : NDArray[np.int32]
         Shape ``(k,)``: index rows, in the order of time.
     stream : NDArray[np.int32]
         Shape ``(k,)``: the 5-tuple of each packet.
@@ -42,7 +48,7 @@ class TcpPackets:
     """
 
     point: Point
-    row: NDArray[np.int64]
+    row: NDArray[np.int32]
     stream: NDArray[np.int32]
     sound: NDArray[np.bool_]
     opposite: NDArray[np.int32]
@@ -67,21 +73,39 @@ def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.in
     """
     index, flows = point.index, point.flows
     ours = (flows.protocol == TCP) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated)
-    rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
-    rows = rows[np.append(ours, False)[index.flow[rows]]]  # the last for NO_FLOW
-    whole = index.anomalies[rows] & _PARTIAL == 0
-    whole |= index.anomalies[rows] & Anomaly.REASSEMBLED.value != 0
-    whole &= index.payload_length[rows] != UNKNOWN_LENGTH
+    row = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows.copy()
+    stream, sound = np.empty(len(row), np.int32), np.empty(len(row), np.bool_)
     partial = np.zeros(len(answer), np.bool_)
-    partial[tuple_of[index.flow[rows[~whole]]]] = True
+    columns = (index.flow, index.anomalies, index.payload_length, index.checks)
+    count = _choose(columns, np.where(ours, tuple_of, NO_TUPLE), row, stream, sound, partial)
     partial |= np.append(partial, False)[answer]
-    rows = rows[whole]
-    times = index.time_ns[rows]
+    row, stream, sound = row[:count], stream[:count], sound[:count]
+    times = index.time_ns[row]
     if (times[1:] < times[:-1]).any():
-        rows = rows[np.argsort(times, kind="stable")]
-    state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
-    sound = (state != Checksum.BAD) & (state != Checksum.ALL_ONES)
-    return TcpPackets(point, rows, tuple_of[index.flow[rows]], sound, answer, partial)
+        order = np.argsort(times, kind="stable")
+        row, stream, sound = row[order], stream[order], sound[order]
+    return TcpPackets(point, row, stream, sound, answer, partial)
+
+
+@compiled
+def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[no-untyped-def]
+    """Keep the rows that are whole packets of streams, and count them; mark the streams of others."""
+    flow_of, anomalies_of, payload_of, checks_of = columns
+    count = 0
+    for row in rows:
+        stream = stream_of[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
+        if stream == NO_TUPLE:
+            continue
+        anomalies = anomalies_of[row]
+        cut = anomalies & _PARTIAL != 0 and anomalies & _REASSEMBLED == 0
+        if cut or payload_of[row] == UNKNOWN_LENGTH:
+            partial[stream] = True
+            continue
+        state = checks_of[row] >> INNER_L4_SHIFT & CHECK_MASK
+        rows[count], streams[count] = row, stream
+        sound[count] = state != _BAD and state != _ALL_ONES
+        count += 1
+    return count
 
 
 @compiled

@@ -16,11 +16,23 @@ from vxlanalyze.pairing.sorting import present
 
 
 class Seen(NamedTuple):
-    """What one point saw of all streams."""
+    """What one point saw of all streams.
 
-    packets: TcpPackets
+    `there` are those with packets that can be read, `partial` those of which some cannot; shape ``(t,)``.
+    """
+
+    point: Point
+    there: NDArray[np.bool_]
+    partial: NDArray[np.bool_]
     progress: Progress
     missing: Missing
+
+    @classmethod
+    def of(cls, packets: TcpPackets) -> "Seen":
+        """Follow the streams of a point; the packets themselves are not kept."""
+        there = np.zeros(len(packets.opposite), np.bool_)
+        there[packets.stream] = True
+        return cls(packets.point, there, packets.partial, progress(packets), missing(packets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +56,10 @@ def seen(comparison: Comparison) -> tuple[Seen, ...]:
     """Follow the streams at every point; done once, and kept as long as the comparison."""
     numbered = measure(comparison).tuples
     places = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
-    found = []
-    for point in comparison.points:
-        packets = tcp_packets(point, numbered.of_flow[places[point.capture]], numbered.answer)
-        found.append(Seen(packets, progress(packets), missing(packets)))
-    return tuple(found)
+    return tuple(
+        Seen.of(tcp_packets(point, numbered.of_flow[places[point.capture]], numbered.answer))
+        for point in comparison.points
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +94,7 @@ def sent(comparison: Comparison) -> list[Sent]:
     found = seen(comparison)
     if not comparison.hops:
         return [
-            Sent(None, point, _there(each), each, bool(each.packets.partial.any()))
+            Sent(None, point, each.there, each, bool(each.partial.any()))
             for point, each in zip(comparison.points, found, strict=True)
             if point.name == comparison.captures[point.capture].name
         ]
@@ -96,14 +107,7 @@ def _sent(comparison: Comparison, direction: Direction) -> Sent:
     each = seen(comparison)[place]
     captures = sorted({p.capture for p in comparison.points})
     tuple_of = measure(comparison).tuples.of_flow[captures.index(direction.sender.capture)]
-    used = np.zeros(len(each.packets.opposite), np.bool_)
+    used = np.zeros(len(each.there), np.bool_)
     used[tuple_of[present(direction.flow)]] = True
-    there = _there(each)
-    unread = bool((used & each.packets.partial & ~there).any())
-    return Sent(direction.label, direction.sender, used & there, each, unread)
-
-
-def _there(each: Seen) -> NDArray[np.bool_]:
-    there = np.zeros(len(each.packets.opposite), np.bool_)
-    there[each.packets.stream] = True
-    return there
+    unread = bool((used & each.partial & ~each.there).any())
+    return Sent(direction.label, direction.sender, used & each.there, each, unread)

@@ -167,8 +167,10 @@ class Common:
         Only neighbours of different sources are compared, so that a clock that drifts or is set does not
         matter.
         """
-        either = np.flatnonzero((self.source == a) | (self.source == b))
-        source, later = self.source[either], self.later_ns[either]
+        either = (self.source == a) | (self.source == b)
+        source, later = self.source, self.later_ns
+        if not either.all():
+            source, later = source[either], later[either]
         turn = np.flatnonzero(source[1:] != source[:-1])
         if not len(turn):
             return 0.0

@@ -6,11 +6,15 @@ arrived, unless another packet with the same content did (a retransmission).
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035 section 4.1.1.
 """
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
@@ -56,7 +60,10 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     open_ = wanted >= 0
     if not open_.any():
         return open_
-    arrived = np.flatnonzero(direction.delivered & (echo | dns)[direction.flow])
+    alike = np.zeros(len(tuples), np.bool_)
+    alike[wanted[open_] >> 32] = True
+    concerned = alike[of_flow] & (echo | dns)
+    arrived = np.flatnonzero(direction.delivered & concerned[direction.flow])
     open_ &= ~np.isin(wanted, asked(direction.sent_row[arrived]))
     if not open_.any():
         return open_
@@ -77,7 +84,7 @@ def _ends(direction: Direction) -> tuple[Point, ...]:
 def _answers(point: Point, of_flow: NDArray[np.int32], tuples: NDArray[np.int64]) -> NDArray[np.int64]:
     """Tuples and numbers of the echo replies and DNS responses in some tuples."""
     index, flows = point.index, point.flows
-    rows = np.flatnonzero(np.append(np.isin(of_flow, tuples), False)[index.flow])
+    rows = rows_of(index.flow, np.isin(of_flow, tuples))
     is_dns = flows.protocol[index.flow[rows]] == UDP
     number = np.where(is_dns, index.seq[rows] >> np.uint32(16), index.seq[rows])
     return of_flow[index.flow[rows]].astype(np.int64) << 32 | number
@@ -132,11 +139,21 @@ def _acknowledged(
     acknowledges[tuples.answer[asked]] = asked
     result = np.full(len(tuples), np.iinfo(np.int64).min, dtype=np.int64)
     for point in _ends(direction):
-        index, of_flow = point.index, tuples.of_flow[point.capture]
-        of_row = np.append(acknowledges[of_flow], NO_TUPLE)[index.flow]  # the last for NO_FLOW
-        row = np.flatnonzero((of_row != NO_TUPLE) & (index.tcp_flags & ACK != 0))
-        np.maximum.at(result, of_row[row], _after(index.ack[row], base[of_row[row]]))
+        index, wanted = point.index, acknowledges[tuples.of_flow[point.capture]]
+        _find_highest((index.flow, index.tcp_flags, index.ack), wanted, base, result)
     return result
+
+
+@compiled
+def _find_highest(columns, wanted, base, highest):  # type: ignore[no-untyped-def]
+    """Note the highest acknowledgement of each tuple that flows acknowledge."""
+    flow_of, flags_of, ack_of = columns
+    for row in range(len(flow_of)):
+        this = wanted[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
+        if this != NO_TUPLE and flags_of[row] & ACK:
+            # Sequence numbers wrap.
+            beyond = (np.int64(ack_of[row]) - np.int64(base[this]) + 0x80000000) & 0xFFFFFFFF
+            highest[this] = max(highest[this], beyond - 0x80000000)
 
 
 def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int64]:

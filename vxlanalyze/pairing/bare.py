@@ -44,7 +44,7 @@ def lacking(ends: "Ends", told: Clock | None) -> tuple[NDArray[np.int64], NDArra
 def _flows(ends: "Ends", route: Route) -> NDArray[np.uint64]:
     """Identities of the bare flows of one way that both captures show."""
     mine = ends.first.flows.identity[np.flatnonzero(ends.common == route)]
-    return np.intersect1d(mine, ends.second.flows.identity)
+    return np.intersect1d(mine, ends.second.flows.identity) if len(mine) else mine
 
 
 def _rows(point: Point, identities: NDArray[np.uint64]) -> NDArray[np.int32]:

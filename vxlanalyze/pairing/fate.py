@@ -7,12 +7,16 @@ any that is possible at all.
 
 from dataclasses import dataclass
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing import identity, match, segments
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Anomaly
 
@@ -108,17 +112,11 @@ def match_units(
         Whether an address may be translated between the points.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
-    # A pair of unusual delay may be a packet that was lost and the arrival of its retransmission; not where
-    # the outer header is numbered, since each packet has a number of its own.
-    numbered = sent.outer_ip_id(np.arange(len(sent.row))) != 0
-    longest_known = np.where(numbered, longest, usual)
-    partner = np.where(
-        _possible(known, sent_at_receiver_ns, received.time_ns, shortest, longest_known), known, -1
-    )
-    partner = partner.astype(np.int32)
-    used = np.zeros(len(received.row), dtype=np.bool_)
-    used[partner[partner >= 0]] = True
-    copies = (partner >= 0).astype(np.int64)
+    partner = np.full(len(known), match.NO_PARTNER, np.int32)
+    copies, used = np.zeros(len(known), np.int32), np.zeros(len(received.row), np.bool_)
+    numbers = sent.point.index.outer_ip_id[sent.row]
+    limits = (shortest, usual, longest)
+    _believe(known, numbers, (sent_at_receiver_ns, received.time_ns), limits, partner, copies, used)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
     for round_ in _rounds(shortest, usual, longest, timed, translated):
@@ -199,22 +197,27 @@ def _delays(
     return shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS
 
 
-def _possible(
-    known: NDArray[np.int32],
-    sent_ns: NDArray[np.int64],
-    received_ns: NDArray[np.int64],
-    shortest: int,
-    longest: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    result = known >= 0
-    delay = received_ns[known[result]] - sent_ns[result]
-    result[result] = (delay >= shortest) & (delay <= longest[result])
-    return result
+@compiled
+def _believe(known, numbers, times_ns, limits, partner, copies, used):  # type: ignore[no-untyped-def]
+    """Take the pairs that were known and whose delay is possible.
+
+    A pair of unusual delay may be a packet that was lost and the arrival of its retransmission; not where the
+    outer header is numbered, since each packet has a number of its own.
+    """
+    sent_ns, received_ns = times_ns
+    shortest, usual, longest = limits
+    for i in range(len(known)):
+        there = known[i]
+        if there < 0:
+            continue
+        delay = received_ns[there] - sent_ns[i]
+        if shortest <= delay <= (longest if numbers[i] != 0 else usual):
+            partner[i], copies[i], used[there] = there, 1, True
 
 
 def _late_copies(
     sent: Units, received: Units, sent_ns: NDArray[np.int64], partner: NDArray[np.int32],
-    used: NDArray[np.bool_], copies: NDArray[np.int64], shortest: int, longest: int,
+    used: NDArray[np.bool_], copies: NDArray[np.int32], shortest: int, longest: int,
 ) -> None:  # fmt: skip
     """Count what the receiver saw again of packets whose partner was found before."""
     right = np.flatnonzero(~used)
@@ -249,7 +252,7 @@ def sent_by_receivers_clock(
         return time_ns + clock.offset_at(time_ns)
     # Backward, the sender is the second point: find the piece by where it begins on that clock.
     starts = np.maximum.accumulate([p.from_ns + p.offset_ns for p in clock.pieces])
-    piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, len(starts) - 1)
+    piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
     base = np.array([p.offset_ns for p in clock.pieces], dtype=np.int64)[piece]
     begin = np.array([p.from_ns for p in clock.pieces], dtype=np.int64)[piece]
     # One step suffices: what the drift adds within a piece changes its own time by a millionth of it.
@@ -284,20 +287,28 @@ def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool
     super-packet is not judged here. Headers that the snap length cut differ from whole ones undamaged.
     """
     result = matched.damaged.copy()
-    pair = np.flatnonzero(matched.partner >= 0)
-    here, there = sent.row[pair], received.row[matched.partner[pair]]
     a, b = sent.point.index, received.point.index
-    odd = result[pair] | (a.digest[here] != b.digest[there])
-    pair, here, there = pair[odd], here[odd], there[odd]
+    differs = np.zeros(len(result), np.bool_)
+    _compare((sent.row, received.row), (a.digest, b.digest), matched.partner, differs)
+    pair = np.flatnonzero(differs | result)
+    here, there = sent.row[pair], received.row[matched.partner[pair]]
     result[pair[(a.anomalies[here] | b.anomalies[there]) & _HEADER_CUT != 0]] = False
     single = (sent.point.segment_bytes[here] == 0) & (received.point.segment_bytes[there] == 0)
     same_span = a.digest_length[here] == b.digest_length[there]
-    differs = single & same_span & (a.digest[here] != b.digest[there])
-    result[pair[differs]] = True
+    result[pair[single & same_span & differs[pair]]] = True
     return result
+
+
+@compiled
+def _compare(rows, digests, partner, differs):  # type: ignore[no-untyped-def]
+    """Mark the packets whose frame has another digest than that of their partner."""
+    sent_row, received_row = rows
+    here, there = digests
+    for i in range(len(partner)):
+        if partner[i] >= 0:
+            differs[i] = here[sent_row[i]] != there[received_row[partner[i]]]
 
 
 def rows_where(point: Point, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Rows of a point whose flow is chosen; `chosen` has shape ``(f,)``."""
-    marked = np.append(chosen, False)  # the last for NO_FLOW
-    return np.flatnonzero(marked[point.index.flow]).astype(np.int32)
+    return rows_of(point.index.flow, chosen)

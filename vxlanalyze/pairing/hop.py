@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import memory
-from vxlanalyze.pairing import alike, bare, clock, damage, fate, window
+from vxlanalyze.pairing import alike, bare, clock, damage, fate, positions, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units
 from vxlanalyze.pairing.model import (
@@ -86,11 +86,10 @@ def build(ends: Ends, tuples: Tuples) -> Hop:
     by_first, by_second = bare.lacking(ends, told)
     covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
     disjoint = told is None and alike.overlap_ns(ends.facts) < 0
-    return Hop(
-        _direction(ends, forward, covers, disjoint, tuples),
-        _direction(ends, backward, covers[::-1], disjoint, tuples),
-        _at_window_start(clock_, ends),
-    )
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
+        there = pool.submit(_direction, ends, forward, covers, disjoint, tuples)
+        back = pool.submit(_direction, ends, backward, covers[::-1], disjoint, tuples)
+        return Hop(there.result(), back.result(), _at_window_start(clock_, ends))
 
 
 def same_clock(ends: Ends) -> Clock | None:
@@ -163,7 +162,7 @@ def _at_window_start(told: Clock, ends: Ends) -> Clock:
 def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
     rows = fate.rows_where(point, np.isin(route, wanted))
     later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
-    return rows[later == 0]
+    return rows[later == 0] if later.any() else rows
 
 
 def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
@@ -180,9 +179,9 @@ def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
     at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, *wanted))
     at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, *wanted))
     sent, received = (at_first, at_second) if forward else (at_second, at_first)
-    known = _known(ends, at_first, at_second)
+    known = positions.paired(ends.partner, at_first, at_second)
     if not forward:
-        known = _inverse(known, len(at_second.row))
+        known = positions.inverse(known, len(at_second.row))
     sent_ns = fate.sent_by_receivers_clock(sent.time_ns, told, forward)
     at_sender, at_receiver = (ends.routes.first, ends.routes.second)[:: 1 if forward else -1]
     doubtful = np.isin(at_sender, _MAYBE), np.isin(at_receiver, _MAYBE)
@@ -192,30 +191,9 @@ def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
         keep = (matched.partner >= 0) | ~doubtful[0][sent.point.index.flow[sent.row]]
         sent, sent_ns = sent.only(keep), sent_ns[keep]
         matched = matched.only(keep, ~doubtful[1][received.point.index.flow[received.row]])
-    arrived = matched.partner >= 0
-    received_ns = np.zeros(len(arrived), dtype=np.int64)
-    received_ns[arrived] = received.time_ns[matched.partner[arrived]]
-    delay = fate.delays(sent.time_ns, received_ns, arrived, told, forward)
+    received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
+    delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, told, forward)
     return _Way(sent, received, sent_ns, matched, delay, forward)
-
-
-def _known(ends: Ends, first: Units, second: Units) -> NDArray[np.int32]:
-    """Pairs of the strict key as positions in the units; only where both frames are one wire packet."""
-    position = np.full(len(ends.second.index), NO_ROW, dtype=np.int32)
-    single = ends.second.segment_bytes[second.row] == 0
-    position[second.row[single]] = np.flatnonzero(single)
-    row = ends.partner[first.row]
-    usable = (row != NO_ROW) & (ends.first.segment_bytes[first.row] == 0)
-    known = np.full(len(first.row), NO_ROW, dtype=np.int32)
-    known[usable] = position[row[usable]]
-    return known
-
-
-def _inverse(known: NDArray[np.int32], length: int) -> NDArray[np.int32]:
-    result = np.full(length, NO_ROW, dtype=np.int32)
-    found = np.flatnonzero(known != NO_ROW)
-    result[known[found]] = found
-    return result
 
 
 def _cover(facts: CaptureFacts, sends: _Way, bare_ns: NDArray[np.int64]) -> window.Cover:
@@ -234,11 +212,8 @@ def _direction(
     sender_cover, receiver_cover = covers
     partner = way.matched.partner
     arrived = partner >= 0
-    received_row = np.full(len(partner), NO_ROW, dtype=np.int32)
-    received_row[arrived] = way.received.row[partner[arrived]]
-    received_segment = np.zeros(len(partner), dtype=np.uint16)
-    received_segment[arrived] = way.received.segment[partner[arrived]]
-
+    received_row = positions.of_partners(way.received.row, partner, NO_ROW)
+    received_segment = positions.of_partners(way.received.segment, partner, 0)
     outcome = np.where(arrived, Outcome.DELIVERED, Outcome.LOST).astype(np.uint8)
     reason = np.where(way.matched.ambiguous, Reason.AMBIGUOUS, Reason.NONE).astype(np.uint8)
     incomplete = _incomplete(sender, receiver, way.sent.row, received_row)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
 from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.pairing import offsets
+from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Decoded, Flows, Index
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
@@ -98,6 +100,8 @@ class Point:
         Outer addresses of the node (bare: addresses of the pod) that this point belongs to.
     addresses_by : str
         What they rest on, in words.
+    tuples : Tuples or None
+        The 5-tuples of all captures, where they were numbered.
     """
 
     name: str
@@ -108,6 +112,7 @@ class Point:
     segment_bytes: NDArray[np.uint16]
     addresses: tuple[str, ...]
     addresses_by: str
+    tuples: Tuples | None = None
 
     @property
     def index(self) -> Index:
@@ -160,12 +165,7 @@ class Clock:
 
     def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
-        starts = np.array([p.from_ns for p in self.pieces], dtype=np.int64)
-        base = np.array([p.offset_ns for p in self.pieces], dtype=np.int64)
-        drift = np.array([p.drift_ppm for p in self.pieces])
-        piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
-        # Seconds since the piece's start keep the product well inside float64's 53 bits.
-        return base[piece] + np.round(drift[piece] * 1e-6 * (time_ns - starts[piece])).astype(np.int64)
+        return offsets.at(time_ns, self.pieces)
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth

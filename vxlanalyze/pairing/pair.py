@@ -151,6 +151,7 @@ class _Bench:
                 segment_bytes=sizes[p.capture],
                 addresses=homes.get(p.name, NOBODY).texts,
                 addresses_by=homes.get(p.name, NOBODY).by,
+                tuples=numbered,
             )
             for p in places
         }
@@ -220,7 +221,6 @@ _NO_ADDRESSES = np.zeros(0, dtype=np.int32)
 def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
     """What a capture says of itself."""
     index, flows = decoded.index, decoded.flows
-    tunnelled = np.append(flows.tunnel != Tunnel.NONE, False)[index.flow]
     dropped = [s.dropped for s in source.statistics if s.dropped is not None]
     return CaptureFacts(
         name=source.name,
@@ -230,7 +230,7 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         statistics=tuple(source.statistics),
         damages=tuple(source.damages),
         packets=len(index),
-        tunnel_packets=int(tunnelled.sum()),
+        tunnel_packets=int(decoded.usage.packets[flows.tunnel != Tunnel.NONE].sum()),
         first_ns=int(index.time_ns.min()) if len(index) else None,
         last_ns=int(index.time_ns.max()) if len(index) else None,
         snaplen_bytes=cut_at_bytes(source, index),

@@ -100,6 +100,8 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
         suspect = (largest[here] > elsewhere) | (largest[here] > _ONE_LINK_BYTES)
         suspect |= (limit > 0) & (largest[here] > limit)
         suspect &= size == 0
+        if not suspect.any():
+            continue
         for protocol, decide in ((TCP, tcp_sizes), (UDP, udp_sizes)):
             rows = Rows.of(capture, tuples.of_flow[here], suspect, protocol)
             if len(rows.row):
@@ -184,9 +186,9 @@ def units(
     rows: NDArray[np.int32], point_segment_bytes: NDArray[np.uint16], payload_length: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
     """Wire packets of some rows: each row repeated by its segments, and the place of each, shape ``(k,)``."""
-    size = point_segment_bytes[rows].astype(np.int64)
-    if not size.any():
+    if not point_segment_bytes.any():
         return rows, np.zeros(len(rows), dtype=np.uint16)
+    size = point_segment_bytes[rows].astype(np.int64)
     count = np.where(size > 0, -(-payload_length[rows].astype(np.int64) // np.maximum(size, 1)), 1)
     first = np.cumsum(count) - count
     place = np.arange(count.sum()) - np.repeat(first, count)

@@ -18,6 +18,7 @@ from vxlanalyze.pairing import identity, match
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW
 from vxlanalyze.pairing.points import Place
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Decoded
 
 
@@ -30,7 +31,7 @@ class Sightings(NamedTuple):
     @classmethod
     def of(cls, decoded: Decoded, place: Place, level: Level = Level.OUTER) -> "Sightings":
         """Those of the rows at a place that have a flow, which fragments and unknown protocols have not."""
-        row = np.flatnonzero(np.append(place.flows, False)[decoded.index.flow]).astype(np.int32)
+        row = rows_of(decoded.index.flow, place.flows)
         return cls(row, identity.frame_keys(level, decoded, row))
 
     def parted(self, parts: int) -> "list[Sightings]":

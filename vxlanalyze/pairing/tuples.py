@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.wire.model import Flows
+
+if TYPE_CHECKING:
+    from vxlanalyze.pairing.model import Point
 
 NO_TUPLE = -1
 
@@ -53,11 +58,18 @@ def number(captures: Sequence[Flows]) -> Tuples:
     return Tuples(parts, answer)
 
 
+def at(points: "Sequence[Point]") -> Tuples:
+    """Number the 5-tuples of some points' captures alike; `of_flow` stands in the order of the points."""
+    known = points[0].tuples if points else None
+    if known is None:
+        return number([point.flows for point in points])
+    return Tuples(tuple(known.of_flow[point.capture] for point in points), known.answer)
+
+
 def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Give the distinct rows of bytes, in order, and which of them each row is.
 
-    The same as ``np.unique`` along an axis, which compares whole rows and is fifty times slower: this sorts
-    a hash of each row.
+    The same as ``np.unique`` along an axis, which compares whole rows and is a hundred times slower.
 
     Parameters
     ----------
@@ -72,20 +84,68 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
         Shape ``(n,)``: the place in `names` of each row.
     """
     words = _words(rows)
-    hashed = _hashed(words)
-    by_hash = np.argsort(hashed)
-    new = np.ones(len(rows), np.bool_)
-    new[1:] = hashed[by_hash[1:]] != hashed[by_hash[:-1]]
-    first, code = by_hash[new], np.empty_like(by_hash)
-    code[by_hash] = np.cumsum(new) - 1
-    names = rows[first]
-    if not np.array_equal(names[code], rows):  # two rows of one hash
-        names, code = np.unique(rows, axis=0, return_inverse=True)
-        return names, code.reshape(-1)
+    code, first = number_rows(words)
     order = np.lexsort(words[first].byteswap().T[::-1])  # as numbers, in the order of their bytes
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return names[order], rank[code]
+    return rows[first[order]], rank[code]
+
+
+def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the different rows of words as they come.
+
+    Parameters
+    ----------
+    words : NDArray[np.uint64]
+        Shape ``(n, w)``.
+
+    Returns
+    -------
+    code : NDArray[np.int32]
+        Shape ``(n,)``: the number of each row.
+    first : NDArray[np.int32]
+        Shape ``(k,)``: where each of the different rows came first.
+    """
+    code, first = np.empty(len(words), np.int32), np.empty(len(words), np.int32)
+    table = np.full(1 << max(4, (2 * len(words)).bit_length()), -1, np.int32)  # at most half full
+    return code, first[: _number_rows(words, table, code, first)]
+
+
+@compiled
+def _number_rows(
+    words: NDArray[np.uint64], table: NDArray[np.int32], code: NDArray[np.int32], first: NDArray[np.int32]
+) -> int:
+    """Number the different rows as they come, remember where each came first, and count them."""
+    mask = np.uint64(len(table) - 1)
+    count = 0
+    for i in range(len(words)):
+        slot = np.uint64(0)
+        for j in range(words.shape[1]):
+            slot = folded(slot, words[i, j])
+        slot &= mask
+        while table[slot] >= 0 and not _same(words, first[table[slot]], i):
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] < 0:
+            table[slot], first[count] = count, i
+            count += 1
+        code[i] = table[slot]
+    return count
+
+
+@compiled
+def folded(hashed: np.uint64, word: np.uint64) -> np.uint64:
+    """Take one more word into a hash."""
+    hashed = (hashed ^ word) * _ODD
+    return hashed ^ hashed >> np.uint64(32)
+
+
+@compiled
+def _same(words: NDArray[np.uint64], one: int, other: int) -> bool:
+    width = words.shape[1]
+    j = 0
+    while j < width and words[one, j] == words[other, j]:
+        j += 1
+    return j == width
 
 
 def _pack(flows: Flows) -> NDArray[np.uint8]:
@@ -113,12 +173,3 @@ def _words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
     padded = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8), np.uint8)
     padded[:, : rows.shape[1]] = rows
     return padded.view("<u8")
-
-
-def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """A number for each row, shape ``(n,)``: its words multiplied and folded."""
-    result = np.zeros(len(words), np.uint64)
-    for word in words.T:
-        result = (result ^ word) * _ODD
-        result ^= result >> np.uint64(32)
-    return result

@@ -1,0 +1,42 @@
+"""Offsets of a clock that is linear piece by piece, at many times in one pass."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.compiled import compiled
+
+if TYPE_CHECKING:
+    from vxlanalyze.pairing.model import ClockPiece
+
+
+def at(time_ns: NDArray[np.int64], pieces: "Sequence[ClockPiece]") -> NDArray[np.int64]:
+    """Give the offset at each time, shape kept; before the first piece begins, that one holds."""
+    starts = np.array([p.from_ns for p in pieces], dtype=np.int64)
+    base = np.array([p.offset_ns for p in pieces], dtype=np.int64)
+    drift = np.array([p.drift_ppm for p in pieces]) * 1e-6
+    result = np.empty(time_ns.shape, np.int64)
+    _find(time_ns.ravel(), starts, base, drift, result.ravel())
+    return result
+
+
+@compiled
+def _find(
+    time_ns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    base: NDArray[np.int64],
+    drift: NDArray[np.float64],
+    result: NDArray[np.int64],
+) -> None:
+    for i in range(len(time_ns)):
+        piece, behind = 0, len(starts)
+        while behind - piece > 1:
+            middle = (piece + behind) // 2
+            if time_ns[i] >= starts[middle]:
+                piece = middle
+            else:
+                behind = middle
+        # Seconds since the piece's start keep the product well inside float64's 53 bits.
+        result[i] = base[piece] + np.int64(np.rint(drift[piece] * np.float64(time_ns[i] - starts[piece])))
