@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.answers import Answers
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
+from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import CHECK_MASK, UNFILLED, Checksum, checksum_states
 
 WRONG = (Checksum.BAD, Checksum.ALL_ONES)
@@ -119,11 +120,11 @@ class Fate:
 def fate_of(odd: NDArray[np.bool_], direction: Direction, asked: Answers) -> Fate:
     """Tell whether the receiver takes packets with odd checksums; `odd` has shape ``(m,)``."""
     # Linux gives a SYN that is sent again another outer port, so one conversation may be several flows.
-    identities, talk = np.unique(direction.sender.flows.identity, return_inverse=True)
-    arrived = np.bincount(talk[asked.flow[direction.received_row != NO_ROW]], minlength=len(identities))
-    wrong = np.bincount(talk[asked.flow[odd]], minlength=len(identities))
+    talk, first = number_rows(direction.sender.flows.identity[:, np.newaxis])
+    arrived = np.bincount(talk[asked.flow[direction.received_row != NO_ROW]], minlength=len(first))
+    wrong = np.bincount(talk[asked.flow[odd]], minlength=len(first))
     whole = (wrong > 0) & (wrong == arrived)
-    answered = np.zeros(len(identities), np.bool_)
+    answered = np.zeros(len(first), np.bool_)
     answered[talk[asked.answered]] = True
     return Fate(int((whole & answered).sum()), (whole & ~answered)[talk])
 

@@ -19,6 +19,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.evidence import log_choose
 from vxlanalyze.diagnostics.once import once
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Reason
@@ -38,6 +39,8 @@ _LOAD_WINDOW_NS = 100 * _MS
 _FEW_FLOWS = 3
 _NOISE_SHARE = 0.05  # of the time outside of all runs in which packets may be as slow by themselves
 _LONGEST_WORD_NS = 1_000 * _MS  # a packet speaks for the time up to the next one, but for no longer
+
+_AMBIGUOUS = Reason.AMBIGUOUS.value
 
 
 class Doubt(Enum):
@@ -119,15 +122,32 @@ def series(direction: Direction, clock: Clock) -> Series:
 @once
 def _fastest(direction: Direction) -> NDArray[np.int64]:
     """Places of the fastest packet of each slot; looked for once, and kept as long as the direction."""
-    packets = known(direction)
-    if len(packets) == 0:
-        return packets
-    slot = direction.sent_ns(packets) // _SLOT_NS  # grows: packets stand in the order sent
-    delay = direction.delay_ns[packets]
-    starts = np.flatnonzero(np.diff(slot, prepend=slot[0] - 1))
-    least = np.repeat(np.minimum.reduceat(delay, starts), np.diff(starts, append=len(slot)))
-    least_at = np.flatnonzero(delay == least)
-    return packets[least_at[np.diff(slot[least_at], prepend=slot[0] - 1) != 0]]
+    packets = np.empty(len(direction), np.int64)
+    index = direction.sender.index
+    count = _find_fastest(direction.sent_row, index.time_ns, direction.delay_ns, direction.reason, packets)
+    return packets[:count].copy()
+
+
+@compiled
+def _find_fastest(
+    sent_row: NDArray[np.int32],
+    time_ns: NDArray[np.int64],
+    delay_ns: NDArray[np.int64],
+    reason: NDArray[np.uint8],
+    packets: NDArray[np.int64],
+) -> int:
+    """Write down the places, of equals the first, and count them; packets stand in the order sent."""
+    count, last_slot = 0, np.int64(0)
+    for i in range(len(sent_row)):
+        if delay_ns[i] == NO_DELAY or reason[i] == _AMBIGUOUS:
+            continue
+        slot = time_ns[sent_row[i]] // _SLOT_NS
+        if count == 0 or slot != last_slot:
+            packets[count], last_slot = i, slot
+            count += 1
+        elif delay_ns[i] < delay_ns[packets[count - 1]]:
+            packets[count - 1] = i
+    return count
 
 
 def least_slots(chance: float) -> int:

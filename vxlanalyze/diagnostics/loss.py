@@ -174,9 +174,11 @@ def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
     Other bytes in place of a tunnel header show in bits that are to be zero, and hold neither IP nor ARP.
     """
     flows, flow = direction.sender.flows, direction.flow
-    odd = direction.sender.index.anomalies[direction.sent_row] & _NO_HEADER != 0
-    if not direction.sender.encapsulated or ((flows.tunnel != Tunnel.NONE).all() and not odd.any()):
+    anomalies = direction.sender.index.anomalies
+    whole = (flows.tunnel != Tunnel.NONE).all() and not (anomalies & _NO_HEADER).any()
+    if not direction.sender.encapsulated or whole:
         return direction, 0
+    odd = anomalies[direction.sent_row] & _NO_HEADER != 0
     empty = (flows.family == 0) & (flows.sport == 0)
     known = flow != NO_FLOW
     other = np.zeros(len(direction), np.bool_)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.diagnostics.traits import ICMP, ICMPV6, TCP, UDP
 from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.tuples import number_rows
 
 _SYN, _ACK = 0x02, 0x10
 _ECHOES = (0x0800, 0x8000)  # type and code, as they stand in for the source port
@@ -79,14 +80,13 @@ def find(
     )
 
 
-def _conversations(identity: NDArray[np.uint64], flow: NDArray[np.int32]) -> NDArray[np.intp]:
+def _conversations(identity: NDArray[np.uint64], flow: NDArray[np.int32]) -> NDArray[np.int32]:
     """Number each packet's conversation: flows that differ in their outer headers alone are one."""
-    _, number = np.unique(identity, return_inverse=True)
-    result: NDArray[np.intp] = number.reshape(-1)[flow]
-    return result
+    number, _ = number_rows(identity[:, np.newaxis])
+    return number[flow]
 
 
-def _firsts(talk: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _firsts(talk: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which packets are the first of their conversation, shape kept."""
     at = np.full(int(talk.max(initial=-1)) + 1, -1)
     at[talk[::-1]] = np.arange(len(talk))[::-1]  # of equal indices the last stays

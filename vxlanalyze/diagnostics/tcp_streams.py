@@ -12,7 +12,6 @@ from vxlanalyze.diagnostics.tcp_holes import Missing, missing
 from vxlanalyze.diagnostics.tcp_packets import TcpPackets, tcp_packets
 from vxlanalyze.diagnostics.tcp_stalls import Progress, progress
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.pairing.sorting import present
 
 
 class Seen(NamedTuple):
@@ -108,6 +107,6 @@ def _sent(comparison: Comparison, direction: Direction) -> Sent:
     captures = sorted({p.capture for p in comparison.points})
     tuple_of = measure(comparison).tuples.of_flow[captures.index(direction.sender.capture)]
     used = np.zeros(len(each.there), np.bool_)
-    used[tuple_of[present(direction.flow)]] = True
+    used[tuple_of[direction.flow]] = True
     unread = bool((used & each.partial & ~each.there).any())
     return Sent(direction.label, direction.sender, used & each.there, each, unread)

@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.pairing.tuples import distinct, number_rows
 from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
@@ -59,9 +59,10 @@ class Classes:
 def classes(flows: Flows, active: NDArray[np.intp]) -> dict[Trait, Classes]:
     """Sort the active flows (rows of `flows`) by every trait."""
     from_server = serves_at_source(flows)
+    keys = _keys(flows, active, from_server[active])
     return {
-        trait: _sorted(trait, _key(trait, flows, active, from_server[active]), from_server, active)
-        for trait in Trait
+        trait: _sorted(trait, _packed(parts, len(active)), from_server, active)
+        for trait, parts in keys.items()
     }
 
 
@@ -75,8 +76,8 @@ def serves_at_source(flows: Flows) -> NDArray[np.bool_]:
     ends = np.concatenate(
         (_end(flows.src, flows.protocol, flows.sport), _end(flows.dst, flows.protocol, flows.dport))
     )
-    _, end, shared = np.unique(ends, return_inverse=True, return_counts=True)
-    source, destination = shared[end.reshape(-1)].reshape(2, len(flows))
+    end, _ = number_rows(ends[:, np.newaxis])
+    source, destination = np.bincount(end)[end].reshape(2, len(flows))
     from_server: NDArray[np.bool_] = flows.sport < flows.dport
     from_server &= destination < _MANY_TIMES * source
     from_server |= source >= _MANY_TIMES * destination
@@ -111,13 +112,14 @@ def _sorted(
     return Classes(trait, of_flow, active[example], from_server)
 
 
-def _key(
-    trait: Trait, flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
+def _keys(
+    flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
+) -> dict[Trait, tuple[NDArray[np.generic], ...]]:
+    """Give the columns that each trait is told by, of some flows."""
     protocol, port = flows.protocol[rows], server_port(flows, rows, at_source)
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)
-    parts = {
+    return {
         Trait.FAMILY: (flows.family[rows],),
         Trait.PROTOCOL: (protocol,),
         Trait.SERVICE: (server, protocol, port, at_source),
@@ -127,7 +129,6 @@ def _key(
         Trait.OUTER_PORT: (flows.outer_sport[rows],),
         Trait.TUNNEL_ENDPOINT: (flows.outer_dst[rows], flows.outer_dport[rows]),
     }
-    return _packed(parts[trait], len(rows))
 
 
 def _packed(parts: tuple[NDArray[np.generic], ...], rows: int) -> NDArray[np.uint8]:

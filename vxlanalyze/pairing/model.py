@@ -272,8 +272,8 @@ class Direction:
 
     def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
         lengths = whole[self.sent_row]
-        split = self.sender.segment_bytes[self.sent_row] != 0
-        if split.any():
+        if self.sender.segment_bytes.any():
+            split = self.sender.segment_bytes[self.sent_row] != 0
             others = self.sender.index.payload_length[self.sent_row] - self.payload_length
             bare = lengths == 0
             lengths = np.where(split & ~bare, lengths - others, lengths)
@@ -314,7 +314,7 @@ class Direction:
     def wire_length(self) -> NDArray[np.uint32]:
         """IP length on the wire at the sender: the outer one, or the inner where it is bare."""
         outer = self.outer_length
-        return np.where(outer == 0, self.length, outer)
+        return outer if outer.all() else np.where(outer == 0, self.length, outer)
 
 
 @dataclass(frozen=True, slots=True)
