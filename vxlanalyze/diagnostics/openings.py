@@ -5,11 +5,15 @@ the rest. Where the entry fails or new ones are limited, openings are lost and e
 The one that sends again gets through, or not: Linux gives a SYN that it repeats another outer source port.
 """
 
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.traits import ICMP, ICMPV6, TCP, UDP
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import number_rows
@@ -62,34 +66,39 @@ def find(
         Flows of the direction's sender that come from the serving end, shape ``(f,)``.
     """
     flows, flow = direction.sender.flows, direction.flow[judged]
-    flags = direction.sender.index.tcp_flags[direction.sent_row[judged]]
-    tcp = flows.protocol[flow] == TCP
-    syn = tcp & (flags & (_SYN | _ACK) == _SYN)
     asks = (flows.protocol == UDP) & ~from_server
     asks |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
-    talk = _conversations(flows.identity, flow)
-    first = _firsts(talk) & np.where(tcp, syn, asks[flow])
-    arrived = np.zeros(len(flows), np.bool_)
-    arrived[talk[~lost]] = True
+    # Flows that differ in their outer headers alone are one conversation.
+    talk, _ = number_rows(flows.identity[:, np.newaxis])
+    begun, arrived = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
+    first, syn = np.empty(len(judged), np.bool_), np.empty(len(judged), np.bool_)
+    _find(
+        (flow, direction.sender.index.tcp_flags[direction.sent_row[judged]], lost),
+        (flows.protocol == TCP, asks, talk),
+        (begun, arrived),
+        first,
+        syn,
+    )
     return Openings(
         first=first[lost],
         first_delivered=int(np.count_nonzero(first & ~lost)),
-        went_on=int(np.count_nonzero(arrived[talk[first & lost]])),
+        went_on=int(np.count_nonzero(arrived[talk[flow[first & lost]]])),
         syn=syn[lost],
         syn_delivered=int(np.count_nonzero(syn & ~lost)),
     )
 
 
-def _conversations(identity: NDArray[np.uint64], flow: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number each packet's conversation: flows that differ in their outer headers alone are one."""
-    number, _ = number_rows(identity[:, np.newaxis])
-    return number[flow]
-
-
-def _firsts(talk: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which packets are the first of their conversation, shape kept."""
-    at = np.full(int(talk.max(initial=-1)) + 1, -1)
-    at[talk[::-1]] = np.arange(len(talk))[::-1]  # of equal indices the last stays
-    first = np.zeros(len(talk), np.bool_)
-    first[at[at >= 0]] = True
-    return first
+@compiled
+def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
+    """Mark what opens a conversation, what asks for a connection, and conversations that arrived in part."""
+    flow_of, flags, lost = packets
+    tcp, asks, talk_of = of_flow
+    begun, arrived = of_talk
+    for i in range(len(flow_of)):
+        flow = flow_of[i]
+        talk = talk_of[flow]
+        syn[i] = tcp[flow] and flags[i] & (_SYN | _ACK) == _SYN
+        first[i] = not begun[talk] and (syn[i] if tcp[flow] else asks[flow])
+        begun[talk] = True
+        if not lost[i]:
+            arrived[talk] = True

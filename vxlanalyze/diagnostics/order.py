@@ -63,7 +63,7 @@ def late(direction: Direction) -> Late:
     furthest = np.maximum.accumulate(arrived)
     behind = np.flatnonzero(arrived < furthest)
     overtaker = np.searchsorted(furthest, arrived[behind], side="right")
-    time_ns = direction.received_time_ns[chosen]
+    time_ns = direction.receiver.index.time_ns[direction.received_row[chosen]]
     by_ns = time_ns[arrived[behind]] - time_ns[arrived[overtaker]]
     sent_ns = direction.sent_ns(chosen)
     gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[behind]]
