@@ -41,6 +41,9 @@ KERNELS = (
     "diagnostics.tcp_packets._choose tuple( <i4C1 <u4C1 <u4C1 <u2C1 ) <i4C1 <i4C1 <i4C1 |b1C1 |b1C1",
     "diagnostics.checksums._read tuple( <i4C1 <i4C1 ) tuple( <u2C1 <u2C1 ) <u2C1 <i8 "
     "Checks( |u1C1 |u1C1 |b1C1 )",
+    "diagnostics.openings._find tuple( <i4C1 <u2C1 |b1C1 ) tuple( |b1C1 |b1C1 <i4C1 ) tuple( |b1C1 |b1C1 ) "
+    "|b1C1 |b1C1",
+    "diagnostics.delays._find_fastest <i4C1 <i8C1 <i8C1 |u1C1 <i8C1",
     "diagnostics.rewriting._compare tuple( <i4C1 <i4C1 ) <i4C1 |u1C1 tuple( <i8C1 <i8C1 ) |b1C1",
     "capture.records.copy_records |u1C1 <i8 <i8 <i8 |b1 <i8 <i8 <i8 <i8 <i8C1 <i8 <i8C1 <u4C1 <u4C1 <i8C1 "
     "|u1C1 <i8",

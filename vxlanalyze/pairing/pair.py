@@ -5,12 +5,14 @@ pairs whose node each capture is; then work out each hop.
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze import memory
 from vxlanalyze.capture.model import Source
 from vxlanalyze.cluster.model import Cluster
 from vxlanalyze.pairing import addresses, damage, hop, points, repeats, routes, segments, strict, tuples
@@ -131,16 +133,16 @@ class _Bench:
             replace(f, seen_again=len(w.index) - len(d.index))
             for f, w, d in zip(facts, whole, decoded, strict=True)
         ]
-        numbered = tuples.number([d.flows for d in decoded])
-        book = addresses.number(decoded)
         places = points.places(list(zip(facts, decoded, strict=True)))
         main = [p for p in places if p.main]
-        partners = {
-            (i, i + 1): strict.partners(found, len(decoded[i].index))
-            for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
-        }
+        with ThreadPoolExecutor(1, initializer=memory.adopt) as beside:
+            told = beside.submit(_number, decoded)
+            partners = {
+                (i, i + 1): strict.partners(found, len(decoded[i].index))
+                for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
+            }
+            numbered, book, sizes = told.result()
         homes = _homes(main, decoded, book, cluster, partners)
-        sizes = segments.segment_sizes(decoded, numbered)
         made = {
             p.name: Point(
                 name=p.name,
@@ -216,6 +218,12 @@ class _Bench:
 
 
 _NO_ADDRESSES = np.zeros(0, dtype=np.int32)
+
+
+def _number(decoded: list[Decoded]) -> tuple[Tuples, AddressBook, list[NDArray[np.uint16]]]:
+    """Number tuples and addresses, and take super-packets apart: nothing that the strict key needs."""
+    numbered = tuples.number([d.flows for d in decoded])
+    return numbered, addresses.number(decoded), segments.segment_sizes(decoded, numbered)
 
 
 def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
