@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ def test_what_is_compiled_ahead_is_what_a_run_needs(first_run: tuple[Path, Path]
 
     assert set(compile_ahead.KERNELS) <= set(done.stderr.splitlines())
     for part in compile_ahead.PARTS:  # and numba made nothing else of it than what was made ahead
-        module, function = part.split()[0].rsplit(".", 2)[-2:]
-        made = [path.parent for path in cache.rglob(f"{module}.{function}-*.nbc")]
+        module, function = part.split()[0].rsplit(".", 1)
+        name = getattr(import_module(f"vxlanalyze.{module}"), function).__qualname__.split(".")[-1]
+        made = [path.parent for path in cache.rglob(f"*.{name}-*.nbc")]
         assert 0 < len(made) == len(set(made))
 
 

@@ -11,7 +11,7 @@ from vxlanalyze import compiled
 
 # Names, and kinds of the arguments (see `machine_code.unpack`). What kernels call, then what Python calls:
 PARTS = (
-    "wire.walk._datagram |u1C1 <i8C1 <i8 |u1C1",
+    "wire.dispatch.recognise |u1C1 <i8C1 <i8",
     "wire.verify.verify |u1C1 <i8C1 <i8 <i8 <i8",
 )
 KERNELS = (

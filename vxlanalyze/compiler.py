@@ -16,6 +16,8 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.registry import cpu_target
 from numba.core.types import Array, BaseTuple, NoneType, unliteral
 from numba.np.numpy_support import as_dtype, from_dtype
@@ -59,7 +61,56 @@ def _template_for_numbers(template_for: Callable[..., Any], args: Any, kws: Any)
 
 
 def _dispatcher(function: Callable[..., Any]) -> Any:
-    return numba.njit(**_OPTIONS)(function)
+    return numba.njit(pipeline_class=_Pipeline, **_OPTIONS)(function)
+
+
+class _Pipeline(CompilerBase):
+    """numba's own steps, into a library of ours."""
+
+    def define_pipelines(self) -> list[Any]:
+        self.state.library = _Library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+
+class _Library(JITCodeLibrary):
+    """A function for LLVM, which makes machine code of it on demand only.
+
+    numba would optimise each function, and make machine code of it, before those that call it take it in and
+    do so again. That was a third of the compile time.
+    """
+
+    def object_code(self) -> bytes:
+        """Optimise the function with all that it calls, and give its object file."""
+        self._ensure_finalized()
+        super()._optimize_final_module()
+        code: bytes = self._codegen._tm.emit_object(self._final_module)
+        return code
+
+    @property
+    def codegen(self) -> Any:
+        return _Unexecuted
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    def serialize_using_object_code(self) -> tuple[str, str, bytes]:
+        kept: tuple[str, str, bytes] = self.serialize_using_bitcode()
+        return kept
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _Unexecuted:
+    """What gives code in this process its environment; there is none."""
+
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
+        pass
 
 
 def compile_for(function: Callable[..., Any], kinds: Iterable[str]) -> Code:
@@ -74,12 +125,13 @@ def compile_for(function: Callable[..., Any], kinds: Iterable[str]) -> Code:
     dispatcher = _dispatcher(function)  # without numba's cache, which keeps no names of what is called
     dispatcher.compile(types)
     made = dispatcher.overloads[types]
+    object_code = made.library.object_code()
     _demand_known(made.library.get_function(made.fndesc.llvm_func_name).module, made.fndesc.qualname)
     result = made.signature.return_type
     is_tuple = isinstance(result, BaseTuple)
     parts = tuple(result) if is_tuple else () if isinstance(result, NoneType) else (result,)
     strings = tuple(as_dtype(part).str for part in parts)
-    return Code(made.fndesc.mangled_name, strings, is_tuple, made.library._get_compiled_object())
+    return Code(made.fndesc.mangled_name, strings, is_tuple, object_code)
 
 
 def types_of(function: Callable[..., Any], kinds: Iterable[str]) -> tuple[Any, ...]:
