@@ -9,7 +9,7 @@ from importlib import import_module
 
 from vxlanalyze import compiled
 
-# Names, and kinds of the arguments (see `machine_code.unpack`). What kernels call, then what Python calls:
+# Names, and kinds of the arguments (see `machine_code.spelled`). What kernels call, then what Python calls:
 PARTS = (
     "wire.dispatch.recognise |u1C1 <i8C1 <i8",
     "wire.verify.verify |u1C1 <i8C1 <i8 <i8 <i8",

@@ -135,14 +135,15 @@ class _Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
-        self._loaded: dict[tuple[str, ...], Callable[[list[Any]], Any]] = {}
+        self._loaded: dict[tuple[Any, ...], Callable[[list[Any]], Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         kinds, numbers = machine_code.unpack(arguments)
         call = self._loaded.get(kinds)
         if call is None:
             with _making:
-                call = self._loaded[kinds] = machine_code.load(self.code(kinds), kinds)
+                names = machine_code.spelled(kinds)
+                call = self._loaded[kinds] = machine_code.load(self.code(names), names)
         return call(numbers)
 
     @property

@@ -114,7 +114,7 @@ class _Unexecuted:
 
 
 def compile_for(function: Callable[..., Any], kinds: Iterable[str]) -> Code:
-    """Compile a function for arguments of these kinds; see `machine_code.unpack`.
+    """Compile a function for arguments of these kinds; see `machine_code.spelled`.
 
     Raises
     ------

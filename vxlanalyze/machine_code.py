@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
+from numpy.typing import NDArray
 
 _ADDRESS, _SIZE = ctypes.c_void_p, ctypes.c_ssize_t
 _SCALARS: dict[str, Any] = {
@@ -61,9 +62,13 @@ class Code(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """Arguments as machine code takes them: the kind of each, and all numbers and addresses."""
+    """Arguments as machine code takes them: what kind each is of, and all numbers and addresses.
 
-    kinds: tuple[str, ...]
+    Kinds are quick to compare: of an array its type and axes (with a minus where it is not contiguous), of a
+    tuple what is in it, between its name with a parenthesis and another parenthesis. `spelled` names them.
+    """
+
+    kinds: tuple[Any, ...]
     numbers: list[Any]
 
 
@@ -75,18 +80,17 @@ def unpack(arguments: Iterable[Any]) -> Unpacked:
     TypeError
         An argument is of a kind that kernels do not take.
     """
-    kinds: list[str] = []
+    kinds: list[Any] = []
     numbers: list[Any] = []
     _unpack(arguments, kinds, numbers)
     return Unpacked(tuple(kinds), numbers)
 
 
-def _unpack(arguments: Iterable[Any], kinds: list[str], numbers: list[Any]) -> None:
+def _unpack(arguments: Iterable[Any], kinds: list[Any], numbers: list[Any]) -> None:
     for value in arguments:
         if isinstance(value, np.ndarray):
-            layout = "C" if value.flags.c_contiguous else "A"
-            kinds.append(f"{value.dtype.str}{layout}{value.ndim}")
-            address = value.__array_interface__["data"][0]
+            kinds += (value.dtype, value.ndim if value.flags.c_contiguous else -value.ndim)
+            address = _address_of(value)
             numbers += (None, None, value.size, value.itemsize, address, *value.shape, *value.strides)
         elif isinstance(value, tuple):
             kinds.append(f"{type(value).__name__}(")
@@ -95,6 +99,25 @@ def _unpack(arguments: Iterable[Any], kinds: list[str], numbers: list[Any]) -> N
         else:
             kinds.append(_kind_of(value))
             numbers.append(value.item() if isinstance(value, np.generic) else value)
+
+
+def _address_of(array: NDArray[Any]) -> int | None:
+    # In numpy's structure of an array, the address stands right behind what all objects have. numpy takes ten
+    # times as long to tell, which counts where thirty columns are taken apart for each chunk of frames.
+    return _ADDRESS.from_address(id(array) + object.__basicsize__).value
+
+
+def spelled(kinds: Iterable[Any]) -> tuple[str, ...]:
+    """Write kinds of arguments down: of an array as ``<u4C1``, with a letter of `ARRAY_LAYOUTS`."""
+    words = []
+    left = iter(kinds)
+    for kind in left:
+        if isinstance(kind, np.dtype):
+            axes = next(left)
+            words.append(f"{kind.str}{'C' if axes >= 0 else 'A'}{abs(axes)}")
+        else:
+            words.append(kind)
+    return tuple(words)
 
 
 def _kind_of(value: Any) -> str:
@@ -122,7 +145,7 @@ def load(code: Code, kinds: Sequence[str]) -> Callable[[list[Any]], Any]:
     Parameters
     ----------
     kinds : sequence of str
-        Of its arguments; see `unpack`.
+        Of its arguments; see `spelled`.
 
     Returns
     -------
