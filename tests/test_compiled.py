@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,21 @@ def test_it_works_with_no_place_to_write(tmp_path: Path) -> None:
     nowhere.write_text("")
 
     run(PACKAGE, nowhere / "cache")
+
+
+def test_only_what_others_find_is_compiled_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary place is this process's own."""
+    monkeypatch.setattr(kernel_cache, "_user_root", lambda: tmp_path / "user")
+    monkeypatch.setattr(kernel_cache, "_temporary_root", cache(lambda: tmp_path / "temporary"))
+    make = kernel_cache._cache_directory.__wrapped__
+    shared = make("0")
+    (tmp_path / "user" / "1").write_text("")  # no directory can be made
+    own = make("1")
+
+    assert shared is not None
+    assert own is not None
+    assert kernel_cache.is_shared(shared)
+    assert not kernel_cache.is_shared(own)
 
 
 def adding(number: int) -> Any:

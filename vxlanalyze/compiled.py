@@ -13,14 +13,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar, cast
 
 from vxlanalyze import machine_code
-from vxlanalyze.kernel_cache import alone_with, directory_for, identity
+from vxlanalyze.kernel_cache import alone_with, directory_for, identity, is_shared
 from vxlanalyze.machine_code import Code
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -75,11 +75,13 @@ def compile_alone() -> None:
 
 
 @cache
-def _announce() -> None:
+def _announce(shared: bool) -> None:
+    """Say it once, and have another process help where it would put what it makes into the same place."""
     for tell in _listeners:
         tell(_MESSAGE)
-    for begin in _helpers:
-        begin()
+    if shared:
+        for begin in _helpers:
+            begin()
 
 
 def compiled(function: _Function) -> _Function:
@@ -163,18 +165,16 @@ class _Kernel:
     def code(self, kinds: tuple[str, ...]) -> Code:
         """Read what is kept for arguments of these kinds, or compile and keep it."""
         if self._directory is None:
+            _announce(shared=False)
             return self._compile(kinds)
         name = hashlib.sha256(repr((identity(self.py_func), kinds)).encode()).hexdigest()[:_NAME_LETTERS]
         place = self._directory / f"{self.py_func.__name__}-{name}.kernel"
         code = _read(place)
         if code is not None:
             return code
-        _announce()
-        with (
-            ExitStack() as stack,
-            suppress(OSError),
-        ):  # disk full, directory gone: the kernel works all the same
-            stack.enter_context(alone_with(place.with_suffix(".lock")))
+        _announce(is_shared(self._directory))
+        # Disk full, directory gone: the kernel works all the same.
+        with suppress(OSError), alone_with(place.with_suffix(".lock")):
             code = _read(place)  # another process may have compiled it meanwhile
             if code is None:
                 code = self._compile(kinds)

@@ -46,6 +46,12 @@ def directory_for(source: Path) -> Path | None:
     return _cache_directory(_digest(source)) if source.exists() else None
 
 
+def is_shared(directory: Path) -> bool:
+    """Tell whether other processes look for kernels there."""
+    temporary = _temporary_root.cache_info().currsize > 0
+    return not (temporary and directory.is_relative_to(_temporary_root()))
+
+
 def _digest(path: Path) -> str:
     """Name what a kernel of this file depends on."""
     place = path.relative_to(_PACKAGE) if path.is_relative_to(_PACKAGE) else path
