@@ -162,4 +162,6 @@ class Headers:
         return self._record[:, base + place]
 
     def _byte(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        if not len(self._data):  # frames of which no byte was captured
+            return np.zeros(len(places), np.int64)
         return self._data[np.clip(places, 0, len(self._data) - 1)].astype(np.int64)
