@@ -127,9 +127,10 @@ def _uncaptured(direction: Direction) -> NDArray[np.int32]:
     index, flows = direction.receiver.index, direction.receiver.flows
     arrived = index.time_ns[direction.received_row[delivered]]
     delay_ns = direction.delay_ns[delivered]
-    spread_ns = int(delay_ns.max() - delay_ns.min())
+    # In Python's integers: damaged files have times at the ends of int64.
+    spread_ns = int(delay_ns.max()) - int(delay_ns.min())
     times = index.time_ns[rows]
-    between = (times > arrived.min() + spread_ns) & (times < arrived.max() - spread_ns)
+    between = (times > int(arrived.min()) + spread_ns) & (times < int(arrived.max()) - spread_ns)
     state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
     sound = (state != Checksum.BAD) & (state != Checksum.ALL_ONES)
     known = np.isin(flows.identity[index.flow[rows]], direction.sender.flows.identity[direction.flow])
