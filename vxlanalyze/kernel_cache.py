@@ -32,9 +32,9 @@ import llvmlite.binding  # type: ignore[import-untyped]
 
 _PACKAGE = Path(__file__).parent
 _COMPILING = [_PACKAGE / f"{name}.py" for name in ("compiled", "compiler", "kernel_cache", "machine_code")]
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from|import)[ \t]+vxlanalyze((?:\.\w+)*)(?:[ \t]+import[ \t]+(\([^)]*\)|.*))?", re.MULTILINE
-)
+# It begins with what is rare: all sources are looked through in each run.
+_IMPORT = re.compile(rb" vxlanalyze((?:\.\w+)*)(?: import (\([^)]*\)|.*))?")
+_IMPORTING = (b"from", b"port")
 _IMPORTED_NAME = re.compile(rb"(?:^|[,(])\s*(\w+)")
 _DIGEST_LETTERS = 20
 _STALE_AFTER_S = 14 * 24 * 3600  # another installation may use its kernels; nobody does after two weeks
@@ -104,8 +104,12 @@ def _reachable(start: Path) -> set[Path]:
 @cache
 def _imports(path: Path) -> frozenset[str]:
     """What a source imports of ours: modules, and packages, of which each name may be a module."""
-    found = set()
-    for dotted, names in _IMPORT.findall(_content(path)):
+    found: set[bytes] = set()
+    content = _content(path)
+    for match in _IMPORT.finditer(content):
+        if content[match.start() - 4 : match.start()] not in _IMPORTING:
+            continue
+        dotted, names = match.groups(b"")
         # Of the package itself, only what is named is taken: its modules at large reach everything.
         found.update([dotted] if dotted else [b"." + name for name in _IMPORTED_NAME.findall(names)])
     return frozenset(name.decode() for name in found)
