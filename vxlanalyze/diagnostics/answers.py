@@ -9,10 +9,10 @@ An answer is looked for in both captures of the hop, the receiver's first: one t
 is lost on its way back is an answer too. So is one that an `any` capture shows inside the node only.
 """
 
-from dataclasses import dataclass
-
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
 from vxlanalyze.diagnostics.once import once
-from vxlanalyze.diagnostics.tcp_packets import after
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
+from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import Anomaly, Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
-from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, after, span
+from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, span
+from vxlanalyze.pairing.sequence_numbers import after
 
 _HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
 _NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged

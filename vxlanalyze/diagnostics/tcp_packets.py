@@ -109,12 +109,6 @@ def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[
 
 
 @compiled
-def after(one: int, other: int) -> int:
-    """Tell how far one sequence number stands behind the other, modulo 2**32 (RFC 9293 section 3.4)."""
-    return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-@compiled
 def span(payload: int, flags: int) -> int:
     """Count the sequence numbers that a packet takes: its payload, SYN and FIN."""
     return payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.compiled import compiled
-from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, after, span
+from vxlanalyze.diagnostics.tcp_packets import ACK, RST, SYN, TcpPackets, span
+from vxlanalyze.pairing.sequence_numbers import after
 
 # A segment sent so often, over so long, is not unlucky any more: at a loss of one in fifty, four in a row
 # are lost once in six million times.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vxlanalyze.compiled import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
 from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
@@ -151,9 +152,7 @@ def _find_highest(columns, wanted, base, highest):  # type: ignore[no-untyped-de
     for row in range(len(flow_of)):
         this = wanted[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
         if this != NO_TUPLE and flags_of[row] & ACK:
-            # Sequence numbers wrap.
-            beyond = (np.int64(ack_of[row]) - np.int64(base[this]) + 0x80000000) & 0xFFFFFFFF
-            highest[this] = max(highest[this], beyond - 0x80000000)
+            highest[this] = max(highest[this], after(np.int64(ack_of[row]), np.int64(base[this])))
 
 
 def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int64]:

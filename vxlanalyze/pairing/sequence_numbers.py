@@ -1,0 +1,9 @@
+"""TCP sequence numbers, which wrap at 2**32 (RFC 9293 section 3.4)."""
+
+from vxlanalyze.compiled import compiled
+
+
+@compiled
+def after(one: int, other: int) -> int:
+    """Tell how far one sequence number stands behind the other, modulo 2**32."""
+    return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000
