@@ -36,6 +36,7 @@ from vxlanalyze.diagnostics.rewriting import rewritten_sources
 from vxlanalyze.diagnostics.tunnel_ends import is_device
 from vxlanalyze.diagnostics.words import listed
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import mac_text, text
 
@@ -159,8 +160,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
 
 
 def _rows(point: Point, macs: NDArray[np.uint64]) -> NDArray[np.int32]:
-    chosen = np.append(np.isin(point.flows.inner_src_mac, macs), False)  # NO_FLOW is the last
-    return np.flatnonzero(chosen[point.index.flow]).astype(np.int32)
+    return rows_of(point.index.flow, np.isin(point.flows.inner_src_mac, macs))
 
 
 def _named(pair: Comparison, address: str) -> str:

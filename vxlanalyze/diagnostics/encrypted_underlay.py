@@ -31,6 +31,7 @@ from vxlanalyze.diagnostics import base, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, Quantity, Severity
 from vxlanalyze.diagnostics.words import count, listed, named
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Encryption, Tunnel
 
@@ -124,7 +125,7 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
 
 def _rows(point: Point) -> NDArray[np.int32]:
     encrypted = (point.flows.encryption != Encryption.NONE) & (point.flows.tunnel == Tunnel.NONE)
-    return np.flatnonzero(np.append(encrypted, False)[point.index.flow]).astype(np.int32)
+    return rows_of(point.index.flow, encrypted)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -88,8 +88,7 @@ _LEFT_OUT = (
 
 def _nameless(point: Point) -> int:
     """Count the frames of which too little is left to match them."""
-    chosen = np.append(headless.flows(point.decoded), False)  # the last for NO_FLOW
-    return int(np.count_nonzero(chosen[point.index.flow]))
+    return int(point.decoded.usage.packets[headless.flows(point.decoded)].sum())
 
 
 def _rows(point: Point, anomaly: Anomaly) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

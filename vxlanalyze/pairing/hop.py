@@ -105,8 +105,8 @@ def same_clock(ends: Ends) -> Clock | None:
 def _fit(ends: Ends) -> Clock | None:
     index, other = ends.first.index, ends.second.index
     route = np.where(ends.routes.first == Route.NONE, ends.common, ends.routes.first)
-    chosen = np.append(np.isin(route, (Route.FORWARD, Route.BACKWARD)), False)  # the last for NO_FLOW
-    row = np.flatnonzero((ends.partner != NO_ROW) & chosen[index.flow])
+    row = fate.rows_where(ends.first, np.isin(route, (Route.FORWARD, Route.BACKWARD)))
+    row = row[ends.partner[row] != NO_ROW]
     at = ends.partner[row]
     single = _single(ends.first, row) & _single(ends.second, at)
     if not single.all():

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.cluster.model import Cluster
-from vxlanalyze.pairing import addresses
+from vxlanalyze.pairing import addresses, rows
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Flows, Tunnel
@@ -132,8 +132,7 @@ def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:
     """Index rows seen at a place; None for all."""
     if place.flows.all():
         return None
-    at = np.append(place.flows, False)[decoded.index.flow]  # the last for NO_FLOW
-    return np.flatnonzero(at).astype(np.int32)
+    return rows.rows_of(decoded.index.flow, place.flows)
 
 
 def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:

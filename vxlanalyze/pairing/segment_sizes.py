@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Anomaly, Decoded
 
 TCP = 6
@@ -42,10 +43,9 @@ class Rows:
     ) -> "Rows":
         """Choose the frames of wanted tuples and a protocol, in the order of tuple and capture."""
         index, flows = capture.index, capture.flows
-        wanted_flow = np.append(wanted[of_flow] & (flows.protocol == protocol), False)  # the last for NO_FLOW
+        row = rows_of(index.flow, wanted[of_flow] & (flows.protocol == protocol))
         # The first fragment of a packet that was not put together does not show how long its payload is.
-        whole = index.anomalies & np.uint32(Anomaly.FIRST_FRAGMENT) == 0
-        row = np.flatnonzero(wanted_flow[index.flow] & whole)
+        row = row[index.anomalies[row] & np.uint32(Anomaly.FIRST_FRAGMENT) == 0]
         tuple_of_row = of_flow[index.flow[row]].astype(np.int64)
         order = np.argsort(tuple_of_row, kind="stable")
         row, tuple_of_row = row[order], tuple_of_row[order]
