@@ -10,7 +10,6 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numba
@@ -26,7 +25,6 @@ from vxlanalyze.kernel_cache import alone_with, identity
 from vxlanalyze.machine_code import ARRAY_LAYOUTS, Code
 
 _settings: Any = numba.config
-_making = RLock()
 
 # References to arrays are not counted: counting is an atomic operation at each call of each function, and
 # costs a decoder more than decoding. So kernels cannot make arrays. Entries for Python, which nobody uses,
@@ -46,12 +44,11 @@ def dispatcher_of(function: Callable[..., Any], directory: Path | None) -> Any:
     dispatcher.get_call_template = partial(_template_for_numbers, dispatcher.get_call_template)
     if directory is not None:
         # The variable is only read while the cache is made: other users of numba keep theirs.
-        with _making:
-            before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
-            try:
-                dispatcher._cache = _KernelCache(function)
-            finally:
-                _settings.CACHE_DIR = before
+        before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
+        try:
+            dispatcher._cache = _KernelCache(function)
+        finally:
+            _settings.CACHE_DIR = before
     return dispatcher
 
 

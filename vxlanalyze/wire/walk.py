@@ -122,7 +122,7 @@ def begin(found: Record, start: int, captured: int, original: int) -> None:
 @compiled
 def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype: int) -> int:
     """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
-    base: Any = np.int64(OUTER)  # of a literal, numba would compile each reader another time
+    base = OUTER
     while True:
         if ethertype == ethernet.TRANSPARENT_ETHERNET:
             ethertype = ethernet.read(data, found, base)
