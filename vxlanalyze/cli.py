@@ -257,10 +257,11 @@ def _write_packets(options: Options, run: "Run", outputs: Outputs, redactor: "Re
 
 def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
     from vxlanalyze import pipeline
+    from vxlanalyze.cluster.saved import read_cluster
     from vxlanalyze.pairing.part import Part, parse_moment, parse_term
 
     return pipeline.Questions(
-        cluster=_cluster(options, [source.name for source in sources]),
+        cluster=read_cluster(options.kube, options.facts, [source.name for source in sources]),
         ports=options.port,
         part=Part(
             None if options.since is None else parse_moment(options.since),
@@ -270,13 +271,3 @@ def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questi
         select=options.select,
         ignore=options.ignore,
     )
-
-
-def _cluster(options: Options, captures: Sequence[str]) -> "Cluster":
-    if options.kube is None and not options.facts:
-        from vxlanalyze.cluster.model import Cluster
-
-        return Cluster()
-    from vxlanalyze.cluster.saved import read_cluster
-
-    return read_cluster(options.kube, options.facts, captures)

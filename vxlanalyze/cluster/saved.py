@@ -1,10 +1,10 @@
-"""All that the user saved of the cluster, of whatever kind, as one Cluster."""
+"""All that the user saved of the cluster, of whatever kind, as one Cluster.
+
+Most runs are given nothing: what reads a kind is imported where there is some of it.
+"""
 
 from collections.abc import Collection, Iterable
 
-from vxlanalyze.cluster.facts import read_facts
-from vxlanalyze.cluster.gather import with_facts
-from vxlanalyze.cluster.kube import read_kube
 from vxlanalyze.cluster.model import Cluster, Fact
 from vxlanalyze.errors import UsageError
 from vxlanalyze.nearest import nearest
@@ -27,12 +27,22 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
     UsageError
         A file cannot be read, or a name is not that of a capture.
     """
-    cluster = Cluster() if kube is None else read_kube(kube)
-    tables: list[Fact] = []
-    for name, directory in facts:
-        if name not in captures:
-            raise UsageError(
-                f"--facts {name}={directory}: no capture is called {name}{nearest(name, captures)}"
-            )
-        tables += read_facts(name, directory)
-    return with_facts(cluster, tables) if tables else cluster
+    cluster = Cluster()
+    if kube is not None:
+        from vxlanalyze.cluster.kube import read_kube
+
+        cluster = read_kube(kube)
+    tables = [table for name, directory in facts for table in _read_facts(name, directory, captures)]
+    if tables:
+        from vxlanalyze.cluster.gather import with_facts
+
+        cluster = with_facts(cluster, tables)
+    return cluster
+
+
+def _read_facts(name: str, directory: str, captures: Collection[str]) -> tuple[Fact, ...]:
+    from vxlanalyze.cluster.facts import read_facts
+
+    if name not in captures:
+        raise UsageError(f"--facts {name}={directory}: no capture is called {name}{nearest(name, captures)}")
+    return read_facts(name, directory)
