@@ -170,11 +170,8 @@ def _groups(found: Events) -> tuple[NDArray[np.int32], int]:
     group = found.tuple_of.copy()
     of_tuple = int(group.max(initial=-1)) + 1  # where there is no other number, the tuple's is good enough
     numbered = np.flatnonzero(found.number)
-    code, first = number_rows(
-        (group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64))[
-            :, np.newaxis
-        ]
-    )
+    keys = group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64)
+    code, first = number_rows(keys[:, np.newaxis])
     group[numbered] = of_tuple + code
     return group, of_tuple + len(first)
 
