@@ -5,10 +5,11 @@ what remains is matched level by level (`identity.Level`), first within the usua
 any that is possible at all.
 """
 
-from dataclasses import dataclass
-
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
