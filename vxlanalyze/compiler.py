@@ -76,9 +76,12 @@ class _Library(JITCodeLibrary):
     do so again. That was a third of the compile time.
     """
 
-    def object_code(self) -> bytes:
-        """Optimise the function with all that it calls, and give its object file."""
+    def object_code(self, name: str) -> bytes:
+        """Optimise the function of a name with all that it calls, and give its object file."""
         self._ensure_finalized()
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.name != name:
+                function.linkage = "internal"
         super()._optimize_final_module()
         code: bytes = self._codegen._tm.emit_object(self._final_module)
         return code
@@ -122,7 +125,7 @@ def compile_for(function: Callable[..., Any], kinds: Iterable[str]) -> Code:
     dispatcher = _dispatcher(function)  # without numba's cache, which keeps no names of what is called
     dispatcher.compile(types)
     made = dispatcher.overloads[types]
-    object_code = made.library.object_code()
+    object_code = made.library.object_code(made.fndesc.llvm_func_name)
     _demand_known(made.library.get_function(made.fndesc.llvm_func_name).module, made.fndesc.qualname)
     result = made.signature.return_type
     is_tuple = isinstance(result, BaseTuple)
