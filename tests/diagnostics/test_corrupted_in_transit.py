@@ -5,7 +5,7 @@ import pytest
 
 from tests.diagnostics import headers
 from tests.simulate import NODE1, NODE2, POD1, POD2, Flow, Traffic, checks, comparison
-from vxlanalyze.diagnostics import corrupted_in_transit, damage_pattern, damaged_headers
+from vxlanalyze.diagnostics import corrupted_in_transit, damage_pattern, damaged_headers, damaged_sample
 from vxlanalyze.diagnostics.base import Finding, NotAssessed, Severity
 from vxlanalyze.wire.model import Checksum
 
@@ -71,7 +71,7 @@ def test_one_packet_is_proof():
 )
 def test_the_pattern_is_named(masks, shape, place):
     pair = comparison([damaged(masks)])
-    found = damage_pattern.find(pair, pair.hops[0].forward, np.ones(len(masks), bool))
+    found = damage_pattern.find(damaged_sample.of(pair, pair.hops[0].forward, np.ones(len(masks), bool)))
     assert found.shape == shape
     assert place is None or found.place == place
 
@@ -79,7 +79,7 @@ def test_the_pattern_is_named(masks, shape, place):
 def test_the_last_byte_of_packets_of_any_length_is_the_same_place():
     short, long = damaged([(99, b"\xff")]), damaged([(199, b"\xff")], payload=200)
     pair = comparison([short, Traffic(**{**vars(long), "start_s": 1.0})])
-    found = damage_pattern.find(pair, pair.hops[0].forward, np.ones(2, bool))
+    found = damage_pattern.find(damaged_sample.of(pair, pair.hops[0].forward, np.ones(2, bool)))
     assert found.place == "always at the last byte"
 
 
@@ -113,7 +113,7 @@ def test_what_was_damaged_in_a_super_packet_is_compared_in_its_place():
     pair = comparison([bulk])
     forward = pair.hops[0].forward
 
-    found = damage_pattern.find(pair, forward, forward.corrupted)
+    found = damage_pattern.find(damaged_sample.of(pair, forward, forward.corrupted))
 
     assert found.offsets.tolist() == [5]
     assert found.bits.tolist() == [1]
@@ -174,11 +174,11 @@ def test_what_every_way_changes_is_no_damage_to_a_header():
         frame_[IP_AT + 1], frame_[IP_AT + 8] = 0x20, 63
     pair = comparison([Traffic(**{**vars(frames), "received_raw": [bytes(f) for f in changed]})])
     every = np.ones(4, bool)
-    assert damaged_headers.find(pair, pair.hops[0].forward, every).sampled == 0
+    assert damaged_headers.find(damaged_sample.of(pair, pair.hops[0].forward, every)).sampled == 0
 
 
 def test_a_packet_that_is_no_longer_ip_is_said_to_be_so():
     pair = comparison([damaged([(IP_AT - PAYLOAD_AT, b"\x10")] * 2)])
-    found = damaged_headers.find(pair, pair.hops[0].forward, np.ones(2, bool))
+    found = damaged_headers.find(damaged_sample.of(pair, pair.hops[0].forward, np.ones(2, bool)))
     assert list(found.fields) == ["IP version"]
     assert found.example == "IP version 4 became unreadable"

@@ -28,7 +28,7 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import base, checksums, damage_pattern, damaged_headers, exhibits
+from vxlanalyze.diagnostics import base, checksums, damage_pattern, damaged_headers, damaged_sample, exhibits
 from vxlanalyze.diagnostics.base import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.damage_pattern import Pattern
 from vxlanalyze.diagnostics.damaged_headers import Headers
@@ -75,8 +75,8 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
     near = direction.sender.name
     damaged = direction.corrupted
     packets, whole = int(damaged.sum()), int((compared | damaged).sum())
-    pattern = damage_pattern.find(pair, direction, damaged)
-    headers = damaged_headers.find(pair, direction, damaged)
+    sample = damaged_sample.of(pair, direction, damaged)
+    pattern, headers = damage_pattern.find(sample), damaged_headers.find(sample)
     shape = headers.shape if headers.sampled > pattern.sampled else pattern.shape
     shown = exhibits.of_packets(pair, direction, damaged)
     caught, passed, made_late = _caught(direction)

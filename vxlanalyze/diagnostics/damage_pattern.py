@@ -5,10 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.wire.rows import columns
-
-_SAMPLE = 200  # packets of up to 64 KB each, read at both points
+from vxlanalyze.diagnostics.damaged_sample import Reading, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +67,9 @@ class Pattern:
         return f"at changing places (byte {at[0]} to {at[-1]} of the payload)"
 
 
-def find(pair: Comparison, direction: Direction, damaged: NDArray[np.bool_]) -> Pattern:
-    """Compare the payloads of damaged packets at both points; `damaged` has shape ``(m,)``."""
-    chosen = np.flatnonzero(damaged)
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _SAMPLE)).astype(np.intp)]
-    length = direction.payload_length[chosen].astype(np.int64)
-    sent = _payloads(pair, direction.sender, direction.sent_row[chosen], direction.segment[chosen], length)
-    received = _payloads(
-        pair, direction.receiver, direction.received_row[chosen], direction.received_segment[chosen], length
-    )
+def find(sample: Sample) -> Pattern:
+    """Compare the payloads of damaged packets at both points."""
+    sent, received = (_payloads(reading, sample.length_bytes) for reading in (sample.sent, sample.received))
     found = [_compare(a, b) for a, b in zip(sent, received, strict=True)]
     differing = [f for f in found if f is not None]
     first = next((i for i, f in enumerate(found) if f is not None), None)
@@ -95,21 +86,13 @@ def find(pair: Comparison, direction: Direction, damaged: NDArray[np.bool_]) -> 
     )
 
 
-def _payloads(
-    pair: Comparison,
-    point: Point,
-    rows: NDArray[np.int32],
-    segment: NDArray[np.uint16],
-    length: NDArray[np.int64],
-) -> list[NDArray[np.uint8]]:
+def _payloads(reading: Reading, length: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
     """L4 payload of each wire packet, as far as it was captured."""
-    source = pair.captures[point.capture].source
-    frames = source.fetch(point.index.place[rows])
-    found = columns(frames, source.interfaces, ports=pair.ports)
-    skip = point.segment_bytes[rows].astype(np.int64) * segment
-    start = found["payload_start"] + skip
-    end = np.minimum(start + length, found["payload_start"] + found["payload_captured"])
-    return [frames.data[a:b] if 0 <= a < b else frames.data[:0] for a, b in zip(start, end, strict=True)]
+    data, fields = reading.frames.data, reading.fields
+    skip = reading.point.segment_bytes[reading.rows].astype(np.int64) * reading.segment
+    start = fields["payload_start"] + skip
+    end = np.minimum(start + length, fields["payload_start"] + fields["payload_captured"])
+    return [data[a:b] if 0 <= a < b else data[:0] for a, b in zip(start, end, strict=True)]
 
 
 def _compare(

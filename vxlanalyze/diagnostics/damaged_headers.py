@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.diagnostics.damaged_sample import Reading, Sample
 from vxlanalyze.diagnostics.words import listed
-from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.rows import Columns, columns
+from vxlanalyze.wire.rows import Columns
 
-_SAMPLE = 200
 _FIELDS = {
     "family": "IP version",
     "src": "source address",
@@ -65,20 +64,15 @@ class Headers:
 NONE = Headers(0, {}, False, "")
 
 
-def find(pair: Comparison, direction: Direction, damaged: NDArray[np.bool_]) -> Headers:
-    """Compare inner headers at both points; `damaged` has shape ``(m,)``.
+def find(sample: Sample) -> Headers:
+    """Compare inner headers at both points.
 
     A packet of a super-packet has no header of its own there, and is left out.
     """
-    chosen = np.flatnonzero(damaged)
-    here, there = direction.sent_row[chosen], direction.received_row[chosen]
-    single = (direction.sender.segment_bytes[here] == 0) & (direction.receiver.segment_bytes[there] == 0)
-    here, there = here[single], there[single]
-    some = np.linspace(0, len(here) - 1, min(len(here), _SAMPLE)).astype(np.intp)
-    if not len(some):
+    single = _single(sample.sent) & _single(sample.received)
+    if not single.any():
         return NONE
-    sent = _read(pair, direction.sender, here[some])
-    received = _read(pair, direction.receiver, there[some])
+    sent, received = (_headers(reading, single) for reading in (sample.sent, sample.received))
     bits = {name: _bits(sent[name], received[name]) for name in _FIELDS}
     # Where it is no IP any more, or another protocol, no field behind that is what it was.
     behind = list(_FIELDS)[1:]
@@ -94,13 +88,14 @@ def find(pair: Comparison, direction: Direction, damaged: NDArray[np.bool_]) -> 
     return Headers(len(differing), fields, bool((total[differing] == 1).all()), example)
 
 
-def _read(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> Columns:
-    source = pair.captures[point.capture].source
-    found = columns(source.fetch(point.index.place[rows]), source.interfaces, ports=pair.ports)
-    if point.encapsulated:
-        return found
+def _single(reading: Reading) -> NDArray[np.bool_]:
+    return reading.point.segment_bytes[reading.rows] == 0
+
+
+def _headers(reading: Reading, chosen: NDArray[np.bool_]) -> Columns:
     # Without a tunnel, the only IP packet is the outermost.
-    return {**found, **{n: found[f"outer_{n}"] for n in _FIELDS if f"outer_{n}" in found}}
+    fields, prefix = reading.fields, "" if reading.point.encapsulated else "outer_"
+    return {name: fields.get(prefix + name, fields[name])[chosen] for name in _FIELDS}
 
 
 def _bits(sent: NDArray[np.integer[Any]], received: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

@@ -8,11 +8,13 @@ time that a packet can have taken.
 Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze import memory
 from vxlanalyze.compiled import compiled
 
 NO_PARTNER = -1
@@ -23,6 +25,8 @@ U64: TypeAlias = NDArray[np.uint64]
 
 _EMPTY = np.int32(-1)
 _SHIFT = np.uint64(32)
+_63 = np.uint64(63)
+_LOWER_HALF = np.uint64((1 << 63) - 1)  # keys are hashes: half of them are above
 
 
 def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -41,7 +45,14 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
     partner = np.full(len(left), _EMPTY, dtype=np.int32)
     taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
     repeated = np.zeros(len(right), dtype=np.bool_)
-    _unique(left, right, _table(len(right)), repeated, taken_by, partner)
+    high = int(np.count_nonzero(right > _LOWER_HALF))
+
+    def pair_half(half: int, entries: int) -> None:
+        _unique(np.uint64(half), left, right, _table(entries), repeated, taken_by, partner)
+
+    # Equal keys are of one half: each thread has a table, and rows, that are its own.
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
+        list(pool.map(pair_half, (0, 1), (len(right) - high, high)))
     return partner
 
 
@@ -52,11 +63,19 @@ def _table(entries: int) -> NDArray[np.int32]:
 
 @compiled
 def _unique(
-    left: U64, right: U64, table: I32, repeated: NDArray[np.bool_], taken_by: I32, partner: I32
+    half: np.uint64,
+    left: U64,
+    right: U64,
+    table: I32,
+    repeated: NDArray[np.bool_],
+    taken_by: I32,
+    partner: I32,
 ) -> None:
     mask = np.uint64(len(table) - 1)
     for j in range(len(right)):
         key = right[j]
+        if key >> _63 != half:
+            continue
         slot = (key ^ (key >> _SHIFT)) & mask
         while table[slot] != _EMPTY and right[table[slot]] != key:
             slot = (slot + np.uint64(1)) & mask
@@ -66,6 +85,8 @@ def _unique(
             repeated[table[slot]] = True
     for i in range(len(left)):
         key = left[i]
+        if key >> _63 != half:
+            continue
         slot = (key ^ (key >> _SHIFT)) & mask
         while table[slot] != _EMPTY and right[table[slot]] != key:
             slot = (slot + np.uint64(1)) & mask

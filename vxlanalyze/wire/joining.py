@@ -5,11 +5,13 @@ fragments are put together across the borders.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze import memory
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Source
 from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, mended
@@ -159,12 +161,14 @@ def _renumber(passages: Sequence[Passage], table: FlowTable) -> NDArray[np.int64
 
 
 def _index(passages: Sequence[Passage]) -> Index:
-    """Put the pieces of each column together, one column at a time: few are in memory twice."""
-    whole: list[NDArray[Any]] = []
-    for number, dtype in enumerate(COLUMN_DTYPES):
+    """Put the pieces of each column together, two columns at a time: few are in memory twice."""
+
+    def whole(number: int) -> NDArray[Any]:
         pieces = [piece for passage in passages for piece in passage.columns[number]]
-        whole.append(np.concatenate(pieces) if pieces else np.empty(0, dtype))
+        column = np.concatenate(pieces) if pieces else np.empty(0, COLUMN_DTYPES[number])
         for passage in passages:
             passage.columns[number].clear()
-    time_ns, place, *rest = whole
-    return Index(time_ns, place, *rest)
+        return column
+
+    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # copying releases the lock
+        return Index(*pool.map(whole, range(len(COLUMN_DTYPES))))
