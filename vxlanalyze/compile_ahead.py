@@ -21,7 +21,7 @@ KERNELS = (
     "wire.flow_table._add_all <i8C2 <u2C1 <u8C1 <i4C1 <i8C2 <u2C1 <i8 <i4C1",
     "wire.flow_table._identities <i8C2 <u8C1",
     "wire.usage._count <i4C1 <i8C1 <i8C1 <i8C1 <i8C1 <i8C1",
-    "pairing.match._unique <u8C1 <u8C1 <i4C1 |b1C1 <i4C1 <i4C1",
+    "pairing.match._unique <u8 <u8C1 <u8C1 <i4C1 |b1C1 <i4C1 <i4C1",
     "pairing.segments._maximum_by <i4C1 <u4C1 <i8C1",
     "pairing.clock._extremes <i8C1 <i8C1 <i8C1 |b1C1 <f8 <f8C2",
     "pairing.tuples._number_rows <u8C2 <i4C1 <i4C1 <i4C1",
