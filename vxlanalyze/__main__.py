@@ -7,12 +7,16 @@ import sys
 # What is loaded at the start lives on: looking for garbage among it takes a tenth of that time. It stays
 # below this number, and after it objects come by the thousand, however many packets there are.
 _FEW_COLLECTIONS = 200_000
+# Threads that decode want the interpreter for a moment between two pieces. By default, what is loaded meanwhile
+# would give it to them after 5 ms, in which they decode as much again.
+_SWITCH_S = 50e-6
 INTERRUPTED = 130  # as in vxlanalyze.cli, which may not be loaded yet
 
 
 def main() -> int:
     """Run the command; an interrupt while it is loaded is no traceback."""
     gc.set_threshold(_FEW_COLLECTIONS)
+    sys.setswitchinterval(_SWITCH_S)
     # No stage multiplies matrices; the threads that numpy keeps for it would spin while the command starts.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

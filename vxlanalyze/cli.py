@@ -203,8 +203,8 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
 
 def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
     """Run the line of stages, and write what needs the packets themselves."""
-    from vxlanalyze import pipeline
     from vxlanalyze.capture import open_sources
+    from vxlanalyze.decoding import decoding
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
@@ -212,13 +212,18 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
         for source in sources:
             stack.enter_context(closing(source))
             outputs.spare(file.path for file in source.files)
-        questions = _questions(options, sources)
         digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:
             if options.scheduler is not None:
+                questions = _questions(options, sources)
                 report = _on_cluster(options.scheduler, sources, questions, digests, series, progress)
                 return report, _redactor(options, report, questions.cluster)
-            run = pipeline.run(sources, questions, jobs=options.jobs, digests=digests, progress=progress)
+            with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
+                # While they are decoded, what follows is loaded, and the questions are read.
+                from vxlanalyze import pipeline
+
+                questions = _questions(options, sources)
+                run = pipeline.finish(sources, questions, decoded, digests=digests)
         report = run.report(plots=series)
         redactor = _redactor(options, report, questions.cluster)
         _write_packets(options, run, outputs, redactor)

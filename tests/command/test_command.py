@@ -267,7 +267,7 @@ def test_standard_input_is_a_capture(vxlanalyze, seed):
 
 def test_the_number_of_jobs_does_not_show(capsys, seed, tmp_path, monkeypatch):
     """Not even where captures are read in stretches."""
-    monkeypatch.setattr("vxlanalyze.pipeline._LEAST_STRETCH_BYTES", 300)
+    monkeypatch.setattr("vxlanalyze.decoding._LEAST_STRETCH_BYTES", 300)
     for path in seed:
         (tmp_path / Path(path).stem).write_bytes(gzip.decompress(Path(path).read_bytes()))
     captures = [str(tmp_path / Path(path).stem) for path in seed]

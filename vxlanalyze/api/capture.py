@@ -9,8 +9,8 @@ import numpy as np
 
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.sources import open_source
+from vxlanalyze.decoding import decode_all
 from vxlanalyze.diagnostics import words
-from vxlanalyze.pipeline import decode_all
 from vxlanalyze.report.plain import plain
 from vxlanalyze.report.tables import to_frame, write_parquet
 from vxlanalyze.report.times import rfc3339

@@ -1,5 +1,5 @@
 """Wire packets from captured frames, matched between the points, with clocks and windows."""
 
-from vxlanalyze.pairing.pair import common_bytes, cut_at_bytes, pair, sightings
+from vxlanalyze.pairing.pair import pair, sightings
 
-__all__ = ["common_bytes", "cut_at_bytes", "pair", "sightings"]
+__all__ = ["pair", "sightings"]

@@ -23,28 +23,8 @@ from vxlanalyze.pairing.points import NOBODY, Home, Place
 from vxlanalyze.pairing.routes import End, Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
-from vxlanalyze.wire.model import Anomaly, Decoded, Index, Tunnel
-
-# Ethernet, IPv4, UDP, VXLAN, Ethernet: what stands before the inner packet at the least.
-_LEAST_HEADERS_BYTES = 14 + 20 + 8 + 8 + 14
-
-
-def common_bytes(sources: Sequence[Source], cut_at_bytes: Sequence[int | None]) -> int | None:
-    """How many bytes of each inner packet all captures kept, where snap lengths differ; else None.
-
-    The decoder digests no more than these, so that the same packet has the same digest everywhere.
-    `cut_at_bytes` is what each capture kept of frames that are seen to be cut.
-    """
-    named = [[i.snaplen_bytes for i in s.interfaces] for s in sources]
-    snaps = [min(filter(None, (*n, cut)), default=0) for n, cut in zip(named, cut_at_bytes, strict=True)]
-    snaps = [s for s in snaps if s]
-    if not snaps or min(snaps) == max(snaps) or min(snaps) >= _WHOLE_PACKETS:
-        return None
-    return max(min(snaps) - _LEAST_HEADERS_BYTES, 0)
-
-
-_WHOLE_PACKETS = 65535
-_CUT_FRAMES_READ = 64
+from vxlanalyze.wire.model import Decoded, Tunnel
+from vxlanalyze.wire.snap_lengths import cut_at_bytes
 
 
 def pair(
@@ -244,12 +224,6 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         snaplen_bytes=cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
     )
-
-
-def cut_at_bytes(source: Source, index: Index) -> int | None:
-    """Captured length of frames that are cut, as some of them show; None where none is."""
-    cut = np.flatnonzero(index.anomalies & np.uint32(Anomaly.CUT))[:_CUT_FRAMES_READ]
-    return source.fetch(index.place[cut]).cut_at_bytes if len(cut) else None
 
 
 def _homes(

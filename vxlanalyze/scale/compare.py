@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
-from vxlanalyze import diagnostics, pairing, pipeline
+from vxlanalyze import decoding, diagnostics
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import strict
@@ -20,6 +20,7 @@ from vxlanalyze.report.model import Report
 from vxlanalyze.scale import tasks
 from vxlanalyze.scale.on_dask import Handle, OnDask
 from vxlanalyze.scale.tasks import Way
+from vxlanalyze.wire.snap_lengths import common_bytes
 
 _LARGEST_STRETCH_BYTES = 1 << 30  # bounds what one task holds, whatever the file
 
@@ -69,12 +70,12 @@ def decode(
     for source in sources:
         if source.is_stream:
             raise UsageError(f"{source.files[0].path}: workers cannot read a stream; save it to a file first")
-    way = Way(tuple(ports), pipeline.bytes_kept(sources))
+    way = Way(tuple(ports), decoding.bytes_kept(sources))
     captures = _decoded(sources, way, workers, progress)
     read = workers.results([workers.start(tasks.source_of, capture) for capture in captures])
     cut = workers.results([workers.start(tasks.cut_at_bytes, capture) for capture in captures])
-    if pairing.common_bytes(read, cut) != way.keep_inner_bytes:  # later sections or frames are cut otherwise
-        way = Way(way.ports, pairing.common_bytes(read, cut))
+    if common_bytes(read, cut) != way.keep_inner_bytes:  # later sections or frames are cut otherwise
+        way = Way(way.ports, common_bytes(read, cut))
         captures = _decoded(sources, way, workers, progress)
     return captures
 
@@ -82,7 +83,7 @@ def decode(
 def _decoded(
     sources: Sequence[LogicalCapture], way: Way, workers: OnDask, progress: Progress
 ) -> list[Handle]:
-    step_bytes = min(pipeline.stretch_bytes(sources, workers.threads), _LARGEST_STRETCH_BYTES)
+    step_bytes = min(decoding.stretch_bytes(sources, workers.threads), _LARGEST_STRETCH_BYTES)
     captures = []
     for source in sources:
         meter = Meter(source.name, source.files, progress)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vxlanalyze import diagnostics, pipeline
 from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.decoding import decode_all
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import nodes
 from vxlanalyze.pairing.between import without_peers
@@ -54,7 +55,7 @@ def compare_nodes(
         There are fewer than two, or a code or a part of the traffic makes no sense.
     """
     _demand_sense(sources, questions)
-    decoded = pipeline.decode_all(sources, questions.ports, jobs=jobs, progress=progress)
+    decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
 
     facts = [capture_facts(*capture) for capture in zip(sources, decoded, strict=True)]
 

@@ -21,6 +21,7 @@ from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import Questions
 from vxlanalyze.report.model import Report
+from vxlanalyze.wire import snap_lengths
 from vxlanalyze.wire.index import COLUMN_DTYPES
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded, Index
@@ -68,7 +69,7 @@ def source_of(capture: DecodedCapture) -> LogicalCapture:
 
 def cut_at_bytes(capture: DecodedCapture) -> int | None:
     """Give the captured length of frames that are cut."""
-    return pairing.cut_at_bytes(capture.source, capture.decoded.index)
+    return snap_lengths.cut_at_bytes(capture.source, capture.decoded.index)
 
 
 def without_rows(capture: DecodedCapture) -> DecodedCapture:
