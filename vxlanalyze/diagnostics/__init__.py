@@ -7,6 +7,7 @@ are equally bad, the earlier one is the better answer to "what is wrong?".
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -79,6 +80,8 @@ def _diagnostic(code: str) -> Diagnostic:
 
 # With fewer packets, threads cost more than they gain; with more, what two questions hold is too much.
 _MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
+# With these asked first, neither thread ends long before the other.
+_LONGEST = ("capture-loss", "corrupted-in-transit", "packet-loss", "path-blocked")
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
 
@@ -129,22 +132,25 @@ def diagnose(
 
 
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
-    """Ask in turn; of many packets on two threads, one from each end: neighbours rest on the same figures."""
+    """Ask in turn; of many packets on two threads.
+
+    What takes longest comes first, then one thread goes on from each end: neighbours rest on the same figures.
+    """
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
         return [_answers(diagnostic, comparison) for diagnostic in asked]
     if packets > _TOO_MANY_PACKETS:
         return [_answers_alone(diagnostic, comparison) for diagnostic in asked]
-    left = deque(range(len(asked)))
+    longest = deque(place for code in _LONGEST for place, d in enumerate(asked) if d.code == code)
+    left = deque(place for place in range(len(asked)) if place not in longest)
     answers: dict[int, Sequence[Answer | Broken]] = {}
 
     def ask_on(take: Callable[[], int]) -> None:
-        while True:
-            try:
-                place = take()
-            except IndexError:
-                return
-            answers[place] = _answers(asked[place], comparison)
+        for take_next in (longest.popleft, take):
+            with suppress(IndexError):  # none is left
+                while True:
+                    place = take_next()
+                    answers[place] = _answers(asked[place], comparison)
 
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
         for end in [pool.submit(ask_on, take) for take in (left.popleft, left.pop)]:
