@@ -34,7 +34,18 @@ ORDER = (
         "diagnostics",
         "report",
     ),
-    *("progress", "outputs", "pipeline", "scale", "api", "terminal", "options", "cli", "__main__"),
+    *(
+        "progress",
+        "outputs",
+        "decoding",
+        "pipeline",
+        "scale",
+        "api",
+        "terminal",
+        "options",
+        "cli",
+        "__main__",
+    ),
 )
 HEADINGS = (
     "What it asks",

@@ -107,12 +107,12 @@ def _replaced(path):
 
 
 @pytest.mark.parametrize("change", [_removed, _grown, _cut, _replaced])
-@pytest.mark.parametrize("moment", ["open_sources", "decode_all", "diagnose"])
+@pytest.mark.parametrize("moment", ["open_sources", "_decode_all", "diagnose"])
 def test_an_input_that_changes_under_the_run(capsys, here, monkeypatch, change, moment):
     """Before it is decoded, before it is paired, and while the diagnostics look into packets again."""
     pcap = here / "node1.pcap"
     pcap.write_bytes(gzip.decompress(NODE1.read_bytes()))
-    owner = {"open_sources": "vxlanalyze.capture", "decode_all": "vxlanalyze.pipeline"}.get(
+    owner = {"open_sources": "vxlanalyze.capture", "_decode_all": "vxlanalyze.decoding"}.get(
         moment, "vxlanalyze.diagnostics"
     )
     whole = getattr(sys.modules[owner], moment)
@@ -223,6 +223,21 @@ def test_a_signal_at_any_moment_leaves_whole_outputs_or_none(tmp_path, number):
             assert shown == (whole if done else [])
         for entry in tmp_path.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def test_an_interrupt_while_data_classes_are_made(tmp_path):
+    """Python runs their methods' source as strings, and would end itself by the signal afterwards."""
+    interrupting = (
+        "import vxlanalyze.cli\ndef main():\n exec('raise KeyboardInterrupt')\nvxlanalyze.cli.main = main"
+    )
+    (tmp_path / "sitecustomize.py").write_text(interrupting)
+    paths = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
+    command = [sys.executable, "-m", "vxlanalyze", NODE1, NODE2]
+    done = subprocess.run(
+        command, env=environment(PYTHONPATH=paths), capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (130, "vxlanalyze: interrupted\n")
 
 
 def test_an_interrupt_does_not_wait_for_the_digest_of_a_large_file(tmp_path):

@@ -134,7 +134,7 @@ def diagnose(
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
     """Ask in turn; of many packets on two threads.
 
-    What takes longest comes first, then one thread goes on from each end: neighbours rest on the same figures.
+    What takes longest comes first. Then one goes on from each end: neighbours rest on the same figures.
     """
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
