@@ -79,7 +79,7 @@ class _Library(JITCodeLibrary):
     def object_code(self, name: str) -> bytes:
         """Optimise the function of a name with all that it calls, and give its object file."""
         self._ensure_finalized()
-        # An array is seven numbers to numba. What nobody else can call, LLVM takes in where it is called, or it
+        # An array is seven numbers to numba. What nobody else can call, LLVM takes in where it is called, or
         # leaves out the numbers that are not used: the decoder takes two thirds of the time.
         for function in self._final_module.functions:
             if not function.is_declaration and function.name != name:

@@ -9,6 +9,7 @@ from vxlanalyze.capture.streams import PlainStream
 
 FILE_BYTES = 256 << 20
 PIECE_BYTES = 4 << 20
+STEP_BYTES = 16 << 20  # what is left behind the last step is read without a word
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_who_reads_on_is_read_ahead_for(stream, advised):
 
     assert advised[0][0] <= 2 * PIECE_BYTES
     assert [begin for begin, _ in advised[1:]] == [end for _, end in advised[:-1]]
-    assert advised[-1][1] == FILE_BYTES
+    assert advised[-1][1] > FILE_BYTES - STEP_BYTES
 
 
 def test_who_looks_at_single_frames_is_not(stream, advised):
@@ -55,4 +56,4 @@ def test_who_begins_behind_a_jump_is_read_ahead_for_from_there(stream, advised):
     read(stream, FILE_BYTES // 2 // PIECE_BYTES, PIECE_BYTES)
 
     assert advised[0][0] >= FILE_BYTES // 2
-    assert advised[-1][1] == FILE_BYTES
+    assert advised[-1][1] > FILE_BYTES - STEP_BYTES
