@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from vxlanalyze.pairing.sorting import counted, present, stable_order
 
-numbers = st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 2)).map(lambda n: np.array(n, np.int32))
+# Far apart, and close together:
+several = st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 2))
+alike = st.builds(
+    lambda n, least: [least + k for k in n], st.lists(st.integers(0, 3)), st.integers(-(2**31), 2**31 - 4)
+)
+numbers = (several | alike).map(lambda n: np.array(n, np.int32))
 
 
 @given(numbers)
@@ -15,7 +20,7 @@ def test_rows_of_one_group_keep_their_order(group):
     assert np.array_equal(stable_order(group), np.argsort(group, kind="stable"))
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint64, np.uint16])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint64, np.uint16, np.int8])
 @given(values=numbers)
 def test_values_are_given_once_and_counted(values, dtype):
     values = values.astype(dtype)
