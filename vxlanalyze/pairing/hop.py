@@ -106,8 +106,9 @@ def _fit(ends: Ends) -> Clock | None:
     index, other = ends.first.index, ends.second.index
     route = np.where(ends.routes.first == Route.NONE, ends.common, ends.routes.first)
     row = fate.rows_where(ends.first, np.isin(route, (Route.FORWARD, Route.BACKWARD)))
-    row = row[ends.partner[row] != NO_ROW]
     at = ends.partner[row]
+    paired = at != NO_ROW
+    row, at = row[paired], at[paired]
     single = _single(ends.first, row) & _single(ends.second, at)
     if not single.all():
         row, at = row[single], at[single]
