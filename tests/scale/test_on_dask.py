@@ -12,7 +12,7 @@ import pytest
 
 import vxlanalyze as vx
 from tests.lab import __main__ as lab
-from vxlanalyze import cli, pipeline
+from vxlanalyze import cli, decoding, pipeline
 from vxlanalyze.capture import open_sources
 from vxlanalyze.errors import CaptureError, UsageError
 from vxlanalyze.pipeline import Questions
@@ -32,7 +32,7 @@ RECORDINGS = [folder for _, folder in lab.recordings()]
 @pytest.fixture
 def pair(tmp_path, monkeypatch):
     """A pair that is cut into many stretches."""
-    monkeypatch.setattr(pipeline, "_LEAST_STRETCH_BYTES", 2000)
+    monkeypatch.setattr(decoding, "_LEAST_STRETCH_BYTES", 2000)
     return [str(unpacked(path, tmp_path)) for path in SEED]
 
 
