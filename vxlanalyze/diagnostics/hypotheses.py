@@ -26,7 +26,6 @@ _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 sec
 _NOTHING_ARRIVES = log(3)
 _KIND = log(12 * 3 / 2)
 _RARE = 2.0  # what a rule costs that the real world seldom has
-_STEPS = 64  # moments at which the largest size delivered may have fallen
 _TAILS = 6  # classes per trait whose losses at the end are looked at
 _SINGLES = 3
 _MOST_TIMES = 64  # runs that are looked at together
@@ -159,11 +158,7 @@ def _interrupted(
 
 def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Nothing above a size arrives: the largest delivered, or the largest delivered from a moment on."""
-    largest_since = np.maximum.accumulate(lost.delivered_length[::-1])[::-1]
-    falls = np.flatnonzero(largest_since[:-1] > largest_since[1:])[:_STEPS]
-    onsets = [(0, int(largest_since[0]))]
-    onsets += [(int(lost.delivered_position[i]) + 1, int(largest_since[i + 1])) for i in falls]
-    for first, above in onsets:
+    for first, above in lost.sizes.largest:
         over = rows[(lost.length[rows] > above) & (lost.position[rows] >= first)]
         if len(over) == 0:
             continue
@@ -171,7 +166,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
         # A small threshold could stand anywhere between two sizes, and few links have one.
         for rare in (SMALLEST_LIKELY_MTU, _SMALLEST_MTU):
             if int(lost.length[over].min()) <= rare:
-                cost += _RARE + log(len(np.unique(lost.delivered_length)))
+                cost += _RARE + log(lost.sizes.different)
         losses = evidence.independent(lost.time_ns[over])
         yield Hypothesis(cost, losses, first, lost.n - 1, above_bytes=above)
 

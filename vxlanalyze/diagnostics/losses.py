@@ -1,7 +1,7 @@
 """The lost packets of a direction, beside what of the delivered ones can deny an explanation of them."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,36 @@ from vxlanalyze.diagnostics import evidence, openings
 from vxlanalyze.diagnostics.openings import Openings
 from vxlanalyze.diagnostics.traits import TCP, UDP, Classes, Trait, classes
 from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import NO_FLOW
+
+_STEPS = 64  # moments at which the largest size delivered may have fallen
+
+
+class Sizes(NamedTuple):
+    """What lengths the delivered packets have.
+
+    Parameters
+    ----------
+    different : int
+        How many lengths there are.
+    largest : list of tuple of int
+        A position, and the largest length that is delivered from there on: of the first packet, and of the
+        first moments behind which it is less than before.
+    """
+
+    different: int
+    largest: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, length: NDArray[np.uint32], position: NDArray[np.intp]) -> "Sizes":
+        """Find them; the packets stand in order."""
+        if len(length) == 0:
+            return cls(0, [])
+        since = np.maximum.accumulate(length[::-1])[::-1]
+        falls = np.flatnonzero(since[:-1] > since[1:])[:_STEPS]
+        behind = [(int(position[i]) + 1, int(since[i + 1])) for i in falls]
+        return cls(len(present(length)), [(0, int(since[0])), *behind])
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +56,9 @@ class Losses:
     length: NDArray[np.uint32]  # IP length on the wire
     flow: NDArray[np.int32]
     deliveries_before: NDArray[np.intp]
-    delivered_position: NDArray[np.intp]
-    delivered_length: NDArray[np.uint32]
+    delivered: int
+    last_position: int  # of a delivered packet, -1 where none was
+    sizes: Sizes
     arrived: NDArray[np.intp]  # packets, by flow
     last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
     outer_sport: NDArray[np.uint16]  # by flow
@@ -57,8 +87,9 @@ class Losses:
             length=length[gone],
             flow=flow[gone],
             deliveries_before=np.searchsorted(kept, gone),
-            delivered_position=kept,
-            delivered_length=length[kept],
+            delivered=len(kept),
+            last_position=int(kept[-1]) if len(kept) else -1,
+            sizes=Sizes.of(length[kept], kept),
             arrived=np.bincount(flow[kept], minlength=len(last)),
             last_delivered=last,
             outer_sport=direction.sender.flows.outer_sport,
@@ -67,18 +98,8 @@ class Losses:
             openings=openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server),
         )
 
-    @property
-    def delivered(self) -> int:
-        """How many arrived."""
-        return len(self.delivered_position)
-
     def events(self, chosen: NDArray[np.bool_]) -> float:
         """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
         times, before = self.time_ns[chosen], self.deliveries_before[chosen]
         weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
         return 1 + float(weights.sum()) if len(times) else 0.0
-
-    @cached_property
-    def last_position(self) -> int:
-        """Position of the last delivered packet, -1 where none was."""
-        return int(self.delivered_position[-1]) if self.delivered else -1
