@@ -143,7 +143,8 @@ def match_units(
         np.add.at(copies, left[found], 1)
         np.add.at(copies, left[copy_of[again]], 1)
     _late_copies(sent, received, sent_at_receiver_ns, partner, used, copies, shortest, longest)
-    return Matched(partner, np.minimum(copies, 255).astype(np.uint8), ambiguous, damaged, ~used)
+    np.minimum(copies, 255, out=copies)
+    return Matched(partner, copies.astype(np.uint8), ambiguous, damaged, ~used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
 _MAYBE = (Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD)
+_TOO_MANY_FRAMES = 15_000_000  # for both directions at once: what both hold meanwhile is too much
 _Item = TypeVar("_Item", bound=np.generic)
 
 
@@ -86,10 +87,16 @@ def build(ends: Ends, tuples: Tuples) -> Hop:
     by_first, by_second = bare.lacking(ends, told)
     covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
     disjoint = told is None and alike.overlap_ns(ends.facts) < 0
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
+    with _threads(ends) as pool:
         there = pool.submit(_direction, ends, forward, covers, disjoint, tuples)
         back = pool.submit(_direction, ends, backward, covers[::-1], disjoint, tuples)
         return Hop(there.result(), back.result(), _at_window_start(clock_, ends))
+
+
+def _threads(ends: Ends) -> ThreadPoolExecutor:
+    """Threads for both directions: nearly all of it is numpy and kernels, which release the lock."""
+    frames = len(ends.first.index) + len(ends.second.index)
+    return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
 
 
 def same_clock(ends: Ends) -> Clock | None:
@@ -167,9 +174,9 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
 
 
 def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
-    """Both directions, side by side: nearly all of it is numpy and kernels, which release the lock."""
+    """Both directions, by a clock."""
     memory.give_back()  # what fitting the clock has freed
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
+    with _threads(ends) as pool:
         forward, backward = pool.map(lambda way: _way(ends, told, way), (True, False))
     memory.give_back()
     return forward, backward
@@ -215,8 +222,8 @@ def _direction(
     arrived = partner >= 0
     received_row = positions.of_partners(way.received.row, partner, NO_ROW)
     received_segment = positions.of_partners(way.received.segment, partner, 0)
-    outcome = np.where(arrived, Outcome.DELIVERED, Outcome.LOST).astype(np.uint8)
-    reason = np.where(way.matched.ambiguous, Reason.AMBIGUOUS, Reason.NONE).astype(np.uint8)
+    outcome = np.where(arrived, np.uint8(Outcome.DELIVERED), np.uint8(Outcome.LOST))
+    reason = np.where(way.matched.ambiguous, np.uint8(Reason.AMBIGUOUS), np.uint8(Reason.NONE))
     incomplete = _incomplete(sender, receiver, way.sent.row, received_row)
     outcome[incomplete] = Outcome.LOST
     missing = ~arrived
@@ -289,7 +296,7 @@ def _unsent_reason(way: _Way, spare: NDArray[np.int64], sender: window.Cover) ->
     sent_ns = way.received.time_ns[spare] - way.typical_shift
     shortest, longest = way.span_ns
     inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
-    return np.where(inside, Reason.CAPTURE_LOSS, Reason.WINDOW).astype(np.uint8)
+    return np.where(inside, np.uint8(Reason.CAPTURE_LOSS), np.uint8(Reason.WINDOW))
 
 
 def _window(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
