@@ -3,11 +3,11 @@
     python -m benchmarks [--packets N[,N...]] [--runs R] [--folder DIR] [--cluster N] [--peers]
 
 For each size: the speed of reading (a numpy sum of the mapped files), of decoding one capture, of
-decoding both side by side, of pairing, and of the whole command with its text report, also with one thread
-that decodes, and from the disk; seconds are medians, rates are packets a second. Sizes are compared by what
-a frame takes; captures that do not fit into memory come from the disk, so there the processor's time tells.
-Last come one and two workers of a Dask cluster. Goals stand beside what they are goals for. `--peers` adds
-tshark and a plain copy by tcpdump, where they are installed.
+decoding both side by side, of pairing and what comes after it, and of the whole command with its text report,
+also with one thread that decodes, and from the disk; seconds are medians, rates are packets a second. Sizes
+are compared by what a frame takes; captures that do not fit into memory come from the disk, so there the
+processor's time tells. Last come one and two workers of a Dask cluster. Goals stand beside what they are
+goals for. `--peers` adds tshark and a plain copy by tcpdump, where they are installed.
 """
 
 import argparse
@@ -23,12 +23,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from benchmarks.adversaries import measure as measure_adversaries
 from benchmarks.generate import generate
+
+if TYPE_CHECKING:
+    from vxlanalyze.capture.logical import LogicalCapture
+    from vxlanalyze.wire.model import Decoded
 
 TSHARK_FIELDS = [
     "frame.number",
@@ -172,6 +176,8 @@ def measure(folder: Path, packets: int, runs: int, peers: bool) -> Frame:
         ("reading, from the disk", disk, both_frames),
         ("whole command, from the disk", from_disk, both_frames),
     ]
+    stages = _stages(sources, decoded, runs)
+    rows[5:5] = [(name, seconds, both_frames) for name, seconds in stages]
     others = _peers(paths, both_frames) if peers else []
     print(f"\n{packets:,} packets a capture, {total_bytes / 1e9:.2f} GB in both")
     for name, seconds, count in (*rows, *others):
@@ -190,6 +196,28 @@ def measure(folder: Path, packets: int, runs: int, peers: bool) -> Frame:
         "MB",
     )
     return Frame(whole / both_frames, processor / both_frames)
+
+
+def _stages(sources: "list[LogicalCapture]", decoded: "list[Decoded]", runs: int) -> list[tuple[str, float]]:
+    """Median seconds of what the command does beside decoding and pairing."""
+    from vxlanalyze import diagnostics, pairing
+    from vxlanalyze.report.build import build
+
+    def answer() -> tuple[float, float]:
+        comparison = pairing.pair(list(zip(sources, decoded, strict=True)))  # keeps what was asked for once
+        start = time.perf_counter()
+        diagnosis = diagnostics.diagnose(comparison)
+        told = time.perf_counter()
+        build(comparison, diagnosis, digests={}, plots=False)
+        return told - start, time.perf_counter() - told
+
+    load = [sys.executable, "-c", "from vxlanalyze import cli, decoding"]
+    answers = [answer() for _ in range(runs)]
+    return [
+        ("diagnose", statistics.median(a for a, _ in answers)),
+        ("report", statistics.median(b for _, b in answers)),
+        ("load what decodes", median(lambda: _run(load), runs)),
+    ]
 
 
 def _run(command: list[str]) -> None:
