@@ -187,3 +187,7 @@ def test_a_diagnostic_is_tested(diagnostic):
     name = diagnostic.code.replace("-", "_")
 
     assert any(name in path.read_text() or diagnostic.code in path.read_text() for path in tests)
+
+
+def test_what_is_asked_first_is_asked_at_all():
+    assert set(diagnostics._LONGEST) <= {diagnostic.code for diagnostic in diagnostics.DIAGNOSTICS}
