@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vxlanalyze import options
+from vxlanalyze.command import options
 from vxlanalyze.diagnostics import DIAGNOSTICS
+from vxlanalyze.export.columns import FLOWS, PACKETS
 from vxlanalyze.report import RENDERERS
-from vxlanalyze.report.as_json import schema
-from vxlanalyze.report.columns import FLOWS, PACKETS
 from vxlanalyze.report.expectation import FIGURES
+from vxlanalyze.report.formats.as_json import schema
 from vxlanalyze.wire.frame_columns import FRAME_COLUMNS
 
 FOLDER = Path(__file__).parent
@@ -115,7 +115,8 @@ def report() -> str:
     lines = [_NOTE, "# The JSON report", "", whole["description"], ""]
     lines += ["Its JSON Schema is part of the package: `vxlanalyze/report/schema.json`, and in Python"]
     lines += [
-        "`vxlanalyze.report.as_json.schema()`. Keys may be added within a version; none changes its meaning."
+        "`vxlanalyze.report.formats.as_json.schema()`. Keys may be added within a version; "
+        "none changes its meaning."
     ]
     lines += ["", *_properties(whole)]
     for name, definition in whole["$defs"].items():

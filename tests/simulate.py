@@ -43,7 +43,7 @@ from tests.simulated_tables import (
     index_of,
 )
 from vxlanalyze.capture.model import File, Interface
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import (
     NO_DELAY,
     NO_ROW,

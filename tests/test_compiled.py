@@ -15,9 +15,9 @@ import pytest
 from numba.core.caching import FunctionCache
 
 import vxlanalyze
-from vxlanalyze import compile_ahead, kernel_cache
-from vxlanalyze import compiled as compiled_module
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels import compile_ahead, kernel_cache
+from vxlanalyze.kernels import decorator as compiled_module
+from vxlanalyze.kernels.decorator import compiled
 
 PACKAGE = Path(vxlanalyze.__file__).parent
 SAMPLES = Path(__file__).parent.parent / "sample_pcaps" / "seed"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.command.conftest import environment
-from vxlanalyze import cli
+from vxlanalyze.command import cli
 from vxlanalyze.report.expectation import parse
 
 ROOT = Path(__file__).parents[1]

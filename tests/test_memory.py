@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.generate import generate
-from vxlanalyze import memory
 from vxlanalyze.errors import UsageError
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.wire.index import Blocks
 
 MIB = 1 << 20

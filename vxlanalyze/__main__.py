@@ -10,7 +10,7 @@ _FEW_COLLECTIONS = 200_000
 # Threads that decode want the interpreter for a moment between two pieces. By default, what is loaded
 # meanwhile would give it to them after 5 ms, in which they decode as much again.
 _SWITCH_S = 50e-6
-INTERRUPTED = 130  # as in vxlanalyze.cli, which may not be loaded yet
+INTERRUPTED = 130  # as in vxlanalyze.command.cli, which may not be loaded yet
 
 
 def main() -> int:
@@ -20,11 +20,11 @@ def main() -> int:
     # No stage multiplies matrices; the threads that numpy keeps for it would spin while the command starts.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from vxlanalyze.cli import main as command
+        from vxlanalyze.command.cli import main as command
 
         return command()
     except KeyboardInterrupt:
-        from vxlanalyze import terminal
+        from vxlanalyze.command import terminal
 
         terminal.complain("interrupted")
         return INTERRUPTED

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from tests.report.broken_pair import broken, report
 from vxlanalyze.api.plotting import Plot
 from vxlanalyze.errors import UsageError
+from vxlanalyze.export.tables import flows_frame
 from vxlanalyze.pairing.model import Comparison
-from vxlanalyze.report.tables import flows_frame
 
 PAIR = broken()
 REPORT = report(PAIR)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scale.nodes import Nodes
+from tests.dask.nodes import Nodes
 from vxlanalyze.capture import open_nodes
 from vxlanalyze.errors import CaptureError, UsageError
 

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.command.conftest import SEED, environment
-from vxlanalyze import __version__, cli, diagnostics
-from vxlanalyze.diagnostics.base import Diagnostic
+from vxlanalyze import __version__, diagnostics
+from vxlanalyze.analysis.finding import Diagnostic
+from vxlanalyze.command import cli
 
 
 def run(capsys, *arguments):
@@ -186,7 +187,7 @@ def test_the_manual_of_every_code_is_printed(capsys):
 
 def test_help_and_version_need_no_numpy():
     """They answer at once: importing numpy alone takes longer than all of it."""
-    program = "import sys\nfrom vxlanalyze.cli import main\n"
+    program = "import sys\nfrom vxlanalyze.command.cli import main\n"
     program += "try: main([{!r}])\nexcept SystemExit: print('numpy' in sys.modules)"
     for option in ("--help", "--version"):
         command = [sys.executable, "-c", program.format(option)]
@@ -267,7 +268,7 @@ def test_standard_input_is_a_capture(vxlanalyze, seed):
 
 def test_the_number_of_jobs_does_not_show(capsys, seed, tmp_path, monkeypatch):
     """Not even where captures are read in stretches."""
-    monkeypatch.setattr("vxlanalyze.decoding._LEAST_STRETCH_BYTES", 300)
+    monkeypatch.setattr("vxlanalyze.pipeline.decoding._LEAST_STRETCH_BYTES", 300)
     for path in seed:
         (tmp_path / Path(path).stem).write_bytes(gzip.decompress(Path(path).read_bytes()))
     captures = [str(tmp_path / Path(path).stem) for path in seed]

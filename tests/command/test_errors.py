@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.command.conftest import SEED
-from vxlanalyze import cli
+from vxlanalyze.command import cli
 
 NODE1, NODE2 = str(SEED / "node1.pcap.gz"), str(SEED / "node2.pcap.gz")
 

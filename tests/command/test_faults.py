@@ -18,8 +18,11 @@ import pytest
 from tests.capture import build
 from tests.command.conftest import SEED, environment
 from tests.simulate import comparison
-from vxlanalyze import cli, diagnostics, kernel_cache, pipeline
-from vxlanalyze.diagnostics.base import Diagnostic
+from vxlanalyze import diagnostics
+from vxlanalyze.analysis.finding import Diagnostic
+from vxlanalyze.command import cli
+from vxlanalyze.kernels import kernel_cache
+from vxlanalyze.pipeline import run as pipeline
 
 NODE1, NODE2 = SEED / "node1.pcap.gz", SEED / "node2.pcap.gz"
 WRITING = {
@@ -112,7 +115,7 @@ def test_an_input_that_changes_under_the_run(capsys, here, monkeypatch, change, 
     """Before it is decoded, before it is paired, and while the diagnostics look into packets again."""
     pcap = here / "node1.pcap"
     pcap.write_bytes(gzip.decompress(NODE1.read_bytes()))
-    owner = {"open_sources": "vxlanalyze.capture", "_decode_all": "vxlanalyze.decoding"}.get(
+    owner = {"open_sources": "vxlanalyze.capture", "_decode_all": "vxlanalyze.pipeline.decoding"}.get(
         moment, "vxlanalyze.diagnostics"
     )
     whole = getattr(sys.modules[owner], moment)
@@ -228,7 +231,9 @@ def test_a_signal_at_any_moment_leaves_whole_outputs_or_none(tmp_path, number):
 def test_an_interrupt_while_data_classes_are_made(tmp_path):
     """Python runs their methods' source as strings, and would end itself by the signal afterwards."""
     interrupting = (
-        "import vxlanalyze.cli\ndef main():\n exec('raise KeyboardInterrupt')\nvxlanalyze.cli.main = main"
+        "import vxlanalyze.command.cli\n"
+        "def main():\n exec('raise KeyboardInterrupt')\n"
+        "vxlanalyze.command.cli.main = main"
     )
     (tmp_path / "sitecustomize.py").write_text(interrupting)
     paths = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])

@@ -12,7 +12,7 @@ import pytest
 
 from tests.command.conftest import ROOT, SEED
 from tests.tools import tshark
-from vxlanalyze import cli
+from vxlanalyze.command import cli
 
 CAPTURES = ROOT / "tests" / "captures"
 PAIR = [str(SEED / "node1.pcap.gz"), str(SEED / "node2.pcap.gz"), "--kube", str(SEED / "kube.json")]

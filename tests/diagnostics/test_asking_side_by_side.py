@@ -7,8 +7,8 @@ import pytest
 
 from tests.simulate import Flow, Traffic, comparison
 from vxlanalyze import diagnostics
-from vxlanalyze.diagnostics.base import Diagnostic, NotAssessed
-from vxlanalyze.diagnostics.once import once
+from vxlanalyze.analysis.finding import Diagnostic, NotAssessed
+from vxlanalyze.analysis.once import once
 
 PAIR = comparison([Traffic()], [Traffic(Flow().reverse())])
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
-from vxlanalyze.diagnostics import DIAGNOSTICS, causes, diagnose, flow_blocked, packet_loss
-from vxlanalyze.diagnostics.base import Diagnostic, Finding, NotAssessed, Severity
+from vxlanalyze.analysis.finding import Diagnostic, Finding, NotAssessed, Severity
+from vxlanalyze.diagnostics import DIAGNOSTICS, causes, diagnose
+from vxlanalyze.diagnostics.path import flow_blocked, packet_loss
 
 PAIR = comparison([Traffic()], [Traffic(Flow().reverse())], points=("a", "b", "c"))
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.cluster.test_facts import SEED
-from tests.diagnostics.test_dns_unanswered import LATER, queries
+from tests.diagnostics.symptoms.test_dns_unanswered import LATER, queries
+from tests.kubernetes.test_facts import SEED
 from tests.simulate import Flow, Traffic, checks, comparison
-from vxlanalyze.cluster.facts import read_facts
-from vxlanalyze.cluster.gather import with_facts
-from vxlanalyze.cluster.model import Cluster, Fact
+from vxlanalyze.analysis.finding import Finding, Severity
 from vxlanalyze.diagnostics import diagnose, facts_check
-from vxlanalyze.diagnostics.base import Finding, Severity
+from vxlanalyze.kubernetes.facts import read_facts
+from vxlanalyze.kubernetes.gather import with_facts
+from vxlanalyze.kubernetes.model import Cluster, Fact
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.model import Checksum
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tests.fuzz import cuts, mutation
 from tests.fuzz.seeds import SAMPLES, Seed, seeds
-from vxlanalyze import cli
+from vxlanalyze.command import cli
 
 SUBJECTS = ("command", "reader", "texts", "cuts")
 _ARGUMENTS = "arguments.json"

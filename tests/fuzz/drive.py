@@ -18,15 +18,17 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tests.fuzz.cases import Case
-from vxlanalyze import cli, wire
+from vxlanalyze import wire
 from vxlanalyze.api.capture import dissect_row
 from vxlanalyze.capture import open_source
-from vxlanalyze.cluster.facts import read_facts
-from vxlanalyze.cluster.gather import with_facts
-from vxlanalyze.cluster.kube import read_kube
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.command import cli
 from vxlanalyze.errors import VxlanalyzeError
-from vxlanalyze.report import as_json, expectation
+from vxlanalyze.kubernetes.facts import read_facts
+from vxlanalyze.kubernetes.gather import with_facts
+from vxlanalyze.kubernetes.kube import read_kube
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.report import expectation
+from vxlanalyze.report.formats import as_json
 from vxlanalyze.report.judging import read_text
 from vxlanalyze.wire import table
 

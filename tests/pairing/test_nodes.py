@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vxlanalyze.capture import open_source
-from vxlanalyze.cluster.model import Cluster, Node
+from vxlanalyze.kubernetes.model import Cluster, Node
 from vxlanalyze.pairing.between import without_peers
 from vxlanalyze.pairing.nodes import Sight, concerned, homes, with_homes
 from vxlanalyze.wire import decode

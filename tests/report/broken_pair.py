@@ -3,8 +3,8 @@
 import numpy as np
 
 from tests.simulate import TCP, Flow, Traffic, comparison
+from vxlanalyze.analysis.finding import Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.diagnostics.base import Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report

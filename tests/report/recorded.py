@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import vxlanalyze as vx
-from vxlanalyze.pipeline import Run
+from vxlanalyze.pipeline.run import Run
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 

@@ -11,7 +11,7 @@ from tests.report.recorded import paths, run
 from tests.report.test_html import HOSTILE
 from tests.tools import tshark
 from vxlanalyze.errors import OutputError
-from vxlanalyze.report.annotate import annotate
+from vxlanalyze.export.annotate import annotate
 
 LOSSY = "random-loss"
 

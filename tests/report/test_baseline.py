@@ -6,8 +6,8 @@ import pytest
 
 from tests.report.fixed import HEALTHY, REPORT, finding, hop
 from vxlanalyze.errors import UsageError
-from vxlanalyze.report import as_json
 from vxlanalyze.report.baseline import compare
+from vxlanalyze.report.formats import as_json
 from vxlanalyze.report.judging import judging
 
 DIRECTION = "node1>node2"

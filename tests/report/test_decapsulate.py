@@ -6,7 +6,7 @@ import pytest
 
 from tests.report.recorded import paths, run
 from tests.tools import tshark
-from vxlanalyze.report.decapsulate import decapsulate
+from vxlanalyze.export.decapsulate import decapsulate
 
 SPEAKING = "tcp || dns || icmp || icmpv6.type >= 128"
 PORT = ("-d", "udp.port==8472,vxlan")

@@ -6,7 +6,7 @@ import pytest
 from tests.simulate import Flow, Traffic, comparison
 from vxlanalyze.pairing.model import NO_DELAY, Reason
 from vxlanalyze.report.figures import delay_record, hop_record
-from vxlanalyze.report.times import rfc3339
+from vxlanalyze.text.times import rfc3339
 
 
 def record_of(*traffic, **how):

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.report.fixed import HEALTHY, REPORT
-from vxlanalyze.report import as_github, as_junit, as_markdown
+from vxlanalyze.report.formats import as_github, as_junit, as_markdown
 from vxlanalyze.report.renderer import Judgement
 
 NOTHING_COUNTS = Judgement(gated=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.report.fixed import HEALTHY, REPORT
-from vxlanalyze.report import RENDERERS, as_text
+from vxlanalyze.report import RENDERERS
+from vxlanalyze.report.formats import as_text
 from vxlanalyze.report.renderer import Judgement
 
 FOLDER = Path(__file__).parent / "golden"

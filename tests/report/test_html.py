@@ -13,8 +13,9 @@ from tests.report.broken_pair import WEB, findings, report
 from tests.report.test_plots import luminance
 from tests.simulate import Flow, Traffic, comparison
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.report import as_html, as_json, templating
+from vxlanalyze.report import templating
 from vxlanalyze.report.build import build
+from vxlanalyze.report.formats import as_html, as_json
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.renderer import Judgement
 

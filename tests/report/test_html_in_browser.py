@@ -8,7 +8,7 @@ import pytest
 
 from tests.report.broken_pair import report
 from tests.report.browser import Browser, browser
-from vxlanalyze.report import as_html
+from vxlanalyze.report.formats import as_html
 
 
 @pytest.fixture(scope="module")

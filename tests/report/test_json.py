@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.report.fixed import HEALTHY, REPORT
 from vxlanalyze.errors import UsageError
-from vxlanalyze.report.as_json import from_json, render, schema
+from vxlanalyze.report.formats.as_json import from_json, render, schema
 from vxlanalyze.report.model import Report
 
 

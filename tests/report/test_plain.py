@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.report.fixed import HOSTILE, REPORT
 from vxlanalyze.report import RENDERERS
-from vxlanalyze.report.plain import LONGEST_WORD, plain
+from vxlanalyze.text.escaping import LONGEST_WORD, plain
 
 ANY_TEXT = st.text(st.characters(categories=None))  # lone surrogates too
 

@@ -15,12 +15,13 @@ from matplotlib.patches import StepPatch
 
 from tests.report.broken_pair import broken, findings
 from tests.simulate import Flow, Traffic, comparison
-from vxlanalyze.report import plot_parts, plots
-from vxlanalyze.report.ladder_plot import describe_packet, draw_ladder
+from vxlanalyze.report.plots import drawing as plots
+from vxlanalyze.report.plots import plot_parts
+from vxlanalyze.report.plots.ladder_plot import describe_packet, draw_ladder
+from vxlanalyze.report.plots.svg import picture
+from vxlanalyze.report.plots.timeline_plot import draw_timeline
 from vxlanalyze.report.series import series
 from vxlanalyze.report.series.model import Plots
-from vxlanalyze.report.svg import picture
-from vxlanalyze.report.timeline_plot import draw_timeline
 
 BOTH = ("node1>node2", "node2>node1")
 

@@ -18,15 +18,15 @@ from tests.report.broken_pair import report
 from tests.report.recorded import CAPTURES, paths, run
 from tests.report.test_html import HOSTILE
 from tests.tools import tshark
-from vxlanalyze.cluster.model import Cluster, Pod
+from vxlanalyze.export.annotate import annotate
+from vxlanalyze.export.decapsulate import decapsulate
+from vxlanalyze.export.redaction import Redactor
+from vxlanalyze.export.redaction.addresses import AddressCipher
+from vxlanalyze.export.redaction.wording import Wording
+from vxlanalyze.kubernetes.model import Cluster, Pod
 from vxlanalyze.report import RENDERERS
-from vxlanalyze.report.annotate import annotate
-from vxlanalyze.report.as_json import from_json, render
-from vxlanalyze.report.decapsulate import decapsulate
+from vxlanalyze.report.formats.as_json import from_json, render
 from vxlanalyze.report.model import Report
-from vxlanalyze.report.redaction import Redactor
-from vxlanalyze.report.redaction.addresses import AddressCipher
-from vxlanalyze.report.redaction.wording import Wording
 from vxlanalyze.report.renderer import Judgement
 
 RECORDINGS = ("random-loss", "dns-server-silent", "healthy-ipv6-pods", "mtu-icmp", "healthy-geneve")
@@ -229,7 +229,7 @@ def test_every_cut_of_a_frame_keeps_no_half_of_an_address():
 
 
 def test_tables_hold_pseudonyms(tmp_path: Path):
-    from vxlanalyze.report.tables import write
+    from vxlanalyze.export.tables import write
 
     write(run("random-loss").comparison, tmp_path, redactor("random-loss").text)
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.simulate import TCP, Flow, Traffic, checks, comparison, ping
+from vxlanalyze.export import flow_table, packets
+from vxlanalyze.export.columns import FLOWS, PACKETS
+from vxlanalyze.export.tables import flows_frame, packets_frame, write_parquet
 from vxlanalyze.pairing.model import Reason
-from vxlanalyze.report import flow_table, packets
-from vxlanalyze.report.columns import FLOWS, PACKETS
-from vxlanalyze.report.tables import flows_frame, packets_frame, write_parquet
 from vxlanalyze.wire.model import Checksum
 
 WEB = Flow(protocol=TCP, sport=40000, dport=8080)

@@ -5,7 +5,7 @@ import re
 from rich.cells import cell_len
 
 from tests.report.fixed import HEALTHY, REPORT, capture, finding, hop
-from vxlanalyze.report import as_text
+from vxlanalyze.report.formats import as_text
 from vxlanalyze.report.model import Report
 
 

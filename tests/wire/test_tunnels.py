@@ -16,7 +16,7 @@ import pytest
 from tests.wire import build
 from tests.wire.build import POD1, POD1_6
 from tests.wire.decoding import assert_row, row
-from vxlanalyze.options import described
+from vxlanalyze.command.options import described
 from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
 FRAME = build.ethernet(build.small_packet())

@@ -9,11 +9,11 @@ import numpy as np
 
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.sources import open_source
-from vxlanalyze.decoding import decode_all
-from vxlanalyze.diagnostics import words
-from vxlanalyze.report.plain import plain
-from vxlanalyze.report.tables import to_frame, write_parquet
-from vxlanalyze.report.times import rfc3339
+from vxlanalyze.export.tables import to_frame, write_parquet
+from vxlanalyze.pipeline.decoding import decode_all
+from vxlanalyze.text import words
+from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import frame_columns, table
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel

@@ -5,16 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vxlanalyze import pipeline
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.packet import Packet, packet_of
 from vxlanalyze.api.questions import PathLike, opened, questions_of
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
-from vxlanalyze.memory import limited, size_bytes
-from vxlanalyze.outputs import Outputs
-from vxlanalyze.report import as_json, as_text, by_suffix, judging
+from vxlanalyze.export.outputs import Outputs
+from vxlanalyze.memory.limit import limited, size_bytes
+from vxlanalyze.pipeline import run as pipeline
+from vxlanalyze.report import by_suffix, judging
+from vxlanalyze.report.formats import as_json, as_text
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
@@ -23,14 +24,14 @@ from vxlanalyze.report.model import (
     Report,
     ServiceRecord,
 )
-from vxlanalyze.report.plain import plain
+from vxlanalyze.text.escaping import plain
 
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
     from vxlanalyze.api.plotting import Plot
-    from vxlanalyze.report.redaction import Redactor
+    from vxlanalyze.export.redaction import Redactor
 
 
 class Comparison:
@@ -88,14 +89,14 @@ class Comparison:
     @cached_property
     def packets(self) -> "pd.DataFrame":
         """A row for each wire packet and hop, with what became of it."""
-        from vxlanalyze.report.tables import packets_frame
+        from vxlanalyze.export.tables import packets_frame
 
         return packets_frame(self.of_captures.comparison)
 
     @cached_property
     def flows(self) -> "pd.DataFrame":
         """A row for each inner 5-tuple, VNI and direction."""
-        from vxlanalyze.report.tables import flows_frame
+        from vxlanalyze.export.tables import flows_frame
 
         return flows_frame(self.of_captures.comparison)
 
@@ -155,7 +156,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.report.tables import write
+        from vxlanalyze.export.tables import write
 
         rewrite = self._redactor().text if redact else None
         with self._outputs() as outputs:
@@ -169,7 +170,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.report.annotate import annotate
+        from vxlanalyze.export.annotate import annotate
 
         run, redactor = self.of_captures, self._redactor() if redact else None
         with self._outputs() as outputs:
@@ -184,7 +185,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.report.decapsulate import decapsulate
+        from vxlanalyze.export.decapsulate import decapsulate
 
         run, redactor = self.of_captures, self._redactor() if redact else None
         with self._outputs() as outputs:
@@ -197,7 +198,7 @@ class Comparison:
         return outputs
 
     def _redactor(self) -> "Redactor":
-        from vxlanalyze.report.redaction import Redactor
+        from vxlanalyze.export.redaction import Redactor
 
         return Redactor(self.report, None if self._run is None else self._run.comparison.cluster)
 
@@ -288,8 +289,8 @@ def compare(
 def _report_of_cluster(
     client: "Client", sources: Sequence[LogicalCapture], questions: pipeline.Questions
 ) -> Report:
-    from vxlanalyze.scale.compare import compare as compare_there
-    from vxlanalyze.scale.on_dask import OnDask
+    from vxlanalyze.dask.compare import compare as compare_there
+    from vxlanalyze.dask.on_dask import OnDask
 
     with OnDask(client) as workers:
         return compare_there(sources, questions, workers)

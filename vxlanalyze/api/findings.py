@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from vxlanalyze.nearest import nearest
 from vxlanalyze.report.model import FindingRecord, key_of
-from vxlanalyze.report.plain import plain
+from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.questions import PathLike, questions_of
 from vxlanalyze.capture import open_nodes
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
 from vxlanalyze.errors import UsageError
-from vxlanalyze.memory import limited, size_bytes
-from vxlanalyze.outputs import Outputs
+from vxlanalyze.export.outputs import Outputs
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.memory.limit import limited, size_bytes
 from vxlanalyze.report import by_suffix
 from vxlanalyze.report.matrix import as_html, as_text, render
 from vxlanalyze.report.matrix import model as plain
 from vxlanalyze.report.model import CaptureRecord
-from vxlanalyze.scale.matrix import compare_nodes, compare_nodes_there
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ class Matrix:
         """
         name, report = os.fspath(path), self.report
         if redact:
-            from vxlanalyze.report.redaction import Redactor
+            from vxlanalyze.export.redaction import Redactor
 
             report = Redactor.of_matrix(report, self._cluster).matrix(report)
         text = render(report, by_suffix(name).name)
@@ -162,7 +162,7 @@ def matrix(
         sources, kube=kube, facts=facts, ports=ports, only=only, select=select, ignore=ignore
     )
     if client is not None:
-        from vxlanalyze.scale.on_dask import OnDask
+        from vxlanalyze.dask.on_dask import OnDask
 
         with OnDask(client) as workers:
             return Matrix(compare_nodes_there(sources, questions, workers), questions.cluster)

@@ -11,17 +11,17 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
+from vxlanalyze.export.tables import flows_frame
 from vxlanalyze.pairing.model import Comparison, Direction
-from vxlanalyze.report import plots
-from vxlanalyze.report.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.model import HopRecord, Report
-from vxlanalyze.report.pictures import series_of
+from vxlanalyze.report.plots import drawing as plots
+from vxlanalyze.report.plots.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
+from vxlanalyze.report.plots.pictures import series_of
+from vxlanalyze.report.plots.timeline_plot import draw_timeline
 from vxlanalyze.report.series import ladders, sequences
 from vxlanalyze.report.series.model import Ladder, Plots, Sequence
 from vxlanalyze.report.series.timebase import Timebase, timebase
 from vxlanalyze.report.series.timeline import MOST_BINS
-from vxlanalyze.report.tables import flows_frame
-from vxlanalyze.report.timeline_plot import draw_timeline
 from vxlanalyze.wire.model import NO_VNI
 
 _WIDTH_INCHES = 9.0

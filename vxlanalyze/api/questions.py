@@ -3,13 +3,13 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from vxlanalyze import pipeline
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
-from vxlanalyze.cluster.saved import read_cluster
 from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.saved import read_cluster
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
+from vxlanalyze.pipeline import run as pipeline
 
 PathLike = str | os.PathLike[str]
 

@@ -6,7 +6,7 @@ Source: draft-ietf-opsawg-pcapng section 4.2, ``if_tsresol`` and ``if_tsoffset``
 from typing import Any
 
 from vxlanalyze.capture.octets import NS_PER_S
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 # Columns of the table of interfaces.
 NUMBER, UNIT, FACTOR, SHIFT, OFFSET_NS, SNAPLEN, COLUMNS = 0, 1, 2, 3, 4, 5, 6

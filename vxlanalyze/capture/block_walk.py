@@ -21,7 +21,7 @@ from vxlanalyze.capture.blocks import (
     packet_at,
 )
 from vxlanalyze.capture.octets import BAD, BLOCK, FULL, MORE, ODD, copy_octets, u16, u32
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 OPTION_PACKET_DROPS = 4  # epb_dropcount
 DROPS_UNKNOWN = 0xFFFF  # in the obsolete packet block

@@ -13,7 +13,7 @@ from typing import Any
 
 from vxlanalyze.capture.block_times import SNAPLEN, time_of
 from vxlanalyze.capture.octets import u16, u32
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE_DESCRIPTION = 1

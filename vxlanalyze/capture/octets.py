@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 # What a compiled walk tells its caller when it stops.
 FULL = 0  # no room for another row

@@ -10,7 +10,7 @@ Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 from typing import Any
 
 from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, copy_octets, u32
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 LENGTHS_IN_ORDER = 0
 LENGTHS_SWAPPED = 1  # files older than version 2.3

@@ -11,70 +11,70 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
-from vxlanalyze import memory
+from vxlanalyze.analysis.finding import Answer, Diagnostic, Finding, NotAssessed
 from vxlanalyze.diagnostics import causes, facts_check
-from vxlanalyze.diagnostics.base import Answer, Diagnostic, Finding, NotAssessed
 from vxlanalyze.errors import UsageError, VxlanalyzeError
-from vxlanalyze.nearest import nearest
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.nearest import nearest
 
-_CODES = (
+_MODULES = (
     # What leaves no answer at all:
-    "same-capture",
-    "windows-disjoint",
-    "no-tunnel-traffic",
-    "no-common-traffic",
+    "limits.same_capture",
+    "limits.windows_disjoint",
+    "limits.no_tunnel_traffic",
+    "limits.no_common_traffic",
     # What leaves wrongly:
-    "not-encapsulated",
-    "wrong-tunnel-endpoint",
+    "path.not_encapsulated",
+    "path.wrong_tunnel_endpoint",
     # What the way takes:
-    "path-blocked",
-    "protocol-blocked",
-    "ecmp-member-blocked",
-    "flow-blocked",
-    "mtu-icmp-needed",
-    "mtu-blackhole",
-    "fragments-lost",
-    "burst-outage",
+    "path.path_blocked",
+    "path.protocol_blocked",
+    "path.ecmp_member_blocked",
+    "path.flow_blocked",
+    "size.mtu_icmp_needed",
+    "size.mtu_blackhole",
+    "size.fragments_lost",
+    "path.burst_outage",
     # What arrives damaged:
-    "corrupted-in-transit",
-    "outer-checksum-bad",
-    "inner-checksum-bad",
+    "integrity.corrupted_in_transit",
+    "integrity.outer_checksum_bad",
+    "integrity.inner_checksum_bad",
     # What dies inside the receiver:
-    "port-unreachable",
-    "vni-mismatch",
-    "stale-tunnel-mac",
-    "duplicate-tunnel-mac",
-    "not-answered",
+    "receiver.port_unreachable",
+    "receiver.vni_mismatch",
+    "receiver.stale_tunnel_mac",
+    "receiver.duplicate_tunnel_mac",
+    "receiver.not_answered",
     # What suffers:
-    "outer-fragmentation",
-    "packet-loss",
-    "delay-spike",
-    "reordering",
-    "duplication",
+    "size.outer_fragmentation",
+    "path.packet_loss",
+    "performance.delay_spike",
+    "performance.reordering",
+    "performance.duplication",
     # What the pods see of it:
-    "endpoint-refused",
-    "endpoint-silent",
-    "dns-unanswered",
-    "tcp-stalled",
+    "symptoms.endpoint_refused",
+    "symptoms.endpoint_silent",
+    "symptoms.dns_unanswered",
+    "symptoms.tcp_stalled",
     # What limits the answer without being a fault:
-    "capture-loss",
-    "capture-damaged",
-    "truncated-capture",
-    "clock-step",
+    "limits.capture_loss",
+    "limits.capture_damaged",
+    "limits.truncated_capture",
+    "limits.clock_step",
     # What only looks like a fault:
-    "checksum-offload",
-    "outer-address-rewritten",
-    "inner-fragmentation",
-    "nested-tunnel",
-    "encrypted-underlay",
-    "clock-offset",
+    "artefacts.checksum_offload",
+    "translation.outer_address_rewritten",
+    "artefacts.inner_fragmentation",
+    "artefacts.nested_tunnel",
+    "artefacts.encrypted_underlay",
+    "artefacts.clock_offset",
 )
 
 
-def _diagnostic(code: str) -> Diagnostic:
-    """Take a diagnostic from the module of its name."""
-    diagnostic: Diagnostic = import_module(f"{__name__}.{code.replace('-', '_')}").DIAGNOSTIC
+def _diagnostic(module: str) -> Diagnostic:
+    """Take a diagnostic from its module."""
+    diagnostic: Diagnostic = import_module(f"{__name__}.{module}").DIAGNOSTIC
     return diagnostic
 
 
@@ -83,7 +83,7 @@ _MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
 # With these asked first, neither thread ends long before the other.
 _LONGEST = ("capture-loss", "corrupted-in-transit", "packet-loss", "path-blocked")
 
-DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(code) for code in _CODES)
+DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(module) for module in _MODULES)
 
 
 @dataclass(frozen=True, slots=True)

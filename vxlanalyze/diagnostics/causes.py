@@ -11,8 +11,8 @@ whether a cause took what the symptom is about, they do: a blocked service expla
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vxlanalyze.diagnostics import blame
-from vxlanalyze.diagnostics.base import Diagnostic, Finding, Severity
+from vxlanalyze.analysis.finding import Diagnostic, Finding, Severity
+from vxlanalyze.analysis.loss import blame
 from vxlanalyze.pairing.model import Comparison
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vxlanalyze.cluster.model import Route
-from vxlanalyze.diagnostics.base import Finding, RuledOut
-from vxlanalyze.diagnostics.services import ServiceFigures, services
-from vxlanalyze.diagnostics.words import count, listed
+from vxlanalyze.analysis.finding import Finding, RuledOut
+from vxlanalyze.analysis.requests.services import ServiceFigures, services
+from vxlanalyze.kubernetes.model import Route
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, checksum_states
 

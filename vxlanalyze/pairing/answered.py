@@ -12,7 +12,7 @@ Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sequence_numbers import after

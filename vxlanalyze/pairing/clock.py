@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
 
 F64: TypeAlias = NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import alike, bare, clock, damage, fate, positions, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.fate import Matched, Units

@@ -24,7 +24,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Decoded
 
 I32: TypeAlias = NDArray[np.int32]

@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.memory import limit as memory
 
 NO_PARTNER = -1
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import offsets
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Decoded, Flows, Index

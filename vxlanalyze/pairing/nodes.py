@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from vxlanalyze.capture.model import Source
-from vxlanalyze.cluster.model import Cluster, Node
+from vxlanalyze.kubernetes.model import Cluster, Node
 from vxlanalyze.pairing import addresses, points
 from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.wire.model import Decoded

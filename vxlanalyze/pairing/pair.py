@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
 from vxlanalyze.capture.model import Source
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import addresses, damage, hop, points, repeats, routes, segments, strict, tuples
 from vxlanalyze.pairing.addresses import AddressBook
 from vxlanalyze.pairing.identity import Level

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.nearest import nearest
 from vxlanalyze.pairing.model import PER_PACKET, PER_UNSENT, Comparison, Direction, Hop, Point
+from vxlanalyze.text.nearest import nearest
 from vxlanalyze.wire.model import NO_FLOW, Flows
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58, "sctp": 132}

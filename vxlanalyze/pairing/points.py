@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import addresses, rows
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.model import CaptureFacts

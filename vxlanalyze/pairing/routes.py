@@ -10,7 +10,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.cluster.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.points import Home, Place

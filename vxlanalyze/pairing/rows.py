@@ -6,7 +6,7 @@ numpy would look up each row's flow, then count what it found, and give the rows
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 
 def rows_of(flow: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.int32]:

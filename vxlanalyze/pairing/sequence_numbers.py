@@ -1,6 +1,6 @@
 """TCP sequence numbers, which wrap at 2**32 (RFC 9293 section 3.4)."""
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 
 @compiled

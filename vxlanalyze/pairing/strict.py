@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import identity, match
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW

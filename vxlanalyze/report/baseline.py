@@ -4,7 +4,7 @@ A finding is worse where its severity rose, or where the share of packets it spe
 chance explains: the 95 % intervals of the two shares do not touch.
 """
 
-from vxlanalyze.diagnostics.evidence import loss_interval
+from vxlanalyze.analysis.statistics.evidence import loss_interval
 from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 
 # The figure of a hop that each code speaks of.

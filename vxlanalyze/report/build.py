@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from vxlanalyze import __version__
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.requests.services import ServiceFigures, services
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.diagnostics.base import Finding
-from vxlanalyze.diagnostics.services import ServiceFigures, services
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.report.figures import hop_record
@@ -21,8 +21,8 @@ from vxlanalyze.report.model import (
     Report,
     ServiceRecord,
 )
-from vxlanalyze.report.times import rfc3339
 from vxlanalyze.report.verdict import verdict
+from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import link
 from vxlanalyze.wire.addresses import text
 

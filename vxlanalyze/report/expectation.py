@@ -20,8 +20,8 @@ from math import isnan
 from typing import Any, get_type_hints
 
 from vxlanalyze.errors import UsageError
-from vxlanalyze.nearest import nearest
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
+from vxlanalyze.text.nearest import nearest
 
 _LISTS = ("must", "must_not", "allow")
 _LIMITS = ("min", "max")

@@ -6,10 +6,11 @@ Source: RFC 7679 section 5.1 for percentiles of one-way delay.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics import evidence, order
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.analysis.timing import order
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Outcome, Reason
 from vxlanalyze.report.model import DelayRecord, HopRecord, WindowRecord
-from vxlanalyze.report.times import rfc3339
+from vxlanalyze.text.times import rfc3339
 
 
 def hop_record(direction: Direction, clock: Clock) -> HopRecord:

@@ -59,7 +59,7 @@ def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:
 def _read_baseline(path: str) -> Report:
     """Read an earlier report; a finding that this version does not know would be told as gone."""
     from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
-    from vxlanalyze.report import as_json
+    from vxlanalyze.report.formats import as_json
 
     report = as_json.from_json(read_text(path), path)
     try:

@@ -7,9 +7,9 @@ theme, and needs no script: parts fold as HTML's own `details`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vxlanalyze.report import path_svg, pictures
-from vxlanalyze.report.as_html import points, worst
+from vxlanalyze.report.formats.as_html import points, worst
 from vxlanalyze.report.model import FindingRecord, Report
+from vxlanalyze.report.plots import path_svg, pictures
 from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.report.unassessed import by_reason
 

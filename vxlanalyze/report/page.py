@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len, chop_cells
 
-from vxlanalyze.report.plain import plain
+from vxlanalyze.text.escaping import plain
 
 Span = tuple[str, str]
 """Text and its style, words of `_RENDITIONS`; the empty style is the plain one."""

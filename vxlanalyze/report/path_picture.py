@@ -2,11 +2,11 @@
 
 from rich.cells import cell_len, set_cell_size
 
-from vxlanalyze.diagnostics import words
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 from vxlanalyze.report.page import Page
-from vxlanalyze.report.plain import plain
 from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
+from vxlanalyze.text import words
+from vxlanalyze.text.escaping import plain
 
 
 def draw(page: Page, report: Report) -> None:

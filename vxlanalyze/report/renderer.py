@@ -46,7 +46,7 @@ class Renderer:
     suffixes : tuple of str
         File names that ask for it, with the dot.
     module : str
-        Module of this package with ``render(report, judgement=None) -> str``.
+        Module of `report.formats` with ``render(report, judgement=None) -> str``.
     series : bool
         Whether it shows the report's series, what pictures are drawn from: for others none is computed.
     """
@@ -58,6 +58,6 @@ class Renderer:
 
     def render(self, report: Report, judgement: Judgement | None = None) -> str:
         """Write the report in this format; never fails on its content."""
-        module = import_module(f"vxlanalyze.report.{self.module}")
+        module = import_module(f"vxlanalyze.report.formats.{self.module}")
         render = cast("Callable[[Report, Judgement | None], str]", module.render)
         return render(report, judgement)

@@ -6,8 +6,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vxlanalyze.report.formatting import FILTERS
-from vxlanalyze.report.plain import plain
+from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.formatting import FILTERS
 
 _LONGEST_TEXT = 4000  # letters; an explanation has some hundred, a hostile name 65,535
 

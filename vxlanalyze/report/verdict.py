@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from vxlanalyze.diagnostics import words
 from vxlanalyze.report.model import CaptureRecord, FindingRecord, HopRecord, NotAssessedRecord
+from vxlanalyze.text import words
 
 # For findings whose own sentence tells what happens and not what is behind it.
 _REASONS = {

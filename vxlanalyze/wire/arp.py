@@ -7,7 +7,7 @@
 Sources: RFC 826.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ARP_OPERATION,
     ARP_SENDER_MAC,

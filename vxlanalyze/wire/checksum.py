@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.octets import Octets, byte, le16, le32, le64
 
 _LOW_32 = np.uint64(0xFFFFFFFF)

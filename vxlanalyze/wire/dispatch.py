@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import ANOMALIES, STOP, TUNNEL_GUESSED, Record
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets

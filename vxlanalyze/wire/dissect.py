@@ -10,7 +10,7 @@ import dpkt
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, ipv6, link, linux_sll, null_loop
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (

@@ -7,7 +7,7 @@ Sources: RFC 4303 section 2; RFC 3948 section 2 (port 4500: an SPI of 0 marks ke
 octet of 0xFF a keepalive).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, SPORT, Record
 from vxlanalyze.wire.octets import Octets, be32
 

@@ -9,7 +9,7 @@ Sources: IEEE Std 802.3-2018 clause 3.1; IEEE Std 802.1Q-2018 clause 9; RFC 1042
 "IEEE 802 Numbers".
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, DST_MAC, END, LIMIT, SRC_MAC, STOP, VLAN, Record, bound, holds
 from vxlanalyze.wire.octets import Octets, be16, be48, byte
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.model import Anomaly
 
 Record = NDArray[Any]  # int64, shape (RECORD_FIELDS,); Any, so that an element may stand for an int

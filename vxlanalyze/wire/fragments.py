@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import fields, ipv4, ipv6
 from vxlanalyze.wire.fields import OUTER
 from vxlanalyze.wire.model import Anomaly, Fragments

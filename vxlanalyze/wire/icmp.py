@@ -6,7 +6,7 @@
 Sources: RFC 792; RFC 1191 section 4 (next-hop MTU).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,

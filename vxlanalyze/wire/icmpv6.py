@@ -9,7 +9,7 @@ Sources: RFC 4443 sections 2.1, 2.3, 3 and 4; RFC 4861 sections 4.3 and 4.4.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import icmp
 from vxlanalyze.wire.fields import (
     ANOMALIES,

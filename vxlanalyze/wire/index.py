@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ACK,

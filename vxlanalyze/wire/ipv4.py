@@ -11,7 +11,7 @@ Sources: RFC 791 section 3.1. A total length of 0 is what Linux shows for a pack
 65535 bytes, before segmentation (include/net/ip.h, ``iph_totlen``): it lasts as long as the frame.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,

@@ -16,7 +16,7 @@ count as protocols.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,

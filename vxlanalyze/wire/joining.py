@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze import memory
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Source
 from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, mended
+from vxlanalyze.memory import limit as memory
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import REASSEMBLED
 from vxlanalyze.wire.flow_table import FlowTable

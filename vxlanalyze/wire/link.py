@@ -3,7 +3,7 @@
 Source: the tcpdump group's list of link-layer header types (tcpdump.org/linktypes.html).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, ipv6, linux_sll, null_loop
 from vxlanalyze.wire.fields import ANOMALIES, AT, STOP, UNSUPPORTED_LINK, Record, holds
 from vxlanalyze.wire.octets import Octets, byte

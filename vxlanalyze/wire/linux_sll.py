@@ -6,7 +6,7 @@
 Sources: tcpdump.org, LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, IF_INDEX, OUTER, PACKET_TYPE, SRC_MAC, STOP, Record, holds
 from vxlanalyze.wire.octets import Octets, be16, be32, be48, byte
 

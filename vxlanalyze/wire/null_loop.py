@@ -3,7 +3,7 @@
 Sources: tcpdump.org, LINKTYPE_NULL and LINKTYPE_LOOP.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.octets import Octets, be32, le32

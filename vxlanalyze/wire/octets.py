@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import CHECKED, PLAIN, compiled, intrinsic
+from vxlanalyze.kernels.decorator import CHECKED, PLAIN, compiled, intrinsic
 
 Octets = NDArray[np.uint8]  # a buffer of packet bytes, shape (k,)
 Load = Callable[[Octets, int], Any]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Source
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import checksum, ipv4, ipv6
 from vxlanalyze.wire.fragments import (
     FAMILY,

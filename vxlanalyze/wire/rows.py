@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface, Source
-from vxlanalyze.compiled import compiled
 from vxlanalyze.errors import CaptureError
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, fields, ipv6, link, sctp, tcp, udp
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (

@@ -7,7 +7,7 @@
 Sources: RFC 9260 section 3.1 and appendix A (CRC32c).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     AT,
     CHECK_AT,

@@ -11,7 +11,7 @@ Sources: RFC 9293 section 3.1 and 3.2; RFC 7323 section 2.2 (window scale); RFC 
 draft (the ninth flag).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ACK,
     ANOMALIES,

@@ -8,7 +8,7 @@ Sources: RFC 768; RFC 2675 section 4 (in a jumbogram, a length of 0 lasts as lon
 ordinary size.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ipv6
 from vxlanalyze.wire.fields import (
     ANOMALIES,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 
 NO_ROW = -1
 _LONG_AGO_NS = np.iinfo(np.int64).min

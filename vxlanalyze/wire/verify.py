@@ -14,7 +14,7 @@ section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.
 
 import numpy as np
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import checksum, ipv4
 from vxlanalyze.wire.fields import (
     CHECK_AT,

@@ -6,7 +6,7 @@ Sources: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 
 Linux drivers/net/wireguard/messages.h (their lengths; data is padded to 16 octets).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT, Record
 from vxlanalyze.wire.octets import Octets, le32
 

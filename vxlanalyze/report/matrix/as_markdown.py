@@ -1,6 +1,6 @@
 """The matrix as GitHub Flavored Markdown, for issues and job summaries."""
 
-from vxlanalyze.report.as_markdown import code, escaped
+from vxlanalyze.report.formats.as_markdown import code, escaped
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
 

@@ -1,11 +1,11 @@
 """The matrix as text: the verdict, who talks badly to whom, and what to do about it."""
 
-from vxlanalyze.diagnostics import words
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.report.matrix.verdict import where
 from vxlanalyze.report.page import Page
-from vxlanalyze.report.plain import plain
+from vxlanalyze.text import words
+from vxlanalyze.text.escaping import plain
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "good": "green", "untold": "bold", "idle": "dim"}
 _TOLD = 12  # directions told of one finding

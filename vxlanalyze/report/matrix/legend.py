@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from vxlanalyze.report import formatting
 from vxlanalyze.report.matrix.model import CellRecord, Matrix
 from vxlanalyze.report.matrix.verdict import by_finding
 from vxlanalyze.report.model import FindingRecord
+from vxlanalyze.text import formatting
 
 WORDS = {"good": "ok", "untold": "?", "idle": "–"}
 ITSELF = "·"

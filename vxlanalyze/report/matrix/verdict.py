@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from vxlanalyze.diagnostics import words
 from vxlanalyze.report.matrix.model import BAD, CellRecord
+from vxlanalyze.text import words
 
 _NAMED = 6
 _ENDS: tuple[Literal["from"], Literal["to"]] = ("from", "to")

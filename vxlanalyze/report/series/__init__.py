@@ -6,7 +6,7 @@ thousand. They survive JSON, so that every picture can be drawn again from a sav
 
 from collections.abc import Sequence
 
-from vxlanalyze.diagnostics.base import Finding
+from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.series import delays, ladders, listing, sequences, sizes, timeline
 from vxlanalyze.report.series.model import Plots

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.diagnostics.base import Finding
+from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point
 from vxlanalyze.report.series.conversations import TCP, describe, group_flows
 from vxlanalyze.report.series.listing import tcp_flags

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Clock, Comparison, Direction, Point
-from vxlanalyze.report.times import rfc3339
+from vxlanalyze.text.times import rfc3339
 
 _NICE_STEPS = (1, 2, 5)
 

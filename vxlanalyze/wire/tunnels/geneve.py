@@ -9,7 +9,7 @@ VXLAN is run on its port as well. There, the flags of VXLAN would be eight words
 Sources: RFC 8926 section 3.4; IANA port 6081.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,

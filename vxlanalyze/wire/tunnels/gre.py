@@ -8,7 +8,7 @@
 Sources: RFC 2784 section 2; RFC 2890 section 2.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,

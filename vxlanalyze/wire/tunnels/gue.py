@@ -10,7 +10,7 @@ sends either, on port 5555. No network identifier; that of a GRE header inside, 
 Sources: draft-ietf-intarea-gue-09 sections 3.2, 3.3 and 4; IANA port 6080; Linux net/ipv4/fou_core.c.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import checksum, ethernet, ipv4, ipv6, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,

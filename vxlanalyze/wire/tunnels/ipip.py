@@ -3,7 +3,7 @@
 Sources: RFC 2003 section 3.1 (protocol 4); RFC 4213 section 3 (protocol 41); RFC 2473 section 3.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, ipv4
 from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.model import Tunnel

@@ -9,7 +9,7 @@ as NVGRE shows it, divided by 256.
 Sources: RFC 7637 section 3.2.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import AT, END, STOP, VNI, Record, holds
 from vxlanalyze.wire.model import Tunnel

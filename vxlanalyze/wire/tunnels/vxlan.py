@@ -7,7 +7,7 @@ Sources: RFC 7348 section 5; draft-smith-vxlan-group-policy-05 section 2.1. Port
 8472, the default of the Linux kernel (drivers/net/vxlan).
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, udp
 from vxlanalyze.wire.fields import (
     ANOMALIES,

@@ -6,7 +6,7 @@
 Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
 """
 
-from vxlanalyze.compiled import compiled
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import (
     ANOMALIES,

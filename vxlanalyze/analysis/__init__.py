@@ -1,0 +1,1 @@
+"""What diagnostics measure and share: requests, losses, streams, the underlay."""

@@ -1,0 +1,134 @@
+"""States of checksums at both points of a direction, and whether the receiver takes packets with wrong ones.
+
+What a capture at the sender shows is often not what the wire carries: the network card fills checksums in
+behind the capture. What a capture at the receiver shows is the wire, but for two cases: frames that
+the kernel has merged again, and paths inside one host (veth, virtio), over which unfilled checksums
+travel and are known to be right. Whether a wrong looking checksum hurts is told by the answers: a flow of
+which every packet is wrong and which is answered was accepted.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point
+from vxlanalyze.pairing.tuples import number_rows
+from vxlanalyze.wire.model import CHECK_MASK, UNFILLED, Checksum, checksum_states
+
+WRONG = (Checksum.BAD, Checksum.ALL_ONES)
+RIGHT = (Checksum.OK, Checksum.ABSENT)
+_NONE, _ABSENT, _UNVERIFIABLE = (
+    kind.value for kind in (Checksum.NONE, Checksum.ABSENT, Checksum.UNVERIFIABLE)
+)
+
+
+class Checks(NamedTuple):
+    """One checksum field of a direction's `m` packets; all arrays have shape ``(m,)``.
+
+    Parameters
+    ----------
+    sent, received : NDArray[np.uint8]
+        `Checksum` at the sender and at the receiver; NONE where the packet did not arrive or arrived in a
+        frame that was merged of several.
+    judged : NDArray[np.bool_]
+        Packets that carry this checksum and were captured whole at the receiver.
+    """
+
+    sent: NDArray[np.uint8]
+    received: NDArray[np.uint8]
+    judged: NDArray[np.bool_]
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Arrived with a checksum that is no offload picture, shape ``(m,)``."""
+        return among(self.received, WRONG)
+
+    @property
+    def unfilled(self) -> NDArray[np.bool_]:
+        """Arrived with a checksum that nobody has filled in, shape ``(m,)``."""
+        return among(self.received, UNFILLED)
+
+
+def of(direction: Direction, shift: int) -> Checks:
+    """Read one of the four states (`OUTER_L4_SHIFT`, ...) of a direction's packets at both points."""
+    sender, receiver = direction.sender, direction.receiver
+    found = Checks(
+        np.empty(len(direction), np.uint8),
+        np.empty(len(direction), np.uint8),
+        np.empty(len(direction), np.bool_),
+    )
+    _read(
+        (direction.sent_row, direction.received_row),
+        (sender.index.checks, receiver.index.checks),
+        receiver.segment_bytes,
+        shift,
+        found,
+    )
+    return found
+
+
+@compiled
+def _read(rows, checks, segment_bytes, shift, found):  # type: ignore[no-untyped-def]
+    sent_row, received_row = rows
+    sent_checks, received_checks = checks
+    for i in range(len(sent_row)):
+        there = received_row[i]
+        single = there != NO_ROW and segment_bytes[there] == 0
+        state = received_checks[there] >> shift & CHECK_MASK if single else _NONE
+        found.sent[i] = sent_checks[sent_row[i]] >> shift & CHECK_MASK
+        found.received[i] = state
+        found.judged[i] = state != _NONE and state != _ABSENT and state != _UNVERIFIABLE
+
+
+def among(states_: NDArray[np.uint8], kinds: Iterable[Checksum]) -> NDArray[np.bool_]:
+    """Which states are of some kinds, shape kept; `np.isin` takes ten times as long."""
+    result = np.zeros(len(states_), np.bool_)
+    for kind in kinds:
+        result |= states_ == kind
+    return result
+
+
+def states(point: Point, shift: int) -> NDArray[np.uint8]:
+    """`Checksum` of every frame of a point's capture, shape ``(n,)``."""
+    return checksum_states(point.index.checks, shift)
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of conversations of which every packet arrived with an odd checksum.
+
+    Parameters
+    ----------
+    accepted : int
+        Conversations that were answered all the same: the receiver does not mind.
+    ignored : NDArray[np.bool_]
+        Shape ``(f,)``: flows of those that were not answered, whether they asked or not.
+    """
+
+    accepted: int
+    ignored: NDArray[np.bool_]
+
+
+def fate_of(odd: NDArray[np.bool_], direction: Direction, asked: Answers) -> Fate:
+    """Tell whether the receiver takes packets with odd checksums; `odd` has shape ``(m,)``."""
+    # Linux gives a SYN that is sent again another outer port, so one conversation may be several flows.
+    talk, first = number_rows(direction.sender.flows.identity[:, np.newaxis])
+    arrived = np.bincount(talk[asked.flow[direction.received_row != NO_ROW]], minlength=len(first))
+    wrong = np.bincount(talk[asked.flow[odd]], minlength=len(first))
+    whole = (wrong > 0) & (wrong == arrived)
+    answered = np.zeros(len(first), np.bool_)
+    answered[talk[asked.answered]] = True
+    return Fate(int((whole & answered).sum()), (whole & ~answered)[talk])
+
+
+def where_it_became(wrong: NDArray[np.bool_], sent: NDArray[np.uint8], *, origin: bool) -> NDArray[np.bool_]:
+    """Keep what became wrong on this hop; at the first point of a path, also what left it wrong."""
+    return wrong if origin else wrong & ~among(sent, WRONG)

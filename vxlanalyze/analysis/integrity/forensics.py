@@ -1,0 +1,204 @@
+"""How outer checksums came to be wrong: read from a sample of packets at both points.
+
+The outer UDP checksum sums the addresses, the ports, and everything behind them (RFC 768). If one 16-bit
+field was rewritten and the checksum left as it was, the stored checksum is as much larger than the right
+one as the field is than its original, modulo 65535 (RFC 1624). So the original of a rewritten
+source port is ``port - (stored - right)``; it is proved where the sender's capture shows that port, or where
+all packets of each flow give the same one and all of these lie in the range that kernels choose from.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.integrity.alone import is_alone
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.wire.model import Checksum
+from vxlanalyze.wire.rows import Columns, columns
+
+_MODULUS = 0xFFFF  # of ones' complement arithmetic: 0 and 65535 are the same sum
+_SAMPLE = 2000
+# net.ipv4.ip_local_port_range of Linux, which its VXLAN devices use unless told otherwise (srcport); it
+# holds the range of RFC 7348 section 5 (49152 to 65535) but for its end.
+_KERNEL_PORTS = (32768, 65535)
+
+
+class Kind(Enum):
+    """How the checksums came to be wrong."""
+
+    ALL_ONES = "all ones"
+    PORT = "source port rewritten"
+    ADDRESS = "address rewritten"
+    LEFT_WRONG = "wrong when it left"
+    VNI = "VNI rewritten"
+    COVERED = "bytes under it changed"
+    FILLED_WRONG = "filled in wrong"
+    NEVER_FILLED = "never filled in"
+    UNTOLD = "wrong on arrival"
+
+
+@dataclass(frozen=True, slots=True)
+class Forensics:
+    """What a sample of packets with wrong outer checksums tells.
+
+    Parameters
+    ----------
+    kind : Kind
+        Of most of them.
+    sampled, of_kind : int
+        Packets looked at, and those of that kind.
+    same_at_both : int
+        Packets that carry the same wrong checksum at both points.
+    original_ports : tuple of int
+        Source ports before they were rewritten, most frequent first.
+    seen_ports : tuple of int
+        Source ports that arrive.
+    proved : bool
+        Whether the sender's capture shows the original ports itself.
+    alone : bool
+        Whether there is no capture of the sender.
+    vnis : tuple of (int, int)
+        VNIs as sent and as they arrive, most frequent first.
+    """
+
+    kind: Kind
+    sampled: int
+    of_kind: int
+    same_at_both: int
+    original_ports: tuple[int, ...] = ()
+    seen_ports: tuple[int, ...] = ()
+    proved: bool = False
+    alone: bool = False
+    vnis: tuple[tuple[int, int], ...] = ()
+
+
+def examine(
+    pair: Comparison, direction: Direction, wrong: NDArray[np.bool_], states: NDArray[np.uint8], chance: float
+) -> Forensics:
+    """Look at a sample of packets whose outer checksum arrives wrong.
+
+    Parameters
+    ----------
+    wrong : NDArray[np.bool_]
+        Shape ``(m,)``; at least one.
+    states : NDArray[np.uint8]
+        Shape ``(m,)``: `Checksum` as received.
+    chance : float
+        Probability accepted that ports which only look original are taken for it.
+    """
+    chosen = np.flatnonzero(wrong)
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _SAMPLE)).astype(np.intp)]
+    there = _read(pair, direction.receiver, direction.received_row[chosen])
+    here = _read(pair, direction.sender, direction.sent_row[chosen])
+    # A frame that the card will cut into several has other lengths, so its checksum says nothing of theirs.
+    whole = direction.sender.segment_bytes[direction.sent_row[chosen]] == 0
+    same = whole & (here["outer_checksum"] == there["outer_checksum"])
+    # On its way out a card may still work on a field that the kernel has spoilt.
+    all_ones = (states[chosen] == Checksum.ALL_ONES) | (here["outer_checksum_state"] == Checksum.ALL_ONES)
+    original = original_ports(there["outer_sport"], there["outer_checksum"], there["outer_checksum_expected"])
+    as_sent = (here["outer_sport"] - original) % _MODULUS == 0
+    rewritten = (here["outer_sport"] != there["outer_sport"]) & as_sent & ~all_ones
+    if 2 * int(rewritten.sum()) > len(chosen):
+        return _ports(rewritten, original, there, same, proved=True)
+    if 2 * int(all_ones.sum()) > len(chosen):
+        return Forensics(Kind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
+    # What the card is to complete further in (LCO) is as right as what is complete.
+    was_right = np.isin(here["outer_checksum_state"], (Checksum.OK, Checksum.LCO))
+    left_wrong = same & ~was_right
+    if is_alone(direction):
+        ported = consistent(direction.flow[chosen], original, chance)
+        told = _ports(same, original, there, same, proved=False)
+        return replace(told if ported else Forensics(Kind.UNTOLD, len(chosen), len(chosen), 0), alone=True)
+    if 2 * int(left_wrong.sum()) > len(chosen):
+        if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
+            return _ports(left_wrong, original, there, same, proved=False)
+        return Forensics(Kind.LEFT_WRONG, len(chosen), int(left_wrong.sum()), int(same.sum()))
+    moved = _made_for_other_addresses(here, there)
+    if 2 * int(moved.sum()) > len(chosen):
+        return Forensics(Kind.ADDRESS, len(chosen), int(moved.sum()), int(same.sum()))
+    # What the card completed is right for the packet as the sender's capture shows it.
+    covered = same & was_right | whole & (there["outer_checksum"] == here["outer_checksum_expected"])
+    other_vni = covered & (here["vni"] != there["vni"])
+    if 2 * int(other_vni.sum()) > len(chosen):
+        vnis = _changes(here["vni"][other_vni], there["vni"][other_vni])
+        return Forensics(Kind.VNI, len(chosen), int(other_vni.sum()), int(same.sum()), vnis=vnis)
+    if 2 * int(covered.sum()) > len(chosen):
+        return Forensics(Kind.COVERED, len(chosen), int(covered.sum()), int(same.sum()))
+    rest = len(chosen) - int(same.sum())
+    return Forensics(Kind.FILLED_WRONG, len(chosen), rest, int(same.sum()))
+
+
+def original_ports(
+    port: NDArray[np.int64], stored: NDArray[np.int64], right: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Recover the source ports that wrong checksums were made for, shape kept."""
+    return (port - (stored - right)) % _MODULUS
+
+
+def consistent(flow: NDArray[np.int32], original: NDArray[np.int64], chance: float) -> bool:
+    """Whether recovered ports are what they look like.
+
+    A wrong checksum of any other origin gives a number at random: that packets of one flow agree, and
+    that flows hit the range of ports that kernels choose from, then has a probability that is compared with
+    `chance`.
+    """
+    flows, first, code = np.unique(flow, return_index=True, return_inverse=True)
+    if (original != original[first][code]).any():
+        return False
+    low, high = _KERNEL_PORTS
+    if ((original < low) | (original > high)).any():
+        return False
+    nats = len(flows) * log(_MODULUS / (high - low + 1)) + (len(flow) - len(flows)) * log(_MODULUS)
+    return nats > -log(chance)
+
+
+def _ports(
+    chosen: NDArray[np.bool_],
+    original: NDArray[np.int64],
+    there: Columns,
+    same: NDArray[np.bool_],
+    *,
+    proved: bool,
+) -> Forensics:
+    return Forensics(
+        Kind.PORT,
+        len(chosen),
+        int(chosen.sum()),
+        int(same.sum()),
+        _most_frequent(original[chosen]),
+        _most_frequent(there["outer_sport"][chosen]),
+        proved,
+    )
+
+
+def _most_frequent(values: NDArray[np.int64]) -> tuple[int, ...]:
+    names, counts = np.unique(values, return_counts=True)
+    return tuple(names[np.argsort(-counts, kind="stable")].tolist())
+
+
+def _changes(before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    pairs, counts = np.unique(np.column_stack([before, after]), axis=0, return_counts=True)
+    return tuple((int(a), int(b)) for a, b in pairs[np.argsort(-counts, kind="stable")])
+
+
+def _made_for_other_addresses(here: Columns, there: Columns) -> NDArray[np.bool_]:
+    """Packets whose checksum would be right with the addresses that the sender's capture shows."""
+    grown = _sum(there) - _sum(here)
+    short = there["outer_checksum"] - there["outer_checksum_expected"]
+    made: NDArray[np.bool_] = (grown != 0) & ((short - grown) % _MODULUS == 0)
+    return made
+
+
+def _sum(found: Columns) -> NDArray[np.int64]:
+    """Sum the outer addresses as the pseudo-header does, not folded."""
+    both = np.concatenate([found["outer_src"], found["outer_dst"]], axis=1)
+    sums: NDArray[np.int64] = np.ascontiguousarray(both).view(">u2").astype(np.int64).sum(axis=1)
+    return sums
+
+
+def _read(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> Columns:
+    source = pair.captures[point.capture].source
+    return columns(source.fetch(point.index.place[rows]), source.interfaces, ports=pair.ports)

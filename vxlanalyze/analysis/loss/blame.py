@@ -1,0 +1,57 @@
+"""Whether a loss that was explained took the very packets that a symptom is about.
+
+A blocked service explains the unanswered queries to that service, and no others. So before a finding of the
+loss family is named as a cause, the flows of the symptom's frames are compared with those that lost packets
+to it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.loss import loss
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.wire.model import NO_FLOW
+
+_KINDS = {
+    "path-blocked": Kind.PATH,
+    "protocol-blocked": Kind.PROTOCOL,
+    "ecmp-member-blocked": Kind.ECMP,
+    "flow-blocked": Kind.FLOW,
+    "mtu-blackhole": Kind.SIZE,
+    "mtu-icmp-needed": Kind.SIZE,
+    "burst-outage": Kind.INTERRUPTION,
+}
+
+
+def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
+    """Give the share of a symptom's flows that lost packets to a cause; None where that cannot be told."""
+    direction = next((d for d in pair.directions if d.label == cause.direction), None)
+    if direction is None or symptom.direction != cause.direction:
+        return None
+    taken = _taken(loss.explain(direction), cause.code)
+    concerned = _flows(pair, direction, symptom)
+    if taken is None or len(concerned) == 0:
+        return None
+    return float(np.isin(concerned, direction.flow[taken]).mean())
+
+
+def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
+    """Packets that a finding of the loss family speaks of; None for other findings."""
+    if code == "packet-loss":
+        return picture.unexplained
+    if code == "fragments-lost":
+        return picture.in_pieces
+    kind = _KINDS.get(code)
+    return None if kind is None else np.flatnonzero(picture.packets_of(picture.of(kind)))
+
+
+def _flows(pair: Comparison, direction: Direction, symptom: Finding) -> NDArray[np.int32]:
+    """Flows of the symptom's frames in the sender's capture that have packets in this direction."""
+    sender = direction.sender
+    numbers = symptom.frames.get(pair.captures[sender.capture].name)
+    if numbers is None:
+        return np.empty(0, np.int32)
+    flows = np.unique(sender.index.flow[sender.decoded.row(np.asarray(numbers, np.int64))])
+    return flows[(flows != NO_FLOW) & np.isin(flows, direction.flow)]

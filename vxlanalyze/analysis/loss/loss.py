@@ -1,0 +1,276 @@
+"""What explains the lost packets of a direction: one procedure that compares all explanations.
+
+Each diagnostic of the loss family asks this module, so one cause is never reported under two codes, and two
+faults at once are both seen: take the explanation that the evidence favours most, set its packets aside,
+and look again at the rest, until random loss does as well. What is left over is loss at random.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.finding import NotAssessed
+from vxlanalyze.analysis.loss import weighing
+from vxlanalyze.analysis.loss.hypotheses import Hypothesis
+from vxlanalyze.analysis.loss.losses import Losses
+from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.loss.weighing import Choice
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
+from vxlanalyze.text.words import moment
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
+
+_MOST_ROUNDS = 12
+EDGE_NS = 3 * evidence.BURST_NS
+_NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
+_AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
+
+
+class Kind(Enum):
+    """What an explanation is about; each belongs to one family of findings."""
+
+    PATH = "path"
+    INTERRUPTION = "interruption"
+    SIZE = "size"
+    PROTOCOL = "protocol"
+    FLOW = "flow"
+    ECMP = "ecmp"
+    PART = "part"
+
+
+_KIND_OF_TRAIT = {
+    Trait.FAMILY: Kind.PROTOCOL,
+    Trait.PROTOCOL: Kind.PROTOCOL,
+    Trait.SERVICE: Kind.FLOW,
+    Trait.PORT: Kind.FLOW,
+    Trait.DESTINATION: Kind.FLOW,
+    Trait.SOURCE: Kind.FLOW,
+    Trait.OUTER_PORT: Kind.ECMP,
+    Trait.TUNNEL_ENDPOINT: Kind.PATH,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A rule that the evidence bears out.
+
+    Parameters
+    ----------
+    rule : Hypothesis
+        What is lost.
+    packets : NDArray[np.intp]
+        The lost packets that the rule explains, as indices of the direction's packets.
+    proof : float
+        Evidence against random loss in nats, its prior cost taken off.
+    from_ns, until_ns : int or None
+        First and last of these packets' times where the rule began, or ended, within the window.
+    rivals : tuple of Kind
+        Other kinds of explanation that fit the same packets about as well.
+    """
+
+    rule: Hypothesis
+    kind: Kind
+    packets: NDArray[np.intp]
+    proof: float
+    from_ns: int | None
+    until_ns: int | None
+    rivals: tuple[Kind, ...]
+
+    @property
+    def chance(self) -> float:
+        """Largest probability that loss at random looks like this."""
+        return evidence.chance(self.proof)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The losses of a direction, explained as far as they can be.
+
+    Parameters
+    ----------
+    direction : Direction
+        The direction, with the packets that are no tunnel packets taken out: their outcome is unknown here.
+    judged : int
+        Packets whose fate is known.
+    lost : Losses or None
+        The lost ones; None where none was.
+    explanations : tuple of Explanation
+        The best first.
+    in_pieces : NDArray[np.intp]
+        Packets lost because some of their fragments are, as indices of the direction's packets.
+    unexplained : NDArray[np.intp]
+        Lost packets that nothing of this explains, likewise.
+        What opens conversations is among them.
+    opening : Explanation or None
+        The rule that of the unexplained ones those are lost that open a conversation.
+    suspected : Explanation or None
+        What fits some of the unexplained ones better than loss at random, without being proved.
+    others_delivered : int
+        Packets to the tunnel's port that are no tunnel packets and arrived.
+    """
+
+    direction: Direction
+    judged: int
+    lost: Losses | None
+    explanations: tuple[Explanation, ...]
+    in_pieces: NDArray[np.intp]
+    unexplained: NDArray[np.intp]
+    opening: Explanation | None
+    suspected: Explanation | None
+    others_delivered: int
+
+    def of(self, *kinds: Kind) -> tuple[Explanation, ...]:
+        """Explanations of some kinds."""
+        return tuple(e for e in self.explanations if e.kind in kinds)
+
+    def packets_of(self, explanations: Iterable[Explanation]) -> NDArray[np.bool_]:
+        """Which of the direction's packets some explanations explain, shape ``(m,)``."""
+        chosen = np.zeros(len(self.direction), np.bool_)
+        for explanation in explanations:
+            chosen[explanation.packets] = True
+        return chosen
+
+
+def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssessed]]:
+    """Explain every direction whose loss can be judged, and say for `code` why the others cannot."""
+    told: list[Picture] = []
+    not_assessed = []
+    for direction in pair.directions:
+        picture = explain(direction)
+        if not direction.assessed:
+            not_assessed.append(NotAssessed(code, direction.not_assessed_why, direction.label))
+        elif picture.judged == 0:
+            why = "no packet of this direction was sent while both captures ran"
+            not_assessed.append(NotAssessed(code, why, direction.label))
+        else:
+            told.append(picture)
+    return told, not_assessed
+
+
+def since(explanations: Iterable[Explanation]) -> str:
+    """Say from when on, as the beginning of a sentence, where none of them holds from the start."""
+    begin = [e.from_ns for e in explanations]
+    told = [b for b in begin if b is not None]
+    return f"From {moment(min(told))} on, " if told and len(told) == len(begin) else ""
+
+
+def by_chance(explanations: Iterable[Explanation]) -> str:
+    """Say, as a sentence, how seldom loss at random looks like the least certain of them."""
+    chance = max(e.chance for e in explanations)
+    return f"Loss at random looks like this with a chance of {chance:.0e} at most."
+
+
+def hop_of(pair: Comparison, direction: Direction) -> Hop:
+    """Find the hop of a direction by its label, which that of a picture shares with the one it looks at."""
+    return next(h for h in pair.hops if direction.label in (h.forward.label, h.backward.label))
+
+
+def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
+    """Leave out what goes to the tunnel's port and is no tunnel packet; count what of it arrived.
+
+    Other bytes in place of a tunnel header show in bits that are to be zero, and hold neither IP nor ARP.
+    """
+    flows, flow = direction.sender.flows, direction.flow
+    anomalies = direction.sender.index.anomalies
+    whole = (flows.tunnel != Tunnel.NONE).all() and not (anomalies & _NO_HEADER).any()
+    if not direction.sender.encapsulated or whole:
+        return direction, 0
+    odd = anomalies[direction.sent_row] & _NO_HEADER != 0
+    empty = (flows.family == 0) & (flows.sport == 0)
+    known = flow != NO_FLOW
+    other = np.zeros(len(direction), np.bool_)
+    other[known] = (flows.tunnel[flow[known]] == Tunnel.NONE) | (empty[flow[known]] & odd[known])
+    outcome = np.where(other, np.uint8(Outcome.UNKNOWN), direction.outcome)
+    return replace(direction, outcome=outcome), int(np.count_nonzero(other & direction.delivered))
+
+
+@once
+def explain(direction: Direction) -> Picture:
+    """Explain the lost packets of a direction; done once, and kept as long as the direction."""
+    direction, others_delivered = _in_the_tunnel(direction)
+    judged = int(np.count_nonzero(direction.judged))
+    if not direction.assessed or not direction.lost.any():
+        none = np.empty(0, np.intp)
+        return Picture(direction, judged, None, (), none, none, None, None, others_delivered)
+    lost = Losses.of(direction)
+    incomplete = pieces.lost_in_pieces(direction, weighing.CHANCE)[lost.packet]
+    open_ = ~incomplete
+    found: list[Explanation] = []
+    for _ in range(_MOST_ROUNDS):
+        weighed = weighing.weigh(lost, open_)
+        choices = weighing.proved(weighed)
+        if not choices:
+            break
+        best = weighing.most_promising(lost, open_, choices)
+        found += [_explanation(lost, best, rule, choices) for rule in best.rule.alone()]
+        open_ = open_ & ~best.explained
+    open_ &= ~_at_the_edges(lost, found)
+    # A rule about a part of a kind says which packets are lost, not what loses them: loss without a cause.
+    parts = [e for e in found if e.kind is Kind.PART]
+    found = [e for e in found if e.kind is not Kind.PART]
+    causes = (c for c in weighed if c.rule.part is None and weighing.suspicious(c, open_))
+    suspected = next((_explanation(lost, c, c.rule, weighed) for c in causes), None)
+    open_ = open_ | _explained(lost, parts) & ~_explained(lost, found) & ~incomplete
+    return Picture(
+        direction,
+        judged,
+        lost,
+        tuple(found),
+        in_pieces=lost.packet[incomplete],
+        unexplained=lost.packet[open_],
+        opening=next((e for e in parts if lost.openings.has(e.rule.part)), None),
+        suspected=suspected,
+        others_delivered=others_delivered,
+    )
+
+
+def _explained(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
+    """Which of the lost packets some explanations explain, shape ``(k,)``."""
+    packets = [e.packets for e in found]
+    return np.isin(lost.packet, np.concatenate([np.empty(0, np.intp), *packets]))
+
+
+def _explanation(lost: Losses, best: Choice, rule: Hypothesis, choices: list[Choice]) -> Explanation:
+    """Make an explanation of a choice, or of one of the times that its rule is about."""
+    chosen = rule.explains(lost)
+    times = lost.time_ns[chosen]
+    alike = [
+        _kind(c.rule)
+        for c in choices
+        if c.nats > best.nats - _AS_GOOD and np.array_equal(c.explained, best.explained)
+    ]
+    return Explanation(
+        rule=rule,
+        kind=_kind(rule),
+        packets=lost.packet[chosen],
+        proof=best.proof,
+        from_ns=int(times.min()) if rule.first > 0 else None,
+        until_ns=int(times.max()) if rule.last < lost.n - 1 else None,
+        rivals=tuple(k for k in Kind if k in alike and k is not _kind(rule)),
+    )
+
+
+def _kind(rule: Hypothesis) -> Kind:
+    if rule.trait is not None:
+        return _KIND_OF_TRAIT[rule.trait]
+    if rule.above_bytes is not None:
+        return Kind.SIZE
+    if rule.part is not None:
+        return Kind.PART
+    return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
+
+
+def _at_the_edges(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
+    """Losses so close to the moment a path failed or came back that they belong to it."""
+    near = np.zeros(len(lost.packet), np.bool_)
+    for explanation in found:
+        if explanation.kind in (Kind.INTERRUPTION, Kind.PATH):
+            for edge_ns in (explanation.from_ns, explanation.until_ns):
+                if edge_ns is not None:
+                    near |= np.abs(lost.time_ns - edge_ns) <= EDGE_NS
+    return near

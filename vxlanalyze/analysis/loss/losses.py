@@ -1,0 +1,106 @@
+"""The lost packets of a direction, beside what of the delivered ones can deny an explanation of them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.loss import openings
+from vxlanalyze.analysis.loss.openings import Openings
+from vxlanalyze.analysis.loss.traits import TCP, UDP, Classes, Trait, classes
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import Direction, Outcome
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire.model import NO_FLOW
+
+_STEPS = 64  # moments at which the largest size delivered may have fallen
+
+
+class Sizes(NamedTuple):
+    """What lengths the delivered packets have.
+
+    Parameters
+    ----------
+    different : int
+        How many lengths there are.
+    largest : list of tuple of int
+        A position, and the largest length that is delivered from there on: of the first packet, and of the
+        first moments behind which it is less than before.
+    """
+
+    different: int
+    largest: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, length: NDArray[np.uint32], position: NDArray[np.intp]) -> "Sizes":
+        """Find them; the packets stand in order."""
+        if len(length) == 0:
+            return cls(0, [])
+        since = np.maximum.accumulate(length[::-1])[::-1]
+        falls = np.flatnonzero(since[:-1] > since[1:])[:_STEPS]
+        behind = [(int(position[i]) + 1, int(since[i + 1])) for i in falls]
+        return cls(len(present(length)), [(0, int(since[0])), *behind])
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The judged packets of one direction: `n` of them, of which `k` were lost.
+
+    `position` counts the judged packets in the order sent. Arrays of lost packets have shape ``(k,)``.
+    """
+
+    n: int
+    packet: NDArray[np.intp]  # of the direction
+    position: NDArray[np.intp]
+    time_ns: NDArray[np.int64]
+    length: NDArray[np.uint32]  # IP length on the wire
+    flow: NDArray[np.int32]
+    deliveries_before: NDArray[np.intp]
+    delivered: int
+    last_position: int  # of a delivered packet, -1 where none was
+    sizes: Sizes
+    arrived: NDArray[np.intp]  # packets, by flow
+    last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
+    outer_sport: NDArray[np.uint16]  # by flow
+    portless: NDArray[np.bool_]  # by flow: its protocol has no ports
+    traits: dict[Trait, Classes]
+    openings: Openings
+
+    @classmethod
+    def of(cls, direction: Direction) -> "Losses":
+        """Gather what is needed; some lost packet must exist."""
+        flow = direction.flow
+        judged = np.flatnonzero(direction.judged & (flow != NO_FLOW))
+        lost = direction.outcome[judged] == Outcome.LOST
+        flow = flow[judged]
+        length = direction.wire_length[judged]
+        gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
+        last = np.full(len(direction.sender.flows), -1, np.intp)
+        last[flow[kept]] = kept  # in order, so the last one stays
+        active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
+        sorted_by = classes(direction.sender.flows, active)
+        return cls(
+            n=len(judged),
+            packet=judged[gone],
+            position=gone,
+            time_ns=direction.sent_ns(judged[gone]),
+            length=length[gone],
+            flow=flow[gone],
+            deliveries_before=np.searchsorted(kept, gone),
+            delivered=len(kept),
+            last_position=int(kept[-1]) if len(kept) else -1,
+            sizes=Sizes.of(length[kept], kept),
+            arrived=np.bincount(flow[kept], minlength=len(last)),
+            last_delivered=last,
+            outer_sport=direction.sender.flows.outer_sport,
+            portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
+            traits=sorted_by,
+            openings=openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server),
+        )
+
+    def events(self, chosen: NDArray[np.bool_]) -> float:
+        """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
+        times, before = self.time_ns[chosen], self.deliveries_before[chosen]
+        weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
+        return 1 + float(weights.sum()) if len(times) else 0.0

@@ -1,0 +1,104 @@
+"""Packets that open a conversation, beside all others: what keeps track of connections decides at these.
+
+A firewall, a NAT or a load balancer makes an entry for the first packet of a conversation and finds it for
+the rest. Where the entry fails or new ones are limited, openings are lost and everything else passes.
+The one that sends again gets through, or not: Linux gives a SYN that it repeats another outer source port.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.loss.traits import ICMP, ICMPV6, TCP, UDP
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.tuples import number_rows
+
+_SYN, _ACK = 0x02, 0x10
+_ECHOES = (0x0800, 0x8000)  # type and code, as they stand in for the source port
+
+
+@dataclass(frozen=True, eq=False)
+class Openings:
+    """What opens a conversation among the judged packets of a direction, of which `k` were lost.
+
+    Parameters
+    ----------
+    first : NDArray[np.bool_]
+        Lost packets that were the first of a client's conversation, shape ``(k,)``.
+    first_delivered : int
+        First packets that arrived.
+    went_on : int
+        Conversations whose first packet was lost and of which a later one arrived.
+    syn : NDArray[np.bool_]
+        Lost packets that ask for a connection, sent again or not, shape ``(k,)``.
+    syn_delivered : int
+        Those that arrived.
+    """
+
+    first: NDArray[np.bool_]
+    first_delivered: int
+    went_on: int
+    syn: NDArray[np.bool_]
+    syn_delivered: int
+
+    def has(self, part: NDArray[np.bool_] | None) -> bool:
+        """Whether a part of the lost packets is one of these."""
+        return part is self.first or part is self.syn
+
+
+def find(
+    direction: Direction, judged: NDArray[np.intp], lost: NDArray[np.bool_], from_server: NDArray[np.bool_]
+) -> Openings:
+    """Find the openings.
+
+    Parameters
+    ----------
+    judged : NDArray[np.intp]
+        Packets of the direction whose fate and flow are known, in the order sent.
+    lost : NDArray[np.bool_]
+        Which of these were lost.
+    from_server : NDArray[np.bool_]
+        Flows of the direction's sender that come from the serving end, shape ``(f,)``.
+    """
+    flows, flow = direction.sender.flows, direction.flow[judged]
+    asks = (flows.protocol == UDP) & ~from_server
+    asks |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
+    # Flows that differ in their outer headers alone are one conversation.
+    talk, _ = number_rows(flows.identity[:, np.newaxis])
+    begun, arrived = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
+    first, syn = np.empty(len(judged), np.bool_), np.empty(len(judged), np.bool_)
+    _find(
+        (flow, direction.sender.index.tcp_flags[direction.sent_row[judged]], lost),
+        (flows.protocol == TCP, asks, talk),
+        (begun, arrived),
+        first,
+        syn,
+    )
+    return Openings(
+        first=first[lost],
+        first_delivered=int(np.count_nonzero(first & ~lost)),
+        went_on=int(np.count_nonzero(arrived[talk[flow[first & lost]]])),
+        syn=syn[lost],
+        syn_delivered=int(np.count_nonzero(syn & ~lost)),
+    )
+
+
+@compiled
+def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
+    """Mark what opens a conversation, what asks for a connection, and conversations that arrived in part."""
+    flow_of, flags, lost = packets
+    tcp, asks, talk_of = of_flow
+    begun, arrived = of_talk
+    for i in range(len(flow_of)):
+        flow = flow_of[i]
+        talk = talk_of[flow]
+        syn[i] = tcp[flow] and flags[i] & (_SYN | _ACK) == _SYN
+        first[i] = not begun[talk] and (syn[i] if tcp[flow] else asks[flow])
+        begun[talk] = True
+        if not lost[i]:
+            arrived[talk] = True

@@ -1,0 +1,160 @@
+"""Sizes on the way: what a limit on outer packets leaves for the pods, with the arithmetic shown.
+
+Sources: RFC 7348 section 4.3 and section 5 (what VXLAN adds), RFC 8926 section 3.4 (Geneve and its options),
+RFC 8200 section 5 (every IPv6 link carries 1280 bytes), the WireGuard white paper section 5.4 (32 bytes of
+data message, beside UDP and IP); flannel Documentation/backends.md, Cilium Helm reference, Calico
+"Configure MTU" (the settings).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.wire.model import Encryption, Tunnel
+from vxlanalyze.wire.tunnels import TITLES
+
+_IP_BYTES = {4: 20, 6: 40}
+_UDP_BYTES, _ETHERNET_BYTES = 8, 14
+_UDP = 17
+_TUNNEL_BYTES = {Tunnel.VXLAN: 8, Tunnel.VXLAN_GPE: 8, Tunnel.GENEVE: 8}  # of the others it varies
+_WIREGUARD_BYTES = {4: 60, 6: 80}
+_USUAL_LINK = 1500
+LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What the tunnel adds to an inner IP packet; `text` shows the sum: ``20 IPv4 + 8 UDP + ...``."""
+
+    bytes: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What is known of the largest outer packet that passes, in bytes of IP length.
+
+    `passes` is the largest known to pass, `blocked` the smallest known not to (None where the limit
+    itself is known, and `passes` is it).
+    """
+
+    passes: int
+    blocked: int | None
+    overhead: Overhead
+    inner_ipv6: bool
+
+    @property
+    def text(self) -> str:
+        """The limit in words."""
+        if self.blocked is None or self.blocked == self.passes + 1:
+            return f"{self.passes:,} bytes"
+        return f"between {self.passes:,} and {self.blocked - 1:,} bytes"
+
+    @property
+    def inner_mtu(self) -> int:
+        """Inner MTU that is safe to set: what passes, and no less than what every link carries."""
+        safe = self.passes
+        if self.blocked is not None and self.blocked > SMALLEST_LIKELY_MTU:
+            safe = max(safe, SMALLEST_LIKELY_MTU)
+        inner = safe - self.overhead.bytes
+        if self.inner_ipv6 and inner < SMALLEST_LIKELY_MTU <= self.inner_mtu_at_most:
+            return SMALLEST_LIKELY_MTU
+        return inner
+
+    @property
+    def inner_mtu_at_most(self) -> int:
+        """Largest inner MTU that may work."""
+        return (self.passes if self.blocked is None else self.blocked - 1) - self.overhead.bytes
+
+    @property
+    def arithmetic(self) -> str:
+        """The sum that leads to the inner MTU: ``1,450 - 50 (20 IPv4 + ...) = 1,400``."""
+        inner, added = self.inner_mtu, self.overhead
+        if added.bytes == 0:
+            return f"{inner:,} bytes"
+        whole = inner + added.bytes
+        known = "" if whole <= self.passes else " (not seen, but usual for every link)"
+        return f"{whole:,}{known} - {added.bytes} ({added.text}) = {inner:,}"
+
+
+def limit(direction: Direction, packets: NDArray[np.bool_], passes: int, blocked: int | None) -> Limit:
+    """Say what is known of a limit; the overhead is that of the given packets."""
+    flows = direction.sender.flows
+    inner_ipv6 = bool((flows.family[np.unique(direction.flow[packets])] == 6).any())
+    return Limit(passes, blocked, overhead(direction, packets), inner_ipv6)
+
+
+def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
+    """Measure what stands around the inner IP packet of some packets: the most that any has."""
+    outer, inner = direction.outer_length[packets].astype(np.int64), direction.length[packets]
+    if len(outer) == 0 or not outer.any():
+        return Overhead(0, "")
+    widest = int(np.argmax(outer - inner))
+    total = int(outer[widest]) - int(inner[widest])
+    flows, row = direction.sender.flows, int(direction.flow[packets][widest])
+    family, tunnel = int(flows.outer_family[row]), Tunnel(int(flows.tunnel[row]))
+    around = [(_IP_BYTES[family], f"IPv{family}")]
+    if flows.outer_protocol[row] == _UDP:
+        around.append((_UDP_BYTES, "UDP"))
+    inside = [(_ETHERNET_BYTES, "inner Ethernet")] if flows.inner_src_mac[row] != 0 else []
+    rest = total - sum(size for size, _ in around + inside)
+    own = _TUNNEL_BYTES.get(tunnel, rest)
+    more = "options" if tunnel is Tunnel.GENEVE else "more (options, a VLAN tag)"
+    parts = [*around, (own, TITLES[tunnel]), *inside, (rest - own, more)]
+    return Overhead(total, " + ".join(f"{size} {name}" for size, name in parts if size > 0))
+
+
+def encryption(direction: Direction) -> str:
+    """Say what encryption between the nodes takes, where the sender's capture shows it."""
+    flows = direction.sender.flows
+    kinds = {Encryption(int(e)) for e in np.unique(flows.encryption)}
+    if Encryption.WIREGUARD in kinds:
+        family = int(flows.outer_family[flows.encryption == Encryption.WIREGUARD].max(initial=0)) or 4
+        return (
+            f"WireGuard runs between the nodes: it adds {_WIREGUARD_BYTES[family]} bytes around what enters "
+            f"it, so a link of 1,500 bytes leaves {1500 - _WIREGUARD_BYTES[family]:,}. "
+        )
+    if Encryption.ESP in kinds:
+        return "IPsec (ESP) runs between the nodes and takes 50 to 80 bytes of each packet. "
+    return ""
+
+
+def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
+    """Name the setting that lowers the inner MTU, of the network plugin that the packets speak of."""
+    inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
+    flannel = f'flannel `"MTU": {path}` in the Backend of net-conf.json (it takes the overhead off itself)'
+    cilium = f"Cilium `--set MTU={path}` (likewise)"
+    calico = f"Calico `mtu: {inner}` under `calicoNetwork` of the Installation, or `vxlanMTU` in Felix"
+    cni = underlay.of(direction, pair.cluster).cni
+    if cni is None:
+        named = f"{calico}; {flannel}; {cilium}"
+    else:
+        named = {"flannel": flannel, "cilium": cilium, "calico": calico}[cni]
+    usual = _USUAL_LINK - found.overhead.bytes
+    ethernet = ""
+    if found.blocked is not None and found.blocked > _USUAL_LINK and inner < usual:
+        ethernet = (
+            f" If the links carry {_USUAL_LINK:,} bytes, as Ethernet does by default, {usual:,} will do."
+        )
+    return (
+        f"Set the MTU of the pods and tunnel devices to {inner:,} on all nodes: {named}.{ethernet} Pods keep "
+        "the old MTU until they are started again."
+    )
+
+
+def probe(pair: Comparison, direction: Direction, found: Limit) -> str:
+    """Give the command that finds the exact limit from the sending node; "" where it is known."""
+    if found.blocked is None or found.blocked <= found.passes + 1:
+        return ""
+    below = underlay.of(direction, pair.cluster)
+    node = below.dst[0] if below.dst else direction.receiver.name
+    header = 48 if ":" in node else 28  # IP and ICMP echo header
+    return (
+        f" For the exact limit, run `ping -M do -c 3 -s N {node}` on {direction.sender.name} with N between "
+        f"{max(found.passes - header, 0)} and {found.blocked - 1 - header} (N + {header} is the size; some "
+        "networks treat ping otherwise than the tunnel), or `tracepath`."
+    )

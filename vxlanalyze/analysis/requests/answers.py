@@ -1,0 +1,264 @@
+"""What a direction asks of the other side, and which of its flows were answered there.
+
+A *request* is a packet that a working receiver answers: an ICMP echo request, a DNS query, a TCP packet
+that occupies sequence numbers (RFC 9293 section 3.4: SYN, FIN and data are acknowledged, a pure
+acknowledgement is not). A plain UDP stream asks nothing; it counts as answered where packets come back
+after it began, and never as unanswered.
+
+An answer is looked for in both captures of the hop, the receiver's first: one that leaves the receiver and
+is lost on its way back is an answer too. So is one that an `any` capture shows inside the node only.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
+from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.model import Anomaly, Flows
+
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+DNS_PORT = 53
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+_DNS_RESPONSE = 0x8000  # QR bit, RFC 1035 section 4.1.1
+_HEADER_CUT = Anomaly.HEADER_CUT.value
+_LONG_AGO_NS = np.iinfo(np.int64).min
+_ECHO_REQUESTS = ((ICMP, 8 << 8), (ICMPV6, 128 << 8))
+
+# A node of which one request in fifty stays unanswered is an incident of its own; so this bounds from
+# above how often a working one is silent.
+SILENT_RATIO = 0.02
+
+# Within a cluster an echo, a SYN or a cached name is answered in a few milliseconds; what arrived later
+# than this before the receiver's capture ended has not been refused an answer.
+PATIENCE_NS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Requests of a direction of `m` packets and `f` flows (those of its sender's capture).
+
+    Parameters
+    ----------
+    request : NDArray[np.bool_]
+        Shape ``(m,)``: packets that expect an answer.
+    sent : NDArray[np.bool_]
+        Shape ``(m,)``: requests sent early enough for an answer to be in the sender's capture.
+    arrived : NDArray[np.bool_]
+        Shape ``(m,)``: requests seen at the receiver, early enough for an answer to be in its capture.
+    answered : NDArray[np.bool_]
+        Shape ``(f,)``: flows to which anything came back, whether they asked or not.
+    used : NDArray[np.bool_]
+        Shape ``(f,)``: flows that have packets in this direction.
+    flow : NDArray[np.int32]
+        Shape ``(m,)``: flow of each packet.
+    """
+
+    request: NDArray[np.bool_]
+    sent: NDArray[np.bool_]
+    arrived: NDArray[np.bool_]
+    answered: NDArray[np.bool_]
+    used: NDArray[np.bool_]
+    flow: NDArray[np.int32]
+
+    def unanswered(self, flows: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """Arrived requests of flows without an answer, shape ``(m,)``; of chosen flows, shape ``(f,)``."""
+        silent = ~self.answered if flows is None else ~self.answered & flows
+        return self.arrived & silent[self.flow]
+
+    def silent(self, chance: float, flows: NDArray[np.bool_] | None = None) -> bool:
+        """Whether nothing came back to (chosen) flows, and asked often enough that chance cannot do it."""
+        used = self.used if flows is None else self.used & flows
+        asked = int(np.count_nonzero(self.arrived & used[self.flow]))
+        return not (self.answered & used).any() and conclusive(asked, chance)
+
+
+def conclusive(requests: int, chance: float) -> bool:
+    """Whether so many requests do not all stay unanswered by a working node, but with a given chance."""
+    return bool(SILENT_RATIO**requests < chance)
+
+
+def requests_needed(chance: float) -> int:
+    """How many unanswered requests are conclusive."""
+    return int(np.floor(np.log(chance) / np.log(SILENT_RATIO))) + 1
+
+
+def hop_of(pair: Comparison, direction: Direction) -> Hop:
+    """Find the hop that a direction belongs to."""
+    return next(h for h in (*pair.hops, *pair.inside) if direction is h.forward or direction is h.backward)
+
+
+def opposite(pair: Comparison, direction: Direction) -> Direction:
+    """Give the direction from a direction's receiver back to its sender."""
+    hop = hop_of(pair, direction)
+    return hop.backward if direction is hop.forward else hop.forward
+
+
+@once
+def numbered_flows(direction: Direction) -> tuples.Tuples:
+    """Number the 5-tuples of sender and receiver; done once, and kept as long as the direction."""
+    return tuples.at((direction.sender, direction.receiver))
+
+
+@once
+def of(direction: Direction) -> Answers:
+    """Find the requests of a direction and which of its flows were answered.
+
+    Done once, and kept as long as the direction.
+    """
+    sender, receiver = direction.sender, direction.receiver
+    kinds = _Kinds.of(sender.flows)
+    numbered = numbered_flows(direction)
+    tuple_of, at_receiver = numbered.of_flow
+    asking = _asking(direction, kinds, tuple_of, len(numbered))
+    sides = ((sender, tuple_of), (receiver, at_receiver))
+    back = numbered.answer[tuple_of]
+    came_back = _seen(len(numbered), sides)[back]
+    answered = came_back & (kinds.echo | kinds.dns)
+    if kinds.stream.any():
+        answered |= came_back & kinds.stream & _began_first(len(numbered), sides, back)
+    if (asking.first_tcp >= 0).any():
+        answered |= kinds.tcp & _acknowledged(direction, numbered, asking.first_tcp, sides)[tuple_of]
+    flow = direction.flow
+    return Answers(asking.request, asking.sent, asking.arrived, answered & asking.used, asking.used, flow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """How each flow asks, shape ``(f,)``."""
+
+    echo: NDArray[np.bool_]
+    dns: NDArray[np.bool_]
+    stream: NDArray[np.bool_]
+    tcp: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, flows: Flows) -> "_Kinds":
+        echo = np.zeros(len(flows), np.bool_)
+        for protocol, kind in _ECHO_REQUESTS:
+            echo |= (flows.protocol == protocol) & (flows.sport == kind)
+        udp, to_dns = flows.protocol == UDP, flows.dport == DNS_PORT
+        return cls(echo, udp & to_dns, udp & ~to_dns, flows.protocol == TCP)
+
+
+class _Asking(NamedTuple):
+    """What a direction asks: as in `Answers`; and the first TCP request of each tuple, or -1."""
+
+    request: NDArray[np.bool_]
+    sent: NDArray[np.bool_]
+    arrived: NDArray[np.bool_]
+    used: NDArray[np.bool_]
+    first_tcp: NDArray[np.int32]
+
+
+def _asking(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32], tuples_: int) -> _Asking:
+    index, there = direction.sender.index, direction.receiver.index
+    request, sent, arrived = (np.zeros(len(direction), np.bool_) for _ in range(3))
+    used, first_tcp = np.zeros(len(tuple_of), np.bool_), np.full(tuples_, -1, np.int32)
+    found = _Asking(request, sent, arrived, used, first_tcp)
+    _ask(
+        (direction.sent_row, direction.received_row),
+        (index.flow, index.tcp_flags, index.payload_length, index.seq, index.anomalies),
+        (index.time_ns, there.time_ns),
+        (_end_ns(direction.sender), _end_ns(direction.receiver)),
+        (kinds.echo, kinds.dns, kinds.tcp, tuple_of),
+        found,
+    )
+    return found
+
+
+def _end_ns(point: Point) -> int:
+    """What is well before the end of a point's capture is not later than this."""
+    latest_ns = int(point.index.time_ns.max(initial=_LONG_AGO_NS))
+    return max(latest_ns, _LONG_AGO_NS + PATIENCE_NS) - PATIENCE_NS
+
+
+@compiled
+def _ask(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
+    """Tell which packets ask, and which of them early enough for an answer to be captured."""
+    sent_row, received_row = rows
+    flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
+    echo, dns, tcp, tuple_of = of_flow
+    for i in range(len(sent_row)):
+        row, flow = sent_row[i], flow_of[sent_row[i]]
+        found.used[flow] = True
+        asks = echo[flow]
+        if tcp[flow]:
+            # Where the snap length leaves no flags and no acknowledgement, it asks nothing.
+            asks = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
+            asks = asks and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
+            if asks and found.first_tcp[tuple_of[flow]] < 0:
+                found.first_tcp[tuple_of[flow]] = i
+        elif dns[flow]:
+            asks = seq_of[row] & _DNS_RESPONSE == 0
+        if asks:
+            found.request[i] = True
+            found.sent[i] = times_ns[0][row] <= ends_ns[0]
+            found.arrived[i] = received_row[i] != NO_ROW and times_ns[1][received_row[i]] <= ends_ns[1]
+
+
+Sides = tuple[tuple[Point, NDArray[np.int32]], ...]
+
+
+def _seen(size: int, sides: Sides) -> NDArray[np.bool_]:
+    """Tuples of which either capture holds a packet, shape ``(t,)``."""
+    seen = np.zeros(size + 1, np.bool_)  # one more: NO_TUPLE is the last
+    for point, tuple_of in sides:
+        seen[tuple_of[point.decoded.usage.used]] = True
+    seen[-1] = False
+    return seen
+
+
+def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Sender's flows that were seen before what came back, at whichever point saw both; shape ``(f,)``."""
+    never = np.iinfo(np.int64).max
+    first = np.zeros(len(back), np.bool_)
+    for point, codes in sides:
+        began_ns = np.full(size + 1, never)  # one more: NO_TUPLE is the last
+        used = point.decoded.usage.used
+        np.minimum.at(began_ns, codes[used], point.index.time_ns[point.decoded.usage.first_row[used]])
+        first |= (began_ns[sides[0][1]] < began_ns[back]) & (began_ns[back] != never)
+    return first
+
+
+def _acknowledged(
+    direction: Direction, numbered: tuples.Tuples, first: NDArray[np.int32], sides: Sides
+) -> NDArray[np.bool_]:
+    """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t,)``."""
+    asked = np.flatnonzero(first >= 0)
+    base = np.zeros(len(numbered), np.uint32)
+    base[asked] = direction.seq_of(first[asked])
+    request_of = np.full(len(numbered) + 1, tuples.NO_TUPLE, np.int32)  # by the answer's tuple
+    request_of[numbered.answer[asked]] = asked
+    request_of[-1] = tuples.NO_TUPLE
+    acknowledged = np.zeros(len(numbered), np.bool_)
+    for point, codes in sides:
+        wanted = np.where(point.flows.protocol == TCP, request_of[codes], tuples.NO_TUPLE)
+        index = point.index
+        _acknowledge((index.flow, index.tcp_flags, index.ack, index.anomalies), wanted, base, acknowledged)
+    return acknowledged
+
+
+@compiled
+def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untyped-def]
+    """Mark the tuples to which a packet of a capture answers."""
+    flow_of, flags_of, ack_of, anomalies_of = columns
+    for row in range(len(flow_of)):
+        request = wanted[flow_of[row]] if flow_of[row] >= 0 else tuples.NO_TUPLE
+        if request == tuples.NO_TUPLE or acknowledged[request]:
+            continue
+        # Where the snap length cut the flags, a number in the field says as much; where it cut the number
+        # too, nothing tells that this is no answer.
+        cut = anomalies_of[row] & _HEADER_CUT != 0
+        acks = flags_of[row] & _ACK != 0 or (cut and ack_of[row] != 0)
+        beyond = after(np.int64(ack_of[row]), np.int64(base[request])) > 0
+        resets = flags_of[row] & _RST != 0
+        acknowledged[request] = (acks and beyond) or resets or (cut and ack_of[row] == 0)

@@ -1,0 +1,206 @@
+"""Which packets ask, which answer, and by what number the two belong together.
+
+Sources: RFC 792 and RFC 4443 section 4 (echo), RFC 1035 section 4.1.1 (identifier, QR bit), RFC 9293
+section 3.5 (SYN, reset).
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import Point
+from vxlanalyze.wire.model import Flows, Tunnel
+
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+DNS_PORTS = (53, 5353)
+_ECHO, _ECHO_REPLY, _ECHO_V6, _ECHO_REPLY_V6 = 0x0800, 0x0000, 0x8000, 0x8100
+_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_DNS_RESPONSE = 0x8000
+
+# A UDP conversation of more packets is a stream, whose packets do not wait for each other.
+_STREAM_PACKETS = 10_000
+
+
+class Kind(IntEnum):
+    """What is asked; the names in lower case stand in the report."""
+
+    NONE = 0
+    ICMP = 1
+    DNS = 2
+    TCP = 3
+    UDP = 4
+
+
+class Events(NamedTuple):
+    """Packets that ask or answer, shape ``(k,)``.
+
+    `tuple_of` is the 5-tuple from client to server, whichever way the packet goes; `number` is what
+    request and answer have in common: echo sequence, DNS identifier, first TCP sequence number.
+    """
+
+    row: NDArray[np.int32]
+    tuple_of: NDArray[np.int32]
+    number: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    asks: NDArray[np.bool_]
+    refuses: NDArray[np.bool_]
+
+    @classmethod
+    def room(cls, size: int) -> "Events":
+        """Make room for some."""
+        dtypes = (np.int32, np.int32, np.int64, np.uint8, np.bool_, np.bool_)
+        return cls(*(np.empty(size, dtype) for dtype in dtypes))
+
+
+class _Roles(NamedTuple):
+    """What the packets of each flow are taken for, shape ``(f,)``.
+
+    Parameters
+    ----------
+    kind : NDArray[np.uint8]
+        `Kind`.
+    asks : NDArray[np.bool_]
+        Whether they ask, where all of a flow do or none.
+    may_ask : NDArray[np.bool_]
+        Requests are those of the tunnel (bare: outside of one); answers may come back either way.
+    own, opposite : NDArray[np.int32]
+        Their 5-tuple, and that of the opposite way.
+    """
+
+    kind: NDArray[np.uint8]
+    asks: NDArray[np.bool_]
+    may_ask: NDArray[np.bool_]
+    own: NDArray[np.int32]
+    opposite: NDArray[np.int32]
+
+
+def events(
+    point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32], refused: NDArray[np.bool_]
+) -> Events:
+    """Find the packets of a point that ask or answer.
+
+    Parameters
+    ----------
+    tuple_of : NDArray[np.int32]
+        Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
+    answer : NDArray[np.int32]
+        Shape ``(t,)``: the tuple of the opposite way.
+    refused : NDArray[np.bool_]
+        Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
+    """
+    index, flows = point.index, point.flows
+    rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
+    kind = kinds(flows)
+    may_ask = (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    talks, spoke_first = _talks(point, rows, kind == Kind.UDP, tuple_of, answer)
+    found = Events.room(len(rows))
+    count = _find(
+        rows,
+        (index.flow, index.seq, index.ack, index.tcp_flags),
+        _Roles(
+            np.where((kind == Kind.UDP) & ~talks, np.uint8(Kind.NONE), kind),
+            np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (_ECHO, _ECHO_V6))),
+            may_ask,
+            tuple_of,
+            answer[tuple_of],
+        ),
+        found,
+    )
+    found = Events(*(column[:count] for column in found))
+    if not refused.any():
+        return found
+    each = np.append((kind == Kind.UDP) & may_ask & refused[tuple_of], False)  # the last for NO_FLOW
+    by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
+    return Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True)))
+
+
+@compiled
+def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
+    """Write down the packets that ask or answer, in the order of their rows, and count them."""
+    flow_of, seq_of, ack_of, flags_of = columns
+    count = 0
+    for row in rows:
+        flow = flow_of[row]
+        kind = roles.kind[flow] if flow >= 0 else Kind.NONE.value
+        if kind == Kind.NONE.value:
+            continue
+        asks, refuses, number = roles.asks[flow], False, np.int64(0)
+        if kind == Kind.ICMP.value:
+            number = np.int64(seq_of[row])
+        elif kind == Kind.DNS.value:
+            if seq_of[row] == 0:  # the snap length left nothing of the message
+                continue
+            asks, number = seq_of[row] & _DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
+        elif kind == Kind.TCP.value:
+            flags = flags_of[row]
+            asks = flags & (_SYN | _RST | _ACK) == _SYN
+            refuses = flags & _RST != 0
+            # What answers a SYN, or refuses it, acknowledges its number.
+            if not asks and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
+                continue
+            number = np.int64(seq_of[row]) if asks else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
+        if asks and not roles.may_ask[flow]:
+            continue
+        found.row[count], found.number[count], found.kind[count] = row, number, kind
+        found.tuple_of[count] = roles.own[flow] if asks else roles.opposite[flow]
+        found.asks[count], found.refuses[count] = asks, refuses
+        count += 1
+    return count
+
+
+def kinds(flows: Flows) -> NDArray[np.uint8]:
+    """What each flow asks or answers, as `Kind`, shape ``(f,)``; NONE for those to many receivers."""
+    result = np.zeros(len(flows), np.uint8)
+    echo = (flows.protocol == ICMP) & np.isin(flows.sport, (_ECHO, _ECHO_REPLY))
+    echo |= (flows.protocol == ICMPV6) & np.isin(flows.sport, (_ECHO_V6, _ECHO_REPLY_V6))
+    udp = (flows.protocol == UDP) & (flows.encryption == 0)
+    dns = udp & (np.isin(flows.dport, DNS_PORTS) | np.isin(flows.sport, DNS_PORTS))
+    tcp = flows.protocol == TCP
+    for chosen, kind in ((echo, Kind.ICMP), (tcp, Kind.TCP), (udp, Kind.UDP), (dns, Kind.DNS)):
+        result[chosen] = kind
+    first, last = flows.dst[:, 0], flows.dst[:, 3]
+    to_many = np.where(flows.family == 6, first == 0xFF, (first >= 224) | (last == 255))
+    result[to_many | (flows.family == 0)] = Kind.NONE
+    return result
+
+
+def _talks(
+    point: Point,
+    rows: NDArray[np.int32],
+    udp: NDArray[np.bool_],
+    tuple_of: NDArray[np.int32],
+    answer: NDArray[np.int32],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Flows of UDP conversations, and those of the end that spoke first: the client; shape ``(f,)``."""
+    packets = np.zeros(len(answer) + 1, np.int64)  # the last for NO_TUPLE
+    spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
+    _hear(rows, point.index.flow, point.index.time_ns, udp, tuple_of, packets, spoke_ns)
+    back = answer[tuple_of]
+    talks = (packets[tuple_of] > 0) & (packets[back] > 0)
+    talks &= packets[tuple_of] + packets[back] <= _STREAM_PACKETS
+    mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
+    return talks, (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
+
+
+@compiled
+def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ignore[no-untyped-def]
+    """Count the packets of each tuple of UDP flows, and note the earliest time."""
+    for row in rows:
+        flow = flow_of[row]
+        if flow >= 0 and udp[flow]:
+            this = tuple_of[flow]
+            packets[this] += 1
+            spoke_ns[this] = min(spoke_ns[this], time_ns[row])
+
+
+def _refused(rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]) -> Events:
+    """Each packet by itself: its row is its number."""
+    size = len(rows)
+    yes, kind = np.ones(size, np.bool_), np.full(size, Kind.UDP, np.uint8)
+    return Events(rows, tuple_of[flow_of[rows]], rows.astype(np.int64), kind, yes, ~yes)

@@ -1,0 +1,87 @@
+"""What a node was asked after it had answered for the last time.
+
+A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
+answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
+unanswered whatever its flow got before. Only who has answered can stop: an endpoint that never did says
+nothing of its node, and services that never did may be filtered.
+
+Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import Direction, Point
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire.model import Flows
+
+# The longest time-out of a first transmission (RFC 6298 section 2.1): who is silent for less may be slow.
+_LEAST_SILENCE_NS = 1_000_000_000
+
+
+def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
+    """Give the time of the last answer, by the receiver's clock, and what was asked after it.
+
+    Returns
+    -------
+    tuple of int and Answers, or None
+        In these answers only what arrived after that time at addresses that answered before asks, and nothing
+        was answered. None where nothing was ever answered, none of the services asked after it ever did, or
+        the requests after it fill less than a second.
+    """
+    asking = np.zeros(len(direction.sender.flows), np.bool_)
+    asking[asked.flow[asked.request]] = True
+    numbered = answers.numbered_flows(direction)
+    wanted = numbered.answer[numbered.of_flow[0][asking]]
+    answering = [np.isin(of_flow, wanted) for of_flow in numbered.of_flow]
+    here = _last_ns(direction.sender, answering[0])
+    there = _last_ns(direction.receiver, answering[1])
+    if there is None:
+        return None
+    arrived = np.flatnonzero(asked.arrived)
+    arrived = arrived[direction.receiver.index.time_ns[direction.received_row[arrived]] > there]
+    arrived = arrived[_spoke(direction, asked)[asked.flow[arrived]]]
+    if here is not None:
+        arrived = arrived[direction.sent_ns(arrived) > here]
+    service = _services(direction.sender.flows)
+    if not np.isin(service[asked.flow[arrived]], service[asked.answered]).any():
+        return None  # nothing that is asked now ever answered: it did not stop
+    received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
+    if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
+        return None
+    late = np.zeros_like(asked.arrived)
+    late[arrived] = True
+    nothing = np.zeros_like(asked.answered)
+    return there, replace(asked, request=late, sent=asked.sent & late, arrived=late, answered=nothing)
+
+
+def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
+    """Flows whose destination answered some flow, shape ``(f,)``."""
+    flows = direction.sender.flows
+    _, address = tuples.distinct(np.column_stack([flows.family, flows.dst]))
+    spoke: NDArray[np.bool_] = np.isin(address, address[asked.answered])
+    return spoke
+
+
+def services(direction: Direction, asked: Answers) -> int:
+    """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
+    return len(present(_services(direction.sender.flows)[asked.flow[asked.request]]))
+
+
+def _services(flows: Flows) -> NDArray[np.intp]:
+    """Number the service that each flow asks, shape ``(f,)``."""
+    port = np.where(np.isin(flows.protocol, (answers.TCP, answers.UDP)), flows.dport, 0).astype(">u2")
+    ports = port.view(np.uint8).reshape(-1, 2)
+    return tuples.distinct(np.column_stack([flows.family, flows.dst, flows.protocol, ports]))[1]
+
+
+def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:
+    """Time of the last packet of chosen flows of a point's capture, shape of these ``(f,)``."""
+    usage = point.decoded.usage
+    chosen = chosen & usage.used
+    return int(usage.latest_ns[chosen].max()) if chosen.any() else None

@@ -1,0 +1,258 @@
+"""Requests, and what came back to them, as each point of a comparison saw it.
+
+A *request* is an ICMP echo request, a DNS query over UDP, a TCP SYN, or what a client sends over UDP before
+its server speaks again. Copies of one (a SYN sent again, a query of the same identifier) are one
+request. It is *answered* by the reply with its number, *refused* by a reset of the SYN or an ICMP
+error, and *unanswered* where neither came though the capture went on long enough. What a UDP packet wants
+is only known where something comes back: those that nothing answers are left out.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests import refusals
+from vxlanalyze.analysis.requests.asking import Events, Kind, events
+from vxlanalyze.analysis.requests.refusals import Refusals
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
+from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
+from vxlanalyze.pairing.sorting import stable_order
+from vxlanalyze.pairing.tuples import Tuples, number_rows
+
+# A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
+# ask others answer later than the rest. So an answer is waited for ten times as long as the slowest one.
+_LEAST_PATIENCE_NS = 1_000_000_000
+_MOST_PATIENCE_NS = 5_000_000_000
+_SLOWEST_TIMES = 10
+_NEVER_NS = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """The `r` requests that a point saw; all arrays have shape ``(r,)``.
+
+    Parameters
+    ----------
+    tuple_of : NDArray[np.int32]
+        The 5-tuple (of `Asked.tuples`) from client to server.
+    number : NDArray[np.int64]
+        What tells it from others of its tuple: echo sequence, DNS identifier, first TCP sequence number.
+    kind : NDArray[np.uint8]
+        `Kind`.
+    first_row, last_row : NDArray[np.int32]
+        Index rows of its first and last copy.
+    copies : NDArray[np.int32]
+        How often it was seen.
+    answer_row : NDArray[np.int32]
+        The first answer (or refusal), or NO_ROW.
+    refused : NDArray[np.bool_]
+        Whether that is a refusal.
+    decided : NDArray[np.bool_]
+        Whether it was answered, or the capture went on long enough for an answer to come.
+    """
+
+    point: Point
+    tuple_of: NDArray[np.int32]
+    number: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    first_row: NDArray[np.int32]
+    last_row: NDArray[np.int32]
+    copies: NDArray[np.int32]
+    answer_row: NDArray[np.int32]
+    refused: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.first_row)
+
+    def at(self, which: NDArray[np.bool_]) -> "Requests":
+        """Choose some of them."""
+        columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
+        return replace(self, **columns)
+
+    @property
+    def key(self) -> NDArray[np.int64]:
+        """What is the same for a request at every point that saw it."""
+        return self.tuple_of.astype(np.int64) << 32 | self.number
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Requests with an answer that is no refusal."""
+        result: NDArray[np.bool_] = (self.answer_row != NO_ROW) & ~self.refused
+        return result
+
+    @property
+    def unanswered(self) -> NDArray[np.bool_]:
+        """Requests to which nothing came, though the capture went on."""
+        result: NDArray[np.bool_] = self.decided & (self.answer_row == NO_ROW)
+        return result
+
+    @property
+    def latency_ns(self) -> NDArray[np.int64]:
+        """Time from the last copy before the answer to the answer; where there is none, undefined."""
+        times = self.point.index.time_ns
+        answered_ns = times[np.maximum(self.answer_row, 0)]
+        last_ns, first_ns = times[self.last_row], times[self.first_row]
+        return answered_ns - np.where(last_ns <= answered_ns, last_ns, first_ns)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What all points of a comparison saw; `of_point` and `refusals` stand in the order of its points."""
+
+    tuples: Tuples
+    of_point: tuple[Requests, ...]
+    refusals: tuple[Refusals, ...]
+
+
+@once
+def measure(comparison: Comparison) -> Asked:
+    """Find the requests of every point; done once, and kept as long as the comparison."""
+    by_capture = {p.capture: p for p in comparison.points}
+    numbered = tuples.at([by_capture[c] for c in sorted(by_capture)])
+    tuples_of = dict(zip(sorted(by_capture), numbered.of_flow, strict=True))
+    found, refused = [], []
+    half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
+    half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
+    for point in comparison.points:
+        tuple_of = tuples_of[point.capture]
+        refused.append(refusals.find(comparison, point, tuple_of))
+        marked = np.zeros(len(numbered), np.bool_)
+        marked[refused[-1].tuple_of] = True
+        paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
+        # A capture that shows one direction alone goes on long enough for no answer.
+        end_ns = _NEVER_NS if point.capture in half else _end_ns(comparison, point)
+        found.append(_decide(_refuse(paired, refused[-1]), end_ns))
+    return Asked(numbered, tuple(found), tuple(refused))
+
+
+def _end_ns(comparison: Comparison, point: Point) -> int:
+    """When the capture of a point ended, or what is looked at of it.
+
+    Its statistics say so, else its last frame does. Where only a part of its rows is looked at, an answer
+    behind the last of them would not be seen.
+    """
+    times = point.index.time_ns
+    whole = int(times.max()) if len(times) else 0
+    places = [p for p in comparison.points if p.capture == point.capture]
+    shown = [times if p.rows is None else times[p.rows] for p in places]
+    last = max((int(s.max()) for s in shown if len(s)), default=0)
+    told = [s.end_ns for s in comparison.captures[point.capture].statistics if s.end_ns is not None]
+    return max([*told, last]) if last == whole else last
+
+
+def _paired(point: Point, found: Events) -> Requests:
+    """Put the packets of each request together with the first packet that answers it."""
+    size = len(found.row)
+    dtypes = (np.int32, np.int64, np.uint8, np.int32, np.int32, np.int32, np.int32, np.bool_)
+    room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
+    # Of one time what asks comes first.
+    in_time = np.lexsort((~found.asks, point.index.time_ns[found.row]))
+    group, groups = _groups(found)
+    count = _pair(in_time, group, found, np.full(groups, -1, np.int32), np.zeros(groups, np.bool_), room)
+    order = np.arange(count)
+    for column in (room.number, room.tuple_of):
+        order = order[stable_order(column[order])]
+    paired = _Paired(*(column[order] for column in room))
+    return Requests(point, *paired, decided=paired.answer_row != NO_ROW)
+
+
+def _groups(found: Events) -> tuple[NDArray[np.int32], int]:
+    """Number what is of one tuple and number, shape ``(k,)``, and say how many numbers are taken."""
+    group = found.tuple_of.copy()
+    of_tuple = int(group.max(initial=-1)) + 1  # where there is no other number, the tuple's is good enough
+    numbered = np.flatnonzero(found.number)
+    keys = group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64)
+    code, first = number_rows(keys[:, np.newaxis])
+    group[numbered] = of_tuple + code
+    return group, of_tuple + len(first)
+
+
+class _Paired(NamedTuple):
+    """Columns of `Requests`."""
+
+    tuple_of: NDArray[np.int32]
+    number: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    first_row: NDArray[np.int32]
+    last_row: NDArray[np.int32]
+    copies: NDArray[np.int32]
+    answer_row: NDArray[np.int32]
+    refused: NDArray[np.bool_]
+
+
+@compiled
+def _pair(in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
+    """Write down the requests, in the order in which they begin, and count them.
+
+    Of each group, `last` is the last request, and `answered` whether nothing was asked since an answer.
+    """
+    count = 0
+    for i in in_time:
+        row, this = events_.row[i], group[i]
+        if not events_.asks[i]:
+            answered[this] = True
+            request = last[this]  # -1: it answers what was asked before the capture
+            if request >= 0 and paired.answer_row[request] == NO_ROW:
+                paired.answer_row[request], paired.refused[request] = row, events_.refuses[i]
+            continue
+        # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
+        if last[this] < 0 or (answered[this] and events_.kind[i] != Kind.TCP.value):
+            last[this] = count
+            paired.tuple_of[count], paired.number[count] = events_.tuple_of[i], events_.number[i]
+            paired.kind[count], paired.first_row[count], paired.copies[count] = events_.kind[i], row, 0
+            paired.answer_row[count], paired.refused[count] = NO_ROW, False
+            count += 1
+        request = last[this]
+        answered[this] = False
+        paired.last_row[request] = row
+        paired.copies[request] += 1
+    return count
+
+
+def _refuse(requests: Requests, refused: Refusals) -> Requests:
+    """Mark what ICMP errors refuse: the last open request of the quoted tuple before the error."""
+    if len(refused) == 0:
+        return requests
+    times, open_ = requests.point.index.time_ns, np.flatnonzero(requests.answer_row == NO_ROW)
+    tuple_of = np.concatenate([requests.tuple_of[open_], refused.tuple_of])
+    time_ns = times[np.concatenate([requests.first_row[open_], refused.row])]
+    is_error = np.arange(len(tuple_of)) >= len(open_)
+    order = np.lexsort((is_error, time_ns, tuple_of))
+    last = np.maximum.accumulate(np.where(is_error[order], -1, np.arange(len(order))))
+    meant = (last >= 0) & is_error[order]
+    request, error = order[last[meant]], order[meant]
+    same = tuple_of[request] == tuple_of[error]
+    chosen, row = open_[request[same]][::-1], refused.row[error[same] - len(open_)][::-1]
+    answer_row, marked = requests.answer_row.copy(), requests.refused.copy()
+    answer_row[chosen], marked[chosen] = row, True  # of several errors the first stays
+    return replace(requests, answer_row=answer_row, refused=marked)
+
+
+def _decide(requests: Requests, end_ns: int) -> Requests:
+    """Tell of which requests the capture shows what became."""
+    replied = requests.answer_row != NO_ROW
+    wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
+    decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
+    return replace(requests, decided=decided).at((requests.kind != Kind.UDP) | replied)
+
+
+def _patience_ns(found: Requests) -> NDArray[np.int64]:
+    """How long an answer is waited for, by `Kind`."""
+    result = np.full(len(Kind), _LEAST_PATIENCE_NS)
+    answered = found.at(found.answered)
+    latency_ns = answered.latency_ns
+    for kind in Kind:
+        mine = latency_ns[answered.kind == kind]
+        if len(mine):
+            slowest_ns = np.clip(mine.max(), 0, _MOST_PATIENCE_NS)  # clocks may jump
+            result[kind] = np.clip(_SLOWEST_TIMES * slowest_ns, _LEAST_PATIENCE_NS, _MOST_PATIENCE_NS)
+    return result

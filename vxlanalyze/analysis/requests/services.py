@@ -1,0 +1,258 @@
+"""Who asked whom, and what came of it: figures by client, server and port.
+
+Each is taken at the point nearest the client, because there stands what the client itself saw: an answer that
+is lost on its way back is none to it. A client is on the side from which its requests come in the
+hops between the captures.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests.asking import DNS_PORTS, Kind, kinds
+from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
+from vxlanalyze.kubernetes.model import Cluster, endpoint_text
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present, stable_order
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+
+FORWARD, BACKWARD, NEITHER = 1, -1, 0
+_NAMES = [kind.name for kind in Kind]  # asked for each of thousands of pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The `g` pairs of client and server (with its port), and to which of them each 5-tuple belongs.
+
+    Parameters
+    ----------
+    of_tuple : NDArray[np.int32]
+        Shape ``(t,)``: the pair of each tuple of `Asked.tuples`; -1 where it asks nothing.
+    kind : NDArray[np.uint8]
+        Shape ``(g,)``: `Kind`.
+    client, server : tuple of str
+        Addresses, `g` of each.
+    port : NDArray[np.uint16]
+        Shape ``(g,)``: the server's port; 0 for echo.
+    way : NDArray[np.int8]
+        Shape ``(g,)``: FORWARD where its requests go the way of the command line, BACKWARD, or NEITHER.
+    """
+
+    of_tuple: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+    client: tuple[str, ...]
+    server: tuple[str, ...]
+    port: NDArray[np.uint16]
+    way: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @cached_property
+    def server_texts(self) -> tuple[str, ...]:
+        """Addresses of the servers, with their ports where the protocol does not tell them."""
+        bare = (self.kind == Kind.ICMP) | (self.kind == Kind.DNS) & np.isin(self.port, DNS_PORTS)
+        ends = zip(self.server, self.port.tolist(), bare.tolist(), strict=True)
+        return tuple(server if alone else endpoint_text(server, port) for server, port, alone in ends)
+
+    @cached_property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of their kinds."""
+        return tuple(_NAMES[kind] for kind in self.kind.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """What became of one client's requests to one server, where the client's node saw them.
+
+    `requests` are those whose fate the capture shows: answered, refused and unanswered together;
+    `open` ones were asked too late in it. `pair` is the row in `Pairs`, `point` the one in
+    ``Comparison.points``. Times are nanoseconds, None where nothing was answered.
+    """
+
+    pair: int
+    point: int
+    protocol: str
+    client: str
+    server: str
+    service: str | None
+    requests: int
+    answered: int
+    refused: int
+    unanswered: int
+    open: int
+    retried: int
+    latency_p50_ns: int | None
+    latency_p99_ns: int | None
+
+
+@once
+def pairs(comparison: Comparison) -> Pairs:
+    """Tell the pairs of client and server of a comparison; done once, and kept as long as it."""
+    return _find_pairs(comparison, measure(comparison))
+
+
+@once
+def services(comparison: Comparison) -> tuple[ServiceFigures, ...]:
+    """Give the figures of every pair of client and server, ordered by protocol, client and server.
+
+    They are taken once, and kept as long as the comparison.
+    """
+    return tuple(_all_figures(comparison))
+
+
+def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
+    between = pairs(comparison)
+    tables = [_Table.of(requests, between) for requests in measure(comparison).of_point]
+    nearest = _nearest(between, tables)
+    told: list[ServiceFigures] = []
+    for place, table in enumerate(tables):
+        here = np.flatnonzero((nearest == place) & (table.judged > 0))
+        told += _figures(comparison.cluster, between, here, place, table)
+    return sorted(told, key=lambda f: (f.protocol, f.client, f.server, f.pair))
+
+
+def _find_pairs(comparison: Comparison, asked: Asked) -> Pairs:
+    wanted = present(np.concatenate([r.tuple_of for r in asked.of_point] or [np.empty(0, np.int32)]))
+    fields = _fields(comparison, asked)[wanted]
+    fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is no port
+    fields[:, 34:36] = 0  # nor does the client's port matter
+    names, code = distinct(fields)
+    of_tuple = np.full(len(asked.tuples), -1, np.int32)
+    of_tuple[wanted] = code
+    family = names[:, 1]
+    return Pairs(
+        of_tuple,
+        kind=names[:, 0],
+        client=tuple(text(names[:, 2:18], family)),
+        server=tuple(text(names[:, 18:34], family)),
+        port=names[:, 36:38].copy().view(">u2").ravel().astype(np.uint16),
+        way=_ways(comparison, asked, of_tuple, len(names)),
+    )
+
+
+def _fields(comparison: Comparison, asked: Asked) -> NDArray[np.uint8]:
+    """Kind, family, source, destination and ports of each tuple as bytes, shape ``(t, 38)``."""
+    result = np.zeros((len(asked.tuples), 38), np.uint8)
+    points = {p.capture: p for p in comparison.points}
+    for place, capture in enumerate(sorted(points)):
+        flows, tuple_of = points[capture].flows, asked.tuples.of_flow[place]
+        ports = np.column_stack([flows.sport, flows.dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
+        columns = [kinds(flows), flows.family, flows.src, flows.dst, ports]
+        result[tuple_of] = np.column_stack(columns).astype(np.uint8)
+    return result
+
+
+def _ways(comparison: Comparison, asked: Asked, of_tuple: NDArray[np.int32], count: int) -> NDArray[np.int8]:
+    """Tell which way the requests of each pair go, by the direction with more of them."""
+    place = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
+    packets = np.zeros((2, count), np.int64)
+    for hop in comparison.hops:
+        for side, direction in enumerate(hop.directions):
+            for capture, flow in _flows_of(direction):
+                pair = of_tuple[asked.tuples.of_flow[place[capture]][flow]]
+                packets[side] += np.bincount(pair[pair >= 0], minlength=count)
+    ways: NDArray[np.int8] = np.sign(packets[0] - packets[1]).astype(np.int8)
+    return ways
+
+
+def _flows_of(direction: Direction) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    yield direction.sender.capture, present(direction.flow)
+    unsent = direction.receiver.index.flow[direction.unsent_row]
+    yield direction.receiver.capture, present(unsent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Figures of every pair at one point, shape ``(g,)``; times are -1 where nothing was answered."""
+
+    point: Point
+    seen: NDArray[np.int64]
+    answered: NDArray[np.int64]
+    refused: NDArray[np.int64]
+    unanswered: NDArray[np.int64]
+    retried: NDArray[np.int64]
+    latency_p50_ns: NDArray[np.int64]
+    latency_p99_ns: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, requests: Requests, between: Pairs) -> "_Table":
+        pair = between.of_tuple[requests.tuple_of]
+        again = (requests.copies > 1) & (requests.kind != Kind.UDP)
+        marks = (requests.answered, requests.refused, requests.unanswered, again)
+        counts = [np.bincount(pair[m], minlength=len(between)) for m in marks]
+        answered = requests.at(requests.answered)
+        latency_ns = answered.latency_ns
+        by_latency = np.argsort(latency_ns)
+        of = between.of_tuple[answered.tuple_of[by_latency]]
+        ordered = latency_ns[by_latency[stable_order(of)]]
+        quantiles = (_quantiles(ordered, counts[0], share) for share in (0.5, 0.99))
+        seen = np.bincount(pair, minlength=len(between))
+        return cls(requests.point, seen, *counts, *quantiles)
+
+    @property
+    def judged(self) -> NDArray[np.int64]:
+        """Requests whose fate the capture shows."""
+        return self.answered + self.refused + self.unanswered
+
+
+def _quantiles(ordered: NDArray[np.int64], counts: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Of each group the smallest value that at least `share` of it do not exceed; -1 for empty ones."""
+    ends = np.cumsum(counts)
+    at = ends - counts + np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
+    return np.where(counts > 0, np.append(ordered, -1)[np.minimum(at, len(ordered))], -1)
+
+
+def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
+    """Tell at which point the figures of each pair are taken, shape ``(g,)``; -1 where none saw it.
+
+    Nearest the client first; within its node a pod's interface before the NIC, and of several that where
+    most was asked and least answered.
+    """
+    best = np.full(len(between), -1)
+    rank = np.full((4, len(between)), np.iinfo(np.int64).max)
+    for place, table in enumerate(tables):
+        away = between.way.astype(np.int64) * table.point.capture
+        inside = np.full(len(between), table.point.encapsulated, np.int64)
+        mine = np.stack([away, inside, -table.seen, table.answered])
+        differs = mine != rank
+        first = np.argmax(differs, axis=0)[np.newaxis]
+        less = np.take_along_axis(mine, first, 0)[0] < np.take_along_axis(rank, first, 0)[0]
+        better = (table.seen > 0) & less
+        best[better] = place
+        rank[:, better] = mine[:, better]
+    return best
+
+
+def _figures(
+    cluster: Cluster, between: Pairs, chosen: NDArray[np.int64], place: int, table: _Table
+) -> Iterator[ServiceFigures]:
+    """Write down the figures of some pairs, as plain numbers: one by one, numpy's take most of the time."""
+    counts = (table.seen, table.answered, table.refused, table.unanswered, table.retried)
+    quantiles = (table.latency_p50_ns, table.latency_p99_ns)
+    columns = (column[chosen].tolist() for column in (between.port, *counts, *quantiles))
+    rows = zip(chosen.tolist(), *columns, strict=True)
+    for pair, port, seen, answered, refused, unanswered, retried, p50_ns, p99_ns in rows:
+        server, requests = between.server[pair], answered + refused + unanswered
+        named = (s.full_name for s in cluster.services_of(server, port or None) if s.name)
+        yield ServiceFigures(
+            pair=pair,
+            point=place,
+            protocol=between.protocols[pair].lower(),
+            client=between.client[pair],
+            server=between.server_texts[pair],
+            service=next(named, None),
+            requests=requests,
+            answered=answered,
+            refused=refused,
+            unanswered=unanswered,
+            open=seen - requests,
+            retried=retried,
+            latency_p50_ns=p50_ns if p50_ns >= 0 else None,
+            latency_p99_ns=p99_ns if p99_ns >= 0 else None,
+        )

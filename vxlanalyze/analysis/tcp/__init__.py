@@ -1,0 +1,1 @@
+"""TCP streams as each observation point saw them."""

@@ -1,0 +1,155 @@
+"""TCP data that a capture lacks though its receiver acknowledged it.
+
+Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end
+acknowledges all the same stood in packets that passed and were not captured. Holes are kept to the end,
+because captures may hold a packet behind its acknowledgement. A packet with a wrong checksum was captured
+too: its bytes fill holes, though what it acknowledges is not believed.
+
+Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, TcpPackets, span
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.sequence_numbers import after
+
+_HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
+_NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged
+_NEAR_IF_DAMAGED = 1 << 20  # a window's worth: its sequence number may be what is damaged
+_START, _END, _ACKNOWLEDGED = 0, 1, 2
+
+
+class Missing(NamedTuple):
+    """What is missing of each stream, shape ``(t,)``: bytes, the holes they make, and a row near the last."""
+
+    octets: NDArray[np.int64]
+    holes: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+
+def missing(packets: TcpPackets) -> Missing:
+    """Find what was acknowledged and never seen; nothing is said of partial streams."""
+    size = len(packets.opposite)
+    found = Missing(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1, np.int64))
+    if len(packets.row):
+        scratch = (
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.int64),
+            np.zeros((size, _HOLES, 3), np.int64),
+            np.zeros(size, np.bool_),
+        )
+        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, scratch, found)
+        found.octets[packets.partial] = 0
+        found.holes[packets.partial] = 0
+    return found
+
+
+@compiled
+def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
+    seq_of, ack_of, payload_of, flags_of, _ = columns
+    # Of each stream: whether it has begun, what is behind the last byte seen or acknowledged, its holes, and
+    # whether it may have any; all zeros.
+    begun, top, holes, some = scratch
+    for i in range(len(rows)):
+        row, this = rows[i], streams[i]
+        that = opposite[this]
+        flags, seq = np.int64(flags_of[row]), np.int64(seq_of[row])
+        if flags & RST:
+            continue
+        if flags & ACK and that >= 0 and begun[that] and sound[i]:
+            _acknowledge(that, np.int64(ack_of[row]), row, top, holes, some, found)
+        length = span(np.int64(payload_of[row]), flags)
+        if flags & SYN or not begun[this]:
+            if some[this]:
+                _settle(this, holes, found)
+                some[this] = False
+            begun[this] = True
+            top[this] = (seq + length) & 0xFFFFFFFF
+        elif length > 0 and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED):
+            _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, some, found)
+    for stream in range(len(some)):
+        if some[stream]:
+            _settle(stream, holes, found)
+
+
+@compiled
+def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
+    """Mark the holes that an acknowledgement covers; what it says beyond the last byte seen is one too."""
+    beyond = after(ack, top[stream])
+    if abs(beyond) >= _NEAR:
+        return
+    if beyond > 1:  # 1: a FIN that was not seen
+        _open(stream, top[stream], ack, holes, some, found)
+    if beyond > 0:
+        top[stream] = ack
+    if not some[stream]:
+        return
+    for at in range(_HOLES):
+        hole = holes[stream, at]
+        if hole[_START] != hole[_END] and after(ack, hole[_END]) >= 0:
+            hole[_ACKNOWLEDGED] = 1
+            found.row[stream] = row
+
+
+@compiled
+def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untyped-def]
+    """Take a segment's bytes out of the holes; one behind the last byte seen makes a hole before it."""
+    if after(seq, top[stream]) > 0:
+        _open(stream, top[stream], seq, holes, some, found)
+    if after(end, top[stream]) > 0:
+        top[stream] = end
+    if not some[stream]:
+        return
+    for at in range(_HOLES):
+        hole = holes[stream, at]
+        start, finish = hole[_START], hole[_END]
+        if start == finish or after(end, start) <= 0 or after(finish, seq) <= 0:
+            continue
+        if after(seq, start) <= 0:
+            hole[_START] = end if after(finish, end) > 0 else finish
+        elif after(finish, end) <= 0:
+            hole[_END] = seq
+        else:  # in its middle: the part behind it is a hole of its own
+            hole[_END] = seq
+            _open(stream, end, finish, holes, some, found)
+
+
+@compiled
+def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-def]
+    """Remember a hole; where there is no room, one that was acknowledged goes."""
+    some[stream] = True
+    chosen = -1
+    for at in range(_HOLES):
+        hole = holes[stream, at]
+        if hole[_START] == hole[_END]:
+            chosen = at
+            break
+        if hole[_ACKNOWLEDGED] and (chosen < 0 or after(hole[_START], holes[stream, chosen, _START]) < 0):
+            chosen = at
+    if chosen >= 0:
+        hole = holes[stream, chosen]
+        _count(stream, hole, found)
+        hole[_START], hole[_END], hole[_ACKNOWLEDGED] = start, end, 0
+
+
+@compiled
+def _count(stream, hole, found):  # type: ignore[no-untyped-def]
+    if hole[_START] != hole[_END] and hole[_ACKNOWLEDGED]:
+        found.octets[stream] += after(hole[_END], hole[_START])
+        found.holes[stream] += 1
+
+
+@compiled
+def _settle(stream, holes, found):  # type: ignore[no-untyped-def]
+    """Count the holes that stayed open and were acknowledged, and forget all."""
+    for at in range(_HOLES):
+        hole = holes[stream, at]
+        _count(stream, hole, found)
+        hole[_START], hole[_END], hole[_ACKNOWLEDGED] = 0, 0, 0

@@ -1,0 +1,114 @@
+"""The TCP packets that a point saw, in the order of time, by stream: one way of a connection is one."""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.tuples import NO_TUPLE
+from vxlanalyze.wire.model import (
+    CHECK_MASK,
+    INNER_L4_SHIFT,
+    UNKNOWN_LENGTH,
+    Anomaly,
+    Checksum,
+    Tunnel,
+)
+
+TCP = 6
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+
+_PARTIAL = (Anomaly.HEADER_CUT | Anomaly.FIRST_FRAGMENT | Anomaly.INNER_FRAGMENT).value
+_REASSEMBLED = Anomaly.REASSEMBLED.value
+_BAD, _ALL_ONES = Checksum.BAD.value, Checksum.ALL_ONES.value
+
+
+@dataclass(frozen=True, eq=False)
+class TcpPackets:
+    """`k` packets of `t` streams.
+
+    Parameters
+    ----------
+    row : NDArray[np.int32]
+        Shape ``(k,)``: index rows, in the order of time.
+    stream : NDArray[np.int32]
+        Shape ``(k,)``: the 5-tuple of each packet.
+    sound : NDArray[np.bool_]
+        Shape ``(k,)``: packets whose checksum is not wrong, so that each of their fields is to be believed.
+    opposite : NDArray[np.int32]
+        Shape ``(t,)``: the stream that answers, or -1.
+    partial : NDArray[np.bool_]
+        Shape ``(t,)``: streams with packets that are cut or fragmented, so that sequence numbers or lengths
+        of some are unknown. These packets are left out.
+    """
+
+    point: Point
+    row: NDArray[np.int32]
+    stream: NDArray[np.int32]
+    sound: NDArray[np.bool_]
+    opposite: NDArray[np.int32]
+    partial: NDArray[np.bool_]
+
+    @property
+    def columns(self) -> tuple[NDArray[np.generic], ...]:
+        """Sequence, acknowledgement, payload length, flags and time, by index row."""
+        index = self.point.index
+        return index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns
+
+
+def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32]) -> TcpPackets:
+    """Choose the TCP packets of a point.
+
+    Parameters
+    ----------
+    tuple_of : NDArray[np.int32]
+        Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
+    answer : NDArray[np.int32]
+        Shape ``(t,)``: the tuple of the opposite way.
+    """
+    index, flows = point.index, point.flows
+    ours = (flows.protocol == TCP) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated)
+    row = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows.copy()
+    stream, sound = np.empty(len(row), np.int32), np.empty(len(row), np.bool_)
+    partial = np.zeros(len(answer), np.bool_)
+    columns = (index.flow, index.anomalies, index.payload_length, index.checks)
+    count = _choose(columns, np.where(ours, tuple_of, NO_TUPLE), row, stream, sound, partial)
+    partial |= np.append(partial, False)[answer]
+    row, stream, sound = row[:count], stream[:count], sound[:count]
+    times = index.time_ns[row]
+    if (times[1:] < times[:-1]).any():
+        order = np.argsort(times, kind="stable")
+        row, stream, sound = row[order], stream[order], sound[order]
+    return TcpPackets(point, row, stream, sound, answer, partial)
+
+
+@compiled
+def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[no-untyped-def]
+    """Keep the rows that are whole packets of streams, and count them; mark the streams of others."""
+    flow_of, anomalies_of, payload_of, checks_of = columns
+    count = 0
+    for row in rows:
+        stream = stream_of[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
+        if stream == NO_TUPLE:
+            continue
+        anomalies = anomalies_of[row]
+        cut = anomalies & _PARTIAL != 0 and anomalies & _REASSEMBLED == 0
+        if cut or payload_of[row] == UNKNOWN_LENGTH:
+            partial[stream] = True
+            continue
+        state = checks_of[row] >> INNER_L4_SHIFT & CHECK_MASK
+        rows[count], streams[count] = row, stream
+        sound[count] = state != _BAD and state != _ALL_ONES
+        count += 1
+    return count
+
+
+@compiled
+def span(payload: int, flags: int) -> int:
+    """Count the sequence numbers that a packet takes: its payload, SYN and FIN."""
+    return payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)

@@ -1,0 +1,99 @@
+"""Which packets of a flow arrive behind one that was sent later, by how much, and past how many.
+
+Order is told by the captures, so their own disorder bounds what can be told. A capture of several queues
+stamps its packets out of order, and its file shows it: times step back. A packet counts as late only
+where it is later than its captures' stamps are disordered.
+
+Source: RFC 4737 sections 3.3 (reordered), 4.2 (reordering extent), 4.3 (late time offset).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
+from vxlanalyze.pairing.sorting import stable_order
+
+# Stamps of a network card's queues are microseconds apart; a larger step back is a clock that was set.
+_MOST_DISORDER_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` but for `judged`.
+
+    Parameters
+    ----------
+    packets : NDArray[np.int64]
+        Their places in the direction's arrays.
+    by_ns : NDArray[np.int64]
+        Time behind the first packet of the flow that was sent later and arrived earlier.
+    extent : NDArray[np.int64]
+        Packets of the flow that arrived from that one up to this one.
+    judged : int
+        Packets whose order could be judged: arrived, and not to be confused with an equal one.
+    """
+
+    packets: NDArray[np.int64]
+    by_ns: NDArray[np.int64]
+    extent: NDArray[np.int64]
+    judged: int
+
+
+@once
+def late(direction: Direction) -> Late:
+    """Find packets that arrive behind one of their flow that was sent later; done once a direction."""
+    chosen = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
+    arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
+    none = np.empty(0, np.int64)
+    if len(chosen) < 2 or (np.diff(arrival) > 0).all():
+        return Late(none, none, none, len(chosen))
+    judged = len(chosen)
+    flow = direction.flow[chosen]
+    overtaken = np.zeros(len(direction.sender.flows), np.bool_)
+    _mark_overtaken(flow, arrival, np.zeros(len(overtaken), np.int64), overtaken)
+    asked = np.flatnonzero(overtaken[flow])
+    asked = asked[stable_order(flow[asked])]  # by flow, then as sent: the arrays are in sent order
+    chosen, arrival, flow = chosen[asked], arrival[asked], flow[asked]
+    arrived = np.lexsort((arrival, flow))
+    # `arrived` lists places in sent order, flow behind flow, so its running maximum never mixes two flows.
+    furthest = np.maximum.accumulate(arrived)
+    behind = np.flatnonzero(arrived < furthest)
+    overtaker = np.searchsorted(furthest, arrived[behind], side="right")
+    time_ns = direction.receiver.index.time_ns[direction.received_row[chosen]]
+    by_ns = time_ns[arrived[behind]] - time_ns[arrived[overtaker]]
+    sent_ns = direction.sent_ns(chosen)
+    gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[behind]]
+    real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
+    packets = chosen[arrived[behind[real]]]
+    order = np.argsort(packets)
+    return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], judged)
+
+
+@compiled
+def _mark_overtaken(
+    flow: NDArray[np.int32],
+    arrival: NDArray[np.int64],
+    furthest: NDArray[np.int64],
+    overtaken: NDArray[np.bool_],
+) -> None:
+    """Mark flows with a packet that arrived before one sent earlier; all stand in sent order.
+
+    `furthest`, zeros at first, becomes the latest arrival of each flow.
+    """
+    for i in range(len(flow)):
+        f = flow[i]
+        if arrival[i] < furthest[f]:
+            overtaken[f] = True
+        else:
+            furthest[f] = arrival[i]
+
+
+def disorder_ns(point: Point) -> int:
+    """How far the time stamps of a capture step back at most; 0 where they never do."""
+    steps = np.diff(point.index.time_ns)
+    back = -steps[(steps < 0) & (steps >= -_MOST_DISORDER_NS)]
+    return int(back.max()) if len(back) else 0

@@ -1,0 +1,1 @@
+"""The network below the overlay, and the tunnel endpoints in it."""

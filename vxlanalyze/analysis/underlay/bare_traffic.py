@@ -1,0 +1,152 @@
+"""Bare packets that belong into a tunnel: what two captures of cards, or one of a pod, show of them.
+
+Sources: RFC 7348 section 4.1 (what a tunnel end encapsulates); RFC 4291 sections 2.5.6 and 2.7, RFC 3927
+section 2.1, RFC 1112 section 4 (addresses that never leave a link or name no host).
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests import silence
+from vxlanalyze.analysis.underlay.homes import Homes
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Tunnel
+
+
+class Stuck(NamedTuple):
+    """Packets to one destination that stay on this side of the tunnel."""
+
+    address: str
+    lives: str
+    rows: NDArray[np.int32]
+
+
+def on_the_wire(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[Stuck]:
+    """Packets between pods of two nodes that pass a card bare, are not answered, and are seen nowhere else.
+
+    `chance` is the false alarm probability accepted for a destination.
+    """
+    others = [p for p in pair.points if p.capture != point.capture and _shows_bare(p)]
+    if not others or not point.addresses:
+        return
+    seen_there = np.isin(point.flows.identity, np.concatenate([p.flows.identity for p in others]))
+    rows, flow = _bare(point)
+    names, of = ends(point.flows.family[flow], point.flows.dst[flow])
+    sources = _sources_by_destination(point, present(flow))
+    for i, address in enumerate(names):
+        mine, talking = of == i, sources[address]
+        packets = int(mine.sum())
+        if silence.chance(packets, packets) >= chance or not _between_pods(pair, homes, talking, address):
+            continue
+        lives = _lives_at(pair, homes, point, others, address)
+        answered = any(address in sources.get(source, ()) for source in talking)
+        if lives and not answered and not seen_there[flow[mine]].any():
+            yield Stuck(address, lives, rows[mine])
+
+
+def out_of_a_pod(pair: Comparison, pod: Point, chance: float) -> Iterator[Stuck]:
+    """Packets of a pod to what never sends anything, where no capture shows any tunnel packet.
+
+    The captures stand in the order that the packets should take: out of the pod, through its node's card, on
+    to the other node. What the other captures show bare has left, and is not this.
+    """
+    own = {a for p in pair.points if p.capture == pod.capture for a in p.addresses}
+    elsewhere = [p.flows.identity for p in pair.points if p.capture != pod.capture]
+    arrived = np.isin(pod.flows.identity, elsewhere[-1])  # at the last point of the path
+    rows, flow = _bare(pod)
+    names, of = ends(pod.flows.family[flow], pod.flows.dst[flow])
+    sources = _sources_by_destination(pod, present(flow))
+    heard = set().union(*sources.values())
+    for i, address in enumerate(names):
+        mine = of == i
+        packets = int(mine.sum())
+        if silence.chance(packets, packets) >= chance or arrived[flow[mine]].any():
+            continue
+        if (
+            address not in heard
+            and (sources[address] <= own or not own)
+            and _may_be_a_pod(pair, address, own)
+        ):
+            yield Stuck(address, f"{address} was to be reached through the nodes captured", rows[mine])
+
+
+def ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.intp]]:
+    """Distinct addresses, and which of them each row holds."""
+    names, of = distinct(np.column_stack([family, address]))
+    return text(names[:, 1:], names[:, 0]), of
+
+
+def _bare(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Rows of a point that hold bare IP packets, and their flows."""
+    index, flows = point.index, point.flows
+    bare = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
+    rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
+    rows = rows[np.append(bare, False)[index.flow[rows]]]  # the last for NO_FLOW
+    return rows, index.flow[rows]
+
+
+def _shows_bare(point: Point) -> bool:
+    """Whether a capture was not filtered for the tunnel: other frames, if only ARP, stand in it."""
+    used = np.flatnonzero(point.decoded.usage.used)
+    return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
+
+
+def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
+    """Who sends to each inner destination, among the flows that are used."""
+    flows = point.flows
+    pairs, _ = distinct(np.column_stack([flows.family, flows.src, flows.dst])[used])
+    found: dict[str, set[str]] = {}
+    to, by = text(pairs[:, 17:], pairs[:, 0]), text(pairs[:, 1:17], pairs[:, 0])
+    for destination, source in zip(to, by, strict=True):
+        found.setdefault(destination, set()).add(source)
+    return found
+
+
+def _lives_at(pair: Comparison, homes: Homes, point: Point, others: list[Point], address: str) -> str:
+    """Say as a clause that an address lives on another captured node, "" where it does not."""
+    node = pair.cluster.node_of(address)
+    captured = {a for p in others for a in p.addresses}
+    if node is not None:
+        names = {pair.cluster.node_of(a) for a in captured} | {p.name for p in others}
+        return f"{address} lives on {node}" if node in names else ""
+    home = homes.of(address)
+    if home is None or set(home.addresses) & set(point.addresses) or not captured & set(home.addresses):
+        return ""
+    return home.words
+
+
+def _between_pods(pair: Comparison, homes: Homes, sources: set[str], destination: str) -> bool:
+    """Whether all is sent by pods to a pod of another node, and no node talks for itself."""
+    nodes = {a for n in pair.cluster.nodes for a in n.addresses} | {
+        a for p in pair.points for a in p.addresses
+    }
+    if destination in nodes or sources & nodes:
+        return False
+    cluster = pair.cluster
+    if cluster.nodes:
+        there, here = cluster.node_of(destination), {cluster.node_of(s) for s in sources}
+        return there is not None and None not in here and there not in here
+    there_, here_ = homes.of(destination), [homes.of(s) for s in sources]
+    return there_ is not None and not any(h and set(h.addresses) & set(there_.addresses) for h in here_)
+
+
+def _may_be_a_pod(pair: Comparison, address: str, pods: set[str]) -> bool:
+    """Whether an address can be one of a pod on another node, as far as anything tells."""
+    ip = ipaddress.ip_address(address)
+    if ip.is_multicast or ip.is_link_local or ip.is_unspecified or ip == _BROADCAST:
+        return False
+    node = pair.cluster.node_of(address)
+    if pair.cluster.nodes:
+        return node is not None and node not in {pair.cluster.node_of(p) for p in pods}
+    return ip.is_private or ip in _SHARED
+
+
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; some clusters number their pods from it

@@ -1,0 +1,165 @@
+"""What the headers of unanswered packets rule out, and what they make suspicious."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from vxlanalyze.analysis.finding import Quantity, RuledOut
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay_errors
+from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import mac_text
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+
+_RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
+_IPV6 = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Insights:
+    """Lookalikes that are ruled out, sentences about what is odd, how to mend that, and the figures.
+
+    `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
+    """
+
+    ruled_out: tuple[RuledOut, ...]
+    suspicions: tuple[str, ...] = ()
+    cures: tuple[str, ...] = ()
+    evidence: dict[str, Quantity] = field(default_factory=dict)
+    verdict: str = ""
+
+
+def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
+    """Look at everything that could make a node discard the unanswered requests of a direction."""
+    requests = int(asked.unanswered().sum())
+    ruled_out = [RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival")]
+    if not direction.receiver.encapsulated:
+        return Insights(tuple(ruled_out))
+    there = tunnel_ends.of(direction)
+    here = tunnel_ends.of(answers.opposite(pair, direction))
+    if here.packets:
+        ruled_out += _names_agree(there, here)
+        unknown = ""
+    else:
+        far = direction.receiver.name
+        unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
+    suspected = [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
+    suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
+    found = [s for s in suspected if s is not None]
+    return Insights(
+        (*ruled_out, *_checksums(direction, asked)),
+        tuple([s.words for s in found] + [unknown] * bool(unknown)),
+        tuple(s.cure for s in found),
+        {"vni": Quantity(listed(list(there.vnis))), **{k: v for s in found for k, v in s.evidence.items()}},
+        found[0].verdict if found else "",
+    )
+
+
+class _Suspicion(NamedTuple):
+    verdict: str
+    words: str
+    cure: str
+    evidence: dict[str, Quantity]
+
+
+def _checksums(direction: Direction, asked: Answers) -> list[RuledOut]:
+    rows = direction.received_row[asked.unanswered()]
+    checks = direction.receiver.index.checks[rows]
+    told = []
+    for code, shift in (("outer-checksum-bad", OUTER_L4_SHIFT), ("inner-checksum-bad", INNER_L4_SHIFT)):
+        state = checks >> shift & CHECK_MASK
+        right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
+        if np.isin(state, _RIGHT).all() and right + absent:
+            told.append(RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none wrong"))
+    return told
+
+
+def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
+    told = []
+    if len(there.vnis) == 1 and there.vnis.keys() == here.vnis.keys():
+        told.append(RuledOut("vni-mismatch", f"VNI {next(iter(there.vnis))} both ways"))
+    elif max(len(there.vnis), len(here.vnis)) > 1:
+        told.append(RuledOut("vni-mismatch", "several VNIs in a direction are identities, not networks"))
+    if there.dst_macs and there.dst_macs.keys() <= here.src_macs.keys():
+        told.append(RuledOut("stale-tunnel-mac", "the inner destination MAC is one that the receiver uses"))
+    return told
+
+
+def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    if not there.ports or not here.ports or there.ports.keys() & here.ports.keys():
+        return None
+    to, far = listed(list(there.ports)), direction.receiver.name
+    own = listed(list(here.ports))
+    words = (
+        f"{direction.sender.name} sends to UDP port {to}, {far} to {own}: a node usually listens where it "
+        "sends to."
+    )
+    cure = "Give both nodes the same port (Cilium `tunnelPort`, flannel `Backend.Port`, Calico `vxlanPort`)."
+    verdict = f"they go to UDP port {to}, {far} uses {own}"
+    return _Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
+
+
+def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
+    """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless told to accept them."""
+    unanswered = asked.unanswered()
+    rows = direction.received_row[unanswered]
+    state = direction.receiver.index.checks[rows] >> OUTER_L4_SHIFT & CHECK_MASK
+    over_ipv6 = direction.sender.flows.outer_family[asked.flow[unanswered]] == _IPV6
+    if not len(rows) or not (over_ipv6 & (state == Checksum.ABSENT)).all():
+        return None
+    words = (
+        "All come over IPv6 with an outer UDP checksum of zero, which Linux discards unless the receiving "
+        "tunnel device has `udp6zerocsumrx`."
+    )
+    cure = (
+        "Set `udp6zerocsumtx` and `udp6zerocsumrx` on the tunnel devices of both nodes, or neither (`ip -d "
+        "link show type vxlan` shows them)."
+    )
+    return _Suspicion(
+        "their outer UDP checksum is zero over IPv6",
+        words,
+        cure,
+        {"zero_checksums": Quantity(len(rows), "packets")},
+    )
+
+
+def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspicion | None:
+    found = underlay_errors.about(pair, direction, underlay_errors.NO_SUCH_HOST)
+    gone = max((len(e.row) for e in found), default=0)
+    if not gone:
+        return None
+    outer = listed(list(there.destinations))
+    words = (
+        f"{count(gone, 'ICMP error')} say that nobody has the outer address {outer}: the tunnel map of "
+        f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would tell.")
+    )
+    cure = f"Restart the CNI's agent on {direction.sender.name}, which writes its tunnel map anew."
+    evidence = {"host_unreachable": Quantity(gone, "packets")}
+    return _Suspicion(f"nobody has the address {outer}", words, cure, evidence)
+
+
+def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    """A MAC that the receiver never sends from; what both ways share is a router's, made up for all."""
+    strange = there.dst_macs.keys() - here.src_macs.keys() - here.dst_macs.keys()
+    several = max(len(there.vnis), len(here.vnis)) > 1
+    if not here.src_macs or strange != there.dst_macs.keys() or not strange:
+        return None
+    if several or tunnel_ends.is_cilium(pair.cluster):
+        return None
+    near, far = direction.sender.name, direction.receiver.name
+    to, own = (listed([mac_text(m) for m in macs]) for macs in (there.dst_macs, here.src_macs))
+    words = (
+        f"Inside the tunnel they go to the MAC {to}, but {far} sends from {own}: where nodes address each "
+        "other's tunnel device (flannel, Calico), the entry for it is stale."
+    )
+    cure = (
+        f"Compare `ip neigh show dev flannel.1` on {near} (Calico: vxlan.calico) with `ip link show dev "
+        f"flannel.1` on {far}; restarting the CNI's agent on {near} writes the entry anew."
+    )
+    return _Suspicion(
+        f"they go to the MAC {to}, {far} sends from {own}", words, cure, {"own_mac": Quantity(own)}
+    )

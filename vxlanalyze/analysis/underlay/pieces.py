@@ -1,0 +1,133 @@
+"""Which packets of a direction travelled in pieces: outer IP fragments, and where they were made.
+
+Sources: RFC 791 section 3.2 and RFC 8200 section 4.5 (fragments), RFC 7348 section 4.3 (a tunnel endpoint
+must not fragment, and may discard fragments).
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point
+from vxlanalyze.wire.model import Anomaly, Fragments
+
+_HEADER_BYTES = {4: 20, 6: 48}  # IPv6: with its fragment header
+_UNIT_BYTES = 8  # fragments are cut at multiples of it
+_IN_PIECES = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
+_FIRST = np.uint32(Anomaly.FIRST_FRAGMENT.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Fragmentation in a direction of `m` packets; masks of shape ``(m,)``.
+
+    Parameters
+    ----------
+    at_sender : NDArray[np.bool_]
+        Packets that the sender's capture shows in fragments already.
+    on_the_way : NDArray[np.bool_]
+        Packets that left whole and arrived in fragments.
+    incomplete : NDArray[np.bool_]
+        Lost packets of which some fragments arrived.
+    without_rest : NDArray[np.bool_]
+        Packets of which the receiver's capture has the first fragment and not all others: lost, or taken
+        for delivered where the capture was filtered by port.
+    largest_bytes : int or None
+        IP length of the largest fragment but the last ones.
+    """
+
+    at_sender: NDArray[np.bool_]
+    on_the_way: NDArray[np.bool_]
+    incomplete: NDArray[np.bool_]
+    without_rest: NDArray[np.bool_]
+    largest_bytes: int | None
+
+    @property
+    def any(self) -> NDArray[np.bool_]:
+        """Packets that travelled in pieces."""
+        return self.at_sender | self.on_the_way | self.incomplete
+
+    @property
+    def mtu(self) -> tuple[int, int] | None:
+        """Smallest and largest MTU that makes such fragments."""
+        if self.largest_bytes is None:
+            return None
+        return self.largest_bytes, self.largest_bytes + _UNIT_BYTES - 1
+
+
+def of(direction: Direction) -> Pieces:
+    """Find what travelled in pieces."""
+    sender, receiver = direction.sender, direction.receiver
+    in_pieces = any((point.index.anomalies & _IN_PIECES).any() for point in (sender, receiver))
+    if not in_pieces and not len(receiver.decoded.fragments):
+        none = np.zeros(len(direction), np.bool_)
+        return Pieces(none, none, none, none, None)
+    at_sender = sender.index.anomalies[direction.sent_row] & _IN_PIECES != 0
+    arrived = direction.received_row != NO_ROW
+    marks = np.zeros(len(direction), np.uint32)
+    marks[arrived] = receiver.index.anomalies[direction.received_row[arrived]]
+    without_rest = ~at_sender & (marks & _FIRST != 0)
+    rest_only = _without_first(direction)
+    on_the_way = ~at_sender & ((marks & _IN_PIECES != 0) | rest_only)
+    incomplete = (direction.lost & without_rest) | rest_only
+    shown_by = sender if at_sender.any() else receiver
+    mine = direction.sent_row[at_sender] if at_sender.any() else direction.received_row[on_the_way & arrived]
+    largest = _largest(shown_by, mine)
+    return Pieces(at_sender, on_the_way, incomplete, without_rest, largest)
+
+
+def lost_in_pieces(direction: Direction, chance: float) -> NDArray[np.bool_]:
+    """Tell the packets that are lost because fragments are, shape ``(m,)``.
+
+    None where random loss takes so many with the given chance: a packet in two pieces is lost twice as
+    often as a whole one.
+    """
+    travelled = of(direction)
+    lost, judged = travelled.incomplete, direction.judged
+    if not lost.any():
+        return lost
+    sent = int(np.count_nonzero(travelled.any & judged))
+    others = judged & ~travelled.any
+    rate = evidence.usual_rate(
+        int(np.count_nonzero(others & direction.lost)), int(np.count_nonzero(others & direction.delivered))
+    )
+    share = evidence.independent(direction.sent_ns(lost)) / np.count_nonzero(lost)
+    nats = evidence.excess(share * np.count_nonzero(lost), share * sent, min(0.5, 2 * rate))
+    return lost if nats >= -log(chance) else np.zeros_like(lost)
+
+
+def _without_first(direction: Direction) -> NDArray[np.bool_]:
+    """Lost packets of which later fragments arrived: known by outer source and IP identification."""
+    result = np.zeros(len(direction), np.bool_)
+    fragments, index = direction.receiver.decoded.fragments, direction.sender.index
+    if len(fragments) == 0:
+        return result
+    headed = np.unique(fragments.group[fragments.offset_bytes == 0])
+    orphans = ~np.isin(fragments.group, headed)
+    missing = np.flatnonzero(direction.lost & (direction.received_row == NO_ROW))
+    if not orphans.any() or len(missing) == 0:
+        return result
+    flows, flow = direction.sender.flows, direction.flow[missing]
+    ip_id = index.outer_ip_id[direction.sent_row[missing]] + direction.segment[missing]
+    known = _keys(fragments.outer_src[orphans], fragments.ip_id[orphans] & 0xFFFF)
+    result[missing] = np.isin(_keys(flows.outer_src[flow], ip_id), known)
+    return result
+
+
+def _keys(address: NDArray[np.uint8], ip_id: NDArray[np.integer]) -> NDArray[np.void]:
+    octets = ip_id.astype(">u2").view(np.uint8).reshape(-1, 2)
+    rows = np.ascontiguousarray(np.column_stack((address, octets)))
+    return rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+
+
+def _largest(point: Point, rows: NDArray[np.int32]) -> int | None:
+    """IP length of the largest fragment that is not the last of the datagrams beginning at given rows."""
+    fragments: Fragments = point.decoded.fragments
+    chosen = fragments.more & np.isin(fragments.group, fragments.group[np.isin(fragments.row, rows)])
+    if not chosen.any():
+        return None
+    header = np.where(fragments.family[chosen] == 6, _HEADER_BYTES[6], _HEADER_BYTES[4])
+    return int((fragments.length_bytes[chosen] + header).max())

@@ -1,0 +1,100 @@
+"""Which outer addresses and ports of a packet changed between two points."""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Flows
+
+_AMBIGUOUS = Reason.AMBIGUOUS.value
+
+
+class Rewritten(NamedTuple):
+    """Packets of a direction whose outer header was changed on the way, by what it was and became.
+
+    `before` and `after` are (source, destination) addresses; `ports` says whether the source port
+    changed as well for any of them. `packets` has shape ``(m,)``.
+    """
+
+    before: tuple[str, str]
+    after: tuple[str, str]
+    ports: bool
+    packets: NDArray[np.bool_]
+
+
+@once
+def rewritten(direction: Direction) -> list[Rewritten]:
+    """Compare the outer addresses of delivered packets at both points; the commonest change first.
+
+    Packets that equal others are passed over: they may be paired crosswise. Done once a direction.
+    """
+    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+        return []
+    here, there = direction.sender.flows, direction.receiver.flows
+    differs = np.zeros(len(direction), np.bool_)
+    _compare(
+        (direction.flow, direction.receiver.index.flow),
+        direction.received_row,
+        direction.reason,
+        _number_ends(here, there),
+        differs,
+    )
+    sure = np.flatnonzero(differs)
+    if not len(sure):
+        return []
+    sent = direction.flow[sure].astype(np.int64)
+    received = direction.receiver.index.flow[direction.received_row[sure]].astype(np.int64)
+    pairs, code = np.unique(sent << 32 | received, return_inverse=True)
+    first, second = pairs >> 32, pairs & 0xFFFFFFFF
+    both = (here.outer_family[first] > 0) & (there.outer_family[second] > 0)
+    sources = (here.outer_src[first] != there.outer_src[second]).any(axis=1)
+    destinations = (here.outer_dst[first] != there.outer_dst[second]).any(axis=1)
+    changed = np.flatnonzero(both & (sources | destinations))
+    groups: dict[tuple[tuple[str, str], tuple[str, str]], list[int]] = {}
+    for i in changed.tolist():
+        groups.setdefault((_ends(here, int(first[i])), _ends(there, int(second[i]))), []).append(i)
+    result = []
+    for (before, after), members in groups.items():
+        packets = np.zeros(len(direction), np.bool_)
+        packets[sure] = np.isin(code, members)
+        ports = bool((here.outer_sport[first[members]] != there.outer_sport[second[members]]).any())
+        result.append(Rewritten(before, after, ports, packets))
+    return sorted(result, key=lambda r: -int(r.packets.sum()))
+
+
+def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
+    """Give the outer source addresses that are another behind the direction's path, as (before, after)."""
+    return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
+
+
+def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number the outer addresses of the flows of two captures alike, shape ``(f,)`` each."""
+    rows = [np.column_stack([f.outer_family, f.outer_src, f.outer_dst]) for f in (here, there)]
+    _, code = distinct(np.concatenate(rows))
+    return code[: len(here)], code[len(here) :]
+
+
+@compiled
+def _compare(flows, received_row, reason, ends, differs):  # type: ignore[no-untyped-def]
+    """Mark the packets that arrived with other outer addresses than they were sent with."""
+    sent_flow, received_flow = flows
+    ends_sent, ends_received = ends
+    for i in range(len(sent_flow)):
+        row = received_row[i]
+        if row != NO_ROW and reason[i] != _AMBIGUOUS:
+            differs[i] = ends_sent[sent_flow[i]] != ends_received[received_flow[row]]
+
+
+def _ends(flows: Flows, row: int) -> tuple[str, str]:
+    family = np.full(2, flows.outer_family[row], np.uint8)
+    source, destination = text(np.stack([flows.outer_src[row], flows.outer_dst[row]]), family)
+    return source, destination

@@ -1,0 +1,123 @@
+"""What the outer headers say about the network below the overlay, for remedies that name the right setting.
+
+Sources: IEEE registration authority (VMware 00:50:56, 00:0c:29, 00:05:69, 00:1c:14; Microsoft 00:15:5d,
+00:0d:3a, 60:45:bd; Xen 00:16:3e); the MAC prefixes that Google Cloud (42:01), OpenStack (fa:16:3e) and
+the Azure gateway (12:34:56:78:9a:bc) use by their documentation. Tunnel ports and VNIs: RFC 7348 (4789),
+RFC 8926 (6081), flannel Documentation/backends.md (8472, VNI 1), Calico FelixConfiguration (4789, VNI 4096).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import NO_FLOW, Tunnel
+
+_VMWARE = "VMware (ESXi or NSX)"
+_VENDORS = {
+    0x005056: _VMWARE,
+    0x000C29: _VMWARE,
+    0x000569: _VMWARE,
+    0x001C14: _VMWARE,
+    0x00155D: "Hyper-V",
+    0x000D3A: "Azure",
+    0x6045BD: "Azure",
+    0x123456: "Azure",
+    0xFA163E: "OpenStack",
+    0x00163E: "Xen",
+}
+_GOOGLE = 0x4201
+_OUI_SHIFT, _TWO_OCTETS_SHIFT = 24, 32
+_LINUX_PORT, _CALICO_VNI, _FLANNEL_VNI = 8472, 4096, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Underlay:
+    """The ends of the tunnel and what carries it.
+
+    Parameters
+    ----------
+    src, dst : tuple of str
+        Outer addresses.
+    ports : tuple of int
+        Outer destination ports.
+    tunnel : Tunnel
+        The tunnel that most flows use.
+    platform : str or None
+        What the nodes run on, as their MAC addresses tell.
+    cni : str or None
+        "flannel", "cilium" or "calico", where ports, VNIs or the cluster's files tell.
+    """
+
+    src: tuple[str, ...]
+    dst: tuple[str, ...]
+    ports: tuple[int, ...]
+    tunnel: Tunnel
+    platform: str | None
+    cni: str | None
+
+    @property
+    def is_vmware(self) -> bool:
+        """Whether a node's MAC address is VMware's."""
+        return self.platform == _VMWARE
+
+    @property
+    def ports_text(self) -> str:
+        """The ports as a firewall rule names them: ``UDP 8472``."""
+        return f"UDP {', '.join(map(str, self.ports))}" if self.ports else "the tunnel's port"
+
+    @property
+    def ends_text(self) -> str:
+        """The addresses as a firewall rule names them: ``from A to B``."""
+        return f"from {', '.join(self.src)} to {', '.join(self.dst)}"
+
+
+def of(direction: Direction, cluster: Cluster) -> Underlay:
+    """Read what the flows of a direction say; `cluster` may name the network plugin."""
+    flows, used = direction.sender.flows, direction.flow
+    rows = np.flatnonzero(np.bincount(used[used != NO_FLOW], minlength=len(flows)))
+    rows = rows[flows.tunnel[rows] != Tunnel.NONE]
+    kinds = np.bincount(flows.tunnel[rows], minlength=1)
+    macs = np.concatenate((flows.outer_src_mac[rows], flows.outer_dst_mac[rows]))
+    ports = tuple(int(p) for p in np.unique(flows.outer_dport[rows]) if p)
+    return Underlay(
+        src=_addresses(flows.outer_src[rows], flows.outer_family[rows]),
+        dst=_addresses(flows.outer_dst[rows], flows.outer_family[rows]),
+        ports=ports,
+        tunnel=Tunnel(int(kinds.argmax())),
+        platform=_platform(macs),
+        cni=_cni(ports, np.unique(flows.vni[rows]), cluster),
+    )
+
+
+def _addresses(rows: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[str, ...]:
+    if len(rows) == 0:
+        return ()
+    both, _ = distinct(np.column_stack((family, rows)))
+    return tuple(text(both[:, 1:], both[:, 0]))
+
+
+def _platform(macs: NDArray[np.uint64]) -> str | None:
+    for mac in np.unique(macs).tolist():
+        if (vendor := _VENDORS.get(mac >> _OUI_SHIFT)) is not None:
+            return vendor
+        if mac >> _TWO_OCTETS_SHIFT == _GOOGLE:
+            return "Google Cloud"
+    return None
+
+
+def _cni(ports: tuple[int, ...], vnis: NDArray[np.uint32], cluster: Cluster) -> str | None:
+    if tunnel_ends.is_cilium(cluster):
+        return "cilium"
+    if vnis.tolist() == [_CALICO_VNI]:
+        return "calico"
+    if ports != (_LINUX_PORT,):
+        return None
+    if vnis.tolist() == [_FLANNEL_VNI]:
+        return "flannel"
+    return "cilium" if len(vnis) > 1 else None  # several VNIs are the identities of the sending pods

@@ -1,0 +1,95 @@
+"""ICMP errors outside of any tunnel that quote its outer packets: what the underlay says about them.
+
+Sources: RFC 792, RFC 1812 sections 5.2.7.1 and 5.2.7.2 (codes of destination unreachable, redirect), RFC 4443
+section 3.1; RFC 1122 section 3.2.2 (what is quoted).
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.underlay.tunnel_ends import packets_of
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.rows import columns
+
+_ICMP, _UDP, _ICMPV6 = 1, 17, 58
+_MOST_ERRORS = 20_000  # read whole, a point: some fractions of a second
+
+Kind = tuple[int, int]  # protocol, and type << 8 | code
+
+PORT_UNREACHABLE: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 3), (_ICMPV6, 1 << 8 | 4))
+NO_SUCH_HOST: tuple[Kind, ...] = (
+    (_ICMP, 3 << 8 | 0),
+    (_ICMP, 3 << 8 | 1),
+    (_ICMPV6, 1 << 8 | 0),
+    (_ICMPV6, 1 << 8 | 3),
+)
+TOO_BIG: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 4), (_ICMPV6, 2 << 8))
+PROHIBITED: tuple[Kind, ...] = (
+    (_ICMP, 3 << 8 | 9),
+    (_ICMP, 3 << 8 | 10),
+    (_ICMP, 3 << 8 | 13),
+    (_ICMPV6, 1 << 8 | 1),
+    (_ICMPV6, 1 << 8 | 5),
+)
+
+
+class Errors(NamedTuple):
+    """The `e` errors that a point saw about outer packets of a direction.
+
+    `port` is the destination port of the packet quoted; `by_target` says whether the address that it
+    was sent to sent the error itself; `mtu` is the MTU of the next hop in bytes (RFC 1191 section 4,
+    RFC 4443 section 3.2), 0 or less where it is not told. All have shape ``(e,)``, as `row`, index rows of
+    the errors.
+    """
+
+    point: Point
+    row: NDArray[np.int32]
+    port: NDArray[np.int64]
+    by_target: NDArray[np.bool_]
+    mtu: NDArray[np.int64]
+
+
+def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> list[Errors]:
+    """Read the errors of some kinds about a direction's packets, at each of its points that saw any."""
+    # A capture that stands alone is both points: it is read once.
+    points = {p.capture: p for p in (direction.sender, direction.receiver) if p.encapsulated}
+    found = [_at(pair, point, direction, kinds) for point in points.values()]
+    return [errors for errors in found if len(errors.row)]
+
+
+def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[Kind]) -> Errors:
+    flows, index = point.flows, point.index
+    wanted = np.zeros(len(flows) + 1, np.bool_)  # one more: NO_FLOW is the last
+    for protocol, said in kinds:
+        wanted[:-1] |= (flows.protocol == protocol) & (flows.sport == said) & (flows.tunnel == Tunnel.NONE)
+    some = (wanted[:-1] & point.decoded.usage.used).any()
+    rows = np.flatnonzero(wanted[index.flow] if some else [])[:_MOST_ERRORS].astype(np.int32)
+    if len(rows) == 0:
+        return Errors(point, rows, rows.astype(np.int64), rows.astype(np.bool_), rows.astype(np.int64))
+    source = pair.captures[point.capture].source
+    found = columns(source.fetch(index.place[rows]), source.interfaces, ports=pair.ports)
+    quoted = _key(found["quoted_family"], found["quoted_src"], found["quoted_dst"], found["quoted_dport"])
+    meant = (found["quoted_protocol"] == _UDP) & np.isin(quoted, _outer_headers(point, direction))
+    by_target = (flows.src[index.flow[rows]] == found["quoted_dst"]).all(axis=1)
+    port, mtu = found["quoted_dport"][meant], found["icmp_mtu"][meant]
+    return Errors(point, rows[meant], port, by_target[meant], mtu)
+
+
+def _outer_headers(point: Point, direction: Direction) -> NDArray[np.void]:
+    """Outer addresses and destination port of a direction's packets, as a point saw them."""
+    rows = direction.sent_row if point.capture == direction.sender.capture else direction.received_row
+    flows = point.flows
+    used = (packets_of(point, rows[rows != NO_ROW]) > 0) & (flows.outer_family > 0)
+    return np.unique(_key(flows.outer_family, flows.outer_src, flows.outer_dst, flows.outer_dport)[used])
+
+
+def _key(
+    family: NDArray[np.integer], src: NDArray[np.uint8], dst: NDArray[np.uint8], port: NDArray[np.integer]
+) -> NDArray[np.void]:
+    octets = (port & 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
+    rows = np.column_stack([family.astype(np.uint8), src, dst, octets]).astype(np.uint8)
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel()

@@ -1,0 +1,279 @@
+"""The command ``vxlanalyze``: reads the command line, runs the line of stages, prints, and exits.
+
+What is heavy is imported where it is needed, so that ``--help`` and ``--version`` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+from vxlanalyze.command import options as command_line
+from vxlanalyze.command import terminal
+from vxlanalyze.command.options import Options
+from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
+from vxlanalyze.export.outputs import Outputs, demand_apart, demand_directory, demand_writable
+from vxlanalyze.export.signals import TerminatedError, unwinding
+from vxlanalyze.memory import limit as memory
+from vxlanalyze.report import RENDERERS, by_suffix
+from vxlanalyze.report.judging import failing, judging
+from vxlanalyze.report.model import Report
+from vxlanalyze.report.renderer import Judgement, Renderer
+from vxlanalyze.text.escaping import plain
+
+if TYPE_CHECKING:
+    from vxlanalyze.capture.logical import LogicalCapture
+    from vxlanalyze.export.redaction import Redactor
+    from vxlanalyze.kubernetes.model import Cluster
+    from vxlanalyze.pipeline.progress import Progress
+    from vxlanalyze.pipeline.run import Questions, Run
+    from vxlanalyze.report.matrix.model import Matrix
+
+DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit status; errors of use and input are one line on standard error."""
+    try:
+        with unwinding():
+            return _run(command_line.parse(arguments))
+    except VxlanalyzeError as error:
+        return _refused(error)
+    except MemoryError:
+        return _refused(OutOfMemoryError())
+    except KeyboardInterrupt:
+        terminal.complain("interrupted")
+        return INTERRUPTED
+    except TerminatedError as ended:
+        terminal.complain("terminated")
+        return ended.exit_status
+
+
+def _refused(error: VxlanalyzeError) -> int:
+    terminal.complain(f"error: {plain(str(error), longest_word=None)}")
+    return error.exit_status
+
+
+def _run(options: Options) -> int:
+    if options.explain is not None:
+        terminal.say(_manual(options.explain))
+        return DONE
+    shown, files = _formats(options)
+    _demand_directories(options)
+    demand_address_space()
+    judge = judging(options.fail_on, options.baseline, options.expect)
+    series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
+    if series:
+        _hush_matplotlib()
+    if options.matrix:
+        return _matrix(options, shown, files)
+    with Outputs() as outputs:
+        report, redactor = (_saved if options.report else _analyse)(options, outputs, series)
+        judgement = judge(report)
+        if redactor is not None:
+            report, judgement = redactor.report(report), redactor.judgement(judgement)
+        for path, renderer in files:
+            outputs.write_text(path, renderer.render(report, judgement))
+    if not options.quiet:
+        _print(shown, report, judgement, options.color)
+    for difference in judgement.differences:
+        terminal.complain(f"not as expected: {plain(difference)}")
+    if report.broken:
+        return BROKEN
+    return DONE if judgement.passed else OBJECTED
+
+
+def _demand_directories(options: Options) -> None:
+    for directory in (options.tables, options.annotate, options.decapsulate):
+        if directory is not None:
+            demand_directory(directory)
+    demand_apart(options.annotate, options.decapsulate)
+
+
+def _hush_matplotlib() -> None:
+    """Let it not tell every user of a read-only home where it keeps its fonts now."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Renderer]]) -> int:
+    """Compare all pairs of nodes."""
+    from vxlanalyze.report import matrix as outputs_of_matrix
+    from vxlanalyze.report.matrix import as_text
+
+    for renderer in (shown, *(renderer for _, renderer in files)):
+        outputs_of_matrix.demand_format(renderer.name)
+    with Outputs() as outputs:
+        matrix, redactor = _compare_nodes(options)
+        if redactor is not None:
+            matrix = redactor.matrix(matrix)
+        for path, renderer in files:
+            outputs.write_text(path, outputs_of_matrix.render(matrix, renderer.name))
+    if not options.quiet and shown.name == "text":
+        look = terminal.look(options.color)
+        terminal.say(as_text.render(matrix, width=look.width, colour=look.colour, ascii_only=look.ascii_only))
+    elif not options.quiet:
+        terminal.say(outputs_of_matrix.render(matrix, shown.name))
+    if matrix.broken:
+        return BROKEN
+    return OBJECTED if failing(matrix.findings, options.fail_on) else DONE
+
+
+def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
+    from vxlanalyze.capture import open_nodes
+    from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
+    from vxlanalyze.dask.on_dask import connected
+
+    with ExitStack() as stack:
+        stack.enter_context(memory.limited(options.memory))
+        sources = open_nodes(options.captures)
+        for source in sources:
+            stack.enter_context(closing(source))
+        questions = _questions(options, sources)
+        progress = stack.enter_context(terminal.progress_bar(options.progress and not options.quiet))
+        if options.scheduler is None:
+            matrix = compare_nodes(sources, questions, jobs=options.jobs, progress=progress)
+        else:
+            workers = stack.enter_context(connected(options.scheduler))
+            matrix = compare_nodes_there(sources, questions, workers, progress=progress)
+    if not options.redact:
+        return matrix, None
+    from vxlanalyze.export.redaction import Redactor
+
+    return matrix, Redactor.of_matrix(matrix, questions.cluster)
+
+
+def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:
+    if renderer.name != "text":
+        terminal.say(renderer.render(report, judgement))
+        return
+    from vxlanalyze.report.formats import as_text
+
+    look = terminal.look(color)
+    terminal.say(
+        as_text.render(report, judgement, width=look.width, colour=look.colour, ascii_only=look.ascii_only)
+    )
+
+
+def _manual(code: str) -> str:
+    """Give the manual of a finding: the docstring of its diagnostic's module."""
+    from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
+
+    demand_codes([code])
+    diagnostic = next(d for d in DIAGNOSTICS if d.code == code)
+    manual = sys.modules[diagnostic.check.__module__].__doc__ or ""
+    return f"{code}\n\n{manual.strip()}\n"
+
+
+def _saved(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
+    """Read a report again; there are no packets to write."""
+    del outputs, series
+    from vxlanalyze.report.formats.as_json import from_json
+    from vxlanalyze.report.judging import read_text
+
+    path = options.report or ""
+    report = from_json(read_text(path), path)
+    return report, _redactor(options, report)
+
+
+def _redactor(options: Options, report: Report, cluster: "Cluster | None" = None) -> "Redactor | None":
+    if not options.redact:
+        return None
+    from vxlanalyze.export.redaction import Redactor
+
+    return Redactor(report, cluster)
+
+
+def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
+    """Give the format of standard output, and each file with its own."""
+    by_name = {renderer.name: renderer for renderer in RENDERERS}
+    named = by_name[options.format or "text"]
+    inputs = [path for path in options.captures if os.path.isfile(path)]
+    for path in options.output:
+        demand_writable(path)
+        if any(os.path.exists(path) and os.path.samefile(path, input_) for input_ in inputs):
+            raise UsageError(f"{path}: is a capture that is to be read, and would be written over")
+    if len({os.path.realpath(path) for path in options.output}) < len(options.output):
+        raise UsageError(f"-o: {options.output[-1]} and another output are the same file")
+    if len(options.output) == 1 and options.format is not None:
+        return by_name["text"], [(options.output[0], named)]
+    return named, [(path, by_suffix(path)) for path in options.output]
+
+
+def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
+    """Run the line of stages, and write what needs the packets themselves."""
+    from vxlanalyze.capture import open_sources
+    from vxlanalyze.pipeline.decoding import decoding
+
+    with ExitStack() as stack:
+        stack.enter_context(memory.limited(options.memory))
+        sources = open_sources(options.captures)
+        for source in sources:
+            stack.enter_context(closing(source))
+            outputs.spare(file.path for file in source.files)
+        digests = series or options.redact
+        with terminal.progress_bar(options.progress and not options.quiet) as progress:
+            if options.scheduler is not None:
+                questions = _questions(options, sources)
+                report = _on_cluster(options.scheduler, sources, questions, digests, series, progress)
+                return report, _redactor(options, report, questions.cluster)
+            with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
+                # While they are decoded, what follows is loaded, and the questions are read.
+                from vxlanalyze.pipeline import run as pipeline
+
+                questions = _questions(options, sources)
+                run = pipeline.finish(sources, questions, decoded, digests=digests)
+        report = run.report(plots=series)
+        redactor = _redactor(options, report, questions.cluster)
+        _write_packets(options, run, outputs, redactor)
+        return report, redactor
+
+
+def _on_cluster(
+    address: str,
+    sources: "Sequence[LogicalCapture]",
+    questions: "Questions",
+    digests: bool,
+    series: bool,
+    progress: "Progress | None",
+) -> Report:
+    from vxlanalyze.dask.compare import compare
+    from vxlanalyze.dask.on_dask import connected
+
+    with connected(address) as workers:
+        return compare(sources, questions, workers, digests=digests, plots=series, progress=progress)
+
+
+def _write_packets(options: Options, run: "Run", outputs: Outputs, redactor: "Redactor | None") -> None:
+    if options.tables is not None:
+        from vxlanalyze.export.tables import write
+
+        write(run.comparison, outputs.directory(options.tables), None if redactor is None else redactor.text)
+    if options.annotate is not None:
+        from vxlanalyze.export.annotate import annotate
+
+        annotate(run.comparison, run.diagnosis.findings, outputs.directory(options.annotate), redactor)
+    if options.decapsulate is not None:
+        from vxlanalyze.export.decapsulate import decapsulate
+
+        decapsulate(run.comparison, outputs.directory(options.decapsulate), redactor)
+
+
+def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
+    from vxlanalyze.kubernetes.saved import read_cluster
+    from vxlanalyze.pairing.part import Part, parse_moment, parse_term
+    from vxlanalyze.pipeline import run as pipeline
+
+    return pipeline.Questions(
+        cluster=read_cluster(options.kube, options.facts, [source.name for source in sources]),
+        ports=options.port,
+        part=Part(
+            None if options.since is None else parse_moment(options.since),
+            None if options.until is None else parse_moment(options.until),
+            tuple(parse_term(term) for term in options.only),
+        ),
+        select=options.select,
+        ignore=options.ignore,
+    )

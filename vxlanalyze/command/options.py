@@ -1,0 +1,331 @@
+"""The command line: what can be asked for, and how it is read."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from vxlanalyze import __version__
+from vxlanalyze.errors import UsageError
+from vxlanalyze.memory.limit import size_bytes
+from vxlanalyze.report import RENDERERS
+from vxlanalyze.text.nearest import nearest
+
+SEVERITIES = ("info", "warning", "critical")
+_DESCRIPTION = """\
+Paired captures of an overlay network in, the cause of the fault out. The captures stand in path order,
+the sender's node first.
+"""
+_EPILOG = """\
+A CAPTURE is a pcap or pcapng file, plain or compressed; - for standard input; a directory, a glob, or a
+comma-separated list for one rotated set. NAME=CAPTURE gives the point a name.
+
+exit status: 0 done; 1 done, and --fail-on, --baseline or --expect says no; 2 cannot be done; 3 a
+diagnostic broke, and the others ran; 130 interrupted.
+
+examples:
+  vxlanalyze node1.pcap node2.pcap                    what is wrong between these two nodes?
+  vxlanalyze pod.pcap node1.pcap node2.pcap           between which two points is it lost?
+  vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
+  vxlanalyze --matrix captures/                       which node of many talks badly to which?
+  vxlanalyze --explain mtu-blackhole
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, read. Fields are called as the options are."""
+
+    captures: tuple[str, ...]
+    matrix: bool
+    format: str | None
+    output: tuple[str, ...]
+    tables: str | None
+    redact: bool
+    decapsulate: str | None
+    annotate: str | None
+    kube: str | None
+    facts: tuple[tuple[str, str], ...]
+    port: tuple[int, ...]
+    since: str | None
+    until: str | None
+    only: tuple[str, ...]
+    select: tuple[str, ...] | None
+    ignore: tuple[str, ...]
+    fail_on: str
+    baseline: str | None
+    expect: str | None
+    explain: str | None
+    report: str | None
+    jobs: int | None
+    memory: int | None
+    scheduler: str | None
+    quiet: bool
+    progress: bool
+    color: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _, unknown, given = message.partition("unrecognized arguments: ")
+        hint = nearest(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""
+        raise UsageError(f"{message}{hint}; see vxlanalyze --help")
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Read the command line.
+
+    Raises
+    ------
+    UsageError
+        It makes no sense.
+    SystemExit
+        It asked for the help or the version, which were printed.
+    """
+    given = vars(_parser().parse_intermixed_args(arguments))
+    settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    options = Options(**settled)
+    _demand_sense(options)
+    return options
+
+
+def described() -> dict[str, list[tuple[str, str]]]:
+    """Give all options by group: how each is written, and what it means."""
+    groups = [group for group in _parser()._action_groups if group.title in _GROUPS]
+    return {
+        group.title or "": [
+            (f"{', '.join(a.option_strings)} {a.metavar or ''}".rstrip(), (a.help or "").replace("%%", "%"))
+            for a in group._group_actions
+            if a.help != argparse.SUPPRESS
+        ]
+        for group in groups
+    }
+
+
+def _demand_sense(options: Options) -> None:
+    doing = [options.report is not None, options.explain is not None]
+    if sum(doing) + bool(options.captures) > 1:
+        raise UsageError("captures, --from and --explain are three different things to do; give one of them")
+    if not any(doing) and not options.captures:
+        raise UsageError(
+            "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
+        )
+    _demand_compatible(options)
+
+
+def _demand_compatible(options: Options) -> None:
+    of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
+    for name in (*of_captures, "select", "ignore", "scheduler"):
+        if options.report is not None and getattr(options, name):
+            raise UsageError(f"--{name} needs the captures themselves, not a saved report (--from)")
+    for name in ("tables", "decapsulate", "annotate"):
+        if options.scheduler is not None and getattr(options, name):
+            raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
+    of_one = ("tables", "decapsulate", "annotate", "baseline", "expect", "report", "explain")
+    for name in of_one:
+        if options.matrix and getattr(options, name):
+            raise UsageError(f"--{name.replace('report', 'from')} is of one comparison; leave --matrix out")
+    for name in ("memory", "jobs"):
+        if options.scheduler is not None and getattr(options, name):
+            raise UsageError(
+                f"--{name} is of this machine; with --scheduler, the Dask workers have limits of their own"
+            )
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="vxlanalyze",
+        usage="vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help=argparse.SUPPRESS)
+    for title, add in _GROUPS.items():
+        add(parser.add_argument_group(title))
+    return parser
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--matrix",
+        action="store_true",
+        help="the captures are of many nodes, or a directory of them: compare all pairs, and show which node "
+        "talks badly to which",
+    )
+    group.add_argument(
+        "--kube",
+        metavar="FILE",
+        help="what kubectl get nodes,pods,services -A -o json prints: names, and proof",
+    )
+    group.add_argument(
+        "--facts",
+        metavar="NAME=DIR",
+        action="extend",
+        type=_facts,
+        default=[],
+        help="tables saved on a capture's node: cilium service list, bridge fdb show, ethtool -k, ...",
+    )
+    group.add_argument(
+        "--port",
+        metavar="P[,P...]",
+        action="extend",
+        type=_ports,
+        default=[],
+        help="further tunnel ports; the usual ones (4789, 8472, 4790, 6081, 6080) are known, others found",
+    )
+    group.add_argument(
+        "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
+    )
+
+
+def _add_part(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--since", metavar="TIME", help="RFC 3339, or seconds from the first capture's first frame"
+    )
+    group.add_argument("--until", metavar="TIME", help="likewise, by the first capture's clock")
+    group.add_argument(
+        "--only",
+        metavar="TERM[,TERM]",
+        action="extend",
+        type=_listed,
+        default=[],
+        help="host=10.0.0.1, net=10.0.0.0/24, port=53, proto=tcp, vni=7; all must hold",
+    )
+    group.add_argument(
+        "--select", metavar="CODE[,CODE]", action="extend", type=_listed, help="run these diagnostics only"
+    )
+    group.add_argument(
+        "--ignore", metavar="CODE[,CODE]", action="extend", type=_listed, default=[], help="do not run these"
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--format",
+        metavar="FORMAT",
+        type=_format,
+        help=f"standard output's: {', '.join(r.name for r in RENDERERS)} (default text); "
+        "with exactly one -o, that file's",
+    )
+    suffixes = " ".join(suffix for renderer in RENDERERS for suffix in renderer.suffixes)
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help=f"also write a report there, its format told by the suffix ({suffixes}); repeatable",
+    )
+    group.add_argument("--tables", metavar="DIR", help="write packets, flows and frames as Parquet")
+    group.add_argument(
+        "--annotate", metavar="DIR", help="write the findings' frames as pcapng, with comments, for Wireshark"
+    )
+    group.add_argument("--decapsulate", metavar="DIR", help="write each capture with the tunnel taken off")
+    group.add_argument(
+        "--redact",
+        action="store_true",
+        help="for sharing: pseudonyms for addresses and names, no payload, in every output",
+    )
+
+
+def _add_judgement(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fail-on",
+        metavar="SEVERITY",
+        choices=(*SEVERITIES, "never"),
+        default="never",
+        help="exit 1 where a finding is so bad or worse: info, warning, critical, never (default)",
+    )
+    group.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="earlier JSON report: only what is new or worse counts for --fail-on",
+    )
+    group.add_argument(
+        "--expect",
+        metavar="FILE",
+        help="TOML file of what must and must not show; exit 1 where it does not hold",
+    )
+
+
+def _add_rest(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--explain", metavar="CODE", help="print the manual of a finding")
+    group.add_argument(
+        "--jobs", metavar="N", type=_positive, help="threads that read captures (default: cores)"
+    )
+    group.add_argument(
+        "--memory", metavar="SIZE", type=_size, help="memory above which work goes through disk, such as 2G"
+    )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on this Dask cluster, as tcp://10.0.0.1:8786; all its workers must see the captures "
+        "under the same path",
+    )
+    group.add_argument("--quiet", action="store_true", help="nothing on standard output")
+    group.add_argument(
+        "--no-progress", dest="progress", action="store_false", help="no progress on standard error"
+    )
+    group.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto (default), always, never; NO_COLOR is obeyed",
+    )
+    group.add_argument(
+        "--version", action="version", version=f"vxlanalyze {__version__}", help="show it and exit"
+    )
+    group.add_argument("-h", "--help", action="help", help="show this and exit")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _format(text: str) -> str:
+    names = [renderer.name for renderer in RENDERERS]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"no format is called {text}{nearest(text, names)}")
+    return text
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    ports = [int(part) for part in _listed(text) if part.isascii() and part.isdecimal()]
+    if len(ports) != len(_listed(text)) or not ports or not all(0 < port < 65536 for port in ports):
+        raise argparse.ArgumentTypeError(f"{text}: ports are numbers from 1 to 65535, commas between")
+    return tuple(ports)
+
+
+def _facts(text: str) -> tuple[tuple[str, str], ...]:
+    name, equals, directory = text.partition("=")
+    if not (name and equals and directory):
+        raise argparse.ArgumentTypeError(
+            f"{text}: give a capture's name and a directory, as in node1=facts/node1"
+        )
+    return ((name, directory),)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        return size_bytes(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_GROUPS = {
+    "input": _add_input,
+    "what to look at": _add_part,
+    "output": _add_output,
+    "for scripts and CI": _add_judgement,
+    "the rest": _add_rest,
+}

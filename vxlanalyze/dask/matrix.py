@@ -1,0 +1,125 @@
+"""All pairs of nodes of a cluster compared, on this machine or on the workers of a cluster.
+
+Each capture is decoded once. What its addresses tell of the nodes says which pairs have to do with each
+other; each of these is compared like any two captures.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from vxlanalyze import diagnostics
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.dask import tasks
+from vxlanalyze.dask.compare import decode
+from vxlanalyze.dask.on_dask import OnDask
+from vxlanalyze.errors import UsageError
+from vxlanalyze.pairing import nodes
+from vxlanalyze.pairing.between import without_peers
+from vxlanalyze.pairing.nodes import Sight
+from vxlanalyze.pairing.pair import capture_facts
+from vxlanalyze.pipeline import run as pipeline
+from vxlanalyze.pipeline.decoding import decode_all
+from vxlanalyze.pipeline.progress import Progress, unheard
+from vxlanalyze.pipeline.run import Questions
+from vxlanalyze.report.matrix.build import build
+from vxlanalyze.report.matrix.model import Matrix
+from vxlanalyze.report.model import Report
+
+
+class Together(NamedTuple):
+    """Captures to be compared, two or one that stands alone, and the addresses of all other nodes."""
+
+    nodes: tuple[int, ...]
+    peers: frozenset[str]
+
+
+def compare_nodes(
+    sources: Sequence[LogicalCapture],
+    questions: Questions,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Compare all pairs of nodes on this machine.
+
+    Parameters
+    ----------
+    sources : sequence of LogicalCapture
+        One for each node, opened, with unique names.
+
+    Raises
+    ------
+    CaptureError
+        A capture cannot be read.
+    UsageError
+        There are fewer than two, or a code or a part of the traffic makes no sense.
+    """
+    _demand_sense(sources, questions)
+    decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
+
+    facts = [capture_facts(*capture) for capture in zip(sources, decoded, strict=True)]
+
+    def reports(asked: Questions, pairs: Sequence[Together]) -> list[Report]:
+        return [
+            pipeline.conclude(
+                [sources[i] for i in pair.nodes],
+                [without_peers(decoded[i], pair.peers) for i in pair.nodes],
+                asked,
+                facts=[facts[i] for i in pair.nodes],
+            ).report(plots=False)
+            for pair in pairs
+        ]
+
+    return _matrix(
+        [nodes.sight(*capture) for capture in zip(sources, decoded, strict=True)], questions, reports
+    )
+
+
+def compare_nodes_there(
+    sources: Sequence[LogicalCapture],
+    questions: Questions,
+    workers: OnDask,
+    *,
+    progress: Progress | None = None,
+) -> Matrix:
+    """Compare all pairs of nodes on a cluster, each pair on the worker that is free; see `compare_nodes`."""
+    _demand_sense(sources, questions)
+    captures = decode(sources, questions.ports, workers, progress or unheard)
+
+    def reports(asked: Questions, pairs: Sequence[Together]) -> list[Report]:
+        parts = [
+            [workers.start(tasks.part_of, captures[i], pair.peers) for i in pair.nodes] for pair in pairs
+        ]
+        return workers.results([workers.start(tasks.report_of_parts, both, asked) for both in parts])
+
+    sights: list[Sight] = workers.results([workers.start(tasks.sight, capture) for capture in captures])
+    return _matrix(sights, questions, reports)
+
+
+def _demand_sense(sources: Sequence[LogicalCapture], questions: Questions) -> None:
+    if len(sources) < 2:
+        raise UsageError(
+            "a matrix needs the captures of two nodes or more: a directory of them, or NAME=FILE each"
+        )
+    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
+
+
+def _matrix(
+    sights: Sequence[Sight],
+    questions: Questions,
+    reports: Callable[[Questions, Sequence[Together]], list[Report]],
+) -> Matrix:
+    homes = nodes.homes(sights, questions.cluster)
+    pairs: list[tuple[int, ...]] = [*nodes.concerned(sights, homes)]
+    pairs += [(i,) for i in range(len(sights)) if not any(i in pair for pair in pairs)]
+    asked = replace(questions, cluster=nodes.with_homes(questions.cluster, sights, homes))
+    names = [sight.name for sight in sights]
+    together = [Together(pair, _others(homes, {names[i] for i in pair})) for pair in pairs]
+    return build(names, reports(asked, together))
+
+
+def _others(homes: Mapping[str, frozenset[str]], pair: Collection[str]) -> frozenset[str]:
+    """Addresses of the nodes that are not of a pair."""
+    own = frozenset[str]().union(*(homes[name] for name in pair if name in homes))
+    return frozenset[str]().union(*homes.values()) - own

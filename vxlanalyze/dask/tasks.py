@@ -1,0 +1,152 @@
+"""What workers of a cluster do: functions of values, which may run anywhere and be run again.
+
+A worker may die and take its results with it; so no task changes its arguments, and files are read where the
+task runs.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vxlanalyze import pairing, wire
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.stretches import Stretch
+from vxlanalyze.errors import CaptureError
+from vxlanalyze.pairing import between, nodes
+from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.pairing.pair import capture_facts
+from vxlanalyze.pairing.strict import Pairs, Sightings
+from vxlanalyze.pipeline import run as pipeline
+from vxlanalyze.pipeline.run import Questions
+from vxlanalyze.report.model import Report
+from vxlanalyze.wire import snap_lengths
+from vxlanalyze.wire.index import COLUMN_DTYPES
+from vxlanalyze.wire.joining import DecodedStretch
+from vxlanalyze.wire.model import Decoded, Index
+
+
+class Way(NamedTuple):
+    """How captures are decoded; see `wire.decode`."""
+
+    ports: tuple[int, ...]
+    keep_inner_bytes: int | None
+
+
+class DecodedCapture(NamedTuple):
+    """A capture that was read to its end, with its rows and flows."""
+
+    source: LogicalCapture
+    decoded: Decoded
+
+
+class Part(NamedTuple):
+    """What a pair of nodes has to do with of a capture; `whole` is what the capture says of itself."""
+
+    source: LogicalCapture
+    decoded: Decoded
+    whole: CaptureFacts
+
+
+def decode_stretch(source: LogicalCapture, stretch: Stretch, way: Way) -> DecodedStretch:
+    """Decode one stretch of a capture."""
+    return wire.decode_stretch(_seen(source), stretch, **way._asdict())
+
+
+def join(source: LogicalCapture, parts: Sequence[DecodedStretch], way: Way) -> DecodedCapture:
+    """Put all stretches of a capture together."""
+    source = _seen(source)
+    again = partial(wire.decode_stretch, source, **way._asdict())
+    own = [DecodedStretch(part.learned, part.passage.apart()) for part in parts]
+    return DecodedCapture(source, wire.join_stretches(source, own, again, **way._asdict()))
+
+
+def source_of(capture: DecodedCapture) -> LogicalCapture:
+    """Give the capture alone, with what reading it has told."""
+    return capture.source
+
+
+def cut_at_bytes(capture: DecodedCapture) -> int | None:
+    """Give the captured length of frames that are cut."""
+    return snap_lengths.cut_at_bytes(capture.source, capture.decoded.index)
+
+
+def without_rows(capture: DecodedCapture) -> DecodedCapture:
+    """Give the capture with its flows, which are few."""
+    empty: list[Any] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
+    return DecodedCapture(capture.source, replace(capture.decoded, index=Index(*empty)))
+
+
+def sightings(
+    number: int, parts: int, capture: DecodedCapture, all_flows: Sequence[DecodedCapture]
+) -> list[Sightings]:
+    """Give what capture `number` has to be matched, partition by partition.
+
+    Parameters
+    ----------
+    all_flows : sequence of DecodedCapture
+        What `without_rows` gave of each capture, this one too.
+    """
+    captures = [*all_flows[:number], capture, *all_flows[number + 1 :]]
+    return pairing.sightings(captures, number).parted(parts)
+
+
+def sight(capture: DecodedCapture) -> nodes.Sight:
+    """Give what the capture shows of the nodes of its cluster."""
+    return nodes.sight(*capture)
+
+
+def sha256_of(source: LogicalCapture) -> tuple[str, ...]:
+    """Give the digest of each of its files, in hexadecimal."""
+    return _seen(source).sha256()
+
+
+def report_of(
+    captures: Sequence[DecodedCapture],
+    pairs: Sequence[Iterable[Pairs]] | None,
+    questions: Questions,
+    digests: Sequence[Sequence[str]],
+    plots: bool,
+) -> Report:
+    """Work out what became of each packet, diagnose it, and report it.
+
+    Parameters
+    ----------
+    pairs : sequence
+        For each capture but the last, the pairs of all partitions with the next one; None to find them here.
+    digests : sequence
+        SHA-256 of the files of each capture, or nothing.
+    plots : bool
+        Whether to gather the series that plots are drawn from.
+    """
+    sources = [_seen(capture.source) for capture in captures]
+    run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs=pairs)
+    sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
+    return replace(run, digests=sums).report(plots=plots)
+
+
+def part_of(capture: DecodedCapture, peers: Collection[str]) -> Part:
+    """Give what is left of a capture without what was exchanged with some addresses."""
+    part = between.without_peers(capture.decoded, peers)
+    return Part(capture.source, part, capture_facts(*capture))
+
+
+def report_of_parts(parts: Sequence[Part], questions: Questions) -> Report:
+    """Compare two nodes."""
+    sources = [_seen(part.source) for part in parts]
+    decoded = [part.decoded for part in parts]
+    facts = [replace(part.whole, source=source) for part, source in zip(parts, sources, strict=True)]
+    return pipeline.conclude(sources, decoded, questions, facts=facts).report(plots=False)
+
+
+def _seen(source: LogicalCapture) -> LogicalCapture:
+    """Give the capture as this worker sees it."""
+    from distributed import get_worker
+
+    try:
+        return source.seen_here()
+    except CaptureError as error:
+        what = f"{error.what}, says the worker {get_worker().address}; all must see it under this path"
+        raise CaptureError(error.path, what) from error

@@ -1,0 +1,96 @@
+"""There is a tunnel inside the tunnel.
+
+What it asks
+    Do packets stand in more than one tunnel?
+Why it matters
+    Each tunnel takes its headers off the MTU, and a cluster inside virtual machines of another one easily
+    forgets the outer one. Two overlays on the same UDP port on one node take each other's packets.
+How it decides
+    The decoder takes off every tunnel that it finds; packets with more than one are counted, and what all
+    headers around the innermost IP packet cost is measured on them.
+When it cannot tell
+    A tunnel inside an encrypted one is not seen (`encrypted-underlay`). Always clear where no packet has
+    two.
+What looks like it
+    A pod's own UDP traffic to a tunnel's port that carries no tunnel.
+What to do
+    Give the innermost interfaces the MTU of the underlay less the whole cost, and nested clusters a UDP port
+    of their own.
+Sources
+    RFC 7348 section 4.3; hypershift pull request 1206 (nested clusters on one port); felix pull requests 2063
+    and 2481 (encapsulated packets from workloads are dropped on purpose).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.words import count, share
+from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.tunnels import TITLES
+
+CODE = "nested-tunnel"
+_ETHERNET_MTU = 1500  # an example for the arithmetic
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Count packets with more than one tunnel at the point where they enter the outer one."""
+    told = [_look(pair, p, rows, None if d is None else d.label) for p, rows, d in entry_points(pair)]
+    return [finding for finding in told if finding is not None]
+
+
+def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | None) -> Finding | None:
+    if not (point.flows.tunnel_depth > 1).any():
+        return None
+    rows = present(rows[point.index.flow[rows] != NO_FLOW])
+    depth = point.flows.tunnel_depth[point.index.flow[rows]]
+    nested = rows[depth > 1]
+    if len(nested) == 0:
+        return None
+    flow = point.index.flow[nested]
+    kinds = np.bincount(point.flows.tunnel[flow])
+    innermost = TITLES[Tunnel(int(kinds.argmax()))]
+    cost, all_costs = _commonest(
+        point.index.outer_length[nested].astype(np.int64) - point.index.length[nested]
+    )
+    deepest, tunnelled = int(depth.max()), int((depth > 0).sum())
+    shown = exhibits.of_rows(pair, [(point, nested)])
+    varies = f" ({all_costs} different costs, this is the commonest)" if all_costs > 1 else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.INFO,
+        direction=label,
+        summary=f"{share(len(nested), tunnelled).capitalize()} tunnel packets of {point.name} carry another "
+        f"tunnel ({deepest} deep, {innermost} innermost): the headers cost {cost} bytes of MTU",
+        explanation=f"{count(len(nested), 'packet')} stand in {deepest} tunnels. Between the outermost IP "
+        f"packet and the innermost lie {cost} bytes of headers{varies}, so on an underlay with an MTU of "
+        f"{_ETHERNET_MTU} the innermost IP packet can have {_ETHERNET_MTU} - {cost} = "
+        f"{_ETHERNET_MTU - cost} bytes at most.",
+        remedy=f"Set the MTU of the innermost interfaces to that of the underlay less {cost}, and let "
+        "nested overlays use different UDP ports (Cilium `tunnelPort`, flannel `Backend.Port`, Calico "
+        "`vxlanPort`).",
+        evidence={
+            "nested": Quantity(len(nested), "packets"),
+            "tunnel_packets": Quantity(tunnelled, "packets"),
+            "depth": Quantity(deepest),
+            "header_cost": Quantity(cost, "bytes"),
+            "innermost_tunnel": Quantity(innermost),
+        },
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _commonest(values: NDArray[np.int64]) -> tuple[int, int]:
+    """Give the value that occurs most, and how many different ones there are."""
+    names, counts = np.unique(values, return_counts=True)
+    return int(names[counts.argmax()]), len(names)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,1 @@
+"""Whether packets arrive as they were sent."""

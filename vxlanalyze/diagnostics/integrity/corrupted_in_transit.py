@@ -1,0 +1,193 @@
+"""Inner bytes arrive other than they were sent.
+
+What it asks
+    Do matched packets carry the same payload at both points?
+Why it matters
+    A checksum that catches the damage makes it look like loss. One that was made or renewed behind the
+    damage does not catch it, and the pods work with wrong data.
+How it decides
+    The payload of each packet was digested at both points, as far as both captured it; packets are
+    matched by their headers, and where the inner one is damaged, by the outer. A difference is proof, one
+    packet is enough. A sample is read again and compared byte by byte, and field by field, for the
+    pattern. TTL, DSCP and ECN change on every way and are not looked at,
+    nor are checksums, which offload leaves unfilled.
+When it cannot tell
+    The snap length left no payload in one of the captures; no packet with a payload arrived.
+What looks like it
+    Another packet with the same headers (a retransmission with other bounds); a gateway that rewrites payload
+    on purpose (SIP, FTP), recognised by checksums that are right.
+What to do
+    Find where: with a capture between, or by turning offloads off one after the other. Damage in the same
+    place or of the same bit is a memory or bus fault of one device; damage under right checksums happened
+    before a card filled them in, or in a device that makes them anew.
+Sources
+    J. Stone and C. Partridge, "When the CRC and TCP checksum disagree", SIGCOMM 2000; tailscale issues 11026
+    and 21335 (UDP segmentation offload); Linux Documentation/networking/checksum-offloads.rst.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import checksums, damage_pattern, damaged_headers, damaged_sample
+from vxlanalyze.analysis.integrity.damage_pattern import Pattern
+from vxlanalyze.analysis.integrity.damaged_headers import Headers
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, listed, share
+from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
+
+CODE = "corrupted-in-transit"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look at the payload of each direction's packets at both points."""
+    told: list[Answer] = []
+    for direction in pair.directions:
+        compared = _compared(direction)
+        if direction.corrupted.any():
+            told.append(_finding(pair, direction, compared))
+        elif not compared.any():
+            told.append(NotAssessed(CODE, _why_not(direction), direction.label))
+    return told
+
+
+def _compared(direction: Direction) -> NDArray[np.bool_]:
+    """Packets of which both captures hold some payload, shape ``(m,)``."""
+    arrived = np.flatnonzero(direction.received_row != NO_ROW)
+    here, there = direction.sent_row[arrived], direction.received_row[arrived]
+    kept = np.zeros(len(direction), np.bool_)
+    kept[arrived] = (direction.sender.index.digest_length[here] > 0) & (
+        direction.receiver.index.digest_length[there] > 0
+    )
+    return kept
+
+
+def _why_not(direction: Direction) -> str:
+    arrived = direction.received_row != NO_ROW
+    if not arrived.any():
+        return "no packet was seen to arrive"
+    if not (direction.payload_length[arrived] > 0).any():
+        return "no packet with a payload arrived"
+    return "the captures hold no payload to compare: the snap length cuts it off"
+
+
+def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]) -> Finding:
+    near = direction.sender.name
+    damaged = direction.corrupted
+    packets, whole = int(damaged.sum()), int((compared | damaged).sum())
+    sample = damaged_sample.of(pair, direction, damaged)
+    pattern, headers = damage_pattern.find(sample), damaged_headers.find(sample)
+    shape = headers.shape if headers.sampled > pattern.sampled else pattern.shape
+    shown = exhibits.of_packets(pair, direction, damaged)
+    caught, passed, made_late = _caught(direction)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{share(packets, whole).capitalize()} packets that arrive from {near} carry other bytes "
+        f"than were sent: {shape}" + (f", {passed:,} with right checksums" if passed else ""),
+        explanation=f"{_differs(direction, packets, pattern, headers)}"
+        f"{_consequences(near, caught, passed, made_late)}",
+        remedy=_remedy(direction, passed),
+        evidence={
+            "damaged": Quantity(packets, "packets"),
+            "compared": Quantity(whole, "packets"),
+            "caught_by_checksum": Quantity(caught, "packets"),
+            "not_caught": Quantity(passed, "packets"),
+            "pattern": Quantity(shape),
+            "sampled": Quantity(max(pattern.sampled, headers.sampled), "packets"),
+            **_measures(pattern),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", _arrive(caught, passed)),
+            RuledOut("checksum-offload", "other bytes differ, not only checksum fields"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
+    """What becomes of the damaged packets, by their checksums."""
+    text = ""
+    if caught:
+        text += f" {count(caught, 'packet')} arrive with a wrong checksum for it and are discarded."
+    if passed:
+        text += (
+            f" {count(passed, 'packet')} arrive with right checksums all the same: the pods take the damaged "
+            "data."
+        )
+    if made_late:
+        text += (
+            f" For {made_late:,} of these the sender's capture shows a checksum still to be filled in, so "
+            f"they were damaged in {near} itself, before its network card made the checksum."
+        )
+    return text
+
+
+def _differs(direction: Direction, packets: int, pattern: Pattern, headers: Headers) -> str:
+    """Say between which points what differs, with an example."""
+    near, far = direction.sender.name, direction.receiver.name
+    text = f"{count(packets, 'packet')} differ{'s' if packets == 1 else ''} between {near} and {far}."
+    if pattern.sampled:
+        text += (
+            f" Payload differs in {count(pattern.sampled, 'packet')} of the sample: {pattern.shape}, "
+            f"{pattern.place}; in the first of them, {pattern.example}."
+        )
+    if headers.sampled:
+        text += (
+            f" The inner header differs in {count(headers.sampled, 'packet')} of the sample: "
+            f"{listed([f'{name} ({n:,})' for name, n in headers.fields.items()])}"
+            f"{', one bit each' if headers.one_bit else ''}; in the first of them, {headers.example}."
+        )
+    return text
+
+
+def _arrive(caught: int, passed: int) -> str:
+    if caught and passed:
+        return "all these packets arrive; those with a wrong checksum are discarded behind the capture"
+    if caught:
+        return "the packets arrive; what drops them are their own checksums"
+    return "the packets arrive, and their checksums are right or not to be judged"
+
+
+def _measures(pattern: Pattern) -> dict[str, Quantity]:
+    if not pattern.sampled:
+        return {}
+    return {
+        "first_offset": Quantity(int(pattern.offsets.min()), "bytes"),
+        "last_offset": Quantity(int(pattern.offsets.max()), "bytes"),
+        "changed_bytes": Quantity(int(np.median(pattern.changed)), "bytes"),
+        "masks": Quantity(pattern.masks),
+    }
+
+
+def _caught(direction: Direction) -> tuple[int, int, int]:
+    """Damaged packets with a wrong checksum, with right ones only, and of these those filled in later."""
+    inner, outer = checksums.of(direction, INNER_L4_SHIFT), checksums.of(direction, OUTER_L4_SHIFT)
+    damaged = direction.corrupted
+    caught = damaged & (inner.wrong | outer.wrong)
+    passed = damaged & ~caught & inner.judged
+    return int(caught.sum()), int(passed.sum()), int((passed & checksums.among(inner.sent, UNFILLED)).sum())
+
+
+def _remedy(direction: Direction, passed: int) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    first = (
+        f"On {near}, switch its card's offloads off one by one while watching (`ethtool -K <nic> tso off "
+        "gso off tx-udp-segmentation off tx off`): a fault that stops is the card's or its driver's. "
+        if passed
+        else ""
+    )
+    return (
+        f"{first}Capture at a point between {near} and {far} (a mirror port, the hypervisor) and give it "
+        "as a third capture: the hop that damages is then named. Look at the error counters of both cards "
+        "and of the switches (`ethtool -S <nic> | grep -iE 'err|crc|drop'`), replace cables, optics or "
+        "memory where they count."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

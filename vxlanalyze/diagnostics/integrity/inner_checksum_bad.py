@@ -1,0 +1,234 @@
+"""Inner checksums arrive wrong, while the packets are otherwise as they were sent.
+
+What it asks
+    Do packets reach the other node with a wrong inner TCP, UDP, ICMP or IPv4 header checksum?
+Why it matters
+    The node takes the packet out of the tunnel and hands it on; the pod's kernel discards it and counts a
+    checksum error (`InCsumErrors`) that nobody looks at. If it is all packets of a protocol, nothing works;
+    if it is some, transfers are slow by retransmissions.
+How it decides
+    The checksum is computed again from packets captured whole at the receiver. A wrong one is no picture of
+    offload, which exists at the sender only; packets whose payload was damaged are left to
+    `corrupted-in-transit`. Checksums that nobody filled in count only where nothing of these flows is
+    answered, beyond a chance of `chance`.
+When it cannot tell
+    No packet was captured whole (a snap length, fragments). The packets are wrong and answered all the same.
+What looks like it
+    Offload at the sender (`checksum-offload`); frames that the receiving kernel merged; paths inside one
+    host, over which checksums travel unfilled and are known to be right.
+What to do
+    Let the sending kernel compute them: turn off the card's offload for tunnel packets, update firmware,
+    driver or hypervisor. With Ethernet padding that is not zero inside the tunnel: the hypervisor sums it
+    up wrongly.
+Sources
+    RFC 9293 section 3.1, RFC 768, RFC 792, RFC 1071; Broadcom KB 385625 (padding that is not zero); calico
+    issue 7040, cilium issue 21801 (vmxnet3); netdev, "virtio-net: fix hdr_len" (segmentation).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import alone, checksums
+from vxlanalyze.analysis.integrity.checksums import Checks
+from vxlanalyze.analysis.loss.affected import protocol_name
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay.tunnel_ends import origins
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, listed, share
+from vxlanalyze.wire.model import INNER_IP_SHIFT, INNER_L4_SHIFT, UNFILLED, Anomaly, Checksum
+
+CODE = "inner-checksum-bad"
+
+
+_PADDED = "nearly all carry Ethernet padding that is not zero, and "
+
+
+class _Wrong(NamedTuple):
+    """Packets that arrive wrong, shape ``(m,)``, and how that came."""
+
+    packets: NDArray[np.bool_]
+    judged: int
+    verdict: str
+    words: str
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Look at the inner checksums with which each direction's packets arrive.
+
+    `chance` is the false alarm probability accepted for a direction.
+    """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
+    told = (_direction(pair, direction, chance) for direction in pair.directions)
+    return [answer for answer in told if answer is not None]
+
+
+def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+    checks, header = checksums.of(direction, INNER_L4_SHIFT), checksums.of(direction, INNER_IP_SHIFT)
+    at_origin = any(direction is d for d in origins(pair))
+    wrong = checksums.where_it_became(checks.wrong, checks.sent, origin=at_origin)
+    wrong |= checksums.where_it_became(header.wrong, header.sent, origin=at_origin)
+    wrong &= ~direction.corrupted
+    unfilled = checks.unfilled & checks.judged
+    if not wrong.any() and not unfilled.any():
+        return _not_seen(direction, checks)
+    asked = answers.of(direction)
+    if wrong.any():
+        accepted = checksums.fate_of(wrong, direction, asked).accepted
+        if accepted:
+            why = (
+                f"{count(int(wrong.sum()), 'packet')} arrive with a wrong inner checksum, but "
+                f"{count(accepted, 'flow')} of nothing else are answered: they are accepted"
+            )
+            return NotAssessed(CODE, why, direction.label)
+        judged = int((checks.judged | header.judged).sum())
+        verdict, words = _origin(direction, checks, wrong)
+        return _finding(pair, direction, _Wrong(wrong, judged, verdict, words), asked)
+    fate = checksums.fate_of(unfilled, direction, asked)
+    if fate.accepted or _before_the_card(pair, direction):
+        return None
+    if asked.silent(chance, fate.ignored):
+        chosen = unfilled & fate.ignored[asked.flow]
+        verdict = "nobody filled them in"
+        words = (
+            "They hold the sum of the pseudo-header alone, as the sending kernel leaves it for the card, and "
+            "nothing of these flows is answered: the card did not fill them in."
+        )
+        return _finding(pair, direction, _Wrong(chosen, int(checks.judged.sum()), verdict, words), asked)
+    why = (
+        f"{count(int(unfilled.sum()), 'packet')} arrive with an inner checksum that nobody filled in, as "
+        "on a path inside one host; whether they are accepted cannot be told"
+    )
+    return NotAssessed(CODE, why, direction.label)
+
+
+def _before_the_card(pair: Comparison, direction: Direction) -> bool:
+    """Whether the way from a pod to a further point of its own node is all that was crossed so far."""
+    last = direction in (pair.hops[-1].forward, pair.hops[0].backward) if pair.hops else True
+    return not direction.sender.encapsulated and not last
+
+
+def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
+    if not (direction.received_row != NO_ROW).any():
+        return NotAssessed(CODE, "no packet was seen to arrive", direction.label)
+    if checks.judged.any() or not (checks.received == Checksum.UNVERIFIABLE).any():
+        return None
+    return NotAssessed(CODE, "no packet was captured whole, so no checksum can be verified", direction.label)
+
+
+def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[str, str]:
+    """Say where they became wrong, by what the sender's capture shows of the same packets."""
+    if alone.is_alone(direction):
+        untold = "a capture of the sender would tell where they become wrong"
+        return untold, "One capture does not show whether they left like this or were damaged on the way."
+    near = direction.sender.name
+    sent = checks.sent[wrong]
+    unfilled = int(checksums.among(sent, UNFILLED).sum())
+    left_wrong = int(checksums.among(sent, checksums.WRONG).sum())
+    if 2 * unfilled > len(sent):
+        return (
+            "the sending card or hypervisor fills them in wrong",
+            f"The capture of {near} shows them still to be filled in by the network card ({unfilled:,} of "
+            f"{len(sent):,}), so the card, or the hypervisor behind it, does it wrong.",
+        )
+    if 2 * left_wrong > len(sent):
+        return (
+            f"they are wrong already when they leave {near}",
+            f"The capture of {near} shows them wrong too ({left_wrong:,} of {len(sent):,}): the pod or its "
+            "node makes them wrong, for example by address translation that does not renew them.",
+        )
+    return (
+        "something on the way changes them",
+        f"The capture of {near} shows right checksums, so what lies between the captures rewrites them, "
+        "though the payload is as it was sent.",
+    )
+
+
+def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
+    far = direction.receiver.name
+    packets = int(wrong.packets.sum())
+    by_protocol = _by_protocol(direction, wrong.packets)
+    padded, padding_words = _padding(direction, wrong.packets)
+    unanswered = int((asked.unanswered() & wrong.packets).sum())
+    silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
+    shown = exhibits.of_packets(pair, direction, wrong.packets)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"Inner checksums from {direction.sender.name} arrive wrong "
+        f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): "
+        f"{_PADDED if padded else ''}{wrong.verdict}",
+        explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "
+        f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
+        f"and the pods' kernels discard them.{silence}",
+        remedy=_remedy(direction, padded > 0),
+        evidence={
+            "wrong": Quantity(packets, "packets"),
+            "judged": Quantity(wrong.judged, "packets"),
+            "where": Quantity(wrong.verdict),
+            "with_padding": Quantity(padded, "packets"),
+            "unanswered_requests": Quantity(unanswered, "packets"),
+        },
+        ruled_out=_ruled_out(direction, packets),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _ruled_out(direction: Direction, packets: int) -> tuple[RuledOut, ...]:
+    told = [
+        RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver"),
+        RuledOut("packet-loss", f"all {packets:,} packets are in the receiver's capture"),
+    ]
+    if not alone.is_alone(direction):
+        same = "the payload of these packets is the same at both points"
+        told.append(RuledOut("corrupted-in-transit", same))
+    return tuple(told)
+
+
+def _by_protocol(direction: Direction, wrong: NDArray[np.bool_]) -> list[str]:
+    """Wrong packets of all that arrived, by inner protocol, most first."""
+    protocol = direction.sender.flows.protocol[direction.flow]
+    bad = np.bincount(protocol[wrong], minlength=256)
+    arrived = np.bincount(protocol[direction.received_row != NO_ROW], minlength=256)
+    order = np.argsort(-bad, kind="stable")[: int((bad > 0).sum())]
+    return [f"{bad[p]:,} of {arrived[p]:,} {protocol_name(int(p))}" for p in order]
+
+
+def _padding(direction: Direction, wrong: NDArray[np.bool_]) -> tuple[int, str]:
+    """Wrong packets with Ethernet padding that holds bytes, where these are most of them and most of such."""
+    padded = direction.sender.index.anomalies[direction.sent_row] & Anomaly.PADDING_NOT_ZERO.value != 0
+    both, among = int((padded & wrong).sum()), int((padded & (direction.received_row != NO_ROW)).sum())
+    if 2 * both <= int(wrong.sum()) or 2 * both <= among:
+        return 0, ""
+    return both, (
+        f" {both:,} of them, of {among:,} such packets, carry Ethernet padding that is not zero inside the "
+        "tunnel: a known fault of ESXi sums it up."
+    )
+
+
+def _remedy(direction: Direction, padded: bool) -> str:
+    near = direction.sender.name
+    text = (
+        f"On {near}, let the kernel compute them: `ethtool -K <nic> tx-checksum-ip-generic off` (or tx "
+        "off), and tx-udp_tnl-segmentation off where only large transfers suffer; if that cures it, update "
+        "the card's firmware and driver. On ESXi with vmxnet3: update to 8.0 U3 or later, or Linux 5.14 or "
+        "later in the guest. `nstat -az TcpInCsumErrors UdpInCsumErrors` inside the pod counts what is "
+        "discarded."
+    )
+    return f"{text} For the padding: Broadcom KB 385625." if padded else text
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("corrupted-in-transit", "outer-checksum-bad")
+)

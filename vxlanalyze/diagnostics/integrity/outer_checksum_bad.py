@@ -1,0 +1,172 @@
+"""Outer UDP checksums arrive wrong: the receiving kernel discards the packets before it looks inside.
+
+What it asks
+    Do packets reach the other node with an outer UDP checksum that is neither right, nor absent, nor what
+    offload leaves in the field?
+Why it matters
+    tcpdump shows these packets on the receiver, so the path looks fine, but the kernel drops them ("UDP: bad
+    checksum", `UdpInCsumErrors`). Known faults of NAT together with checksum offload, of network cards and
+    of hypervisors do this to all tunnel packets, or to some.
+How it decides
+    The checksum is computed again from packets that were captured whole. A wrong one at the receiver is no
+    picture of offload, which exists at the sender only. Which kind it is tells a sample at both points: all
+    ones; equal at both points, so wrong when it left; the source port rewritten (the original follows from
+    the checksum); an address rewritten; or filled in wrong between the captures. Checksums that nobody
+    has filled in count only where nothing of these flows is answered, beyond a chance of `chance`.
+When it cannot tell
+    No packet with an outer checksum was captured whole (a snap length, fragments). Packets are wrong and are
+    accepted all the same (a receiver need not verify: RFC 7348 section 4.1).
+What looks like it
+    Offload at the sender (`checksum-offload`); unfilled checksums over a path inside one host, which are
+    answered; frames that the receiving kernel merged; packets damaged on the way, whose checksum is
+    wrong for it (`corrupted-in-transit`).
+What to do
+    All ones, or a rewritten port: keep NAT away from the tunnel's packets, or let no card fill in the
+    checksum: `ethtool -K <tunnel device> tx-checksum-ip-generic off`, Calico ChecksumOffloadBroken. Filled
+    in wrong: turn off the tunnel offload of that card, update its firmware or the hypervisor.
+Sources
+    RFC 768; RFC 1624; RFC 7348 section 5; calico issues 3145 and 4865, pull requests 6842 and 9036; rke2
+    issue 1541; kubernetes issues 88986 and 92035; Linux net/core/utils.c, inet_proto_csum_replace4, and
+    commit ea64d8d6c675; Broadcom KB 385625.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import alone, checksums, forensics, outer_checksum_kinds
+from vxlanalyze.analysis.integrity.checksums import Checks
+from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay.tunnel_ends import origins
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, listed, share
+from vxlanalyze.wire.model import OUTER_L4_SHIFT, Checksum
+
+CODE = "outer-checksum-bad"
+_PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Look at the outer checksums with which each direction's packets arrive.
+
+    `chance` is the false alarm probability accepted for a direction.
+    """
+    return alone.ask_directions(pair, CODE, lambda looked_at, way: _direction(looked_at, way, chance))
+
+
+def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+    checks = checksums.of(direction, OUTER_L4_SHIFT)
+    at_origin = any(direction is d for d in origins(pair))
+    wrong = checksums.where_it_became(checks.wrong, checks.sent, origin=at_origin) & ~direction.corrupted
+    unfilled = checks.unfilled & checks.judged
+    if not wrong.any() and not unfilled.any():
+        return _not_seen(direction, checks)
+    asked = answers.of(direction)
+    if wrong.any():
+        accepted = checksums.fate_of(checks.wrong, direction, asked).accepted
+        if accepted:
+            why = (
+                f"{count(int(wrong.sum()), 'packet')} arrive with a wrong outer checksum, but "
+                f"{count(accepted, 'flow')} of nothing else are answered: {direction.receiver.name} "
+                "accepts them"
+            )
+            return NotAssessed(CODE, why, direction.label)
+        told = forensics.examine(pair, direction, wrong, checks.received, chance)
+        return _finding(pair, direction, checks, wrong, told, asked)
+    fate = checksums.fate_of(unfilled, direction, asked)
+    if fate.accepted:
+        return None
+    if asked.silent(chance, fate.ignored):
+        chosen = unfilled & fate.ignored[asked.flow]
+        told = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
+        return _finding(pair, direction, checks, chosen, told, asked)
+    why = (
+        f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that nobody filled in, as on a "
+        "path inside one host; whether they are accepted cannot be told"
+    )
+    return NotAssessed(CODE, why, direction.label)
+
+
+def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
+    """Clear, unless nothing could be judged; no checksum at all is nothing that could be wrong."""
+    arrived = direction.received_row != NO_ROW
+    if not arrived.any():
+        return NotAssessed(CODE, "no packet was seen to arrive", direction.label)
+    if checks.judged.any() or not (checks.received == Checksum.UNVERIFIABLE).any():
+        return None
+    return NotAssessed(CODE, "no packet was captured whole, so no checksum can be verified", direction.label)
+
+
+def _finding(
+    pair: Comparison,
+    direction: Direction,
+    checks: Checks,
+    wrong: NDArray[np.bool_],
+    told: Forensics,
+    asked: Answers,
+) -> Finding:
+    near, far = direction.sender.name, direction.receiver.name
+    packets, judged = int(wrong.sum()), int(checks.judged.sum())
+    flows = direction.sender.flows
+    ports = np.unique(flows.outer_sport[asked.flow[wrong]])
+    kinds = np.unique(flows.protocol[asked.flow[wrong]])
+    unanswered = int((asked.unanswered() & wrong).sum())
+    said = outer_checksum_kinds.KINDS[told.kind](told, near, far)
+    shown = exhibits.of_packets(pair, direction, wrong)
+    silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"Outer UDP checksums from {near} arrive wrong ({share(packets, judged)} packets "
+        f"{_that_have_one(checks)}): {said.verdict}",
+        explanation=f"{share(packets, judged).capitalize()} packets with an outer checksum reach {far} "
+        f"with a wrong one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
+        f"inside. {said.words} The kernel of {far} discards them before it takes them out of the "
+        f"tunnel.{silence}",
+        remedy=said.remedy,
+        evidence={
+            "wrong": Quantity(packets, "packets"),
+            "judged": Quantity(judged, "packets"),
+            "kind": Quantity(told.kind.value),
+            "same_at_both_points": Quantity(told.same_at_both, "packets of the sample"),
+            "sampled": Quantity(told.sampled, "packets"),
+            "outer_source_ports": Quantity(len(ports)),
+            "unanswered_requests": Quantity(unanswered, "packets"),
+            **said.evidence,
+        },
+        ruled_out=_ruled_out(direction, checks, wrong),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _that_have_one(checks: Checks) -> str:
+    """Say of which packets a checksum can be judged."""
+    cut = bool((checks.received == Checksum.UNVERIFIABLE).any())
+    return "that have one and were captured whole" if cut else "that have one"
+
+
+def _names(protocols: NDArray[np.uint8]) -> list[str]:
+    return [_PROTOCOLS.get(int(p), f"protocol {p}") for p in protocols]
+
+
+def _ruled_out(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    damaged = int((direction.corrupted & checks.wrong).sum())
+    told = [
+        RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver")
+    ]
+    if damaged == 0 and not alone.is_alone(direction):
+        told.append(
+            RuledOut("corrupted-in-transit", "the inner bytes of these packets arrive as they were sent")
+        )
+    told.append(RuledOut("path-blocked", f"all {int(wrong.sum()):,} packets are in the receiver's capture"))
+    return tuple(told)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("corrupted-in-transit",))

@@ -1,0 +1,85 @@
+"""A capture file is damaged or cut short.
+
+What it asks
+    Where could a capture not be read, and what was left out?
+Why it matters
+    Packets behind the damage are missing, and would be taken for lost if nobody said so.
+How it decides
+    Every record states its length; one that cannot be is damage. Reading goes on at the next place where
+    a row of sound records begins. A file whose only fault is a last record that is not complete was copied
+    while tcpdump was still writing, or tcpdump was killed: that is normal, and only said.
+When it cannot tell
+    Damage inside a frame's bytes is not seen here; checksums show it.
+What looks like it
+    A capture that just ends early is no damaged one: see the common window of the captures.
+What to do
+    Copy the file again after tcpdump has ended (SIGINT, not SIGKILL), and compare checksums of both copies.
+Sources
+    draft-ietf-opsawg-pcap section 5; draft-ietf-opsawg-pcapng section 3.1.
+"""
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.capture.model import Damage
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.text.words import count, listed
+
+CODE = "capture-damaged"
+_LONGEST_RECORD_BYTES = 262_144 + 32  # libpcap's largest snap length, and a record's header
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Say where captures could not be read."""
+    damaged = [facts for facts in pair.captures if facts.damages]
+    if not damaged:
+        return []
+    places = [(facts, damage) for facts in damaged for damage in facts.damages]
+    only_ends = all(_is_cut_end(facts, damage) for facts, damage in places)
+    gone = sum(_left_out_bytes(facts, damage) for facts, damage in places)
+    said = [f"{d.path}, byte {d.offset_bytes:,}: {d.what}" for _, d in places]
+    names, frames = listed([f.name for f in damaged]), sum(f.packets for f in damaged)
+    if only_ends:
+        what = "ends in the middle of a record"
+        effect = "The file was copied while it was written, or its writer was killed: one frame is missing."
+    else:
+        what = f"is damaged in {count(len(places), 'place')}"
+        effect = "Packets in these places are missing: what was sent meanwhile counts as unknown, not lost."
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.INFO if only_ends else Severity.WARNING,
+            summary=f"{names} {what}: {said[0]}",
+            explanation=f"{'; '.join(said[:5])}. {count(frames, 'frame')} could be read. {effect}",
+            remedy="Stop tcpdump with Ctrl-C (SIGINT) before the file is copied; copy it again, and compare "
+            "`sha256sum` on both sides.",
+            evidence={
+                "damages": Quantity(len(places), "places"),
+                "left_out": Quantity(gone, "bytes"),
+                "first_damage": Quantity(places[0][1].offset_bytes, "bytes"),
+            },
+            ruled_out=(RuledOut("packet-loss", "what stood in the damaged places is not known"),),
+        )
+    ]
+
+
+def _size_bytes(facts: CaptureFacts, damage: Damage) -> int | None:
+    """Size of the damaged file, where offsets count in it as it is."""
+    sizes = [f.bytes for f in facts.files if f.path == damage.path and f.compression is None]
+    return sizes[0] if sizes else None
+
+
+def _left_out_bytes(facts: CaptureFacts, damage: Damage) -> int:
+    end = damage.resumed_bytes if damage.resumed_bytes is not None else _size_bytes(facts, damage)
+    return max(end - damage.offset_bytes, 0) if end is not None else 0
+
+
+def _is_cut_end(facts: CaptureFacts, damage: Damage) -> bool:
+    size = _size_bytes(facts, damage)
+    return (
+        damage.resumed_bytes is None
+        and size is not None
+        and size - damage.offset_bytes < _LONGEST_RECORD_BYTES
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

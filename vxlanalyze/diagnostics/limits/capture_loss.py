@@ -1,0 +1,213 @@
+"""A capture lacks packets that its host did receive or send.
+
+What it asks
+    Did the kernel drop packets before they were written, or do others prove that a capture lacks some?
+Why it matters
+    A packet that was not captured looks like one that was lost. Where captures lose packets, loss between the
+    nodes is only bounded from above.
+How it decides
+    Three witnesses, each by itself enough. The counters of the capture (pcapng's interface statistics,
+    tcpdump's closing lines). TCP data that its receiver acknowledged in this very capture, though it never
+    stands there. Packets that arrived at the other point while this one was capturing, between others of
+    the same conversation that it has. A capture that shows no packet of a direction of which some were
+    answered does not show what arrives, as with tcpdump's `-Q out`; one that shows no packet of a direction
+    of which the other shows many does not show what leaves.
+When it cannot tell
+    A classic pcap holds no counters; without TCP in it and without packets that only the other side saw,
+    nothing witnesses.
+What looks like it
+    A capture that began late or ended early lacks what lies outside. Super-packets hold all their bytes.
+    Outer fragments of which only the first one passed the capture's filter are left out, and so are cut
+    headers.
+What to do
+    Give tcpdump a larger buffer and less to write: `-B 65536 -s 192`, a filter, a faster disk.
+Sources
+    Zeek, policy/misc/capture-loss; pcap_stats(3PCAP); draft-ietf-opsawg-pcapng section 4.6 (isb_ifdrop,
+    isb_osdrop).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.tcp.tcp_streams import seen
+from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
+from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
+
+CODE = "capture-loss"
+
+
+class _Witness(NamedTuple):
+    """What speaks against one capture; `dropped` is None where nothing counts."""
+
+    facts: CaptureFacts
+    point: Point
+    dropped: int | None
+    holes: int
+    hole_bytes: int
+    streams: int
+    hole_rows: NDArray[np.int32]
+    uncaptured: int
+    received: list[tuple[Point, NDArray[np.int32]]]
+    answered: int
+    deaf_to: list[str]  # senders of whose packets it shows none, though its node answered them
+    mute_to: list[str]  # receivers of its node's packets, of which it shows none
+
+    @property
+    def lacks(self) -> bool:
+        return bool(self.dropped or self.holes or self.uncaptured or self.answered or self.mute_to)
+
+    @property
+    def told(self) -> bool:
+        return self.lacks or self.dropped is not None or self.streams > 0
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for witnesses of packets that captures lack."""
+    witnesses = [_witness(pair, capture) for capture in range(len(pair.captures))]
+    lacking = [w for w in witnesses if w.lacks]
+    if lacking:
+        return [_finding(pair, lacking)]
+    silent = [w.facts.name for w in witnesses if w.facts.packets and not w.told]
+    if not silent:
+        return []
+    why = "no drop counters and no TCP: nothing would tell if packets were missing"
+    return [NotAssessed(CODE, f"{listed(silent)}: {why}")]
+
+
+def _witness(pair: Comparison, capture: int) -> _Witness:
+    facts = pair.captures[capture]
+    places = [i for i, p in enumerate(pair.points) if p.capture == capture and p.name == facts.name]
+    each = seen(pair)[places[0]]
+    sent = [(d, _uncaptured(d)) for d in pair.directions if d.sender.capture == capture]
+    came = [d for d in pair.directions if d.receiver.capture == capture]
+    answered = sum(
+        int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) for d in came
+    )
+    rows = each.missing.row[each.missing.holes > 0]
+    return _Witness(
+        facts=facts,
+        point=each.point,
+        dropped=_dropped(pair, facts),
+        holes=int(each.missing.holes.sum()),
+        hole_bytes=int(each.missing.octets.sum()),
+        streams=int(np.count_nonzero(each.progress.segments)),
+        hole_rows=rows.astype(np.int32),
+        uncaptured=sum(len(rows) for _, rows in sent),
+        received=[(d.receiver, rows) for d, rows in sent if len(rows)],
+        answered=answered,
+        deaf_to=[d.sender.name for d in came if hides_arrivals(d)],
+        mute_to=[d.receiver.name for d, _ in sent if hides_departures(d) and facts.tunnel_packets],
+    )
+
+
+def _dropped(pair: Comparison, facts: CaptureFacts) -> int | None:
+    """Packets that the kernel dropped, as the capture or tcpdump's closing lines count them."""
+    rows = [row for fact in pair.cluster.facts_of("tcpdump-summary", facts.name) for row in fact.rows]
+    said = [int(row["dropped_by_kernel"]) for row in rows if "dropped_by_kernel" in row]
+    told = [facts.dropped_by_kernel] if facts.dropped_by_kernel is not None else []
+    return max([*told, sum(said)] if said else told, default=None)
+
+
+def _uncaptured(direction: Direction) -> NDArray[np.int32]:
+    """Rows at the receiver of packets that the sender's capture lacks though it has those before and after.
+
+    Only packets of conversations that the sender's capture shows are taken, and none whose content is damaged
+    (its partner is not to be found). The receiver's clock alone orders them.
+    """
+    rows = direction.unsent_row[direction.unsent_reason != Reason.OTHER_PEER]
+    delivered = direction.delivered & (direction.delay_ns != NO_DELAY)
+    if not len(rows) or not delivered.any():
+        return np.empty(0, np.int32)
+    index, flows = direction.receiver.index, direction.receiver.flows
+    arrived = index.time_ns[direction.received_row[delivered]]
+    delay_ns = direction.delay_ns[delivered]
+    # In Python's integers: damaged files have times at the ends of int64.
+    spread_ns = int(delay_ns.max()) - int(delay_ns.min())
+    times = index.time_ns[rows]
+    between = (times > int(arrived.min()) + spread_ns) & (times < int(arrived.max()) - spread_ns)
+    state = index.checks[rows] >> INNER_L4_SHIFT & CHECK_MASK
+    sound = (state != Checksum.BAD) & (state != Checksum.ALL_ONES)
+    known = np.isin(flows.identity[index.flow[rows]], direction.sender.flows.identity[direction.flow])
+    chosen: NDArray[np.int32] = rows[between & sound & known]
+    return chosen
+
+
+def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
+    said = [f"{w.facts.name} ({_said(w)})" for w in lacking]
+    shown = exhibits.of_rows(pair, [side for w in lacking for side in ((w.point, w.hole_rows), *w.received)])
+    evidence: dict[str, Quantity] = {}
+    for w in lacking:
+        evidence |= {
+            f"{w.facts.name} dropped_by_kernel": Quantity(w.dropped, "packets"),
+            f"{w.facts.name} acknowledged_unseen": Quantity(w.hole_bytes, "bytes"),
+            f"{w.facts.name} received_elsewhere": Quantity(w.uncaptured, "packets"),
+            f"{w.facts.name} answered_unseen": Quantity(w.answered, "packets"),
+        }
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        summary=f"Captures lack packets that their hosts had: {listed(said)}",
+        explanation="A packet that was not captured looks like a lost one. Where its arrival is proved "
+        "otherwise it is counted as unknown and not as lost; of the others nobody can tell, so loss in "
+        "these directions is bounded from above only.",
+        remedy=_remedy(lacking),
+        evidence=evidence,
+        explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
+        ruled_out=(
+            RuledOut("packet-loss", "the network delivered these: their receivers acknowledge or hold them"),
+            RuledOut(
+                "windows-disjoint", "what lies before the first or behind the last frame is not counted"
+            ),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _remedy(lacking: list[_Witness]) -> str:
+    deaf = [w.facts.name for w in lacking if w.deaf_to]
+    mute = [w.facts.name for w in lacking if w.mute_to]
+    missed = [f"what {does} {listed(who)}" for does, who in (("arrives at", deaf), ("leaves", mute)) if who]
+    if missed:
+        return (
+            f"Capture {listed(missed)}, too: without `-Q` (`--direction`), and without a filter on source or "
+            "destination addresses."
+        )
+    return (
+        "Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port 8472`, to "
+        "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets were dropped."
+    )
+
+
+def _said(witness: _Witness) -> str:
+    parts = []
+    if witness.mute_to:
+        parts.append(f"nothing that it sends to {listed(witness.mute_to)}, which holds it")
+    if witness.deaf_to:
+        return "; ".join(
+            [*parts, f"nothing that arrives from {listed(witness.deaf_to)}, though it was answered"]
+        )
+    if witness.dropped:
+        whole = witness.facts.packets + witness.dropped
+        parts.append(f"the kernel dropped {witness.dropped:,}, {100 * witness.dropped / whole:.3g} %")
+    if witness.holes:
+        parts.append(
+            f"{count(witness.hole_bytes, 'byte')} of TCP in {count(witness.holes, 'place')} were "
+            "acknowledged and never seen"
+        )
+    if witness.uncaptured:
+        parts.append(f"{count(witness.uncaptured, 'packet')} of it arrived at the other point")
+    if witness.answered:
+        parts.append(f"{count(witness.answered, 'packet')} that it lacks were answered")
+    return "; ".join(parts)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,103 @@
+"""Two captures have no traffic in common.
+
+What it asks
+    Did the two nodes exchange anything while both were captured?
+Why it matters
+    Captures of nodes that do not talk to each other, or of the right nodes while the failing pods were
+    elsewhere, cannot show the fault.
+How it decides
+    A packet belongs to a pair of points when it was sent to an address of the other node or to a pod that
+    lives there, or was seen by both. Where neither way has a single such packet, there is nothing in
+    common.
+When it cannot tell
+    One of the captures holds no packet from host to host, and nothing says whose it is.
+What looks like it
+    Packets sent to the other node of which none arrives belong to the pair: that is `path-blocked`.
+    Captures of different times are `windows-disjoint`, and without any tunnel `no-tunnel-traffic`.
+What to do
+    Capture on the nodes of the two pods in question: `kubectl get pods -o wide` tells them.
+Sources
+    RFC 7348 section 4.1 (who sends to whom).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.diagnostics.limits import windows_disjoint
+from vxlanalyze.pairing.model import Comparison, Hop, Point
+from vxlanalyze.pairing.points import to_a_group
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import text
+
+CODE = "no-common-traffic"
+_MOST_NAMED = 5
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for hops that no packet belongs to."""
+    return [answer for hop in pair.hops for answer in _hop(pair, hop)]
+
+
+def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
+    if any(windows_disjoint.belongs(d) for d in hop.directions):
+        return []
+    points = (hop.forward.sender, hop.forward.receiver)
+    sides = [pair.captures[p.capture] for p in points]
+    label = hop.forward.label if len(pair.hops) > 1 else None
+    unclear = [d.not_assessed_why for d in hop.directions if not d.assessed]
+    if unclear:
+        return [NotAssessed(CODE, unclear[0], label)]
+    if not any(f.tunnel_packets for f in sides) or windows_disjoint.DIAGNOSTIC.check(pair):
+        return []
+    empty = [p.name for p in points if not _talks(p)]
+    if empty:
+        why = f"{listed(empty)} holds no packet from host to host, so nothing tells whose capture it is"
+        return [NotAssessed(CODE, why, label)]
+    peers = [_peers(p) for p in points]
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.CRITICAL,
+            direction=label,
+            summary=f"{sides[0].name} and {sides[1].name} have no packet in common: neither sent the "
+            "other anything",
+            explanation=f"{sides[0].name} ({count(sides[0].tunnel_packets, 'tunnel packet')}) talks with "
+            f"{peers[0]}; {sides[1].name} ({count(sides[1].tunnel_packets, 'tunnel packet')}) with "
+            f"{peers[1]}. No packet of either goes to an address of the other, or to a pod known to live "
+            "there.",
+            remedy="Capture on the nodes of the two pods in question (`kubectl get pods -A -o wide`), at "
+            "the same time, and make the traffic that fails meanwhile.",
+            evidence={f"{f.name} tunnel packets": Quantity(f.tunnel_packets, "packets") for f in sides},
+            ruled_out=(
+                RuledOut("path-blocked", "nothing was sent that could have been lost"),
+                RuledOut("windows-disjoint", "the captures overlap in time"),
+            ),
+        )
+    ]
+
+
+def _talks(point: Point) -> bool:
+    """Whether a capture shows IP packets from one host to another: no ARP, nothing to a group."""
+    flows = point.flows
+    talking = (flows.family > 0) & ~to_a_group(flows) | (flows.outer_family > 0)
+    return bool((talking & point.decoded.usage.used).any())
+
+
+def _peers(point: Point) -> str:
+    """Outer (bare: inner) addresses that a capture shows, as words."""
+    flows = point.flows
+    outer = flows.outer_family > 0
+    chosen = outer if outer.any() else flows.family > 0
+    family = np.where(outer, flows.outer_family, flows.family)[chosen]
+    ends = np.where(outer[:, np.newaxis], flows.outer_dst, flows.dst)[chosen]
+    if not len(family):
+        return "nobody"
+    unique, _ = distinct(np.column_stack([family, ends]))
+    own = set(point.addresses)
+    names = [a for a in text(unique[:, 1:], unique[:, 0]) if a not in own]
+    return listed(names, at_most=_MOST_NAMED)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

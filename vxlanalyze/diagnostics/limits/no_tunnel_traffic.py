@@ -1,0 +1,115 @@
+"""Nothing in a capture is encapsulated.
+
+What it asks
+    Does every capture that should show tunnel packets show some?
+Why it matters
+    A capture of the wrong interface, or with a filter for the wrong port, proves nothing about the tunnel.
+How it decides
+    Tunnels are known by their ports and by content on any other port. A capture with frames and without a
+    tunnel packet is held against what the others show: where the next point received packets from this
+    node, this capture looked elsewhere. Where all captures are bare and packets match, they are compared as
+    they are.
+When it cannot tell
+    ESP or WireGuard between the nodes may hide a tunnel: see `encrypted-underlay`.
+What looks like it
+    A capture at the receiver that holds no tunnel packet, or no frame at all, because nothing arrives: that
+    is evidence of `path-blocked`, and not said here. A pod's interface shows packets before the tunnel.
+What to do
+    Find the interface that carries the tunnel with `ip -d link show type vxlan` (dev) and `ss -lun`, and
+    capture there, on its port.
+Sources
+    RFC 7348 section 5 and 8.1 (port 4789); Linux Documentation/networking/vxlan.rst (8472).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.tunnels import KNOWN_PORTS
+
+CODE = "no-tunnel-traffic"
+
+_LOOK = (
+    "Find the device and port of the tunnel with `ip -d link show type vxlan` (or `type geneve`) and `ss "
+    "-lun`, and capture there: `tcpdump -i eth0 -w FILE udp port 8472` (Linux and Cilium; 4789 for Calico "
+    "and Windows, 6081 for Geneve). A tunnel on another port is recognised by content, or named with --port."
+)
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for captures without a tunnel packet where there should be some."""
+    if any(facts.tunnel_packets for facts in pair.captures):
+        return _some(pair)
+    if any((p.flows.encryption > 0).any() for p in pair.points):
+        why = "what lies between the nodes is encrypted: whether there is a tunnel in it is not to be seen"
+        return [NotAssessed(CODE, why)]
+    frames = sum(facts.packets for facts in pair.captures)
+    matched = sum(int(np.count_nonzero(d.delivered)) for d in pair.directions)
+    if matched:
+        return [_compared_bare(frames, matched)]
+    held = (
+        f"none of {count(frames, 'frame')} is"
+        if frames
+        else "the captures hold no frame at all, so nothing is"
+    )
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.CRITICAL,
+            summary=f"No tunnel packet in any capture: {held} encapsulated",
+            explanation=f"Neither the known ports ({listed(KNOWN_PORTS)}) nor content on any other UDP "
+            "port show a tunnel, and there is no encryption that could hide one. So the captures were "
+            "taken where the tunnel does not pass, or with a filter that leaves it out, or nothing was sent.",
+            remedy=_LOOK,
+            evidence={"frames": Quantity(frames, "frames"), "tunnel_packets": Quantity(0, "frames")},
+            ruled_out=(RuledOut("encrypted-underlay", "there is no ESP and no WireGuard in the captures"),),
+        )
+    ]
+
+
+def _compared_bare(frames: int, matched: int) -> Finding:
+    return Finding(
+        code=CODE,
+        severity=Severity.INFO,
+        summary=f"No tunnel packet in any capture: {count(matched, 'packet')} were compared as they stand",
+        explanation="All points see packets outside of a tunnel, as pods and nodes with routed networks "
+        "do. What is said of loss and delay holds for them; nothing is said of a tunnel.",
+        remedy=f"Where the tunnel is in question: {_LOOK[0].lower()}{_LOOK[1:]}",
+        evidence={"frames": Quantity(frames, "frames"), "matched": Quantity(matched, "packets")},
+        ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets stand in more than one capture"),),
+    )
+
+
+def _some(pair: Comparison) -> list[Answer]:
+    """Captures without tunnel packets of nodes from which others received some."""
+    elsewhere: dict[str, int] = {}
+    for direction in pair.directions:
+        facts = pair.captures[direction.sender.capture]
+        received = len(direction.unsent_row)
+        if facts.packets and not facts.tunnel_packets and direction.sender.encapsulated and received:
+            elsewhere[facts.name] = elsewhere.get(facts.name, 0) + received
+    if not elsewhere:
+        return []
+    received = sum(elsewhere.values())
+    frames = sum(f.packets for f in pair.captures if f.name in elsewhere)
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.CRITICAL,
+            summary=f"{listed(list(elsewhere))} shows no tunnel packet among {count(frames, 'frame')}, "
+            f"though the other side received {received:,} from there: it was captured at another place",
+            explanation="The node did send them, so its capture looked at another interface or was "
+            "filtered for something else. Nothing can be said of what this node sent or received.",
+            remedy=_LOOK,
+            evidence={
+                "frames": Quantity(frames, "frames"),
+                "received_from_it": Quantity(received, "packets"),
+            },
+            ruled_out=(RuledOut("path-blocked", f"{received:,} packets from there did arrive"),),
+        )
+    ]
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("not-encapsulated",), round_trip=True)

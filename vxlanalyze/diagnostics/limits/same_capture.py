@@ -1,0 +1,102 @@
+"""One capture was given twice.
+
+What it asks
+    Do two captures hold the same frames at the same times?
+Why it matters
+    A capture compared with itself loses nothing and delays nothing: the report would be perfect and
+    worthless.
+How it decides
+    Frames are told by their time to the nanosecond, their place in the stream of bytes (sequence numbers,
+    IP identifiers) and a digest of their payload. Two nodes never see the same packet at the same
+    nanosecond by their own clocks, packet after packet; where almost all frames of the smaller capture
+    stand in the other, they come from one.
+When it cannot tell
+    Captures of fewer than `frames` frames, unless they are one file.
+What looks like it
+    Clocks that agree well: delays still differ from packet to packet. Places inside one node, taken from one
+    capture of all interfaces, are meant.
+What to do
+    Give each node's own capture.
+Sources
+    editcap(1), option -d (what makes a frame a duplicate of another).
+"""
+
+from itertools import combinations
+from os.path import realpath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.text.words import count, share
+from vxlanalyze.wire.model import Index
+
+CODE = "same-capture"
+_ALMOST_ALL = 0.99
+_SAMPLES = 16
+
+
+def check(pair: Comparison, *, frames: int = 3) -> list[Answer]:
+    """Look for captures that hold the same frames.
+
+    `frames` is the fewest of the smaller one by which content alone can prove it.
+    """
+    answers: list[Answer] = []
+    indices = {p.capture: p.index for p in pair.points}
+    for a, b in combinations(range(len(pair.captures)), 2):
+        smaller, larger = sorted((a, b), key=lambda c: len(indices[c]))
+        same = 0
+        if _times_agree(indices[smaller], indices[larger]):
+            same = int(np.isin(_prints(indices[smaller]), _prints(indices[larger])).sum())
+        alike = len(indices[smaller]) >= frames and same >= _ALMOST_ALL * len(indices[smaller])
+        one_file = _files(pair.captures[a]) == _files(pair.captures[b])
+        if alike or one_file:
+            answers.append(_finding(pair, smaller, larger, same, len(indices[smaller]), one_file))
+    return answers[:1]
+
+
+def _times_agree(smaller: Index, larger: Index) -> bool:
+    """Whether a few frames of one capture have their like in time in the other: cheaper than all of them."""
+    step = max(len(smaller) // _SAMPLES, 1)
+    times = smaller.time_ns[::step][:_SAMPLES]
+    missing = sum(not (larger.time_ns == time).any() for time in times)
+    return missing <= 1
+
+
+def _prints(index: Index) -> NDArray[np.uint64]:
+    """One number a frame that tells it from others, shape ``(n,)``."""
+    print_ = index.time_ns.astype(np.uint64)
+    for column in (index.digest, index.seq, index.length, index.ip_id, index.outer_ip_id):
+        print_ = (print_ ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        print_ ^= print_ >> np.uint64(29)
+    return print_
+
+
+def _files(facts: CaptureFacts) -> list[str]:
+    return [realpath(file.path) for file in facts.files]
+
+
+def _finding(pair: Comparison, smaller: int, larger: int, same: int, frames: int, one_file: bool) -> Finding:
+    first, second = sorted((smaller, larger))
+    names = f"{pair.captures[first].name} and {pair.captures[second].name}"
+    how = "are the same file" if one_file else "hold the same frames"
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        summary=f"{names} {how} ({share(same, frames) if frames else 'none at all'}): nothing was compared",
+        explanation=f"Of the {count(frames, 'frame')} of {pair.captures[smaller].name}, {same:,} stand in "
+        f"{pair.captures[larger].name} too, each with the same time to the nanosecond, the same "
+        "identifiers and the same payload. Two nodes have two clocks and a way between them, so this is "
+        "one capture.",
+        remedy="Give the capture of each node: run `tcpdump -i eth0 -w FILE udp port 8472` on both at the "
+        "same time.",
+        evidence={"same_frames": Quantity(same, "frames"), "frames": Quantity(frames, "frames")},
+        ruled_out=(
+            RuledOut("clock-offset", "well set clocks agree to microseconds, not for every packet alike"),
+        ),
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

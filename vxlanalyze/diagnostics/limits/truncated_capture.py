@@ -1,0 +1,100 @@
+"""The snap length cuts packets.
+
+What it asks
+    How many frames were captured in part only, and does that hide headers, or only payload?
+Why it matters
+    Without payload no checksum can be verified and no damage be seen. Without headers a packet cannot even be
+    told from others: matching it, its ports, its sequence number are guesses or missing.
+How it decides
+    A frame is cut where fewer bytes were captured than were on the wire; a header is cut where it ends
+    behind the last byte captured. The tunnel costs 50 bytes (70 over IPv6), so a snap length that is ample
+    for bare packets cuts inner headers. Packets without an inner IP header, and TCP without a sequence
+    number, cannot be told from others: what became of them is left open.
+When it cannot tell
+    Nothing is left open here.
+What looks like it
+    A frame that is short on the wire is whole. Lengths are taken from headers, so sizes and loss are right in
+    spite of the cut.
+What to do
+    Capture with `-s 0` (or `-s 192` to leave payload out and keep every header).
+Sources
+    pcap(3PCAP), "snapshot length"; RFC 7348 section 5 (what the tunnel adds).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.pairing import headless
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.words import count, listed, share
+from vxlanalyze.wire.model import Anomaly
+
+CODE = "truncated-capture"
+_ENOUGH_BYTES = 192  # outer IPv6, tunnel with options, inner IPv6 and TCP with options
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Count frames that the snap length cut."""
+    points = [p for p in pair.points if p.name == pair.captures[p.capture].name]
+    cut = [(p, _rows(p, Anomaly.CUT), _rows(p, Anomaly.CUT | Anomaly.HEADER_CUT)) for p in points]
+    cut = [(point, rows, headers) for point, rows, headers in cut if len(rows)]
+    if not cut:
+        return []
+    frames, headers = sum(len(r) for _, r, _ in cut), sum(len(h) for _, _, h in cut)
+    every = sum(len(p.index) for p, _, _ in cut)
+    snaps = [pair.captures[p.capture].snaplen_bytes for p, _, _ in cut]
+    smallest = min((s for s in snaps if s), default=None)
+    shown = exhibits.of_rows(pair, [(p, h if len(h) else r) for p, r, h in cut])
+    names = listed([p.name for p, _, _ in cut])
+    hidden = f"; of {headers:,} even headers are missing" if headers else "; all headers are there"
+    nameless = sum(_nameless(p) for p, _, _ in cut)
+    if nameless:
+        hidden += f", and {nameless:,} cannot be told from other packets"
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.WARNING if headers else Severity.INFO,
+            summary=f"{names}: {share(frames, every)} frames are cut"
+            + (f" at {count(smallest, 'byte')}" if smallest else "")
+            + hidden,
+            explanation="Payload that was not captured cannot be compared, and checksums over it not "
+            "verified: corrupted-in-transit and the checksum questions speak only of frames that are "
+            "whole. Sizes, losses and delays rest on headers, and are right where these are whole."
+            + (" Frames without whole headers are matched by what is left of them." if headers else "")
+            + (_LEFT_OUT.format(nameless) if nameless else ""),
+            remedy=f"Capture again with `tcpdump -s 0`, or with `-s {_ENOUGH_BYTES}` where payload must "
+            "be left out.",
+            evidence={
+                "cut_frames": Quantity(frames, "frames"),
+                "frames": Quantity(every, "frames"),
+                "cut_headers": Quantity(headers, "frames"),
+                "left_out": Quantity(nameless, "frames"),
+                "snap_length": Quantity(smallest, "bytes"),
+            },
+            ruled_out=(RuledOut("corrupted-in-transit", "a cut frame is not a damaged one"),),
+            frames=shown.frames,
+            frame_count=shown.frame_count,
+            display_filter="frame.cap_len < frame.len",
+        )
+    ]
+
+
+_LEFT_OUT = (
+    " {:,} frames show neither an inner IP header nor a TCP sequence number: they are left out, and what "
+    "became of them is not assessed."
+)
+
+
+def _nameless(point: Point) -> int:
+    """Count the frames of which too little is left to match them."""
+    return int(point.decoded.usage.packets[headless.flows(point.decoded)].sum())
+
+
+def _rows(point: Point, anomaly: Anomaly) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """Rows that have all of some anomalies."""
+    return np.flatnonzero(point.index.anomalies & anomaly.value == anomaly.value).astype(np.int32)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,87 @@
+"""The captures do not overlap in time.
+
+What it asks
+    Was there a time in which neighbouring captures both ran?
+Why it matters
+    A packet that is missing from a capture that was not running says nothing. Without a common time there is
+    nothing to compare, and no loss can be told.
+How it decides
+    A packet seen at both points proves that they overlap, whatever their clocks say. Without one, the first
+    and last times of both captures are held against each other as they stand.
+When it cannot tell
+    A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
+    several points, those that no packet of the path got to are left to the hops before them.
+What looks like it
+    Clocks that are hours apart while nothing passes in either direction: the times cannot tell that from
+    captures taken one after the other.
+What to do
+    Start both captures before the traffic and stop both after it: `timeout 60 tcpdump -i eth0 -w FILE udp
+    port 8472` on both nodes at once; compare `date -u` on both.
+Sources
+    RFC 7679 section 3 (one-way metrics need a common time).
+"""
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Reason
+from vxlanalyze.text.words import moment, span
+
+CODE = "windows-disjoint"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Compare the times of neighbouring captures that have no packet in common."""
+    return [answer for hop in pair.hops for answer in _hop(pair, hop)]
+
+
+def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
+    if any(d.delivered.any() for d in hop.directions):
+        return []
+    if len(pair.hops) > 1 and not any(belongs(d) for d in hop.directions):
+        return []  # nothing got as far as here: the hops before tell why, and there is nothing to compare
+    sides = (hop.forward.sender, hop.forward.receiver)
+    first, second = sorted((pair.captures[p.capture] for p in sides), key=_begin)
+    if first.last_ns is None or second.first_ns is None or first.last_ns >= second.first_ns:
+        return []
+    label = hop.forward.label if len(pair.hops) > 1 else None
+    unclear = [d.not_assessed_why for d in hop.directions if not d.assessed]
+    if unclear:
+        return [NotAssessed(CODE, f"{unclear[0]}, so clocks may be apart, or the captures", label)]
+    gap_ns = second.first_ns - first.last_ns
+    return [
+        Finding(
+            code=CODE,
+            severity=Severity.CRITICAL,
+            direction=label,
+            summary=f"{second.name} begins {span(gap_ns)} after {first.name} ends: "
+            "the captures have no time in common, so nothing can be compared",
+            explanation=f"{_says(first)}; {_says(second)}. No packet stands in both, so no other clock "
+            "speaks against these times. Nothing is said of loss.",
+            remedy="Capture again at the same time: start `timeout 60 tcpdump -i eth0 -w FILE udp port "
+            "8472` on both nodes, then make the traffic. If they did run at the same time, the clocks are "
+            "apart: compare `date -u` on both nodes.",
+            evidence={"gap": Quantity(gap_ns, "ns")},
+            ruled_out=(
+                RuledOut("path-blocked", "a capture that was not running cannot show that nothing arrived"),
+                RuledOut("no-common-traffic", "what passed at different times cannot be the same"),
+            ),
+        )
+    ]
+
+
+def belongs(direction: Direction) -> bool:
+    """Whether any packet belongs to a direction, whatever became of it."""
+    return bool((direction.reason != Reason.OTHER_PEER).any() or len(direction.unsent_row))
+
+
+def _begin(facts: CaptureFacts) -> int:
+    return facts.first_ns if facts.first_ns is not None else 0
+
+
+def _says(facts: CaptureFacts) -> str:
+    if facts.first_ns is None or facts.last_ns is None:
+        return f"{facts.name} holds no frame"
+    return f"{facts.name} holds frames from {moment(facts.first_ns)} to {moment(facts.last_ns)}"
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

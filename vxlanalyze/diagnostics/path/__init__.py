@@ -1,0 +1,1 @@
+"""Whether packets get from node to node."""

@@ -1,0 +1,140 @@
+"""Everything in a direction is lost for a time, and passes before and after.
+
+What it asks
+    Is there a time in which no packet of a direction arrives, although packets go on being sent?
+Why it matters
+    A link or route that fails and recovers, a node that stalls, a migration of the virtual machine: users
+    see a freeze of seconds, connections that end, and nothing wrong when they look.
+How it decides
+    Losses without a delivery in between are one run. A run is an outage where, of all explanations, it
+    fits the losses best, its place and length taken into account, and losses that come in bursts of some
+    10 ms, as full queues make them, look like that at most once in ten thousand directions. In a steady
+    stream that takes about a quarter of a second.
+When it cannot tell
+    Sparse traffic: a handful of lost pings may be chance. Shorter gaps are `packet-loss`, which says how
+    they cluster. An outage that lasts to the end of the captures is `path-blocked` from a moment on.
+What looks like it
+    A service that is blocked and happens to be alone on the wire at that time, a capture that paused (then
+    the other node answered what it did not see), delay without loss (`delay-spike`).
+What to do
+    Look for what happened at that moment: link and route changes on the way, the node's kernel log, a
+    restart of the network plugin's agent, a live migration, a reload of firewall rules.
+Sources
+    E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed, moment, span
+
+CODE = "burst-outage"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction that was interrupted."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    found = [_finding(pair, p) for p in pictures if p.of(Kind.INTERRUPTION)]
+    return [*not_assessed, *found]
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction = picture.direction
+    outages = sorted(picture.of(Kind.INTERRUPTION), key=lambda e: e.rule.first)
+    lost = picture.packets_of(outages)
+    lasted_ns = sum(_lasted_ns(picture, o) for o in outages)
+    shown = exhibits.of_packets(pair, direction, lost)
+    first, last = _edges(picture, outages[0])[0], _edges(picture, outages[-1])[1]
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=_summary(picture, outages, int(lost.sum()), lasted_ns),
+        explanation=_explanation(picture, outages, lost),
+        remedy=f"Look for what happened at {moment(first)} by the clock of {direction.sender.name}: "
+        "link and route changes on the way (switch and router logs, `ip monitor`), the kernel log of both "
+        "nodes (`journalctl -k --since`), a restart of the network plugin's agent, a live migration, a "
+        "reload of firewall rules. If both directions failed at the same time, look at the link; if one "
+        "did, at filters and at queues.",
+        evidence={
+            "outages": Quantity(len(outages), "outages"),
+            "from": Quantity(moment(first)),
+            "until": Quantity(moment(last)),
+            "lasted": Quantity(lasted_ns, "ns"),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
+            "chance": Quantity(max(o.chance for o in outages), "ratio"),
+        },
+        ruled_out=_ruled_out(direction, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _edges(picture: Picture, outage: Explanation) -> tuple[int, int]:
+    """When the first and the last of its packets were sent."""
+    times = picture.direction.sent_ns(outage.packets)
+    return int(times.min()), int(times.max())
+
+
+def _lasted_ns(picture: Picture, outage: Explanation) -> int:
+    first, last = _edges(picture, outage)
+    return last - first
+
+
+def _summary(picture: Picture, outages: list[Explanation], lost: int, lasted_ns: int) -> str:
+    direction = picture.direction
+    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    if len(outages) > 1:
+        return (
+            f"{len(outages)} times nothing {way} arrives: {span(lasted_ns)} and {count(lost, 'packet')} in "
+            f"all, first at {moment(_edges(picture, outages[0])[0])}"
+        )
+    first, last = _edges(picture, outages[0])
+    begin = "the beginning" if outages[0].from_ns is None else moment(first)
+    return (
+        f"Nothing {way} arrives from {begin} until {moment(last)} ({span(lasted_ns)}): "
+        f"{count(lost, 'packet')} lost"
+    )
+
+
+def _explanation(picture: Picture, outages: list[Explanation], lost: NDArray[np.bool_]) -> str:
+    direction = picture.direction
+    kinds = affected.packets(affected.protocols(direction, lost))
+    text = (
+        f"{kinds} of {affected.sizes(direction, lost)} and {_flows(direction, lost)} were sent in "
+        "that time, and none arrived; packets "
+    )
+    began = outages[0].from_ns is not None
+    text += "arrive before and after. " if began else "arrive afterwards; none was seen to arrive before. "
+    times = [f"{moment(a)} to {moment(b)} ({span(b - a)})" for a, b in (_edges(picture, o) for o in outages)]
+    if len(times) > 1:
+        text += f"The outages: {listed(times)}. "
+    return text + loss.by_chance(outages)
+
+
+def _flows(direction: Direction, lost: NDArray[np.bool_]) -> str:
+    return count(len(np.unique(direction.flow[lost])), "flow")
+
+
+def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    rest = direction.judged & ~lost
+    gone = int(np.count_nonzero(rest & direction.lost))
+    return (
+        RuledOut("path-blocked", "packets arrive again afterwards"),
+        RuledOut(
+            "packet-loss", f"outside of that time {gone:,} of {count(int(rest.sum()), 'packet')} are lost"
+        ),
+        *affected.not_by_size(direction, lost),
+        RuledOut("capture-loss", f"both captures cover that time: {direction.window_by}"),
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

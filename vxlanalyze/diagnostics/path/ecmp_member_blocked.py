@@ -1,0 +1,143 @@
+"""One of several equal-cost paths between the nodes is dead.
+
+What it asks
+    Are all packets of some outer source ports lost, of every size and to every service, while the other
+    source ports of the same direction lose nothing of the kind?
+Why it matters
+    The outer source port is a hash of the inner flow, and it is what routers choose among equal paths by. One
+    dead link or line card then takes a fixed share of all connections: each either works
+    perfectly or not at all, and trying again with a new client port may help.
+How it decides
+    Of all explanations the set of outer source ports fits the losses best, the number of ways to
+    choose such a set taken into account, and loss at random looks like that at most once in ten thousand
+    directions. Ports that alone leave one remainder when divided by the number of paths are a simpler set.
+When it cannot tell
+    Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
+    `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or the
+    path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
+    together.
+What looks like it
+    A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
+    alone: Linux gives a SYN that it sends again another outer source port (`packet-loss` says so).
+What to do
+    Give the network team the lost outer source ports and the pair of outer addresses: with their hash they
+    find the member of the port channel or the next hop.
+Sources
+    RFC 7348 section 5 (source port as entropy); RFC 6438 and RFC 7424 (hashing over members).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count
+
+CODE = "ecmp-member-blocked"
+_PORTS_LISTED = 40
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which whole outer source ports are lost."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        if picture.of(Kind.ECMP):
+            answers.append(_finding(pair, picture))
+        elif len(picture.unexplained) and _ports(picture) < 2:
+            why = "all packets have one outer source port: they take one path, whichever it is"
+            answers.append(NotAssessed(CODE, why, picture.direction.label))
+    return answers
+
+
+def _ports(picture: Picture) -> int:
+    return 0 if picture.lost is None else len(picture.lost.traits[Trait.OUTER_PORT])
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction, explanations = picture.direction, picture.of(Kind.ECMP)
+    lost = picture.packets_of(explanations)
+    ports = np.unique(direction.sender.flows.outer_sport[direction.flow[lost]])
+    all_ports = _ports(picture)
+    paths = max(e.rule.paths for e in explanations)
+    shown = exhibits.of_packets(pair, direction, lost)
+    below = underlay.of(direction, pair.cluster)
+    numbers = ", ".join(str(int(p)) for p in ports[:_PORTS_LISTED])
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{loss.since(explanations)}{len(ports):,} of {count(all_ports, 'outer source port')} from "
+        f"{direction.sender.name} to {direction.receiver.name} lose every packet "
+        f"({count(int(lost.sum()), 'packet')}); the others arrive: one of several paths is dead",
+        explanation=_explanation(direction, lost, len(ports), all_ports)
+        + (_REMAINDER.format(paths, int(ports[0]) % paths) if paths else "")
+        + loss.by_chance(explanations),
+        remedy="Ask the network team which member of a port channel, or which equal-cost next hop, carries "
+        f"{below.ports_text} {below.ends_text} with source port {numbers}"
+        f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`; on a "
+        "Linux router `ip route get ADDRESS ipproto udp sport PORT dport PORT`), and take it out. To see it "
+        f"from a node: `traceroute -U -p {below.ports[0] if below.ports else 8472} --sport=PORT "
+        f"{below.dst[0] if below.dst else direction.receiver.name}` with a lost and a working source port.",
+        evidence={
+            "lost_source_ports": Quantity(numbers),
+            "lost_ports": Quantity(len(ports), "ports"),
+            "ports": Quantity(all_ports, "ports"),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
+            "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
+            "largest_lost": Quantity(int(direction.wire_length[lost].max()), "bytes"),
+            "chance": Quantity(max(e.chance for e in explanations), "ratio"),
+        },
+        ruled_out=_ruled_out(direction, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+_REMAINDER = (
+    "Divided by {}, all that are lost leave {}, and no other does: that many paths, and one of them is dead, "
+    "where the low bits of the port choose. "
+)
+
+
+def _explanation(direction: Direction, lost: NDArray[np.bool_], ports: int, all_ports: int) -> str:
+    delivered = int(np.count_nonzero(direction.delivered))
+    kinds = affected.packets(affected.protocols(direction, lost))
+    return (
+        f"No packet of {count(ports, 'source port')} arrives: {kinds} of "
+        f"{affected.sizes(direction, lost)}. The other {all_ports - ports:,} source ports deliver "
+        f"{count(delivered, 'packet')}. The outer source port is a hash of the inner flow, and routers "
+        "choose among equal paths by it. "
+    )
+
+
+def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    ruled_out = list(affected.not_by_size(direction, lost))
+    same = _same_services(direction, lost)
+    if same:
+        why = f"other flows to {'the same service' if same == 1 else f'{same} of the same services'} arrive"
+        ruled_out.append(RuledOut("flow-blocked", why))
+    ruled_out.append(RuledOut("packet-loss", "each flow arrives whole or not at all"))
+    return tuple(ruled_out)
+
+
+def _same_services(direction: Direction, lost: NDArray[np.bool_]) -> int:
+    """Services of which some flows are lost whole and others arrive."""
+    flows = direction.sender.flows
+
+    def services(chosen: NDArray[np.bool_]) -> set[tuple[bytes, int, int]]:
+        rows = np.unique(direction.flow[chosen])
+        return {(flows.dst[r].tobytes(), int(flows.protocol[r]), int(flows.dport[r])) for r in rows}
+
+    return len(services(lost) & services(direction.delivered))
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))

@@ -1,0 +1,138 @@
+"""All packets of one inner service or endpoint are lost, and the rest arrives.
+
+What it asks
+    Is everything lost that goes to (or comes from) one inner address, one service at it, or one port at
+    any address, while other traffic of the same direction arrives?
+Why it matters
+    One application is down and the network looks fine to all others. Since the packets vanish between the
+    nodes, neither the pod nor its own network policy is to blame.
+How it decides
+    Of all explanations the service or endpoint fits the losses best: nothing of it was delivered (from the
+    start, or from a moment on), and loss at random looks like that at most once in ten thousand
+    directions. The smaller port counts as the service's.
+When it cannot tell
+    A handful of lost packets, or nothing else sent in that direction (then it is `path-blocked`).
+What looks like it
+    One dead path of several (there flows of the same service arrive whose outer source port differs), a black
+    hole where the service alone sends large packets, an outage that falls into the service's time, a
+    server that is silent (there the requests arrive).
+What to do
+    Look for what filters by inner address or port between the nodes: a policy that the sending node's plugin
+    enforces behind the capture point, a firewall that decapsulates, an access list of the fabric.
+Sources
+    RFC 7348 section 5; RFC 6335 section 6 (which ports serve).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.words import count, listed
+
+CODE = "flow-blocked"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which some service or endpoint is lost whole."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    found = [_finding(pair, p) for p in pictures if p.of(Kind.FLOW)]
+    return [*not_assessed, *found]
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction, explanations = picture.direction, picture.of(Kind.FLOW)
+    lost = picture.packets_of(explanations)
+    names = _names(pair, picture)
+    delivered = int(np.count_nonzero(direction.delivered))
+    shown = exhibits.of_packets(pair, direction, lost)
+    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    what = f"{loss.since(explanations)}{listed(names)}"
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
+        f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
+        explanation=_explanation(picture, lost, delivered),
+        remedy=f"Look for a filter between {direction.sender.name}'s network card and "
+        f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "
+        "or `tc` behind the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
+        f"appliance or an access list that looks into {_tunnel_port(direction)}. Allow {listed(names)}, then "
+        "repeat the capture. If nothing filters, compare the outer source ports with `--tables`: one dead "
+        "path of several can look like this when a service has few connections.",
+        evidence={
+            "blocked": Quantity(", ".join(names)),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "flows": Quantity(len(np.unique(direction.flow[lost])), "flows"),
+            "delivered": Quantity(delivered, "packets"),
+            "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
+            "largest_delivered": Quantity(direction.largest_delivered, "bytes"),
+            "chance": Quantity(max(e.chance for e in explanations), "ratio"),
+        },
+        ruled_out=_ruled_out(direction, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _names(pair: Comparison, picture: Picture) -> list[str]:
+    if picture.lost is None:
+        return []
+    names = [
+        affected.members(picture.direction, picture.lost, e.rule, pair.cluster) for e in picture.of(Kind.FLOW)
+    ]
+    return sorted({n for some in names for n in some})
+
+
+def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> str:
+    direction, explanations = picture.direction, picture.of(Kind.FLOW)
+    flows = len(np.unique(direction.flow[lost]))
+    text = (
+        f"{count(int(lost.sum()), 'packet')} of {count(flows, 'flow')} and {affected.sizes(direction, lost)} "
+        f"were sent and none arrived; of everything else, {count(delivered, 'packet')} arrived"
+    )
+    others = int(np.count_nonzero(direction.lost & ~lost))
+    text += f" and {others:,} did not. " if others else " and none was lost. "
+    for rival in dict.fromkeys(r for e in explanations for r in e.rivals):
+        text += _RIVALS.get(rival, "")
+    return text + loss.by_chance(explanations)
+
+
+_RIVALS = {
+    Kind.ECMP: "One dead path of several would fit as well: no other flow shares these outer source ports. ",
+    Kind.SIZE: "A limit on size would fit as well: nothing as large arrived. ",
+    Kind.PROTOCOL: "The whole inner protocol may be blocked: nothing else of it was sent. ",
+    Kind.INTERRUPTION: "An outage would fit as well: nothing else was sent at that time. ",
+    Kind.PATH: "A path that died would fit as well: nothing else was sent afterwards. ",
+}
+
+
+def _tunnel_port(direction: Direction) -> str:
+    ports = np.unique(direction.sender.flows.outer_dport[present(direction.flow)])
+    return f"UDP {', '.join(str(int(p)) for p in ports if p)}" if ports.any() else "the tunnel"
+
+
+def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    arrive = int(np.count_nonzero(direction.delivered))
+    ruled_out = [
+        RuledOut("path-blocked", f"{count(arrive, 'other packet')} of the direction arrive"),
+        *affected.not_by_size(direction, lost),
+    ]
+    same = set(affected.protocols(direction, lost)) & set(affected.protocols(direction, direction.delivered))
+    if same:
+        ruled_out.append(RuledOut("protocol-blocked", f"other packets of {listed(sorted(same))} arrive"))
+    ports = affected.outer_ports(direction, lost)
+    if ports > 1:
+        why = f"one service is hit whatever its outer source port ({ports} of them)"
+        ruled_out.append(RuledOut("ecmp-member-blocked", why))
+    return tuple(ruled_out)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))

@@ -1,0 +1,266 @@
+"""Packets are lost that no other explanation covers.
+
+What it asks
+    Are packets of a direction lost, besides those that a blocked path, protocol, service or source port, a
+    limit on size, lost fragments or an outage explain?
+Why it matters
+    One percent of loss halves the throughput of a TCP connection over a long way, and each lost DNS query
+    costs its client seconds.
+How it decides
+    Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
+    counts. One is enough to say so. The ratio is given as a 95 % interval, widened where losses come in
+    bursts. Where one class of packets loses more than the others beyond chance, that is said, and so is loss
+    that takes first packets of conversations, or SYNs, and nothing else. Where a rule
+    (one dead path, one blocked service, an outage) is at least ten times likelier than loss at random,
+    without being proved, it is named with "perhaps".
+When it cannot tell
+    All such packets were sent before the first or after the last frame of the receiver's capture: then the
+    capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program
+    look alike, but for what the receiver answered, which is never counted as lost.
+What looks like it
+    A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
+    left the node behind the capture point.
+What to do
+    Where only new conversations suffer, look at what keeps track of connections: conntrack, firewalls, NAT.
+    Else follow the drop counters along the way: queue discipline and network card of the sender, switches,
+    network card, ring and socket buffers of the receiver.
+Sources
+    RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the
+    TCP congestion avoidance algorithm" (1997).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, concentration, loss, new_conversations, suspicion
+from vxlanalyze.analysis.loss.concentration import Runs
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
+from vxlanalyze.pairing.sorting import counted, present
+from vxlanalyze.text.words import count
+
+CODE = "packet-loss"
+_TCP = 6
+_FEWEST_MISSED = 3  # packets that were answered and not captured: one or two tell no share
+_REALLY_LOST_PART = 4  # for each packet lost beyond doubt, at least so many that were answered
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction with unexplained loss."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    told: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        if len(picture.unexplained) == 0:
+            continue
+        edge = _outside_of_receiver(pair, picture)
+        told.append(edge if edge is not None else _finding(pair, picture))
+    return told
+
+
+def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
+    """Say so where all of it lies before the receiver's first frame or behind its last."""
+    direction = picture.direction
+    times = direction.receiver.index.time_ns
+    if len(times) == 0:
+        return None
+    arrival = _due_ns(pair, picture)
+    early = int(np.count_nonzero(arrival < times.min()))
+    late = int(np.count_nonzero(arrival > times.max()))
+    if early + late < len(arrival):
+        return None
+    why = (
+        f"{count(len(arrival), 'packet')} not seen at {direction.receiver.name} were sent before the first "
+        "or after the last frame of its capture, which may have begun later or ended earlier"
+    )
+    return NotAssessed(CODE, why, direction.label)
+
+
+def _due_ns(pair: Comparison, picture: Picture) -> NDArray[np.int64]:
+    """When the unexplained losses were sent, by the receiver's clock, shape ``(k,)``."""
+    direction = picture.direction
+    clock, sent_ns = loss.hop_of(pair, direction).clock, direction.sent_ns(picture.unexplained)
+    shift = clock.offset_at(sent_ns)
+    return sent_ns + (shift if clock.from_ == direction.sender.name else -shift)
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction = picture.direction
+    lost = np.zeros(len(direction), np.bool_)
+    lost[picture.unexplained] = True
+    gone, delivered = int(lost.sum()), int(np.count_nonzero(direction.delivered))
+    judged = gone + delivered
+    runs = concentration.runs(picture)
+    low, high = evidence.loss_interval(gone, judged, runs.runs)
+    again, could = _sent_again(direction, lost)
+    missed = missed_alike(direction, lost)
+    dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
+    shown = exhibits.of_packets(pair, direction, lost)
+    heavier = concentration.heaviest(picture, pair.cluster)
+    looks_like = suspicion.of(picture, pair.cluster)
+    opens = new_conversations.of(picture)
+    perhaps = f"; {looks_like.perhaps}" if looks_like and looks_like.perhaps else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{gone:,} of {count(judged, 'packet')} from {direction.sender.name} to "
+        f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
+        f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
+        + ("" if not picture.explanations else ", besides what other findings explain")
+        + (f": only {opens.which}" if opens else "")
+        + perhaps,
+        explanation=_who(direction, lost, runs, opens.text if opens else heavier.text if heavier else "")
+        + (looks_like.text if looks_like else "")
+        + (missed or _really_lost(direction, again, could, dropped)),
+        remedy=(opens.remedy if opens else "")
+        + (looks_like.remedy if looks_like else "")
+        + _remedy(direction),
+        evidence={
+            "lost": Quantity(gone, "packets"),
+            "judged": Quantity(judged, "packets"),
+            "loss_ratio": Quantity(gone / judged, "ratio"),
+            "loss_ratio_low": Quantity(low, "ratio"),
+            "loss_ratio_high": Quantity(high, "ratio"),
+            "runs": Quantity(runs.runs, "runs"),
+            "longest_run": Quantity(runs.longest, "packets"),
+            "heavier_for": Quantity(heavier.who if heavier else None),
+            "only": Quantity(opens.which if opens else None),
+            "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
+            "dropped_by_capture": Quantity(dropped, "packets"),
+            **_tcp_evidence(again, could),
+        },
+        ruled_out=_ruled_out(picture, lost),
+        explained_by=("capture-loss",) if missed else _causes(pair, picture, dropped),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[str, ...] | None:
+    """Name what explains all of it: what the capture dropped, or an outage of the way back."""
+    if dropped is not None and dropped >= len(picture.unexplained):
+        return ("capture-loss",)
+    hop = loss.hop_of(pair, picture.direction)
+    back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
+    outages = back.of(Kind.INTERRUPTION)
+    arrived_ns = back.direction.sent_ns(back.direction.delivered)
+    due_ns = _due_ns(pair, picture)
+    during = np.zeros(len(due_ns), np.bool_)
+    for outage in outages:  # each lies between two deliveries, and what was to arrive between them is of it
+        times = back.direction.sent_ns(outage.packets)
+        before, after = arrived_ns[arrived_ns <= times.min()][-1:], arrived_ns[arrived_ns >= times.max()][:1]
+        during |= (due_ns >= before.max(initial=due_ns.min()) - loss.EDGE_NS) & (
+            due_ns <= after.min(initial=due_ns.max()) + loss.EDGE_NS
+        )
+    return (f"burst-outage@{back.direction.label}",) if during.all() else None
+
+
+def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, whom: str) -> str:
+    """Say what was lost, how it clusters, and whom it hits."""
+    were = "was" if np.count_nonzero(lost) == 1 else "were"
+    return (
+        f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)} "
+        f"{were} sent and not seen at {direction.receiver.name}. {runs.text}"
+        + (f"{whom.rstrip()} " if whom else "Neither size, protocol, service nor source port decides. ")
+    )
+
+
+def _tcp_evidence(again: int, could: int) -> dict[str, Quantity]:
+    return {"tcp_lost": Quantity(could, "packets"), "tcp_sent_again": Quantity(again, "packets")}
+
+
+def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int]:
+    """Count lost TCP packets with payload: those whose sequence number was sent more than once, and all."""
+    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    data = tcp & (direction.payload_length > 0)
+    mine = np.flatnonzero(data & lost)
+    if len(mine) == 0:
+        return 0, 0
+    concerned = np.zeros(len(direction.sender.flows), np.bool_)
+    concerned[direction.flow[mine]] = True
+    rows = np.flatnonzero(data & concerned[direction.flow])
+    keys = direction.flow[rows].astype(np.uint64) << np.uint64(32) | direction.seq_of(rows).astype(np.uint64)
+    values, counts = counted(keys)
+    own = keys[np.searchsorted(rows, mine)]
+    return int(np.count_nonzero(counts[np.searchsorted(values, own)] > 1)), len(mine)
+
+
+def _really_lost(direction: Direction, again: int, could: int, dropped: int | None) -> str:
+    """Say what speaks for loss in the network, and what the capture itself may have dropped."""
+    receiver = direction.receiver.name
+    text = ""
+    if could:
+        text += (
+            f"{again:,} of {count(could, 'lost TCP packet')} with data came again"
+            f"{', which speaks for real loss' if again else ''}. "
+        )
+    if dropped:
+        return text + f"{receiver}'s capture dropped {count(dropped, 'packet')}, which may be among them."
+    if dropped == 0:
+        return text + f"{receiver}'s capture dropped none, so they were lost before it."
+    return text + (
+        f"{receiver}'s capture does not say whether it dropped packets; what it missed though the node "
+        "answered it is not counted."
+    )
+
+
+def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
+    """Say, as sentences, that the capture missed as large a share of what its node answered; "" where not.
+
+    Of what tells by an answer that it arrived, the capture lacks some packets. If nothing of that kind is
+    missing without an answer, and of the other packets no larger share is missing, nothing was lost.
+    """
+    tells = answers.of(direction).request & (direction.payload_length > 0)
+    captured = direction.delivered & tells
+    lacking = (direction.reason == Reason.CAPTURE_LOSS) & (direction.outcome == Outcome.UNKNOWN)
+    answered, silent = int(lacking.sum()), int((lost & tells).sum())
+    if answered < _FEWEST_MISSED or _REALLY_LOST_PART * silent > answered:
+        return ""
+    asked, gone = answered + int(captured.sum()), int(lost.sum())
+    others = gone + int((direction.delivered & ~tells).sum())
+    least, _ = evidence.loss_interval(gone, others, gone)
+    _, most = evidence.loss_interval(answered, asked, answered)
+    if least > most:
+        return ""
+    far = direction.receiver.name
+    return (
+        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) of "
+        f"the kind that is answered, though {far} did answer them; of all others, no larger share is "
+        "missing. So the capture dropped these too, and the network need not have lost any."
+    )
+
+
+def _remedy(direction: Direction) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return (
+        f"Compare drop counters before and after a test: on {near} `tc -s qdisc show` and `ethtool -S NIC | "
+        f"grep -iE 'drop|err|miss'`, the ports of the switches between, on {far} `ethtool -S NIC`, `ip -s "
+        "link`, `/proc/net/softnet_stat` (second column) and `nstat -az UdpRcvbufErrors`. A cloud's limit "
+        "on packets or bandwidth shows there too (AWS: `ethtool -S NIC | grep exceeded`). To exclude the "
+        "capture itself, read tcpdump's closing line `dropped by kernel`, or capture with a larger buffer "
+        "(`-B 65536`)."
+    )
+
+
+def _ruled_out(picture: Picture, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    direction = picture.direction
+    ruled_out = list(affected.not_by_size(direction, lost))
+    delivered = direction.delivered
+    if delivered.any():
+        flows = present(direction.flow[lost])
+        reached = int(np.isin(flows, present(direction.flow[delivered])).sum())
+        if reached:
+            why = f"{reached:,} of {len(flows):,} flows that lose packets also deliver some"
+            if len(flows) == 1:
+                why = "the only flow that loses packets also delivers some"
+            ruled_out.append(RuledOut("flow-blocked", why))
+    return tuple(ruled_out)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,235 @@
+"""Tunnel packets leave one node for the other, and none arrives.
+
+What it asks
+    Is everything of a direction lost, whatever its size, inner protocol or flow: from the start, or from a
+    moment on until the end? Or is everything lost that goes to one of several tunnel endpoints?
+Why it matters
+    No pod on the one node can reach a pod on the other. Seen from inside, it looks like DNS time-outs and
+    connections that hang, although both nodes are up and reach each other otherwise.
+How it decides
+    No packet of the direction is delivered (behind the moment) and some are lost. Few losses may be
+    chance: it is reported when loss at random, at a rate learned from the packets before, or expected to be
+    about one in a hundred, would look like this at most once in ten thousand directions. Packets within
+    10 ms of each other count as little more than one.
+When it cannot tell
+    Fewer than three separate packets were sent. The receiver's capture ended early, or looked at
+    another interface or port: what it cannot have seen is not counted as lost. Where it holds nothing at
+    all behind the last packet that arrived, and no packet of its node is missing, it may have ended there:
+    that is said.
+What looks like it
+    A black hole for large packets (there small ones arrive), a blocked protocol (there others arrive), an
+    outage (there packets arrive again afterwards), a wrong tunnel endpoint (there the outer destination
+    is not the other node), a capture filter on the receiver that leaves out the tunnel's port.
+What to do
+    Allow the tunnel's UDP port between all nodes, both ways, for IPv4 and for IPv6: security group, network
+    security group, host firewall. On VMware the hypervisor may swallow valid VXLAN on ports 4789 and
+    8472: move the overlay to another port.
+Sources
+    RFC 7348 section 5 (outer headers); Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"
+    (tunnel port 8223); flannel issues 423, 871 and 2388; k3s issue 12538 (one address family only).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed, moment, span
+from vxlanalyze.wire.model import Tunnel
+
+_RESERVED_PORTS = (4789, 8472)  # IANA's, and the Linux kernel's default, which hypervisors' overlays use too
+
+CODE = "path-blocked"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which nothing arrives, at all or from a moment on."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        if not picture.direction.sender.encapsulated:
+            continue  # what never enters the tunnel is another question
+        blocked = picture.of(Kind.PATH)
+        if blocked:
+            answers.append(_finding(pair, picture, blocked[0]))
+        elif picture.lost is not None and picture.lost.delivered == 0:
+            answers.append(NotAssessed(CODE, _too_few(picture), picture.direction.label))
+    return answers
+
+
+def _too_few(picture: Picture) -> str:
+    return (
+        f"{count(picture.judged, 'packet')} sent and none arrived: too few, or too close together, to tell "
+        "a blocked path from chance"
+    )
+
+
+def _finding(pair: Comparison, picture: Picture, blocked: Explanation) -> Finding:
+    direction = picture.direction
+    lost = picture.packets_of([blocked])
+    shown = exhibits.of_packets(pair, direction, lost)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=_summary(pair, picture, blocked),
+        explanation=_explanation(pair, picture, blocked, lost),
+        remedy=_remedy(pair, picture, blocked),
+        evidence=_evidence(picture, blocked, lost),
+        ruled_out=_ruled_out(direction, blocked, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _summary(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
+    direction, packets = picture.direction, len(blocked.packets)
+    sent = f"{count(packets, 'packet')} that {direction.sender.name} sends to {direction.receiver.name}"
+    if blocked.rule.trait is Trait.TUNNEL_ENDPOINT and picture.lost is not None:
+        ends = affected.members(direction, picture.lost, blocked.rule, pair.cluster)
+        return f"None of the {sent} at {listed(ends)} arrives, while those to its other endpoint do"
+    if blocked.from_ns is not None:
+        text = f"From {moment(blocked.from_ns)} to the end, none of the {sent} arrives"
+        ended = f", unless {direction.receiver.name}'s capture ended then"
+        return text if _frames_afterwards(direction) else text + ended
+    return f"None of the {sent} arrives"
+
+
+def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> str:
+    direction = picture.direction
+    times = direction.sent_ns(lost)
+    sent = affected.packets(affected.protocols(direction, lost))
+    text = (
+        f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} of "
+        f"{affected.sizes(direction, lost)}, and {direction.receiver.name} sees none of them, so neither "
+        "size nor protocol decides. "
+    )
+    if picture.lost is not None and picture.lost.delivered:
+        text += f"{count(picture.lost.delivered, 'other packet')} of this direction arrived. "
+    if picture.others_delivered:
+        text += (
+            f"{count(picture.others_delivered, 'packet')} to the same port that carry no tunnel arrived: the "
+            "port is open, and something on the way reads what is in it. "
+        )
+    text += _other_traffic(pair, direction) if blocked.from_ns is None else _afterwards(direction)
+    return text + loss.by_chance([blocked])
+
+
+def _other_traffic(pair: Comparison, direction: Direction) -> str:
+    """Say what else the receiver's capture shows, for a filter could have hidden the packets."""
+    receiver = direction.receiver
+    frames = pair.captures[receiver.capture].packets
+    if frames == 0:
+        return (
+            f"{receiver.name}'s capture holds no frame at all, as a filter on the tunnel's port leaves it "
+            "when nothing comes. "
+        )
+    hop = loss.hop_of(pair, direction)
+    back = hop.backward if direction.label == hop.forward.label else hop.forward
+    arrived = int(np.count_nonzero(back.delivered))
+    if arrived:
+        return f"The other way, {count(arrived, 'packet')} arrived meanwhile. "
+    return f"{receiver.name}'s capture holds {count(frames, 'frame')}, none of them from this direction. "
+
+
+def _afterwards(direction: Direction) -> str:
+    """Say whether the receiver's capture holds anything behind the last packet that arrived."""
+    name, later = direction.receiver.name, _frames_afterwards(direction)
+    if later:
+        return f"Behind the last one, {name}'s capture goes on with {count(later, 'other frame')}. "
+    return (
+        f"Behind the last one, {name}'s capture holds nothing at all: make sure that it was still running, "
+        "for if it was stopped then, nothing is blocked. "
+    )
+
+
+def _frames_afterwards(direction: Direction) -> int:
+    """Count the frames of the receiver's capture behind the last packet that arrived."""
+    times = direction.receiver.index.time_ns
+    arrived_ns = times[direction.received_row[direction.delivered]]
+    return int(np.count_nonzero(times > arrived_ns.max())) if len(arrived_ns) else 0
+
+
+def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
+    direction = picture.direction
+    receiver = direction.receiver.name
+    if not direction.receiver.encapsulated:
+        return _inside_the_node(receiver)
+    below = underlay.of(direction, pair.cluster)
+    port = below.ports[0] if below.ports else 8472
+    text = (
+        f"Allow {below.ports_text} {below.ends_text}: an inbound rule in the security group or network "
+        f"security group, and in the firewall of {receiver} (`iptables -I INPUT -p udp --dport {port} -j "
+        "ACCEPT`), for all nodes, both ways, IPv4 and IPv6. "
+    )
+    if blocked.from_ns is not None:
+        text = (
+            f"It worked before: find what changed at {moment(blocked.from_ns)} (a firewall or security "
+            f"group rule, a route, a link, {receiver} itself; `journalctl --since`). If it is a rule: "
+            f"a{text[1:]}"
+        )
+    if below.is_vmware:
+        text += (
+            "The nodes' MAC addresses are VMware's: ESXi with NSX swallows valid VXLAN on 4789 and 8472. "
+            "Move the overlay to another port (Cilium `--set tunnelPort=8223`, flannel `Backend.Port`, "
+            "Calico `FELIX_VXLANPORT`), or switch to Geneve. "
+        )
+    elif port in _RESERVED_PORTS and below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE):
+        text += (
+            f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and "
+            "other software-defined networks do): move yours to another port (Cilium `--set "
+            "tunnelPort=8223`, flannel `Backend.Port`, Calico `FELIX_VXLANPORT`). "
+        )
+    if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
+        text += (
+            "To tell a port filter from one that looks for VXLAN, send something else to the same port: "
+            f"`echo x | nc -u -w1 {below.dst[0]} {port}` while capturing on the receiver; if that arrives, "
+            "the payload is what is filtered."
+        )
+    return text.rstrip()
+
+
+def _inside_the_node(receiver: str) -> str:
+    return (
+        "The packets reach the node and die inside it: look at its firewall, routes and reverse path filter "
+        "(`iptables -L FORWARD -nv`, `nft list ruleset`, `sysctl net.ipv4.conf.all.rp_filter`) between its "
+        f"network card and {receiver}."
+    )
+
+
+def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> dict[str, Quantity]:
+    times = picture.direction.sent_ns(lost)
+    delivered = 0 if picture.lost is None else picture.lost.delivered
+    return {
+        "lost": Quantity(len(blocked.packets), "packets"),
+        "delivered": Quantity(delivered, "packets"),
+        "first_lost": Quantity(moment(int(times.min()))),
+        "last_lost": Quantity(moment(int(times.max()))),
+        "blocked_for": Quantity(int(times.max() - times.min()), "ns"),
+        "flows": Quantity(len(np.unique(picture.direction.flow[lost])), "flows"),
+        "smallest_lost": Quantity(int(picture.direction.wire_length[lost].min()), "bytes"),
+        "largest_lost": Quantity(int(picture.direction.wire_length[lost].max()), "bytes"),
+        "chance": Quantity(blocked.chance, "ratio"),
+    }
+
+
+def _ruled_out(direction: Direction, blocked: Explanation, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
+    smallest = int(direction.wire_length[lost].min())
+    kinds = list(affected.protocols(direction, lost))
+    ruled_out = [RuledOut("mtu-blackhole", f"packets of {smallest} bytes are lost as well")]
+    if len(kinds) > 1:
+        ruled_out.append(RuledOut("protocol-blocked", f"{listed(kinds)} are lost alike"))
+    if blocked.from_ns is not None:
+        ruled_out.append(RuledOut("burst-outage", "nothing arrives afterwards, to the end of the captures"))
+    ruled_out.append(RuledOut("capture-loss", f"both captures cover that time: {direction.window_by}"))
+    return tuple(ruled_out)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))

@@ -1,0 +1,172 @@
+"""Some inner protocols never arrive, whatever their size or service; the others do.
+
+What it asks
+    Is every packet of one or more inner protocols, or of an inner address family, lost, to every service,
+    while others of the same direction arrive?
+Why it matters
+    Ping works and everything else hangs. A virtual network card whose driver hands tunnelled TCP and UDP to
+    a hypervisor that cannot offload them does exactly this: ICMP needs no offloaded checksum.
+How it decides
+    The losses are explained best, of all explanations, by the inner protocol: no packet of it was delivered
+    (from the start, or from a moment on), at least two ports or two protocols are hit, and loss at
+    random looks like that at most once in ten thousand directions.
+When it cannot tell
+    All that was lost of a protocol belongs to one service: then it is `flow-blocked`, for nothing speaks of
+    the protocol as a whole. Only one protocol was sent: then it is `path-blocked`.
+What looks like it
+    A black hole for large packets: there the small packets of every protocol arrive (a SYN is small). A
+    blocked service: there the same protocol reaches other services.
+What to do
+    On VMware, move the overlay to another port or to Geneve, update ESXi (8.0 U3) or the node's kernel
+    (5.14 and later), or switch the node's checksum offload off; elsewhere look for a filter that reads the
+    inner packet.
+Sources
+    Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"; Broadcom KB 432932; Calico issues
+    7040 and 9433; cilium issue 21801; k3s issue 8804.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
+
+CODE = "protocol-blocked"
+_OFFLOADED = {"TCP", "UDP"}  # protocols whose checksum a network card fills in
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which some inner protocols are lost whole."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        if picture.of(Kind.PROTOCOL):
+            answers.append(_finding(pair, picture))
+        elif _only_one(picture):
+            why = "one inner protocol was sent, and packets of it are lost: there is nothing to compare with"
+            answers.append(NotAssessed(CODE, why, picture.direction.label))
+    return answers
+
+
+def _only_one(picture: Picture) -> bool:
+    """Whether all judged packets are of one protocol and loss is left that nothing explains."""
+    judged = affected.protocols(picture.direction, picture.direction.judged)
+    return len(judged) == 1 and len(picture.unexplained) > 0
+
+
+def _finding(pair: Comparison, picture: Picture) -> Finding:
+    direction, explanations = picture.direction, picture.of(Kind.PROTOCOL)
+    lost = picture.packets_of(explanations)
+    by_family = explanations[0].rule.trait is Trait.FAMILY
+    counts = affected.families if by_family else affected.protocols
+    gone, kept = counts(direction, lost), counts(direction, direction.delivered)
+    shown = exhibits.of_packets(pair, direction, lost)
+    since = loss.since(explanations)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{since}{listed(list(gone))} from {direction.sender.name} to {direction.receiver.name} "
+        f"{'is' if len(gone) == 1 else 'are'} lost whole ({count(int(lost.sum()), 'packet')}), while "
+        f"{listed(list(kept))} {'arrives' if len(kept) == 1 else 'arrive'}",
+        explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
+        remedy=_remedy_of_family(direction, gone) if by_family else _remedy(pair, direction, gone),
+        evidence={
+            "lost_protocols": Quantity(", ".join(gone)),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "delivered_protocols": Quantity(", ".join(kept)),
+            "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
+            "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
+            "largest_delivered": Quantity(direction.largest_delivered, "bytes"),
+            "chance": Quantity(explanations[0].chance, "ratio"),
+        },
+        ruled_out=_ruled_out(direction, lost, kept),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _explanation(
+    direction: Direction, lost: NDArray[np.bool_], gone: dict[str, int], kept: dict[str, int], by_family: bool
+) -> str:
+    ports = (
+        f" and to {count(_ports(direction, lost), 'port')}" if by_family or _OFFLOADED & gone.keys() else ""
+    )
+    return (
+        f"All {affected.packets(gone)} are lost, of {affected.sizes(direction, lost)}{ports}; "
+        f"{affected.packets(kept)} arrive. So it is the inner "
+        f"{'address family' if by_family else 'protocol'} that decides: not the size, not the service. "
+        + _offload(direction, lost)
+    )
+
+
+def _ports(direction: Direction, lost: NDArray[np.bool_]) -> int:
+    flows, rows = direction.sender.flows, np.unique(direction.flow[lost])
+    return len({(int(p), int(d)) for p, d in zip(flows.protocol[rows], flows.dport[rows], strict=True)})
+
+
+def _offload(direction: Direction, lost: NDArray[np.bool_]) -> str:
+    """Say how many of the lost packets left the node with a checksum for the network card to fill in."""
+    states = direction.sender.index.checks[direction.sent_row[lost]] >> INNER_L4_SHIFT & CHECK_MASK
+    partial = int(np.count_nonzero(states == Checksum.PARTIAL))
+    if partial == 0:
+        return ""
+    return (
+        f"{partial:,} of the lost packets left with their inner checksum to be filled in by the network "
+        "card, which is what such a hypervisor mishandles. "
+    )
+
+
+def _ruled_out(direction: Direction, lost: NDArray[np.bool_], kept: dict[str, int]) -> tuple[RuledOut, ...]:
+    ruled_out = [
+        RuledOut("path-blocked", f"{affected.packets(kept)} arrive"),
+        *affected.not_by_size(direction, lost),
+    ]
+    if _ports(direction, lost) > 1:
+        ruled_out.append(RuledOut("flow-blocked", f"{_ports(direction, lost)} ports are hit alike"))
+    return tuple(ruled_out)
+
+
+def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int]) -> str:
+    if not _OFFLOADED & gone.keys():
+        return _find_the_filter(direction, gone)
+    below = underlay.of(direction, pair.cluster)
+    who = (
+        "The nodes' MAC addresses are VMware's, which fits: "
+        if below.is_vmware
+        else "If the nodes are VMware virtual machines (vmxnet3), "
+    )
+    return (
+        f"{who}move the overlay to a port that the hypervisor does not offload (Cilium `--set "
+        "tunnelPort=8223`, flannel `Backend.Port`, Calico `FELIX_VXLANPORT`) or to Geneve, use a kernel of "
+        "5.14 or later and ESXi 8.0 U3; to prove it, run `ethtool -K NIC tx-checksum-ip-generic off` on "
+        f"{direction.sender.name} and try again. Otherwise look for a device between the nodes that filters "
+        "by the inner packet."
+    )
+
+
+def _remedy_of_family(direction: Direction, gone: dict[str, int]) -> str:
+    forgotten = " Rules for IPv4 and IPv6 are often kept apart, and one of them forgotten."
+    return _find_the_filter(direction, gone) + forgotten
+
+
+def _find_the_filter(direction: Direction, gone: dict[str, int]) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return (
+        f"Look for a filter between the network cards of {near} and {far} that knows inner packets and has "
+        f"no rule for {listed(list(gone))}: eBPF or tc programs on both cards (`tc filter show dev NIC "
+        "ingress`, `tc filter show dev NIC egress`, `bpftool net`), and devices between the nodes that look "
+        "into the tunnel."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))

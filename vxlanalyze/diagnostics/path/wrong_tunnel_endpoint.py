@@ -1,0 +1,202 @@
+"""Packets for a pod go to an outer address that is not the node of that pod.
+
+What it asks
+    Is the outer destination of each packet an address of the node on which its inner destination lives?
+Why it matters
+    Each node keeps a map from pod networks to node addresses (flannel: neighbour and forwarding entries;
+    Cilium: the tunnel map and ipcache; Calico: routes). An entry that was not renewed when a node changed
+    its address sends everything for its pods into the void, or to a node that has never heard of them.
+How it decides
+    Where a pod lives is told by the cluster's own words (`--kube`, `--facts`): the node of the pod or of the
+    pod network, and that node's addresses, with those from which its pods were seen to send. Without them,
+    by packets: the outer address behind which the pod itself was seen to send. A destination that is none
+    of these is wrong where nothing sent there was answered, so many requests that a working node would be
+    that silent with a chance below `chance`, or where the cluster says that the address is another node's.
+When it cannot tell
+    Nothing was answered, and neither files nor packets tell where the inner destinations live.
+What looks like it
+    Nodes with several addresses, of which the cluster lists one; NAT between the nodes; anycast tunnel
+    endpoints: all these are answered. A pod that moved after the cluster was asked: so is that.
+What to do
+    Look at the entry on the sending node and renew it: restart the CNI's agent there.
+Sources
+    cilium issues 21844, 31528, 15406 (stale tunnel map and ipcache); felix issue 2494 and flannel issue 654
+    (stale forwarding entries); RFC 7348 section 4.1.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import alone
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay.homes import Homes, homes_of
+from vxlanalyze.pairing.model import Comparison, Direction, Reason
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import text
+
+CODE = "wrong-tunnel-endpoint"
+
+
+class _Wrong(NamedTuple):
+    """Flows of a direction that go to one address though their pods live behind others."""
+
+    sent_to: str
+    right: tuple[str, ...]
+    home: str  # what lives where, in words
+    by_cluster: bool
+    pods: list[str]
+    flows: NDArray[np.bool_]
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Compare outer destinations with where the inner ones live, as their first tunnel point sends them.
+
+    `chance` is the false alarm probability accepted for an address.
+    """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
+    homes = homes_of(pair)
+    told = (_direction(pair, direction, homes, chance) for direction in tunnel_ends.entering(pair))
+    return [answer for answer in told if answer is not None]
+
+
+def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Answer | None:
+    asked = answers.of(direction)
+    flows = direction.sender.flows
+    tunnelled = (flows.outer_family > 0) & (flows.family > 0)
+    # An address behind which one pod of a node answers is that node's, whatever the cluster lists.
+    answering = _destinations(direction, asked.answered & tunnelled)
+    right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
+    wrong, untold = _compare(direction, homes, asked.used & ~asked.answered & tunnelled, right)
+    for one in sorted(wrong, key=lambda w: -int(asked.unanswered(w.flows).sum())):
+        if _proved(pair, direction, one, asked, chance):
+            return _finding(pair, direction, one, asked)
+    if wrong:
+        first = wrong[0]
+        why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home}; too few asked"
+        return NotAssessed(CODE, why, direction.label)
+    if asked.unanswered(untold).any() and not asked.answered.any():
+        why = "nothing tells where the inner destinations live; --kube would"
+        return NotAssessed(CODE, why, direction.label)
+    return None
+
+
+def _compare(
+    direction: Direction, homes: Homes, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
+) -> tuple[list[_Wrong], NDArray[np.bool_]]:
+    """Flows sent to the wrong place, by that place and the right one; and those of which nothing is told."""
+    flows = direction.sender.flows
+    untold = np.zeros(len(flows), np.bool_)
+    groups: dict[tuple[str, tuple[str, ...]], _Wrong] = {}
+    for sent_to, pod, members in _destinations(direction, silent):
+        home = homes.of(pod)
+        if home is None:
+            untold[members] = True
+            continue
+        key = (sent_to, home.addresses)
+        if key not in right and not homes.at_home(sent_to, home):
+            blank = _Wrong(*key, home.words, home.by_cluster, [], np.zeros(len(flows), np.bool_))
+            group = groups.setdefault(key, blank)
+            group.pods.append(pod)
+            group.flows[members] = True
+    return list(groups.values()), untold
+
+
+def _destinations(
+    direction: Direction, chosen: NDArray[np.bool_]
+) -> Iterable[tuple[str, str, NDArray[np.intp]]]:
+    """Each pair of outer and inner destination of chosen flows, and the flows it stands in."""
+    flows, rows = direction.sender.flows, np.flatnonzero(chosen)
+    key = np.column_stack([flows.outer_family, flows.outer_dst, flows.family, flows.dst])[rows]
+    names, code = distinct(key)
+    if not len(names):
+        return ()
+    members = np.split(rows[np.argsort(code, kind="stable")], np.cumsum(np.bincount(code))[:-1])
+    outer, inner = text(names[:, 1:17], names[:, 0]), text(names[:, 18:], names[:, 17])
+    return zip(outer, inner, members, strict=True)
+
+
+def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers, chance: float) -> bool:
+    """Whether silence proves it, lost or arrived, or the cluster itself says whose the address is."""
+    if (asked.answered & _to_same_place(direction, wrong)).any() and not wrong.by_cluster:
+        return False
+    requests = asked.sent & wrong.flows[asked.flow] & (direction.reason != Reason.WINDOW)
+    if answers.conclusive(int(requests.sum()), chance):
+        return True
+    packets = int(wrong.flows[asked.flow].sum())
+    return pair.cluster.node(pair.cluster.node_of(wrong.sent_to) or "") is not None and answers.conclusive(
+        packets, chance
+    )
+
+
+def _to_same_place(direction: Direction, wrong: _Wrong) -> NDArray[np.bool_]:
+    flows = direction.sender.flows
+    row = int(np.flatnonzero(wrong.flows)[0])
+    same: NDArray[np.bool_] = (flows.outer_dst == flows.outer_dst[row]).all(axis=1)
+    return same
+
+
+def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
+    near = direction.sender.name
+    chosen = wrong.flows[asked.flow]
+    packets, requests = int(chosen.sum()), int((asked.request & chosen).sum())
+    pods = listed([pair.cluster.named(p) for p in wrong.pods], at_most=3)
+    right = " or ".join(wrong.right)
+    owner = pair.cluster.node_of(wrong.sent_to)
+    stranger = f"an address of {owner}" if owner else "an address of no known node"
+    shown = exhibits.of_packets(pair, direction, chosen)
+    map_says, map_evidence = _saved_map(pair, wrong)
+    rests = "the files that describe the cluster" if wrong.by_cluster else "packets alone"
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{near} sends packets for {pods} to {wrong.sent_to}, but {wrong.home}: "
+        f"none of {count(requests, 'request')} was answered",
+        explanation=f"{count(packets, 'packet')} left {near} for {wrong.sent_to}, {stranger}, while "
+        f"{wrong.home}. This rests on {rests}. Nothing that was sent there was answered.{map_says}",
+        remedy=f"On {near}, look at what maps {wrong.pods[0]} to {wrong.sent_to} and renew it to {right}: "
+        "flannel `bridge fdb show dev flannel.1` and the node annotation flannel.alpha.coreos.com/public-ip; "
+        "Cilium `cilium-dbg bpf tunnel list` and `cilium-dbg bpf ipcache list`; Calico `ip route show` and "
+        "`bridge fdb show dev vxlan.calico`. Restarting the CNI's agent there writes the entries anew.",
+        evidence={
+            "sent_to": Quantity(wrong.sent_to),
+            "lives_behind": Quantity(right),
+            "packets": Quantity(packets, "packets"),
+            "unanswered_requests": Quantity(requests, "packets"),
+            **map_evidence,
+        },
+        ruled_out=(
+            RuledOut("outer-address-rewritten", "no packet is known to be translated on to the right node"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _saved_map(pair: Comparison, wrong: _Wrong) -> tuple[str, dict[str, Quantity]]:
+    """What the tunnel maps that the user saved say of it."""
+    routes = [r for r in pair.cluster.routes_of(wrong.pods[0]) if r.endpoint]
+    if not routes:
+        return "", {}
+    route = routes[0]
+    verdict = "it is what is wrong" if route.endpoint == wrong.sent_to else "the packets do not follow it"
+    said = (
+        f" The tunnel map saved beside {route.capture} sends {route.network} to {route.endpoint}: {verdict}."
+    )
+    return said, {"tunnel_map": Quantity(f"{route.network} > {route.endpoint}")}
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,1 @@
+"""Whether packets arrive in time and in order."""

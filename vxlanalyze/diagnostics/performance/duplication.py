@@ -1,0 +1,179 @@
+"""Packets arrive more than once.
+
+What it asks
+    Does the receiver's capture show packets more often than the sender's?
+Why it matters
+    A network that copies packets has two ways where it should have one: a loop in layer 2, two gateways that
+    both forward, a bond that sends on all links. TCP survives it at a cost; UDP services see requests twice,
+    and each copy takes bandwidth.
+How it decides
+    Packets that were sent once and are seen several times at the receiver, equal down to IP identification,
+    sequence number and payload. Reported where more than `tolerable_ratio` of the packets are
+    doubled, beyond a chance of `chance`.
+When it cannot tell
+    Nearly every packet stands twice in the capture within microseconds: then the capture itself sees each
+    packet twice (two interfaces of one path, a mirror of both directions), or somebody copies all of them.
+    Where those that the node itself sends do so as well, it is the capture, and second sightings are left
+    out.
+What looks like it
+    TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are told
+    apart; mirror ports.
+What to do
+    Look at the copies' time to live and MACs: equal ones were copied in layer 2, a smaller one took
+    another route. Then look for the second way.
+Sources
+    RFC 5560 (packet duplication metric); libpcap issue 1105 (twin packets in captures); Linux
+    Documentation/networking/bonding.rst (broadcast mode).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests import silence
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, share, span
+from vxlanalyze.wire.rows import columns
+
+CODE = "duplication"
+_SAMPLE = 500
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads bits (Knuth, TAOCP 6.4)
+_NEARLY_ALL = 0.95
+_TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
+
+
+class _Copies(NamedTuple):
+    """A sample of packets that came again: rows of the first and of the second copy, shape ``(k,)``."""
+
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+
+
+def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
+    """Count the copies with which each direction's packets arrive.
+
+    `tolerable_ratio` of doubled packets is taken for ordinary; `chance` is the false alarm probability
+    accepted for a direction that has just that.
+    """
+    told: list[Answer] = []
+    for direction in pair.directions:
+        arrived = int((direction.copies > 0).sum())
+        doubled = direction.copies > 1
+        twice = int(doubled.sum())
+        seen_again = pair.captures[direction.receiver.capture].seen_again
+        if seen_again:
+            told.append(NotAssessed(CODE, _sees_twice(direction, seen_again), direction.label))
+        elif arrived == 0:
+            told.append(NotAssessed(CODE, "no packet was seen to arrive", direction.label))
+        elif twice and silence.chance(twice, arrived, tolerable_ratio) < chance:
+            told.append(_doubled(pair, direction, doubled, arrived))
+    return told
+
+
+def _doubled(pair: Comparison, direction: Direction, doubled: NDArray[np.bool_], arrived: int) -> Answer:
+    copies = _copies(direction, doubled)
+    times = direction.receiver.index.time_ns
+    gap_ns = int(np.median(times[copies.second] - times[copies.first])) if len(copies.first) else None
+    twice = int(doubled.sum())
+    if twice > _NEARLY_ALL * arrived and (gap_ns is None or gap_ns < _TWIN_NS):
+        why = (
+            f"{share(twice, arrived)} packets stand more than once in the capture of "
+            f"{direction.receiver.name}"
+            f"{'' if gap_ns is None else f', {span(gap_ns)} apart'}: it captures each packet twice (two "
+            "interfaces of one path, a mirror port), or somebody copies every packet"
+        )
+        return NotAssessed(CODE, why, direction.label)
+    return _finding(pair, direction, doubled, copies, gap_ns)
+
+
+def _sees_twice(direction: Direction, seen_again: int) -> str:
+    return (
+        f"the capture of {direction.receiver.name} shows nearly every packet twice (two interfaces of one "
+        f"path, a mirror port); left out: {count(seen_again, 'second sighting')}"
+    )
+
+
+def _copies(direction: Direction, doubled: NDArray[np.bool_]) -> _Copies:
+    """Find the second copies of a sample: frames of the same content that come next in their flow."""
+    index = direction.receiver.index
+    first = direction.received_row[np.flatnonzero(doubled)[:_SAMPLE]]
+    wanted = np.zeros(len(direction.receiver.flows) + 1, np.bool_)  # one more: NO_FLOW is the last
+    wanted[index.flow[first]] = True
+    rows = np.flatnonzero(wanted[index.flow]).astype(np.int32)
+    keys = np.zeros(len(rows), np.uint64)
+    for column in (index.flow, index.ip_id, index.seq, index.ack, index.payload_length, index.digest):
+        keys = (keys ^ column[rows].astype(np.uint64)) * _ODD
+        keys ^= keys >> np.uint64(32)
+    order = np.argsort(keys, kind="stable")
+    again = np.full(len(index), NO_ROW, np.int32)
+    same = keys[order[1:]] == keys[order[:-1]]
+    again[rows[order[:-1][same]]] = rows[order[1:][same]]
+    second = again[first]
+    return _Copies(first[second != NO_ROW], second[second != NO_ROW])
+
+
+def _finding(
+    pair: Comparison, direction: Direction, doubled: NDArray[np.bool_], copies: _Copies, gap_ns: int | None
+) -> Finding:
+    near, far = direction.sender.name, direction.receiver.name
+    twice, arrived = int(doubled.sum()), int((direction.copies > 0).sum())
+    extra = int((direction.copies[doubled].astype(np.int64) - 1).sum())
+    flows = len(np.unique(direction.flow[doubled]))
+    route = _route(pair, direction, copies)
+    rows = np.union1d(direction.received_row[doubled], copies.second).astype(np.int32)
+    shown = exhibits.of_rows(
+        pair, [(direction.sender, direction.sent_row[doubled]), (direction.receiver, rows)]
+    )
+    apart = "" if gap_ns is None else f", the copy typically {span(gap_ns)} behind"
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{share(twice, arrived).capitalize()} packets from {near} arrive more than once at "
+        f"{far}{apart}",
+        explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and stand {extra:,} "
+        f"times too often in the capture of {far}, equal in identification, sequence number and payload. "
+        f"{route}",
+        remedy=f"Look for a second way from {near} to {far}: a loop in layer 2 (spanning tree, `bridge -s "
+        "link`), a bond in broadcast mode (`cat /proc/net/bonding/bond0`), two gateways that both forward, "
+        "a mirror session that feeds back.",
+        evidence={
+            "doubled": Quantity(twice, "packets"),
+            "arrived": Quantity(arrived, "packets"),
+            "extra_copies": Quantity(extra, "packets"),
+            "gap_median": Quantity(gap_ns, "ns"),
+            "flows": Quantity(flows, "flows"),
+        },
+        ruled_out=(
+            RuledOut(
+                "tcp-stalled",
+                f"the capture of {near} shows each of them once, so they are no retransmissions",
+            ),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _route(pair: Comparison, direction: Direction, copies: _Copies) -> str:
+    """What the headers of both copies say of their ways."""
+    if not len(copies.first):
+        return ""
+    source = pair.captures[direction.receiver.capture].source
+    place = direction.receiver.index.place
+    first, second = (
+        columns(source.fetch(place[rows]), source.interfaces, ports=pair.ports) for rows in copies
+    )
+    if (first["outer_ttl"] != second["outer_ttl"]).mean() > 0.5:
+        return "The copies differ in time to live, so they came over a route with more or fewer routers."
+    if (first["outer_src_mac"] != second["outer_src_mac"]).mean() > 0.5:
+        return "The copies come from different MAC addresses, so two devices forwarded the packet."
+    return "The copies have the same time to live and MAC addresses, so they were copied in layer 2."
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,141 @@
+"""Packets of a flow overtake each other on the way.
+
+What it asks
+    Do packets arrive behind others of the same flow that were sent later?
+Why it matters
+    TCP takes three packets out of order for a loss: it sends again what was never lost and halves its rate.
+    Receivers hand up nothing until the gap is filled, and merge packets (GRO) no longer.
+How it decides
+    A packet is late where one of its flow that was sent later arrived before it, in the receiver's capture
+    and by its clock, by more than the captures' own stamps are out of order. Reported where more
+    than `tolerable_ratio` of the packets are late, beyond a chance of `chance`: below that no transfer
+    suffers; and where one of them is later than 50 µs or past three others.
+When it cannot tell
+    Fewer than two packets of any flow arrived. Packets that equal others are left out: they may be
+    paired crosswise.
+What looks like it
+    The end of a `delay-spike`, when what was sent later overtakes what was sent before: then it is its
+    consequence. Flows on different paths (only packets of one flow are compared); retransmissions, which are
+    packets of their own; a card of several queues that stamps packets out of order.
+What to do
+    Find what spreads the packets of one flow over several paths: balancing by packet instead of by flow
+    (bonding mode balance-rr, switches that spray), or a path in which some packets wait longer.
+Sources
+    RFC 4737 sections 3.3, 4.2 and 4.3; RFC 5681 section 3.2 (three duplicate acknowledgements); Linux
+    Documentation/networking/bonding.rst (balance-rr).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss.affected import protocols
+from vxlanalyze.analysis.requests import answers, silence
+from vxlanalyze.analysis.timing import delays, order
+from vxlanalyze.analysis.timing.delays import Doubt
+from vxlanalyze.analysis.timing.order import Late
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed, share, span
+
+CODE = "reordering"
+_DUPLICATE_ACKNOWLEDGEMENTS = 3
+_NEARLY_ALL = 0.9
+# Neighbours that two processors handle are stamped, and handed on, in either order; pcap-tstamp(7).
+_STAMP_NS = 50_000
+
+
+def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
+    """Compare the orders in which each flow's packets were sent and arrived.
+
+    `tolerable_ratio` of late packets does no harm; `chance` is the false alarm probability accepted
+    for a direction that has just that.
+    """
+    told: list[Answer] = []
+    for direction in pair.directions:
+        found = order.late(direction)
+        if found.judged < 2:
+            why = "fewer than two packets whose order could be compared arrived"
+            told.append(NotAssessed(CODE, why, direction.label))
+        elif _matters(found) and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance:
+            told.append(_finding(pair, direction, found, chance))
+    return told
+
+
+def _matters(found: Late) -> bool:
+    """Whether any packet is later than processors that share the work change the order of neighbours."""
+    if not len(found.packets):
+        return False
+    return bool(found.by_ns.max() > _STAMP_NS or found.extent.max() >= _DUPLICATE_ACKNOWLEDGEMENTS)
+
+
+def _finding(pair: Comparison, direction: Direction, found: Late, chance: float) -> Finding:
+    late = np.zeros(len(direction), np.bool_)
+    late[found.packets] = True
+    packets = len(found.packets)
+    median_ns, most_ns = int(np.median(found.by_ns)), int(found.by_ns.max())
+    harmful = int((found.extent >= _DUPLICATE_ACKNOWLEDGEMENTS).sum())
+    flows = len(np.unique(direction.flow[found.packets]))
+    kinds = listed([f"{n:,} {p}" for p, n in protocols(direction, late).items()])
+    shown = exhibits.of_packets(pair, direction, late)
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{share(packets, found.judged).capitalize()} packets from {direction.sender.name} arrive "
+        f"behind ones of their flow that were sent later, typically by {span(median_ns)}",
+        explanation=f"{count(packets, 'packet')} ({kinds}) of {count(flows, 'flow')} are late by "
+        f"{span(median_ns)} in the median and {span(most_ns)} at most, past up to "
+        f"{count(int(found.extent.max()), 'packet')}. {harmful:,} are overtaken by three packets or more, "
+        f"which TCP takes for a loss.{_likely(found)}",
+        remedy="Look for balancing by packet: bonding in mode balance-rr (`cat /proc/net/bonding/bond0`), "
+        "link aggregation or switches that spray packets, two paths of different length with per-packet "
+        "routing. The packets of one flow share an outer source port, so balancing by UDP ports keeps them "
+        "in order. `nstat -az TcpExtTCPDSACKRecv TcpExtTCPSACKReorder` shows what TCP makes of it.",
+        evidence={
+            "late": Quantity(packets, "packets"),
+            "judged": Quantity(found.judged, "packets"),
+            "late_ratio": Quantity(packets / found.judged, "ratio"),
+            "late_by_median": Quantity(median_ns, "ns"),
+            "late_by_most": Quantity(most_ns, "ns"),
+            "largest_extent": Quantity(int(found.extent.max()), "packets"),
+            "past_three_or_more": Quantity(harmful, "packets"),
+            "flows": Quantity(flows, "flows"),
+        },
+        ruled_out=_ruled_out(direction),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+        explained_by=("delay-spike",) if _at_the_end_of_spikes(pair, direction, found, chance) else (),
+    )
+
+
+def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: Late, chance: float) -> bool:
+    """Whether nearly all late packets were sent while the delay was raised, and overtaken when it fell."""
+    back, clock = answers.opposite(pair, direction), pair.clock_of(direction)
+    spikes = [s for s in delays.spikes(direction, back, clock, chance) if s.doubt is Doubt.NONE]
+    slow = np.zeros(len(direction), np.bool_)
+    for spike in spikes:
+        slow[spike.packets] = True
+    return bool(slow[found.packets].mean() > _NEARLY_ALL)
+
+
+def _likely(found: Late) -> str:
+    """A second path makes all late packets about equally late; a queue does not."""
+    low, high = np.percentile(found.by_ns, [10, 90])
+    if len(found.by_ns) < 10 or high > 1.5 * low:
+        return ""
+    return " They are late by about the same time each, as on a second, longer path."
+
+
+def _ruled_out(direction: Direction) -> tuple[RuledOut, ...]:
+    told = [RuledOut("packet-loss", "these packets arrive")]
+    disorder = max(order.disorder_ns(direction.sender), order.disorder_ns(direction.receiver))
+    if disorder:
+        told.append(
+            RuledOut("clock-step", f"stamps within the captures are out of order by {span(disorder)} at most")
+        )
+    return tuple(told)
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("delay-spike",))

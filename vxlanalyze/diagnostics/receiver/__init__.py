@@ -1,0 +1,1 @@
+"""Whether the receiving node takes what arrives."""

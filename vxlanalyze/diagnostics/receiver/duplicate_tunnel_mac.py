@@ -1,0 +1,172 @@
+"""Two nodes use the same MAC for their tunnel devices.
+
+What it asks
+    Does one inner source MAC stand behind two outer addresses of different nodes?
+Why it matters
+    A tunnel endpoint finds the node of a MAC in its forwarding table: with two nodes of one MAC, what is
+    meant for one goes to the other, or back and forth. Between the two themselves nothing works at all: Linux
+    drops a frame whose source MAC is that of its own tunnel device, taking it for a loop.
+How it decides
+    Of all tunnel packets of all captures, the outer source addresses behind each inner source MAC. Addresses
+    of one node (as its capture or the cluster's own words tell) and addresses that a gateway rewrote
+    into each other count as one. The MAC must be one that nodes address, as they do a tunnel device's.
+When it cannot tell
+    No tunnel packet with an inner MAC was seen.
+What looks like it
+    A virtual router's MAC, used by all nodes alike and addressed by none (OVN, anycast gateways of EVPN);
+    VRRP; a virtual machine that moved, whose MAC is seen behind one node first and later behind another
+    only; NAT between the nodes; a node with two addresses.
+What to do
+    Give each node its own MAC: a cloned /etc/machine-id is the usual cause, for systemd derives the MAC
+    from it; make a new one, delete the device, restart the CNI's agent.
+Sources
+    systemd issue 14744; Mellanox network-operator issue 418; calico issue 7281; Linux drivers/net/vxlan,
+    vxlan_set_mac ("Ignore packet loops"); RFC 9568 section 7.3 (VRRP's MACs).
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay.rewriting import rewritten_sources
+from vxlanalyze.analysis.underlay.tunnel_ends import is_device
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import listed
+from vxlanalyze.wire.addresses import mac_text, text
+
+CODE = "duplicate-tunnel-mac"
+
+
+class _Use(NamedTuple):
+    """One MAC behind one outer address in one capture."""
+
+    mac: int
+    source: str
+    packets: int
+    first_ns: int
+    last_ns: int
+    point: Point
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for a MAC behind the outer addresses of different nodes."""
+    points = {p.capture: p for p in pair.points if p.encapsulated}
+    uses = [use for point in points.values() for use in _uses(point)]
+    if not uses:
+        return [NotAssessed(CODE, "no tunnel packet with an inner MAC was seen")]
+    node_of = _nodes(pair)
+    addressed = _addressed(list(points.values()))
+    found = []
+    for mac in sorted({u.mac for u in uses} & addressed):
+        mine = [u for u in uses if u.mac == mac]
+        nodes = {node_of.get(u.source, u.source) for u in mine}
+        if len(nodes) > 1 and not _moved(mine):
+            found.append((mac, mine))
+    return [_finding(pair, found)] if found else []
+
+
+def _uses(point: Point) -> list[_Use]:
+    """Each pair of inner source MAC and outer source address of a capture."""
+    flows, index = point.flows, point.index
+    usage = point.decoded.usage
+    packets = usage.packets
+    chosen = np.flatnonzero((packets > 0) & is_device(flows.inner_src_mac) & (flows.outer_family > 0))
+    macs = flows.inner_src_mac[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
+    names, code = distinct(np.column_stack([macs, flows.outer_src[chosen]]))
+    result = []
+    for i, name in enumerate(names):
+        mine = chosen[code == i]
+        source = text(name[np.newaxis, 8:], flows.outer_family[mine[:1]])[0]
+        mac, total = int.from_bytes(name[:8].tobytes(), "big"), int(packets[mine].sum())
+        first_ns = int(index.time_ns[usage.first_row[mine]].min())
+        last_ns = int(index.time_ns[usage.last_row[mine]].max())
+        result.append(_Use(mac, source, total, first_ns, last_ns, point))
+    return result
+
+
+def _addressed(points: list[Point]) -> set[int]:
+    """MACs that stand as inner destination somewhere."""
+    macs = [p.flows.inner_dst_mac[is_device(p.flows.inner_dst_mac)] for p in points]
+    return set(np.unique(np.concatenate(macs)).tolist())
+
+
+def _nodes(pair: Comparison) -> dict[str, str]:
+    """Name the node of each outer address that is known to be a node's; rewritten ones are their node's."""
+    node_of: dict[str, str] = {}
+    for node in pair.cluster.nodes:
+        node_of |= dict.fromkeys(node.addresses, node.name)
+    for point in pair.points:
+        names = [node_of[a] for a in point.addresses if a in node_of]
+        for address in point.addresses:
+            node_of.setdefault(address, names[0] if names else point.addresses[0])
+    for direction in pair.directions:
+        for before, after in rewritten_sources(direction):
+            node_of[after] = node_of.get(before, before)
+    return node_of
+
+
+def _moved(uses: list[_Use]) -> bool:
+    """Whether each capture saw the MAC behind one address first, and then behind another for good."""
+    together = False
+    for name in {u.point.name for u in uses}:
+        spans = sorted((u.first_ns, u.last_ns) for u in uses if u.point.name == name)
+        if any(later[0] <= earlier[1] for earlier, later in pairwise(spans)):
+            return False
+        together |= len(spans) > 1
+    return together
+
+
+def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
+    mac, uses = found[0]
+    sources = sorted({u.source for u in uses})
+    names = [_named(pair, s) for s in sources]
+    macs = np.array([m for m, _ in found], np.uint64)
+    points = {id(u.point): u.point for u in uses}.values()
+    shown = exhibits.of_rows(pair, [(p, _rows(p, macs)) for p in points])
+    more = f" (and {len(found) - 1} more MACs likewise)" if len(found) > 1 else ""
+    users = listed([f"{u.source} ({u.packets:,} packets in {u.point.name})" for u in uses])
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        summary=f"inner source MAC {mac_text(mac)} is used behind {len(sources)} outer addresses: "
+        f"{listed(names)}{more}",
+        explanation=f"A tunnel device's MAC tells the other nodes where to send. {users} send from this one, "
+        "and nodes address it: what is meant for one of them can reach the other. Between the two "
+        "themselves Linux drops every frame, taking it for its own.",
+        remedy="Compare `cat /etc/machine-id` and `ip -d link show type vxlan` of the nodes. If the ids are "
+        "equal (cloned images), make a new one with `rm /etc/machine-id && systemd-machine-id-setup`; then "
+        "delete the tunnel device (`ip link del flannel.1`, `vxlan.calico`), restart the CNI's agent. "
+        f"After a node was replaced, remove the old entry: `bridge fdb show | grep {mac_text(mac)}`.",
+        evidence={
+            "mac": Quantity(mac_text(mac)),
+            "outer_addresses": Quantity(", ".join(sources)),
+            "macs": Quantity(len(found)),
+        },
+        ruled_out=(
+            RuledOut(
+                "outer-address-rewritten", "these addresses are not rewritten into each other on the way"
+            ),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _rows(point: Point, macs: NDArray[np.uint64]) -> NDArray[np.int32]:
+    return rows_of(point.index.flow, np.isin(point.flows.inner_src_mac, macs))
+
+
+def _named(pair: Comparison, address: str) -> str:
+    node = pair.cluster.node_of(address)
+    return address if node is None else f"{address} ({node})"
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

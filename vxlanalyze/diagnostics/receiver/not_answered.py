@@ -1,0 +1,274 @@
+"""Packets reach a node's wire, and nothing at all that is sent there is answered: they die inside.
+
+What it asks
+    Of the requests of a direction that the receiver's capture shows, was any answered, by any pod? Or does
+    the receiver stop answering at some moment, while requests go on arriving?
+Why it matters
+    A capture on the network card sees packets before the kernel checks, filters and decapsulates them. So
+    both captures look healthy, the network is, and the fault is in the receiving node.
+How it decides
+    Requests are echo requests, DNS queries and TCP packets that occupy sequence numbers; answers count
+    wherever they were seen, also those that are lost on their way back. It is reported when no flow of the
+    direction was answered, though so many requests arrived that a working node, which leaves fewer than 2
+    in 100 unanswered, would be that silent with a chance below `chance`. The same is asked of what arrives
+    after the very last answer, where that goes on for a second or longer and concerns several services. An
+    `any` capture at the receiver shows how far they get: taken out of the tunnel or not, and up to which
+    interface.
+When it cannot tell
+    Nothing that expects an answer arrived (plain UDP streams ask nothing), or too little of it; the captures
+    hold one way only (a filter), though the sender acknowledges what no capture shows.
+What looks like it
+    A path that loses the answers (they leave the receiver: `path-blocked`); one silent pod while others
+    answer (`endpoint-silent`, `dns-unanswered`); a pod that refuses (`endpoint-refused`).
+What to do
+    Take the causes that are found beside it first (VNI, MAC, port, checksum, address). Otherwise capture on
+    all interfaces of the receiver (`tcpdump -i any`) while sending: packets that never come out of the tunnel
+    device meet a firewall before it, or a device with other settings; those that come out and do not reach
+    the pod meet the reverse path filter or a firewall behind it.
+Sources
+    flannel issue 2055, k3s issue 2935, rke2 issue 1053 (firewall behind decapsulation); cilium issue 13130,
+    calico pull request 10511 (reverse path filter); RFC 3704 (reverse path filtering); RFC 7348 section 4.1.
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, Severity
+from vxlanalyze.analysis.integrity import alone
+from vxlanalyze.analysis.requests import answers, last_answer
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import inside, insights, underlay
+from vxlanalyze.analysis.underlay.inside import Reach
+from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, listed, moment
+
+CODE = "not-answered"
+_ACK, _SYN = 0x10, 0x02
+_FIREWALL = (
+    "find the rule that rejects by its counter (`iptables -L FORWARD -nv`, `nft list ruleset`) while "
+    "sending, and accept the pod networks before it (firewalld: zone trusted; ufw: `route allow`)"
+)
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Look at both directions where their packets end, at the last point of the path.
+
+    `chance` is the false alarm probability accepted for a direction.
+    """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
+    told = (_direction(pair, direction, chance) for direction in _ends(pair))
+    return [answer for answer in told if answer is not None]
+
+
+def _ends(pair: Comparison) -> list[Direction]:
+    """Give the last direction each way that any packet got to, or else the last one."""
+    if not pair.hops:
+        return []
+    there = [hop.forward for hop in pair.hops if len(hop.forward)] or [pair.hops[-1].forward]
+    back = [hop.backward for hop in pair.hops if len(hop.backward)] or [pair.hops[0].backward]
+    return [there[-1], back[0]]
+
+
+def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+    asked = answers.of(direction)
+    if asked.answered.any():
+        return _stopped(pair, direction, asked, chance)
+    requests = int(asked.unanswered().sum())
+    if not answers.conclusive(requests, chance):
+        return NotAssessed(CODE, _too_little(direction, requests, chance), direction.label)
+    if _one_way_only(pair, direction, asked):
+        why = f"the captures hold one way only: {direction.sender.name} acknowledges what none of them shows"
+        return NotAssessed(CODE, why, direction.label)
+    reach = inside.reached(pair, direction, asked)
+    if reach.endpoint_spoke:
+        return None
+    return _finding(pair, direction, asked, reach)
+
+
+def _stopped(pair: Comparison, direction: Direction, asked: Answers, chance: float) -> Answer | None:
+    """Look at what arrives after the last answer of all; one service that stops is not its node."""
+    found = last_answer.since(direction, asked)
+    if found is None:
+        return None
+    stopped_ns, after = found
+    if last_answer.services(direction, after) < 2 or not after.silent(chance):
+        return None
+    reach = inside.reached(pair, direction, after)
+    return None if reach.endpoint_spoke else _finding(pair, direction, after, reach, stopped_ns)
+
+
+def _too_little(direction: Direction, requests: int, chance: float) -> str:
+    far = direction.receiver.name
+    if not (direction.received_row != NO_ROW).any():
+        return f"no packet was seen to reach {far}"
+    if requests == 0:
+        return f"nothing that expects an answer reached {far} early enough to get one"
+    return (
+        f"{count(requests, 'request')} reached {far} and none was answered, but "
+        f"{answers.requests_needed(chance)} would be needed to exclude chance"
+    )
+
+
+def _one_way_only(pair: Comparison, direction: Direction, asked: Answers) -> bool:
+    """Whether no packet of the other way was captured, though the sender's TCP proves that some came."""
+    back = answers.opposite(pair, direction)
+    if len(back) or len(back.unsent_row):
+        return False
+    index, flows = direction.sender.index, direction.sender.flows
+    tcp = np.flatnonzero(flows.protocol[asked.flow] == answers.TCP)
+    flags, row = index.tcp_flags[direction.sent_row[tcp]], direction.sent_row[tcp]
+    heard = tcp[(flags & _ACK != 0) & (flags & _SYN == 0)]
+    opened = np.unique(asked.flow[tcp[flags & _SYN != 0]])
+    if np.isin(asked.flow[heard], opened).any():
+        return True
+    numbers = np.unique(np.column_stack([asked.flow[heard], index.ack[direction.sent_row[heard]]]), axis=0)
+    return len(row) > 0 and len(numbers) > len(np.unique(numbers[:, 0]))
+
+
+def _finding(
+    pair: Comparison, direction: Direction, asked: Answers, reach: Reach, stopped_ns: int | None = None
+) -> Finding:
+    far = direction.receiver.name
+    unanswered = asked.unanswered()
+    requests = int(unanswered.sum())
+    flows = direction.sender.flows
+    chosen = np.zeros(len(flows), np.bool_)
+    chosen[asked.flow[unanswered]] = True
+    endpoints = [address_text(a) for a in sorted(inner_addresses(flows, flows.dst, chosen))]
+    kinds = _kinds(direction, asked)
+    hints = insights.gather(pair, direction, asked)
+    shown = exhibits.of_packets(pair, direction, unanswered)
+    whom = listed([pair.cluster.named(e) for e in endpoints], at_most=4)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{count(requests, 'request')} from {direction.sender.name} reached {far}"
+        + (" and none was" if stopped_ns is None else f" after {moment(stopped_ns)} and none of these was")
+        + f" answered: {reach.verdict or hints.verdict or _dead(endpoints)}",
+        explanation=f"{_said(kinds)} to {whom} stand in the capture of {far}, intact as far as it tells, and "
+        f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
+        f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
+        remedy=" ".join([*hints.cures, _remedy(pair, direction, reach)]),
+        evidence={
+            "unanswered_requests": Quantity(requests, "packets"),
+            **{f"unanswered_{kind}": Quantity(n, "packets") for kind, n in kinds.items()},
+            "endpoints": Quantity(len(endpoints), "addresses"),
+            "answered": Quantity(0, "packets"),
+            **({} if stopped_ns is None else {"last_answer": Quantity(moment(stopped_ns))}),
+            **reach.evidence,
+            **hints.evidence,
+        },
+        ruled_out=hints.ruled_out,
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _kinds(direction: Direction, asked: Answers) -> dict[str, int]:
+    """Unanswered requests by kind; those there are."""
+    unanswered = asked.unanswered()
+    protocol = direction.sender.flows.protocol[asked.flow[unanswered]]
+    syn = direction.sender.index.tcp_flags[direction.sent_row[unanswered]] & _SYN != 0
+    tcp = protocol == answers.TCP
+    found = {
+        "echo_requests": int(np.isin(protocol, (answers.ICMP, answers.ICMPV6)).sum()),
+        "dns_queries": int((protocol == answers.UDP).sum()),
+        "tcp_syns": int((tcp & syn).sum()),
+        "tcp_data_packets": int((tcp & ~syn).sum()),
+    }
+    return {kind: n for kind, n in found.items() if n}
+
+
+def _said(kinds: dict[str, int]) -> str:
+    names = {
+        "echo_requests": ("echo request", "echo requests"),
+        "dns_queries": ("DNS query", "DNS queries"),
+        "tcp_syns": ("TCP SYN", "TCP SYNs"),
+        "tcp_data_packets": ("TCP data packet", "TCP data packets"),
+    }
+    return listed([count(n, *names[kind]) for kind, n in kinds.items()])
+
+
+def _dead(endpoints: list[str]) -> str:
+    if len(endpoints) > 1:
+        return "they die inside the node"
+    return f"they die inside the node, or {endpoints[0]} itself is dead"
+
+
+def _before(far: str, stopped_ns: int | None) -> str:
+    if stopped_ns is None:
+        return ""
+    return (
+        f"Until {moment(stopped_ns)} {far} answered, and its settings were right: look for what changed "
+        "then. "
+    )
+
+
+def _one_endpoint(pair: Comparison, endpoints: list[str], far: str) -> str:
+    if len(endpoints) > 1:
+        return ""
+    return (
+        f"All went to one endpoint, so that {pair.cluster.named(endpoints[0])} alone is dead cannot be "
+        f"excluded; ask another pod on {far}. "
+    )
+
+
+def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    if not direction.receiver.encapsulated:
+        return (
+            f"The packets stand on the interface of the pod itself: look at the process there (`ss -lntu` "
+            f"inside "
+            f"{far}), at the network policy that applies to it, and at its routes for the answers."
+        )
+    below = underlay.of(direction, pair.cluster)
+    port = below.ports[0] if below.ports else 8472
+    source = below.src[0] if below.src else near
+    before = (
+        f"allow {below.ports_text} from {source} in the host firewall (`iptables -I INPUT -p udp --dport "
+        f"{port} "
+        f"-s {source} -j ACCEPT`; firewalld `firewall-cmd --add-port={port}/udp --permanent`), and compare "
+        f"the "
+        "tunnel device with the sender's (`ip -d link show type vxlan`: id, dstport, local)"
+    )
+    behind = (
+        "compare `nstat -az TcpExtIPReversePathFilter` and the drop counters of `iptables -L FORWARD -nv` "
+        "and "
+        "`nft list ruleset` while sending; `sysctl -w net.ipv4.conf.all.rp_filter=2` (loose) for the one, "
+        "a rule that accepts the pod networks (firewalld: zone trusted; ufw: `route allow`) for the other. "
+        "Cilium: `cilium-dbg monitor --type drop`"
+    )
+    if reach.rejected:
+        return f"On {far}: {_FIREWALL}."
+    if reach.decapsulated:
+        return f"On {far}: {behind}."
+    if reach.decapsulated is False:
+        return f"On {far}: {before}."
+    return (
+        f"On {far}, run `tcpdump -ni any` while {near} sends. If the packets never appear outside of the "
+        f"tunnel: "
+        f"{before}. If they do: {behind}."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=(
+        "wrong-tunnel-endpoint",
+        "corrupted-in-transit",
+        "outer-checksum-bad",
+        "inner-checksum-bad",
+        "port-unreachable",
+        "vni-mismatch",
+        "stale-tunnel-mac",
+        "duplicate-tunnel-mac",
+    ),
+)

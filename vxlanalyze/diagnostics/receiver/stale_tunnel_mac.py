@@ -1,0 +1,187 @@
+"""A node addresses the other's tunnel device by a MAC that the other does not use.
+
+What it asks
+    Is the inner destination MAC of packets to a node one that this node never sends from, and are these
+    packets not answered?
+Why it matters
+    flannel and Calico write a static neighbour entry for each node's tunnel device. When the device is made
+    anew with another MAC (a restart, systemd's MACAddressPolicy) and one node keeps the old entry, the
+    other takes its packets off the wire, sees a frame for a stranger and drops it without a word.
+How it decides
+    Requests to a MAC that is not among those the receiver sends from (or, where the cluster's own words name
+    the MACs of its tunnel device, not among these) stay unanswered, so many that a working node would be
+    that silent with a chance below `chance`. That tunnel devices are addressed by MAC at all must show:
+    the receiver addresses the sender by the MAC that the sender uses, and either the same inner address
+    is seen with both MACs, or one MAC stands for several inner addresses, as no pod's own does. Where both
+    entries are stale, port and VNI have to be those of flannel or Calico, and one of the two MACs, each
+    addressed one way only, has to stand for several inner addresses.
+When it cannot tell
+    The receiver was never heard and nothing names its MAC; several VNIs in a direction or files that name
+    Cilium (it does not look at this MAC); too few requests; no proof that the MAC is a tunnel device's.
+What looks like it
+    A pod's own MAC in an overlay of layer 2, where the pod is silent; virtual router MACs (OVN, Antrea),
+    which nobody ever sends from.
+What to do
+    Renew the entry: restart the CNI's agent on the sending node; keep the MAC from changing with
+    `MACAddressPolicy=none` for the device.
+Sources
+    flannel issues 1155, 1795 and pull request 1485 (systemd 242 and later change the MAC); calico pull
+    request 8924; systemd.link(5), MACAddressPolicy; RFC 7348 section 4.1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import alone
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import mac_text
+
+CODE = "stale-tunnel-mac"
+
+
+class _Stale(NamedTuple):
+    """Packets to a MAC that the receiver does not use."""
+
+    mac: int
+    used: list[str]
+    told_by: str
+    flows: NDArray[np.bool_]
+    asked: Answers
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Compare the MACs that each direction is addressed to with those that the other is sent from.
+
+    `chance` is the false alarm probability accepted for a direction.
+    """
+    return alone.ask_directions(pair, CODE, lambda looked_at, way: _direction(looked_at, way, chance))
+
+
+def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+    back = answers.opposite(pair, direction)
+    there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
+    if not there.dst_macs:
+        return None if there.packets else NotAssessed(CODE, "no packet to look at", direction.label)
+    named = _macs_of_node(pair, direction)
+    used = named or {mac_text(m) for m in here.src_macs}
+    if not used:
+        why = f"{direction.receiver.name} sent no tunnel packet that would show its MAC"
+        return NotAssessed(CODE, why, direction.label)
+    strange = [m for m in there.dst_macs if mac_text(m) not in used]
+    if not strange:
+        return None
+    if tunnel_ends.is_cilium(pair.cluster) or max(len(there.vnis), len(here.vnis)) > 1:
+        why = "several VNIs in a direction, or files that name Cilium: the inner MAC has no meaning there"
+        return NotAssessed(CODE, why, direction.label)
+    asked = answers.of(direction)
+    flows = direction.sender.flows
+    silent = [m for m in strange if asked.silent(chance, flows.inner_dst_mac == m)]
+    if not silent:
+        return _too_few(direction, asked, strange)
+    mac = silent[0]
+    chosen = asked.used & (flows.inner_dst_mac == mac)
+    if not named and not _device(direction, back, mac, chosen) and not _both_stale(pair, direction, back):
+        why = f"nothing proves that {mac_text(mac)} is meant for a tunnel device and not for a pod"
+        return NotAssessed(CODE, why, direction.label)
+    told_by = "the cluster's own record shows" if named else "its own packets show"
+    return _finding(pair, direction, _Stale(mac, sorted(used), told_by, chosen, asked))
+
+
+def _macs_of_node(pair: Comparison, direction: Direction) -> set[str]:
+    """MACs of the receiver's tunnel device, as the files that the user gave name them."""
+    nodes = {pair.cluster.node_of(a) for a in direction.receiver.addresses}
+    found = [pair.cluster.node(name) for name in nodes if name is not None]
+    return {mac.lower() for node in found if node is not None for mac in node.tunnel_macs}
+
+
+def _too_few(direction: Direction, asked: Answers, strange: list[int]) -> NotAssessed | None:
+    chosen = asked.used & np.isin(direction.sender.flows.inner_dst_mac, np.array(strange, np.uint64))
+    arrived = int(asked.unanswered(chosen).sum())
+    if (asked.answered & chosen).any() or not arrived:
+        return None
+    why = f"only {count(arrived, 'request')} went to a MAC that {direction.receiver.name} does not use"
+    return NotAssessed(CODE, why, direction.label)
+
+
+def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.bool_]) -> bool:
+    """Whether a MAC is meant for a tunnel device: these are addressed by MAC here, and it is no pod's own."""
+    flows, returning = direction.sender.flows, back.sender.flows
+    back_used = tunnel_ends.packets_of(back.sender, back.sent_row) > 0
+    used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
+    right = np.isin(returning.inner_dst_mac[back_used], flows.inner_src_mac[used])
+    if not right.any():
+        return False
+    addressed = tunnel_ends.inner_addresses(flows, flows.dst, chosen)
+    heard = tunnel_ends.inner_addresses(returning, returning.src, back_used)
+    if addressed & heard:
+        return True
+    # A router's or a tunnel device's MAC stands for several addresses; a pod's own for one.
+    senders = returning.inner_src_mac[back_used]
+    return len(np.unique(senders)) == 1 and (len(addressed) > 1 or len(heard) > 1)
+
+
+def _both_stale(pair: Comparison, direction: Direction, back: Direction) -> bool:
+    """Whether a plugin that addresses devices by MAC is at work, and neither end knows the other's."""
+    if not {underlay.of(way, pair.cluster).cni for way in (direction, back)} <= {"flannel", "calico"}:
+        return False
+    there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
+    if tunnel_ends.device_macs(there, here) or there.dst_macs.keys() & here.dst_macs.keys():
+        return False
+    return any(_stands_for_several(way) for way in (direction, back))
+
+
+def _stands_for_several(direction: Direction) -> bool:
+    """Whether a direction has one inner destination MAC, and several inner addresses behind it."""
+    flows = direction.sender.flows
+    used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
+    used &= tunnel_ends.is_device(flows.inner_dst_mac)
+    several = len(tunnel_ends.inner_addresses(flows, flows.dst, used)) > 1
+    return several and len(np.unique(flows.inner_dst_mac[used])) == 1
+
+
+def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
+    near, far = direction.sender.name, direction.receiver.name
+    unanswered = stale.asked.unanswered(stale.flows)
+    requests = int(unanswered.sum())
+    old, used = mac_text(stale.mac), listed(stale.used)
+    shown = exhibits.of_packets(pair, direction, unanswered)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{near} addresses the tunnel device of {far} by {old}, but {far} uses {used}: "
+        f"none of {count(requests, 'request')} that arrived was answered",
+        explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {far} itself "
+        f"sends from {used}, as {stale.told_by}. {far} takes the outer packet, finds a frame that is "
+        f"not for its tunnel device, and drops it. {count(requests, 'request')} reached the wire of {far}, "
+        "and nothing came back.",
+        remedy=f"On {near}, renew the neighbour entry: restart the CNI's agent there (flannel: delete its "
+        "kube-flannel pod), and look at `ip neigh show dev flannel.1` and `bridge fdb show dev flannel.1` "
+        f"(Calico: vxlan.calico); by hand `ip neigh replace <gateway> lladdr {stale.used[0]} dev flannel.1 "
+        f"nud permanent`. Keep the MAC of {far} from changing: a .link file for the device with "
+        "`MACAddressPolicy=none` (systemd 242 and later), or a CNI version that fixes it.",
+        evidence={
+            "addressed_mac": Quantity(old),
+            "used_mac": Quantity(used),
+            "unanswered_requests": Quantity(requests, "packets"),
+        },
+        ruled_out=(
+            RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival"),
+            RuledOut("vni-mismatch", "one VNI, the same both ways or in the only direction there is"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,134 @@
+"""The two nodes use different VNIs for the same overlay.
+
+What it asks
+    Do the two ends of a tunnel send with different network identifiers, and does neither answer the other?
+Why it matters
+    A tunnel endpoint discards packets of a VNI that it has no device for, without a word and without an
+    ICMP error: both nodes send, both captures show the packets, and no pod ever sees one.
+How it decides
+    Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was
+    answered either way. In one direction at least there were so many requests that a working node,
+    which leaves fewer than 2 in 100 unanswered, would be that silent with a chance below `chance`.
+When it cannot tell
+    Several VNIs in one direction, or files that name Cilium: there the VNI is the security identity of the
+    sending pod, and differs by design. The same holds for one VNI each way that could be a Cilium identity
+    (256 and above) where neither node addresses the other's tunnel device by its MAC. Too few requests, or
+    tunnel packets one way only.
+What looks like it
+    Cilium identities; a firewall on both nodes (then the VNIs are equal); one VNI each way with answers,
+    which proves that both nodes accept both.
+What to do
+    Give both nodes the same VNI: flannel `Backend.VNI` (1 on Linux, 4096 or above on Windows), Calico
+    `vxlanVNI` in the FelixConfiguration (4096); `ip -d link show type vxlan` prints what a node uses.
+Sources
+    RFC 7348 section 4.1 (a VTEP's VNI table); flannel Documentation/backends.md; Calico FelixConfiguration
+    reference; Cilium commit a6739a8 (identity in the VNI); Cilium documentation, "Reserved identities"
+    (below 256).
+"""
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.integrity import alone
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.pairing.model import Comparison, Hop
+from vxlanalyze.text.words import count, listed
+
+CODE = "vni-mismatch"
+_FIRST_CILIUM_IDENTITY = 256
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Compare the VNIs of both directions; the first hop whose ends disagree stands for all.
+
+    `chance` is the false alarm probability accepted for a hop.
+    """
+    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+
+
+def _ask(pair: Comparison, chance: float) -> list[Answer]:
+    hops = [h for h in pair.hops if h.forward.sender.encapsulated and h.forward.receiver.encapsulated]
+    told = [a for a in (_hop(pair, hop, chance) for hop in hops) if a is not None]
+    return sorted(told, key=lambda a: not isinstance(a, Finding))[:1]
+
+
+def _hop(pair: Comparison, hop: Hop, chance: float) -> Answer | None:
+    forward, backward = tunnel_ends.of(hop.forward), tunnel_ends.of(hop.backward)
+    if not forward.vnis or not backward.vnis:
+        return NotAssessed(CODE, "tunnel packets with a VNI were seen in one direction at most")
+    if len(forward.vnis) == len(backward.vnis) == 1 and forward.vnis.keys() == backward.vnis.keys():
+        return None
+    if tunnel_ends.is_cilium(pair.cluster) or max(len(forward.vnis), len(backward.vnis)) > 1:
+        return NotAssessed(CODE, _identities(hop, forward, backward))
+    found = [answers.of(d) for d in hop.directions]
+    if any(a.answered.any() for a in found):
+        return None
+    if _could_be_identities(forward, backward):
+        return NotAssessed(
+            CODE,
+            "one VNI each way, but no end addresses the other's tunnel device by its MAC: as Cilium does it, "
+            "where the VNI is the sender's security identity",
+        )
+    if not any(a.silent(chance) for a in found):
+        return NotAssessed(
+            CODE,
+            "the VNIs differ, but fewer than "
+            f"{count(answers.requests_needed(chance), 'request')} arrived in either direction",
+        )
+    return _finding(pair, hop, (next(iter(forward.vnis)), next(iter(backward.vnis))), found)
+
+
+def _identities(hop: Hop, forward: Ends, backward: Ends) -> str:
+    return (
+        f"the VNI carries the sender's identity here ({hop.forward.label}: {listed(list(forward.vnis))}; "
+        f"{hop.backward.label}: {listed(list(backward.vnis))})"
+    )
+
+
+def _could_be_identities(forward: Ends, backward: Ends) -> bool:
+    """Whether all that was seen is as Cilium would do it; without MACs nothing speaks for Cilium."""
+    told = bool(forward.dst_macs and backward.dst_macs)
+    high = min(*forward.vnis, *backward.vnis) >= _FIRST_CILIUM_IDENTITY
+    return told and high and not tunnel_ends.device_macs(forward, backward)
+
+
+def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> Finding:
+    near, far = hop.forward.sender.name, hop.forward.receiver.name
+    asked = [int(a.unanswered().sum()) for a in found]
+    shown = [exhibits.of_packets(pair, d, a.unanswered()) for d, a in zip(hop.directions, found, strict=True)]
+    frames, total, display_filter = exhibits.merged(shown)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        summary=f"{near} sends with VNI {vnis[0]} and {far} with VNI {vnis[1]}: none of "
+        f"{count(sum(asked), 'request')} that arrived was answered",
+        explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one back "
+        f"VNI {vnis[1]}. {count(asked[0], 'request')} reached {far} and {count(asked[1], 'request')} reached "
+        f"{near}, and neither side answered one. A node discards silently what carries a VNI that it has "
+        "no tunnel device for.",
+        remedy="Use one VNI on both nodes. See what each has with `ip -d link show type vxlan`; set flannel "
+        "`Backend.VNI` in the kube-flannel ConfigMap (net-conf.json) or Calico `vxlanVNI` in the "
+        "FelixConfiguration, then restart the agent on the node that differs. If this cluster runs "
+        "Cilium, VNIs differ by design: add `--facts` with `cilium bpf tunnel list`, and look at the "
+        "nodes' firewalls instead.",
+        evidence={
+            "vni_forward": Quantity(vnis[0]),
+            "vni_backward": Quantity(vnis[1]),
+            "unanswered_forward": Quantity(asked[0], "packets"),
+            "unanswered_backward": Quantity(asked[1], "packets"),
+        },
+        ruled_out=(
+            RuledOut(
+                "path-blocked",
+                f"the {count(sum(asked), 'request')} counted here are in the receiver's capture",
+            ),
+        ),
+        frames=frames,
+        frame_count=total,
+        display_filter=display_filter,
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

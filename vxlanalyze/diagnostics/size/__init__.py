@@ -1,0 +1,1 @@
+"""Whether the size of packets decides."""

@@ -1,0 +1,112 @@
+"""Outer packets are fragmented, at the sender or on the way.
+
+What it asks
+    Does either capture show outer packets in IP fragments, and which one first?
+Why it matters
+    Fragments cost the receiver memory and time, defeat receive offload and the spreading over queues by
+    port, and are what firewalls and clouds drop first. What works today may stop with the next change of
+    the path.
+How it decides
+    Fragments in the sender's capture: the node itself fragments, its tunnel's MTU is too large for its own
+    link. Whole packets there and fragments at the receiver: a router on the way does.
+When it cannot tell
+    A direction whose capture points see no outer packets (a pod's interface).
+What looks like it
+    Inner fragments: the pods' packets are larger than the tunnel device's MTU and are cut before they
+    enter the tunnel; each outer packet is whole. Segmentation offload: a large frame at the sender is no
+    datagram.
+What to do
+    Lower the MTU of the pods and tunnel devices so that an outer packet fits the smallest link.
+Sources
+    RFC 7348 section 4.3 (a tunnel endpoint must not fragment); RFC 791 section 3.2; RFC 8900; talos issue
+    13457.
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, path_mtu
+from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.analysis.underlay.pieces import Pieces
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import share
+
+CODE = "outer-fragmentation"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction whose outer packets travel in fragments."""
+    answers: list[Answer] = []
+    for direction in pair.directions:
+        travelled = pieces.of(direction)
+        if travelled.any.any():
+            answers.append(_finding(pair, direction, travelled))
+    return answers
+
+
+def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Finding:
+    near, far = direction.sender.name, direction.receiver.name
+    cut = travelled.any
+    at_sender = int(np.count_nonzero(travelled.at_sender))
+    where = f"by {near} itself" if at_sender else f"on the way to {far}"
+    smallest, passes = int(direction.wire_length[cut].min()), travelled.mtu[0] if travelled.mtu else None
+    limit = path_mtu.limit(direction, cut, passes or smallest - 1, None)
+    shown = exhibits.of_packets(pair, direction, cut)
+    mtu = f" by a link of {travelled.mtu[0]:,} to {travelled.mtu[1]:,} bytes" if travelled.mtu else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{share(int(cut.sum()), len(direction))} outer packets from {near} to {far} are fragmented "
+        f"{where}{mtu}: set the inner MTU to {limit.inner_mtu:,}",
+        explanation=_explanation(direction, travelled, limit),
+        remedy=path_mtu.settings(pair, direction, limit)
+        + (
+            f" {near}'s own link is too small for what its tunnel sends: see `ip link` there."
+            if at_sender
+            else " Or raise the MTU of the link on the way."
+        ),
+        evidence={
+            "fragmented": Quantity(int(cut.sum()), "packets"),
+            "fragmented_at_sender": Quantity(at_sender, "packets"),
+            "fragmented_on_the_way": Quantity(int(np.count_nonzero(travelled.on_the_way)), "packets"),
+            "incomplete": Quantity(int(np.count_nonzero(travelled.incomplete)), "packets"),
+            "smallest_fragmented": Quantity(smallest, "bytes"),
+            "largest_fragment": Quantity(travelled.largest_bytes, "bytes"),
+            "overhead": Quantity(limit.overhead.bytes, "bytes"),
+            "inner_mtu": Quantity(limit.inner_mtu, "bytes"),
+        },
+        ruled_out=(
+            RuledOut("checksum-offload", f"{far} shows IP fragments, not segments of a super-packet"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter="ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr",
+    )
+
+
+def _explanation(direction: Direction, travelled: Pieces, limit: path_mtu.Limit) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    cut = travelled.any
+    text = f"Outer packets of {affected.sizes(direction, cut)} are cut"
+    if travelled.at_sender.any():
+        text += f"; {near}'s own capture shows the fragments, so the node itself makes them"
+    else:
+        text += f"; {near} sends them whole and {far} receives fragments, so a router between them does"
+    if travelled.mtu:
+        text += (
+            f". The largest fragment has {travelled.largest_bytes:,} bytes; fragments are cut at multiples "
+            f"of 8, so the link carries {travelled.mtu[0]:,} to {travelled.mtu[1]:,}"
+        )
+    if limit.overhead.bytes:
+        text += f". The tunnel adds {limit.overhead.bytes} bytes: {limit.arithmetic}"
+    return (
+        text
+        + ". A tunnel endpoint may discard fragments (RFC 7348 section 4.3). "
+        + path_mtu.encryption(direction)
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

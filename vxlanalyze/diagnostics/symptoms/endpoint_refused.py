@@ -1,0 +1,218 @@
+"""The far pod itself refuses: the network is fine.
+
+What it asks
+    Which endpoints answer a SYN with a reset, or a packet with an ICMP error from inside the tunnel?
+Why it matters
+    A refusal is proof that the way there and back works. It looks like an outage to whoever asks, and sends
+    people to look for a fault in the network that is not there.
+How it decides
+    A reset that acknowledges the SYN, or an ICMP error (port or host unreachable, administratively
+    prohibited) that came through the tunnel and quotes the request. Every one is proof, so no number is
+    needed. Who sent the error tells the rest: the pod itself, or its node's firewall or router before it.
+When it cannot tell
+    The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
+    pod there answers at all, no endpoint was asked: that is `not-answered`.
+What looks like it
+    A reset in the middle of a connection (`tcp-stalled`), and an ICMP error outside the tunnel about the
+    tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts. The end of a
+    talk over UDP: whoever has closed its port refuses what is still under way to it.
+What to do
+    Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
+    firewall of the far node. No such host: the pod is gone, its service still points to it.
+Sources
+    RFC 9293 section 3.10.7.1 (reset of a closed port); RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
+    section 3.1.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.refusals import MEANING
+from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
+from vxlanalyze.analysis.requests.services import FORWARD, NEITHER, ServiceFigures, pairs, services
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.words import count, listed
+
+CODE = "endpoint-refused"
+_RESET = "reset"
+_PROHIBITED = "administratively prohibited"
+_MOST_NAMED = 3
+_NEVER_NS = np.iinfo(np.int64).max
+_UNDER_WAY_NS = 1_000_000_000  # longer than a path and its queues hold a packet
+
+
+class _Endpoint(NamedTuple):
+    """One client and server with refused requests, and by what they were refused."""
+
+    figures: ServiceFigures
+    requests: Requests
+    by: dict[str, int]
+    by_server: bool
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for requests that were refused, by direction."""
+    between = pairs(pair)
+    groups: dict[str | None, list[_Endpoint]] = {}
+    alive: set[str | None] = set()
+    for figures in services(pair):
+        label = _label(pair, int(between.way[figures.pair]))
+        if figures.answered:
+            alive.add(label)
+        if figures.refused:
+            endpoint = _endpoint(pair, figures)
+            if len(endpoint.requests):
+                groups.setdefault(label, []).append(endpoint)
+    return [
+        _finding(pair, label, members)
+        if label in alive or any(member.by_server for member in members)
+        else NotAssessed(
+            CODE, "its node refuses everything before any pod is reached: see not-answered", label
+        )
+        for label, members in groups.items()
+    ]
+
+
+def _label(pair: Comparison, way: int) -> str | None:
+    if way == NEITHER or not pair.hops:
+        return None
+    return pair.hops[-1].forward.label if way == FORWARD else pair.hops[0].backward.label
+
+
+def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
+    asked = measure(pair)
+    requests = asked.of_point[figures.point]
+    mine = requests.at((pairs(pair).of_tuple[requests.tuple_of] == figures.pair) & requests.refused)
+    mine = mine.at(~_after_a_talk(asked, mine))
+    errors = asked.refusals[figures.point]
+    said, found = np.unique(mine.answer_row, return_counts=True)
+    at = {int(row): i for i, row in enumerate(errors.row)}
+    by: dict[str, int] = {}
+    by_server = True
+    for row, times in zip(said.tolist(), found.tolist(), strict=True):
+        error = at.get(row)
+        what = _RESET if error is None else MEANING[int(errors.family[error]), int(errors.code[error])]
+        by[what] = by.get(what, 0) + times
+        by_server &= error is None or bool(errors.by_server[error])
+    return _Endpoint(figures, mine, by, by_server)
+
+
+def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
+    """Refused packets that were under way when the refusing end, which had talked, closed its port.
+
+    Whoever goes on sending has not heard that the talk is over, and that is worth knowing.
+    """
+    point = refused.point
+    index, tuple_of = point.index, asked.tuples.of_flow[point.capture]
+    usage = point.decoded.usage
+    spoke_ns = np.full(len(asked.tuples), _NEVER_NS)
+    np.minimum.at(spoke_ns, tuple_of[usage.used], index.time_ns[usage.first_row[usage.used]])
+    refused_ns, sent_ns = index.time_ns[refused.answer_row], index.time_ns[refused.last_row]
+    first_ns = np.full(len(asked.tuples), _NEVER_NS)
+    np.minimum.at(first_ns, refused.tuple_of, refused_ns)
+    last_ns = np.full(len(asked.tuples), -_NEVER_NS)
+    np.maximum.at(last_ns, refused.tuple_of, sent_ns)
+    ended = last_ns <= first_ns + _UNDER_WAY_NS
+    talked = spoke_ns[asked.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
+    result: NDArray[np.bool_] = (refused.kind == Kind.UDP) & talked & ended[refused.tuple_of]
+    return result
+
+
+def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]) -> Finding:
+    endpoints = sorted(endpoints, key=lambda e: (-len(e.requests), e.figures.server, e.figures.client))
+    refused = sum(len(e.requests) for e in endpoints)
+    asked = sum(e.figures.requests for e in endpoints)
+    servers = list(dict.fromkeys(named_server(pair, e.figures) for e in endpoints))
+    by: dict[str, int] = {}
+    for endpoint in endpoints:
+        for what, times in endpoint.by.items():
+            by[what] = by.get(what, 0) + times
+    ways = [(f"{times:,} " if len(by) > 1 else "") + f"by {_article(what)}" for what, times in by.items()]
+    how = listed(ways)
+    shown = exhibits.of_rows(pair, _frames(endpoints))
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=label,
+        summary=f"{listed(servers, at_most=_MOST_NAMED)} refused {refused:,} of {count(asked, 'request')} "
+        f"({how}): the network delivers, the endpoint refuses",
+        explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
+        f"whole way there and back, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
+        remedy=" ".join(
+            _remedies(
+                by,
+                all(e.by_server for e in endpoints),
+                listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
+            )
+        ),
+        evidence={
+            "requests": Quantity(asked, "requests"),
+            "refused": Quantity(refused, "requests"),
+            "servers": Quantity(len(servers), "servers"),
+            **{f"by {what}": Quantity(times, "requests") for what, times in by.items()},
+        },
+        ruled_out=(
+            RuledOut("path-blocked", f"{refused:,} refusals came back through the tunnel"),
+            RuledOut("endpoint-silent", "a silent endpoint sends nothing at all"),
+            RuledOut("port-unreachable", "the errors came inside the tunnel: they speak of the pod's port"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def named_server(pair: Comparison, figures: ServiceFigures) -> str:
+    """Write a server with its port and what the cluster calls it."""
+    address = pairs(pair).server[figures.pair]
+    name = pair.cluster.name_of(address)
+    return figures.server if name is None else f"{figures.server} ({name})"
+
+
+def _frames(endpoints: Sequence[_Endpoint]) -> Iterator[tuple[Point, NDArray[np.int32]]]:
+    for endpoint in endpoints:
+        requests = endpoint.requests
+        yield requests.point, np.concatenate([requests.first_row, requests.answer_row])
+
+
+def _article(what: str) -> str:
+    if what == _RESET:
+        return "a reset (RST)"
+    return f"ICMP “{what}”"
+
+
+def _who(endpoints: Sequence[_Endpoint]) -> str:
+    if all(e.by_server for e in endpoints):
+        return " The refusals carry the pod's own address."
+    return " Some ICMP errors come from another address than the pod's: its node sent them, before the pod."
+
+
+def _remedies(by: dict[str, int], by_server: bool, server: str) -> Iterator[str]:
+    if _RESET in by or "port unreachable" in by:
+        yield (
+            f"Nothing listens on {server}: start the process or mend the port (`ss -lntu` in the pod; "
+            "`kubectl describe service` for targetPort and endpoints)."
+        )
+    if _PROHIBITED in by:
+        yield (
+            "A firewall answers: allow forwarding between the tunnel device and the pods on the far node "
+            "(firewalld: `firewall-cmd --zone=trusted --add-source=POD-CIDR --permanent`; ufw: `ufw route "
+            "allow`; RHEL cloud images: `systemctl disable nm-cloud-setup.service`)."
+        )
+    if any(what.startswith("no ") for what in by):
+        yield (
+            "The far node does not know the pod: it is gone or has moved; compare `kubectl get pods -A -o "
+            "wide` with the endpoints of its service."
+        )
+    if not by_server:
+        yield "On its node, `iptables -L FORWARD -v -n` and `nft list ruleset` show the rule that rejects."
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -1,0 +1,278 @@
+"""One endpoint stays silent while others of its node answer.
+
+What it asks
+    Which endpoints behind Y get requests (SYN, echo) and answer none of them, though Y's others answer?
+Why it matters
+    The tunnel works: what is silent is one pod, its port, or a policy in front of it. Looking for the
+    fault in the network costs hours.
+How it decides
+    By Y's own capture: requests that arrived there, and whether any place of Y shows an answer to them. An
+    endpoint (address and port of a connection, address of an echo) that answered nothing is silent
+    when, at the rate at which Y's others stay silent (never taken for less than their number allows), the
+    chance of so many unanswered packets is below `chance`. Every copy of a SYN counts: a working
+    endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
+    after the last request that it answered, for more than a second.
+When it cannot tell
+    Nothing of Y ever answers: then the question is `not-answered`. Where nothing else was asked of Y after an
+    endpoint fell silent, it may be the node that did.
+What looks like it
+    A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on their way back
+    (`path-blocked` the other way) stand in Y's capture, so they count here. DNS has its own
+    question (`dns-unanswered`). An echo that a policy forbids while the pod's service works: said by name.
+What to do
+    See whether the pod runs and listens, and which NetworkPolicy selects it.
+Sources
+    RFC 9293 section 3.10.7.1 (a closed port answers with a reset: silence is no closed port); RFC 792.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
+from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.text.words import count, listed, moment
+
+CODE = "endpoint-silent"
+_MOST_NAMED = 5
+_LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
+
+    names: tuple[str, ...]
+    servers: tuple[str, ...]
+    requests: NDArray[np.int64]
+    packets: NDArray[np.int64]  # copies of unanswered requests
+    answered: NDArray[np.int64]
+    dns: NDArray[np.bool_]
+    of_request: NDArray[np.intp]  # shape (r,): the endpoint of each request
+
+
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+    """Look for endpoints of the far node that answer nothing while others there do.
+
+    `chance` is the false alarm probability accepted for an endpoint.
+    """
+    answers: list[Answer] = []
+    if not pair.hops:
+        return answers
+    for way, capture, label in (
+        (FORWARD, len(pair.captures) - 1, pair.hops[-1].forward.label),
+        (BACKWARD, 0, pair.hops[0].backward.label),
+    ):
+        requests = _arrived(pair, capture, way)
+        if len(requests):
+            answers += _direction(pair, label, requests, chance)
+    return answers
+
+
+def _arrived(pair: Comparison, capture: int, way: int) -> Requests:
+    """Requests from the other side that the NIC saw, without those that only a place inside answered."""
+    between = pairs(pair)
+    places = [r for r in measure(pair).of_point if r.point.capture == capture]
+    main = places[0]
+    chosen = np.isin(main.kind, (Kind.ICMP, Kind.TCP, Kind.DNS)) & main.decided
+    chosen &= between.way[between.of_tuple[main.tuple_of]] == way
+    for inside in places[1:]:
+        answered = np.isin(main.key, inside.key[inside.answer_row != NO_ROW])
+        chosen &= ~answered | (main.answer_row != NO_ROW)
+    return main.at(chosen)
+
+
+def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[Answer]:
+    asked = _endpoints(pairs(pair), requests)
+    silent = (asked.answered == 0) & ~asked.dns
+    if not silent.any():
+        return _fell_silent(pair, label, requests, asked, chance)
+    if not asked.answered.any():
+        why = "no endpoint that was asked answered anything: see not-answered"
+        return [NotAssessed(CODE, why, label)]
+    told = silent & (asked.packets * np.log(_silent_ratio(asked, silent)) < np.log(chance))
+    if told.any():
+        return [_finding(pair, label, requests, asked, told)]
+    few = int(asked.packets[silent].sum())
+    return [
+        NotAssessed(
+            CODE,
+            f"{count(few, 'unanswered packet')} to {_named(pair, asked, silent)}: too few to tell",
+            label,
+        )
+    ]
+
+
+def _fell_silent(
+    pair: Comparison, label: str, requests: Requests, asked: _Endpoints, chance: float
+) -> list[Answer]:
+    """Look for endpoints that answered, and from a moment on to the end do not."""
+    first_ns = requests.point.index.time_ns[requests.first_row]
+    open_ = requests.answer_row == NO_ROW
+    last_ns = np.full(len(asked.names), np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, asked.of_request[~open_], first_ns[~open_])
+    late = (first_ns > last_ns[asked.of_request]) & ~asked.dns[asked.of_request]  # open, all of them
+    size = len(asked.names)
+    packets = np.bincount(asked.of_request[late], requests.copies[late], size)
+    before = int(requests.copies[open_ & ~late].sum())
+    ratio = (before + 1) / (before + int(asked.answered.sum()) + 2)
+    until_ns = np.full(size, np.iinfo(np.int64).min)
+    np.maximum.at(until_ns, asked.of_request[late], first_ns[late])
+    told = (packets * np.log(ratio) < np.log(chance)) & (packets > 0)
+    told[told] = until_ns[told] - last_ns[told] >= _LEAST_SILENCE_NS
+    if not told.any():
+        return []
+    mine = late & told[asked.of_request]
+    since_ns = int(last_ns[told].min())
+    others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~told[asked.of_request]))
+    return [_stopped(pair, label, requests.at(mine), _named(pair, asked, told), since_ns, others)]
+
+
+def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: int, others: int) -> Finding:
+    packets = int(late.copies.sum())
+    node = pair.captures[late.point.capture].name
+    shown = exhibits.of_rows(pair, [(late.point, late.first_row)])
+    address = pairs(pair).server[int(pairs(pair).of_tuple[late.tuple_of[0]])]
+    meanwhile = (
+        f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
+        if others
+        else f"Nothing of {node} answered anything afterwards, so it may be the node: ask another pod there."
+    )
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=label,
+        summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
+        f"that reached {node} afterwards",
+        explanation=f"{count(packets, 'packet')} asked and got nothing back, though the same endpoint had "
+        f"answered before: look for what changed then. {meanwhile}",
+        remedy=_remedy(address),
+        evidence={
+            "requests": Quantity(len(late), "requests"),
+            "unanswered_packets": Quantity(packets, "packets"),
+            "last_answered": Quantity(moment(since_ns)),
+            "answered_by_others": Quantity(others, "requests"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
+            RuledOut("endpoint-refused", "nothing refused them: neither a reset nor an ICMP error came back"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _endpoints(between: Pairs, requests: Requests) -> _Endpoints:
+    of = between.of_tuple[requests.tuple_of]
+    names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
+    unique = {name: i for i, name in enumerate(dict.fromkeys(names[i] for i in np.unique(of)))}
+    endpoint = np.array([unique.get(name, -1) for name in names], np.intp)[of]
+    server = {unique[names[i]]: between.server[i] for i in np.unique(of)}
+    open_ = requests.answer_row == NO_ROW
+    size = len(unique)
+    return _Endpoints(
+        tuple(unique),
+        tuple(server[i] for i in range(size)),
+        np.bincount(endpoint, minlength=size),
+        np.bincount(endpoint[open_], requests.copies[open_], minlength=size).astype(np.int64),
+        np.bincount(endpoint[~open_], minlength=size),
+        np.array([name.startswith(Kind.DNS.name) for name in unique], np.bool_),
+        endpoint,
+    )
+
+
+def _silent_ratio(asked: _Endpoints, silent: NDArray[np.bool_]) -> float:
+    """How often the others stay silent; by Laplace's rule of succession never 0."""
+    unanswered, answered = int(asked.packets[~silent].sum()), int(asked.answered[~silent].sum())
+    return (unanswered + 1) / (unanswered + answered + 2)
+
+
+def _named(pair: Comparison, asked: _Endpoints, chosen: NDArray[np.bool_]) -> str:
+    rows = np.flatnonzero(chosen)
+    return listed([_name(pair, asked, int(i)) for i in rows], at_most=_MOST_NAMED)
+
+
+def _name(pair: Comparison, asked: _Endpoints, endpoint: int) -> str:
+    kind, _, address = asked.names[endpoint].partition(" ")
+    name = pair.cluster.name_of(asked.servers[endpoint])
+    what = "echo to " if kind == Kind.ICMP.name else ""
+    return f"{what}{address}" + (f" ({name})" if name else "")
+
+
+def _finding(
+    pair: Comparison, label: str, requests: Requests, asked: _Endpoints, told: NDArray[np.bool_]
+) -> Finding:
+    mine = told[asked.of_request]
+    packets, silent = int(asked.packets[told].sum()), int(asked.requests[told].sum())
+    others, answered = int((asked.answered > 0).sum()), int(asked.answered.sum())
+    ratio = _silent_ratio(asked, asked.answered == 0)
+    shown = exhibits.of_rows(pair, [(requests.point, requests.first_row[mine])])
+    node = pair.captures[requests.point.capture].name
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=label,
+        summary=f"{_named(pair, asked, told)} answered none of {count(silent, 'request')} that reached "
+        f"{node}, while other endpoints there answered {answered:,}",
+        explanation=f"{count(packets, 'packet')} asked and got nothing back. The other endpoints of {node} "
+        f"leave at most {ratio:.2g} of what they are asked unanswered, so this is not the node's ordinary "
+        f"silence. The tunnel delivers, and {node} answers through it: the fault is behind its NIC, at this "
+        f"endpoint.{_same_pod(asked, told)}",
+        remedy=_remedy(asked.servers[int(np.argmax(asked.packets * told))]),
+        evidence={
+            "requests": Quantity(silent, "requests"),
+            "unanswered_packets": Quantity(packets, "packets"),
+            "endpoints": Quantity(int(told.sum()), "endpoints"),
+            "answered_by_others": Quantity(answered, "requests"),
+            "silent_ratio_of_others": Quantity(ratio, "ratio"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
+            RuledOut("endpoint-refused", "nothing refused them: neither a reset nor an ICMP error came back"),
+            RuledOut("not-answered", f"{count(others, 'other endpoint')} of {node} answered"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _remedy(address: str) -> str:
+    return (
+        f"See whether the pod runs and is ready (`kubectl get pods -A -o wide | grep -w {address}`), whether "
+        "it listens (`ss -lntu` in it), and which NetworkPolicy selects it (`kubectl get networkpolicies "
+        f"-A`; Cilium: `cilium-dbg monitor --type drop`). `ping {address}` on its own node tells the pod "
+        "from the way to it."
+    )
+
+
+def _same_pod(asked: _Endpoints, told: NDArray[np.bool_]) -> str:
+    """Whether a silent pod answers to something else."""
+    alive = {s for s, answered in zip(asked.servers, asked.answered, strict=True) if answered}
+    both: Sequence[str] = sorted({asked.servers[i] for i in np.flatnonzero(told)} & alive)
+    return f" {listed(both)} itself is alive: it answers other requests." if both else ""
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=(
+        "not-answered",
+        "wrong-tunnel-endpoint",
+        "stale-tunnel-mac",
+        "duplicate-tunnel-mac",
+        "vni-mismatch",
+        "outer-checksum-bad",
+        "inner-checksum-bad",
+        "corrupted-in-transit",
+        "fragments-lost",
+    ),
+)

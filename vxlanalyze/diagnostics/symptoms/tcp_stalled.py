@@ -1,0 +1,181 @@
+"""Connections stop in the middle.
+
+What it asks
+    Which connections send the same data again and again, and are never told that it arrived?
+Why it matters
+    The handshake works, small answers work, and then a transfer hangs until somebody's patience ends: the
+    look of a black hole for large packets, of a path that died, or of a receiver that discards.
+How it decides
+    Each stream is followed at the point nearest its sender. It stalled where its first unacknowledged
+    segment was sent at least four times over at least a second, and was not acknowledged before the capture
+    ended or the connection was reset. Ordinary loss does not do that: the second copy arrives.
+When it cannot tell
+    TCP headers are cut by the snap length. A capture that ends within a second of the first copy.
+What looks like it
+    A receiver whose window is zero: each probe is answered. Retransmissions that succeed: loss. A capture
+    that lacks the acknowledgements (`capture-loss`): then later data goes on. SYNs that stay unanswered
+    are no connection yet: `path-blocked`, `endpoint-silent`.
+What to do
+    Look at the finding that explains it. Where there is none, at the receiver: does it read?
+Sources
+    RFC 6298 section 5 (retransmission and back-off); RFC 2923 section 2.1 (black holes).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.tcp.tcp_streams import Sent, sent
+from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.pairing.model import Comparison, Direction, Outcome
+from vxlanalyze.text.words import count, listed, span
+from vxlanalyze.wire.addresses import text
+
+CODE = "tcp-stalled"
+_MOST_NAMED = 3
+_STREAMS_NAMED = 50
+_CAUSES = (
+    "path-blocked",
+    "protocol-blocked",
+    "ecmp-member-blocked",
+    "flow-blocked",
+    "mtu-icmp-needed",
+    "mtu-blackhole",
+    "fragments-lost",
+    "burst-outage",
+    "corrupted-in-transit",
+    "outer-checksum-bad",
+    "inner-checksum-bad",
+    "not-answered",
+    "packet-loss",
+)
+
+
+class _Fates(NamedTuple):
+    """What became of the last copies: how many arrived whole, as a first fragment alone, and not at all."""
+
+    arrived: int
+    first_only: int
+    lost: int
+
+    @property
+    def cut(self) -> bool:
+        """Whether all that was seen of them are first fragments."""
+        return self.first_only > 0 and self.arrived == 0
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for streams that stopped, each way."""
+    answers: list[Answer] = []
+    for way in sent(pair):
+        if (way.seen.progress.stalled & way.chosen).any():
+            answers.append(_finding(pair, way))
+        elif way.unread:
+            why = "the snap length cuts TCP headers: sequence numbers are not known"
+            answers.append(NotAssessed(CODE, why, way.label))
+    return answers
+
+
+def _finding(pair: Comparison, way: Sent) -> Finding:
+    went = way.seen.progress
+    stalled = np.flatnonzero(went.stalled & way.chosen)
+    stalled = stalled[np.argsort(-went.copies[stalled], kind="stable")]
+    figures = way.figures
+    times = way.point.index.time_ns
+    first, last = went.first_row[stalled], went.last_row[stalled]
+    longest_ns = int((times[last] - times[first]).max())
+    copies = int(went.copies[stalled].max())
+    smallest = int(way.point.index.length[last].min())
+    names = list(dict.fromkeys(_named(pair, way, int(s)) for s in stalled[:_STREAMS_NAMED]))
+    shown = exhibits.of_rows(pair, [(way.point, np.concatenate([first, last]).astype(np.int32))])
+    fates = _fates(pair, way, last)
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=way.label,
+        summary=f"{count(len(stalled), 'connection')} of {figures.streams:,} stopped: the same data went "
+        f"out up to {copies} times in {span(longest_ns)} and was never acknowledged "
+        f"({listed(names, at_most=_MOST_NAMED)})",
+        explanation=f"In {count(len(stalled), 'stream')} the first open segment was sent four times "
+        "or more, over a second or longer, and no acknowledgement went beyond it. "
+        f"{_where(fates)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
+        "sent again.",
+        remedy="Mend what explains it; where nothing does, look at the receiving end: `ss -tnpi` shows "
+        "whether the process reads (Recv-Q) and which segment size it agreed on.",
+        evidence={
+            "stalled": Quantity(len(stalled), "connections"),
+            "streams": Quantity(figures.streams, "connections"),
+            "opened": Quantity(figures.opened, "connections"),
+            "reset": Quantity(figures.reset, "connections"),
+            "most_copies": Quantity(copies, "packets"),
+            "longest": Quantity(longest_ns, "ns"),
+            "smallest_stuck": Quantity(smallest, "bytes"),
+            "data_packets": Quantity(figures.segments, "packets"),
+            "sent_again": Quantity(figures.resent, "packets"),
+        },
+        ruled_out=tuple(_ruled_out(fates)),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+        # Fragments that all arrive stop nothing; here, whether they do is not seen.
+        explained_by=(*_CAUSES, f"outer-fragmentation@{way.label}") if fates.cut else None,
+    )
+
+
+def _named(pair: Comparison, way: Sent, stream: int) -> str:
+    """Name the ends of a stream; its client's port says nothing."""
+    flows = way.point.flows
+    flow = int(way.point.index.flow[way.seen.progress.last_row[stream]])
+    family = np.full(2, flows.family[flow], np.uint8)
+    source, target = text(np.stack([flows.src[flow], flows.dst[flow]]), family)
+    ports = int(flows.sport[flow]), int(flows.dport[flow])
+    ends = [pair.cluster.named(source), pair.cluster.named(target)]
+    served = int(ports[1] <= ports[0])
+    ends[served] += f" port {ports[served]}"
+    return " to ".join(ends)
+
+
+def _fates(pair: Comparison, way: Sent, rows: NDArray[np.int64]) -> _Fates:
+    """Tell what became of the last copies on the first hop."""
+    direction: Direction | None = next((d for d in pair.directions if d.label == way.label), None)
+    if direction is None:
+        return _Fates(0, 0, 0)
+    mine = np.isin(direction.sent_row, rows)
+    arrived = mine & (direction.outcome == Outcome.DELIVERED)
+    first_only = int((arrived & pieces.of(direction).without_rest).sum())
+    return _Fates(int(arrived.sum()) - first_only, first_only, int((mine & direction.lost).sum()))
+
+
+def _where(fates: _Fates) -> str:
+    if fates.cut and not fates.lost:
+        return (
+            "Of the last copies only the first fragment is seen: if the others are lost, which this capture "
+            "does not show, nothing of them reaches the pod."
+        )
+    arrived = fates.arrived + fates.first_only
+    if fates.lost and not arrived:
+        return "The last copies were lost on their way."
+    if arrived and not fates.lost:
+        return "The last copies arrived: they die at the receiver, or its acknowledgements on their way back."
+    return "Where the last copies went differs." if arrived else "Where the last copies went is not known."
+
+
+def _ruled_out(fates: _Fates) -> Iterator[RuledOut]:
+    yield RuledOut("endpoint-refused", "the connections were open: nothing refused them")
+    if fates.lost and not fates.arrived + fates.first_only:
+        yield RuledOut(
+            "not-answered", f"{count(fates.lost, 'last copy', 'last copies')} never reached the receiver"
+        )
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=_CAUSES,
+    round_trip=True,
+)

@@ -1,0 +1,1 @@
+"""Whether addresses are translated on the path, and back."""

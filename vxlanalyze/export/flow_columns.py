@@ -1,0 +1,82 @@
+"""Columns that are the same for all packets of a flow, written once a flow and taken by packet."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vxlanalyze.export.columns import NAME
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
+
+_WITH_PORTS = (6, 17, 132)
+_TUNNELS = pa.array([tunnel.name.lower().replace("_", "-") for tunnel in Tunnel])
+
+
+class FlowColumns:
+    """Makes the columns of packets out of their flows.
+
+    Parameters
+    ----------
+    flows : Flows
+        Those of one capture.
+    """
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+
+    def columns(self, flow: NDArray[np.int32]) -> dict[str, Any]:
+        """Give the columns that tell who talks to whom, for packets of the given flows, shape ``(k,)``."""
+        flows = self._flows
+        tunnel, vni = flows.tunnel[flow], flows.vni[flow]
+        encapsulated = flows.outer_family[flow] != 0
+        outer_ported = encapsulated & np.isin(flows.outer_protocol[flow], _WITH_PORTS)
+        ported = np.isin(flows.protocol[flow], _WITH_PORTS)
+        return {
+            "tunnel": self._taken(tunnel.astype(np.int32), _TUNNELS, tunnel == Tunnel.NONE),
+            "vni": pa.array(vni, mask=vni == NO_VNI),
+            "outer_src": self._taken(self._outer_src[0][flow], self._outer_src[1], ~encapsulated),
+            "outer_dst": self._taken(self._outer_dst[0][flow], self._outer_dst[1], ~encapsulated),
+            "outer_sport": pa.array(flows.outer_sport[flow], mask=~outer_ported),
+            "outer_dport": pa.array(flows.outer_dport[flow], mask=~outer_ported),
+            "src": self._taken(self._src[0][flow], self._src[1]),
+            "dst": self._taken(self._dst[0][flow], self._dst[1]),
+            "sport": pa.array(flows.sport[flow], mask=~ported),
+            "dport": pa.array(flows.dport[flow], mask=~ported),
+            "protocol": pa.array(flows.protocol[flow]),
+        }
+
+    def only_ipv4(self, flow: NDArray[np.int32], ip_id: NDArray[np.uint16]) -> Any:
+        """Give IP identifications, null where the innermost packet is not IPv4."""
+        return pa.array(ip_id.astype(np.uint16), mask=self._flows.family[flow] != 4)
+
+    @cached_property
+    def _outer_src(self) -> tuple[NDArray[np.int32], Any]:
+        return _encoded(self._flows.outer_src, self._flows.outer_family)
+
+    @cached_property
+    def _outer_dst(self) -> tuple[NDArray[np.int32], Any]:
+        return _encoded(self._flows.outer_dst, self._flows.outer_family)
+
+    @cached_property
+    def _src(self) -> tuple[NDArray[np.int32], Any]:
+        return _encoded(self._flows.src, self._flows.family)
+
+    @cached_property
+    def _dst(self) -> tuple[NDArray[np.int32], Any]:
+        return _encoded(self._flows.dst, self._flows.family)
+
+    @staticmethod
+    def _taken(codes: NDArray[np.int32], names: Any, missing: NDArray[np.bool_] | None = None) -> Any:
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=missing), names).cast(NAME)
+
+
+def _encoded(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Any]:
+    """Number the different addresses, shape ``(f,)``, and write each once: also one that ARP has too."""
+    rows = np.column_stack([addresses, family])
+    unique, code = distinct(rows)
+    names, same = np.unique(np.array(text(unique[:, :16], unique[:, 16]), object), return_inverse=True)
+    return same[code].astype(np.int32), pa.array(names, pa.string())

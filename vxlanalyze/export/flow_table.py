@@ -1,0 +1,198 @@
+"""The table `flows`: a row for each inner 5-tuple, VNI and direction, with its counts and delays.
+
+Sources: RFC 9293 section 3.4 for the sequence numbers that a segment occupies; section 3.8.4 for
+keep-alives, which are no retransmissions.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vxlanalyze.export.columns import FLOWS, TIME, schema_of
+from vxlanalyze.export.flow_columns import FlowColumns
+from vxlanalyze.pairing.model import NO_DELAY, Comparison, Direction, Outcome, wire_payload
+from vxlanalyze.wire.model import Flows
+
+SCHEMA = schema_of(FLOWS)
+_TCP, _SYN, _FIN = 6, 0x02, 0x01
+_QUANTILES = {
+    "delay_min_ns": 0.0,
+    "delay_p50_ns": 0.5,
+    "delay_p90_ns": 0.9,
+    "delay_p99_ns": 0.99,
+    "delay_max_ns": 1.0,
+}
+_NEVER = np.iinfo(np.int64).max
+
+Counts = NDArray[np.int64]
+Groups = NDArray[np.intp]
+
+
+def batches(comparison: Comparison) -> Iterator[Any]:
+    """Give the table in Arrow record batches of `SCHEMA`, one a direction."""
+    for hop in (*comparison.hops, *comparison.inside):
+        for direction in hop.directions:
+            if len(direction) or len(direction.unsent_row):
+                yield _batch(direction)
+
+
+def _batch(direction: Direction) -> Any:
+    of_sent_flow, of_received_flow, size = _number(direction.sender.flows, direction.receiver.flows)
+    group = of_sent_flow[direction.flow]
+    unsent_flow = direction.receiver.index.flow[direction.unsent_row]
+    unsent = of_received_flow[unsent_flow]
+    used = _in_order_of_appearance(np.concatenate([group, unsent]), size)
+    place = np.full(size, -1)
+    place[used] = np.arange(len(used))
+    group, unsent = place[group], place[unsent]
+    columns = {
+        "direction": pa.DictionaryArray.from_arrays(
+            pa.array(np.zeros(len(used), np.int32)), [direction.label]
+        ),
+        **_who(direction, group, unsent, unsent_flow, len(used)),
+        **_counted(direction, group, len(used)),
+        "unsent": pa.array(np.bincount(unsent, minlength=len(used))),
+        **_when(direction, group, unsent, len(used)),
+        **_delays(direction, group, len(used)),
+        "retransmissions": _retransmissions(direction, group, len(used)),
+    }
+    return pa.RecordBatch.from_arrays([columns[column.name] for column in FLOWS], schema=SCHEMA)
+
+
+def _number(sent: Flows, received: Flows) -> tuple[Groups, Groups, int]:
+    """Give rows of two captures' flows with the same inner 5-tuple and VNI one number."""
+    key = np.empty(len(sent) + len(received), dtype=[("identity", np.uint64), ("vni", np.uint32)])
+    key["identity"] = np.concatenate([sent.identity, received.identity])
+    key["vni"] = np.concatenate([sent.vni, received.vni])
+    unique, group = np.unique(key, return_inverse=True)
+    group = group.reshape(-1)
+    return group[: len(sent)], group[len(sent) :], len(unique)
+
+
+def _in_order_of_appearance(group: Groups, size: int) -> Groups:
+    """Groups that have a packet, the one that has it first at the front."""
+    first = np.full(size, len(group))
+    np.minimum.at(first, group, np.arange(len(group)))
+    order = np.argsort(first, kind="stable")
+    return order[first[order] < len(group)]
+
+
+def _who(
+    direction: Direction, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32], size: int
+) -> dict[str, Any]:
+    """Who talks to whom, told by one packet of each flow: the sender's where it saw one."""
+    of_sent = np.full(size, -1, np.int32)
+    of_sent[group] = direction.flow
+    only_received = np.full(size, -1, np.int32)
+    only_received[unsent] = unsent_flow
+    only_received[of_sent >= 0] = -1
+    sent = FlowColumns(direction.sender.flows).columns(of_sent[of_sent >= 0])
+    received = FlowColumns(direction.receiver.flows).columns(only_received[only_received >= 0])
+    order = np.argsort(np.concatenate([np.flatnonzero(of_sent >= 0), np.flatnonzero(only_received >= 0)]))
+    names = ("tunnel", "vni", "src", "dst", "sport", "dport", "protocol")
+    return {
+        name: pa.chunked_array([sent[name], received[name]])
+        .unify_dictionaries()
+        .combine_chunks()
+        .take(pa.array(order))
+        for name in names
+    }
+
+
+def _counted(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
+    """Packets and inner bytes of each flow by outcome, and the sizes that passed and did not."""
+    lengths, wire_lengths = direction.length, direction.wire_length.astype(np.int64)
+    place = group * len(Outcome) + direction.outcome
+    packets = np.bincount(place, minlength=size * len(Outcome)).reshape(size, len(Outcome))
+    weighed = np.bincount(place, weights=lengths, minlength=size * len(Outcome))
+    total = weighed.astype(np.int64).reshape(size, len(Outcome))
+    columns = {"sent": pa.array(packets.sum(axis=1)), "bytes_sent": pa.array(total.sum(axis=1))}
+    for outcome in (Outcome.DELIVERED, Outcome.LOST, Outcome.UNKNOWN):
+        columns[outcome.name.lower()] = pa.array(packets[:, outcome])
+        columns[f"bytes_{outcome.name.lower()}"] = pa.array(total[:, outcome])
+    largest, smallest = np.full(size, -1), np.full(size, _NEVER)
+    np.maximum.at(largest, group[direction.delivered], wire_lengths[direction.delivered])
+    np.minimum.at(smallest, group[direction.lost], wire_lengths[direction.lost])
+    columns["largest_delivered"] = pa.array(np.maximum(largest, 0).astype(np.uint32), mask=largest < 0)
+    lossless = smallest == _NEVER
+    columns["smallest_lost"] = pa.array(np.where(lossless, 0, smallest).astype(np.uint32), mask=lossless)
+    return columns
+
+
+def _when(direction: Direction, group: Groups, unsent: Groups, size: int) -> dict[str, Any]:
+    """First and last packet of each flow."""
+    sent_ns = direction.time_ns
+    first, last = _extremes(group, sent_ns, size)
+    received_ns = direction.receiver.index.time_ns[direction.unsent_row]
+    first_unsent, last_unsent = _extremes(unsent, received_ns, size)
+    never_sent = first == _NEVER
+    return {
+        "first": pa.array(np.where(never_sent, first_unsent, first)).cast(TIME),
+        "last": pa.array(np.where(never_sent, last_unsent, last)).cast(TIME),
+    }
+
+
+def _extremes(group: Groups, time_ns: Counts, size: int) -> tuple[Counts, Counts]:
+    first, last = np.full(size, _NEVER), np.full(size, -_NEVER)
+    np.minimum.at(first, group, time_ns)
+    np.maximum.at(last, group, time_ns)
+    return first, last
+
+
+def _delays(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
+    """Quantiles of each flow's delays: the smallest value that so large a share does not exceed."""
+    measured = direction.delay_ns != NO_DELAY
+    delay, owner = direction.delay_ns[measured], group[measured]
+    order = np.lexsort((delay, owner))
+    ordered = delay[order]
+    count = np.bincount(owner, minlength=size)
+    start = np.cumsum(count) - count
+    none = count == 0
+    columns = {}
+    for name, share in _QUANTILES.items():
+        at = start + np.clip(np.ceil(share * count).astype(np.int64) - 1, 0, np.maximum(count - 1, 0))
+        values = ordered[np.where(none, 0, at)] if len(ordered) else np.zeros(size, np.int64)
+        columns[name] = pa.array(values, mask=none)
+    return columns
+
+
+def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
+    """TCP segments of each flow that lie below the highest byte sent before; null where it is not TCP."""
+    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    is_tcp = np.zeros(size, np.bool_)
+    is_tcp[group[tcp]] = True
+    chosen = np.flatnonzero(tcp)
+    chosen = chosen[np.argsort(group[chosen], kind="stable")]
+    again = _sent_before(direction, chosen, group[chosen])
+    return pa.array(np.bincount(group[chosen[again]], minlength=size), mask=~is_tcp)
+
+
+def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) -> NDArray[np.bool_]:
+    """Whether a segment lies below the highest byte sent before; `rows` by flow, then in the order sent."""
+    row = direction.sent_row[rows]
+    flags = direction.sender.index.tcp_flags[row]
+    payload = wire_payload(direction.sender, row, direction.segment[rows]).astype(np.int64)
+    occupied = payload + (flags & _SYN != 0) + (flags & _FIN != 0)
+    seq = direction.seq[rows]
+    begins = np.ones(len(rows), np.bool_)
+    begins[1:] = owner[1:] != owner[:-1]
+    # Sequence numbers wrap at 2**32: add up the signed steps from segment to segment.
+    step = np.zeros(len(rows), np.int64)
+    step[1:] = (seq[1:] - seq[:-1]).view(np.int32)
+    step[begins] = 0
+    run = np.cumsum(begins) - 1
+    travelled = np.cumsum(step)
+    start = travelled - travelled[begins][run]
+    end = start + occupied
+    # Flows lie far apart on one axis, so that one running maximum serves them all.
+    span = int(end.max() - start.min()) + 1 if len(rows) else 1
+    highest = np.maximum.accumulate(end + run * span)
+    before = np.full(len(rows), -1)
+    before[1:] = highest[:-1]
+    before = np.where(begins, start - 1, before - run * span)
+    keep_alive = (occupied <= 1) & (start == before - 1) & (flags & (_SYN | _FIN) == 0)
+    again: NDArray[np.bool_] = (occupied > 0) & (end <= before) & ~keep_alive
+    return again

@@ -1,0 +1,5 @@
+"""What ``--redact`` does: pseudonyms for addresses and names, and no payload, in every output."""
+
+from vxlanalyze.export.redaction.redactor import Redactor
+
+__all__ = ["Redactor"]

@@ -1,0 +1,102 @@
+"""The tables as Parquet files and as DataFrames.
+
+Files are written batch by batch, so that memory holds one batch whatever the captures hold.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vxlanalyze.errors import writing
+from vxlanalyze.export import flow_table, packets
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire import frame_columns, table
+
+Rewrite = Callable[[str], str]
+
+# Dictionary-encoded columns whose words are the program's, not the captures'.
+_OWN_WORDS = frozenset(
+    (
+        *("outcome", "reason", "tunnel", "encryption"),
+        *("sent_outer_checksum", "sent_inner_checksum", "received_outer_checksum", "received_inner_checksum"),
+        *(
+            "outer_checksum_state",
+            "outer_ip_checksum_state",
+            "inner_checksum_state",
+            "inner_ip_checksum_state",
+        ),
+    )
+)
+_NULLABLE = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+def write(comparison: Comparison, directory: Path, rewrite: Rewrite | None = None) -> None:
+    """Write `packets.parquet`, `flows.parquet` and a `frames-NAME.parquet` for each capture.
+
+    Parameters
+    ----------
+    rewrite : callable, optional
+        Applied to every name and address, as for `--redact`.
+    """
+    whole = {
+        "packets": (packets.SCHEMA, packets.batches(comparison)),
+        "flows": (flow_table.SCHEMA, flow_table.batches(comparison)),
+    }
+    for facts in comparison.captures:
+        name = facts.name if rewrite is None else rewrite(facts.name)
+        whole[f"frames-{name}"] = (
+            frame_columns.SCHEMA,
+            table.frame_batches(facts.source, ports=comparison.ports),
+        )
+    for name, (schema, batches) in whole.items():
+        rewritten = batches if rewrite is None else (_rewritten(batch, rewrite) for batch in batches)
+        write_parquet(directory / f"{name}.parquet", schema, rewritten)
+
+
+def _rewritten(batch: Any, rewrite: Rewrite) -> Any:
+    """Rewrite the names and addresses of a batch: each once, in the dictionaries of its columns."""
+    columns = []
+    for column, field in zip(batch.columns, batch.schema, strict=True):
+        if pa.types.is_dictionary(field.type) and field.name not in _OWN_WORDS:
+            words = [rewrite(word) for word in column.dictionary.to_pylist()]
+            changed = pa.array(words, field.type.value_type)
+            column = pa.DictionaryArray.from_arrays(column.indices, changed).cast(field.type)
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def write_parquet(path: Path, schema: Any, batches: Iterable[Any]) -> None:
+    """Write record batches to one Parquet file, compressed with zstd; raises OutputError."""
+    with writing(path), pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def packets_frame(comparison: Comparison) -> pd.DataFrame:
+    """Give the table `packets` as a DataFrame: names categorical, numbers that may be missing nullable."""
+    return to_frame(packets.SCHEMA, packets.batches(comparison))
+
+
+def flows_frame(comparison: Comparison) -> pd.DataFrame:
+    """Give the table `flows` as a DataFrame."""
+    return to_frame(flow_table.SCHEMA, flow_table.batches(comparison))
+
+
+def to_frame(schema: Any, batches: Iterable[Any]) -> pd.DataFrame:
+    """Put record batches into one DataFrame."""
+    whole = pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
+    frame: pd.DataFrame = whole.to_pandas(types_mapper=_NULLABLE.get)
+    return frame

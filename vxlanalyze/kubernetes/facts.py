@@ -1,0 +1,125 @@
+"""Reads what was saved on a node beside its capture, told by content, whatever the files are called.
+
+A file may hold several tables, with the prompts and commands they stand under, and with "..." where
+somebody left lines out. What is not understood becomes a fact of kind "unknown" that names it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vxlanalyze.capture.signatures import format_of
+from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.model import Fact
+from vxlanalyze.kubernetes.tables import TABLES, Command, Table
+from vxlanalyze.kubernetes.text import decode_text, shown
+
+_LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
+_PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
+_BARE_COMMAND = re.compile(
+    r"^\s*(?:\+ )?(?P<line>(?:sudo )?(?:kubectl\b.* get|kubectl\b.* exec|cilium(?:-dbg)? (?:service|bpf)|"
+    r"bridge\b.* fdb|ethtool -|tcpdump -) ?.*)$"
+)
+_NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =](?P<name>\S+)")
+_DEVICE = re.compile(r"(?:ethtool .*?-(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)")
+# Lines that say nothing: what somebody left out, rules, and what tcpdump says when it starts.
+_NOISE = re.compile(r"^\s*(?:\.\.\.|…|\^C\s*$|-{3,}|={3,}|(?:tcpdump|dumpcap): |Capturing on |File: )")
+
+
+def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
+    """Read every table in the files of a directory (or in one file), in the order of their paths.
+
+    Captures among the files are passed over.
+
+    Raises
+    ------
+    UsageError
+        The directory or a file in it cannot be read.
+    """
+    root = Path(directory)
+    if not root.exists():
+        raise UsageError(f"{root}: no such directory; --facts NAME=DIR takes what was saved beside a capture")
+    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    return tuple(fact for path in files for fact in _file_facts(capture_name, path))
+
+
+def _file_facts(capture: str, path: Path) -> Iterator[Fact]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    if format_of(data[:4]) is not None:
+        return
+    text = decode_text(data)
+    if len(data) > _LARGEST_BYTES or "\0" in text:
+        what = "it holds bytes that are no text" if "\0" in text else "it is larger than 64 MiB"
+        yield Fact(capture, "unknown", str(path), ({"why": what},))
+        return
+    blocks = _blocks(text)
+    stray = blocks.strange
+    for block in blocks.tables:
+        rows = block.table.read(block.header, block.lines, block.command)
+        if rows:
+            yield Fact(capture, block.table.kind, str(path), tuple(rows))
+        else:
+            stray = [*stray, block.header]
+    if stray:
+        why = f"{len(stray)} lines are not understood, the first is {shown(stray[0])}"
+        yield Fact(capture, "unknown", str(path), ({"why": why},))
+
+
+@dataclass(slots=True)
+class _Block:
+    table: Table
+    header: str
+    command: Command
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Blocks:
+    tables: list[_Block] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+
+
+def _blocks(text: str) -> _Blocks:
+    """Part a text into tables, and lines that belong to none."""
+    found = _Blocks()
+    command, block = Command(), None
+    for raw in text.splitlines():
+        line = raw.expandtabs().rstrip()
+        table = _opened_by(line)
+        if table is not None and not _continues(block, table):
+            block = _Block(table, line, command)
+            found.tables.append(block)
+            if table.has_header:
+                continue
+        asked = None if table else _command(line)
+        if asked is not None:
+            command, block = asked, None
+        elif not line or _NOISE.match(line):
+            continue
+        elif block is not None:
+            block.lines.append(line)
+        else:
+            found.strange.append(line)
+    return found
+
+
+def _continues(block: _Block | None, table: Table) -> bool:
+    return block is not None and block.table.kind == table.kind and not table.has_header
+
+
+def _opened_by(line: str) -> Table | None:
+    return next((table for table in TABLES if table.header.match(line)), None)
+
+
+def _command(line: str) -> Command | None:
+    match = _PROMPT.match(line) or _BARE_COMMAND.match(line)
+    if match is None:
+        return None
+    asked = match["line"]
+    namespace, device = _NAMESPACE.search(asked), _DEVICE.search(asked)
+    return Command(asked, namespace["name"] if namespace else "", device["name"] if device else "")

@@ -1,0 +1,1 @@
+"""A limit for memory, and the allocator that obeys it."""

@@ -1,0 +1,184 @@
+"""A limit for memory: above it, large arrays lie in a file on disk, and the kernel moves their pages.
+
+numpy lets its allocator be exchanged (NEP 49). While a limit holds, large arrays are made in memory as long
+as they fit, and then in an unlinked file that is mapped (`allocator`), so that every stage works as before
+and none needs to know. The file has no name: nothing is left behind, however the process ends.
+
+Sources: NEP 49, "Data allocation strategies"; numpy C API, ``PyDataMem_SetHandler``.
+"""
+
+# ctypes' inside has no types:
+# mypy: disable-error-code="misc"
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+from vxlanalyze.errors import UsageError
+
+if TYPE_CHECKING:  # numpy is imported where a limit is set: the command line only reads sizes here
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_BYTES = 256 << 20
+_BESIDE_BYTES = 192 << 20  # the interpreter, its libraries, kernels, buffers, and arrays too small to count
+_SET_HANDLER = 304  # PyDataMem_SetHandler in numpy's table of functions, part of its ABI since 1.22
+_DIRECTORY = "/var/tmp"  # for what is large, where TMPDIR says nothing else; /tmp may be memory
+
+
+class _Handler(ctypes.Structure):
+    """numpy's PyDataMem_Handler, of version 1."""
+
+    _fields_ = (
+        ("name", ctypes.c_char * 127),
+        ("version", ctypes.c_uint8),
+        ("context", ctypes.c_void_p),
+        ("malloc", ctypes.c_void_p),
+        ("calloc", ctypes.c_void_p),
+        ("realloc", ctypes.c_void_p),
+        ("free", ctypes.c_void_p),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Allocator:
+    """An allocator that numpy may use as long as any array lives that it made: so there is one, for ever."""
+
+    capsule: Any
+    state: "NDArray[np.int64]"
+    kept: tuple[object, ...]  # what the addresses in the capsule point to
+
+
+class _Limit:
+    """Whether a limit holds, and the allocator that keeps it."""
+
+    holds = False
+
+    @cached_property
+    def allocator(self) -> _Allocator:
+        return _make()
+
+
+_limit = _Limit()
+
+
+def size_bytes(text: str) -> int:
+    """Read a size such as ``512M`` or ``1.5 GiB``; letters count in powers of 1024.
+
+    Raises
+    ------
+    UsageError
+        It is no size.
+    """
+    letters = text.strip().upper().removesuffix("B").removesuffix("I")
+    unit = letters[-1:] if letters[-1:] in tuple("KMGT") else ""
+    try:
+        return int(float(letters.removesuffix(unit)) * 1024 ** (" KMGT".index(unit) if unit else 0))
+    except (ValueError, OverflowError):
+        raise UsageError(f"{text} is no size of memory; 512M or 2G would be") from None
+
+
+@contextmanager
+def limited(to_bytes: int | None) -> Iterator[None]:
+    """Keep anonymous memory below a limit while this context lasts; None is no limit.
+
+    It covers the calling thread, and those whose first call is `adopt`.
+
+    Raises
+    ------
+    UsageError
+        The limit is below what any run takes, or no file can hold what is above it.
+    """
+    if to_bytes is None:
+        yield
+        return
+    if to_bytes < LEAST_BYTES:
+        raise UsageError(f"{to_bytes >> 20} MB of memory are too little: {LEAST_BYTES >> 20} MB is the least")
+    from vxlanalyze.memory import allocator
+
+    made, budget = _limit.allocator, to_bytes - _BESIDE_BYTES
+    allocator.change(made.state, budget)
+    before = _set_handler(made.capsule)
+    _limit.holds = True
+    try:
+        yield
+    finally:
+        _limit.holds = False
+        _set_handler(before)
+        allocator.change(made.state, -budget)
+
+
+def adopt() -> None:
+    """Put the arrays of the calling thread under the limit that holds, if one does."""
+    if _limit.holds:
+        _set_handler(_limit.allocator.capsule)
+
+
+def give_back() -> None:
+    """Give what was freed back to the system: the C library keeps small pieces for what may come.
+
+    A stage frees chunks by the thousand, which between stages can be a third of what is held.
+    Source: malloc_trim(3), of glibc; others keep less.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def spilled_bytes() -> tuple[int, int]:
+    """How much lies on disk now, and how much did at most."""
+    if "allocator" not in vars(_limit):
+        return 0, 0
+    from vxlanalyze.memory import allocator
+
+    state = _limit.allocator.state
+    return int(state[allocator.SPILLED]), int(state[allocator.PEAK])
+
+
+def _set_handler(capsule: Any) -> Any:
+    """Let numpy allocate by a handler from now on, in this thread; give the one before."""
+    from numpy._core import multiarray
+
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.argtypes, get_pointer.restype = (ctypes.py_object, ctypes.c_char_p), ctypes.c_void_p
+    table = ctypes.cast(get_pointer(multiarray._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    set_handler = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(table[_SET_HANDLER])
+    return set_handler(capsule)
+
+
+def _make() -> _Allocator:
+    from vxlanalyze.memory import allocator
+
+    file = _file()
+    state = allocator.state_of(file.fileno())
+    functions = allocator.functions()
+    handler = _Handler(b"vxlanalyze", 1, state.ctypes.data, *(function.address for function in functions))
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    new_capsule.restype = ctypes.py_object
+    name = b"mem_handler"  # numpy looks for this name; a capsule keeps the pointer, not the text
+    capsule = new_capsule(ctypes.addressof(handler), name, None)
+    made = _Allocator(capsule, state, (file, functions, handler, name))
+    # Arrays may be freed as the very last, when the interpreter ends: they must find all of this still there.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+    return made
+
+
+def _file() -> IO[bytes]:
+    import tempfile  # few runs have a limit
+
+    directory = os.environ.get("TMPDIR") or _DIRECTORY
+    try:
+        file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  it lives as long as the process
+        os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        os.truncate(file.fileno(), 0)
+    except OSError as error:
+        raise UsageError(
+            f"{directory}: cannot hold what is above --memory: {error.strerror}; set TMPDIR to a directory "
+            "with room"
+        ) from None
+    return file

@@ -1,0 +1,1 @@
+"""From captures to a report: decode side by side, pair, diagnose, report."""

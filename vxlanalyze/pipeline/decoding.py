@@ -1,0 +1,145 @@
+"""Captures to decoded columns, side by side, large ones in stretches."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from threading import Event
+
+from vxlanalyze import wire
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.stretches import Stretch
+from vxlanalyze.memory import limit as memory
+from vxlanalyze.pipeline.progress import Meter, Progress, Watched, unheard
+from vxlanalyze.wire.joining import DecodedStretch
+from vxlanalyze.wire.model import Decoded
+from vxlanalyze.wire.snap_lengths import common_bytes, cut_at_bytes
+
+_STRETCHES_A_WORKER = 4
+_LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to begin than they gain
+
+
+def decode_all(
+    sources: Sequence[LogicalCapture],
+    ports: Sequence[int] = (),
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    known: Mapping[str, Decoded] | None = None,
+) -> list[Decoded]:
+    """Decode captures on threads, large ones in stretches; the payload digests of all cover the same bytes.
+
+    Parameters
+    ----------
+    known : mapping, optional
+        What was decoded before, whole and with the same ports, by capture name.
+
+    Raises
+    ------
+    CaptureError
+        A capture cannot be read.
+    """
+    with decoding(sources, ports, jobs=jobs, progress=progress, known=known) as decoded:
+        return decoded()
+
+
+@contextmanager
+def decoding(
+    sources: Sequence[LogicalCapture],
+    ports: Sequence[int] = (),
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    known: Mapping[str, Decoded] | None = None,
+) -> Iterator[Callable[[], list[Decoded]]]:
+    """Do as `decode_all`, beside what else is to be done; give what waits for it and has its answer."""
+    with ThreadPoolExecutor(1, initializer=memory.adopt) as pool, stopped_by_errors() as stop:
+        yield pool.submit(_decode_all, sources, ports, jobs, progress or unheard, known or {}, stop).result
+
+
+def _decode_all(
+    sources: Sequence[LogicalCapture],
+    ports: Sequence[int],
+    jobs: int | None,
+    progress: Progress,
+    known: Mapping[str, Decoded],
+    stop: Event,
+) -> list[Decoded]:
+    kept = bytes_kept(sources)
+    held = known if kept is None else {}
+    decoded = _decode_on_threads(sources, ports, kept, jobs, progress, held, stop)
+    cut = [cut_at_bytes(s, d.index) for s, d in zip(sources, decoded, strict=True)]
+    if common_bytes(sources, cut) != kept:  # later sections or frames are cut otherwise
+        kept = common_bytes(sources, cut)
+        decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
+    memory.give_back()
+    return decoded
+
+
+def bytes_kept(sources: Sequence[LogicalCapture]) -> int | None:
+    """How many bytes of each inner packet all captures kept, as their beginnings tell; None for all."""
+    # Their first chunks make the interfaces known, with their snap lengths.
+    first = [next(source.chunks(), None) for source in sources]
+    return common_bytes(sources, [None if chunk is None else chunk.cut_at_bytes for chunk in first])
+
+
+def _decode_on_threads(
+    sources: Sequence[LogicalCapture],
+    ports: Sequence[int],
+    kept: int | None,
+    jobs: int | None,
+    progress: Progress,
+    held: Mapping[str, Decoded],
+    stop: Event,
+) -> list[Decoded]:
+    jobs = jobs or os.cpu_count() or 1
+    step_bytes = stretch_bytes([s for s in sources if s.name not in held], jobs)
+
+    def decoder(source: LogicalCapture) -> Callable[[Stretch], DecodedStretch]:
+        meter = Meter(source.name, source.files, progress)
+        return partial(
+            wire.decode_stretch,
+            source,
+            ports=ports,
+            keep_inner_bytes=kept,
+            watched=lambda part: Watched(part, meter, stop),
+        )
+
+    with ThreadPoolExecutor(jobs, initializer=memory.adopt) as pool, stopped_by_errors(stop):
+        work = {
+            source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
+            for source in sources
+            if source.name not in held
+        }
+        return [
+            held[source.name]
+            if source.name in held
+            else wire.join_stretches(
+                source,
+                [part.result() for part in work.pop(source.name)],
+                decoder(source),
+                ports=ports,
+                keep_inner_bytes=kept,
+            )
+            for source in sources
+        ]
+
+
+@contextmanager
+def stopped_by_errors(stop: Event | None = None) -> Iterator[Event]:
+    """Give an event that threads look at; it is set when an error or an interrupt comes by."""
+    stop = stop or Event()
+    try:
+        yield stop
+    except BaseException:
+        stop.set()
+        raise
+
+
+def stretch_bytes(sources: Sequence[LogicalCapture], workers: int) -> int:
+    """How large stretches are to be so that all workers are busy to the end; one worker takes whole files."""
+    total_bytes = sum(file.bytes for source in sources for file in source.files)
+    if workers == 1:
+        return max(total_bytes, 1)
+    return max(total_bytes // (workers * _STRETCHES_A_WORKER), _LEAST_STRETCH_BYTES)

@@ -1,0 +1,134 @@
+"""The line from captures to a report: decode side by side, pair, diagnose, report.
+
+Each step is a function of the one before; this module only joins them.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from vxlanalyze import diagnostics, pairing
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.diagnostics import Diagnosis
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.memory import limit as memory
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.pairing.part import Part, narrow
+from vxlanalyze.pairing.strict import Pairs
+from vxlanalyze.pipeline.decoding import decoding, stopped_by_errors
+from vxlanalyze.pipeline.progress import Progress
+from vxlanalyze.report.build import build
+from vxlanalyze.report.model import Report
+from vxlanalyze.wire.model import Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of one run, stage by stage."""
+
+    sources: Sequence[LogicalCapture]
+    comparison: Comparison
+    diagnosis: Diagnosis
+    digests: Mapping[str, Sequence[str]]
+
+    def report(self, *, plots: bool = True) -> Report:
+        """Make the report; `plots` is whether to gather the series that plots are drawn from."""
+        return build(self.comparison, self.diagnosis, digests=self.digests, plots=plots)
+
+    def with_digests(self) -> "Run":
+        """Give the same with the SHA-256 of all files; raises CaptureError where a file has changed."""
+        return self if self.digests else replace(self, digests={s.name: s.sha256() for s in self.sources})
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked of the captures.
+
+    Parameters
+    ----------
+    ports : sequence of int
+        Further tunnel ports.
+    part : Part
+        The part of the traffic to look at.
+    select, ignore : collections of codes
+        Which diagnostics run; `select` None for all.
+    """
+
+    cluster: Cluster = field(default_factory=Cluster)
+    ports: Sequence[int] = ()
+    part: Part = field(default_factory=Part)
+    select: Collection[str] | None = None
+    ignore: Collection[str] = ()
+
+
+def run(
+    sources: Sequence[LogicalCapture],
+    questions: Questions,
+    *,
+    jobs: int | None = None,
+    digests: bool = True,
+    progress: Progress | None = None,
+    known: Mapping[str, Decoded] | None = None,
+) -> Run:
+    """Compare captures in path order and diagnose what they show.
+
+    Parameters
+    ----------
+    sources : sequence of LogicalCapture
+        Opened captures with unique names.
+    jobs : int, optional
+        Threads that decode; by default one a core. The report does not depend on it.
+    digests : bool
+        Whether to compute the SHA-256 of the files, on a thread beside.
+    progress : Progress, optional
+        Told how far each capture has been read.
+    known : mapping, optional
+        What was decoded before, whole and with the same ports, by capture name.
+
+    Raises
+    ------
+    CaptureError
+        A capture cannot be read.
+    UsageError
+        A code or a part of the traffic makes no sense.
+    """
+    decode = decoding(sources, questions.ports, jobs=jobs, progress=progress, known=known)
+    with decode as decoded:
+        return finish(sources, questions, decoded, digests=digests)
+
+
+def finish(
+    sources: Sequence[LogicalCapture],
+    questions: Questions,
+    decoded: Callable[[], Sequence[Decoded]],
+    *,
+    digests: bool = True,
+) -> Run:
+    """Do as `run`, where something else decodes meanwhile: `decoded` waits for it, and gives what it has."""
+    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
+    with ThreadPoolExecutor(1) as beside, stopped_by_errors() as stop:
+        sums = {s.name: beside.submit(s.sha256, stop) for s in sources} if digests else {}
+        done = conclude(sources, decoded(), questions)
+        return replace(done, digests={name: sum_.result() for name, sum_ in sums.items()})
+
+
+def conclude(
+    sources: Sequence[LogicalCapture],
+    decoded: Sequence[Decoded],
+    questions: Questions,
+    *,
+    pairs: Sequence[Iterable[Pairs]] | None = None,
+    facts: Sequence[CaptureFacts] | None = None,
+) -> Run:
+    """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
+    comparison = pairing.pair(
+        list(zip(sources, decoded, strict=True)),
+        cluster=questions.cluster,
+        ports=questions.ports,
+        pairs=pairs,
+        facts=facts,
+    )
+    memory.give_back()
+    comparison = narrow(comparison, questions.part)
+    diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
+    return Run(sources, comparison, diagnosis, {})

@@ -1,0 +1,102 @@
+"""The report as one HTML file: it loads nothing, and reads on a wide screen, a phone and paper.
+
+Every string goes through `plain` and is escaped; the page's content security policy allows the one script
+that it holds, by its digest, and no request at all.
+
+Sources: Content Security Policy Level 3; WCAG 2.2; WAI-ARIA Authoring Practices ("Sortable Table").
+"""
+
+import base64
+import hashlib
+
+from markupsafe import Markup
+
+from vxlanalyze.report.model import FindingRecord, Report, key_of
+from vxlanalyze.report.plots import path_svg, pictures
+from vxlanalyze.report.renderer import Judgement
+from vxlanalyze.report.templating import asset, environment
+from vxlanalyze.report.unassessed import by_reason
+
+_MOST_SERVICES = 200
+_SEVERITIES = ("critical", "warning", "info")
+
+
+def render(report: Report, judgement: Judgement | None = None) -> str:
+    """Write a report as an HTML page; never fails on its content, and is the same for the same report."""
+    page = environment().get_template("report.html")
+    script = asset("report.js")
+    drawn = pictures.draw(report)
+    anchors = [f"finding-{number}" for number in range(1, len(report.findings) + 1)]
+    keys = [key_of(finding) for finding in report.findings]
+    ladders = [drawn.ladders.get(key) for key in keys]
+    shown = list(zip(report.findings, anchors, ladders, strict=True))
+    return page.render(
+        report=report,
+        judgement=_judged(judgement),
+        css=asset("report.css"),
+        script=script,
+        script_hash=Markup(_digest(script)),
+        points=points(report),
+        worst=worst(report),
+        parts=_parts(report, drawn),
+        lying=path_svg.lying(report),
+        upright=path_svg.upright(report),
+        path_words=path_svg.alternative(report.hops),
+        anchor_of=dict(zip(keys, anchors, strict=True)),
+        pictures=drawn.pictures,
+        flows=drawn.flows,
+        lost=drawn.lost,
+        services=sorted(report.services, key=lambda s: -s["unanswered"])[:_MOST_SERVICES],
+        clear=_clear(report),
+        faults=[entry for entry in shown if not _is_note(entry[0], report)],
+        notes=[entry for entry in shown if _is_note(entry[0], report)],
+        unassessed=by_reason(report.not_assessed),
+    )
+
+
+def _digest(script: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def points(report: Report) -> list[str]:
+    """Names of the captures, in path order."""
+    return [capture["name"] for capture in report.captures]
+
+
+def worst(report: Report) -> str:
+    """The colour of the verdict: what could not be judged is never shown as good."""
+    found = {finding["severity"] for finding in report.findings}
+    for severity in _SEVERITIES[:2]:
+        if severity in found:
+            return severity
+    states = {path_svg.state(hop) for hop in report.hops}
+    return "good" if states == {"whole"} else "untold"
+
+
+def _parts(report: Report, drawn: pictures.Drawn) -> list[tuple[str, str]]:
+    parts = [("path", "Path"), ("findings", "Findings")]
+    parts += [("pictures", "Pictures")] if drawn.pictures else []
+    parts += [("services", "Services")] if report.services else []
+    parts += [("flows", "Flows"), ("lost", "Lost packets")] if drawn.flows else []
+    return [*parts, ("captures", "Captures")]
+
+
+def _judged(judgement: Judgement | None) -> list[tuple[str, tuple[str, ...]]]:
+    if judgement is None:
+        return []
+    told = [("Not as expected", judgement.differences)] if judgement.differences else []
+    if judgement.changes is not None:
+        told.append(("Since the baseline", judgement.changes or ("nothing changed",)))
+    return told
+
+
+def _is_note(finding: FindingRecord, report: Report) -> bool:
+    """Whether a finding is merely worth knowing: it explains nothing that is worse."""
+    causes = {f["because"] for f in report.findings if f["severity"] != "info"}
+    return finding["severity"] == "info" and key_of(finding) not in causes
+
+
+def _clear(report: Report) -> list[str]:
+    told = {f["code"] for f in report.findings} | {n["code"] for n in report.not_assessed}
+    told |= {b["code"] for b in report.broken}
+    return [code for code in report.asked if code not in told]

@@ -1,0 +1,91 @@
+"""The report as JSON, and back: the format that every other one can be made from.
+
+The shape is published in ``schema.json`` beside this module (JSON Schema 2020-12, "vxlanalyze.report/1").
+Non-ASCII letters are written as escapes (RFC 8259 section 7), so a report is the same in every locale.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any, cast, get_type_hints
+
+from vxlanalyze.errors import UsageError
+from vxlanalyze.report.model import SCHEMA, SEVERITIES, Report
+from vxlanalyze.report.renderer import Judgement
+from vxlanalyze.report.shape import ShapeError, demand, slip
+from vxlanalyze.text.nearest import nearest
+
+_ORDER = (
+    "schema",
+    "tool",
+    "verdict",
+    "captures",
+    "clock",
+    "hops",
+    "findings",
+    "not_assessed",
+    "services",
+    "broken",
+    "asked",
+    "names",
+    "facts",
+    "plots",
+)
+
+
+def render(report: Report, judgement: Judgement | None = None) -> str:
+    """Write a report as JSON, the same for the same input. A judgement leaves no trace in it."""
+    del judgement
+    whole = {name: getattr(report, name) for name in _ORDER}
+    return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+
+
+def from_json(text: str, path: str = "report") -> Report:
+    """Read a report that `render` wrote.
+
+    Parameters
+    ----------
+    text : str
+        The JSON.
+    path : str
+        What an error calls it.
+
+    Raises
+    ------
+    UsageError
+        It is no JSON, or no report of this version; the message says where.
+    """
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{path}, line {error.lineno}, column {error.colno}"
+        raise UsageError(f"{place}: no JSON ({error.msg}); give a report of --format json") from error
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{path}: no report ({error}); give a report of --format json") from error
+    if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
+        found = whole.get("schema") if isinstance(whole, dict) else None
+        raise UsageError(f"{path}: its schema is {json.dumps(found)[:80]}; {SCHEMA!r} can be read")
+    try:
+        _demand_report(whole)
+    except ShapeError as error:
+        raise UsageError(f"{path}: {error}; give a report of --format json") from error
+    return Report(**{field.name: whole[field.name] for field in fields(Report)})
+
+
+def _demand_report(whole: Mapping[str, Any]) -> None:
+    types = get_type_hints(Report)
+    for field in fields(Report):
+        if field.name not in whole:
+            raise ShapeError(f"lacks {field.name!r}{slip(field.name, whole.keys() - types.keys())}")
+        demand(whole[field.name], types[field.name], field.name)
+    for number, finding in enumerate(whole["findings"]):
+        if finding["severity"] not in SEVERITIES:
+            hint = nearest(finding["severity"], SEVERITIES)
+            raise ShapeError(f"findings[{number}].severity: {finding['severity'][:40]} is none{hint}")
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema of the report."""
+    text = files("vxlanalyze.report").joinpath("schema.json").read_text(encoding="utf-8")
+    return cast("dict[str, Any]", json.loads(text))

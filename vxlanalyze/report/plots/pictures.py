@@ -1,0 +1,163 @@
+"""Chooses which pictures a report needs, and draws them as SVG from its series."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from vxlanalyze.report.model import HopRecord, Report
+from vxlanalyze.report.plots.drawing import draw_delay, draw_sequence, draw_sizes
+from vxlanalyze.report.plots.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
+from vxlanalyze.report.plots.svg import picture
+from vxlanalyze.report.plots.timeline_plot import draw_timeline
+from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
+from vxlanalyze.report.shape import ShapeError, demand
+from vxlanalyze.text import words
+from vxlanalyze.text.escaping import plain
+
+_MOST_HOPS = 6
+_FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn picture with what stands above and below it."""
+
+    title: str
+    svg: Markup
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """All pictures and lists of a report; the ladders by finding."""
+
+    pictures: list[Picture]
+    ladders: dict[str, Picture]
+    flows: FlowList | None
+    lost: LostList | None
+
+
+def series_of(report: Report) -> Plots | None:
+    """The series of a report; None where it was saved without them, or by something else."""
+    try:
+        demand(report.plots, Plots, "plots")
+    except ShapeError:
+        return None
+    series = cast("Plots", report.plots)
+    return series if _fits(series, {hop["direction"] for hop in report.hops}) else None
+
+
+def _fits(series: Plots, directions: set[str]) -> bool:
+    """Whether there is a series for each direction, and lists that belong together are equally long."""
+    groups: list[tuple[list[Any], ...]] = [
+        *((c["delivered"], c["lost"], c["unknown"]) for c in series["timeline"]["directions"]),
+        *((c["from_bytes"], c["delivered"], c["lost"]) for c in series["sizes"]),
+        *((b["bin"], b["p10"], b["p50"], b["p90"], b["p99"]) for b in series["delay"]["directions"]),
+        *((ladder["points"], p["seen"]) for ladder in series["ladders"] for p in ladder["packets"]),
+    ]
+    if series["sequence"] is not None:
+        flow = series["sequence"]
+        cells = (flow["delivered"], flow["lost_cells"], flow["acknowledged"])
+        groups += [(held["time"], held["position"]) for held in cells]
+    told = ({c["direction"] for c in part["directions"]} for part in (series["timeline"], series["delay"]))
+    equal = all(len({len(values) for values in group}) == 1 for group in groups)
+    return equal and all(directions <= known for known in told) and series["timeline"]["bin_ns"] > 0
+
+
+def draw(report: Report) -> Drawn:
+    """Draw what a report needs: the hops that lose most where there are many, and a ladder a finding."""
+    series = series_of(report)
+    if series is None or not report.hops:
+        return Drawn([], {}, None, None)
+    drawn = []
+    for onward, home in _worst_hops(report):
+        drawn += _of_hop(series, onward, home)
+    if series["sequence"] is not None and series["sequence"]["packets"] >= _FEWEST_IN_SEQUENCE:
+        drawn.append(_sequence(series["sequence"]))
+    ladders = {ladder["finding"] or "": _ladder(ladder) for ladder in series["ladders"]}
+    return Drawn(drawn, ladders, series["flows"], series["lost_packets"])
+
+
+def _worst_hops(report: Report) -> list[tuple[HopRecord, HopRecord]]:
+    hops = list(enumerate(zip(report.hops[::2], report.hops[1::2], strict=False)))
+    worst = sorted(hops, key=lambda hop: -(hop[1][0]["lost"] + hop[1][1]["lost"]))[:_MOST_HOPS]
+    return [pair for _, pair in sorted(worst, key=lambda hop: hop[0])]
+
+
+def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
+    names = (onward["direction"], home["direction"])
+    between = f"{onward['from']} and {onward['to']}"
+    drawn = [
+        _picture(
+            partial(draw_timeline, series=series["timeline"], onward=names[0], home=names[1]),
+            f"Delivered and lost over time, between {between}",
+            "; ".join(
+                f"{hop['direction']}: {hop['sent']:,} sent, {hop['lost']:,} lost" for hop in (onward, home)
+            )
+            + (". The strips show the share that was lost." if onward["lost"] + home["lost"] else "."),
+        ),
+    ]
+    if any(bands["bin"] for bands in series["delay"]["directions"] if bands["direction"] in names):
+        drawn.append(
+            _picture(
+                partial(draw_delay, series=series["delay"], onward=names[0], home=names[1]),
+                f"One-way delay, between {between}",
+                "Corrected by the clocks' offset and drift, as the packets show them.",
+            )
+        )
+    losing = [
+        counts
+        for counts in series["sizes"]
+        if counts["direction"] in names and any(counts["lost"]) and len(counts["from_bytes"]) > 1
+    ]
+    drawn += [
+        _picture(
+            partial(draw_sizes, series=counts),
+            f"Delivered and lost by size, {counts['direction']}",
+            f"Bins of {counts['bin_bytes']:,} bytes; the logarithmic scale starts at one packet.",
+        )
+        for counts in losing
+    ]
+    return drawn
+
+
+def _sequence(sequence: Sequence) -> Picture:
+    flow = sequence["flow"]
+    which = "lost most" if sequence["lost"] else "sent most"
+    note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {words.count(sequence['packets'], 'packet')}."
+    title = f"The flow that {which}, {flow['direction']}"
+    return _picture(partial(draw_sequence, series=sequence), title, note, height=3.2)
+
+
+def _ladder(ladder: Ladder) -> Picture:
+    shown = len(ladder["packets"])
+    note = (
+        f"{shown:,} of {ladder['total']:,} packets"
+        if shown < ladder["total"]
+        else words.count(shown, "packet")
+    )
+    return _picture(
+        partial(draw_ladder, series=ladder),
+        f"From point to point: packets of {(ladder['finding'] or '').replace('@', ', ')}",
+        note + ", in the order they were sent; the numbers are frames as Wireshark counts them.",
+        width=WIDTH_INCHES,
+        height=ROW_INCHES * (shown + 1.3),
+        bare=True,
+    )
+
+
+def _picture(
+    draw: Callable[[Axes], Any],
+    title: str,
+    note: str,
+    *,
+    width: float = 7.2,
+    height: float = 2.8,
+    bare: bool = False,
+) -> Picture:
+    drawn = picture(draw, f"{title}. {note}", width=width, height=height, bare=bare)
+    return Picture(plain(title), Markup(drawn), note)

@@ -1,0 +1,108 @@
+"""Pictures for HTML: matplotlib's SVG, made small, the same on every run, and coloured by the page.
+
+Colours become CSS variables, so one picture serves light and dark; text stays text, in the page's font.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from vxlanalyze.report.plots import plot_parts
+from vxlanalyze.text.escaping import plain
+
+_INK, _FAINT = "#010203", "#040506"  # stand for the page's text and lines until they are replaced
+_VARIABLES = {
+    _INK: "--ink",
+    _FAINT: "--faint",
+    plot_parts.DELIVERED: "--delivered",
+    plot_parts.LOST: "--lost",
+    plot_parts.HOME: "--home",
+    plot_parts.UNKNOWN: "--unknown",
+}
+# Inches beside the axes. matplotlib could measure what it needs, but draws everything twice for that.
+_LEFT, _RIGHT, _BELOW, _ABOVE = 0.94, 0.52, 0.66, 0.3
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "xtick.color": _FAINT,
+    "ytick.color": _FAINT,
+    "grid.color": _FAINT,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.unicode_minus": False,
+}
+
+
+def picture(
+    draw: Callable[[Axes], object],
+    title: str,
+    *,
+    width: float = 9.0,
+    height: float = 3.0,
+    bare: bool = False,
+) -> str:
+    """Draw one picture as an SVG element.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws onto the Axes it is given.
+    title : str
+        What the picture shows, for those who cannot see it; also makes its element names its own.
+    width, height : float
+        Inches of 72 CSS pixels; the page scales it.
+    bare : bool
+        Whether it has no axis to leave room for, so that it fills the whole picture.
+    """
+    title = plain(title)
+    with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
+        # A name in letters that the font lacks is measured with a box; the page's font draws it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure = Figure(figsize=(width, height))
+        FigureCanvasSVG(figure)
+        draw(figure.add_axes((0.005, 0, 0.99, 1) if bare else _inside(width, height)))
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return _for_page(written.getvalue(), title)
+
+
+def _inside(width: float, height: float) -> tuple[float, float, float, float]:
+    """Where the axes stand, in shares of the figure."""
+    across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + _ABOVE) / height
+    return _LEFT / width, _BELOW / height, across, up
+
+
+def _for_page(svg: str, title: str) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<[^>]+>", _tag, svg)  # what stands between tags is text, and stays as it is
+    svg = re.sub(r"\s*\n\s*", "\n", svg).strip()
+    box = re.search(r'viewBox="([-0-9. ]*)"', svg)
+    opening = f'<svg viewBox="{box[1] if box else ""}" role="img"><title>{escape(title)}</title>'
+    return opening + svg[svg.index(">") + 1 :]
+
+
+def _tag(match: re.Match[str]) -> str:
+    """One tag: two decimals, no names that nothing refers to, the page's colours and font."""
+    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", match[0])
+    tag = re.sub(r'^(<(?:g|text)) id="[^"]*"', r"\1", tag)
+    tag = re.sub(r" transform=\"rotate\(-?0 [^\"]*\"|font-family: 'DejaVu Sans';? ?", "", tag)
+    tag = re.sub(r"font: ((?:bold |700 )?)([0-9.]+px) 'DejaVu Sans'", r"font: \1\2 var(--face)", tag)
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(colour, f"var({variable})")
+    return tag

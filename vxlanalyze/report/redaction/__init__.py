@@ -1,5 +1,0 @@
-"""What ``--redact`` does: pseudonyms for addresses and names, and no payload, in every output."""
-
-from vxlanalyze.report.redaction.redactor import Redactor
-
-__all__ = ["Redactor"]

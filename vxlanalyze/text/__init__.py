@@ -1,0 +1,1 @@
+"""Words, numbers, times and escaping, for diagnostics and reports alike."""

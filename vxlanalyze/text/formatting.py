@@ -1,0 +1,130 @@
+"""Numbers, times and sentences as the HTML outputs write them: the filters of their templates."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from vxlanalyze.text import words
+from vxlanalyze.text.escaping import plain
+
+NOTHING = "–"
+_LEAST_PERCENT = 1e-4  # a smaller ratio is a chance, and is written as a number
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def count(number: int | None) -> str:
+    """Write a count with its thousands apart."""
+    return NOTHING if number is None else f"{number:,}"
+
+
+def raw(number: int | float | None) -> str:
+    """Write a number for a program, nothing for None."""
+    return "" if number is None else str(number)
+
+
+def raw_or_dash(number: int | None) -> str:
+    """Write a name that is a number (a frame, a VNI), without marks between its digits."""
+    return NOTHING if number is None else str(number)
+
+
+def size(number: int | None) -> str:
+    """Write a length in bytes."""
+    return NOTHING if number is None else f"{number:,} B"
+
+
+def percent(ratio: float | None) -> str:
+    """Write a ratio in percent."""
+    return NOTHING if ratio is None else f"{100 * ratio:.3g} %"
+
+
+def span(duration_ns: int | None) -> str:
+    """Write a duration in the unit that fits it."""
+    return NOTHING if duration_ns is None else words.span(duration_ns)
+
+
+def moment(time: str | None) -> str:
+    """Write an RFC 3339 time as people do, without the zeros of its fraction."""
+    if time is None:
+        return NOTHING
+    day, _, clock = time.removesuffix("Z").partition("T")
+    return f"{day} {clock.rstrip('0').rstrip('.') if '.' in clock else clock} UTC"
+
+
+def arrow(direction: str) -> str:
+    """Write ``X>Y`` as it is said."""
+    return direction.replace(">", " → ")
+
+
+def ends(address: str, port: int | None) -> str:
+    """Write an address and a port."""
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def quantity(measured: Mapping[str, Any]) -> str:
+    """Write a measured value with its unit."""
+    value, unit = measured["value"], measured["unit"]
+    if value is None:
+        return "not known"
+    if isinstance(value, str):
+        return value
+    if unit == "ns":
+        return words.span(value)
+    if unit == "ratio":
+        return percent(value) if value == 0 or abs(value) >= _LEAST_PERCENT else f"{value:.2g}"
+    number = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return f"{number} {_of_one(unit) if value == 1 else unit}".strip()
+
+
+def _of_one(unit: str) -> str:
+    """The unit of a single one: ``packet of the sample``."""
+    noun, space, rest = unit.partition(" ")
+    return ("query" if noun == "queries" else noun.removesuffix("s")) + space + rest
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Write frame numbers, neighbours together: ``3-9, 12``."""
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in _neighbours(numbers))
+
+
+def _neighbours(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    first = last = None
+    for number in numbers:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def prose(text: str) -> Markup:
+    """Write sentences, with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(plain(text)))))
+
+
+def whole(text: str) -> Markup:
+    """Write text that must paste, however long its words."""
+    return escape(plain(text, longest_word=None))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "arrow": arrow,
+    "bytes": size,
+    "count": count,
+    "ends": ends,
+    "moment": moment,
+    "percent": percent,
+    "prose": prose,
+    "quantity": quantity,
+    "raw": raw,
+    "raw_or_dash": raw_or_dash,
+    "runs": runs,
+    "span": span,
+    "whole": whole,
+}

@@ -1,0 +1,48 @@
+"""Numbers as people say them, for summaries and explanations."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+_NS_PER_S = 1_000_000_000
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Say how many: ``1 packet``, ``12,345 packets``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def span(duration_ns: float) -> str:
+    """Say how long: ``850 ns``, ``1.3 ms``, ``120 ms``, ``5.6 s``, ``2 min 5 s``, ``1 h 0 min 3 s``."""
+    size = abs(duration_ns)
+    if size >= 120 * _NS_PER_S:
+        minutes, seconds = divmod(round(size / _NS_PER_S), 60)
+        hours, minutes = divmod(minutes, 60)
+        sign = "-" if duration_ns < 0 else ""
+        return f"{sign}{hours:,} h {minutes} min {seconds} s" if hours else f"{sign}{minutes} min {seconds} s"
+    for unit, unit_ns in (("s", _NS_PER_S), ("ms", 1_000_000), ("µs", 1_000)):
+        if size >= unit_ns:
+            return f"{duration_ns / unit_ns:.3g} {unit}"
+    return f"{duration_ns:.0f} ns"
+
+
+def share(part: int, whole: int) -> str:
+    """Say a part of a whole: ``all 20``, ``5 of 20 (25 %)``."""
+    if part == whole:
+        return f"all {whole:,}"
+    percent = 100 * part / whole
+    return f"{part:,} of {whole:,} ({percent:.3g} %)"
+
+
+def moment(time_ns: int) -> str:
+    """Say when: RFC 3339 in UTC, to the millisecond."""
+    seconds, rest_ns = divmod(time_ns, _NS_PER_S)
+    stamp = datetime.fromtimestamp(seconds, UTC)
+    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+
+
+def listed(items: Sequence[object], at_most: int = 5) -> str:
+    """Name some of them: ``a, b and c``; ``a, b and 7 more`` where there are too many."""
+    names = [str(i) for i in items[:at_most]]
+    if len(items) > at_most:
+        names = [*names[: at_most - 1], f"{len(items) - at_most + 1} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
