@@ -29,7 +29,7 @@ Fate = Callable[["Transit"], None]
 
 @dataclass
 class Tunnel:
-    """How nodes carry pods' packets; ``kind``: vxlan, geneve, gre, ipip, or none (routed bare)."""
+    """How nodes carry pods' packets; ``kind``: vxlan, geneve, gre, ipip, wireguard, esp, none (bare)."""
 
     kind: str = "vxlan"
     port: int = 8472
@@ -47,9 +47,9 @@ class Tunnel:
 
     @property
     def overhead(self) -> int:
-        return {"vxlan": 50, "geneve": 50, "gre": 24, "ipip": 20, "none": 0}[self.kind] + 20 * (
-            self.family == 6
-        )
+        return {"vxlan": 50, "geneve": 50, "gre": 24, "ipip": 20, "wireguard": 60, "esp": 50, "none": 0}[
+            self.kind
+        ] + 20 * (self.family == 6)
 
 
 @dataclass(eq=False)
@@ -208,12 +208,30 @@ class Transit:
         if tunnel.kind == "gre":
             coded = f.gre(0x86DD if inner.ip6 else 0x0800, bytes(inner))
             return Packet(self.outer_src, self.outer_dst, f.Raw(coded), f.GRE, **outer)
+        if tunnel.kind in ("wireguard", "esp"):
+            return self._seal(inner, outer)
         frame = f.ethernet(*self.inner_macs, inner)
         if tunnel.kind == "geneve":
             coded = f.geneve(tunnel.vni, frame, tunnel.options)
         else:
             coded = f.vxlan(tunnel.vni, frame, tunnel.flags, tunnel.group)
         body = f.Udp(self.sport, tunnel.port, coded, tunnel.checksum)
+        return Packet(self.outer_src, self.outer_dst, body, **outer)
+
+    def _seal(self, inner: Packet, outer: dict[str, Any]) -> Packet:
+        """Hide a packet: in WireGuard (``vni`` is the receiver's index) or ESP (the SPI)."""
+        assert self.tunnel is not None
+        tunnel, size = self.tunnel, f.wireguard_size(len(inner))
+        dark = random.Random(zlib.crc32(bytes(inner)) ^ self.number).randbytes(size)
+        if tunnel.kind == "esp":
+            return Packet(
+                self.outer_src,
+                self.outer_dst,
+                f.esp(tunnel.vni, self.number, dark + dark[:8]),
+                f.ESP,
+                **outer,
+            )
+        body = f.Udp(tunnel.port, tunnel.port, f.wireguard_data(tunnel.vni, self.number, dark))
         return Packet(self.outer_src, self.outer_dst, body, **outer)
 
 
