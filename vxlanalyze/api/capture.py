@@ -17,6 +17,7 @@ from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import frame_columns, table
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
+from vxlanalyze.wire.tunnels import NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +60,13 @@ class Capture:
         index, flows = self.decoded.index, self.decoded.flows
         known = index.flow[index.flow != NO_FLOW]
         tunnel = flows.tunnel[known]
-        kinds = {kind: int(np.count_nonzero(tunnel == kind)) for kind in Tunnel if kind != Tunnel.NONE}
+        kinds = {name: int(np.count_nonzero(tunnel == number)) for number, name in NAMES.items()}
         return {
             "name": self.name,
             "files": [file.path for file in self.source.files],
             "packets": len(self),
             "tunnel_packets": int(np.count_nonzero(tunnel != Tunnel.NONE)),
-            "tunnels": {kind.name.lower().replace("_", "-"): n for kind, n in kinds.items() if n},
+            "tunnels": {name: n for name, n in kinds.items() if n},
             "flows": len(flows),
             "first": rfc3339(int(index.time_ns.min())) if len(self) else None,
             "last": rfc3339(int(index.time_ns.max())) if len(self) else None,

@@ -10,6 +10,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.memory.limit import size_bytes
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
+from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
 SEVERITIES = ("info", "warning", "critical")
 _DESCRIPTION = """\
@@ -174,7 +175,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_ports,
         default=[],
-        help="further tunnel ports; the usual ones (4789, 8472, 4790, 6081, 6080) are known, others found",
+        help=f"further tunnel ports; the usual ones ({', '.join(map(str, KNOWN_PORTS))}) are known, "
+        "others found",
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"

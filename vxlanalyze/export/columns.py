@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels import NAMES
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 TIME = pa.timestamp("ns", tz="UTC")
-_TUNNELS = ", ".join(entry.name for entry in TUNNELS) + "."
+_TUNNELS = ", ".join(NAMES.values()) + "."
 
 
 class Column(NamedTuple):

@@ -11,9 +11,10 @@ from vxlanalyze.export.columns import NAME
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
+from vxlanalyze.wire.tunnels import NAMES
 
 _WITH_PORTS = (6, 17, 132)
-_TUNNELS = pa.array([tunnel.name.lower().replace("_", "-") for tunnel in Tunnel])
+_TUNNELS = pa.array([NAMES.get(number, "") for number in range(max(NAMES) + 1)])
 
 
 class FlowColumns:

@@ -28,10 +28,8 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.octets import Octets
-from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels import NAMES
 from vxlanalyze.wire.walk import begin, descend
-
-_NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
 
 Parse = Callable[[bytes], dpkt.Packet]
 
@@ -90,7 +88,7 @@ def dissect(packet: bytes, link_type: int, *, ports: Sequence[int] = ()) -> list
         through = _walk(data, link_type, bound_to, depth + 1)
         vni = int(through[VNI]) if through[VNI] >= 0 else None
         inside = int(through[INNER_AT]) if through[INNER_AT] >= 0 else len(packet)
-        layers.append(TunnelHeader(_NAMES[int(through[TUNNEL])], vni, packet[outside[AT] : inside]))
+        layers.append(TunnelHeader(NAMES[int(through[TUNNEL])], vni, packet[outside[AT] : inside]))
         start, end, parse = (
             inside,
             min(int(through[INNER_END]), len(packet)),

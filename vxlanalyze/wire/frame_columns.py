@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from vxlanalyze.wire.model import FACTS, Anomaly, Checksum
-from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels import NAMES
 
 ADDRESS = pa.dictionary(pa.int32(), pa.string())
 MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: told apart from IP addresses
@@ -30,7 +30,7 @@ CHECKSUM_NAMES = {
     int(Checksum.ALL_ONES): "bad",
 }
 _STATES = ", ".join(dict.fromkeys(CHECKSUM_NAMES.values())) + "."
-_KINDS = ", ".join(entry.name for entry in TUNNELS) + ": the innermost one."
+_KINDS = ", ".join(NAMES.values()) + ": the innermost one."
 _ODDITIES = ", ".join(kind.name.lower() for kind in Anomaly if kind.name and not kind & FACTS) + "."
 
 

@@ -21,18 +21,18 @@ UNKNOWN_LENGTH = 0xFFFFFFFF
 
 
 class Tunnel(IntEnum):
-    """Kinds of encapsulation; `NONE` where the IP packet stands bare.
+    """Kinds of encapsulation, by their numbers in the tables; `NONE` where the packet is unencapsulated.
 
-    Each is a module in `vxlanalyze.wire.tunnels`. In this order their contents are asked, so that one that
-    is a special case of another stands before it.
+    A number says nothing else: name, title, header length, ports and the order in which contents are
+    examined are fields of the module of this name in `vxlanalyze.wire.tunnels`.
     """
 
     NONE = 0
     VXLAN = 1
     VXLAN_GPE = 2
     GENEVE = 3
-    NVGRE = 5
     GRE = 4
+    NVGRE = 5
     IPIP = 6
     GUE = 7
 

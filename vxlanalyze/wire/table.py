@@ -14,12 +14,11 @@ from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.frame_columns import ADDRESS, ANOMALIES, CHECKSUM_NAMES, MAC, NAME, SCHEMA, TIME
 from vxlanalyze.wire.model import FACTS, Anomaly, Encryption, Tunnel
 from vxlanalyze.wire.rows import Columns, check_link_types, columns
-from vxlanalyze.wire.tunnels import TUNNELS
+from vxlanalyze.wire.tunnels import NAMES
 
-_TUNNEL_NAMES = {int(entry.tunnel): entry.name for entry in TUNNELS}
 _ENCRYPTION_NAMES = {int(kind): kind.name.lower() for kind in Encryption if kind is not Encryption.NONE}
 _NAMES = {
-    "tunnel": _TUNNEL_NAMES,
+    "tunnel": NAMES,
     "encryption": _ENCRYPTION_NAMES,
     "outer_checksum_state": CHECKSUM_NAMES,
     "outer_ip_checksum_state": CHECKSUM_NAMES,

@@ -15,12 +15,11 @@ from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import Encryption, Tunnel
-from vxlanalyze.wire.tunnels import TITLES
+from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES, _ETHERNET_BYTES = 8, 14
 _UDP = 17
-_TUNNEL_BYTES = {Tunnel.VXLAN: 8, Tunnel.VXLAN_GPE: 8, Tunnel.GENEVE: 8}  # of the others it varies
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
@@ -96,15 +95,14 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     widest = int(np.argmax(outer - inner))
     total = int(outer[widest]) - int(inner[widest])
     flows, row = direction.sender.flows, int(direction.flow[packets][widest])
-    family, tunnel = int(flows.outer_family[row]), Tunnel(int(flows.tunnel[row]))
+    family, tunnel = int(flows.outer_family[row]), BY_TUNNEL[Tunnel(int(flows.tunnel[row]))]
     around = [(_IP_BYTES[family], f"IPv{family}")]
     if flows.outer_protocol[row] == _UDP:
         around.append((_UDP_BYTES, "UDP"))
     inside = [(_ETHERNET_BYTES, "inner Ethernet")] if flows.inner_src_mac[row] != 0 else []
     rest = total - sum(size for size, _ in around + inside)
-    own = _TUNNEL_BYTES.get(tunnel, rest)
-    more = "options" if tunnel is Tunnel.GENEVE else "more (options, a VLAN tag)"
-    parts = [*around, (own, TITLES[tunnel]), *inside, (rest - own, more)]
+    own = rest if tunnel.header_bytes is None else tunnel.header_bytes
+    parts = [*around, (own, tunnel.title), *inside, (rest - own, tunnel.options)]
     return Overhead(total, " + ".join(f"{size} {name}" for size, name in parts if size > 0))
 
 

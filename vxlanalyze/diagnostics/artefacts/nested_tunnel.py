@@ -31,8 +31,8 @@ from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, share
-from vxlanalyze.wire.model import NO_FLOW, Tunnel
-from vxlanalyze.wire.tunnels import TITLES
+from vxlanalyze.wire.model import NO_FLOW
+from vxlanalyze.wire.tunnels import title
 
 CODE = "nested-tunnel"
 _ETHERNET_MTU = 1500  # an example for the arithmetic
@@ -54,7 +54,7 @@ def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | 
         return None
     flow = point.index.flow[nested]
     kinds = np.bincount(point.flows.tunnel[flow])
-    innermost = TITLES[Tunnel(int(kinds.argmax()))]
+    innermost = title(int(kinds.argmax()))
     cost, all_costs = _commonest(
         point.index.outer_length[nested].astype(np.int64) - point.index.length[nested]
     )

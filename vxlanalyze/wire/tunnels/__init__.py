@@ -1,4 +1,4 @@
-"""The tunnels this package understands: for each member of `Tunnel`, the module of its name."""
+"""The tunnels this package understands: for each member of `Tunnel`, the entry of the module of its name."""
 
 from importlib import import_module
 
@@ -12,6 +12,14 @@ def _encapsulation(tunnel: Tunnel) -> Encapsulation:
     return entry
 
 
-TUNNELS: tuple[Encapsulation, ...] = tuple(_encapsulation(tunnel) for tunnel in Tunnel if tunnel)
+BY_TUNNEL: dict[Tunnel, Encapsulation] = {tunnel: _encapsulation(tunnel) for tunnel in Tunnel if tunnel}
+TUNNELS: tuple[Encapsulation, ...] = tuple(sorted(BY_TUNNEL.values(), key=lambda entry: entry.priority))
+"""In the order in which their contents are examined."""
 KNOWN_PORTS: tuple[int, ...] = tuple(port for entry in TUNNELS for port in entry.udp_ports)
-TITLES: dict[Tunnel, str] = {entry.tunnel: entry.title for entry in TUNNELS}
+NAMES: dict[int, str] = {int(entry.tunnel): entry.name for entry in TUNNELS}
+"""Names in the tables, by number; there is none for packets without a tunnel."""
+
+
+def title(tunnel: int) -> str:
+    """Give the name of a kind of tunnel in sentences."""
+    return BY_TUNNEL[Tunnel(tunnel)].title

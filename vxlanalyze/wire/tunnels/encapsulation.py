@@ -22,27 +22,37 @@ class Encapsulation:
         Its number in the tables.
     title : str
         Its name in sentences; in the tables it stands in lower case.
+    priority : int
+        Its place, from the lowest, among those whose contents are examined: where one header is a special
+        case of another, its number is the lower.
+    header_bytes : int or None
+        Length of its header without options; None where the length depends on the header's flags.
     read : callable
         Compiled ``read(data, found) -> int``: reads the header at `AT`, moves `AT` behind it, and returns
         the EtherType of what follows, or STOP.
     recognise : callable
         Compiled ``recognise(data, found, carrier) -> bool``: tells by content whether this tunnel
-        starts at `AT`; `carrier` is the IP protocol number of what carries it. Asked where neither
+        starts at `AT`; `carrier` is the IP protocol number of what carries it. Called where neither
         port nor protocol number decides, in the order of ``TUNNELS``.
     udp_ports, ip_protocols : tuple of int
         What announces it.
     fits : callable, optional
         Compiled ``fits(data, found) -> bool``: whether the header at `AT` can be its own. Asked on its own
         ports, where all but what another tunnel may have been moved to is taken for it.
+    options : str
+        What may follow the header, in the words of a sum of header lengths.
     """
 
     tunnel: Tunnel
     title: str
+    priority: int
+    header_bytes: int | None
     read: Read
     recognise: Recognise
     udp_ports: tuple[int, ...] = ()
     ip_protocols: tuple[int, ...] = ()
     fits: Fits | None = None
+    options: str = "more (options, a VLAN tag)"
 
     @property
     def name(self) -> str:

@@ -76,4 +76,14 @@ def fits(data: Octets, found: Record) -> bool:
     return at + 4 > found[END] or (byte(data, at) >> 6 == 0 and be16(data, at + 2) != 0)
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GENEVE, "Geneve", read, recognise, udp_ports=(6081,), fits=fits)
+ENCAPSULATION = Encapsulation(
+    Tunnel.GENEVE,
+    "Geneve",
+    priority=30,
+    header_bytes=HEADER_BYTES,
+    read=read,
+    recognise=recognise,
+    udp_ports=(6081,),
+    fits=fits,
+    options="options",
+)

@@ -62,4 +62,12 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return carrier == IP_PROTOCOL
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GRE, "GRE", read, recognise, ip_protocols=(IP_PROTOCOL,))
+ENCAPSULATION = Encapsulation(
+    Tunnel.GRE,
+    "GRE",
+    priority=50,
+    header_bytes=None,
+    read=read,
+    recognise=recognise,
+    ip_protocols=(IP_PROTOCOL,),
+)

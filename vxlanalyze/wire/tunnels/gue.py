@@ -111,4 +111,12 @@ def _is_unicast(first: int) -> bool:
     return first >> 13 == 1 or first >> 9 == 0x7E or first >> 6 == 0x3FA
 
 
-ENCAPSULATION = Encapsulation(Tunnel.GUE, "GUE", read, recognise, udp_ports=(6080,))
+ENCAPSULATION = Encapsulation(
+    Tunnel.GUE,
+    "GUE",
+    priority=70,
+    header_bytes=None,
+    read=read,
+    recognise=recognise,
+    udp_ports=(6080,),
+)

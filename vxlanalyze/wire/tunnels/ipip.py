@@ -29,5 +29,11 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 
 ENCAPSULATION = Encapsulation(
-    Tunnel.IPIP, "IPIP", read, recognise, ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6)
+    Tunnel.IPIP,
+    "IPIP",
+    priority=60,
+    header_bytes=0,
+    read=read,
+    recognise=recognise,
+    ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6),
 )

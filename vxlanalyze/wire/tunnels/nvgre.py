@@ -43,4 +43,12 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     )
 
 
-ENCAPSULATION = Encapsulation(Tunnel.NVGRE, "NVGRE", read, recognise, ip_protocols=(gre.IP_PROTOCOL,))
+ENCAPSULATION = Encapsulation(
+    Tunnel.NVGRE,
+    "NVGRE",
+    priority=40,  # before GRE, of which it is a special case
+    header_bytes=HEADER_BYTES,
+    read=read,
+    recognise=recognise,
+    ip_protocols=(gre.IP_PROTOCOL,),
+)

@@ -78,4 +78,13 @@ def fits(data: Octets, found: Record) -> bool:
     return at >= found[END] or byte(data, at) & FLAG_VNI_VALID != 0
 
 
-ENCAPSULATION = Encapsulation(Tunnel.VXLAN, "VXLAN", read, recognise, udp_ports=(4789, 8472), fits=fits)
+ENCAPSULATION = Encapsulation(
+    Tunnel.VXLAN,
+    "VXLAN",
+    priority=10,
+    header_bytes=HEADER_BYTES,
+    read=read,
+    recognise=recognise,
+    udp_ports=(4789, 8472),
+    fits=fits,
+)

@@ -69,4 +69,12 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
     return False
 
 
-ENCAPSULATION = Encapsulation(Tunnel.VXLAN_GPE, "VXLAN-GPE", read, recognise, udp_ports=(4790,))
+ENCAPSULATION = Encapsulation(
+    Tunnel.VXLAN_GPE,
+    "VXLAN-GPE",
+    priority=20,
+    header_bytes=HEADER_BYTES,
+    read=read,
+    recognise=recognise,
+    udp_ports=(4790,),
+)
