@@ -249,15 +249,6 @@ def measure_start(runs: int) -> None:
     print("\nStarting")
     goal("the seed's pair, warm", median(lambda: _run([*command, *pair]), runs), 0.8, "s")
     goal("--help", median(lambda: _run([*command, "--help"]), runs), 0.15, "s")
-    with tempfile.TemporaryDirectory() as empty:
-        start = time.perf_counter()
-        subprocess.run(
-            [*command, *pair],
-            stdout=subprocess.DEVNULL,
-            check=True,
-            env={**os.environ, "XDG_CACHE_HOME": empty},
-        )
-        goal("the seed's pair, kernels compiled anew", time.perf_counter() - start, 12, "s")
 
 
 def measure_cluster(folder: Path, packets: int, runs: int) -> None:

@@ -18,8 +18,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     "errors",
     "text",
-    "memory",
     "kernels",
+    "memory",
     "capture",
     "wire",
     "kubernetes",

@@ -21,7 +21,6 @@ from tests.simulate import comparison
 from vxlanalyze import diagnostics
 from vxlanalyze.analysis.finding import Diagnostic
 from vxlanalyze.command import cli
-from vxlanalyze.kernels import kernel_cache
 from vxlanalyze.pipeline import run as pipeline
 
 NODE1, NODE2 = SEED / "node1.pcap.gz", SEED / "node2.pcap.gz"
@@ -167,18 +166,9 @@ def test_an_address_space_too_small_to_begin(vxlanalyze, limit_kb):
     assert done.stderr.count("\n") == 1
 
 
-def test_no_place_to_keep_kernels(monkeypatch):
-    """Neither in the home nor in a temporary directory: they are compiled in each run."""
-    monkeypatch.setattr(kernel_cache, "_user_root", lambda: Path("/proc/no"))
-    monkeypatch.setattr(kernel_cache, "_temporary_root", lambda: Path("/proc/no"))
-
-    assert kernel_cache._cache_directory.__wrapped__("0") is None
-
-
 def test_a_home_that_cannot_be_written(vxlanalyze):
     """As in many containers: matplotlib keeps its fonts elsewhere, and no word about it."""
-    kernels = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    home = {"HOME": "/proc/no", "MPLCONFIGDIR": "/proc/no", "XDG_CACHE_HOME": kernels}
+    home = {"HOME": "/proc/no", "MPLCONFIGDIR": "/proc/no"}
     done = vxlanalyze(NODE1, NODE2, "--quiet", "-o", "r.html", environment=home)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

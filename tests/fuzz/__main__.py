@@ -92,7 +92,7 @@ def _work(subject: str, first: int, inputs: int) -> None:
     take_warnings_for_errors()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as folder:
-        for sound in warming(subject):  # compiles kernels and imports, so that no input is charged for it
+        for sound in warming(subject):  # imports what is used, so that no input is charged for it
             drive(sound, Path(folder))
         for number in range(first, first + inputs):
             faulthandler.dump_traceback_later(HANGS_S, exit=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numba
 import numpy as np
 import pyarrow.parquet as pq
 
@@ -23,6 +22,7 @@ from vxlanalyze.api.capture import dissect_row
 from vxlanalyze.capture import open_source
 from vxlanalyze.command import cli
 from vxlanalyze.errors import VxlanalyzeError
+from vxlanalyze.kernels.decorator import PLAIN
 from vxlanalyze.kubernetes.facts import read_facts
 from vxlanalyze.kubernetes.gather import with_facts
 from vxlanalyze.kubernetes.kube import read_kube
@@ -56,7 +56,7 @@ class Ending:
 def take_warnings_for_errors() -> None:
     """Raise where numpy warns: a figure went wrong. The hashes of kernels that run as Python wrap around."""
     warnings.simplefilter("error")
-    if numba.config.DISABLE_JIT:
+    if PLAIN:
         warnings.filterwarnings("ignore", "overflow encountered in scalar")
 
 

@@ -55,7 +55,7 @@ def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
     return -1 if seconds >= _LAST_S else seconds * NS_PER_S + fraction_ns
 
 
-@compiled
+@compiled("i8 i8 i8[,] i8")
 def time_of(high: int, low: int, table: Any, interface: int) -> Any:
     """Give the time in ns since 1970 by an interface's clock, and whether it had to be clamped."""
     offset_ns = table[interface, OFFSET_NS]

@@ -59,7 +59,7 @@ def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
     return count
 
 
-@compiled
+@compiled("u1[] i8 i8 i8 b1 i8[,] i8 i8 i8[] i8[] i8 i8[] u4[] u4[] i8[] u2[] i8[]")
 def walk_blocks(
     data: Any, at: int, end: int, base: int, big: bool, table: Any, first: int, interfaces: int, drops: Any,
     notes: Any, row: int, start: Any, captured_length: Any, original_length: Any, time_ns: Any,
@@ -136,7 +136,7 @@ def packet_of(
     return packet_at(data, head, size, big, table, first, interfaces)
 
 
-@compiled
+@compiled("u1[] i8 i8 b1 i8 i8[,] i8[,] i8 b1 i8[] i8 i8[] u4[] u4[] i8[] u2[] u1[] i8")
 def copy_blocks(
     data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section: int,
     with_simple: bool, offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any,

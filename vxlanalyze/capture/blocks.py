@@ -39,7 +39,7 @@ TRAILER_BYTES = 4
 OPTION_END = 0
 
 
-@compiled
+@compiled("u1[] i8")
 def section_is_big(data: Any, at: int) -> Any:
     """Read the byte order of the section header at `at`: 1 big, 0 little, -1 neither."""
     magic = u32(data, at + 8, False)
@@ -48,7 +48,7 @@ def section_is_big(data: Any, at: int) -> Any:
     return 1 if magic == BIG_ENDIAN_MAGIC else -1
 
 
-@compiled
+@compiled("u1[] i8 i8 b1")
 def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
     """Give the padded length of the block at `at`; 0 where it goes on behind `end`, -1 where it is none.
 
@@ -123,7 +123,7 @@ def may_begin_block(data: Any, at: int, big: bool) -> Any:
     )
 
 
-@compiled
+@compiled("u1[] i8 i8 b1 i8 b1")
 def find_block(data: Any, at: int, end: int, at_end: bool, reach: int, big: bool) -> Any:
     """Search for the next block of a known type whose two lengths agree, and behind which one can begin.
 

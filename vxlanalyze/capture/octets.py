@@ -26,7 +26,7 @@ def u16(data: Any, at: int, big: bool) -> Any:
     return np.int64(value)
 
 
-@compiled
+@compiled("u1[] i8 b1")
 def u32(data: Any, at: int, big: bool) -> Any:
     """Read 32 bits at `at` as int64."""
     place = np.uint64(at)

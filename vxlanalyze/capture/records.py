@@ -23,7 +23,7 @@ PLAUSIBLE_DISTANCE_S = 7 * 24 * 3600
 CHAIN_RECORDS = 3
 
 
-@compiled
+@compiled("u1[] i8 b1 i8")
 def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     """Read captured and original length of the record at `at`."""
     captured, original = u32(data, at + 8, big), u32(data, at + 12, big)
@@ -32,7 +32,7 @@ def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
     return captured, original
 
 
-@compiled
+@compiled("i8 i8")
 def is_odd(captured: int, original: int) -> bool:
     """Tell whether a frame can hardly have had these lengths."""
     return captured > original or original > PLAUSIBLE_ORIGINAL_BYTES
@@ -44,7 +44,7 @@ def is_far(time_s: int, near_s: int) -> bool:
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
-@compiled
+@compiled("u1[] i8 i8 i8 b1 i8 i8 i8 i8 i8 i8 i8[] u4[] u4[] i8[] i8[]")
 def walk_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, trusted: int,
@@ -111,7 +111,7 @@ def plausible_record(
     return not is_far(u32(data, at, big), near_s)
 
 
-@compiled
+@compiled("u1[] i8 i8 b1 b1 i8 i8 i8 i8 i8 b1")
 def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, lenient: bool,
@@ -132,7 +132,7 @@ def chain_at(
     return 1
 
 
-@compiled
+@compiled("u1[] i8 i8 b1 b1 i8 i8 i8 i8 i8")
 def find_record(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int,
@@ -157,7 +157,7 @@ def find_record(
     return at, False
 
 
-@compiled
+@compiled("u1[] i8 i8 i8 b1 i8 i8 i8 i8 i8[] i8 i8[] u4[] u4[] i8[] u1[] i8")
 def copy_records(
     data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, offsets: Any, row: int,

@@ -1,1 +1,1 @@
-"""Compiled functions: the decorator, the compiler, and the machine code that is kept."""
+"""Compiled functions: written in Python, compiled by numba while the wheel is made, loaded without it."""

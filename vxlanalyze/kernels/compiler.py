@@ -1,34 +1,34 @@
-"""numba, which is imported when a kernel has to be compiled.
+"""numba: what it makes of kernels, for the library and for kernels that are newer than it.
 
-What kernels call is compiled once, too, and kept in numba's own cache, in the directory of the kernels.
+Only `build` and a checkout import this.
 """
 
 # numba's inside has no types:
 # mypy: disable-error-code="no-untyped-call"
 
 import ctypes
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from llvmlite import ir
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.registry import cpu_target
-from numba.core.types import Array, BaseTuple, NoneType, unliteral
+from numba.core.types import Array as ArrayType
+from numba.core.types import BaseTuple, NoneType, int64, intp, uint64, unliteral
+from numba.extending import intrinsic
+from numba.np import arrayobj
 from numba.np.numpy_support import as_dtype, from_dtype
 
-from vxlanalyze.kernels.kernel_cache import alone_with, identity
-from vxlanalyze.kernels.machine_code import ARRAY_LAYOUTS, Code
+from vxlanalyze.kernels.decorator import CHECKED, Kernel
+from vxlanalyze.kernels.signature import Array, Items, Parameter, flattened, parse
 
-_settings: Any = numba.config
-
-# References to arrays are not counted: counting is an atomic operation at each call of each function, and
-# costs a decoder more than decoding. So kernels cannot make arrays. Entries for Python, which nobody uses,
-# would cost a fifth of the compile time.
+# Reference counts of arrays are atomic operations at each call of each function, which cost a decoder more
+# than decoding. So kernels cannot make arrays. Nobody needs the other entry points that numba would make.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -36,19 +36,29 @@ _OPTIONS: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
+_LLVM_TYPES = {"b1": "i8", "f4": "float", "f8": "double"}
 
 
-def dispatcher_of(function: Callable[..., Any], directory: Path | None) -> Any:
-    """Give what numba makes of a function that compiled functions call, with a cache in a directory."""
-    dispatcher = _dispatcher(function)
+class Compiled(NamedTuple):
+    """A kernel in LLVM's terms.
+
+    Parameters
+    ----------
+    module : llvmlite.binding.ModuleRef
+        Holds the function, with all that it calls.
+    results, is_tuple
+        What it returns; see `loader.Entry`.
+    """
+
+    module: Any
+    results: tuple[str, ...]
+    is_tuple: bool
+
+
+def dispatcher_of(function: Callable[..., Any]) -> Any:
+    """Give what numba makes of a function that compiled functions call."""
+    dispatcher = numba.njit(pipeline_class=_Pipeline, **_OPTIONS)(function)
     dispatcher.get_call_template = partial(_template_for_numbers, dispatcher.get_call_template)
-    if directory is not None:
-        # The variable is only read while the cache is made: other users of numba keep theirs.
-        before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(directory)
-        try:
-            dispatcher._cache = _KernelCache(function)
-        finally:
-            _settings.CACHE_DIR = before
     return dispatcher
 
 
@@ -57,36 +67,34 @@ def _template_for_numbers(template_for: Callable[..., Any], args: Any, kws: Any)
     return template_for(tuple(unliteral(a) for a in args), {name: unliteral(kws[name]) for name in kws})
 
 
-def _dispatcher(function: Callable[..., Any]) -> Any:
-    return numba.njit(pipeline_class=_Pipeline, **_OPTIONS)(function)
-
-
 class _Pipeline(CompilerBase):
-    """numba's own steps, into a library of ours."""
+    """numba's own passes; functions that are taken in are optimised once, where they are taken in."""
 
     def define_pipelines(self) -> list[Any]:
-        self.state.library = _Library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        if not _executed:
+            self.state.library = _Library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
+_executed: list[bool] = []  # not empty where this process runs what it compiles
+
+
 class _Library(JITCodeLibrary):
-    """A function for LLVM, which makes machine code of it on demand only.
+    """A function for LLVM, of which machine code is made on demand only."""
 
-    numba would optimise each function, and make machine code of it, before those that call it take it in and
-    do so again. That was a third of the compile time.
-    """
-
-    def object_code(self, name: str) -> bytes:
-        """Optimise the function of a name with all that it calls, and give its object file."""
+    def module_of(self, name: str) -> Any:
+        """Optimise the function of a name with all that it calls, and give the module."""
         self._ensure_finalized()
-        # An array is seven numbers to numba. What nobody else can call, LLVM takes in where it is called, or
-        # leaves out the numbers that are not used: the decoder takes two thirds of the time.
+        # An array is seven numbers to numba. Where nobody else can call a function, LLVM leaves out the
+        # numbers that are not used: the decoder takes two thirds of the time.
         for function in self._final_module.functions:
             if not function.is_declaration and function.name != name:
                 function.linkage = "internal"
+        for variable in self._final_module.global_variables:
+            if not variable.is_declaration:
+                variable.linkage = "internal"
         super()._optimize_final_module()
-        code: bytes = self._codegen._tm.emit_object(self._final_module)
-        return code
+        return self._final_module
 
     @property
     def codegen(self) -> Any:
@@ -95,10 +103,6 @@ class _Library(JITCodeLibrary):
     def get_pointer_to_function(self, name: str) -> int:
         self._ensure_finalized()
         return 0
-
-    def serialize_using_object_code(self) -> tuple[str, str, bytes]:
-        kept: tuple[str, str, bytes] = self.serialize_using_bitcode()
-        return kept
 
     def _optimize_final_module(self) -> None:
         pass
@@ -115,53 +119,109 @@ class _Unexecuted:
         pass
 
 
-def compile_for(function: Callable[..., Any], kinds: Iterable[str]) -> Code:
-    """Compile a function for arguments of these kinds; see `machine_code.spelled`.
+def compile_now(kernel: Kernel) -> Callable[..., Any]:
+    """Compile a kernel for this process; with ``NUMBA_BOUNDSCHECK=1`` each index is checked."""
+    _executed.append(True)
+    options = {name: value for name, value in _OPTIONS.items() if name in ("nogil", "error_model")}
+    call: Callable[..., Any] = numba.njit(**options)(kernel.py_func)
+    return call
+
+
+def compile_kernel(kernel: Kernel, symbol: str) -> Compiled:
+    """Compile a kernel for the library, under a name.
 
     Raises
     ------
     TypeError
-        It cannot be compiled, or calls what only numba has.
+        It cannot be compiled, or calls what only numba has, or takes its arguments other than `loader` gives
+        them.
     """
-    types = types_of(function, kinds)
-    dispatcher = _dispatcher(function)  # without numba's cache, which keeps no names of what is called
+    parameters = parse(kernel.declared or "")
+    types = tuple(_types(parameters, kernel.py_func.__globals__))
+    dispatcher = dispatcher_of(kernel.py_func)
     dispatcher.compile(types)
     made = dispatcher.overloads[types]
-    object_code = made.library.object_code(made.fndesc.llvm_func_name)
-    _demand_known(made.library.get_function(made.fndesc.llvm_func_name).module, made.fndesc.qualname)
+    module = made.library.module_of(made.fndesc.llvm_func_name)
+    function = module.get_function(made.fndesc.llvm_func_name)
+    _demand_convention(kernel, function, parameters)
+    _demand_known(kernel, module)
+    function.name = symbol
     result = made.signature.return_type
     is_tuple = isinstance(result, BaseTuple)
     parts = tuple(result) if is_tuple else () if isinstance(result, NoneType) else (result,)
-    strings = tuple(as_dtype(part).str for part in parts)
-    return Code(made.fndesc.mangled_name, strings, is_tuple, object_code)
+    return Compiled(module, tuple(as_dtype(part).str[1:] for part in parts), is_tuple)
 
 
-def types_of(function: Callable[..., Any], kinds: Iterable[str]) -> tuple[Any, ...]:
-    """Give numba's types for kinds; the names of named tuples are those that the function's module knows."""
-    return tuple(_types(iter(kinds), function.__globals__))
-
-
-def _types(kinds: Iterator[str], names: Mapping[str, Any]) -> Iterator[Any]:
-    for kind in kinds:
-        if kind == ")":
-            return
-        if kind[-1] == "(":
-            yield BaseTuple.from_types(list(_types(kinds, names)), names.get(kind[:-1]))
-        elif kind[-2] in ARRAY_LAYOUTS:
-            layout: Any = kind[-2]
-            # Read-only arrays are taken for others, for which the same code serves.
-            yield Array(from_dtype(np.dtype(kind[:-2])), int(kind[-1]), layout)
+def _types(parameters: Sequence[Parameter], names: Mapping[str, Any]) -> list[Any]:
+    """Give numba's types; the names of named tuples are those that the function's module knows."""
+    result: list[Any] = []
+    for parameter in parameters:
+        if isinstance(parameter, Items):
+            items = _types(parameter.items, names)
+            result.append(BaseTuple.from_types(items, names[parameter.name] if parameter.name else None))
+        elif isinstance(parameter, Array):
+            result.append(ArrayType(from_dtype(parameter.dtype), parameter.axes, "C"))
         else:
-            yield from_dtype(np.dtype(kind))
+            result.append(from_dtype(np.dtype(parameter.code)))
+    return result
 
 
-def _demand_known(module: Any, name: str) -> None:
-    """See to it that whoever loads the code finds all that it calls: else LLVM ends the process."""
+def _demand_convention(kernel: Kernel, function: Any, parameters: Sequence[Parameter]) -> None:
+    """Check that the function takes what `loader` gives it."""
+    made = [_plain(argument.type) for argument in function.arguments]
+    codes = ("p", "p", *flattened(parameters))
+    assumed = ["ptr" if code == "p" else _LLVM_TYPES.get(code, f"i{8 * int(code[1])}") for code in codes]
+    if made != assumed or CHECKED:
+        raise TypeError(f"{kernel.name} takes {made}, where the loader gives {assumed}")
+
+
+def _plain(type_: Any) -> str:
+    name = str(type_)
+    return "ptr" if name.endswith("*") or name == "ptr" else name
+
+
+def _demand_known(kernel: Kernel, module: Any) -> None:
+    """Check that the C library has all that the code calls: nothing else is there when it is loaded."""
     c_library = ctypes.CDLL(None)
     for called in module.functions:
         own = called.is_declaration and not called.name.startswith("llvm.")
         if own and not hasattr(c_library, called.name):
-            raise TypeError(f"{name} calls {called.name}, which only numba has")
+            raise TypeError(f"{kernel.name} calls {called.name}, which only numba has")
+
+
+def target_machine(level: str) -> Any:
+    """Give LLVM's view of a processor level, for position-independent code."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu = level if level.startswith("x86") else "generic"
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(cpu=cpu, features="", opt=3, reloc="pic", codemodel="default")
+
+
+def assembled(machine: Any, assembly: str) -> bytes:
+    """Make an object file of LLVM's assembly."""
+    code: bytes = machine.emit_object(llvm.parse_assembly(assembly))
+    return code
+
+
+def load_instruction(bits: int, network_order: bool) -> Any:
+    """Give an intrinsic that loads an integer from an array of octets, at any alignment, without a check."""
+    make_array: Any = arrayobj.make_array
+    result = uint64 if bits == 64 else int64
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
+        value = builder.load(address)
+        value.align = 1
+        if network_order and bits > 8:
+            value = builder.bswap(value)
+        return value if bits == 64 else builder.zext(value, ir.IntType(64))
+
+    def load(typing_context: Any, data: Any, at: Any) -> Any:
+        return result(data, intp), emit
+
+    return intrinsic(load)
 
 
 def type_of_intrinsic(function: Any) -> Any:
@@ -169,33 +229,3 @@ def type_of_intrinsic(function: Any) -> Any:
     context = cpu_target.typing_context
     context.refresh()
     return context.resolve_value_type(function)
-
-
-class _KernelCache(FunctionCache):
-    """A cache that does without a file it cannot read or write."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # noqa: BLE001 - a damaged pickle raises anything; compiling again mends it
-            self.flush_quietly()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            # numba reads the list of a function's kernels, adds to it and writes it: of two processes that do
-            # so at a time, one would find the other's kernel under the name of its own.
-            with alone_with(Path(self.cache_path) / "lock"):
-                super().save_overload(sig, data)
-        except OSError:  # disk full, directory gone: the kernel works all the same
-            self.disable()
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        # numba would hash the pickled closure, and a compiled function in it pickles differently each run.
-        return sig, codegen.magic_tuple(), identity(self._py_func)
-
-    def flush_quietly(self) -> None:
-        try:
-            self.flush()
-        except OSError:
-            self.disable()

@@ -155,14 +155,13 @@ def _make() -> _Allocator:
 
     file = _file()
     state = allocator.state_of(file.fileno())
-    functions = allocator.functions()
-    handler = _Handler(b"vxlanalyze", 1, state.ctypes.data, *(function.address for function in functions))
+    handler = _Handler(b"vxlanalyze", 1, state.ctypes.data, *allocator.addresses())
     new_capsule = ctypes.pythonapi.PyCapsule_New
     new_capsule.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
     new_capsule.restype = ctypes.py_object
     name = b"mem_handler"  # numpy looks for this name; a capsule keeps the pointer, not the text
     capsule = new_capsule(ctypes.addressof(handler), name, None)
-    made = _Allocator(capsule, state, (file, functions, handler, name))
+    made = _Allocator(capsule, state, (file, handler, name))
     # Arrays may be freed as the very last, when the interpreter ends: they must find all of this still there.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
     return made

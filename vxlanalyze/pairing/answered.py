@@ -145,7 +145,7 @@ def _acknowledged(
     return result
 
 
-@compiled
+@compiled("(i4[] u2[] u4[]) i4[] u4[] i8[]")
 def _find_highest(columns, wanted, base, highest):  # type: ignore[no-untyped-def]
     """Note the highest acknowledgement of each tuple that flows acknowledge."""
     flow_of, flags_of, ack_of = columns
@@ -160,7 +160,7 @@ def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int6
     return (seq - base).astype(np.int32).astype(np.int64)
 
 
-@compiled
+@compiled("i4[] i8[] i8[] i4[] i8[] i8[] b1[]")
 def _covered(
     group: NDArray[np.int32], start: NDArray[np.int64], length: NDArray[np.int64],
     have_group: NDArray[np.int32], have_start: NDArray[np.int64], have_length: NDArray[np.int64],

@@ -58,6 +58,14 @@ class Sightings:
     def __len__(self) -> int:
         return len(self.time_ns)
 
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """All three, each in one piece, as compiled functions take them."""
+        return (
+            np.ascontiguousarray(self.time_ns),
+            np.ascontiguousarray(self.difference_ns),
+            np.ascontiguousarray(self.forward),
+        )
+
     def offset(self, places: NDArray[np.int64]) -> F64:
         """Differences at some places less the first one: so small that float64 holds them."""
         return (self.difference_ns[places] - self.difference_ns[0]).astype(np.float64)
@@ -165,11 +173,11 @@ def _bounds(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> F6
     Times are seconds, values ns, since the first sighting.
     """
     bounds = np.full((4, len(edges) - 1), np.nan)
-    _extremes(edges, seen.time_ns, seen.difference_ns, seen.forward, drift, bounds)
+    _extremes(edges, *seen.columns(), drift, bounds)
     return bounds
 
 
-@compiled
+@compiled("i8[] i8[] i8[] b1[] f8 f8[,]")
 def _extremes(
     edges: NDArray[np.int64],
     time_ns: NDArray[np.int64],
@@ -197,7 +205,7 @@ def _pieces(bounds: F64) -> list[tuple[int, bool]]:
     return list(zip(starts[:count].tolist(), broken[:count].tolist(), strict=True))
 
 
-@compiled
+@compiled("f8[,] f8 f8 i8[] b1[]")
 def _cut(  # noqa: C901
     bounds: F64, max_drift: float, slack: float, starts: NDArray[np.int64], broken: NDArray[np.bool_]
 ) -> int:
@@ -279,7 +287,7 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     from there to the last, in seconds.
     """
     best = np.full((2, _STRETCHES), np.inf)
-    _fastest(seen.time_ns, seen.difference_ns, seen.forward, drift, begin, span, best)
+    _fastest(*seen.columns(), drift, begin, span, best)
     fastest: list[float] = []
     slopes: list[float] = []
     for side in best:
@@ -294,7 +302,7 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     return max(noise, _LEFT_TIMES * max(slopes))
 
 
-@compiled
+@compiled("i8[] i8[] b1[] f8 f8 f8 f8[,]")
 def _fastest(
     time_ns: NDArray[np.int64],
     difference_ns: NDArray[np.int64],

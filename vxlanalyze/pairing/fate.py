@@ -199,7 +199,7 @@ def _delays(
     return shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS
 
 
-@compiled
+@compiled("i4[] u2[] (i8[] i8[]) (i8 i8 i8) i4[] i4[] b1[]")
 def _believe(known, numbers, times_ns, limits, partner, copies, used):  # type: ignore[no-untyped-def]
     """Take the pairs that were known and whose delay is possible.
 
@@ -301,7 +301,7 @@ def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool
     return result
 
 
-@compiled
+@compiled("(i4[] i4[]) (u4[] u4[]) i4[] b1[]")
 def _compare(rows, digests, partner, differs):  # type: ignore[no-untyped-def]
     """Mark the packets whose frame has another digest than that of their partner."""
     sent_row, received_row = rows

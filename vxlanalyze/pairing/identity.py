@@ -69,7 +69,7 @@ def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
     return state ^ (state >> _31)
 
 
-@compiled
+@compiled("u8[] i8 i4[] u2[] u2[] i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u8[] u1[] u2[] u8[]")
 def _fill_keys(
     keys: U64, level: int, rows: I32, segments: U16, segment_bytes: U16,
     flow: I32, seq: U32, ack: U32, length: U32, payload_length: U32, outer_length: U32,
@@ -182,7 +182,7 @@ def _hashes(words: U64) -> U64:
     return result
 
 
-@compiled
+@compiled("u8[,] u8[]")
 def _hash_rows(words: U64, result: U64) -> None:
     for i in range(len(words)):
         state = np.uint64(0)

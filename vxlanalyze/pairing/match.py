@@ -61,7 +61,7 @@ def _table(entries: int) -> NDArray[np.int32]:
     return np.full(1 << max(4, (2 * entries - 1).bit_length()), _EMPTY, dtype=np.int32)
 
 
-@compiled
+@compiled("u8 u8[] u8[] i4[] b1[] i4[] i4[]")
 def _unique(
     half: np.uint64,
     left: U64,
@@ -140,7 +140,7 @@ def assign(
     return partner, copy_of, ambiguous
 
 
-@compiled
+@compiled("i4[] u8[] i8[] i4[] u8[] i8[] i8 i8 i4[] i4[] b1[]")
 def _assign(
     sent_order: I32, sent_keys: U64, sent_ns: I64, received_order: I32, received_keys: U64, received_ns: I64,
     shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32, ambiguous: NDArray[np.bool_],

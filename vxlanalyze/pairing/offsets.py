@@ -22,7 +22,7 @@ def at(time_ns: NDArray[np.int64], pieces: "Sequence[ClockPiece]") -> NDArray[np
     return result
 
 
-@compiled
+@compiled("i8[] i8[] i8[] f8[] i8[]")
 def _find(
     time_ns: NDArray[np.int64],
     starts: NDArray[np.int64],

@@ -35,7 +35,7 @@ def paired(partner: NDArray[np.int32], first: Units, second: Units) -> NDArray[n
     return known
 
 
-@compiled
+@compiled("(i4[] i4[]) (u2[] u2[]) i4[] i4[] i4[]")
 def _find(rows, segment_bytes, partner, place, known):  # type: ignore[no-untyped-def]
     first_row, second_row = rows
     here, there = segment_bytes

@@ -30,7 +30,7 @@ def rows_of(flow: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.in
     return rows[: _choose(flow, chosen, rows)].copy()
 
 
-@compiled
+@compiled("i4[] b1[] i4[]")
 def _choose(flow: NDArray[np.int32], chosen: NDArray[np.bool_], rows: NDArray[np.int32]) -> int:
     count = 0
     for row in range(len(flow)):

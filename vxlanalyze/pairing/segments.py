@@ -203,7 +203,7 @@ def _largest_payload(capture: Decoded, tuple_of_flow: NDArray[np.int32], tuples:
     return result
 
 
-@compiled
+@compiled("i4[] u4[] i8[]")
 def _maximum_by(flow: NDArray[np.int32], values: NDArray[np.uint32], result: NDArray[np.int64]) -> None:
     for i in range(len(flow)):
         f = flow[i]

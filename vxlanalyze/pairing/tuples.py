@@ -111,7 +111,7 @@ def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[n
     return code, first[: _number_rows(words, table, code, first)]
 
 
-@compiled
+@compiled("u8[,] i4[] i4[] i4[]")
 def _number_rows(
     words: NDArray[np.uint64], table: NDArray[np.int32], code: NDArray[np.int32], first: NDArray[np.int32]
 ) -> int:
@@ -132,7 +132,7 @@ def _number_rows(
     return count
 
 
-@compiled
+@compiled("u8 u8")
 def folded(hashed: np.uint64, word: np.uint64) -> np.uint64:
     """Take one more word into a hash."""
     hashed = (hashed ^ word) * _ODD

@@ -10,13 +10,11 @@ import dpkt
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, ipv6, link, linux_sll, null_loop
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
-    DEEPEST,
     INNER_AT,
     INNER_END,
     INNER_TYPE,
@@ -25,11 +23,10 @@ from vxlanalyze.wire.fields import (
     TOO_DEEP,
     TUNNEL,
     VNI,
-    Record,
 )
 from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import NAMES
-from vxlanalyze.wire.walk import begin, descend
+from vxlanalyze.wire.walk import walk_to_depth
 
 Parse = Callable[[bytes], dpkt.Packet]
 
@@ -99,17 +96,8 @@ def dissect(packet: bytes, link_type: int, *, ports: Sequence[int] = ()) -> list
 
 def _walk(data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int) -> NDArray[np.int64]:
     found = np.empty(RECORD_FIELDS, np.int64)
-    _walk_to_depth(data, link_type, bound_to, depth, found)
+    walk_to_depth(data, link_type, bound_to, depth, found)
     return found
-
-
-@compiled
-def _walk_to_depth(
-    data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int, found: Record
-) -> None:
-    begin(found, 0, len(data), len(data))
-    found[DEEPEST] = depth
-    descend(data, found, bound_to, link.read(data, found, link_type))
 
 
 def _link_parser(packet: bytes, link_type: int) -> Parse:

@@ -184,7 +184,7 @@ def find_or_add(
         slot = (slot + 1) & mask
 
 
-@compiled
+@compiled("i8[,] u2[] u8[] i4[] i8[,] u2[] i8 i4[]")
 def _add_all(
     others: NDArray[np.int64],
     others_mss: NDArray[np.uint16],
@@ -206,7 +206,7 @@ def _add_all(
     return count
 
 
-@compiled
+@compiled("i8[,] i8 i4[] u8[]")
 def place_again(
     keys: NDArray[np.int64], count: int, slots: NDArray[np.int32], secret: NDArray[np.uint64]
 ) -> None:
@@ -263,7 +263,7 @@ def identity_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
     return identity
 
 
-@compiled
+@compiled("i8[,] u8[]")
 def _identities(keys: NDArray[np.int64], identity: NDArray[np.uint64]) -> None:
     for row in range(len(keys)):
         value = mix(np.uint64(keys[row, 0] >> 52) + _IDENTITY_KEY)

@@ -157,7 +157,7 @@ def grouped(items: NDArray[np.int64]) -> Fragments:
     )
 
 
-@compiled
+@compiled("i8[,] i8[] b1[] i8[] i8[] i8[,]")
 def _group(
     items: NDArray[Any],
     order: NDArray[Any],

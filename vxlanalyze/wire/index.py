@@ -236,7 +236,10 @@ def decode_into(
         table.grow()
 
 
-@compiled
+@compiled(
+    "(u1[] i8[] u4[] u4[]) u2[] i8[] u1[] i8 (u8[] i4[] i8[,] u2[]) i8 (i8[] i8[,] i8[] i8[]) "
+    "i8 Rows(i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u2[] u2[])"
+)
 def _decode_rows(
     frames: tuple[NDArray[Any], ...],
     interface: NDArray[np.uint16],

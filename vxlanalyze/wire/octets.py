@@ -24,27 +24,9 @@ def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
 
 
 def _single_instruction(bits: int, network_order: bool) -> Any:
-    import numba.extending
-    from llvmlite import ir  # type: ignore[import-untyped]
-    from numba import types
-    from numba.np import arrayobj
+    from vxlanalyze.kernels.compiler import load_instruction
 
-    make_array: Any = arrayobj.make_array
-    result = types.uint64 if bits == 64 else types.int64
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(bits).as_pointer())
-        value = builder.load(address)
-        value.align = 1
-        if network_order and bits > 8:
-            value = builder.bswap(value)
-        return value if bits == 64 else builder.zext(value, ir.IntType(64))
-
-    def load(typing_context: Any, data: Any, at: Any) -> Any:
-        return result(data, types.intp), emit
-
-    return numba.extending.intrinsic(load)
+    return load_instruction(bits, network_order)
 
 
 def _indexed_load(size_bytes: int, network_order: bool) -> Load:

@@ -88,7 +88,7 @@ def _joined(source: Source, batch: NDArray[np.int64], edges: NDArray[np.int64]) 
     )
 
 
-@compiled
+@compiled("u1[] i8[] i8[] i8[,] i8[] u1[] i8[] i8[]")
 def _join(
     raw: Octets,
     raw_start: NDArray[Any],

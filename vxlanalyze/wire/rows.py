@@ -186,7 +186,7 @@ def records(
     return record, quoted, base
 
 
-@compiled
+@compiled("u1[] i8[] u4[] u4[] i8[] u1[] i8[] (i8[,] i8[,] i8[])")
 def _decode_records(
     data: Octets,
     start: NDArray[np.int64],

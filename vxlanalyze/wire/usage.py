@@ -47,7 +47,7 @@ def usage(flow: NDArray[np.int32], time_ns: NDArray[np.int64], flows: int) -> Us
     return found
 
 
-@compiled
+@compiled("i4[] i8[] i8[] i8[] i8[] i8[]")
 def _count(
     flow: NDArray[np.int32],
     time_ns: NDArray[np.int64],

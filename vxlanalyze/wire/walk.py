@@ -107,6 +107,16 @@ def walk(
     return descend(data, found, bound_to, link.read(data, found, link_type))
 
 
+@compiled("u1[] i8 u1[] i8 i8[]")
+def walk_to_depth(
+    data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int, found: Record
+) -> None:
+    """Decode a whole frame, but no more tunnels inside each other than `depth`."""
+    begin(found, 0, len(data), len(data))
+    found[DEEPEST] = depth
+    descend(data, found, bound_to, link.read(data, found, link_type))
+
+
 @compiled
 def begin(found: Record, start: int, captured: int, original: int) -> None:
     """Clear the record for a frame at `start`."""

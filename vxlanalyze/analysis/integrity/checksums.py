@@ -75,7 +75,7 @@ def of(direction: Direction, shift: int) -> Checks:
     return found
 
 
-@compiled
+@compiled("(i4[] i4[]) (u2[] u2[]) u2[] i8 Checks(u1[] u1[] b1[])")
 def _read(rows, checks, segment_bytes, shift, found):  # type: ignore[no-untyped-def]
     sent_row, received_row = rows
     sent_checks, received_checks = checks

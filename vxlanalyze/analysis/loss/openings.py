@@ -88,7 +88,7 @@ def find(
     )
 
 
-@compiled
+@compiled("(i4[] u2[] b1[]) (b1[] b1[] i4[]) (b1[] b1[]) b1[] b1[]")
 def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
     """Mark what opens a conversation, what asks for a connection, and conversations that arrived in part."""
     flow_of, flags, lost = packets

@@ -181,7 +181,10 @@ def _end_ns(point: Point) -> int:
     return max(latest_ns, _LONG_AGO_NS + PATIENCE_NS) - PATIENCE_NS
 
 
-@compiled
+@compiled(
+    "(i4[] i4[]) (i4[] u2[] u4[] u4[] u4[]) (i8[] i8[]) (i8 i8) (b1[] b1[] b1[] i4[]) "
+    "_Asking(b1[] b1[] b1[] b1[] i4[])"
+)
 def _ask(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
     """Tell which packets ask, and which of them early enough for an answer to be captured."""
     sent_row, received_row = rows
@@ -247,7 +250,7 @@ def _acknowledged(
     return acknowledged
 
 
-@compiled
+@compiled("(i4[] u2[] u4[] u4[]) i4[] u4[] b1[]")
 def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untyped-def]
     """Mark the tuples to which a packet of a capture answers."""
     flow_of, flags_of, ack_of, anomalies_of = columns

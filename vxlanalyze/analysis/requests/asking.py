@@ -120,7 +120,7 @@ def events(
     return Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True)))
 
 
-@compiled
+@compiled("i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) Events(i4[] i4[] i8[] u1[] b1[] b1[])")
 def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
     """Write down the packets that ask or answer, in the order of their rows, and count them."""
     flow_of, seq_of, ack_of, flags_of = columns
@@ -188,7 +188,7 @@ def _talks(
     return talks, (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
 
 
-@compiled
+@compiled("i4[] i4[] i8[] b1[] i4[] i8[] i8[]")
 def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ignore[no-untyped-def]
     """Count the packets of each tuple of UDP flows, and note the earliest time."""
     for row in rows:

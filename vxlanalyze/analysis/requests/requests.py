@@ -189,7 +189,10 @@ class _Paired(NamedTuple):
     refused: NDArray[np.bool_]
 
 
-@compiled
+@compiled(
+    "i8[] i4[] Events(i4[] i4[] i8[] u1[] b1[] b1[]) i4[] b1[] _Paired(i4[] i8[] u1[] i4[] "
+    "i4[] i4[] i4[] b1[])"
+)
 def _pair(in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
     """Write down the requests, in the order in which they begin, and count them.
 

@@ -51,7 +51,7 @@ def missing(packets: TcpPackets) -> Missing:
     return found
 
 
-@compiled
+@compiled("i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[,,] b1[]) Missing(i8[] i8[] i8[])")
 def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, _ = columns
     # Of each stream: whether it has begun, what is behind the last byte seen or acknowledged, its holes, and

@@ -87,7 +87,7 @@ def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.in
     return TcpPackets(point, row, stream, sound, answer, partial)
 
 
-@compiled
+@compiled("(i4[] u4[] u4[] u2[]) i4[] i4[] i4[] b1[] b1[]")
 def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[no-untyped-def]
     """Keep the rows that are whole packets of streams, and count them; mark the streams of others."""
     flow_of, anomalies_of, payload_of, checks_of = columns

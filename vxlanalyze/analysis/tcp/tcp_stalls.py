@@ -70,7 +70,10 @@ def progress(packets: TcpPackets) -> Progress:
     return found
 
 
-@compiled
+@compiled(
+    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[] b1[]) Progress(i8[] i8[] b1[] "
+    "b1[] b1[] i8[] i8[] i8[])"
+)
 def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, time_of = columns
     # Of each stream: whether it has begun, what is behind the last byte sent, the first byte that is not

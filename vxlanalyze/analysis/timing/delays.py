@@ -128,7 +128,7 @@ def _fastest(direction: Direction) -> NDArray[np.int64]:
     return packets[:count].copy()
 
 
-@compiled
+@compiled("i4[] i8[] i8[] u1[] i8[]")
 def _find_fastest(
     sent_row: NDArray[np.int32],
     time_ns: NDArray[np.int64],

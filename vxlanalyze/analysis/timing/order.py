@@ -73,7 +73,7 @@ def late(direction: Direction) -> Late:
     return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], judged)
 
 
-@compiled
+@compiled("i4[] i8[] i8[] b1[]")
 def _mark_overtaken(
     flow: NDArray[np.int32],
     arrival: NDArray[np.int64],

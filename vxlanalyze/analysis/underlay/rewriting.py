@@ -83,7 +83,7 @@ def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[n
     return code[: len(here)], code[len(here) :]
 
 
-@compiled
+@compiled("(i4[] i4[]) i4[] u1[] (i8[] i8[]) b1[]")
 def _compare(flows, received_row, reason, ends, differs):  # type: ignore[no-untyped-def]
     """Mark the packets that arrived with other outer addresses than they were sent with."""
     sent_flow, received_flow = flows

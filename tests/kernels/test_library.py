@@ -1,0 +1,209 @@
+"""The library of compiled functions: complete, current, used without numba, and refused where it is wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vxlanalyze
+from vxlanalyze.kernels import build, decorator, loader
+from vxlanalyze.kernels.decorator import Kernel, compiled
+from vxlanalyze.kernels.fingerprint import fingerprint
+from vxlanalyze.kernels.loader import KernelError
+from vxlanalyze.pairing import rows as pairing_rows
+
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps" / "seed"
+PAIR = [str(SAMPLES / name) for name in ("node1.pcap.gz", "node2.pcap.gz")]
+
+pytestmark = pytest.mark.skipif(
+    decorator.PLAIN or decorator.CHECKED, reason="the library is not used with these settings of numba"
+)
+
+
+@pytest.fixture
+def fresh():
+    """Have the loader look at its files again, before and after."""
+    for cached in (loader.manifest, loader.library):
+        cached.cache_clear()
+    yield
+    for cached in (loader.manifest, loader.library):
+        cached.cache_clear()
+
+
+def test_every_kernel_is_built_from_the_source_as_it_is():
+    """After a change: ``python -m vxlanalyze.kernels.build``."""
+    built = loader.manifest()["kernels"]
+    current = {kernel.name: fingerprint(kernel) for kernel in build.kernels()}
+
+    assert {name: entry["fingerprint"] for name, entry in built.items()} == current
+
+
+def test_every_level_of_this_machine_is_built():
+    assert set(loader.manifest()["libraries"]) == set(build.levels())
+
+
+def test_a_run_needs_no_numba():
+    code = (
+        "import sys\n"
+        "for name in ('numba', 'llvmlite'):\n"
+        "    sys.modules[name] = None  # an import of it fails\n"
+        "from vxlanalyze.__main__ import main\n"
+        "main()\n"
+    )
+    package = str(Path(vxlanalyze.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, *PAIR], cwd=package, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("None of the 9 packets that node1 sends to node2 arrives")
+
+
+def test_arguments_and_results_are_what_python_makes_of_them():
+    kernel = pairing_rows._choose
+    flow = np.array([0, 2, -1, 1, 2], np.int32)
+    chosen = np.array([False, False, True])
+    rows, expected = np.zeros(5, np.int32), np.zeros(5, np.int32)
+
+    assert kernel(flow, chosen, rows) == kernel.py_func(flow, chosen, expected)
+    assert rows.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (np.zeros(3, np.int64), np.zeros(1, bool), np.zeros(3, np.int32)),
+        (np.zeros(6, np.int32)[::2], np.zeros(1, bool), np.zeros(3, np.int32)),
+        (np.zeros((3, 1), np.int32), np.zeros(1, bool), np.zeros(3, np.int32)),
+        ([0, 1], np.zeros(1, bool), np.zeros(3, np.int32)),
+        (np.zeros(3, np.int32), np.zeros(1, bool)),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(wrong):
+    """Compiled code would read what is not there."""
+    with pytest.raises(TypeError, match="takes"):
+        pairing_rows._choose(*wrong)
+
+
+def test_a_function_without_declared_arguments_is_not_called_from_python():
+    @compiled
+    def only_inside(value):
+        return value
+
+    with pytest.raises(TypeError, match="has to declare"):
+        only_inside(1)
+
+
+def test_a_change_of_what_a_kernel_reaches_changes_its_fingerprint():
+    def made(constant, doc):
+        def inner(value):
+            return value + constant
+
+        def outer(value):
+            return inner(value)
+
+        inner.__doc__ = doc
+        return fingerprint(outer)
+
+    assert made(1, "One.") == made(1, "Another.")
+    assert made(1, "One.") != made(2, "One.")
+
+
+def test_a_kernel_that_changed_is_compiled_by_numba():
+    """In a checkout, edits take effect at once."""
+
+    def doubled(values):
+        return 2 * len(values)
+
+    kernel = Kernel(doubled, "u1[]")
+
+    assert kernel._built() is None
+    assert kernel(np.zeros(3, np.uint8)) == 6
+
+
+def test_without_numba_a_changed_kernel_says_what_to_run(monkeypatch):
+    monkeypatch.setattr(decorator, "_has_numba", lambda: False)
+
+    monkeypatch.setattr(loader, "manifest", lambda: {"kernels": {}})
+    with pytest.raises(KernelError, match="numba is not installed; run pip install"):
+        Kernel(pairing_rows._choose.py_func, "u1[]")(np.zeros(3, np.uint8))
+
+
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "built"
+    shutil.copytree(loader.FOLDER, folder)
+    monkeypatch.setattr(loader, "FOLDER", folder)
+    monkeypatch.setattr(loader, "MANIFEST", folder / "manifest.json")
+    return folder
+
+
+def test_a_library_that_is_not_the_one_built_is_refused(tmp_path, monkeypatch, fresh):
+    folder = copied(tmp_path, monkeypatch)
+    for library in folder.glob("*.so"):
+        library.write_bytes(library.read_bytes() + b"\0")
+
+    with pytest.raises(KernelError, match=r"not the library that was built; install vxlanalyze again"):
+        loader.library()
+
+
+def test_a_library_that_cannot_be_loaded_is_refused(tmp_path, monkeypatch, fresh):
+    folder = copied(tmp_path, monkeypatch)
+    for library in folder.glob("*.so"):
+        library.unlink()
+
+    with pytest.raises(KernelError, match="cannot be loaded"):
+        loader.library()
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "holds no compiled kernels"), ("{", "damaged")])
+def test_a_manifest_that_is_missing_or_damaged_is_an_error_of_one_line(
+    tmp_path, monkeypatch, fresh, content, says
+):
+    manifest = copied(tmp_path, monkeypatch) / "manifest.json"
+    manifest.unlink()
+    if content is not None:
+        manifest.write_text(content)
+
+    with pytest.raises(KernelError, match=says) as error:
+        loader.manifest()
+    assert "\n" not in str(error.value)
+
+
+def test_an_old_processor_is_told_what_there_is(monkeypatch, fresh):
+    monkeypatch.setattr(loader, "level_of_processor", lambda: None)
+
+    with pytest.raises(KernelError, match=r"no kernels for this processor .* only for"):
+        loader.library()
+
+
+def test_the_lower_level_is_used_where_the_best_was_not_built(tmp_path, monkeypatch, fresh):
+    if "x86-64-v2" not in build.levels():
+        pytest.skip("this processor has no levels")
+    folder = copied(tmp_path, monkeypatch)
+    content = json.loads((folder / "manifest.json").read_text())
+    del content["libraries"]["x86-64-v3"]
+    (folder / "manifest.json").write_text(json.dumps(content))
+
+    assert loader.library()._name.endswith("x86-64-v2.so")
+
+
+def test_a_kernel_that_needs_numba_to_run_is_not_built():
+    """It would end the process that loads it. In a process of its own: a builder runs nothing."""
+    code = (
+        "import numpy as np\n"
+        "from vxlanalyze.kernels.decorator import Kernel\n"
+        "from vxlanalyze.kernels.compiler import compile_kernel\n"
+        "def chance():\n"
+        "    return np.random.random()\n"
+        "compile_kernel(Kernel(chance, ''), 'chance')\n"
+    )
+    package = str(Path(vxlanalyze.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=package, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "chance calls numba_" in done.stderr
