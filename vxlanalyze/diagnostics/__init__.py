@@ -65,6 +65,7 @@ _MODULES = (
     # What only looks like a fault:
     "artefacts.checksum_offload",
     "translation.outer_address_rewritten",
+    "translation.service_translation",
     "artefacts.inner_fragmentation",
     "artefacts.nested_tunnel",
     "artefacts.encrypted_underlay",

@@ -20,6 +20,7 @@ from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Anomaly
+from vxlanalyze.wire.protocols import TCP
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
 LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
@@ -47,10 +48,6 @@ class Units:
         row, segment = segments.units(rows, point.segment_bytes, point.index.payload_length)
         return cls(point, row, segment, point.index.time_ns[row])
 
-    def only(self, keep: NDArray[np.bool_]) -> "Units":
-        """Those marked."""
-        return Units(self.point, self.row[keep], self.segment[keep], self.time_ns[keep])
-
     def keys(self, level: Level, chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Keys of the packets at given positions."""
         return identity.keys(
@@ -59,7 +56,7 @@ class Units:
 
     def is_tcp(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the packets at given positions are TCP."""
-        return self.point.flows.protocol[self.point.index.flow[self.row[chosen]]] == identity.TCP
+        return self.point.flows.protocol[self.point.index.flow[self.row[chosen]]] == TCP
 
     def outer_ip_id(self, chosen: NDArray[np.int64]) -> NDArray[np.uint16]:
         """Outer IP ID of the frames of packets at given positions."""
@@ -79,16 +76,6 @@ class Matched:
     damaged: NDArray[np.bool_]  # found by the outer header alone
     spare: NDArray[np.bool_]
 
-    def only(self, sent: NDArray[np.bool_], received: NDArray[np.bool_]) -> "Matched":
-        """Forget the packets sent that are not marked, and that those received not marked are spare."""
-        return Matched(
-            self.partner[sent],
-            self.copies[sent],
-            self.ambiguous[sent],
-            self.damaged[sent],
-            self.spare & received,
-        )
-
 
 def match_units(
     sent: Units,
@@ -97,7 +84,6 @@ def match_units(
     sent_at_receiver_ns: NDArray[np.int64],
     *,
     timed: bool,
-    translated: bool = False,
 ) -> Matched:
     """Find the partner of each wire packet.
 
@@ -109,8 +95,6 @@ def match_units(
         Send times by the receiver's clock.
     timed : bool
         Whether the clocks are known, so that times may decide.
-    translated : bool
-        Whether an address may be translated between the points.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
     partner = np.full(len(known), match.NO_PARTNER, np.int32)
@@ -120,7 +104,7 @@ def match_units(
     _believe(known, numbers, (sent_at_receiver_ns, received.time_ns), limits, partner, copies, used)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
-    for round_ in _rounds(shortest, usual, longest, timed, translated):
+    for round_ in _rounds(shortest, usual, longest, timed):
         level, least, limit = round_.level, round_.shortest_ns, round_.longest_ns
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
         if level in (Level.BYTELESS, Level.WRAPPED):  # these rest on the outer IP ID
@@ -157,7 +141,7 @@ class _Round:
     tcp_only: bool = False
 
 
-def _rounds(shortest: int, usual: int, longest: int, timed: bool, translated: bool) -> list[_Round]:
+def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round]:
     """Rounds from the surest to the weakest.
 
     A TCP segment is known by its place in the stream, without IP ID, sooner than by an unusual delay (a
@@ -173,8 +157,6 @@ def _rounds(shortest: int, usual: int, longest: int, timed: bool, translated: bo
     ]
     for limit in dict.fromkeys((usual, longest)):
         rounds += [_Round(Level.INNER, held, limit), _Round(Level.LOOSE, held, limit, tcp_only=True)]
-    if translated:
-        rounds += [_Round(Level.SOURCE, shortest, usual), _Round(Level.TARGET, shortest, usual)]
     return [*rounds, _Round(Level.LOOSE, shortest, usual), _Round(Level.WRAPPED, shortest, usual)]
 
 

@@ -28,7 +28,6 @@ from vxlanalyze.pairing.routes import Route, Routes
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
-_MAYBE = (Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD)
 _TOO_MANY_FRAMES = 15_000_000  # for both directions at once: what both hold meanwhile is too much
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -183,22 +182,15 @@ def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
 
 
 def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
-    wanted = (Route.FORWARD, Route.MAYBE_FORWARD) if forward else (Route.BACKWARD, Route.MAYBE_BACKWARD)
-    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, *wanted))
-    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, *wanted))
+    wanted = Route.FORWARD if forward else Route.BACKWARD
+    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
+    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
     sent, received = (at_first, at_second) if forward else (at_second, at_first)
     known = positions.paired(ends.partner, at_first, at_second)
     if not forward:
         known = positions.inverse(known, len(at_second.row))
     sent_ns = fate.sent_by_receivers_clock(sent.time_ns, told, forward)
-    at_sender, at_receiver = (ends.routes.first, ends.routes.second)[:: 1 if forward else -1]
-    doubtful = np.isin(at_sender, _MAYBE), np.isin(at_receiver, _MAYBE)
-    translated = bool(doubtful[0].any() or doubtful[1].any())
-    matched = fate.match_units(sent, received, known, sent_ns, timed=told is not None, translated=translated)
-    if translated:
-        keep = (matched.partner >= 0) | ~doubtful[0][sent.point.index.flow[sent.row]]
-        sent, sent_ns = sent.only(keep), sent_ns[keep]
-        matched = matched.only(keep, ~doubtful[1][received.point.index.flow[received.row]])
+    matched = fate.match_units(sent, received, known, sent_ns, timed=told is not None)
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
     delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, told, forward)
     return _Way(sent, received, sent_ns, matched, delay, forward)

@@ -12,13 +12,13 @@ Each level of `Level` leaves out what the one before still trusted:
               super-packet; TCP without IP ID
 ``LOOSE``     without both
 ``WRAPPED``   the outer header alone, for packets whose inner header was damaged
-``SOURCE``    as ``INNER``, but of the addresses and ports only the source's: the destination was translated
-``TARGET``    likewise only the destination's
+
+Where addresses or ports are translated between the points, `translation` has given both flows one identity.
 
 Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293 section 3.4.
 """
 
-from enum import IntEnum
+from enum import Enum, IntFlag
 from typing import TypeAlias
 
 import numpy as np
@@ -26,15 +26,12 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Decoded
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
 
 I32: TypeAlias = NDArray[np.int32]
 U16: TypeAlias = NDArray[np.uint16]
 U32: TypeAlias = NDArray[np.uint32]
 U64: TypeAlias = NDArray[np.uint64]
-
-TCP = 6
-ICMP = 1
-ICMPV6 = 58
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood 2014
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -49,16 +46,30 @@ _PARTIAL_PAYLOAD = np.uint32(Anomaly.CUT | Anomaly.FIRST_FRAGMENT)
 _UNKNOWN = np.uint32(UNKNOWN_LENGTH)
 
 
-class Level(IntEnum):
+class Part(IntFlag):
+    """What a key is made of, beside length, TCP sequence and acknowledgement, and ICMP sequence number."""
+
+    FLOW = 1  # inner addresses, protocol and ports
+    OUTER_ADDRESSES = 2
+    OUTER_NUMBER = 4  # outer IP ID and source port
+    DIGEST = 8  # of the payload, where it is no TCP
+    TCP_NUMBER = 16  # inner IP ID of TCP; of all else it always counts
+
+
+_FLOW, _OUTER_ADDRESSES, _OUTER_NUMBER = (
+    int(p) for p in (Part.FLOW, Part.OUTER_ADDRESSES, Part.OUTER_NUMBER)
+)
+_DIGEST, _TCP_NUMBER = int(Part.DIGEST), int(Part.TCP_NUMBER)
+
+
+class Level(Enum):
     """How much of a packet must agree; see the module."""
 
-    OUTER = 0
-    INNER = 1
-    BYTELESS = 2
-    LOOSE = 3
-    WRAPPED = 4
-    SOURCE = 5
-    TARGET = 6
+    OUTER = Part.FLOW | Part.OUTER_NUMBER | Part.DIGEST | Part.TCP_NUMBER
+    INNER = Part.FLOW | Part.DIGEST | Part.TCP_NUMBER
+    BYTELESS = Part.FLOW | Part.OUTER_NUMBER
+    LOOSE = Part.FLOW
+    WRAPPED = Part.OUTER_ADDRESSES | Part.OUTER_NUMBER
 
 
 @compiled
@@ -71,7 +82,7 @@ def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
 
 @compiled("u8[] i8 i4[] u2[] u2[] i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u8[] u1[] u2[] u8[]")
 def _fill_keys(
-    keys: U64, level: int, rows: I32, segments: U16, segment_bytes: U16,
+    keys: U64, parts: int, rows: I32, segments: U16, segment_bytes: U16,
     flow: I32, seq: U32, ack: U32, length: U32, payload_length: U32, outer_length: U32,
     digest: U32, digest_length: U32, ip_id: U16, outer_ip_id: U16,
     identity: U64, protocol: NDArray[np.uint8], outer_sport: U16, outer_identity: U64,
@@ -88,7 +99,7 @@ def _fill_keys(
             whole = whole - payload + min(rest, np.uint32(size))
         number = np.uint64(np.uint16(ip_id[r] + k))
         outer_number = np.uint64(np.uint16(outer_ip_id[r] + k))
-        if level == 4:
+        if parts & _OUTER_ADDRESSES:
             grown = outer_length[r] - length[r] + whole
             key = _mix(
                 outer_identity[f], np.uint64(grown) << _32 | outer_number << _16 | np.uint64(outer_sport[f])
@@ -96,7 +107,7 @@ def _fill_keys(
             keys[i] = key
             continue
         tcp = protocol[f] == TCP
-        if 2 <= level < 5 and tcp:
+        if tcp and not parts & _TCP_NUMBER:
             number = np.uint64(0)
         key = _mix(identity[f], np.uint64(whole) << _32 | number)
         if tcp:
@@ -104,9 +115,9 @@ def _fill_keys(
             key = _mix(key, place << _32 | np.uint64(ack[r]))
         elif protocol[f] == ICMP or protocol[f] == ICMPV6:
             key = _mix(key, np.uint64(seq[r]))
-        if (level < 2 or level >= 5) and not tcp and size == 0:
+        if parts & _DIGEST and not tcp and size == 0:
             key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
-        if level == 0 or level == 2:
+        if parts & _OUTER_NUMBER:
             key = _mix(key, outer_number << _16 | np.uint64(outer_sport[f]))
         keys[i] = key
 
@@ -138,13 +149,12 @@ def keys(
     """
     index, flows = decoded.index, decoded.flows
     result = np.empty(len(rows), dtype=np.uint64)
-    outer = outer_identity(decoded) if level == Level.WRAPPED else flows.identity
-    inner = end_identity(decoded, level == Level.SOURCE) if level >= Level.SOURCE else flows.identity
+    outer = outer_identity(decoded) if level is Level.WRAPPED else flows.identity
     _fill_keys(
-        result, int(level), rows, segments, segment_bytes,
+        result, int(level.value), rows, segments, segment_bytes,
         index.flow, index.seq, index.ack, index.length, index.payload_length, index.outer_length,
         index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
-        inner, flows.protocol, flows.outer_sport, outer,
+        flows.identity, flows.protocol, flows.outer_sport, outer,
     )  # fmt: skip
     return result
 
@@ -161,19 +171,6 @@ def outer_identity(decoded: Decoded) -> NDArray[np.uint64]:
     words = np.concatenate([flows.outer_src, flows.outer_dst], axis=1).view(np.uint64)
     tail = flows.outer_dport.astype(np.uint64) << np.uint64(8) | flows.outer_protocol
     return _hashes(np.column_stack([words, tail]))
-
-
-def end_identity(decoded: Decoded, source: bool) -> NDArray[np.uint64]:
-    """Hash of one end of each flow: its address, port and the protocol, shape ``(f,)``.
-
-    For ICMP, where both ports describe the message, both count.
-    """
-    flows = decoded.flows
-    address, port = (flows.src, flows.sport) if source else (flows.dst, flows.dport)
-    other = np.where(np.isin(flows.protocol, (ICMP, ICMPV6)), flows.dport if source else flows.sport, 0)
-    tail = flows.family.astype(np.uint64) << np.uint64(48) | flows.protocol.astype(np.uint64) << np.uint64(32)
-    tail |= port.astype(np.uint64) << np.uint64(16) | other.astype(np.uint64)
-    return _hashes(np.column_stack([address.view(np.uint64), tail]))
 
 
 def _hashes(words: U64) -> U64:

@@ -28,16 +28,9 @@ NO_DELAY = np.iinfo(np.int64).min
 
 # Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
 PER_PACKET = (
-    "sent_row",
-    "received_row",
-    "segment",
-    "received_segment",
-    "outcome",
-    "reason",
-    "copies",
-    "corrupted",
+    "sent_row", "received_row", "segment", "received_segment", "outcome", "reason", "copies", "corrupted",
     "delay_ns",
-)
+)  # fmt: skip
 PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
 
 
@@ -336,7 +329,8 @@ class Comparison:
     """Captures and what became of each wire packet between them: all that diagnostics look at.
 
     `hops` lie between neighbouring captures in path order; `inside` are the hops within a node that
-    an `any` capture shows. With one capture both are empty.
+    an `any` capture shows. With one capture both are empty. `translated` are the identities that stand for
+    flows of several 5-tuples: those of services and masquerading (`pairing.translation`).
     """
 
     captures: tuple[CaptureFacts, ...]
@@ -345,6 +339,7 @@ class Comparison:
     inside: tuple[Hop, ...] = ()
     cluster: Cluster = field(default_factory=Cluster)
     ports: tuple[int, ...] = ()
+    translated: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
     def directions(self) -> tuple[Direction, ...]:

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Source
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.memory import limit as memory
-from vxlanalyze.pairing import addresses, damage, hop, points, repeats, routes, segments, strict, tuples
+from vxlanalyze.pairing import (
+    addresses,
+    damage,
+    hop,
+    points,
+    repeats,
+    routes,
+    segments,
+    strict,
+    translation,
+    tuples,
+)
 from vxlanalyze.pairing.addresses import AddressBook
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
@@ -69,6 +80,7 @@ def pair(
         tuple(inside),
         bench.cluster,
         bench.ports,
+        bench.translated,
     )
 
 
@@ -95,6 +107,7 @@ class _Bench:
     points: dict[str, Point]
     partners: dict[tuple[int, int], NDArray[np.int32]]
     ports: tuple[int, ...]
+    translated: NDArray[np.uint64]
 
     @classmethod
     def of(
@@ -113,15 +126,18 @@ class _Bench:
             replace(f, seen_again=len(w.index) - len(d.index))
             for f, w, d in zip(facts, whole, decoded, strict=True)
         ]
+        told = translation.joined(decoded)
+        if len(told.identities):  # the strict key is of identities that were translated since
+            decoded, pairs = told.decoded, None
         places = points.places(list(zip(facts, decoded, strict=True)))
         main = [p for p in places if p.main]
         with ThreadPoolExecutor(1, initializer=memory.adopt) as beside:
-            told = beside.submit(_number, decoded)
+            numbering = beside.submit(_number, decoded, told.tuples)
             partners = {
                 (i, i + 1): strict.partners(found, len(decoded[i].index))
                 for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
             }
-            numbered, book, sizes = told.result()
+            numbered, book, sizes = numbering.result()
         homes = _homes(main, decoded, book, cluster, partners)
         made = {
             p.name: Point(
@@ -137,7 +153,9 @@ class _Bench:
             )
             for p in places
         }
-        return cls(decoded, facts, cluster, numbered, book, places, homes, made, partners, ports)
+        return cls(
+            decoded, facts, cluster, numbered, book, places, homes, made, partners, ports, told.identities
+        )
 
     def end(self, place: Place) -> End:
         return End(place, self.decoded[place.capture], self.homes.get(place.name, NOBODY))
@@ -200,9 +218,11 @@ class _Bench:
 _NO_ADDRESSES = np.zeros(0, dtype=np.int32)
 
 
-def _number(decoded: list[Decoded]) -> tuple[Tuples, AddressBook, list[NDArray[np.uint16]]]:
+def _number(
+    decoded: list[Decoded], known: Tuples | None
+) -> tuple[Tuples, AddressBook, list[NDArray[np.uint16]]]:
     """Number tuples and addresses, and take super-packets apart: nothing that the strict key needs."""
-    numbered = tuples.number([d.flows for d in decoded])
+    numbered = known or tuples.number([d.flows for d in decoded])
     return numbered, addresses.number(decoded), segments.segment_sizes(decoded, numbered)
 
 

@@ -26,8 +26,6 @@ class Route(IntEnum):
     FORWARD = 1
     BACKWARD = 2
     OTHER_PEER = 3  # sent from here to a node that was not captured
-    MAYBE_FORWARD = 4  # of this hop if the other point shows the same packet with an address translated
-    MAYBE_BACKWARD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,6 @@ def between(
     # Seen from the tunnel's side, what comes out of the pod goes backward.
     swap = np.arange(len(Route), dtype=np.uint8)
     swap[[Route.FORWARD, Route.BACKWARD]] = Route.BACKWARD, Route.FORWARD
-    swap[[Route.MAYBE_FORWARD, Route.MAYBE_BACKWARD]] = Route.MAYBE_BACKWARD, Route.MAYBE_FORWARD
     return Routes(swap[back], swap[towards])
 
 
@@ -211,20 +208,18 @@ def _bare_to_tunnel(
     local = _lives_on(tunnel, sent, book, cluster)
     remote = np.unique(np.concatenate([book.dst[j][sent], book.src[j][received], beyond]))
     remote = np.setdiff1d(remote, np.append(local, NO_ADDRESS))
+    # Whatever the addresses say, a flow that both points show goes from one to the other: a pod may send to a
+    # service, and the tunnel may carry it with the node's own address.
+    left, came = _identity_in(bare, tunnel, sent), _identity_in(bare, tunnel, received)
+    leaving, entering = at_bare & left & ~came, at_bare & came & ~left
     pods = np.array(bare.home.numbers, dtype=np.int32)
     if not len(pods):
         behind = np.unique(np.concatenate([book.src[i][at_bare], book.dst[i][at_bare]]))
         pods = np.intersect1d(behind, local)
-    leaves = at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
-    enters = at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
-    out = sent & np.isin(book.src[j], pods)
-    in_ = received & np.isin(book.dst[j], pods)
-    # A service's address is translated before a packet enters the tunnel, and a pod's where the node
-    # masquerades.
-    at_pod = _route(leaves, enters)
-    at_pod[at_bare & np.isin(book.src[i], pods) & ~leaves] = Route.MAYBE_FORWARD
-    at_pod[at_bare & np.isin(book.dst[i], pods) & ~enters] = Route.MAYBE_BACKWARD
-    at_nic = _route(out, in_)
-    at_nic[sent & ~out] = Route.MAYBE_FORWARD
-    at_nic[received & ~in_] = Route.MAYBE_BACKWARD
-    return at_pod, at_nic
+    translated = np.concatenate([book.src[i][leaving], book.dst[i][entering]])
+    pods = np.union1d(pods, translated[translated != NO_ADDRESS])
+    leaves = leaving | at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
+    enters = entering | at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
+    out = sent & (np.isin(book.src[j], pods) | _identity_in(tunnel, bare, leaving))
+    in_ = received & (np.isin(book.dst[j], pods) | _identity_in(tunnel, bare, entering))
+    return _route(leaves & ~entering, enters & ~leaving), _route(out, in_)

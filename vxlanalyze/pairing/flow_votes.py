@@ -1,0 +1,330 @@
+"""Flows of two observation points decided to be one by what translation leaves of their packets.
+
+Each packet of a flow that only one point shows has a key without addresses and ports. A key that one flow
+has at each point is a vote for these two. A pair of flows is believed where both have more votes for each
+other than for any other, where the votes are a fair share of the packets, and where chance explains them less
+than once in ten thousand: what agrees is weighed in bits, and each doubling of the flows that could have
+agreed costs one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.tuples import NO_TUPLE, number_rows
+from vxlanalyze.wire.model import Decoded, Flows
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
+
+_TRANSLATABLE = (ICMP, TCP, UDP, ICMPV6, SCTP)
+_SYN = 2
+_NEIGHBOURS = (133, 137)  # ICMPv6 neighbour discovery, RFC 4861: never leaves a link
+NONE = -1
+
+_BITS_NEEDED = 14  # one in ten thousand
+_OPENING_BITS = 32  # an initial sequence number is random (RFC 9293 section 3.4.1)
+_STREAM_BITS = 56  # and so is the other end's, which it acknowledges
+_FIELD_BITS = 16  # of an IP ID, of a payload (a guess at what is random in it), of an ephemeral port
+_PAYLOADS = 3  # more add nothing
+_SHORTEST_PAYLOAD = 4  # bytes that can be told from others by chance
+_ADDRESS_BITS = 3
+_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services seldom have such ports
+_STRONG_BITS = 40
+_FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap in part
+_LONGEST_NS = 10_000_000_000  # no packet is longer on its way, after the clocks' difference
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Some flows of a capture, seen at one place; `flows` has shape ``(f,)``."""
+
+    capture: int
+    flows: NDArray[np.bool_]
+
+
+class _Packets(NamedTuple):
+    """Packets of the flows that only one of two sites shows, shapes ``(k,)``."""
+
+    label: NDArray[np.int32]
+    key: NDArray[np.int32]  # numbered alike at both sites
+    payload: NDArray[np.int32]  # likewise
+    time_ns: NDArray[np.int64]
+    tcp: NDArray[np.bool_]
+    numbered: NDArray[np.bool_]  # has an IP ID
+    sequenced: NDArray[np.bool_]  # of TCP, with an acknowledgement, beyond the SYN
+    telling: NDArray[np.bool_]  # has a payload that can differ from others
+
+
+class _Pairs(NamedTuple):
+    """Pairs of flows with votes for each other, shapes ``(p,)``."""
+
+    mine: NDArray[np.int32]
+    theirs: NDArray[np.int32]
+    bits: NDArray[np.float64]
+    later_ns: NDArray[np.float64]  # median of the times there less those here
+
+
+def translatable(flows: Flows) -> NDArray[np.bool_]:
+    """Flows of a kind that load balancers and masquerading translate, shape ``(f,)``."""
+    kind = flows.sport >> 8
+    discovery = (flows.protocol == ICMPV6) & (kind >= _NEIGHBOURS[0]) & (kind <= _NEIGHBOURS[1])
+    group = np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
+    result: NDArray[np.bool_] = np.isin(flows.family, (4, 6)) & np.isin(flows.protocol, _TRANSLATABLE)
+    return result & ~discovery & ~group
+
+
+def counterparts(
+    captures: Sequence[Decoded],
+    labels: Sequence[NDArray[np.int32]],
+    answer: NDArray[np.int32],
+    near: Site,
+    far: Site,
+) -> dict[int, int]:
+    """Find for flows of one site the flows of the other that are the same ones, translated.
+
+    Parameters
+    ----------
+    captures : sequence of Decoded
+    labels : sequence of NDArray[np.int32]
+        For each capture, shape ``(f,)``: number of each flow's 5-tuple.
+    answer : NDArray[np.int32]
+        The number of each 5-tuple's opposite direction, or NO_TUPLE.
+    near, far : Site
+        Where flows are looked for, and where their counterparts are.
+
+    Returns
+    -------
+    dict of int to int
+        Numbers of 5-tuples at `near`, each with another number at `far`; no two with the same.
+    """
+    mine, theirs = _only_here(captures, labels, near, far), _only_here(captures, labels, far, near)
+    if not mine.any() or not theirs.any():
+        return {}
+    here, there = _packets(captures, labels, (near.capture, mine), (far.capture, theirs))
+    pairs = _mutual(here, there)
+    ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
+                    (captures[far.capture].flows, labels[far.capture], theirs))  # fmt: skip
+    return _believed(pairs, ends, answer)
+
+
+def _only_here(
+    captures: Sequence[Decoded], labels: Sequence[NDArray[np.int32]], site: Site, other: Site
+) -> NDArray[np.bool_]:
+    shown = labels[other.capture][other.flows]
+    chosen = site.flows & translatable(captures[site.capture].flows)
+    return chosen & ~np.isin(labels[site.capture], shown)
+
+
+def _packets(
+    captures: Sequence[Decoded],
+    labels: Sequence[NDArray[np.int32]],
+    *chosen: tuple[int, NDArray[np.bool_]],
+) -> tuple[_Packets, _Packets]:
+    rows = [rows_of(captures[i].index.flow, flows) for i, flows in chosen]
+    words = [_words(captures[i], row) for (i, _), row in zip(chosen, rows, strict=True)]
+    key, _ = number_rows(np.concatenate(words))
+    payloads = [_payload_words(captures[i], row) for (i, _), row in zip(chosen, rows, strict=True)]
+    payload, _ = number_rows(np.concatenate(payloads))
+    border = len(rows[0])
+    made = []
+    for (i, _), row, some in zip(chosen, rows, (slice(border), slice(border, None)), strict=True):
+        index, flows = captures[i].index, captures[i].flows
+        flow = index.flow[row]
+        tcp = flows.protocol[flow] == TCP
+        made.append(
+            _Packets(
+                label=labels[i][flow],
+                key=key[some],
+                payload=payload[some],
+                time_ns=index.time_ns[row],
+                tcp=tcp,
+                numbered=(index.ip_id[row] != 0) & ~tcp,
+                sequenced=tcp & (index.ack[row] != 0) & (index.tcp_flags[row] & _SYN == 0),
+                telling=~tcp & (index.digest_length[row] >= _SHORTEST_PAYLOAD),
+            )
+        )
+    return made[0], made[1]
+
+
+def _words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Make the second key: of TCP the place in the stream, however it was segmented; else all there is."""
+    index, flows = capture.index, capture.flows
+    flow = index.flow[row]
+    protocol = flows.protocol[flow].astype(np.uint64)
+    tcp = flows.protocol[flow] == TCP
+    kind = np.where(np.isin(flows.protocol[flow], (ICMP, ICMPV6)), flows.sport[flow], 0).astype(np.uint64)
+    opening = np.where(tcp, index.tcp_flags[row] & _SYN, 0).astype(np.uint64)
+    length = np.where(tcp, 0, index.length[row]).astype(np.uint64)
+    number = np.where(tcp, 0, index.ip_id[row]).astype(np.uint64)
+    digest = np.where(tcp, 0, index.digest[row]).astype(np.uint64)
+    place = index.seq[row].astype(np.uint64) << np.uint64(32) | np.where(tcp, index.ack[row], 0).astype(
+        np.uint64
+    )
+    kinds = protocol << np.uint64(48) | kind << np.uint64(16) | opening
+    return np.column_stack([kinds, place, length << np.uint64(32) | number, digest])
+
+
+def _payload_words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
+    index = capture.index
+    digest = index.digest[row].astype(np.uint64) << np.uint64(32) | index.digest_length[row]
+    return digest[:, np.newaxis]
+
+
+def _owner(number: NDArray[np.int32], label: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Give the only flow that has each number, or NONE where none or several have; shape ``(count,)``."""
+    owner = np.full(count, NONE, np.int64)
+    owner[number] = label
+    shared = number[owner[number] != label]
+    owner[shared] = NONE
+    return owner
+
+
+def _mutual(here: _Packets, there: _Packets) -> _Pairs:
+    """Pairs of flows of which each is the other's best, with enough votes."""
+    count = int(max(here.key.max(), there.key.max())) + 1
+    owners = [_owner(p.key, p.label, count) for p in (here, there)]
+    voting = np.flatnonzero((owners[0] != NONE) & (owners[1] != NONE))
+    pair, place = np.unique(np.column_stack([o[voting] for o in owners]), axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    votes = np.bincount(place, minlength=len(pair))
+    packets = [_distinct_keys(owner) for owner in owners]
+    best = [np.zeros(int(pair[:, side].max()) + 1 if len(pair) else 0, np.int64) for side in (0, 1)]
+    for side in (0, 1):
+        np.maximum.at(best[side], pair[:, side], votes)
+    totals = [packets[side][pair[:, side]] for side in (0, 1)]
+    good = (votes == best[0][pair[:, 0]]) & (votes == best[1][pair[:, 1]])
+    good &= votes >= np.ceil(_FAIR_SHARE * np.minimum(*totals))
+    bits = _bits(here, there, (voting, place), totals, len(pair))
+    at = np.full((2, count), 0, np.int64)
+    for side, p in enumerate((here, there)):
+        at[side, p.key[::-1]] = np.arange(len(p.key))[::-1]
+    later = there.time_ns[at[1, voting]] - here.time_ns[at[0, voting]]
+    return _Pairs(
+        pair[good, 0].astype(np.int32),
+        pair[good, 1].astype(np.int32),
+        bits[good],
+        _medians(later, place, len(pair))[good],
+    )
+
+
+def _distinct_keys(owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the keys that each flow alone has, by flow."""
+    counts: NDArray[np.int64] = np.bincount(owner[owner != NONE])
+    return counts
+
+
+def _medians(values: NDArray[np.int64], group: NDArray[np.intp], count: int) -> NDArray[np.float64]:
+    order = np.lexsort((values, group))
+    sizes = np.bincount(group, minlength=count)
+    middle = np.cumsum(sizes) - sizes + sizes // 2
+    return values[order][middle].astype(np.float64) if count else np.zeros(0)
+
+
+def _bits(
+    here: _Packets,
+    there: _Packets,
+    votes: tuple[NDArray[np.intp], NDArray[np.intp]],
+    totals: list[NDArray[np.int64]],
+    pairs: int,
+) -> NDArray[np.float64]:
+    """Weigh what the voting packets of each pair of flows have in common, shape ``(pairs,)``."""
+    voting, place = votes
+    row = np.zeros(int(max(here.key.max(), there.key.max())) + 1, np.int64)
+    row[here.key] = np.arange(len(here.key))
+    row = row[voting]
+    result = np.zeros(pairs)
+    tcp = np.zeros(pairs)
+    stream = here.tcp[row]
+    np.maximum.at(tcp, place[stream], np.where(here.sequenced[row], _STREAM_BITS, _OPENING_BITS)[stream])
+    # Numbers that count up agree by chance as soon as two stretches of them overlap.
+    numbered = np.bincount(place, here.numbered[row], pairs) > 0
+    chance = np.log2(np.maximum(totals[0] + totals[1], 1))
+    result += np.where(numbered, np.maximum(_FIELD_BITS - chance, 0), 0)
+    result += _FIELD_BITS * np.minimum(_payloads(here, there, (row, place), pairs), _PAYLOADS)
+    return np.maximum(result, tcp)
+
+
+def _payloads(
+    here: _Packets, there: _Packets, votes: tuple[NDArray[np.int64], NDArray[np.intp]], pairs: int
+) -> NDArray[np.int64]:
+    """Count the different payloads that only this pair has; one that all its packets have does not count."""
+    row, place = votes
+    count = int(max(here.payload.max(), there.payload.max())) + 1
+    own = (_owner(here.payload, here.label, count) != NONE) & (
+        _owner(there.payload, there.label, count) != NONE
+    )
+    payload = here.payload[row]
+    chosen = here.telling[row] & own[payload]
+    different = np.unique(np.column_stack([place[chosen], payload[chosen]]), axis=0)[:, 0]
+    counts = np.bincount(different, minlength=pairs)
+    several = np.bincount(place, minlength=pairs) > 1
+    return np.where((counts == 1) & several, 0, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """One flow of each 5-tuple of two sites, with the number of candidates at the second."""
+
+    flows: tuple[Flows, Flows]
+    flow: tuple[dict[int, int], dict[int, int]]
+    candidates: int
+
+    @classmethod
+    def of(cls, *sites: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]]) -> "_Ends":
+        chosen = [np.flatnonzero(only) for _, _, only in sites]
+        flow = [
+            dict(zip(label[rows].tolist(), rows.tolist(), strict=True))
+            for (_, label, _), rows in zip(sites, chosen, strict=True)
+        ]
+        return cls((sites[0][0], sites[1][0]), (flow[0], flow[1]), len(flow[1]))
+
+    def bits(self, mine: int, theirs: int) -> int:
+        """Weigh the ends that two flows have in common: a client's socket tells much, an address little."""
+        a, b = (self.flow[side][label] for side, label in enumerate((mine, theirs)))
+        one, other = self.flows
+        if (one.protocol[a], one.family[a]) != (other.protocol[b], other.family[b]):
+            return 0
+        best = 0
+        for address, port in (("src", "sport"), ("dst", "dport")):
+            if (getattr(one, address)[a] != getattr(other, address)[b]).any():
+                continue
+            number = int(getattr(one, port)[a])
+            socket = (
+                number >= _EPHEMERAL and number == getattr(other, port)[b] and one.protocol[a] in (TCP, UDP)
+            )
+            best = max(best, _FIELD_BITS if socket else _ADDRESS_BITS)
+        return best
+
+
+def _believed(pairs: _Pairs, ends: _Ends, answer: NDArray[np.int32]) -> dict[int, int]:
+    """Take the pairs that chance does not explain; both directions of a conversation speak for it."""
+    content = {
+        (a, b): bits
+        for a, b, bits in zip(pairs.mine.tolist(), pairs.theirs.tolist(), pairs.bits.tolist(), strict=True)
+    }
+    needed = _BITS_NEEDED + np.log2(max(ends.candidates, 1))
+    total = []
+    for (a, b), bits in content.items():
+        reverse = (
+            content.get((int(answer[a]), int(answer[b])), 0.0)
+            if NO_TUPLE not in (answer[a], answer[b])
+            else 0
+        )
+        total.append(bits + reverse + ends.bits(a, b))
+    weight = np.array(total)
+    good = weight >= needed
+    strong = good & (weight >= _STRONG_BITS)
+    if strong.any():  # these show the clocks' difference
+        usual = np.median(pairs.later_ns[strong])
+        good &= strong | (np.abs(pairs.later_ns - usual) <= _LONGEST_NS)
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for i in np.argsort(-weight, kind="stable").tolist():
+        a, b = int(pairs.mine[i]), int(pairs.theirs[i])
+        if good[i] and a not in found and b not in taken:
+            found[a] = b
+            taken.add(b)
+    return found
