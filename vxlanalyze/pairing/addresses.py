@@ -83,7 +83,7 @@ class Sides:
     """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
 
     `inner_src` and `inner_dst` number the addresses inside (of a bare packet, its own), `bare_packets` are
-    the frames that stand bare there, and `identity` is that of `Flows`.
+    the frames that stand bare there, `identity` is that of `Flows`; MACs and family are those of the ends.
     """
 
     src: NDArray[np.int32]
@@ -94,6 +94,14 @@ class Sides:
     inner_dst: NDArray[np.int32]
     bare_packets: NDArray[np.int64]
     identity: NDArray[np.uint64]
+    src_mac: NDArray[np.uint64]
+    dst_mac: NDArray[np.uint64]
+    family: NDArray[np.uint8]
+
+    @property
+    def unicast(self) -> NDArray[np.bool_]:
+        """Flows with packets between two hosts; what goes to a group has no destination here."""
+        return (self.packets > 0) & (self.src != NO_ADDRESS) & (self.dst != NO_ADDRESS)
 
     def sent_by(self, address: int) -> int:
         """Frames that an address sent."""
@@ -126,7 +134,7 @@ def hubs(sides: Sides) -> tuple[int, ...]:
     A frame of another host now and then (a mirror port, a neighbour's broadcast) does not count
     against one that takes part in nearly all.
     """
-    real = (sides.packets > 0) & (sides.src != NO_ADDRESS) & (sides.dst != NO_ADDRESS)
+    real = sides.unicast
     if not real.any():
         return ()
     ends = np.concatenate([sides.src[real], sides.dst[real][sides.dst[real] != sides.src[real]]])
@@ -152,12 +160,13 @@ def senders(*seen: Sides) -> tuple[int, ...]:
 class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
 
-    `source` numbers the address that sent each, `later_ns` is its time at the second less that at the first.
-    `filled` gives, when it is asked, 1 where the first shows a checksum unfilled that the second shows filled
-    in, -1 where the second does so, else 0.
+    `source` numbers the address that sent each, `flows` are its flows at both, `later_ns` is its time at the
+    second less that at the first. `filled` gives, when it is called, 1 where the first shows a checksum
+    unfilled that the second shows filled in, -1 where the second does so, else 0.
     """
 
     source: NDArray[np.int32]
+    flows: tuple[NDArray[np.int32], NDArray[np.int32]]
     later_ns: NDArray[np.int64]
     filled: Callable[[], NDArray[np.int8]]
 
@@ -198,7 +207,8 @@ def filled(here: NDArray[np.uint16], there: NDArray[np.uint16]) -> NDArray[np.in
 
 
 _FILLED = (Checksum.OK, Checksum.BAD, Checksum.ALL_ONES)
-NOTHING_COMMON = Common(np.zeros(0, np.int32), np.zeros(0, np.int64), lambda: np.zeros(0, np.int8))
+_NONE = np.zeros(0, np.int32)
+NOTHING_COMMON = Common(_NONE, (_NONE, _NONE), np.zeros(0, np.int64), lambda: np.zeros(0, np.int8))
 
 
 def of_pair(

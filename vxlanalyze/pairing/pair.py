@@ -18,6 +18,7 @@ from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import (
     addresses,
     damage,
+    homes,
     hop,
     points,
     repeats,
@@ -28,9 +29,10 @@ from vxlanalyze.pairing import (
     tuples,
 )
 from vxlanalyze.pairing.addresses import AddressBook
+from vxlanalyze.pairing.homes import NOBODY, Home
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
-from vxlanalyze.pairing.points import NOBODY, Home, Place
+from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.routes import End, Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
@@ -269,12 +271,13 @@ def _homes(
             row = row[~tunnelled[here.flow[row]]]
         return addresses.Common(
             source[here.flow[row]],
+            (here.flow[row], there.flow[partner[row]]),
             there.time_ns[partner[row]] - here.time_ns[row],
             lambda: addresses.filled(here.checks[row], there.checks[partner[row]]),
         )
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]
-    found = points.homes(main, ends, book, cluster, in_common)
+    found = homes.homes(main, ends, book, cluster, in_common)
     return {p.name: home for p, home in zip(main, found, strict=True)}
 
 

@@ -5,20 +5,16 @@ interfaces) is split: the interface with the most tunnel packets is the node's N
 capture's name, every other that shows IP packets is a place inside the node.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import addresses, rows
-from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
+from vxlanalyze.pairing.addresses import AddressBook, Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Flows, Tunnel
-
-InCommon = Callable[[int, int], Common]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,123 +135,32 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     """The outer ends of a place's tunnel packets, or the ends of its bare ones."""
     flows = decoded.flows
     here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & _is_ip(flows)
+    group = outer_group(flows) if place.encapsulated else to_a_group(flows)
     if not place.encapsulated:
-        here &= ~to_a_group(flows)
+        here &= ~group
     packets = np.where(here, decoded.usage.packets, 0)
     n = place.capture
-    ends = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
+    src, dst = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
+    ends = src, np.where(group, np.int32(addresses.NO_ADDRESS), dst)
     bare = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
     bare_packets = np.where(bare, decoded.usage.packets, 0)
-    return Sides(*ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity)
+    return Sides(
+        *ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity,
+        flows.outer_src_mac, flows.outer_dst_mac, flows.outer_family if place.encapsulated else flows.family,
+    )  # fmt: skip
 
 
 def to_a_group(flows: Flows) -> NDArray[np.bool_]:
     """Flows to multicast and broadcast addresses (RFC 1112 section 4, RFC 4291 section 2.7): to no host."""
-    first = flows.dst[:, 0]
-    group: NDArray[np.bool_] = np.where(flows.family == 6, first == 0xFF, first >= 0xE0)
+    return _is_group(flows.family, flows.dst)
+
+
+def outer_group(flows: Flows) -> NDArray[np.bool_]:
+    """Tunnel flows whose outer destination is a multicast or broadcast address."""
+    return (flows.outer_family > 0) & _is_group(flows.outer_family, flows.outer_dst)
+
+
+def _is_group(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    first = address[:, 0]
+    group: NDArray[np.bool_] = np.where(family == 6, first == 0xFF, first >= 0xE0)
     return group
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Addresses that a place's node (bare: its pod) answers to, and what that rests on."""
-
-    numbers: tuple[int, ...]
-    texts: tuple[str, ...]
-    by: str
-
-
-NOBODY = Home((), (), "")
-_BY_HUB = "being an end of every packet of the capture"
-
-
-def homes(
-    main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, in_common: InCommon
-) -> list[Home]:
-    """Addresses of the node of each capture's main place.
-
-    Parameters
-    ----------
-    main : sequence of Place
-        One for each capture, in path order.
-    ends : sequence of Sides
-        Of each of them.
-    in_common : callable
-        ``in_common(i, j)``: the packets that captures i and j both saw.
-    """
-    found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
-    nics = [i for i, place in enumerate(main) if place.encapsulated]
-    pods = [i for i, place in enumerate(main) if not place.encapsulated]
-    # What holds no packet tells nothing of the others, so these come last.
-    for i, j in sorted(combinations(nics, 2), key=lambda two: any(not _shows(ends[n]) for n in two)):
-        # In path order, pods stand before the first card and behind the last one.
-        before = [ends[p] for p in pods if p < i == nics[0]]
-        behind = [ends[p] for p in pods if p > j == nics[-1]]
-        _together(i, j, found, ends, book, in_common, (before, behind))
-    for i in pods:
-        for nic in (i - 1, i + 1):
-            if nic in nics and not found[i].numbers:
-                found[i] = _behind(main[nic], found[nic], ends[i], book)
-    for i, j in combinations(pods, 2):
-        _together(i, j, found, ends, book, in_common, ([], []))
-    return found
-
-
-def _shows(side: Sides) -> bool:
-    return bool(addresses.hubs(side))
-
-
-def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Home:
-    for node in cluster.nodes:
-        if place.encapsulated and node.name == place.name and node.addresses:
-            numbers = book.numbers(node.addresses)
-            return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by)
-    own = addresses.marked(side)
-    if own and place.encapsulated:
-        return _home(own, book, "the kernel's mark on outgoing frames")
-    every = addresses.hubs(side)
-    if len(every) == 1:
-        return _home(every, book, _BY_HUB)
-    return NOBODY
-
-
-def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
-    return Home(numbers, tuple(book.texts[n] for n in numbers), by)
-
-
-def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
-    """Which of the two ends of all bare packets lives on the node of the NIC beside this place."""
-    n = nic.capture
-    sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
-    local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())
-    return _home(local, book, f"being the end that {nic.name} sends for") if len(local) == 1 else NOBODY
-
-
-def _together(
-    i: int,
-    j: int,
-    found: list[Home],
-    ends: Sequence[Sides],
-    book: AddressBook,
-    in_common: InCommon,
-    beside: tuple[list[Sides], list[Sides]],
-) -> None:
-    """Tell the homes of two captures that see one pair of addresses."""
-    pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
-    if found[i].numbers and found[i] == found[j]:
-        # One address cannot be both nodes': it sends elsewhere what should go to the other, and both see it.
-        senders = addresses.senders(ends[i], ends[j])
-        if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
-            pair, found[i], found[j] = senders, NOBODY, NOBODY
-    if len(pair) != 2 or (found[i].numbers and found[j].numbers):
-        return
-    for known, open_ in ((i, j), (j, i)):
-        if found[known].numbers:
-            rest = tuple(set(pair) - set(found[known].numbers))
-            if len(rest) == 1 and addresses.hubs(ends[open_]):
-                found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
-            return
-    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j), beside)
-    found[i] = _home((a,), book, by)
-    if addresses.hubs(ends[j]):
-        found[j] = _home((b,), book, by)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import headless
+from vxlanalyze.pairing import headless, points
 from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
-from vxlanalyze.pairing.points import Home, Place
+from vxlanalyze.pairing.homes import Home
+from vxlanalyze.pairing.points import Place
 from vxlanalyze.wire.model import Decoded, Tunnel
 
 _NO_ADDRESSES = np.empty(0, np.int32)
@@ -94,7 +95,7 @@ def _tunnel_to_tunnel(
     sent = at_first & np.isin(book.outer_src[i], near)
     why = _cut_off(first, second)
     if not second.home.texts:
-        peers = np.setdiff1d(book.outer_dst[i][sent], beside)
+        peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beside)
         if len(peers) > 1:
             why = (
                 f"nothing tells which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
@@ -106,14 +107,20 @@ def _tunnel_to_tunnel(
     here = _lives_on(first, sent, book, cluster)
     seen_there = at_second & ~sent_back
     seen_here = at_first & ~sent
+    others = (
+        _third_nodes(first, sent, second, sent_back, book),
+        _third_nodes(second, sent_back, first, sent, book),
+    )
     forward = sent & (
         np.isin(book.outer_dst[i], far)
-        | np.isin(book.dst[i], there)
+        | _flooded_to(first, sent, second, sent_back)
+        | np.isin(book.dst[i], there) & ~others[0]
         | _same_packets(first, second, seen_there, book.outer_dst[i], book.outer_dst[j])
     )
     backward = sent_back & (
         np.isin(book.outer_dst[j], near)
-        | np.isin(book.dst[j], here)
+        | _flooded_to(second, sent_back, first, sent)
+        | np.isin(book.dst[j], here) & ~others[1]
         | _same_packets(second, first, seen_here, book.outer_dst[j], book.outer_dst[i])
     )
     arrived = seen_there & (np.isin(book.outer_src[j], near) | _identity_in(second, first, forward))
@@ -121,6 +128,56 @@ def _tunnel_to_tunnel(
     return Routes(
         _route(forward, returned, sent & ~forward), _route(arrived, backward, sent_back & ~backward), why
     )
+
+
+def _flooded_to(
+    end: End, sent: NDArray[np.bool_], other: End, other_sent: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Flows that an end sends to a group of which the other end's node is a member: it uses the same VNI."""
+    flows = end.decoded.flows
+    group = sent & points.outer_group(flows)
+    if not group.any():
+        return group
+    used = other.decoded.flows.vni[other_sent & (other.decoded.usage.packets > 0)]
+    received = flows.vni[np.isin(flows.identity, other.decoded.flows.identity[other_sent]) & ~sent]
+    return group & np.isin(flows.vni, np.concatenate([used, received]))
+
+
+def _third_nodes(
+    end: End, sent: NDArray[np.bool_], other: End, other_sent: NDArray[np.bool_], book: AddressBook
+) -> NDArray[np.bool_]:
+    """Flows that an end sends to a node that is neither of both, as what that node itself sends shows.
+
+    What it sends is known by its inner packets, since an address may be rewritten between the nodes: then
+    the other end's capture shows the same packets, and this one does not show them from there.
+    """
+    i, flows = end.place.capture, end.decoded.flows
+    own = np.array([*end.home.numbers, *other.home.numbers], np.int32)
+    source = book.outer_src[i]
+    foreign = _tunnelled(end) & ~sent & ~np.isin(source, own) & (end.decoded.usage.packets > 0)
+    copies = _copies(end, sent, other, book)
+    if not foreign.any():
+        return copies
+    from_other = flows.identity[_tunnelled(end) & np.isin(source, other.home.numbers)]
+    rewritten = np.isin(flows.identity, other.decoded.flows.identity[other_sent])
+    foreign &= ~rewritten | np.isin(flows.identity, from_other)
+    return copies | sent & np.isin(book.outer_dst[i], np.unique(source[foreign]))
+
+
+def _copies(end: End, sent: NDArray[np.bool_], other: End, book: AddressBook) -> NDArray[np.bool_]:
+    """Flows that an end sends elsewhere at the same time as to the other end: flooded."""
+    flows, usage = end.decoded.flows, end.decoded.usage
+    to_other = sent & np.isin(book.outer_dst[end.place.capture], other.home.numbers)
+    elsewhere = np.flatnonzero(sent & ~to_other & np.isin(flows.identity, flows.identity[to_other]))
+    result = np.zeros(len(flows), np.bool_)
+    if not len(elsewhere):
+        return result
+    first, last = usage.first_row, usage.last_row
+    order = np.argsort(flows.identity[to_other], kind="stable")
+    there = np.flatnonzero(to_other)[order]
+    at = there[np.searchsorted(flows.identity[there], flows.identity[elsewhere])]
+    result[elsewhere] = (first[elsewhere] < last[at]) & (first[at] < last[elsewhere])
+    return result
 
 
 def _cut_off(*ends: End) -> str:

@@ -1,0 +1,200 @@
+"""Whose capture each is: the addresses that the node of each capture answers to, and what that rests on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing import addresses, ownership
+from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
+from vxlanalyze.pairing.ownership import Further
+from vxlanalyze.pairing.points import Place
+
+InCommon = Callable[[int, int], Common]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Addresses that a place's node (bare: its pod) answers to, and what that rests on."""
+
+    numbers: tuple[int, ...]
+    texts: tuple[str, ...]
+    by: str
+
+
+NOBODY = Home((), (), "")
+_BY_HUB = "being an end of every packet of the capture"
+
+
+def homes(
+    main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, in_common: InCommon
+) -> list[Home]:
+    """Addresses of the node of each capture's main place.
+
+    Parameters
+    ----------
+    main : sequence of Place
+        One for each capture, in path order.
+    ends : sequence of Sides
+        Of each of them.
+    in_common : callable
+        ``in_common(i, j)``: the packets that captures i and j both saw.
+    """
+    found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
+    nics = [i for i, place in enumerate(main) if place.encapsulated]
+    pods = [i for i, place in enumerate(main) if not place.encapsulated]
+    # What holds no packet tells nothing of the others, so these come last.
+    for i, j in sorted(combinations(nics, 2), key=lambda two: any(not _shows(ends[n]) for n in two)):
+        # In path order, pods stand before the first card and behind the last one.
+        before = [ends[p] for p in pods if p < i == nics[0]]
+        behind = [ends[p] for p in pods if p > j == nics[-1]]
+        _of_cards(_Pair(i, j, (before, behind)), main, found, ends, book, cluster, in_common)
+    for i in pods:
+        for nic in (i - 1, i + 1):
+            if nic in nics and not found[i].numbers:
+                found[i] = _behind(main[nic], found[nic], ends[i], book)
+    for i, j in combinations(pods, 2):
+        _together(_Pair(i, j), found, ends, book, in_common)
+    return found
+
+
+def _shows(side: Sides) -> bool:
+    return bool(addresses.hubs(side))
+
+
+def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Home:
+    for node in cluster.nodes:
+        if place.encapsulated and node.name == place.name and node.addresses:
+            numbers = book.numbers(node.addresses)
+            return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by)
+    own = addresses.marked(side)
+    if own and place.encapsulated:
+        return _home(own, book, "the kernel's mark on outgoing frames")
+    every = addresses.hubs(side)
+    if len(every) == 1:
+        return _home(every, book, _BY_HUB)
+    return NOBODY
+
+
+def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
+    return Home(numbers, tuple(book.texts[n] for n in numbers), by)
+
+
+def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
+    """Which of the two ends of all bare packets lives on the node of the NIC beside this place."""
+    n = nic.capture
+    sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
+    local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())
+    return _home(local, book, f"being the end that {nic.name} sends for") if len(local) == 1 else NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two captures, by number, and captures of pods before the first and beyond the second."""
+
+    first: int
+    second: int
+    beside: tuple[list[Sides], list[Sides]] = field(default_factory=lambda: ([], []))
+
+
+def _of_cards(
+    pair: _Pair,
+    main: Sequence[Place],
+    found: list[Home],
+    ends: Sequence[Sides],
+    book: AddressBook,
+    cluster: Cluster,
+    in_common: InCommon,
+) -> None:
+    """Tell the homes of two network cards' captures, whose nodes may have several addresses each."""
+    i, j = pair.first, pair.second
+    seen = ends[i], ends[j]
+    if ownership.is_plain(seen) or not _is_open(found[i], found[j], seen):
+        _together(pair, found, ends, book, in_common)
+    else:
+        common = in_common(i, j)
+        label = ownership.labels(seen, common, len(book.texts))
+        merged = [*ends]
+        merged[i], merged[j] = (ownership.relabelled(side, label) for side in seen)
+        for n in (i, j):
+            if not found[n].numbers or found[n].by == _BY_HUB:
+                found[n] = _alone(main[n], merged[n], book, cluster)
+            found[n] = replace(found[n], numbers=tuple(dict.fromkeys(label[list(found[n].numbers)].tolist())))
+        _together(pair, found, merged, book, lambda *_: ownership.common_relabelled(common, label))
+        for n in (i, j):
+            found[n] = _spelled_out(found[n], label, ends[n], book)
+    _extend(pair, main, found, ends, book)
+
+
+def _is_open(first: Home, second: Home, seen: tuple[Sides, Sides]) -> bool:
+    """Whether more is to be found out than that each capture has an address of its own."""
+    if not first.numbers or not second.numbers or set(first.numbers) & set(second.numbers):
+        return True
+    here, there = (ownership.of_other_ends(side, first.numbers, second.numbers) for side in seen)
+    return bool(np.isin(here, there).any())
+
+
+def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: AddressBook) -> Home:
+    """Give all addresses of a node that is known by one."""
+    if not home.numbers:
+        return home
+    every = ownership.members(label, home.numbers, side)
+    texts = tuple(dict.fromkeys([*(book.texts[n] for n in every), *home.texts]))
+    if len(every) == len(home.numbers):
+        return Home(every, texts, home.by)
+    first, *more = (book.texts[n] for n in every)
+    return Home(every, texts, f"{first}: {home.by}; {', '.join(more)}: used by the same node")
+
+
+def _extend(
+    pair: _Pair, main: Sequence[Place], found: list[Home], ends: Sequence[Sides], book: AddressBook
+) -> None:
+    """Add addresses of which one capture alone holds packets: where those of a family are all lost."""
+    both = (pair.first, pair.second)
+    if not all(found[n].numbers for n in both):
+        return
+    for n in both:
+        others = [m for home in found if home is not found[n] for m in home.numbers]
+        found[n] = _with(found[n], ownership.sent_from_the_card(ends[n], found[n].numbers), others, book)
+    for near, far in (both, both[::-1]):
+        strangers = [m for n, home in enumerate(found) if n not in both for m in home.numbers]
+        strangers += addresses.senders(ends[far])
+        more = ownership.only_peer(ends[near], found[near].numbers, found[far].numbers, strangers)
+        found[far] = _with(found[far], more, strangers, book)
+
+
+def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: AddressBook) -> Home:
+    new = [f for f in more if f.number not in home.numbers and f.number not in others]
+    if not new:
+        return home
+    by = "; ".join([home.by, *(f"{book.texts[f.number]}: {f.by}" for f in new)])
+    numbers = tuple(f.number for f in new)
+    return Home((*home.numbers, *numbers), (*home.texts, *(book.texts[n] for n in numbers)), by)
+
+
+def _together(
+    of: _Pair, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
+) -> None:
+    """Tell the homes of two captures that see one pair of addresses."""
+    i, j = of.first, of.second
+    pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
+    if found[i].numbers and found[i] == found[j]:
+        # One address cannot be both nodes': it sends elsewhere what should go to the other, and both see it.
+        senders = addresses.senders(ends[i], ends[j])
+        if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
+            pair, found[i], found[j] = senders, NOBODY, NOBODY
+    if len(pair) != 2 or (found[i].numbers and found[j].numbers):
+        return
+    for known, open_ in ((i, j), (j, i)):
+        if found[known].numbers:
+            rest = tuple(set(pair) - set(found[known].numbers))
+            if len(rest) == 1 and addresses.hubs(ends[open_]):
+                found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
+            return
+    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j), of.beside)
+    found[i] = _home((a,), book, by)
+    if addresses.hubs(ends[j]):
+        found[j] = _home((b,), book, by)

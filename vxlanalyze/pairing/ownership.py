@@ -1,0 +1,270 @@
+"""Which outer addresses belong to one node, where a node has more than one.
+
+A dual-stack node has an address of each family; a node whose endpoint stands on a loopback interface sends
+from one address and is sent to at another; a hypervisor has several endpoints on one card. What joins them,
+the surest first: a packet that both captures hold went from one node to the other, so its two outer
+addresses are of different nodes; frames that leave by one MAC leave one node; an inner address sends from
+the node that it is reached at; packets of one node have the same delay. Evidence that contradicts what is
+known already is left out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.addresses import NO_ADDRESS, Common, Sides
+from vxlanalyze.pairing.tuples import distinct
+
+_Key = (
+    int | tuple[str, int, int]
+)  # an address, or what stands for a node: a MAC at a capture, an inner address
+
+
+@dataclass(slots=True)
+class _Parity:
+    """Sets of keys whose members are known to be of one node, or of the two different ones."""
+
+    _parent: dict[_Key, tuple[_Key, int]] = field(default_factory=dict)
+
+    def find(self, key: _Key) -> tuple[_Key, int]:
+        """Give the representative of a key's set, and 1 where the key is of the other node than it."""
+        path, parity = [], 0
+        while (above := self._parent.get(key, (key, 0)))[0] != key:
+            path.append((key, above[1]))
+            key, parity = above[0], parity ^ above[1]
+        rest = parity
+        for below, step in path:
+            self._parent[below] = (key, rest)
+            rest ^= step
+        return key, parity
+
+    def join(self, a: _Key, b: _Key, different: int) -> bool:
+        """Note that two keys are of one node (0) or of different ones (1); False if that is contradicted."""
+        (root, of_a), (other, of_b) = self.find(a), self.find(b)
+        if root == other:
+            return of_a ^ of_b == different
+        self._parent[other] = (root, of_a ^ of_b ^ different)
+        return True
+
+
+def is_plain(seen: Sequence[Sides]) -> bool:
+    """Whether all unicast packets of some captures go between the same two addresses."""
+    ends: set[int] = set()
+    for side in seen:
+        real = side.unicast
+        ends |= set(np.unique(side.src[real]).tolist()) | set(np.unique(side.dst[real]).tolist())
+    return len(ends) <= 2
+
+
+def of_other_ends(side: Sides, first: Sequence[int], second: Sequence[int]) -> NDArray[np.uint64]:
+    """Identities, hashed with their ends, of the unicast flows that do not go between two nodes."""
+    near, far = np.array(first, np.int32), np.array(second, np.int32)
+    between = np.isin(side.src, near) & np.isin(side.dst, far) | np.isin(side.src, far) & np.isin(
+        side.dst, near
+    )
+    chosen = side.unicast & ~between
+    ends = side.src[chosen].astype(np.uint64) << np.uint64(32) | side.dst[chosen].astype(np.uint64)
+    other: NDArray[np.uint64] = side.identity[chosen] ^ ends * np.uint64(0x9E3779B97F4A7C15)
+    return other
+
+
+def labels(seen: tuple[Sides, Sides], common: Common, addresses: int) -> NDArray[np.int32]:
+    """Number the nodes that addresses belong to: addresses of one node get the number of one of them.
+
+    Parameters
+    ----------
+    seen : tuple of Sides
+        The two captures.
+    common : Common
+        The packets that both hold.
+    addresses : int
+        How many there are.
+    """
+    known = _Parity()
+    matched = [
+        np.bincount(flow, minlength=len(side.src)) for flow, side in zip(common.flows, seen, strict=True)
+    ]
+    edges = _edges(seen, matched)
+    if edges:
+        for edge in edges:
+            known.join(edge.src, edge.dst, 1)
+        _by_macs(known, edges)
+        _by_inner(known, seen[0], matched[0])
+        _by_time(known, edges, common)
+    else:
+        for number, side in enumerate(seen):
+            _by_card(known, number, side)
+    return _numbers(known, addresses)
+
+
+def _numbers(known: _Parity, addresses: int) -> NDArray[np.int32]:
+    result = np.arange(addresses, dtype=np.int32)
+    first: dict[tuple[_Key, int], int] = {}
+    for number in range(addresses):
+        result[number] = first.setdefault(known.find(number), number)
+    return result
+
+
+class _Edge(NamedTuple):
+    """Ends of some packets at a capture, which both captures hold."""
+
+    capture: int
+    src: int
+    dst: int
+    src_mac: int
+    dst_mac: int
+    packets: int
+
+
+def _edges(seen: Sequence[Sides], matched: Sequence[NDArray[np.int64]]) -> list[_Edge]:
+    """Distinct ends of the packets that both captures hold, the most frequent first."""
+    found = []
+    for capture, (side, packets) in enumerate(zip(seen, matched, strict=True)):
+        chosen = np.flatnonzero(side.unicast & (packets > 0))
+        if not len(chosen):
+            continue
+        columns = (side.src, side.dst, side.src_mac, side.dst_mac)
+        table = np.column_stack([np.asarray(c[chosen], np.uint64) for c in columns])
+        rows, code = distinct(table.view(np.uint8))
+        totals = np.bincount(code, packets[chosen], minlength=len(rows))
+        for (src, dst, *macs), total in zip(rows.view(np.uint64).tolist(), totals.tolist(), strict=True):
+            found.append(_Edge(capture, src, dst, macs[0], macs[1], int(total)))
+    return sorted(found, key=lambda e: -e.packets)
+
+
+def _by_macs(known: _Parity, edges: Iterable[_Edge]) -> None:
+    """At one capture, a MAC stands for its own node or for the way to the other one, never for both."""
+    for edge in edges:
+        if edge.src_mac:
+            known.join(edge.src, ("mac", edge.capture, edge.src_mac), 0)
+        if edge.dst_mac:
+            known.join(edge.dst, ("mac", edge.capture, edge.dst_mac), 0)
+
+
+def _by_inner(known: _Parity, side: Sides, packets: NDArray[np.int64]) -> None:
+    """Join the address that an inner one sends from with the one that it is reached at."""
+    chosen = np.flatnonzero(side.unicast & (packets > 0))
+    for inner, outer in ((side.inner_src, side.src), (side.inner_dst, side.dst)):
+        pairs = np.unique(np.column_stack([inner[chosen], outer[chosen]]), axis=0)
+        for address, end in pairs[pairs[:, 0] != NO_ADDRESS].tolist():
+            known.join(end, ("inner", 0, address), 0)
+
+
+def _by_time(known: _Parity, edges: Sequence[_Edge], common: Common) -> None:
+    """Join what is still apart with the largest set: packets of one node have the same delay."""
+    main = edges[0].src
+    opposite = next((e.src for e in edges if known.find(e.src) == _other(known.find(main))), None)
+    for edge in edges:
+        if known.find(edge.src)[0] == known.find(main)[0]:
+            continue
+        different = 0
+        if opposite is not None:
+            like, unlike = (abs(common.ahead_ns(edge.src, end)) for end in (main, opposite))
+            different = int(like > unlike)
+        known.join(main, edge.src, different)
+
+
+def _other(end: tuple[_Key, int]) -> tuple[_Key, int]:
+    return end[0], 1 - end[1]
+
+
+def _by_card(known: _Parity, capture: int, side: Sides) -> None:
+    """Join what stands behind one MAC, in a capture of which the other holds nothing.
+
+    A MAC that takes part in all frames, where only one does, is the node's own. Where two do, one of them may
+    lead to several nodes: then an address of each family, and one in each role, is as much as it tells.
+    """
+    real = np.flatnonzero(side.unicast & (side.src_mac > 0) & (side.dst_mac > 0))
+    if not len(real):
+        return
+    src_mac, dst_mac = side.src_mac[real], side.dst_mac[real]
+    macs = np.unique([src_mac[0], dst_mac[0]]).tolist()
+    everywhere = [m for m in macs if ((src_mac == m) | (dst_mac == m)).all()]
+    for mac in everywhere:
+        sources, targets = (np.unique(e[real][m == mac]).tolist() for e, m in _roles(side, src_mac, dst_mac))
+        if len(everywhere) == 1 or all(_one_of_each_family(side, some) for some in (sources, targets)):
+            for address in (*sources, *targets):
+                known.join(address, ("mac", capture, mac), 0)
+
+
+def _roles(
+    side: Sides, src_mac: NDArray[np.uint64], dst_mac: NDArray[np.uint64]
+) -> tuple[tuple[NDArray[np.int32], NDArray[np.uint64]], ...]:
+    return (side.src, src_mac), (side.dst, dst_mac)
+
+
+def _one_of_each_family(side: Sides, some: Sequence[int]) -> bool:
+    families = [int(side.family[(side.src == a) | (side.dst == a)][0]) for a in some]
+    return len(families) == len(set(families))
+
+
+def relabelled(side: Sides, label: NDArray[np.int32]) -> Sides:
+    """Look at a capture as if each node had one address."""
+    return replace(side, src=_through(label, side.src), dst=_through(label, side.dst))
+
+
+def common_relabelled(common: Common, label: NDArray[np.int32]) -> Common:
+    """Look at common packets as if each node had one address."""
+    return replace(common, source=_through(label, common.source))
+
+
+def _through(label: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.append(label, np.int32(NO_ADDRESS))[numbers]  # the last for NO_ADDRESS
+
+
+def members(label: NDArray[np.int32], given: Sequence[int], side: Sides) -> tuple[int, ...]:
+    """Addresses of the nodes that some addresses belong to, those with most packets in a capture first."""
+    every = np.flatnonzero(np.isin(label, label[list(given)])).tolist()
+    packets = {n: int(side.packets[(side.src == n) | (side.dst == n)].sum()) for n in every}
+    return tuple(sorted(every, key=lambda n: (-packets[n], n)))
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """An address that a node turns out to have, and what shows it."""
+
+    number: int
+    by: str
+
+
+def sent_from_the_card(side: Sides, own: Sequence[int]) -> list[Further]:
+    """Addresses that send from a node's own MAC, though the other capture may hold nothing of them."""
+    real, mine = side.unicast, np.isin(side.src, own)
+    macs = np.setdiff1d(
+        side.src_mac[real & mine], np.append(side.src_mac[real & ~mine & np.isin(side.dst, own)], 0)
+    )
+    if not len(macs):
+        return []
+    # A MAC that others' packets come from leads to the network.
+    sends = real & np.isin(side.src_mac, macs)
+    found = np.setdiff1d(side.src[sends], np.append(own, NO_ADDRESS)).tolist()
+    return [Further(n, "it sends from this node's MAC") for n in found]
+
+
+def only_peer(
+    side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
+) -> list[Further]:
+    """Addresses taken for the other node's, since nothing else of their family is sent to by the same MAC.
+
+    Parameters
+    ----------
+    side : Sides
+        The capture of the sending node.
+    own, peer : sequence of int
+        Addresses known of it and of the other node.
+    strangers : sequence of int
+        Addresses known to be others'.
+    """
+    sent = side.unicast & np.isin(side.src, own)
+    way = np.unique(side.dst_mac[sent & np.isin(side.dst, peer)])
+    known_families = set(np.unique(side.family[sent & np.isin(side.dst, peer)]).tolist())
+    found = []
+    for family in (4, 6):
+        open_ = sent & (side.family == family) & np.isin(side.dst_mac, way)
+        targets = np.setdiff1d(side.dst[open_], [*peer, *own, *strangers])
+        if family not in known_families and len(targets) == 1:
+            found.append(Further(int(targets[0]), f"assumed: nothing else is sent to over IPv{family}"))
+    return found
