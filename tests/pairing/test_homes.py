@@ -88,7 +88,8 @@ def test_a_node_that_answers_to_a_wrong_address_is_one_of_two(tmp_path, later_s)
     second = sorted([*((at + DELAY_S, frame) for at, frame in there), *astray])
     one, two = points(tmp_path, {"a": first, "b": [(at + later_s, frame) for at, frame in second]})
 
-    assert (one.addresses, two.addresses) == ((NODE1,), (NODE2,))
+    assert (one.addresses, two.addresses) == (("172.26.50.77", NODE1), (NODE2,))
+    assert "used by the same node" in one.addresses_by
 
 
 def test_captures_without_a_frame_take_no_address_from_the_others(tmp_path):

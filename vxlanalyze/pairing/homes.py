@@ -27,6 +27,7 @@ class Home:
 
 NOBODY = Home((), (), "")
 _BY_HUB = "being an end of every packet of the capture"
+_TWO = 2
 
 
 def homes(
@@ -180,13 +181,14 @@ def _together(
 ) -> None:
     """Tell the homes of two captures that see one pair of addresses."""
     i, j = of.first, of.second
-    pair = addresses.hubs(ends[i]) or addresses.hubs(ends[j])
+    both = [addresses.hubs(ends[n]) for n in (i, j)]
+    pair = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
     if found[i].numbers and found[i] == found[j]:
         # One address cannot be both nodes': it sends elsewhere what should go to the other, and both see it.
         senders = addresses.senders(ends[i], ends[j])
         if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
             pair, found[i], found[j] = senders, NOBODY, NOBODY
-    if len(pair) != 2 or (found[i].numbers and found[j].numbers):
+    if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
         return
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:

@@ -127,7 +127,7 @@ def _finding_record(finding: Finding) -> FindingRecord:
         "direction": finding.direction,
         "summary": _printable(finding.summary),
         "explanation": _printable(finding.explanation),
-        "remedy": _printable(finding.remedy),
+        "remedy": "\n".join(filter(None, map(_printable, finding.remedy.split("\n")))),
         "evidence": {
             name: {"value": _plain_value(quantity.value), "unit": quantity.unit}
             for name, quantity in finding.evidence.items()

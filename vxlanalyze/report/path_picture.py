@@ -8,6 +8,8 @@ from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
+_MOST_ADDRESSES = 3
+
 
 def draw(page: Page, report: Report) -> None:
     """Draw every hop of a report, in path order."""
@@ -23,9 +25,20 @@ def draw(page: Page, report: Report) -> None:
 def _ends(page: Page, left: CaptureRecord | None, right: CaptureRecord | None, hop: HopRecord) -> None:
     """The names of both points, and under them the addresses of their nodes."""
     _opposite(page, plain(hop["from"]), plain(hop["to"]), "bold")
-    addresses = [", ".join(c["node_addresses"][:2]) if c else "" for c in (left, right)]
+    addresses = [_addresses(c) if c else "" for c in (left, right)]
     if any(addresses):
         _opposite(page, addresses[0], addresses[1], "dim")
+
+
+def _addresses(capture: CaptureRecord) -> str:
+    """The addresses of a node, as many as fit, those that are assumed marked as such."""
+    known = capture["node_addresses"]
+    assumed = {
+        part.split(": ")[0] for part in capture["node_addresses_by"].split("; ") if ": assumed" in part
+    }
+    shown = [f"{address} (assumed)" if address in assumed else address for address in known[:_MOST_ADDRESSES]]
+    more = [f"{len(known) - len(shown)} more"] if len(known) > len(shown) else []
+    return ", ".join([*shown, *more])
 
 
 def _opposite(page: Page, left: str, right: str, style: str) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.hypotheses import Hypothesis, hypotheses
 from vxlanalyze.analysis.loss.losses import Losses
+from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.statistics import evidence
 
 CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
@@ -72,7 +73,20 @@ def most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[Choice]
     best = promising[0]
     if len(promising) > 1:
         best = max(promising, key=lambda c: c.nats + _prospect(lost, open_ & ~c.explained))
-    return _plainer(best, choices)
+    return _plainer(_outermost(best, choices), choices)
+
+
+def _outermost(best: Choice, choices: list[Choice]) -> Choice:
+    """Prefer a tunnel endpoint to a kind of inner packets where each explains exactly the other's losses.
+
+    What lies between the nodes looks at the outer header, as of the IPv6 tunnel of a dual-stack cluster.
+    """
+    if best.rule.trait is None:
+        return best
+    endpoints = (
+        c for c in choices if c.rule.trait is Trait.TUNNEL_ENDPOINT and c.rule.first == best.rule.first
+    )
+    return next((c for c in endpoints if np.array_equal(c.explained, best.explained)), best)
 
 
 def _plainer(best: Choice, choices: list[Choice]) -> Choice:

@@ -47,7 +47,8 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
     else:
         far = direction.receiver.name
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
-    suspected = [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
+    suspected = [_other_vni(pair, direction, there, here), _other_source(direction, there, here)]
+    suspected += [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
     suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
     found = [s for s in suspected if s is not None]
     return Insights(
@@ -87,6 +88,49 @@ def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
     if there.dst_macs and there.dst_macs.keys() <= here.src_macs.keys():
         told.append(RuledOut("stale-tunnel-mac", "the inner destination MAC is one that the receiver uses"))
     return told
+
+
+def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    """One VNI in each direction, and they differ."""
+    if len(there.vnis) != 1 or len(here.vnis) != 1 or there.vnis.keys() == here.vnis.keys():
+        return None
+    if tunnel_ends.is_cilium(pair.cluster):
+        return None
+    near, far = direction.sender.name, direction.receiver.name
+    sent, own = next(iter(there.vnis)), next(iter(here.vnis))
+    words = (
+        f"They carry VNI {sent}, while {far} itself sends with VNI {own}: it may have no device for {sent}."
+    )
+    cure = f"Compare the VNIs of {near} and {far}:\nip -d link show type vxlan\n"
+    return _Suspicion(
+        f"they carry VNI {sent}, {far} sends with {own}", words, cure, {"own_vni": Quantity(own)}
+    )
+
+
+def _other_source(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+    """The sender sends from addresses that the receiver never sends to: its entries name another one.
+
+    Linux drops what comes from an address other than that of a static entry (vxlan_snoop in
+    drivers/net/vxlan/vxlan_core.c).
+    """
+    if not here.destinations or there.sources.keys() & here.destinations.keys():
+        return None
+    near, far = direction.sender.name, direction.receiver.name
+    source, known = listed(list(there.sources)), listed(list(here.destinations))
+    to = next(iter(there.destinations))
+    words = (
+        f"{near} sends them from {source}, but {far} sends to {known} for the same node: where its "
+        f"forwarding entries are static, Linux drops what arrives from another address ({near} sends to "
+        f"{listed(list(there.destinations))}, {far} sends from {listed(list(here.sources))})."
+    )
+    local = next(iter(here.destinations))
+    cure = (
+        f"Let {near} send from {local}: set `local {local}` on its tunnel device (Docker: `docker swarm join "
+        f"--data-path-addr {local}`), or give the route that source. On {near}:\nip route get {to}\n"
+        f"ip route replace {to} via GATEWAY src {local}\n"
+    )
+    evidence = {"outer_source": Quantity(source), "known_to_receiver": Quantity(known)}
+    return _Suspicion(f"they come from {source}, {far} knows {near} as {known}", words, cure, evidence)
 
 
 def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:

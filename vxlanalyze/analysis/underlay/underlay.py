@@ -77,9 +77,10 @@ class Underlay:
         return f"from {', '.join(self.src)} to {', '.join(self.dst)}"
 
 
-def of(direction: Direction, cluster: Cluster) -> Underlay:
-    """Read what the flows of a direction say; `cluster` may name the network plugin."""
-    flows, used = direction.sender.flows, direction.flow
+def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None = None) -> Underlay:
+    """Read what the flows of a direction, or of some of its packets, say; `cluster` may name the plugin."""
+    flows = direction.sender.flows
+    used = direction.flow if packets is None else direction.flow[packets]
     rows = np.flatnonzero(np.bincount(used[used != NO_FLOW], minlength=len(flows)))
     rows = rows[flows.tunnel[rows] != Tunnel.NONE]
     kinds = np.bincount(flows.tunnel[rows], minlength=1)

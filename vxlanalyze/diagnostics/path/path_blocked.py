@@ -38,7 +38,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import firewall, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.model import Tunnel
@@ -80,7 +80,7 @@ def _finding(pair: Comparison, picture: Picture, blocked: Explanation) -> Findin
         direction=direction.label,
         summary=_summary(pair, picture, blocked),
         explanation=_explanation(pair, picture, blocked, lost),
-        remedy=_remedy(pair, picture, blocked),
+        remedy=_remedy(pair, picture, blocked, lost),
         evidence=_evidence(picture, blocked, lost),
         ruled_out=_ruled_out(direction, blocked, lost),
         frames=shown.frames,
@@ -157,17 +157,17 @@ def _frames_afterwards(direction: Direction) -> int:
     return int(np.count_nonzero(times > arrived_ns.max())) if len(arrived_ns) else 0
 
 
-def _remedy(pair: Comparison, picture: Picture, blocked: Explanation) -> str:
+def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> str:
     direction = picture.direction
     receiver = direction.receiver.name
     if not direction.receiver.encapsulated:
         return _inside_the_node(receiver)
-    below = underlay.of(direction, pair.cluster)
+    below = underlay.of(direction, pair.cluster, lost)
     port = below.ports[0] if below.ports else 8472
     text = (
         f"Allow {below.ports_text} {below.ends_text}: an inbound rule in the security group or network "
-        f"security group, and in the firewall of {receiver} (`iptables -I INPUT -p udp --dport {port} -j "
-        "ACCEPT`), for all nodes, both ways, IPv4 and IPv6. "
+        f"security group, for all nodes and both directions, and in the firewall of {receiver}:\n"
+        f"{firewall.allow(below)}\n"
     )
     if blocked.from_ns is not None:
         text = (

@@ -38,14 +38,22 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers, last_answer
 from vxlanalyze.analysis.requests.answers import Answers
-from vxlanalyze.analysis.underlay import inside, insights, underlay
+from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.words import count, listed, moment
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "not-answered"
 _ACK, _SYN = 0x10, 0x02
+_DEVICES = "ip -d link show"
+_DEVICE = {
+    Tunnel.VXLAN: "ip -d link show type vxlan",
+    Tunnel.GENEVE: "ip -d link show type geneve",
+    Tunnel.GRE: "ip -d link show type gre",
+    Tunnel.IPIP: "ip -d link show type ipip",
+}
 _FIREWALL = (
     "find the rule that rejects by its counter (`iptables -L FORWARD -nv`, `nft list ruleset`) while "
     "sending, and accept the pod networks before it (firewalld: zone trusted; ufw: `route allow`)"
@@ -154,7 +162,7 @@ def _finding(
         explanation=f"{_said(kinds)} to {whom} stand in the capture of {far}, intact as far as it tells, and "
         f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
-        remedy=" ".join([*hints.cures, _remedy(pair, direction, reach)]),
+        remedy="\n".join([*(cure.rstrip() for cure in hints.cures), _remedy(pair, direction, reach)]),
         evidence={
             "unanswered_requests": Quantity(requests, "packets"),
             **{f"unanswered_{kind}": Quantity(n, "packets") for kind, n in kinds.items()},
@@ -229,14 +237,10 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
             f"{far}), at the network policy that applies to it, and at its routes for the answers."
         )
     below = underlay.of(direction, pair.cluster)
-    port = below.ports[0] if below.ports else 8472
     source = below.src[0] if below.src else near
     before = (
-        f"allow {below.ports_text} from {source} in the host firewall (`iptables -I INPUT -p udp --dport "
-        f"{port} "
-        f"-s {source} -j ACCEPT`; firewalld `firewall-cmd --add-port={port}/udp --permanent`), and compare "
-        f"the "
-        "tunnel device with the sender's (`ip -d link show type vxlan`: id, dstport, local)"
+        f"allow {below.ports_text} from {source} in the host firewall:\n{firewall.allow(below)}\n"
+        f"Also compare the tunnel device with the sender's (id, dstport, local):\n{_DEVICE.get(below.tunnel, _DEVICES)}\n"
     )
     behind = (
         "compare `nstat -az TcpExtIPReversePathFilter` and the drop counters of `iptables -L FORWARD -nv` "
@@ -250,11 +254,10 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     if reach.decapsulated:
         return f"On {far}: {behind}."
     if reach.decapsulated is False:
-        return f"On {far}: {before}."
+        return f"On {far}: {before.rstrip()}"
     return (
         f"On {far}, run `tcpdump -ni any` while {near} sends. If the packets never appear outside of the "
-        f"tunnel: "
-        f"{before}. If they do: {behind}."
+        f"tunnel: {before.rstrip()}\nIf they do: {behind}."
     )
 
 

@@ -7,8 +7,9 @@ Why it matters
     ICMP error: both nodes send, both captures show the packets, and no pod ever sees one.
 How it decides
     Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was
-    answered either way. In one direction at least there were so many requests that a working node,
-    which leaves fewer than 2 in 100 unanswered, would be that silent with a chance below `chance`.
+    answered in one direction, with so many requests that a working node, which leaves fewer than 2 in 100
+    unanswered, would be that silent with a chance below `chance`. Answers in the other direction do not speak
+    against it: they carry the VNI that the silent node discards, as every packet to it does.
 When it cannot tell
     Several VNIs in one direction, or files that name Cilium: there the VNI is the security identity of the
     sending pod, and differs by design. The same holds for one VNI each way that could be a Cilium identity
@@ -63,7 +64,7 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> Answer | None:
     if tunnel_ends.is_cilium(pair.cluster) or max(len(forward.vnis), len(backward.vnis)) > 1:
         return NotAssessed(CODE, _identities(hop, forward, backward))
     found = [answers.of(d) for d in hop.directions]
-    if any(a.answered.any() for a in found):
+    if all(a.answered.any() for a in found):
         return None
     if _could_be_identities(forward, backward):
         return NotAssessed(
@@ -72,6 +73,8 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> Answer | None:
             "where the VNI is the sender's security identity",
         )
     if not any(a.silent(chance) for a in found):
+        if any(a.answered.any() for a in found):
+            return None
         return NotAssessed(
             CODE,
             "the VNIs differ, but fewer than "
@@ -96,20 +99,23 @@ def _could_be_identities(forward: Ends, backward: Ends) -> bool:
 
 def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> Finding:
     near, far = hop.forward.sender.name, hop.forward.receiver.name
-    asked = [int(a.unanswered().sum()) for a in found]
-    shown = [exhibits.of_packets(pair, d, a.unanswered()) for d, a in zip(hop.directions, found, strict=True)]
+    asked = [0 if a.answered.any() else int(a.unanswered().sum()) for a in found]
+    shown = [
+        exhibits.of_packets(pair, d, a.unanswered())
+        for d, a in zip(hop.directions, found, strict=True)
+        if not a.answered.any()
+    ]
     frames, total, display_filter = exhibits.merged(shown)
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         summary=f"{near} sends with VNI {vnis[0]} and {far} with VNI {vnis[1]}: none of "
         f"{count(sum(asked), 'request')} that arrived was answered",
-        explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one back "
-        f"VNI {vnis[1]}. {count(asked[0], 'request')} reached {far} and {count(asked[1], 'request')} reached "
-        f"{near}, and neither side answered one. A node discards silently what carries a VNI that it has "
-        "no tunnel device for.",
-        remedy="Use one VNI on both nodes. See what each has with `ip -d link show type vxlan`; set flannel "
-        "`Backend.VNI` in the kube-flannel ConfigMap (net-conf.json) or Calico `vxlanVNI` in the "
+        explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one in the other "
+        f"direction VNI {vnis[1]}. {_who_discards(hop, vnis, found)} A node discards silently what carries a "
+        "VNI that it has no tunnel device for.",
+        remedy=f"Use one VNI on both nodes. Run on {near} and on {far}:\nip -d link show type vxlan\n"
+        "Set flannel `Backend.VNI` in the kube-flannel ConfigMap (net-conf.json) or Calico `vxlanVNI` in the "
         "FelixConfiguration, then restart the agent on the node that differs. If this cluster runs "
         "Cilium, VNIs differ by design: add `--facts` with `cilium bpf tunnel list`, and look at the "
         "nodes' firewalls instead.",
@@ -128,6 +134,24 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         frames=frames,
         frame_count=total,
         display_filter=display_filter,
+    )
+
+
+def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> str:
+    """Say which node takes what: one that answers has a device for the VNI that it was sent."""
+    near, far = hop.forward.sender.name, hop.forward.receiver.name
+    reached = [
+        f"{count(int(a.unanswered().sum()), 'request')} reached {n}"
+        for a, n in zip(found, (far, near), strict=True)
+    ]
+    taken = [bool(a.answered.any()) for a in found]
+    if not any(taken):
+        return f"{reached[0]} and {reached[1]}, and neither node answered one."
+    deaf, other = (near, far) if taken[0] else (far, near)
+    silent, vni = (reached[1], vnis[1]) if taken[0] else (reached[0], vnis[0])
+    return (
+        f"{silent}, and it answered none. {other} does answer what {deaf} sends, but its answers carry "
+        f"VNI {vni} as well, so {deaf} discards them too."
     )
 
 
