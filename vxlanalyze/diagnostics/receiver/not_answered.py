@@ -240,7 +240,8 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     source = below.src[0] if below.src else near
     before = (
         f"allow {below.ports_text} from {source} in the host firewall:\n{firewall.allow(below)}\n"
-        f"Also compare the tunnel device with the sender's (id, dstport, local):\n{_DEVICE.get(below.tunnel, _DEVICES)}\n"
+        "Also compare the tunnel device with the sender's (id, dstport, local):\n"
+        f"{_DEVICE.get(below.tunnel, _DEVICES)}\n"
     )
     behind = (
         "compare `nstat -az TcpExtIPReversePathFilter` and the drop counters of `iptables -L FORWARD -nv` "
