@@ -1,18 +1,18 @@
-"""The rule that lets a tunnel into a node, for the addresses and ports at hand, with how to take it back."""
+"""The rule that lets a tunnel into a node, for the addresses and ports at hand, and how to remove it."""
 
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.wire.model import Tunnel
 
-_PROTOCOLS = {"gre": 47, "ipip": 4}
+_PROTOCOLS = {Tunnel.GRE: "-p gre", Tunnel.NVGRE: "-p gre", Tunnel.IPIP: "-p ipencap"}
 
 
 def allow(below: Underlay) -> str:
-    """Commands, one a line, each for one peer address: ``iptables -I INPUT -s PEER ... -j ACCEPT``."""
-    port = below.ports[0] if below.ports else None
-    what = f"-p udp --dport {port}" if port else "-p 47"
-    return "\n".join(_rule(source, what) for source in below.src)
+    """Commands on lines of their own, one for each peer address, and how to undo them."""
+    port = f"-p udp --dport {below.ports[0]}" if below.ports else ""
+    what = port or _PROTOCOLS.get(below.tunnel, "")
+    rules = [f"{_command(peer)} -I INPUT {what} -s {peer} -j ACCEPT".replace("  ", " ") for peer in below.src]
+    return "\n".join([*rules, "To undo it, run the same with -D in place of -I."])
 
 
-def _rule(source: str, what: str) -> str:
-    command = "ip6tables" if ":" in source else "iptables"
-    rule = f"INPUT {what} -s {source} -j ACCEPT"
-    return f"{command} -I {rule}    # undo: {command} -D {rule}"
+def _command(peer: str) -> str:
+    return "ip6tables" if ":" in peer else "iptables"
