@@ -45,6 +45,7 @@ _MODULES = (
     "receiver.vni_mismatch",
     "receiver.stale_tunnel_mac",
     "receiver.duplicate_tunnel_mac",
+    "translation.reply_not_translated",
     "receiver.not_answered",
     # What suffers:
     "size.outer_fragmentation",

@@ -206,3 +206,55 @@ def translated_in_tunnel() -> World:
             t.received = t.packet.alter(dst=a.address)
 
     return w
+
+
+def untranslated(w: World, node: Node, service: str, backend: Endpoint) -> None:
+    """Turn requests to a service towards a backend, and never turn its answers back."""
+
+    def out(packet: Packet) -> Packet | None:
+        return packet.alter(dst=backend.address) if packet.dst == service else packet
+
+    node.egress.append(out)
+
+
+@pair(
+    "reply-not-translated-dns",
+    root="reply-not-translated",
+    must=["reply-not-translated@2-node>1-pod"],
+    mustnot=["no-common-traffic", "packet-loss", "path-blocked", "not-answered"],
+    says=[r"10\.43\.0\.10:53", r"10\.42\.2\.8:53", r"10\.42\.1\.5"],
+    source="projectcalico/calico 5171",
+    story="Queries to the DNS service reach coredns; its answers reach the client with the pod's address.",
+)
+def reply_not_translated_dns() -> World:
+    w, pods = cluster(38)
+    traffic(w, pods, "10.43.0.80", "10.43.0.11", rounds=5)
+    untranslated(w, w.nodes[0], "10.43.0.10", pods["dns"])
+    nowhere = w.service("10.43.99.10", 53, pods["dns"], protocol=f.UDP)
+    nowhere.address = "10.43.0.10"  # known to the talk, translated by nobody
+    for n in range(4):
+        dns_talk(pods["client"], nowhere, f"other-{n}.prod.svc.cluster.local", 0.3 + 0.2 * n, timeout=1.0)
+    return w
+
+
+@pair(
+    "reply-not-translated-tcp-in-the-tunnel",
+    root="reply-not-translated",
+    must=["reply-not-translated@node2>node1"],
+    mustnot=["no-common-traffic", "packet-loss", "path-blocked", "not-answered"],
+    says=[r"192\.168\.250\.7:8443", r"10\.60\.2\.3:8443"],
+    source="projectcalico/calico 5171",
+    story="The server's node translates an address to its pod; the pod's answers bypass it and are reset.",
+)
+def reply_not_translated_tcp() -> World:
+    w = World(39)
+    n1, n2 = w.node("node1", "203.0.113.5"), w.node("node2", "203.0.113.9", offset=12)
+    client, other, server = n1.pod("10.60.1.3"), n1.pod("10.60.1.4"), n2.pod("10.60.2.3")
+    n2.pod("192.168.250.7", "vip")
+    w.all_arp()
+    for n in range(8):
+        tcp_talk(other, server, 8443, 0.1 + n * 0.3, answer=2000)
+    for n in range(5):
+        tcp_talk(client, "192.168.250.7", 8443, 0.2 + n * 0.3)
+    n2.ingress.append(lambda p: p.alter(dst=server.address) if p.dst == "192.168.250.7" else p)
+    return w

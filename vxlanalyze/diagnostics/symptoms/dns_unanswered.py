@@ -53,6 +53,7 @@ _INSIDE = (
     "stale-tunnel-mac",
     "duplicate-tunnel-mac",
     "wrong-tunnel-endpoint",
+    "reply-not-translated",
     "outer-checksum-bad",
     "inner-checksum-bad",
     "corrupted-in-transit",

@@ -267,6 +267,7 @@ DIAGNOSTIC = base.Diagnostic(
     explained_by=(
         "not-answered",
         "wrong-tunnel-endpoint",
+        "reply-not-translated",
         "stale-tunnel-mac",
         "duplicate-tunnel-mac",
         "vni-mismatch",

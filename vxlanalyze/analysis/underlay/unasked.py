@@ -1,0 +1,150 @@
+"""Replies that reach a client from an address to which it never sent anything.
+
+A socket takes a reply only from the address and port it sent to. Where requests go to one address and replies
+carry another one, the translation that turned the requests to a backend did not turn the replies back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.sorting import stable_order
+from vxlanalyze.pairing.tuples import Tuples, number_rows
+from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.protocols import TCP, UDP
+
+_DNS = 53
+_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_DNS_RESPONSE = 0x8000  # RFC 1035 section 4.1.1
+_MOST_PEERS = 16  # of one socket without replies: a scanner has more
+_NO_ROWS = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A conversation whose replies come from another address; flows and rows of one point.
+
+    `requests` and `replies` are rows of the index; `resets` counts what the client refuses.
+    """
+
+    request_flow: int
+    reply_flow: int
+    requests: NDArray[np.int32]
+    replies: NDArray[np.int32]
+    resets: int
+
+
+def unasked(point: Point) -> list[Unasked]:
+    """Find the conversations of a point whose replies come from elsewhere than the requests go to."""
+    pairs = _candidates(point)
+    if not pairs:
+        return []
+    rows = _rows_by_flow(point, {flow for asked, replied, back in pairs for flow in (asked, replied, *back)})
+    found = []
+    for asked, replied, back in pairs:
+        requests, replies = rows[asked], rows[replied]
+        if not len(requests) or not len(replies):
+            continue
+        if not _same_conversation(point, asked, replied) and not _answers(point, requests, replies):
+            continue
+        refused = np.concatenate([_NO_ROWS, *(rows[flow] for flow in back)])
+        if (
+            point.index.tcp_flags[refused] & _RST != 0
+        ).all():  # else the client talks with that address itself
+            found.append(Unasked(asked, replied, requests, replies, len(refused)))
+    return found
+
+
+def _rows_by_flow(point: Point, chosen: set[int]) -> dict[int, NDArray[np.int32]]:
+    """Rows of each chosen flow at a point."""
+    marked = np.zeros(len(point.flows), np.bool_)
+    marked[list(chosen)] = True
+    rows = rows_of(point.index.flow, marked)
+    if point.rows is not None:
+        rows = np.intersect1d(rows, point.rows).astype(np.int32)
+    flow = point.index.flow[rows]
+    order = stable_order(flow)
+    rows, flow = rows[order], flow[order]
+    ends = ((f, *np.searchsorted(flow, (f, f + 1)).tolist()) for f in sorted(chosen))
+    return {f: rows[begin:end] for f, begin, end in ends}
+
+
+def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
+    """Pairs of a flow without replies and a flow to the same socket without requests, by the flows alone.
+
+    With the flows that go back to where the unasked replies come from.
+    """
+    flows = point.flows
+    chosen = np.flatnonzero(_conversing(flows) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated))
+    if not len(chosen):
+        return []
+    forward, backward, source, target = _numbers(flows, chosen)
+    one_way = ~np.isin(backward, forward)
+    back: dict[int, list[int]] = {}
+    for flow, number in zip(chosen.tolist(), backward.tolist(), strict=True):
+        back.setdefault(number, []).append(flow)
+    asking: dict[int, list[int]] = {}
+    for at in np.flatnonzero(one_way & np.isin(source, target)).tolist():
+        asking.setdefault(int(source[at]), []).append(int(chosen[at]))
+    candidates = (
+        (asked, int(chosen[at]), back.get(int(forward[at]), []))
+        for at in np.flatnonzero(np.isin(target, list(asking))).tolist()
+        for asked in asking[int(target[at])][:_MOST_PEERS]
+    )
+    return [pair for pair in candidates if _is_elsewhere(flows, *pair[:2])]
+
+
+def _is_elsewhere(flows: Flows, asked: int, replied: int) -> bool:
+    """Whether a reply comes from another address than was asked, in the same overlay."""
+    return bool((flows.src[replied] != flows.dst[asked]).any() and flows.vni[replied] == flows.vni[asked])
+
+
+def _conversing(flows: Flows) -> NDArray[np.bool_]:
+    """Flows of TCP and UDP between hosts; whoever sends to a group is answered from elsewhere."""
+    group = np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
+    result: NDArray[np.bool_] = np.isin(flows.family, (4, 6)) & np.isin(flows.protocol, (TCP, UDP)) & ~group
+    return result
+
+
+def _numbers(
+    flows: Flows, chosen: NDArray[np.intp]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Number 5-tuples, their opposites, and both ends, each alike."""
+    kind = flows.protocol[chosen].astype(np.uint64) << np.uint64(16)
+    ends = [
+        np.column_stack([address[chosen].view(np.uint64), kind | port[chosen]])
+        for address, port in ((flows.src, flows.sport), (flows.dst, flows.dport))
+    ]
+    end, _ = number_rows(np.ascontiguousarray(np.concatenate(ends)))
+    source, target = end[: len(chosen)], end[len(chosen) :]
+    both = [np.column_stack(pair).astype(np.uint64) for pair in ((source, target), (target, source))]
+    whole, _ = number_rows(np.ascontiguousarray(np.concatenate(both)))
+    return whole[: len(chosen)], whole[len(chosen) :], source, target
+
+
+def _same_conversation(point: Point, asked: int, replied: int) -> bool:
+    """Whether another point shows both as the two directions of one conversation (see `Tuples`)."""
+    tuples: Tuples | None = point.tuples
+    if tuples is None:
+        return False
+    of_flow = tuples.of_flow[point.capture]
+    return bool(tuples.answer[of_flow[asked]] == of_flow[replied])
+
+
+def _answers(point: Point, requests: NDArray[np.int32], replies: NDArray[np.int32]) -> bool:
+    """Whether replies answer the requests by what they carry: a SYN's number, a DNS ID."""
+    index, flows = point.index, point.flows
+    protocol, port = (c[index.flow[requests[0]]] for c in (flows.protocol, flows.dport))
+    if protocol == TCP:
+        flags, answering = index.tcp_flags[requests], index.tcp_flags[replies]
+        syn = requests[flags & (_SYN | _ACK) == _SYN]
+        accepted = replies[answering & (_SYN | _ACK) == _SYN | _ACK]
+        return bool(np.isin(index.ack[accepted], index.seq[syn] + np.uint32(1)).any())
+    if port != _DNS:
+        return False
+    asked = index.seq[requests[index.seq[requests] & _DNS_RESPONSE == 0]] >> 16
+    answered = index.seq[replies[index.seq[replies] & _DNS_RESPONSE != 0]] >> 16
+    return bool(np.isin(answered, asked).any())

@@ -1,0 +1,173 @@
+"""A reply reaches the client from another address than it sent to: nothing translates it back.
+
+What it asks
+    Does a client get its replies from an address and port that it never sent anything to?
+Why it matters
+    A socket takes replies only from where it sent its request. The network delivers everything, the backend
+    answers, and still each request times out ("reply from unexpected source") or its connection is reset.
+How it decides
+    At the client's observation point: a request without any reply from the address it went to, and a packet
+    to the same client socket from another address to which the client sent nothing (but resets). The two
+    belong together by the SYN's sequence number that the SYN ACK acknowledges, by the DNS ID, or because
+    another point shows the translated request and this reply as one conversation.
+When it cannot tell
+    UDP other than DNS, where no other point shows what the request was translated to.
+What looks like it
+    Replies from another address that are meant so: to multicast and broadcast requests, direct server return
+    (which keeps the service's address as the source). Single late packets that connection tracking takes for
+    invalid, in a conversation whose other replies are translated.
+What to do
+    Let the replies pass the node and the connection tracking that translated the request: netfilter on
+    bridged traffic, no path for replies that bypasses it, masquerading where the backend answers directly.
+Sources
+    kubernetes issues 38802 and 87426 (bridged replies bypass netfilter); projectcalico/calico 5171 and 3821;
+    cloudnativelabs/kube-router 151.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay.unasked import Unasked, unasked
+from vxlanalyze.kubernetes.model import endpoint_text
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import text
+
+CODE = "reply-not-translated"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look at each point for replies from addresses that were not asked."""
+    told: dict[str | None, Answer] = {}
+    for point in pair.points:
+        found = unasked(point)
+        if not found:
+            continue
+        label = _direction(pair, point, np.concatenate([one.replies for one in found]))
+        if label is _SENT_HERE or label in told:
+            continue
+        told[label] = _finding(pair, point, label or None, found)
+    return list(told.values())
+
+
+_SENT_HERE = "-"
+
+
+def _direction(pair: Comparison, point: Point, replies: NDArray[np.int32]) -> str:
+    """Name the direction by which replies reach a point; _SENT_HERE where its node sends them, else ""."""
+    hops = (*pair.hops, *pair.inside)
+    directions = [d for hop in hops for d in hop.directions]
+    for direction in directions:
+        if direction.receiver.name == point.name and np.isin(replies, direction.received_row).any():
+            return direction.label
+    sent = any(d.sender.name == point.name and np.isin(replies, d.sent_row).any() for d in directions)
+    return _SENT_HERE if sent else ""
+
+
+def _finding(pair: Comparison, point: Point, label: str | None, found: list[Unasked]) -> Finding:
+    requests = np.concatenate([one.requests for one in found])
+    replies = np.concatenate([one.replies for one in found])
+    resets = sum(one.resets for one in found)
+    ways = list(dict.fromkeys(_ends(point, found)))
+    client, asked, answered = ways[0]
+    more = (
+        f" (and {count(len(ways) - 1, 'other pair of addresses', 'other pairs of addresses')})"
+        if len(ways) > 1
+        else ""
+    )
+    whole = [f"{one} sends to {there} and hears from {other}" for one, there, other in ways]
+    shown = exhibits.of_rows(pair, [(point, np.union1d(requests, replies).astype(np.int32))])
+    reaction = (
+        f"{client} resets {count(resets, 'time')}: to it these are packets of no connection"
+        if resets
+        else f"The socket of {client} does not take them"
+    )
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=label,
+        summary=f"{client} sends to {asked}, and its replies come from {answered}: "
+        f"{count(len(found), 'conversation')} without an answer that the client accepts{more}",
+        explanation=f"At {point.name}, {listed(whole, 4)}. {count(len(requests), 'packet')} went out, "
+        f"{count(len(replies), 'packet')} came back, and none from where the requests went. {reaction}. The "
+        "request was translated to a backend, the reply was not translated back.",
+        remedy=_remedy(pair, point, (client, asked, answered)),
+        evidence={
+            "conversations": Quantity(len(found), "flows"),
+            "requests": Quantity(len(requests), "packets"),
+            "untranslated_replies": Quantity(len(replies), "packets"),
+            "resets": Quantity(resets, "packets"),
+            "sent_to": Quantity(asked),
+            "replied_from": Quantity(answered),
+        },
+        ruled_out=(
+            RuledOut("endpoint-silent", f"{answered} answers"),
+            RuledOut("packet-loss", f"the replies stand in the capture of {point.name}"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _ends(point: Point, found: list[Unasked]) -> Iterator[tuple[str, str, str]]:
+    """Client address, endpoint it sends to, endpoint it hears from."""
+    flows = point.flows
+    for one in found:
+        a, b = one.request_flow, one.reply_flow
+        client, asked, answered = text(
+            np.stack([flows.src[a], flows.dst[a], flows.src[b]]), np.repeat(flows.family[a], 3)
+        )
+        yield (
+            str(client),
+            endpoint_text(str(asked), int(flows.dport[a])),
+            endpoint_text(str(answered), int(flows.sport[b])),
+        )
+
+
+def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
+    client, asked, answered = ends
+    address = asked.rpartition(":")[0].strip("[]")
+    backend = answered.rpartition(":")[0].strip("[]")
+    node = f"the node of {client}"
+    checks = [
+        f"Check on {node} that replies from {backend} pass the connection tracking that translated the "
+        "request. Is there an entry for it, and does its reply tuple match?",
+        f"conntrack -L -d {address}",
+    ]
+    if _crossed_a_tunnel(pair, point, backend):
+        checks += [
+            "The replies arrive from another node: they have to leave that tunnel by the same device and "
+            "address family as the requests entered it. Compare the route with the load balancer's rules:",
+            f"ip route get {backend}",
+            f"iptables-save -t nat | grep -w {address}",
+        ]
+    else:
+        checks += [
+            "Pods on one bridge answer each other without netfilter unless it sees bridged traffic; this has "
+            "to print 1:",
+            "sysctl net.bridge.bridge-nf-call-iptables",
+            "To set it (undo with =0):",
+            "modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1",
+        ]
+    checks.append("With a load balancer in eBPF, compare its service table instead: `cilium service list`.")
+    return "\n".join(checks)
+
+
+def _crossed_a_tunnel(pair: Comparison, point: Point, backend: str) -> bool:
+    """Whether some point shows the backend's packets inside the tunnel."""
+    for other in (point, *pair.points):
+        if other.encapsulated:
+            flows = other.flows
+            inside = np.flatnonzero(flows.outer_family > 0)
+            if backend in set(text(flows.src[inside], flows.family[inside])):
+                return True
+    return False
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
