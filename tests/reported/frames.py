@@ -434,9 +434,9 @@ def wireguard_data(receiver: int, counter: int, ciphertext: bytes) -> bytes:
     return struct.pack("<IIQ", 4, receiver, counter) + ciphertext
 
 
-def wireguard_size(inner: int) -> int:
-    """Return how long the ciphertext of a packet is: padded to 16 bytes, with its tag."""
-    return -(-inner // 16) * 16 + 16
+def wireguard_size(inner: int, mtu: int = 1420) -> int:
+    """Return how long the ciphertext of a packet is: padded to 16 bytes up to the MTU, with its tag."""
+    return max(min(-(-inner // 16) * 16, mtu), inner) + 16
 
 
 # ------------------------------------------------------------------------------------------------ DNS

@@ -43,13 +43,20 @@ def http_answer(seed: object, size: int) -> bytes:
 HTTP = {80, 3000, 8000, 8080, 9090}
 
 
+def usual_mss(me: Endpoint) -> int:
+    """Return what an endpoint offers where the MTU of its interface fits the tunnel and a NIC of 1500."""
+    world = me.node.world
+    tunnel = world.tunnel6 if me.ip6 else world.tunnel
+    return 1460 - 20 * me.ip6 - (tunnel.overhead if me.kind == "pod" else 0)
+
+
 class Connection:
     """One end of a TCP connection: slow start, delayed ACKs, SACK, fast retransmit and time-outs."""
 
     def __init__(self, me: Endpoint, peer: str, sport: int, dport: int, **options: Any) -> None:
         self.me, self.peer, self.sport, self.dport = me, peer, sport, dport
         self.world = me.node.world
-        self.mss: int = options.get("mss") or 1398 - 20 * me.ip6
+        self.mss: int = options.get("mss") or usual_mss(me)
         self.window: int = options.get("window", 64256)
         self.scale: int = options.get("scale", 7)
         self.timestamps: bool = options.get("timestamps", True)
@@ -308,7 +315,7 @@ def tcp_listen(server: Endpoint, port: int, **said: Any) -> None:
 
         def serve(number: int) -> None:
             make = http_answer if port in HTTP else content
-            end.send(make((packet.src, packet.sport, port, number), asked_for(answer, number)))
+            end.send(make((packet.src, packet.sport, port, number, end.iss), asked_for(answer, number)))
 
         def on_data(_: Connection, size: int) -> None:
             heard[0] += size
@@ -366,7 +373,7 @@ def tcp_talk(
             asked[0] += 1
             due[0] += asked_for(answer, asked[0])
             make = http_request if target in HTTP and request > 120 else content
-            end.send(make((client.address, end.sport, asked[0]), request))
+            end.send(make((client.address, end.sport, asked[0], end.iss), request))
 
         def on_data(_: Connection, size: int) -> None:
             got[0] += size

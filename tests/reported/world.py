@@ -47,9 +47,9 @@ class Tunnel:
 
     @property
     def overhead(self) -> int:
-        return {"vxlan": 50, "geneve": 50, "gre": 24, "ipip": 20, "wireguard": 60, "esp": 50, "none": 0}[
-            self.kind
-        ] + 20 * (self.family == 6)
+        room = {"vxlan": 50, "geneve": 50, "gre": 24, "ipip": 20, "wireguard": 60, "esp": 60, "none": 0}
+        coded = sum(4 + -(-len(data) // 4) * 4 for _, _, data in self.options)
+        return room[self.kind] + 20 * (self.family == 6) + coded
 
 
 @dataclass(eq=False)
