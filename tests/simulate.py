@@ -205,6 +205,7 @@ class Traffic:
     seq: ArrayLike | None = None
     ack: ArrayLike = 0
     tcp_flags: ArrayLike = 0x018
+    window: ArrayLike = 0xFFFF
     ip_id: ArrayLike | None = None
     anomalies: ArrayLike = 0
     received_anomalies: ArrayLike | None = None  # None: as sent
@@ -346,6 +347,7 @@ class _Run:
             "anomalies": self.each(odd, np.int64)[which] | (_MARKS[self.pieces[which]] if step else 0),
             "ip_id": ip_id[which],
             "outer_ip_id": np.arange(len(self.frame))[which],
+            "window": self.each(traffic.window, np.int64)[which] * (flow.protocol == TCP),
             "tcp_flags": self.each(traffic.tcp_flags, np.int64)[which] * (flow.protocol == TCP),
             "checks": self.each(states, np.int64)[which],
             "segment_bytes": self.frame_segment_bytes[frame] if step == 0 else frame * 0,

@@ -24,6 +24,7 @@ WHOLE, REASSEMBLED, FIRST_ONLY, REST_ONLY, FIRST_KEPT = range(5)
 def index_of(columns: dict[str, NDArray[Any]]) -> Index:
     n = len(columns["time_ns"])
     wide = ("seq", "ack", "length", "payload_length", "outer_length", "digest", "digest_length", "anomalies")
+    wide += ("window",)
     narrow = ("ip_id", "outer_ip_id", "tcp_flags", "checks")
     wanted = {"time_ns": np.int64, "place": np.int64, "flow": np.int32}
     wanted |= dict.fromkeys(wide, np.uint32) | dict.fromkeys(narrow, np.uint16)

@@ -296,6 +296,7 @@ class Seen:
             digest=np.zeros(n, np.uint32) if cut else digest,
             digest_length=(np.zeros(n) if cut else payload).astype(np.uint32),
             anomalies=np.full(n, Anomaly.CUT | Anomaly.HEADER_CUT if cut else 0, np.uint32),
+            window=np.zeros(n, np.uint32),
             ip_id=(wire.ip_id[first] % 65536).astype(np.uint16),
             outer_ip_id=(wire.outer_ip_id[first] % 65536).astype(np.uint16),
             tcp_flags=np.where(tcp, 0x10, 0).astype(np.uint16),

@@ -53,6 +53,9 @@ _MODULES = (
     "performance.delay_spike",
     "performance.reordering",
     "performance.duplication",
+    "performance.zero_window",
+    "performance.window_limited",
+    "performance.slow_answer",
     # What the pods see of it:
     "symptoms.endpoint_refused",
     "symptoms.endpoint_silent",

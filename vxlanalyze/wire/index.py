@@ -32,6 +32,8 @@ from vxlanalyze.wire.fields import (
     SEQ,
     TCP_FLAGS,
     UNSUPPORTED_LINK,
+    WINDOW,
+    WINDOW_SCALE,
     Record,
 )
 from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, first_slot, key_of
@@ -43,6 +45,7 @@ from vxlanalyze.wire.model import (
     OUTER_IP_SHIFT,
     OUTER_L4_SHIFT,
     UNKNOWN_LENGTH,
+    WINDOW_SCALE_SHIFT,
 )
 from vxlanalyze.wire.rows import link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
@@ -61,13 +64,14 @@ class Rows(NamedTuple):
     digest: NDArray[np.uint32]
     digest_length: NDArray[np.uint32]
     anomalies: NDArray[np.uint32]
+    window: NDArray[np.uint32]
     ip_id: NDArray[np.uint16]
     outer_ip_id: NDArray[np.uint16]
     tcp_flags: NDArray[np.uint16]
     checks: NDArray[np.uint16]
 
 
-_DTYPES = (np.int32, *(np.uint32,) * 8, *(np.uint16,) * 4)
+_DTYPES = (np.int32, *(np.uint32,) * 9, *(np.uint16,) * 4)
 COLUMN_DTYPES = (np.int64, np.int64, *_DTYPES)
 """Of the columns of `Index`, in order."""
 
@@ -329,4 +333,7 @@ def _emit(found: Record, base: int, row: int, rows: Rows) -> None:
     rows.anomalies[row] = anomalies
     rows.ip_id[row] = max(found[base + IP_ID], 0) & 0xFFFF
     rows.tcp_flags[row] = max(found[base + TCP_FLAGS], 0)
+    # A scale that is absent is -1 and leaves the upper bits clear.
+    scale = (found[base + WINDOW_SCALE] + 1) << WINDOW_SCALE_SHIFT
+    rows.window[row] = max(found[base + WINDOW], 0) | scale
     rows.checks[row] = checks

@@ -18,6 +18,7 @@ from vxlanalyze.wire.usage import Usage, usage
 NO_FLOW = -1
 NO_VNI = 0xFFFFFFFF
 UNKNOWN_LENGTH = 0xFFFFFFFF
+WINDOW_MASK, WINDOW_SCALE_SHIFT = 0xFFFF, 16  # of Index.window
 
 
 class Tunnel(IntEnum):
@@ -117,7 +118,8 @@ class Index:
 
     `seq` is the TCP sequence number; for ICMP echo the sequence number; for DNS over UDP (a port
     53 or 5353) ``transaction_id << 16 | flags``. `digest` covers the L4 payload as captured, up to
-    the limit given to the decoder, `digest_length` of its bytes.
+    the limit given to the decoder, `digest_length` of its bytes. `window` is the TCP window as the header has
+    it; a SYN with the window scale option (RFC 7323) has its shift count plus 1 above these 16 bits.
     """
 
     time_ns: NDArray[np.int64]
@@ -131,6 +133,7 @@ class Index:
     digest: NDArray[np.uint32]
     digest_length: NDArray[np.uint32]
     anomalies: NDArray[np.uint32]
+    window: NDArray[np.uint32]
     ip_id: NDArray[np.uint16]
     outer_ip_id: NDArray[np.uint16]
     tcp_flags: NDArray[np.uint16]

@@ -1,0 +1,155 @@
+"""To whom the time between two advances of a connection is charged; part of `waiting`."""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from vxlanalyze.analysis.tcp.tcp_packets import SYN
+from vxlanalyze.analysis.tcp.waiting_columns import (
+    ACK_LEFT,
+    ACK_NS,
+    ACKED,
+    ACKNOWLEDGEMENT,
+    APPLICATION,
+    ARRIVED,
+    ARRIVED_NS,
+    ARRIVED_ROW,
+    CLIENT,
+    CURSOR,
+    EDGE_AT_SEND,
+    EDGE_KNOWN,
+    EDGE_NS,
+    IDLE,
+    IDLE_NS,
+    LARGEST,
+    LAST_CAUSE,
+    LONG_POLL_NS,
+    PATH,
+    PEER,
+    PROBED,
+    REACTION_NS,
+    RECOVER,
+    RECOVERING,
+    RECOVERY,
+    RESENT,
+    RESERVED_TURNS,
+    ROW_BLOCKED,
+    SAMPLE_NS,
+    SENT_NS,
+    SLOW_TURN_NS,
+    START,
+    SYN_TURN,
+    TOP,
+    WAS_ZERO,
+    WINDOW,
+    ZERO,
+    ZERO_WINDOW,
+)
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.sequence_numbers import after
+
+
+@compiled
+def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: ignore[no-untyped-def]
+    """Take note of data that is sent again: the time since the last advance went to its recovery."""
+    state, figures = out.state, out.figures
+    leader = stream & ~1
+    if payload <= 1 and seq != state[stream, START]:
+        if state[stream, ZERO]:
+            state[stream, PROBED] = 1
+        if payload == 0 or after(state[stream, TOP], seq) == 1:  # a FIN again, a keep-alive
+            return
+    figures[stream, RESENT] += payload > 0
+    state[stream, SAMPLE_NS] = 0
+    if after(end, state[stream, ACKED]) <= 0:  # its acknowledgement had come: no time was lost by it
+        return
+    gap = now - state[leader, CURSOR]
+    arrived = not unseen_arrival and after(state[stream, ARRIVED], end) >= 0
+    if state[stream, ZERO]:
+        add(stream, ZERO_WINDOW, gap, out)
+    elif arrived and after(end, state[stream, ACK_LEFT]) > 0:
+        add(stream, PEER, gap, out)
+    else:
+        add(stream, RECOVERY, gap, out)
+        state[stream, RECOVERING], state[stream, RECOVER] = 1, state[stream, TOP]
+    state[leader, CURSOR] = max(state[leader, CURSOR], now)
+
+
+@compiled
+def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-def]
+    """Charge the time since the connection last advanced to what held this new data back."""
+    state, figures = out.state, out.figures
+    other, leader = stream ^ 1, stream & ~1
+    start = state[leader, CURSOR]
+    gap = max(0, now - start)
+    state[leader, CURSOR] = max(start, now)
+    segment = min(payload, max(figures[stream, LARGEST], 1)) if figures[stream, LARGEST] else payload
+    prompt = now - max(state[stream, ACK_NS], state[stream, EDGE_NS]) <= REACTION_NS
+    moved = state[stream, EDGE_NS] > state[stream, SENT_NS]
+    in_flight = state[stream, ACK_NS] > state[stream, SENT_NS] or after(
+        state[stream, TOP], state[stream, ACKED]
+    )
+    turn = state[other, ARRIVED_NS] > state[stream, SENT_NS]
+    cause = APPLICATION
+    if state[stream, RECOVERING] or state[other, RECOVERING]:
+        cause = RECOVERY
+    elif moved and prompt and state[stream, WAS_ZERO]:
+        cause = ZERO_WINDOW
+    elif moved and prompt and _was_full(stream, segment, state):
+        cause = WINDOW
+        if figures[stream, ROW_BLOCKED] < 0 or gap > REACTION_NS:
+            figures[stream, ROW_BLOCKED] = row
+    elif turn and start <= state[other, ARRIVED_NS]:
+        _turn(stream, row, now, start, (flags, payload), out)
+        return
+    elif in_flight and prompt:
+        cause = ACKNOWLEDGEMENT
+    elif in_flight and now - state[stream, SENT_NS] <= REACTION_NS:
+        cause = state[stream, LAST_CAUSE]
+    elif turn:
+        _turn(stream, row, now, start, (flags, payload), out)
+        return
+    elif gap > IDLE_NS:
+        cause = IDLE
+    state[stream, LAST_CAUSE] = cause
+    add(stream, cause, gap, out)
+
+
+@compiled
+def _was_full(stream, segment, state):  # type: ignore[no-untyped-def]
+    """Whether the segment that leaves now had no room in the window when the last one left."""
+    if not state[stream, EDGE_KNOWN]:
+        return False
+    return after(state[stream, EDGE_AT_SEND], (state[stream, TOP] + segment) & 0xFFFFFFFF) < 0
+
+
+@compiled
+def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
+    """Charge a change of turns: the peer's data was on the path, then the application thought about it."""
+    state, figures, turns, counts = out.state, out.figures, out.turns, out.counts
+    flags, payload = packet
+    other = stream ^ 1
+    arrived = state[other, ARRIVED_NS]
+    gap = max(0, now - max(start, arrived))
+    on_path = max(0, min(arrived, now) - start)
+    add(other, PATH, on_path, out)
+    limit = IDLE_NS if figures[stream, CLIENT] else LONG_POLL_NS
+    idle = gap > limit
+    state[stream, LAST_CAUSE] = APPLICATION
+    add(stream, IDLE if idle else APPLICATION, gap, out)
+    think = now - arrived
+    room = len(turns) - counts[0] - (0 if think >= SLOW_TURN_NS else RESERVED_TURNS)
+    if room > 0 and (payload > 0 or flags & SYN):
+        at = counts[0]
+        turns[at, 0], turns[at, 1], turns[at, 2] = stream, arrived, now
+        turns[at, 3], turns[at, 4] = state[other, ARRIVED_ROW], row
+        turns[at, 5] = SYN_TURN if flags & SYN else 0
+        counts[0] += 1
+    elif payload > 0:
+        counts[2] += 1
+
+
+@compiled
+def add(stream, cause, nanoseconds, out):  # type: ignore[no-untyped-def]
+    """Charge some time to a cause."""
+    if nanoseconds > 0:
+        out.waited_ns[stream, cause] += nanoseconds

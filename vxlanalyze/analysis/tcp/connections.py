@@ -1,0 +1,280 @@
+"""The TCP connections of a comparison, and how the time of each divides.
+
+Each connection is followed at both ends at once, the far end's times set to the near end's clock; where only
+one capture shows it, at that one. Where there are very many, those with most packets are followed.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
+from vxlanalyze.analysis.tcp.waiting import Followed, divide
+from vxlanalyze.analysis.tcp.waiting_columns import Cause
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.sorting import present
+
+MOST_CONNECTIONS = 20_000
+_MOST_TURNS, _MOST_SAMPLES = 1 << 18, 1 << 18
+NEAR, FAR, BOTH = 0, 1, -1
+
+
+@dataclass(frozen=True, eq=False)
+class Connections:
+    """The `c` connections that were followed; streams `2 k` and `2 k + 1` are the two directions of `k`.
+
+    Parameters
+    ----------
+    points : tuple of Point
+        The first and the last point of the path; one where there is one capture.
+    total : int
+        How many there are.
+    stream : NDArray[np.int32]
+        Shape ``(2 c,)``: the 5-tuple of each stream, -1 where no packet of it was seen.
+    home : NDArray[np.int8]
+        Shape ``(2 c,)``: the point (NEAR, FAR) nearest its sender.
+    only : NDArray[np.int8]
+        Shape ``(c,)``: the only point that shows it, or BOTH.
+    waited_ns : NDArray[np.int64]
+        Shape ``(2 c, CAUSES)``: time charged to each `Cause` of each stream.
+    figures : NDArray[np.int64]
+        Shape ``(2 c, FIGURE_COLUMNS)``: see `waiting_columns`.
+    turns, samples : NDArray[np.int64]
+        Changes of turns, and round trips; see `waiting_columns`.
+    turns_left_out : int
+        Quick turns for which there was no room.
+    tuple_of_flow : tuple of NDArray[np.int32]
+        For each point, the 5-tuple of each flow of its capture.
+    """
+
+    points: tuple[Point, ...]
+    total: int
+    stream: NDArray[np.int32]
+    home: NDArray[np.int8]
+    only: NDArray[np.int8]
+    waited_ns: NDArray[np.int64]
+    figures: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    turns_left_out: int
+    tuple_of_flow: tuple[NDArray[np.int32], ...]
+
+    def __len__(self) -> int:
+        return len(self.only)
+
+    @cached_property
+    def client(self) -> NDArray[np.int64]:
+        """The stream of each connection that its client sends, shape ``(c,)``.
+
+        Its SYN shows it; where no SYN was seen, the client has the larger port.
+        """
+        asked = self.figures[:, at.CLIENT].reshape(-1, 2)
+        first = np.where(asked.any(axis=1), asked[:, 1] > asked[:, 0], self.ports[:, 1] > self.ports[:, 0])
+        return 2 * np.arange(len(self)) + first
+
+    @property
+    def server(self) -> NDArray[np.int64]:
+        """The stream of each connection that its server sends, shape ``(c,)``."""
+        return self.client ^ 1
+
+    @cached_property
+    def flow(self) -> NDArray[np.int64]:
+        """A point that shows each connection, its flow there, and the stream of that, shape ``(c, 3)``."""
+        found = np.full((len(self), 3), -1, np.int64)
+        slot = np.full(int(self.stream.max(initial=-1)) + 2, -1, np.int64)
+        slot[self.stream[self.stream >= 0]] = np.flatnonzero(self.stream >= 0)
+        for place, point in reversed(list(enumerate(self.points))):
+            of_flow = np.minimum(self.tuple_of_flow[place], len(slot) - 1)
+            mine = slot[of_flow]
+            rows = np.flatnonzero((mine >= 0) & point.decoded.usage.used)
+            found[mine[rows] >> 1] = np.column_stack([np.full(len(rows), place), rows, mine[rows]])
+        return found
+
+    @cached_property
+    def ports(self) -> NDArray[np.int64]:
+        """The port that each stream of each connection is sent from, shape ``(c, 2)``."""
+        result = np.zeros((len(self), 2), np.int64)
+        for connection, (place, flow, stream) in enumerate(self.flow.tolist()):
+            if flow >= 0:
+                flows = self.points[place].flows
+                result[connection, stream & 1] = flows.sport[flow]
+                result[connection, ~stream & 1] = flows.dport[flow]
+        return result
+
+
+class _Chosen(NamedTuple):
+    """Streams that are followed: their tuples, homes and points, and the slot of each tuple."""
+
+    total: int
+    stream: NDArray[np.int32]
+    home: NDArray[np.int8]
+    only: NDArray[np.int8]
+    slot_of: NDArray[np.int32]
+
+
+@once
+def connections(comparison: Comparison) -> Connections | None:
+    """Follow the connections of a comparison; None where no TCP is. Done once, and kept as long as it."""
+    points = _ends(comparison)
+    if not any((p.flows.protocol == 6).any() for p in points):
+        return None
+    numbered = measure(comparison).tuples
+    captures = sorted({p.capture for p in comparison.points})
+    tuple_of = tuple(numbered.of_flow[captures.index(p.capture)] for p in points)
+    packets = [tcp_packets(p, t, numbered.answer) for p, t in zip(points, tuple_of, strict=True)]
+    chosen = _choose(comparison, packets, tuple_of, numbered.answer)
+    if len(chosen.only) == 0:
+        return None
+    events = [_events(p, chosen, comparison, far=bool(i)) for i, p in enumerate(packets)]
+    if len(events) == 1:
+        events.append(tuple(column[:0] for column in events[0]))
+    else:
+        events = _overlapping(points, chosen, comparison, events)
+    return _followed(points, tuple_of, chosen, events)
+
+
+def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Set times by the clock of the last point to the clock of the first, shape kept."""
+    for hop in reversed(comparison.hops):
+        if hop.clock.pieces:
+            far_ns = far_ns - hop.clock.offset_at(far_ns - hop.clock.pieces[0].offset_ns)
+    return far_ns
+
+
+def _overlapping(
+    points: tuple[Point, ...], chosen: _Chosen, comparison: Comparison, events: list[tuple[NDArray[Any], ...]]
+) -> list[tuple[NDArray[Any], ...]]:
+    """Leave out what only one capture was there to see, of connections that both show."""
+    near, far = points[0].index.time_ns, near_time(comparison, points[1].index.time_ns)
+    if len(near) == 0 or len(far) == 0:
+        return events
+    start_ns, end_ns = max(near.min(), far.min()), min(near.max(), far.max())
+    kept = []
+    for event in events:
+        slot, time_ns = event[1], event[2]
+        inside = (time_ns >= start_ns) & (time_ns <= end_ns)
+        if not inside.all():
+            inside |= chosen.only[slot >> 1] != BOTH
+            event = (*(column[inside] for column in event[:3]), *event[3:])
+        kept.append(event)
+    return kept
+
+
+def _ends(comparison: Comparison) -> tuple[Point, ...]:
+    if comparison.hops:
+        return comparison.hops[0].forward.sender, comparison.hops[-1].forward.receiver
+    nics = [p for p in comparison.points if p.name == comparison.captures[p.capture].name]
+    return tuple(nics[:1])
+
+
+def _choose(
+    comparison: Comparison,
+    packets: list[TcpPackets],
+    tuple_of: tuple[NDArray[np.int32], ...],
+    answer: NDArray[np.int32],
+) -> _Chosen:
+    """Choose the connections between the ends, those with most packets where there are very many."""
+    size = len(answer)
+    counts = np.zeros((2, size + 1), np.int64)  # one more, for what nothing answers
+    for place, each in enumerate(packets):
+        counts[place, :size] = np.bincount(each.stream, minlength=size)
+    home = np.full(size + 1, -1, np.int8)
+    if comparison.hops:
+        home[:size][_tuples(comparison.hops[0].forward, tuple_of[0], size)] = NEAR
+        home[:size][_tuples(comparison.hops[-1].backward, tuple_of[-1], size)] = FAR
+    else:
+        home[:size][counts[0, :size] > 0] = NEAR
+    opposite = np.where(answer >= 0, answer, size)
+    known = (home[:size] >= 0) | (home[opposite] >= 0)
+    seen = counts[:, :size].sum(axis=0) > 0
+    leads = seen & known & ((np.arange(size) < opposite) | (counts[:, opposite].sum(axis=0) == 0))
+    first = np.flatnonzero(leads)
+    total = len(first)
+    if total > MOST_CONNECTIONS:
+        weight = counts[:, first].sum(axis=0) + counts[:, opposite[first]].sum(axis=0)
+        first = np.sort(first[np.argsort(-weight, kind="stable")[:MOST_CONNECTIONS]])
+    pair = np.column_stack([first, opposite[first]])
+    there = home[pair]
+    there[:, 0] = np.where(there[:, 0] >= 0, there[:, 0], 1 - there[:, 1])
+    there[:, 1] = 1 - there[:, 0]
+    stream = np.where(pair < size, pair, -1).astype(np.int32).ravel()
+    slot_of = np.full(size + 1, -1, np.int32)
+    slot_of[pair.ravel()] = np.arange(stream.size)
+    return _Chosen(total, stream, there.ravel(), _only(counts, pair), slot_of[:size])
+
+
+def _tuples(direction: Direction, tuple_of: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+    used = present(direction.flow)
+    return tuple_of[used[used >= 0]]
+
+
+def _only(counts: NDArray[np.int64], pair: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Tell which connections one point alone shows whole: each stream that exists must be at both."""
+    near, far = counts[0][pair], counts[1][pair]
+    both = ((near > 0) == (far > 0)).all(axis=1)
+    alone = np.where(near.sum(axis=1) >= far.sum(axis=1), NEAR, FAR)
+    return np.where(both, BOTH, alone).astype(np.int8)
+
+
+def _events(
+    packets: TcpPackets, chosen: _Chosen, comparison: Comparison, *, far: bool
+) -> tuple[NDArray[Any], ...]:
+    """Give the packets of chosen streams, in the order of time: rows, slots, times; and index columns."""
+    slot = chosen.slot_of[packets.stream]
+    kept = (slot >= 0) & packets.sound
+    row, slot = packets.row[kept], slot[kept]
+    index = packets.point.index
+    time_ns = index.time_ns[row]
+    if far:
+        time_ns = near_time(comparison, time_ns)
+    return (
+        *(row, slot, time_ns, index.seq, index.ack, index.payload_length),
+        *(index.tcp_flags, index.window),
+    )
+
+
+def _followed(
+    points: tuple[Point, ...],
+    tuple_of: tuple[NDArray[np.int32], ...],
+    chosen: _Chosen,
+    events: list[tuple[NDArray[Any], ...]],
+) -> Connections:
+    size = len(chosen.stream)
+    packets = len(events[0][0]) + len(events[1][0])
+    state = np.zeros((size, at.STATE_COLUMNS), np.int64)
+    state[:, at.SCALE] = at.UNSEEN
+    waited = np.zeros((size, at.CAUSES), np.int64)
+    figures = np.zeros((size, at.FIGURE_COLUMNS), np.int64)
+    figures[:, [at.RTT_MIN_NS, at.ROW_BLOCKED, at.ROW_ZERO]] = -1
+    room = min(packets, _MOST_TURNS) + at.RESERVED_TURNS
+    turns = np.empty((room, at.TURN_COLUMNS), np.int64)
+    samples = np.empty((min(packets, _MOST_SAMPLES), at.SAMPLE_COLUMNS), np.int64)
+    counts = np.zeros(3, np.int64)
+    found = Followed(state, waited, figures, turns, samples, counts)
+    divide(*events, (chosen.home, chosen.only), found)
+    return Connections(
+        points=points,
+        total=chosen.total,
+        stream=chosen.stream,
+        home=chosen.home,
+        only=chosen.only,
+        waited_ns=waited,
+        figures=figures,
+        turns=turns[: counts[0]].copy(),
+        samples=samples[: counts[1]].copy(),
+        turns_left_out=int(counts[2]),
+        tuple_of_flow=tuple_of,
+    )
+
+
+def active_ns(found: Connections) -> NDArray[np.int64]:
+    """Time of each connection in which somebody was waited for, shape ``(c,)``."""
+    waited = found.waited_ns.reshape(len(found), 2, at.CAUSES)
+    total: NDArray[np.int64] = waited.sum(axis=(1, 2)) - waited[:, :, Cause.IDLE].sum(axis=1)
+    return total

@@ -1,0 +1,122 @@
+"""What the sender of a stream learns from its peer: bytes that arrived, and the window; part of `waiting`.
+
+Sources: RFC 7323 section 2 (window scale); RFC 6298 section 3 (Karn's algorithm: no round trip is taken of
+data that was sent twice).
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+import numpy as np
+
+from vxlanalyze.analysis.tcp.tcp_packets import FIN, SYN
+from vxlanalyze.analysis.tcp.waiting_columns import (
+    ACK_NS,
+    ACKED,
+    BEGUN,
+    EDGE,
+    EDGE_AT_SEND,
+    EDGE_KNOWN,
+    EDGE_NS,
+    NO_SCALE,
+    RECOVER,
+    RECOVERING,
+    ROW_ZERO,
+    RTT_MIN_NS,
+    SAMPLE,
+    SAMPLE_ARRIVED_NS,
+    SAMPLE_NS,
+    SCALE,
+    SCALED,
+    UNSEEN,
+    WAS_ZERO,
+    WINDOW_MAX,
+    WINDOW_NOW,
+    WITH_SCALE,
+    WITHOUT_SCALE,
+    ZERO,
+    ZERO_NS,
+    ZERO_TIMES,
+    ZERO_TOTAL_NS,
+)
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.model import WINDOW_MASK
+
+
+@compiled
+def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-untyped-def]
+    """Take note of what the sender of a stream learns: bytes that arrived, and the window."""
+    state, figures = out.state, out.figures
+    other = stream ^ 1
+    if not state[stream, BEGUN] or after(ack, state[stream, ACKED]) < 0:
+        return
+    if after(ack, state[stream, ACKED]) > 0:
+        state[stream, ACKED], state[stream, ACK_NS] = ack, now
+        if state[stream, RECOVERING] and after(ack, state[stream, RECOVER]) >= 0:
+            state[stream, RECOVERING] = 0
+        if state[stream, SAMPLE_NS] and after(ack, state[stream, SAMPLE]) >= 0:
+            _sample(stream, now, out)
+    if flags & FIN and window == 0:
+        return
+    _close_or_open(stream, row, now, flags, window, out)
+    octets = _octets(other, stream, window, flags, state)
+    if octets < 0:
+        return
+    figures[stream, SCALED] = WITH_SCALE if _both_scale(other, stream, state) else WITHOUT_SCALE
+    edge = (ack + octets) & 0xFFFFFFFF
+    figures[stream, WINDOW_MAX] = max(figures[stream, WINDOW_MAX], octets)
+    state[stream, WINDOW_NOW] = octets
+    if not state[stream, EDGE_KNOWN] or after(edge, state[stream, EDGE]) > 0:
+        if not state[stream, EDGE_KNOWN]:
+            state[stream, EDGE_AT_SEND] = edge
+        state[stream, EDGE], state[stream, EDGE_NS], state[stream, EDGE_KNOWN] = edge, now, 1
+
+
+@compiled
+def _close_or_open(stream, row, now, flags, window, out):  # type: ignore[no-untyped-def]
+    """Take note of a window that closes or opens."""
+    state, figures = out.state, out.figures
+    zero = window & WINDOW_MASK == 0 and not flags & SYN
+    if zero and not state[stream, ZERO]:
+        state[stream, ZERO], state[stream, ZERO_NS] = 1, now
+        figures[stream, ZERO_TIMES] += 1
+        figures[stream, ROW_ZERO] = row if figures[stream, ROW_ZERO] < 0 else figures[stream, ROW_ZERO]
+    elif not zero and state[stream, ZERO]:
+        state[stream, ZERO], state[stream, WAS_ZERO], state[stream, EDGE_NS] = 0, 1, now
+        figures[stream, ZERO_TOTAL_NS] += now - state[stream, ZERO_NS]
+
+
+@compiled
+def _octets(advertiser, stream, window, flags, state):  # type: ignore[no-untyped-def]
+    """Scale a window as the handshake agreed; -1 where that was not seen."""
+    if flags & SYN:
+        return window & WINDOW_MASK
+    mine, theirs = state[advertiser, SCALE], state[stream, SCALE]
+    if mine == UNSEEN or theirs == UNSEEN:
+        return np.int64(-1)
+    return (window & WINDOW_MASK) << (min(mine, 14) if _both_scale(advertiser, stream, state) else 0)
+
+
+@compiled
+def _both_scale(one, other, state):  # type: ignore[no-untyped-def]
+    """Whether both SYNs had the window scale option, without which neither end scales."""
+    return state[one, SCALE] > NO_SCALE and state[other, SCALE] > NO_SCALE
+
+
+@compiled
+def _sample(stream, now, out):  # type: ignore[no-untyped-def]
+    """Write down the round trip of a segment that was sent once."""
+    state, figures, samples, counts = out.state, out.figures, out.samples, out.counts
+    sent = state[stream, SAMPLE_NS]
+    state[stream, SAMPLE_NS] = 0
+    rtt = max(0, now - sent)
+    if figures[stream, RTT_MIN_NS] < 0 or rtt < figures[stream, RTT_MIN_NS]:
+        figures[stream, RTT_MIN_NS] = rtt
+    if counts[1] < len(samples):
+        at = counts[1]
+        arrived = state[stream, SAMPLE_ARRIVED_NS]
+        samples[at, 0], samples[at, 1], samples[at, 2] = stream, sent, rtt
+        samples[at, 3] = arrived - sent if arrived else -1
+        samples[at, 4] = state[stream, WINDOW_NOW] if state[stream, EDGE_KNOWN] else -1
+        counts[1] += 1

@@ -1,0 +1,181 @@
+"""Answers that come late because of the answering end: how long each request waited at the server's node.
+
+Measured where the answering end was captured, between the request's arrival and the answer's departure, so
+that no clock of another host and no path is in it. Where only the other end was captured, the shortest round
+trip is taken off.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
+from vxlanalyze.analysis.tcp import limits
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.connections import BOTH, Connections, connections
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.wire.model import (
+    INNER_IP_SHIFT,
+    INNER_L4_SHIFT,
+    OUTER_L4_SHIFT,
+    Checksum,
+    checksum_states,
+)
+
+LATE_NS = 1_000_000_000  # what everybody notices
+OFTEN_LATE_NS = 300_000_000  # what is noticed where most answers take it
+_OFTEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """One late answer, by the clock of the point that saw it.
+
+    `kind` is "TCP" (data), "SYN", "DNS" or "ICMP"; `copies` how often the request had arrived by then,
+    `direction` that of the request, `exact` whether the answering end itself was captured.
+    """
+
+    kind: str
+    client: str
+    server: str
+    port: int
+    direction: str | None
+    point: Point
+    from_ns: int
+    to_ns: int
+    request_row: int
+    answer_row: int
+    copies: int
+    waited_ns: int
+    exact: bool
+
+    @property
+    def by_kernel(self) -> bool:
+        """Whether a kernel answers such requests, without any application."""
+        return self.kind in ("SYN", "ICMP")
+
+
+def late_answers(pair: Comparison) -> list[Late]:
+    """Find the late answers of all servers, the longest wait first."""
+    found = connections(pair)
+    late = [] if found is None else list(_turns(pair, found))
+    for server_side, direction, way in _sides(pair):
+        late += _requests(pair, server_side, direction, way)
+    return sorted(late, key=lambda each: -each.waited_ns)
+
+
+def answers_of(pair: Comparison, server: str, port: int) -> NDArray[np.int64]:
+    """Give how long every answer of a TCP server took there, in nanoseconds; empty where it has none."""
+    found = connections(pair)
+    if found is None:
+        return np.empty(0, np.int64)
+    turns = _server_turns(found)
+    owner = turns[:, 0] >> 1
+    mine = [k for k in np.unique(owner).tolist() if _server(pair, found, k)[1:] == (server, port)]
+    chosen = turns[np.isin(owner, mine)]
+    return chosen[:, 2] - chosen[:, 1]
+
+
+def _server_turns(found: Connections) -> NDArray[np.int64]:
+    """Give the turns in which a server answers data."""
+    turns = found.turns
+    answering = found.client[turns[:, 0] >> 1] != turns[:, 0]
+    return turns[answering & (turns[:, 5] != at.SYN_TURN)]
+
+
+def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
+    turns = _server_turns(found)
+    slow = turns[turns[:, 2] - turns[:, 1] >= OFTEN_LATE_NS]
+    for stream, from_ns, to_ns, request_row, answer_row, _ in slow.tolist():
+        connection = stream >> 1
+        waited_ns, exact = to_ns - from_ns, found.only[connection] == BOTH
+        place = int(found.home[stream] if exact else found.only[connection])
+        if not exact and found.home[stream] != place:
+            waited_ns -= max(0, int(found.figures[stream ^ 1, at.RTT_MIN_NS]))
+        point = found.points[place]
+        if not OFTEN_LATE_NS <= waited_ns < at.LONG_POLL_NS:
+            continue
+        client, server, port = _server(pair, found, connection)
+        times = point.index.time_ns
+        yield Late(
+            *("TCP", client, server, port, limits.label(pair, found, stream ^ 1), point),
+            *(int(times[request_row]), int(times[answer_row]), request_row, answer_row),
+            *(1, waited_ns, exact or (found.home[stream] == place and bool(pair.hops))),
+        )
+
+
+def _server(pair: Comparison, found: Connections, connection: int) -> tuple[str, str, int]:
+    """Give client, server and its port of a connection."""
+    joined = limits.ends(pair, found, int(found.client[connection]))
+    return joined.sender, joined.receiver, joined.receiver_port
+
+
+def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:
+    """Give the place of each end's point, the direction whose requests it answers, and their way."""
+    if not pair.hops:
+        return
+    places = {id(point): place for place, point in enumerate(pair.points)}
+    yield places[id(pair.hops[-1].forward.receiver)], pair.hops[0].forward, FORWARD
+    yield places[id(pair.hops[0].backward.receiver)], pair.hops[-1].backward, BACKWARD
+
+
+def _requests(pair: Comparison, place: int, direction: Direction, way: int) -> Iterator[Late]:
+    """Find late answers to SYNs, DNS queries and echo requests, at the point nearest the server."""
+    between, requests = pairs(pair), measure(pair).of_point[place]
+    of = between.of_tuple[requests.tuple_of]
+    waited = _waited_ns(requests)
+    kinds = np.isin(requests.kind, (Kind.TCP, Kind.DNS, Kind.ICMP))
+    late = requests.answered & kinds & (between.way[of] == way) & (waited >= LATE_NS)
+    late &= _arrived_well(requests)
+    times = requests.point.index.time_ns
+    for request in np.flatnonzero(late & (waited < at.LONG_POLL_NS)).tolist():
+        kind = Kind(int(requests.kind[request]))
+        row, answer = int(requests.first_row[request]), int(requests.answer_row[request])
+        to_ns = int(times[answer])
+        yield Late(
+            kind="SYN" if kind is Kind.TCP else kind.name,
+            client=between.client[of[request]],
+            server=between.server[of[request]],
+            port=int(between.port[of[request]]),
+            direction=direction.label,
+            point=requests.point,
+            from_ns=to_ns - int(waited[request]),
+            to_ns=to_ns,
+            request_row=row,
+            answer_row=answer,
+            copies=int(requests.copies[request]),
+            waited_ns=int(waited[request]),
+            exact=True,
+        )
+
+
+def _waited_ns(requests: Requests) -> NDArray[np.int64]:
+    """How long each answer took; a SYN waits from its first copy on, a query asked again is a new attempt."""
+    times = requests.point.index.time_ns
+    since_first = times[np.maximum(requests.answer_row, 0)] - times[requests.first_row]
+    return np.where(requests.kind == Kind.DNS, requests.latency_ns, since_first)
+
+
+def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
+    """Whether the first copy of each request has no wrong checksum, for which its host discards it."""
+    checks = requests.point.index.checks[requests.first_row]
+    states = [checksum_states(checks, shift) for shift in (OUTER_L4_SHIFT, INNER_IP_SHIFT, INNER_L4_SHIFT)]
+    return ~np.isin(states, (Checksum.BAD, Checksum.ALL_ONES)).any(axis=0)
+
+
+def noticed(pair: Comparison, late: list[Late]) -> list[Late]:
+    """Keep what a user notices: answers that take a second, and servers most of whose answers are slow."""
+    slow: dict[tuple[str, int], int] = {}
+    for each in late:
+        if each.kind == "TCP":
+            slow[each.server, each.port] = slow.get((each.server, each.port), 0) + 1
+    often = {
+        who
+        for who, number in slow.items()
+        if number >= _OFTEN and np.median(answers_of(pair, *who)) >= OFTEN_LATE_NS
+    }
+    return [each for each in late if each.waited_ns >= LATE_NS or (each.server, each.port) in often]

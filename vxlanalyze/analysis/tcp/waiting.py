@@ -1,0 +1,219 @@
+"""Who is waited for at every moment of a TCP connection, followed through the captures of both ends.
+
+A connection advances when one end sends what it had not sent before. The time since the last advance is
+charged to what held this packet back (`charging`): the sender's application, acknowledgements (its congestion
+window), the window that its peer advertises, the recovery of lost data, or the path that the peer's data was
+still on. What each end does is read from its own capture: data *leaves* at the sender's point and *arrives*
+at the receiver's.
+
+Sources: RFC 9293 section 3.8.6 (windows, probes); RFC 7323 section 2 (window scale); Zhang, Breslau, Paxson,
+Shenker, "On the characteristics and origins of Internet flow rates" (2002), for the idea.
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.tcp.charging import add, charge, charge_again
+from vxlanalyze.analysis.tcp.hearing import acknowledge
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN
+from vxlanalyze.analysis.tcp.waiting_columns import (
+    ACK_LEFT,
+    ACKED,
+    ARRIVED,
+    ARRIVED_NS,
+    ARRIVED_ROW,
+    BEGUN,
+    BYTES,
+    CLIENT,
+    CURSOR,
+    EDGE,
+    EDGE_AT_SEND,
+    END_NS,
+    FIRST_NS,
+    IDLE,
+    IN_FLIGHT_MAX,
+    LARGEST,
+    LAST_NS,
+    PROBED,
+    RECOVER,
+    RECOVERING,
+    RECOVERY,
+    SAMPLE,
+    SAMPLE_ARRIVED_NS,
+    SAMPLE_NS,
+    SCALE,
+    SEGMENTS,
+    SENT_NS,
+    START,
+    TOP,
+    UNSEEN,
+    WAS_ZERO,
+    ZERO,
+    ZERO_NS,
+    ZERO_TOTAL_NS,
+    ZERO_WINDOW,
+)
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.model import WINDOW_SCALE_SHIFT
+
+
+class Followed(NamedTuple):
+    """What is written while streams are followed; rows of the first three are streams.
+
+    `counts` are the turns and the samples that were written down, and the turns for which there was no room.
+    """
+
+    state: NDArray[np.int64]
+    waited_ns: NDArray[np.int64]
+    figures: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+@compiled
+def divide(near, far, setup, out):  # type: ignore[no-untyped-def]
+    """Follow all streams in the order of time; the packets of two points, `far` by the clock of `near`."""
+    time_near, time_far = near[2], far[2]
+    i = j = 0
+    while i < len(time_near) or j < len(time_far):
+        if j >= len(time_far) or (i < len(time_near) and time_near[i] <= time_far[j]):
+            _packet(near, i, 0, setup, out)
+            i += 1
+        else:
+            _packet(far, j, 1, setup, out)
+            j += 1
+    for stream in range(0, len(out.state), 2):
+        _finish(stream, out)
+
+
+@compiled
+def _packet(packets, at, place, setup, out):  # type: ignore[no-untyped-def]
+    rows, streams, times, seq_of, ack_of, payload_of, flags_of, window_of = packets
+    home, only = setup
+    state, figures = out.state, out.figures
+    stream, now, row = streams[at], times[at], rows[at]
+    alone = only[stream >> 1]
+    if alone >= 0 and alone != place:
+        return
+    flags = np.int64(flags_of[row])
+    leader = stream & ~1
+    if figures[stream, FIRST_NS] == 0:
+        figures[stream, FIRST_NS] = now
+    if state[leader, CURSOR] == 0:
+        state[leader, CURSOR] = now
+    state[leader, LAST_NS] = max(state[leader, LAST_NS], now)
+    if flags & RST:
+        return
+    seq, ack = np.int64(seq_of[row]), np.int64(ack_of[row])
+    payload, window = np.int64(payload_of[row]), np.int64(window_of[row])
+    if alone >= 0 or home[stream] == place:
+        far_unseen = alone >= 0 and home[stream] == place
+        _leave(stream, row, now, (seq, ack, payload, flags, window), far_unseen, out)
+    if alone >= 0 or home[stream] != place:
+        _arrive(stream, row, now, (seq, ack, payload, flags, window), out)
+
+
+@compiled
+def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-untyped-def]
+    """Take note of a packet at the point nearest its sender."""
+    state, figures = out.state, out.figures
+    seq, ack, payload, flags, window = packet
+    end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
+    other = stream ^ 1
+    if flags & SYN:
+        _open(stream, seq, flags, window, now, out)
+    if not state[stream, BEGUN]:
+        state[stream, BEGUN], state[stream, TOP], state[stream, ACKED] = 1, seq, seq
+        state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
+    if flags & ACK and (not state[other, ACK_LEFT] or after(ack, state[other, ACK_LEFT]) > 0):
+        state[other, ACK_LEFT] = ack
+    new = after(end, state[stream, TOP])
+    if new <= 0:
+        if seq != end:
+            charge_again(stream, seq, end, payload, now, unseen_arrival, out)
+        elif state[stream, ZERO] and after(state[stream, TOP], seq) == 1:
+            state[stream, PROBED] = 1
+        return
+    if state[stream, ZERO] and payload == 1:  # a probe that carries a byte
+        state[stream, PROBED] = 1
+        return
+    if payload > 0:
+        figures[stream, SEGMENTS] += 1
+        figures[stream, BYTES] += new
+    charge(stream, row, now, payload, flags, out)
+    state[stream, TOP] = end
+    state[stream, SENT_NS] = now
+    state[stream, EDGE_AT_SEND] = state[stream, EDGE]
+    state[stream, WAS_ZERO] = 0
+    in_flight = after(end, state[stream, ACKED])
+    figures[stream, IN_FLIGHT_MAX] = max(figures[stream, IN_FLIGHT_MAX], in_flight)
+    if state[stream, SAMPLE_NS] == 0 and not state[stream, RECOVERING]:
+        state[stream, SAMPLE], state[stream, SAMPLE_NS], state[stream, SAMPLE_ARRIVED_NS] = end, now, 0
+
+
+@compiled
+def _open(stream, seq, flags, window, now, out):  # type: ignore[no-untyped-def]
+    """Begin a stream by its SYN; a copy of the SYN changes nothing."""
+    state, figures = out.state, out.figures
+    if state[stream, BEGUN] and state[stream, START] == seq:
+        return
+    if state[stream, BEGUN] and not flags & ACK:  # its port is used again
+        leader = stream & ~1
+        add(stream, IDLE, now - state[leader, CURSOR], out)
+        state[leader, CURSOR] = now
+        cursor, last = now, state[leader, LAST_NS]
+        state[stream, :], state[stream ^ 1, :] = 0, 0
+        state[stream, SCALE], state[stream ^ 1, SCALE] = UNSEEN, UNSEEN
+        state[leader, CURSOR], state[leader, LAST_NS] = cursor, last
+    state[stream, BEGUN], state[stream, START] = 1, seq
+    state[stream, TOP], state[stream, ACKED], state[stream, ARRIVED] = seq, seq, seq
+    state[stream, RECOVER] = seq
+    state[stream, SCALE] = (window >> WINDOW_SCALE_SHIFT) - 1
+    if not flags & ACK:
+        figures[stream, CLIENT] = 1
+
+
+@compiled
+def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
+    """Take note of a packet at the point nearest its receiver, who sends the other stream."""
+    state, figures = out.state, out.figures
+    seq, ack, payload, flags, window = packet
+    end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
+    if not state[stream, BEGUN]:
+        state[stream, BEGUN], state[stream, TOP], state[stream, ACKED] = 1, end, seq
+        state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
+        if flags & SYN:
+            state[stream, START], state[stream, SCALE] = seq, (window >> WINDOW_SCALE_SHIFT) - 1
+    if after(end, state[stream, ARRIVED]) > 0:
+        state[stream, ARRIVED], state[stream, ARRIVED_NS] = end, now
+        state[stream, ARRIVED_ROW] = row
+        figures[stream, LARGEST] = max(figures[stream, LARGEST], min(payload, 65535))
+        waits = state[stream, SAMPLE_NS] and not state[stream, SAMPLE_ARRIVED_NS]
+        if waits and after(end, state[stream, SAMPLE]) >= 0:
+            state[stream, SAMPLE_ARRIVED_NS] = now
+    if flags & ACK:
+        acknowledge(stream ^ 1, row, now, ack, flags, window, out)
+
+
+@compiled
+def _finish(leader, out):  # type: ignore[no-untyped-def]
+    """Charge what is left at the end of a connection."""
+    state, figures = out.state, out.figures
+    left = state[leader, LAST_NS] - state[leader, CURSOR]
+    cause, charged = IDLE, leader
+    for stream in (leader, leader + 1):
+        if state[stream, ZERO]:
+            figures[stream, ZERO_TOTAL_NS] += state[leader, LAST_NS] - state[stream, ZERO_NS]
+        if state[stream, ZERO] and state[stream, PROBED]:
+            cause, charged = ZERO_WINDOW, stream
+        elif state[stream, RECOVERING] and cause == IDLE:
+            cause, charged = RECOVERY, stream
+        figures[stream, END_NS] = state[leader, LAST_NS]
+    add(charged, cause, left, out)

@@ -1,0 +1,237 @@
+"""Answers come late because of the answering end, not of the path.
+
+What it asks
+    Which requests arrived in time and were answered late, and was it the server or its whole node?
+Why it matters
+    "The network is slow" is mostly a server that thinks, a resolver that waits for another one, a listen
+    queue that is full, or a node that sends nothing for a while. Both captures show how much of each wait was
+    the path's, so the right people are woken.
+How it decides
+    At the answering node's capture, from the arrival of the request to the departure of the answer. TCP: by
+    turns of direction, from the last byte asked to the first byte answered; SYN: from its first copy; DNS and
+    echo: from the copy that was answered. Reported from one second on, or where a server takes 300 ms and
+    more for most of its answers, at least three. Where the node sent nothing at all to its peer
+    meanwhile though more packets arrived, it is the node that was silent.
+When it cannot tell
+    The answering end was not captured: then its time and the path's cannot be separated exactly. Several
+    requests at once on one connection (HTTP/2, gRPC) show only the first wait.
+What looks like it
+    Loss: the request is sent again, or the answer is. A receiver that does not read (`zero-window`). A long
+    poll or a subscription, which is held back on purpose: waits of a minute and more are taken for that. A
+    client that takes its time between two requests. A path that became longer (`delay-spike`).
+What to do
+    A server that thinks: its own logs and traces, processor limits (throttling), what it waits for. SYNs
+    answered late: its listen queue. A silent node: its neighbour table, processor and soft interrupts at that
+    time.
+Sources
+    RFC 9293 section 3.5; RFC 1035; projectcalico/calico issues 9450 and 4743; cilium/cilium issues 18169,
+    28413.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.tcp import silent_node
+from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
+from vxlanalyze.analysis.tcp.silent_node import Silence
+from vxlanalyze.kubernetes.model import endpoint_text
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, listed, moment, span
+
+CODE = "slow-answer"
+_MOST_NAMED, _ROWS_SHOWN = 3, 50
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for answers that waited in the answering node."""
+    groups: dict[str | None, list[Late]] = {}
+    for late in noticed(pair, late_answers(pair)):
+        groups.setdefault(late.direction, []).append(late)
+    order = [d.label for d in pair.directions] or [None]
+    return [_finding(pair, d, groups[d]) for d in order if d in groups]
+
+
+def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Finding:
+    silence = silent_node.of(pair, direction, late)
+    worst = late[0]
+    waits = np.array([each.waited_ns for each in late])
+    servers = list(dict.fromkeys((each.server, each.port) for each in late))
+    shown = exhibits.of_rows(
+        pair,
+        [(e.point, np.array([e.request_row, e.answer_row], np.int32)) for e in late[:_ROWS_SHOWN]],
+    )
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction,
+        summary=_summary(pair, direction, late, silence),
+        explanation=" ".join(_explanation(pair, late, silence)),
+        remedy=_remedy(pair, direction, late, silence),
+        evidence={
+            "late_answers": Quantity(len(late), "requests"),
+            "servers": Quantity(len(servers)),
+            "waited_median": Quantity(int(np.median(waits)), "ns"),
+            "waited_most": Quantity(worst.waited_ns, "ns"),
+            "server": Quantity(_named(pair, worst)),
+            "client": Quantity(worst.client),
+            "from": Quantity(moment(worst.from_ns)),
+            "to": Quantity(moment(worst.to_ns)),
+            "usual_answer": Quantity(_usual_ns(pair, worst), "ns"),
+            "round_trip": Quantity(silent_node.round_trip_ns(pair), "ns"),
+            "silent_from": Quantity(moment(silence.from_ns) if silence else None),
+            "silent_to": Quantity(moment(silence.to_ns) if silence else None),
+            "arrived_meanwhile": Quantity(silence.arrived if silence else None, "packets"),
+        },
+        ruled_out=tuple(_ruled_out(late)),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _named(pair: Comparison, late: Late) -> str:
+    name = pair.cluster.named(late.server)
+    return name if late.kind == "ICMP" else f"{name} port {late.port}"
+
+
+def _node(direction: str | None) -> str:
+    return "the server's node" if direction is None else direction.rpartition(">")[2]
+
+
+def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None) -> str:
+    number = count(len(late), "request")
+    if silence is not None:
+        return (
+            f"{_node(direction)} sent nothing into the tunnel for {span(silence.to_ns - silence.from_ns)} "
+            f"from "
+            f"{moment(silence.from_ns)} to {moment(silence.to_ns)}, while {count(silence.arrived, 'packet')} "
+            f"arrived there: {number} waited, {span(late[0].waited_ns)} at most"
+        )
+    names = list(dict.fromkeys(_named(pair, each) for each in late))
+    where = "at the server" if all(each.exact for each in late) else "at the server or on its side"
+    waits = np.array([each.waited_ns for each in late])
+    times = (
+        f"{span(late[0].waited_ns)}"
+        if len(late) == 1
+        else f"{span(float(np.median(waits)))} in the median, {span(late[0].waited_ns)} at most"
+    )
+    return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)})"
+
+
+def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None) -> list[str]:
+    worst = late[0]
+    kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
+    told = [
+        f"The longest: {kinds[worst.kind]} from {pair.cluster.named(worst.client)} to {_named(pair, worst)} "
+        f"arrived at {moment(worst.from_ns)} and was answered at {moment(worst.to_ns)}."
+    ]
+    round_trip = silent_node.round_trip_ns(pair)
+    if round_trip is not None:
+        told.append(f"The path took {span(round_trip)} for both ways; the rest is the answering end's.")
+    if silence is not None:
+        told.append(
+            "Other traffic to that node waited too, so it is the node, not one process: its neighbour or "
+            "forwarding entry for the peer was missing, or it had no processor time."
+        )
+    elif worst.kind == "SYN":
+        again = (
+            f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
+        )
+        told.append(
+            f"A kernel answers SYNs by itself{again}: a full listen queue, or a node without processor time."
+        )
+    elif worst.kind == "TCP":
+        usual = _usual_ns(pair, worst)
+        told.append(
+            "The server's node sent other packets meanwhile: its application took the time."
+            + (f" Its other answers take {span(usual)} in the median." if usual is not None else "")
+        )
+    return told
+
+
+def _usual_ns(pair: Comparison, worst: Late) -> int | None:
+    """How long a server's other answers take, in the median."""
+    if worst.kind != "TCP":
+        return None
+    every = np.sort(answers_of(pair, worst.server, worst.port))[:-1]
+    return int(np.median(every)) if len(every) else None
+
+
+def _remedy(pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None) -> str:
+    node, worst = _node(direction), late[0]
+    if silence is not None:
+        peer = f" to {silence.peer}" if silence.peer else ""
+        return "\n".join(
+            (
+                f"On {node}: see whether its neighbour entries for the peer come and go, and what the kernel "
+                f"logged.",
+                f"ip -s neigh show{peer}",
+                f"journalctl -k --since '{_clock(silence.from_ns, -60)}' --until "
+                f"'{_clock(silence.to_ns, 60)}'",
+                "Then whether it had processor time: steal, soft interrupts, throttling.",
+                "mpstat -P ALL 1 5",
+                "cat /proc/net/softnet_stat",
+            )
+        )
+    if worst.kind == "SYN":
+        return "\n".join(
+            (
+                f"On {node}, in the network namespace of {worst.server}: a full listen queue counts its "
+                f"overflows.",
+                "nstat -az TcpExtListenOverflows TcpExtListenDrops",
+                f"ss -tlni sport = :{worst.port}",
+                "Raise the application's listen backlog, and its limit if it is lower.",
+                "sysctl net.core.somaxconn",
+            )
+        )
+    if worst.kind == "DNS":
+        return "\n".join(
+            (
+                f"On {worst.server} ({node}): find the upstream that it waits for; ask it and the upstream "
+                f"directly.",
+                f"dig @{worst.server} -p {worst.port} kubernetes.default.svc.cluster.local +tries=1",
+                "kubectl -n kube-system logs -l k8s-app=kube-dns --tail=200",
+            )
+        )
+    socket = endpoint_text(worst.server, worst.port)
+    return "\n".join(
+        (
+            f"At {socket} on {node}: the network is not what is slow. Look at the application's own log and "
+            f"traces at "
+            f"{moment(worst.from_ns)}, at its processor limit (nr_throttled) and at what it waits for.",
+            f"ss -tnpi src {_bracketed(worst.server)} sport = :{worst.port}",
+            "cat /sys/fs/cgroup/cpu.stat",
+        )
+    )
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _clock(time_ns: int, seconds: int) -> str:
+    """Write a time as journalctl takes it, some seconds away."""
+    return moment(time_ns + seconds * 1_000_000_000)[:19].replace("T", " ") + " UTC"
+
+
+def _ruled_out(late: Sequence[Late]) -> list[RuledOut]:
+    told = [
+        RuledOut(
+            "delay-spike", "the requests had arrived, and the answers had not left: the path is not in it"
+        )
+    ]
+    once = sum(each.copies == 1 for each in late)
+    if once == len(late):
+        told.append(RuledOut("packet-loss", "each of these requests arrived at its first attempt"))
+    return told if all(each.exact for each in late) else told[1:]
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=("corrupted-in-transit", "outer-checksum-bad", "inner-checksum-bad"),
+)

@@ -1,0 +1,220 @@
+"""A connection sends one receive window each round trip, and waits.
+
+What it asks
+    Which connections wait, for a large part of their time, because the window that the receiver advertises
+    is full, though the receiver reads?
+Why it matters
+    Nothing is lost, every packet is fast, and the transfer is slow: no connection carries more than its
+    window in a round trip. On a path of 100 ms, a window of 64 KB is 5 Mbit/s, whatever the link can carry.
+How it decides
+    At the sender's capture, with the scale that the handshake agreed on. A segment waited for the window
+    where it had no room in it when the previous one left, and left within 2 ms of the acknowledgement that
+    made room. Reported where that took `least_share` of a connection's active time and `least_ns` in all, and
+    the window allows less than 1 Gbit/s.
+When it cannot tell
+    The handshake is not in the captures: then the scale of the window is unknown. TCP headers are cut.
+What looks like it
+    A window of zero: the receiving application does not read (`zero-window`). A sender that waits for
+    acknowledgements with room left in the window: its congestion window, after loss or at the start. A sender
+    whose application has nothing to send; a server that thinks (`slow-answer`). A link that is full: its
+    queue makes the round trips longer.
+What to do
+    Let the receiver's buffer grow to the bandwidth-delay product: `net.ipv4.tcp_rmem` in the receiving pod's
+    network namespace, or the application's SO_RCVBUF, which switches the automatic growth off. Without the
+    window scale option no window exceeds 65,535 bytes.
+Sources
+    RFC 7323 section 2 (window scale); RFC 9293 section 3.8.6; Linux Documentation/networking/ip-sysctl.rst
+    (tcp_rmem, tcp_moderate_rcvbuf); canonical/microk8s issues 2438 and 3341.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.tcp import limits
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.connections import Connections, active_ns, connections
+from vxlanalyze.analysis.tcp.waiting_columns import Cause
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, listed, span
+
+CODE = "window-limited"
+_LEAST_SHARE, _LEAST_NS = 0.3, 500_000_000
+_FAST_BITS_PER_S = 1_000_000_000
+_GOALS_BITS_PER_S = (100_000_000, 1_000_000_000)
+_MOST_NAMED = 3
+
+
+class _Limit(NamedTuple):
+    """What limits one stream."""
+
+    stream: int
+    waited_ns: int
+    share: float
+    rtt_ns: int
+    window_bytes: int
+    largest_bytes: int
+    bits_per_s: float
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for streams whose window is full most of the time."""
+    found = connections(pair)
+    if found is None:
+        return []
+    share = limits.shares(found, Cause.WINDOW)
+    held = np.flatnonzero((found.waited_ns[:, Cause.WINDOW] >= _LEAST_NS) & (share >= _LEAST_SHARE))
+    limited = {stream: _limit(found, stream, float(share[stream])) for stream in held.tolist()}
+    slow = [s for s, limit in limited.items() if 0 < _allowed(limit) < _FAST_BITS_PER_S]
+    slow.sort(key=lambda s: -limited[s].waited_ns)
+    answers: list[Answer] = []
+    for direction, streams in limits.by_label(pair, found, np.array(slow, np.int64)).items():
+        answers.append(_finding(pair, found, direction, [limited[s] for s in streams]))
+    return answers or list(_unknown(pair, found))
+
+
+def _limit(found: Connections, stream: int, share: float) -> _Limit:
+    samples = limits.samples_of(found, stream)
+    largest = int(found.figures[stream, at.WINDOW_MAX])
+    active = int(active_ns(found)[stream >> 1])
+    return _Limit(
+        stream,
+        waited_ns=int(found.waited_ns[stream, Cause.WINDOW]),
+        share=share,
+        rtt_ns=samples.rtt_ns or int(found.figures[stream, at.RTT_MIN_NS]),
+        window_bytes=samples.window_bytes or largest,
+        largest_bytes=largest,
+        bits_per_s=8e9 * int(found.figures[stream, at.BYTES]) / max(active, 1),
+    )
+
+
+def _allowed(limit: _Limit) -> float:
+    """How many bits a second one window each round trip is."""
+    return 8e9 * limit.window_bytes / limit.rtt_ns if limit.rtt_ns > 0 else 0.0
+
+
+def _unknown(pair: Comparison, found: Connections) -> Iterator[NotAssessed]:
+    """Name the directions in which connections wait for acknowledgements, and their window is not known."""
+    waits = found.waited_ns[:, Cause.ACKNOWLEDGEMENT]
+    share = limits.shares(found, Cause.ACKNOWLEDGEMENT)
+    unscaled = found.figures[:, at.SCALED] == 0
+    unclear = np.flatnonzero(unscaled & (waits >= _LEAST_NS) & (share >= _LEAST_SHARE))
+    for direction, streams in limits.by_label(pair, found, unclear).items():
+        number = count(len(streams), "connection")
+        why = f"the handshake of {number} was not captured, so the scale of the window is not known"
+        yield NotAssessed(CODE, why, direction)
+
+
+def _finding(pair: Comparison, found: Connections, direction: str | None, held: list[_Limit]) -> Finding:
+    worst = held[0]
+    names = [limits.ends(pair, found, limit.stream).named for limit in held]
+    waited = sum(limit.waited_ns for limit in held)
+    exhibit = limits.shown(pair, found, [limit.stream for limit in held], at.ROW_BLOCKED)
+    needed = [_product(goal, worst.rtt_ns) for goal in _GOALS_BITS_PER_S]
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction,
+        summary=f"{count(len(held), 'connection')} sent one receive window of {worst.window_bytes:,} bytes "
+        f"each "
+        f"round trip of {span(worst.rtt_ns)} and waited: at most {_rate(_allowed(worst))} "
+        f"({listed(names, at_most=_MOST_NAMED)})",
+        explanation=f"For {span(waited)} ({100 * worst.share:.0f} % of {_whose(len(held))}) the "
+        f"data "
+        f"in flight filled the window that the receiver advertises, and the sender could send only when an "
+        f"acknowledgement made room. It reached {_rate(worst.bits_per_s)}; "
+        f"100 Mbit/s over this round trip takes a window of {needed[0]:,} bytes, 1 Gbit/s one of "
+        f"{needed[1]:,}. {_which_window(found, worst)}",
+        remedy=_remedy(pair, found, direction, worst, needed),
+        evidence={
+            "connections": Quantity(len(held), "connections"),
+            "window": Quantity(worst.window_bytes, "bytes"),
+            "largest_window": Quantity(worst.largest_bytes, "bytes"),
+            "round_trip": Quantity(worst.rtt_ns, "ns"),
+            "allowed": Quantity(round(_allowed(worst)), "bit/s"),
+            "reached": Quantity(round(worst.bits_per_s), "bit/s"),
+            "waited": Quantity(waited, "ns"),
+            "share_of_active_time": Quantity(round(worst.share, 3), "ratio"),
+            "window_for_100_mbit": Quantity(needed[0], "bytes"),
+            "window_for_1_gbit": Quantity(needed[1], "bytes"),
+            "data_sent_again": Quantity(int(found.figures[worst.stream, at.RESENT]), "packets"),
+        },
+        ruled_out=tuple(_ruled_out(found, worst)),
+        frames=exhibit.frames,
+        frame_count=exhibit.frame_count,
+        display_filter=exhibit.display_filter,
+    )
+
+
+def _whose(connections: int) -> str:
+    return "its active time" if connections == 1 else "the active time of the first one"
+
+
+def _product(bits_per_s: int, rtt_ns: int) -> int:
+    """Give the bandwidth-delay product in bytes."""
+    return round(bits_per_s * rtt_ns / 8e9)
+
+
+def _rate(bits_per_s: float) -> str:
+    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if bits_per_s >= size:
+            return f"{bits_per_s / size:.3g} {unit}"
+    return f"{bits_per_s:.3g} bit/s"
+
+
+def _which_window(found: Connections, worst: _Limit) -> str:
+    if found.figures[worst.stream, at.SCALED] == at.WITHOUT_SCALE:
+        return "The handshake has no window scale option, so no window can exceed 65,535 bytes."
+    if worst.window_bytes < worst.largest_bytes // 2:
+        return (
+            f"The window had been {worst.largest_bytes:,} bytes: the receiving application reads more slowly "
+            "than data arrives, or the buffer was still growing."
+        )
+    return "It stayed near the largest that was advertised: the receive buffer is the limit, not the reader."
+
+
+def _remedy(
+    pair: Comparison, found: Connections, direction: str | None, worst: _Limit, needed: list[int]
+) -> str:
+    joined = limits.ends(pair, found, worst.stream)
+    node = limits.receiver_name(pair, direction)
+    host = joined.receiver
+    lines = [
+        f"On {node}, in the network namespace of {host}: see the buffer and whether the process reads "
+        f"(Recv-Q).",
+        f"ss -tmin src {_quoted(host)} dst {_quoted(joined.sender)}",
+    ]
+    if found.figures[worst.stream, at.SCALED] == at.WITHOUT_SCALE:
+        lines += [
+            "Both ends must offer window scaling; where they do, a device on the path removes the option.",
+            "sysctl net.ipv4.tcp_window_scaling",
+        ]
+    lines += [
+        "Let the buffer grow: the last number is the limit, and about half of it becomes window.",
+        f"sysctl -w net.ipv4.tcp_rmem='4096 131072 {max(2 * needed[1], 6291456)}'",
+        "If the application sets SO_RCVBUF, the buffer does not grow: remove that, or raise it in its "
+        "configuration (net.core.rmem_max limits it).",
+        "sysctl net.core.rmem_max",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _ruled_out(found: Connections, worst: _Limit) -> Iterator[RuledOut]:
+    figures = found.figures[worst.stream]
+    if figures[at.ZERO_TIMES] == 0:
+        yield RuledOut("zero-window", "the window was never zero: the receiver reads")
+    segments, again = int(figures[at.SEGMENTS]), int(figures[at.RESENT])
+    if again == 0:
+        yield RuledOut("packet-loss", f"none of {segments:,} packets with data was sent again")
+    thinking = found.waited_ns[worst.stream, Cause.APPLICATION]
+    yield RuledOut("slow-answer", f"the sending application was waited for {span(int(thinking))}")
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
