@@ -79,6 +79,8 @@ class Connection:
         self.state = "closed"
         self.fin_at: int | None = None
         self.peer_fin: int | None = None
+        self.unread = 0  # bytes in the receive buffer
+        self.reads = True
         self.owed = 0
         self.dupacks = 0
         self.timer = 0
@@ -105,7 +107,9 @@ class Connection:
                     end += len(self.early[end])
                 blocks = (((self.peer_iss + first) % 2**32, (self.peer_iss + end) % 2**32),)
             options = f.tcp_options(timestamps=stamps, sack=blocks, other=self.options)
-        window = min(self.window, 65535) if flags & SYN else min(self.window >> self.scale, 65535)
+        free = max(self.window - self.unread, 0)
+        free = free if free >= min(self.mss, self.window // 2) else 0  # no silly windows
+        window = min(self.window, 65535) if flags & SYN else min(free >> self.scale, 65535)
         ack = (self.peer_iss + self.received) % 2**32 if flags & ACK else 0
         body = Tcp(self.sport, self.dport, (self.iss + at) % 2**32, ack, flags, window, options, data)
         self.ident = (self.ident + 1) & 0xFFFF
@@ -160,6 +164,23 @@ class Connection:
         if sent:
             self.arm(200)
 
+    def stop_reading(self) -> None:
+        """Leave what arrives in the receive buffer, so that the window closes."""
+        self.reads = False
+
+    def read(self) -> None:
+        """Take everything out of the receive buffer again, and open the window."""
+        closed = self.unread > 0
+        self.reads, self.unread = True, 0
+        if closed and self.state not in ("gone", "closed"):
+            self.emit(ACK)
+
+    def probe(self, wait: float = 0.21) -> None:
+        """Ask for the peer's window while it is zero, ever more rarely (RFC 9293 section 3.8.6.1)."""
+        if self.state in ("open", "closing") and self.una == self.next and self.next < 1 + len(self.queue):
+            self.emit(ACK, self.una - 1)
+            self.world.after(wait, lambda: self.probe(2 * wait))
+
     def arm(self, base_ms: int) -> None:
         self.timer += 1
         mine = self.timer
@@ -205,7 +226,13 @@ class Connection:
             self.backoff, self.timer = 0, self.timer + 1
             self.on_open(self)
         self.peer_window = tcp.window << self.peer_scale
+        was_open = self.una < self.next
         self._acknowledged((tcp.ack - self.iss) % 2**32, tcp)
+        if self.peer_window == 0 and was_open and self.una == self.next:
+            self.world.after(0.21, self.probe)
+        if (tcp.seq - self.peer_iss) % 2**32 == self.received - 1 and not tcp.payload and not tcp.flags & FIN:
+            self.emit(ACK)  # a keep-alive, or a probe of the window
+            return
         self._data((tcp.seq - self.peer_iss) % 2**32, tcp)
         self.pump()
 
@@ -280,6 +307,7 @@ class Connection:
             self.emit(ACK)
             return False
         self.received += new
+        self.unread += 0 if self.reads else new
         while self.received in self.early:
             more = self.early.pop(self.received)
             self.received, new = self.received + len(more), new + len(more)
@@ -290,6 +318,12 @@ class Connection:
         elif self.owed:
             self._acknowledge_later()
         return True
+
+    def keep_alive(self, every: float, until: float) -> None:
+        """Send keep-alives while nothing else is to be said."""
+        if self.state == "open" and self.world.elapsed < until:
+            self.emit(ACK, self.next - 1)
+            self.world.after(every, lambda: self.keep_alive(every, until))
 
     def _acknowledge_later(self) -> None:
         def late() -> None:
@@ -311,6 +345,7 @@ def tcp_listen(server: Endpoint, port: int, **said: Any) -> None:
         dialogue |= world.dialogues.get((port, packet.sport), {})
         answer, request, think = (dialogue.pop(name) for name in ("answer", "request", "think"))
         end = Connection(server, packet.src, port, packet.sport, **dialogue)
+        dialogue.get("made", []).append(end)
         heard, served = [0], [0]
 
         def serve(number: int) -> None:

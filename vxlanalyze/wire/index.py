@@ -242,7 +242,7 @@ def decode_into(
 
 @compiled(
     "(u1[] i8[] u4[] u4[]) u2[] i8[] u1[] i8 (u8[] i4[] i8[,] u2[]) i8 (i8[] i8[,] i8[] i8[]) "
-    "i8 Rows(i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u2[] u2[])"
+    "i8 Rows(i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u2[] u2[])"
 )
 def _decode_rows(
     frames: tuple[NDArray[Any], ...],

@@ -77,7 +77,10 @@ class Followed(NamedTuple):
     counts: NDArray[np.int64]
 
 
-@compiled
+@compiled(
+    "(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) (i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) (i1[] i1[]) "
+    "Followed(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
+)
 def divide(near, far, setup, out):  # type: ignore[no-untyped-def]
     """Follow all streams in the order of time; the packets of two points, `far` by the clock of `near`."""
     time_near, time_far = near[2], far[2]
