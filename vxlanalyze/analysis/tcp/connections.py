@@ -4,6 +4,8 @@ Each connection is followed at both ends at once, the far end's times set to the
 one capture shows it, at that one. Where there are very many, those with most packets are followed.
 """
 
+# mypy: disable-error-code="no-untyped-call, call-arg"
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple

@@ -164,7 +164,8 @@ def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
     """Whether the first copy of each request has no wrong checksum, for which its host discards it."""
     checks = requests.point.index.checks[requests.first_row]
     states = [checksum_states(checks, shift) for shift in (OUTER_L4_SHIFT, INNER_IP_SHIFT, INNER_L4_SHIFT)]
-    return ~np.isin(states, (Checksum.BAD, Checksum.ALL_ONES)).any(axis=0)
+    wrong: NDArray[np.bool_] = np.any(np.isin(states, (Checksum.BAD, Checksum.ALL_ONES)), axis=0)
+    return ~wrong
 
 
 def noticed(pair: Comparison, late: list[Late]) -> list[Late]:

@@ -51,7 +51,7 @@ def check(pair: Comparison) -> list[Answer]:
     groups: dict[str | None, list[Late]] = {}
     for late in noticed(pair, late_answers(pair)):
         groups.setdefault(late.direction, []).append(late)
-    order = [d.label for d in pair.directions] or [None]
+    order: list[str | None] = [*(d.label for d in pair.directions), None]
     return [_finding(pair, d, groups[d]) for d in order if d in groups]
 
 
