@@ -16,6 +16,8 @@ from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
 
 _LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
+_LONGEST_LINE = 8_192  # no table that people save has longer ones, and patterns take their time with them
+_SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
 _BARE_COMMAND = re.compile(
     r"^\s*(?:\+ )?(?P<line>(?:sudo )?(?:kubectl\b.* get|kubectl\b.* exec|cilium(?:-dbg)? (?:service|bpf)|"
@@ -89,6 +91,9 @@ def _blocks(text: str) -> _Blocks:
     found = _Blocks()
     command, block = Command(), None
     for raw in text.splitlines():
+        if len(raw) > _LONGEST_LINE:
+            found.strange.append(raw[:_SHOWN])
+            continue
         line = raw.expandtabs().rstrip()
         table = _opened_by(line)
         if table is not None and not _continues(block, table):

@@ -7,6 +7,11 @@ one that brings the lines as close to the points as can be, and the offset lies 
 lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty,
 and what a rate that may be noise would add until the ends of the piece.
 
+Time stamps that are coarse, that are made late, or by several queues or processors whose clocks differ
+contradict each other all the time. A clock is set a few times, not hundreds: where short pieces outnumber a
+handful, the line may miss its points by so much that few pieces are left, and by how much it misses them is
+part of the uncertainty.
+
 Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and
 Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line under
 the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network measurements", INFOCOM 2002
@@ -21,6 +26,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
+from vxlanalyze.text.words import span
 
 F64: TypeAlias = NDArray[np.float64]
 
@@ -35,6 +41,11 @@ _LEFT_TIMES = 2  # a drift has to be so much larger than the slope that a side i
 _SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
 _GOLDEN = (5**0.5 - 1) / 2
 _STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
+_SLACK_TIMES = 4  # how much wider the slack gets at a time
+_MOST_SLACK_NS = 1_000_000_000
+_SHORT_NS = 5_000_000_000  # a clock that is set stays for longer, as a rule
+_MOST_SHORT = 5  # pieces that are shorter
+_MOST_STARTS = 24  # more places where no line fits are no clock that was set
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +87,14 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
     if not len(seen):
         return None
     both = bool(seen.forward.any() and not seen.forward.all())
-    pieces, half_gaps = [], []
+    pieces, half_gaps, contradiction_ns = [], [], 0
     for start, end in _split(seen) if both else [(0, len(seen))]:
         part = Sightings(seen.time_ns[start:end], seen.difference_ns[start:end], seen.forward[start:end])
-        piece, half_gap = _fit_piece(part)
+        piece, half_gap, missed_ns = _fit_piece(part)
         pieces.append(piece)
         half_gaps.append(half_gap)
+        contradiction_ns = max(contradiction_ns, missed_ns)
+    doubted_ns = contradiction_ns if contradiction_ns > _STEP_SLACK_NS else 0
     forward = int(seen.forward.sum())
     backward = len(seen.forward) - forward
     method = (
@@ -91,31 +104,48 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
     )
     if len(pieces) > 1:
         method += f"; the clock was set {'once' if len(pieces) == 2 else f'{len(pieces) - 1} times'}"
+    if doubted_ns:
+        method += f"; time stamps contradict each other by up to {span(doubted_ns)}"
     return Clock(
         from_=from_,
         to=to,
         offset_ns=pieces[0].offset_ns if both else None,
         drift_ppm=pieces[0].drift_ppm,
-        uncertainty_ns=int(max(g for g in half_gaps if g is not None)) if both else None,
+        uncertainty_ns=int(max(g for g in half_gaps if g is not None)) + doubted_ns if both else None,
         method=method,
         pieces=tuple(pieces),
         relative=not both,
         pairs_forward=forward,
         pairs_backward=backward,
+        contradiction_ns=doubted_ns,
     )
 
 
 def _split(seen: Sightings) -> list[tuple[int, int]]:
-    """Ranges of sightings that one line fits each."""
+    """Ranges of sightings that one line fits each, as closely as time stamps allow."""
+    slack_ns = _STEP_SLACK_NS
+    while slack_ns <= _MOST_SLACK_NS:
+        ranges = _ranges(seen, slack_ns)
+        spans_ns = [int(seen.time_ns[end - 1] - seen.time_ns[start]) for start, end in ranges]
+        if ranges and sum(span_ns < _SHORT_NS for span_ns in spans_ns) <= _MOST_SHORT:
+            return ranges
+        slack_ns *= _SLACK_TIMES
+    return [(0, len(seen))]
+
+
+def _ranges(seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
+    """Ranges of sightings that a line fits each, but for a slack; none where there are too many."""
     starts: list[int] = []
     pending = [(0, len(seen))]
     while pending:  # a range is split until its pieces fit, down to single packets
         edges = _edges(*pending.pop())
-        for bin_, alone in _pieces(_bounds(edges, seen)):
+        for bin_, alone in _pieces(_bounds(edges, seen), slack_ns):
             starts.append(int(edges[bin_]))
             if alone and edges[bin_ + 1] - edges[bin_] > 1:
                 pending.append((int(edges[bin_]), int(edges[bin_ + 1])))
-    return _lasting(np.unique(starts), seen)
+        if len(starts) > _MOST_STARTS:
+            return []
+    return _lasting(np.unique(starts), seen, slack_ns)
 
 
 def _edges(start: int, end: int) -> NDArray[np.int64]:
@@ -123,12 +153,12 @@ def _edges(start: int, end: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
 
 
-def _lasting(starts: NDArray[np.int64], seen: Sightings) -> list[tuple[int, int]]:
+def _lasting(starts: NDArray[np.int64], seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
     """Join neighbouring ranges that one line fits, and drop those too short to be a clock."""
     joined: list[tuple[int, int]] = []
     ends = [*starts[1:].tolist(), len(seen)]
     for start, end in zip(starts.tolist(), ends, strict=True):
-        if joined and _one_line(joined[-1][0], end, seen):
+        if joined and _one_line(joined[-1][0], end, seen, slack_ns):
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
@@ -143,9 +173,9 @@ def _lasting(starts: NDArray[np.int64], seen: Sightings) -> list[tuple[int, int]
     return kept
 
 
-def _one_line(start: int, end: int, seen: Sightings) -> bool:
+def _one_line(start: int, end: int, seen: Sightings, slack_ns: int) -> bool:
     bounds = _bounds(_edges(start, end), seen)
-    pieces = _pieces(bounds)
+    pieces = _pieces(bounds, slack_ns)
     return len(pieces) == 1 and not pieces[0][1]
 
 
@@ -197,11 +227,11 @@ def _extremes(
                 bounds[side + 1, b] = value
 
 
-def _pieces(bounds: F64) -> list[tuple[int, bool]]:
+def _pieces(bounds: F64, slack_ns: int) -> list[tuple[int, bool]]:
     """First bins of the pieces, and whether that bin alone is crossed by no line."""
     starts = np.empty(max(bounds.shape[1], 1), np.int64)  # no bin at all makes one piece too
     broken = np.zeros(len(starts), np.bool_)
-    count = _cut(bounds, MAX_DRIFT_PPM * 1e3, float(_STEP_SLACK_NS), starts, broken)
+    count = _cut(bounds, MAX_DRIFT_PPM * 1e3, float(slack_ns), starts, broken)
     return list(zip(starts[:count].tolist(), broken[:count].tolist(), strict=True))
 
 
@@ -244,19 +274,23 @@ def _cut(  # noqa: C901
     return count
 
 
-def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None]:
-    """The line of one piece, and half the distance between its two sides (None with one side)."""
+def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
+    """The line of one piece, half the distance between its two sides, and by how much they cross.
+
+    The distance is None with one side.
+    """
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
     drift, doubted_ns = _drift(seen)
     _, above, _, below = _bounds(np.array([0, len(seen)]), seen, drift)[:, 0]
     upper, lower = (None if np.isnan(level) else level for level in (above, below))
     if upper is not None and lower is not None:
         middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2 + doubted_ns
+        crossed_ns = max(round(lower - upper), 0)
     else:
-        middle, half_gap = upper if upper is not None else lower, None
+        middle, half_gap, crossed_ns = upper if upper is not None else lower, None, 0
     # A damaged file has times at the ends of int64, whose differences lie beyond it.
     level_ns = min(max(base_d + round(middle), _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
-    return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap
+    return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap, crossed_ns
 
 
 def _drift(seen: Sightings) -> tuple[float, float]:

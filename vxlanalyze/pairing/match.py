@@ -8,6 +8,7 @@ time that a packet can have taken.
 Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
 """
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -24,7 +25,7 @@ I64: TypeAlias = NDArray[np.int64]
 U64: TypeAlias = NDArray[np.uint64]
 
 _EMPTY = np.int32(-1)
-_SHIFT = np.uint64(32)
+_1 = np.uint64(1)
 _63 = np.uint64(63)
 _LOWER_HALF = np.uint64((1 << 63) - 1)  # keys are hashes: half of them are above
 
@@ -46,9 +47,14 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
     taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
     repeated = np.zeros(len(right), dtype=np.bool_)
     high = int(np.count_nonzero(right > _LOWER_HALF))
+    # Whoever sends packets can choose their keys, but not where these fall in the table (multiply-shift,
+    # Dietzfelbinger et al., J. Algorithms 25, 1997). Partners do not depend on it.
+    multiplier = np.uint64(secrets.randbits(64) | 1)
 
     def pair_half(half: int, entries: int) -> None:
-        _unique(np.uint64(half), left, right, _table(entries), repeated, taken_by, partner)
+        table = _table(entries)
+        of_half = np.uint64(half), multiplier, np.uint64(65 - len(table).bit_length())
+        _unique(of_half, left, right, table, repeated, taken_by, partner)
 
     # Equal keys are of one half: each thread has a table, and rows, that are its own.
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
@@ -61,9 +67,9 @@ def _table(entries: int) -> NDArray[np.int32]:
     return np.full(1 << max(4, (2 * entries - 1).bit_length()), _EMPTY, dtype=np.int32)
 
 
-@compiled("u8 u8[] u8[] i4[] b1[] i4[] i4[]")
+@compiled("(u8 u8 u8) u8[] u8[] i4[] b1[] i4[] i4[]")
 def _unique(
-    half: np.uint64,
+    of_half: tuple[np.uint64, np.uint64, np.uint64],
     left: U64,
     right: U64,
     table: I32,
@@ -71,14 +77,15 @@ def _unique(
     taken_by: I32,
     partner: I32,
 ) -> None:
+    half, multiplier, shift = of_half
     mask = np.uint64(len(table) - 1)
     for j in range(len(right)):
         key = right[j]
         if key >> _63 != half:
             continue
-        slot = (key ^ (key >> _SHIFT)) & mask
+        slot = key * multiplier >> shift
         while table[slot] != _EMPTY and right[table[slot]] != key:
-            slot = (slot + np.uint64(1)) & mask
+            slot = (slot + _1) & mask
         if table[slot] == _EMPTY:
             table[slot] = j
         else:
@@ -87,9 +94,9 @@ def _unique(
         key = left[i]
         if key >> _63 != half:
             continue
-        slot = (key ^ (key >> _SHIFT)) & mask
+        slot = key * multiplier >> shift
         while table[slot] != _EMPTY and right[table[slot]] != key:
-            slot = (slot + np.uint64(1)) & mask
+            slot = (slot + _1) & mask
         j = table[slot]
         if j == _EMPTY or repeated[j]:
             continue

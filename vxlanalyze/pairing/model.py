@@ -142,7 +142,8 @@ class Clock:
 
     `offset_ns` is taken at the start of the common window. With packets in one direction only it
     cannot be told from delay: `offset_ns` is None and `relative` holds, so delays count from the
-    smallest. `method` says in words what it rests on. Steps make more than one piece.
+    smallest. `method` says in words what it rests on. Steps make more than one piece. Where time stamps
+    contradict each other by more than interrupts explain, `contradiction_ns` is by how much at most.
     """
 
     from_: str
@@ -155,6 +156,7 @@ class Clock:
     relative: bool
     pairs_forward: int
     pairs_backward: int
+    contradiction_ns: int = 0
 
     def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""

@@ -1,5 +1,6 @@
 """Inner 5-tuples numbered alike over all captures, each with the one that answers it."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,20 +109,25 @@ def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[n
     """
     code, first = np.empty(len(words), np.int32), np.empty(len(words), np.int32)
     table = np.full(1 << max(4, (2 * len(words)).bit_length()), -1, np.int32)  # at most half full
-    return code, first[: _number_rows(words, table, code, first)]
+    seed = np.uint64(secrets.randbits(64))  # numbers do not depend on it, only how long it takes to find them
+    return code, first[: _number_rows(words, seed, table, code, first)]
 
 
-@compiled("u8[,] i4[] i4[] i4[]")
+@compiled("u8[,] u8 i4[] i4[] i4[]")
 def _number_rows(
-    words: NDArray[np.uint64], table: NDArray[np.int32], code: NDArray[np.int32], first: NDArray[np.int32]
+    words: NDArray[np.uint64],
+    seed: np.uint64,
+    table: NDArray[np.int32],
+    code: NDArray[np.int32],
+    first: NDArray[np.int32],
 ) -> int:
     """Number the different rows as they come, remember where each came first, and count them."""
     mask = np.uint64(len(table) - 1)
     count = 0
     for i in range(len(words)):
         slot = np.uint64(0)
-        for j in range(words.shape[1]):
-            slot = folded(slot, words[i, j])
+        for j in range(words.shape[1]):  # the seed goes into every word: else two words could cancel out
+            slot = folded(slot, words[i, j] + seed)
         slot &= mask
         while table[slot] >= 0 and not _same(words, first[table[slot]], i):
             slot = (slot + np.uint64(1)) & mask

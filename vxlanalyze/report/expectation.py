@@ -23,6 +23,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.text.nearest import nearest
 
+_LONGEST_LINE = 4_000  # of dotted keys, the parser takes time by the square
 _LISTS = ("must", "must_not", "allow")
 _LIMITS = ("min", "max")
 _NUMBERS = (int, float, int | None, float | None)
@@ -70,6 +71,11 @@ def parse(text: str, path: str) -> Expectation:
     UsageError
         It is no TOML, or holds a key, code or figure that nobody knows; the nearest one is named.
     """
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > _LONGEST_LINE:
+            raise UsageError(
+                f"{path}, line {number}: {len(line):,} characters; put each entry on a line of its own"
+            )
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -73,8 +73,8 @@ class Requests:
     def __len__(self) -> int:
         return len(self.first_row)
 
-    def at(self, which: NDArray[np.bool_]) -> "Requests":
-        """Choose some of them."""
+    def at(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Requests":
+        """Choose some of them, marked or by number."""
         columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
         return replace(self, **columns)
 
@@ -122,6 +122,7 @@ def measure(comparison: Comparison) -> Asked:
     found, refused = [], []
     half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
     half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
+    ends_ns = {capture: _end_ns(comparison, capture) for capture in by_capture}
     for point in comparison.points:
         tuple_of = tuples_of[point.capture]
         refused.append(refusals.find(comparison, point, tuple_of))
@@ -129,23 +130,23 @@ def measure(comparison: Comparison) -> Asked:
         marked[refused[-1].tuple_of] = True
         paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
         # A capture that shows one direction alone goes on long enough for no answer.
-        end_ns = _NEVER_NS if point.capture in half else _end_ns(comparison, point)
+        end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         found.append(_decide(_refuse(paired, refused[-1]), end_ns))
     return Asked(numbered, tuple(found), tuple(refused))
 
 
-def _end_ns(comparison: Comparison, point: Point) -> int:
-    """When the capture of a point ended, or what is looked at of it.
+def _end_ns(comparison: Comparison, capture: int) -> int:
+    """When a capture ended, or what is looked at of it.
 
     Its statistics say so, else its last frame does. Where only a part of its rows is looked at, an answer
     behind the last of them would not be seen.
     """
-    times = point.index.time_ns
+    places = [p for p in comparison.points if p.capture == capture]
+    times = places[0].index.time_ns
     whole = int(times.max()) if len(times) else 0
-    places = [p for p in comparison.points if p.capture == point.capture]
     shown = [times if p.rows is None else times[p.rows] for p in places]
     last = max((int(s.max()) for s in shown if len(s)), default=0)
-    told = [s.end_ns for s in comparison.captures[point.capture].statistics if s.end_ns is not None]
+    told = [s.end_ns for s in comparison.captures[capture].statistics if s.end_ns is not None]
     return max([*told, last]) if last == whole else last
 
 

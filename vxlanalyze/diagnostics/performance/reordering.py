@@ -35,7 +35,7 @@ from vxlanalyze.analysis.requests import answers, silence
 from vxlanalyze.analysis.timing import delays, order
 from vxlanalyze.analysis.timing.delays import Doubt
 from vxlanalyze.analysis.timing.order import Late
-from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.model import Clock, Comparison, Direction
 from vxlanalyze.text.words import count, listed, share, span
 
 CODE = "reordering"
@@ -57,14 +57,17 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
         if found.judged < 2:
             why = "fewer than two packets whose order could be compared arrived"
             told.append(NotAssessed(CODE, why, direction.label))
-        elif _matters(found) and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance:
+        elif (
+            _matters(found, pair.clock_of(direction))
+            and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance
+        ):
             told.append(_finding(pair, direction, found, chance))
     return told
 
 
-def _matters(found: Late) -> bool:
-    """Whether any packet is later than processors that share the work change the order of neighbours."""
-    if not len(found.packets):
+def _matters(found: Late, clock: Clock) -> bool:
+    """Whether any packet is late by more than time stamps and processors that share the work explain."""
+    if not len(found.packets) or found.by_ns.max() <= clock.contradiction_ns:
         return False
     return bool(found.by_ns.max() > _STAMP_NS or found.extent.max() >= _DUPLICATE_ACKNOWLEDGEMENTS)
 

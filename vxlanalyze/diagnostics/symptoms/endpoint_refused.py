@@ -25,6 +25,7 @@ Sources
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.refusals import MEANING
 from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
@@ -88,9 +90,9 @@ def _label(pair: Comparison, way: int) -> str | None:
 
 def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
     asked = measure(pair)
-    requests = asked.of_point[figures.point]
-    mine = requests.at((pairs(pair).of_tuple[requests.tuple_of] == figures.pair) & requests.refused)
-    mine = mine.at(~_after_a_talk(asked, mine))
+    refused = _refused(pair)[figures.point]
+    begin, end = np.searchsorted(refused.pair, [figures.pair, figures.pair + 1])
+    mine = refused.requests.at(refused.order[begin:end])
     errors = asked.refusals[figures.point]
     said, found = np.unique(mine.answer_row, return_counts=True)
     at = {int(row): i for i, row in enumerate(errors.row)}
@@ -102,6 +104,29 @@ def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
         by[what] = by.get(what, 0) + times
         by_server &= error is None or bool(errors.by_server[error])
     return _Endpoint(figures, mine, by, by_server)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What was refused at a point, in the order of pairs of client and server: `order` sorts it by `pair`."""
+
+    requests: Requests
+    order: NDArray[np.int64]
+    pair: NDArray[np.int32]
+
+
+@once
+def _refused(pair: Comparison) -> tuple[_Refused, ...]:
+    """Find what was refused at each point; done once, as there may be an endpoint for every port."""
+    asked, of_tuple = measure(pair), pairs(pair).of_tuple
+    found = []
+    for requests in asked.of_point:
+        refused = requests.at(requests.refused)
+        refused = refused.at(~_after_a_talk(asked, refused))
+        of = of_tuple[refused.tuple_of]
+        order = np.argsort(of, kind="stable")
+        found.append(_Refused(refused, order, of[order]))
+    return tuple(found)
 
 
 def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
