@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from vxlanalyze.errors import OutputError
+from vxlanalyze.text.escaping import inert
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -78,7 +79,7 @@ def _forget_stdout() -> None:
 def complain(text: str) -> None:
     """Write one line to standard error, after the program's name."""
     if sys.stderr is not None:
-        line = f"vxlanalyze: {text}\n"
+        line = inert(f"vxlanalyze: {text}\n")
         encoding = sys.stderr.encoding or "ascii"
         sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
 

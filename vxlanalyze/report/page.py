@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len, chop_cells
 
-from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.escaping import inert, plain
 
 Span = tuple[str, str]
 """Text and its style, words of `_RENDITIONS`; the empty style is the plain one."""
@@ -85,7 +85,7 @@ class Page:
     def render(self, *, colour: bool = False) -> str:
         """Give all lines, each ended by a line feed."""
         lines = map(_painted if colour else _words, self._lines)
-        return "".join(f"{line}\n" for line in lines)
+        return inert("".join(f"{line}\n" for line in lines))
 
     def _drawable(self, spans: Iterable[Span]) -> tuple[Span, ...]:
         return tuple((words.translate(_ASCII) if self.ascii_only else words, style) for words, style in spans)

@@ -3,8 +3,12 @@
 A DNS name, a pod's name or a file's name may hold terminal escapes, line breaks, right-to-left marks
 or 64 KB of letters. All outputs that a terminal, a log or a browser shows go through `plain`.
 
+A log that a CI server reads is more than text: a line that begins with ``::``, and ``##[`` anywhere, are
+commands to it. What goes there goes through `inert`.
+
 Sources: Unicode Standard Annex 44 (general categories); Unicode Technical Report 36 section 2.1
-(bidirectional spoofing), "Trojan Source" (CVE-2021-42574).
+(bidirectional spoofing), "Trojan Source" (CVE-2021-42574); GitHub Docs, "Workflow commands for GitHub Actions";
+Azure Pipelines documentation, "Logging commands" (``##vso[``).
 """
 
 import re
@@ -13,6 +17,7 @@ import unicodedata
 LONGEST_WORD = 160  # a DNS name has at most 253 letters (RFC 1035 section 2.3.4), a label 63
 _KEPT_AT_END = 24
 _STACKED_MARKS = 2  # Vietnamese stacks two marks on a letter; more only smear over other lines
+_COMMANDS = re.compile(r"(?m)^([^\S\n]*):(?=:)|#(?=#(?:\w+)?\[)")
 _HARMLESS = frozenset(("L", "N", "P", "S"))
 
 
@@ -55,3 +60,18 @@ def _escape(code: int) -> str:
 def _shortened(word: str, longest: int) -> str:
     kept = longest - _KEPT_AT_END - 1
     return f"{word[:kept]}…{word[-_KEPT_AT_END:]}"
+
+
+def inert(text: str, escape: str = "\\x{:02x}") -> str:
+    r"""Write text so that no line of it is a command to a CI server that reads it.
+
+    Parameters
+    ----------
+    escape : str
+        How the format writes a character by its number: ``\x3a`` by default.
+    """
+    if "::" not in text and "##" not in text:
+        return text
+    return _COMMANDS.sub(
+        lambda found: f"{found[1]}{escape.format(58)}" if found[1] is not None else escape.format(35), text
+    )

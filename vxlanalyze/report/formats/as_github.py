@@ -6,7 +6,7 @@ Source: GitHub Docs, "Workflow commands for GitHub Actions": setting an error, w
 
 from vxlanalyze.report.model import FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
-from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.escaping import inert, plain
 
 _LEVELS = {"critical": "error", "warning": "warning", "info": "notice"}
 
@@ -34,7 +34,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         )
         for entry in report.not_assessed
     ]
-    return "\n".join([*lines, plain(report.verdict)]) + "\n"
+    return "\n".join([*lines, inert(plain(report.verdict))]) + "\n"
 
 
 def _level(finding: FindingRecord, judgement: Judgement | None) -> str:
@@ -57,7 +57,7 @@ def _command(level: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return plain(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return plain(text).replace("##", "# #").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

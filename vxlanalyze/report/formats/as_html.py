@@ -16,6 +16,7 @@ from vxlanalyze.report.plots import path_svg, pictures
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.report.unassessed import by_reason
+from vxlanalyze.text.escaping import inert
 
 _MOST_SERVICES = 200
 _SEVERITIES = ("critical", "warning", "info")
@@ -30,7 +31,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     keys = [key_of(finding) for finding in report.findings]
     ladders = [drawn.ladders.get(key) for key in keys]
     shown = list(zip(report.findings, anchors, ladders, strict=True))
-    return page.render(
+    written = page.render(
         report=report,
         judgement=_judged(judgement),
         css=asset("report.css"),
@@ -52,6 +53,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         notes=[entry for entry in shown if _is_note(entry[0], report)],
         unassessed=by_reason(report.not_assessed),
     )
+    return inert(written, "&#{};")
 
 
 def _digest(script: str) -> str:

@@ -14,6 +14,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.report.model import SCHEMA, SEVERITIES, Report
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.report.shape import ShapeError, demand, slip
+from vxlanalyze.text.escaping import inert
 from vxlanalyze.text.nearest import nearest
 
 _ORDER = (
@@ -38,7 +39,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write a report as JSON, the same for the same input. A judgement leaves no trace in it."""
     del judgement
     whole = {name: getattr(report, name) for name in _ORDER}
-    return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+    return inert(json.dumps(whole, indent=1, allow_nan=False) + "\n", "\\u{:04x}")
 
 
 def from_json(text: str, path: str = "report") -> Report:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from vxlanalyze.report.model import FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
-from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.escaping import inert, plain
 
 _SUITE = "vxlanalyze"
 
@@ -34,7 +34,8 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    written = ElementTree.tostring(root, encoding="unicode")
+    return inert(f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n', "&#{};")
 
 
 def _failing(report: Report, judgement: Judgement | None) -> frozenset[str]:

@@ -12,7 +12,7 @@ import re
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.text import formatting, words
-from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.escaping import inert, plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 _LIST_MARK = re.compile(r"^([-+]|\d+[.)])(?=\s)")
@@ -31,7 +31,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     parts += _listed("Broken diagnostics", [f"{e.get('code')}: {e.get('error')}" for e in report.broken])
     unsure = [f"{e['code']} {e['direction'] or ''}: {e['reason']}" for e in report.not_assessed]
     parts += _listed("Not assessed (which does not mean healthy)", unsure)
-    return "\n\n".join(parts) + "\n"
+    return inert("\n\n".join(parts) + "\n")
 
 
 def _path(report: Report) -> list[str]:

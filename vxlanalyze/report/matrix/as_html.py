@@ -6,6 +6,7 @@ Every string goes through `plain` and is escaped.
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, grid, legend, short
 from vxlanalyze.report.matrix.model import BAD, Matrix
 from vxlanalyze.report.templating import asset, environment
+from vxlanalyze.text.escaping import inert
 
 
 def render(matrix: Matrix) -> str:
@@ -31,4 +32,7 @@ def _rendered(template: str, matrix: Matrix, css: str) -> str:
         for sender, cells in grid(matrix)
     ]
     page = environment().get_template(template)
-    return page.render(matrix=matrix, css=css, rows=rows, entries=entries, worst=worst(matrix), legend=LEGEND)
+    written = page.render(
+        matrix=matrix, css=css, rows=rows, entries=entries, worst=worst(matrix), legend=LEGEND
+    )
+    return inert(written, "&#{};")

@@ -7,6 +7,7 @@ import json
 from dataclasses import fields
 
 from vxlanalyze.report.matrix.model import Matrix
+from vxlanalyze.text.escaping import inert
 
 _FIRST = ("schema",)
 
@@ -14,4 +15,5 @@ _FIRST = ("schema",)
 def render(matrix: Matrix) -> str:
     """Write a matrix as JSON."""
     names = [*_FIRST, *(field.name for field in fields(matrix) if field.name not in _FIRST)]
-    return json.dumps({name: getattr(matrix, name) for name in names}, indent=1, allow_nan=False) + "\n"
+    written = json.dumps({name: getattr(matrix, name) for name in names}, indent=1, allow_nan=False)
+    return inert(written + "\n", "\\u{:04x}")

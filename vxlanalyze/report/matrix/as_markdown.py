@@ -3,6 +3,7 @@
 from vxlanalyze.report.formats.as_markdown import code, escaped
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
+from vxlanalyze.text.escaping import inert
 
 
 def render(matrix: Matrix) -> str:
@@ -15,7 +16,7 @@ def render(matrix: Matrix) -> str:
     if untold:
         parts.append("## Could not be judged (which does not mean healthy)")
         parts.append("\n".join(f"- {escaped(line)}" for line in untold))
-    return "\n\n".join(parts) + "\n"
+    return inert("\n\n".join(parts) + "\n")
 
 
 def _table(matrix: Matrix, entries: list[Entry]) -> str:
