@@ -7,8 +7,8 @@ A log that a CI server reads is more than text: a line that begins with ``::``, 
 commands to it. What goes there goes through `inert`.
 
 Sources: Unicode Standard Annex 44 (general categories); Unicode Technical Report 36 section 2.1
-(bidirectional spoofing), "Trojan Source" (CVE-2021-42574); GitHub Docs, "Workflow commands for GitHub Actions";
-Azure Pipelines documentation, "Logging commands" (``##vso[``).
+(bidirectional spoofing), "Trojan Source" (CVE-2021-42574); GitHub Docs, "Workflow commands for GitHub
+Actions"; Azure Pipelines documentation, "Logging commands" (``##vso[``).
 """
 
 import re
