@@ -29,6 +29,7 @@ _MODULES = (
     "path.wrong_tunnel_endpoint",
     # What the way takes:
     "path.path_blocked",
+    "path.group_blocked",
     "path.protocol_blocked",
     "path.ecmp_member_blocked",
     "path.flow_blocked",
@@ -45,6 +46,7 @@ _MODULES = (
     "receiver.vni_mismatch",
     "receiver.stale_tunnel_mac",
     "receiver.duplicate_tunnel_mac",
+    "receiver.duplicate_address",
     "translation.reply_not_translated",
     "receiver.not_answered",
     # What suffers:
@@ -56,6 +58,7 @@ _MODULES = (
     "performance.zero_window",
     "performance.window_limited",
     "performance.slow_answer",
+    "path.flooded_unicast",
     # What the pods see of it:
     "symptoms.endpoint_refused",
     "symptoms.endpoint_silent",

@@ -105,22 +105,20 @@ def _tunnel_to_tunnel(
     sent_back = at_second & np.isin(book.outer_src[j], far)
     there = _lives_on(second, sent_back, book, cluster)
     here = _lives_on(first, sent, book, cluster)
-    seen_there = at_second & ~sent_back
-    seen_here = at_first & ~sent
-    others = (
-        _third_nodes(first, sent, second, sent_back, book),
-        _third_nodes(second, sent_back, first, sent, book),
-    )
+    foreign_here = _from_third_nodes(first, second, sent_back, book)
+    foreign_there = _from_third_nodes(second, first, sent, book)
+    seen_there = at_second & ~sent_back & ~foreign_there
+    seen_here = at_first & ~sent & ~foreign_here
     forward = sent & (
         np.isin(book.outer_dst[i], far)
         | _flooded_to(first, sent, second, sent_back)
-        | np.isin(book.dst[i], there) & ~others[0]
+        | np.isin(book.dst[i], there) & ~_to_third_nodes(first, sent, foreign_here, second, book)
         | _same_packets(first, second, seen_there, book.outer_dst[i], book.outer_dst[j])
     )
     backward = sent_back & (
         np.isin(book.outer_dst[j], near)
         | _flooded_to(second, sent_back, first, sent)
-        | np.isin(book.dst[j], here) & ~others[1]
+        | np.isin(book.dst[j], here) & ~_to_third_nodes(second, sent_back, foreign_there, first, book)
         | _same_packets(second, first, seen_here, book.outer_dst[j], book.outer_dst[i])
     )
     arrived = seen_there & (np.isin(book.outer_src[j], near) | _identity_in(second, first, forward))
@@ -143,25 +141,31 @@ def _flooded_to(
     return group & np.isin(flows.vni, np.concatenate([used, received]))
 
 
-def _third_nodes(
-    end: End, sent: NDArray[np.bool_], other: End, other_sent: NDArray[np.bool_], book: AddressBook
+def _from_third_nodes(
+    end: End, other: End, other_sent: NDArray[np.bool_], book: AddressBook
 ) -> NDArray[np.bool_]:
-    """Flows that an end sends to a node that is neither of both, as what that node itself sends shows.
+    """Flows at an end that a node sent which is neither of both.
 
-    What it sends is known by its inner packets, since an address may be rewritten between the nodes: then
-    the other end's capture shows the same packets, and this one does not show them from there.
+    It is known by its inner packets, since an address may be rewritten between the nodes: then the other
+    end's capture shows the same packets, and this one does not show them from the other node's own address.
     """
-    i, flows = end.place.capture, end.decoded.flows
+    flows, source = end.decoded.flows, book.outer_src[end.place.capture]
     own = np.array([*end.home.numbers, *other.home.numbers], np.int32)
-    source = book.outer_src[i]
-    foreign = _tunnelled(end) & ~sent & ~np.isin(source, own) & (end.decoded.usage.packets > 0)
-    copies = _copies(end, sent, other, book)
-    if not foreign.any():
-        return copies
+    foreign = _tunnelled(end) & ~np.isin(source, own) & (end.decoded.usage.packets > 0)
+    if not foreign.any() or not len(own):
+        return np.zeros(len(flows), np.bool_)
     from_other = flows.identity[_tunnelled(end) & np.isin(source, other.home.numbers)]
     rewritten = np.isin(flows.identity, other.decoded.flows.identity[other_sent])
-    foreign &= ~rewritten | np.isin(flows.identity, from_other)
-    return copies | sent & np.isin(book.outer_dst[i], np.unique(source[foreign]))
+    return foreign & (~rewritten | np.isin(flows.identity, from_other))
+
+
+def _to_third_nodes(
+    end: End, sent: NDArray[np.bool_], foreign: NDArray[np.bool_], other: End, book: AddressBook
+) -> NDArray[np.bool_]:
+    """Flows that an end sends to a node that sends itself and is neither of both, and flooded copies."""
+    i = end.place.capture
+    to_sender = sent & np.isin(book.outer_dst[i], np.unique(book.outer_src[i][foreign]))
+    return to_sender | _copies(end, sent, other, book)
 
 
 def _copies(end: End, sent: NDArray[np.bool_], other: End, book: AddressBook) -> NDArray[np.bool_]:

@@ -38,7 +38,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import firewall, underlay
+from vxlanalyze.analysis.underlay import firewall, groups, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.model import Tunnel
@@ -55,10 +55,10 @@ def check(pair: Comparison) -> list[Answer]:
     for picture in pictures:
         if not picture.direction.sender.encapsulated:
             continue  # what never enters the tunnel is another question
-        blocked = picture.of(Kind.PATH)
+        blocked = [e for e in picture.of(Kind.PATH) if not groups.only(picture.direction, e.packets)]
         if blocked:
             answers.append(_finding(pair, picture, blocked[0]))
-        elif picture.lost is not None and picture.lost.delivered == 0:
+        elif picture.lost is not None and picture.lost.delivered == 0 and not picture.of(Kind.PATH):
             answers.append(NotAssessed(CODE, _too_few(picture), picture.direction.label))
     return answers
 

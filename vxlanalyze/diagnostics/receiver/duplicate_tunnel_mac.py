@@ -15,7 +15,8 @@ When it cannot tell
 What looks like it
     A virtual router's MAC, used by all nodes alike and addressed by none (OVN, anycast gateways of EVPN);
     VRRP; a virtual machine that moved, whose MAC is seen behind one node first and later behind another
-    only; NAT between the nodes; a node with two addresses.
+    only; NAT between the nodes; a node with two addresses; an appliance on a third node (a load balancer, a
+    service chain) that passes the same conversations on.
 What to do
     Give each node its own MAC: a cloned /etc/machine-id is the usual cause, for systemd derives the MAC
     from it; make a new one, delete the device, restart the CNI's agent.
@@ -24,6 +25,7 @@ Sources
     vxlan_set_mac ("Ignore packet loops"); RFC 9568 section 7.3 (VRRP's MACs).
 """
 
+from collections import Counter
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -53,6 +55,7 @@ class _Use(NamedTuple):
     first_ns: int
     last_ns: int
     point: Point
+    identities: frozenset[int]  # of its inner flows
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -67,7 +70,7 @@ def check(pair: Comparison) -> list[Answer]:
     for mac in sorted({u.mac for u in uses} & addressed):
         mine = [u for u in uses if u.mac == mac]
         nodes = {node_of.get(u.source, u.source) for u in mine}
-        if len(nodes) > 1 and not _moved(mine):
+        if len(nodes) > 1 and not _moved(mine) and not _passed_on(mine):
             found.append((mac, mine))
     return [_finding(pair, found)] if found else []
 
@@ -87,7 +90,8 @@ def _uses(point: Point) -> list[_Use]:
         mac, total = int.from_bytes(name[:8].tobytes(), "big"), int(packets[mine].sum())
         first_ns = int(index.time_ns[usage.first_row[mine]].min())
         last_ns = int(index.time_ns[usage.last_row[mine]].max())
-        result.append(_Use(mac, source, total, first_ns, last_ns, point))
+        identities = frozenset(flows.identity[mine].tolist())
+        result.append(_Use(mac, source, total, first_ns, last_ns, point, identities))
     return result
 
 
@@ -110,6 +114,15 @@ def _nodes(pair: Comparison) -> dict[str, str]:
         for before, after in rewritten_sources(direction):
             node_of[after] = node_of.get(before, before)
     return node_of
+
+
+def _passed_on(uses: list[_Use]) -> bool:
+    """Whether an appliance passes on what another node sends: one address at most has flows of its own."""
+    flows = {source: set[int]() for source in sorted({u.source for u in uses})}
+    for use in uses:
+        flows[use.source] |= use.identities
+    seen_at = Counter(identity for mine in flows.values() for identity in mine)
+    return sum(any(seen_at[identity] == 1 for identity in mine) for mine in flows.values()) <= 1
 
 
 def _moved(uses: list[_Use]) -> bool:

@@ -270,6 +270,7 @@ DIAGNOSTIC = base.Diagnostic(
         "reply-not-translated",
         "stale-tunnel-mac",
         "duplicate-tunnel-mac",
+        "duplicate-address",
         "vni-mismatch",
         "outer-checksum-bad",
         "inner-checksum-bad",

@@ -1,0 +1,186 @@
+"""One address is claimed by two MACs at the same time.
+
+What it asks
+    Do ARP messages or neighbour advertisements name two MACs for one address, of a node or inside one overlay
+    network, in turn?
+Why it matters
+    Whoever asks last is told the other MAC: connections to the address reach one owner, then the other, and
+    are reset or stall. It comes and goes with the neighbour caches, and looks like a bad network.
+How it decides
+    Each ARP message, and each neighbour advertisement, claims its sender's address for the MAC it comes from.
+    Claims are compared within one network: an interface, or a VNI inside the tunnel. Two MACs that claim an
+    address in turn, or answer one asker within a second, are a duplicate. Where inside the tunnel, the outer
+    addresses say on which nodes the owners are.
+When it cannot tell
+    No capture holds ARP or neighbour advertisements (a filter on the tunnel's port leaves them out).
+What looks like it
+    A move (a virtual machine that migrates, a virtual address that fails over): one MAC or place after the
+    other, once. VRRP's MACs; proxy ARP, where one MAC answers for many addresses; probes from 0.0.0.0.
+What to do
+    Find both owners by their MACs, and give one of them another address.
+Sources
+    RFC 826; RFC 5227 (address conflict detection); RFC 4861 section 4.4; weave issue 3793; kubernetes issue
+    51322; ovs-cni issue 222.
+"""
+
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import mac_text, text
+from vxlanalyze.wire.model import Flows, Tunnel
+
+CODE = "duplicate-address"
+_ICMPV6, _ADVERTISEMENT = 58, 136
+_REPLY = 2
+_SAME_TIME_NS = 1_000_000_000
+_TWO = 2
+_PROXY = 5  # addresses that one MAC claims at least where it answers for others
+
+
+class _Conflict(NamedTuple):
+    """Claims of one address in one network by several MACs: rows, and the MAC of each."""
+
+    point: Point
+    address: str
+    vni: int | None
+    rows: NDArray[np.int32]
+    macs: NDArray[np.uint64]
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look for addresses that two MACs claim in turn."""
+    points = list({p.capture: p for p in pair.points}.values())
+    if not any(_claims(p.flows).any() for p in points):
+        return [NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")]
+    conflicts = [conflict for point in points for conflict in _conflicts(point)]
+    if not conflicts:
+        return []
+    worst = max(conflicts, key=lambda c: len(c.rows))
+    return [_finding(pair, worst, conflicts)]
+
+
+def _claims(flows: Flows) -> NDArray[np.bool_]:
+    """Flows that claim their source address for the MAC that they come from."""
+    arp = (flows.family == 0) & (flows.sport > 0) & flows.src[:, :4].any(axis=1)
+    advertised = (flows.protocol == _ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
+    return (arp | advertised) & is_device(_mac(flows))
+
+
+def _mac(flows: Flows) -> NDArray[np.uint64]:
+    return np.where(flows.tunnel == Tunnel.NONE, flows.outer_src_mac, flows.inner_src_mac)
+
+
+def _conflicts(point: Point) -> list[_Conflict]:
+    flows = point.flows
+    claims = np.flatnonzero(_claims(flows) & point.decoded.usage.used)
+    macs = _mac(flows)
+    bare = flows.tunnel[claims] == Tunnel.NONE
+    interface = flows.interface[claims].astype(np.uint64) << np.uint64(32) | flows.if_index[claims]
+    network = np.where(bare, interface, np.uint64(1) << np.uint64(63) | flows.vni[claims])
+    key = np.column_stack([network.view(np.uint8).reshape(-1, 8), flows.src[claims]])
+    names, member = distinct(key)
+    proxies = _proxies(macs[claims], member)
+    found = []
+    for number in _claimed_twice(macs[claims], member):
+        name, mine = names[number], claims[member == number]
+        owners = np.setdiff1d(macs[mine], proxies)
+        if len(owners) < _TWO:
+            continue
+        rows = rows_of(point.index.flow, np.isin(np.arange(len(flows)), mine[np.isin(macs[mine], owners)]))
+        flow = point.index.flow[rows]
+        if _in_turn(macs[flow]) or _at_once(point, rows, flow, macs[flow]):
+            family = np.array([6 if flows.family[mine[0]] == 6 else 4], np.uint8)
+            inside = flows.tunnel[mine[0]] != Tunnel.NONE
+            vni = int(flows.vni[mine[0]]) if inside else None
+            found.append(_Conflict(point, text(name[np.newaxis, 8:], family)[0], vni, rows, macs[flow]))
+    return found
+
+
+def _claimed_twice(macs: NDArray[np.uint64], address: NDArray[np.intp]) -> list[int]:
+    """Addresses, by number, that more than one MAC claims."""
+    pairs = np.unique(np.column_stack([address.astype(np.uint64), macs]), axis=0)
+    return np.flatnonzero(np.bincount(pairs[:, 0].astype(np.intp)) >= _TWO).tolist()
+
+
+def _proxies(macs: NDArray[np.uint64], address: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """MACs that claim many addresses: they answer for others."""
+    pairs = np.unique(np.column_stack([macs, address.astype(np.uint64)]), axis=0)
+    owners, addresses = np.unique(pairs[:, 0], return_counts=True)
+    return owners[addresses >= _PROXY]
+
+
+def _in_turn(macs: NDArray[np.uint64]) -> bool:
+    """Whether an owner claims the address again after another one did."""
+    return len([mac for mac, _ in groupby(macs.tolist())]) > _TWO
+
+
+def _at_once(
+    point: Point, rows: NDArray[np.int32], flow: NDArray[np.int32], macs: NDArray[np.uint64]
+) -> bool:
+    """Whether two owners answer one asker within a second."""
+    replies = point.flows.sport[flow] == _REPLY
+    times = point.index.time_ns[rows]
+    order = [
+        (int(times[i]), int(macs[i]), point.flows.dst[flow[i]].tobytes()) for i in np.flatnonzero(replies)
+    ]
+    return any(
+        a[1] != b[1] and a[2] == b[2] and b[0] - a[0] < _SAME_TIME_NS for a, b in pairwise(sorted(order))
+    )
+
+
+def _finding(pair: Comparison, first: _Conflict, conflicts: list[_Conflict]) -> Finding:
+    others = sorted({c.address for c in conflicts} - {first.address})
+    more = f" (likewise: {listed(others, at_most=4)})" if others else ""
+    owners = np.unique(first.macs).tolist()
+    named = pair.cluster.named(first.address)
+    where = [f"{mac_text(m)} ({_place(first, m)})" for m in owners]
+    network = f"in VNI {first.vni}" if first.vni is not None else "on the nodes' network"
+    shown = exhibits.of_rows(pair, [(c.point, c.rows) for c in conflicts])
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}",
+        explanation=f"In the capture of {first.point.name}, {count(len(first.rows), 'ARP message')} or "
+        f"neighbour advertisements claim {first.address}, for {listed([mac_text(m) for m in owners])} in "
+        "turn. Each claim overwrites the other in the neighbour tables of whoever hears it, so that "
+        "connections reach one owner, then the other. A move would show one after the other, once.",
+        remedy="Find both owners by their MACs and give one another address. On the nodes named above:\n"
+        + "\n".join(f"ip -br link | grep -i {mac_text(m)}" for m in owners)
+        + f"\nThen clear the entry where it is used:\nip neigh flush to {first.address}",
+        evidence={
+            "address": Quantity(first.address),
+            "macs": Quantity(", ".join(mac_text(m) for m in owners)),
+            "claims": Quantity(len(first.rows), "frames"),
+            **{f"claims_by_{mac_text(m)}": Quantity(int((first.macs == m).sum()), "frames") for m in owners},
+        },
+        ruled_out=(RuledOut("duplication", "the messages come from different MACs"),),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _place(conflict: _Conflict, mac: int) -> str:
+    """Say where a MAC sends from: the outer address, or the capture."""
+    point = conflict.point
+    flows = point.flows
+    if conflict.vni is None:
+        return f"seen by {point.name}"
+    sent = np.where(
+        (flows.inner_src_mac == mac) & (flows.vni == conflict.vni), point.decoded.usage.packets, 0
+    )
+    return f"at {listed(list(outer_addresses(flows, flows.outer_src, sent)))}"
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
