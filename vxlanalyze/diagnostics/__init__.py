@@ -31,6 +31,7 @@ _MODULES = (
     "path.path_blocked",
     "path.group_blocked",
     "path.protocol_blocked",
+    "path.new_flows_blocked",
     "path.ecmp_member_blocked",
     "path.flow_blocked",
     "size.mtu_icmp_needed",
@@ -51,6 +52,7 @@ _MODULES = (
     "receiver.not_answered",
     # What suffers:
     "size.outer_fragmentation",
+    "path.rate_limited",
     "path.packet_loss",
     "performance.delay_spike",
     "performance.reordering",

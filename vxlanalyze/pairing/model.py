@@ -191,6 +191,8 @@ class Direction:
         What the window rests on, in words.
     assessed : bool
         Whether loss can be judged at all; `not_assessed_why` says why not.
+    maybe_lost : int
+        Unknown packets: lost, or dropped by the receiver's capture, which states so many drops.
     """
 
     label: str
@@ -212,6 +214,7 @@ class Direction:
     window_by: str
     assessed: bool = True
     not_assessed_why: str = ""
+    maybe_lost: int = 0
 
     def __len__(self) -> int:
         return len(self.sent_row)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from vxlanalyze import diagnostics, pairing
+from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.kubernetes.model import Cluster
@@ -129,6 +130,6 @@ def conclude(
         facts=facts,
     )
     memory.give_back()
-    comparison = narrow(comparison, questions.part)
+    comparison = stated_drops.credited(narrow(comparison, questions.part))
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
     return Run(sources, comparison, diagnosis, {})

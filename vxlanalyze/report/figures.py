@@ -48,7 +48,7 @@ def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
     if not len(lost):
         return None, None
     runs = int(lost[0]) + int(np.count_nonzero(lost[1:] & ~lost[:-1]))
-    return evidence.loss_interval(int(np.count_nonzero(lost)), len(lost), runs)
+    return evidence.loss_interval(int(np.count_nonzero(lost)), len(lost), runs, direction.maybe_lost)
 
 
 def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> DelayRecord:

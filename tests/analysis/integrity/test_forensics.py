@@ -170,3 +170,36 @@ def test_a_large_number_of_packets_is_sampled():
     told = examine(one * 3000, [frame(1, 40000, stored=1)] * 3000)
     assert told.sampled == 2000
     assert replace(told, sampled=0).kind is Kind.FILLED_WRONG
+
+
+def segments(errors, good=0):
+    """TCP segments of one flow, each with an error in its checksum; then some with a right one."""
+    frames, states = [], []
+    for number, error in enumerate([*errors, *[0] * good]):
+        inner = struct.pack("!HHLLBBHHH", 40000, 5001, 1000 + number, 1, 0x50, 0x10, 500, 0, 0) + bytes(40)
+        whole = headers.ethernet(headers.ipv4(POD1, POD2, 6, inner))
+        datagram = headers.udp(NODE1, NODE2, 41000, 8472, headers.vxlan(whole))
+        stored = (right(datagram, at=6) + error - 1) % 0xFFFF + 1
+        datagram = headers.udp(NODE1, NODE2, 41000, 8472, headers.vxlan(whole), stored=stored)
+        frames.append(headers.ethernet(headers.ipv4(NODE1, NODE2, 17, datagram)))
+        states.append(Checksum.BAD if error else Checksum.OK)
+    return frames, np.array(states, np.uint8)
+
+
+def twice(errors, good=0):
+    frames, states = segments(errors, good)
+    flow = Flow(protocol=6, sport=40000, dport=5001)
+    pair = comparison([Traffic(flow, len(frames), raw=frames, received_raw=frames)])
+    return forensics.examine(pair, pair.hops[0].forward, states == Checksum.BAD, states, 1e-6)
+
+
+def test_runs_of_segments_that_share_one_error_were_segmented_twice():
+    found = twice([0x1A2B] * 11 + [0x7788] * 9, good=6)
+
+    assert (found.kind, found.runs, found.longest_run) == (Kind.SEGMENTED_TWICE, 2, 11)
+    assert (found.others_right, found.link_type) == (6, "vxlan")
+
+
+@pytest.mark.parametrize("errors", [list(range(100, 2000, 100)), [0x1A2B, 0x7788] * 8])
+def test_errors_that_change_from_segment_to_segment_are_no_second_segmentation(errors):
+    assert twice(errors).kind is Kind.LEFT_WRONG

@@ -149,3 +149,31 @@ def test_every_byte_left_out_of_a_capture_is_counted_in_any_order(seed):
     found = seen(comparison([told], [ack, last]))[0].missing
 
     assert found.octets.sum() == 100 * np.count_nonzero(~kept)
+
+
+def opened(*flags_seq: tuple[int, int], payload: tuple[int, ...]) -> Traffic:
+    """Packets with the given flags and sequence numbers, 10 ms apart."""
+    flags, seq = zip(*flags_seq, strict=True)
+    return Traffic(DATA, packets=len(seq), seq=list(seq), tcp_flags=list(flags), payload=list(payload))
+
+
+def test_copies_of_a_syn_that_leave_late_begin_nothing_anew():
+    """They were queued for a neighbour entry, and leave after the first data (calico 9450)."""
+    sent = opened((SYN, 999), (ACK, 1000), (SYN, 999), (SYN, 999), (ACK, 1100), payload=(0, 100, 0, 0, 100))
+    assert total(missing(sent, acks(0, 100, 200, start_s=0.005))) == (0, 0)
+
+
+def test_what_is_missing_behind_late_copies_of_a_syn_is_still_found():
+    sent = opened((SYN, 999), (ACK, 1000), (SYN, 999), (ACK, 1300), payload=(0, 100, 0, 100))
+    assert total(missing(sent, acks(400))) == (200, 1)
+
+
+def test_an_acknowledgement_of_the_connection_before_says_nothing_of_the_new_one():
+    """A port is used again within TIME_WAIT, and the server acknowledges the old one (cilium 45863)."""
+    sent = opened((SYN, 7_000), (0x04, 3_200_000_000), (SYN, 7_000), payload=(0, 0, 0))
+    old = Traffic(DATA.reverse(), packets=1, start_s=0.005, ack=1_500_000_000, tcp_flags=ACK, payload=0)
+    assert total(missing(sent, old)) == (0, 0)
+
+
+def test_no_hole_is_larger_than_a_window():
+    assert total(missing(data(0, 100), acks(200, 900_000_000))) == (0, 0)

@@ -5,6 +5,8 @@ import pytest
 
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
+from vxlanalyze.analysis.loss import whole_ports
+from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.diagnostics.path import ecmp_member_blocked, packet_loss
 
 
@@ -118,8 +120,9 @@ def test_a_service_that_loses_half_of_its_answers_is_no_path():
 
 
 def loss_of_every(count, nth):
-    """What packet-loss says where every so many-th query of one packet each is lost."""
-    chosen = {t.flow.outer_sport for t in queries(count, lambda port: False)[::nth]}
+    """What packet-loss says where one of so many queries of one packet each is lost, in no strict turn."""
+    every = queries(count, lambda port: False)
+    chosen = {every[at].flow.outer_sport for at in np.random.default_rng(2).permutation(count)[::nth]}
     forward = queries(count, lambda port: port in chosen)
     assert of(forward) == []
     return next(a for a in packet_loss.check(comparison(forward)) if a.direction == "node1>node2")
@@ -137,3 +140,85 @@ def test_more_lost_ports_than_chance_would_take_are_suspected():
     assert finding.evidence["suspected"].value == "ecmp-member-blocked"
     assert finding.summary.endswith("; perhaps one of several equal paths is dead")
     assert "which is too much to be sure" in finding.explanation
+
+
+def light_flows(rng, dead, *, packets=2, number=600, services=5):
+    """Flows of a few packets each, seconds apart; `dead` says which lose all."""
+    return [
+        Traffic(
+            Flow(sport=30000 + n, dport=8000 + n % services, outer_sport=33000 + n),
+            time_s=np.sort(rng.uniform(0, 60, packets)),
+            lost=bool(dead[n]),
+        )
+        for n in range(number)
+    ]
+
+
+def ecmp(traffic):
+    return [
+        a
+        for a in ecmp_member_blocked.check(comparison(traffic))
+        if a.direction == "node1>node2" and hasattr(a, "summary")
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_dead_path_of_many_is_found_among_light_flows(seed):
+    rng = np.random.default_rng(seed)
+    dead = rng.random(600) < 1 / 16
+    (finding,) = ecmp(light_flows(rng, dead))
+
+    assert finding.evidence["lost"].value == 2 * dead.sum()
+    assert finding.evidence["lost_ports"].value == dead.sum()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_loss_among_light_flows_is_no_dead_path(seed):
+    rng = np.random.default_rng(seed)
+    traffic = [
+        Traffic(t.flow, time_s=t.time_s, lost=rng.random(2) < 0.06) for t in light_flows(rng, np.zeros(600))
+    ]
+    assert not ecmp(traffic)
+
+
+def test_flows_whose_packets_are_close_together_prove_nothing():
+    """A burst takes both packets of a flow, or none."""
+    rng = np.random.default_rng(1)
+    traffic = [
+        Traffic(t.flow, time_s=0.1 * n + np.array([0, 1e-5]), lost=bool(rng.random() < 0.06))
+        for n, t in enumerate(light_flows(rng, np.zeros(600)))
+    ]
+    direction = comparison(traffic).hops[0].forward
+    lost = Losses.of(direction)
+    assert whole_ports.find(direction, lost, np.ones(len(lost.packet), bool), 1e-4) is None
+
+
+@pytest.mark.parametrize("every", [2, 3, 4])
+def test_loss_in_turn_is_a_dead_member(every):
+    rng = np.random.default_rng(every)
+    times = np.sort(rng.uniform(0, 20, 600))
+    of = rng.integers(0, 7, 600)
+    lost = np.arange(600) % every == every - 1
+    (finding,) = ecmp(
+        [Traffic(Flow(sport=30000 + f), time_s=times[of == f], lost=lost[of == f]) for f in range(7)]
+    )
+
+    assert finding.evidence["every"].value == every
+    assert "packet" in finding.summary
+    assert "one of" in finding.summary
+
+
+def test_large_packets_that_come_in_turn_are_no_dead_member():
+    lost = (np.arange(400) % 2 == 1) & (np.random.default_rng(4).random(400) < 0.95)
+    sizes = np.where(np.arange(400) % 2 == 1, 1400, 60)
+    half = np.arange(400) < 200
+    traffic = [
+        Traffic(
+            Flow(sport=30000 + f),
+            time_s=0.01 * np.flatnonzero(half == f),
+            payload=sizes[half == f],
+            lost=lost[half == f],
+        )
+        for f in (0, 1)
+    ]
+    assert not ecmp(traffic)

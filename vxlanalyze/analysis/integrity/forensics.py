@@ -5,6 +5,10 @@ field was rewritten and the checksum left as it was, the stored checksum is as m
 one as the field is than its original, modulo 65535 (RFC 1624). So the original of a rewritten
 source port is ``port - (stored - right)``; it is proved where the sender's capture shows that port, or where
 all packets of each flow give the same one and all of these lie in the range that kernels choose from.
+
+Consecutive segments of a flow with one and the same error, and another error in the next run, were cut
+from one large packet each that was segmented in software a second time: what the first segmentation got
+wrong is copied into every segment (pjknkda/vxlan-gso-csum-bug, Linux 5.15 and later).
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +20,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.integrity.alone import is_alone
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.wire.model import Checksum
+from vxlanalyze.wire.model import Checksum, Tunnel
 from vxlanalyze.wire.rows import Columns, columns
 
 _MODULUS = 0xFFFF  # of ones' complement arithmetic: 0 and 65535 are the same sum
@@ -26,6 +30,11 @@ _SAMPLE = 2000
 _KERNEL_PORTS = (32768, 65535)
 
 
+_TCP = 6
+_SHORTEST_RUN = 3  # segments with one error: by chance once in 65,535 squared
+_LINK_TYPES = {int(Tunnel.VXLAN): "vxlan", int(Tunnel.GENEVE): "geneve"}
+
+
 class Kind(Enum):
     """How the checksums came to be wrong."""
 
@@ -33,6 +42,7 @@ class Kind(Enum):
     PORT = "source port rewritten"
     ADDRESS = "address rewritten"
     LEFT_WRONG = "wrong when it left"
+    SEGMENTED_TWICE = "segmented twice in software"
     VNI = "VNI rewritten"
     COVERED = "bytes under it changed"
     FILLED_WRONG = "filled in wrong"
@@ -62,6 +72,12 @@ class Forensics:
         Whether there is no capture of the sender.
     vnis : tuple of (int, int)
         VNIs as sent and as they arrive, most frequent first.
+    runs, longest_run : int
+        Runs of consecutive segments of a flow that share one error, and the longest of them, in packets.
+    others_right : int
+        Further packets of these flows that carry a right checksum.
+    link_type : str
+        What `ip link show type` calls the tunnel device; "" where it has no such type.
     """
 
     kind: Kind
@@ -73,6 +89,10 @@ class Forensics:
     proved: bool = False
     alone: bool = False
     vnis: tuple[tuple[int, int], ...] = ()
+    runs: int = 0
+    longest_run: int = 0
+    others_right: int = 0
+    link_type: str = ""
 
 
 def examine(
@@ -115,6 +135,9 @@ def examine(
     if 2 * int(left_wrong.sum()) > len(chosen):
         if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
             return _ports(left_wrong, original, there, same, proved=False)
+        twice = _segmented_twice(direction, chosen[left_wrong], states, (there, left_wrong))
+        if twice is not None:
+            return replace(twice, sampled=len(chosen), same_at_both=int(same.sum()))
         return Forensics(Kind.LEFT_WRONG, len(chosen), int(left_wrong.sum()), int(same.sum()))
     moved = _made_for_other_addresses(here, there)
     if 2 * int(moved.sum()) > len(chosen):
@@ -129,6 +152,37 @@ def examine(
         return Forensics(Kind.COVERED, len(chosen), int(covered.sum()), int(same.sum()))
     rest = len(chosen) - int(same.sum())
     return Forensics(Kind.FILLED_WRONG, len(chosen), rest, int(same.sum()))
+
+
+def _segmented_twice(
+    direction: Direction,
+    chosen: NDArray[np.intp],
+    states: NDArray[np.uint8],
+    read: tuple[Columns, NDArray[np.bool_]],
+) -> Forensics | None:
+    """Recognise runs of TCP segments that share one error each; None where they do not."""
+    there, left_wrong = read
+    flows, flow = direction.sender.flows, direction.flow[chosen]
+    error = ((there["outer_checksum"] - there["outer_checksum_expected"]) % _MODULUS)[left_wrong]
+    order = np.argsort(flow, kind="stable")  # in the order sent, flow by flow
+    changes = (np.diff(flow[order]) != 0) | (np.diff(error[order]) != 0)
+    lengths = np.diff(np.flatnonzero(np.concatenate(([True], changes, [True]))))
+    in_runs = int(lengths[lengths >= _SHORTEST_RUN].sum())
+    if 2 * in_runs <= len(chosen) or len(np.unique(error)) < 2 or (flows.protocol[flow] != _TCP).any():
+        return None
+    concerned = np.zeros(len(flows), np.bool_)
+    concerned[flow] = True
+    right = concerned[direction.flow] & np.isin(states, (Checksum.OK, Checksum.LCO))
+    return Forensics(
+        Kind.SEGMENTED_TWICE,
+        len(chosen),
+        in_runs,
+        0,
+        runs=int((lengths >= _SHORTEST_RUN).sum()),
+        longest_run=int(lengths.max()),
+        others_right=int(np.count_nonzero(right)),
+        link_type=_LINK_TYPES.get(int(flows.tunnel[flow[0]]), ""),
+    )
 
 
 def original_ports(

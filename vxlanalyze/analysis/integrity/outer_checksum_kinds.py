@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from vxlanalyze.analysis.finding import Quantity
 from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
-from vxlanalyze.text.words import listed, share
+from vxlanalyze.text.words import count, listed, share
 
 _TURN_OFF = (
     "`ethtool -K flannel.1 tx-checksum-ip-generic off` on {near} (Calico: vxlan.calico, or in the "
@@ -85,6 +85,31 @@ def _left_wrong(told: Forensics, near: str, far: str) -> Said:
     )
 
 
+def _segmented_twice(told: Forensics, near: str, far: str) -> Said:
+    listing = f"ip -d link show type {told.link_type}" if told.link_type else "ip -d link show"
+    return Said(
+        f"{near} segments large TCP packets twice in software and copies one wrong sum into every segment",
+        f"They come in {count(told.runs, 'run')} of up to {told.longest_run:,} consecutive segments of one "
+        "flow; all segments of a run carry one and the same error, another run another one, and both "
+        f"captures show the same values. {count(told.others_right, 'other packet')} of these flows "
+        f"{'has' if told.others_right == 1 else 'have'} a right checksum: what is sent as a single segment "
+        "is not segmented, retransmissions among it. That is how a packet looks that was merged on receipt "
+        "(GRO), forwarded into the tunnel and cut a second time.",
+        f"On {near}, let the kernel cut before the tunnel device and not after it. Its name (DEVICE):\n"
+        f"{listing}\n"
+        f"Then, on {near}:\n"
+        "ethtool -K DEVICE tso off\n"
+        "If segments still arrive wrong, also:\n"
+        "ethtool -K DEVICE gso off\n"
+        "To undo it: the same commands with `on`. A kernel in which this is fixed needs neither.",
+        {
+            "runs_with_one_error": Quantity(told.runs, "runs"),
+            "longest_run": Quantity(told.longest_run, "packets"),
+            "right_in_the_same_flows": Quantity(told.others_right, "packets"),
+        },
+    )
+
+
 def _vni(told: Forensics, near: str, far: str) -> Said:
     changes = listed([f"{before} to {after}" for before, after in told.vnis], at_most=4)
     return Said(
@@ -147,6 +172,7 @@ KINDS: dict[Kind, Callable[[Forensics, str, str], Said]] = {
     Kind.PORT: _port,
     Kind.ADDRESS: _address,
     Kind.LEFT_WRONG: _left_wrong,
+    Kind.SEGMENTED_TWICE: _segmented_twice,
     Kind.VNI: _vni,
     Kind.COVERED: _covered,
     Kind.FILLED_WRONG: _filled_wrong,

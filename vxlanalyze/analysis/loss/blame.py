@@ -22,6 +22,8 @@ _KINDS = {
     "mtu-blackhole": Kind.SIZE,
     "mtu-icmp-needed": Kind.SIZE,
     "burst-outage": Kind.INTERRUPTION,
+    "rate-limited": Kind.RATE,
+    "new-flows-blocked": Kind.NEW,
 }
 
 

@@ -68,6 +68,7 @@ class Hypothesis:
     part: NDArray[np.bool_] | None = None
     paths: int = 0
     interrupts: bool = False  # deliveries follow it: it is about a time
+    begins: bool = False  # it is about conversations that begin after a moment
     times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
 
     def alone(self) -> Iterator["Hypothesis"]:
@@ -173,6 +174,8 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Only what opens conversations is lost, all first packets or some SYNs; or only some of a service."""
+    if lost.beginnings.telling:
+        yield _new_conversations(lost, rows)
     told = lost.openings
     first, syn = rows[told.first[rows]], rows[told.syn[rows]]
     if told.first_delivered == 0 and told.went_on >= _FEWEST_TALKS and len(first):
@@ -191,6 +194,14 @@ def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
         if gone[i] and arrived[i]:
             mine = member == i
             yield _some(lost, mine, rows[mine[rows]], int(arrived[i]), log(2 * len(services)))
+
+
+def _new_conversations(lost: Losses, rows: NDArray[np.intp]) -> Hypothesis:
+    """Give the rule that whatever begins after a moment is lost."""
+    begun = lost.beginnings
+    losses = evidence.independent(lost.time_ns[rows[begun.part[rows]]])
+    cost = _KIND + _RARE + log(lost.n)
+    return Hypothesis(cost, losses, begun.first, lost.n - 1, part=begun.part, begins=True)
 
 
 def _some(

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import NotAssessed
-from vxlanalyze.analysis.loss import weighing
+from vxlanalyze.analysis.loss import rate, turns, weighing, whole_ports
 from vxlanalyze.analysis.loss.hypotheses import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
+from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.loss.weighing import Choice
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.statistics import evidence
@@ -41,6 +43,8 @@ class Kind(Enum):
     FLOW = "flow"
     ECMP = "ecmp"
     PART = "part"
+    NEW = "new conversations"
+    RATE = "rate"
 
 
 _KIND_OF_TRAIT = {
@@ -71,6 +75,8 @@ class Explanation:
         First and last of these packets' times where the rule began, or ended, within the window.
     rivals : tuple of Kind
         Other kinds of explanation that fit the same packets about as well.
+    detail : RateLimit or Turn, optional
+        What loss above a rate or in turn was found to be.
     """
 
     rule: Hypothesis
@@ -80,6 +86,7 @@ class Explanation:
     from_ns: int | None
     until_ns: int | None
     rivals: tuple[Kind, ...]
+    detail: RateLimit | Turn | None = None
 
     @property
     def chance(self) -> float:
@@ -216,6 +223,7 @@ def explain(direction: Direction) -> Picture:
     causes = (c for c in weighed if c.rule.part is None and weighing.suspicious(c, open_))
     suspected = next((_explanation(lost, c, c.rule, weighed) for c in causes), None)
     open_ = open_ | _explained(lost, parts) & ~_explained(lost, found) & ~incomplete
+    found, open_ = _by_pattern(direction, lost, found, open_)
     return Picture(
         direction,
         judged,
@@ -227,6 +235,35 @@ def explain(direction: Direction) -> Picture:
         suspected=suspected,
         others_delivered=others_delivered,
     )
+
+
+def _by_pattern(
+    direction: Direction, lost: Losses, found: list[Explanation], open_: NDArray[np.bool_]
+) -> tuple[list[Explanation], NDArray[np.bool_]]:
+    """Look in what is left for loss in turn, of whole light flows, and above a rate.
+
+    A rate may be what interrupts: then the outages go that begin where it is exceeded.
+    """
+    gaps = [e for e in found if e.kind is Kind.INTERRUPTION]
+    burst = open_ | _explained(lost, gaps)
+    if turn := turns.find(direction, lost.packet[open_], weighing.CHANCE):
+        return [*found, _pattern(lost, open_, Kind.ECMP, turn.nats, turn)], np.zeros_like(open_)
+    if whole := whole_ports.find(direction, lost, open_, weighing.CHANCE):
+        rule = Hypothesis(0.0, 0.0, 0, lost.n - 1, Trait.OUTER_PORT, whole.members)
+        explained = _pattern(lost, open_, Kind.ECMP, whole.nats)
+        return [*found, replace(explained, rule=rule)], np.zeros_like(open_)
+    if limited := rate.find(direction, lost.packet[burst], weighing.CHANCE):
+        others = [e for e in found if e.kind is not Kind.INTERRUPTION]
+        return [*others, _pattern(lost, burst, Kind.RATE, limited.nats, limited)], np.zeros_like(open_)
+    return found, open_
+
+
+def _pattern(
+    lost: Losses, chosen: NDArray[np.bool_], kind: Kind, nats: float, detail: RateLimit | Turn | None = None
+) -> Explanation:
+    """Make an explanation of a pattern that chosen losses follow from the start to the end."""
+    rule = Hypothesis(0.0, 0.0, 0, lost.n - 1, part=chosen)
+    return Explanation(rule, kind, lost.packet[chosen], nats, None, None, (), detail)
 
 
 def _explained(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
@@ -261,7 +298,7 @@ def _kind(rule: Hypothesis) -> Kind:
     if rule.above_bytes is not None:
         return Kind.SIZE
     if rule.part is not None:
-        return Kind.PART
+        return Kind.NEW if rule.begins else Kind.PART
     return Kind.INTERRUPTION if rule.interrupts else Kind.PATH
 
 

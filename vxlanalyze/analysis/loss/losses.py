@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.loss import openings
+from vxlanalyze.analysis.loss import beginnings, openings
+from vxlanalyze.analysis.loss.beginnings import Beginnings
 from vxlanalyze.analysis.loss.openings import Openings
 from vxlanalyze.analysis.loss.traits import TCP, UDP, Classes, Trait, classes
 from vxlanalyze.analysis.statistics import evidence
@@ -66,6 +67,7 @@ class Losses:
     portless: NDArray[np.bool_]  # by flow: its protocol has no ports
     traits: dict[Trait, Classes]
     openings: Openings
+    beginnings: Beginnings
 
     @classmethod
     def of(cls, direction: Direction) -> "Losses":
@@ -78,7 +80,9 @@ class Losses:
         gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
         last = np.full(len(direction.sender.flows), -1, np.intp)
         last[flow[kept]] = kept  # in order, so the last one stays
-        active = np.flatnonzero(np.bincount(flow, minlength=len(last)))
+        first = np.full(len(last), -1, np.intp)
+        first[flow[::-1]] = np.arange(len(flow))[::-1]  # in reverse order, so the first one stays
+        active = np.flatnonzero(first >= 0)
         sorted_by = classes(direction.sender.flows, active)
         return cls(
             n=len(judged),
@@ -97,6 +101,7 @@ class Losses:
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
             traits=sorted_by,
             openings=openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server),
+            beginnings=beginnings.find(direction.sender.flows, flow[gone], gone, last, first),
         )
 
     def events(self, chosen: NDArray[np.bool_]) -> float:

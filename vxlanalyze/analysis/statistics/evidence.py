@@ -101,7 +101,7 @@ def chance(nats: float) -> float:
     return min(1.0, exp(-nats))
 
 
-def loss_interval(lost: int, judged: int, runs: int) -> tuple[float, float]:
+def loss_interval(lost: int, judged: int, runs: int, maybe: int = 0) -> tuple[float, float]:
     """Give the 95 % interval of a loss ratio, widened where losses come in runs.
 
     A packet behind a lost one is lost with the chance 1 - runs / lost. What that is above the ratio itself
@@ -111,7 +111,13 @@ def loss_interval(lost: int, judged: int, runs: int) -> tuple[float, float]:
     ----------
     lost, judged, runs : int
         Packets, and runs of lost packets without a delivery in between; `judged` is at least 1.
+    maybe : int
+        Further packets that were lost or that the capture dropped: the interval holds both cases.
     """
+    if maybe:
+        low, _ = loss_interval(lost, judged + maybe, runs)
+        _, high = loss_interval(lost + maybe, judged + maybe, runs + maybe)
+        return low, high
     ratio = lost / judged
     correlation = max(0.0, 1 - runs / lost - ratio) if lost else 0.0
     size = judged * (1 - correlation) / (1 + correlation)

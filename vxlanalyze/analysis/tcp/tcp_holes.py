@@ -3,7 +3,9 @@
 Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end
 acknowledges all the same stood in packets that passed and were not captured. Holes are kept to the end,
 because captures may hold a packet behind its acknowledgement. A packet with a wrong checksum was captured
-too: its bytes fill holes, though what it acknowledges is not believed.
+too: its bytes fill holes, though what it acknowledges is not believed. A copy of a SYN that leaves late
+begins nothing anew, and an acknowledgement that answers a new SYN with a number of the connection before it
+(a port reused within TIME_WAIT) says nothing about the new one.
 
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4.
 """
@@ -23,6 +25,7 @@ from vxlanalyze.pairing.sequence_numbers import after
 _HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
 _NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged
 _NEAR_IF_DAMAGED = 1 << 20  # a window's worth: its sequence number may be what is damaged
+_LARGEST_HOLE = 1 << 26  # more than a window that systems give: a number of another connection
 _START, _END, _ACKNOWLEDGED = 0, 1, 2
 
 
@@ -44,6 +47,8 @@ def missing(packets: TcpPackets) -> Missing:
             np.zeros(size, np.int64),
             np.zeros((size, _HOLES, 3), np.int64),
             np.zeros(size, np.bool_),
+            np.full(size, -1, np.int64),
+            np.zeros(size, np.bool_),
         )
         _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, scratch, found)
         found.octets[packets.partial] = 0
@@ -51,12 +56,14 @@ def missing(packets: TcpPackets) -> Missing:
     return found
 
 
-@compiled("i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[,,] b1[]) Missing(i8[] i8[] i8[])")
+@compiled(
+    "i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[,,] b1[] i8[] b1[]) Missing(i8[] i8[] i8[])"
+)
 def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, _ = columns
-    # Of each stream: whether it has begun, what is behind the last byte seen or acknowledged, its holes, and
-    # whether it may have any; all zeros.
-    begun, top, holes, some = scratch
+    # Of each stream: whether it has begun, what follows the last byte seen or acknowledged, its holes,
+    # whether it may have any, the sequence number of its SYN, and whether only that was seen.
+    begun, top, holes, some, initial, opening = scratch
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
@@ -64,15 +71,25 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
         if flags & RST:
             continue
         if flags & ACK and that >= 0 and begun[that] and sound[i]:
-            _acknowledge(that, np.int64(ack_of[row]), row, top, holes, some, found)
+            ack = np.int64(ack_of[row])
+            # A SYN is followed by nothing until it is acknowledged: more than it is another connection's.
+            opening[that] = opening[that] and not 0 <= after(ack, top[that]) < _NEAR_IF_DAMAGED
+            if not opening[that]:
+                _acknowledge(that, ack, row, top, holes, some, found)
         length = span(np.int64(payload_of[row]), flags)
-        if flags & SYN or not begun[this]:
+        if not begun[this] or (flags & SYN and seq != initial[this]):
             if some[this]:
                 _settle(this, holes, found)
                 some[this] = False
             begun[this] = True
+            opening[this] = flags & SYN != 0
+            initial[this] = seq if flags & SYN else (seq - 1) & 0xFFFFFFFF
             top[this] = (seq + length) & 0xFFFFFFFF
-        elif length > 0 and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED):
+        elif (
+            flags & SYN == 0
+            and length > 0
+            and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED)
+        ):
             _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, some, found)
     for stream in range(len(some)):
         if some[stream]:
@@ -83,7 +100,7 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
 def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
     """Mark the holes that an acknowledgement covers; what it says beyond the last byte seen is one too."""
     beyond = after(ack, top[stream])
-    if abs(beyond) >= _NEAR:
+    if beyond >= _LARGEST_HOLE or -beyond >= _NEAR:
         return
     if beyond > 1:  # 1: a FIN that was not seen
         _open(stream, top[stream], ack, holes, some, found)

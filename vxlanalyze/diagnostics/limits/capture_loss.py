@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.tcp.tcp_streams import seen
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
@@ -88,13 +89,14 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     sent = [(d, _uncaptured(d)) for d in pair.directions if d.sender.capture == capture]
     came = [d for d in pair.directions if d.receiver.capture == capture]
     answered = sum(
-        int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) for d in came
+        int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) - d.maybe_lost
+        for d in came
     )
     rows = each.missing.row[each.missing.holes > 0]
     return _Witness(
         facts=facts,
         point=each.point,
-        dropped=_dropped(pair, facts),
+        dropped=stated_drops.stated(pair, facts),
         holes=int(each.missing.holes.sum()),
         hole_bytes=int(each.missing.octets.sum()),
         streams=int(np.count_nonzero(each.progress.segments)),
@@ -105,14 +107,6 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
         deaf_to=[d.sender.name for d in came if hides_arrivals(d)],
         mute_to=[d.receiver.name for d, _ in sent if hides_departures(d) and facts.tunnel_packets],
     )
-
-
-def _dropped(pair: Comparison, facts: CaptureFacts) -> int | None:
-    """Packets that the kernel dropped, as the capture or tcpdump's closing lines count them."""
-    rows = [row for fact in pair.cluster.facts_of("tcpdump-summary", facts.name) for row in fact.rows]
-    said = [int(row["dropped_by_kernel"]) for row in rows if "dropped_by_kernel" in row]
-    told = [facts.dropped_by_kernel] if facts.dropped_by_kernel is not None else []
-    return max([*told, sum(said)] if said else told, default=None)
 
 
 def _uncaptured(direction: Direction) -> NDArray[np.int32]:
@@ -154,14 +148,12 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         code=CODE,
         severity=Severity.WARNING,
         summary=f"Captures lack packets that their hosts had: {listed(said)}",
-        explanation="A packet that was not captured looks like a lost one. Where its arrival is proved "
-        "otherwise it is counted as unknown and not as lost; of the others nobody can tell, so loss in "
-        "these directions is bounded from above only.",
+        explanation=_explanation(pair),
         remedy=_remedy(lacking),
         evidence=evidence,
         explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
         ruled_out=(
-            RuledOut("packet-loss", "the network delivered these: their receivers acknowledge or hold them"),
+            *_delivered(lacking),
             RuledOut(
                 "windows-disjoint", "what lies before the first or behind the last frame is not counted"
             ),
@@ -170,6 +162,38 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _explanation(pair: Comparison) -> str:
+    """Say what follows for the loss of each direction: what is not captured looks like a loss."""
+    maybe = [_maybe(d) for d in pair.directions if d.maybe_lost]
+    text = "A packet that was not captured looks like a lost one. "
+    if maybe:
+        text += (
+            "The captures state that they dropped as many packets, so these count as unknown, not as lost: "
+            f"{'; '.join(maybe)}. "
+        )
+    return text + (
+        "Packets whose arrival is proved otherwise are not counted as lost. Any further loss in these "
+        "directions is bounded from above only."
+    )
+
+
+def _delivered(lacking: list[_Witness]) -> tuple[RuledOut, ...]:
+    """Rule out loss in the network for what is proved to have passed it."""
+    if not any(w.holes or w.uncaptured or w.answered for w in lacking):
+        return ()
+    why = "the network delivered what was acknowledged, answered or received elsewhere"
+    return (RuledOut("packet-loss", why),)
+
+
+def _maybe(direction: Direction) -> str:
+    """Name what is missing of a direction and may have been dropped by its capture."""
+    missing = f"{count(direction.maybe_lost, 'missing packet')} {direction.label}"
+    if direction.lost.any():
+        return f"{missing}, besides {int(np.count_nonzero(direction.lost)):,} that were lost"
+    most = direction.maybe_lost / (int(np.count_nonzero(direction.judged)) + direction.maybe_lost)
+    return f"{missing} (between 0 and {100 * most:.3g} % loss)"
 
 
 def _remedy(lacking: list[_Witness]) -> str:

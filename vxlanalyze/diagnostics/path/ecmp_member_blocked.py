@@ -1,29 +1,22 @@
 """One of several equal-cost paths between the nodes is dead.
 
-What it asks
-    Are all packets of some outer source ports lost, of every size and to every service, while the other
-    source ports of the same direction lose nothing of the kind?
-Why it matters
-    The outer source port is a hash of the inner flow, and it is what routers choose among equal paths by. One
-    dead link or line card then takes a fixed share of all connections: each either works
-    perfectly or not at all, and trying again with a new client port may help.
-How it decides
-    Of all explanations the set of outer source ports fits the losses best, the number of ways to
-    choose such a set taken into account, and loss at random looks like that at most once in ten thousand
-    directions. Ports that alone leave one remainder when divided by the number of paths are a simpler set.
-When it cannot tell
-    Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
-    `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or the
-    path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
-    together.
-What looks like it
-    A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
-    alone: Linux gives a SYN that it sends again another outer source port (`packet-loss` says so).
-What to do
-    Give the network team the lost outer source ports and the pair of outer addresses: with their hash they
-    find the member of the port channel or the next hop.
-Sources
-    RFC 7348 section 5 (source port as entropy); RFC 6438 and RFC 7424 (hashing over members).
+What it asks Are all packets of some outer source ports lost, of every size and to every service, while the
+other source ports of the same direction lose nothing of the kind? Why it matters The outer source port is a
+hash of the inner flow, and it is what routers choose among equal paths by. One dead link or line card then
+takes a fixed share of all connections: each either works perfectly or not at all, and trying again with a new
+client port may help. How it decides Of all explanations the set of outer source ports fits the losses best,
+the number of ways to choose such a set taken into account, and loss at random looks like that at most once in
+ten thousand directions. Ports that alone leave one remainder when divided by the number of paths are a
+simpler set. Many light flows are pooled: that no source port is hit in its middle, though many could be, is
+evidence. Where every n-th packet is lost whatever its flow, members take turns and one of them is dead. When
+it cannot tell Few flows: where each lost flow is one whole service, the service says the same more plainly,
+and it is `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or
+the path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
+together. What looks like it A blocked service (all lost flows go to it), random loss among flows of one
+packet, loss that takes SYNs alone: Linux gives a SYN that it sends again another outer source port (`packet-
+loss` says so). What to do Give the network team the lost outer source ports and the pair of outer addresses:
+with their hash they find the member of the port channel or the next hop. Sources RFC 7348 section 5 (source
+port as entropy); RFC 6438 and RFC 7424 (hashing over members).
 """
 
 import numpy as np
@@ -33,11 +26,12 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
-from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
-from vxlanalyze.text.words import count
+from vxlanalyze.text.words import count, share
 
 CODE = "ecmp-member-blocked"
 _PORTS_LISTED = 40
@@ -48,7 +42,9 @@ def check(pair: Comparison) -> list[Answer]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[Answer] = list(not_assessed)
     for picture in pictures:
-        if picture.of(Kind.ECMP):
+        turns = [e for e in picture.of(Kind.ECMP) if isinstance(e.detail, Turn)]
+        answers += [_in_turn(pair, picture, e, e.detail) for e in turns if isinstance(e.detail, Turn)]
+        if len(picture.of(Kind.ECMP)) > len(turns):
             answers.append(_finding(pair, picture))
         elif len(picture.unexplained) and _ports(picture) < 2:
             why = "all packets have one outer source port: they take one path, whichever it is"
@@ -61,7 +57,8 @@ def _ports(picture: Picture) -> int:
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
-    direction, explanations = picture.direction, picture.of(Kind.ECMP)
+    direction = picture.direction
+    explanations = [e for e in picture.of(Kind.ECMP) if e.detail is None]
     lost = picture.packets_of(explanations)
     ports = np.unique(direction.sender.flows.outer_sport[direction.flow[lost]])
     all_ports = _ports(picture)
@@ -81,10 +78,13 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         + loss.by_chance(explanations),
         remedy="Ask the network team which member of a port channel, or which equal-cost next hop, carries "
         f"{below.ports_text} {below.ends_text} with source port {numbers}"
-        f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`; on a "
-        "Linux router `ip route get ADDRESS ipproto udp sport PORT dport PORT`), and take it out. To see it "
-        f"from a node: `traceroute -U -p {below.ports[0] if below.ports else 8472} --sport=PORT "
-        f"{below.dst[0] if below.dst else direction.receiver.name}` with a lost and a working source port.",
+        f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`), and "
+        f"take "
+        f"it out. To see where it ends, on {direction.sender.name}, with a lost source port and then with "
+        f"one that "
+        "works:\n"
+        f"traceroute -U -p {below.ports[0] if below.ports else 8472} --sport={int(ports[0])} "
+        f"{below.dst[0] if below.dst else direction.receiver.name}",
         evidence={
             "lost_source_ports": Quantity(numbers),
             "lost_ports": Quantity(len(ports), "ports"),
@@ -102,8 +102,55 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     )
 
 
+def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn: Turn) -> Finding:
+    """Report loss of every n-th packet."""
+    direction = picture.direction
+    lost = picture.packets_of([explanation])
+    near, far, gone = direction.sender.name, direction.receiver.name, int(lost.sum())
+    shown = exhibits.of_packets(pair, direction, lost)
+    which = {2: "second", 3: "third"}.get(turn.every, f"{turn.every}th")
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"Every {which} packet from {near} to {far} is lost ({gone:,} of "
+        f"{count(picture.judged, 'packet')}), "
+        f"whatever its flow: one of {turn.every} members that take turns is dead",
+        explanation=f"{share(round(turn.in_turn * (gone - 1)), gone - 1).capitalize()} losses come exactly "
+        f"{turn.every} packets after the one before, in {count(turn.flows, 'flow')}: packets are sent over "
+        f"{turn.every} members in turn (a bond in round robin, per-packet balancing), and one delivers "
+        f"nothing. "
+        f"{loss.by_chance([explanation])}",
+        remedy=f"If {near} has a bond, its mode and the state of each member (BOND, MEMBER: its names "
+        f"there):\n"
+        "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*\n"
+        f"Take the dead member out, on {near} (undo: `ip link set MEMBER master BOND`):\n"
+        "ip link set MEMBER nomaster\n"
+        "MII monitoring sees the link only: a switch that discards behind it is found with "
+        "`arp_ip_target`. Without "
+        "a bond, ask the network team for per-packet load balancing between the nodes, and which path is "
+        "dead; "
+        "balancing by flow would also end the reordering.",
+        evidence={
+            "every": Quantity(turn.every, "packets"),
+            "in_turn": Quantity(turn.in_turn, "ratio"),
+            "lost": Quantity(gone, "packets"),
+            "flows": Quantity(turn.flows, "flows"),
+            "chance": Quantity(explanation.chance, "ratio"),
+        },
+        ruled_out=(
+            *affected.not_by_size(direction, lost),
+            RuledOut("packet-loss", "loss at random does not keep time"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
 _REMAINDER = (
-    "Divided by {}, all that are lost leave {}, and no other does: that many paths, and one of them is dead, "
+    "Divided by {}, all that are lost leave {}, and no other does: that many paths, and one of them is "
+    "dead, "
     "where the low bits of the port choose. "
 )
 

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, concentration, loss, new_conversations, suspicion
+from vxlanalyze.analysis.loss import affected, concentration, loss, new_conversations, stated_drops, suspicion
 from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.requests import answers
@@ -95,10 +95,10 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     gone, delivered = int(lost.sum()), int(np.count_nonzero(direction.delivered))
     judged = gone + delivered
     runs = concentration.runs(picture)
-    low, high = evidence.loss_interval(gone, judged, runs.runs)
+    low, high = evidence.loss_interval(gone, judged, runs.runs, direction.maybe_lost)
     again, could = _sent_again(direction, lost)
     missed = missed_alike(direction, lost)
-    dropped = pair.captures[direction.receiver.capture].dropped_by_kernel
+    dropped = stated_drops.stated(pair, pair.captures[direction.receiver.capture])
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
     looks_like = suspicion.of(picture, pair.cluster)
@@ -135,17 +135,15 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
-        explained_by=("capture-loss",) if missed else _causes(pair, picture, dropped),
+        explained_by=("capture-loss",) if missed else _causes(pair, picture),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
 
 
-def _causes(pair: Comparison, picture: Picture, dropped: int | None) -> tuple[str, ...] | None:
-    """Name what explains all of it: what the capture dropped, or an outage of the way back."""
-    if dropped is not None and dropped >= len(picture.unexplained):
-        return ("capture-loss",)
+def _causes(pair: Comparison, picture: Picture) -> tuple[str, ...] | None:
+    """Name what explains all of it: an outage of the way back."""
     hop = loss.hop_of(pair, picture.direction)
     back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
     outages = back.of(Kind.INTERRUPTION)
@@ -201,7 +199,10 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
             f"{', which speaks for real loss' if again else ''}. "
         )
     if dropped:
-        return text + f"{receiver}'s capture dropped {count(dropped, 'packet')}, which may be among them."
+        return text + (
+            f"{receiver}'s capture states that it dropped {count(dropped, 'packet')}; as many of the missing "
+            "ones count as unknown, and these are lost besides."
+        )
     if dropped == 0:
         return text + f"{receiver}'s capture dropped none, so they were lost before it."
     return text + (

@@ -1,0 +1,215 @@
+"""Loss that sets in above a rate: a policer, an allowance of the cloud, a queue that overflows within bursts.
+
+What limits a rate lets a number of packets pass at once, and then as many as it refills. So the first losses
+of each burst come after about as many packets, and whatever is sent more slowly loses nothing. Load is how
+many packets (or bytes) were sent within a time before each packet: of all the direction, of the packet's
+flow, or of its source; the time, what is counted and among whom are hypotheses, and their number is taken off
+the evidence.
+
+Losses are put together into episodes, which are the independent events: one bad moment of a link that happens
+to meet a burst proves nothing, however many packets it takes.
+
+Sources: RFC 2697 (token bucket); AWS, "Monitor network performance for ENA" (pps_allowance_exceeded).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import Direction
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire.model import NO_FLOW
+
+_WINDOWS_NS = tuple(int(1e6 * w) for w in (1, 3, 10, 30, 100, 300, 1000))
+_SCOPES = ("all packets", "the packets of its flow", "the packets of its source")
+_FEWEST_EPISODES = 3
+_FEWEST_PACKETS = 8  # within the time: a pair of queries is no burst
+_FEWEST_SLOWER = 20  # packets of the same flows that were sent more slowly, and none of which was lost
+_SAMPLE = 20_000  # packets whose load stands for that of all
+_NS_PER_S = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class RateLimit:
+    """Above which load packets are lost.
+
+    Parameters
+    ----------
+    scope : str
+        Whose packets are counted.
+    window_ns : int
+        Time over which they are counted.
+    burst : int
+        Packets within that time after which loss sets in: the median over the episodes.
+    least : int
+        The fewest packets within that time at which any was lost.
+    passing_per_s : float or None
+        Packets of these flows that still pass a second, between the first and the last loss of an episode.
+    episodes : int
+        Bursts, or phases, that lose packets.
+    slower : int
+        Packets of the same flows below that load; none of them is lost.
+    same_kind : int
+        Judged packets of the flows that lose any.
+    nats : float
+        Evidence against loss that does not depend on the rate.
+    """
+
+    scope: str
+    window_ns: int
+    burst: int
+    least: int
+    passing_per_s: float | None
+    episodes: int
+    slower: int
+    same_kind: int
+    nats: float
+
+    @property
+    def onset_per_s(self) -> float:
+        """The rate at which loss sets in, in packets a second over the window."""
+        return self.burst / self.window_ns * _NS_PER_S
+
+
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """Judged packets in the order sent, which of them are of the losing flows, and which are lost."""
+
+    time_ns: NDArray[np.int64]
+    flow: NDArray[np.int32]
+    source: NDArray[np.intp]
+    kind: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+
+
+def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLimit | None:
+    """Find the load above which the given packets are lost, if that is beyond chance."""
+    sent = _sent(direction, lost)
+    if len(lost) < _FEWEST_EPISODES or int(np.count_nonzero(sent.kind & ~sent.lost)) < _FEWEST_SLOWER:
+        return None
+    if int(sent.time_ns[-1]) - int(sent.time_ns[0]) > np.iinfo(np.int64).max >> 8:
+        return None  # a damaged file
+    tries = [t for w in _WINDOWS_NS for t in _tries(sent, w)]
+    best = max(tries, key=lambda t: t.nats, default=None)
+    return best if best is not None and best.nats >= -log(chance) else None
+
+
+def _sent(direction: Direction, lost: NDArray[np.intp]) -> _Sent:
+    gone = np.zeros(len(direction), np.bool_)
+    gone[lost] = True
+    used = np.flatnonzero((direction.delivered | gone) & (direction.flow != NO_FLOW))
+    flow = direction.flow[used]
+    flows = direction.sender.flows
+    losing = np.zeros(len(flows), np.bool_)
+    losing[direction.flow[lost]] = True
+    halves = np.ascontiguousarray(flows.src).view(np.uint64).reshape(-1, 2)
+    _, source = np.unique(halves, axis=0, return_inverse=True)
+    order = np.argsort(direction.sent_ns(used), kind="stable")
+    used, flow = used[order], flow[order]
+    return _Sent(
+        direction.sent_ns(used), flow, source.reshape(-1)[flow].astype(np.intp), losing[flow], gone[used]
+    )
+
+
+def _tries(sent: _Sent, window_ns: int) -> Iterator[RateLimit]:
+    """Weigh each way to count the load over one time."""
+    chosen = _chosen(sent)
+    groups = (np.zeros(len(sent.flow), np.intp), sent.flow.astype(np.intp), sent.source)
+    for scope, group in zip(_SCOPES, groups, strict=True):
+        if scope != _SCOPES[0] and len(present(group)) == 1:
+            continue  # the same as all packets
+        load = _load(sent.time_ns, group, window_ns, chosen)
+        told = _weigh(sent, chosen, load, window_ns, scope)
+        if told is not None:
+            yield told
+
+
+def _chosen(sent: _Sent) -> NDArray[np.intp]:
+    """Places of all lost packets and a sample of the others of their flows, in order."""
+    others = np.flatnonzero(sent.kind & ~sent.lost)
+    step = max(1, len(others) // _SAMPLE)
+    gone = np.flatnonzero(sent.lost)
+    return np.sort(np.concatenate([gone, others[::step]]))
+
+
+def _load(
+    time_ns: NDArray[np.int64], group: NDArray[np.intp], window_ns: int, chosen: NDArray[np.intp]
+) -> NDArray[np.int64]:
+    """Count the packets of its group within a time up to each chosen packet, itself included."""
+    relative = time_ns - time_ns[0]
+    span = int(relative[-1]) + window_ns + 1
+    _, number = np.unique(group, return_inverse=True)
+    if (int(number.max()) + 1) * span > np.iinfo(np.int64).max >> 1:
+        return np.ones(len(chosen), np.int64)
+    place = number.astype(np.int64) * span + relative
+    ordered = np.sort(place) if number.any() else place
+    wanted = place[chosen]
+    since = np.searchsorted(ordered, np.maximum(wanted - window_ns, number[chosen] * span), "left")
+    counted: NDArray[np.int64] = np.searchsorted(ordered, wanted, "right") - since
+    return counted
+
+
+def _weigh(
+    sent: _Sent, chosen: NDArray[np.intp], load: NDArray[np.int64], window_ns: int, scope: str
+) -> RateLimit | None:
+    """Take the evidence of one way to count."""
+    lost, time_ns = sent.lost[chosen], sent.time_ns[chosen]
+    gone = np.flatnonzero(lost)
+    least = int(load[gone].min())
+    slower = int(np.count_nonzero(sent.kind & ~sent.lost)) * float(np.mean(load[~lost] < least))
+    starts = gone[
+        np.flatnonzero(np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1) > _gap(window_ns))
+    ]
+    if least < _FEWEST_PACKETS or slower < _FEWEST_SLOWER or len(starts) < _FEWEST_EPISODES:
+        return None
+    first = load[starts]
+    nats = max(_same_onset(first, load), _nothing_slower(time_ns[gone], lost, load >= least))
+    nats -= log(len(_WINDOWS_NS) * len(_SCOPES) * 2)
+    return RateLimit(
+        scope=scope,
+        window_ns=window_ns,
+        burst=int(np.median(first)),
+        least=least,
+        passing_per_s=_passing(sent, window_ns),
+        episodes=len(starts),
+        slower=round(slower),
+        same_kind=int(np.count_nonzero(sent.kind)),
+        nats=nats,
+    )
+
+
+def _gap(window_ns: int) -> int:
+    return max(window_ns, evidence.BURST_NS)
+
+
+def _same_onset(first: NDArray[np.int64], load: NDArray[np.int64]) -> float:
+    """Evidence that episodes begin at about one load, and not at that of any packet."""
+    within = float(np.mean((load >= first.min()) & (load <= first.max())))
+    different = len(np.unique(load))
+    return -len(first) * log(within) - 2 * log(different)
+
+
+def _nothing_slower(time_ns: NDArray[np.int64], lost: NDArray[np.bool_], above: NDArray[np.bool_]) -> float:
+    """Evidence that what is below the least load of a loss loses less than the rest."""
+    gone, sent = int(lost.sum()), len(lost)
+    scale = evidence.independent(time_ns) / gone
+    different = max(2, gone)
+    return evidence.uneven(scale * gone, scale * int(above.sum()), scale * gone, scale * sent) - log(
+        different
+    )
+
+
+def _passing(sent: _Sent, window_ns: int) -> float | None:
+    """Packets a second of the losing flows that pass between the first and the last loss of an episode."""
+    kind = np.flatnonzero(sent.kind)
+    time_ns, lost = sent.time_ns[kind], sent.lost[kind]
+    gone = np.flatnonzero(lost)
+    new = np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1) > _gap(window_ns)
+    first, last = gone[new], gone[np.append(new[1:], True)]
+    lasted = int((time_ns[last] - time_ns[first]).sum())
+    passed = int((last - first + 1).sum()) - len(gone)
+    return passed / lasted * _NS_PER_S if lasted else None

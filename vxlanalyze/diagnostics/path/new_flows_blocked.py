@@ -1,0 +1,94 @@
+"""Conversations that begin after a moment die, in several protocols, while established ones go on.
+
+What it asks Is there a moment after which no new conversation of a direction gets a single packet through, to
+several endpoints and in several protocols, while conversations from before it go on? Why it matters What runs
+goes on running, so monitoring stays green; whoever connects anew fails, whatever he connects to. It looks
+like DNS, or like each service by itself, and is one thing. How it decides A conversation is an inner 5-tuple.
+The moment is the beginning of the last one of which anything arrived. At least four conversations began
+later, to two addresses and in two protocols, and lost every packet; at least two from before it deliver
+later. Of all explanations it fits the losses best, and loss at random looks like that at most once in ten
+thousand directions. When it cannot tell Everything stops (`path-blocked`), or only one protocol or service
+begins anything new (`protocol-blocked`, `flow-blocked`). What looks like it One dead path of several takes
+some new flows all the time. A limit on SYNs takes TCP alone. What to do Look at what keeps track of
+connections on the way: the conntrack table, a policy that was loaded, a firewall. Sources kubernetes issue
+71261; Linux Documentation/networking/nf_conntrack-sysctl; conntrack(8).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.beginnings import Beginnings
+from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, moment
+
+CODE = "new-flows-blocked"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which new conversations die from a moment on."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    answers += [_finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(Kind.NEW)]
+    return answers
+
+
+def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun: Beginnings) -> Finding:
+    direction = picture.direction
+    lost = picture.packets_of([explanation])
+    near, far = direction.sender.name, direction.receiver.name
+    since = int(direction.sent_ns(np.flatnonzero(lost)[:1])[0])
+    shown = exhibits.of_packets(pair, direction, lost)
+    kinds = affected.packets(affected.protocols(direction, lost))
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"From {moment(since)} on, no new conversation gets from {near} to {far}: "
+        f"{count(begun.conversations, 'conversation')} to {count(begun.endpoints, 'endpoint')} "
+        f"lose every packet, while {begun.established:,} from before go on",
+        explanation=f"{kinds} of conversations that began after that moment were sent and none was seen "
+        f"at {far}. "
+        f"They use {count(begun.protocols, 'protocol')}, so no service or protocol decides, but when the "
+        f"conversation began; {count(begun.established, 'conversation')} from before it deliver later. "
+        f"{loss.by_chance([explanation])}",
+        remedy=_remedy(near, far, moment(since)),
+        evidence={
+            "since": Quantity(moment(since)),
+            "new_conversations": Quantity(begun.conversations, "conversations"),
+            "endpoints": Quantity(begun.endpoints, "addresses"),
+            "established_and_delivering": Quantity(begun.established, "conversations"),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "chance": Quantity(explanation.chance, "ratio"),
+        },
+        ruled_out=(
+            *affected.not_by_size(direction, lost),
+            RuledOut("path-blocked", "conversations from before the moment go on delivering"),
+            RuledOut("flow-blocked", "several endpoints and protocols are concerned alike"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _remedy(near: str, far: str, since: str) -> str:
+    return (
+        f"Look at what keeps track of connections and changed at {since}. On {near} and on {far}:\n"
+        "dmesg -T | grep -i 'nf_conntrack: table full'\n"
+        "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max\n"
+        "conntrack -S\n"
+        "If the table is full, raise its limit until the cause is found (twice the present value):\n"
+        "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))\n"
+        "Which addresses fill it:\n"
+        "conntrack -L 2>/dev/null | grep -o 'src=[^ ]*' | sort | uniq -c | sort -rn | head\n"
+        "If it is not full, look for what was loaded at that moment: a network policy (`kubectl get "
+        "networkpolicy -A "
+        "--sort-by=.metadata.creationTimestamp`), a firewall between the nodes whose session table is full."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

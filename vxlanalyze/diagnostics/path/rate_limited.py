@@ -1,0 +1,128 @@
+"""Packets are lost above a rate, or within bursts, and slower traffic of the same kind loses nothing.
+
+What it asks Do the losses of a direction begin, burst after burst, once about as many packets have been sent
+within a short time, while packets of the same flows that are sent more slowly all arrive? Why it matters
+Nothing is broken: something takes what exceeds an allowance. Averages look harmless, because bursts last
+milliseconds. Retransmissions hide it from TCP, which merely gets slow; UDP loses for good. How it decides The
+load before each packet is counted over times from 1 ms to 1 s: among all packets, those of its flow, those of
+its source. The losses are put together into episodes, at least three. Either their first losses come at about
+the same load, or no packet below a load is lost while enough were sent; loss that does not depend on the rate
+would look like that at most once in ten thousand directions, the number of ways to count taken off. When it
+cannot tell Traffic at an even rate: all of it is above the limit, or none. Fewer than three bursts. Then it
+is `packet-loss`. What looks like it One bad moment of a link that meets a burst (one episode). Outages that
+come again: they begin at any load. A service or size that is blocked takes slow packets too. What to do Look
+at the counters of allowances and policers on the sender, on the path and at the receiver; pace the sender, or
+raise the limit. Sources RFC 2697; AWS "Monitor network performance" (pps_allowance_exceeded,
+bw_in_allowance_exceeded); tailscale issue 11137; tc-police(8), tc-fq(8).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.rate import RateLimit
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, span
+from vxlanalyze.wire.model import NO_FLOW
+
+CODE = "rate-limited"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction in which loss sets in above a rate."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    answers: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        answers += [
+            _finding(pair, picture, e, e.detail)
+            for e in picture.of(Kind.RATE)
+            if isinstance(e.detail, RateLimit)
+        ]
+        if len(picture.unexplained) and len(np.unique(picture.direction.sent_ns(picture.unexplained))) < 3:
+            why = "fewer than three moments of loss: whether they follow the rate cannot be determined"
+            answers.append(NotAssessed(CODE, why, picture.direction.label))
+    return answers
+
+
+def _finding(pair: Comparison, picture: Picture, explanation: loss.Explanation, limit: RateLimit) -> Finding:
+    direction = picture.direction
+    lost = picture.packets_of([explanation])
+    gone, others = int(lost.sum()), _others(picture, lost)
+    near, far = direction.sender.name, direction.receiver.name
+    shown = exhibits.of_packets(pair, direction, lost)
+    of_flow = "" if others == 0 else f", of {count(others, 'packet')} of other flows none"
+    onset = f"{limit.burst:,} packets within {span(limit.window_ns)}"
+    return Finding(
+        code=CODE,
+        severity=Severity.WARNING,
+        direction=direction.label,
+        summary=f"{gone:,} of {limit.same_kind:,} packets from {near} to {far} are lost within bursts: "
+        f"loss "
+        f"sets in after about {onset}; slower packets of the same flows all arrive",
+        explanation=f"{affected.packets(affected.protocols(direction, lost))} of "
+        f"{affected.sizes(direction, lost)} are lost in {count(limit.episodes, 'burst')}. Counting "
+        f"{limit.scope} over {span(limit.window_ns)}, no packet is lost below {limit.least:,} "
+        f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): of "
+        f"{count(limit.slower, 'slower packet')} "
+        f"of the same flows none{of_flow}. {_passing(limit)}{loss.by_chance([explanation])}",
+        remedy=_remedy(near, far),
+        evidence={
+            "lost": Quantity(gone, "packets"),
+            "sent_in_these_flows": Quantity(limit.same_kind, "packets"),
+            "slower_and_delivered": Quantity(limit.slower, "packets"),
+            "episodes": Quantity(limit.episodes, "bursts"),
+            "burst": Quantity(limit.burst, "packets"),
+            "window": Quantity(limit.window_ns, "ns"),
+            "onset_rate": Quantity(limit.onset_per_s, "packets/s"),
+            "passing_rate": Quantity(limit.passing_per_s, "packets/s"),
+            "chance": Quantity(explanation.chance, "ratio"),
+        },
+        ruled_out=(
+            *affected.not_by_size(direction, lost),
+            RuledOut("burst-outage", "the losses begin at one load, not at any moment"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _passing(limit: RateLimit) -> str:
+    if limit.passing_per_s is None:
+        return ""
+    return f"Once loss has set in, about {limit.passing_per_s:,.0f} packets/s of these flows still pass. "
+
+
+def _others(picture: Picture, lost: NDArray[np.bool_]) -> int:
+    """Packets of the flows that lose none to it."""
+    direction = picture.direction
+    losing = np.zeros(len(direction.sender.flows), np.bool_)
+    losing[direction.flow[lost]] = True
+    used = direction.judged & (direction.flow != NO_FLOW)
+    return int(np.count_nonzero(~losing[direction.flow[used]]))
+
+
+def _remedy(near: str, far: str) -> str:
+    return (
+        "Something takes what exceeds an allowance: an instance's limit on packets or bandwidth, a "
+        "policer, or a "
+        f"queue that is too short for the bursts. Compare before and after a burst, on {near}, then on "
+        f"{far} "
+        "(NIC is the card with the node's address):\n"
+        "ethtool -S NIC | grep -iE 'exceeded|drop|discard|miss'\n"
+        "tc -s qdisc show\n"
+        "tc -s filter show dev NIC ingress\n"
+        f"On {far} also, for its own queues:\n"
+        "cat /proc/net/softnet_stat\n"
+        "nstat -az UdpRcvbufErrors\n"
+        f"To spread the bursts of {near} over time (undo: `tc qdisc del dev NIC root`):\n"
+        "tc qdisc replace dev NIC root fq\n"
+        "If the allowance of a cloud instance is exceeded, take a larger instance, or send less at once."
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
