@@ -275,8 +275,13 @@ def _bare_to_tunnel(
     leaving, entering = at_bare & left & ~came, at_bare & came & ~left
     pods = np.array(bare.home.numbers, dtype=np.int32)
     if not len(pods):
-        behind = np.unique(np.concatenate([book.src[i][at_bare], book.dst[i][at_bare]]))
-        pods = np.intersect1d(behind, local)
+        # What only arrives from the tunnel lives here as well: a pod may take datagrams and answer none.
+        arriving = book.dst[j][received & np.isin(book.outer_dst[j], own)]
+        local = np.setdiff1d(np.union1d(local, arriving), remote)
+        # The node's own address, which talks to pods of this node only here, is not one of them.
+        from_here = at_bare & ~np.isin(book.dst[i], local)
+        to_here = at_bare & ~np.isin(book.src[i], local)
+        pods = np.intersect1d(np.concatenate([book.src[i][from_here], book.dst[i][to_here]]), local)
     translated = np.concatenate([book.src[i][leaving], book.dst[i][entering]])
     pods = np.union1d(pods, translated[translated != NO_ADDRESS])
     leaves = leaving | at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)

@@ -61,7 +61,7 @@ def _sentence(faults: Sequence[FindingRecord]) -> str:
 def _reason(finding: FindingRecord) -> str | None:
     """Give what is most probably behind a finding, unless its summary itself says what is suspected."""
     evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
-    if evidence.get("suspected") is not None:
+    if evidence.get("suspected") is not None or evidence.get("inside") is not None:
         return None
     if evidence.get("only"):
         return _NEW_ONES

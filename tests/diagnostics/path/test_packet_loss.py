@@ -76,7 +76,25 @@ def test_a_few_packets_that_lose_nothing_make_no_difference(seed):
     stream = Traffic(packets=2500, payload=900, every_s=0.004, lost=lost)
     (finding,) = of([stream, Traffic(Flow(dport=53), packets=40, payload=40, every_s=0.25)])
     assert finding.evidence["heavier_for"].value is None
-    assert "Neither size, protocol, service nor source port decides" in finding.explanation
+    assert "does not depend on" not in finding.explanation  # 40 packets do not show that
+
+
+def test_what_was_tested_and_does_not_decide_is_said():
+    rng = np.random.default_rng(2)
+    sizes = np.where(np.arange(3000) % 2, 1200, 100)
+    streams = [
+        Traffic(
+            Flow(dport=5201 + n, sport=40000 + n),
+            packets=3000,
+            payload=sizes,
+            every_s=0.02,
+            lost=rng.random(3000) < 0.02,
+        )
+        for n in range(3)
+    ]
+    (finding,) = of(streams)
+    assert "Loss does not depend on size, service and outer source port" in finding.explanation
+    assert "protocol" not in finding.explanation.split("does not depend on")[1].split(":")[0]
 
 
 def test_loss_that_is_heavier_for_a_service_is_said():

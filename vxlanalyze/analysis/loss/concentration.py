@@ -54,6 +54,51 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
     return max(beyond, key=lambda f: f[0])[1] if beyond else None
 
 
+def held(picture: Picture) -> list[str]:
+    """Name what was tested and found not to decide: at least two kinds would show it, and lose alike.
+
+    Five losses are expected of each of two kinds, and the one that loses most does so within chance.
+    """
+    if picture.lost is None:
+        return []
+    direction, left = picture.direction, _left(picture)
+    lost = np.zeros(len(direction), np.bool_)
+    lost[picture.unexplained] = True
+    flows = len(direction.sender.flows)
+    sent, gone = (np.bincount(direction.flow[some], minlength=flows) for some in (left, lost))
+    lengths = direction.wire_length
+    large = lengths > (int(lengths[left].min()) + int(lengths[left].max())) // 2
+    sizes = np.bincount(large[left].astype(np.intp), minlength=2)
+    tested = [("size", sizes, np.bincount(large[lost].astype(np.intp), minlength=2))]
+    for what, trait in _TESTED.items():
+        sorted_by = picture.lost.traits[trait]
+        tested.append((what, _by_class(sorted_by, sent), _by_class(sorted_by, gone)))
+    scale = evidence.independent(direction.sent_ns(np.sort(picture.unexplained))) / len(picture.unexplained)
+    return [what for what, of_kind, lost_of_kind in tested if _alike(of_kind, lost_of_kind, scale)]
+
+
+_TESTED = {"protocol": Trait.PROTOCOL, "service": Trait.SERVICE, "outer source port": Trait.OUTER_PORT}
+_EXPECTED = 5  # losses of a kind, for it to show that it loses as others do
+
+
+def _alike(sent: NDArray[np.int64], gone: NDArray[np.int64], scale: float) -> bool:
+    """Whether at least two kinds had the chance to lose, and none loses more than the rest beyond chance."""
+    all_sent, all_gone = int(sent.sum()), int(gone.sum())
+    expected = np.sort(sent * (scale * all_gone / all_sent))
+    if len(sent) < 2 or expected[-2] < _EXPECTED:
+        return False
+    worst = np.argsort(-gone / np.maximum(sent, 1) * np.sqrt(gone), kind="stable")[:3]
+    unequal = [
+        evidence.uneven(scale * gone[i], scale * sent[i], scale * all_gone, scale * all_sent)
+        for i in worst
+        if 0 < sent[i] < all_sent
+    ]
+    return max(unequal, default=0.0) - log(len(sent)) < log(_LIKELY)
+
+
+_LIKELY = 20.0  # times
+
+
 @dataclass(frozen=True, slots=True)
 class Runs:
     """Unexplained losses without a delivery in between, and the longest of these runs."""

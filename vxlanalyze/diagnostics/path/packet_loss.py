@@ -8,11 +8,12 @@ Why it matters
     costs its client seconds.
 How it decides
     Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
-    counts. One is enough to say so. The ratio is given as a 95 % interval, widened where losses come in
-    bursts. Where one class of packets loses more than the others beyond chance, that is said, and so is loss
-    that takes first packets of conversations, or SYNs, and nothing else. Where a rule
-    (one dead path, one blocked service, an outage) is at least ten times likelier than loss at random,
-    without being proved, it is named with "perhaps".
+    counts. One is enough to say so. Where a capture shows several interfaces of a node, packets that reach
+    one of them and not the next are lost inside that node, and are reported with that hop's direction. The
+    ratio is given as a 95 % interval, widened where losses come in bursts. Where one class of packets loses
+    more than the others beyond chance, that is said, and so is loss that takes first packets of
+    conversations, or SYNs, and nothing else. Where a rule (one dead path, one blocked service, an outage) is
+    at least ten times likelier than loss at random, without being proved, it is named with "perhaps".
 When it cannot tell
     All such packets were sent before the first or after the last frame of the receiver's capture: then the
     capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program
@@ -35,14 +36,23 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, concentration, loss, new_conversations, stated_drops, suspicion
+from vxlanalyze.analysis.loss import (
+    affected,
+    concentration,
+    inside_finding,
+    inside_node,
+    loss,
+    new_conversations,
+    stated_drops,
+    suspicion,
+)
 from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
 from vxlanalyze.pairing.sorting import counted, present
-from vxlanalyze.text.words import count
+from vxlanalyze.text.words import count, listed
 
 CODE = "packet-loss"
 _TCP = 6
@@ -59,6 +69,8 @@ def check(pair: Comparison) -> list[Answer]:
             continue
         edge = _outside_of_receiver(pair, picture)
         told.append(edge if edge is not None else _finding(pair, picture))
+    most_first = sorted(inside_node.losses(pair), key=lambda lost: -int(lost.packets.sum()))
+    told += [inside_finding.finding(pair, lost, CODE) for lost in most_first]
     return told
 
 
@@ -114,7 +126,9 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         + ("" if not picture.explanations else ", besides what other findings explain")
         + (f": only {opens.which}" if opens else "")
         + perhaps,
-        explanation=_who(direction, lost, runs, opens.text if opens else heavier.text if heavier else "")
+        explanation=_who(
+            direction, lost, runs, opens.text if opens else heavier.text if heavier else _held(picture)
+        )
         + (looks_like.text if looks_like else "")
         + (missed or _really_lost(direction, again, could, dropped)),
         remedy=(opens.remedy if opens else "")
@@ -165,7 +179,15 @@ def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, whom: str) -
     return (
         f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)} "
         f"{were} sent and not seen at {direction.receiver.name}. {runs.text}"
-        + (f"{whom.rstrip()} " if whom else "Neither size, protocol, service nor source port decides. ")
+        + (f"{whom.rstrip()} " if whom else "")
+    )
+
+
+def _held(picture: Picture) -> str:
+    """Say what was tested and does not decide; "" where nothing could be."""
+    tested = concentration.held(picture)
+    return (
+        f"Loss does not depend on {listed(tested)}: all kinds that were sent lose alike. " if tested else ""
     )
 
 
