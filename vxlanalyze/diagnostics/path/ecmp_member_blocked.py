@@ -1,22 +1,31 @@
 """One of several equal-cost paths between the nodes is dead.
 
-What it asks Are all packets of some outer source ports lost, of every size and to every service, while the
-other source ports of the same direction lose nothing of the kind? Why it matters The outer source port is a
-hash of the inner flow, and it is what routers choose among equal paths by. One dead link or line card then
-takes a fixed share of all connections: each either works perfectly or not at all, and trying again with a new
-client port may help. How it decides Of all explanations the set of outer source ports fits the losses best,
-the number of ways to choose such a set taken into account, and loss at random looks like that at most once in
-ten thousand directions. Ports that alone leave one remainder when divided by the number of paths are a
-simpler set. Many light flows are pooled: that no source port is hit in its middle, though many could be, is
-evidence. Where every n-th packet is lost whatever its flow, members take turns and one of them is dead. When
-it cannot tell Few flows: where each lost flow is one whole service, the service says the same more plainly,
-and it is `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or
-the path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
-together. What looks like it A blocked service (all lost flows go to it), random loss among flows of one
-packet, loss that takes SYNs alone: Linux gives a SYN that it sends again another outer source port (`packet-
-loss` says so). What to do Give the network team the lost outer source ports and the pair of outer addresses:
-with their hash they find the member of the port channel or the next hop. Sources RFC 7348 section 5 (source
-port as entropy); RFC 6438 and RFC 7424 (hashing over members).
+What it asks
+    Are all packets of some outer source ports lost, of every size and to every service, while the other
+    source ports of the same direction lose nothing of the kind?
+Why it matters
+    The outer source port is a hash of the inner flow, and it is what routers choose among equal paths by. One
+    dead link or line card then takes a fixed share of all connections: each either works perfectly or not at
+    all, and trying again with a new client port may help.
+How it decides
+    Of all explanations the set of outer source ports fits the losses best, the number of ways to choose such
+    a set taken into account, and loss at random looks like that at most once in ten thousand directions.
+    Ports that alone leave one remainder when divided by the number of paths are a simpler set. Many light
+    flows are pooled: that no source port is hit in its middle, though many could be, is evidence. Where every
+    n-th packet is lost whatever its flow, members take turns and one of them is dead.
+When it cannot tell
+    Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
+    `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or the
+    path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
+    together.
+What looks like it
+    A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
+    alone: Linux gives a SYN that it sends again another outer source port (`packet- loss` says so).
+What to do
+    Give the network team the lost outer source ports and the pair of outer addresses: with their hash they
+    find the member of the port channel or the next hop.
+Sources
+    RFC 7348 section 5 (source port as entropy); RFC 6438 and RFC 7424 (hashing over members).
 """
 
 import numpy as np

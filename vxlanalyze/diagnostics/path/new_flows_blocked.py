@@ -1,17 +1,26 @@
 """Conversations that begin after a moment die, in several protocols, while established ones go on.
 
-What it asks Is there a moment after which no new conversation of a direction gets a single packet through, to
-several endpoints and in several protocols, while conversations from before it go on? Why it matters What runs
-goes on running, so monitoring stays green; whoever connects anew fails, whatever he connects to. It looks
-like DNS, or like each service by itself, and is one thing. How it decides A conversation is an inner 5-tuple.
-The moment is the beginning of the last one of which anything arrived. At least four conversations began
-later, to two addresses and in two protocols, and lost every packet; at least two from before it deliver
-later. Of all explanations it fits the losses best, and loss at random looks like that at most once in ten
-thousand directions. When it cannot tell Everything stops (`path-blocked`), or only one protocol or service
-begins anything new (`protocol-blocked`, `flow-blocked`). What looks like it One dead path of several takes
-some new flows all the time. A limit on SYNs takes TCP alone. What to do Look at what keeps track of
-connections on the way: the conntrack table, a policy that was loaded, a firewall. Sources kubernetes issue
-71261; Linux Documentation/networking/nf_conntrack-sysctl; conntrack(8).
+What it asks
+    Is there a moment after which no new conversation of a direction gets a single packet through, to several
+    endpoints and in several protocols, while conversations from before it go on?
+Why it matters
+    What runs goes on running, so monitoring stays green; whoever connects anew fails, whatever he connects
+    to. It looks like DNS, or like each service by itself, and is one thing.
+How it decides
+    A conversation is an inner 5-tuple. The moment is the beginning of the last one of which anything arrived.
+    At least four conversations began later, to two addresses and in two protocols, and lost every packet; at
+    least two from before it deliver later. Of all explanations it fits the losses best, and loss at random
+    looks like that at most once in ten thousand directions.
+When it cannot tell
+    Everything stops (`path-blocked`), or only one protocol or service begins anything new (`protocol-
+    blocked`, `flow-blocked`).
+What looks like it
+    One dead path of several takes some new flows all the time. A limit on SYNs takes TCP alone.
+What to do
+    Look at what keeps track of connections on the way: the conntrack table, a policy that was loaded, a
+    firewall.
+Sources
+    kubernetes issue 71261; Linux Documentation/networking/nf_conntrack-sysctl; conntrack(8).
 """
 
 import numpy as np

@@ -16,8 +16,8 @@ How it decides
     at least ten times likelier than loss at random, without being proved, it is named with "perhaps".
 When it cannot tell
     All such packets were sent before the first or after the last frame of the receiver's capture: then the
-    capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program
-    look alike, but for what the receiver answered, which is never counted as lost.
+    capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program look
+    alike, but for what the receiver answered, which is never counted as lost.
 What looks like it
     A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
     left the node behind the capture point.
@@ -26,8 +26,8 @@ What to do
     Else follow the drop counters along the way: queue discipline and network card of the sender, switches,
     network card, ring and socket buffers of the receiver.
 Sources
-    RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the
-    TCP congestion avoidance algorithm" (1997).
+    RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the TCP
+    congestion avoidance algorithm" (1997).
 """
 
 import numpy as np
