@@ -34,6 +34,7 @@ _MODULES = (
     "path.new_flows_blocked",
     "path.ecmp_member_blocked",
     "path.flow_blocked",
+    "path.header_blocked",
     "size.mtu_icmp_needed",
     "size.mtu_blackhole",
     "size.fragments_lost",

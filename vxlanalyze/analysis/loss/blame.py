@@ -24,6 +24,7 @@ _KINDS = {
     "burst-outage": Kind.INTERRUPTION,
     "rate-limited": Kind.RATE,
     "new-flows-blocked": Kind.NEW,
+    "header-blocked": Kind.HEADER,
 }
 
 
@@ -32,7 +33,7 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     direction = next((d for d in pair.directions if d.label == cause.direction), None)
     if direction is None or symptom.direction != cause.direction:
         return None
-    taken = _taken(loss.explain(direction), cause.code)
+    taken = _taken(loss.picture_of(pair, direction), cause.code)
     concerned = _flows(pair, direction, symptom)
     if taken is None or len(concerned) == 0:
         return None

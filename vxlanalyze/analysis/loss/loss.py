@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import NotAssessed
-from vxlanalyze.analysis.loss import rate, turns, weighing, whole_ports
+from vxlanalyze.analysis.loss import headers, rate, turns, weighing, whole_ports
+from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.hypotheses import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.rate import RateLimit
@@ -45,6 +46,7 @@ class Kind(Enum):
     PART = "part"
     NEW = "new conversations"
     RATE = "rate"
+    HEADER = "header"
 
 
 _KIND_OF_TRAIT = {
@@ -75,8 +77,8 @@ class Explanation:
         First and last of these packets' times where the rule began, or ended, within the window.
     rivals : tuple of Kind
         Other kinds of explanation that fit the same packets about as well.
-    detail : RateLimit or Turn, optional
-        What loss above a rate or in turn was found to be.
+    detail : RateLimit, Turn or HeaderRule, optional
+        What loss above a rate, in turn or by a header field was found to be.
     """
 
     rule: Hypothesis
@@ -86,7 +88,7 @@ class Explanation:
     from_ns: int | None
     until_ns: int | None
     rivals: tuple[Kind, ...]
-    detail: RateLimit | Turn | None = None
+    detail: RateLimit | Turn | HeaderRule | None = None
 
     @property
     def chance(self) -> float:
@@ -148,7 +150,7 @@ def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssess
     told: list[Picture] = []
     not_assessed = []
     for direction in pair.directions:
-        picture = explain(direction)
+        picture = picture_of(pair, direction)
         if not direction.assessed:
             not_assessed.append(NotAssessed(code, direction.not_assessed_why, direction.label))
         elif picture.judged == 0:
@@ -157,6 +159,37 @@ def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssess
         else:
             told.append(picture)
     return told, not_assessed
+
+
+def picture_of(pair: Comparison, direction: Direction) -> Picture:
+    """Explain the lost packets of a direction between captures, header fields included."""
+    return _with_headers(pair).get(direction.label) or explain(direction)
+
+
+@once
+def _with_headers(pair: Comparison) -> dict[str, Picture]:
+    """Pictures of the directions in which a header field decides; the frames are read once."""
+    found = ((d, _by_header(pair, explain(d))) for d in pair.directions)
+    return {d.label: picture for d, picture in found if picture is not None}
+
+
+def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
+    """Look for a header field in what is left, and in what whole source ports explain as well."""
+    if picture.lost is None:
+        return None
+    ports = [e for e in picture.of(Kind.ECMP) if not isinstance(e.detail, Turn) and not e.rule.paths]
+    packets = [picture.unexplained, *(e.packets for e in ports)]
+    lost = np.sort(np.concatenate(packets)).astype(np.intp)
+    direction = picture.direction
+    others = np.flatnonzero(direction.delivered)
+    rule = headers.decide(pair, direction, lost, others, weighing.CHANCE)
+    if rule is None:
+        return None
+    kept = [e for e in picture.explanations if e not in ports or not np.isin(e.packets, rule.chosen).all()]
+    chosen = np.isin(picture.lost.packet, rule.chosen)
+    found = _pattern(picture.lost, chosen, Kind.HEADER, rule.nats, rule)
+    left = picture.unexplained[~np.isin(picture.unexplained, rule.chosen)]
+    return replace(picture, explanations=(*kept, found), unexplained=left, suspected=None, opening=None)
 
 
 def since(explanations: Iterable[Explanation]) -> str:
@@ -259,7 +292,11 @@ def _by_pattern(
 
 
 def _pattern(
-    lost: Losses, chosen: NDArray[np.bool_], kind: Kind, nats: float, detail: RateLimit | Turn | None = None
+    lost: Losses,
+    chosen: NDArray[np.bool_],
+    kind: Kind,
+    nats: float,
+    detail: RateLimit | Turn | HeaderRule | None = None,
 ) -> Explanation:
     """Make an explanation of a pattern that chosen losses follow from the start to the end."""
     rule = Hypothesis(0.0, 0.0, 0, lost.n - 1, part=chosen)

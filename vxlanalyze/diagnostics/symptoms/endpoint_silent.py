@@ -266,6 +266,7 @@ DIAGNOSTIC = base.Diagnostic(
     check=check,
     explained_by=(
         "not-answered",
+        "header-blocked",
         "wrong-tunnel-endpoint",
         "reply-not-translated",
         "stale-tunnel-mac",

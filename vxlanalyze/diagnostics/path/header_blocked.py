@@ -1,0 +1,148 @@
+"""All packets with one value of a header field or option die, and the others pass.
+
+What it asks
+    Do lost and delivered packets differ in a field that neither size, protocol, service nor source port
+    tells: ECN or DSCP, TTL, don't fragment, VNI, VLAN, a TCP flag, an option of IP, TCP or Geneve? And where
+    packets die inside the receiver: do unanswered requests differ so from answered ones?
+Why it matters
+    A filter on a field that nobody looks at takes some connections of every service, as clients and settings
+    differ. It looks like random loss, and no amount of retrying helps.
+How it decides
+    Of lost and of delivered packets a sample is read again with every field. A value counts where at least
+    five lost packets have it and no delivered one. Chance would put them there at most once in ten thousand
+    directions, the number of values that were looked at taken off.
+When it cannot tell
+    Fewer than five packets that were lost, or that were not; fields that a short snap length cut off.
+What looks like it
+    A field that goes with a size, service or client: then that is named, which says the same more plainly.
+    What a client sends only while something else is broken (retransmitted SYNs without options).
+What to do
+    Find what filters by that field; until then, do not set it.
+Sources
+    systemd issue 9748 (ECN); cilium issue 22955 and PR 23890 (Geneve option of direct server return); RFC
+    6040; RFC 7126 (filtering of IPv4 options); RFC 7872 (extension headers in the wild).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import affected, headers, loss
+from vxlanalyze.analysis.loss.headers import HeaderRule
+from vxlanalyze.analysis.loss.loss import Kind
+from vxlanalyze.analysis.requests import answers as requests
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count, listed
+
+CODE = "header-blocked"
+
+
+def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
+    """Report each direction in which a header field decides; `chance` bounds false alarms."""
+    pictures, not_assessed = loss.pictures(pair, CODE)
+    found: list[Answer] = list(not_assessed)
+    for picture in pictures:
+        rules = [e.detail for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
+        found += [_finding(pair, picture.direction, rule, answered=False) for rule in rules]
+        if not rules:
+            rule = _unanswered(pair, picture.direction, chance)
+            found += [_finding(pair, picture.direction, rule, answered=True)] if rule else []
+    return found
+
+
+def _unanswered(pair: Comparison, direction: Direction, chance: float) -> HeaderRule | None:
+    """Compare requests that arrived and got nothing with those that were answered."""
+    asked = requests.of(direction)
+    silent = asked.unanswered()
+    served = asked.arrived & ~silent
+    # A client none of whose requests is answered has other fields than others have, and its own fault.
+    silent &= headers.alike(direction, silent, served, headers.SOURCE)
+    if not silent.any() or not served.any():
+        return None
+    return headers.decide(pair, direction, np.flatnonzero(silent), np.flatnonzero(served), chance)
+
+
+def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answered: bool) -> Finding:
+    chosen = np.zeros(len(direction), np.bool_)
+    chosen[rule.chosen] = True
+    near, far, what = direction.sender.name, direction.receiver.name, f"{rule.field} {rule.value}"
+    shown = exhibits.of_packets(pair, direction, chosen)
+    fate = f"arrive at {far} and none is answered" if answered else "are lost"
+    others = "answered requests" if answered else "delivered packets"
+    also = f" The same packets, and no others, have {listed(rule.also)}." if rule.also else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"All packets from {near} to {far} with {what} {fate} "
+        f"({count(int(chosen.sum()), 'packet')}); none of {rule.others:,} {others} has it",
+        explanation=f"{affected.packets(affected.protocols(direction, chosen))} of "
+        f"{affected.sizes(direction, chosen)} carry {what}. Read again were {rule.sampled:,} that died and "
+        f"{rule.others:,} {others}, with every header field.{also} By chance that happens with a "
+        f"probability "
+        f"of at most {evidence.chance(rule.nats):.0e}.",
+        remedy=_remedy(near, far, rule, answered),
+        evidence={
+            "field": Quantity(rule.field),
+            "value": Quantity(rule.value),
+            "packets": Quantity(int(chosen.sum()), "packets"),
+            "others_sampled": Quantity(rule.others, "packets"),
+            "others_with_it": Quantity(0, "packets"),
+            "chance": Quantity(evidence.chance(rule.nats), "ratio"),
+        },
+        ruled_out=_ruled_out(direction, chosen, answered),
+        explained_by=(),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _ruled_out(direction: Direction, chosen: NDArray[np.bool_], answered: bool) -> tuple[RuledOut, ...]:
+    if answered:
+        return (RuledOut("packet-loss", f"the packets are in the capture of {direction.receiver.name}"),)
+    why = "loss at random does not choose by a header field"
+    return (*affected.not_by_size(direction, chosen), RuledOut("packet-loss", why))
+
+
+def _remedy(near: str, far: str, rule: HeaderRule, answered: bool) -> str:
+    where = f"on {far}" if answered else f"between {near} and {far}, and on both"
+    lines = [f"Find what filters or mishandles {rule.field} {where}. On {far}:"]
+    lines += ["nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress"]
+    lines += _until(near, rule)
+    return "\n".join(lines)
+
+
+def _until(near: str, rule: HeaderRule) -> list[str]:
+    """Say how not to send it until then."""
+    field = rule.field
+    if field.endswith("ECN") or field in ("TCP flag ECE", "TCP flag CWR"):
+        undo = "sysctl -w net.ipv4.tcp_ecn=2"
+        return [
+            f"Until then, on {near}, and in pods that set it for themselves (undo: `{undo}`):",
+            "sysctl -w net.ipv4.tcp_ecn=0",
+        ]
+    if field == "outer DSCP":
+        return [
+            f"Until then, let the tunnel device of {near} (DEVICE, its name) not copy it (undo: `tos "
+            f"inherit`):",
+            "ip link set DEVICE type vxlan tos 0",
+        ]
+    if field == "outer TTL":
+        return [f"On {near}, the tunnel device sets it (DEVICE, its name):", "ip -d link show DEVICE"]
+    if field == "TCP option time stamps":
+        undo = "sysctl -w net.ipv4.tcp_timestamps=1"
+        return [f"Until then, on {near} (undo: `{undo}`):", "sysctl -w net.ipv4.tcp_timestamps=0"]
+    if field.startswith("Geneve"):
+        return [
+            "A device or kernel that does not know the option may drop it: let it pass, or choose a mode "
+            "of the "
+            "network plugin that does not send it (Cilium: loadBalancer.dsrDispatch)."
+        ]
+    return [f"To see which of the senders set it, look at the frames of this finding in {near}'s capture."]
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
