@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.pairing import identity, match, segments
+from vxlanalyze.pairing import damaged_copies, identity, match, segments
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 from vxlanalyze.pairing.rows import rows_of
@@ -117,6 +117,9 @@ def match_units(
             sent.keys(level, left), sent_at_receiver_ns[left],
             received.keys(level, right), received.time_ns[right], least, limit,
         )  # fmt: skip
+        if level not in damaged_copies.WHOLE:
+            ends = (sent.point, sent.row[left]), (received.point, received.row[right])
+            damaged_copies.refuse_others(level, *ends, here, copy_of)
         found = here >= 0
         partner[left[found]] = right[here[found]]
         damaged[left[found]] = level == Level.WRAPPED
@@ -157,7 +160,9 @@ def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round
     ]
     for limit in dict.fromkeys((usual, longest)):
         rounds += [_Round(Level.INNER, held, limit), _Round(Level.LOOSE, held, limit, tcp_only=True)]
-    return [*rounds, _Round(Level.LOOSE, shortest, usual), _Round(Level.WRAPPED, shortest, usual)]
+    rounds.append(_Round(Level.LOOSE, shortest, usual))
+    # Without a clock nothing says that the captures have anything in common; equal outer headers do not.
+    return [*rounds, _Round(Level.WRAPPED, shortest, usual)] if timed else rounds
 
 
 def _delays(

@@ -115,6 +115,8 @@ def _fill_keys(
             key = _mix(key, place << _32 | np.uint64(ack[r]))
         elif protocol[f] == ICMP or protocol[f] == ICMPV6:
             key = _mix(key, np.uint64(seq[r]))
+        else:  # a DNS ID, where there is one: flags may be rewritten
+            key = _mix(key, np.uint64(seq[r]) >> _16)
         if parts & _DIGEST and not tcp and size == 0:
             key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
         if parts & _OUTER_NUMBER:

@@ -183,3 +183,10 @@ def test_a_packet_that_is_no_longer_ip_is_said_to_be_so():
     found = damaged_headers.find(damaged_sample.of(pair, pair.hops[0].forward, np.ones(2, bool)))
     assert list(found.fields) == ["IP version"]
     assert found.example == "IP version 4 became unreadable"
+
+
+def test_one_damaged_packet_is_no_headline_above_many_that_are_lost():
+    lost = Traffic(packets=4000, start_s=10.0, lost=np.arange(4000) % 100 == 0)
+    (finding,) = assess([damaged([(3, b"\x01")]), lost])
+    assert finding.severity is Severity.INFO
+    assert "Loss costs more in this direction: 40 packets" in finding.explanation

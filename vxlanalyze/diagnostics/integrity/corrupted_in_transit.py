@@ -10,7 +10,9 @@ How it decides
     matched by their headers, and where the inner one is damaged, by the outer. A difference is proof, one
     packet is enough. A sample is read again and compared byte by byte, and field by field, for the
     pattern. TTL, DSCP and ECN change on every way and are not looked at,
-    nor are checksums, which offload leaves unfilled.
+    nor are checksums, which offload leaves unfilled. Two packets in one place are not taken for one: a
+    wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Where at most one packet in
+    1,000 is damaged and caught by its checksum, and ten times as many are lost, it is only worth knowing.
 When it cannot tell
     The snap length left no payload in one of the captures; no packet with a payload arrived.
 What looks like it
@@ -39,6 +41,8 @@ from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
 CODE = "corrupted-in-transit"
+_MINOR_SHARE = 0.001  # of the packets compared
+_MINOR_TIMES = 10  # as many packets are lost
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -82,14 +86,16 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
     shape = headers.shape if headers.sampled > pattern.sampled else pattern.shape
     shown = exhibits.of_packets(pair, direction, damaged)
     caught, passed, made_late = _caught(direction)
+    minor = not passed and _is_minor(direction, packets, whole)
     return Finding(
         code=CODE,
-        severity=Severity.CRITICAL,
+        severity=Severity.INFO if minor else Severity.CRITICAL,
         direction=direction.label,
         summary=f"{share(packets, whole).capitalize()} packets that arrive from {near} carry other bytes "
         f"than were sent: {shape}" + (f", {passed:,} with right checksums" if passed else ""),
         explanation=f"{_differs(direction, packets, pattern, headers)}"
-        f"{_consequences(near, caught, passed, made_late)}",
+        f"{_consequences(near, caught, passed, made_late)}"
+        f"{_more_is_lost(direction) if minor else ''}",
         remedy=_remedy(direction, passed),
         evidence={
             "damaged": Quantity(packets, "packets"),
@@ -108,6 +114,15 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _is_minor(direction: Direction, damaged: int, compared: int) -> bool:
+    """Whether hardly any packet is damaged and far more are lost: then loss is what users notice."""
+    return damaged <= compared * _MINOR_SHARE and int(direction.lost.sum()) >= _MINOR_TIMES * damaged
+
+
+def _more_is_lost(direction: Direction) -> str:
+    return f" Loss costs more in this direction: {count(int(direction.lost.sum()), 'packet')}."
 
 
 def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
