@@ -9,7 +9,7 @@ agreed costs one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,22 +76,32 @@ def translatable(flows: Flows) -> NDArray[np.bool_]:
     return result & ~discovery & ~group
 
 
-def counterparts(
-    captures: Sequence[Decoded],
-    labels: Sequence[NDArray[np.int32]],
-    answer: NDArray[np.int32],
-    near: Site,
-    far: Site,
-) -> dict[int, int]:
+class Names(Protocol):
+    """Numbers of the 5-tuples of some captures."""
+
+    @property
+    def of_flow(self) -> list[NDArray[np.int32]]:
+        """For each capture, shape ``(f,)``: the number of each flow's 5-tuple."""
+        ...
+
+    @property
+    def answer(self) -> NDArray[np.int32]:
+        """The number of each 5-tuple's opposite direction, or NO_TUPLE."""
+        ...
+
+    def only(self, site: Site, other: Site) -> NDArray[np.bool_]:
+        """Translatable flows of a site that the other does not show, shape ``(f,)``."""
+        ...
+
+
+def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Site) -> dict[int, int]:
     """Find for flows of one site the flows of the other that are the same ones, translated.
 
     Parameters
     ----------
     captures : sequence of Decoded
-    labels : sequence of NDArray[np.int32]
-        For each capture, shape ``(f,)``: number of each flow's 5-tuple.
-    answer : NDArray[np.int32]
-        The number of each 5-tuple's opposite direction, or NO_TUPLE.
+    names : Names
+        The numbers of their 5-tuples.
     near, far : Site
         Where flows are looked for, and where their counterparts are.
 
@@ -100,22 +110,17 @@ def counterparts(
     dict of int to int
         Numbers of 5-tuples at `near`, each with another number at `far`; no two with the same.
     """
-    mine, theirs = _only_here(captures, labels, near, far), _only_here(captures, labels, far, near)
-    if not mine.any() or not theirs.any():
-        return {}
+    mine, theirs = names.only(near, far), names.only(far, near)
+    labels = names.of_flow
     here, there = _packets(captures, labels, (near.capture, mine), (far.capture, theirs))
+    if not len(here.key) or not len(there.key):
+        return {}
     pairs = _mutual(here, there)
+    if not len(pairs.mine):
+        return {}
     ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
                     (captures[far.capture].flows, labels[far.capture], theirs))  # fmt: skip
-    return _believed(pairs, ends, answer)
-
-
-def _only_here(
-    captures: Sequence[Decoded], labels: Sequence[NDArray[np.int32]], site: Site, other: Site
-) -> NDArray[np.bool_]:
-    shown = labels[other.capture][other.flows]
-    chosen = site.flows & translatable(captures[site.capture].flows)
-    return chosen & ~np.isin(labels[site.capture], shown)
+    return _believed(pairs, ends, names.answer)
 
 
 def _packets(

@@ -208,31 +208,38 @@ def _cover(facts: CaptureFacts, sends: _Way, bare_ns: NDArray[np.int64]) -> wind
 def _direction(
     ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
 ) -> Direction:
-    sender, receiver = way.sent.point, way.received.point
-    sender_cover, receiver_cover = covers
-    partner = way.matched.partner
-    arrived = partner >= 0
-    received_row = positions.of_partners(way.received.row, partner, NO_ROW)
-    received_segment = positions.of_partners(way.received.segment, partner, 0)
-    outcome = np.where(arrived, np.uint8(Outcome.DELIVERED), np.uint8(Outcome.LOST))
-    reason = np.where(way.matched.ambiguous, np.uint8(Reason.AMBIGUOUS), np.uint8(Reason.NONE))
-    incomplete = _incomplete(sender, receiver, way.sent.row, received_row)
-    outcome[incomplete] = Outcome.LOST
-    missing = ~arrived
-    beyond = missing & (window.outside(way.sent_at_receiver_ns, receiver_cover, way.span_ns[1]) | disjoint)
-    receiving = ends.facts[1 if way.forward else 0].source
-    beyond |= missing & window.within(way.sent_at_receiver_ns, damage.gaps(receiver, receiving), *way.span_ns)
-    outcome[beyond], reason[beyond] = Outcome.UNKNOWN, Reason.WINDOW
+    seen = _as_seen(ends, way, covers, disjoint)
+    near, far = (facts.source for facts in (ends.facts if way.forward else ends.facts[::-1]))
+    corrupted = seen.corrupted | damage.in_super_packets(seen, near, far, ends.ports)
+    if seen.assessed:
+        outcome, reason = seen.outcome.copy(), seen.reason.copy()
+        seen_anyway = answered(seen, tuples)
+        outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
+        judged = replace(seen, corrupted=corrupted, outcome=outcome, reason=reason)
+    else:  # then a packet that is missing says nothing, least of all of a capture that lost it
+        judged = replace(
+            seen,
+            corrupted=corrupted,
+            outcome=np.where(seen.lost, np.uint8(Outcome.UNKNOWN), seen.outcome),
+            unsent_reason=np.full(len(seen.unsent_row), Reason.NONE, np.uint8),
+        )
+    return _with_other_peers(judged, ends, way)
 
+
+def _as_seen(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool) -> Direction:
+    """The direction by what was matched and what the captures cover, before answers are consulted."""
+    sender, receiver = way.sent.point, way.received.point
+    received_row = positions.of_partners(way.received.row, way.matched.partner, NO_ROW)
     spare = np.flatnonzero(way.matched.spare)
-    direction = Direction(
+    outcome, reason = _fates(ends, way, covers[1], received_row, disjoint)
+    return Direction(
         label=f"{sender.name}>{receiver.name}",
         sender=sender,
         receiver=receiver,
         sent_row=way.sent.row,
         received_row=received_row,
         segment=way.sent.segment,
-        received_segment=received_segment,
+        received_segment=positions.of_partners(way.received.segment, way.matched.partner, 0),
         outcome=outcome,
         reason=reason,
         copies=way.matched.copies,
@@ -240,22 +247,30 @@ def _direction(
         delay_ns=way.delay_ns,
         unsent_row=way.received.row[spare],
         unsent_segment=way.received.segment[spare],
-        unsent_reason=_unsent_reason(way, spare, sender_cover),
+        unsent_reason=_unsent_reason(way, spare, covers[0]),
         window_ns=_window(ends, way, covers),
         window_by="; ".join(c.by for c in covers if c.by)
         or "taken to cover each other's time: nothing speaks against it",
         assessed=not ends.routes.not_assessed_why,
         not_assessed_why=ends.routes.not_assessed_why,
     )
-    sources = [facts.source for facts in (ends.facts if way.forward else ends.facts[::-1])]
-    direction.corrupted[:] |= damage.in_super_packets(direction, sources[0], sources[1], ends.ports)
-    if direction.assessed:
-        seen_anyway = answered(direction, tuples)
-        outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
-    else:  # then a packet that is missing speaks of nothing, least of all of a capture that lost it
-        outcome[outcome == Outcome.LOST] = Outcome.UNKNOWN
-        direction.unsent_reason[:] = Reason.NONE
-    return _with_other_peers(direction, ends, way)
+
+
+def _fates(
+    ends: Ends, way: _Way, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Outcome and reason of each packet, by what was matched and what the receiver's capture covers."""
+    receiver = way.received.point
+    arrived = way.matched.partner >= 0
+    outcome = np.where(arrived, np.uint8(Outcome.DELIVERED), np.uint8(Outcome.LOST))
+    reason = np.where(way.matched.ambiguous, np.uint8(Reason.AMBIGUOUS), np.uint8(Reason.NONE))
+    outcome[_incomplete(way.sent.point, receiver, way.sent.row, received_row)] = Outcome.LOST
+    missing = ~arrived
+    beyond = missing & (window.outside(way.sent_at_receiver_ns, receiver_cover, way.span_ns[1]) | disjoint)
+    receiving = ends.facts[1 if way.forward else 0].source
+    beyond |= missing & window.within(way.sent_at_receiver_ns, damage.gaps(receiver, receiving), *way.span_ns)
+    outcome[beyond], reason[beyond] = Outcome.UNKNOWN, Reason.WINDOW
+    return outcome, reason
 
 
 def _incomplete(

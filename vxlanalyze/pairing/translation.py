@@ -14,6 +14,7 @@ payload are kept but for protocol helpers).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -49,16 +50,53 @@ class Translated:
 
 def joined(captures: list[Decoded]) -> Translated:
     """Find the translated flows of captures in path order, and give each the identity of its counterpart."""
-    candidates = [pair for pair in _neighbours(captures) if _is_open(captures, *pair)]
-    if not candidates:
-        return Translated(captures, None, _NOTHING)
-    numbered = tuples.number([capture.flows for capture in captures])
-    labels = [of_flow.copy() for of_flow in numbered.of_flow]
-    answer = numbered.answer.copy()
-    for near, far in candidates:
-        found = flow_votes.counterparts(captures, labels, answer, near, far)
-        _rename(labels, answer, near, found)
-    return _applied(captures, numbered, labels, answer)
+    names = _Names(captures)
+    found = False
+    for near, far in _neighbours(captures):
+        if names.is_open(near, far):
+            renamed = flow_votes.counterparts(captures, names, near, far)
+            _rename(names, near, renamed)
+            found |= bool(renamed)
+    return _applied(captures, names) if found else Translated(captures, None, _NOTHING)
+
+
+class _Names:
+    """Numbers of 5-tuples alike over all captures, and their answers, worked out when they are asked for."""
+
+    def __init__(self, captures: Sequence[Decoded]) -> None:
+        self._captures = captures
+        self.identity = np.concatenate([_NOTHING, *(capture.flows.identity for capture in captures)])
+        code, self.first = tuples.number_rows(self.identity[:, np.newaxis])
+        ends = np.cumsum([len(capture.flows) for capture in captures])[:-1]
+        self.of_flow = np.split(code, ends)
+        self._translatable = [flow_votes.translatable(capture.flows) for capture in captures]
+
+    @cached_property
+    def tuples(self) -> Tuples:
+        """The same 5-tuples, as everything after numbers them."""
+        return tuples.number([capture.flows for capture in self._captures])
+
+    @cached_property
+    def tuple_of(self) -> NDArray[np.int32]:
+        """Number in `tuples` of each."""
+        return np.concatenate(self.tuples.of_flow)[self.first]
+
+    @cached_property
+    def answer(self) -> NDArray[np.int32]:
+        """The number of each one's opposite direction, or NO_TUPLE."""
+        number = np.full(len(self.tuples) + 1, NO_TUPLE, np.int32)
+        number[self.tuple_of] = np.arange(len(self.tuple_of))
+        return number[self.tuples.answer[self.tuple_of]]  # NO_TUPLE is the last, which nothing has
+
+    def only(self, site: Site, other: Site) -> NDArray[np.bool_]:
+        """Translatable flows of a site that the other does not show."""
+        shown = np.zeros(len(self.first), np.bool_)
+        shown[self.of_flow[other.capture][other.flows]] = True
+        return site.flows & self._translatable[site.capture] & ~shown[self.of_flow[site.capture]]
+
+    def is_open(self, near: Site, far: Site) -> bool:
+        """Whether each site shows flows that the other does not."""
+        return bool(self.only(near, far).any()) and bool(self.only(far, near).any())
 
 
 def _neighbours(captures: Sequence[Decoded]) -> Iterator[tuple[Site, Site]]:
@@ -94,54 +132,35 @@ def _inside(flows: Flows, tunnelled: NDArray[np.bool_]) -> Iterator[NDArray[np.b
         yield interface == number
 
 
-def _is_open(captures: Sequence[Decoded], near: Site, far: Site) -> bool:
-    """Whether each site shows flows that the other does not; cheap, for it is nearly always no."""
-    here, there = (captures[s.capture].flows for s in (near, far))
-    mine = near.flows & flow_votes.translatable(here)
-    theirs = far.flows & flow_votes.translatable(there)
-    mine &= ~np.isin(here.identity, there.identity[far.flows])
-    return bool(mine.any()) and bool((theirs & ~np.isin(there.identity, here.identity[near.flows])).any())
-
-
-def _rename(
-    labels: list[NDArray[np.int32]],
-    answer: NDArray[np.int32],
-    near: Site,
-    found: dict[int, int],
-) -> None:
-    """Give the flows of a site the labels of their counterparts, and likewise their answers' flows."""
-    label = labels[near.capture]
-    names = found.copy()
+def _rename(names: _Names, near: Site, found: dict[int, int]) -> None:
+    """Give the flows of a site the numbers of their counterparts, and likewise their answers' flows."""
+    if not found:
+        return
+    label, answer = names.of_flow[near.capture], names.answer
+    new = found.copy()
     for mine, theirs in found.items():
         reply, their_reply = int(answer[mine]), int(answer[theirs])
         if reply == NO_TUPLE or reply in found:
             continue
         if their_reply != NO_TUPLE:
-            names[reply] = their_reply
+            new[reply] = their_reply
         else:  # no other point shows the answers
             answer[theirs], answer[reply] = reply, theirs
-    rows = np.flatnonzero(near.flows & np.isin(label, list(names)))
-    label[rows] = [names[number] for number in label[rows].tolist()]
+    rows = np.flatnonzero(near.flows & np.isin(label, list(new)))
+    label[rows] = [new[number] for number in label[rows].tolist()]
 
 
-def _applied(
-    captures: list[Decoded], numbered: Tuples, labels: list[NDArray[np.int32]], answer: NDArray[np.int32]
-) -> Translated:
+def _applied(captures: list[Decoded], names: _Names) -> Translated:
     """Hand on what was renamed."""
-    identity = np.zeros(len(numbered), np.uint64)
-    for capture, of_flow in zip(captures, numbered.of_flow, strict=True):
-        identity[of_flow] = capture.flows.identity
+    identity_of, tuple_of = names.identity[names.first], names.tuple_of
     decoded, changed = [], [_NOTHING]
-    for capture, before, after in zip(captures, numbered.of_flow, labels, strict=True):
-        renamed = before != after
-        if renamed.any():
-            flows = replace(
-                capture.flows, identity=np.where(renamed, identity[after], capture.flows.identity)
-            )
-            changed.append(flows.identity[renamed])
-            capture = replace(capture, flows=flows)
-        decoded.append(capture)
-    identities = present(np.concatenate(changed))
-    if not len(identities):
-        return Translated(captures, numbered, _NOTHING)
-    return Translated(decoded, Tuples(tuple(labels), answer), identities)
+    for capture, label in zip(captures, names.of_flow, strict=True):
+        identity = identity_of[label]
+        renamed = identity != capture.flows.identity
+        changed.append(identity[renamed])
+        flows = replace(capture.flows, identity=identity)
+        decoded.append(replace(capture, flows=flows) if renamed.any() else capture)
+    answer = names.tuples.answer.copy()
+    answer[tuple_of] = np.append(tuple_of, np.int32(NO_TUPLE))[names.answer]
+    of_flow = tuple(tuple_of[label] for label in names.of_flow)
+    return Translated(decoded, Tuples(of_flow, answer), present(np.concatenate(changed)))

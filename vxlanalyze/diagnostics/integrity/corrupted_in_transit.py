@@ -12,7 +12,7 @@ How it decides
     pattern. TTL, DSCP and ECN change on every way and are not looked at,
     nor are checksums, which offload leaves unfilled. Two packets in one place are not taken for one: a
     wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Where at most one packet in
-    1,000 is damaged and caught by its checksum, and ten times as many are lost, it is only worth knowing.
+    10,000 is damaged and caught by its checksum, and ten times as many are lost, it is only worth knowing.
 When it cannot tell
     The snap length left no payload in one of the captures; no packet with a payload arrived.
 What looks like it
@@ -41,7 +41,7 @@ from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
 CODE = "corrupted-in-transit"
-_MINOR_SHARE = 0.001  # of the packets compared
+_MINOR_SHARE = 0.0001  # of the packets compared
 _MINOR_TIMES = 10  # as many packets are lost
 
 
@@ -118,7 +118,8 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
 
 def _is_minor(direction: Direction, damaged: int, compared: int) -> bool:
     """Whether hardly any packet is damaged and far more are lost: then loss is what users notice."""
-    return damaged <= compared * _MINOR_SHARE and int(direction.lost.sum()) >= _MINOR_TIMES * damaged
+    few = damaged <= max(1, compared * _MINOR_SHARE)
+    return few and int(direction.lost.sum()) >= _MINOR_TIMES * damaged
 
 
 def _more_is_lost(direction: Direction) -> str:
