@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -124,3 +125,13 @@ def test_no_damaged_report_breaks_the_reader(data):
         from_json(json.dumps(root))
     except UsageError:
         return
+
+
+def test_hops_within_nodes_stand_behind_those_between_captures():
+    """A saved report gives them back apart, so that the path is drawn from captures alone."""
+    inside = [{**REPORT.hops[0], "from": "node2", "to": "node2/if4", "direction": "node2>node2/if4"}]
+    report = replace(REPORT, inside=inside)
+    listed = json.loads(render(report))["hops"]
+
+    assert [hop["direction"] for hop in listed][-1] == "node2>node2/if4"
+    assert from_json(render(report)) == report

@@ -72,6 +72,7 @@ def build(
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
         asked=list(diagnosis.asked),
         facts=_fact_records(comparison),
+        inside=[hop_record(d, hop.clock) for hop in comparison.inside for d in hop.directions if len(d)],
     )
 
 

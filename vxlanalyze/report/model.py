@@ -184,7 +184,8 @@ class Report:
     `names` maps addresses to what the cluster calls them; `verdict` is one sentence that answers
     "what is wrong?"; `plots` holds the aggregated series that the plots of the HTML report are drawn
     from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are
-    the codes of all diagnostics that ran.
+    the codes of all diagnostics that ran; `inside` are the hops within nodes, which JSON lists after the
+    hops between captures.
     """
 
     tool: ToolRecord
@@ -200,4 +201,5 @@ class Report:
     broken: list[dict[str, str]]
     asked: list[str] = field(default_factory=list)
     facts: list[FactRecord] = field(default_factory=list)
+    inside: list[HopRecord] = field(default_factory=list)
     schema: str = SCHEMA

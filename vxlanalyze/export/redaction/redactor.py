@@ -183,7 +183,7 @@ def _as_report(matrix: Matrix, cluster: Cluster) -> Report:
 
 def _names(report: Report) -> list[str]:
     """Names that a report holds as such, and the points inside its captures."""
-    points = [hop[end] for hop in report.hops for end in ("from", "to")]
+    points = [hop[end] for hop in (*report.hops, *report.inside) for end in ("from", "to")]
     services = [service["service"] for service in report.services if service["service"]]
     return labels_of([*points, *services, *report.names.values()])
 

@@ -39,6 +39,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write a report as JSON, the same for the same input. A judgement leaves no trace in it."""
     del judgement
     whole = {name: getattr(report, name) for name in _ORDER}
+    whole["hops"] = [*report.hops, *report.inside]
     return inert(json.dumps(whole, indent=1, allow_nan=False) + "\n", "\\u{:04x}")
 
 
@@ -71,15 +72,24 @@ def from_json(text: str, path: str = "report") -> Report:
         _demand_report(whole)
     except ShapeError as error:
         raise UsageError(f"{path}: {error}; give a report of --format json") from error
-    return Report(**{field.name: whole[field.name] for field in fields(Report)})
+    # No capture's name holds a slash; those of places inside a node do.
+    within = ["/" in hop["from"] + hop["to"] for hop in whole["hops"]]
+    inside = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if is_inside]
+    whole["hops"] = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if not is_inside]
+    return Report(**{name: whole[name] for name in _fields()}, inside=inside)
+
+
+def _fields() -> list[str]:
+    """Fields of a Report that stand in the JSON under their own name."""
+    return [field.name for field in fields(Report) if field.name != "inside"]
 
 
 def _demand_report(whole: Mapping[str, Any]) -> None:
     types = get_type_hints(Report)
-    for field in fields(Report):
-        if field.name not in whole:
-            raise ShapeError(f"lacks {field.name!r}{slip(field.name, whole.keys() - types.keys())}")
-        demand(whole[field.name], types[field.name], field.name)
+    for name in _fields():
+        if name not in whole:
+            raise ShapeError(f"lacks {name!r}{slip(name, whole.keys() - types.keys())}")
+        demand(whole[name], types[name], name)
     for number, finding in enumerate(whole["findings"]):
         if finding["severity"] not in SEVERITIES:
             hint = nearest(finding["severity"], SEVERITIES)
