@@ -29,6 +29,7 @@ _OWN_WORDS = frozenset(
         *("flannel.1", "flannel.alpha.coreos.com", "vxlan.calico", "wireguard.cali"),
         *("chrony.conf", "net-conf.json", "net.ipv4.conf.all.rp_filter", "nm-cloud-setup.service"),
         *("net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"),
+        *("net.ipv4.tcp_ecn", "net.ipv4.tcp_timestamps", "loadBalancer.dsrDispatch"),
     )
 )
 # Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
