@@ -84,6 +84,7 @@ class Sides:
 
     `inner_src` and `inner_dst` number the addresses inside (of a bare packet, its own), `bare_packets` are
     the frames that stand bare there, `identity` is that of `Flows`; MACs and family are those of the ends.
+    `answers` marks the flows that answer others: echo replies, and what comes from the smaller port.
     """
 
     src: NDArray[np.int32]
@@ -97,6 +98,7 @@ class Sides:
     src_mac: NDArray[np.uint64]
     dst_mac: NDArray[np.uint64]
     family: NDArray[np.uint8]
+    answers: NDArray[np.bool_]
 
     @property
     def unicast(self) -> NDArray[np.bool_]:
@@ -244,14 +246,32 @@ def of_pair(
     if filled_after != 0:
         return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
-    if surplus != 0 and (len(common.source) or _each_sees_one_way(ends, here, there)):
+    asker = _asker(ends, here, there)
+    if surplus != 0 and asker is None and (len(common.source) or _each_sees_one_way(ends, here, there)):
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
     sides = ((here, *beside[0]), (there, *beside[1]))
     bare = [_bare_surplus(ends, (here, there), some) for some in sides]
     if bare[0] != bare[1]:
         return (a, b, _BY_PODS) if bare[0] > bare[1] else (b, a, _BY_PODS)
+    if asker is not None:
+        return (a, b, _BY_ASKER) if asker == a else (b, a, _BY_ASKER)
     total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
     return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
+
+
+def _asker(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
+    """The end whose packets one capture lacks altogether though they were answered, or None.
+
+    They did arrive, so that the capture lacks them for its filter (tcpdump -Q), which says nothing of whose
+    capture it is.
+    """
+    for side in (here, there):
+        sent = [side.sent_by(end) for end in ends]
+        if min(sent) == 0 < max(sent):
+            asker, other = ends if sent[0] == 0 else ends[::-1]
+            answered = int(side.packets[(side.src == other) & side.answers].sum())
+            return asker if 2 * answered > side.sent_by(other) else None
+    return None
 
 
 def _each_sees_one_way(ends: tuple[int, int], here: Sides, there: Sides) -> bool:
@@ -270,4 +290,5 @@ _BY_DELAY = "the order in which both captures saw the same packets"
 _BY_CHECKSUMS = "checksums unfilled in one capture and filled in in the other: the first is the sender's"
 _BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
 _BY_PODS = "whose pods' packets stand bare there as well"
-_BY_ORDER = "the captures being given in path order, the sender's first"
+_BY_ASKER = "assumed: the captures stand in path order, and the first node asks"
+_BY_ORDER = "assumed: the captures being given in path order, the sender's first"

@@ -147,7 +147,16 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     return Sides(
         *ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity,
         flows.outer_src_mac, flows.outer_dst_mac, flows.outer_family if place.encapsulated else flows.family,
+        _answers(flows),
     )  # fmt: skip
+
+
+def _answers(flows: Flows) -> NDArray[np.bool_]:
+    """Flows that answer others: echo replies, and what comes from the smaller port."""
+    ported = np.isin(flows.protocol, (6, 17)) & (flows.sport < flows.dport)
+    replies = np.isin(flows.protocol, (1, 58)) & np.isin(flows.sport >> 8, (0, 129))
+    answering: NDArray[np.bool_] = ported | replies
+    return answering
 
 
 def to_a_group(flows: Flows) -> NDArray[np.bool_]:

@@ -1,0 +1,83 @@
+"""K8: the nodes use different VNIs, and one of them answers what the other discards."""
+
+from tests.reported.registry import pair
+from tests.reported.talks import ping, tcp_talk, udp_talk
+from tests.reported.world import Transit, Tunnel, World
+
+NOT_THE_PATH = ["path-blocked", "packet-loss", "no-common-traffic", "stale-tunnel-mac", "endpoint-refused"]
+
+
+def two_vnis(
+    seed: int, first: int, second: int, takes: dict[str, set[int]], *, port: int = 4789, family: int = 4
+) -> World:
+    """Two nodes that send with VNIs of their own, and what VNIs each of them takes in."""
+    w = World(seed, tunnel=Tunnel(vni=first, port=port, family=family))
+    n1, n2 = w.node("cp1", "10.14.0.1", "fd99::1", offset=4), w.node("cp2", "10.14.0.2", "fd99::2")
+    w.all_arp()
+    a, b = n1.pod("172.20.1.4"), n2.pod("172.20.9.6")
+    sends = {"cp1": first, "cp2": second}
+
+    @w.fate
+    def own_vni(t: Transit) -> None:
+        if t.tunnel is not None and t.target is not None:
+            vni = sends[t.origin.name]
+            t.tunnel = Tunnel(vni=vni, port=port, family=family)
+            t.accepted = vni in takes[t.target.name]
+
+    ping(a, b, 0.1, count=15)
+    ping(b, a, 0.2, count=15)
+    for n in range(5):
+        tcp_talk(a, b, 6443, 0.3 + 0.2 * n)
+        tcp_talk(b, a, 6443, 0.4 + 0.2 * n)
+    udp_talk(a, b, 9000, 0.5, count=10)
+    return w
+
+
+@pair(
+    "vni-one-side-takes-both",
+    root="vni-mismatch",
+    must=["vni-mismatch"],
+    mustnot=NOT_THE_PATH,
+    says=[r"\b7\b", r"4,?096"],
+    source="projectcalico/calico issue 11689",
+    story="cp1 sends VNI 7 and takes 4096 too; cp2 takes 4096 only.",
+)
+def one_side_takes_both() -> World:
+    return two_vnis(801, 7, 4096, {"cp1": {7, 4096}, "cp2": {4096}})
+
+
+@pair(
+    "vni-neither-takes",
+    root="vni-mismatch",
+    must=["vni-mismatch"],
+    mustnot=NOT_THE_PATH,
+    says=[r"\b1\b", r"\b99\b"],
+    source="projectcalico/calico issue 11689",
+    story="Flannel with VNI 1 at cp1 and 99 at cp2: nothing is taken.",
+)
+def neither_takes() -> World:
+    return two_vnis(802, 1, 99, {"cp1": {1}, "cp2": {99}}, port=8472)
+
+
+@pair(
+    "vni-over-ipv6",
+    root="vni-mismatch",
+    must=["vni-mismatch"],
+    mustnot=NOT_THE_PATH,
+    says=[r"\b50\b", r"\b0\b"],
+    source="projectcalico/calico issue 11689",
+    story="Over IPv6, cp2 sends VNI 0 after an upgrade, cp1 knows 50 only.",
+)
+def over_ipv6() -> World:
+    return two_vnis(803, 50, 0, {"cp1": {50}, "cp2": {0, 50}}, family=6)
+
+
+@pair(
+    "vnis-both-taken",
+    root=None,
+    mustnot=[*NOT_THE_PATH, "vni-mismatch", "not-answered"],
+    source="an asymmetric EVPN: each node routes into its own VNI",
+    story="Each direction has a VNI of its own, and both nodes take both: all is well.",
+)
+def both_taken() -> World:
+    return two_vnis(804, 11, 12, {"cp1": {11, 12}, "cp2": {11, 12}})
