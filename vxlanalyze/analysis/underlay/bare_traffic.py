@@ -116,6 +116,9 @@ def _lives_at(pair: Comparison, homes: Homes, point: Point, others: list[Point],
     if node is not None:
         names = {pair.cluster.node_of(a) for a in captured} | {p.name for p in others}
         return f"{address} lives on {node}" if node in names else ""
+    ip = ipaddress.ip_address(address)
+    if not ip.is_private and ip not in _SHARED:
+        return ""  # a client outside the cluster, whose packets a node passes on (direct server return)
     home = homes.of(address)
     if home is None or set(home.addresses) & set(point.addresses) or not captured & set(home.addresses):
         return ""
