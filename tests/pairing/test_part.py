@@ -32,9 +32,9 @@ def test_times_are_rfc_3339_or_seconds(text, moment):
     assert parse_moment(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1e3", "noon", "2023-11-14", "2023-13-01T00:00:00Z", "22:13:20"])
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "noon", "2023-11-14", "2023-13-01T00:00:00Z", "25:13:20"])
 def test_what_is_no_time_is_refused(text):
-    with pytest.raises(UsageError, match="no time"):
+    with pytest.raises(UsageError, match="not a time"):
         parse_moment(text)
 
 

@@ -1,5 +1,7 @@
 """Expectation files: what must be found, must not, may, and between which bounds."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.report.fixed import HEALTHY, REPORT
@@ -113,3 +115,24 @@ def test_a_line_that_no_expectation_has_is_refused_at_once():
     """Of dotted keys, Python's parser takes time by the square: 27 s for 60 kB."""
     with pytest.raises(UsageError, match=r"e\.toml, line 2: .* characters"):
         parse("must = []\n" + ".".join("a" * 20_000) + " = 1\n", "e.toml")
+
+
+def emptied(name):
+    captures = [{**c, "packets": 0} if c["name"] == name else c for c in HEALTHY.captures]
+    return replace(HEALTHY, captures=captures)
+
+
+def test_a_capture_without_frames_is_no_proof():
+    name = HEALTHY.captures[1]["name"]
+
+    assert any(f"{name} holds no frame" in told for told in differences(parse("", "e"), emptied(name)))
+    assert differences(parse(f'allow_unassessed = ["{name}"]', "e"), emptied(name)) == ()
+
+
+@pytest.mark.parametrize(("allowed", "told"), [("", 1), ('allow_unassessed = ["mtu-blackhole"]', 0)])
+def test_what_was_not_assessed_is_not_excluded(allowed, told):
+    open_ = {"code": "mtu-blackhole", "direction": None, "reason": "no packet arrives"}
+    report = replace(HEALTHY, not_assessed=[*HEALTHY.not_assessed, open_])
+    expected = parse(f'must_not = ["mtu-blackhole"]\n{allowed}', "e")
+
+    assert len(differences(expected, report)) == told

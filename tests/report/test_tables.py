@@ -17,10 +17,20 @@ from vxlanalyze.pairing.model import Reason
 from vxlanalyze.wire.model import Checksum
 
 WEB = Flow(protocol=TCP, sport=40000, dport=8080)
-FIRST_PROMISED = ("direction", "outcome", "reason", "sent_time", "received_time", "delay_ns", "sent_frame")
+FIRST_PROMISED = (
+    "direction",
+    "outcome",
+    "reason",
+    "time",
+    "sent_time",
+    "received_time",
+    "delay_ns",
+    "sent_frame",
+)
 PROMISED = (
     *(*FIRST_PROMISED, "received_frame", "segment", "copies", "tunnel", "vni", "outer_src", "outer_dst"),
-    *("outer_sport", "outer_dport", "outer_length", "src", "dst", "sport", "dport", "protocol", "ip_id"),
+    *("outer_sport", "outer_dport", "outer_length", "src", "dst", "src_name", "dst_name"),
+    *("sport", "dport", "protocol", "protocol_name", "ip_id"),
     *("length", "tcp_seq", "tcp_ack", "tcp_flags", "sent_outer_checksum", "sent_inner_checksum"),
     *("received_outer_checksum", "received_inner_checksum", "corrupted"),
 )

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from vxlanalyze.api.capture import Capture
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.packet import Packet, packet_of
 from vxlanalyze.api.questions import PathLike, opened, questions_of
+from vxlanalyze.api.records import Records
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.export.outputs import Outputs
@@ -62,29 +63,45 @@ class Comparison:
         return Findings(self._short_report.findings)
 
     @property
-    def not_assessed(self) -> list[NotAssessedRecord]:
-        """What could not be decided, and why."""
-        return self._short_report.not_assessed
+    def not_assessed(self) -> Records[NotAssessedRecord]:
+        """What could not be decided, and why; a list, with ``.to_frame()``."""
+        return Records(self._short_report.not_assessed)
 
     @property
-    def captures(self) -> list[CaptureRecord]:
-        """What each capture is."""
-        return self.report.captures
+    def captures(self) -> Records[CaptureRecord]:
+        """What each capture is; a list, with ``.to_frame()``."""
+        return Records(self.report.captures)
 
     @property
-    def clock(self) -> list[ClockRecord]:
-        """Offset and drift of the clocks of neighbouring points."""
-        return self._short_report.clock
+    def clock(self) -> Records[ClockRecord]:
+        """Offset and drift of the clocks of neighbouring points; a list, with ``.to_frame()``."""
+        return Records(self._short_report.clock)
 
     @property
-    def hops(self) -> list[HopRecord]:
-        """Figures of each hop and direction."""
-        return self._short_report.hops
+    def hops(self) -> Records[HopRecord]:
+        """Figures of each hop and direction; a list, with ``.to_frame()``."""
+        return Records(self._short_report.hops)
 
     @property
-    def services(self) -> list[ServiceRecord]:
-        """Requests and answers of each client and server."""
-        return self._short_report.services
+    def services(self) -> Records[ServiceRecord]:
+        """Requests and responses of each client and server; a list, with ``.to_frame()``."""
+        return Records(self._short_report.services)
+
+    def summary(self) -> dict[str, Any]:
+        """Say in plain values what was found, as for a dashboard or a log line."""
+        return {
+            "verdict": self.verdict,
+            "findings": {finding.key: finding.severity for finding in self.findings},
+            "directions": {
+                hop["direction"]: {
+                    name: hop[name] for name in ("sent", "delivered", "lost", "unknown", "loss_ratio")
+                }
+                for hop in self.hops
+            },
+            "requests": sum(service["requests"] for service in self.services),
+            "unanswered": sum(service["unanswered"] for service in self.services),
+            "not_assessed": len(self.not_assessed),
+        }
 
     @cached_property
     def packets(self) -> "pd.DataFrame":
@@ -99,6 +116,18 @@ class Comparison:
         from vxlanalyze.export.tables import flows_frame
 
         return flows_frame(self.of_captures.comparison)
+
+    def to_arrow(self, table: Literal["packets", "flows"] = "packets") -> Any:
+        """Give a table as a pyarrow.Table, which polars and DuckDB take as it is (Arrow's C stream).
+
+        Raises
+        ------
+        UsageError
+            There is no such table.
+        """
+        from vxlanalyze.export.tables import arrow
+
+        return arrow(self.of_captures.comparison, table)
 
     def packet(self, row: int) -> Packet:
         """Give the packet in a row of `packets`, to be taken apart.
@@ -325,6 +354,7 @@ def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
     """
     from vxlanalyze.report import expectation
 
+    __tracebackhide__ = True  # pytest shows the test, not this
     if isinstance(expect, Mapping):
         expected = expectation.from_table(expect)
     else:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from vxlanalyze.report.model import FindingRecord, key_of
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.nearest import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Finding:
     """
 
     code: str
-    severity: str
+    severity: Literal["critical", "warning", "info"]
     direction: str | None
     summary: str
     explanation: str
@@ -49,7 +52,7 @@ class Finding:
         """Make one of what a report says."""
         return cls(
             code=record["code"],
-            severity=record["severity"],
+            severity=cast('Literal["critical", "warning", "info"]', record["severity"]),
             direction=record["direction"],
             summary=record["summary"],
             explanation=record["explanation"],
@@ -79,6 +82,14 @@ class Finding:
         return plain(f"<{self.severity} {self.key}: {self.summary}>")
 
 
+_COLUMNS = ("code", "severity", "direction", "summary", "because", "frame_count", "display_filter", "remedy")
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    evidence = {f"{name} [{finding.units[name]}]": value for name, value in finding.evidence.items()}
+    return {**{name: getattr(finding, name) for name in _COLUMNS}, **evidence}
+
+
 class Findings(Sequence[Finding]):
     """Findings in causal order: the first is the answer to "what is wrong?".
 
@@ -105,6 +116,12 @@ class Findings(Sequence[Finding]):
     def get(self, name: str) -> Finding | None:
         """Give the first finding of a code, or of ``code@direction``; None where there is none."""
         return next((finding for finding in self._findings if name in (finding.code, finding.key)), None)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Give a row for each finding; evidence as columns named ``NAME [UNIT]``."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(finding) for finding in self._findings], columns=None if self else _COLUMNS)
 
     @property
     def codes(self) -> tuple[str, ...]:

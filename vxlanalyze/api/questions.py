@@ -68,7 +68,9 @@ def questions_of(
         [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
         [source.name for source in sources],
     )
-    part = Part(_moment(since), _moment(until), tuple(parse_term(term) for term in only))
+    part = Part(
+        _moment(since), _moment(until), tuple(parse_term(term, cluster.addresses_of) for term in only)
+    )
     return pipeline.Questions(cluster, tuple(ports), part, select, ignore)
 
 

@@ -5,7 +5,7 @@ What is heavy is imported where it is needed, so that ``--help`` and ``--version
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def _run(options: Options) -> int:
     shown, files = _formats(options)
     _demand_directories(options)
     demand_address_space()
-    judge = judging(options.fail_on, options.baseline, options.expect)
+    judge = judging(options.fail_on, options.baseline, options.expect, options.fail_on_unassessed)
     series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
     if series:
         _hush_matplotlib()
@@ -158,13 +158,18 @@ def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str)
 
 
 def _manual(code: str) -> str:
-    """Give the manual of a finding: the docstring of its diagnostic's module."""
+    """Give the manual of a finding; of several codes that begin so, or of all, the list."""
     from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
 
-    demand_codes([code])
-    diagnostic = next(d for d in DIAGNOSTICS if d.code == code)
-    manual = sys.modules[diagnostic.check.__module__].__doc__ or ""
-    return f"{code}\n\n{manual.strip()}\n"
+    manuals = {d.code: (sys.modules[d.check.__module__].__doc__ or "").strip() for d in DIAGNOSTICS}
+    meant = [code] if code in manuals else [name for name in manuals if name.startswith(code)]
+    if not meant:
+        demand_codes([code])
+    if len(meant) == 1:
+        return f"{meant[0]}\n\n{manuals[meant[0]]}\n"
+    width = max(map(len, meant))
+    lines = [f"{name:{width}}  {manuals[name].splitlines()[0]}" for name in meant]
+    return "\n".join([*lines, "", "vxlanalyze --explain CODE prints the manual of one."]) + "\n"
 
 
 def _saved(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
@@ -190,16 +195,34 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
     """Give the format of standard output, and each file with its own."""
     by_name = {renderer.name: renderer for renderer in RENDERERS}
     named = by_name[options.format or "text"]
-    inputs = [path for path in options.captures if os.path.isfile(path)]
+    inputs = list(_inputs(options))
     for path in options.output:
         demand_writable(path)
-        if any(os.path.exists(path) and os.path.samefile(path, input_) for input_ in inputs):
-            raise UsageError(f"{path}: is a capture that is to be read, and would be written over")
+        for what, input_ in inputs:
+            if os.path.exists(path) and os.path.samefile(path, input_):
+                raise UsageError(f"{path}: is {what} that is to be read, and would be overwritten")
     if len({os.path.realpath(path) for path in options.output}) < len(options.output):
         raise UsageError(f"-o: {options.output[-1]} and another output are the same file")
     if len(options.output) == 1 and options.format is not None:
         return by_name["text"], [(options.output[0], named)]
     return named, [(path, by_suffix(path)) for path in options.output]
+
+
+def _inputs(options: Options) -> Iterator[tuple[str, str]]:
+    """Give the files that are read, each with what it is."""
+    named = {
+        "the file of --kube": options.kube,
+        "the file of --baseline": options.baseline,
+        "the file of --expect": options.expect,
+        "the report of --from": options.report,
+    }
+    given = [*named.items(), *(("a capture", path) for path in options.captures)]
+    yield from ((what, path) for what, path in given if path is not None and os.path.isfile(path))
+    for _, place in options.facts:
+        for folder, _, files in os.walk(place):
+            yield from (("a file of --facts", os.path.join(folder, name)) for name in files)
+        if os.path.isfile(place):
+            yield "a file of --facts", place
 
 
 def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
@@ -266,13 +289,14 @@ def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questi
     from vxlanalyze.pairing.part import Part, parse_moment, parse_term
     from vxlanalyze.pipeline import run as pipeline
 
+    cluster = read_cluster(options.kube, options.facts, [source.name for source in sources])
     return pipeline.Questions(
-        cluster=read_cluster(options.kube, options.facts, [source.name for source in sources]),
+        cluster=cluster,
         ports=options.port,
         part=Part(
             None if options.since is None else parse_moment(options.since),
             None if options.until is None else parse_moment(options.until),
-            tuple(parse_term(term) for term in options.only),
+            tuple(parse_term(term, cluster.addresses_of) for term in options.only),
         ),
         select=options.select,
         ignore=options.ignore,

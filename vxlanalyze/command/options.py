@@ -1,7 +1,7 @@
 """The command line: what can be asked for, and how it is read."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -10,7 +10,6 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.memory.limit import size_bytes
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
-from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
 SEVERITIES = ("info", "warning", "critical")
 _DESCRIPTION = """\
@@ -56,6 +55,7 @@ class Options:
     fail_on: str
     baseline: str | None
     expect: str | None
+    fail_on_unassessed: tuple[str, ...]
     explain: str | None
     report: str | None
     jobs: int | None
@@ -69,8 +69,17 @@ class Options:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         _, unknown, given = message.partition("unrecognized arguments: ")
-        hint = nearest(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""
+        hint = _hint(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""
         raise UsageError(f"{message}{hint}; see vxlanalyze --help")
+
+
+def _hint(option: str, known: Iterable[str]) -> str:
+    """Say which option was probably meant: the formats are written with -o, the short options are few."""
+    suffixes = {suffix.strip("."): suffix for renderer in RENDERERS for suffix in renderer.suffixes}
+    meant = suffixes.get(option.strip("-").lower())
+    if meant is not None:
+        return f"; did you mean -o FILE{meant}?"
+    return nearest(option, [name for name in known if name.startswith("--")]) if option[:2] == "--" else ""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
@@ -175,8 +184,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_ports,
         default=[],
-        help=f"further tunnel ports; the usual ones ({', '.join(map(str, KNOWN_PORTS))}) are known, "
-        "others found",
+        help="further tunnel ports; those that tunnels usually have are known, others are found by content",
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
@@ -185,7 +193,9 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 
 def _add_part(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--since", metavar="TIME", help="RFC 3339, or seconds from the first capture's first frame"
+        "--since",
+        metavar="TIME",
+        help="RFC 3339, a time of day (UTC), or seconds from the first capture's first frame",
     )
     group.add_argument("--until", metavar="TIME", help="likewise, by the first capture's clock")
     group.add_argument(
@@ -194,7 +204,8 @@ def _add_part(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=_listed,
         default=[],
-        help="host=10.0.0.1, net=10.0.0.0/24, port=53, proto=tcp, vni=7; all must hold",
+        help="host=10.0.0.1 (with --kube also a name), net=10.0.0.0/24, port=53, proto=tcp, vni=7; "
+        "all must hold",
     )
     group.add_argument(
         "--select", metavar="CODE[,CODE]", action="extend", type=_listed, help="run these diagnostics only"
@@ -251,10 +262,24 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="TOML file of what must and must not show; exit 1 where it does not hold",
     )
+    group.add_argument(
+        "--fail-on-unassessed",
+        metavar="CODE[,CODE]",
+        action="extend",
+        type=_listed,
+        default=[],
+        help="exit 1 where one of these was not assessed",
+    )
 
 
 def _add_rest(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--explain", metavar="CODE", help="print the manual of a finding")
+    group.add_argument(
+        "--explain",
+        metavar="CODE",
+        nargs="?",
+        const="",
+        help="print the manual of a finding; without a code, or with how several begin, list them",
+    )
     group.add_argument(
         "--jobs", metavar="N", type=_positive, help="threads that read captures (default: cores)"
     )

@@ -36,7 +36,8 @@ def look(color: str) -> Look:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     colour = color == "always" or (color == "auto" and terminal and not plain)
-    columns = shutil.get_terminal_size().columns if terminal else 80
+    # It is COLUMNS, where that is set, in a pipe too.
+    columns = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else 80
     return Look(min(max(columns, _WIDTHS[0]), _WIDTHS[1]), colour, not _encodes(_DRAWN))
 
 

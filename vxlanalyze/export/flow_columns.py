@@ -8,12 +8,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vxlanalyze.export.columns import NAME
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing.part import PROTOCOLS
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
 from vxlanalyze.wire.tunnels import NAMES
 
 _WITH_PORTS = (6, 17, 132)
+_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+_PROTOCOLS = pa.array([_PROTOCOL_NAMES.get(number, str(number)) for number in range(256)])
 _TUNNELS = pa.array([NAMES.get(number, "") for number in range(max(NAMES) + 1)])
 
 
@@ -24,10 +28,13 @@ class FlowColumns:
     ----------
     flows : Flows
         Those of one capture.
+    cluster : Cluster
+        Names pods, services and nodes.
     """
 
-    def __init__(self, flows: Flows) -> None:
+    def __init__(self, flows: Flows, cluster: Cluster) -> None:
         self._flows = flows
+        self._cluster = cluster
 
     def columns(self, flow: NDArray[np.int32]) -> dict[str, Any]:
         """Give the columns that tell who talks to whom, for packets of the given flows, shape ``(k,)``."""
@@ -45,9 +52,12 @@ class FlowColumns:
             "outer_dport": pa.array(flows.outer_dport[flow], mask=~outer_ported),
             "src": self._taken(self._src[0][flow], self._src[1]),
             "dst": self._taken(self._dst[0][flow], self._dst[1]),
+            "src_name": self._named(self._src, flow),
+            "dst_name": self._named(self._dst, flow),
             "sport": pa.array(flows.sport[flow], mask=~ported),
             "dport": pa.array(flows.dport[flow], mask=~ported),
             "protocol": pa.array(flows.protocol[flow]),
+            "protocol_name": self._taken(flows.protocol[flow].astype(np.int32), _PROTOCOLS),
         }
 
     def only_ipv4(self, flow: NDArray[np.int32], ip_id: NDArray[np.uint16]) -> Any:
@@ -69,6 +79,15 @@ class FlowColumns:
     @cached_property
     def _dst(self) -> tuple[NDArray[np.int32], Any]:
         return _encoded(self._flows.dst, self._flows.family)
+
+    def _named(self, addresses: tuple[NDArray[np.int32], Any], flow: NDArray[np.int32]) -> Any:
+        code, texts = addresses
+        names = [self._cluster.name_of(text_) for text_ in texts.to_pylist()]
+        known = sorted({name for name in names if name is not None})
+        place = {name: at for at, name in enumerate(known)}
+        of_text = np.array([-1 if name is None else place[name] for name in names], np.int32)
+        taken = of_text[code[flow]] if len(of_text) else np.full(len(flow), -1, np.int32)
+        return self._taken(np.maximum(taken, 0), pa.array(known, pa.string()), taken < 0)
 
     @staticmethod
     def _taken(codes: NDArray[np.int32], names: Any, missing: NDArray[np.bool_] | None = None) -> Any:

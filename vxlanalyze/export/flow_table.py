@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.export.columns import FLOWS, TIME, schema_of
 from vxlanalyze.export.flow_columns import FlowColumns
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Direction, Outcome, wire_payload
 from vxlanalyze.wire.model import Flows
 
@@ -36,10 +37,10 @@ def batches(comparison: Comparison) -> Iterator[Any]:
     for hop in (*comparison.hops, *comparison.inside):
         for direction in hop.directions:
             if len(direction) or len(direction.unsent_row):
-                yield _batch(direction)
+                yield _batch(direction, comparison.cluster)
 
 
-def _batch(direction: Direction) -> Any:
+def _batch(direction: Direction, cluster: Cluster) -> Any:
     of_sent_flow, of_received_flow, size = _number(direction.sender.flows, direction.receiver.flows)
     group = of_sent_flow[direction.flow]
     unsent_flow = direction.receiver.index.flow[direction.unsent_row]
@@ -52,7 +53,7 @@ def _batch(direction: Direction) -> Any:
         "direction": pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(len(used), np.int32)), [direction.label]
         ),
-        **_who(direction, group, unsent, unsent_flow, len(used)),
+        **_who(direction, cluster, group, unsent, unsent_flow),
         **_counted(direction, group, len(used)),
         "unsent": pa.array(np.bincount(unsent, minlength=len(used))),
         **_when(direction, group, unsent, len(used)),
@@ -81,18 +82,22 @@ def _in_order_of_appearance(group: Groups, size: int) -> Groups:
 
 
 def _who(
-    direction: Direction, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32], size: int
+    direction: Direction, cluster: Cluster, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32]
 ) -> dict[str, Any]:
     """Who talks to whom, told by one packet of each flow: the sender's where it saw one."""
+    size = int(max(group.max(initial=-1), unsent.max(initial=-1))) + 1
     of_sent = np.full(size, -1, np.int32)
     of_sent[group] = direction.flow
     only_received = np.full(size, -1, np.int32)
     only_received[unsent] = unsent_flow
     only_received[of_sent >= 0] = -1
-    sent = FlowColumns(direction.sender.flows).columns(of_sent[of_sent >= 0])
-    received = FlowColumns(direction.receiver.flows).columns(only_received[only_received >= 0])
+    sent = FlowColumns(direction.sender.flows, cluster).columns(of_sent[of_sent >= 0])
+    received = FlowColumns(direction.receiver.flows, cluster).columns(only_received[only_received >= 0])
     order = np.argsort(np.concatenate([np.flatnonzero(of_sent >= 0), np.flatnonzero(only_received >= 0)]))
-    names = ("tunnel", "vni", "src", "dst", "sport", "dport", "protocol")
+    names = (
+        *("tunnel", "vni", "src", "dst", "src_name", "dst_name"),
+        *("sport", "dport", "protocol", "protocol_name"),
+    )
     return {
         name: pa.chunked_array([sent[name], received[name]])
         .unify_dictionaries()

@@ -25,6 +25,7 @@ from vxlanalyze.pairing.model import (
     Reason,
     wire_payload,
 )
+from vxlanalyze.report.series.timebase import to_first_clock
 from vxlanalyze.wire.model import (
     CHECK_MASK,
     INNER_IP_SHIFT,
@@ -58,13 +59,22 @@ def batches(comparison: Comparison) -> Iterator[Any]:
     for hop in (*comparison.hops, *comparison.inside):
         for direction in hop.directions:
             at_sender, at_receiver = (
-                FlowColumns(direction.sender.flows),
-                FlowColumns(direction.receiver.flows),
+                FlowColumns(direction.sender.flows, comparison.cluster),
+                FlowColumns(direction.receiver.flows, comparison.cluster),
             )
             for start in range(0, len(direction), BATCH_ROWS):
-                yield _batch(_sent_columns(_slice(direction, start), at_sender))
+                part = _slice(direction, start)
+                time = _common_time(comparison, part.sender, part.sent_row)
+                yield _batch({"time": time, **_sent_columns(part, at_sender)})
             for start in range(0, len(direction.unsent_row), BATCH_ROWS):
-                yield _batch(_unsent_columns(direction, slice(start, start + BATCH_ROWS), at_receiver))
+                rows = slice(start, start + BATCH_ROWS)
+                time = _common_time(comparison, direction.receiver, direction.unsent_row[rows])
+                yield _batch({"time": time, **_unsent_columns(direction, rows, at_receiver)})
+
+
+def _common_time(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> Any:
+    """When a point saw packets, by the first capture's clock."""
+    return pa.array(to_first_clock(comparison, point, point.index.time_ns[rows])).cast(TIME)
 
 
 def _batch(columns: Columns) -> Any:

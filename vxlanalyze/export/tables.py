@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vxlanalyze.errors import writing
+from vxlanalyze.errors import UsageError, writing
 from vxlanalyze.export import flow_table, packets
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.nearest import nearest
 from vxlanalyze.wire import frame_columns, table
 
 Rewrite = Callable[[str], str]
@@ -21,7 +22,7 @@ Rewrite = Callable[[str], str]
 # Dictionary-encoded columns whose words are the program's, not the captures'.
 _OWN_WORDS = frozenset(
     (
-        *("outcome", "reason", "tunnel", "encryption"),
+        *("outcome", "reason", "tunnel", "encryption", "protocol_name"),
         *("sent_outer_checksum", "sent_inner_checksum", "received_outer_checksum", "received_inner_checksum"),
         *(
             "outer_checksum_state",
@@ -95,8 +96,25 @@ def flows_frame(comparison: Comparison) -> pd.DataFrame:
     return to_frame(flow_table.SCHEMA, flow_table.batches(comparison))
 
 
+def arrow(comparison: Comparison, name: str) -> Any:
+    """Give a table as a pyarrow.Table.
+
+    Raises
+    ------
+    UsageError
+        There is no such table.
+    """
+    tables = {"packets": packets, "flows": flow_table}
+    if name not in tables:
+        raise UsageError(f"{name} is not a table{nearest(name, tables)}")
+    module: Any = tables[name]
+    return pa.Table.from_batches(module.batches(comparison), schema=module.SCHEMA).unify_dictionaries()
+
+
 def to_frame(schema: Any, batches: Iterable[Any]) -> pd.DataFrame:
     """Put record batches into one DataFrame."""
     whole = pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas(types_mapper=_NULLABLE.get)
+    for name in frame.select_dtypes("category"):  # groupby would list those that no row has
+        frame[name] = frame[name].cat.remove_unused_categories()
     return frame

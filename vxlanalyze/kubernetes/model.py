@@ -111,6 +111,12 @@ class Cluster:
         name = self.name_of(address)
         return address if name is None else f"{address} ({name})"
 
+    def addresses_of(self, name: str) -> tuple[str, ...]:
+        """Addresses of the pods, services and nodes of a name, with their namespace or without."""
+        return tuple(
+            address for address, full in self._names.items() if name in (full, full.rpartition("/")[2])
+        )
+
     def addresses_named_in(self, words: str) -> set[str]:
         """Addresses whose names stand in a text, whether with their namespace or without."""
         return {address for address, name in self._names.items() if name.rpartition("/")[2] in words}

@@ -6,7 +6,7 @@ Sources: RFC 3339 section 5.6, the form of times.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -22,23 +22,32 @@ from vxlanalyze.wire.model import NO_FLOW, Flows
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58, "sctp": 132}
 _WITH_PORTS = (6, 17, 132)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+_TIME_OF_DAY = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?[Zz]?")
+_DAY_NS = 86_400 * 10**9
 _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time in nanoseconds: since 1970, or since the first capture's first frame."""
+    """A time in nanoseconds: since 1970, since the first capture's first frame, or since midnight.
+
+    A time of day is that closest to the first capture's first frame.
+    """
 
     ns: int
     relative: bool
+    of_day: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition: `kind` is net (a host is a net of one), port, proto or vni."""
+    """One condition: `kind` is net, port, proto or vni.
+
+    A host is a net of one; a name is the nets of all its addresses, of which one must hold.
+    """
 
     kind: str
-    value: int | IPv4Network | IPv6Network
+    value: int | IPv4Network | IPv6Network | tuple[IPv4Network | IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class Part:
 
 
 def parse_moment(text: str) -> Moment:
-    """Read a time: RFC 3339, or seconds from the first capture's first frame.
+    """Read a time: RFC 3339, a time of day in UTC, or seconds from the first capture's first frame.
 
     Raises
     ------
@@ -61,6 +70,10 @@ def parse_moment(text: str) -> Moment:
     seconds = _SECONDS.fullmatch(text)
     if seconds:
         return Moment(int(seconds[1]) * 10**9 + _fraction_ns(seconds[2]), relative=True)
+    clock = _TIME_OF_DAY.fullmatch(text)
+    if clock and int(clock[1]) < 24 and int(clock[2]) < 60 and int(clock[3] or 0) < 60:
+        of_day_s = int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3] or 0)
+        return Moment(of_day_s * 10**9 + _fraction_ns(clock[4]), relative=False, of_day=True)
     stamp = _TIME.fullmatch(text)
     try:
         if stamp:
@@ -68,15 +81,22 @@ def parse_moment(text: str) -> Moment:
             return Moment(round(whole.timestamp()) * 10**9 + _fraction_ns(stamp[3]), relative=False)
     except ValueError:
         stamp = None  # the form is right and the day is not, as in February 30
-    raise UsageError(f"{text}: no time; give one like 2026-11-23T10:00:00.5Z, or seconds from the start")
+    raise UsageError(
+        f"{text}: not a time; give one like 2026-11-23T10:00:00.5Z, 10:00:00 (UTC), or seconds from the start"
+    )
 
 
 def _fraction_ns(digits: str | None) -> int:
     return int((digits or "0").ljust(9, "0"))
 
 
-def parse_term(text: str) -> Term:
+def parse_term(text: str, addresses_of: Callable[[str], Sequence[str]] | None = None) -> Term:
     """Read a term: ``host=10.0.0.1``, ``net=10.0.0.0/24``, ``port=53``, ``proto=tcp`` or ``vni=7``.
+
+    Parameters
+    ----------
+    addresses_of : callable, optional
+        Gives the addresses of the pod, service or node of a name, for ``host=NAME``.
 
     Raises
     ------
@@ -86,6 +106,9 @@ def parse_term(text: str) -> Term:
     kind, _, value = text.partition("=")
     try:
         if kind in ("host", "net"):
+            named = addresses_of(value) if kind == "host" and addresses_of is not None else ()
+            if named:
+                return Term("net", tuple(ip_network(address) for address in named))
             if kind == "host" and "/" in value:
                 raise ValueError(value)
             return Term("net", ip_network(value, strict=False))
@@ -94,9 +117,10 @@ def parse_term(text: str) -> Term:
         if kind in ("port", "vni"):
             return Term(kind, _number(value, 0xFFFF if kind == "port" else 0xFFFFFF))
     except ValueError:
-        raise UsageError(f"{text}: {value or 'nothing'} is no {kind}") from None
+        names = "; --kube names pods, services and nodes" if kind == "host" else ""
+        raise UsageError(f"{text}: {value or 'nothing'} is not a {kind}{names}") from None
     hint = nearest(kind, ("host", "net", "port", "proto", "vni"))
-    raise UsageError(f"{text}: no term; give one like host=10.0.0.1, port=53 or proto=tcp{hint}")
+    raise UsageError(f"{text}: not a term; give one like host=10.0.0.1, port=53 or proto=tcp{hint}")
 
 
 def _number(text: str, largest: int) -> int:
@@ -158,12 +182,15 @@ def _spans(comparison: Comparison, part: Part) -> list[Span]:
 
 
 def _absolute(moment: Moment | None, first_ns: int | None) -> int | None:
-    if moment is None or not moment.relative:
+    if moment is None or not (moment.relative or moment.of_day):
         return None if moment is None else moment.ns
     if first_ns is None:
         raise UsageError(
             "the first capture has no frame to count seconds from; give a time such as RFC 3339 has"
         )
+    if moment.of_day:
+        days = round((first_ns - moment.ns) / _DAY_NS)
+        return days * _DAY_NS + moment.ns
     return first_ns + moment.ns
 
 
@@ -183,6 +210,8 @@ def _chosen_flows(flows: Flows, terms: tuple[Term, ...]) -> NDArray[np.bool_]:
 
 
 def _holds(flows: Flows, term: Term) -> NDArray[np.bool_]:
+    if isinstance(term.value, tuple):
+        return np.logical_or.reduce([_holds(flows, Term(term.kind, network)) for network in term.value])
     if isinstance(term.value, IPv4Network | IPv6Network):
         inner = _in_net(flows.src, flows.family, term.value) | _in_net(flows.dst, flows.family, term.value)
         outer = flows.outer_family

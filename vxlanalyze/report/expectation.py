@@ -3,12 +3,15 @@
     must = ["path-blocked@node1>node2"]    # these are found
     must_not = ["mtu-blackhole"]           # these are not
     allow = ["reordering"]                 # these may be; any other warning or worse may not
+    allow_unassessed = ["node2"]           # these may be not assessed (codes of must_not), or hold no frame
 
     [bounds."node1>node2"]
     loss_ratio = { max = 0.01 }
     "delay_ns.p99" = { max = 5_000_000 }
 
-A code without a direction stands for all of its directions. Bounds are on the figures of `hops`.
+A code without a direction stands for all of its directions. Bounds are on the figures of `hops`. What was
+assessed in no direction was not shown to be absent, and a capture without a frame proves nothing: neither
+passes unless it is allowed.
 
 Source: TOML v1.0.0.
 """
@@ -25,6 +28,7 @@ from vxlanalyze.text.nearest import nearest
 
 _LONGEST_LINE = 4_000  # of dotted keys, the parser takes time by the square
 _LISTS = ("must", "must_not", "allow")
+_UNASSESSED = "allow_unassessed"
 _LIMITS = ("min", "max")
 _NUMBERS = (int, float, int | None, float | None)
 
@@ -54,6 +58,7 @@ class Expectation:
     must_not: tuple[str, ...]
     allow: tuple[str, ...]
     bounds: tuple[Bound, ...]
+    allow_unassessed: tuple[str, ...] = ()  # codes, and names of captures
 
 
 def parse(text: str, path: str) -> Expectation:
@@ -86,22 +91,28 @@ def parse(text: str, path: str) -> Expectation:
 def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectation:
     """Check an expectation that was read; raises as `parse` does."""
     for key in table:
-        if key not in (*_LISTS, "bounds"):
-            raise UsageError(f"{path}: no key {key}{nearest(key, (*_LISTS, 'bounds'))}")
+        if key not in (*_LISTS, _UNASSESSED, "bounds"):
+            raise UsageError(f"{path}: no key {key}{nearest(key, (*_LISTS, _UNASSESSED, 'bounds'))}")
     lists = {name: _entries(table.get(name, []), name, path) for name in _LISTS}
     bounds = tuple(_bounds(table.get("bounds", {}), path))
-    return Expectation(path, lists["must"], lists["must_not"], lists["allow"], bounds)
+    unassessed = _strings(table.get(_UNASSESSED, []), _UNASSESSED, path)
+    return Expectation(path, lists["must"], lists["must_not"], lists["allow"], bounds, unassessed)
 
 
 def _entries(given: object, name: str, path: str) -> tuple[str, ...]:
     from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
 
-    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
-        raise UsageError(f'{path}: {name} is to be a list of codes, as in {name} = ["packet-loss"]')
+    entries = _strings(given, name, path)
     try:
-        demand_codes(entry.partition("@")[0] for entry in given)
+        demand_codes(entry.partition("@")[0] for entry in entries)
     except UsageError as error:
         raise UsageError(f"{path}: {name}: {error}") from error
+    return entries
+
+
+def _strings(given: object, name: str, path: str) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
+        raise UsageError(f'{path}: {name} is to be a list of codes, as in {name} = ["packet-loss"]')
     return tuple(given)
 
 
@@ -159,6 +170,7 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
             _matches(entry, finding) for entry in (*expected.must, *expected.allow)
         ):
             told.append(f"{name} ({finding['severity']}) is not expected: {finding['summary']}")
+    told += _unassessed(expected, report)
     told += [said for bound in expected.bounds for said in _outside(bound, report)]
     return tuple(told)
 
@@ -176,6 +188,24 @@ def _demand_directions(expected: Expectation, report: Report) -> None:
 def _matches(entry: str, finding: FindingRecord) -> bool:
     code, _, direction = entry.partition("@")
     return finding["code"] == code and direction in ("", finding["direction"])
+
+
+def _unassessed(expected: Expectation, report: Report) -> Iterator[str]:
+    """Say what must not be found and was not assessed, and which captures hold nothing."""
+    for entry in expected.must_not:
+        code, _, direction = entry.partition("@")
+        if {entry, code} & set(expected.allow_unassessed):
+            continue
+        left = {n["direction"] for n in report.not_assessed if n["code"] == code}
+        everywhere = {hop["direction"] for hop in report.hops} <= left and bool(left)
+        if None in left or (direction in left if direction else everywhere):
+            yield f"{entry} must not be found, and cannot be excluded{_why_not(entry, report)}"
+    for capture in report.captures:
+        if not capture["packets"] and capture["name"] not in expected.allow_unassessed:
+            yield (
+                f"{capture['name']} holds no frame, which proves nothing; where that is meant, "
+                f'{_UNASSESSED} = ["{capture["name"]}"] allows it'
+            )
 
 
 def _why_not(entry: str, report: Report) -> str:

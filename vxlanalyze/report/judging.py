@@ -1,6 +1,6 @@
 """Judges a report: by severity, against an earlier report, against an expectation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,12 @@ from vxlanalyze.report.renderer import Judgement
 Judge = Callable[[Report], Judgement]
 
 
-def judging(fail_on: str = "never", baseline: str | None = None, expect: str | None = None) -> Judge:
+def judging(
+    fail_on: str = "never",
+    baseline: str | None = None,
+    expect: str | None = None,
+    unassessed: Sequence[str] = (),
+) -> Judge:
     """Read what a report is to be judged by, before any work is done.
 
     Parameters
@@ -20,6 +25,8 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
         Least severity that counts, or ``never``.
     baseline, expect : str or None
         Paths of an earlier JSON report and of a TOML file of expectations.
+    unassessed : sequence of str
+        Codes that have to be assessed.
 
     Returns
     -------
@@ -34,7 +41,8 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
     """
     before = None if baseline is None else _read_baseline(baseline)
     differences = None if expect is None else _read_expectation(expect)
-    gated = fail_on != "never" or differences is not None
+    _demand_codes(unassessed)
+    gated = fail_on != "never" or differences is not None or bool(unassessed)
 
     def judge(report: Report) -> Judgement:
         counting: Sequence[FindingRecord] = report.findings
@@ -44,9 +52,34 @@ def judging(fail_on: str = "never", baseline: str | None = None, expect: str | N
 
             counting, changes = compare(before, report)
         told = () if differences is None else differences(report)
+        told += tuple(_left_open(report, unassessed))
+        if fail_on != "never" and differences is None:
+            told += tuple(_empty(report))
         return Judgement(frozenset(failing(counting, fail_on)), told, changes, gated)
 
     return judge
+
+
+def _demand_codes(codes: Sequence[str]) -> None:
+    if codes:
+        from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+
+        demand_codes(codes)
+
+
+def _left_open(report: Report, codes: Sequence[str]) -> Iterator[str]:
+    """Say which of some diagnostics were not assessed, and why."""
+    for entry in report.not_assessed:
+        if entry["code"] in codes:
+            where = f" {entry['direction']}" if entry["direction"] else ""
+            yield f"{entry['code']}{where} was not assessed: {entry['reason']}"
+
+
+def _empty(report: Report) -> Iterator[str]:
+    """Say which captures hold nothing: without a frame nothing is shown to be healthy."""
+    for capture in report.captures:
+        if not capture["packets"]:
+            yield f"{capture['name']} holds no frame, so nothing is shown to be healthy there"
 
 
 def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:

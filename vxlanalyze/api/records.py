@@ -1,0 +1,47 @@
+"""Records of a report as a list that also gives itself as a DataFrame."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Record = TypeVar("_Record")
+_UNITS = ("_ns", "_ppm", "_bytes", "_ratio")
+
+
+class Records(list[_Record]):
+    """A list of records, each a dictionary as in the JSON report."""
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Give a row for each record.
+
+        Nested figures are columns of their own, with the unit last: ``delay_ns: {p99: ...}`` is
+        `delay_p99_ns`.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame([dict(_flat(cast("Mapping[str, Any]", record))) for record in self])
+        return frame.astype({name: kind for name in frame if (kind := _kind(str(name), frame[name]))})
+
+
+def _kind(name: str, values: "pd.Series[Any]") -> str | None:
+    """Tell the nullable type of a column of numbers; None for what holds anything else."""
+    there = [value for value in values if value is not None and value == value]
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in there):
+        return None
+    if name.endswith("_ns"):
+        return "Int64"
+    if name.endswith(("_ratio", "_ppm")) or any(isinstance(value, float) for value in there):
+        return "Float64"
+    return "Int64" if there else None
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "", unit: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        ending = next((u for u in _UNITS if name.endswith(u)), "")
+        stem = f"{prefix}{name.removesuffix(ending)}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{stem}_", ending or unit)
+        else:
+            yield f"{stem}{ending or unit}", value
