@@ -575,7 +575,8 @@ class World:
         if f.is_ip6(me):
             return
         if self.routed or asked is None:
-            router = str(ipaddress.ip_network(me + "/24", strict=False)[1])
+            subnet = ipaddress.ip_network(me + "/24", strict=False)
+            router = str(subnet[-2] if me == str(subnet[1]) else subnet[1])
             self.record(asker, f.arp_request(asker.mac, me, router), time)
             self.record(
                 asker, f.arp_reply(asker.gateway, router, asker.mac, me), time + 310 * MICRO, outgoing=False
