@@ -8,9 +8,13 @@ from vxlanalyze.analysis.loss.loss import Picture
 from vxlanalyze.text.words import count, share
 
 _REMEDY = (
-    "Look at what keeps track of connections, on both nodes and between them: `conntrack -S` (insert_failed, "
-    "drop, early_drop), `sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max`, limits on "
-    "new connections (SYN protection, `hashlimit`), the session table of a firewall or NAT. "
+    "Look at what keeps track of connections, on both nodes and between them (insert_failed, drop and "
+    "early_drop; "
+    "how full the table is):\n"
+    "conntrack -S\n"
+    "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max\n"
+    "Also limits on new connections (SYN protection, `hashlimit`), and the session table of a firewall or "
+    "NAT.\n"
 )
 
 

@@ -57,11 +57,14 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=_summary(picture, outages, int(lost.sum()), lasted_ns),
         explanation=_explanation(picture, outages, lost),
-        remedy=f"Look for what happened at {moment(first)} by the clock of {direction.sender.name}: "
-        "link and route changes on the way (switch and router logs, `ip monitor`), the kernel log of both "
-        "nodes (`journalctl -k --since`), a restart of the network plugin's agent, a live migration, a "
-        "reload of firewall rules. If both directions failed at the same time, look at the link; if one "
-        "did, at filters and at queues.",
+        remedy=f"Look for what happened at {moment(first)} by the clock of {direction.sender.name}. On "
+        f"{direction.sender.name} and on {direction.receiver.name}:\n"
+        f"journalctl --utc --since '{moment(first)[:19].replace('T', ' ')} UTC'\n"
+        "kubectl get events -A --sort-by=.lastTimestamp\n"
+        "Candidates: link and route changes (switch and router logs), a restart of the network plugin's "
+        "agent, "
+        "a live migration, a reload of firewall rules. If both directions failed at the same time, look at "
+        "the link; if one did, at filters and at queues.",
         evidence={
             "outages": Quantity(len(outages), "outages"),
             "from": Quantity(moment(first)),

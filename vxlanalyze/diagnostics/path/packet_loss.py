@@ -222,7 +222,8 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
         )
     if dropped:
         return text + (
-            f"{receiver}'s capture states that it dropped {count(dropped, 'packet')}; as many of the missing "
+            f"{receiver}'s capture states that it dropped {count(dropped, 'packet')}; as many of the "
+            f"missing "
             "ones count as unknown, and these are lost besides."
         )
     if dropped == 0:
@@ -253,7 +254,8 @@ def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
         return ""
     far = direction.receiver.name
     return (
-        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) of "
+        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) "
+        f"of "
         f"the kind that is answered, though {far} did answer them; of all others, no larger share is "
         "missing. So the capture dropped these too, and the network need not have lost any."
     )
@@ -261,13 +263,25 @@ def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
 
 def _remedy(direction: Direction) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    return (
-        f"Compare drop counters before and after a test: on {near} `tc -s qdisc show` and `ethtool -S NIC | "
-        f"grep -iE 'drop|err|miss'`, the ports of the switches between, on {far} `ethtool -S NIC`, `ip -s "
-        "link`, `/proc/net/softnet_stat` (second column) and `nstat -az UdpRcvbufErrors`. A cloud's limit "
-        "on packets or bandwidth shows there too (AWS: `ethtool -S NIC | grep exceeded`). To exclude the "
-        "capture itself, read tcpdump's closing line `dropped by kernel`, or capture with a larger buffer "
-        "(`-B 65536`)."
+    return "\n".join(
+        [
+            "Compare drop counters before and after a test (NIC: the card with the node's address).",
+            f"On {near}:",
+            "tc -s qdisc show",
+            "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'",
+            f"On {far}:",
+            "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'",
+            "ip -s link",
+            "cat /proc/net/softnet_stat",
+            "nstat -az UdpRcvbufErrors",
+            "`exceeded` counts what a cloud's allowance took (AWS), the second column of softnet_stat "
+            "what the "
+            "kernel had no time for. Then the ports of the switches between the nodes. To exclude the "
+            "capture "
+            "itself, read the closing line of tcpdump, `dropped by kernel`, or capture with a larger "
+            "buffer "
+            "(`-B 65536`).",
+        ]
     )
 
 
