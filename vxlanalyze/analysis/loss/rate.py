@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction
-from vxlanalyze.pairing.sorting import present
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import NO_FLOW
 
 _WINDOWS_NS = tuple(int(1e6 * w) for w in (1, 3, 10, 30, 100, 300, 1000))
@@ -31,6 +31,7 @@ _FEWEST_PACKETS = 8  # within the time: a pair of queries is no burst
 _FEWEST_SLOWER = 20  # packets of the same flows that were sent more slowly, and none of which was lost
 _SAMPLE = 20_000  # packets whose load stands for that of all
 _NS_PER_S = 1e9
+_LONGEST_NS = np.iinfo(np.int64).max >> 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +82,19 @@ class _Sent:
 
     time_ns: NDArray[np.int64]
     flow: NDArray[np.int32]
-    source: NDArray[np.intp]
     kind: NDArray[np.bool_]
     lost: NDArray[np.bool_]
 
 
 def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLimit | None:
     """Find the load above which the given packets are lost, if that is beyond chance."""
-    sent = _sent(direction, lost)
-    if len(lost) < _FEWEST_EPISODES or int(np.count_nonzero(sent.kind & ~sent.lost)) < _FEWEST_SLOWER:
+    if len(lost) < _FEWEST_EPISODES:
         return None
-    if int(sent.time_ns[-1]) - int(sent.time_ns[0]) > np.iinfo(np.int64).max >> 8:
-        return None  # a damaged file
-    tries = [t for w in _WINDOWS_NS for t in _tries(sent, w)]
-    best = max(tries, key=lambda t: t.nats, default=None)
+    sent = _sent(direction, lost)
+    slow_enough = int(np.count_nonzero(sent.kind & ~sent.lost)) >= _FEWEST_SLOWER
+    if not slow_enough or int(sent.time_ns[-1]) - int(sent.time_ns[0]) > _LONGEST_NS:
+        return None
+    best = max(_tries(direction, sent), key=lambda t: t.nats, default=None)
     return best if best is not None and best.nats >= -log(chance) else None
 
 
@@ -102,30 +102,40 @@ def _sent(direction: Direction, lost: NDArray[np.intp]) -> _Sent:
     gone = np.zeros(len(direction), np.bool_)
     gone[lost] = True
     used = np.flatnonzero((direction.delivered | gone) & (direction.flow != NO_FLOW))
-    flow = direction.flow[used]
-    flows = direction.sender.flows
-    losing = np.zeros(len(flows), np.bool_)
+    losing = np.zeros(len(direction.sender.flows), np.bool_)
     losing[direction.flow[lost]] = True
-    halves = np.ascontiguousarray(flows.src).view(np.uint64).reshape(-1, 2)
-    _, source = np.unique(halves, axis=0, return_inverse=True)
-    order = np.argsort(direction.sent_ns(used), kind="stable")
-    used, flow = used[order], flow[order]
-    return _Sent(
-        direction.sent_ns(used), flow, source.reshape(-1)[flow].astype(np.intp), losing[flow], gone[used]
-    )
+    time_ns = direction.sent_ns(used)
+    if (np.diff(time_ns) < 0).any():
+        used = used[np.argsort(time_ns, kind="stable")]
+        time_ns = direction.sent_ns(used)
+    flow = direction.flow[used]
+    return _Sent(time_ns, flow, losing[flow], gone[used])
 
 
-def _tries(sent: _Sent, window_ns: int) -> Iterator[RateLimit]:
-    """Weigh each way to count the load over one time."""
+def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
+    """Weigh each way to count the load."""
     chosen = _chosen(sent)
-    groups = (np.zeros(len(sent.flow), np.intp), sent.flow.astype(np.intp), sent.source)
-    for scope, group in zip(_SCOPES, groups, strict=True):
-        if scope != _SCOPES[0] and len(present(group)) == 1:
-            continue  # the same as all packets
-        load = _load(sent.time_ns, group, window_ns, chosen)
-        told = _weigh(sent, chosen, load, window_ns, scope)
-        if told is not None:
-            yield told
+    sources, source = distinct(np.ascontiguousarray(direction.sender.flows.src))
+    flows = len(direction.sender.flows)
+    ways = (
+        (1, np.zeros(flows, np.int64)),
+        (flows, np.arange(flows)),
+        (len(sources), source.astype(np.int64)),
+    )
+    for scope, (groups, group) in zip(_SCOPES, ways, strict=True):
+        span = int(sent.time_ns[-1] - sent.time_ns[0]) + _WINDOWS_NS[-1] + 1
+        if groups * span > _LONGEST_NS or (scope != _SCOPES[0] and groups == 1):
+            continue  # a damaged file, or the same as all packets
+        place = group[sent.flow] * span + (sent.time_ns - sent.time_ns[0])
+        ordered = np.sort(place) if groups > 1 else place
+        first = group[sent.flow[chosen]] * span
+        behind = np.searchsorted(ordered, place[chosen], "right")
+        for window_ns in _WINDOWS_NS:
+            since = np.maximum(place[chosen] - window_ns, first)
+            load = behind - np.searchsorted(ordered, since, "left")
+            told = _weigh(sent, chosen, load, window_ns, scope)
+            if told is not None:
+                yield told
 
 
 def _chosen(sent: _Sent) -> NDArray[np.intp]:
@@ -134,23 +144,6 @@ def _chosen(sent: _Sent) -> NDArray[np.intp]:
     step = max(1, len(others) // _SAMPLE)
     gone = np.flatnonzero(sent.lost)
     return np.sort(np.concatenate([gone, others[::step]]))
-
-
-def _load(
-    time_ns: NDArray[np.int64], group: NDArray[np.intp], window_ns: int, chosen: NDArray[np.intp]
-) -> NDArray[np.int64]:
-    """Count the packets of its group within a time up to each chosen packet, itself included."""
-    relative = time_ns - time_ns[0]
-    span = int(relative[-1]) + window_ns + 1
-    _, number = np.unique(group, return_inverse=True)
-    if (int(number.max()) + 1) * span > np.iinfo(np.int64).max >> 1:
-        return np.ones(len(chosen), np.int64)
-    place = number.astype(np.int64) * span + relative
-    ordered = np.sort(place) if number.any() else place
-    wanted = place[chosen]
-    since = np.searchsorted(ordered, np.maximum(wanted - window_ns, number[chosen] * span), "left")
-    counted: NDArray[np.int64] = np.searchsorted(ordered, wanted, "right") - since
-    return counted
 
 
 def _weigh(
