@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import vxlanalyze as vx
+from tests.contradictions import contradictions
 from tests.lab import __main__ as lab
 
 # What limits a capture is no fault of the network.
@@ -36,8 +37,8 @@ def each(holds: Callable[[dict[str, Any]], object] = bool) -> pytest.MarkDecorat
 
 
 @cache
-def analysed(folder: Path) -> tuple[vx.Findings, list[Any], Counter[Packet]]:
-    """Return the findings of a recording, its clocks and its lost packets."""
+def analysed(folder: Path) -> tuple[vx.Findings, list[Any], Counter[Packet], dict[str, Any]]:
+    """Return the findings of a recording, its clocks, its lost packets and the whole report."""
     truth = truth_of(folder)
     captures = [folder / point["path"] for point in truth["captures"]]
     result = vx.compare(*captures, kube=folder / "kube.json" if truth["kube"] else None)
@@ -45,7 +46,8 @@ def analysed(folder: Path) -> tuple[vx.Findings, list[Any], Counter[Packet]]:
     columns = [
         lost[name].astype(object).where(lost[name].notna(), absent) for name, absent in IDENTITY.items()
     ]
-    return result.findings, result.clock, Counter(zip(*columns, strict=True))
+    report = json.loads(result.to_json())
+    return result.findings, result.clock, Counter(zip(*columns, strict=True)), report
 
 
 def written(folder: Path, key: str) -> str:
@@ -93,6 +95,11 @@ def test_the_clock_is_told_within_its_uncertainty(folder: Path):
     error_ns = abs(clock["offset_ns"] - truth["offset_ns"])
     assert error_ns <= max(clock["uncertainty_ns"], LEAST_UNCERTAINTY_NS)
     assert abs(clock["drift_ppm"] - truth["drift_ppm"]) <= DRIFT_TOLERANCE_PPM
+
+
+@each()
+def test_every_frame_is_accounted_for_and_the_verdict_agrees_with_the_tables(folder: Path):
+    assert contradictions(analysed(folder)[3]) == []
 
 
 @pytest.mark.parametrize("folder", SAMPLES, ids=lambda folder: folder.name)

@@ -32,6 +32,7 @@ def capture(name: str, packets: int, **changes: Any) -> CaptureRecord:
         "dropped_by_kernel": None,
         "node_addresses": ["172.26.50.200"],
         "node_addresses_by": "its own packets",
+        "accounting": {"judged": packets - 2, "control": 2},
     }
     return record | changes  # type: ignore[return-value]
 

@@ -46,6 +46,18 @@ def test_nothing_wrong_is_said_with_what_was_examined():
     )
 
 
+def test_nothing_is_in_order_while_requests_are_unanswered_or_packets_never_arrive():
+    silent = {"protocol": "dns", "client": "10.0.0.1", "server": "10.0.0.2:53", "service": None}
+    silent |= {"requests": 17, "answered": 0, "refused": 0, "unanswered": 17, "latency_ns": {}}
+    found = verdict(CAPTURES, BOTH_WAYS, [], [], [silent])
+    assert found.startswith(
+        "No cause was found, but not all is well: all 17 dns requests 10.0.0.1 > 10.0.0.2:53"
+    )
+
+    missing = [CAPTURES[0], capture("node2", 12, accounting={"judged": 8, "not-arrived": 4})]
+    assert "4 unencapsulated pod packets in node2 never arrive" in verdict(missing, BOTH_WAYS, [], [])
+
+
 def test_what_could_not_be_judged_is_never_shown_as_healthy():
     unsure = [{"code": "packet-loss", "direction": "node2>node1", "reason": "nothing was sent"}]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import vxlanalyze as vx
+from tests.contradictions import contradictions
 from tests.reported.registry import Pair, discover, judge
 
 ABSENT = {"direction": "", "src": "", "dst": "", "sport": 0, "dport": 0, "protocol": 0, "ip_id": -1}
@@ -22,8 +23,9 @@ def test_the_answer_is_right(made: Pair, tmp_path: Path) -> None:
         kube = tmp_path / "pair" / "kube.json" if cluster else None
         result = vx.compare(*captures, kube=kube)
         result.save(tmp_path / "report.json")
-        findings = json.loads((tmp_path / "report.json").read_text())["findings"]
-        why += judge(truth, findings, lost_in(result), [path.stem for path in captures])
+        report = json.loads((tmp_path / "report.json").read_text())
+        why += contradictions(report)
+        why += judge(truth, report["findings"], lost_in(result), [path.stem for path in captures])
     assert why == []
 
 

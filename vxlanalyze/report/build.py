@@ -8,6 +8,7 @@ import numpy as np
 from vxlanalyze import __version__
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
+from vxlanalyze.analysis.underlay.accounting import accounts
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
 from vxlanalyze.pairing.tuples import distinct
@@ -52,6 +53,7 @@ def build(
         Whether to gather the series that plots are drawn from.
     """
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
+    asked = [_service_record(figures) for figures in services(comparison)]
     hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
@@ -60,13 +62,13 @@ def build(
     ]
     return Report(
         tool={"name": "vxlanalyze", "version": __version__},
-        verdict=verdict(captures, hops, findings, not_assessed),
+        verdict=verdict(captures, hops, findings, not_assessed, asked),
         captures=captures,
         clock=[_clock_record(hop.clock) for hop in comparison.hops],
         hops=hops,
         findings=findings,
         not_assessed=not_assessed,
-        services=[_service_record(figures) for figures in services(comparison)],
+        services=asked,
         names=_names(comparison, findings, not_assessed),
         plots=_series(comparison, diagnosis.findings) if plots else {},
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
@@ -84,6 +86,7 @@ def _series(comparison: Comparison, findings: Sequence[Finding]) -> dict[str, An
 
 def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digests) -> CaptureRecord:
     point = next(p for p in comparison.points if p.name == facts.name)
+    account = next(a for a in accounts(comparison) if a.capture == facts.name)
     sums: Sequence[str | None] = digests.get(facts.name) or [None] * len(facts.files)
     kinds = dict.fromkeys(interface.link_type for interface in facts.interfaces)
     return {
@@ -107,6 +110,7 @@ def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digest
         "dropped_by_kernel": facts.dropped_by_kernel,
         "node_addresses": list(point.addresses),
         "node_addresses_by": point.addresses_by,
+        "accounting": {place.code: frames for place, frames in account.frames.items()},
     }
 
 

@@ -5,7 +5,7 @@ holds nothing but str, int, float, bool, None, and lists and dicts of these.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 SCHEMA = "vxlanalyze.report/1"
 SEVERITIES = ("info", "warning", "critical")
@@ -22,7 +22,10 @@ class FileRecord(TypedDict):
 
 
 class CaptureRecord(TypedDict):
-    """One capture; times RFC 3339 with nanoseconds, null where it holds no frame."""
+    """One capture; times RFC 3339 with nanoseconds, null where it holds no frame.
+
+    `accounting` counts its frames by class (see `frame_classes`); the sum is `packets`.
+    """
 
     name: str
     files: list[FileRecord]
@@ -35,6 +38,7 @@ class CaptureRecord(TypedDict):
     dropped_by_kernel: int | None
     node_addresses: list[str]
     node_addresses_by: str
+    accounting: NotRequired[dict[str, int]]  # lacking in reports of earlier versions
 
 
 # "from" and "to" are Python keywords, so these use the functional form.

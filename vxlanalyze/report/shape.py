@@ -44,6 +44,8 @@ def demand(value: object, wanted: Any, where: str) -> None:
 def _demand_record(value: object, wanted: Any, where: str) -> None:
     record: Mapping[str, object] = _as(value, dict, where)
     for key, kind in _keys(wanted).items():
+        if key not in record and key not in wanted.__required_keys__:
+            continue
         if key not in record:
             raise ShapeError(f"{where} lacks {key!r}{slip(key, record.keys() - _keys(wanted).keys())}")
         demand(record[key], kind, f"{where}.{key}")

@@ -3,7 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from vxlanalyze.report.model import CaptureRecord, FindingRecord, HopRecord, NotAssessedRecord
+from vxlanalyze.report.model import (
+    CaptureRecord,
+    FindingRecord,
+    HopRecord,
+    NotAssessedRecord,
+    ServiceRecord,
+)
+from vxlanalyze.report.unsettled import open_points
 from vxlanalyze.text import words
 
 # For findings whose own sentence tells what happens and not what is behind it.
@@ -34,14 +41,18 @@ def verdict(
     hops: Sequence[HopRecord],
     findings: Sequence[FindingRecord],
     not_assessed: Sequence[NotAssessedRecord],
+    services: Sequence[ServiceRecord] = (),
 ) -> str:
-    """Say what is wrong: the first finding; else what was examined and found in order; else why not."""
+    """Say what is wrong: the first finding; else what was examined and found in order; else why not.
+
+    Nothing is said to be in order as long as a table of the same report leaves something open.
+    """
     faults = [f for f in findings if f["severity"] != "info"]
     if faults:
         return _sentence(faults)
     judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     if judged:
-        return _without_fault(judged, hops, findings, not_assessed)
+        return _without_fault(hops, findings, not_assessed, open_points(captures, services))
     if hops:
         return f"Cannot tell: {_why_not(hops, not_assessed)}."
     return _alone(captures)
@@ -74,17 +85,21 @@ def _reason(finding: FindingRecord) -> str | None:
 
 
 def _without_fault(
-    judged: Sequence[HopRecord],
     hops: Sequence[HopRecord],
     findings: Sequence[FindingRecord],
     not_assessed: Sequence[NotAssessedRecord],
+    left_open: Sequence[str],
 ) -> str:
+    judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     sent = [f"{_part(hop)} {hop['direction']}" for hop in judged]
     parts = [f"Nothing is wrong in what the captures show: {words.listed(sent, 8)} arrived"]
+    if left_open:
+        parts = [f"No cause was found, but not all is well: {left_open[0]}", *left_open[1:]]
+        parts.append(f"between the captures, {words.listed(sent, 8)} arrived")
     lossy = [hop for hop in judged if hop["lost"]]
     if lossy:
         parts = [f"Cannot tell what is wrong: {_left_open(hop, not_assessed)}" for hop in lossy[:1]]
-        parts += [_left_open(hop, not_assessed) for hop in lossy[1:]]
+        parts += [*(_left_open(hop, not_assessed) for hop in lossy[1:]), *left_open]
     if len(judged) < len(hops):
         parts.append(f"{len(hops) - len(judged)} of {len(hops)} directions could not be judged")
     parts += _unknown(judged)

@@ -7,7 +7,7 @@ consequences under it; at the end what could not be told, and how good the captu
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from vxlanalyze.report import path_picture
+from vxlanalyze.report import frame_classes, path_picture
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
@@ -217,6 +217,9 @@ def _captures(page: Page, report: Report) -> None:
     page.heading("Captures")
     for capture in report.captures:
         page.paragraph((f"{capture['name']}: ", "bold"), (_capture(capture), ""), indent=2, hanging=2)
+        if capture.get("accounting"):
+            where = f"all frames accounted for: {frame_classes.line(capture['accounting'])}"
+            page.paragraph((where, ""), indent=4, hanging=2)
     for clock in report.clock:
         page.paragraph((_clock(clock), ""), indent=2, hanging=2)
     windows = dict.fromkeys(hop["window"]["by"] for hop in report.hops if hop["window"] is not None)

@@ -1,0 +1,187 @@
+"""Where every frame of every capture is accounted for: a judged direction, or a named class.
+
+The counts of a capture's classes sum up to its frames. What no class explains would be a hole in every
+statement that the report makes, so there is none.
+
+Sources: RFC 826 and RFC 4861 (ARP, neighbour discovery); RFC 2236, RFC 3810 (group membership); RFC 2328
+(OSPF), RFC 5798 (VRRP), RFC 7761 (PIM); RFC 4271 (BGP), RFC 5880 and RFC 5881 (BFD); RFC 2131 (DHCP);
+RFC 1112 section 4 and RFC 4291 section 2.7 (group addresses).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.underlay import native, pod_addresses
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point, Reason
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Encryption, Flows, Tunnel
+
+
+class Place(IntEnum):
+    """Classes of frames, in the order in which they are reported."""
+
+    JUDGED = 0
+    UNKNOWN = 1
+    TUNNEL = 2
+    OTHER_PEER = 3
+    OTHER_FAMILY = 4
+    OTHER_VNI = 5
+    GROUP = 6
+    ENCRYPTED = 7
+    UNENCAPSULATED = 8
+    NOT_ARRIVED = 9
+    INSIDE = 10
+    CONTROL = 11
+    NODE = 12
+    FRAGMENT = 13
+    SEEN_AGAIN = 14
+    UNDECODED = 15
+
+    @property
+    def code(self) -> str:
+        """What it is called in JSON: ``other-peer``."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How many frames of a capture are of which class; classes without frames are left out."""
+
+    capture: str
+    frames: dict[Place, int]
+
+
+_ICMP, _IGMP, _TCP, _UDP, _ICMPV6, _OSPF, _PIM, _VRRP = 1, 2, 6, 17, 58, 89, 103, 112
+_ROUTING = (_IGMP, _OSPF, _PIM, _VRRP)
+# BGP, BFD (3784, 3785, 4784), DHCP and DHCPv6, NTP, SSH to a node.
+_CONTROL_PORTS = (179, 3784, 3785, 4784, 67, 68, 546, 547, 123, 22)
+_NOT_YET = 255
+
+
+@once
+def accounts(pair: Comparison) -> tuple[Account, ...]:
+    """Account for all frames of all captures, in their order."""
+    return tuple(_account(pair, number) for number in range(len(pair.captures)))
+
+
+def _account(pair: Comparison, capture: int) -> Account:
+    facts = pair.captures[capture]
+    points = [p for p in pair.points if p.capture == capture]
+    point = points[0]
+    place = _of_directions(pair, capture, len(point.index))
+    _complete(pair, points, place)
+    counts = np.bincount(place, minlength=len(Place))
+    counts[Place.SEEN_AGAIN] += facts.packets - len(place)
+    return Account(facts.name, {kind: int(counts[kind]) for kind in Place if counts[kind]})
+
+
+def _of_directions(pair: Comparison, capture: int, rows: int) -> NDArray[np.uint8]:
+    """Class of each row that stands in a direction, `_NOT_YET` elsewhere; the surest one counts."""
+    place = np.full(rows, _NOT_YET, np.uint8)
+    for direction in (d for hop in (*pair.hops, *pair.inside) for d in hop.directions):
+        kinds = np.full(len(direction), int(Place.UNKNOWN), np.uint8)
+        if direction.assessed:
+            kinds[direction.outcome != Outcome.UNKNOWN] = int(Place.JUDGED)
+        kinds[direction.reason == Reason.OTHER_PEER] = int(Place.OTHER_PEER)
+        if direction.sender.capture == capture:
+            np.minimum.at(place, direction.sent_row, kinds)
+        if direction.receiver.capture == capture:
+            arrived = direction.received_row != NO_ROW
+            np.minimum.at(place, direction.received_row[arrived], kinds[arrived])
+            unsent = np.uint8(Place.JUDGED if direction.assessed else Place.UNKNOWN)
+            place[direction.unsent_row] = np.minimum(place[direction.unsent_row], unsent)
+    return place
+
+
+def _complete(pair: Comparison, points: list[Point], place: NDArray[np.uint8]) -> None:
+    """Give the rows of no direction their class: by their flow, or, where they have none, by the frame."""
+    point = points[0]
+    index, flows = point.index, point.flows
+    open_ = np.flatnonzero(place == _NOT_YET)
+    if not len(open_):
+        return
+    flow = index.flow[open_]
+    best = np.full(len(flows) + 1, _NOT_YET, np.uint8)  # the last for NO_FLOW
+    np.minimum.at(best, index.flow[place != _NOT_YET], place[place != _NOT_YET])
+    best[-1] = _NOT_YET
+    kinds = np.append(_kinds(pair, points, best[:-1]), np.uint8(Place.UNDECODED))
+    copies = (best[flow] <= Place.UNKNOWN) & (flow != NO_FLOW)
+    place[open_] = np.where(copies, best[flow], kinds[flow])
+    place[open_[(index.anomalies[open_] & np.uint32(Anomaly.LATER_FRAGMENT)) != 0]] = Place.FRAGMENT
+    _with_their_first(point, place)
+
+
+def _with_their_first(point: Point, place: NDArray[np.uint8]) -> None:
+    """Give later fragments the class of the datagram that they belong to, where its beginning is there."""
+    fragments = point.decoded.fragments
+    if not len(fragments):
+        return
+    rows = fragments.row if point.decoded.frame is None else point.decoded.row(fragments.row + 1)
+    heads = np.flatnonzero(fragments.offset_bytes == 0)
+    of_group = np.full(int(fragments.group.max()) + 1, np.uint8(Place.FRAGMENT))
+    inside = rows < len(place)
+    heads = heads[inside[heads]]
+    of_group[fragments.group[heads]] = place[rows[heads]]
+    later = np.flatnonzero((fragments.offset_bytes != 0) & inside)
+    place[rows[later]] = of_group[fragments.group[later]]
+
+
+def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Class of each flow by what it is alone; of several that fit, the later one counts."""
+    point = points[0]
+    flows = point.flows
+    judged = best == Place.JUDGED
+    kind = np.full(len(flows), int(Place.NODE), np.uint8)
+    tunnel = (flows.tunnel != Tunnel.NONE) & (flows.outer_family > 0)
+    pods = pod_addresses.of(pair)
+    of_pod = ~tunnel & (flows.family > 0) & pods.any_end(flows)
+    kind[of_pod] = Place.INSIDE if _shows_inside(pair, points) else Place.UNENCAPSULATED
+    kind[_is_control(flows) & ~tunnel & (~of_pod | np.isin(flows.protocol, _ROUTING))] = Place.CONTROL
+    kind[(flows.encryption != Encryption.NONE) & ~tunnel] = Place.ENCRYPTED
+    for found in native.unseen(pair):
+        if found.point.capture == point.capture:
+            kind[found.flows] = Place.NOT_ARRIVED
+    kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP, and what carries no IP
+    kind[tunnel] = _tunnelled(pair, flows, tunnel, judged)[tunnel]
+    return kind
+
+
+def _tunnelled(
+    pair: Comparison, flows: Flows, tunnel: NDArray[np.bool_], judged: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Class of tunnel flows that no direction holds."""
+    kind = np.full(len(flows), int(Place.TUNNEL), np.uint8)
+    nodes = {a for p in pair.points if p.encapsulated for a in p.addresses}
+    if pair.hops and nodes:
+        between = pod_addresses.among(flows.outer_src, flows.outer_family, nodes)
+        between &= pod_addresses.among(flows.outer_dst, flows.outer_family, nodes)
+        kind[~between] = Place.OTHER_PEER
+    if (mine := tunnel & judged).any():
+        kind[~np.isin(flows.vni, flows.vni[mine])] = Place.OTHER_VNI
+        kind[~np.isin(flows.outer_family, flows.outer_family[mine])] = Place.OTHER_FAMILY
+    kind[_to_a_group(flows)] = Place.GROUP
+    return kind
+
+
+def _to_a_group(flows: Flows) -> NDArray[np.bool_]:
+    """Whether the outer destination is a multicast group or everybody."""
+    first = flows.outer_dst[:, 0]
+    ipv4 = (flows.outer_family == 4) & ((first & 0xF0 == 0xE0) | (flows.outer_dst[:, :4] == 255).all(axis=1))
+    return ipv4 | ((flows.outer_family == 6) & (first == 0xFF))
+
+
+def _is_control(flows: Flows) -> NDArray[np.bool_]:
+    """ICMP but for that of pods, neighbour discovery, routing, addresses, time, and SSH."""
+    ports = np.isin(flows.protocol, (_TCP, _UDP)) & (
+        np.isin(flows.dport, _CONTROL_PORTS) | np.isin(flows.sport, _CONTROL_PORTS)
+    )
+    return ports | np.isin(flows.protocol, (_ICMP, _ICMPV6, *_ROUTING))
+
+
+def _shows_inside(pair: Comparison, points: list[Point]) -> bool:
+    """Whether a capture shows places inside the node, where packets without a tunnel belong."""
+    names = {pair.captures[p.capture].name for p in points}
+    return any(p.name not in names or not p.encapsulated for p in points)

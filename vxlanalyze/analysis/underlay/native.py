@@ -1,0 +1,109 @@
+"""Traffic between pods that leaves a node without a tunnel and never reaches the other captured node.
+
+Answers count whose request the other node sent without a tunnel too, and requests to pods that live on the
+other node. Native routing that works shows in both captures, and is none of this.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.underlay import pod_addresses
+from vxlanalyze.analysis.underlay.pod_addresses import PodAddresses, native_flows
+from vxlanalyze.pairing import tuples
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.tuples import NO_TUPLE
+
+_OF_PODS = (1, 6, 17, 58, 132)  # ICMP, TCP, UDP, ICMPv6, SCTP
+
+
+class Unseen(NamedTuple):
+    """Flows of `point` that left its node without a tunnel, and that `other`, where they belong, lacks.
+
+    `answers` says of each whether it answers a request that `other` sent without a tunnel.
+    """
+
+    point: Point
+    other: Point
+    flows: NDArray[np.int64]
+    answers: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What one capture shows, by number of 5-tuple."""
+
+    point: Point
+    native: NDArray[np.int64]  # flows
+    tuple_of: NDArray[np.int32]
+    shown: NDArray[np.int32]  # tuples, with a tunnel or without
+
+    @property
+    def native_tuples(self) -> NDArray[np.int32]:
+        return self.tuple_of[self.native]
+
+
+@once
+def unseen(pair: Comparison) -> tuple[Unseen, ...]:
+    """Find them for every two captures of different nodes' network cards."""
+    cards = list({p.capture: p for p in reversed(pair.points) if p.encapsulated and p.addresses}.values())
+    if len(cards) < 2:
+        return ()
+    numbered = tuples.at(cards)
+    views = [_view(p, of_flow) for p, of_flow in zip(cards, numbered.of_flow, strict=True)]
+    pods = pod_addresses.of(pair)
+    found = [
+        _between(here, there, numbered.answer, pods)
+        for here in views
+        for there in views
+        if here is not there and len(here.native) and len(there.native)
+    ]
+    return tuple(f for f in found if len(f.flows))
+
+
+def _view(point: Point, tuple_of: NDArray[np.int32]) -> _View:
+    used = np.flatnonzero(point.decoded.usage.used)
+    return _View(point, native_flows(point), tuple_of, np.unique(tuple_of[used]))
+
+
+def _between(here: _View, there: _View, answer: NDArray[np.int32], pods: PodAddresses) -> Unseen:
+    native = _lacking(here, there, pods)
+    back = answer[here.tuple_of[native]]
+    asked = (back != NO_TUPLE) & np.isin(back, here.native_tuples) & np.isin(back, there.native_tuples)
+    answered = (back != NO_TUPLE) & np.isin(back, here.shown)
+    wanted = asked | (_to_its_pods(here.point, there.point, native, pods) & ~answered)
+    return Unseen(here.point, there.point, native[wanted], asked[wanted])
+
+
+def _lacking(here: _View, there: _View, pods: PodAddresses) -> NDArray[np.int64]:
+    """Flows that one capture shows without a tunnel only, the other not at all, and no node is an end of."""
+    flows, tuple_of = here.point.flows, here.tuple_of
+    tunnelled = np.setdiff1d(np.flatnonzero(here.point.decoded.usage.used), here.native)
+    elsewhere = np.union1d(there.shown, tuple_of[tunnelled])
+    native = here.native[~np.isin(here.native_tuples, elsewhere)]
+    native = native[np.isin(flows.protocol[native], _OF_PODS)]
+    at_node = np.zeros(len(native), np.bool_)
+    for address in (flows.src, flows.dst):
+        at_node |= pod_addresses.among(address[native], flows.family[native], pods.nodes)
+    return native[~at_node]
+
+
+def _to_its_pods(
+    here: Point, there: Point, native: NDArray[np.int64], pods: PodAddresses
+) -> NDArray[np.bool_]:
+    """Flows from a pod that is not on the other node to one that is."""
+    far = set(there.addresses)
+    family = here.flows.family[native]
+
+    def on_it(address: str) -> bool:
+        return pods.is_pod(address) and not far.isdisjoint(pods.nodes_of(address))
+
+    def not_on_it(address: str) -> bool:
+        return pods.is_pod(address) and far.isdisjoint(pods.nodes_of(address))
+
+    to = pod_addresses.among(here.flows.dst[native], family, on_it)
+    by = pod_addresses.among(here.flows.src[native], family, not_on_it)
+    return to & by

@@ -1,0 +1,45 @@
+"""What the tables of a report leave open: as long as there is any of it, nothing is said to be in order."""
+
+from collections.abc import Iterator, Sequence
+
+from vxlanalyze.report.model import CaptureRecord, ServiceRecord
+from vxlanalyze.text import words
+
+_MOST_NAMED = 2
+# Classes of frames that no healthy pair leaves over, in words for one of them and for several.
+_OPEN = {
+    "not-arrived": ("unencapsulated pod packet", "never arrives", "never arrive"),
+    "tunnel": ("tunnel packet", "belongs to no judged direction", "belong to no judged direction"),
+    "other-family": ("tunnel packet over the other IP version", "was not judged", "were not judged"),
+    "other-vni": ("tunnel packet with another VNI", "was not judged", "were not judged"),
+    "undecoded": ("frame", "could not be decoded", "could not be decoded"),
+}
+
+
+def open_points(captures: Sequence[CaptureRecord], services: Sequence[ServiceRecord]) -> list[str]:
+    """Name requests without an answer, and frames that were not judged, as clauses."""
+    return [*_requests(services), *_frames(captures)]
+
+
+def _requests(services: Sequence[ServiceRecord]) -> Iterator[str]:
+    silent = sorted((s for s in services if s["unanswered"]), key=lambda s: -s["unanswered"])
+    for service in silent[:_MOST_NAMED]:
+        to = f"{service['client']} > {service['server']}"
+        asked = words.share(service["unanswered"], service["requests"])
+        yield f"{asked} {service['protocol']} {_requests_noun(service)} {to} got no answer"
+    if rest := silent[_MOST_NAMED:]:
+        more = sum(service["unanswered"] for service in rest)
+        yield f"{words.count(more, 'request')} of {words.count(len(rest), 'other client')} got no answer"
+
+
+def _requests_noun(service: ServiceRecord) -> str:
+    return "request" if service["requests"] == 1 else "requests"
+
+
+def _frames(captures: Sequence[CaptureRecord]) -> Iterator[str]:
+    for code, (noun, does, do) in _OPEN.items():
+        for capture in captures:
+            if number := capture.get("accounting", {}).get(code, 0):
+                plural = noun.replace("packet", "packets").replace("frame", "frames")
+                what = words.count(number, noun, plural)
+                yield f"{what} in {capture['name']} {does if number == 1 else do}"
