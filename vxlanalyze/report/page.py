@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len, chop_cells
 
+from vxlanalyze.text import commands
 from vxlanalyze.text.escaping import inert, plain
 
 Span = tuple[str, str]
@@ -76,6 +77,21 @@ class Page:
         """Write something that is to be copied: every letter of it, on one line however long it gets."""
         spans = self._drawable([(label, "bold"), (plain(words, longest_word=None), "")])
         self._lines.append([(" " * indent, ""), *spans])
+
+    def remedy(self, text: str, *, indent: int = 0) -> None:
+        """Write what to do: sentences as such, commands numbered, whole, and with the node they run on."""
+        label, number = "To do: ", 0
+        for step in commands.steps(text):
+            if not step.command:
+                title = [(label, "bold")] * bool(label)
+                self.paragraph(*title, (step.text, ""), indent=indent if label else indent + 2, hanging=2)
+            else:
+                if label:
+                    self.paragraph((label, "bold"), indent=indent)
+                number += 1
+                where = f"on {plain(step.node)}: " if step.node else ""
+                self.whole(f"{number}. {where}", step.command, indent=indent + 2)
+            label = ""
 
     def drawn(self, *spans: Span) -> None:
         """Write one line as it is; names in it have gone through `plain` before."""

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from vxlanalyze.text import words
+from vxlanalyze.text.commands import steps
 from vxlanalyze.text.escaping import plain
 
 NOTHING = "–"
@@ -108,6 +109,29 @@ def prose(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(plain(text)))))
 
 
+def remedy(text: str) -> Markup:
+    """Write what to do: sentences as paragraphs, commands as a numbered list that can be copied from."""
+    parts: list[str] = []
+    listing = False
+    for step in steps(text):
+        if step.command and not listing:
+            parts.append('<ol class="commands">' if not any("<ol" in p for p in parts) else _continued(parts))
+        elif listing and not step.command:
+            parts.append("</ol>")
+        listing = bool(step.command)
+        if step.command:
+            where = f"<small>on {escape(plain(step.node))}</small> " if step.node else ""
+            parts.append(f"<li>{where}<code>{whole(step.command)}</code></li>")
+        else:
+            parts.append(f"<p>{prose(step.text)}</p>")
+    return Markup("".join(parts) + ("</ol>" if listing else ""))
+
+
+def _continued(parts: Sequence[str]) -> str:
+    """Begin a list that goes on counting where the one before it ended."""
+    return f'<ol class="commands" start="{1 + sum("<li>" in part for part in parts)}">'
+
+
 def whole(text: str) -> Markup:
     """Write text that must paste, however long its words."""
     return escape(plain(text, longest_word=None))
@@ -124,6 +148,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "quantity": quantity,
     "raw": raw,
     "raw_or_dash": raw_or_dash,
+    "remedy": remedy,
     "runs": runs,
     "span": span,
     "whole": whole,

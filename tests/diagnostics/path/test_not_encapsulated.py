@@ -109,8 +109,65 @@ def test_pod_packets_that_leave_the_node_bare_and_vanish_are_found():
     finding = found(on_wire())
 
     assert finding.direction == "node1>node2"
-    assert "leaves its node bare" in finding.summary
+    assert "unencapsulated" in finding.summary
+    assert "none of 20 packets reaches node2" in finding.summary
+    assert finding.evidence["destination_mac"].value == "02:00:ac:1a:32:c9"
     assert "CrossSubnet" in finding.remedy
+    assert "node1# ip route get 10.233.65.9" in finding.remedy.splitlines()
+
+
+PLACEHOLDER = 0xEEEEEEEEEEEE
+
+
+def raw_reply(mac: int = PLACEHOLDER, *, arrives: bool = False, cluster: Cluster | None = None) -> Comparison:
+    """node1 asks without a tunnel, node2 answers without one too."""
+    asks = Flow(tunnel=0, src="10.233.64.77", dst="10.233.65.99", sport=50000, dport=443)
+    answers = asks.reverse(outer_dst_mac=mac)
+    both = [Traffic(asks, packets=12), Traffic(answers, packets=12, start_s=0.001)]
+    return comparison(
+        [Traffic()],
+        [Traffic(Flow().reverse())],
+        cluster=cluster,
+        seen_only={"node1": both if arrives else both[:1], "node2": both},
+        addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
+    )
+
+
+def test_answers_that_leave_as_raw_frames_are_found_with_their_mac():
+    for cluster in (None, CLUSTER):
+        finding = found(raw_reply(cluster=cluster))
+        assert finding.direction == "node2>node1"
+        assert "ee:ee:ee:ee:ee:ee" in finding.summary
+        assert "none of 12 packets reaches node1" in finding.summary
+        assert "node2# ip route get 10.233.64.77" in finding.remedy.splitlines()
+
+
+def test_answers_that_arrive_natively_are_clear():
+    assert [a for a in check(raw_reply(arrives=True)) if isinstance(a, Finding)] == []
+
+
+def direct_server_return(*, own_mac: bool = True) -> Comparison:
+    """A client outside asks node1, which forwards to a pod of node2; that answers the client directly."""
+    client, frontend = "10.90.3.14", "10.200.0.9"
+    came = Flow(tunnel=0, src=client, dst=frontend, sport=41000, dport=80).reverse().reverse()
+    forwarded = Flow(src=client, dst="10.233.65.20", protocol=6, sport=41000, dport=8080)
+    answer = Flow(tunnel=0, src=frontend, dst=client, protocol=6, sport=80, dport=41000)
+    to_node1 = Traffic(Flow(**{**vars(came), "outer_dst_mac": forwarded.outer_src_mac}), packets=20)
+    return comparison(
+        [Traffic(), Traffic(forwarded, packets=20)],
+        [Traffic(Flow().reverse())],
+        seen_only={
+            "node1": [to_node1] if own_mac else [Traffic(Flow(tunnel=0, src=WORLD, dst=client))],
+            "node2": [Traffic(answer, packets=20)],
+        },
+        addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
+    )
+
+
+def test_direct_server_return_is_no_fault():
+    for own_mac in (True, False):
+        answers = check(direct_server_return(own_mac=own_mac))
+        assert [a for a in answers if isinstance(a, Finding)] == []
 
 
 def test_native_routing_that_works_is_clear():
@@ -175,7 +232,7 @@ def test_where_a_pod_lives_is_told_without_the_cluster_on_the_wire_too():
         },
         addresses={"node1": ("172.26.50.200",), "node2": ("172.26.50.201",)},
     )
-    assert "leaves its node bare" in found(pair).summary
+    assert "none of 20 packets reaches node2" in found(pair).summary
 
 
 def no_tunnel(*, to=FAR, seen_at="", cluster=None, points=("pod", "node1", "node2")):

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.underlay.homes import Homes
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import distinct
@@ -26,29 +25,6 @@ class Stuck(NamedTuple):
     address: str
     lives: str
     rows: NDArray[np.int32]
-
-
-def on_the_wire(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[Stuck]:
-    """Packets between pods of two nodes that pass a card bare, are not answered, and are seen nowhere else.
-
-    `chance` is the false alarm probability accepted for a destination.
-    """
-    others = [p for p in pair.points if p.capture != point.capture and _shows_bare(p)]
-    if not others or not point.addresses:
-        return
-    seen_there = np.isin(point.flows.identity, np.concatenate([p.flows.identity for p in others]))
-    rows, flow = _bare(point)
-    names, of = ends(point.flows.family[flow], point.flows.dst[flow])
-    sources = _sources_by_destination(point, present(flow))
-    for i, address in enumerate(names):
-        mine, talking = of == i, sources[address]
-        packets = int(mine.sum())
-        if silence.chance(packets, packets) >= chance or not _between_pods(pair, homes, talking, address):
-            continue
-        lives = _lives_at(pair, homes, point, others, address)
-        answered = any(address in sources.get(source, ()) for source in talking)
-        if lives and not answered and not seen_there[flow[mine]].any():
-            yield Stuck(address, lives, rows[mine])
 
 
 def out_of_a_pod(pair: Comparison, pod: Point, chance: float) -> Iterator[Stuck]:
@@ -92,12 +68,6 @@ def _bare(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return rows, index.flow[rows]
 
 
-def _shows_bare(point: Point) -> bool:
-    """Whether a capture was not filtered for the tunnel: other frames, if only ARP, stand in it."""
-    used = np.flatnonzero(point.decoded.usage.used)
-    return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
-
-
 def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
     """Who sends to each inner destination, among the flows that are used."""
     flows = point.flows
@@ -107,37 +77,6 @@ def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, 
     for destination, source in zip(to, by, strict=True):
         found.setdefault(destination, set()).add(source)
     return found
-
-
-def _lives_at(pair: Comparison, homes: Homes, point: Point, others: list[Point], address: str) -> str:
-    """Say as a clause that an address lives on another captured node, "" where it does not."""
-    node = pair.cluster.node_of(address)
-    captured = {a for p in others for a in p.addresses}
-    if node is not None:
-        names = {pair.cluster.node_of(a) for a in captured} | {p.name for p in others}
-        return f"{address} lives on {node}" if node in names else ""
-    ip = ipaddress.ip_address(address)
-    if not ip.is_private and ip not in _SHARED:
-        return ""  # a client outside the cluster, whose packets a node passes on (direct server return)
-    home = homes.of(address)
-    if home is None or set(home.addresses) & set(point.addresses) or not captured & set(home.addresses):
-        return ""
-    return home.words
-
-
-def _between_pods(pair: Comparison, homes: Homes, sources: set[str], destination: str) -> bool:
-    """Whether all is sent by pods to a pod of another node, and no node talks for itself."""
-    nodes = {a for n in pair.cluster.nodes for a in n.addresses} | {
-        a for p in pair.points for a in p.addresses
-    }
-    if destination in nodes or sources & nodes:
-        return False
-    cluster = pair.cluster
-    if cluster.nodes:
-        there, here = cluster.node_of(destination), {cluster.node_of(s) for s in sources}
-        return there is not None and None not in here and there not in here
-    there_, here_ = homes.of(destination), [homes.of(s) for s in sources]
-    return there_ is not None and not any(h and set(h.addresses) & set(there_.addresses) for h in here_)
 
 
 def _may_be_a_pod(pair: Comparison, address: str, pods: set[str]) -> bool:

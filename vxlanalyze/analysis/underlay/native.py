@@ -16,6 +16,7 @@ from vxlanalyze.analysis.underlay.pod_addresses import PodAddresses, native_flow
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import NO_TUPLE
+from vxlanalyze.wire.model import Tunnel
 
 _OF_PODS = (1, 6, 17, 58, 132)  # ICMP, TCP, UDP, ICMPv6, SCTP
 
@@ -59,9 +60,15 @@ def unseen(pair: Comparison) -> tuple[Unseen, ...]:
         _between(here, there, numbered.answer, pods)
         for here in views
         for there in views
-        if here is not there and len(here.native) and len(there.native)
+        if here is not there and len(here.native) and _shows_native(there.point)
     ]
     return tuple(f for f in found if len(f.flows))
+
+
+def _shows_native(point: Point) -> bool:
+    """Whether a capture was not filtered for the tunnel: other frames, if only ARP, stand in it."""
+    used = np.flatnonzero(point.decoded.usage.used)
+    return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
 
 
 def _view(point: Point, tuple_of: NDArray[np.int32]) -> _View:

@@ -11,21 +11,26 @@ How it decides
     its node. A destination counts when it lives on another node (by `--kube`, `--facts`, or because it was
     seen behind another node's outer address). It is reported when all its packets, so many that a node
     which mislays one in fifty would do it with a chance below `chance`, stand bare and none in the tunnel.
-    In a capture of a NIC alone, packets between pods that pass it bare and are neither answered nor seen at
-    the other node. Where no capture shows a tunnel packet, what a pod sends by way of two captured nodes to
-    addresses that stay silent. In an `any` capture without that knowledge, packets of pods to several
-    destinations that the node forwards to an interface which never gives anything back.
+    In captures of network cards alone: packets between pods that pass one without a tunnel and that the other
+    node, where they belong, never shows. These are requests to pods that live there and get no answer, and
+    answers to requests that came from there without a tunnel. Where no capture shows a tunnel packet, what
+    a pod sends by way of two captured nodes to addresses that stay silent. In an `any` capture without that
+    knowledge, packets of pods to several destinations that the node forwards to an interface which never
+    gives anything back.
 When it cannot tell
     No capture shows packets before the tunnel.
 What looks like it
     Service addresses (translated before they are encapsulated), the Internet, pods of the same node and
-    nodes' own addresses are not meant for the tunnel. Native routing, where bare packets do arrive: nothing
-    is said. A part of a destination's packets missing is loss inside the node: `packet-loss`.
+    nodes' own addresses are not meant for the tunnel. Nor are answers in direct server return, which go to
+    clients outside of the cluster on purpose, although one node forwards those clients through the tunnel.
+    Native routing, where unencapsulated packets do arrive: nothing is said. A part of a destination's packets
+    missing is loss inside the node: `packet-loss`.
 What to do
     On the sending node: `ip route get POD`, `bridge fdb show dev flannel.1`, `ip -s link show` (TX dropped
     on the tunnel device).
 Sources
-    flannel issues 592, 623, 1009; Calico "CrossSubnet" and the source/destination check of EC2.
+    flannel issues 592, 623, 1009; Calico "CrossSubnet" and the source/destination check of EC2; calico issue
+    13191; cilium pull request 23890 (direct server return).
 """
 
 from collections.abc import Iterator
@@ -37,8 +42,9 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.underlay.bare_traffic import Stuck, ends, on_the_wire, out_of_a_pod
+from vxlanalyze.analysis.underlay.bare_traffic import Stuck, ends, out_of_a_pod
 from vxlanalyze.analysis.underlay.homes import Homes, homes_of
+from vxlanalyze.diagnostics.path import unencapsulated_on_wire
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed
@@ -69,10 +75,8 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         stuck = list(_before_tunnel(pair, direction, homes, chance))
         if stuck:
             answers.append(_finding(pair, direction.label, direction.sender, stuck))
-    for point in cards:
-        stuck = list(on_the_wire(pair, point, homes, chance))
-        if stuck and not answers:
-            answers.append(_finding(pair, _label(pair, point), point, stuck, on_wire=True))
+    if not answers:
+        answers += unencapsulated_on_wire.findings(pair, chance)
     for point in inside:
         stuck = list(_into_nothing(pair, point, homes, chance)) or _for_others(pair, point, homes, chance)
         if stuck and not answers:
@@ -80,7 +84,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
     if not answers:
         answers += _no_tunnel_at_all(pair, chance)
     if not entering and not inside and not answers and cards:
-        why = "no capture shows packets before they enter the tunnel; one of a pod, or with -i any, would"
+        why = (
+            "no capture shows packets before they enter the tunnel; one of a pod, or with -i any, would. "
+            "No unencapsulated pod packet that fails to arrive passes a network card"
+        )
         return [NotAssessed(CODE, why)]
     return answers
 

@@ -57,7 +57,8 @@ def _command(level: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return plain(text).replace("##", "# #").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    lines = "\n".join(plain(line, longest_word=None) for line in text.splitlines())
+    return lines.replace("##", "# #").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -73,7 +73,7 @@ def _told(finding: FindingRecord) -> Iterable[str]:
     if finding["explanation"]:
         yield f"Proof: {finding['explanation']}"
     if finding["remedy"]:
-        yield f"To do: {finding['remedy']}"
+        yield from f"To do: {finding['remedy']}".splitlines()
     if finding["because"]:
         yield f"Because of: {finding['because']}"
     if finding["display_filter"]:

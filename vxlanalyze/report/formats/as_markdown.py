@@ -11,7 +11,7 @@ import re
 
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
-from vxlanalyze.text import formatting, words
+from vxlanalyze.text import commands, formatting, words
 from vxlanalyze.text.escaping import inert, plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
@@ -66,7 +66,7 @@ def _finding(finding: FindingRecord) -> list[str]:
     if finding["explanation"]:
         parts.append(f"**Proof:** {escaped(finding['explanation'])}")
     if finding["remedy"]:
-        parts.append(f"**To do:** {escaped(finding['remedy'])}")
+        parts.append(f"**To do:** {remedy(finding['remedy'])}")
     if finding["ruled_out"]:
         why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
         parts.append(f"**It is not:** {escaped(why)}")
@@ -89,6 +89,19 @@ def escaped(text: str) -> str:
     """Escape what Markdown would take for its own, but for pairs of backticks: they mark commands."""
     pieces = _CODE.split(plain(text))
     return "".join(code(piece) if number % 2 else _prose(piece) for number, piece in enumerate(pieces))
+
+
+def remedy(text: str) -> str:
+    """Write what to do: sentences, and commands as a numbered list."""
+    lines: list[str] = []
+    number = 0
+    for step in commands.steps(text):
+        number += bool(step.command)
+        where = f"on {escaped(step.node)}: " if step.node else ""
+        lines.append(
+            f"{number}. {where}{code(step.command)}" if step.command else f"\n{escaped(step.text)}\n"
+        )
+    return "\n".join(lines).strip()
 
 
 def _prose(text: str) -> str:

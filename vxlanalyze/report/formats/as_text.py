@@ -93,16 +93,6 @@ def _findings(page: Page, report: Report) -> None:
         _in_short(page, note, indent=2)
 
 
-def _remedy(page: Page, lines: Sequence[str]) -> None:
-    """Write sentences as paragraphs, and commands, which begin in lower case, whole on lines of their own."""
-    page.paragraph(("To do: ", "bold"), (lines[0], ""), indent=3, hanging=2)
-    for line in lines[1:]:
-        if line[:1].islower():
-            page.whole("", line, indent=7)
-        else:
-            page.paragraph((line, ""), indent=5)
-
-
 def _in_short(page: Page, finding: FindingRecord, indent: int) -> None:
     code = (finding["code"], _STYLES[finding["severity"]])
     page.paragraph(("- ", ""), code, (f": {finding['summary']}", ""), indent=indent, hanging=2)
@@ -148,7 +138,7 @@ def _finding(page: Page, number: int, finding: FindingRecord, verdict: str) -> N
     if finding["explanation"]:
         page.paragraph(("Proof: ", "bold"), (finding["explanation"], ""), indent=3, hanging=2)
     if finding["remedy"]:
-        _remedy(page, finding["remedy"].split("\n"))
+        page.remedy(finding["remedy"], indent=3)
     if finding["ruled_out"]:
         why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
         page.paragraph(("It is not: ", "bold"), (why, ""), indent=3, hanging=2)

@@ -1,6 +1,6 @@
 """The matrix as GitHub Flavored Markdown, for issues and job summaries."""
 
-from vxlanalyze.report.formats.as_markdown import code, escaped
+from vxlanalyze.report.formats.as_markdown import code, escaped, remedy
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.text.escaping import inert
@@ -31,5 +31,5 @@ def _table(matrix: Matrix, entries: list[Entry]) -> str:
 
 def _entry(entry: Entry) -> list[str]:
     told = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
-    todo = [f"**To do:** {escaped(entry.remedy)}"] if entry.remedy else []
+    todo = [f"**To do:** {remedy(entry.remedy)}"] if entry.remedy else []
     return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", told, *todo]

@@ -70,7 +70,7 @@ def _entry(page: Page, entry: Entry) -> None:
     if len(entry.cells) > _TOLD:
         page.paragraph((f"and {len(entry.cells) - _TOLD} more, in the JSON", "dim"), indent=2)
     if entry.remedy:
-        page.paragraph(("To do: ", "bold"), (entry.remedy, ""), indent=2, hanging=2)
+        page.remedy(entry.remedy, indent=2)
 
 
 def _untold(page: Page, matrix: Matrix) -> None:

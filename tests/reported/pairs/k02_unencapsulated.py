@@ -1,0 +1,120 @@
+"""K2: pod traffic that leaves a node without the tunnel and never arrives."""
+
+from tests.reported.registry import pair
+from tests.reported.talks import dns_talk, ping, tcp_talk, udp_talk
+from tests.reported.world import Endpoint, Transit, Tunnel, World
+
+PLACEHOLDER = "ee:ee:ee:ee:ee:ee"
+
+
+def cluster(
+    seed: int, tunnel: Tunnel, net: str = "10.51", nodes: str = "172.22.8"
+) -> tuple[World, list[Endpoint]]:
+    """Make two nodes with two pods each that use the tunnel, and further pods that do not."""
+    w = World(seed, tunnel=tunnel)
+    n1, n2 = w.node("node1", f"{nodes}.31", offset=-6), w.node("node2", f"{nodes}.32", offset=9, drift=3)
+    pods = [n1.pod(f"{net}.4.10", "web-0"), n1.pod(f"{net}.4.11", "batch-0")]
+    pods += [n2.pod(f"{net}.7.20", "dns-0"), n2.pod(f"{net}.7.21", "api-0")]
+    w.all_arp()
+    for number in range(10):
+        tcp_talk(pods[0], pods[3], 8443, 0.1 + number * 0.4, answer=900)
+        dns_talk(pods[0], pods[2], f"s{number}.default.svc.cluster.local", 0.2 + number * 0.35)
+    ping(pods[0], pods[2], 0.3, count=5)
+    return w, pods
+
+
+@pair(
+    "raw-reply-frames",
+    root="not-encapsulated",
+    must=["not-encapsulated@ab"],
+    mustnot=["packet-loss", "path-blocked", "vni-mismatch", "not-encapsulated@ba"],
+    says=[PLACEHOLDER, r"node1# ip route get 10\.51\.7\.21"],
+    kube="both",
+    source="projectcalico/calico issue 13191",
+    story="node2 reaches batch-0 natively (BGP); node1's eBPF program sends the answers out of its NIC as raw frames.",
+)
+def raw_reply() -> World:
+    w, pods = cluster(21, Tunnel(vni=4096, port=4789))
+    for number in range(7):
+        tcp_talk(pods[3], pods[1], 5432, 0.2 + number * 0.5)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if pods[1].address in (t.packet.src, t.packet.dst):
+            t.tunnel = None
+            if t.packet.src == pods[1].address:
+                t.outer_macs, t.lost = (PLACEHOLDER, pods[1].mac), True
+
+    return w
+
+
+@pair(
+    "source-check-of-ec2",
+    root="not-encapsulated",
+    must=["not-encapsulated@ab"],
+    mustnot=["packet-loss", "path-blocked"],
+    says=[r"source-dest-check", r"vxlanMode: Always"],
+    kube=True,
+    source="projectcalico documentation, CrossSubnet; kubernetes/kops issue 10363",
+    story="CrossSubnet: node1 sends to a pod of the same subnet natively, and the cloud drops what is no node's address.",
+)
+def source_check() -> World:
+    w, pods = cluster(22, Tunnel(vni=4096, port=4789), net="10.77", nodes="10.8.3")
+    for number in range(6):
+        tcp_talk(pods[1], pods[3], 9092, 0.15 + number * 0.6)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if pods[1].address in (t.packet.src, t.packet.dst):
+            t.tunnel, t.lost = None, True
+
+    return w
+
+
+@pair(
+    "native-answers-over-ipv6",
+    root="not-encapsulated",
+    must=["not-encapsulated@ba"],
+    mustnot=["packet-loss", "path-blocked", "flow-blocked"],
+    says=[r"fd7a:9:2::21", r"node2# ip route get fd7a:9:1::11"],
+    source="after projectcalico/calico issue 13191, in IPv6",
+    story="node1 asks a pod of node2 natively; node2 answers natively too, by a router that does not know pods.",
+)
+def ipv6_answers() -> World:
+    w = World(23, tunnel=Tunnel(vni=1, port=8472))
+    n1, n2 = w.node("node1", "192.168.40.5"), w.node("node2", "192.168.40.6", offset=2)
+    web, batch = n1.pod("fd7a:9:1::10", "web-0"), n1.pod("fd7a:9:1::11", "batch-0")
+    api = n2.pod("fd7a:9:2::21", "api-0")
+    w.all_arp()
+    for number in range(8):
+        tcp_talk(web, api, 8080, 0.1 + number * 0.3, answer=2000)
+        udp_talk(batch, api, 4000, 0.12 + number * 0.3, count=1)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if batch.address in (t.packet.src, t.packet.dst):
+            t.tunnel = None
+            t.lost = t.packet.src == api.address
+
+    return w
+
+
+@pair(
+    "native-routing-that-works",
+    root=None,
+    mustnot=["not-encapsulated", "packet-loss", "path-blocked"],
+    kube="both",
+    source="the healthy twin of calico 13191",
+    story="Some pods are routed natively, others tunnelled; everything arrives.",
+)
+def works() -> World:
+    w, pods = cluster(24, Tunnel(vni=4096, port=4789))
+    for number in range(7):
+        tcp_talk(pods[3], pods[1], 5432, 0.2 + number * 0.5)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if pods[1].address in (t.packet.src, t.packet.dst):
+            t.tunnel = None
+
+    return w

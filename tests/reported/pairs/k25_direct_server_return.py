@@ -1,0 +1,100 @@
+"""K25: direct server return: clients outside of the cluster as inner sources, and answers that leave natively."""
+
+from tests.reported import frames as f
+from tests.reported.registry import pair
+from tests.reported.talks import dns_talk, tcp_talk
+from tests.reported.world import Node, Transit, Tunnel, World
+
+SYN, ACK, PSH, FIN = 2, 16, 8, 1
+
+
+def world(seed: int, tunnel: Tunnel, nodes: tuple[str, str], net: str) -> tuple[World, Node, Node]:
+    w = World(seed, tunnel=tunnel)
+    n1, n2 = w.node("node1", nodes[0], offset=4), w.node("node2", nodes[1], offset=-3)
+    a, b, dns = n1.pod(f"{net}.1.4", "front-0"), n2.pod(f"{net}.2.8", "back-0"), n2.pod(f"{net}.2.9", "dns-0")
+    w.all_arp()
+    for number in range(8):
+        tcp_talk(a, b, 7070, 0.1 + number * 0.3, answer=1200)
+        dns_talk(a, dns, f"n{number}.svc", 0.2 + number * 0.3)
+    return w, n1, n2
+
+
+def dsr(w: World, n1: Node, n2: Node, client: str, frontend: str, backend: str) -> None:
+    """A client's connections: asked at node1, forwarded in the tunnel, answered by node2 directly."""
+    router = "00:1c:73:aa:bb:cc"
+    for number in range(10):
+        at, sport, ident = 0.15 + number * 0.25, 41000 + 7 * number, 700 * number
+        talk = [(SYN, b"", True), (SYN | ACK, b"", False), (ACK, b"", True), (PSH | ACK, b"GET /", True)]
+        talk += [
+            (PSH | ACK, b"200 OK", False),
+            (FIN | ACK, b"", True),
+            (FIN | ACK, b"", False),
+            (ACK, b"", True),
+        ]
+        seq, ack = 1000, 9000
+        for step, (flags, data, there) in enumerate(talk):
+
+            def one(flags=flags, data=data, there=there, seq=seq, ack=ack, step=step) -> None:
+                if there:
+                    segment = f.Tcp(sport, 80, seq, ack if flags & ACK else 0, flags, payload=data)
+                    packet = f.Packet(client, frontend, segment, ident=ident + step, ttl=57)
+                    w.record(n1, f.ethernet(n1.mac, router, packet), w.now, outgoing=False)
+                    w.carry(packet.alter(dst=backend, ttl=56), None, n1, w.endpoints[backend])
+                else:
+                    segment = f.Tcp(80, sport, ack, seq, flags, payload=data)
+                    packet = f.Packet(frontend, client, segment, ident=ident + 300 + step, ttl=63)
+                    w.record(n2, f.ethernet(router, n2.mac, packet), w.now, outgoing=True)
+
+            w.at(at + 0.002 * step, one)
+            step_bytes = len(data) + bool(flags & (SYN | FIN))
+            seq, ack = (seq + step_bytes, ack) if there else (seq, ack + step_bytes)
+    w.endpoints[backend].silent = True
+
+
+@pair(
+    "dsr-outside-clients",
+    root=None,
+    mustnot=["not-encapsulated", "packet-loss", "wrong-tunnel-endpoint", "duplicate-tunnel-mac"],
+    kube="both",
+    source="cilium/cilium pull request 23890",
+    story="Cilium in DSR mode over Geneve: node2 answers the client of node1's service natively, on purpose.",
+)
+def outside() -> World:
+    w, n1, n2 = world(31, Tunnel(kind="geneve", vni=2, port=6081), ("10.20.0.4", "10.20.0.5"), "10.130")
+    n2.pod("10.130.2.30", "shop-0")
+    dsr(w, n1, n2, "10.99.4.17", "10.20.0.200", "10.130.2.30")
+    return w
+
+
+@pair(
+    "dsr-of-a-public-client",
+    root=None,
+    mustnot=["not-encapsulated", "packet-loss", "wrong-tunnel-endpoint"],
+    source="cilium/cilium pull request 23890",
+    story="The same with VXLAN and a public client.",
+)
+def public() -> World:
+    w, n1, n2 = world(32, Tunnel(vni=1, port=8472), ("172.19.6.2", "172.19.6.3"), "10.42")
+    n2.pod("10.42.2.30", "shop-0")
+    dsr(w, n1, n2, "198.51.100.23", "203.0.113.80", "10.42.2.30")
+    return w
+
+
+@pair(
+    "dsr-and-loss",
+    root="packet-loss",
+    must=["packet-loss@ab"],
+    mustnot=["not-encapsulated", "path-blocked"],
+    source="after cilium/cilium pull request 23890",
+    story="Direct server return beside real loss from node1 to node2.",
+)
+def lossy() -> World:
+    w, n1, n2 = world(33, Tunnel(vni=7, port=4789), ("172.19.7.2", "172.19.7.3"), "10.43")
+    n2.pod("10.43.2.30", "shop-0")
+    dsr(w, n1, n2, "10.99.8.1", "10.43.200.1", "10.43.2.30")
+
+    @w.fate
+    def bad(t: Transit) -> None:
+        t.lost = t.origin is n1 and t.tunnel is not None and w.random.random() < 0.15
+
+    return w
