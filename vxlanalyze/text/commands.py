@@ -1,8 +1,8 @@
 """Remedies: sentences, and commands on lines of their own, each with the node that it runs on.
 
 A remedy is one string. A line of it is a command where it begins with a prompt, as manuals write them:
-``node2# iptables ...`` runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached. So is a line
-after the first that begins in lower case, on the node that the sentence before it names.
+``node2# iptables ...`` runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached. So is a
+line after the first that begins in lower case, on the node that the sentence before it names.
 """
 
 import re
@@ -47,7 +47,7 @@ def steps(remedy: str) -> list[Step]:
 
 
 def allow(node: str, peers: Sequence[str], match: str) -> str:
-    """Write the firewall rules that let packets of peers in, and how to undo them.
+    """Write the firewall rules that let packets of peers in, and how to undo them; on a line each.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def cluster(
     says=[PLACEHOLDER, r"node1# ip route get 10\.51\.7\.21"],
     kube="both",
     source="projectcalico/calico issue 13191",
-    story="node2 reaches batch-0 natively (BGP); node1's eBPF program sends the answers out of its NIC as raw frames.",
+    story="node2 reaches batch-0 natively; node1's eBPF program sends the answers out as raw frames.",
 )
 def raw_reply() -> World:
     w, pods = cluster(21, Tunnel(vni=4096, port=4789))
@@ -56,7 +56,7 @@ def raw_reply() -> World:
     says=[r"source-dest-check", r"vxlanMode: Always"],
     kube=True,
     source="projectcalico documentation, CrossSubnet; kubernetes/kops issue 10363",
-    story="CrossSubnet: node1 sends to a pod of the same subnet natively, and the cloud drops what is no node's address.",
+    story="CrossSubnet: node1 sends to a pod natively, and the cloud drops what is no node's address.",
 )
 def source_check() -> World:
     w, pods = cluster(22, Tunnel(vni=4096, port=4789), net="10.77", nodes="10.8.3")
@@ -78,7 +78,7 @@ def source_check() -> World:
     mustnot=["packet-loss", "path-blocked", "flow-blocked"],
     says=[r"fd7a:9:2::21", r"node2# ip route get fd7a:9:1::11"],
     source="after projectcalico/calico issue 13191, in IPv6",
-    story="node1 asks a pod of node2 natively; node2 answers natively too, by a router that does not know pods.",
+    story="node1 asks a pod of node2 natively, which answers natively by a router that knows no pods.",
 )
 def ipv6_answers() -> World:
     w = World(23, tunnel=Tunnel(vni=1, port=8472))

@@ -1,4 +1,6 @@
-"""K25: direct server return: clients outside of the cluster as inner sources, and answers that leave natively."""
+"""K25: direct server return: clients outside of the cluster as inner sources, answered natively."""
+
+from functools import partial
 
 from tests.reported import frames as f
 from tests.reported.registry import pair
@@ -6,6 +8,16 @@ from tests.reported.talks import dns_talk, tcp_talk
 from tests.reported.world import Node, Transit, Tunnel, World
 
 SYN, ACK, PSH, FIN = 2, 16, 8, 1
+TALK = (  # flags, data, whether the client sends it
+    (SYN, b"", True),
+    (SYN | ACK, b"", False),
+    (ACK, b"", True),
+    (PSH | ACK, b"GET /", True),
+    (PSH | ACK, b"200 OK", False),
+    (FIN | ACK, b"", True),
+    (FIN | ACK, b"", False),
+    (ACK, b"", True),
+)
 
 
 def world(seed: int, tunnel: Tunnel, nodes: tuple[str, str], net: str) -> tuple[World, Node, Node]:
@@ -22,32 +34,26 @@ def world(seed: int, tunnel: Tunnel, nodes: tuple[str, str], net: str) -> tuple[
 def dsr(w: World, n1: Node, n2: Node, client: str, frontend: str, backend: str) -> None:
     """A client's connections: asked at node1, forwarded in the tunnel, answered by node2 directly."""
     router = "00:1c:73:aa:bb:cc"
+
+    def asks(segment: f.Tcp, ident: int) -> None:
+        packet = f.Packet(client, frontend, segment, ident=ident, ttl=57)
+        w.record(n1, f.ethernet(n1.mac, router, packet), w.now, outgoing=False)
+        w.carry(packet.alter(dst=backend, ttl=56), None, n1, w.endpoints[backend])
+
+    def answers(segment: f.Tcp, ident: int) -> None:
+        packet = f.Packet(frontend, client, segment, ident=ident, ttl=63)
+        w.record(n2, f.ethernet(router, n2.mac, packet), w.now, outgoing=True)
+
     for number in range(10):
-        at, sport, ident = 0.15 + number * 0.25, 41000 + 7 * number, 700 * number
-        talk = [(SYN, b"", True), (SYN | ACK, b"", False), (ACK, b"", True), (PSH | ACK, b"GET /", True)]
-        talk += [
-            (PSH | ACK, b"200 OK", False),
-            (FIN | ACK, b"", True),
-            (FIN | ACK, b"", False),
-            (ACK, b"", True),
-        ]
-        seq, ack = 1000, 9000
-        for step, (flags, data, there) in enumerate(talk):
-
-            def one(flags=flags, data=data, there=there, seq=seq, ack=ack, step=step) -> None:
-                if there:
-                    segment = f.Tcp(sport, 80, seq, ack if flags & ACK else 0, flags, payload=data)
-                    packet = f.Packet(client, frontend, segment, ident=ident + step, ttl=57)
-                    w.record(n1, f.ethernet(n1.mac, router, packet), w.now, outgoing=False)
-                    w.carry(packet.alter(dst=backend, ttl=56), None, n1, w.endpoints[backend])
-                else:
-                    segment = f.Tcp(80, sport, ack, seq, flags, payload=data)
-                    packet = f.Packet(frontend, client, segment, ident=ident + 300 + step, ttl=63)
-                    w.record(n2, f.ethernet(router, n2.mac, packet), w.now, outgoing=True)
-
-            w.at(at + 0.002 * step, one)
-            step_bytes = len(data) + bool(flags & (SYN | FIN))
-            seq, ack = (seq + step_bytes, ack) if there else (seq, ack + step_bytes)
+        seq, ack, sport = 1000, 9000, 41000 + 7 * number
+        for step, (flags, data, there) in enumerate(TALK):
+            ports = (sport, 80, seq, ack if flags & ACK else 0) if there else (80, sport, ack, seq)
+            send = partial(
+                asks if there else answers, f.Tcp(*ports, flags, payload=data), 700 * number + step
+            )
+            w.at(0.15 + number * 0.25 + 0.002 * step, send)
+            size = len(data) + bool(flags & (SYN | FIN))
+            seq, ack = (seq + size, ack) if there else (seq, ack + size)
     w.endpoints[backend].silent = True
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests import refusals
+from vxlanalyze.analysis.requests import direct_return, refusals
 from vxlanalyze.analysis.requests.asking import Events, Kind, events
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.kernels.decorator import compiled
@@ -131,7 +131,7 @@ def measure(comparison: Comparison) -> Asked:
         paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
         # A capture that shows one direction alone goes on long enough for no answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
-        found.append(_decide(_refuse(paired, refused[-1]), end_ns))
+        found.append(direct_return.left_open(_decide(_refuse(paired, refused[-1]), end_ns)))
     return Asked(numbered, tuple(found), tuple(refused))
 
 

@@ -40,6 +40,7 @@ from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import firewall, groups, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.model import Tunnel
 
@@ -167,7 +168,7 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
     text = (
         f"Allow {below.ports_text} {below.ends_text}: an inbound rule in the security group or network "
         f"security group, for all nodes and both directions, and in the firewall of {receiver}:\n"
-        f"{firewall.allow(below)}\n"
+        f"{firewall.allow(below, receiver)}\n"
     )
     if blocked.from_ns is not None:
         text = (
@@ -189,9 +190,9 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
         )
     if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
         text += (
-            "To tell a port filter from one that looks for VXLAN, send something else to the same port: "
-            f"`echo x | nc -u -w1 {below.dst[0]} {port}` while capturing on the receiver; if that arrives, "
-            "the payload is what is filtered."
+            "To tell a port filter from one that looks for VXLAN, send something else to the same port while "
+            "capturing on the receiver; if that arrives, the payload is what is filtered:"
+            + commands.on(direction.sender.name, f"echo x | nc -u -w1 {below.dst[0]} {port}")
         )
     return text.rstrip()
 
@@ -199,8 +200,8 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
 def _inside_the_node(receiver: str) -> str:
     return (
         "The packets reach the node and die inside it: look at its firewall, routes and reverse path filter "
-        "(`iptables -L FORWARD -nv`, `nft list ruleset`, `sysctl net.ipv4.conf.all.rp_filter`) between its "
-        f"network card and {receiver}."
+        f"between its network card and {receiver}. On that node:\n"
+        "iptables -L FORWARD -nv\nnft list ruleset\nsysctl net.ipv4.conf.all.rp_filter"
     )
 
 

@@ -239,7 +239,7 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     below = underlay.of(direction, pair.cluster)
     source = below.src[0] if below.src else near
     before = (
-        f"allow {below.ports_text} from {source} in the host firewall:\n{firewall.allow(below)}\n"
+        f"allow {below.ports_text} from {source} in the host firewall:\n{firewall.allow(below, far)}\n"
         "Also compare the tunnel device with the sender's (id, dstport, local):\n"
         f"{_DEVICE.get(below.tunnel, _DEVICES)}\n"
     )

@@ -1,0 +1,47 @@
+"""Requests whose answers go to the client directly, outside of the tunnel, from another address.
+
+Direct server return: a load balancer forwards what a client outside of the cluster asked, in the tunnel, and
+the node of the pod answers the client itself, from the address that the client asked. A capture of the tunnel
+alone shows requests without answers; nothing is missing.
+
+Source: Cilium documentation, "Direct Server Return (DSR)"; cilium pull request 23890.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import NO_ROW
+from vxlanalyze.wire.model import Tunnel
+
+if TYPE_CHECKING:
+    from vxlanalyze.analysis.requests.requests import Requests
+
+_WITH_PORTS = (6, 17, 132)
+
+
+def left_open(requests: "Requests") -> "Requests":
+    """Take requests without an answer in the tunnel, whose client is answered directly, for undecided."""
+    point = requests.point
+    flows, used = point.flows, point.decoded.usage.used
+    direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, _WITH_PORTS)
+    flow = point.index.flow[requests.first_row]
+    silent = (requests.answer_row == NO_ROW) & (flows.tunnel[flow] != Tunnel.NONE)
+    if not direct.any() or not silent.any():
+        return requests
+    answered = _keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
+    asked = _keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
+    return replace(requests, decided=requests.decided & ~(silent & np.isin(asked, answered)))
+
+
+def _keys(
+    family: NDArray[np.uint8],
+    address: NDArray[np.uint8],
+    protocol: NDArray[np.uint8],
+    port: NDArray[np.uint16],
+) -> NDArray[np.void]:
+    octets = port.astype(">u2").view(np.uint8).reshape(-1, 2)
+    rows = np.ascontiguousarray(np.column_stack([family, address, protocol, octets]).astype(np.uint8))
+    return rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
