@@ -84,7 +84,7 @@ class Page:
         for step in commands.steps(text):
             if not step.command:
                 title = [(label, "bold")] * bool(label)
-                self.paragraph(*title, (step.text, ""), indent=indent if label else indent + 2, hanging=2)
+                self.paragraph(*title, (step.text, ""), indent=indent + 2 * (not label), hanging=2 * bool(label))
             else:
                 if label:
                     self.paragraph((label, "bold"), indent=indent)
