@@ -84,7 +84,8 @@ class Page:
         for step in commands.steps(text):
             if not step.command:
                 title = [(label, "bold")] * bool(label)
-                self.paragraph(*title, (step.text, ""), indent=indent + 2 * (not label), hanging=2 * bool(label))
+                margins = (indent, 2) if label else (indent + 2, 0)
+                self.paragraph(*title, (step.text, ""), indent=margins[0], hanging=margins[1])
             else:
                 if label:
                     self.paragraph((label, "bold"), indent=indent)
