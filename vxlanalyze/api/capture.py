@@ -14,7 +14,7 @@ from vxlanalyze.pipeline.decoding import decode_all
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.times import rfc3339
-from vxlanalyze.wire import frame_columns, table
+from vxlanalyze.wire import frame_columns, mirrors, table
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
 from vxlanalyze.wire.tunnels import NAMES
@@ -121,6 +121,8 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, ports: Sequen
         The name cannot be used.
     """
     source = open_source(path, name=name)
+    points = mirrors.points(source)
+    source = points[0] if len(points) == 1 else source
     (decoded,) = decode_all([source], tuple(ports))
     return Capture(source, decoded, tuple(ports))
 

@@ -10,6 +10,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.saved import read_cluster
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
 from vxlanalyze.pipeline import run as pipeline
+from vxlanalyze.pipeline.opening import apart
 
 PathLike = str | os.PathLike[str]
 
@@ -34,7 +35,9 @@ def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) 
             raise UsageError("names are for paths; name a Capture when it is read: read(path, name=...)")
         paths = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
     from_paths = iter(open_sources(paths))
-    sources = [c.source if isinstance(c, Capture) else next(from_paths) for c in captures]
+    sources: list[LogicalCapture] = []
+    for capture in captures:
+        sources += [capture.source] if isinstance(capture, Capture) else apart([next(from_paths)])
     taken = [source.name for source in sources]
     for name in taken:
         if taken.count(name) > 1:

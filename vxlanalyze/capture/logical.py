@@ -16,6 +16,7 @@ from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
 from vxlanalyze.capture.rows import Rows
 from vxlanalyze.capture.stretches import FormatReader, Learned, Stretch, StretchSource, cut, put_together
+from vxlanalyze.capture.view import View
 from vxlanalyze.capture.window import Window
 
 
@@ -28,10 +29,13 @@ class LogicalCapture:
         What the point is called.
     opened : sequence of OpenedFile
         Its files in the order of their first frames.
+    view : View, optional
+        What of them belongs to the point; by default everything.
     """
 
-    def __init__(self, name: str, opened: Sequence[OpenedFile]) -> None:
+    def __init__(self, name: str, opened: Sequence[OpenedFile], view: View | None = None) -> None:
         self.name = name
+        self.view = view
         self._opened = tuple(replace(entry, head=b"") for entry in opened)  # the readers have read them
         self.files: tuple[File, ...] = tuple(entry.file for entry in opened)
         self._readers = tuple(_reader(index, entry) for index, entry in enumerate(opened))
@@ -41,12 +45,14 @@ class LogicalCapture:
     @property
     def interfaces(self) -> list[Interface]:
         """The interfaces, as far as the capture has been read."""
-        return self._reading.interfaces
+        interfaces = self._reading.interfaces
+        return interfaces if self.view is None else self.view.interfaces(interfaces)
 
     @property
     def statistics(self) -> list[InterfaceStatistics]:
         """What interface statistics blocks say, as far as the capture has been read."""
-        return self._reading.statistics
+        statistics = self._reading.statistics
+        return statistics if self.view is None else self.view.statistics(statistics)
 
     @property
     def damages(self) -> list[Damage]:
@@ -75,7 +81,9 @@ class LogicalCapture:
             reading.begin_file(opened.file.path)
             for frames in _frames_of(opened, reader, rows, reading, first_frame):
                 first_frame += len(frames)
-                yield frames
+                seen = frames if self.view is None else self.view.frames(frames, reading.interfaces)
+                if len(seen):
+                    yield seen
         self._is_read = True
         self._reading = reading
 
@@ -91,7 +99,7 @@ class LogicalCapture:
 
     def stretch(self, stretch: Stretch) -> StretchSource:
         """Give one stretch to be read."""
-        return StretchSource(self._opened[stretch.file], self._readers[stretch.file], stretch)
+        return StretchSource(self._opened[stretch.file], self._readers[stretch.file], stretch, self.view)
 
     def take_over(self, learned: Sequence[Learned]) -> list[NDArray[np.uint16]]:
         """Know what all stretches together have told, as if `chunks` had been read to its end.
@@ -109,6 +117,12 @@ class LogicalCapture:
         self._reading, numbers = put_together(learned, self._readers)
         self._is_read = True
         return numbers
+
+    def seen_through(self, view: View, name: str | None = None) -> "LogicalCapture":
+        """Give one observation point of the capture; both read the same files, and are closed together."""
+        point = copy(self)
+        point.name, point.view = name or self.name, view
+        return point
 
     @property
     def is_stream(self) -> bool:
@@ -142,7 +156,8 @@ class LogicalCapture:
         CaptureError
             A file is gone or cannot be read, or it changed since it was opened.
         """
-        return fetch_from_files(self._opened, self._readers, np.asarray(places, np.int64))
+        frames = fetch_from_files(self._opened, self._readers, np.asarray(places, np.int64))
+        return frames if self.view is None else self.view.frames(frames, self._reading.interfaces)
 
     def sha256(self, stop: Event | None = None) -> tuple[str, ...]:
         """Give the digest of each file as it lies there, in hexadecimal; ends early once `stop` is set."""

@@ -81,9 +81,17 @@ class Frames:
     interface: NDArray[np.uint16]  # index into Source.interfaces
     place: NDArray[np.int64]
     first_frame: int  # 1-based number of the first frame of this chunk in the whole capture
+    number: NDArray[np.int64] | None = None  # 1-based numbers, where frames between them are left out
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Number of each frame in the whole capture, from 1, shape ``(n,)``."""
+        if self.number is not None:
+            return self.number
+        return np.arange(self.first_frame, self.first_frame + len(self), dtype=np.int64)
 
     @property
     def cut_at_bytes(self) -> int | None:

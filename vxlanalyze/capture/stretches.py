@@ -23,6 +23,7 @@ from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import MAX_DAMAGES, Reading, TooMuchDamageError
 from vxlanalyze.capture.records import PLAUSIBLE_DISTANCE_S
 from vxlanalyze.capture.rows import Rows
+from vxlanalyze.capture.view import View
 from vxlanalyze.capture.window import Window
 
 FormatReader = PcapReader | PcapngReader
@@ -53,6 +54,8 @@ class Learned:
         Times of its first and last frame; None where it has none.
     begun, state : State or None
         Of a pcapng: what was known of its blocks at the beginning, and is at the end.
+    frames : int
+        How many it holds, be they of the point or not.
     """
 
     stretch: Stretch
@@ -62,6 +65,7 @@ class Learned:
     last_ns: int | None
     begun: State | None
     state: State | None
+    frames: int = 0
 
 
 class StretchSource:
@@ -70,7 +74,10 @@ class StretchSource:
     Interfaces have numbers of their own, which `put_together` leads to those of the capture.
     """
 
-    def __init__(self, opened: OpenedFile, reader: FormatReader, stretch: Stretch) -> None:
+    def __init__(
+        self, opened: OpenedFile, reader: FormatReader, stretch: Stretch, view: View | None = None
+    ) -> None:
+        self._view = view
         self._opened, self._reader, self.stretch = opened, reader, stretch
         self._reading = Reading()
         self.file: File = opened.file
@@ -79,7 +86,8 @@ class StretchSource:
     @property
     def interfaces(self) -> list[Interface]:
         """The interfaces seen so far."""
-        return self._reading.interfaces
+        interfaces = self._reading.interfaces
+        return interfaces if self._view is None else self._view.interfaces(interfaces)
 
     def chunks(self) -> Iterator[Frames]:
         """Read the frames; `first_frame` counts from the beginning of the stretch.
@@ -104,13 +112,16 @@ class StretchSource:
                     first_ns = int(frames.time_ns[0]) if first_ns is None else first_ns
                     last_ns = int(frames.time_ns[-1])
                     first_frame += count
-                    yield frames
+                    seen = frames if self._view is None else self._view.frames(frames, reading.interfaces)
+                    if len(seen):
+                        yield seen
                 if window.fault is not None:
                     reading.damage(window.base + window.end, window.fault)
             except TooMuchDamageError:
                 pass  # the place reached tells
             reached = window.offset_bytes
-        self.learned = Learned(self.stretch, reading, reached, first_ns, last_ns, begun, state)
+        told = (first_ns, last_ns, begun, state, first_frame - 1)
+        self.learned = Learned(self.stretch, reading, reached, *told)
 
     def _counts(self, window: Window, rows: Rows, reading: Reading, state: State | None) -> Iterator[int]:
         if isinstance(self._reader, PcapReader):

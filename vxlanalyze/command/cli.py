@@ -227,12 +227,12 @@ def _inputs(options: Options) -> Iterator[tuple[str, str]]:
 
 def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
     """Run the line of stages, and write what needs the packets themselves."""
-    from vxlanalyze.capture import open_sources
     from vxlanalyze.pipeline.decoding import decoding
+    from vxlanalyze.pipeline.opening import open_points
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
-        sources = open_sources(options.captures)
+        sources = open_points(options.captures)
         for source in sources:
             stack.enter_context(closing(source))
             outputs.spare(file.path for file in source.files)

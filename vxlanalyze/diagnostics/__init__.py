@@ -78,6 +78,7 @@ _MODULES = (
     "translation.service_translation",
     "artefacts.inner_fragmentation",
     "artefacts.nested_tunnel",
+    "artefacts.mirrored_capture",
     "artefacts.encrypted_underlay",
     "artefacts.clock_offset",
 )

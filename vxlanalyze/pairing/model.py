@@ -18,6 +18,7 @@ from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistic
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import offsets
 from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.wire.mirrors import Mirror
 from vxlanalyze.wire.model import Decoded, Flows, Index
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
@@ -69,6 +70,7 @@ class CaptureFacts:
     last_ns: int | None
     snaplen_bytes: int | None  # None: no limit that cut anything
     dropped_by_kernel: int | None
+    mirror: Mirror | None = None  # the session that brought the frames, which its header stood around
     seen_again: int = 0  # frames that show a packet a second time, and are left out
 
 

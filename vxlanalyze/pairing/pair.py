@@ -36,6 +36,7 @@ from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.routes import End, Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.wire.mirrors import mirror_of
 from vxlanalyze.wire.model import Decoded, Tunnel
 from vxlanalyze.wire.snap_lengths import cut_at_bytes
 
@@ -245,6 +246,7 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         last_ns=int(index.time_ns.max()) if len(index) else None,
         snaplen_bytes=cut_at_bytes(source, index),
         dropped_by_kernel=sum(dropped) if dropped else None,
+        mirror=mirror_of(source),
     )
 
 

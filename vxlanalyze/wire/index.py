@@ -88,12 +88,15 @@ class Passage:
         Of the flows, in the order of their first packets, shapes ``(f, KEY_WORDS)`` and ``(f,)``.
     fragments : ndarray of int64, shape (k, fragments.COLUMNS)
         What a `Collector` gave.
+    number : ndarray of int64 or None
+        Number of each frame, from 1; None where none is left out.
     """
 
     columns: list[list[NDArray[Any]]]
     keys: NDArray[np.int64]
     mss: NDArray[np.uint16]
     fragments: NDArray[np.int64]
+    number: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return sum(len(piece) for piece in self.columns[0])
@@ -105,7 +108,7 @@ class Passage:
     def apart(self) -> "Passage":
         """Give the same, to be used up while this one stays as it is."""
         columns = [list(pieces) for pieces in self.columns]
-        return Passage(columns, self.keys.copy(), self.mss, self.fragments.copy())
+        return Passage(columns, self.keys.copy(), self.mss, self.fragments.copy(), self.number)
 
 
 class Passable(Protocol):
@@ -177,14 +180,19 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
     blocks = Blocks()
     collector = Collector()
     count = 0
+    numbers: list[NDArray[np.int64]] = []
     for frames in passable.chunks():
+        if frames.number is not None:
+            numbers.append(frames.number)
         time_ns, place, *rest = blocks.room(len(frames))
         time_ns[:], place[:] = frames.time_ns, frames.place
         rows = Rows(*rest)
         decode_into(rows, frames, passable.interfaces, bound_to, keep_bytes, table)
         collector.add(frames, count, rows.anomalies, link_types_of(passable.interfaces), bound_to)
         count += len(frames)
-    return Passage(blocks.pieces(), table.keys[: table.count], table.mss[: table.count], collector.items())
+    number = np.concatenate(numbers) if numbers else None
+    keys, mss = table.keys[: table.count], table.mss[: table.count]
+    return Passage(blocks.pieces(), keys, mss, collector.items(), number)
 
 
 def decode_chunk(

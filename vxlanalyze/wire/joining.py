@@ -6,6 +6,7 @@ fragments are put together across the borders.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,7 +121,12 @@ def join_stretches(
     for part, of_interface in zip(parts, numbers, strict=True):
         _renumber_interfaces(part.passage, of_interface)
     keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
-    return _joined(source, [part.passage for part in parts], ports, keep)
+    passages, before = [], 0
+    for part in parts:
+        number = part.passage.number
+        passages.append(replace(part.passage, number=None if number is None else number + before))
+        before += part.learned.frames
+    return _joined(source, passages, ports, keep)
 
 
 def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], keep_bytes: int) -> Decoded:
@@ -135,7 +141,16 @@ def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], k
         rows.anomalies[:] |= REASSEMBLED
         for name, column in rows._asdict().items():
             getattr(index, name)[where] = column
-    return Decoded(index, table.flows(), fragments)
+    return Decoded(index, table.flows(), fragments, _frame_numbers(passages, len(index)))
+
+
+def _frame_numbers(passages: Sequence[Passage], rows: int) -> NDArray[np.int32] | None:
+    """Number of each row's frame; None where no frame is left out."""
+    pieces = [passage.number for passage in passages if passage.number is not None]
+    if not pieces:
+        return None
+    number = np.concatenate(pieces).astype(np.int32)
+    return None if np.array_equal(number, np.arange(1, rows + 1)) else number
 
 
 def _renumber_interfaces(passage: Passage, numbers: NDArray[np.uint16]) -> None:

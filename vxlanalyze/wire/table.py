@@ -51,7 +51,7 @@ def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.R
     """
     for frames in source.chunks():
         table = columns(frames, source.interfaces, ports=ports)
-        table["frame"] = np.arange(frames.first_frame, frames.first_frame + len(frames))
+        table["frame"] = frames.numbers
         bare = table["tunnel"] == Tunnel.NONE
         for name in _ONLY_TUNNELLED:
             table[name][bare] = -1

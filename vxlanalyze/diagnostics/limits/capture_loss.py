@@ -205,6 +205,11 @@ def _remedy(lacking: list[_Witness]) -> str:
             f"Capture {listed(missed)}, too: without `-Q` (`--direction`), and without a filter on source or "
             "destination addresses."
         )
+    if all(w.facts.mirror is not None for w in lacking):
+        return (
+            "Capture on the nodes instead of mirroring, or mirror less: the collector lacks copies that were "
+            "lost on their way to it, or that it did not write."
+        )
     return (
         "Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port 8472`, to "
         "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets were dropped."
@@ -221,7 +226,13 @@ def _said(witness: _Witness) -> str:
         )
     if witness.dropped:
         whole = witness.facts.packets + witness.dropped
-        parts.append(f"the kernel dropped {witness.dropped:,}, {100 * witness.dropped / whole:.3g} %")
+        lost = f"{witness.dropped:,}, {100 * witness.dropped / whole:.3g} %"
+        mirror = witness.facts.mirror
+        parts.append(
+            f"the sequence numbers of its mirror lack {lost}"
+            if mirror is not None and mirror.missing == witness.dropped
+            else f"the kernel dropped {lost}"
+        )
     if witness.holes:
         parts.append(
             f"{count(witness.hole_bytes, 'byte')} of TCP in {count(witness.holes, 'place')} were "

@@ -51,7 +51,7 @@ def check(pair: Comparison, *, frames: int = 3) -> list[Answer]:
         if _times_agree(indices[smaller], indices[larger]):
             same = int(np.isin(_prints(indices[smaller]), _prints(indices[larger])).sum())
         alike = len(indices[smaller]) >= frames and same >= _ALMOST_ALL * len(indices[smaller])
-        one_file = _files(pair.captures[a]) == _files(pair.captures[b])
+        one_file = _read_twice(pair.captures[a], pair.captures[b])
         if alike or one_file:
             answers.append(_finding(pair, smaller, larger, same, len(indices[smaller]), one_file))
     return answers[:1]
@@ -72,6 +72,11 @@ def _prints(index: Index) -> NDArray[np.uint64]:
         print_ = (print_ ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         print_ ^= print_ >> np.uint64(29)
     return print_
+
+
+def _read_twice(a: CaptureFacts, b: CaptureFacts) -> bool:
+    """Whether two captures are the same files, and the same observation point in them."""
+    return _files(a) == _files(b) and getattr(a.source, "view", None) == getattr(b.source, "view", None)
 
 
 def _files(facts: CaptureFacts) -> list[str]:

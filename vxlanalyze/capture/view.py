@@ -1,0 +1,72 @@
+"""What of a file belongs to one observation point: some interfaces, or a mirror (see `wire.mirrors`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Frames, Interface, InterfaceStatistics
+
+
+class View(Protocol):
+    """Makes of the frames of a file those of one observation point."""
+
+    def frames(self, frames: Frames, interfaces: Sequence[Interface]) -> Frames:
+        """Give the frames of the point, in order, with their `number` in the file."""
+        ...
+
+    def interfaces(self, interfaces: Sequence[Interface]) -> list[Interface]:
+        """Describe the file's interfaces as the point's frames have to be read."""
+        ...
+
+    def statistics(self, statistics: Sequence[InterfaceStatistics]) -> list[InterfaceStatistics]:
+        """Give what is counted of the point."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceView:
+    """The frames of some interfaces of a pcapng.
+
+    Parameters
+    ----------
+    numbers : frozenset of int
+        Their numbers in the file, from 0.
+    names : frozenset of str
+        Their names, where they are chosen by name: interfaces of later sections may have the same.
+    """
+
+    numbers: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+
+    def frames(self, frames: Frames, interfaces: Sequence[Interface]) -> Frames:
+        """Give the frames of these interfaces."""
+        chosen = np.array([self._has(interface) for interface in interfaces], np.bool_)
+        return only(frames, chosen[frames.interface])
+
+    def interfaces(self, interfaces: Sequence[Interface]) -> list[Interface]:
+        """Leave them as they are: frames refer to them by number."""
+        return list(interfaces)
+
+    def statistics(self, statistics: Sequence[InterfaceStatistics]) -> list[InterfaceStatistics]:
+        """Give those of these interfaces, by number."""
+        return [entry for entry in statistics if not self.numbers or entry.interface in self.numbers]
+
+    def _has(self, interface: Interface) -> bool:
+        return interface.index in self.numbers or interface.name in self.names
+
+
+def only(frames: Frames, chosen: NDArray[np.bool_]) -> Frames:
+    """Keep some frames of a chunk; `chosen` has shape ``(n,)``."""
+    return replace(
+        frames,
+        start=frames.start[chosen],
+        captured_length=frames.captured_length[chosen],
+        original_length=frames.original_length[chosen],
+        time_ns=frames.time_ns[chosen],
+        interface=frames.interface[chosen],
+        place=frames.place[chosen],
+        number=frames.numbers[chosen],
+    )
