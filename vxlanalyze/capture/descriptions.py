@@ -16,7 +16,7 @@ from vxlanalyze.capture.octets import NS_PER_S
 from vxlanalyze.capture.reading import Reading
 
 # Options of the interface description block: section 4.2, table 3.
-_IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 2, 9, 14
+_IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_TSOFFSET = 2, 3, 9, 14
 _DEFAULT_RESOLUTION = 6  # microseconds
 # Options of the interface statistics block: section 4.6, table 6.
 _ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4, 5, 7
@@ -122,15 +122,17 @@ def take_interface(body: bytes, reading: Reading, state: State) -> bool:
         return False
     order = ">" if state.big else "<"
     link_type, _, snaplen_bytes = struct.unpack_from(order + "HHI", body)
-    name, resolution, offset_s = None, _DEFAULT_RESOLUTION, 0
+    name, description, resolution, offset_s = None, None, _DEFAULT_RESOLUTION, 0
     for code, value in _options(body, 8, order):
         if code == _IF_NAME:
             name = value.rstrip(b"\0").decode(errors="replace") or None
+        elif code == _IF_DESCRIPTION:
+            description = value.rstrip(b"\0").decode(errors="replace") or None
         elif code == _IF_TSRESOL and value:
             resolution = value[0]
         elif code == _IF_TSOFFSET and len(value) == 8:
             (offset_s,) = struct.unpack(order + "q", value)
-    number = reading.interface(link_type, snaplen_bytes, name)
+    number = reading.interface(link_type, snaplen_bytes, name or description)
     offset_ns = max(-block_times.LAST_NS, min(block_times.LAST_NS, offset_s * NS_PER_S))
     state.describe((number, *block_times.unit_of(resolution), offset_ns, snaplen_bytes))
     return True

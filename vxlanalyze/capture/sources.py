@@ -13,6 +13,7 @@ from pathlib import Path
 from vxlanalyze.capture.logical import LogicalCapture, first_time_ns
 from vxlanalyze.capture.opened import STANDARD_INPUT, OpenedFile, look_at
 from vxlanalyze.capture.signatures import SUPPORTED
+from vxlanalyze.capture.view import InterfaceView
 from vxlanalyze.errors import CaptureError, UsageError
 
 REFUSED_IN_NAMES = ">@/,="
@@ -26,8 +27,8 @@ def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> Log
     ----------
     spec : str or path-like
         A file, ``-``, a directory, a glob, or a comma-separated list of one rotated set; before it
-        ``NAME=`` where `name` is None. A file or directory of exactly this path goes before every other
-        reading.
+        ``NAME=`` where `name` is None; after a pcapng ``#INTERFACE`` for one of its interfaces. A file or
+        directory of exactly this path goes before every other reading.
     name : str, optional
         What the point is called; by default the file's name up to its first dot.
 
@@ -39,7 +40,10 @@ def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> Log
         The name holds a character that is refused.
     """
     given, spec = _split_name(os.fspath(spec)) if name is None else (name, os.fspath(spec))
-    return LogicalCapture(_checked(given) if given is not None else name_of(spec), _open_files(spec))
+    point = _checked(given) if given is not None else name_of(spec)
+    path, interface = _split_interface(spec)
+    capture = LogicalCapture(point, _open_files(path))
+    return capture if interface is None else _only_interface(capture, interface)
 
 
 def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
@@ -85,6 +89,31 @@ def _split_name(spec: str) -> tuple[str | None, str]:
     return name, rest
 
 
+def _split_interface(spec: str) -> tuple[str, str | None]:
+    """Take ``#INTERFACE`` off, unless a file is called so as a whole."""
+    path, hash_, interface = spec.rpartition("#")
+    if not hash_ or os.path.exists(spec) or not os.path.exists(path):
+        return spec, None
+    return path, interface
+
+
+def _only_interface(capture: LogicalCapture, interface: str) -> LogicalCapture:
+    """See a capture through one of its interfaces, by name or by number from 0."""
+    seen: list[str] = []
+    for _ in capture.chunks():
+        seen = [entry.name or str(entry.index) for entry in capture.interfaces]
+        if interface in seen:
+            break
+    if interface in seen:
+        return capture.seen_through(InterfaceView(names=frozenset((interface,))))
+    if interface.isdecimal() and int(interface) < len(capture.interfaces):
+        return capture.seen_through(InterfaceView(numbers=frozenset((int(interface),))))
+    path = capture.files[0].path
+    capture.close()
+    there = ", ".join(dict.fromkeys(seen)) or "none"
+    raise UsageError(f"{path}: has no interface {interface}; it has {there}")
+
+
 def _checked(name: str) -> str:
     refused = [letter for letter in name if letter in REFUSED_IN_NAMES or not letter.isprintable()]
     if not name or refused:
@@ -92,7 +121,8 @@ def _checked(name: str) -> str:
     return name
 
 
-def _cleaned(name: str) -> str:
+def cleaned(name: str) -> str:
+    """Make of what a file or interface is called what may name an observation point."""
     kept = "".join(
         "-" if letter in REFUSED_IN_NAMES or not letter.isprintable() else letter for letter in name
     )
@@ -103,13 +133,15 @@ def name_of(spec: str) -> str:
     """Give the name that a capture has by its first file or its directory: up to the first dot."""
     if spec == STANDARD_INPUT:
         return "stdin"
-    last = _naming_path(spec).name
-    return _cleaned(last.lstrip(".").partition(".")[0] or last)
+    path, interface = _split_interface(spec)
+    last = _naming_path(path).name
+    name = cleaned(last.lstrip(".").partition(".")[0] or last)
+    return name if interface is None else f"{name}-{cleaned(interface)}"
 
 
 def _name_with_parent(spec: str) -> str:
     parent = _naming_path(spec).parent.name
-    return f"{_cleaned(parent)}-{name_of(spec)}" if parent else name_of(spec)
+    return f"{cleaned(parent)}-{name_of(spec)}" if parent else name_of(spec)
 
 
 def _naming_path(spec: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
+from vxlanalyze.pipeline import interfaces
 from vxlanalyze.wire import mirrors
 
 
@@ -30,7 +31,10 @@ def open_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]
 
 def apart(sources: Sequence[LogicalCapture]) -> list[LogicalCapture]:
     """Give the observation points of all captures, in their order."""
-    points = [point for source in sources for point in mirrors.points(source)]
+    points: list[LogicalCapture] = []
+    for source in sources:
+        mirrored = mirrors.points(source)
+        points += interfaces.points(source) if mirrored == [source] and source.view is None else mirrored
     names = [point.name for point in points]
     for name in names:
         if names.count(name) > 1:

@@ -3,7 +3,8 @@
 from typing import TypeVar
 
 from tests.reported import mirrors
-from tests.reported.mirrors import Mirrored
+from tests.reported.files import Interface
+from tests.reported.mirrors import Merged, Mirrored
 from tests.reported.registry import pair
 from tests.reported.talks import dns_talk, ping, tcp_talk
 from tests.reported.world import Transit, Tunnel, World
@@ -152,3 +153,43 @@ def erspan1_healthy() -> World:
     w = talk(Mirrored(178, tunnel=Tunnel(vni=5, port=4789)))
     w.wrap = mirrors.erspan1
     return w
+
+
+@pair(
+    "merged-pcapng-path-blocked",
+    root="path-blocked",
+    must=["path-blocked"],
+    mustnot=ARTEFACTS,
+    source="inspektor-gadget PR 1097",
+    story="One pcapng holds the interfaces of both nodes; one direction is dropped.",
+)
+def merged_path_blocked() -> World:
+    w = talk(Merged(181, tunnel=Tunnel(vni=77, port=4789)), offset=-3.4)
+    firewall(w, "node2", "node1")
+    return w
+
+
+@pair(
+    "merged-pcapng-mtu",
+    root="mtu-blackhole",
+    must=["mtu-blackhole"],
+    mustnot=[*ARTEFACTS, "path-blocked"],
+    source="inspektor-gadget 4567",
+    story="mergecap put both nodes' captures in one file, both called eth0; the path carries 1,400.",
+)
+def merged_mtu() -> World:
+    w = talk(Merged(182, tunnel=Tunnel(vni=12, port=8472)))
+    w.interfaces = (Interface("eth0"), Interface("eth0"))
+    small_path(w, 1400)
+    return w
+
+
+@pair(
+    "merged-pcapng-healthy",
+    root=None,
+    mustnot=[*ARTEFACTS, "packet-loss"],
+    source="inspektor-gadget PR 1097",
+    story="One pcapng with both nodes' interfaces, clocks 4 ms apart; all is well.",
+)
+def merged_healthy() -> World:
+    return talk(Merged(183), offset=4.1)
