@@ -70,7 +70,7 @@ def read_all(
         _read_all(frames, link_type, *scratch, out)
 
 
-@compiled
+@compiled("(u1[] i8[] u4[] u4[]) i8[] u1[] i8[] i8[,]")
 def _read_all(
     frames: tuple[NDArray[Any], ...],
     link_type: NDArray[np.int64],

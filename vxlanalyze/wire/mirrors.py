@@ -173,7 +173,7 @@ def _taken_off(frames: Frames, found: NDArray[np.int64], identity: tuple[int, ..
     kept, of_them = only(frames, own), found[own]
     return replace(
         kept,
-        start=of_them[:, mirror_headers.START],
+        start=of_them[:, mirror_headers.START].copy(),
         captured_length=of_them[:, mirror_headers.CAPTURED].astype(np.uint32),
         original_length=of_them[:, mirror_headers.ORIGINAL].astype(np.uint32),
     )
