@@ -40,6 +40,7 @@ _MODULES = (
     "size.fragments_lost",
     "path.burst_outage",
     # What arrives damaged:
+    "integrity.merged_datagram",
     "integrity.corrupted_in_transit",
     "integrity.outer_checksum_bad",
     "integrity.inner_checksum_bad",

@@ -16,6 +16,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Source
 from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, mended
 from vxlanalyze.memory import limit as memory
+from vxlanalyze.wire import merged
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import REASSEMBLED
 from vxlanalyze.wire.flow_table import FlowTable
@@ -141,7 +142,17 @@ def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], k
         rows.anomalies[:] |= REASSEMBLED
         for name, column in rows._asdict().items():
             getattr(index, name)[where] = column
-    return Decoded(index, table.flows(), fragments, _frame_numbers(passages, len(index)))
+    number = _frame_numbers(passages, len(index))
+    index, row = merged.taken_apart(
+        source,
+        index,
+        bound_to,
+        lambda frames: decode_chunk(frames, source.interfaces, bound_to, keep_bytes, table),
+    )
+    if row is not None:
+        fragments = replace(fragments, row=np.searchsorted(row, fragments.row))
+        number = (row + 1).astype(np.int32) if number is None else number[row]
+    return Decoded(index, table.flows(), fragments, number)
 
 
 def _frame_numbers(passages: Sequence[Passage], rows: int) -> NDArray[np.int32] | None:

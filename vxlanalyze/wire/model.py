@@ -101,10 +101,13 @@ class Anomaly(IntFlag):
     UNSUPPORTED_LINK = 1 << 16
     OUTER_DF = 1 << 17  # not odd, but wanted per packet: Don't Fragment of the outermost IPv4
     INNER_DF = 1 << 18
+    MERGED_DATAGRAM = 1 << 19  # behind the inner frame stand further encapsulated packets
+    FURTHER_PACKET = 1 << 20  # row of a packet behind the first of a merged datagram
+    UNDECODED_LINK = 1 << 21  # a header between Ethernet and IP that is not decoded
 
 
 # Bits of Anomaly that are facts, not oddities: left out of the `anomalies` column.
-FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR
+FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR | Anomaly.FURTHER_PACKET
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from vxlanalyze.wire import (
     ipv6,
     link,
     sctp,
+    shims,
     tcp,
     udp,
     wireguard,
@@ -50,12 +51,14 @@ from vxlanalyze.wire.fields import (
     INNER_TYPE,
     LATER_FRAGMENT,
     LIMIT,
+    MERGED_DATAGRAM,
     MORE_FRAGMENTS,
     OPTIONS_BYTES,
     OUTER,
     PADDING_NOT_ZERO,
     PAYLOAD_AT,
     PAYLOAD_END,
+    PROTOCOL,
     RECORD_FIELDS,
     STOP,
     TOO_DEEP,
@@ -66,11 +69,12 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.model import Encryption, Tunnel
-from vxlanalyze.wire.octets import Octets, byte
+from vxlanalyze.wire.octets import Octets, be16, be32, byte
 
 _NO_TUNNEL = int(Tunnel.NONE)
 _ESP = int(Encryption.ESP)
 _WIREGUARD = int(Encryption.WIREGUARD)
+_TUNNEL_BYTES = 8  # of VXLAN, GPE and Geneve: what a merged datagram repeats
 
 
 @compiled
@@ -138,6 +142,8 @@ def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype:
             ethertype = ethernet.read(data, found, base)
         elif ethertype != STOP:
             ethertype = ethernet.typed(data, found, base, ethertype)
+        if ethertype != ethernet.IPV4 and ethertype != ethernet.IPV6 and ethertype != ethernet.ARP:
+            ethertype = shims.through(data, found, base, ethertype)
         protocol = _network(data, found, base, ethertype)
         if protocol == STOP:
             return base
@@ -154,7 +160,7 @@ def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype:
         found[INNER_AT] = found[AT]
         found[INNER_TYPE] = ethertype
         found[INNER_END] = found[LIMIT]
-        if not ethernet.is_followed(ethertype):
+        if not ethernet.is_followed(ethertype) and ethertype not in shims.DECODED:
             found[ANOMALIES] |= UNKNOWN_PROTOCOL
 
 
@@ -192,8 +198,24 @@ def _check_padding(data: Octets, found: Record, end: int) -> None:
     """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
     for at in range(found[LIMIT], end):
         if byte(data, at):
-            found[ANOMALIES] |= PADDING_NOT_ZERO
+            found[ANOMALIES] |= MERGED_DATAGRAM if _is_merged(data, found, end) else PADDING_NOT_ZERO
             return
+
+
+@compiled
+def _is_merged(data: Octets, found: Record, end: int) -> bool:
+    """Tell whether the tunnel's header stands again behind the inner packet, and a frame after it."""
+    first, again = found[OUTER + PAYLOAD_AT], found[LIMIT]
+    header_bytes = found[INNER_AT] - first
+    frame = again + header_bytes
+    if found[DEPTH] != 1 or found[OUTER + PROTOCOL] != udp.PROTOCOL or header_bytes < _TUNNEL_BYTES:
+        return False
+    if found[INNER_TYPE] != ethernet.TRANSPARENT_ETHERNET or frame + ethernet.HEADER_BYTES > end:
+        return False
+    same = be32(data, again) == be32(data, first) and be32(data, again + 4) == be32(data, first + 4)
+    kind = be16(data, frame + 12)
+    known = kind == ethernet.IPV4 or kind == ethernet.IPV6 or kind == ethernet.ARP
+    return same and known and byte(data, frame + 6) & 1 == 0
 
 
 @compiled

@@ -13,14 +13,20 @@ ARTEFACTS = ["corrupted-in-transit", "nested-tunnel", "no-tunnel-traffic", "no-c
 _World = TypeVar("_World", bound=World)
 
 
-def talk(w: _World, first: str = "10.61.4.11", second: str = "10.61.4.12", offset: float = 0) -> _World:
+def talk(
+    w: _World,
+    first: str = "10.61.4.11",
+    second: str = "10.61.4.12",
+    offset: float = 0,
+    request: int = 300,
+) -> _World:
     """Two nodes with two pods each, and traffic both ways."""
     n1, n2 = w.node("node1", first), w.node("node2", second, offset=offset)
     a, b = n1.pod("10.42.3.5", "web-0"), n1.pod("10.42.3.9", "client-0")
     c, d = n2.pod("10.42.8.4", "coredns-0"), n2.pod("10.42.8.8", "api-0")
     w.all_arp()
     for n in range(10):
-        tcp_talk((a, b)[n % 2], d, 8080, 0.1 + n * 0.31, answer=900 + 5000 * (n % 3))
+        tcp_talk((a, b)[n % 2], d, 8080, 0.1 + n * 0.31, request=request, answer=900 + 5000 * (n % 3))
         dns_talk(b, c, f"svc-{n}.default.svc.cluster.local", 0.05 + n * 0.3)
         tcp_talk(d, a, 80, 0.2 + n * 0.33, answer=4500)
     ping(b, d, 0.3, count=4)

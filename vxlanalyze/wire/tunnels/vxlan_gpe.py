@@ -7,7 +7,7 @@ Sources: draft-ietf-nvo3-vxlan-gpe-12 sections 3 and 3.2; IANA port 4790.
 """
 
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.wire import ethernet
+from vxlanalyze.wire import ethernet, shims
 from vxlanalyze.wire.fields import (
     ANOMALIES,
     AT,
@@ -31,6 +31,8 @@ RESERVED_FLAGS = 0xC0
 NEXT_IPV4 = 1
 NEXT_IPV6 = 2
 NEXT_ETHERNET = 3
+NEXT_NSH = 4
+NEXT_MPLS = 5
 
 
 @compiled
@@ -59,6 +61,10 @@ def _ethertype(found: Record, following: int) -> int:
         return ethernet.IPV6
     if following == NEXT_ETHERNET:
         return ethernet.TRANSPARENT_ETHERNET
+    if following == NEXT_NSH:
+        return shims.NSH
+    if following == NEXT_MPLS:
+        return shims.MPLS
     found[ANOMALIES] |= UNKNOWN_PROTOCOL
     return STOP
 

@@ -1,0 +1,34 @@
+"""Packets behind the first of a merged datagram arrived, and are dropped by the receiver's kernel."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.simulate import Traffic, comparison
+from vxlanalyze.analysis.finding import Severity
+from vxlanalyze.diagnostics.integrity import merged_datagram
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.model import Anomaly
+
+
+def merged(every: int) -> Comparison:
+    """Of the packets that arrive, mark some as merged behind the one before."""
+    pair = comparison([Traffic(packets=30)], [Traffic(packets=5)])
+    hop = pair.hops[0]
+    index = hop.forward.receiver.index
+    arrived = np.sort(hop.forward.received_row)
+    index.anomalies[arrived[1::every]] |= np.uint32(Anomaly.FURTHER_PACKET)
+    index.anomalies[arrived[::every]] |= np.uint32(Anomaly.MERGED_DATAGRAM)
+    return replace(pair)
+
+
+def test_found_with_what_is_dropped() -> None:
+    found = [f for f in merged_datagram.check(merged(3)) if f.direction == "node1>node2"]
+
+    assert [f.severity for f in found] == [Severity.CRITICAL]
+    assert found[0].evidence["packets_dropped"].value == 10
+    assert "ethtool -K DEVICE rx-udp-gro-forwarding off" in found[0].remedy.splitlines()
+
+
+def test_clear_where_each_datagram_holds_one_packet() -> None:
+    assert merged_datagram.check(comparison([Traffic()], [Traffic()])) == []

@@ -1,0 +1,90 @@
+"""Tunnel datagrams arrive merged: further encapsulated packets stand behind the first.
+
+What it asks
+    Does one UDP datagram of the tunnel hold several encapsulated packets?
+Why it matters
+    The kernel's tunnel device takes the first packet out of a datagram and drops the others. The network
+    delivered them all, and senders see loss as soon as traffic is dense enough to be merged.
+How it decides
+    After the inner packet, where its own length says that it ends, the same tunnel header (flags and VNI)
+    stands again, and an Ethernet frame after it. Each such packet is counted as arrived, and matched with
+    what the other capture shows.
+When it cannot tell
+    Where the snap length cut what stands after the first packet.
+What looks like it
+    Loss on the path (`packet-loss`): there the packets are in no datagram of the receiver's capture. Ethernet
+    padding that is not zero holds no tunnel header.
+What to do
+    Turn off the receive offload that merges UDP, on the device that the tunnel runs over, at the receiver.
+Sources
+    tailscale issue 11026 and wireguard-go pull request 26 (vxlan and geneve devices lose coalesced
+    datagrams); Linux Documentation/networking/segmentation-offloads (UDP GRO); ethtool(8).
+"""
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count
+from vxlanalyze.wire.model import Anomaly
+
+CODE = "merged-datagram"
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Look behind the inner packets of what each direction's receiver shows."""
+    found = [_look(pair, direction) for direction in pair.directions if direction.receiver.encapsulated]
+    return [finding for finding in found if finding is not None]
+
+
+def _look(pair: Comparison, direction: Direction) -> Finding | None:
+    anomalies = direction.receiver.index.anomalies
+    arrived = direction.received_row[direction.received_row != NO_ROW]
+    further = np.unique(arrived[(anomalies[arrived] & np.uint32(Anomaly.FURTHER_PACKET)) > 0])
+    if not len(further):
+        return None
+    first = np.unique(arrived[(anomalies[arrived] & np.uint32(Anomaly.MERGED_DATAGRAM)) > 0])
+    receiver = direction.receiver.name
+    packets, datagrams = len(further), max(len(first), 1)
+    shown = exhibits.of_rows(pair, [(direction.receiver, first if len(first) else further)])
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{receiver} receives {count(packets, 'encapsulated packet')} merged into "
+        f"{count(datagrams, 'tunnel datagram')} of others: its kernel takes the first out of each and drops "
+        "the rest",
+        explanation=f"After the inner packet of {count(datagrams, 'datagram')} the tunnel's header stands "
+        f"again, with a whole frame. The sender sent them one by one; receive offload on {receiver} (UDP "
+        "GRO) merged them, and the kernel's tunnel device takes only the first out of a datagram. They "
+        "arrived, so they are not counted as lost on the path.",
+        remedy=_remedy(receiver),
+        evidence={
+            "merged_datagrams": Quantity(datagrams, "datagrams"),
+            "packets_dropped": Quantity(packets, "packets"),
+            "packets_arrived": Quantity(len(arrived), "packets"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"{receiver}'s capture holds these packets, inside of other datagrams"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _remedy(receiver: str) -> str:
+    return (
+        f"On {receiver}, turn off the offload that merges UDP, on the device that the tunnel runs over "
+        "(DEVICE: `ip route get PEER` names it):\n"
+        "ethtool -K DEVICE rx-udp-gro-forwarding off\n"
+        "ethtool -K DEVICE rx-gro-list off\n"
+        "Where that is a user-space tunnel (tailscale, wireguard-go), update it: later versions can leave "
+        "UDP GRO off (tailscaled: TS_TUN_DISABLE_UDP_GRO=true in its environment). To test the cause:\n"
+        "ethtool -K DEVICE gro off"
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
