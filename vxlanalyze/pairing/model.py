@@ -1,9 +1,8 @@
 """What pairing hands on: every wire packet of every hop with its fate, and the clocks between the points.
 
-A *point* is a place where packets were seen; a *hop* lies between two neighbouring points; each hop
-has two *directions*. A direction of `m` wire packets is a set of arrays of shape ``(m,)``; what can
-be derived from the frame that a packet was seen in (length, time, addresses) is a property that gathers
-it, so that a direction costs some 24 bytes a packet.
+A *point* is a place where packets were seen; a *hop* lies between two neighbouring points; each has two
+*directions* of `m` wire packets: arrays of shape ``(m,)``. What can be derived from the frame that a packet
+was seen in (length, time, addresses) is a property, so that a direction costs some 24 bytes a packet.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ _Number = TypeVar("_Number", bound=np.integer[Any])
 
 NO_ROW = -1
 NO_DELAY = np.iinfo(np.int64).min
-
 
 # Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
 PER_PACKET = (
