@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import resource
 import subprocess
 from pathlib import Path
@@ -18,13 +19,15 @@ from vxlanalyze.errors import CaptureError
 FRAMES = build.packets(3000)
 EXPECTED = [(frame.time_ns(), frame.original, frame.data) for frame in FRAMES]
 PCAP = build.pcap(FRAMES)
-KINDS = ["gzip", "bzip2", "zstd", "lz4"]
+KINDS = ["gzip", "bzip2", "zstd", "lz4", "xz"]
 
 
 def packed(content: bytes, kind: str) -> bytes:
     """Pack with another library than the reader uses where there is one."""
     if kind == "gzip":
         return gzip.compress(content, mtime=0)
+    if kind == "xz":
+        return lzma.compress(content)
     if kind == "bzip2":
         return bz2.compress(content)
     sink = pa.BufferOutputStream()

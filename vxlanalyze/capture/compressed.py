@@ -1,4 +1,4 @@
-"""Compressed captures, told by their first bytes: gzip, bzip2, zstd, lz4.
+"""Compressed captures, told by their first bytes: gzip, bzip2, zstd, lz4, xz.
 
 One step of output is held at a time, so a file that unpacks to any size takes no more memory than
 another. Several members or frames behind each other are one stream (RFC 1952 section 2.2; RFC 8878
@@ -8,6 +8,7 @@ section 3; LZ4 frame format, "Frame Concatenation").
 import bz2
 import gzip
 import io
+import lzma
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ _SIGNATURES = {
     b"BZh": "bzip2",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\x04\x22\x4d\x18": "lz4",
+    b"\xfd7zX": "xz",
 }
 _SKIPPABLE_ZSTD = b"\x2a\x4d\x18"  # behind 0x50 to 0x5f: pzstd begins with such a frame
 _INPUT_BYTES = 1 << 18
@@ -89,7 +91,7 @@ class CompressedStream:
     def _piece(self, limit: int) -> bytes:
         try:
             return self._read(limit)
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
             place = self._packed.offset_bytes  # of what was read ahead
@@ -103,6 +105,8 @@ def _reader(packed: io.BufferedReader, compression: str) -> Callable[[int], byte
         return gzip.GzipFile(fileobj=packed).read1
     if compression == "bzip2":
         return bz2.BZ2File(packed).read1
+    if compression == "xz":
+        return lzma.LZMAFile(packed).read1
     import pyarrow as pa  # late: it takes 0.1 s and most captures are not compressed
 
     unpacked = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), compression)

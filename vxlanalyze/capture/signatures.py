@@ -8,7 +8,7 @@ from vxlanalyze.capture.pcap import MAGICS as PCAP_MAGICS
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 HEAD_BYTES = 1 << 16
-SUPPORTED = "pcap and pcapng are read, plain or in gzip, zstd, lz4 or bzip2"
+SUPPORTED = "pcap and pcapng are read, plain or in gzip, zstd, lz4, bzip2 or xz"
 
 _CONVERT = "editcap -F pcapng converts it"
 _OTHERS = (
@@ -23,7 +23,6 @@ _OTHERS = (
     (b"\xa1\xb2\x34\xcd", "a pcap of a format that only its maker reads", SUPPORTED),
     (b"\xcd\x34\xb2\xa1", "a pcap of a format that only its maker reads", SUPPORTED),
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
-    (b"\xfd7zXZ\0", "xz data", "unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
     (b"\x1f\x9d", "compress (.Z) data", "unpack it first"),
