@@ -3,11 +3,12 @@
 import errno
 import hashlib
 import os
+import select
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import IO
@@ -20,6 +21,7 @@ from vxlanalyze.errors import CaptureError
 
 STANDARD_INPUT = "-"
 _COPY_BYTES = 1 << 20
+_TURN_MS = 200
 _CHANGED = "it changed while it was read; end the capture first, or copy the file"
 
 
@@ -150,7 +152,22 @@ def _source(path: str) -> IO[bytes]:
     mode = os.stat(path).st_mode
     if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)):
         raise CaptureError(path, "a device, no capture file")
+    if stat.S_ISFIFO(mode):
+        return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     return open(path, "rb", buffering=0)
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    """Read from a stream, in turns that a signal can come between.
+
+    One that comes just before a read that waits would be noticed only when that ends.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while True:
+        if poll.poll(_TURN_MS):
+            with suppress(BlockingIOError):
+                return os.read(descriptor, count)
 
 
 def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
@@ -158,14 +175,14 @@ def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
     if stat.S_ISCHR(status.st_mode) and os.isatty(handle.fileno()):
         raise CaptureError(path, "standard input is a terminal; send a capture into it")
     head = b""
-    while len(head) < HEAD_BYTES and (piece := os.read(handle.fileno(), HEAD_BYTES - len(head))):
+    while len(head) < HEAD_BYTES and (piece := _read(handle.fileno(), HEAD_BYTES - len(head))):
         head += piece
     if compression_of(head) is None and format_of(head) is None:
         raise CaptureError(path, what_else(head))
     spool = tempfile.TemporaryFile(prefix="vxlanalyze-")  # noqa: SIM115 - the capture closes it
     try:
         spool.write(head)
-        while piece := os.read(handle.fileno(), _COPY_BYTES):
+        while piece := _read(handle.fileno(), _COPY_BYTES):
             spool.write(piece)
         spool.flush()
     except BaseException:

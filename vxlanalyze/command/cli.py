@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxlanalyze.command import options as command_line
@@ -232,7 +233,12 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
+<<<<<<< HEAD
         sources = open_points(options.captures)
+=======
+        terminal.waiting_for(path for path in options.captures if Path(path).is_fifo())
+        sources = open_sources(options.captures)
+>>>>>>> 4da1cf9 (Notice interrupts while waiting for a pipe)
         for source in sources:
             stack.enter_context(closing(source))
             outputs.spare(file.path for file in source.files)

@@ -4,14 +4,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from vxlanalyze.errors import OutputError
-from vxlanalyze.text.escaping import inert
+from vxlanalyze.text.escaping import inert, plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -83,6 +83,13 @@ def complain(text: str) -> None:
         line = inert(f"vxlanalyze: {text}\n")
         encoding = sys.stderr.encoding or "ascii"
         sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def waiting_for(paths: Iterable[str]) -> None:
+    """Say, on a terminal, which pipes are waited for: each opens when something writes into it."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        for path in paths:
+            complain(f"waiting for {plain(path)}, a pipe, to be written")
 
 
 @contextmanager
