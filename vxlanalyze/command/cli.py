@@ -233,12 +233,8 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
-<<<<<<< HEAD
-        sources = open_points(options.captures)
-=======
         terminal.waiting_for(path for path in options.captures if Path(path).is_fifo())
-        sources = open_sources(options.captures)
->>>>>>> 4da1cf9 (Notice interrupts while waiting for a pipe)
+        sources = open_points(options.captures)
         for source in sources:
             stack.enter_context(closing(source))
             outputs.spare(file.path for file in source.files)
