@@ -28,6 +28,7 @@ _MODULES = (
     "path.not_encapsulated",
     "path.wrong_tunnel_endpoint",
     # What the way takes:
+    "path.ttl_exceeded",
     "path.path_blocked",
     "path.group_blocked",
     "path.protocol_blocked",
@@ -38,6 +39,7 @@ _MODULES = (
     "size.mtu_icmp_needed",
     "size.mtu_blackhole",
     "size.fragments_lost",
+    "size.reassembly_timeout",
     "path.burst_outage",
     # What arrives damaged:
     "integrity.merged_datagram",

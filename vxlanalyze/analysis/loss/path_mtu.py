@@ -20,6 +20,8 @@ from vxlanalyze.wire.tunnels import BY_TUNNEL
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES, _ETHERNET_BYTES = 8, 14
 _UDP = 17
+_WIREGUARD = (32, "WireGuard")
+_ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
@@ -70,6 +72,14 @@ class Limit:
         return (self.passes if self.blocked is None else self.blocked - 1) - self.overhead.bytes
 
     @property
+    def added(self) -> str:
+        """Say what is around the packets of pods, and the sum; "" where nothing is known to be."""
+        if not self.overhead.bytes:
+            return ""
+        added = f"What surrounds a pod's packet takes {self.overhead.bytes} bytes"
+        return f"{added} ({self.overhead.text}): {self.arithmetic}"
+
+    @property
     def arithmetic(self) -> str:
         """The sum that leads to the inner MTU: ``1,450 - 50 (20 IPv4 + ...) = 1,400``."""
         inner, added = self.inner_mtu, self.overhead
@@ -91,7 +101,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     """Measure what stands around the inner IP packet of some packets: the most that any has."""
     outer, inner = direction.outer_length[packets].astype(np.int64), direction.length[packets]
     if len(outer) == 0 or not outer.any():
-        return Overhead(0, "")
+        return _encrypted(direction, packets)
     widest = int(np.argmax(outer - inner))
     total = int(outer[widest]) - int(inner[widest])
     flows, row = direction.sender.flows, int(direction.flow[packets][widest])
@@ -106,12 +116,29 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     return Overhead(total, " + ".join(f"{size} {name}" for size, name in parts if size > 0))
 
 
+def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
+    """What WireGuard or ESP adds, where the packets themselves are encrypted; nothing where they are not."""
+    flows, rows = direction.sender.flows, np.unique(direction.flow[packets])
+    rows = rows[flows.encryption[rows] != Encryption.NONE]
+    if not len(rows):
+        return Overhead(0, "")
+    row = int(rows[0])
+    family = int(flows.family[row])
+    around = [(_IP_BYTES[family], f"IPv{family}")]
+    if flows.protocol[row] == _UDP:
+        around.append((_UDP_BYTES, "UDP"))
+    own = _WIREGUARD if flows.encryption[row] == Encryption.WIREGUARD else _ESP
+    parts = [*around, own]
+    return Overhead(sum(size for size, _ in parts), " + ".join(f"{size} {name}" for size, name in parts))
+
+
 def encryption(direction: Direction) -> str:
     """Say what encryption between the nodes takes, where the sender's capture shows it."""
     flows = direction.sender.flows
     kinds = {Encryption(int(e)) for e in np.unique(flows.encryption)}
     if Encryption.WIREGUARD in kinds:
-        family = int(flows.outer_family[flows.encryption == Encryption.WIREGUARD].max(initial=0)) or 4
+        sealed = flows.encryption == Encryption.WIREGUARD
+        family = 6 if (flows.family[sealed] == 6).any() else 4
         return (
             f"WireGuard runs between the nodes: it adds {_WIREGUARD_BYTES[family]} bytes around what enters "
             f"it, so a link of 1,500 bytes leaves {1500 - _WIREGUARD_BYTES[family]:,}. "

@@ -128,11 +128,11 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], found: Limit) -> str
         f"{count(int(lost.sum()), 'packet')} of {affected.sizes(direction, lost)} were sent and none "
         f"arrived; of the {count(int(rest.sum()), 'packet')} {others}, "
         f"{f'{gone:,} were' if gone else 'none was'} lost. No ICMP error about them is in either capture, "
-        f"so the sender goes on sending that size. The tunnel adds {found.overhead.bytes} bytes "
-        f"({found.overhead.text}): {found.arithmetic}"
-        + (f", and at most {found.inner_mtu_at_most:,}" if found.inner_mtu_at_most > found.inner_mtu else "")
-        + ". "
+        "so the sender goes on sending that size. "
     )
+    if found.added:
+        most = found.inner_mtu_at_most
+        text += found.added + (f", and at most {most:,}. " if most > found.inner_mtu else ". ")
     if direction.sender.encapsulated and not df.any():
         text += "Their Don't Fragment bit is clear: a router should have fragmented them. "
     if any(Kind.FLOW in e.rivals for e in picture.of(Kind.SIZE)):

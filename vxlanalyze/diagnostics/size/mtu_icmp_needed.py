@@ -120,7 +120,7 @@ def _explanation(direction: Direction, seen: list[Errors], large: NDArray[np.boo
         f"{listed(_routers(seen))}. {direction.sender.name} sent {count(int(large.sum()), 'packet')} above "
         f"{found.passes:,} bytes, of which {lost:,} did not arrive"
         + (f" ({affected.sizes(direction, large)}). " if large.any() else ". ")
-        + f"The tunnel adds {found.overhead.bytes} bytes ({found.overhead.text}): {found.arithmetic}. "
+        + (f"{found.added}. " if found.added else "")
         + path_mtu.encryption(direction)
     ).rstrip()
 

@@ -13,9 +13,10 @@ When it cannot tell
     The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
     pod there answers at all, no endpoint was asked: that is `not-answered`.
 What looks like it
-    A reset in the middle of a connection (`tcp-stalled`), and an ICMP error outside the tunnel about the
-    tunnel itself (`port-unreachable`). A port that is closed for a moment while a pod starts. The end of a
-    talk over UDP: whoever has closed its port refuses what is still under way to it.
+    Background: the probes of a traceroute or a port scan, which want to be refused, are named as an info, and
+    left out where something else is refused too. A reset in the middle of a connection (`tcp-stalled`), and
+    an ICMP error outside the tunnel about the tunnel itself (`port-unreachable`). A port that is closed for a
+    moment while a pod starts. The end of a talk over UDP: whoever has closed its port refuses what is still under way to it.
 What to do
     Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
     firewall of the far node. No such host: the pod is gone, its service still points to it.
@@ -35,6 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests import background
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.refusals import MEANING
 from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
@@ -78,8 +80,77 @@ def check(pair: Comparison) -> list[Answer]:
         else NotAssessed(
             CODE, "its node refuses everything before any pod is reached: see not-answered", label
         )
-        for label, members in groups.items()
-    ]
+        for label, members in _without_probes(pair, groups).items()
+    ] + _background(pair, groups)
+
+
+def _probes(pair: Comparison, members: Sequence[_Endpoint]) -> dict[tuple[str, str], str]:
+    """Tell which clients only probe which servers, and how."""
+    between = pairs(pair)
+    return background.probes(
+        background.Refused(
+            e.figures.protocol,
+            e.figures.client,
+            between.server[e.figures.pair],
+            int(between.port[e.figures.pair]),
+            e.figures.requests,
+            e.figures.answered,
+        )
+        for e in members
+    )
+
+
+def _ends(pair: Comparison, member: _Endpoint) -> tuple[str, str]:
+    return member.figures.client, pairs(pair).server[member.figures.pair]
+
+
+def _without_probes(
+    pair: Comparison, groups: dict[str | None, list[_Endpoint]]
+) -> dict[str | None, list[_Endpoint]]:
+    """Leave out what only probes; directions of which nothing is left are left out too."""
+    rest = {}
+    for label, members in groups.items():
+        probed = _probes(pair, members)
+        if kept := [m for m in members if _ends(pair, m) not in probed]:
+            rest[label] = kept
+    return rest
+
+
+def _background(pair: Comparison, groups: dict[str | None, list[_Endpoint]]) -> list[Answer]:
+    """Name probes in a line, for each direction of which nothing else was refused."""
+    left = _without_probes(pair, groups)
+    answers: list[Answer] = []
+    for label, members in groups.items():
+        probed = _probes(pair, members)
+        if probed and label not in left:
+            answers.append(_named_background(pair, label, members, probed))
+    return answers
+
+
+def _named_background(
+    pair: Comparison, label: str | None, members: Sequence[_Endpoint], probed: dict[tuple[str, str], str]
+) -> Finding:
+    name = pair.cluster.named
+    who = [f"{kind} from {name(a)} to {name(b)}" for (a, b), kind in probed.items()]
+    refused = sum(len(m.requests) for m in members)
+    shown = exhibits.of_rows(pair, _frames(members))
+    return Finding(
+        code=CODE,
+        severity=Severity.INFO,
+        direction=label,
+        summary=f"Background: {listed(who, at_most=_MOST_NAMED)} "
+        f"({count(refused, 'probe')} refused by design)",
+        explanation="A traceroute or a port scan tries one port after the other and expects refusals: no "
+        "service is affected.",
+        remedy="",
+        evidence={
+            "refused": Quantity(refused, "requests"),
+            "kind": Quantity(", ".join(sorted(set(probed.values())))),
+        },
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
 
 
 def _label(pair: Comparison, way: int) -> str | None:

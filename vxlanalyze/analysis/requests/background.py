@@ -1,0 +1,43 @@
+"""Refusals that are wanted: the probes of a traceroute, and of whoever tries one port after the other.
+
+Sources: traceroute(8) (UDP probes go to ports from 33434 on, one port a probe); Nmap reference guide, "Port
+Scanning Basics" (closed ports answer with a reset or port unreachable).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_TRACEROUTE_PORTS = range(33434, 33690)
+_FEWEST_PORTS = 3  # of one client at one server, each asked a few times, before it counts as probing
+_FEWEST_SCANNED = 8
+_MOST_TIMES = 3  # probes a hop, or a port
+
+
+class Refused(NamedTuple):
+    """Requests of one client to one port of a server."""
+
+    protocol: str
+    client: str
+    server: str
+    port: int
+    requests: int
+    answered: int
+
+
+def probes(refused: Iterable[Refused]) -> dict[tuple[str, str], str]:
+    """Tell which clients only probe which servers, by (client, server): what it is, in words."""
+    by_ends: dict[tuple[str, str], list[Refused]] = defaultdict(list)
+    for entry in refused:
+        by_ends[entry.client, entry.server].append(entry)
+    found = {}
+    for ends, entries in by_ends.items():
+        ports = {e.port for e in entries}
+        if any(e.answered or e.requests > _MOST_TIMES for e in entries):
+            continue
+        traced = all(e.protocol == "udp" and e.port in _TRACEROUTE_PORTS for e in entries)
+        if traced and (len(ports) >= _FEWEST_PORTS or sum(e.requests for e in entries) >= _FEWEST_PORTS):
+            found[ends] = "traceroute"
+        elif len(ports) >= _FEWEST_SCANNED:
+            found[ends] = "port scan"
+    return found

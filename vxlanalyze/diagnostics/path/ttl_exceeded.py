@@ -1,0 +1,174 @@
+"""A router discards packets because their TTL, or hop limit, is used up.
+
+What it asks
+    Do ICMP or ICMPv6 errors "time exceeded in transit" quote packets of a direction that are lost: outer ones
+    (from a router between the nodes), or inner ones (from inside the overlay)?
+Why it matters
+    It looks like a firewall: nothing arrives, or nothing of one route. Some systems give their tunnel devices
+    a TTL of 16, which is too little for a routed network; and a routing loop uses up any TTL.
+How it decides
+    An error that quotes packets of the direction is proof of itself; it is reported where such packets are
+    lost. The TTL that they left with is read at the sender: a small one is a setting, a usual one (64, 128,
+    255) a loop.
+When it cannot tell
+    Routers that send no ICMP, or a network that does not let it through.
+What looks like it
+    Traceroute, which raises the TTL step by step and wants these errors: background. Reassembly time exceeded
+    has another code (`reassembly-timeout`).
+What to do
+    Raise the TTL of the tunnel device on the sending node, or find the loop in the routing tables.
+Sources
+    RFC 792, RFC 4443 section 3.3; RFC 1812 section 5.3.1 (TTL); vyos-1x pull request 5094 (a VXLAN
+    interface's TTL of 16 becomes 64).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import time_exceeded, underlay, underlay_errors
+from vxlanalyze.analysis.underlay.time_exceeded import IN_TRANSIT
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.text.commands import on
+from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.rows import columns
+
+CODE = "ttl-exceeded"
+_SAMPLE = 200  # packets whose TTL is read
+_USUAL_TTL = 32  # smaller ones are chosen by a tunnel device or a traceroute, not by an operating system
+_DEVICES = {Tunnel.VXLAN: "vxlan", Tunnel.VXLAN_GPE: "vxlan", Tunnel.GENEVE: "geneve", Tunnel.GRE: "gretap"}
+
+
+class _Case(NamedTuple):
+    """Errors about a direction's packets, who sent them, the packets meant, and the TTLs at the sender."""
+
+    errors: list[tuple[Point, NDArray[np.int32]]]
+    routers: list[str]
+    packets: NDArray[np.bool_]
+    ttls: list[int]
+    inner: bool
+
+    @property
+    def error_count(self) -> int:
+        return max(len(rows) for _, rows in self.errors)
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction whose lost packets a router says to have discarded for their TTL."""
+    answers: list[Answer] = []
+    for direction in pair.directions:
+        case = _outer(pair, direction) or _inner(pair, direction)
+        if case is not None:
+            answers.append(_finding(pair, direction, case))
+    return answers
+
+
+def _outer(pair: Comparison, direction: Direction) -> _Case | None:
+    found = underlay_errors.about(pair, direction, IN_TRANSIT)
+    if not found or not direction.lost.any():
+        return None
+    routers = [a for e in found for a in time_exceeded.senders_of(e.point, e.row)]
+    ttls = _ttls(pair, direction, direction.lost, "outer_ttl")
+    errors = [(e.point, e.row) for e in found]
+    return _Case(errors, list(dict.fromkeys(routers)), direction.lost, ttls, False)
+
+
+def _inner(pair: Comparison, direction: Direction) -> _Case | None:
+    """What routers inside the overlay discard, but for the probes of a traceroute."""
+    found = time_exceeded.inside(pair, direction, IN_TRANSIT)
+    marked = np.zeros(len(direction), np.bool_)
+    for quotes in found:
+        marked |= time_exceeded.quoted(direction, quotes)
+    if not marked.any():
+        return None
+    ttls = _ttls(pair, direction, marked, "ttl")
+    if max(ttls, default=0) < _USUAL_TTL:
+        return None
+    routers = list(dict.fromkeys(a for quotes in found for a in quotes.senders))
+    return _Case([(q.point, q.row) for q in found], routers, marked, ttls, True)
+
+
+def _ttls(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_], column: str) -> list[int]:
+    """TTLs, or hop limits, of some packets as they left, the most frequent first."""
+    rows = np.unique(direction.sent_row[chosen])[:_SAMPLE]
+    source = pair.captures[direction.sender.capture].source
+    found = columns(source.fetch(direction.sender.index.place[rows]), source.interfaces, ports=pair.ports)[
+        column
+    ]
+    values, times = np.unique(found[found >= 0], return_counts=True)
+    return [int(v) for v in values[np.argsort(-times, kind="stable")]]
+
+
+def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
+    near, far = direction.sender.name, direction.receiver.name
+    lost = int(np.count_nonzero(case.packets))
+    routers = listed(case.routers, 3)
+    ttl = listed(case.ttls, 4)
+    kind = "inner" if case.inner else "outer"
+    loop = not case.ttls or case.ttls[0] >= _USUAL_TTL
+    cause = "a routing loop, or more routers than that" if loop else "too little for the routers between them"
+    shown = exhibits.of_rows(pair, [*case.errors, (direction.sender, direction.sent_row[case.packets])])
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{routers} discards {kind} packets from {near} to {far}, for their TTL is used up "
+        f"({count(case.error_count, 'ICMP error')}): they leave with a TTL of {ttl}, {cause}",
+        explanation=f'ICMP errors "time exceeded in transit" from {routers} quote {kind} packets of this '
+        f"direction; {count(lost, 'packet')} of it {'is' if lost == 1 else 'are'} "
+        f"{'quoted' if case.inner else 'lost'}. At {near} they have a TTL (IPv6: hop limit) of {ttl}: "
+        + (
+            "a value that no path of a sane network uses up, so two routers send them to each other."
+            if loop
+            else "each router takes one off, and there are as many between the nodes."
+        ),
+        remedy=_remedy(pair, direction, case, loop),
+        evidence={
+            "errors": Quantity(case.error_count, "packets"),
+            "routers": Quantity(", ".join(case.routers)),
+            "ttl": Quantity(case.ttls[0] if case.ttls else None, "hops"),
+            "lost": Quantity(lost, "packets"),
+        },
+        ruled_out=(
+            RuledOut("path-blocked", "a router discards them and says why"),
+            RuledOut("reassembly-timeout", "the code says transit, not reassembly"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter="(icmp.type == 11 && icmp.code == 0) || (icmpv6.type == 3 && icmpv6.code == 0)",
+    )
+
+
+def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> str:
+    near = direction.sender.name
+    below = underlay.of(direction, pair.cluster)
+    to = below.dst[0] if below.dst else direction.receiver.name
+    if case.inner:
+        return (
+            "Packets of pods go round inside the overlay: two nodes route that address to each other. On "
+            "each node, the route must lead to the pod's own interface or to the node that has it."
+            + on(near, "ip route", "bridge fdb show")
+            + on(direction.receiver.name, "ip route", "bridge fdb show")
+        )
+    if loop:
+        return (
+            f"Find the loop: the path from {near} to {to}, and the route to it on "
+            f"{listed(case.routers, 3)} and its neighbour." + on(near, f"traceroute -n {to}")
+        )
+    device = _DEVICES.get(below.tunnel, "vxlan")
+    return (
+        f"Raise the TTL of the tunnel device on {near} (and on {direction.receiver.name}): the first line "
+        "shows its name, DEVICE in the second."
+        + on(near, f"ip -d link show type {device}", f"ip link set DEVICE type {device} ttl 64")
+        + "\nMake it last where the device is configured (VyOS: `set interfaces vxlan DEVICE parameters ip "
+        "ttl 64`; systemd-networkd: `TTL=64` in the [VXLAN] section). The number of routers:"
+        + on(near, f"traceroute -n {to}")
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

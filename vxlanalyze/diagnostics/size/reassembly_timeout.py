@@ -1,0 +1,190 @@
+"""A node or a pod says that a fragmented packet never became complete: reassembly time exceeded.
+
+What it asks
+    Are there ICMP or ICMPv6 errors "fragment reassembly time exceeded" about packets of a direction, inside
+    the tunnel (from a pod) or outside of it (from a node)?
+Why it matters
+    Names with many addresses, large answers over UDP, jumbo datagrams: they die while everything small works,
+    and nothing is missing between the nodes. The receiver itself says that it got the first fragment and not
+    the others.
+How it decides
+    Every such error is proof: it is sent where the first fragment arrived and another did not, and it quotes
+    the packet. Where that packet's fragments stand in the captures tells where the missing ones died: before
+    the sender's network card, between the nodes, or inside the receiver after its network card.
+When it cannot tell
+    A receiver that is not allowed to send ICMP, or a capture that ends within the 30 to 60 seconds that a
+    receiver waits.
+What looks like it
+    Loss of fragments between the nodes (`fragments-lost`), of which this is then a consequence; time exceeded
+    in transit (`ttl-exceeded`, traceroute).
+What to do
+    Fragments after the first carry no ports: whatever translates or filters by port inside the node must
+    track fragments. Until then, send less than the MTU: smaller EDNS buffers, DNS over TCP.
+Sources
+    RFC 792, RFC 4443 section 3.3, RFC 1122 section 3.3.2; RFC 6891 section 6.2.3 (EDNS buffer size); cilium
+    issues 9755 and 13349.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import pieces, time_exceeded, tunnel_ends, underlay_errors
+from vxlanalyze.analysis.underlay.time_exceeded import REASSEMBLY, Quotes
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.text.commands import on
+from vxlanalyze.text.words import count, listed
+
+CODE = "reassembly-timeout"
+_UDP, _DNS_PORT = 17, 53
+
+
+class _Case(NamedTuple):
+    """Errors about packets of a direction, who sent them, and what was seen of the packets quoted."""
+
+    errors: list[tuple[Point, NDArray[np.int32]]]
+    senders: list[str]
+    quoted: NDArray[np.bool_]
+    inner: bool
+
+    @property
+    def error_count(self) -> int:
+        return max(len(rows) for _, rows in self.errors)
+
+
+def check(pair: Comparison) -> list[Answer]:
+    """Report each direction of which a receiver says that fragments never became complete."""
+    answers: list[Answer] = []
+    for direction in pair.directions:
+        inner = time_exceeded.inside(pair, direction, REASSEMBLY)
+        outer = underlay_errors.about(pair, direction, REASSEMBLY)
+        if inner:
+            answers.append(_finding(pair, direction, _of_pods(direction, inner)))
+        elif outer:
+            errors = [(e.point, e.row) for e in outer]
+            senders = [a for e in outer for a in time_exceeded.senders_of(e.point, e.row)]
+            cut = pieces.of(direction).any
+            answers.append(_finding(pair, direction, _Case(errors, list(dict.fromkeys(senders)), cut, False)))
+    return answers
+
+
+def _of_pods(direction: Direction, found: list[Quotes]) -> _Case:
+    marked = np.zeros(len(direction), np.bool_)
+    for quotes in found:
+        marked |= time_exceeded.quoted(direction, quotes)
+    senders = list(dict.fromkeys(a for quotes in found for a in quotes.senders))
+    return _Case([(q.point, q.row) for q in found], senders, marked, True)
+
+
+def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
+    near = direction.sender.name
+    sent = int(np.count_nonzero(case.quoted))
+    missing = int(np.count_nonzero(case.quoted & direction.lost))
+    who = listed([pair.cluster.named(a) for a in case.senders], 3)
+    where = _where(direction, case)
+    shown = exhibits.of_rows(
+        pair,
+        [
+            *case.errors,
+            (direction.sender, direction.sent_row[case.quoted]),
+            (direction.receiver, direction.received_row[case.quoted]),
+        ],
+    )
+    kind = "packets" if case.inner else "outer packets"
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{who} cannot reassemble fragmented {kind} from {near} "
+        f"({count(case.error_count, 'ICMP error')} "
+        f'"fragment reassembly time exceeded"): {where}',
+        explanation=_explanation(direction, case, who, sent, missing),
+        remedy=_remedy(direction, case, missing),
+        evidence={
+            "errors": Quantity(case.error_count, "packets"),
+            "said_by": Quantity(", ".join(case.senders)),
+            "fragments_sent": Quantity(sent, "packets"),
+            "fragments_arrived": Quantity(sent - missing, "packets"),
+        },
+        ruled_out=(
+            RuledOut("ttl-exceeded", "the code says reassembly, not transit"),
+            RuledOut(
+                "packet-loss", f"{missing:,} of {count(sent, 'fragment')} quoted are lost between the nodes"
+            ),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter="(icmp.type == 11 && icmp.code == 1) || (icmpv6.type == 3 && icmpv6.code == 1)",
+    )
+
+
+def _where(direction: Direction, case: _Case) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    if case.quoted.any() and (direction.lost & case.quoted).any():
+        return f"fragments are lost between {near} and {far}"
+    if int(np.count_nonzero(case.quoted)) > case.error_count or not case.inner:
+        return f"their fragments reached {far}'s network card and died inside {far}"
+    if case.quoted.any():
+        return f"later fragments never left {near}"
+    return f"{near}'s capture holds none of them"
+
+
+def _explanation(direction: Direction, case: _Case, who: str, sent: int, missing: int) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    said = (
+        f"{who} received the first fragment and waited in vain for the others, as "
+        f"{count(case.error_count, 'ICMP error')} show. "
+    )
+    if sent:
+        pieces_ = "fragment" if case.inner else "fragmented packet"
+        said += (
+            f"Of the packets quoted, {near}'s network card shows {count(sent, pieces_)}, and {far}'s shows "
+            f"{sent - missing:,} of them"
+        )
+        said += ": between the nodes nothing is missing. " if not missing else f"; {missing:,} are lost. "
+    if case.inner and not missing:
+        said += (
+            f"So {far} drops later fragments between its network card and the pod: they carry no ports, and "
+            "what translates or filters by port there does not know them."
+        )
+    return said.rstrip()
+
+
+def _remedy(direction: Direction, case: _Case, missing: int) -> str:
+    far = direction.receiver.name
+    look = on(far, "nstat -az IpReasmFails IpReasmTimeout Ip6ReasmFails Ip6ReasmTimeout")
+    if missing:
+        return (
+            "Let fragments pass between the nodes (firewalls and security groups that match on UDP ports "
+            "drop later fragments), or lower the MTU of the pods so that none are made. The counters of the "
+            "receiver:" + look
+        )
+    cilium = len(tunnel_ends.of(direction).vnis) > 1
+    fragments = (
+        on(far, "cilium-dbg config | grep -i fragment", "cilium-dbg monitor --type drop")
+        if cilium
+        else on(far, "iptables -L FORWARD -nv", "sysctl net.netfilter.nf_conntrack_count")
+    )
+    smaller = ""
+    flows, flow = direction.sender.flows, np.unique(direction.flow[case.quoted])
+    if ((flows.protocol[flow] == _UDP) & (flows.sport[flow] == _DNS_PORT)).any():
+        smaller = (
+            "\nUntil that is mended, keep DNS answers below the MTU: CoreDNS `bufsize 1232`, or "
+            "`options use-vc` (TCP) in the pods' resolv.conf."
+        )
+    return (
+        f"Find what drops later fragments inside {far}. Cilium: `enable-ipv4-fragment-tracking: true` (and a "
+        "version that has it); netfilter: connection tracking must be loaded, for it reassembles first."
+        + look
+        + fragments
+        + smaller
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("fragments-lost", "mtu-blackhole", "path-blocked", "packet-loss")
+)
