@@ -16,7 +16,8 @@ What looks like it
     Background: the probes of a traceroute or a port scan, which want to be refused, are named as an info, and
     left out where something else is refused too. A reset in the middle of a connection (`tcp-stalled`), and
     an ICMP error outside the tunnel about the tunnel itself (`port-unreachable`). A port that is closed for a
-    moment while a pod starts. The end of a talk over UDP: whoever has closed its port refuses what is still under way to it.
+    moment while a pod starts. The end of a talk over UDP: whoever has closed its port refuses what is still
+    under way to it.
 What to do
     Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
     firewall of the far node. No such host: the pod is gone, its service still points to it.
