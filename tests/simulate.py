@@ -207,6 +207,7 @@ class Traffic:
     tcp_flags: ArrayLike = 0x018
     window: ArrayLike = 0xFFFF
     ip_id: ArrayLike | None = None
+    digest: ArrayLike | None = None  # of the payload; None: all packets differ
     anomalies: ArrayLike = 0
     received_anomalies: ArrayLike | None = None  # None: as sent
     sent_checks: ArrayLike = GOOD_CHECKS
@@ -342,7 +343,7 @@ class _Run:
             "length": payload + flow.header_bytes,
             "payload_length": payload,
             "outer_length": payload + flow.header_bytes + flow.overhead_bytes if flow.tunnel else payload * 0,
-            "digest": np.arange(len(self.frame))[which],
+            "digest": (number if traffic.digest is None else self.each(traffic.digest, np.int64))[which],
             "digest_length": payload,
             "anomalies": self.each(odd, np.int64)[which] | (_MARKS[self.pieces[which]] if step else 0),
             "ip_id": ip_id[which],

@@ -29,6 +29,7 @@ _MODULES = (
     "path.wrong_tunnel_endpoint",
     # What the way takes:
     "path.ttl_exceeded",
+    "path.foreign_reset",
     "path.path_blocked",
     "path.group_blocked",
     "path.protocol_blocked",
@@ -54,6 +55,8 @@ _MODULES = (
     "receiver.duplicate_address",
     "translation.reply_not_translated",
     "receiver.not_answered",
+    "receiver.source_unanswered",
+    "receiver.answer_not_accepted",
     # What suffers:
     "size.outer_fragmentation",
     "path.rate_limited",
@@ -70,6 +73,7 @@ _MODULES = (
     "symptoms.endpoint_silent",
     "symptoms.dns_unanswered",
     "symptoms.tcp_stalled",
+    "symptoms.connection_reset",
     # What limits the answer without being a fault:
     "limits.capture_loss",
     "limits.capture_damaged",

@@ -117,6 +117,10 @@ class Cluster:
             address for address, full in self._names.items() if name in (full, full.rpartition("/")[2])
         )
 
+    def lacks(self, address: str) -> bool:
+        """Whether the pods are known, and neither a pod nor a service or node has an address."""
+        return bool(self.pods) and self.name_of(address) is None
+
     def addresses_named_in(self, words: str) -> set[str]:
         """Addresses whose names stand in a text, whether with their namespace or without."""
         return {address for address, name in self._names.items() if name.rpartition("/")[2] in words}

@@ -205,3 +205,67 @@ def test_where_only_a_part_is_looked_at_its_end_is_that_of_the_capture():
     found = of_kind(replace(whole, points=(part, whole.points[1])), Kind.DNS)
 
     assert found.decided.tolist() == [True, True, False]
+
+
+def test_a_syn_repeated_until_it_is_taken_waited_from_its_first_copy():
+    syn = Traffic(WEB, time_s=[0, 1, 3], seq=1000, tcp_flags=SYN, payload=0)
+    answer = Traffic(WEB.reverse(), time_s=[3.001], seq=5, ack=1001, tcp_flags=SYN_ACK, payload=0, delay_s=0)
+    found = of_kind(comparison([syn, LATER], [answer]), Kind.TCP)
+
+    assert found.unanswered_transmissions.tolist() == [2]
+    assert found.wait_ns.tolist() == [3_001_000_000]
+
+
+def test_copies_of_a_burst_want_one_answer():
+    syn = Traffic(WEB, time_s=[0, 0.001, 0.002], seq=1000, tcp_flags=SYN, payload=0)
+    answer = Traffic(WEB.reverse(), time_s=[0.003], seq=5, ack=1001, tcp_flags=SYN_ACK, payload=0)
+
+    assert of_kind(comparison([syn, LATER], [answer]), Kind.TCP).unanswered_transmissions.tolist() == [0]
+
+
+def test_a_syn_repeated_though_it_was_answered_is_marked():
+    syn = Traffic(WEB, time_s=[0, 1], seq=1000, tcp_flags=SYN, payload=0)
+    answer = Traffic(WEB.reverse(), time_s=[0.1, 1.1], seq=5, ack=1001, tcp_flags=SYN_ACK, payload=0)
+
+    assert of_kind(comparison([syn, LATER], [answer]), Kind.TCP).again.tolist() == [1]
+
+
+GAME, OTHER = Flow(sport=43000, dport=7000), Flow(sport=43001, dport=7000)
+
+
+def turns(flow: Flow, count: int, *without: int) -> tuple[Traffic, Traffic]:
+    kept = [i for i in range(count) if i not in without]
+    return Traffic(flow, packets=count, every_s=1), Traffic(flow.reverse(), time_s=[i + 0.001 for i in kept])
+
+
+def test_of_a_udp_conversation_by_turns_each_packet_wants_a_response():
+    asked, said = turns(GAME, 12, 3, 4, 8)
+    found = of_kind(comparison([asked, LATER], [said]), Kind.UDP)
+
+    assert int(found.unanswered_transmissions.sum()) == 3
+
+
+def test_a_udp_stream_with_a_word_back_now_and_then_asks_nothing():
+    stream = Traffic(GAME, packets=200, every_s=0.1)
+    found = of_kind(
+        comparison([stream, LATER], [Traffic(GAME.reverse(), packets=3, every_s=5, start_s=1)]), Kind.UDP
+    )
+
+    assert int(found.unanswered_transmissions.sum()) == 0
+
+
+def test_udp_that_a_server_of_others_does_not_answer_is_unanswered():
+    asked, said = turns(GAME, 6)
+    found = of_kind(comparison([asked, turns(OTHER, 5)[0], LATER], [said]), Kind.UDP)
+
+    assert int(found.unanswered_transmissions.sum()) == 5
+
+
+def test_udp_that_is_lost_whole_is_unanswered():
+    found = of_kind(comparison([Traffic(GAME, packets=7, lost=True), LATER]), Kind.UDP)
+
+    assert int(found.unanswered_transmissions.sum()) == 7
+
+
+def test_a_udp_stream_that_nobody_answers_asks_nothing():
+    assert len(of_kind(comparison([Traffic(GAME, packets=50), LATER]), Kind.UDP)) == 0

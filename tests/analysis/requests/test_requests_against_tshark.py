@@ -45,6 +45,6 @@ def test_queries_and_answers_are_those_that_tshark_pairs(folder: Path):
     queries = asked(capture, 8472, "dns && !icmp && !icmpv6", "udp.srcport", "dns.id", "dns.flags.response")
     syns = asked(capture, 8472, "tcp.flags.syn == 1", "tcp.stream", "tcp.flags.ack")
 
-    assert told["dns asked"] == len({q[:2] for q in queries if q[2] in ("0", "False")})
-    assert told["tcp asked"] == len({stream for stream, ack in syns if ack in ("0", "False")})
+    assert told["dns asked"] == len([q for q in queries if q[2] in ("0", "False")])
+    assert told["tcp asked"] == len([stream for stream, ack in syns if ack in ("0", "False")])
     assert told["tcp answered"] == len({stream for stream, ack in syns if ack in ("1", "True")})

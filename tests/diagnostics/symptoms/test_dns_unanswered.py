@@ -167,7 +167,7 @@ def test_a_query_sent_three_times_in_vain_is_enough():
     again = Traffic(resolver(), time_s=[0, 5, 10], seq=7 << 16 | QUERY, lost=True)
     finding = found(comparison([again, LATER]))
 
-    assert finding.evidence["queries"].value == 1
+    assert finding.evidence["queries"].value == finding.evidence["lost"].value == 3
     assert finding.evidence["sent_again"].value == 2
 
 
@@ -198,3 +198,65 @@ def test_a_server_silent_once_in_a_hundred_times_gives_no_alarm():
         alarms += bool(check(comparison([queries(200), LATER], [responses(*answered)])))
 
     assert alarms == 0
+
+
+def pairs_of_queries(count: int) -> Traffic:
+    """A and AAAA from one socket, every second."""
+    times = [i // 2 + (i % 2) * 0.0001 for i in range(2 * count)]
+    return Traffic(resolver(), time_s=times, seq=[i << 16 | QUERY for i in range(1, 2 * count + 1)])
+
+
+def answered_pairs(count: int, *without: int) -> Traffic:
+    numbers = [i for i in range(1, 2 * count + 1) if i not in without]
+    times = [(i - 1) // 2 + 0.002 for i in numbers]
+    return Traffic(resolver().reverse(), time_s=times, seq=[n << 16 | RESPONSE for n in numbers])
+
+
+def test_the_second_query_of_pairs_that_dies_is_a_race():
+    finding = found(comparison([pairs_of_queries(20), LATER], [answered_pairs(20, *range(2, 40, 4))]))
+
+    assert finding.evidence["second_of_pair_unanswered"].value == 10
+    assert finding.evidence["first_of_pair_unanswered"].value == 0
+    assert "On node2" in finding.remedy
+    assert "insert_failed" in finding.remedy
+    assert "single-request-reopen" in finding.remedy
+
+
+def test_queries_of_pairs_that_die_at_random_are_no_race():
+    finding = found(comparison([pairs_of_queries(20), LATER], [answered_pairs(20, 1, 4, 9, 12, 17, 20)]))
+
+    assert "insert_failed" not in finding.remedy
+
+
+def test_a_query_that_is_answered_when_sent_again_was_unanswered_before():
+    again = Traffic(
+        resolver(),
+        time_s=[t + 20 * i for i in range(5) for t in (0, 5)],
+        seq=[i << 16 | QUERY for i in range(1, 6) for _ in (0, 1)],
+    )
+    late = Traffic(
+        resolver().reverse(),
+        time_s=[5.002 + 20 * i for i in range(5)],
+        seq=[i << 16 | RESPONSE for i in range(1, 6)],
+    )
+    finding = found(comparison([again, Traffic(Flow(sport=1, dport=2), packets=1, start_s=200)], [late]))
+
+    assert finding.evidence["queries"].value == 10
+    assert finding.evidence["unanswered"].value == finding.evidence["silent"].value == 5
+
+
+def test_never_is_not_said_of_one_query():
+    pair = comparison(
+        [Traffic(resolver(), time_s=[0, 5], seq=1 << 16 | QUERY, lost=True), queries(6, server=NEAR), LATER],
+        [responses(*range(1, 7), server=NEAR)],
+    )
+
+    assert "never" not in found(pair).summary
+
+
+def test_a_socket_that_asks_a_pod_that_is_gone_is_freed():
+    finding = found(comparison([queries(6, server="10.233.65.77"), LATER], cluster=COREDNS))
+
+    assert "Nothing in the cluster (--kube) has 10.233.65.77" in finding.explanation
+    assert "conntrack -D -p udp --reply-src 10.233.65.77 --reply-port-src 53" in finding.remedy
+    assert "kubectl logs" not in finding.remedy

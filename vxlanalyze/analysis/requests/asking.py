@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows, Tunnel
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
@@ -25,6 +26,7 @@ _DNS_RESPONSE = 0x8000
 
 # A UDP conversation of more packets is a stream, whose packets do not wait for each other.
 _STREAM_PACKETS = 10_000
+_SERVED = 0.5  # responses a packet, where a server answers packet by packet
 
 
 class Kind(IntEnum):
@@ -80,25 +82,35 @@ class _Roles(NamedTuple):
     opposite: NDArray[np.int32]
 
 
-def events(
-    point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32], refused: NDArray[np.bool_]
-) -> Events:
-    """Find the packets of a point that ask or answer.
+class Numbered(NamedTuple):
+    """The 5-tuples of a point's capture, and what is known of them.
 
     Parameters
     ----------
-    tuple_of : NDArray[np.int32]
+    of_flow : NDArray[np.int32]
         Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
     answer : NDArray[np.int32]
         Shape ``(t,)``: the tuple of the opposite way.
     refused : NDArray[np.bool_]
         Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
+    lost : NDArray[np.bool_]
+        Shape ``(t,)``: tuples that the network lost whole.
     """
+
+    of_flow: NDArray[np.int32]
+    answer: NDArray[np.int32]
+    refused: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+
+
+def events(point: Point, numbered: Numbered) -> Events:
+    """Find the packets of a point that ask or answer."""
+    tuple_of, answer, refused, _ = numbered
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
     kind = kinds(flows)
     may_ask = (flows.tunnel != Tunnel.NONE) == point.encapsulated
-    talks, spoke_first = _talks(point, rows, kind == Kind.UDP, tuple_of, answer)
+    talks, spoke_first = _talks(point, rows, kind == Kind.UDP, numbered)
     found = Events.room(len(rows))
     count = _find(
         rows,
@@ -171,21 +183,33 @@ def kinds(flows: Flows) -> NDArray[np.uint8]:
 
 
 def _talks(
-    point: Point,
-    rows: NDArray[np.int32],
-    udp: NDArray[np.bool_],
-    tuple_of: NDArray[np.int32],
-    answer: NDArray[np.int32],
+    point: Point, rows: NDArray[np.int32], udp: NDArray[np.bool_], numbered: Numbered
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Flows of UDP conversations, and those of the end that spoke first: the client; shape ``(f,)``."""
+    tuple_of, answer = numbered.of_flow, numbered.answer
     packets = np.zeros(len(answer) + 1, np.int64)  # the last for NO_TUPLE
     spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
     _hear(rows, point.index.flow, point.index.time_ns, udp, tuple_of, packets, spoke_ns)
     back = answer[tuple_of]
-    talks = (packets[tuple_of] > 0) & (packets[back] > 0)
-    talks &= packets[tuple_of] + packets[back] <= _STREAM_PACKETS
+    sent, came = packets[tuple_of], packets[back]
+    few = (sent > 0) & (sent + came <= _STREAM_PACKETS)
+    talks = few & (came > 0)
     mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
-    return talks, (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
+    first = (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
+    alone = udp & few & (came == 0)
+    alone &= numbered.lost[tuple_of] | _served(point.flows, talks & first, came >= _SERVED * sent)
+    return talks | alone, first | alone
+
+
+def _served(flows: Flows, asking: NDArray[np.bool_], paid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flows to endpoints that answer others, and not less often than every second packet; shape ``(f,)``."""
+    if not asking.any():
+        return np.zeros(len(flows), np.bool_)
+    ports = flows.dport.astype(">u2").view(np.uint8).reshape(-1, 2)
+    _, endpoint = distinct(np.column_stack([flows.family, flows.dst, ports]))
+    result: NDArray[np.bool_] = np.isin(endpoint, endpoint[asking & paid])
+    result &= ~np.isin(endpoint, endpoint[asking & ~paid])
+    return result
 
 
 @compiled("i4[] i4[] i8[] b1[] i4[] i8[] i8[]")

@@ -3,6 +3,8 @@ r"""The names that DNS queries ask for, made harmless: whoever sends a query cho
 Source: RFC 1035 sections 2.3.4, 4.1 and 5.1 (unprintable octets are written as ``\DDD``).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,23 +14,54 @@ from vxlanalyze.wire.rows import columns
 _MOST_MESSAGES = 200
 _LONGEST = 100
 _HEADER_BYTES = 12
+_TYPES = {
+    1: "A",
+    2: "NS",
+    5: "CNAME",
+    6: "SOA",
+    12: "PTR",
+    15: "MX",
+    16: "TXT",
+    28: "AAAA",
+    33: "SRV",
+    65: "HTTPS",
+}
 _LONGEST_LABEL_BYTES, _LONGEST_NAME_BYTES = 63, 255
 
 
 def names(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list[str]:
     """Read the names that the first of some queries ask for, each once, in the order of the rows."""
+    found = (name_of(message) for message in _messages(comparison, point, rows))
+    return list(dict.fromkeys(name for name in found if name is not None))
+
+
+def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict[str, int]:
+    """Count the types that the first of some queries ask for (A, AAAA, ...)."""
+    found = [type_of(message) for message in _messages(comparison, point, rows)]
+    return {kind: found.count(kind) for kind in sorted({f for f in found if f is not None})}
+
+
+def _messages(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> Iterator[bytes]:
     rows = rows[:_MOST_MESSAGES]
     if len(rows) == 0:
-        return []
+        return
     source = comparison.captures[point.capture].source
     frames = source.fetch(point.index.place[rows])
     found = columns(frames, source.interfaces, ports=comparison.ports)
-    asked: dict[str, None] = {}
     for start, length in zip(found["payload_start"], found["payload_captured"], strict=True):
-        name = name_of(frames.data[start : start + length].tobytes()) if start >= 0 else None
-        if name is not None:
-            asked[name] = None
-    return list(asked)
+        if start >= 0:
+            yield frames.data[start : start + length].tobytes()
+
+
+def type_of(message: bytes) -> str | None:
+    """Read the type of the first question of a message; None where it is cut or broken."""
+    at = _HEADER_BYTES
+    while at < len(message) and 0 < message[at] <= _LONGEST_LABEL_BYTES:
+        at += 1 + message[at]
+    if int.from_bytes(message[4:6]) == 0 or message[at : at + 1] != b"\0" or at + 3 > len(message):
+        return None
+    number = int.from_bytes(message[at + 1 : at + 3])
+    return _TYPES.get(number, f"type {number}")
 
 
 def name_of(message: bytes) -> str | None:

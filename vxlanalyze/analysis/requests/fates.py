@@ -1,10 +1,10 @@
 """Where an unanswered request died: on its way, inside the server's node, or on its answer's way back.
 
-A request has the same key at every point, so the capture nearest its server tells whether it arrived there
-and whether an answer left. What neither capture shows stays unknown.
+A request has the same key at every point, so the capture nearest its server tells how many of its
+transmissions arrived there and how many answers left. What neither capture shows stays unknown.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import BACKWARD, NEITHER, pairs
-from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome
+from vxlanalyze.pairing.model import Comparison, Direction, Outcome
+from vxlanalyze.text.words import count
 
 
 class Fate(IntEnum):
@@ -25,40 +26,63 @@ class Fate(IntEnum):
     ANSWER_LOST = 3
 
 
+_WHERE = {
+    Fate.UNKNOWN: "the captures do not show where {n} died",
+    Fate.LOST: "{n} were lost between the captures",
+    Fate.SILENT: "{n} arrived, and no answer came out of the server's node",
+    Fate.ANSWER_LOST: "{n} were answered, and the answers were lost on the way back",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fates:
-    """Fates of `k` requests, and the direction in which most of them died, by fate."""
+    """Fates of the transmissions of `k` requests that got no answer.
 
-    fate: NDArray[np.uint8]
+    Parameters
+    ----------
+    counts : NDArray[np.int64]
+        Shape ``(k, 4)``: transmissions by fate.
+    label : dict
+        The direction in which most of them died, by fate.
+    """
+
+    counts: NDArray[np.int64]
     label: dict[Fate, str | None]
 
 
 def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
-    """Tell where unanswered requests died.
+    """Tell where transmissions without an answer died.
 
     Parameters
     ----------
     requests : Requests
-        All unanswered, of one point, and of pairs that ask the same way.
+        Of one point, and of pairs that ask the same way, each with such transmissions.
     way : int
         FORWARD, BACKWARD or NEITHER.
     """
-    fate = np.full(len(requests), Fate.UNKNOWN, np.uint8)
+    counts = np.zeros((len(requests), len(Fate)), np.int64)
+    missed = requests.unanswered_transmissions.astype(np.int64)
+    counts[:, Fate.UNKNOWN] = missed
     if way == NEITHER or not comparison.hops or requests.point.capture == _far(comparison, way):
-        return Fates(fate, dict.fromkeys(Fate))
+        return Fates(counts, dict.fromkeys(Fate))
     there, back = _directions(comparison, way)
-    asked = measure(comparison)
-    far = [r for r in asked.of_point if r.point.capture == _far(comparison, way)]
-    seen = np.isin(requests.key, _joined([r.key for r in far]))
-    answered = np.isin(requests.key, _joined([r.key[r.answer_row != NO_ROW] for r in far]))
-    silent = np.isin(requests.key, _joined([r.key[r.unanswered] for r in far]))
-    lost = [np.isin(requests.key, keys) & ~seen for keys in _lost(comparison, there)]
-    fate[np.logical_or.reduce(lost)] = Fate.LOST
-    fate[silent & ~answered] = Fate.SILENT
-    fate[answered] = Fate.ANSWER_LOST
-    worst = int(np.argmax([int(mask.sum()) for mask in lost]))
+    far = [r for r in measure(comparison).of_point if r.point.capture == _far(comparison, way)]
+    silent = np.max([_sums(requests, r, r.unanswered_transmissions) for r in far], axis=0)
+    answered = np.max([_sums(requests, r, r.replies) for r in far], axis=0)
+    answered -= _sums(requests, requests, requests.replies)
+    lost = [_sums(requests, r, gone) for r, gone in _lost(comparison, there)]
+    left = missed.copy()
+    for fate, found in (
+        (Fate.LOST, np.sum(lost, axis=0)),
+        (Fate.SILENT, silent),
+        (Fate.ANSWER_LOST, answered),
+    ):
+        counts[:, fate] = np.clip(found, 0, left)
+        left -= counts[:, fate]
+    counts[:, Fate.UNKNOWN] = left
+    worst = int(np.argmax([int(part.sum()) for part in lost]))
     return Fates(
-        fate,
+        counts,
         {
             Fate.UNKNOWN: there[0].label,
             Fate.LOST: there[worst].label,
@@ -66,6 +90,19 @@ def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
             Fate.ANSWER_LOST: _most_lost(back).label,
         },
     )
+
+
+def _sums(wanted: Requests, there: Requests, values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Sum a column of requests at another point by their keys, for each wanted one; shape ``(k,)``.
+
+    Requests with one key (an identifier that comes round again) share the sum: it is given to the first ones.
+    """
+    keys, code = np.unique(there.key, return_inverse=True)
+    sums = np.bincount(code, values, len(keys)).astype(np.int64)
+    place = np.minimum(np.searchsorted(keys, wanted.key), max(len(keys) - 1, 0))
+    if not len(keys):
+        return np.zeros(len(wanted), np.int64)
+    return np.where(keys[place] == wanted.key, sums[place], 0)
 
 
 def _far(comparison: Comparison, way: int) -> int:
@@ -79,19 +116,24 @@ def _directions(comparison: Comparison, way: int) -> tuple[list[Direction], list
     return (backward[::-1], forward) if way == BACKWARD else (forward, backward[::-1])
 
 
-def _joined(keys: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate(keys) if keys else np.empty(0, np.int64)
-
-
-def _lost(comparison: Comparison, there: list[Direction]) -> Iterator[NDArray[np.int64]]:
-    """Keys of the requests of which a copy was lost in each direction."""
+def _lost(comparison: Comparison, there: list[Direction]) -> Iterator[tuple[Requests, NDArray[np.int64]]]:
+    """Give the requests at the sender of each direction, and how many copies of each it lost."""
     asked = measure(comparison)
     for direction in there:
         place = [p.name for p in comparison.points].index(direction.sender.name)
-        lost = np.zeros(len(direction.sender.index), np.bool_)
-        lost[direction.sent_row[direction.outcome == Outcome.LOST]] = True
         requests = asked.of_point[place]
-        yield requests.key[lost[requests.first_row] | lost[requests.last_row]]
+        lost = direction.outcome == Outcome.LOST
+        gone = np.zeros(len(direction.sender.index), np.bool_)
+        gone[direction.sent_row[lost]] = True
+        yield requests, _copies(requests, gone)
+
+
+def _copies(requests: Requests, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Count marked copies of each request; of those between the first and the last by their share."""
+    ends = marked[requests.first_row].astype(np.int64) + marked[requests.last_row]
+    both = np.where(requests.copies > 1, ends, marked[requests.first_row])
+    between = np.maximum(requests.copies - 2, 0)
+    return both + np.where(ends == 2, between, 0)
 
 
 def _most_lost(directions: list[Direction]) -> Direction:
@@ -99,6 +141,25 @@ def _most_lost(directions: list[Direction]) -> Direction:
 
 
 def unanswered_of(comparison: Comparison, pair: int, place: int) -> Requests:
-    """Unanswered requests of a pair of client and server at one point."""
+    """Requests of a pair of client and server at one point with transmissions that got no answer."""
     requests = measure(comparison).of_point[place]
-    return requests.at((pairs(comparison).of_tuple[requests.tuple_of] == pair) & requests.unanswered)
+    return requests.at(
+        (pairs(comparison).of_tuple[requests.tuple_of] == pair) & (requests.unanswered_transmissions > 0)
+    )
+
+
+def died(fate: NDArray[np.int64]) -> str:
+    """Say where unanswered queries died, counted by fate."""
+    unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
+    if len(kinds) > 1:
+        told = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
+        return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(told)}"
+    text = _WHERE[kinds[0]].format(n=f"all {unanswered:,} unanswered queries")
+    if unanswered == 1:
+        text = text.replace("all 1 unanswered queries were", "the unanswered query was")
+        text = text.replace("all 1 unanswered queries", "the unanswered query")
+    return text[:1].upper() + text[1:]
+
+
+def _share(part: int, whole: int) -> str:
+    return "all" if part == whole > 1 else f"{part:,}"

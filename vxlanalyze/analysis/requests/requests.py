@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import direct_return, refusals
-from vxlanalyze.analysis.requests.asking import Events, Kind, events
+from vxlanalyze.analysis.requests.asking import Events, Kind, Numbered, events
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
-from vxlanalyze.pairing.model import NO_ROW, Comparison, Point
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
 from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import Tuples, number_rows
@@ -33,6 +33,10 @@ _LEAST_PATIENCE_NS = 1_000_000_000
 _MOST_PATIENCE_NS = 5_000_000_000
 _SLOWEST_TIMES = 10
 _NEVER_NS = 0
+
+# Copies of a burst (queued behind an ARP entry, say) want one answer; who has waited for longer had none.
+_RETRY_NS = 100_000_000
+_LEAST_TURNS = 3  # of a UDP conversation, before it counts as one of a request and a response each
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,12 @@ class Requests:
         The first answer (or refusal), or NO_ROW.
     refused : NDArray[np.bool_]
         Whether that is a refusal.
+    missed : NDArray[np.int32]
+        Its transmissions that got no answer, or that will be so where the request stays unanswered.
+    replies : NDArray[np.int32]
+        Packets that answered it.
+    again : NDArray[np.int32]
+        Copies of a SYN that were sent a while after an answer had been seen.
     decided : NDArray[np.bool_]
         Whether it was answered, or the capture went on long enough for an answer to come.
     """
@@ -68,6 +78,9 @@ class Requests:
     copies: NDArray[np.int32]
     answer_row: NDArray[np.int32]
     refused: NDArray[np.bool_]
+    missed: NDArray[np.int32]
+    replies: NDArray[np.int32]
+    again: NDArray[np.int32]
     decided: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -96,6 +109,17 @@ class Requests:
         return result
 
     @property
+    def unanswered_transmissions(self) -> NDArray[np.int32]:
+        """Transmissions without an answer, shape ``(r,)``; 0 where it is not known what became of them."""
+        return np.where(self.decided, self.missed, 0).astype(np.int32)
+
+    @property
+    def wait_ns(self) -> NDArray[np.int64]:
+        """Time from the first copy to the answer, as whoever asks feels it; without one, undefined."""
+        times = self.point.index.time_ns
+        return times[np.maximum(self.answer_row, 0)] - times[self.first_row]
+
+    @property
     def latency_ns(self) -> NDArray[np.int64]:
         """Time from the last copy before the answer to the answer; where there is none, undefined."""
         times = self.point.index.time_ns
@@ -120,6 +144,7 @@ def measure(comparison: Comparison) -> Asked:
     numbered = tuples.at([by_capture[c] for c in sorted(by_capture)])
     tuples_of = dict(zip(sorted(by_capture), numbered.of_flow, strict=True))
     found, refused = [], []
+    lost = _all_lost(comparison, tuples_of, len(numbered))
     half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
     half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
     ends_ns = {capture: _end_ns(comparison, capture) for capture in by_capture}
@@ -128,11 +153,25 @@ def measure(comparison: Comparison) -> Asked:
         refused.append(refusals.find(comparison, point, tuple_of))
         marked = np.zeros(len(numbered), np.bool_)
         marked[refused[-1].tuple_of] = True
-        paired = _paired(point, events(point, tuple_of, numbered.answer, marked))
+        tuples_ = Numbered(tuple_of, numbered.answer, marked, lost)
+        paired = _paired(point, events(point, tuples_))
         # A capture that shows one direction alone goes on long enough for no answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         found.append(direct_return.left_open(_decide(_refuse(paired, refused[-1]), end_ns)))
     return Asked(numbered, tuple(found), tuple(refused))
+
+
+def _all_lost(
+    comparison: Comparison, tuples_of: dict[int, NDArray[np.int32]], size: int
+) -> NDArray[np.bool_]:
+    """Tuples that the network lost whole, as far as their packets' fate is known; shape ``(t,)``."""
+    lost, kept = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    for direction in comparison.directions:
+        tuple_of = tuples_of[direction.sender.capture][direction.flow]
+        lost[tuple_of[direction.lost]] = True
+        kept[tuple_of[direction.outcome == Outcome.DELIVERED]] = True
+    result: NDArray[np.bool_] = lost & ~kept
+    return result
 
 
 def _end_ns(comparison: Comparison, capture: int) -> int:
@@ -153,12 +192,20 @@ def _end_ns(comparison: Comparison, capture: int) -> int:
 def _paired(point: Point, found: Events) -> Requests:
     """Put the packets of each request together with the first packet that answers it."""
     size = len(found.row)
-    dtypes = (np.int32, np.int64, np.uint8, np.int32, np.int32, np.int32, np.int32, np.bool_)
+    dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
     room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
     # Of one time what asks comes first.
     in_time = np.lexsort((~found.asks, point.index.time_ns[found.row]))
     group, groups = _groups(found)
-    count = _pair(in_time, group, found, np.full(groups, -1, np.int32), np.zeros(groups, np.bool_), room)
+    count = _pair(
+        point.index.time_ns,
+        in_time,
+        group,
+        found,
+        np.full(groups, -1, np.int32),
+        np.zeros(groups, np.bool_),
+        room,
+    )
     order = np.arange(count)
     for column in (room.number, room.tuple_of):
         order = order[stable_order(column[order])]
@@ -188,13 +235,16 @@ class _Paired(NamedTuple):
     copies: NDArray[np.int32]
     answer_row: NDArray[np.int32]
     refused: NDArray[np.bool_]
+    missed: NDArray[np.int32]
+    replies: NDArray[np.int32]
+    again: NDArray[np.int32]
 
 
 @compiled(
-    "i8[] i4[] Events(i4[] i4[] i8[] u1[] b1[] b1[]) i4[] b1[] _Paired(i4[] i8[] u1[] i4[] "
-    "i4[] i4[] i4[] b1[])"
+    "i8[] i8[] i4[] Events(i4[] i4[] i8[] u1[] b1[] b1[]) i4[] b1[] _Paired(i4[] i8[] u1[] i4[] "
+    "i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
 )
-def _pair(in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
+def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
     """Write down the requests, in the order in which they begin, and count them.
 
     Of each group, `last` is the last request, and `answered` whether nothing was asked since an answer.
@@ -202,24 +252,40 @@ def _pair(in_time, group, events_, last, answered, paired):  # type: ignore[no-u
     count = 0
     for i in in_time:
         row, this = events_.row[i], group[i]
+        request = last[this]
         if not events_.asks[i]:
             answered[this] = True
-            request = last[this]  # -1: it answers what was asked before the capture
-            if request >= 0 and paired.answer_row[request] == NO_ROW:
-                paired.answer_row[request], paired.refused[request] = row, events_.refuses[i]
+            if request >= 0:  # else it answers what was asked before the capture
+                _answer(request, row, events_.refuses[i], paired)
             continue
+        tcp = events_.kind[i] == Kind.TCP.value
         # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
-        if last[this] < 0 or (answered[this] and events_.kind[i] != Kind.TCP.value):
-            last[this] = count
+        if request < 0 or (answered[this] and not tcp):
+            request = last[this] = count
             paired.tuple_of[count], paired.number[count] = events_.tuple_of[i], events_.number[i]
             paired.kind[count], paired.first_row[count], paired.copies[count] = events_.kind[i], row, 0
             paired.answer_row[count], paired.refused[count] = NO_ROW, False
+            paired.missed[count], paired.replies[count], paired.again[count] = 0, 0, 0
             count += 1
-        request = last[this]
+        elif answered[this]:
+            waited_ns = time_ns[row] - time_ns[paired.answer_row[request]]
+            paired.again[request] += 1 if waited_ns >= _RETRY_NS else 0
+        elif time_ns[row] - time_ns[paired.last_row[request]] >= _RETRY_NS:
+            paired.missed[request] += 1
         answered[this] = False
         paired.last_row[request] = row
         paired.copies[request] += 1
     return count
+
+
+@compiled
+def _answer(request, row, refuses, paired):  # type: ignore[no-untyped-def]
+    """Take note of an answer; a further one is for a transmission that seemed to get none."""
+    if paired.answer_row[request] == NO_ROW:
+        paired.answer_row[request], paired.refused[request] = row, refuses
+    elif paired.missed[request] > 0 and not refuses:
+        paired.missed[request] -= 1
+    paired.replies[request] += 1
 
 
 def _refuse(requests: Requests, refused: Refusals) -> Requests:
@@ -242,11 +308,33 @@ def _refuse(requests: Requests, refused: Refusals) -> Requests:
 
 
 def _decide(requests: Requests, end_ns: int) -> Requests:
-    """Tell of which requests the capture shows what became."""
+    """Tell of which requests the capture shows what became, and which transmissions got no answer."""
     replied = requests.answer_row != NO_ROW
     wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
     decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
-    return replace(requests, decided=decided).at((requests.kind != Kind.UDP) | replied)
+    udp = requests.kind == Kind.UDP
+    by_turns = udp & _by_turns(requests)
+    missed = np.where(replied, requests.missed, requests.copies)
+    missed = np.where(udp & replied, 0, missed)
+    missed = np.where(by_turns & replied, np.maximum(requests.copies - requests.replies, 0), missed)
+    requests = replace(requests, decided=decided, missed=missed.astype(np.int32))
+    # The last packets of a conversation that is none of requests and responses want nothing.
+    talked = np.isin(requests.tuple_of, requests.tuple_of[udp & replied])
+    return requests.at(~udp | replied | by_turns | ~talked)
+
+
+def _by_turns(requests: Requests) -> NDArray[np.bool_]:
+    """UDP conversations in which each packet of the client is followed by one of the server, mostly."""
+    udp = np.flatnonzero((requests.kind == Kind.UDP) & (requests.replies > 0))
+    result = np.zeros(len(requests), np.bool_)
+    if not len(udp):
+        return result
+    of, code = np.unique(requests.tuple_of[udp], return_inverse=True)
+    single = np.bincount(code, (requests.copies[udp] == 1) & (requests.replies[udp] == 1), len(of))
+    turns = np.bincount(code, minlength=len(of))
+    regular = of[(turns >= _LEAST_TURNS) & (single > 0.5 * turns)]
+    result[np.isin(requests.tuple_of, regular)] = True
+    return result & (requests.kind == Kind.UDP)
 
 
 def _patience_ns(found: Requests) -> NDArray[np.int64]:

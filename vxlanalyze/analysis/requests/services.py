@@ -70,8 +70,9 @@ class Pairs:
 class ServiceFigures:
     """What became of one client's requests to one server, where the client's node saw them.
 
-    `requests` are those whose fate the capture shows: answered, refused and unanswered together;
-    `open` ones were asked too late in it. `pair` is the row in `Pairs`, `point` the one in
+    `requests` are transmissions whose fate the capture shows: answered, refused and unanswered together;
+    `open` ones were asked too late in it. One that was sent again counts each time. Latency counts from a
+    request's first transmission, as whoever asks feels it. `pair` is the row in `Pairs`, `point` the one in
     ``Comparison.points``. Times are nanoseconds, None where nothing was answered.
     """
 
@@ -184,15 +185,17 @@ class _Table:
     def of(cls, requests: Requests, between: Pairs) -> "_Table":
         pair = between.of_tuple[requests.tuple_of]
         again = (requests.copies > 1) & (requests.kind != Kind.UDP)
-        marks = (requests.answered, requests.refused, requests.unanswered, again)
-        counts = [np.bincount(pair[m], minlength=len(between)) for m in marks]
+        missed = requests.unanswered_transmissions
+        weights = (requests.answered, requests.refused, missed, again)
+        counts = [np.bincount(pair, w, len(between)).astype(np.int64) for w in weights]
         answered = requests.at(requests.answered)
-        latency_ns = answered.latency_ns
+        latency_ns = answered.wait_ns
         by_latency = np.argsort(latency_ns)
         of = between.of_tuple[answered.tuple_of[by_latency]]
         ordered = latency_ns[by_latency[stable_order(of)]]
         quantiles = (_quantiles(ordered, counts[0], share) for share in (0.5, 0.99))
-        seen = np.bincount(pair, minlength=len(between))
+        open_ = np.where(requests.decided, 0, requests.copies)
+        seen = counts[0] + counts[1] + counts[2] + np.bincount(pair, open_, len(between)).astype(np.int64)
         return cls(requests.point, seen, *counts, *quantiles)
 
     @property

@@ -35,6 +35,8 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import stated_drops
+from vxlanalyze.analysis.requests import forged
+from vxlanalyze.analysis.requests.answers import opposite
 from vxlanalyze.analysis.tcp.tcp_streams import seen
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
@@ -86,11 +88,13 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     facts = pair.captures[capture]
     places = [i for i, p in enumerate(pair.points) if p.capture == capture and p.name == facts.name]
     each = seen(pair)[places[0]]
-    sent = [(d, _uncaptured(d)) for d in pair.directions if d.sender.capture == capture]
+    sent = [(d, _uncaptured(pair, d)) for d in pair.directions if d.sender.capture == capture]
     came = [d for d in pair.directions if d.receiver.capture == capture]
+    # What somebody else answered in this node's name, its capture need not hold.
     answered = sum(
         int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) - d.maybe_lost
         for d in came
+        if not len(forged.proved(d, opposite(pair, d)))
     )
     rows = each.missing.row[each.missing.holes > 0]
     return _Witness(
@@ -109,13 +113,14 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     )
 
 
-def _uncaptured(direction: Direction) -> NDArray[np.int32]:
+def _uncaptured(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
     """Rows at the receiver of packets that the sender's capture lacks though it has those before and after.
 
     Only packets of conversations that the sender's capture shows are taken, and none whose content is damaged
     (its partner is not to be found). The receiver's clock alone orders them.
     """
     rows = direction.unsent_row[direction.unsent_reason != Reason.OTHER_PEER]
+    rows = rows[~np.isin(rows, forged.proved(opposite(pair, direction), direction))]
     delivered = direction.delivered & (direction.delay_ns != NO_DELAY)
     if not len(rows) or not delivered.any():
         return np.empty(0, np.int32)

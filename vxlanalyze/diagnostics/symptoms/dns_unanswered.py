@@ -7,24 +7,26 @@ Why it matters
     pods, so when the way to one of them is broken, names resolve by turns: every query to the pod on
     the client's own node is answered, every query to the pod on the other node is not.
 How it decides
-    Queries over UDP are told apart by client, server and identifier; what a resolver sends again
-    is the same query. A server is reported when it leaves more unanswered than a working one does: the
-    chance of that, at one in fifty, is below `chance`; every copy that was sent counts. Queries asked so
-    late that the answer may stand behind the end of the capture are left out. The far capture tells
-    where they died: lost on their way, arrived and not answered, or answered and the answer lost.
+    Queries over UDP are told apart by client, server and identifier; each transmission counts. A
+    server is reported when it leaves more unanswered than a working one does: the probability of that, at one
+    in fifty, is below `chance`. Queries asked so late that the answer may lie after the end of the capture
+    are left out. The far capture shows where they died: lost on their way, arrived and not answered, or
+    answered and the answer lost. Where queries leave a socket in pairs, and it is the second that stays
+    unanswered (Fisher's exact test), the race in connection tracking is named.
 When it cannot tell
     All queries were asked at the very end of the capture; none of too few was answered; the snap length cut
     the identifiers off. DNS over TCP or TLS is not looked at.
 What looks like it
     A server that refuses (`endpoint-refused`) or answers with an error (that is an answer). A path that loses
-    packets: then this is its consequence. Queries that never leave the node because two of one socket race
-    for the same translation (the five-second delay of kubernetes issue 56903): neither capture of a NIC
-    holds them.
+    packets: then this is its consequence. A race for the same translation on the client's node (the
+    five-second delay) before the tunnel: only a capture of the pod shows the query that died.
 What to do
-    Ask each DNS pod by itself: `dig @POD-ADDRESS kubernetes.default.svc.cluster.local`. Where queries arrive
-    and are not answered, look at that pod: its log, its readiness, its upstream servers.
+    Query each DNS pod by itself: `dig @POD-ADDRESS kubernetes.default.svc.cluster.local`. Where queries
+    arrive and are not answered, look at that pod: its log, its readiness, its upstream servers.
 Sources
-    RFC 1035 section 4.1.1; RFC 5452 section 3 (a query is known by its identifier and its ports).
+    RFC 1035 section 4.1.1; RFC 5452 section 3 (a query is known by its identifier and its ports);
+    kubernetes issues 56903, 62628, weave issue 3287 (the race); kubernetes issues 71514, 125467 (a socket
+    that is held to a pod that is gone).
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,10 +38,12 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.requests.dns_names import names
-from vxlanalyze.analysis.requests.fates import Fate, fates, unanswered_of
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests import dns_pairs, fates, silence, stale_entry
+from vxlanalyze.analysis.requests.dns_names import names, types
+from vxlanalyze.analysis.requests.dns_pairs import PairFigures
+from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answers, others
+from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
+from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.words import count, listed
@@ -48,6 +52,7 @@ CODE = "dns-unanswered"
 
 _INSIDE = (
     "not-answered",
+    "source-unanswered",
     "port-unreachable",
     "vni-mismatch",
     "stale-tunnel-mac",
@@ -74,21 +79,16 @@ _ON_THE_WAY = (
     "burst-outage",
     "packet-loss",
 )
-_WHERE = {
-    Fate.UNKNOWN: "the captures do not show where {n} died",
-    Fate.LOST: "{n} were lost between the captures",
-    Fate.SILENT: "{n} arrived, and no answer came out of the server's node",
-    Fate.ANSWER_LOST: "{n} were answered, and the answers were lost on the way back",
-}
 
 
 class _Server(NamedTuple):
-    """A client and server of which queries stay unanswered, and where these died."""
+    """A client and server with unanswered queries, and of their transmissions how many had each fate."""
 
     figures: ServiceFigures
     requests: Requests
-    fate: NDArray[np.uint8]
+    fate: NDArray[np.int64]
     label: str | None
+    pairs: PairFigures
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
@@ -99,6 +99,9 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
     asked = [f for f in services(pair) if f.protocol == "dns"]
     silent = [_server(pair, f) for f in asked if f.unanswered]
     told = [s for s in silent if _chance(s) < chance]
+    # Those of whom too few queries died to tell alone belong to a race that all of them show.
+    raced = {s.label for s in told if _races([r for r in silent if r.label == s.label])}
+    told = [s for s in silent if s in told or s.label in raced]
     groups: dict[str | None, list[_Server]] = {}
     for server in told:
         groups.setdefault(server.label, []).append(server)
@@ -114,15 +117,17 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
 
 def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     requests = unanswered_of(pair, figures.pair, figures.point)
-    found = fates(pair, requests, int(pairs(pair).way[figures.pair]))
-    most = Fate(int(np.bincount(found.fate, minlength=len(Fate)).argmax()))
-    return _Server(figures, requests, found.fate, found.label[most])
+    found = fates.fates(pair, requests, int(pairs(pair).way[figures.pair]))
+    fate = found.counts.sum(axis=0)
+    every = measure(pair).of_point[figures.point]
+    mine = every.at((pairs(pair).of_tuple[every.tuple_of] == figures.pair) & every.decided)
+    return _Server(figures, requests, fate, found.label[Fate(int(fate.argmax()))], dns_pairs.figures(mine))
 
 
 def _chance(server: _Server) -> float:
-    """How likely a working server is that silent; every copy asked for an answer."""
-    copies = int(server.requests.copies.sum())
-    return silence.chance(copies, copies + server.figures.answered)
+    """How likely a working server is that silent; every transmission asks for an answer."""
+    figures = server.figures
+    return silence.chance(figures.unanswered, figures.unanswered + figures.answered)
 
 
 def _count(figures: ServiceFigures) -> str:
@@ -132,24 +137,11 @@ def _count(figures: ServiceFigures) -> str:
     )
 
 
-def _died(fate: NDArray[np.int64]) -> str:
-    """Say where unanswered queries died, counted by fate."""
-    unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
-    if len(kinds) > 1:
-        told = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
-        return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(told)}"
-    text = _WHERE[kinds[0]].format(n=f"all {unanswered:,} unanswered queries")
-    if unanswered == 1:
-        text = text.replace("all 1 unanswered queries were", "the unanswered query was")
-        text = text.replace("all 1 unanswered queries", "the unanswered query")
-    return text[:1].upper() + text[1:]
-
-
 def _finding(
     pair: Comparison, label: str | None, servers: Sequence[_Server], asked: Sequence[ServiceFigures]
 ) -> Finding:
     servers = sorted(servers, key=lambda s: (-s.figures.unanswered, s.figures.server, s.figures.client))
-    fate = np.bincount(np.concatenate([s.fate for s in servers]), minlength=len(Fate))
+    fate = np.sum([s.fate for s in servers], axis=0)
     shown = exhibits.of_rows(pair, ((s.requests.point, s.requests.first_row) for s in servers))
     unanswered = int(fate.sum())
     wanted = _names(pair, servers)
@@ -159,7 +151,8 @@ def _finding(
         severity=Severity.WARNING,
         direction=label,
         summary=_summary(pair, servers, asked),
-        explanation=f"{_died(fate)}.{about}{_others(pair, servers, asked)}",
+        explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
+        f"{others(pair, servers[0].figures, asked)}{_stale(pair, servers[0])}",
         remedy=_remedy(pair, servers, fate),
         evidence=_evidence(servers, fate, wanted),
         ruled_out=tuple(_ruled_out(servers, fate)),
@@ -170,18 +163,15 @@ def _finding(
     )
 
 
-def _share(part: int, whole: int) -> str:
-    return "all" if part == whole > 1 else f"{part:,}"
-
-
 def _summary(pair: Comparison, servers: Sequence[_Server], asked: Sequence[ServiceFigures]) -> str:
     first = servers[0].figures
     where = pair.cluster.named(first.server)
     more = f"; {count(len(servers) - 1, 'more pair')} of client and server alike" if len(servers) > 1 else ""
     queries = count(first.requests, "DNS query", "DNS queries")
     if first.answered:
-        return f"{where} left {first.unanswered:,} of {queries} of {first.client} unanswered{more}"
-    good = _always_answers(first, asked)
+        race = ": the second query of a pair from one socket is dropped" if _races(servers) else ""
+        return f"{where} left {first.unanswered:,} of {queries} of {first.client} unanswered{race}{more}"
+    good = always_answers(first, asked) if first.requests >= LEAST_QUERIES else None
     if good is None:
         return f"{where} answered none of {queries} of {pair.cluster.named(first.client)}{more}"
     return (
@@ -190,68 +180,80 @@ def _summary(pair: Comparison, servers: Sequence[_Server], asked: Sequence[Servi
     )
 
 
-def _always_answers(silent: ServiceFigures, asked: Iterable[ServiceFigures]) -> ServiceFigures | None:
-    """A server that answered everything: of the same service and client where there is one."""
-    good = [f for f in asked if f.server != silent.server and f.requests and f.answered == f.requests]
-    good.sort(key=lambda f: (f.service != silent.service, f.client != silent.client, -f.requests, f.server))
-    return good[0] if good else None
+def _races(servers: Sequence[_Server]) -> bool:
+    """Whether the second query of a pair dies, over all clients and servers."""
+    return PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist()).second_dies
 
 
-def _others(pair: Comparison, servers: Sequence[_Server], asked: Sequence[ServiceFigures]) -> str:
-    """Tell of the service's other pods: what they answered, or why they are not to be seen."""
-    silent = servers[0].figures
-    if _always_answers(silent, asked) is not None:
-        return " So names resolve by turns, depending on which pod a query goes to."
-    unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in asked}]
-    if not unseen:
+def _race(pair: Comparison, servers: Sequence[_Server]) -> str:
+    """Say what the unanswered queries have in common."""
+    if not _races(servers):
         return ""
-    home = pair.cluster.node_of(silent.client) or _node_at(pair, silent.point)
-    local = [a for a in unseen if home is not None and pair.cluster.node_of(a) == home]
-    pods = listed([pair.cluster.named(a) for a in local or unseen])
-    if not local:
-        return f" Behind the same service stands {pods}, unasked here."
-    return (
-        f" Behind the same service stands {pods}, on the client's own node: queries to it do not enter "
-        "the tunnel, so these captures do not show them. If it answers, names resolve by turns."
-    )
+    found = PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist())
+    first = servers[0].requests
+    return f" {dns_pairs.explain(found, types(pair, first.point, first.first_row))}"
 
 
-def _node_at(pair: Comparison, place: int) -> str | None:
-    """Name of the node of a point, told by its addresses or by the capture's name."""
-    point = pair.points[place]
-    owners = [pair.cluster.node_of(a) for a in point.addresses]
-    name = pair.captures[point.capture].name
-    return next(filter(None, owners), name if pair.cluster.node(name) else None)
+def _stale(pair: Comparison, server: _Server) -> str:
+    address = pairs(pair).server[server.figures.pair]
+    if server.figures.answered or not stale_entry.is_likely(pair, address, server.requests):
+        return ""
+    return f" {stale_entry.explain(pair, address, server.requests)}"
 
 
-def _backends(pair: Comparison, server: str) -> list[str]:
-    found = (b.rpartition(":")[0].strip("[]") for s in pair.cluster.services_of(server) for b in s.backends)
-    return list(dict.fromkeys(a for a in found if a != server and (":" in a) == (":" in server)))
+def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64]) -> str:
+    first = servers[0]
+    place = first.figures.pair
+    server, port = pairs(pair).server[place], int(pairs(pair).port[place])
+    client_node = pair.captures[pair.points[first.figures.point].capture].name
+    if _races(servers):
+        far = pair.captures[-1 if pair.points[first.figures.point].capture == 0 else 0].name
+        return "\n".join(dns_pairs.remedy(far if fate[Fate.SILENT] else client_node))
+    lines: list[str] = []
+    if _stale(pair, first):
+        lines += stale_entry.remedy(client_node, server, port)
+    if fate[Fate.SILENT] and not pair.cluster.lacks(server):
+        pod = pair.cluster.name_of(server)
+        if pod and "/" in pod:
+            namespace, _, name = pod.rpartition("/")
+            lines.append("The queries reach its node: look at the pod (readiness, restarts, its log):")
+            lines.append(f"kubectl get pod -n {namespace} {name} -o wide")
+            lines.append(f"kubectl logs -n {namespace} {name}")
+        else:
+            lines.append(
+                "The queries reach its node: see which pod has the address, and whether it is ready:"
+            )
+            lines.append(f"kubectl get pods -A -o wide --field-selector status.podIP={server}")
+        lines.append("See which NetworkPolicy selects it (port 53 must be admitted):")
+        lines.append("kubectl get networkpolicies -A")
+    elif not lines:
+        lines.append(f"Repair {_broken_part(pair, first)} first; DNS is only where it shows.")
+    if not pair.cluster.lacks(server):
+        lines.append("From the client, the same query must be answered:")
+        lines.append(f"dig @{server} kubernetes.default.svc.cluster.local")
+    return "\n".join(lines)
 
 
-def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.intp]) -> str:
-    server = servers[0].figures.server
-    pod = pair.cluster.name_of(server)
-    probe = f"`dig @{server} kubernetes.default.svc.cluster.local` from the client shows the same."
-    if fate[Fate.SILENT]:
-        name = pod.rpartition("/")[2] if pod else "POD"
-        namespace = pod.rpartition("/")[0] if pod and "/" in pod else "kube-system"
-        return (
-            f"The queries reach its node: look at the pod itself with `kubectl logs -n {namespace} {name}` "
-            f"and `kubectl get pod -n {namespace} {name} -o wide` (readiness, restarts), at a NetworkPolicy "
-            f"for port 53, and at its upstream servers. {probe}"
-        )
-    return f"Mend the way between the nodes first; DNS is only where it shows. Then {probe}"
+def _broken_part(pair: Comparison, server: _Server) -> str:
+    """Name where queries are lost: inside a node, where one side shows them without the tunnel."""
+    direction = next((d for d in pair.directions if d.label == server.label), None)
+    if direction is not None and direction.sender.encapsulated != direction.receiver.encapsulated:
+        ends = f"{direction.sender.name} and {direction.receiver.name}"
+        return f"what drops packets inside the node, between {ends},"
+    return "the path between the nodes"
 
 
 def _evidence(
-    servers: Sequence[_Server], fate: NDArray[np.intp], wanted: Sequence[str]
+    servers: Sequence[_Server], fate: NDArray[np.int64], wanted: Sequence[str]
 ) -> dict[str, Quantity]:
     asked = sum(s.figures.requests for s in servers)
     told = {
         "queries": Quantity(asked, "queries"),
         "unanswered": Quantity(int(fate.sum()), "queries"),
         "sent_again": Quantity(int(sum((s.requests.copies - 1).sum() for s in servers)), "packets"),
+        "second_of_pair_unanswered": Quantity(sum(s.pairs.second_unanswered for s in servers), "queries"),
+        "second_of_pair_answered": Quantity(sum(s.pairs.second_answered for s in servers), "queries"),
+        "first_of_pair_unanswered": Quantity(sum(s.pairs.first_unanswered for s in servers), "queries"),
     }
     for each in Fate:
         told[each.name.lower()] = Quantity(int(fate[each]), "queries")
@@ -272,7 +274,7 @@ def _names(pair: Comparison, servers: Sequence[_Server]) -> list[str]:
     return list(asked)
 
 
-def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.intp]) -> Iterable[RuledOut]:
+def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[RuledOut]:
     refused = sum(s.figures.refused for s in servers)
     if not refused:
         yield RuledOut("endpoint-refused", "no server refused: neither an ICMP error nor a reset came back")

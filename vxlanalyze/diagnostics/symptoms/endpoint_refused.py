@@ -8,7 +8,8 @@ Why it matters
 How it decides
     A reset that acknowledges the SYN, or an ICMP error (port or host unreachable, administratively
     prohibited) that came through the tunnel and quotes the request. Every one is proof, so no number is
-    needed. Who sent the error tells the rest: the pod itself, or its node's firewall or router before it.
+    needed. One that the far node's capture lacks, though it covers the time, is left out: see
+    `foreign-reset`. Who sent the error shows the rest: the pod, or its node's firewall or router before it.
 When it cannot tell
     The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
     pod there answers at all, no endpoint was asked: that is `not-answered`.
@@ -37,7 +38,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests import background
+from vxlanalyze.analysis.requests import background, forged, stale_entry
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.refusals import MEANING
 from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
@@ -194,11 +195,20 @@ def _refused(pair: Comparison) -> tuple[_Refused, ...]:
     found = []
     for requests in asked.of_point:
         refused = requests.at(requests.refused)
-        refused = refused.at(~_after_a_talk(asked, refused))
+        refused = refused.at(~_after_a_talk(asked, refused) & ~_not_sent(pair, refused))
         of = of_tuple[refused.tuple_of]
         order = np.argsort(of, kind="stable")
         found.append(_Refused(refused, order, of[order]))
     return tuple(found)
+
+
+def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
+    """Whether the capture of the alleged sender lacks a refusal: then nothing proves that it refused."""
+    result = np.zeros(len(refused), np.bool_)
+    for direction in pair.directions:
+        if direction.receiver.capture == refused.point.capture:
+            result |= np.isin(refused.answer_row, forged.rows(direction))
+    return result
 
 
 def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
@@ -242,12 +252,15 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
         f"({how}): the network delivers, the endpoint refuses",
         explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
         f"whole way there and back, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
-        remedy=" ".join(
-            _remedies(
-                by,
-                all(e.by_server for e in endpoints),
-                listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
-            )
+        remedy="\n".join(
+            [
+                *_stale(pair, endpoints[0]),
+                *_remedies(
+                    by,
+                    all(e.by_server for e in endpoints),
+                    listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
+                ),
+            ]
         ),
         evidence={
             "requests": Quantity(asked, "requests"),
@@ -289,6 +302,20 @@ def _who(endpoints: Sequence[_Endpoint]) -> str:
     if all(e.by_server for e in endpoints):
         return " The refusals carry the pod's own address."
     return " Some ICMP errors come from another address than the pod's: its node sent them, before the pod."
+
+
+def _stale(pair: Comparison, endpoint: _Endpoint) -> Iterator[str]:
+    """Say how to free a socket that an old entry of connection tracking holds to a pod that is gone."""
+    figures, between = endpoint.figures, pairs(pair)
+    server = between.server[figures.pair]
+    gone = any(what.startswith("no ") for what in endpoint.by) and not figures.answered
+    if gone and (pair.cluster.lacks(server) or stale_entry.sockets(endpoint.requests)):
+        requests = measure(pair).of_point[figures.point]
+        mine = requests.at(between.of_tuple[requests.tuple_of] == figures.pair)
+        if stale_entry.is_likely(pair, server, mine):
+            yield stale_entry.explain(pair, server, mine)
+            node = pair.captures[pair.points[figures.point].capture].name
+            yield from stale_entry.remedy(node, server, int(between.port[figures.pair]))
 
 
 def _remedies(by: dict[str, int], by_server: bool, server: str) -> Iterator[str]:

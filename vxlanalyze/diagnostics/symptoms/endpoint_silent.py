@@ -34,9 +34,10 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests import by_source
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
-from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
+from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import count, listed, moment
 
@@ -64,29 +65,12 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
     `chance` is the false alarm probability accepted for an endpoint.
     """
     answers: list[Answer] = []
-    if not pair.hops:
-        return answers
-    for way, capture, label in (
-        (FORWARD, len(pair.captures) - 1, pair.hops[-1].forward.label),
-        (BACKWARD, 0, pair.hops[0].backward.label),
-    ):
-        requests = _arrived(pair, capture, way)
+    for each in by_source.ignored(pair):
+        # What one source asks in vain says nothing of the endpoint: that is `source-unanswered`.
+        requests = each.requests.at(~each.chosen)
         if len(requests):
-            answers += _direction(pair, label, requests, chance)
+            answers += _direction(pair, each.label, requests, chance)
     return answers
-
-
-def _arrived(pair: Comparison, capture: int, way: int) -> Requests:
-    """Requests from the other side that the NIC saw, without those that only a place inside answered."""
-    between = pairs(pair)
-    places = [r for r in measure(pair).of_point if r.point.capture == capture]
-    main = places[0]
-    chosen = np.isin(main.kind, (Kind.ICMP, Kind.TCP, Kind.DNS)) & main.decided
-    chosen &= between.way[between.of_tuple[main.tuple_of]] == way
-    for inside in places[1:]:
-        answered = np.isin(main.key, inside.key[inside.answer_row != NO_ROW])
-        chosen &= ~answered | (main.answer_row != NO_ROW)
-    return main.at(chosen)
 
 
 def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[Answer]:
@@ -267,6 +251,7 @@ DIAGNOSTIC = base.Diagnostic(
     explained_by=(
         "not-answered",
         "header-blocked",
+        "source-unanswered",
         "wrong-tunnel-endpoint",
         "reply-not-translated",
         "stale-tunnel-mac",

@@ -1,0 +1,137 @@
+"""Whether whoever asked took the answer that its node's capture shows.
+
+An asker that got its answer does not ask the same again: it sends no second SYN with the same sequence
+number, and no second query with the same identifier, ports and content. Both are seen by one capture, so no
+clock enters. A resolver that misses one of two answers sends both queries again, so a query whose partner got
+no answer says nothing; nor does one whose answer was an error or was truncated.
+
+Source: RFC 9293 section 3.10.7.3 (SYN-SENT), RFC 1035 section 4.1.1 (RCODE, TC), RFC 6298 section 2.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests import silence
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
+from vxlanalyze.pairing.model import NO_ROW, Comparison
+
+_SOON_NS, _LATE_NS = 100_000_000, 30_000_000_000  # a retry comes after the one and before the other
+_PARTNER_NS = 50_000_000
+_RCODE, _TRUNCATED = 0x000F, 0x0200
+_GOOD_RCODES = (0, 3)  # no error; no such name
+
+
+@dataclass(frozen=True, eq=False)
+class NotTaken:
+    """Answers of one direction that were not taken.
+
+    Parameters
+    ----------
+    label : str
+        The direction of the answers.
+    requests : Requests
+        Those whose answer was not taken, of all clients that are concerned.
+    times : NDArray[np.int64]
+        Shape ``(r,)``: how often each was asked again.
+    answered : int
+        Answered requests of the same clients to the same servers.
+    inside : int
+        Requests of which a place inside the node shows the answer too.
+    chance : float
+        Bound on the probability of so many where one in fifty is lost inside a node.
+    """
+
+    label: str
+    requests: Requests
+    times: NDArray[np.int64]
+    answered: int
+    inside: int
+    chance: float
+
+
+def not_taken(comparison: Comparison, chance: float) -> list[NotTaken]:
+    """Find answers that reach a node's wire and are asked for again."""
+    if not comparison.hops:
+        return []
+    found = []
+    for way, capture, label in (
+        (FORWARD, 0, comparison.hops[0].backward.label),
+        (BACKWARD, len(comparison.captures) - 1, comparison.hops[-1].forward.label),
+    ):
+        places = [r for r in measure(comparison).of_point if r.point.capture == capture]
+        one = _one_way(comparison, places, way, label, chance)
+        found += [] if one is None else [one]
+    return found
+
+
+def _one_way(
+    comparison: Comparison, places: list[Requests], way: int, label: str, chance: float
+) -> NotTaken | None:
+    between = pairs(comparison)
+    main = places[0]
+    if not len(main):
+        return None
+    times = _again(main)
+    pair = between.of_tuple[main.tuple_of]
+    times[between.way[pair] != way] = 0
+    if not times.any():
+        return None
+    repeated = np.bincount(pair, times, len(between))
+    answered = np.bincount(pair, main.answered, len(between))
+    concerned = np.flatnonzero(repeated)
+    bounds = {
+        int(p): silence.chance(int(repeated[p]), int(repeated[p] + answered[p])) * len(concerned)
+        for p in concerned
+    }
+    told = [p for p, bound in bounds.items() if bound < chance]
+    if not told:
+        return None
+    mine = (times > 0) & np.isin(pair, told)
+    requests = main.at(mine)
+    inside = np.zeros(len(requests), np.bool_)
+    for other in places[1:]:
+        inside |= np.isin(requests.key, other.key[other.answered])
+    total = int(answered[told].sum())
+    return NotTaken(label, requests, times[mine], total, int(inside.sum()), min(bounds[p] for p in told))
+
+
+def _again(requests: Requests) -> NDArray[np.int64]:
+    """How often each request was asked again though its answer had arrived, shape ``(r,)``."""
+    times = np.where(requests.kind == Kind.TCP, requests.again, 0).astype(np.int64)
+    times[requests.refused] = 0
+    dns = np.flatnonzero(requests.kind == Kind.DNS)
+    if len(dns) < 2:
+        return times
+    index = requests.point.index
+    key, first_ns = requests.key[dns], index.time_ns[requests.first_row[dns]]
+    order = np.lexsort((first_ns, key))
+    before, after = dns[order[:-1]], dns[order[1:]]
+    answer = requests.answer_row[before]
+    asked_again = (key[order[:-1]] == key[order[1:]]) & (answer != NO_ROW) & ~requests.refused[before]
+    flags = index.seq[np.maximum(answer, 0)]
+    asked_again &= np.isin(flags & _RCODE, _GOOD_RCODES) & (flags & _TRUNCATED == 0)
+    rows = requests.first_row
+    asked_again &= index.digest[rows[before]] == index.digest[rows[after]]
+    waited_ns = index.time_ns[rows[after]] - index.time_ns[np.maximum(answer, 0)]
+    asked_again &= (waited_ns >= _SOON_NS) & (waited_ns <= _LATE_NS)
+    asked_again &= ~_partner_waits(requests, dns)[order[:-1]]
+    times[before[asked_again]] = 1
+    return times
+
+
+def _partner_waits(requests: Requests, dns: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Queries next to one of the same socket that got no answer at first, shape of `dns`."""
+    index = requests.point.index
+    first_ns = index.time_ns[requests.first_row[dns]]
+    missed = (requests.missed[dns] > 0) | (requests.answer_row[dns] == NO_ROW)
+    order = np.lexsort((first_ns, requests.tuple_of[dns]))
+    tuple_of, sorted_ns, open_ = requests.tuple_of[dns][order], first_ns[order], missed[order]
+    near = (tuple_of[1:] == tuple_of[:-1]) & (np.diff(sorted_ns) <= _PARTNER_NS)
+    waits = np.zeros(len(dns), np.bool_)
+    waits[order[1:]] |= near & open_[:-1]
+    waits[order[:-1]] |= near & open_[1:]
+    return waits

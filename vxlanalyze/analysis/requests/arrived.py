@@ -1,0 +1,35 @@
+"""Requests that reached the node they were meant for, by that node's own capture."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
+from vxlanalyze.pairing.model import NO_ROW, Comparison
+
+_KINDS = (Kind.ICMP, Kind.TCP, Kind.DNS, Kind.UDP)
+
+
+def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:
+    """Give the requests that reached the last and the first node, each with the label of its direction.
+
+    Only those are given of which the capture shows what became. One that only a place inside the node shows
+    an answer to counts as answered, so it is left out.
+    """
+    if not comparison.hops:
+        return
+    between = pairs(comparison)
+    for way, capture, label in (
+        (FORWARD, len(comparison.captures) - 1, comparison.hops[-1].forward.label),
+        (BACKWARD, 0, comparison.hops[0].backward.label),
+    ):
+        places = [r for r in measure(comparison).of_point if r.point.capture == capture]
+        main = places[0]
+        chosen = np.isin(main.kind, _KINDS) & main.decided
+        chosen &= between.way[between.of_tuple[main.tuple_of]] == way
+        for inside in places[1:]:
+            answered = np.isin(main.key, inside.key[inside.answer_row != NO_ROW])
+            chosen &= ~answered | (main.answer_row != NO_ROW)
+        yield label, main.at(chosen)

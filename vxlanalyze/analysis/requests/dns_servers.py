@@ -1,0 +1,55 @@
+"""The DNS servers behind one service: which of them answer, and which are not seen.
+
+Behind one service address stand several DNS pods, so when one of them is cut off, names resolve by turns.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from vxlanalyze.analysis.requests.services import ServiceFigures
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import listed
+
+LEAST_QUERIES = 3
+"""Before "always" or "never" is said of a server."""
+
+
+def always_answers(silent: ServiceFigures, asked: Iterable[ServiceFigures]) -> ServiceFigures | None:
+    """A server that answered everything: of the same service and client where there is one."""
+    good = [
+        f
+        for f in asked
+        if f.server != silent.server and f.requests >= LEAST_QUERIES and f.answered == f.requests
+    ]
+    good.sort(key=lambda f: (f.service != silent.service, f.client != silent.client, -f.requests, f.server))
+    return good[0] if good else None
+
+
+def others(pair: Comparison, silent: ServiceFigures, asked: Sequence[ServiceFigures]) -> str:
+    """Tell of the service's other pods: what they answered, or why they are not to be seen."""
+    if always_answers(silent, asked) is not None:
+        return " So names resolve by turns, depending on which pod a query goes to."
+    unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in asked}]
+    if not unseen:
+        return ""
+    home = pair.cluster.node_of(silent.client) or _node_at(pair, silent.point)
+    local = [a for a in unseen if home is not None and pair.cluster.node_of(a) == home]
+    pods = listed([pair.cluster.named(a) for a in local or unseen])
+    if not local:
+        return f" Behind the same service stands {pods}, unasked here."
+    return (
+        f" Behind the same service stands {pods}, on the client's own node: queries to it do not enter "
+        "the tunnel, so these captures do not show them. If it answers, names resolve by turns."
+    )
+
+
+def _node_at(pair: Comparison, place: int) -> str | None:
+    """Name of the node of a point, told by its addresses or by the capture's name."""
+    point = pair.points[place]
+    owners = [pair.cluster.node_of(a) for a in point.addresses]
+    name = pair.captures[point.capture].name
+    return next(filter(None, owners), name if pair.cluster.node(name) else None)
+
+
+def _backends(pair: Comparison, server: str) -> list[str]:
+    found = (b.rpartition(":")[0].strip("[]") for s in pair.cluster.services_of(server) for b in s.backends)
+    return list(dict.fromkeys(a for a in found if a != server and (":" in a) == (":" in server)))

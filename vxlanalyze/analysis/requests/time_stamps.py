@@ -1,0 +1,90 @@
+"""TCP time stamps of SYNs, and whether a server ignores those that are older than one it accepted.
+
+A receiver that keeps one time stamp for each peer address (PAWS with TIME_WAIT recycling) discards SYNs whose
+time stamp is below it. Several clients that share one address by masquerading each have a clock of their own,
+so the ones with lower values are ignored while another is active.
+
+Sources: RFC 7323 sections 3.2 and 5; Linux ip-sysctl, tcp_tw_recycle (removed in 4.12).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.statistics import fisher
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.wire.rows import columns
+
+NO_STAMP = -1
+_TIME_STAMPS, _NOTHING, _END = 8, 1, 0
+_LEAST_HEADER_BYTES, _MOST_HEADER_BYTES = 20, 60
+
+
+class Older(NamedTuple):
+    """Of SYNs with a time stamp below an accepted one, and of the others, how many were (un)answered."""
+
+    older_unanswered: int
+    older_answered: int
+    newer_unanswered: int
+    newer_answered: int
+    chance: float  # that chance alone divides them so
+
+
+def stamps(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Read the time stamp value of some TCP packets, shape of `rows`; NO_STAMP where there is none."""
+    source = pair.captures[point.capture].source
+    frames = source.fetch(point.index.place[rows])
+    found = columns(frames, source.interfaces, ports=pair.ports)
+    ends = zip(found["payload_start"].tolist(), frames.start.tolist(), strict=True)
+    values = [
+        _stamp(frames.data[max(first, end - _MOST_HEADER_BYTES) : end].tobytes()) for end, first in ends
+    ]
+    return np.array(values, np.int64)
+
+
+def _stamp(tail: bytes) -> int:
+    """Read the option from the bytes that end with a TCP header."""
+    for size in range(_LEAST_HEADER_BYTES, min(len(tail), _MOST_HEADER_BYTES) + 1, 4):
+        header = tail[-size:]
+        if header[12] >> 4 == size // 4:
+            value = _option(header[_LEAST_HEADER_BYTES:])
+            if value != NO_STAMP:
+                return value
+    return NO_STAMP
+
+
+def _option(options: bytes) -> int:
+    at = 0
+    while at + 1 < len(options) and options[at] != _END:
+        if options[at] == _NOTHING:
+            at += 1
+            continue
+        if options[at] == _TIME_STAMPS and options[at + 1] == 10 and at + 10 <= len(options):
+            return int.from_bytes(options[at + 2 : at + 6])
+        if options[at + 1] < 2:
+            break
+        at += options[at + 1]
+    return NO_STAMP
+
+
+def _later(one: int, other: int) -> int:
+    """How far one time stamp is later than the other, modulo 2**32 (RFC 7323 section 5.2)."""
+    return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+def older(value: NDArray[np.int64], answered: NDArray[np.bool_]) -> Older:
+    """Divide SYNs, in the order of time, by whether an accepted one before had a higher time stamp."""
+    counts = np.zeros((2, 2), np.int64)
+    highest = NO_STAMP
+    for stamp, ok in zip(value.tolist(), answered.tolist(), strict=True):
+        if stamp == NO_STAMP:
+            continue
+        below = highest != NO_STAMP and _later(stamp, highest) < 0
+        counts[int(below), int(ok)] += 1
+        if ok and (highest == NO_STAMP or _later(stamp, highest) > 0):
+            highest = stamp
+    (newer_un, newer_ok), (older_un, older_ok) = counts.tolist()
+    return Older(
+        older_un, older_ok, newer_un, newer_ok, fisher.chance(older_un, older_ok, newer_un, newer_ok)
+    )

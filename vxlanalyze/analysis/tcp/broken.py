@@ -1,0 +1,148 @@
+"""Connections that were reset in the middle, by the service and by the end that sent the reset."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests import forged
+from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.analysis.statistics import fisher
+from vxlanalyze.analysis.tcp.tcp_packets import tcp_packets
+from vxlanalyze.analysis.tcp.tcp_resets import Resets, resets
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.tuples import NO_TUPLE, distinct
+
+CHANCE = 1e-3
+_IDLE_NS = 10_000_000_000  # longer than an application or a slow answer pauses, shorter than usual time-outs
+
+
+@dataclass(frozen=True, eq=False)
+class Broken:
+    """Connections to one service that one of its ends resets; arrays of shape ``(k,)``.
+
+    Parameters
+    ----------
+    point : Point
+        Where they were seen.
+    flow : int
+        A flow of the point from client to server.
+    by_client : bool
+        Whether the client sends the resets, not the server.
+    connections : int
+        Connections to the service that were open, reset or not.
+    reset_row, before_row : NDArray[np.int64]
+        Rows of the resets, and of the other end's last packet before each.
+    old : NDArray[np.bool_]
+        Whether that packet lay below the window.
+    idle_ns : NDArray[np.int64]
+        How long each connection had been idle before that packet.
+    survived_idle_ns : int
+        The longest time for which any of the service's connections was idle and went on.
+    long_first, long_first_spared : int
+        Connections whose first message took two segments or more: reset, and not reset.
+    """
+
+    point: Point
+    flow: int
+    by_client: bool
+    connections: int
+    reset_row: NDArray[np.int64]
+    before_row: NDArray[np.int64]
+    old: NDArray[np.bool_]
+    idle_ns: NDArray[np.int64]
+    survived_idle_ns: int
+    long_first: int
+    long_first_spared: int
+
+    def __len__(self) -> int:
+        return len(self.reset_row)
+
+    @property
+    def below_window(self) -> bool:
+        """Whether nearly all resets answer a packet from below the window."""
+        return bool(self.old.mean() > 0.9)
+
+    @property
+    def after_idling(self) -> bool:
+        """Whether all resets came after a time for which no other connection was idle and went on."""
+        shortest_ns = int(self.idle_ns.min())
+        return shortest_ns >= _IDLE_NS and shortest_ns > self.survived_idle_ns
+
+    @property
+    def long_first_chance(self) -> float:
+        """Probability that resets hit so many of those with a long first message by chance."""
+        spared = self.connections - len(self) - self.long_first_spared
+        short = len(self) - self.long_first
+        return fisher.chance(self.long_first, self.long_first_spared, short, spared)
+
+    @property
+    def long_first_decides(self) -> bool:
+        """Whether resets hit connections whose first message takes several segments, and no others."""
+        return self.long_first == len(self) and self.long_first_chance < CHANCE
+
+
+@once
+def broken(comparison: Comparison) -> tuple[Broken, ...]:
+    """Find the connections that were reset, at the first node's capture; where it saw none, at the last's."""
+    numbered = measure(comparison).tuples
+    captures = sorted({p.capture for p in comparison.points})
+    ends = [p for p in comparison.points if p.name == comparison.captures[p.capture].name]
+    for point in (ends[:1] + ends[-1:]) if len(ends) > 1 else ends:
+        tuple_of = numbered.of_flow[captures.index(point.capture)]
+        found = resets(tcp_packets(point, tuple_of, numbered.answer))
+        sent = np.flatnonzero(found.reset_row >= 0)
+        sent = sent[~np.isin(found.reset_row[sent], _forged(comparison, point))]
+        if len(sent):
+            return tuple(_by_service(point, tuple_of, numbered.answer, found, sent))
+    return ()
+
+
+def _forged(comparison: Comparison, point: Point) -> NDArray[np.int32]:
+    rows = [forged.rows(d) for d in comparison.directions if d.receiver is point]
+    return np.concatenate(rows) if rows else np.empty(0, np.int32)
+
+
+def _by_service(
+    point: Point,
+    tuple_of: NDArray[np.int32],
+    answer: NDArray[np.int32],
+    found: Resets,
+    sent: NDArray[np.intp],
+) -> list[Broken]:
+    """Group the resets by service and sender; `sent` are the streams that sent them."""
+    flow_of = np.full(len(answer), -1, np.int64)
+    flow_of[tuple_of] = np.arange(len(tuple_of))
+    client_of = np.where(found.asked, np.arange(len(answer)), answer)
+    clients = np.flatnonzero(found.opened & found.asked & (flow_of >= 0))
+    flows = point.flows
+    rows = flow_of[clients]
+    ports = flows.dport[rows].astype(">u2").view(np.uint8).reshape(-1, 2)
+    _, service = distinct(np.column_stack([flows.family[rows], flows.dst[rows], ports]))
+    service_of = np.full(len(answer) + 1, NO_TUPLE, np.int64)
+    service_of[clients] = service
+    client = client_of[sent]
+    groups = service_of[client] * 2 + (client == sent)
+    result = []
+    for group in np.unique(groups[service_of[client] != NO_TUPLE]).tolist():
+        mine, members = sent[groups == group], clients[service == group // 2]
+        reset = client_of[mine]
+        long_first = found.first_segments[members] >= 2
+        hit = np.isin(members, reset)
+        result.append(
+            Broken(
+                point=point,
+                flow=int(flow_of[reset[0]]),
+                by_client=bool(group % 2),
+                connections=len(members),
+                reset_row=found.reset_row[mine],
+                before_row=found.before_row[mine],
+                old=found.old[mine],
+                idle_ns=found.idle_ns[mine],
+                survived_idle_ns=int(found.longest_idle_ns[members].max(initial=0)),
+                long_first=int((long_first & hit).sum()),
+                long_first_spared=int((long_first & ~hit).sum()),
+            )
+        )
+    return result

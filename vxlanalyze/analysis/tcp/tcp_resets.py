@@ -1,0 +1,182 @@
+"""Open connections that are reset in the middle, and what came just before.
+
+A connection is open where both ends acknowledged each other's SYN or data, and data went either way. It is
+reset in the middle where a reset comes before either end sent its FIN: whoever closes first and resets late
+data afterwards has ended the connection itself.
+
+Sources: RFC 9293 sections 3.5.2 and 3.10.7.4 (resets, segments outside of the window).
+"""
+
+# The bodies of compiled functions have no types:
+# mypy: disable-error-code="no-untyped-call, arg-type"
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN, TcpPackets, span
+from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.sequence_numbers import after
+
+
+class Resets(NamedTuple):
+    """What became of each stream, shape ``(t,)``; that of a reset stands with the stream that sent it.
+
+    Parameters
+    ----------
+    opened : NDArray[np.bool_]
+        Streams of a connection that was open, and in which data went either way.
+    asked : NDArray[np.bool_]
+        Streams of the end that opened the connection (or that was seen first).
+    reset_row, before_row : NDArray[np.int64]
+        Rows of the reset, and of the last packet of the other end before it; -1 where there is none.
+    old : NDArray[np.bool_]
+        Whether that packet lay below the window: all of it had been acknowledged.
+    idle_ns : NDArray[np.int64]
+        How long the connection had been idle before that packet.
+    longest_idle_ns : NDArray[np.int64]
+        The longest time without a packet after which the connection went on.
+    first_segments : NDArray[np.int64]
+        Segments of the stream's first message: before the other end sent data.
+    """
+
+    opened: NDArray[np.bool_]
+    asked: NDArray[np.bool_]
+    reset_row: NDArray[np.int64]
+    before_row: NDArray[np.int64]
+    old: NDArray[np.bool_]
+    idle_ns: NDArray[np.int64]
+    longest_idle_ns: NDArray[np.int64]
+    first_segments: NDArray[np.int64]
+
+
+class _State(NamedTuple):
+    """What is known of each stream while it is followed, shape ``(t,)``."""
+
+    begun: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+    heard: NDArray[np.bool_]
+    data: NDArray[np.bool_]
+    acked: NDArray[np.int64]
+    last_row: NDArray[np.int64]
+    last_ns: NDArray[np.int64]
+    last_old: NDArray[np.bool_]
+    last_idle_ns: NDArray[np.int64]
+
+
+def resets(packets: TcpPackets) -> Resets:
+    """Follow every stream of a point to its first reset."""
+    size = len(packets.opposite)
+
+    def marks() -> NDArray[np.bool_]:
+        return np.zeros(size, np.bool_)
+
+    def numbers(fill: int = 0) -> NDArray[np.int64]:
+        return np.full(size, fill, np.int64)
+
+    found = Resets(marks(), marks(), numbers(-1), numbers(-1), marks(), numbers(), numbers(), numbers())
+    if len(packets.row):
+        state = _State(
+            marks(), marks(), marks(), marks(), numbers(), numbers(-1), numbers(), marks(), numbers()
+        )
+        _follow(packets.row, packets.stream, packets.opposite, packets.columns, state, found)
+    return found
+
+
+@compiled(
+    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] b1[] b1[] b1[] i8[] i8[] i8[] b1[] i8[]) "
+    "Resets(b1[] b1[] i8[] i8[] b1[] i8[] i8[] i8[])"
+)
+def _follow(rows, streams, opposite, columns, state, found):  # type: ignore[no-untyped-def]
+    seq_of, ack_of, payload_of, flags_of, time_of = columns
+    for i in range(len(rows)):
+        row, this = rows[i], streams[i]
+        that = opposite[this]
+        if that < 0:
+            continue
+        flags, payload = np.int64(flags_of[row]), np.int64(payload_of[row])
+        if flags & RST:
+            _reset(this, that, row, state, found)
+            continue
+        if flags & SYN and not flags & ACK:
+            _begin_anew(this, that, state, found)
+        seq = np.int64(seq_of[row])
+        if not state.begun[this]:
+            state.begun[this], state.acked[this] = True, seq
+            found.asked[this] = not state.begun[that]
+        if flags & ACK and state.begun[that]:
+            _acknowledge(that, np.int64(ack_of[row]), state)
+        idle_ns = _idle(this, that, time_of[row], state)
+        state.last_old[this] = _is_old(this, seq, span(payload, flags), state)
+        state.last_row[this], state.last_ns[this], state.last_idle_ns[this] = row, time_of[row], idle_ns
+        _survive(this, that, state, found)
+        state.ended[this] |= flags & FIN != 0
+        if payload > 0:
+            _send(this, that, state, found)
+        if state.heard[this] and state.heard[that] and (state.data[this] or state.data[that]):
+            found.opened[this] = found.opened[that] = True
+
+
+@compiled
+def _is_old(stream, seq, length, state):  # type: ignore[no-untyped-def]
+    """Whether all of a segment had been acknowledged; a pure acknowledgement repeats nothing."""
+    if not state.heard[stream] or after(seq, state.acked[stream]) >= 0:
+        return False
+    return after((seq + length) & 0xFFFFFFFF, state.acked[stream]) <= 0
+
+
+@compiled
+def _send(this, that, state, found):  # type: ignore[no-untyped-def]
+    if not state.data[that]:
+        found.first_segments[this] += 1
+    state.data[this] = True
+
+
+@compiled
+def _begin_anew(this, that, state, found):  # type: ignore[no-untyped-def]
+    """Forget a connection of the same ports, unless the SYN is one sent again."""
+    if not state.heard[this]:
+        return
+    for stream in (this, that):
+        state.begun[stream] = state.ended[stream] = state.heard[stream] = state.data[stream] = False
+        state.last_old[stream], state.last_row[stream], state.last_ns[stream] = False, -1, 0
+        if found.reset_row[stream] < 0:
+            found.first_segments[stream] = 0
+
+
+@compiled
+def _acknowledge(stream, ack, state):  # type: ignore[no-untyped-def]
+    if after(ack, state.acked[stream]) > 0:
+        state.acked[stream] = ack
+        state.heard[stream] = True
+
+
+@compiled
+def _idle(this, that, now_ns, state):  # type: ignore[no-untyped-def]
+    """Time since the last packet of a connection, either way."""
+    last_ns = max(state.last_ns[this], state.last_ns[that])
+    return now_ns - last_ns if last_ns > 0 else 0
+
+
+@compiled
+def _reset(this, that, row, state, found):  # type: ignore[no-untyped-def]
+    """Take note of the first reset of an open connection that neither end had closed."""
+    if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
+        return
+    if not found.opened[this] or state.ended[this] or state.ended[that]:
+        return
+    if not (state.begun[this] and state.begun[that]):
+        return
+    found.reset_row[this], found.before_row[this] = row, state.last_row[that]
+    found.old[this] = state.last_old[that]
+    found.idle_ns[this] = state.last_idle_ns[that]
+
+
+@compiled
+def _survive(this, that, state, found):  # type: ignore[no-untyped-def]
+    """Take note of the idle time before the other end's last packet: the connection went on after it."""
+    if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
+        return
+    longest_ns = max(found.longest_idle_ns[this], state.last_idle_ns[that])
+    found.longest_idle_ns[this] = found.longest_idle_ns[that] = longest_ns

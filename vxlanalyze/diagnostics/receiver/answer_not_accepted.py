@@ -1,0 +1,154 @@
+"""Answers reach a node's wire, and whoever asked does not take them: they die inside that node.
+
+What it asks
+    Does a client send the same request again although its node's capture shows the answer: the same query
+    with the same identifier from the same port, the same SYN after its SYN ACK?
+Why it matters
+    The request arrived, the answer came back, and the capture on the network card looks healthy. The answer
+    dies inside the node: in connection tracking, a filter, a policy, or for want of a translation.
+How it decides
+    By the asker's own capture, so no clock is compared. A request counts where the same was sent again more
+    than 100 ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does
+    not count, since resolvers then send both again; nor one whose answer was an error or truncated. It is
+    reported where so many of a client's answers would be lost with a probability below `chance`, if one in
+    fifty were.
+When it cannot tell
+    What was answered once is not asked again: echo requests, plain UDP.
+What looks like it
+    Loss of answers on the path (`packet-loss`, `path-blocked`): then they are not in the asker's capture. A
+    scanner or half-open health check that resets the SYN ACK sends no second SYN. Answers with a wrong
+    checksum (`inner-checksum-bad`) or from an address that was never asked (`reply-not-translated`).
+What to do
+    Follow one answer inside the node: `tcpdump -ni any` shows up to which interface it gets; the counters of
+    netfilter and connection tracking show what drops it.
+Sources
+    cilium issues 9755, 13349; calico issue 13191; kubernetes issue 74839; RFC 9293 section 3.10.7.3.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests.acceptance import NotTaken, not_taken
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.words import count, listed
+
+CODE = "answer-not-accepted"
+_MOST_NAMED = 3
+_RST = 0x04
+
+
+def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
+    """Look for answers that arrive and are asked for again; `chance` is that of a false alarm."""
+    return [_finding(pair, found) for found in not_taken(pair, chance)]
+
+
+def _finding(pair: Comparison, found: NotTaken) -> Finding:
+    requests = found.requests
+    between = pairs(pair)
+    places = list(dict.fromkeys(between.of_tuple[requests.tuple_of].tolist()))
+    clients = list(dict.fromkeys(between.client[p] for p in places))
+    servers = list(dict.fromkeys(between.server_texts[p] for p in places))
+    node = pair.captures[requests.point.capture].name
+    queries = int((requests.kind == Kind.DNS).sum())
+    again = int(found.times.sum())
+    who = listed([pair.cluster.named(c) for c in clients], at_most=_MOST_NAMED)
+    rows = np.concatenate([requests.first_row, requests.answer_row, requests.last_row])
+    shown = exhibits.of_rows(pair, [(requests.point, rows)])
+    resets = _resets(found)
+    met = f", and {count(resets, 'SYN ACK')} met a reset from {node}" if resets else ""
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=found.label,
+        summary=f"{len(requests):,} of {count(found.answered, 'answer')} from "
+        f"{listed(servers, at_most=_MOST_NAMED)} reached {node}, and {who} did not take "
+        f"{'them' if len(requests) > 1 else 'it'}: the same request was sent again {_times(again)}",
+        explanation=f"{_what(queries, len(requests))} again more than 100 ms after the answer stood in "
+        f"{node}'s capture{met}. "
+        f"The answers die inside {node}, between its network card and the client"
+        f"{_inside(found)}. If a node lost one answer in fifty, so many would have a probability of at most "
+        f"{found.chance:.2g}.",
+        remedy="\n".join(_remedy(pair, node, clients[0], servers[0])),
+        evidence={
+            "answers_not_taken": Quantity(len(requests), "answers"),
+            "answered": Quantity(found.answered, "requests"),
+            "asked_again": Quantity(again, "requests"),
+            "queries": Quantity(queries, "queries"),
+            "connections": Quantity(len(requests) - queries, "connections"),
+            "reset_by_asker": Quantity(resets, "connections"),
+            "chance": Quantity(found.chance, "probability"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"the answers are in {node}'s capture"),
+            RuledOut("endpoint-silent", f"{listed(servers, at_most=_MOST_NAMED)} did answer"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
+def _what(queries: int, number: int) -> str:
+    if queries == number:
+        return f"{count(queries, 'query', 'queries')} came from the same port with the same identifier"
+    if queries == 0:
+        return f"{count(number, 'SYN')} came with the same sequence number"
+    return f"{count(queries, 'query', 'queries')} and {count(number - queries, 'SYN')} came unchanged"
+
+
+def _inside(found: NotTaken) -> str:
+    if not found.inside:
+        return ""
+    return f"; {found.inside:,} of them are seen at an interface behind the card too, so it is further inside"
+
+
+def _resets(found: NotTaken) -> int:
+    """Connections whose asker sent a reset after the SYN ACK arrived."""
+    requests = found.requests
+    tcp = requests.kind == Kind.TCP
+    if not tcp.any():
+        return 0
+    point = requests.point
+    flow = point.index.flow[requests.first_row[tcp]]
+    rows = np.flatnonzero(np.isin(point.index.flow, flow) & (point.index.tcp_flags & _RST != 0))
+    return len(np.unique(point.index.flow[rows]))
+
+
+def _remedy(pair: Comparison, node: str, client: str, server: str) -> Iterator[str]:
+    address = server.rpartition(":")[0].strip("[]") if ":" in server and not _is_address(server) else server
+    yield f"On {node}, see up to which interface an answer gets (in from the tunnel, out to the pod):"
+    yield f"tcpdump -nei any 'host {client} and host {address}'"
+    yield f"On {node}, see what drops it (connection tracking, the reverse path check, a rule):"
+    yield "conntrack -S"
+    yield "nstat -az TcpExtIPReversePathFilter IpInDiscards TcpExtListenDrops"
+    yield f"{'ip6tables' if ':' in client else 'iptables'} -L FORWARD -nv"
+    yield "With Cilium: cilium-dbg monitor --type drop"
+
+
+def _is_address(server: str) -> bool:
+    return server.count(":") > 1 and not server.startswith("[")
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=(
+        "inner-checksum-bad",
+        "outer-checksum-bad",
+        "corrupted-in-transit",
+        "stale-tunnel-mac",
+        "vni-mismatch",
+        "reply-not-translated",
+        "not-answered",
+    ),
+)

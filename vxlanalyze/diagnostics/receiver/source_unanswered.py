@@ -1,0 +1,285 @@
+"""A node answers others and ignores one source.
+
+What it asks
+    Which source (address, subnet, one socket) sends requests that reach Y and gets no answer to any of them,
+    though the same endpoints answer the requests of other sources?
+Why it matters
+    The endpoint works, the tunnel works, and one group of clients is cut off. By endpoint, this looks like a
+    server that answers now and then, and people look for what changed over time.
+How it decides
+    By Y's own capture. At the endpoints that answered somebody else, every transmission of a source stayed
+    unanswered; at the rate at which the same endpoints ignore others (never taken for less than their number
+    allows) the probability of that, times the number of sources looked at, is below 1e-5. Some of these
+    requests must lie between answers to others, so that an endpoint that stopped is not blamed on a source.
+    Of SYNs of one source that are answered in part it reads the TCP time stamps: where those below an
+    accepted one die and the others are accepted, the receiver discards them as old.
+When it cannot tell
+    The same endpoints answered nobody else, or too little was sent.
+What looks like it
+    An endpoint that answers nobody (`endpoint-silent`) or stops at a moment. Answers that leave and are lost
+    on their way back: they stand in Y's capture, so they count. A network policy that allows some clients
+    only: said where other endpoints of Y answer the source.
+What to do
+    See how Y would route an answer to that source, and whether its reverse path check discards the requests.
+Sources
+    RFC 3704 (reverse path filtering); cilium pull request 23241 (a masquerade address that all nodes have);
+    kubernetes issues 125467, 71514 (stale connection tracking of one socket); flannel issue 530, kubernetes
+    issue 33945, calico issue 6439 (time stamps of masqueraded clients); RFC 7323 section 5.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import finding as base
+from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests import by_source, time_stamps
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.by_source import Ignored, Level, Source
+from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.analysis.requests.time_stamps import Older
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.words import count, listed
+
+CODE = "source-unanswered"
+_MOST_NAMED = 4
+_LEAST_UNANSWERED = 4  # SYNs, before their time stamps are read
+_MOST_READ = 500
+
+
+def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
+    """Look for ignored sources each way; `chance` is that of a false alarm by time stamps, a client."""
+    found: list[Answer] = []
+    for each in by_source.ignored(pair):
+        if each.sources:
+            found.append(_finding(pair, each))
+        else:
+            aged = _aged(pair, each.requests, chance)
+            found += [] if aged is None else [_old_stamps(pair, each, *aged)]
+    return found
+
+
+def _direction(pair: Comparison, label: str) -> Direction:
+    return next(d for d in pair.directions if d.label == label)
+
+
+def _finding(pair: Comparison, each: Ignored) -> Finding:
+    direction = _direction(pair, each.label)
+    sources = sorted(each.sources, key=lambda s: -s.packets)
+    requests = each.requests.at(each.chosen)
+    names = [_named(pair, source) for source in sources]
+    near, far = direction.sender.name, direction.receiver.name
+    packets, others = sum(s.packets for s in sources), max(s.others for s in sources)
+    servers = _servers(pair, requests)
+    shown = exhibits.of_rows(pair, [(requests.point, requests.first_row)])
+    who = listed(names, at_most=_MOST_NAMED)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=each.label,
+        summary=f"{far} answers none of {_what(requests, packets)} from {who}, while "
+        f"{_servers_text(servers)} answered {count(others, 'request')} of other sources",
+        explanation=f"All {count(packets, 'packet')} are in {far}'s capture and no answer left {far}. "
+        f"{_contrast(sources[0], far)} {_belongs(pair, sources[0], near)}At the rate at which the same "
+        "endpoints ignore other sources, the probability of this is at most "
+        f"{max(s.chance for s in sources):.2g}.",
+        remedy="\n".join(_remedy(pair, direction, sources[0], servers)),
+        evidence={
+            "requests": Quantity(len(requests), "requests"),
+            "unanswered_packets": Quantity(packets, "packets"),
+            "answered_of_others": Quantity(others, "requests"),
+            "answered_elsewhere": Quantity(sum(s.elsewhere for s in sources), "requests"),
+            **{f"source_{i}": Quantity(s.name) for i, s in enumerate(sources[:_MOST_NAMED], 1)},
+            "chance": Quantity(max(s.chance for s in sources), "probability"),
+        },
+        ruled_out=(
+            RuledOut("packet-loss", f"all {packets:,} packets are in {far}'s capture"),
+            RuledOut("endpoint-silent", f"the same endpoints answered {count(others, 'request')} of others"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _named(pair: Comparison, source: Source) -> str:
+    if source.level == Level.SUBNET:
+        return f"{source.name} ({listed(source.clients, at_most=_MOST_NAMED)})"
+    if source.level == Level.SOCKET:
+        name = pair.cluster.name_of(source.clients[0])
+        return source.name + (f" ({name})" if name else "")
+    return pair.cluster.named(source.name)
+
+
+def _what(requests: Requests, packets: int) -> str:
+    """Say what was asked in vain; of connections, how many SYNs that were."""
+    if (requests.kind == Kind.TCP).all():
+        return f"{count(len(requests), 'connection')} ({count(packets, 'SYN')})"
+    return count(packets, "request")
+
+
+def _servers(pair: Comparison, requests: Requests) -> list[str]:
+    between = pairs(pair)
+    texts = between.server_texts
+    return list(dict.fromkeys(texts[i] for i in between.of_tuple[requests.tuple_of].tolist()))
+
+
+def _servers_text(servers: Sequence[str]) -> str:
+    return "the same endpoint" if len(servers) == 1 else "the same endpoints"
+
+
+def _contrast(source: Source, far: str) -> str:
+    if source.level == Level.SOCKET:
+        return (
+            f"Other sockets of {source.clients[0]} are answered by {far}, so one socket alone is concerned."
+        )
+    if source.elsewhere:
+        return (
+            f"Other endpoints of {far} answered {count(source.elsewhere, 'request')} of this source, so "
+            f"answers do find their way back to it: a policy in front of these endpoints, or an entry of "
+            "connection tracking, decides."
+        )
+    return (
+        f"Nothing of {far} ever answered this source: {far} discards its requests or sends the answers "
+        "elsewhere."
+    )
+
+
+def _belongs(pair: Comparison, source: Source, near: str) -> str:
+    """Say whether the cluster knows the source; an address that every node may have comes first."""
+    client = source.clients[0]
+    if source.level == Level.SOCKET or source.elsewhere:
+        return ""
+    if _everywhere(client):
+        return (
+            f"{client} lies in a network that every virtual machine of VirtualBox has (10.0.2.0/24): the "
+            "receiving node may own the same address, and then answers itself. "
+        )
+    if pair.cluster.nodes and pair.cluster.node_of(client) is None:
+        return (
+            f"No pod, node or pod network of the cluster (--kube) has {client}: {near} masquerades with it. "
+        )
+    return ""
+
+
+def _everywhere(client: str) -> bool:
+    address = ipaddress.ip_address(client)
+    return address.version == 4 and address in ipaddress.ip_network("10.0.2.0/24")
+
+
+def _remedy(pair: Comparison, direction: Direction, source: Source, servers: Sequence[str]) -> Iterator[str]:
+    near, far, client = direction.sender.name, direction.receiver.name, source.clients[0]
+    if source.level == Level.SOCKET:
+        port = source.name.rpartition(" ")[2]
+        yield f"On {near}, look at the connection tracking entry of this socket, and delete it:"
+        yield f"conntrack -L -p udp --orig-src {client} --sport {port}"
+        yield f"conntrack -D -p udp --orig-src {client} --sport {port}"
+        return
+    server = servers[0].rpartition(":")[0].strip("[]") if ":" in servers[0] else servers[0]
+    server = server or servers[0]
+    if source.elsewhere:
+        yield f"See which policy selects {server} and from whom it admits traffic:"
+        yield "kubectl get networkpolicies -A -o wide"
+        yield f"On {far}, watch for drops while {client} sends (Cilium; elsewhere the FORWARD counters):"
+        yield "cilium-dbg monitor --type drop"
+        yield "iptables -L FORWARD -nv"
+        return
+    family = "-6 " if ":" in client else ""
+    yield f"On {far}, see where an answer to {client} would go (it must be the tunnel device, to {near}):"
+    yield f"ip {family}route get {client}"
+    yield f"On {far}, see whether the reverse path check discards the requests (rp_filter 1 is strict):"
+    yield "sysctl -a -r 'rp_filter$'"
+    yield "nstat -az TcpExtIPReversePathFilter"
+    yield (
+        f"If no route leads back, add the return route on {far}, or let {near} send with an address that "
+        f"routes back into the tunnel. On {near}, see who owns {client} and which rule masquerades:"
+    )
+    yield f"ip {family}addr show to {client}"
+    yield f"{'ip6tables' if family else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"
+
+
+def _aged(
+    pair: Comparison, requests: Requests, chance: float
+) -> tuple[Requests, NDArray[np.bool_], Older] | None:
+    """SYNs of one client to one endpoint of which those with older time stamps die; with their division."""
+    if not len(requests):
+        return None
+    syns = requests.at(requests.kind == Kind.TCP)
+    pair_of = pairs(pair).of_tuple[syns.tuple_of]
+    open_ = syns.answer_row == NO_ROW
+    ignored, accepted = (np.bincount(pair_of[m], minlength=len(pairs(pair))) for m in (open_, ~open_))
+    candidates = np.flatnonzero((ignored >= _LEAST_UNANSWERED) & (accepted > 0))
+    for candidate in candidates.tolist():
+        mine = syns.at(pair_of == candidate)
+        order = np.argsort(mine.point.index.time_ns[mine.first_row], kind="stable")[:_MOST_READ]
+        rows, answered = mine.first_row[order], (mine.answer_row != NO_ROW)[order]
+        division = time_stamps.older(time_stamps.stamps(pair, mine.point, rows), answered)
+        most = division.older_unanswered > 9 * (division.older_answered + division.newer_unanswered)
+        if most and division.chance * len(candidates) < chance:
+            return mine, mine.answer_row == NO_ROW, division
+    return None
+
+
+def _old_stamps(
+    pair: Comparison, each: Ignored, syns: Requests, unanswered: NDArray[np.bool_], division: Older
+) -> Finding:
+    direction = _direction(pair, each.label)
+    near, far = direction.sender.name, direction.receiver.name
+    between = pairs(pair)
+    place = int(between.of_tuple[syns.tuple_of[0]])
+    client, server = between.client[place], between.server_texts[place]
+    shown = exhibits.of_rows(pair, [(syns.point, syns.first_row[unanswered])])
+    silent = int(unanswered.sum())
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=each.label,
+        summary=f"{server} ignored {silent:,} of {count(len(syns), 'connection')} from {client}: those whose "
+        "TCP time stamp is older than that of a connection it had accepted from the same address",
+        explanation=f"Of the SYNs with an older time stamp {division.older_unanswered:,} stayed unanswered "
+        f"and {division.older_answered:,} were accepted; of the others {division.newer_unanswered:,} and "
+        f"{division.newer_answered:,}. Several clients with clocks of their own share {client} (masquerade "
+        f"on {near}), and the receiver keeps one time stamp for the address (PAWS, "
+        "net.ipv4.tcp_tw_recycle), so it discards those whose clock is behind.",
+        remedy="\n".join(
+            (
+                f"On {far}, in the network namespace of {server}, switch the check off (Linux before 4.12):",
+                "sysctl -w net.ipv4.tcp_tw_recycle=0",
+                "To undo it: sysctl -w net.ipv4.tcp_tw_recycle=1",
+                "See whether the kernel counts these SYNs as rejected by time stamp:",
+                "nstat -az TcpExtPAWSPassive TcpExtPAWSPassiveRejected TcpExtPAWSEstab",
+                f"Or send without masquerade: on {near}, see which rule rewrites the clients' addresses:",
+                "iptables -t nat -S | grep -E 'MASQUERADE|SNAT'",
+            )
+        ),
+        evidence={
+            "connections": Quantity(len(syns), "connections"),
+            "unanswered": Quantity(silent, "connections"),
+            "older_unanswered": Quantity(division.older_unanswered, "connections"),
+            "older_answered": Quantity(division.older_answered, "connections"),
+            "newer_unanswered": Quantity(division.newer_unanswered, "connections"),
+            "newer_answered": Quantity(division.newer_answered, "connections"),
+            "source_1": Quantity(client),
+            "chance": Quantity(division.chance, "probability"),
+        },
+        ruled_out=(RuledOut("packet-loss", f"all of these SYNs are in {far}'s capture"),),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE,
+    check=check,
+    explained_by=(
+        "wrong-tunnel-endpoint",
+        "corrupted-in-transit",
+        "outer-checksum-bad",
+        "inner-checksum-bad",
+    ),
+)
