@@ -12,7 +12,7 @@ from vxlanalyze.errors import CaptureError, OutputError, UsageError, VxlanalyzeE
 
 if TYPE_CHECKING:
     from vxlanalyze.api.capture import Capture, read
-    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, load
+    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, diff, load
     from vxlanalyze.api.findings import Finding, Findings
     from vxlanalyze.api.matrix import Matrix, matrix
 
@@ -31,6 +31,7 @@ __all__ = [
     "VxlanalyzeError",
     "check",
     "compare",
+    "diff",
     "load",
     "matrix",
     "read",
@@ -46,6 +47,7 @@ _MODULES = {
     "UnexpectedError": "comparison",
     "check": "comparison",
     "compare": "comparison",
+    "diff": "comparison",
     "load": "comparison",
     "matrix": "matrix",
     "read": "capture",

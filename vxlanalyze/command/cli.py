@@ -60,6 +60,8 @@ def _run(options: Options) -> int:
     if options.explain is not None:
         terminal.say(_manual(options.explain))
         return DONE
+    if options.diff:
+        return _difference(options)
     shown, files = _formats(options)
     _demand_directories(options)
     demand_address_space()
@@ -83,6 +85,23 @@ def _run(options: Options) -> int:
     if report.broken:
         return BROKEN
     return DONE if judgement.passed else OBJECTED
+
+
+def _difference(options: Options) -> int:
+    """Say what changed between two saved reports."""
+    from vxlanalyze.report.difference import difference
+    from vxlanalyze.report.formats.as_json import from_json
+    from vxlanalyze.report.judging import read_text
+
+    if options.format not in (None, "text") or options.output:
+        raise UsageError("--diff writes text to standard output; leave --format and -o out")
+    if options.redact:
+        raise UsageError("--redact: give --diff reports that were saved with --redact")
+    before, after = (from_json(read_text(path), path) for path in options.diff)
+    found = difference(before, after)
+    if not options.quiet:
+        terminal.say(found.text(terminal.look(options.color).width))
+    return OBJECTED if failing(found.counting, options.fail_on) else DONE
 
 
 def _demand_directories(options: Options) -> None:

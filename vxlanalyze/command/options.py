@@ -58,6 +58,7 @@ class Options:
     fail_on_unassessed: tuple[str, ...]
     explain: str | None
     report: str | None
+    diff: tuple[str, ...]
     jobs: int | None
     memory: int | None
     scheduler: str | None
@@ -104,7 +105,7 @@ def described() -> dict[str, list[tuple[str, str]]]:
     groups = [group for group in _parser()._action_groups if group.title in _GROUPS]
     return {
         group.title or "": [
-            (f"{', '.join(a.option_strings)} {a.metavar or ''}".rstrip(), (a.help or "").replace("%%", "%"))
+            (f"{', '.join(a.option_strings)} {_metavar(a)}".rstrip(), (a.help or "").replace("%%", "%"))
             for a in group._group_actions
             if a.help != argparse.SUPPRESS
         ]
@@ -112,10 +113,17 @@ def described() -> dict[str, list[tuple[str, str]]]:
     }
 
 
+def _metavar(action: argparse.Action) -> str:
+    """Write what an option takes."""
+    return " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar or ""
+
+
 def _demand_sense(options: Options) -> None:
-    doing = [options.report is not None, options.explain is not None]
+    doing = [options.report is not None, options.explain is not None, bool(options.diff)]
     if sum(doing) + bool(options.captures) > 1:
-        raise UsageError("captures, --from and --explain are three different things to do; give one of them")
+        raise UsageError(
+            "captures, --from, --diff and --explain are different things to do; give one of them"
+        )
     if not any(doing) and not options.captures:
         raise UsageError(
             "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
@@ -126,8 +134,9 @@ def _demand_sense(options: Options) -> None:
 def _demand_compatible(options: Options) -> None:
     of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
     for name in (*of_captures, "select", "ignore", "scheduler"):
-        if options.report is not None and getattr(options, name):
-            raise UsageError(f"--{name} needs the captures themselves, not a saved report (--from)")
+        if (options.report is not None or options.diff) and getattr(options, name):
+            saved = "saved reports (--diff)" if options.diff else "a saved report (--from)"
+            raise UsageError(f"--{name} needs the captures themselves, not {saved}")
     for name in ("tables", "decapsulate", "annotate"):
         if options.scheduler is not None and getattr(options, name):
             raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
@@ -188,6 +197,13 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
+    )
+    group.add_argument(
+        "--diff",
+        nargs=2,
+        metavar=("BEFORE.json", "AFTER.json"),
+        default=[],
+        help="compare two saved reports: what is fixed, new, worse, better",
     )
 
 

@@ -65,6 +65,58 @@ PACKETS = (
     Column("corrupted", pa.bool_(), "Whether the bytes that arrived differ; null where none did."),
 )
 
+WAITING = (
+    Column(
+        "active_ns",
+        pa.int64(),
+        "Time in which somebody was waited for on the TCP connection; null where it was not followed.",
+    ),
+    Column(
+        "share_client",
+        pa.float64(),
+        "Share of the active time in which the client's application was waited for.",
+    ),
+    Column(
+        "share_server",
+        pa.float64(),
+        "Share of the active time in which the server's application was waited for.",
+    ),
+    Column(
+        "share_congestion",
+        pa.float64(),
+        "Share of the active time in which the sender's congestion window was waited for.",
+    ),
+    Column(
+        "share_recovery",
+        pa.float64(),
+        "Share of the active time in which the recovery of lost data was waited for.",
+    ),
+    Column(
+        "share_window",
+        pa.float64(),
+        "Share of the active time in which the receiver's window was waited for.",
+    ),
+    Column(
+        "share_zero_window",
+        pa.float64(),
+        "Share of the active time in which the receiver's window of zero was waited for.",
+    ),
+    Column("share_path", pa.float64(), "Share of the active time in which the path was waited for."),
+    Column(
+        "share_queue",
+        pa.float64(),
+        "Share of the active time in which the queues on the path were waited for.",
+    ),
+    Column("bits_per_s", pa.float64(), "New bytes of this flow over the active time."),
+    Column("rtt_min_ns", pa.int64(), "Smallest round trip of its data, seen by its sender."),
+    Column("rtt_p50_ns", pa.int64(), "Median round trip, delayed acknowledgements included."),
+    Column("rtt_p99_ns", pa.int64(), "99th percentile."),
+    Column("window_p50_bytes", pa.int64(), "Median window that its receiver advertised."),
+    Column("window_max_bytes", pa.int64(), "Largest one; null where the handshake was not seen."),
+    Column("think_p50_ns", pa.int64(), "Median time its sender took to answer data."),
+    Column("think_p99_ns", pa.int64(), "99th percentile."),
+    Column("resent_ratio", pa.float64(), "Share of its packets with data that were sent before."),
+)
 FLOWS = (
     Column("direction", NAME, "`X>Y`: the points between which it was followed."),
     Column("tunnel", NAME, _TUNNELS),
@@ -100,6 +152,7 @@ FLOWS = (
     ),
     Column("largest_delivered", pa.uint32(), "IP length on the wire of the largest delivered packet."),
     Column("smallest_lost", pa.uint32(), "IP length on the wire of the smallest lost packet."),
+    *WAITING,
 )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.export.columns import FLOWS, TIME, schema_of
 from vxlanalyze.export.flow_columns import FlowColumns
+from vxlanalyze.export.waiting_columns import waiting_columns
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Direction, Outcome, wire_payload
 from vxlanalyze.wire.model import Flows
@@ -37,10 +38,10 @@ def batches(comparison: Comparison) -> Iterator[Any]:
     for hop in (*comparison.hops, *comparison.inside):
         for direction in hop.directions:
             if len(direction) or len(direction.unsent_row):
-                yield _batch(direction, comparison.cluster)
+                yield _batch(comparison, direction)
 
 
-def _batch(direction: Direction, cluster: Cluster) -> Any:
+def _batch(comparison: Comparison, direction: Direction) -> Any:
     of_sent_flow, of_received_flow, size = _number(direction.sender.flows, direction.receiver.flows)
     group = of_sent_flow[direction.flow]
     unsent_flow = direction.receiver.index.flow[direction.unsent_row]
@@ -53,12 +54,13 @@ def _batch(direction: Direction, cluster: Cluster) -> Any:
         "direction": pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(len(used), np.int32)), [direction.label]
         ),
-        **_who(direction, cluster, group, unsent, unsent_flow),
+        **_who(direction, comparison.cluster, group, unsent, unsent_flow),
         **_counted(direction, group, len(used)),
         "unsent": pa.array(np.bincount(unsent, minlength=len(used))),
         **_when(direction, group, unsent, len(used)),
         **_delays(direction, group, len(used)),
         "retransmissions": _retransmissions(direction, group, len(used)),
+        **waiting_columns(comparison, direction, _flow_of(direction, group, len(used))),
     }
     return pa.RecordBatch.from_arrays([columns[column.name] for column in FLOWS], schema=SCHEMA)
 
@@ -81,13 +83,19 @@ def _in_order_of_appearance(group: Groups, size: int) -> Groups:
     return order[first[order] < len(group)]
 
 
+def _flow_of(direction: Direction, group: Groups, size: int) -> NDArray[np.int32]:
+    """A flow of the sender's capture for each row, -1 where it saw none."""
+    found = np.full(size, -1, np.int32)
+    found[group] = direction.flow
+    return found
+
+
 def _who(
     direction: Direction, cluster: Cluster, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32]
 ) -> dict[str, Any]:
     """Who talks to whom, told by one packet of each flow: the sender's where it saw one."""
     size = int(max(group.max(initial=-1), unsent.max(initial=-1))) + 1
-    of_sent = np.full(size, -1, np.int32)
-    of_sent[group] = direction.flow
+    of_sent = _flow_of(direction, group, size)
     only_received = np.full(size, -1, np.int32)
     only_received[unsent] = unsent_flow
     only_received[of_sent >= 0] = -1

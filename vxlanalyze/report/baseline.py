@@ -45,11 +45,11 @@ def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes
             counting.append(finding)
             told.append(f"new: {finding['severity']} {key}: {finding['summary']}")
             continue
-        change = _change((earlier[key], before), (finding, after))
-        if change > 0:
+        step = change((earlier[key], before), (finding, after))
+        if step > 0:
             counting.append(finding)
-        if change:
-            word, where = ("worse", told) if change > 0 else ("better", eased)
+        if step:
+            word, where = ("worse", told) if step > 0 else ("better", eased)
             where.append(f"{word}: {key}: {finding['summary']}; before: {earlier[key]['summary']}")
     left = [finding for key, finding in earlier.items() if key not in later]
     gone = [f"gone: {key_of(finding)}: {finding['summary']}{_unsure(finding, after)}" for finding in left]
@@ -59,8 +59,8 @@ def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes
 _Seen = tuple[FindingRecord, Report]
 
 
-def _change(before: _Seen, after: _Seen) -> int:
-    """1 where it is worse, -1 where it is better, 0 where it is the same as far as one can tell."""
+def change(before: _Seen, after: _Seen) -> int:
+    """Give 1 where a finding is worse, -1 where it is better, 0 where it is the same as far as is known."""
     rise = SEVERITIES.index(after[0]["severity"]) - SEVERITIES.index(before[0]["severity"])
     if rise:
         return 1 if rise > 0 else -1

@@ -12,6 +12,7 @@ from vxlanalyze.analysis.underlay.accounting import accounts
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.report.connection_records import connection_records, connections_total
 from vxlanalyze.report.figures import hop_record
 from vxlanalyze.report.model import (
     CaptureRecord,
@@ -69,6 +70,8 @@ def build(
         findings=findings,
         not_assessed=not_assessed,
         services=asked,
+        connections=connection_records(comparison),
+        connections_total=connections_total(comparison),
         names=_names(comparison, findings, not_assessed),
         plots=_series(comparison, diagnosis.findings) if plots else {},
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],

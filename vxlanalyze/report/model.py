@@ -166,6 +166,37 @@ class ServiceRecord(TypedDict):
     latency_ns: LatencyRecord
 
 
+class SpreadRecord(TypedDict):
+    """Smallest, median, 99th percentile and largest of what was measured; null where nothing was."""
+
+    min: int | None
+    p50: int | None
+    p99: int | None
+    max: int | None
+
+
+class ConnectionRecord(TypedDict):
+    """How the time of one TCP connection divides; `waited_ns` has a value for each of ``WAITED_FOR``."""
+
+    client: str
+    server: str
+    service: str | None
+    limit: str
+    gain_ns: int
+    active_ns: int
+    idle_ns: int
+    waited_ns: dict[str, int]
+    client_bytes: int
+    server_bytes: int
+    bits_per_s: float
+    rtt_ns: SpreadRecord
+    think_ns: SpreadRecord
+    window_bytes: SpreadRecord
+    resent: int
+    resent_ratio: float | None
+    seen_at: str | None
+
+
 class FactRecord(TypedDict):
     """A file that the user gave beside the captures; `capture` is null where it is of the whole cluster."""
 
@@ -189,7 +220,8 @@ class Report:
     "what is wrong?"; `plots` holds the aggregated series that the plots of the HTML report are drawn
     from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are
     the codes of all diagnostics that ran; `inside` are the hops within nodes, which JSON lists after the
-    hops between captures.
+    hops between captures; `connections` are those TCP connections, of `connections_total`, that have most
+    to gain.
     """
 
     tool: ToolRecord
@@ -206,4 +238,6 @@ class Report:
     asked: list[str] = field(default_factory=list)
     facts: list[FactRecord] = field(default_factory=list)
     inside: list[HopRecord] = field(default_factory=list)
+    connections: list[ConnectionRecord] = field(default_factory=list)
+    connections_total: int = 0
     schema: str = SCHEMA

@@ -137,7 +137,7 @@ def connections(comparison: Comparison) -> Connections | None:
     if len(events) == 1:
         events.append(tuple(column[:0] for column in events[0]))
     else:
-        events = _overlapping(points, chosen, comparison, events)
+        events = _overlapping(chosen, comparison, events)
     return _followed(points, tuple_of, chosen, events)
 
 
@@ -150,22 +150,33 @@ def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _overlapping(
-    points: tuple[Point, ...], chosen: _Chosen, comparison: Comparison, events: list[tuple[NDArray[Any], ...]]
+    chosen: _Chosen, comparison: Comparison, events: list[tuple[NDArray[Any], ...]]
 ) -> list[tuple[NDArray[Any], ...]]:
     """Leave out what only one capture was there to see, of connections that both show."""
-    near, far = points[0].index.time_ns, near_time(comparison, points[1].index.time_ns)
-    if len(near) == 0 or len(far) == 0:
+    window = _common_window(comparison)
+    if window is None:
         return events
-    start_ns, end_ns = max(near.min(), far.min()), min(near.max(), far.max())
     kept = []
     for event in events:
         slot, time_ns = event[1], event[2]
-        inside = (time_ns >= start_ns) & (time_ns <= end_ns)
+        inside = (time_ns >= window[0]) & (time_ns <= window[1])
         if not inside.all():
             inside |= chosen.only[slot >> 1] != BOTH
             event = (*(column[inside] for column in event[:3]), *event[3:])
         kept.append(event)
     return kept
+
+
+def _common_window(comparison: Comparison) -> tuple[int, int] | None:
+    """Give the time that all captures cover, by the first point's clock; what is on its way then arrives."""
+    forward, backward = comparison.hops[0].forward, comparison.hops[-1].backward
+    if forward.window_ns is None or backward.window_ns is None:
+        return None
+    near = np.array(forward.window_ns, np.int64)
+    far = near_time(comparison, np.array(backward.window_ns, np.int64))
+    start_ns, end_ns = int(max(near[0], far[0])), int(min(near[1], far[1]))
+    longest_ns = max(int(d.delay_ns.max(initial=0)) for d in (forward, backward))
+    return start_ns - longest_ns, end_ns + longest_ns
 
 
 def _ends(comparison: Comparison) -> tuple[Point, ...]:

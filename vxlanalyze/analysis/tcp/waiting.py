@@ -39,6 +39,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     IN_FLIGHT_MAX,
     LARGEST,
     LAST_NS,
+    PATH,
     PROBED,
     RECOVER,
     RECOVERING,
@@ -219,4 +220,8 @@ def _finish(leader, out):  # type: ignore[no-untyped-def]
         elif state[stream, RECOVERING] and cause == IDLE:
             cause, charged = RECOVERY, stream
         figures[stream, END_NS] = state[leader, LAST_NS]
+        if cause == IDLE and state[stream, ARRIVED_NS] > state[leader, CURSOR]:
+            on_path = min(left, state[stream, ARRIVED_NS] - state[leader, CURSOR])
+            add(stream, PATH, on_path, out)
+            left -= on_path
     add(charged, cause, left, out)

@@ -17,6 +17,7 @@ from vxlanalyze.report.shape import ShapeError, demand, slip
 from vxlanalyze.text.escaping import inert
 from vxlanalyze.text.nearest import nearest
 
+_ADDED = ("connections", "connections_total")  # reports that were saved before have none
 _ORDER = (
     "schema",
     "tool",
@@ -27,6 +28,8 @@ _ORDER = (
     "findings",
     "not_assessed",
     "services",
+    "connections",
+    "connections_total",
     "broken",
     "asked",
     "names",
@@ -76,7 +79,7 @@ def from_json(text: str, path: str = "report") -> Report:
     within = ["/" in hop["from"] + hop["to"] for hop in whole["hops"]]
     inside = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if is_inside]
     whole["hops"] = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if not is_inside]
-    return Report(**{name: whole[name] for name in _fields()}, inside=inside)
+    return Report(**{name: whole[name] for name in _fields() if name in whole}, inside=inside)
 
 
 def _fields() -> list[str]:
@@ -87,6 +90,8 @@ def _fields() -> list[str]:
 def _demand_report(whole: Mapping[str, Any]) -> None:
     types = get_type_hints(Report)
     for name in _fields():
+        if name not in whole and name in _ADDED:
+            continue
         if name not in whole:
             raise ShapeError(f"lacks {name!r}{slip(name, whole.keys() - types.keys())}")
         demand(whole[name], types[name], name)

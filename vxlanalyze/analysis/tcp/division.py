@@ -1,0 +1,141 @@
+"""How the time of each TCP connection divides among those who are waited for.
+
+A sender that waits for acknowledgements with room in the window is limited by its congestion window, or by a
+path that is full: the part of its round trips in which data queued (its one-way delay over the smallest one)
+is charged to the queue, the other part to the congestion window.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.connections import Connections, connections
+from vxlanalyze.analysis.tcp.waiting_columns import Cause
+from vxlanalyze.pairing.model import Comparison
+
+WAITED_FOR = ("client", "server", "congestion", "recovery", "window", "zero_window", "path", "queue")
+"""Who or what is waited for, in the order of the columns of `Division.waited_ns`."""
+
+# What a user would gain back where the worst of them went away; what the client waits for itself, and what
+# the path must take, no one can give back.
+_GAINS = ("server", "congestion", "recovery", "window", "zero_window", "queue")
+
+
+class Quantiles(NamedTuple):
+    """Smallest, median, 99th percentile and largest of some values; None where there are none."""
+
+    min: int | None
+    p50: int | None
+    p99: int | None
+    max: int | None
+
+    @classmethod
+    def of(cls, values: NDArray[np.int64]) -> "Quantiles":
+        """Take them of values of any order."""
+        if len(values) == 0:
+            return cls(None, None, None, None)
+        found = np.quantile(values, (0, 0.5, 0.99, 1), method="inverted_cdf")
+        return cls(*(int(v) for v in found))
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """The division of all connections that were followed.
+
+    Parameters
+    ----------
+    waited_ns : NDArray[np.int64]
+        Shape ``(c, 8)``: time waited for each of `WAITED_FOR`.
+    idle_ns : NDArray[np.int64]
+        Shape ``(c,)``: time in which nobody waited.
+    """
+
+    connections: Connections
+    waited_ns: NDArray[np.int64]
+    idle_ns: NDArray[np.int64]
+
+    @property
+    def active_ns(self) -> NDArray[np.int64]:
+        """Time in which somebody waited, shape ``(c,)``."""
+        total: NDArray[np.int64] = self.waited_ns.sum(axis=1)
+        return total
+
+    @property
+    def gain_ns(self) -> NDArray[np.int64]:
+        """What could be gained at most by removing the worst limit of each, shape ``(c,)``."""
+        columns = [WAITED_FOR.index(name) for name in _GAINS]
+        most: NDArray[np.int64] = self.waited_ns[:, columns].max(axis=1)
+        return most
+
+    def limit(self, connection: int) -> str:
+        """Name what a connection waited for longest."""
+        return WAITED_FOR[int(np.argmax(self.waited_ns[connection]))]
+
+    def worst(self, most: int) -> list[int]:
+        """Give the connections with most to gain, the first the worst."""
+        order = np.lexsort((-self.active_ns, -self.gain_ns))
+        return [int(c) for c in order[:most]]
+
+
+@once
+def division(comparison: Comparison) -> Division | None:
+    """Divide the time of a comparison's connections; None where there is no TCP."""
+    found = connections(comparison)
+    return None if found is None else divided(found)
+
+
+def divided(found: Connections) -> Division:
+    """Divide the time of connections that were followed."""
+    size = len(found)
+    by_stream = found.waited_ns.reshape(size, 2, at.CAUSES)
+    every = np.arange(size)
+    client, server = found.client & 1, found.server & 1
+    queued = (by_stream[:, :, Cause.ACKNOWLEDGEMENT] * _queued_share(found).reshape(size, 2)).sum(axis=1)
+    columns = {
+        # What a client's data waits for at its peer, the server's host is waited for, and the other way
+        # round.
+        "client": by_stream[every, client, Cause.APPLICATION] + by_stream[every, server, Cause.PEER],
+        "server": by_stream[every, server, Cause.APPLICATION] + by_stream[every, client, Cause.PEER],
+        "congestion": by_stream[:, :, Cause.ACKNOWLEDGEMENT].sum(axis=1) - queued.astype(np.int64),
+        "recovery": by_stream[:, :, Cause.RECOVERY].sum(axis=1),
+        "window": by_stream[:, :, Cause.WINDOW].sum(axis=1),
+        "zero_window": by_stream[:, :, Cause.ZERO_WINDOW].sum(axis=1),
+        "path": by_stream[:, :, Cause.PATH].sum(axis=1),
+        "queue": queued.astype(np.int64),
+    }
+    waited = np.column_stack([columns[name] for name in WAITED_FOR])
+    return Division(found, waited, by_stream[:, :, Cause.IDLE].sum(axis=1))
+
+
+def _queued_share(found: Connections) -> NDArray[np.float64]:
+    """Give the part of each stream's round trips in which its data queued, shape ``(2 c,)``."""
+    size = len(found.stream)
+    stream, rtt, one_way = found.samples[:, 0], found.samples[:, 2], found.samples[:, 3]
+    known = one_way >= 0
+    stream, rtt, one_way = stream[known], rtt[known], one_way[known]
+    floor = np.full(size, np.iinfo(np.int64).max)
+    np.minimum.at(floor, stream, one_way)
+    excess = np.bincount(stream, one_way - floor[stream], minlength=size)
+    whole = np.bincount(stream, rtt, minlength=size)
+    return np.clip(np.divide(excess, whole, out=np.zeros(size), where=whole > 0), 0.0, 1.0)
+
+
+def round_trips(found: Connections, connection: int) -> Quantiles:
+    """Round trips of both directions of a connection, each seen by its sender."""
+    return Quantiles.of(found.samples[found.samples[:, 0] >> 1 == connection][:, 2])
+
+
+def windows(found: Connections, stream: int) -> Quantiles:
+    """Give the windows that a stream's sender was advertised."""
+    mine = found.samples[found.samples[:, 0] == stream][:, 4]
+    return Quantiles.of(mine[mine >= 0])
+
+
+def think_times(found: Connections, stream: int) -> Quantiles:
+    """How long the sender of a stream took to answer data."""
+    mine = found.turns[(found.turns[:, 0] == stream) & (found.turns[:, 5] != at.SYN_TURN)]
+    return Quantiles.of(mine[:, 2] - mine[:, 1])
