@@ -18,7 +18,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison
 
 WAITED_FOR = ("client", "server", "congestion", "recovery", "window", "zero_window", "path", "queue")
-"""Who or what is waited for, in the order of the columns of `Division.waited_ns`."""
+"""Who or what is waited for, in the order of the columns of a division."""
 
 # What a user would gain back where the worst of them went away; what the client waits for itself, and what
 # the path must take, no one can give back.

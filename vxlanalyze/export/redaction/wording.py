@@ -30,6 +30,7 @@ _OWN_WORDS = frozenset(
         *("chrony.conf", "net-conf.json", "net.ipv4.conf.all.rp_filter", "nm-cloud-setup.service"),
         *("net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"),
         *("net.ipv4.tcp_ecn", "net.ipv4.tcp_timestamps", "loadBalancer.dsrDispatch"),
+        *("net.ipv4.tcp_rmem", "net.ipv4.tcp_window_scaling", "net.core.rmem_max", "net.core.somaxconn"),
     )
 )
 # Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
