@@ -85,6 +85,21 @@ class Plot:
         """
         return plots.draw_sequence(_axes(ax, 3.6), self._sequence(flow))
 
+    def waiting(self, *, ax: Axes | None = None) -> Axes:
+        """Draw where the time goes of the connections that have most to gain, a bar for each.
+
+        Raises
+        ------
+        UsageError
+            There is no TCP connection.
+        """
+        from vxlanalyze.report.plots.waiting_plot import BAR_INCHES, MOST_BARS, draw_waiting
+
+        slowest = self._report.connections[:MOST_BARS]
+        if not slowest:
+            raise UsageError("there is no TCP connection to draw")
+        return draw_waiting(_axes(ax, BAR_INCHES * len(slowest) + 1.2), slowest)
+
     def ladder(self, flow: Any = None, *, ax: Axes | None = None) -> Axes:
         """Draw packets on their way from point to point, with their frame numbers.
 

@@ -8,17 +8,19 @@ from typing import Any, cast
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from vxlanalyze.report.model import HopRecord, Report
+from vxlanalyze.report.model import ConnectionRecord, HopRecord, Report
 from vxlanalyze.report.plots.drawing import draw_delay, draw_sequence, draw_sizes
 from vxlanalyze.report.plots.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.plots.svg import picture
 from vxlanalyze.report.plots.timeline_plot import draw_timeline
+from vxlanalyze.report.plots.waiting_plot import BAR_INCHES, MOST_BARS, draw_waiting
 from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
 from vxlanalyze.report.shape import ShapeError, demand
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
 _MOST_HOPS = 6
+_LEAST_GAIN_NS = 300_000_000  # a connection that nobody feels to be slow needs no picture
 _FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
 
 
@@ -78,6 +80,9 @@ def draw(report: Report) -> Drawn:
         drawn += _of_hop(series, onward, home)
     if series["sequence"] is not None and series["sequence"]["packets"] >= _FEWEST_IN_SEQUENCE:
         drawn.append(_sequence(series["sequence"]))
+    slow = [record for record in report.connections if record["gain_ns"] >= _LEAST_GAIN_NS][:MOST_BARS]
+    if slow:
+        drawn.append(_waiting(slow, report.connections_total))
     ladders = {ladder["finding"] or "": _ladder(ladder) for ladder in series["ladders"]}
     return Drawn(drawn, ladders, series["flows"], series["lost_packets"])
 
@@ -131,6 +136,17 @@ def _sequence(sequence: Sequence) -> Picture:
     note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {words.count(sequence['packets'], 'packet')}."
     title = f"The flow that {which}, {flow['direction']}"
     return _picture(partial(draw_sequence, series=sequence), title, note, height=3.2)
+
+
+def _waiting(slow: list[ConnectionRecord], total: int) -> Picture:
+    which = f"The {len(slow):,} with most to gain, of {words.count(total, 'TCP connection')}"
+    note = f"{which}; idle time is left out."
+    return _picture(
+        partial(draw_waiting, connections=slow),
+        "Where the time of connections goes",
+        note,
+        height=BAR_INCHES * len(slow) + 1.2,
+    )
 
 
 def _ladder(ladder: Ladder) -> Picture:

@@ -1,0 +1,46 @@
+"""Draws where the time of connections goes: one bar a connection, a piece for each that was waited for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from vxlanalyze.report.model import ConnectionRecord
+from vxlanalyze.report.plots.plot_parts import finish, label, time_unit
+
+MOST_BARS = 8
+BAR_INCHES = 0.34
+# In the order drawn; pieces next to each other differ in lightness, for the colour-blind.
+_PIECES = (
+    ("client", "client", "#bdbdbd"),
+    ("server", "server", "#b0609a"),
+    ("path", "path", "#0e7ac4"),
+    ("queue", "queue", "#7cc4ea"),
+    ("congestion", "congestion window", "#2f8f5b"),
+    ("window", "receive window", "#e0a100"),
+    ("zero_window", "zero window", "#8a4b00"),
+    ("recovery", "recovery of loss", "#d55e00"),
+)
+
+
+def draw_waiting(axes: Axes, connections: Sequence[ConnectionRecord]) -> Axes:
+    """Draw the connections in the order given, the first at the top; idle time is left out."""
+    rows = np.arange(len(connections))
+    unit = time_unit(max((record["active_ns"] for record in connections), default=0))
+    left = np.zeros(len(connections))
+    for key, name, colour in _PIECES:
+        width = np.array([record["waited_ns"].get(key, 0) for record in connections]) / unit.size_ns
+        if width.any():
+            axes.barh(rows, width, left=left, height=0.72, color=colour, label=name)
+        left += width
+    axes.set_yticks(rows, [_named(record) for record in connections])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"time in which somebody was waited for ({unit.name})")
+    finish(axes)
+    axes.grid(visible=False, axis="y")
+    axes.grid(axis="x", alpha=0.25, linewidth=0.6)
+    return axes
+
+
+def _named(record: ConnectionRecord) -> str:
+    return f"{label(record['client'])} → {label(record['service'] or record['server'])}"
