@@ -12,7 +12,8 @@ from vxlanalyze.errors import CaptureError, OutputError, UsageError, VxlanalyzeE
 
 if TYPE_CHECKING:
     from vxlanalyze.api.capture import Capture, read
-    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, diff, load
+    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, load
+    from vxlanalyze.api.difference import diff
     from vxlanalyze.api.findings import Finding, Findings
     from vxlanalyze.api.matrix import Matrix, matrix
 
@@ -47,7 +48,7 @@ _MODULES = {
     "UnexpectedError": "comparison",
     "check": "comparison",
     "compare": "comparison",
-    "diff": "comparison",
+    "diff": "difference",
     "load": "comparison",
     "matrix": "matrix",
     "read": "capture",

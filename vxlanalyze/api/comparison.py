@@ -16,7 +16,6 @@ from vxlanalyze.export.outputs import Outputs
 from vxlanalyze.memory.limit import limited, size_bytes
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.report import by_suffix, judging
-from vxlanalyze.report.difference import Difference, difference
 from vxlanalyze.report.formats import as_json, as_text
 from vxlanalyze.report.model import (
     CaptureRecord,
@@ -133,10 +132,8 @@ class Comparison:
     def slow(self) -> "pd.DataFrame":
         """Who limits each TCP connection, those with most to gain first.
 
-        Times are nanoseconds. `limit` names what a connection waited for longest: its client, its server, the
-        sender's congestion window, recovery of lost data, the receiver's window, a window of zero, the
-        path, or a queue on it; the columns ``waited_...`` say how long for each. `gain_ns` is what would be
-        gained at most by removing the worst limit. Bounded to those with most to gain.
+        `limit` names what it waited for longest, the columns ``waited_...`` how long for each; `gain_ns` is
+        what would be gained at most by removing the worst limit.
         """
         from vxlanalyze.api.slow import slow_frame
 
@@ -348,28 +345,6 @@ def load(path: PathLike) -> Comparison:
     """
     name = os.fspath(path)
     return Comparison(as_json.from_json(judging.read_text(name), name), None)
-
-
-def diff(before: "PathLike | Comparison", after: "PathLike | Comparison") -> Difference:
-    """Compare two reports, saved before and after a change: what is fixed, new, worse, better.
-
-    Parameters
-    ----------
-    before, after : path or Comparison
-        Reports in JSON, or results.
-
-    Returns
-    -------
-    Difference
-        ``print`` gives one screen; `changes` lists them, `verdict` answers "is it fixed?".
-
-    Raises
-    ------
-    UsageError
-        A file cannot be read, or is no report.
-    """
-    first, second = (each if isinstance(each, Comparison) else load(each) for each in (before, after))
-    return difference(first._short_report, second._short_report)
 
 
 def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
