@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
@@ -70,25 +71,39 @@ def late_answers(pair: Comparison) -> list[Late]:
 
 def answers_of(pair: Comparison, server: str, port: int) -> NDArray[np.int64]:
     """Give how long every answer of a TCP server took there, in nanoseconds; empty where it has none."""
-    found = connections(pair)
-    if found is None:
-        return np.empty(0, np.int64)
-    turns = _server_turns(found)
-    owner = turns[:, 0] >> 1
-    mine = [k for k in np.unique(owner).tolist() if _server(pair, found, k)[1:] == (server, port)]
-    chosen = turns[np.isin(owner, mine)]
+    turns = _server_turns(pair)
+    chosen = turns[_answering(pair).get((server, port), np.empty(0, np.int64))]
     return chosen[:, 2] - chosen[:, 1]
 
 
-def _server_turns(found: Connections) -> NDArray[np.int64]:
-    """Give the turns in which a server answers data."""
+@once
+def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """Give the places of each server's turns among `_server_turns`; done once for all servers."""
+    found = connections(pair)
+    if found is None:
+        return {}
+    owner, of = np.unique(_server_turns(pair)[:, 0] >> 1, return_inverse=True)
+    servers: dict[tuple[str, int], int] = {}
+    numbers = [servers.setdefault(_server(pair, found, k)[1:], len(servers)) for k in owner.tolist()]
+    number = np.array(numbers, np.int64)[of.reshape(-1)]
+    order = np.argsort(number, kind="stable")
+    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(servers))))
+    return dict(zip(servers, parts, strict=False))
+
+
+@once
+def _server_turns(pair: Comparison) -> NDArray[np.int64]:
+    """Give the turns in which a server answers data; done once for all servers."""
+    found = connections(pair)
+    if found is None:
+        return np.empty((0, 6), np.int64)
     turns = found.turns
     answering = found.client[turns[:, 0] >> 1] != turns[:, 0]
     return turns[answering & (turns[:, 5] != at.SYN_TURN)]
 
 
 def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
-    turns = _server_turns(found)
+    turns = _server_turns(pair)
     slow = turns[turns[:, 2] - turns[:, 1] >= OFTEN_LATE_NS]
     for stream, from_ns, to_ns, request_row, answer_row, _ in slow.tolist():
         connection = stream >> 1
