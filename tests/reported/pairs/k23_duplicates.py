@@ -3,7 +3,7 @@
 from tests.reported import frames as f
 from tests.reported.registry import pair
 from tests.reported.talks import ping, tcp_talk
-from tests.reported.world import Endpoint, Node, Tunnel, World
+from tests.reported.world import Endpoint, Node, Transit, Tunnel, World
 
 QUIET = ["duplicate-address", "packet-loss", "path-blocked", "flow-blocked", "duplication", "capture-loss",
          "wrong-tunnel-endpoint", "not-answered", "no-common-traffic", "duplicate-tunnel-mac"]  # fmt: skip
@@ -64,6 +64,33 @@ def node_twice() -> World:
         w.arp(nodes[0], nodes[1], 0.4 + 0.8 * n)
         reply = f.arp_reply("00:50:56:12:34:56", "10.31.0.2", nodes[0].mac, "10.31.0.1")
         w.record(nodes[0], reply, w.start + int((0.4012 + 0.8 * n) * 1e9), outgoing=False)
+    return w
+
+
+@pair(
+    "clone-takes-packets",
+    root="duplicate-address",
+    must=["duplicate-address@east>west"],
+    mustnot=["capture-loss", "duplication"],
+    says=[r"10\.31\.0\.2", r"02:42:ac:00:77:01"],
+    lost="world",
+    source="ovs-cni issue 222",
+    story="A cloned machine has west's address; while east's table holds its MAC, all that east sends is lost.",
+)
+def clone_takes_packets() -> World:
+    w, nodes, (a, b, _) = segment(2305, vni=9)
+    clone = "02:42:ac:00:77:01"
+    ping(a, b, 0.2, count=50, gap=0.1)
+    for n in range(5):
+        w.arp(nodes[0], nodes[1], 0.45 + 0.9 * n)
+        reply = f.arp_reply(clone, "10.31.0.2", nodes[0].mac, "10.31.0.1")
+        w.record(nodes[0], reply, w.start + int((0.9 + 0.9 * n) * 1e9), outgoing=False)
+
+    @w.fate
+    def to_the_clone(t: Transit) -> None:
+        if t.direction == ("east", "west") and w.elapsed > 0.9 and (w.elapsed - 0.9) % 0.9 < 0.45:
+            t.outer_macs, t.lost = (clone, t.outer_macs[1]), True
+
     return w
 
 

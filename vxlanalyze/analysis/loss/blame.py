@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.underlay import next_hop
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import NO_FLOW
 
@@ -26,10 +27,13 @@ _KINDS = {
     "new-flows-blocked": Kind.NEW,
     "header-blocked": Kind.HEADER,
 }
+_OF_LOSS = (*_KINDS, "packet-loss")
 
 
 def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     """Give the share of a symptom's flows that lost packets to a cause; None where that cannot be told."""
+    if cause.code == "duplicate-address" and cause.direction is None and symptom.code in _OF_LOSS:
+        return 0.0  # nothing that was lost went to the other owner
     direction = next((d for d in pair.directions if d.label == cause.direction), None)
     if direction is None or symptom.direction != cause.direction:
         return None
@@ -46,6 +50,8 @@ def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
         return picture.unexplained
     if code == "fragments-lost":
         return picture.in_pieces
+    if code == "duplicate-address":
+        return np.flatnonzero(next_hop.astray(picture.direction))
     kind = _KINDS.get(code)
     return None if kind is None else np.flatnonzero(picture.packets_of(picture.of(kind)))
 

@@ -140,4 +140,4 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
     )
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("duplicate-address",))

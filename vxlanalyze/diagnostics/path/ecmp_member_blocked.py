@@ -196,4 +196,6 @@ def _same_services(direction: Direction, lost: NDArray[np.bool_]) -> int:
     return len(services(lost) & services(direction.delivered))
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
+)

@@ -135,4 +135,6 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
     return tuple(ruled_out)
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
+)

@@ -233,4 +233,6 @@ def _ruled_out(direction: Direction, blocked: Explanation, lost: NDArray[np.bool
     return tuple(ruled_out)
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "ttl-exceeded"))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "ttl-exceeded", "duplicate-address")
+)

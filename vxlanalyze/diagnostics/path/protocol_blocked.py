@@ -169,4 +169,6 @@ def _find_the_filter(direction: Direction, gone: dict[str, int]) -> str:
     )
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("wrong-tunnel-endpoint",))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
+)

@@ -10,9 +10,11 @@ How it decides
     Each ARP message, and each neighbour advertisement, claims its sender's address for the MAC it comes from.
     Claims are compared within one network: an interface, or a VNI inside the tunnel. Two MACs that claim an
     address in turn, or answer one asker within a second, are a duplicate. Where inside the tunnel, the outer
-    addresses say on which nodes the owners are.
+    addresses say on which nodes the owners are. Packets to a node's address that are lost wherever they were
+    sent to one of the MACs, and arrive where they were sent to the other, are lost for that reason.
 When it cannot tell
-    No capture holds ARP or neighbour advertisements (a filter on the tunnel's port leaves them out).
+    Something was lost or not answered, and no capture holds ARP or neighbour advertisements (a filter on the
+    tunnel's port leaves them out).
 What looks like it
     A move (a virtual machine that migrates, a virtual address that fails over): one MAC or place after the
     other, once. VRRP's MACs; proxy ARP, where one MAC answers for many addresses; probes from 0.0.0.0.
@@ -32,8 +34,10 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.underlay import next_hop, tunnel_ends
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
-from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.words import count, listed
@@ -58,16 +62,57 @@ class _Conflict(NamedTuple):
     macs: NDArray[np.uint64]
 
 
+class _Astray(NamedTuple):
+    """Packets of a direction that went to the owner at which none of them arrives."""
+
+    direction: Direction
+    mac: int
+    lost: int
+    delivered: int  # to the other owner
+
+    @property
+    def words(self) -> str:
+        return (
+            f" All {self.lost:,} packets that {self.direction.sender.name} sent to {mac_text(self.mac)} are "
+            f"lost, and {self.delivered:,} that it sent to the other MAC arrived."
+        )
+
+
 def check(pair: Comparison) -> list[Answer]:
     """Look for addresses that two MACs claim in turn."""
     points = list({p.capture: p for p in pair.points}.values())
     if not any(_claims(p.flows).any() for p in points):
-        return [NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")]
+        # Two owners of an address lose each other's packets; where nothing is missing, there is nothing to ask.
+        return [] if not _suffers(pair) else [NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")]
     conflicts = [conflict for point in points for conflict in _conflicts(point)]
     if not conflicts:
         return []
-    worst = max(conflicts, key=lambda c: len(c.rows))
-    return [_finding(pair, worst, conflicts)]
+    astray = {c.address: found for c in conflicts if (found := _astray(pair, c)) is not None}
+    worst = max(conflicts, key=lambda c: (c.address in astray, len(c.rows)))
+    return [_finding(pair, worst, conflicts, astray.get(worst.address))]
+
+
+def _suffers(pair: Comparison) -> bool:
+    """Whether anything was lost, or asked and not answered."""
+    return any(d.lost.any() or answers.of(d).unanswered().any() for d in pair.directions)
+
+
+def _astray(pair: Comparison, conflict: _Conflict) -> _Astray | None:
+    """Find the packets for a node's address that its other owner got, where they are seen to be lost."""
+    if conflict.vni is not None:
+        return None
+    for direction in tunnel_ends.entering(pair):
+        flows = direction.sender.flows
+        if direction.sender.capture != conflict.point.capture:
+            continue
+        macs = flows.outer_dst_mac[direction.flow]
+        lost = next_hop.astray(direction) & np.isin(macs, conflict.macs)
+        if lost.any() and conflict.address in outer_addresses(
+            flows, flows.outer_dst, np.bincount(direction.flow[lost], minlength=len(flows))
+        ):
+            arrived = direction.delivered & np.isin(macs, np.setdiff1d(conflict.macs, macs[lost]))
+            return _Astray(direction, int(macs[lost][0]), int(lost.sum()), int(arrived.sum()))
+    return None
 
 
 def _claims(flows: Flows) -> NDArray[np.bool_]:
@@ -139,7 +184,9 @@ def _at_once(
     )
 
 
-def _finding(pair: Comparison, first: _Conflict, conflicts: list[_Conflict]) -> Finding:
+def _finding(
+    pair: Comparison, first: _Conflict, conflicts: list[_Conflict], astray: _Astray | None
+) -> Finding:
     others = sorted({c.address for c in conflicts} - {first.address})
     more = f" (likewise: {listed(others, at_most=4)})" if others else ""
     owners = np.unique(first.macs).tolist()
@@ -150,12 +197,14 @@ def _finding(pair: Comparison, first: _Conflict, conflicts: list[_Conflict]) -> 
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
+        direction=astray.direction.label if astray else None,
         summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}",
         explanation=f"In the capture of {first.point.name}, {count(len(first.rows), 'ARP message')} or "
         f"neighbour advertisements claim {first.address}, for {listed([mac_text(m) for m in owners])} in "
         "turn. Each claim overwrites the other in the neighbour tables of whoever hears it, so that "
-        "connections reach one owner, then the other. A move would show one after the other, once.",
-        remedy="Find both owners by their MACs and give one another address. On the nodes named above:\n"
+        "connections reach one owner, then the other. A move would show one after the other, once."
+        + (astray.words if astray else ""),
+        remedy=f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:\n"
         + "\n".join(f"ip -br link | grep -i {mac_text(m)}" for m in owners)
         + f"\nThen clear the entry where it is used:\nip neigh flush to {first.address}",
         evidence={
@@ -163,11 +212,22 @@ def _finding(pair: Comparison, first: _Conflict, conflicts: list[_Conflict]) -> 
             "macs": Quantity(", ".join(mac_text(m) for m in owners)),
             "claims": Quantity(len(first.rows), "frames"),
             **{f"claims_by_{mac_text(m)}": Quantity(int((first.macs == m).sum()), "frames") for m in owners},
+            "lost_at_other_owner": Quantity(astray.lost if astray else None, "packets"),
         },
         ruled_out=(RuledOut("duplication", "the messages come from different MACs"),),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _whereabouts(conflict: _Conflict) -> str:
+    """Say where to look for the owners."""
+    if conflict.vni is not None:
+        return "On the nodes named above"
+    return (
+        f"One is the node that should have {conflict.address}; the port of the other stands in the MAC address "
+        "table of the switch, or in the hypervisor's list of machines. On the node"
     )
 
 
