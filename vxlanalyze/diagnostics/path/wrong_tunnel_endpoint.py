@@ -9,9 +9,10 @@ Why it matters
 How it decides
     Where a pod lives is told by the cluster's own words (`--kube`, `--facts`): the node of the pod or of the
     pod network, and that node's addresses, with those from which its pods were seen to send. Without them,
-    by packets: the outer address behind which the pod itself was seen to send. A destination that is none
-    of these is wrong where nothing sent there was answered, so many requests that a working node would be
-    that silent with a chance below `chance`, or where the cluster says that the address is another node's.
+    by packets: the outer address behind which the pod itself was seen to send, of a pod that moved the last
+    one. A destination that is none of these is wrong where nothing sent there for the pod was answered, so
+    many requests that a working node would be that silent with a chance below `chance`, or where the cluster
+    says that the address is another node's.
 When it cannot tell
     Nothing was answered, and neither files nor packets tell where the inner destinations live.
 What looks like it
@@ -24,7 +25,7 @@ Sources
     (stale forwarding entries); RFC 7348 section 4.1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -37,10 +38,11 @@ from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import tunnel_ends
-from vxlanalyze.analysis.underlay.homes import Homes, homes_of
-from vxlanalyze.pairing.model import Comparison, Direction, Reason
+from vxlanalyze.analysis.underlay.homes import Home, Homes, homes_of
+from vxlanalyze.analysis.underlay.moves import Move, moves_of
+from vxlanalyze.pairing.model import Comparison, Direction, Point, Reason
 from vxlanalyze.pairing.tuples import distinct
-from vxlanalyze.text.words import count, listed
+from vxlanalyze.text.words import count, listed, moment
 from vxlanalyze.wire.addresses import text
 
 CODE = "wrong-tunnel-endpoint"
@@ -55,6 +57,24 @@ class _Wrong(NamedTuple):
     by_cluster: bool
     pods: list[str]
     flows: NDArray[np.bool_]
+
+
+class _Places(NamedTuple):
+    """Where inner addresses live, and which of them moved."""
+
+    homes: Homes
+    moves: Mapping[str, Move]
+
+    def at(
+        self, point: Point, sent_to: str, pod: str, members: NDArray[np.intp]
+    ) -> tuple[Home | None, NDArray[np.intp]]:
+        """Tell where a pod lives, and which of some flows to it this holds for: of one that moved, the later ones."""
+        move = self.moves.get(pod)
+        if move is None or move.before != sent_to:
+            return self.homes.of(pod), members
+        words = f"{pod} itself sends from behind {move.after} since {moment(move.from_ns)}"
+        began_ns = point.index.time_ns[point.decoded.usage.first_row[members]]
+        return Home((move.after,), words, False), members[began_ns > move.from_ns]
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -78,7 +98,8 @@ def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: flo
     # An address behind which one pod of a node answers is that node's, whatever the cluster lists.
     answering = _destinations(direction, asked.answered & tunnelled)
     right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
-    wrong, untold = _compare(direction, homes, asked.used & ~asked.answered & tunnelled, right)
+    moves = moves_of(pair).get(direction.sender.capture, {})
+    wrong, untold = _compare(direction, _Places(homes, moves), asked.used & ~asked.answered & tunnelled, right)
     for one in sorted(wrong, key=lambda w: -int(asked.unanswered(w.flows).sum())):
         if _proved(pair, direction, one, asked, chance):
             return _finding(pair, direction, one, asked)
@@ -93,19 +114,19 @@ def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: flo
 
 
 def _compare(
-    direction: Direction, homes: Homes, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
+    direction: Direction, places: _Places, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
 ) -> tuple[list[_Wrong], NDArray[np.bool_]]:
     """Flows sent to the wrong place, by that place and the right one; and those of which nothing is told."""
     flows = direction.sender.flows
     untold = np.zeros(len(flows), np.bool_)
     groups: dict[tuple[str, tuple[str, ...]], _Wrong] = {}
     for sent_to, pod, members in _destinations(direction, silent):
-        home = homes.of(pod)
+        home, members = places.at(direction.sender, sent_to, pod, members)
         if home is None:
             untold[members] = True
             continue
         key = (sent_to, home.addresses)
-        if key not in right and not homes.at_home(sent_to, home):
+        if len(members) and key not in right and not places.homes.at_home(sent_to, home):
             blank = _Wrong(*key, home.words, home.by_cluster, [], np.zeros(len(flows), np.bool_))
             group = groups.setdefault(key, blank)
             group.pods.append(pod)
@@ -129,8 +150,6 @@ def _destinations(
 
 def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers, chance: float) -> bool:
     """Whether silence proves it, lost or arrived, or the cluster itself says whose the address is."""
-    if (asked.answered & _to_same_place(direction, wrong)).any() and not wrong.by_cluster:
-        return False
     requests = asked.sent & wrong.flows[asked.flow] & (direction.reason != Reason.WINDOW)
     if answers.conclusive(int(requests.sum()), chance):
         return True
@@ -140,20 +159,13 @@ def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answer
     )
 
 
-def _to_same_place(direction: Direction, wrong: _Wrong) -> NDArray[np.bool_]:
-    flows = direction.sender.flows
-    row = int(np.flatnonzero(wrong.flows)[0])
-    same: NDArray[np.bool_] = (flows.outer_dst == flows.outer_dst[row]).all(axis=1)
-    return same
-
-
 def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
     near = direction.sender.name
     chosen = wrong.flows[asked.flow]
     packets, requests = int(chosen.sum()), int((asked.request & chosen).sum())
     pods = listed([pair.cluster.named(p) for p in wrong.pods], at_most=3)
     right = " or ".join(wrong.right)
-    owner = pair.cluster.node_of(wrong.sent_to)
+    owner = pair.cluster.node_of(wrong.sent_to) or _captured(pair, wrong.sent_to)
     stranger = f"an address of {owner}" if owner else "an address of no known node"
     shown = exhibits.of_packets(pair, direction, chosen)
     map_says, map_evidence = _saved_map(pair, wrong)
@@ -165,11 +177,8 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         summary=f"{near} sends packets for {pods} to {wrong.sent_to}, but {wrong.home}: "
         f"none of {count(requests, 'request')} was answered",
         explanation=f"{count(packets, 'packet')} left {near} for {wrong.sent_to}, {stranger}, while "
-        f"{wrong.home}. This rests on {rests}. Nothing that was sent there was answered.{map_says}",
-        remedy=f"On {near}, look at what maps {wrong.pods[0]} to {wrong.sent_to} and renew it to {right}: "
-        "flannel `bridge fdb show dev flannel.1` and the node annotation flannel.alpha.coreos.com/public-ip; "
-        "Cilium `cilium-dbg bpf tunnel list` and `cilium-dbg bpf ipcache list`; Calico `ip route show` and "
-        "`bridge fdb show dev vxlan.calico`. Restarting the CNI's agent there writes the entries anew.",
+        f"{wrong.home}. This rests on {rests}. None of what was sent there for {pods} was answered.{map_says}",
+        remedy=_remedy(near, wrong, right),
         evidence={
             "sent_to": Quantity(wrong.sent_to),
             "lives_behind": Quantity(right),
@@ -183,6 +192,24 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _captured(pair: Comparison, address: str) -> str | None:
+    """Name the capture whose node answers to an address."""
+    return next((p.name for p in pair.points if p.encapsulated and address in p.addresses), None)
+
+
+def _remedy(near: str, wrong: _Wrong, right: str) -> str:
+    pod = wrong.pods[0]
+    return (
+        f"On {near}, look at what maps {pod} to {wrong.sent_to}, and renew it to {right}:\n"
+        f"ip route get {pod}\n"
+        f"ip neigh show to {pod}\n"
+        f"bridge fdb show | grep -w {wrong.sent_to}\n"
+        "Where the CNI keeps maps of its own: `cilium-dbg bpf ipcache list` and `cilium-dbg bpf tunnel list` "
+        "for Cilium, the node annotation flannel.alpha.coreos.com/public-ip for flannel. Restarting the CNI's "
+        f"agent on {near} writes its entries anew."
     )
 
 

@@ -1,0 +1,71 @@
+"""Inner addresses that send from one outer address until a moment and from another one afterwards.
+
+A virtual machine that migrates, or an address that fails over, is seen at its old place and then at its new
+one. Whatever sends from both in turn is reached through several endpoints, and has not moved.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
+
+_LEAST_PACKETS = 3  # from the new place
+_TWO = 2
+
+
+class Move(NamedTuple):
+    """Where an inner address was last seen to send from before, and since when from where."""
+
+    address: str
+    before: str
+    after: str
+    until_ns: int
+    from_ns: int
+    packets: int  # from the new place
+    flows: NDArray[np.intp]  # flows in which it sent, of either place
+
+
+@once
+def moves_of(pair: Comparison) -> dict[int, dict[str, Move]]:
+    """Find the inner addresses that moved, in the sight of each capture; done once, and kept as long as it.
+
+    An address that moved more than once is given with its last move.
+    """
+    return {point.capture: _seen_by(point) for point in pair.points if point.encapsulated}
+
+
+def _seen_by(point: Point) -> dict[str, Move]:
+    flows, usage = point.flows, point.decoded.usage
+    rows = np.flatnonzero(usage.used & (flows.outer_family > 0) & (flows.family > 0))
+    inner, inner_of = distinct(np.column_stack([flows.family, flows.src])[rows])
+    outer, outer_of = distinct(np.column_stack([flows.outer_family, flows.outer_src])[rows])
+    place, at = np.unique(inner_of.astype(np.int64) * len(outer) + outer_of, return_inverse=True)
+    whose = place // max(len(outer), 1)
+    if len(np.unique(whose)) == len(whose):
+        return {}
+    times = point.index.time_ns
+    first = np.full(len(place), np.iinfo(np.int64).max)
+    last = np.full(len(place), np.iinfo(np.int64).min)
+    np.minimum.at(first, at, times[usage.first_row[rows]])
+    np.maximum.at(last, at, times[usage.last_row[rows]])
+    packets = np.bincount(at, usage.packets[rows], minlength=len(place)).astype(np.int64)
+    found = {}
+    for number in np.flatnonzero(np.bincount(whose) >= _TWO):
+        mine = np.flatnonzero(whose == number)
+        mine = mine[np.argsort(first[mine], kind="stable")]
+        old, new = mine[-2], mine[-1]
+        if packets[new] < _LEAST_PACKETS or (last[mine[:-1]] >= first[mine[1:]]).any():
+            continue
+        names = outer[place[[old, new]] % len(outer)]
+        before, after = text(names[:, 1:], names[:, 0])
+        address = text(inner[[number], 1:], inner[[number], 0])[0]
+        sent = rows[np.isin(at, (old, new))]
+        found[address] = Move(
+            address, before, after, int(last[old]), int(first[new]), int(packets[new]), sent
+        )
+    return found
