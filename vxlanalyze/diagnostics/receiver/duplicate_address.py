@@ -226,8 +226,8 @@ def _whereabouts(conflict: _Conflict) -> str:
     if conflict.vni is not None:
         return "On the nodes named above"
     return (
-        f"One is the node that should have {conflict.address}; the port of the other stands in the MAC address "
-        "table of the switch, or in the hypervisor's list of machines. On the node"
+        f"One is the node that should have {conflict.address}; the port of the other stands in the MAC "
+        "address table of the switch, or in the hypervisor's list of machines. On the node"
     )
 
 
