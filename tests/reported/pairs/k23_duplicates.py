@@ -75,7 +75,7 @@ def node_twice() -> World:
     says=[r"10\.31\.0\.2", r"02:42:ac:00:77:01"],
     lost="world",
     source="ovs-cni issue 222",
-    story="A cloned machine has west's address; while east's table holds its MAC, all that east sends is lost.",
+    story="A clone has west's address; while east's table holds its MAC, all that east sends is lost.",
 )
 def clone_takes_packets() -> World:
     w, nodes, (a, b, _) = segment(2305, vni=9)
@@ -144,7 +144,7 @@ def guest_moves() -> World:
     says=[r"10\.31\.0\.3", r"10\.200\.0\.6"],
     lost="world",
     source="FRRouting/frr issue 10468; kubevirt issue 5912",
-    story="A guest moves from west to south, which east does not learn: it sends to west, where nobody answers.",
+    story="A guest moves from west to south; east does not learn it and sends on to west.",
 )
 def guest_moves_and_entry_stays() -> World:
     w, nodes, (a, b, _) = segment(2306, vni=41)
@@ -174,7 +174,7 @@ def guest_moved_before() -> World:
     mustnot=["wrong-tunnel-endpoint", "packet-loss", "path-blocked", "duplicate-address"],
     lost="world",
     source="lookalike of kubevirt issue 5912",
-    story="A guest of west answers by west, but asks others by an appliance behind south; one port of it is dead.",
+    story="A guest of west answers by west, asks by an appliance behind south; one port is dead.",
 )
 def way_out_elsewhere() -> World:
     w, nodes, (a, b, _) = segment(2308, vni=43)

@@ -68,7 +68,7 @@ class _Places(NamedTuple):
     def at(
         self, point: Point, sent_to: str, pod: str, members: NDArray[np.intp]
     ) -> tuple[Home | None, NDArray[np.intp]]:
-        """Tell where a pod lives, and which of some flows to it this holds for: of one that moved, the later ones."""
+        """Tell where a pod lives, and for which flows to it: of one that moved, the later ones."""
         move = self.moves.get(pod)
         if move is None or move.before != sent_to:
             return self.homes.of(pod), members
@@ -99,7 +99,8 @@ def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: flo
     answering = _destinations(direction, asked.answered & tunnelled)
     right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
     moves = moves_of(pair).get(direction.sender.capture, {})
-    wrong, untold = _compare(direction, _Places(homes, moves), asked.used & ~asked.answered & tunnelled, right)
+    silent = asked.used & ~asked.answered & tunnelled
+    wrong, untold = _compare(direction, _Places(homes, moves), silent, right)
     for one in sorted(wrong, key=lambda w: -int(asked.unanswered(w.flows).sum())):
         if _proved(pair, direction, one, asked, chance):
             return _finding(pair, direction, one, asked)
@@ -177,7 +178,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         summary=f"{near} sends packets for {pods} to {wrong.sent_to}, but {wrong.home}: "
         f"none of {count(requests, 'request')} was answered",
         explanation=f"{count(packets, 'packet')} left {near} for {wrong.sent_to}, {stranger}, while "
-        f"{wrong.home}. This rests on {rests}. None of what was sent there for {pods} was answered.{map_says}",
+        f"{wrong.home}. This rests on {rests}. Nothing sent there for {pods} was answered.{map_says}",
         remedy=_remedy(near, wrong, right),
         evidence={
             "sent_to": Quantity(wrong.sent_to),
@@ -207,9 +208,9 @@ def _remedy(near: str, wrong: _Wrong, right: str) -> str:
         f"ip route get {pod}\n"
         f"ip neigh show to {pod}\n"
         f"bridge fdb show | grep -w {wrong.sent_to}\n"
-        "Where the CNI keeps maps of its own: `cilium-dbg bpf ipcache list` and `cilium-dbg bpf tunnel list` "
-        "for Cilium, the node annotation flannel.alpha.coreos.com/public-ip for flannel. Restarting the CNI's "
-        f"agent on {near} writes its entries anew."
+        "Where the CNI keeps maps of its own: `cilium-dbg bpf ipcache list` and `cilium-dbg bpf tunnel "
+        "list` for Cilium, the node annotation flannel.alpha.coreos.com/public-ip for flannel. Restarting "
+        f"the CNI's agent on {near} writes its entries anew."
     )
 
 

@@ -82,8 +82,9 @@ def check(pair: Comparison) -> list[Answer]:
     """Look for addresses that two MACs claim in turn."""
     points = list({p.capture: p for p in pair.points}.values())
     if not any(_claims(p.flows).any() for p in points):
-        # Two owners of an address lose each other's packets; where nothing is missing, there is nothing to ask.
-        return [] if not _suffers(pair) else [NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")]
+        # Two owners of an address lose each other's packets: where nothing is missing, there are none.
+        unknown = NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")
+        return [unknown] if _suffers(pair) else []
     conflicts = [conflict for point in points for conflict in _conflicts(point)]
     if not conflicts:
         return []
