@@ -1,6 +1,8 @@
 """What Jupyter shows: self-contained, harmless, and without reach outside of itself."""
 
 import re
+from base64 import b64decode
+from xml.etree import ElementTree
 
 import pytest
 
@@ -29,7 +31,7 @@ def test_a_comparison_shows_verdict_findings_figures_and_pictures(sound: Report)
     assert sound.findings[0]["summary"] in said
     assert "node1 → node2" in said
     assert "Delivered and lost over time" in said
-    assert html.count("<svg") == 1 + 4
+    assert html.count("<img") == 1 + 4
 
 
 def test_a_finding_shows_its_proof_and_remedy(sound: Report):
@@ -58,7 +60,7 @@ def test_nothing_to_show_is_said():
 
 
 def test_the_style_reaches_nothing_outside_of_the_view():
-    css = re.sub(r"\{[^}]*\}", "{}", templating.asset("notebook.css"))
+    css = re.sub(r"/\*.*?\*/", "", re.sub(r"\{[^}]*\}", "{}", templating.asset("notebook.css")))
 
     selectors = [part.strip() for rule in css.split("{}") for part in rule.split(",") if part.strip()]
     assert len(selectors) > 30
@@ -69,7 +71,27 @@ def test_views_need_no_script_and_load_nothing(sound: Report):
     html = notebook.comparison_html(sound)
 
     assert "<script" not in html
-    assert not re.search(r"(src|href)=", re.sub(r'xlink:href="#', "", html))
+    assert not re.search(r"(src|href)=", re.sub(r'src="data:image/svg\+xml;base64,', "", html))
+    for drawn in drawings(html):
+        assert not re.search(r"(src|href|url)[=(]", re.sub(r'xlink:href="#|url\(#', "", drawn))
+
+
+def test_pictures_are_whole_documents(sound: Report):
+    """An image is parsed as XML, which forgives nothing."""
+    drawn = [ElementTree.fromstring(svg) for svg in drawings(notebook.comparison_html(sound))]
+
+    assert len(drawn) == 1 + 4
+    assert all(svg.tag == "{http://www.w3.org/2000/svg}svg" for svg in drawn)
+
+
+def test_where_elements_are_taken_out_no_labels_are_left(sound: Report):
+    """As JupyterLab does with notebooks that are not trusted, and GitHub."""
+    assert "<svg" not in notebook.comparison_html(sound)
+    assert "packets per" not in words(notebook.comparison_html(sound))
+
+
+def drawings(html: str) -> list[str]:
+    return [b64decode(data).decode() for data in re.findall(r"svg\+xml;base64,([^\"]+)", html)]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -87,5 +109,9 @@ def test_hostile_names_are_shown_harmlessly(name: str, sound: Report):
         parsed = outline(html)
         assert parsed.open == []
         assert "<script" not in html
-        assert not [a for a in parsed.attributes if a[1].startswith("on") or a[0] in ("img", "iframe")]
+        assert not [a for a in parsed.attributes if a[1].startswith("on") or a[0] == "iframe"]
+        for svg in drawings(html):
+            elements = list(ElementTree.fromstring(svg).iter())
+            assert not [e for e in elements if e.tag.endswith("script")]
+            assert not [name for e in elements for name in e.attrib if name.startswith("on")]
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)

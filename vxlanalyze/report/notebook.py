@@ -1,17 +1,26 @@
 """What captures, comparisons and findings show of themselves in Jupyter.
 
 Each view brings its own style, which reaches nothing outside of it, follows the notebook's light or dark
-theme, and needs no script: parts fold as HTML's own `details`.
+theme, and needs no script: parts fold as HTML's own `details`. Pictures are images: viewers that do not
+trust a notebook (JupyterLab at first, GitHub) take SVG elements out of it and leave their labels as text.
 """
 
+import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup
 
 from vxlanalyze.report.formats.as_html import points, worst
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.plots import path_svg, pictures
 from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.report.unassessed import by_reason
+from vxlanalyze.text.escaping import plain
+
+_WIDEST, _CSS_PIXELS = 900, 4 / 3  # CSS pixels; of a point, in which matplotlib measures
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
 def comparison_html(report: Report) -> str:
@@ -24,6 +33,7 @@ def comparison_html(report: Report) -> str:
         lying=path_svg.lying(report),
         path_words=path_svg.alternative(report.hops),
         pictures=pictures.draw(report).pictures,
+        image=_image,
         unassessed=by_reason(report.not_assessed),
     )
 
@@ -41,6 +51,21 @@ def findings_html(findings: Sequence[FindingRecord]) -> str:
 def finding_html(finding: FindingRecord) -> str:
     """Show one finding with its proof and remedy."""
     return _render("notebook_finding.html", finding=finding)
+
+
+def _image(svg: str, words: str) -> Markup:
+    """Put a picture into an `img` element that shows it as wide as it was drawn, within limits."""
+    opening = re.search(r'<svg[^>]*viewBox="[-0-9.]+ [-0-9.]+ ([0-9.]+) ([0-9.]+)"', svg)
+    assert opening is not None
+    width, height = float(opening[1]), float(opening[2])
+    shown = min(_WIDEST, width * _CSS_PIXELS)
+    head = f'<svg xmlns="{_SVG}" xmlns:xlink="{_XLINK}" width="{width}" height="{height}"'
+    style = asset("notebook_picture.css")
+    whole = re.sub(r"<svg([^>]*)>", lambda m: f"{head}{m[1]}><style>{style}</style>", svg.strip(), count=1)
+    data = b64encode(whole.encode()).decode()
+    return Markup('<img alt="{}" width="{}" src="data:image/svg+xml;base64,{}">').format(
+        plain(words), round(shown), data
+    )
 
 
 def _render(template: str, **values: Any) -> str:
