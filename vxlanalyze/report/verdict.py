@@ -78,6 +78,8 @@ def _reason(finding: FindingRecord) -> str | None:
         return _NEW_ONES
     if evidence.get("heavier_for") is not None:
         return f"it is heavier for {evidence['heavier_for']}"
+    if evidence.get("outer_protocols") is not None:
+        return "most probably a firewall or security group between them does not allow that IP protocol"
     lost = evidence.get("lost_protocols")
     if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
         return _FILTERED  # a network card has nothing to do with the checksums of these

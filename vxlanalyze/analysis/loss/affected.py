@@ -14,7 +14,20 @@ from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Flows
 
-_PROTOCOLS = {0: "ARP", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 47: "GRE", 58: "ICMPv6", 132: "SCTP"}
+_PROTOCOLS = {
+    0: "ARP",
+    1: "ICMP",
+    2: "IGMP",
+    4: "IP in IP",
+    6: "TCP",
+    17: "UDP",
+    41: "IPv6 in IP",
+    47: "GRE",
+    50: "ESP",
+    51: "AH",
+    58: "ICMPv6",
+    132: "SCTP",
+}
 _ICMP_TYPES = {0: "echo reply", 3: "unreachable", 8: "echo request", 128: "echo request", 129: "echo reply"}
 _FAMILIES = {0: "what is not IP", 4: "IPv4", 6: "IPv6"}
 _ICMP = (1, 58)

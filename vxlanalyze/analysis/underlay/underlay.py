@@ -33,6 +33,11 @@ _VENDORS = {
 }
 _GOOGLE = 0x4201
 _OUI_SHIFT, _TWO_OCTETS_SHIFT = 24, 32
+_PROTOCOL_OF = {
+    Tunnel.GRE: "GRE (IP protocol 47)",
+    Tunnel.NVGRE: "GRE (IP protocol 47)",
+    Tunnel.IPIP: "IP in IP (IP protocol 4)",
+}
 _LINUX_PORT, _CALICO_VNI, _FLANNEL_VNI = 8472, 4096, 1
 
 
@@ -68,8 +73,10 @@ class Underlay:
 
     @property
     def ports_text(self) -> str:
-        """The ports as a firewall rule names them: ``UDP 8472``."""
-        return f"UDP {', '.join(map(str, self.ports))}" if self.ports else "the tunnel's port"
+        """What a firewall rule allows: ``UDP 8472``; of tunnels without ports the IP protocol."""
+        if self.ports:
+            return f"UDP {', '.join(map(str, self.ports))}"
+        return _PROTOCOL_OF.get(self.tunnel, "the tunnel's port")
 
     @property
     def ends_text(self) -> str:

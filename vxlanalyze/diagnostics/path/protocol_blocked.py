@@ -2,7 +2,8 @@
 
 What it asks
     Is every packet of one or more inner protocols, or of an inner address family, lost, to every service,
-    while others of the same direction arrive?
+    while others of the same direction arrive? Of what goes between the nodes without a tunnel (ESP), the
+    protocol of the IP packet itself counts.
 Why it matters
     Ping works and everything else hangs. A virtual network card whose driver hands tunnelled TCP and UDP to
     a hypervisor that cannot offload them does exactly this: ICMP needs no offloaded checksum.
@@ -19,7 +20,8 @@ What looks like it
 What to do
     On VMware, move the overlay to another port or to Geneve, update ESXi (8.0 U3) or the node's kernel
     (5.14 and later), or switch the node's checksum offload off; elsewhere look for a filter that reads the
-    inner packet.
+    inner packet. Where ESP between the nodes is what is lost, no inner packet is involved: allow that IP
+    protocol between them, or carry it over UDP.
 Sources
     Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"; Broadcom KB 432932; Calico issues
     7040 and 9433; cilium issue 21801; k3s issue 8804.
@@ -34,10 +36,10 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import outer_protocols, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, listed
-from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum, Tunnel
 
 CODE = "protocol-blocked"
 _OFFLOADED = {"TCP", "UDP"}  # protocols whose checksum a network card fills in
@@ -66,6 +68,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction, explanations = picture.direction, picture.of(Kind.PROTOCOL)
     lost = picture.packets_of(explanations)
     by_family = explanations[0].rule.trait is Trait.FAMILY
+    outer = [] if by_family else outer_protocols.of(direction, lost)
     counts = affected.families if by_family else affected.protocols
     gone, kept = counts(direction, lost), counts(direction, direction.delivered)
     shown = exhibits.of_packets(pair, direction, lost)
@@ -74,13 +77,17 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{since}{listed(list(gone))} from {direction.sender.name} to {direction.receiver.name} "
-        f"{'is' if len(gone) == 1 else 'are'} lost whole ({count(int(lost.sum()), 'packet')}), while "
-        f"{listed(list(kept))} {'arrives' if len(kept) == 1 else 'arrive'}",
+        summary=f"{since}{listed([o.title for o in outer] or list(gone))} from {direction.sender.name} to "
+        f"{direction.receiver.name} {'is' if len(gone) == 1 else 'are'} lost whole "
+        f"({count(int(lost.sum()), 'packet')}), while {listed(list(kept))} "
+        f"{'arrives' if len(kept) == 1 else 'arrive'}",
         explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
-        remedy=_remedy_of_family(direction, gone) if by_family else _remedy(pair, direction, gone),
+        remedy=outer_protocols.remedy(direction, outer)
+        if outer
+        else _remedy(pair, direction, gone, by_family),
         evidence={
             "lost_protocols": Quantity(", ".join(gone)),
+            **({"outer_protocols": Quantity(listed([o.title for o in outer]))} if outer else {}),
             "lost": Quantity(int(lost.sum()), "packets"),
             "delivered_protocols": Quantity(", ".join(kept)),
             "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
@@ -101,9 +108,10 @@ def _explanation(
     ports = (
         f" and to {count(_ports(direction, lost), 'port')}" if by_family or _OFFLOADED & gone.keys() else ""
     )
+    where = "inner " if (direction.sender.flows.tunnel[direction.flow[lost]] != Tunnel.NONE).any() else "IP "
     return (
         f"All {affected.packets(gone)} are lost, of {affected.sizes(direction, lost)}{ports}; "
-        f"{affected.packets(kept)} arrive. So it is the inner "
+        f"{affected.packets(kept)} arrive. So it is the {where}"
         f"{'address family' if by_family else 'protocol'} that decides: not the size, not the service. "
         + _offload(direction, lost)
     )
@@ -136,7 +144,9 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], kept: dict[str, in
     return tuple(ruled_out)
 
 
-def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int]) -> str:
+def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int], by_family: bool) -> str:
+    if by_family:
+        return _remedy_of_family(direction, gone)
     if not _OFFLOADED & gone.keys():
         return _find_the_filter(direction, gone)
     below = underlay.of(direction, pair.cluster)
