@@ -39,8 +39,8 @@ def test_full_size_packets_lost_and_small_ones_delivered_is_found():
     assert finding.frame_count == 12
     assert finding.display_filter.endswith("&& ip.len > 1278")
     assert finding.summary == (
-        "All 12 packets from node1 to node2 longer than 1,278 bytes are lost without a word; "
-        "the path carries between 1,278 and 1,499 bytes: set the inner MTU to 1,230"
+        "All 12 packets from node1 to node2 longer than 1,278 bytes are silently dropped: "
+        "the largest that arrived has 1,278 bytes, the smallest lost 1,500"
     )
     assert (
         "1,280 (not seen, but usual for every link) - 50 (20 IPv4 + 8 UDP + 8 VXLAN + 14 inner Ethernet)"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
-from vxlanalyze.wire.model import Encryption, Tunnel
+from vxlanalyze.wire.model import Anomaly, Encryption, Flows, Tunnel
 from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 _IP_BYTES = {4: 20, 6: 40}
@@ -22,6 +22,9 @@ _UDP_BYTES, _ETHERNET_BYTES = 8, 14
 _UDP = 17
 _WIREGUARD = (32, "WireGuard")
 _ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
+_FRAGMENT_HEADER_BYTES = 8
+_IN_PIECES = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
+_CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, beside a digest of 16 bytes
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
@@ -103,9 +106,11 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     if len(outer) == 0 or not outer.any():
         return _encrypted(direction, packets)
     widest = int(np.argmax(outer - inner))
-    total = int(outer[widest]) - int(inner[widest])
     flows, row = direction.sender.flows, int(direction.flow[packets][widest])
     family, tunnel = int(flows.outer_family[row]), BY_TUNNEL[Tunnel(int(flows.tunnel[row]))]
+    total = int(outer[widest]) - int(inner[widest])
+    if family == 6 and direction.sender.index.anomalies[direction.sent_row[packets][widest]] & _IN_PIECES:
+        total -= _FRAGMENT_HEADER_BYTES  # only what is fragmented has it
     around = [(_IP_BYTES[family], f"IPv{family}")]
     if flows.outer_protocol[row] == _UDP:
         around.append((_UDP_BYTES, "UDP"))
@@ -119,10 +124,12 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
 def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     """What WireGuard or ESP adds, where the packets themselves are encrypted; nothing where they are not."""
     flows, rows = direction.sender.flows, np.unique(direction.flow[packets])
-    rows = rows[flows.encryption[rows] != Encryption.NONE]
-    if not len(rows):
+    # A WireGuard message as long as the MTU is not padded, so that its length may not tell what it is.
+    sealed = np.flatnonzero(flows.encryption != Encryption.NONE)
+    sealed = sealed[np.isin(_ends(flows, sealed), _ends(flows, rows[flows.tunnel[rows] == Tunnel.NONE]))]
+    if not len(sealed):
         return Overhead(0, "")
-    row = int(rows[0])
+    row = int(sealed[0])
     family = int(flows.family[row])
     around = [(_IP_BYTES[family], f"IPv{family}")]
     if flows.protocol[row] == _UDP:
@@ -132,19 +139,33 @@ def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     return Overhead(sum(size for size, _ in parts), " + ".join(f"{size} {name}" for size, name in parts))
 
 
+def _ends(flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.void]:
+    """Addresses, protocol and ports of some flows as one value each."""
+    ports = np.column_stack((flows.protocol[rows].astype(np.uint16), flows.sport[rows], flows.dport[rows]))
+    octets = np.ascontiguousarray(ports).view(np.uint8).reshape(len(rows), -1)
+    both = np.ascontiguousarray(np.column_stack((flows.src[rows], flows.dst[rows], octets)))
+    return both.view(np.dtype((np.void, both.shape[1]))).ravel()
+
+
+def cost(kind: Encryption, family: int) -> str:
+    """Say what encryption adds to each packet over IPv4 (4) or IPv6 (6)."""
+    if kind is Encryption.WIREGUARD:
+        return f"{_WIREGUARD_BYTES[family]} bytes"
+    least = _IP_BYTES[family] + _ESP[0]
+    return f"{least} bytes in tunnel mode with AES-GCM, up to {least + _CBC_MORE} with AES-CBC"
+
+
 def encryption(direction: Direction) -> str:
     """Say what encryption between the nodes takes, where the sender's capture shows it."""
     flows = direction.sender.flows
-    kinds = {Encryption(int(e)) for e in np.unique(flows.encryption)}
-    if Encryption.WIREGUARD in kinds:
-        sealed = flows.encryption == Encryption.WIREGUARD
+    for kind, name in ((Encryption.WIREGUARD, "WireGuard"), (Encryption.ESP, "IPsec (ESP)")):
+        sealed = flows.encryption == kind
+        if not sealed.any():
+            continue
         family = 6 if (flows.family[sealed] == 6).any() else 4
-        return (
-            f"WireGuard runs between the nodes: it adds {_WIREGUARD_BYTES[family]} bytes around what enters "
-            f"it, so a link of 1,500 bytes leaves {1500 - _WIREGUARD_BYTES[family]:,}. "
-        )
-    if Encryption.ESP in kinds:
-        return "IPsec (ESP) runs between the nodes and takes 50 to 80 bytes of each packet. "
+        room = _USUAL_LINK - _WIREGUARD_BYTES[family]
+        leaves = f", so a link of 1,500 bytes leaves {room:,}" if kind is Encryption.WIREGUARD else ""
+        return f"{name} runs between the nodes: it adds {cost(kind, family)} around what enters it{leaves}. "
     return ""
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
-from vxlanalyze.wire.model import Anomaly, Fragments
+from vxlanalyze.pairing.tuples import number_rows
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Fragments
 
 _HEADER_BYTES = {4: 20, 6: 48}  # IPv6: with its fragment header
 _UNIT_BYTES = 8  # fragments are cut at multiples of it
@@ -32,18 +33,26 @@ class Pieces:
         Packets that left whole and arrived in fragments.
     incomplete : NDArray[np.bool_]
         Lost packets of which some fragments arrived.
+    vanished : NDArray[np.bool_]
+        Lost packets that the sender's capture shows in fragments and of which none arrived, though no
+        fragment is larger than packets that arrive whole: it is not the size that stops them.
     without_rest : NDArray[np.bool_]
         Packets of which the receiver's capture has the first fragment and not all others: lost, or taken
         for delivered where the capture was filtered by port.
     largest_bytes : int or None
         IP length of the largest fragment but the last ones.
+    whole_bytes : int
+        IP length of the largest packet that the link which fragments carried in one piece; 0 where there is
+        none.
     """
 
     at_sender: NDArray[np.bool_]
     on_the_way: NDArray[np.bool_]
     incomplete: NDArray[np.bool_]
+    vanished: NDArray[np.bool_]
     without_rest: NDArray[np.bool_]
     largest_bytes: int | None
+    whole_bytes: int = 0
 
     @property
     def any(self) -> NDArray[np.bool_]:
@@ -55,7 +64,10 @@ class Pieces:
         """Smallest and largest MTU that makes such fragments."""
         if self.largest_bytes is None:
             return None
-        return self.largest_bytes, self.largest_bytes + _UNIT_BYTES - 1
+        most = self.largest_bytes + _UNIT_BYTES - 1
+        return (
+            self.whole_bytes if self.largest_bytes < self.whole_bytes <= most else self.largest_bytes
+        ), most
 
 
 def of(direction: Direction) -> Pieces:
@@ -64,29 +76,65 @@ def of(direction: Direction) -> Pieces:
     in_pieces = any((point.index.anomalies & _IN_PIECES).any() for point in (sender, receiver))
     if not in_pieces and not len(receiver.decoded.fragments):
         none = np.zeros(len(direction), np.bool_)
-        return Pieces(none, none, none, none, None)
-    at_sender = sender.index.anomalies[direction.sent_row] & _IN_PIECES != 0
+        return Pieces(none, none, none, none, none, None)
+    left_as = sender.index.anomalies[direction.sent_row]
+    at_sender = left_as & _IN_PIECES != 0
     arrived = direction.received_row != NO_ROW
     marks = np.zeros(len(direction), np.uint32)
     marks[arrived] = receiver.index.anomalies[direction.received_row[arrived]]
-    without_rest = ~at_sender & (marks & _FIRST != 0)
+    without_rest = (left_as & _FIRST == 0) & (marks & _FIRST != 0)
     rest_only = _without_first(direction)
     on_the_way = ~at_sender & ((marks & _IN_PIECES != 0) | rest_only)
-    incomplete = (direction.lost & without_rest) | rest_only
     shown_by = sender if at_sender.any() else receiver
     mine = direction.sent_row[at_sender] if at_sender.any() else direction.received_row[on_the_way & arrived]
     largest = _largest(shown_by, mine)
-    return Pieces(at_sender, on_the_way, incomplete, without_rest, largest)
+    whole = ~at_sender & ~on_the_way & (direction.flow != NO_FLOW)
+    gone = at_sender & direction.lost & ~without_rest & ~rest_only
+    if largest is not None and at_sender.any() and _limited(direction, whole, largest):
+        rest_only, gone = np.zeros_like(gone), np.zeros_like(gone)
+    incomplete = (direction.lost & without_rest) | rest_only
+    carried = whole & (direction.judged if at_sender.any() else direction.delivered)
+    return Pieces(
+        at_sender=at_sender,
+        on_the_way=on_the_way,
+        incomplete=incomplete,
+        vanished=gone & _delivering(direction, whole) if largest is not None else np.zeros_like(gone),
+        without_rest=without_rest,
+        largest_bytes=largest,
+        whole_bytes=0 if largest is None else _longest(direction, carried, largest),
+    )
+
+
+def _limited(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int) -> bool:
+    """Whether first fragments may be lost for their size: no whole packet as large as they are arrives."""
+    lengths = direction.wire_length[whole & direction.delivered]
+    return len(lengths) == 0 or int(lengths.max()) < largest_bytes
+
+
+def _delivering(direction: Direction, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Packets of flows of which whole packets arrive: their flow is not what stops them."""
+    flows = direction.sender.flows
+    talk, names = number_rows(flows.identity[:, np.newaxis])  # flows that differ in their outer header alone
+    arrived = np.bincount(talk[direction.flow[whole & direction.delivered]], minlength=len(names))
+    result: NDArray[np.bool_] = (direction.flow != NO_FLOW) & (arrived[talk[direction.flow]] > 0)
+    return result
+
+
+def _longest(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int) -> int:
+    """Length of the longest whole packet that is hardly longer than the largest fragment."""
+    lengths = direction.wire_length[whole]
+    lengths = lengths[lengths < largest_bytes + _UNIT_BYTES]
+    return int(lengths.max()) if len(lengths) else 0
 
 
 def lost_in_pieces(direction: Direction, chance: float) -> NDArray[np.bool_]:
-    """Tell the packets that are lost because fragments are, shape ``(m,)``.
+    """Tell the packets that are lost because some or all of their fragments are, shape ``(m,)``.
 
     None where random loss takes so many with the given chance: a packet in two pieces is lost twice as
     often as a whole one.
     """
     travelled = of(direction)
-    lost, judged = travelled.incomplete, direction.judged
+    lost, judged = travelled.incomplete | travelled.vanished, direction.judged
     if not lost.any():
         return lost
     sent = int(np.count_nonzero(travelled.any & judged))

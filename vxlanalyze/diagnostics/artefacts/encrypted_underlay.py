@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.loss import path_mtu
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.text.words import count, listed
@@ -38,11 +39,6 @@ from vxlanalyze.wire.model import Encryption, Tunnel
 
 CODE = "encrypted-underlay"
 _NAMES = {Encryption.ESP: "ESP", Encryption.WIREGUARD: "WireGuard"}
-_COST = {
-    Encryption.ESP: "up to 73 bytes (tunnel mode)",
-    Encryption.WIREGUARD: "60 bytes over IPv4, 80 over IPv6",
-}
-
 Ends = tuple[str, str]
 
 
@@ -112,7 +108,7 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
         "checksums, names and what dies inside a node cannot.",
         remedy="To look inside, capture before encryption: on the WireGuard device (Cilium cilium_wg0, "
         f"Calico wireguard.cali) or on the pods' interfaces. Leave room in the MTU: {name} takes "
-        f"{_COST[kind]}.",
+        f"{path_mtu.cost(kind, 6 if ':' in a else 4)}.",
         evidence={
             "encrypted": Quantity(total, "packets"),
             "kind": Quantity(kinds),

@@ -1,19 +1,22 @@
 """Outer packets are fragmented, and not all of the fragments arrive.
 
 What it asks
-    Do fragments of outer packets arrive without the others of the same packet?
+    Do fragments of outer packets arrive without the others of the same packet, or none of them, although
+    packets as large as each of them arrive in one piece?
 Why it matters
     One missing fragment loses the whole packet. Clouds, load balancers and firewalls often pass the first
     fragment, which has the UDP header, and drop the others: then every large packet is lost.
 How it decides
-    A datagram of which some fragments are in the receiver's capture and others are not is incomplete. It
-    is reported when more of the fragmented packets are lost than random loss, at twice the rate of the
-    whole packets, takes at most once in ten thousand directions.
+    A datagram of which some fragments are in the receiver's capture and others are not is incomplete. One
+    that the sender's capture shows in fragments, and of which none arrived, counts too where its flow
+    delivers others and whole packets no smaller than the largest fragment arrive. It is reported when more
+    of the fragmented packets are lost than random loss, at twice the rate of the whole packets, takes at
+    most once in ten thousand directions.
 When it cannot tell
     A capture filtered by UDP port holds first fragments only, since later ones carry no port. Where the
     receiver's capture has no later fragment of any packet and nothing outside of the tunnel, it looks so.
 What looks like it
-    A capture filter; a black hole, which lets not even the first fragment through; random loss.
+    A capture filter; a black hole, which stops whole packets of the fragments' size as well; random loss.
 What to do
     Never rely on fragments: lower the MTU of the pods and tunnel devices so that no outer packet is
     fragmented. Or allow fragments in the security groups and firewalls between the nodes.
@@ -33,7 +36,10 @@ from vxlanalyze.analysis.loss.loss import Picture
 from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.analysis.underlay.pieces import Pieces
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, share
+from vxlanalyze.wire.addresses import text as address_text
+from vxlanalyze.wire.model import NO_FLOW
 
 CODE = "fragments-lost"
 
@@ -73,16 +79,13 @@ def _finding(pair: Comparison, picture: Picture, travelled: Pieces) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{share(int(lost.sum()), sent)[0].upper()}{share(int(lost.sum()), sent)[1:]} fragmented "
-        f"outer packets from {direction.sender.name} to {direction.receiver.name} arrive incomplete: some "
-        "of their fragments are dropped on the way",
-        explanation=_explanation(direction, lost, travelled, sent),
-        remedy=(path_mtu.settings(pair, direction, limit) if travelled.mtu else "Lower the pods' MTU.")
-        + " Or allow fragments between the nodes: security groups, firewalls and load balancers that match "
-        "on UDP ports drop later fragments, which carry none (`iptables -A INPUT -f -j ACCEPT`).",
+        summary=_summary(direction, lost, travelled, sent),
+        explanation=_explanation(direction, lost, travelled, sent, limit),
+        remedy=_remedy(pair, direction, limit, bool(travelled.mtu)),
         evidence={
             "incomplete": Quantity(int(lost.sum()), "packets"),
             "fragmented": Quantity(sent, "packets"),
+            "without_any_fragment": Quantity(int(np.count_nonzero(travelled.vanished & lost)), "packets"),
             "largest_fragment": Quantity(travelled.largest_bytes, "bytes"),
             "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
             "inner_mtu": Quantity(limit.inner_mtu if travelled.mtu else None, "bytes"),
@@ -94,31 +97,87 @@ def _finding(pair: Comparison, picture: Picture, travelled: Pieces) -> Finding:
     )
 
 
-def _explanation(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int) -> str:
-    where = f"at {direction.sender.name}" if travelled.at_sender.any() else "on the way"
+def _summary(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int) -> str:
+    shown = share(int(lost.sum()), sent)
+    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    what = f"{shown[0].upper()}{shown[1:]} fragmented outer packets {way}"
+    if not (travelled.vanished & lost).any():
+        return f"{what} arrive incomplete: some of their fragments are dropped on the way"
+    return f"{what} are lost, because fragments are dropped on the way, whatever their size"
+
+
+def _explanation(
+    direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int, limit: path_mtu.Limit
+) -> str:
+    far = direction.receiver.name
+    where = f"by {direction.sender.name} itself" if travelled.at_sender.any() else "on the way"
+    parts = [
+        f"{count(sent, 'outer packet')} of {affected.sizes(direction, travelled.any)} were fragmented {where}"
+    ]
     firsts = int(np.count_nonzero(travelled.without_rest & lost))
-    text = (
-        f"{count(sent, 'outer packet')} of {affected.sizes(direction, travelled.any)} were fragmented "
-        f"{where}. Of {count(int(lost.sum()), 'packet')}, {direction.receiver.name} received only a part"
-    )
-    if firsts:
-        text += f": of {firsts:,} the first fragment and not the rest"
+    partly = int(np.count_nonzero(travelled.incomplete & lost))
+    none = int(np.count_nonzero(travelled.vanished & lost))
+    if partly:
+        rest = f": of {firsts:,} the first fragment and not the rest" if firsts else ""
+        parts.append(f"Of {count(partly, 'packet')}, {far} received only a part{rest}")
+    if none:
+        whole = direction.delivered & ~travelled.any
+        parts.append(
+            f"Of {count(none, 'packet')} no fragment arrived at {far}, though none is larger than "
+            f"{travelled.largest_bytes or 0:,} bytes and packets of "
+            f"{int(direction.wire_length[whole].max()):,} bytes arrive in one piece: their size is not what "
+            "stops them"
+        )
     if travelled.mtu:
-        text += (
-            f". The largest fragment has {travelled.largest_bytes:,} bytes, so the link that fragments "
+        parts.append(
+            f"The largest fragment has {travelled.largest_bytes:,} bytes, so the link that fragments "
             f"carries {travelled.mtu[0]:,} to {travelled.mtu[1]:,}"
         )
-    return text + ". The node cannot put them together, and the pods get nothing."
+    parts.append("The node cannot put incomplete packets together, and the pods get nothing")
+    if limit.added:
+        parts.append(limit.added)
+    return ". ".join(parts) + "."
+
+
+def _remedy(pair: Comparison, direction: Direction, limit: path_mtu.Limit, known: bool) -> str:
+    """Say what MTU needs no fragments, and how fragments of this peer are let in."""
+    far, peers = direction.receiver.name, _peers(direction)
+    text = path_mtu.settings(pair, direction, limit) if known else "Lower the pods' MTU."
+    text += (
+        "\nOr allow fragments between the nodes: security groups, firewalls and load balancers that match "
+        f"UDP ports drop later fragments, which carry none. If it is the firewall of {far}:"
+    )
+    by_family = {4: [a for a in peers if ":" not in a], 6: [a for a in peers if ":" in a]}
+    matches = {4: "-f", 6: "-m ipv6header --header frag --soft"}
+    return text + "".join(commands.allow(far, by_family[f], matches[f]) for f in (4, 6) if by_family[f])
+
+
+def _peers(direction: Direction) -> list[str]:
+    """Addresses that the outermost packets of a direction come from."""
+    flows, rows = direction.sender.flows, np.unique(direction.flow[direction.flow != NO_FLOW])
+    outer = flows.outer_family[rows] != 0
+    family = np.where(outer, flows.outer_family[rows], flows.family[rows])
+    source = np.where(outer[:, None], flows.outer_src[rows], flows.src[rows])
+    both = np.unique(np.column_stack((family, source)), axis=0)
+    return list(address_text(both[:, 1:], both[:, 0]))
 
 
 def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces) -> tuple[RuledOut, ...]:
     whole = direction.judged & ~travelled.any
     gone = int(np.count_nonzero(whole & direction.lost))
-    return (
-        RuledOut("packet-loss", f"of {count(int(whole.sum()), 'packet')} in one piece, {gone:,} are lost"),
-        RuledOut("mtu-blackhole", "a part of each of these packets does arrive"),
-        RuledOut("capture-loss", f"{direction.receiver.name}'s capture is not filtered by port"),
-    )
+    ruled_out = [
+        RuledOut("packet-loss", f"of {count(int(whole.sum()), 'packet')} in one piece, {gone:,} are lost")
+    ]
+    if not (travelled.vanished & lost).any():
+        ruled_out.append(RuledOut("mtu-blackhole", "a part of each of these packets does arrive"))
+        ruled_out.append(
+            RuledOut("capture-loss", f"{direction.receiver.name}'s capture is not filtered by port")
+        )
+    else:
+        largest = int(direction.wire_length[direction.delivered & ~travelled.any].max())
+        why = f"no fragment is larger than the whole packets of {largest:,} bytes that arrive"
+        ruled_out.append(RuledOut("mtu-blackhole", why))
+    return tuple(ruled_out)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -87,8 +87,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{since}{'all' if since else 'All'} {above} are lost without a word; the path carries "
-        f"{found.text}: set the inner MTU to {found.inner_mtu:,}",
+        summary=f"{since}{'all' if since else 'All'} {above} are silently dropped: {_measured(found)}",
         explanation=_explanation(picture, lost, found) + loss.by_chance(explanations),
         remedy=path_mtu.settings(pair, direction, found)
         + f" Or raise the MTU of the link between the nodes to {_needed(direction, lost):,} or more."
@@ -99,6 +98,13 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         frame_count=shown.frame_count,
         display_filter=f"({shown.display_filter}) && {_longer_than(direction, found.passes)}",
     )
+
+
+def _measured(found: Limit) -> str:
+    """Say what was seen to arrive and to be lost; the limit itself where the two leave no room."""
+    if found.blocked is None or found.blocked == found.passes + 1:
+        return f"the path carries {found.text}"
+    return f"the largest that arrived has {found.passes:,} bytes, the smallest lost {found.blocked:,}"
 
 
 def limit(picture: Picture, lost: NDArray[np.bool_]) -> Limit:
