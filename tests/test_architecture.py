@@ -27,6 +27,7 @@ ORDER = (
     "analysis",
     "diagnostics",
     "report",
+    "planning",
     "export",
     "pipeline",
     "dask",

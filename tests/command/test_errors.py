@@ -50,7 +50,7 @@ def error_of(capsys, *arguments):
         ([NODE1, "--expect", "missing.toml"], "missing.toml: cannot be read"),
         ([NODE1, "--baseline", "missing.json"], "missing.json: cannot be read"),
         (["--from", "missing.json"], "missing.json: cannot be read"),
-        ([NODE1, "--from", "r.json"], "captures, --from and --explain are three different things to do"),
+        ([NODE1, "--from", "r.json"], "captures, --from, --diff and --explain are different things to do"),
         (["--from", "r.json", "--tables", "t"], "--tables needs the captures themselves, not a saved report"),
         ([NODE1, NODE1, "-o", "r.pdf"], "r.pdf: the suffix tells the format, and it is none of .txt .json"),
         ([NODE1, "-o", "nowhere/r.json"], "nowhere/r.json: there is no directory"),

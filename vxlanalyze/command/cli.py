@@ -62,6 +62,13 @@ def _run(options: Options) -> int:
         return DONE
     if options.diff:
         return _difference(options)
+    if options.plan:
+        return _plan(options)
+    return _compare(options)
+
+
+def _compare(options: Options) -> int:
+    """Compare captures, or render a saved report, and write all outputs."""
     shown, files = _formats(options)
     _demand_directories(options)
     demand_address_space()
@@ -102,6 +109,21 @@ def _difference(options: Options) -> int:
     if not options.quiet:
         terminal.say(found.text(terminal.look(options.color).width))
     return OBJECTED if failing(found.counting, options.fail_on) else DONE
+
+
+def _plan(options: Options) -> int:
+    """Say what to run on the nodes; nothing is run here."""
+    from vxlanalyze.command.planned import planned
+
+    for path in options.output:
+        demand_writable(path)
+    with Outputs() as outputs:
+        for path in options.output:
+            outputs.write_text(path, planned(options, script=path.endswith(".sh")))
+        text = planned(options, script=False)
+    if not options.quiet:
+        terminal.say(text)
+    return DONE
 
 
 def _demand_directories(options: Options) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vxlanalyze import __version__
+from vxlanalyze.command import plan_options, values
 from vxlanalyze.errors import UsageError
-from vxlanalyze.memory.limit import size_bytes
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
 
@@ -29,6 +29,8 @@ examples:
   vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
   vxlanalyze --matrix captures/                       which node of many talks badly to which?
   vxlanalyze --explain mtu-blackhole
+  vxlanalyze --plan node1 node2 --kube cluster.json -o plan.sh     how are these captures taken?
+  vxlanalyze --plan --from report.json                             which test decides what is open?
 """
 
 
@@ -57,6 +59,10 @@ class Options:
     expect: str | None
     fail_on_unassessed: tuple[str, ...]
     explain: str | None
+    plan: bool
+    cni: str | None
+    seconds: int
+    between: tuple[str, ...]
     report: str | None
     diff: tuple[str, ...]
     jobs: int | None
@@ -119,6 +125,11 @@ def _metavar(action: argparse.Action) -> str:
 
 
 def _demand_sense(options: Options) -> None:
+    if options.plan:
+        plan_options.demand(vars(options))
+        return
+    if options.cni is not None or options.between:
+        raise UsageError("--cni and --between belong to --plan; see vxlanalyze --help")
     doing = [options.report is not None, options.explain is not None, bool(options.diff)]
     if sum(doing) + bool(options.captures) > 1:
         raise UsageError(
@@ -183,7 +194,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "--facts",
         metavar="NAME=DIR",
         action="extend",
-        type=_facts,
+        type=values.facts,
         default=[],
         help="tables saved on a capture's node: cilium service list, bridge fdb show, ethtool -k, ...",
     )
@@ -191,7 +202,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "--port",
         metavar="P[,P...]",
         action="extend",
-        type=_ports,
+        type=values.ports,
         default=[],
         help="further tunnel ports; those that tunnels usually have are known, others are found by content",
     )
@@ -218,16 +229,25 @@ def _add_part(group: argparse._ArgumentGroup) -> None:
         "--only",
         metavar="TERM[,TERM]",
         action="extend",
-        type=_listed,
+        type=values.listed,
         default=[],
         help="host=10.0.0.1 (with --kube also a name), net=10.0.0.0/24, port=53, proto=tcp, vni=7; "
         "all must hold",
     )
     group.add_argument(
-        "--select", metavar="CODE[,CODE]", action="extend", type=_listed, help="run these diagnostics only"
+        "--select",
+        metavar="CODE[,CODE]",
+        action="extend",
+        type=values.listed,
+        help="run these diagnostics only",
     )
     group.add_argument(
-        "--ignore", metavar="CODE[,CODE]", action="extend", type=_listed, default=[], help="do not run these"
+        "--ignore",
+        metavar="CODE[,CODE]",
+        action="extend",
+        type=values.listed,
+        default=[],
+        help="do not run these",
     )
 
 
@@ -235,7 +255,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--format",
         metavar="FORMAT",
-        type=_format,
+        type=values.format,
         help=f"standard output's: {', '.join(r.name for r in RENDERERS)} (default text); "
         "with exactly one -o, that file's",
     )
@@ -282,7 +302,7 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
         "--fail-on-unassessed",
         metavar="CODE[,CODE]",
         action="extend",
-        type=_listed,
+        type=values.listed,
         default=[],
         help="exit 1 where one of these was not assessed",
     )
@@ -297,10 +317,13 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
         help="print the manual of a finding; without a code, or with how several begin, list them",
     )
     group.add_argument(
-        "--jobs", metavar="N", type=_positive, help="threads that read captures (default: cores)"
+        "--jobs", metavar="N", type=values.positive, help="threads that read captures (default: cores)"
     )
     group.add_argument(
-        "--memory", metavar="SIZE", type=_size, help="memory above which work goes through disk, such as 2G"
+        "--memory",
+        metavar="SIZE",
+        type=values.size,
+        help="memory above which work goes through disk, such as 2G",
     )
     group.add_argument(
         "--scheduler",
@@ -325,50 +348,11 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-h", "--help", action="help", help="show this and exit")
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _format(text: str) -> str:
-    names = [renderer.name for renderer in RENDERERS]
-    if text not in names:
-        raise argparse.ArgumentTypeError(f"no format is called {text}{nearest(text, names)}")
-    return text
-
-
-def _ports(text: str) -> tuple[int, ...]:
-    ports = [int(part) for part in _listed(text) if part.isascii() and part.isdecimal()]
-    if len(ports) != len(_listed(text)) or not ports or not all(0 < port < 65536 for port in ports):
-        raise argparse.ArgumentTypeError(f"{text}: ports are numbers from 1 to 65535, commas between")
-    return tuple(ports)
-
-
-def _facts(text: str) -> tuple[tuple[str, str], ...]:
-    name, equals, directory = text.partition("=")
-    if not (name and equals and directory):
-        raise argparse.ArgumentTypeError(
-            f"{text}: give a capture's name and a directory, as in node1=facts/node1"
-        )
-    return ((name, directory),)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
-    return int(text)
-
-
-def _size(text: str) -> int:
-    try:
-        return size_bytes(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 _GROUPS = {
     "input": _add_input,
     "what to look at": _add_part,
     "output": _add_output,
     "for scripts and CI": _add_judgement,
+    "taking captures": plan_options.add,
     "the rest": _add_rest,
 }

@@ -211,6 +211,11 @@ def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -
     return {
         "lost": Quantity(len(blocked.packets), "packets"),
         "delivered": Quantity(delivered, "packets"),
+        **(
+            {"others_delivered": Quantity(picture.others_delivered, "packets")}
+            if picture.others_delivered
+            else {}
+        ),
         "first_lost": Quantity(moment(int(times.min()))),
         "last_lost": Quantity(moment(int(times.max()))),
         "blocked_for": Quantity(int(times.max() - times.min()), "ns"),

@@ -1,0 +1,93 @@
+"""What runs on a node: counters before, tcpdump with everything that matters, counters after, facts.
+
+The lines are for a POSIX shell in which `name`, `peers` (addresses of the other node, one at least) and
+`pods` are set, and `seconds`; text and script print the same ones.
+
+Sources: tcpdump(1) 4.99, pcap-filter(7), nstat(8), ethtool(8), timeout(1).
+"""
+
+from collections.abc import Iterator
+
+from vxlanalyze.planning.model import Plan, Step
+
+FOLDER = "/var/lib/vxlanalyze"  # on the nodes: on disk, and only root writes there
+_COUNTERS = (
+    ("nstat.txt", "nstat -asz"),
+    ("ethtool-S.txt", 'ethtool -S "$dev"'),
+    ("ip-s-link.txt", "ip -s -s link"),
+    ("conntrack-S.txt", "conntrack -S"),
+    ("softnet_stat.txt", "cat /proc/net/softnet_stat"),
+    ("tc.txt", "tc -s qdisc show"),
+)
+_FACTS = (
+    ("ip-link.txt", "ip -d link"),
+    ("ip-route.txt", "ip route show table all"),
+    ("ip-rule.txt", "ip rule"),
+    ("ip-neigh.txt", "ip neigh"),
+    ("fdb.txt", "bridge fdb show"),
+    ("iptables-save.txt", "host iptables-save -c"),
+    ("ip6tables-save.txt", "host ip6tables-save -c"),
+    ("nft.txt", "host nft list ruleset"),
+    (
+        "sysctl.txt",
+        "sysctl -a 2> /dev/null | grep -E 'rp_filter|forward|nf_conntrack_(max|count)|udp_mem|netdev_max'",
+    ),
+    ("ethtool-k.txt", 'ethtool -k "$dev"'),
+    ("ss.txt", "ss -lunp"),
+    ("ipvsadm.txt", "ipvsadm -Ln"),
+    ("conntrack.txt", "conntrack -L | head -n 200000"),
+)
+
+
+def prepare() -> Iterator[Step]:
+    """Lines that find the interface, write the filter, and make the folder."""
+    yield Step(
+        'for first in $peers; do break; done; dev=$(ip -o route get "$first" | '
+        "sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')",
+        "the interface that leads to the other node",
+    )
+    yield Step(
+        'filter="icmp or icmp6 or arp"; '
+        'for address in $peers $pods; do filter="host $address or $filter"; done',
+        "all of the other node (later fragments and any tunnel port included), ICMP of routers, ARP",
+    )
+    yield Step(
+        'speed=$(cat "/sys/class/net/$dev/speed" 2> /dev/null || echo 0); snap=0; buffer=65536; '
+        'if [ "$speed" -gt 10000 ]; then snap=256; buffer=262144; fi',
+        "whole packets; above 10 Gbit/s all headers only, and a larger buffer (KiB)",
+    )
+    yield Step(
+        f'mkdir -p {FOLDER}/"$name" && cd {FOLDER}/"$name" && mkdir -p capture facts/before facts/after'
+    )
+    yield Step(
+        'host() { if [ -d /host/proc ]; then chroot /host "$@"; else "$@"; fi; }',
+        "the node's own programs, where this is a debugging pod",
+    )
+
+
+def capture(plan: Plan) -> Iterator[Step]:
+    """Lines that capture, with counters taken before and after."""
+    yield from _saved(_COUNTERS, "facts/before/")
+    device = "any" if any(station.pod_addresses for station in plan.stations) else '"$dev"'
+    yield Step(
+        f'timeout -s INT "$seconds" tcpdump -ni {device} -s "$snap" -B "$buffer" -C 100 -W 20 -Z root '
+        '-w "capture/$name.pcap" "$filter" 2> facts/tcpdump.txt',
+        "a ring of 20 files of 100 MB; provoke the trouble meanwhile"
+        + (
+            "; -i any shows the pod's interface, the tunnel's and the node's, so where packets die"
+            if device == "any"
+            else ""
+        ),
+    )
+    yield from _saved(_COUNTERS, "facts/after/")
+
+
+def facts(plan: Plan) -> Iterator[Step]:
+    """Lines that save what decides, whatever the overlay, and what is particular to this one."""
+    yield from _saved(_FACTS, "facts/")
+    yield from _saved(plan.network.on_node, "facts/")
+
+
+def _saved(commands: tuple[tuple[str, str], ...], folder: str) -> Iterator[Step]:
+    for file, command in commands:
+        yield Step(f"{command} > {folder}{file}")
