@@ -102,7 +102,7 @@ def test_next_protocols(second: int, inner: bytes, source: str) -> None:
     assert_row(row(frame), tunnel="vxlan-gpe", vni=100, src=source, dport=5678, anomalies=[])
 
 
-@pytest.mark.parametrize("second", [0, 4, 7, 255], ids=["none", "nsh", "vbng", "unassigned"])
+@pytest.mark.parametrize("second", [0, 7, 255], ids=["none", "vbng", "unassigned"])
 def test_next_protocol_that_is_not_followed(second: int) -> None:
     frame = build.ethernet(build.vxlan(INNER, dport=4790, first=0x0C, second=second))
 

@@ -204,7 +204,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.ports,
         default=[],
-        help="further tunnel ports; those that tunnels usually have are known, others are found by content",
+        help="further tunnel ports; 4789, 4790, 6080, 6081 and 8472 are known, others are found by content",
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"

@@ -20,6 +20,7 @@ from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import run as pipeline
+from vxlanalyze.pipeline.rotated import demand_one_node
 from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire import snap_lengths
@@ -122,6 +123,8 @@ def report_of(
         Whether to gather the series that plots are drawn from.
     """
     sources = [_seen(capture.source) for capture in captures]
+    for source, capture in zip(sources, captures, strict=True):
+        demand_one_node(source, capture.decoded)
     run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs=pairs)
     sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
     return replace(run, digests=sums).report(plots=plots)

@@ -11,6 +11,7 @@ from vxlanalyze import wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.memory import limit as memory
+from vxlanalyze.pipeline import rotated
 from vxlanalyze.pipeline.progress import Meter, Progress, Watched, unheard
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded
@@ -39,6 +40,8 @@ def decode_all(
     ------
     CaptureError
         A capture cannot be read.
+    UsageError
+        The files of one were taken on several nodes.
     """
     with decoding(sources, ports, jobs=jobs, progress=progress, known=known) as decoded:
         return decoded()
@@ -73,6 +76,8 @@ def _decode_all(
     if common_bytes(sources, cut) != kept:  # later sections or frames are cut otherwise
         kept = common_bytes(sources, cut)
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
+    for source, capture in zip(sources, decoded, strict=True):
+        rotated.demand_one_node(source, capture)
     memory.give_back()
     return decoded
 

@@ -2,9 +2,7 @@
 
 ``dumpcap -i eth0 -i eth1`` on one node gives one point with several interfaces. Captures of two nodes that
 were merged into one file (``mergecap``), or a tool that records several nodes at once, give as many points as
-nodes. What tells them apart is time: a packet is seen at two interfaces of one host within microseconds, and
-at two nodes a path's delay apart. The distance of two interfaces on the path is half of what packets of one
-direction come later minus what those of the other come later, whatever their clocks say.
+nodes. What tells them apart is time, see `sights`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,25 +17,11 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.capture.sources import cleaned
 from vxlanalyze.capture.view import InterfaceView
-from vxlanalyze.pairing import identity
-from vxlanalyze.pairing.identity import Level
-from vxlanalyze.pairing.tuples import distinct
-from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
+from vxlanalyze.pipeline.sights import Sights, distance_ns, is_near, sights_of
+from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _SAMPLE_CHUNKS = 4
 _SMALL_BYTES = 8 << 20  # a file that is read whole to see whether interfaces come later
-_APART_NS = 10_000.0  # a host shows one packet at two of its interfaces within this time
-_ENOUGH = 3  # packets that two interfaces must have in common
-
-
-@dataclass(frozen=True, slots=True)
-class _Sights:
-    """Packets of one interface: keys that occur once, their times, and the end of the path that sent each."""
-
-    keys: NDArray[np.uint64]
-    time_ns: NDArray[np.int64]
-    sender: NDArray[np.int64]
-    tunnelled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +56,8 @@ def points(capture: LogicalCapture) -> list[LogicalCapture]:
     if len(capture.files) > 1 or capture.files[0].format != "pcapng" or not _has_several(capture):
         return [capture]
     decoded = wire.decode(_Head(capture, _SAMPLE_CHUNKS))  # type: ignore[arg-type]
-    sights = {number: _sights(decoded, number) for number in np.unique(decoded.flows.interface).tolist()}
+    numbers = np.unique(decoded.flows.interface).tolist()
+    sights = {number: sights_of(decoded, _of_interface(decoded, number)) for number in numbers}
     nodes = _nodes(sights)
     if len(nodes) < 2:
         return [capture]
@@ -93,47 +78,18 @@ def _has_several(capture: LogicalCapture) -> bool:
     return len(capture.interfaces) > 1
 
 
-def _sights(decoded: Decoded, interface: int) -> _Sights:
+def _of_interface(decoded: Decoded, interface: int) -> NDArray[np.bool_]:
     index, flows = decoded.index, decoded.flows
-    known = index.flow != NO_FLOW
-    here = known & (np.append(flows.interface, 0)[index.flow] == interface)
-    rows = np.flatnonzero(here & np.append(flows.family > 0, False)[index.flow]).astype(np.int32)
-    keys, first, times = np.unique(
-        identity.frame_keys(Level.INNER, decoded, rows), return_index=True, return_counts=True
-    )
-    once = rows[first[times == 1]]
-    _, sender = distinct(flows.outer_src)
-    tunnelled = int((flows.tunnel[index.flow[rows]] != Tunnel.NONE).sum())
-    return _Sights(keys[times == 1], index.time_ns[once], sender[index.flow[once]], tunnelled)
+    return (index.flow != NO_FLOW) & (np.append(flows.interface, 0)[index.flow] == interface)
 
 
-def _distance_ns(a: _Sights, b: _Sights) -> float | None:
-    """How far behind `a` on the path of its first packet `b` stands; None where they share too little."""
-    _, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
-    if len(at_a) < _ENOUGH:
-        return None
-    later = (b.time_ns[at_b] - a.time_ns[at_a]).astype(np.float64)
-    return _one_way(later, a.sender[at_a], a.time_ns[at_a])
-
-
-def _one_way(later: NDArray[np.float64], talk: NDArray[np.int64], time_ns: NDArray[np.int64]) -> float:
-    """Take the clocks out: what is later in one direction is earlier in the other."""
-    medians = np.array([np.median(later[talk == t]) for t in np.unique(talk)])
-    low, high = float(medians.min()), float(medians.max())
-    first = float(np.median(later[talk == talk[np.argmin(time_ns)]]))
-    half = (high - low) / 2
-    if len(medians) == 1 or half < _APART_NS / 4:
-        return first  # one direction only: its time is all that tells
-    return half if abs(first - high) <= abs(first - low) else -half
-
-
-def _nodes(sights: dict[int, _Sights]) -> list[list[int]]:
+def _nodes(sights: dict[int, Sights]) -> list[list[int]]:
     """Put interfaces of one node together, in path order; those without tunnel packets with the nearest."""
     cards = [number for number, seen in sights.items() if seen.tunnelled]
-    distance = {(i, j): _distance_ns(sights[i], sights[j]) for i, j in combinations(cards, 2)}
+    distance = {(i, j): distance_ns(sights[i], sights[j]) for i, j in combinations(cards, 2)}
     nodes: list[list[int]] = []
     for card in cards:
-        own = [n for n in nodes if _is_near(distance.get((n[0], card)))]
+        own = [n for n in nodes if is_near(distance.get((n[0], card)))]
         apart = all(distance.get((n[0], card)) is not None for n in nodes)
         if own or (nodes and not apart):
             (own[0] if own else nodes[0]).append(card)
@@ -146,12 +102,8 @@ def _nodes(sights: dict[int, _Sights]) -> list[list[int]]:
     return nodes
 
 
-def _is_near(distance_ns: float | None) -> bool:
-    return distance_ns is not None and abs(distance_ns) < _APART_NS
-
-
-def _nearest(sights: dict[int, _Sights], number: int, nodes: Sequence[list[int]]) -> list[int]:
-    apart = [_distance_ns(sights[node[0]], sights[number]) for node in nodes]
+def _nearest(sights: dict[int, Sights], number: int, nodes: Sequence[list[int]]) -> list[int]:
+    apart = [distance_ns(sights[node[0]], sights[number]) for node in nodes]
     return nodes[int(np.argmin([np.inf if d is None else abs(d) for d in apart]))]
 
 

@@ -18,7 +18,8 @@ What to do
     Turn off the receive offload that merges UDP, on the device that the tunnel runs over, at the receiver.
 Sources
     tailscale issue 11026 and wireguard-go pull request 26 (vxlan and geneve devices lose coalesced
-    datagrams); Linux Documentation/networking/segmentation-offloads (UDP GRO); ethtool(8).
+    datagrams), tailscale pull request 11924 (how to turn it off); Linux
+    Documentation/networking/segmentation-offloads (UDP GRO); ethtool(8).
 """
 
 import numpy as np
@@ -81,8 +82,10 @@ def _remedy(receiver: str) -> str:
         "(DEVICE: `ip route get PEER` names it):\n"
         "ethtool -K DEVICE rx-udp-gro-forwarding off\n"
         "ethtool -K DEVICE rx-gro-list off\n"
-        "Where that is a user-space tunnel (tailscale, wireguard-go), update it: later versions can leave "
-        "UDP GRO off (tailscaled: TS_TUN_DISABLE_UDP_GRO=true in its environment). To test the cause:\n"
+        "Where the tunnel runs over tailscale, tailscaled itself merges UDP: set this in its environment "
+        "(/etc/default/tailscaled; versions since May 2024 know it) and restart it:\n"
+        "TS_TUN_DISABLE_UDP_GRO=true\n"
+        "To test the cause:\n"
         "ethtool -K DEVICE gro off"
     )
 

@@ -12,8 +12,9 @@ When it cannot tell
     A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
     several points, those that no packet of the path got to are left to the hops before them.
 What looks like it
-    Clocks that are hours apart while nothing passes in either direction: the times cannot tell that from
-    captures taken one after the other.
+    Files of one rotated set that were given as observation points, as by a glob that the shell expanded: one
+    begins after the other ends, and their names differ in digits only. Clocks that are hours apart while
+    nothing passes in either direction: the times cannot tell that from captures taken one after the other.
 What to do
     Start both captures before the traffic and stop both after it: `timeout 60 tcpdump -i eth0 -w FILE udp
     port 8472` on both nodes at once; compare `date -u` on both.
@@ -21,8 +22,11 @@ Sources
     RFC 7679 section 3 (one-way metrics need a common time).
 """
 
+from collections.abc import Sequence
+
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.capture import rotation
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Reason
 from vxlanalyze.text.words import moment, span
 
@@ -57,9 +61,9 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             "the captures have no time in common, so nothing can be compared",
             explanation=f"{_says(first)}; {_says(second)}. No packet stands in both, so no other clock "
             "speaks against these times. Nothing is said of loss.",
-            remedy="Capture again at the same time: start `timeout 60 tcpdump -i eth0 -w FILE udp port "
-            "8472` on both nodes, then make the traffic. If they did run at the same time, the clocks are "
-            "apart: compare `date -u` on both nodes.",
+            remedy=f"{_of_pieces(pair.captures, first, second)}Capture again at the same time: start "
+            "`timeout 60 tcpdump -i eth0 -w FILE udp port 8472` on both nodes, then make the traffic. "
+            "If they did run at the same time, the clocks are apart: compare `date -u` on both nodes.",
             evidence={"gap": Quantity(gap_ns, "ns")},
             ruled_out=(
                 RuledOut("path-blocked", "a capture that was not running cannot show that nothing arrived"),
@@ -67,6 +71,32 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             ),
         )
     ]
+
+
+def _of_pieces(captures: Sequence[CaptureFacts], first: CaptureFacts, second: CaptureFacts) -> str:
+    """Say how pieces of a rotated set are given as one capture, where these may be such pieces."""
+    if not _may_follow(first, second):
+        return ""
+    sets: list[list[CaptureFacts]] = []
+    for facts in captures:
+        if not sets or not all(_may_follow(*sorted((facts, known), key=_begin)) for known in sets[-1]):
+            sets.append([])
+        sets[-1].append(facts)
+    paths = [[file.path for facts in one for file in facts.files] for one in sets]
+    command = " ".join(map(rotation.argument, paths))
+    return (
+        "If these are files of one rotated set, they are one capture, not two observation points; a glob has "
+        f"to be quoted, or the shell makes points of its files:\nvxlanalyze {command}\nOtherwise: "
+    )
+
+
+def _may_follow(first: CaptureFacts, second: CaptureFacts) -> bool:
+    """Whether the second may be a later piece of the rotated set of the first."""
+    if first.last_ns is None or second.first_ns is None or first.last_ns > second.first_ns:
+        return False
+    if not (first.files and second.files):
+        return False
+    return rotation.alike(first.files[-1].path, second.files[0].path)
 
 
 def belongs(direction: Direction) -> bool:

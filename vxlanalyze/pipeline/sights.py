@@ -1,0 +1,67 @@
+"""How far apart two observation points stand, by the packets that both saw.
+
+A packet is seen at two interfaces of one host within microseconds, and at two nodes a path's delay apart.
+The distance of two points on the path is half of what packets of one direction come later minus what those of
+the other come later, whatever their clocks say.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing import identity
+from vxlanalyze.pairing.identity import Level
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.model import Decoded, Tunnel
+
+_APART_NS = 10_000.0  # a host shows one packet at two of its interfaces within this time
+_ENOUGH = 3  # packets that two points must have in common
+
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """Packets of one point: keys that occur once, their times, and the end of the path that sent each."""
+
+    keys: NDArray[np.uint64]
+    time_ns: NDArray[np.int64]
+    sender: NDArray[np.int64]
+    tunnelled: int
+
+
+def sights_of(decoded: Decoded, here: NDArray[np.bool_]) -> Sights:
+    """Gather what was seen at one point; `here`, shape ``(n,)``, marks its rows, all of which have a flow."""
+    index, flows = decoded.index, decoded.flows
+    rows = np.flatnonzero(here & np.append(flows.family > 0, False)[index.flow]).astype(np.int32)
+    keys, first, times = np.unique(
+        identity.frame_keys(Level.INNER, decoded, rows), return_index=True, return_counts=True
+    )
+    once = rows[first[times == 1]]
+    _, sender = distinct(flows.outer_src)
+    tunnelled = int((flows.tunnel[index.flow[rows]] != Tunnel.NONE).sum())
+    return Sights(keys[times == 1], index.time_ns[once], sender[index.flow[once]], tunnelled)
+
+
+def distance_ns(a: Sights, b: Sights) -> float | None:
+    """How far behind `a` on the path of its first packet `b` stands; None where they share too little."""
+    _, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
+    if len(at_a) < _ENOUGH:
+        return None
+    later = (b.time_ns[at_b] - a.time_ns[at_a]).astype(np.float64)
+    return _one_way(later, a.sender[at_a], a.time_ns[at_a])
+
+
+def is_near(distance: float | None) -> bool:
+    """Tell whether two points, this far from each other, are on one host."""
+    return distance is not None and abs(distance) < _APART_NS
+
+
+def _one_way(later: NDArray[np.float64], talk: NDArray[np.int64], time_ns: NDArray[np.int64]) -> float:
+    """Take the clocks out: what is later in one direction is earlier in the other."""
+    medians = np.array([np.median(later[talk == t]) for t in np.unique(talk)])
+    low, high = float(medians.min()), float(medians.max())
+    first = float(np.median(later[talk == talk[np.argmin(time_ns)]]))
+    half = (high - low) / 2
+    if len(medians) == 1 or half < _APART_NS / 4:
+        return first  # one direction only: its time is all that tells
+    return half if abs(first - high) <= abs(first - low) else -half
