@@ -10,9 +10,9 @@ TRANSPORTS = ("tcp", "udp", "icmp", "icmpv6", "sctp")
 TUNNELS = ("vxlan", "geneve", "gre")
 # What carries packets that tshark follows and this program does not: what is inside is not compared.
 NOT_FOLLOWED = frozenset(
-    "mpls pwethheuristic pwethcw pwethnocw pppoes pppoed ppp l2tp l2tpv3 gtp gtpv2 gtpprime capwap capwap.data"
-    " ieee8021ah vntag cdma2k ppi radiotap wlan erspan eoip ax25 fr teredo ayiya batadv socks dtls wg pptp"
-    " nsh hsr prp macsec lwapp trill fcoe ieee1722 vssmonitoring cisco-metadata pktap nflog esp isakmp udpencap cmd".split()
+    "pppoed l2tp l2tpv3 gtp gtpv2 gtpprime capwap capwap.data"
+    " vntag cdma2k ppi radiotap wlan erspan eoip ax25 fr teredo ayiya batadv socks dtls wg pptp"
+    " hsr prp macsec lwapp trill fcoe ieee1722 vssmonitoring cisco-metadata pktap nflog esp isakmp udpencap cmd".split()
 )
 
 
@@ -86,9 +86,6 @@ def split(shown: Tree) -> tuple[list[dict[str, Any]], list[tuple[str, int | None
             packets.append({})
             if name == "gre" and not gre_followed(tree):
                 break
-        elif name == "ieee8021ad" and get(tree, "ieee8021ad") is not None:
-            packet[name] = tree
-            break  # provider backbone bridging: a frame inside the tag
         elif name == "ah" and packet["ip"][0] == "ip":
             break  # of IPv4 it is a protocol like any other, and not passed over
         elif name in ("ip", "ipv6") and "transport" in packet:
@@ -121,9 +118,9 @@ def tunnel(name: str, tree: Tree) -> tuple[str, int | None]:
 
 
 def gre_followed(tree: Tree) -> bool:
-    """Tell whether what a GRE header announces is decoded here: no PPTP, EoIP, WCCP, MPLS ..."""
+    """Tell whether what a GRE header announces is decoded here: no PPTP, EoIP, WCCP ..."""
     version = (number(tree, "gre.flags_and_version") or 0) & 7
-    return version == 0 and number(tree, "gre.proto") in (0x0800, 0x86DD, 0x6558, 0x0806)
+    return version == 0 and number(tree, "gre.proto") in (0x0800, 0x86DD, 0x6558, 0x0806, 0x8847, 0x8848)
 
 
 def link_columns(packet: dict[str, Any]) -> Row:

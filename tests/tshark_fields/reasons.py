@@ -84,6 +84,14 @@ def _unknown_tunnel(difference: "Difference", ours: Row) -> bool:
     return ours["tunnel"] == "gue" and difference.theirs in (None, 0)
 
 
+def _control_word(difference: "Difference", ours: Row) -> bool:
+    return "pwethnocw" in difference.protocols and difference.theirs is None
+
+
+def _llc_in_backbone_frame(difference: "Difference", ours: Row) -> bool:
+    return difference.protocols.endswith("ieee8021ah:ethertype:data") and difference.theirs is None
+
+
 REASONS: tuple[tuple[str, Test], ...] = (
     ("a checksum that the network card will fill in is bad to tshark, and offload here", _offload),
     ("tshark sums what one fragment of several holds", _fragment),
@@ -106,6 +114,8 @@ REASONS: tuple[tuple[str, Test], ...] = (
     ),
     ("tshark takes a tunnel's port for one where it is the source's, too", _from_a_tunnel_port),
     ("tshark does not know GUE", _unknown_tunnel),
+    ("tshark takes a pseudowire with a control word for one without", _control_word),
+    ("tshark does not follow an LLC header inside of 802.1ah", _llc_in_backbone_frame),
 )
 
 
