@@ -269,3 +269,12 @@ def test_udp_that_is_lost_whole_is_unanswered():
 
 def test_a_udp_stream_that_nobody_answers_asks_nothing():
     assert len(of_kind(comparison([Traffic(GAME, packets=50), LATER]), Kind.UDP)) == 0
+
+
+def test_requests_that_are_under_way_at_once_are_all_answered():
+    """The round trip is longer than the time between requests: the last answers follow the last request."""
+    echo = Flow(protocol=UDP, sport=40000, dport=7000)
+    answers = Traffic(echo.reverse(), packets=12, every_s=0.02, start_s=0.05)
+    pair = comparison([Traffic(echo, packets=12, every_s=0.02), LATER], [answers])
+
+    assert [int(found.unanswered_transmissions.sum()) for found in measure(pair).of_point] == [0, 0]
