@@ -317,29 +317,26 @@ def _decide(requests: Requests, end_ns: int) -> Requests:
     missed = np.where(replied, requests.missed, requests.copies)
     missed = np.where(udp & replied, 0, missed)
     missed = np.where(by_turns & replied, np.maximum(requests.copies - requests.replies, 0), missed)
-    missed = np.minimum(missed, _open(requests, by_turns, missed))
+    missed = np.minimum(missed, _open(requests, by_turns, missed.astype(np.int64)))
     requests = replace(requests, decided=decided, missed=missed.astype(np.int32))
     # The last packets of a conversation that is none of requests and responses want nothing.
     talked = np.isin(requests.tuple_of, requests.tuple_of[udp & replied])
     return requests.at(~udp | replied | by_turns | ~talked)
 
 
-def _open(
-    requests: Requests, by_turns: NDArray[np.bool_], missed: NDArray[np.int64] | NDArray[np.int32]
-) -> NDArray[np.int64]:
+def _open(requests: Requests, by_turns: NDArray[np.bool_], missed: NDArray[np.int64]) -> NDArray[np.int64]:
     """Most transmissions of each request that can lack an answer.
 
     Where the round trip is longer than the time between requests, several are under way, and the answers to
     the first stand after the last. So a conversation lacks no more answers than it has fewer than requests.
     """
-    most = missed.astype(np.int64)
+    most = missed.copy()
     chosen = np.flatnonzero(by_turns)
     of, code = np.unique(requests.tuple_of[chosen], return_inverse=True)
     lacking = np.bincount(code, requests.copies[chosen] - requests.replies[chosen], len(of)).astype(np.int64)
     late_first = chosen[np.lexsort((-requests.first_row[chosen].astype(np.int64), code))]
     code = np.sort(code)
-    total = np.cumsum(missed[late_first])
-    before = total - missed[late_first]
+    before: NDArray[np.int64] = np.cumsum(missed[late_first]) - missed[late_first]
     of_tuple = before - before[np.searchsorted(code, code)]
     most[late_first] = np.clip(np.maximum(lacking, 0)[code] - of_tuple, 0, None)
     return most
