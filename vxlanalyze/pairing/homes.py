@@ -27,6 +27,7 @@ class Home:
 
 NOBODY = Home((), (), "")
 _BY_HUB = "being an end of every packet of the capture"
+_BY_THIRD = "being an end of every packet of the capture, the other end is a third node"
 _TWO = 2
 
 
@@ -189,6 +190,16 @@ def _together(
         if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
             pair, found[i], found[j] = senders, NOBODY, NOBODY
     if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
+        return
+    third = set(both[0]) & set(both[1])
+    if (
+        len(third) == 1
+        and len(both[0]) == len(both[1]) == _TWO
+        and not (found[i].numbers or found[j].numbers)
+    ):
+        # Each talks with a third node, and neither with the other.
+        for n, hubs in zip((i, j), both, strict=True):
+            found[n] = _home(tuple(set(hubs) - third), book, _BY_THIRD)
         return
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:

@@ -1,6 +1,6 @@
 """Captures that show what leaves a node, or what arrives, alone: tcpdump's ``-Q``, a filter on addresses."""
 
-from vxlanalyze.pairing.model import Direction, Outcome, Reason
+from vxlanalyze.pairing.model import Direction, Hop, Outcome, Reason
 
 
 def hides_arrivals(direction: Direction) -> bool:
@@ -12,3 +12,12 @@ def hides_arrivals(direction: Direction) -> bool:
 def hides_departures(direction: Direction) -> bool:
     """Whether the sender's capture shows nothing of a direction, though the receiver's does."""
     return len(direction) == 0 and bool((direction.unsent_reason == Reason.CAPTURE_LOSS).any())
+
+
+def unrelated(hop: Hop) -> bool:
+    """Whether both captures show both directions of a hop, and not one packet stands in both.
+
+    They are of two networks with the same addresses.
+    """
+    shown_twice = all(len(d) and len(d.unsent_row) for d in hop.directions)
+    return shown_twice and not any(d.delivered.any() for d in hop.directions)

@@ -8,8 +8,15 @@ import pytest
 from tests.simulate import Flow, Traffic, comparison
 from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
 from vxlanalyze.capture.model import File
-from vxlanalyze.diagnostics.limits import no_common_traffic, no_tunnel_traffic, same_capture, windows_disjoint
+from vxlanalyze.diagnostics.limits import (
+    capture_loss,
+    no_common_traffic,
+    no_tunnel_traffic,
+    same_capture,
+    windows_disjoint,
+)
 from vxlanalyze.pairing.model import Comparison, Reason
+from vxlanalyze.wire.model import Tunnel
 
 HOUR_S = 3600.0
 ELSEWHERE = Flow(outer_dst="172.26.50.209", dst="10.233.69.9")
@@ -188,3 +195,32 @@ def test_a_little_common_traffic_is_enough():
     away = {"unknown": True, "unknown_reason": Reason.OTHER_PEER}
 
     assert no_common_traffic.check(comparison([Traffic(ELSEWHERE, **away), Traffic(packets=1)])) == []
+
+
+def test_two_networks_with_the_same_addresses_have_nothing_in_common():
+    """Each capture shows what both ends send, and no packet stands in both."""
+    lacking = {"unknown": True, "unknown_reason": Reason.CAPTURE_LOSS}
+    there, back = Flow(), Flow().reverse()
+    pair = comparison(
+        [Traffic(there, **lacking), Traffic(there, unsent=True)],
+        [Traffic(back, **lacking), Traffic(back, unsent=True)],
+    )
+    finding = found(no_common_traffic.check(pair))
+
+    assert "not one packet stands in both" in finding.explanation
+    assert capture_loss.check(pair) == []
+
+
+def test_nodes_whose_pods_talk_unencapsulated_have_that_in_common():
+    pair = strangers()
+    bare = Flow(tunnel=Tunnel.NONE)
+    both = comparison(
+        [Traffic(ELSEWHERE, unknown=True, unknown_reason=Reason.OTHER_PEER)],
+        [Traffic(ELSEWHERE.reverse(), unknown=True, unknown_reason=Reason.OTHER_PEER)],
+        seen_only={"node1": [Traffic(bare)], "node2": [Traffic(bare)]},
+    )
+    (answer,) = no_common_traffic.check(both)
+
+    assert isinstance(answer, NotAssessed)
+    assert "100 packets" in answer.reason
+    assert isinstance(found(no_common_traffic.check(pair)), Finding)

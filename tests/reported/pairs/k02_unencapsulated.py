@@ -118,3 +118,51 @@ def works() -> World:
             t.tunnel = None
 
     return w
+
+
+def cross_subnet(seed: int, tunnel: Tunnel, net: str, nodes: tuple[str, str, str]) -> World:
+    """Two captured nodes in one subnet, whose pods talk natively, and a third node beyond a router."""
+    w = World(seed, tunnel=tunnel)
+    n1, n2 = w.node("node1", nodes[0], offset=3), w.node("node2", nodes[1], offset=-4)
+    far = w.node("far", nodes[2], captured=False)
+    a, b, c = n1.pod(f"{net}1{net[-1]}4"), n2.pod(f"{net}2{net[-1]}7"), far.pod(f"{net}9{net[-1]}9")
+    w.all_arp()
+    for number in range(9):
+        tcp_talk(a, b, 8443, 0.1 + number * 0.3, answer=1500)
+        tcp_talk(a, c, 443, 0.15 + number * 0.3, answer=700)
+        tcp_talk(c, b, 5432, 0.2 + number * 0.3, answer=700)
+    ping(b, a, 0.3, count=6)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if set(t.direction) == {"node1", "node2"}:
+            t.tunnel = None
+
+    return w
+
+
+WITHIN_A_SUBNET = ["not-encapsulated", "no-common-traffic", "capture-loss", "packet-loss", "not-answered"]
+
+
+@pair(
+    "healthy-within-a-subnet",
+    root=None,
+    mustnot=WITHIN_A_SUBNET,
+    kube="both",
+    source="projectcalico/calico (vxlanMode: CrossSubnet, as designed)",
+    story="Pods of two nodes in one subnet talk unencapsulated; the tunnel is for a third node elsewhere.",
+)
+def healthy_within_a_subnet() -> World:
+    return cross_subnet(220, Tunnel(port=4789, vni=4096), "10.77.", ("10.9.0.3", "10.9.0.4", "10.9.8.3"))
+
+
+@pair(
+    "healthy-within-a-subnet-ipv6",
+    root=None,
+    mustnot=WITHIN_A_SUBNET,
+    source="antrea (trafficEncapMode: hybrid, as designed)",
+    story="The same with IPv6 pods and Geneve.",
+)
+def healthy_within_a_subnet_ipv6() -> World:
+    tunnel = Tunnel("geneve", port=6081, vni=0)
+    return cross_subnet(221, tunnel, "fd77::", ("172.29.1.3", "172.29.1.4", "172.29.6.9"))

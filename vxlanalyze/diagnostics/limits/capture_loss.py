@@ -39,7 +39,7 @@ from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.answers import opposite
 from vxlanalyze.analysis.tcp.tcp_streams import seen
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
-from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
+from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures, unrelated
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
 
@@ -73,6 +73,8 @@ class _Witness(NamedTuple):
 
 def check(pair: Comparison) -> list[Answer]:
     """Look for witnesses of packets that captures lack."""
+    if any(unrelated(hop) for hop in pair.hops):
+        return []  # neither capture speaks of the other's packets: see no-common-traffic
     witnesses = [_witness(pair, capture) for capture in range(len(pair.captures))]
     lacking = [w for w in witnesses if w.lacks]
     if lacking:

@@ -13,6 +13,8 @@ When it cannot tell
     One of the captures holds no packet from host to host, and nothing says whose it is.
 What looks like it
     Packets sent to the other node of which none arrives belong to the pair: that is `path-blocked`.
+    Captures of two networks with the same addresses show both directions each, and no packet stands in both:
+    those have nothing in common either. Nodes whose pods talk unencapsulated have that in common.
     Captures of different times are `windows-disjoint`, and without any tunnel `no-tunnel-traffic`.
 What to do
     Capture on the nodes of the two pods in question: `kubectl get pods -o wide` tells them.
@@ -25,11 +27,13 @@ import numpy as np
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.limits import windows_disjoint
-from vxlanalyze.pairing.model import Comparison, Hop, Point
+from vxlanalyze.pairing.model import CaptureFacts, Comparison, Hop, Point
+from vxlanalyze.pairing.one_sided import unrelated
 from vxlanalyze.pairing.points import to_a_group
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "no-common-traffic"
 _MOST_NAMED = 5
@@ -41,7 +45,8 @@ def check(pair: Comparison) -> list[Answer]:
 
 
 def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
-    if any(windows_disjoint.belongs(d) for d in hop.directions):
+    alike = unrelated(hop)
+    if any(windows_disjoint.belongs(d) for d in hop.directions) and not alike:
         return []
     points = (hop.forward.sender, hop.forward.receiver)
     sides = [pair.captures[p.capture] for p in points]
@@ -55,27 +60,62 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     if empty:
         why = f"{listed(empty)} holds no packet from host to host, so nothing tells whose capture it is"
         return [NotAssessed(CODE, why, label)]
-    peers = [_peers(p) for p in points]
+    bare = _in_both(*points)
+    if bare and not alike:
+        why = (
+            f"{count(bare, 'packet')} between the two stand in both captures unencapsulated, none in a tunnel"
+        )
+        return [NotAssessed(CODE, why, label)]
     return [
         Finding(
             code=CODE,
             severity=Severity.CRITICAL,
             direction=label,
-            summary=f"{sides[0].name} and {sides[1].name} have no packet in common: neither sent the "
-            "other anything",
-            explanation=f"{sides[0].name} ({count(sides[0].tunnel_packets, 'tunnel packet')}) talks with "
-            f"{peers[0]}; {sides[1].name} ({count(sides[1].tunnel_packets, 'tunnel packet')}) with "
-            f"{peers[1]}. No packet of either goes to an address of the other, or to a pod known to live "
-            "there.",
-            remedy="Capture on the nodes of the two pods in question (`kubectl get pods -A -o wide`), at "
-            "the same time, and make the traffic that fails meanwhile.",
+            summary=f"{sides[0].name} and {sides[1].name} have no packet in common"
+            + (", though their addresses are the same" if alike else ": neither sent the other anything"),
+            explanation=_explanation(sides, points, alike=alike),
+            remedy=("See to it that both captures are of one cluster. " if alike else "")
+            + "Capture on the nodes of the two pods in question, at the same time, and make the traffic that "
+            "fails meanwhile. To find the nodes:\nkubectl get pods -A -o wide",
             evidence={f"{f.name} tunnel packets": Quantity(f.tunnel_packets, "packets") for f in sides},
             ruled_out=(
-                RuledOut("path-blocked", "nothing was sent that could have been lost"),
+                RuledOut(
+                    "path-blocked",
+                    "each capture shows packets of both ends"
+                    if alike
+                    else "nothing was sent that could have been lost",
+                ),
                 RuledOut("windows-disjoint", "the captures overlap in time"),
             ),
         )
     ]
+
+
+def _explanation(sides: list[CaptureFacts], points: tuple[Point, Point], *, alike: bool) -> str:
+    if alike:
+        ends = " and ".join(listed(p.addresses, at_most=_MOST_NAMED) for p in points)
+        return (
+            f"Each capture shows both directions between {ends}, and not one packet stands in both: they are "
+            "the captures of two networks with the same addresses, or of other times than their clocks say."
+        )
+    said = [
+        f"{side.name} ({count(side.tunnel_packets, 'tunnel packet')}) talks with {_peers(point)}"
+        for side, point in zip(sides, points, strict=True)
+    ]
+    return (
+        f"{'; '.join(said)}. No packet of either goes to an address of the other, or to a pod known to live "
+        "there."
+    )
+
+
+def _in_both(first: Point, second: Point) -> int:
+    """Count unencapsulated packets, from host to host, of flows that both captures show."""
+    shown = [
+        p.decoded.usage.used & (p.flows.tunnel == Tunnel.NONE) & (p.flows.family > 0) & ~to_a_group(p.flows)
+        for p in (first, second)
+    ]
+    common = np.isin(first.flows.identity, second.flows.identity[shown[1]]) & shown[0]
+    return int(first.decoded.usage.packets[common].sum())
 
 
 def _talks(point: Point) -> bool:
