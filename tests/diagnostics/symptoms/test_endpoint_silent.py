@@ -176,3 +176,21 @@ def test_who_answers_again_did_not_fall_silent():
 def test_requests_that_are_lost_on_their_way_say_nothing_of_the_end():
     lost = [i >= 20 for i in range(50)]
     assert check(comparison([echoes(50, every_s=0.1, lost=lost), LATER], [replies_every(0.1, 20)])) == []
+
+
+def test_a_vni_that_the_node_has_no_device_for_is_named():
+    other = Traffic(ping(dst="10.0.9.7", vni=4097), packets=10)
+    finding = found(comparison([echoes(20), other, LATER], [replies(20)]))
+
+    assert "VNI 4,097" in finding.explanation
+    assert "only with VNI 1." in finding.explanation
+    assert "ip -d link show type vxlan" in finding.remedy
+    assert finding.evidence["vni"].value == "4097"
+
+
+def test_vnis_that_say_who_sends_are_not_named():
+    """With Cilium requests carry the client's identity, answers the server's."""
+    asks = [Traffic(ping(vni=300), packets=20), Traffic(ping(dst="10.233.65.9", vni=301), packets=10), LATER]
+    answers = [Traffic(ping(vni=500).reverse(), packets=20, start_s=0.001)]
+
+    assert "VNI" not in found(comparison(asks, answers)).explanation

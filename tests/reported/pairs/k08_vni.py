@@ -81,3 +81,34 @@ def over_ipv6() -> World:
 )
 def both_taken() -> World:
     return two_vnis(804, 11, 12, {"cp1": {11, 12}, "cp2": {11, 12}})
+
+
+@pair(
+    "one-overlay-of-two-unknown-to-the-other-node",
+    root="endpoint-silent",
+    must=["endpoint-silent@ab"],
+    mustnot=[*NOT_THE_PATH, "vni-mismatch"],
+    says=[r"\b9,?001\b", r"10\.120\.0\.9"],
+    lost="world",
+    source="projectcalico/calico PR 7606; docker swarm beside flannel",
+    story="Two overlays on the same nodes; the one with VNI 9001 does not exist on cp2.",
+)
+def unknown_overlay() -> World:
+    w = World(85, tunnel=Tunnel("geneve", port=6081, vni=12))
+    n1, n2 = w.node("cp1", "10.14.0.1", offset=4), w.node("cp2", "10.14.0.2")
+    w.all_arp()
+    a, b = n1.pod("172.20.1.4"), n2.pod("172.20.9.6")
+    c, d = n1.pod("10.120.0.4"), n2.pod("10.120.0.9")
+
+    @w.fate
+    def other_overlay(t: Transit) -> None:
+        if t.packet.src.startswith("10.120."):
+            t.tunnel = Tunnel("geneve", port=6081, vni=9001)
+            t.accepted = t.target is not n2
+
+    ping(c, d, 0.2, count=8)
+    for n in range(6):
+        tcp_talk(a, b, 6443, 0.3 + 0.2 * n)
+        tcp_talk(b, a, 6443, 0.4 + 0.2 * n)
+        tcp_talk(c, d, 2377, 0.35 + 0.2 * n)
+    return w

@@ -38,6 +38,7 @@ from vxlanalyze.analysis.requests import by_source
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
+from vxlanalyze.analysis.underlay import silent_vni
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import count, listed, moment
 
@@ -200,6 +201,8 @@ def _finding(
     ratio = _silent_ratio(asked, asked.answered == 0)
     shown = exhibits.of_rows(pair, [(requests.point, requests.first_row[mine])])
     node = pair.captures[requests.point.capture].name
+    taken = requests.first_row[requests.answer_row != NO_ROW]
+    vni = silent_vni.of(requests.point, requests.first_row[mine], taken)
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -209,14 +212,16 @@ def _finding(
         explanation=f"{count(packets, 'packet')} asked and got nothing back. The other endpoints of {node} "
         f"leave at most {ratio:.2g} of what they are asked unanswered, so this is not the node's ordinary "
         f"silence. The tunnel delivers, and {node} answers through it: the fault is behind its NIC, at this "
-        f"endpoint.{_same_pod(asked, told)}",
-        remedy=_remedy(asked.servers[int(np.argmax(asked.packets * told))]),
+        f"endpoint.{_same_pod(asked, told)}" + (vni.words(node) if vni else ""),
+        remedy=(vni.remedy(node) if vni else "")
+        + _remedy(asked.servers[int(np.argmax(asked.packets * told))]),
         evidence={
             "requests": Quantity(silent, "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
             "endpoints": Quantity(int(told.sum()), "endpoints"),
             "answered_by_others": Quantity(answered, "requests"),
             "silent_ratio_of_others": Quantity(ratio, "ratio"),
+            "vni": Quantity(", ".join(map(str, vni.asked_with)) if vni else None),
         },
         ruled_out=(
             RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),

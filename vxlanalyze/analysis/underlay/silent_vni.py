@@ -1,0 +1,69 @@
+"""Whether all that stayed unanswered came in a VNI in which a node answers nothing and sends nothing."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.words import listed
+from vxlanalyze.wire.model import NO_VNI, Tunnel
+
+_DEVICES = {Tunnel.VXLAN: "vxlan", Tunnel.VXLAN_GPE: "vxlan", Tunnel.GENEVE: "geneve"}
+
+
+class SilentVni(NamedTuple):
+    """VNIs of requests without an answer, those that the node sends with, and the kind of tunnel."""
+
+    asked_with: tuple[int, ...]
+    sends_with: tuple[int, ...]
+    tunnel: Tunnel
+
+    def words(self, node: str) -> str:
+        """Say it in a sentence, with a space before it."""
+        asked, sent = (listed([f"{v:,}" for v in vnis]) for vnis in (self.asked_with, self.sends_with))
+        return (
+            f" All of it came with VNI {asked}; {node} sends nothing with that VNI, only with VNI {sent}. "
+            "A node discards silently what carries a VNI that it has no tunnel device for."
+        )
+
+    def remedy(self, node: str) -> str:
+        """Say where to look, with the command on a line of its own; "" where no command is known."""
+        kind = _DEVICES.get(self.tunnel)
+        if kind is None:
+            return ""
+        asked = listed([str(v) for v in self.asked_with])
+        return (
+            f"On {node}, see whether a tunnel device with VNI {asked} exists, and in which network it is:\n"
+            f"ip -d link show type {kind}\n"
+        )
+
+
+def of(point: Point, unanswered: NDArray[np.integer], answered: NDArray[np.integer]) -> SilentVni | None:
+    """Compare the VNIs of unanswered requests with those that a node sends with and answers.
+
+    Where a VNI says who sends (Cilium), or a packet travels in the VNI of its destination's subnet, answers
+    come with other VNIs than requests: then nothing is concluded.
+
+    Parameters
+    ----------
+    point : Point
+        The node's network card.
+    unanswered, answered : NDArray
+        Rows of requests at it.
+    """
+    flows, usage = point.flows, point.decoded.usage
+    asked = np.unique(point.index.flow[unanswered])
+    if not point.encapsulated or not len(asked):
+        return None
+    outer = np.column_stack([flows.outer_family, flows.outer_src])
+    node = distinct(np.column_stack([flows.outer_family, flows.outer_dst])[asked])[0]
+    sent = (outer[:, np.newaxis] == node).all(axis=2).any(axis=1) & usage.used & (flows.tunnel != Tunnel.NONE)
+    asked_with, sends_with = np.unique(flows.vni[asked]), np.unique(flows.vni[sent])
+    taken = np.unique(flows.vni[point.index.flow[answered]])
+    known = NO_VNI not in asked_with and NO_VNI not in sends_with
+    symmetric = len(taken) > 0 and bool(np.isin(taken, sends_with).all())
+    if not (known and symmetric) or np.isin(asked_with, sends_with).any():
+        return None
+    return SilentVni(tuple(asked_with.tolist()), tuple(sends_with.tolist()), Tunnel(flows.tunnel[asked[0]]))
