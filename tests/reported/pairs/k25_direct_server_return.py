@@ -104,3 +104,69 @@ def lossy() -> World:
         t.lost = t.origin is n1 and t.tunnel is not None and w.random.random() < 0.15
 
     return w
+
+
+def refused_upstream(w: World, nodes: tuple[Node, Node], client: str, asked: str, answers: str) -> None:
+    """SYNs of a client that node1 forwards to a pod of node2, and answers that the client never takes."""
+    router, backend = "00:1c:73:aa:bb:cc", w.endpoints[answers.split()[0]]
+    (n1, n2), source = nodes, answers.split()[1]
+    backend.silent = True
+
+    def asks(sport: int, number: int) -> None:
+        segment = f.Tcp(sport, 31080, 5000 + sport, 0, SYN)
+        packet = f.Packet(client, asked, segment, ident=number, ttl=57)
+        w.record(n1, f.ethernet(n1.mac, router, packet), w.now, outgoing=False)
+        inside = f.Packet(
+            client, backend.address, f.Tcp(sport, 8080, 5000 + sport, 0, SYN), ident=number, ttl=56
+        )
+        w.carry(inside, None, n1, backend)
+
+    def replies(sport: int, number: int) -> None:
+        port = 31080 if source == asked else 8080
+        segment = f.Tcp(port, sport, 7000 + sport, 5001 + sport, SYN | ACK)
+        packet = f.Packet(source, client, segment, ident=900 + number, ttl=63)
+        w.record(n2, f.ethernet(router, n2.mac, packet), w.now, outgoing=True)
+
+    for number in range(6):
+        for turn, after in enumerate((0.0, 1.0, 3.0)):
+            when = 0.2 + 0.3 * number + after
+            w.at(when, partial(asks, 42000 + 11 * number, 10 * number + turn))
+            w.at(when + 0.001, partial(replies, 42000 + 11 * number, 10 * number + turn))
+
+
+NOT_TAKEN = ["packet-loss", "path-blocked", "endpoint-silent", "not-encapsulated", "source-unanswered"]
+
+
+@pair(
+    "dsr-answers-dropped-outside",
+    root="answer-not-accepted",
+    must=["answer-not-accepted"],
+    mustnot=NOT_TAKEN,
+    says=[r"203\.0\.113\.55", r"192\.0\.2\.71:31080"],
+    lost="world",
+    source="cloudnativelabs/kube-router issue 549",
+    story="node2 answers clients directly from the address they asked; a firewall outside drops them.",
+)
+def dropped_outside() -> World:
+    w, n1, n2 = world(253, Tunnel(vni=5, port=8472), ("192.0.2.71", "192.0.2.72"), "10.88")
+    n2.pod("10.88.2.30", "shop-0")
+    refused_upstream(w, (n1, n2), "203.0.113.55", "192.0.2.71", "10.88.2.30 192.0.2.71")
+    return w
+
+
+@pair(
+    "node-port-without-masquerade",
+    root="answer-not-accepted",
+    must=["answer-not-accepted"],
+    mustnot=NOT_TAKEN,
+    says=[r"198\.51\.100\.9", r"10\.89\.2\.30:8080", r"172\.20\.5\.1:31080", "MASQ"],
+    lost="world",
+    source="flannel-io/flannel issue 1394; cilium/cilium issue 12624",
+    story="node1 forwards a node port without masquerade; the pod answers from its own address.",
+)
+def node_port_without_masquerade() -> World:
+    tunnel = Tunnel("geneve", port=6081, vni=3)
+    w, n1, n2 = world(254, tunnel, ("172.20.5.1", "172.20.5.2"), "10.89")
+    n2.pod("10.89.2.30", "shop-0")
+    refused_upstream(w, (n1, n2), "198.51.100.9", "172.20.5.1", "10.89.2.30 10.89.2.30")
+    return w

@@ -31,17 +31,18 @@ def left_open(requests: "Requests") -> "Requests":
     silent = (requests.answer_row == NO_ROW) & (flows.tunnel[flow] != Tunnel.NONE)
     if not direct.any() or not silent.any():
         return requests
-    answered = _keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
-    asked = _keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
+    answered = keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
+    asked = keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
     return replace(requests, decided=requests.decided & ~(silent & np.isin(asked, answered)))
 
 
-def _keys(
+def keys(
     family: NDArray[np.uint8],
     address: NDArray[np.uint8],
     protocol: NDArray[np.uint8],
     port: NDArray[np.uint16],
 ) -> NDArray[np.void]:
+    """Give one value for each socket: address, protocol and port."""
     octets = port.astype(">u2").view(np.uint8).reshape(-1, 2)
     rows = np.ascontiguousarray(np.column_stack([family, address, protocol, octets]).astype(np.uint8))
     return rows.view(np.dtype((np.void, rows.shape[1]))).ravel()

@@ -11,7 +11,8 @@ How it decides
     than 100 ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does
     not count, since resolvers then send both again; nor one whose answer was an error or truncated. It is
     reported where so many of a client's answers would be lost with a probability below `chance`, if one in
-    fifty were.
+    fifty were. Of SYNs of clients outside of the cluster that a node answers directly, without the tunnel, those
+    count that come again after the answer, and whose client never acknowledges it.
 When it cannot tell
     What was answered once is not asked again: echo requests, plain UDP.
 What looks like it
@@ -35,6 +36,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.requests.acceptance import NotTaken, not_taken
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.diagnostics.receiver import direct_answer
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.words import count, listed
 
@@ -45,7 +47,8 @@ _RST = 0x04
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
     """Look for answers that arrive and are asked for again; `chance` is that of a false alarm."""
-    return [_finding(pair, found) for found in not_taken(pair, chance)]
+    found = [_finding(pair, found) for found in not_taken(pair, chance)]
+    return [*found, *direct_answer.findings(pair, chance)]
 
 
 def _finding(pair: Comparison, found: NotTaken) -> Finding:

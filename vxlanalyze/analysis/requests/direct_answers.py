@@ -1,0 +1,89 @@
+"""SYN ACKs that leave a node for a client outside of the cluster directly, and whether the client takes them.
+
+A SYN that came through the tunnel is answered without one where the pod's node knows the client's address:
+by design in direct server return, by mistake where the forwarding node should have put its own address there.
+The acknowledgement number tells which SYN is answered, whatever the address that the answer comes from.
+
+Source: RFC 9293 section 3.10.7.3 (SYN-SENT: an acceptable ACK is SND.UNA + 1, from the address asked).
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.direct_return import keys
+from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.underlay.pod_addresses import among
+from vxlanalyze.pairing.model import NO_ROW, Point
+from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.wire.model import NO_FLOW, Tunnel
+
+_TCP = 6
+_SYN, _ACK, _FLAGS = 0x02, 0x10, 0x17
+_SOON_NS = 100_000_000  # who sends again later than this after an answer did not take it
+
+
+class DirectAnswers(NamedTuple):
+    """SYNs of one node's capture that were answered directly.
+
+    Parameters
+    ----------
+    not_taken : Requests
+        Those that were sent again after the answer.
+    answers : NDArray[np.int64]
+        Row of the first answer to each of these.
+    taken : int
+        How many others were taken: the client went on.
+    """
+
+    not_taken: Requests
+    answers: NDArray[np.int64]
+    taken: int
+
+
+def find(requests: Requests, clients: Collection[str]) -> DirectAnswers | None:
+    """Find SYNs of some clients from the tunnel whose answers leave natively; None where all are taken."""
+    point = requests.point
+    index, flows = point.index, point.flows
+    flow = index.flow[requests.first_row]
+    inside = np.append(flows.tunnel != Tunnel.NONE, False)
+    by_tunnel = (requests.answer_row != NO_ROW) & inside[index.flow[requests.answer_row]]
+    chosen = inside & np.append(among(flows.src, flows.family, clients), False)
+    asked = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
+    native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == _TCP)
+    if not len(asked) or not native.any():
+        return None
+    answer = _answers(point, asked, native)
+    answered, answer = asked.at(answer != NO_ROW), answer[answer != NO_ROW]
+    went_on = _went_on(point)[index.flow[answered.first_row]]
+    times = index.time_ns
+    again = ~went_on & (times[answered.last_row] > times[answer] + _SOON_NS)
+    if not again.any():
+        return None
+    return DirectAnswers(answered.at(again), answer[again], int(went_on.sum()))
+
+
+def _answers(point: Point, asked: Requests, native: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Give the row of the first SYN ACK to each request, or NO_ROW."""
+    index, flows = point.index, point.flows
+    to = keys(flows.family, flows.dst, flows.protocol, flows.dport)
+    by = keys(flows.family, flows.src, flows.protocol, flows.sport)
+    flow = index.flow[asked.first_row]
+    rows = rows_of(index.flow, native & np.isin(to, by[flow]))
+    rows = rows[index.tcp_flags[rows] & _FLAGS == _SYN | _ACK]
+    first: dict[tuple[bytes, int], int] = {}
+    for row, key in zip(rows.tolist(), to[index.flow[rows]], strict=True):
+        first.setdefault((key.tobytes(), int(index.ack[row])), row)
+    wanted = (index.seq[asked.first_row] + np.uint32(1)).tolist()
+    found = [first.get((k.tobytes(), n), NO_ROW) for k, n in zip(by[flow], wanted, strict=True)]
+    return np.array(found, np.int64)
+
+
+def _went_on(point: Point) -> NDArray[np.bool_]:
+    """Flows with a packet that acknowledges something, shape ``(f,)``."""
+    index = point.index
+    flow = index.flow[(index.tcp_flags & _ACK != 0) & (index.flow != NO_FLOW)]
+    return np.bincount(flow, minlength=len(point.flows)) > 0
