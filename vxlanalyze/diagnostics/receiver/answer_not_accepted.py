@@ -11,8 +11,8 @@ How it decides
     than 100 ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does
     not count, since resolvers then send both again; nor one whose answer was an error or truncated. It is
     reported where so many of a client's answers would be lost with a probability below `chance`, if one in
-    fifty were. Of SYNs of clients outside of the cluster that a node answers directly, without the tunnel, those
-    count that come again after the answer, and whose client never acknowledges it.
+    fifty were. Of SYNs of clients outside of the cluster that a node answers directly, without the tunnel,
+    those count that come again after the answer, and whose client never acknowledges it.
 When it cannot tell
     What was answered once is not asked again: echo requests, plain UDP.
 What looks like it
