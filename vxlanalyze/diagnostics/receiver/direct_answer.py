@@ -1,7 +1,7 @@
 """What `answer-not-accepted` says of answers that leave a node natively for a client outside of the cluster.
 
 Sources: cilium issue 12624 and pull request 23890, flannel issue 1394 (a node port asked at one node, and
-answered by another from the pod's address); kube-router issue 549 (direct server return and stateful firewalls);
+answered by another from the pod's address); kube-router issue 549 (direct return and stateful firewalls);
 Kubernetes documentation, "Source IP" (externalTrafficPolicy).
 """
 
@@ -63,8 +63,8 @@ def _finding(pair: Comparison, found: DirectAnswers) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         summary=f"{count(number, 'connection')} from {who} to {listed(pods, at_most=_MOST_NAMED)} through "
-        f"{near.name}: the answers leave {point.name} without the tunnel, from {from_}, and the clients do not "
-        "take them: the same SYN comes again",
+        f"{near.name}: the answers leave {point.name} without the tunnel, from {from_}, and the clients do "
+        "not take them: the same SYN comes again",
         explanation=f"{count(number, 'SYN')} came through the tunnel and {'was' if number == 1 else 'were'} "
         f"answered by {point.name} directly, with the right acknowledgement number. {_why(wanted, sources)}",
         remedy=_remedy((near, point), clients[0], wanted, sources),
@@ -136,5 +136,5 @@ def _remedy(points: tuple[Point, Point], client: str, wanted: list[str], sources
         + on(near.name, f"conntrack -L -s {client}")
         + "\nSee by which route the answers leave:"
         + on(far.name, f"ip route get {client}")
-        + "\nIf the rules are missing, restart kube-proxy (or the CNI that replaces it) on the forwarding node."
+        + "\nIf the rules are missing, restart kube-proxy (or the CNI that replaces it) on that node."
     )
