@@ -7,7 +7,6 @@ The acknowledgement number tells which SYN is answered, whatever the address tha
 Source: RFC 9293 section 3.10.7.3 (SYN-SENT: an acceptable ACK is SND.UNA + 1, from the address asked).
 """
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.direct_return import keys
 from vxlanalyze.analysis.requests.requests import Requests
-from vxlanalyze.analysis.underlay.pod_addresses import among
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
@@ -44,14 +42,20 @@ class DirectAnswers(NamedTuple):
     taken: int
 
 
-def find(requests: Requests, clients: Collection[str]) -> DirectAnswers | None:
-    """Find SYNs of some clients from the tunnel whose answers leave natively; None where all are taken."""
+def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None:
+    """Find SYNs from the tunnel whose answers leave natively; None where all of these are taken.
+
+    Parameters
+    ----------
+    outside : NDArray[np.bool_]
+        Shape ``(f,)``: flows that clients outside of the cluster send.
+    """
     point = requests.point
     index, flows = point.index, point.flows
     flow = index.flow[requests.first_row]
     inside = np.append(flows.tunnel != Tunnel.NONE, False)
     by_tunnel = (requests.answer_row != NO_ROW) & inside[index.flow[requests.answer_row]]
-    chosen = inside & np.append(among(flows.src, flows.family, clients), False)
+    chosen = inside & np.append(outside, False)
     asked = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
     native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == _TCP)
     if not len(asked) or not native.any():

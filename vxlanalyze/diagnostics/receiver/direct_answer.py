@@ -36,7 +36,8 @@ def findings(pair: Comparison, chance: float) -> Iterator[Finding]:
         point = pair.points[number]
         if point.capture not in ends or not point.encapsulated:
             continue
-        found = direct_answers.find(requests, pod_addresses.of(pair).outside)
+        flows, clients = point.flows, pod_addresses.of(pair).outside
+        found = direct_answers.find(requests, pod_addresses.among(flows.src, flows.family, clients))
         if found is None:
             continue
         again = int(found.not_taken.copies.sum()) - len(found.not_taken)
