@@ -69,9 +69,9 @@ _MODULES = (
     "performance.slow_answer",
     "path.flooded_unicast",
     # What the pods see of it:
-    "symptoms.endpoint_refused",
     "symptoms.endpoint_silent",
     "symptoms.dns_unanswered",
+    "symptoms.endpoint_refused",
     "symptoms.tcp_stalled",
     "symptoms.connection_reset",
     # What limits the answer without being a fault:
