@@ -33,8 +33,8 @@ def compared(tmp_path) -> Comparison:
             (at, cooked(to_far, CLIENT_VETH, TO_US)),
             (at + 0.00002, cooked(in_vxlan(to_far)[14:], NIC, OUTGOING)),
         ]
-        to_near = udp(message(i + 1, answer=False), CLIENT, NEAR, 42000 + i, 53)
-        back = udp(message(i + 1, answer=True), NEAR, CLIENT, 53, 42000 + i)
+        to_near = udp(message(i + 101, answer=False), CLIENT, NEAR, 42000 + i, 53)
+        back = udp(message(i + 101, answer=True), NEAR, CLIENT, 53, 42000 + i)
         near_frames += [
             (at + 0.5, cooked(to_near, CLIENT_VETH, TO_US)),
             (at + 0.50001, cooked(to_near, DNS_VETH, OUTGOING)),
