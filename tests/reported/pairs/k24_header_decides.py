@@ -99,3 +99,25 @@ def healthy_marked() -> World:
             t.outer["tos"] = 46 << 2 | 3
 
     return w
+
+
+@pair(
+    "k24-marked-services-dropped",
+    root="header-blocked",
+    must=["header-blocked@ab"],
+    mustnot=["flow-blocked", "packet-loss", "rate-limited", "ecmp-member-blocked"],
+    says=[r"DSCP 34\b", r"UDP port 5004\b"],
+    source="carriers' QoS policers; cilium/cilium issue 22955",
+    story="Two video streams are marked AF41, the tunnel copies it, and the carrier drops the class.",
+)
+def marked_services_dropped() -> World:
+    w, a, b = busy(246)
+    udp_talk(a, b, 5004, 0.2, count=60, size=900, answer=None, ip={"tos": 34 << 2})
+    udp_talk(a, b, 5006, 0.23, count=60, size=900, answer=None, ip={"tos": 34 << 2})
+    udp_talk(a, b, 5008, 0.21, count=60, size=900, answer=None)
+
+    @w.fate
+    def drop(t: Transit) -> None:
+        t.lost = t.lost or t.packet.tos == 34 << 2
+
+    return w

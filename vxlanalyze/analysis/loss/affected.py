@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.finding import RuledOut
 from vxlanalyze.analysis.loss.hypotheses import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
-from vxlanalyze.analysis.loss.traits import Classes, Trait, server_port
+from vxlanalyze.analysis.loss.traits import Classes, Trait, server_port, serves_at_source
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.sorting import present
@@ -72,6 +72,15 @@ def protocols(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]
     counts = np.bincount(direction.sender.flows.protocol[flow[flow != NO_FLOW]], minlength=1)
     order = np.argsort(-counts, kind="stable")
     return {protocol_name(int(p)): int(counts[p]) for p in order if counts[p]}
+
+
+def service_ports(direction: Direction, chosen: NDArray[np.bool_]) -> list[str]:
+    """Name the services of chosen packets by protocol and the server's port, at any address."""
+    flows, rows = direction.sender.flows, np.unique(direction.flow[chosen & (direction.flow != NO_FLOW)])
+    from_server = serves_at_source(flows)[rows]
+    ports = server_port(flows, rows, from_server)
+    both = zip(flows.protocol[rows].tolist(), ports.tolist(), strict=True)
+    return [f"{protocol_name(p)} port {port}" for p, port in sorted(set(both))]
 
 
 def families(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]:

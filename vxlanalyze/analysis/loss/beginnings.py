@@ -49,20 +49,24 @@ class Beginnings:
 
 def find(
     flows: Flows,
-    flow: NDArray[np.int32],
-    position: NDArray[np.intp],
+    losses: tuple[NDArray[np.int32], NDArray[np.intp]],
     last_delivered: NDArray[np.intp],
     first_seen: NDArray[np.intp],
+    opened: NDArray[np.bool_],
 ) -> Beginnings:
     """Find them.
 
     Parameters
     ----------
-    flow, position : NDArray
-        Of the lost packets, shape ``(k,)``; positions among the judged packets.
+    losses : tuple of NDArray
+        Flow and position among the judged packets of each lost packet, shape ``(k,)``.
     last_delivered, first_seen : NDArray[np.intp]
         Positions by flow, shape ``(f,)``; -1 where there are none.
+    opened : NDArray[np.bool_]
+        Flows of conversations that this direction opens, shape ``(f,)``; answers to the other end's pass what
+        refuses new ones.
     """  # fmt: skip
+    flow, position = losses
     none = Beginnings(np.zeros(len(flow), np.bool_), -1, 0, 0, 0, 0)
     used = np.flatnonzero(first_seen >= 0)
     if not len(used) or not len(flow):
@@ -73,10 +77,12 @@ def find(
     began, last = np.full(talks, np.iinfo(np.intp).max, np.intp), np.full(talks, -1, np.intp)
     np.minimum.at(began, talk[used], first_seen[used])
     np.maximum.at(last, talk[used], last_delivered[used])
-    through = last >= 0
+    mine = np.zeros(talks, np.bool_)
+    mine[talk[used[opened[used]]]] = True
+    through = (last >= 0) & mine
     if not through.any():
         return none
-    new = began > began[through].max()
+    new = mine & (began > began[through].max())
     part = new[talk[flow]]
     if not part.any():
         return none

@@ -29,6 +29,7 @@ _LOST, _OTHERS = 400, 1200  # packets of the sample
 _FEWEST = 5
 _ECN = ("not-ECT", "ECT(1)", "ECT(0)", "CE")
 _FLAGS = {0x01: "FIN", 0x04: "RST", 0x08: "PSH", 0x20: "URG", 0x40: "ECE", 0x80: "CWR"}
+_MARKS = (" DSCP", " ECN")
 _GENEVE_HEADER_BYTES, _ETHERNET_BYTES = 8, 14
 
 
@@ -93,6 +94,26 @@ def decide(
     if len(gone) < len(lost):
         chosen = lost if has[: len(gone)].all() else chosen
     return HeaderRule(field, value, tuple(also), chosen, len(gone), len(kept), nats)
+
+
+def mark(
+    pair: Comparison, direction: Direction, lost: NDArray[np.intp], others: NDArray[np.intp], chance: float
+) -> HeaderRule | None:
+    """Find a DSCP or ECN mark that all lost packets carry and no delivered one, whatever their services."""
+    if len(lost) < _FEWEST or len(others) < _FEWEST:
+        return None
+    gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
+    read = [f for f in _fields(pair, direction, np.concatenate([gone, kept])) if f[0].endswith(_MARKS)]
+    looked_at = sum(len(names) for _, _, names in read)
+    marked = [(name, values, {v: n for v, n in named.items() if v}) for name, values, named in read]
+    found = [f for field in marked for f in _weigh(direction, field, gone, looked_at)]
+    whole = [f for f in found if f[3][: len(gone)].all() and f[0] >= -log(chance)]
+    if not whole:
+        return None
+    (nats, field, value, _), *same = sorted(whole, key=lambda f: -f[0])
+    return HeaderRule(
+        field, value, tuple(f"{n} {v}" for _, n, v, _ in same), lost, len(gone), len(kept), nats
+    )
 
 
 def alike(

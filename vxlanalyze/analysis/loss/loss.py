@@ -61,6 +61,9 @@ _KIND_OF_TRAIT = {
 }
 
 
+_SERVICES = (Trait.SERVICE, Trait.PORT)
+
+
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """A rule that the evidence bears out.
@@ -169,7 +172,7 @@ def picture_of(pair: Comparison, direction: Direction) -> Picture:
 @once
 def _with_headers(pair: Comparison) -> dict[str, Picture]:
     """Pictures of the directions in which a header field decides; the frames are read once."""
-    found = ((d, _by_header(pair, explain(d))) for d in pair.directions)
+    found = ((d, _by_header(pair, explain(d)) or _by_mark(pair, explain(d))) for d in pair.directions)
     return {d.label: picture for d, picture in found if picture is not None}
 
 
@@ -190,6 +193,26 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     found = _pattern(picture.lost, chosen, Kind.HEADER, rule.nats, rule)
     left = picture.unexplained[~np.isin(picture.unexplained, rule.chosen)]
     return replace(picture, explanations=(*kept, found), unexplained=left, suspected=None, opening=None)
+
+
+def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
+    """Look for a mark (DSCP, ECN) that tells the packets of blocked services from all others.
+
+    One mark is a simpler rule than a set of services; beside a single service it is said as a rival.
+    """
+    blocked = [e for e in picture.of(Kind.FLOW) if e.from_ns is None and e.rule.trait in _SERVICES]
+    if not blocked:
+        return None
+    lost = np.sort(np.concatenate([e.packets for e in blocked]))
+    delivered = np.flatnonzero(picture.direction.delivered)
+    rule = headers.mark(pair, picture.direction, lost, delivered, weighing.CHANCE)
+    if rule is None:
+        return None
+    several = sum(len(e.rule.members) for e in blocked) > 1
+    named = replace(blocked[0], detail=rule, packets=lost)
+    if several:
+        named = replace(named, kind=Kind.HEADER, proof=rule.nats, rivals=(Kind.FLOW,))
+    return replace(picture, explanations=(*(e for e in picture.explanations if e not in blocked), named))
 
 
 def since(explanations: Iterable[Explanation]) -> str:

@@ -84,6 +84,7 @@ class Losses:
         first[flow[::-1]] = np.arange(len(flow))[::-1]  # in reverse order, so the first one stays
         active = np.flatnonzero(first >= 0)
         sorted_by = classes(direction.sender.flows, active)
+        opening = openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server)
         return cls(
             n=len(judged),
             packet=judged[gone],
@@ -100,8 +101,10 @@ class Losses:
             outer_sport=direction.sender.flows.outer_sport,
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
             traits=sorted_by,
-            openings=openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server),
-            beginnings=beginnings.find(direction.sender.flows, flow[gone], gone, last, first),
+            openings=opening,
+            beginnings=beginnings.find(
+                direction.sender.flows, (flow[gone], gone), last, first, opening.opened
+            ),
         )
 
     def events(self, chosen: NDArray[np.bool_]) -> float:

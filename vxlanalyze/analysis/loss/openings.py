@@ -38,6 +38,8 @@ class Openings:
         Lost packets that ask for a connection, sent again or not, shape ``(k,)``.
     syn_delivered : int
         Those that arrived.
+    opened : NDArray[np.bool_]
+        Flows of conversations that the sender opens while they are observed, shape ``(f,)``.
     """
 
     first: NDArray[np.bool_]
@@ -45,6 +47,7 @@ class Openings:
     went_on: int
     syn: NDArray[np.bool_]
     syn_delivered: int
+    opened: NDArray[np.bool_]
 
     def has(self, part: NDArray[np.bool_] | None) -> bool:
         """Whether a part of the lost packets is one of these."""
@@ -79,12 +82,15 @@ def find(
         first,
         syn,
     )
+    opened = np.zeros(len(flows), np.bool_)
+    opened[talk[flow[first]]] = True
     return Openings(
         first=first[lost],
         first_delivered=int(np.count_nonzero(first & ~lost)),
         went_on=int(np.count_nonzero(arrived[talk[flow[first & lost]]])),
         syn=syn[lost],
         syn_delivered=int(np.count_nonzero(syn & ~lost)),
+        opened=opened[talk],
     )
 
 

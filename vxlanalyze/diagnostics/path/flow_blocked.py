@@ -30,6 +30,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
@@ -102,6 +103,11 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> s
     text += f" and {others:,} did not. " if others else " and none was lost. "
     for rival in dict.fromkeys(r for e in explanations for r in e.rivals):
         text += _RIVALS.get(rival, "")
+    for mark in (e.detail for e in explanations if isinstance(e.detail, HeaderRule)):
+        text += (
+            f"All of them carry {mark.field} {mark.value}, and none of {mark.others:,} delivered "
+            "packets does: a device that drops this mark would look the same. "
+        )
     return text + loss.by_chance(explanations)
 
 

@@ -23,6 +23,8 @@ Sources
     6040; RFC 7126 (filtering of IPv4 options); RFC 7872 (extension headers in the wild).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,13 +33,16 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, headers, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
-from vxlanalyze.analysis.loss.loss import Kind
+from vxlanalyze.analysis.loss.loss import Explanation, Kind
 from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "header-blocked"
+_LINK_TYPE = {Tunnel.GENEVE: "geneve", Tunnel.GRE: "gre", Tunnel.IPIP: "ipip"}
 
 
 def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
@@ -45,9 +50,12 @@ def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     found: list[Answer] = list(not_assessed)
     for picture in pictures:
-        rules = [e.detail for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
-        found += [_finding(pair, picture.direction, rule, answered=False) for rule in rules]
-        if not rules:
+        told = [(e.detail, e) for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
+        found += [
+            _with_rival(_finding(pair, picture.direction, rule, answered=False), picture.direction, e)
+            for rule, e in told
+        ]
+        if not told:
             rule = _unanswered(pair, picture.direction, chance)
             found += [_finding(pair, picture.direction, rule, answered=True)] if rule else []
     return found
@@ -63,6 +71,20 @@ def _unanswered(pair: Comparison, direction: Direction, chance: float) -> Header
     if not silent.any() or not served.any():
         return None
     return headers.decide(pair, direction, np.flatnonzero(silent), np.flatnonzero(served), chance)
+
+
+def _with_rival(finding: Finding, direction: Direction, explanation: Explanation) -> Finding:
+    """Say so where a filter by service would look the same."""
+    if Kind.FLOW not in explanation.rivals:
+        return finding
+    chosen = np.zeros(len(direction), np.bool_)
+    chosen[explanation.packets] = True
+    names = listed(affected.service_ports(direction, chosen), at_most=4)
+    text = (
+        f" Only {names} carry it, and nothing of these arrived: one mark explains what a filter for each of "
+        "them would. To tell the two apart, send one of them unmarked."
+    )
+    return replace(finding, explanation=finding.explanation + text)
 
 
 def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answered: bool) -> Finding:
@@ -84,7 +106,7 @@ def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answer
         f"{rule.others:,} {others}, with every header field.{also} By chance that happens with a "
         f"probability "
         f"of at most {evidence.chance(rule.nats):.0e}.",
-        remedy=_remedy(near, far, rule, answered),
+        remedy=_remedy(direction, rule, answered, underlay.of(direction, pair.cluster).tunnel),
         evidence={
             "field": Quantity(rule.field),
             "value": Quantity(rule.value),
@@ -108,15 +130,16 @@ def _ruled_out(direction: Direction, chosen: NDArray[np.bool_], answered: bool) 
     return (*affected.not_by_size(direction, chosen), RuledOut("packet-loss", why))
 
 
-def _remedy(near: str, far: str, rule: HeaderRule, answered: bool) -> str:
+def _remedy(direction: Direction, rule: HeaderRule, answered: bool, tunnel: Tunnel) -> str:
+    near, far = direction.sender.name, direction.receiver.name
     where = f"on {far}" if answered else f"between {near} and {far}, and on both"
     lines = [f"Find what filters or mishandles {rule.field} {where}. On {far}:"]
     lines += ["nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress"]
-    lines += _until(near, rule)
+    lines += _until(near, rule, _LINK_TYPE.get(tunnel, "vxlan"))
     return "\n".join(lines)
 
 
-def _until(near: str, rule: HeaderRule) -> list[str]:
+def _until(near: str, rule: HeaderRule, link_type: str) -> list[str]:
     """Say how not to send it until then."""
     field = rule.field
     if field.endswith("ECN") or field in ("TCP flag ECE", "TCP flag CWR"):
@@ -129,7 +152,7 @@ def _until(near: str, rule: HeaderRule) -> list[str]:
         return [
             f"Until then, let the tunnel device of {near} (DEVICE, its name) not copy it (undo: `tos "
             f"inherit`):",
-            "ip link set DEVICE type vxlan tos 0",
+            f"ip link set DEVICE type {link_type} tos 0",
         ]
     if field == "outer TTL":
         return [f"On {near}, the tunnel device sets it (DEVICE, its name):", "ip -d link show DEVICE"]
