@@ -225,7 +225,7 @@ def test_what_is_not_understood_is_named_with_its_control_characters_escaped(rea
 
 def test_an_unknown_table_beside_known_ones_is_named_too(read):
     facts = read(
-        "node1 $ ip route\ndefault via 10.0.0.1 dev eth0\n"
+        "node1 $ uptime\n 10:00:01 up 3 days, 1 user\n"
         "node1 $ cilium bpf tunnel list\nTUNNEL VALUE\n10.0.1.0:0 1.2.3.4:0\n"
     )
 

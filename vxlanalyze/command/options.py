@@ -196,7 +196,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.facts,
         default=[],
-        help="tables saved on a capture's node: cilium service list, bridge fdb show, ethtool -k, ...",
+        help="what was saved on a capture's node, told by content: iptables-save, nft list ruleset, "
+        "ip -d link, sysctl, nstat (before/ and after/), conntrack, bridge fdb show, cilium-dbg tables, ...",
     )
     group.add_argument(
         "--port",

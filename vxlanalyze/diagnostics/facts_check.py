@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vxlanalyze.analysis.finding import Finding, RuledOut
+from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
+from vxlanalyze.diagnostics.beside import counters, firewall, settings, tunnel_device
+from vxlanalyze.diagnostics.beside.model import Said
 from vxlanalyze.kubernetes.model import Route
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -172,6 +174,7 @@ def _unfilled(point: Point, direction: Direction) -> int:
     return int(np.count_nonzero(np.isin(states, UNFILLED).any(axis=0)))
 
 
+_HOSTS = (firewall.said, tunnel_device.said, settings.said, counters.said)
 _SPEAKERS = (
     (_MAP_SPEAKS, map_sentences),
     (_ENTRIES_SPEAK, entry_sentences),
@@ -197,4 +200,21 @@ def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Findi
         return finding
     sentences = [s for codes, speak in _SPEAKERS if finding.code in codes for s in speak(pair, direction)]
     new = tuple(s for s in sentences if s.code not in told and s not in finding.ruled_out)
-    return replace(finding, ruled_out=(*finding.ruled_out, *new))
+    finding = replace(finding, ruled_out=(*finding.ruled_out, *new))
+    return _with_facts(finding, [said for speak in _HOSTS for said in speak(pair, direction, finding)])
+
+
+def _with_facts(finding: Finding, said: Sequence[Said]) -> Finding:
+    """Put causes that facts show before what the packets suggest, and notes behind it."""
+    causes, notes = [s for s in said if s.cause], [s for s in said if not s.cause]
+    explanation = [*(s.sentence for s in causes), finding.explanation.strip(), *(s.sentence for s in notes)]
+    remedies = [s.remedy for s in causes if s.remedy] or [finding.remedy]
+    where = f"; the cause stands in {listed([s.place for s in causes])}" if causes else ""
+    shown = {f"fact_{n}": Quantity(s.place) for n, s in enumerate(causes, 1)}
+    return replace(
+        finding,
+        summary=finding.summary + where,
+        explanation=" ".join(explanation),
+        remedy="\n".join(remedies),
+        evidence={**finding.evidence, **shown},
+    )

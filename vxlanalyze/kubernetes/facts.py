@@ -11,6 +11,8 @@ from pathlib import Path
 
 from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.hosts.model import Line
+from vxlanalyze.kubernetes.hosts.outputs import numbered, read_output
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
@@ -21,8 +23,13 @@ _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
 _BARE_COMMAND = re.compile(
     r"^\s*(?:\+ )?(?P<line>(?:sudo )?(?:kubectl\b.* get|kubectl\b.* exec|cilium(?:-dbg)? (?:service|bpf)|"
-    r"bridge\b.* fdb|ethtool -|tcpdump -) ?.*)$"
+    r"bridge\b.* fdb|ethtool -|tcpdump -|ip (?:-\S+ )*(?:link|route|rule|neigh)|"
+    r"conntrack -|nft list|ip6?tables-save|nstat|sysctl|ss -|tc -s|ipvsadm) ?.*)$"
 )
+_ANY_PROMPT = re.compile(
+    r"[^$#%❯]{0,120}[$#%❯]\s|\s*(?:\+ )?(?:sudo|kub|cil|bri|eth|tcp|ip|con|nft|nst|sys|ss|tc)"
+)
+_OPENING = re.compile("|".join(re.sub(r"\(\?P<\w+>", "(?:", table.header.pattern) for table in TABLES))
 _NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =](?P<name>\S+)")
 _DEVICE = re.compile(r"(?:ethtool .*?-(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)")
 # Lines that say nothing: what somebody left out, rules, and what tcpdump says when it starts.
@@ -59,6 +66,12 @@ def _file_facts(capture: str, path: Path) -> Iterator[Fact]:
         what = "it holds bytes that are no text" if "\0" in text else "it is larger than 64 MiB"
         yield Fact(capture, "unknown", str(path), ({"why": what},))
         return
+    lines = list(numbered(text, _LONGEST_LINE))
+    for part in _parts(lines):
+        output = read_output(part)
+        if output is not None:
+            yield Fact(capture, output[0], str(path), output[1])
+            text = _without(text, part)
     blocks = _blocks(text)
     stray = blocks.strange
     for block in blocks.tables:
@@ -70,6 +83,25 @@ def _file_facts(capture: str, path: Path) -> Iterator[Fact]:
     if stray:
         why = f"{len(stray)} lines are not understood, the first is {shown(stray[0])}"
         yield Fact(capture, "unknown", str(path), ({"why": why},))
+
+
+def _parts(lines: list[Line]) -> list[list[Line]]:
+    """Part the lines at the commands that they stand under."""
+    parts: list[list[Line]] = [[]]
+    for number, line in lines:
+        comment = line.startswith("# ") and not _BARE_COMMAND.match(line[2:])  # of iptables-save
+        if _command(line) is not None and not comment:
+            parts.append([])
+        else:
+            parts[-1].append((number, line))
+    return [part for part in parts if part]
+
+
+def _without(text: str, part: list[Line]) -> str:
+    """Empty the lines of a part that was understood."""
+    lines = text.splitlines()
+    lines[part[0][0] - 1 : part[-1][0]] = [""] * (part[-1][0] - part[0][0] + 1)
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -118,10 +150,14 @@ def _continues(block: _Block | None, table: Table) -> bool:
 
 
 def _opened_by(line: str) -> Table | None:
+    if not _OPENING.match(line):
+        return None
     return next((table for table in TABLES if table.header.match(line)), None)
 
 
 def _command(line: str) -> Command | None:
+    if not _ANY_PROMPT.match(line):
+        return None
     match = _PROMPT.match(line) or _BARE_COMMAND.match(line)
     if match is None:
         return None

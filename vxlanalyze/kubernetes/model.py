@@ -82,7 +82,8 @@ class Fact:
     """One table saved on the node of a capture.
 
     `kind` is one of "cilium-service-list", "cilium-tunnel-list", "kubectl-services", "kubectl-pods",
-    "bridge-fdb", "ethtool-k", "tcpdump-summary", "unknown"; `rows` are its lines taken apart (keys by kind).
+    "bridge-fdb", "ethtool-k", "tcpdump-summary", "unknown", or one of `kubernetes.hosts`;
+    `rows` are its lines taken apart (keys by kind).
     """
 
     capture: str

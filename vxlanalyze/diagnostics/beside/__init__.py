@@ -1,0 +1,1 @@
+"""What the hosts' own tables say of a finding, one kind of fact a module."""

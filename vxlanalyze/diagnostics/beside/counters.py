@@ -1,0 +1,86 @@
+"""Counters that were saved before and after: what rose, beside what is missing.
+
+Files belong to "before" or "after" by the last of these words in their path. What rose by about as much as is
+missing is the cause; what rose by less is a note.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.diagnostics.beside.model import Said, facts, place
+from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.text.words import count
+
+_NAMED = {
+    "TcpExtIPReversePathFilter": "the reverse path filter dropped packets",
+    "IpExtIPReversePathFilter": "the reverse path filter dropped packets",
+    "UdpInCsumErrors": "UDP checksums were wrong",
+    "Udp6InCsumErrors": "UDP checksums were wrong",
+    "UdpNoPorts": "nothing listened on the port",
+    "Udp6NoPorts": "nothing listened on the port",
+    "UdpRcvbufErrors": "socket buffers were full",
+    "IpInAddrErrors": "the destination was no address of the node",
+    "IpOutNoRoutes": "there was no route",
+    "IpReasmFails": "fragments could not be put together",
+    "TcpExtListenDrops": "listen queues were full",
+    "softnet dropped": "the backlog of a core was full",
+    "conntrack insert_failed": "connection tracking could not enter connections",
+    "conntrack drop": "connection tracking dropped packets",
+    "conntrack early_drop": "the table of connections was full",
+}
+_NIC = ("drop", "discard", "missed", "no_buf", "nobuf", "fifo", "crc", "exceeded", "out_of_buffer")
+_AT_RECEIVER = frozenset(
+    (
+        *("not-answered", "source-unanswered", "answer-not-accepted", "endpoint-silent", "port-unreachable"),
+        *("outer-checksum-bad", "new-flows-blocked", "packet-loss", "capture-loss", "fragments-lost"),
+        *("rate-limited", "merged-datagram", "reassembly-timeout", "flow-blocked"),
+    )
+)
+_MISSING = ("unanswered_requests", "unanswered_packets", "lost", "unanswered", "dropped")
+
+
+def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+    """Say which counters of the receiving node rose meanwhile."""
+    if finding.code not in _AT_RECEIVER:
+        return
+    missing = next((n for n in (_number(finding, name) for name in _MISSING) if n), 0)
+    node = direction.receiver.name
+    for name, (grown, where) in _grown(pair, direction.receiver).items():
+        why = _NAMED.get(name) or ("the NIC or a queue dropped packets" if _is_drop(name) else "")
+        if not why:
+            continue
+        same = bool(missing) and missing <= grown <= 1.25 * missing + 2
+        beside = f", and {count(missing, 'packet')} are missing here" if missing else ""
+        sentence = f"Between the saves, {name} of {node} rose by {grown:,}{beside}: {why} ({where})."
+        yield Said(sentence, same, where)
+
+
+def _number(finding: Finding, name: str) -> int:
+    quantity = finding.evidence.get(name)
+    return int(quantity.value) if quantity is not None and isinstance(quantity.value, int | float) else 0
+
+
+def _is_drop(name: str) -> bool:
+    return name.startswith(("ethtool ", "link ", "qdisc ")) and any(word in name.lower() for word in _NIC)
+
+
+def _grown(pair: Comparison, point: Point) -> dict[str, tuple[int, str]]:
+    """What rose between the first "before" and the first "after", with the place of the latter."""
+    saved: dict[str, dict[str, tuple[int, str]]] = {"before": {}, "after": {}}
+    for fact in facts(pair, point, "counters"):
+        when = _when(fact.path)
+        if when:
+            for row in fact.rows:
+                value = (int(row["value"]), place(fact.path, row["line"]))
+                saved[when].setdefault(row["name"], value)
+    rises = {
+        name: (value - saved["before"].get(name, (value, ""))[0], where)
+        for name, (value, where) in saved["after"].items()
+    }
+    return {name: rise for name, rise in rises.items() if rise[0] > 0}
+
+
+def _when(path: str) -> str:
+    words = [w for part in PurePath(path).parts for w in ("before", "after") if w in part.lower()]
+    return words[-1] if words else ""

@@ -1,0 +1,65 @@
+"""``conntrack -L``, ``ss -lun``, ``ipvsadm -Ln``.
+
+Rows of connections: protocol, src, dst, sport, dport, reply_src, reply_dst, reply_sport, reply_dport, state
+(of TCP), replied ("yes" or ""). Of listeners: address, port. Of virtual services: frontend, backend.
+
+Sources: conntrack(8), ss(8), ipvsadm(8).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+
+_ENTRY = re.compile(
+    r"^(?:ipv[46]\s+\d+ )?\s*(?P<protocol>tcp|udp|icmp|icmpv6|sctp|gre|unknown)\s+\d+ (?P<rest>.*\bsrc=.*)$"
+)
+_CLOSING = re.compile(r"^conntrack v\S+ \(conntrack-tools\): \d+ flow entries")
+_PAIR = re.compile(r"\b(src|dst|sport|dport)=(\S+)")
+_LISTENER = re.compile(r"^(?:udp\s+)?(?:UNCONN|LISTEN)\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+|\*)\s")
+_SERVICE = re.compile(r"^(?P<protocol>TCP|UDP|SCTP)\s+(?P<frontend>\S+:\d+)\s")
+_BACKEND = re.compile(r"^\s+-> (?P<backend>\S+:\d+)\s")
+
+
+def read_connections(lines: Sequence[Line]) -> Iterator[Row]:
+    """Give the entries of connection tracking."""
+    for number, line in lines:
+        match = _ENTRY.match(line)
+        if match is None:
+            continue
+        row: Row = {"line": str(number), "text": line.strip(), "protocol": match["protocol"]}
+        for name, value in _PAIR.findall(match["rest"])[:8]:
+            row["reply_" + name if name in row else name] = value
+        state = re.match(r"\d+ ([A-Z_]+) ", match["rest"])
+        replied = "" if "[UNREPLIED]" in line else "yes"
+        yield {**row, "state": state[1] if state else "", "replied": replied}
+
+
+def read_listeners(lines: Sequence[Line]) -> Iterator[Row]:
+    """Give what listens."""
+    for number, line in lines:
+        match = _LISTENER.match(line)
+        if match is not None:
+            yield {"line": str(number), "text": line.strip(), **match.groupdict()}
+
+
+def read_services(lines: Sequence[Line]) -> Iterator[Row]:
+    """Give each backend with its service."""
+    service: Row = {}
+    for number, line in lines:
+        head, backend = _SERVICE.match(line), _BACKEND.match(line)
+        if head is not None:
+            service = {"protocol": head["protocol"].lower(), "frontend": head["frontend"]}
+        elif backend is not None and service:
+            yield {"line": str(number), "text": line.strip(), **service, "backend": backend["backend"]}
+
+
+OUTPUTS = (
+    Output(
+        "connections",
+        lambda f: any(_ENTRY.match(line) or _CLOSING.match(line) for line in f[:2]),
+        read_connections,
+    ),
+    Output("listeners", lambda f: f[0].startswith("State ") or bool(_LISTENER.match(f[0])), read_listeners),
+    Output("virtual-services", lambda f: f[0].startswith("IP Virtual Server version"), read_services),
+)
