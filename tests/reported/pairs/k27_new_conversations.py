@@ -7,8 +7,11 @@ from tests.reported.world import Transit, Tunnel, World
 MUSTNOT = ["path-blocked", "flow-blocked", "protocol-blocked", "packet-loss@ab"]
 
 
-def table(seed: int, full_at: float | None, **tunnel: object) -> World:
-    """Two servers, old conversations, and new ones all the time; the table is full from a moment on."""
+def table(seed: int, full_at: float | None, *, inside: bool = False, **tunnel: object) -> World:
+    """Two servers, old conversations, and new ones all the time; the table is full from a moment on.
+
+    It is that of a firewall between the nodes, or (`inside`) of node2 itself.
+    """
     w = World(seed, tunnel=Tunnel(**tunnel))  # type: ignore[arg-type]
     n1, n2 = w.node("node1", "203.0.113.31", offset=2), w.node("node2", "203.0.113.32")
     a, b, c = n1.pod("10.4.31.5"), n2.pod("10.4.32.6"), n2.pod("10.4.32.7")
@@ -30,7 +33,7 @@ def table(seed: int, full_at: float | None, **tunnel: object) -> World:
         if full_at is None or t.at - first[0] < full_at * 1e9:
             known.add(talk)
         elif talk not in known:
-            t.lost = True
+            t.lost, t.accepted = not inside, not inside
 
     return w
 
@@ -52,6 +55,25 @@ def full(name: str, seed: int, at: float, **tunnel: object) -> None:
 full("k27-table-full", 271, 3.0)
 full("k27-table-full-geneve", 272, 4.0, kind="geneve", port=6081, vni=9)
 full("k27-table-full-early", 273, 2.2, vni=300, port=4789)
+
+
+def full_inside(name: str, seed: int, at: float, **tunnel: object) -> None:
+    @pair(
+        name,
+        root="new-flows-blocked",
+        must=["new-flows-blocked@ab"],
+        mustnot=[*MUSTNOT, "not-answered", "endpoint-silent"],
+        says=["nf_conntrack", "203.0.113.32|node2"],
+        source="kubernetes issues 71261 and 18604",
+        story="node2's own table is full: what is new arrives and dies behind its network card.",
+    )
+    def made() -> World:
+        return table(seed, at, inside=True, **tunnel)
+
+
+full_inside("k27-table-full-inside", 275, 3.0)
+full_inside("k27-table-full-inside-geneve", 276, 2.4, kind="geneve", port=6081, vni=9)
+full_inside("k27-table-full-inside-4789", 277, 4.1, vni=300, port=4789)
 
 
 @pair(

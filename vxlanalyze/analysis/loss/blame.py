@@ -27,6 +27,7 @@ _KINDS = {
     "new-flows-blocked": Kind.NEW,
     "header-blocked": Kind.HEADER,
 }
+_ALSO_INSIDE = (Kind.NEW, Kind.HEADER)
 _OF_LOSS = (*_KINDS, "packet-loss")
 
 
@@ -53,7 +54,12 @@ def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
     if code == "duplicate-address":
         return np.flatnonzero(next_hop.astray(picture.direction))
     kind = _KINDS.get(code)
-    return None if kind is None else np.flatnonzero(picture.packets_of(picture.of(kind)))
+    if kind is None:
+        return None
+    explained = picture.of(kind)
+    if not explained and kind in _ALSO_INSIDE:
+        return None  # what the finding speaks of arrived, and dies in the receiver
+    return np.flatnonzero(picture.packets_of(explained))
 
 
 def _flows(pair: Comparison, direction: Direction, symptom: Finding) -> NDArray[np.int32]:

@@ -10,7 +10,8 @@ How it decides
     A conversation is an inner 5-tuple. The moment is the beginning of the last one of which anything arrived.
     At least four conversations began later, to two addresses and in two protocols, and lost every packet; at
     least two from before it deliver later. Of all explanations it fits the losses best, and loss at random
-    looks like that at most once in ten thousand directions.
+    looks like that at most once in ten thousand directions. The same is asked of openings that arrive and are
+    never answered, at addresses that answered before: then they die inside the receiving node.
 When it cannot tell
     Everything stops (`path-blocked`), or only one protocol or service begins anything new (`protocol-
     blocked`, `flow-blocked`).
@@ -31,7 +32,9 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.beginnings import Beginnings
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
-from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.analysis.requests import new_silence
+from vxlanalyze.analysis.requests.new_silence import NewSilence
+from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, moment
 
 CODE = "new-flows-blocked"
@@ -42,7 +45,46 @@ def check(pair: Comparison) -> list[Answer]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[Answer] = list(not_assessed)
     answers += [_finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(Kind.NEW)]
-    return answers
+    told = {a.direction for a in answers if isinstance(a, Finding)}
+    silent = [(d, new_silence.of(d)) for d in pair.directions if d.assessed and d.label not in told]
+    return answers + [_inside(pair, d, found) for d, found in silent if found is not None]
+
+
+def _inside(pair: Comparison, direction: Direction, found: NewSilence) -> Finding:
+    """Report conversations whose openings arrive and are never answered."""
+    near, far, since = direction.sender.name, direction.receiver.name, moment(found.since_ns)
+    shown = exhibits.of_packets(pair, direction, found.requests)
+    requests = int(np.count_nonzero(found.requests))
+    kinds = affected.packets(affected.protocols(direction, found.requests))
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"From {since} on, no new conversation from {near} is answered by {far}: "
+        f"{count(found.conversations, 'conversation')} to {count(found.endpoints, 'endpoint')} arrive "
+        f"there and get nothing, while {found.established:,} from before go on",
+        explanation=f"{kinds} of conversations that began after that moment stand in the capture of {far}, "
+        "and nothing answers them: they die inside the node. The same addresses answered before, and "
+        f"{count(found.established, 'conversation')} from before the moment are answered later: so it is "
+        "neither the path nor the endpoints, but what keeps track of connections.",
+        remedy=_remedy([far], since),
+        evidence={
+            "since": Quantity(since),
+            "new_conversations": Quantity(found.conversations, "conversations"),
+            "endpoints": Quantity(found.endpoints, "addresses"),
+            "established_and_answered": Quantity(found.established, "conversations"),
+            "unanswered_requests": Quantity(requests, "packets"),
+            "inside": Quantity(far),
+        },
+        ruled_out=(
+            RuledOut("path-blocked", f"all {count(requests, 'request')} counted here were seen on arrival"),
+            RuledOut("not-answered", "conversations from before the moment go on being answered"),
+            RuledOut("endpoint-silent", f"{count(found.endpoints, 'endpoint')} are concerned alike"),
+        ),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
 
 
 def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun: Beginnings) -> Finding:
@@ -64,7 +106,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun
         f"They use {count(begun.protocols, 'protocol')}, so no service or protocol decides, but when the "
         f"conversation began; {count(begun.established, 'conversation')} from before it deliver later. "
         f"{loss.by_chance([explanation])}",
-        remedy=_remedy(near, far, moment(since)),
+        remedy=_remedy([near, far], moment(since)),
         evidence={
             "since": Quantity(moment(since)),
             "new_conversations": Quantity(begun.conversations, "conversations"),
@@ -84,9 +126,9 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun
     )
 
 
-def _remedy(near: str, far: str, since: str) -> str:
+def _remedy(nodes: list[str], since: str) -> str:
     return (
-        f"Look at what keeps track of connections and changed at {since}. On {near} and on {far}:\n"
+        f"Look at what keeps track of connections and changed at {since}. On {' and on '.join(nodes)}:\n"
         "dmesg -T | grep -i 'nf_conntrack: table full'\n"
         "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max\n"
         "conntrack -S\n"

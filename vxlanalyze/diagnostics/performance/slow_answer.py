@@ -35,7 +35,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.tcp import silent_node
+from vxlanalyze.analysis.tcp import port_reuse, silent_node
 from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -80,6 +80,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
             "client": Quantity(worst.client),
             "from": Quantity(moment(worst.from_ns)),
             "to": Quantity(moment(worst.to_ns)),
+            "answered_by_an_old_connection": Quantity(port_reuse.answered_by_old(late), "requests"),
             "usual_answer": Quantity(_usual_ns(pair, worst), "ns"),
             "round_trip": Quantity(silent_node.round_trip_ns(pair), "ns"),
             "silent_from": Quantity(moment(silence.from_ns) if silence else None),
@@ -119,7 +120,11 @@ def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], sile
         if len(late) == 1
         else f"{span(float(np.median(waits)))} in the median, {span(late[0].waited_ns)} at most"
     )
-    return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)})"
+    old = port_reuse.answered_by_old(late)
+    why = (
+        f": {count(old, 'SYN')} came from a port whose last connection was in TIME_WAIT there" if old else ""
+    )
+    return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)}){why}"
 
 
 def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None) -> list[str]:
@@ -136,6 +141,12 @@ def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None
         told.append(
             "Other traffic to that node waited too, so it is the node, not one process: its neighbour or "
             "forwarding entry for the peer was missing, or it had no processor time."
+        )
+    elif old := port_reuse.answered_by_old(late):
+        told.append(
+            f"{count(old, 'SYN')} came from a port that had just been used: the server, which closed first, "
+            "held that connection in TIME_WAIT and answered with an acknowledgement of it; the client reset "
+            "it, and its repeated SYN was taken. No bytes are missing."
         )
     elif worst.kind == "SYN":
         again = (
@@ -177,6 +188,8 @@ def _remedy(pair: Comparison, direction: str | None, late: Sequence[Late], silen
                 "cat /proc/net/softnet_stat",
             )
         )
+    if port_reuse.answered_by_old(late):
+        return _more_ports(node, worst)
     if worst.kind == "SYN":
         return "\n".join(
             (
@@ -205,6 +218,22 @@ def _remedy(pair: Comparison, direction: str | None, late: Sequence[Late], silen
             f"{moment(worst.from_ns)}, at its processor limit (nr_throttled) and at what it waits for.",
             f"ss -tnpi src {_bracketed(worst.server)} sport = :{worst.port}",
             "cat /sys/fs/cgroup/cpu.stat",
+        )
+    )
+
+
+def _more_ports(node: str, worst: Late) -> str:
+    """Say how ports come to be used again later, or are told apart."""
+    return "\n".join(
+        (
+            f"Let {worst.client} use its ports again later than the minute of TIME_WAIT: keep connections "
+            "open and use them again, let the client close first, or give it more ports. Where it connects "
+            "(a client, or the node that masquerades for it):",
+            "sysctl net.ipv4.ip_local_port_range",
+            "With TCP time stamps at both ends, the server tells a new connection from the old one at once:",
+            "sysctl net.ipv4.tcp_timestamps",
+            f"How many it holds on {node}, in the network namespace of {worst.server}:",
+            f"ss -tan state time-wait sport = :{worst.port}",
         )
     )
 

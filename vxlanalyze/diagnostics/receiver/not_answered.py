@@ -36,7 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.integrity import alone
-from vxlanalyze.analysis.requests import answers, last_answer
+from vxlanalyze.analysis.requests import answers, last_answer, new_silence
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
@@ -101,7 +101,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
 def _stopped(pair: Comparison, direction: Direction, asked: Answers, chance: float) -> Answer | None:
     """Look at what arrives after the last answer of all; one service that stops is not its node."""
     found = last_answer.since(direction, asked)
-    if found is None:
+    if found is None or new_silence.of(direction) is not None:  # that is new-flows-blocked
         return None
     stopped_ns, after = found
     if last_answer.services(direction, after) < 2 or not after.silent(chance):

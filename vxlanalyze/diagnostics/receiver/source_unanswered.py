@@ -278,6 +278,7 @@ DIAGNOSTIC = base.Diagnostic(
     check=check,
     explained_by=(
         "wrong-tunnel-endpoint",
+        "new-flows-blocked",
         "corrupted-in-transit",
         "outer-checksum-bad",
         "inner-checksum-bad",

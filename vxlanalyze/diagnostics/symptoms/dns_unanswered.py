@@ -52,6 +52,7 @@ CODE = "dns-unanswered"
 
 _INSIDE = (
     "not-answered",
+    "new-flows-blocked",
     "source-unanswered",
     "port-unreachable",
     "vni-mismatch",

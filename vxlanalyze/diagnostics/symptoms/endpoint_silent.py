@@ -255,6 +255,7 @@ DIAGNOSTIC = base.Diagnostic(
     check=check,
     explained_by=(
         "not-answered",
+        "new-flows-blocked",
         "header-blocked",
         "source-unanswered",
         "wrong-tunnel-endpoint",
