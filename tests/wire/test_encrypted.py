@@ -70,3 +70,11 @@ def test_encryption_inside_a_tunnel_is_the_pods_own() -> None:
     inner = build.ethernet(build.ipv4(ESP, build.ESP, build.POD1, build.POD2))
 
     assert_row(row(build.ethernet(build.vxlan(inner))), tunnel="vxlan", protocol=50, encryption=None)
+
+
+@pytest.mark.parametrize("port", [51820, 4500 + 1000])
+def test_the_largest_wireguard_packets_end_at_the_mtu(port: int) -> None:
+    """With the usual MTU of 1420, a full packet is 1452 octets, which 16 does not divide."""
+    message = bytes([4, 0, 0, 0]) + bytes(1448)
+
+    assert_row(row(build.ethernet(build.ipv4(build.udp(message, dport=port)))), encryption="wireguard")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing import addresses, rows
 from vxlanalyze.pairing.addresses import AddressBook, Sides
 from vxlanalyze.pairing.model import CaptureFacts
-from vxlanalyze.wire.model import Decoded, Flows, Tunnel
+from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,13 @@ def _places_of(
         bare = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
         bare |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
         return [Place(facts.name, number, True, not bare, everywhere)]
-    nic = _nic(key, tunnel, packets, flows.identity)
+    # Encrypted packets are matched as they stand, and hide whether there is a tunnel in them.
+    sealed = ip & (flows.encryption != Encryption.NONE)
+    hidden = bool(sealed.any()) and not tunnel.any()
+    nic = _nic(key, sealed if hidden else tunnel, packets, flows.identity)
     if not nic.any():
         nic = _crossing(key, packets, np.isin(flows.identity, bare_elsewhere))
-    found = [Place(facts.name, number, True, True, nic)]
+    found = [Place(facts.name, number, True, not hidden, nic)]
     for k in keys.tolist():
         here = key == k
         if not (here & nic).any():

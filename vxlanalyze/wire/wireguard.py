@@ -3,7 +3,8 @@
     | type (1) | reserved, zero (3) |  sender or receiver index ... |
 
 Sources: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section 5.4 (the four messages);
-Linux drivers/net/wireguard/messages.h (their lengths; data is padded to 16 octets).
+Linux drivers/net/wireguard/messages.h (their lengths) and send.c, ``calculate_skb_padding`` (data is
+padded to 16 octets, or to the MTU where that is less).
 """
 
 from vxlanalyze.kernels.decorator import compiled
@@ -26,6 +27,8 @@ PADDING_BYTES = 16
 # On another port than the usual one, data messages are told by their length alone: a shorter one
 # could be anything. An IPv4 packet in it has at least 20 octets, padded to 32.
 _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
+# A packet is padded to no more than the device's MTU: the largest ones may end anywhere.
+_NEAR_MTU_BYTES = 1200
 
 
 @compiled
@@ -39,7 +42,7 @@ def in_udp(data: Octets, found: Record, base: int) -> bool:
     if kind == DATA:
         usual = found[base + DPORT] == UDP_PORT or found[base + SPORT] == UDP_PORT
         smallest = KEEPALIVE_BYTES if usual else _SURE_DATA_BYTES
-        return length % PADDING_BYTES == 0 and length >= smallest
+        return length >= smallest and (length % PADDING_BYTES == 0 or length >= _NEAR_MTU_BYTES)
     return (
         (kind == INITIATION and length == INITIATION_BYTES)
         or (kind == RESPONSE and length == RESPONSE_BYTES)
