@@ -38,7 +38,7 @@ ORDER = (
 # Inside `analysis`, likewise; modules that stand in no room come first.
 ANALYSIS = ("statistics", "requests", "underlay", "integrity", "timing", "tcp", "loss")
 HEADINGS = (
-    "What it asks",
+    "What it checks",
     "Why it matters",
     "How it decides",
     "When it cannot tell",

@@ -26,7 +26,7 @@ def test_sizes_are_read_as_people_write_them(text: str, size: int):
 
 @pytest.mark.parametrize("text", ["", "M", "much", "1X", "1e999", "nan"])
 def test_what_is_no_size_is_refused(text: str):
-    with pytest.raises(UsageError, match="is no size of memory; 512M or 2G would be"):
+    with pytest.raises(UsageError, match="is not a size of memory; write it as 512M or 2G"):
         memory.size_bytes(text)
 
 

@@ -224,7 +224,7 @@ def test_glob_without_a_match(tmp_path: Path) -> None:
 
 
 def test_one_file_twice_in_a_set(rotated: Path) -> None:
-    with pytest.raises(UsageError, match="stands twice in one capture"):
+    with pytest.raises(UsageError, match="occurs twice in one capture"):
         open_source(f"{rotated}/ring.pcap0,{rotated}/ring.pcap0")
 
 

@@ -38,7 +38,7 @@ def test_a_map_that_packets_and_nodes_bear_out_is_right():
     compared = pair(cluster=tunnels(("10.233.65.0", "172.26.50.201")))
 
     assert told("path-blocked", compared) == [
-        "the tunnel map saved beside node1 is right: 10.233.65.0/24 is sent to 172.26.50.201 by the map and "
+        "the tunnel map saved with node1 is right: 10.233.65.0/24 is sent to 172.26.50.201 by the map and "
         "by 100 packets, so it is not that"
     ]
 
@@ -94,7 +94,7 @@ def test_a_forwarding_entry_that_the_packets_use_is_told():
     compared = pair(cluster=with_facts(Cluster(), [Fact("node1", "bridge-fdb", "fdb", (row,))]))
 
     assert told("not-answered", compared) == [
-        "the forwarding entry saved beside node1 sends 0e:00:00:00:00:02 to 172.26.50.201, "
+        "the forwarding entry saved with node1 sends 0e:00:00:00:00:02 to 172.26.50.201, "
         "and so do the packets"
     ]
 

@@ -56,7 +56,7 @@ def test_without_inner_headers_nothing_is_judged(tmp_path: Path, snaps: tuple[in
     result = vx.compare(*cut(CAPTURES / "random-loss", tmp_path, snaps, port))
 
     assert faults(result) == []
-    assert "cannot be told from other packets" in result.verdict
+    assert "cannot be distinguished from other packets" in result.verdict
     open_ = {(n["code"], n["direction"]) for n in result.not_assessed}
     assert {("packet-loss", "node1>node2"), ("path-blocked", "node2>node1")} <= open_
     assert not lost(result)

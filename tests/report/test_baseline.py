@@ -79,7 +79,7 @@ def test_what_is_gone_is_told_and_what_cannot_be_looked_for_is_told_so():
 
     assert told[0].startswith("gone: packet-loss@node1>node2: ")
     assert told[1].endswith("(now not assessed: one packet only)")
-    assert told[2].endswith("(now not asked)")
+    assert told[2].endswith("(not checked now)")
 
 
 def test_fail_on_counts_from_its_severity_upwards():

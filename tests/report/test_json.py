@@ -46,7 +46,10 @@ def test_the_text_is_ascii_so_that_no_locale_and_no_terminal_changes_it():
         ("[]", "its schema is null; 'vxlanalyze.report/1' can be read"),
         ('{"schema": "vxlanalyze.report/9"}', 'its schema is "vxlanalyze.report/9"'),
         ('{"schema": "vxlanalyze.report/1"}', "r.json: lacks 'tool'"),
-        ('{"schema": "vxlanalyze.report/1", "tol": {}}', "r.json: lacks 'tool', and 'tol' is no key of it"),
+        (
+            '{"schema": "vxlanalyze.report/1", "tol": {}}',
+            "r.json: lacks 'tool', and 'tol' is not a key of it",
+        ),
         ("[" * 100_000, "no report"),
     ],
 )
@@ -62,7 +65,7 @@ def test_what_is_no_report_is_told_with_its_place(text, told):
     [
         (("hops", 0, "sent"), "many", "hops[0].sent is str, not int"),
         (("hops", 0, "sent"), True, "hops[0].sent is bool, not int"),
-        (("hops", 1, "loss_ratio"), float("nan"), "hops[1].loss_ratio is nan, which is no number of JSON"),
+        (("hops", 1, "loss_ratio"), float("nan"), "hops[1].loss_ratio is nan, which is not a JSON number"),
         (("findings", 0, "frames", "node1"), [1, "2"], "findings[0].frames.node1[1] is str, not int"),
         (("captures", 0, "files", 0, "path"), None, "captures[0].files[0].path is NoneType, not str"),
         (("services",), {}, "services is dict, not list"),
@@ -98,7 +101,7 @@ def test_a_key_that_was_mistyped_is_named():
     whole = json.loads(render(REPORT))
     whole["findings"][1]["severty"] = whole["findings"][1].pop("severity")
 
-    with pytest.raises(UsageError, match=r"findings\[1\] lacks 'severity', and 'severty' is no key of it"):
+    with pytest.raises(UsageError, match=r"findings\[1\] lacks 'severity', and 'severty' is not a key of it"):
         from_json(json.dumps(whole))
 
 

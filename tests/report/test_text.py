@@ -27,11 +27,12 @@ def test_a_summary_that_is_the_verdict_is_not_said_twice():
 
 
 def test_lines_fit_the_width_but_for_filters_that_must_paste():
+    """And those in which a workflow command was made harmless, after they were laid out."""
     for width in (40, 60, 80, 120):
         lines = as_text.render(REPORT, width=width).splitlines()
         too_long = [line for line in lines if cell_len(line) > width]
 
-        assert all(line.strip().startswith("Filter: ") for line in too_long)
+        assert all(re.match(r" +(Filter: |\d+\. )", line) for line in too_long if r"\x3a" not in line)
 
 
 def test_a_filter_is_one_line_however_long():
@@ -73,7 +74,9 @@ def test_wide_characters_keep_the_drawing_in_line():
 def test_consequences_stand_under_their_cause_and_are_not_numbered():
     text = as_text.render(REPORT)
 
-    assert re.search(r"1\. CRITICAL mtu-blackhole.*Hence:\n   - tcp-stalled: .*\n2\. ", text, re.DOTALL)
+    assert re.search(
+        r"1\. CRITICAL mtu-blackhole.*Consequences:\n   - tcp-stalled: .*\n2\. ", text, re.DOTALL
+    )
     assert not re.search(r"^\d\. WARNING tcp-stalled", text, re.MULTILINE)
 
 
@@ -106,10 +109,45 @@ def test_findings_that_blame_each_other_are_not_lost():
 
 
 def test_what_was_not_assessed_is_never_left_out():
+    assert "\nNot assessed: 3 checks" in as_text.render(REPORT)
+    assert "path-blocked, packet-loss node2>node1: nothing was sent" in as_text.render(REPORT, verbose=True)
+
+
+def test_the_remedy_comes_before_the_evidence():
     text = as_text.render(REPORT)
 
-    assert "Not assessed (which does not mean healthy)" in text
-    assert "path-blocked, packet-loss node2>node1: nothing was sent" in text
+    assert text.index("Remedy: ") < text.index("Evidence: ") < text.index("Ruled out: ")
+
+
+def test_one_fault_in_both_directions_is_one_finding():
+    forward = finding("path-blocked", "critical", "node1>node2", remedy="Allow it:\nnode2# iptables -A a")
+    reverse = finding("path-blocked", "critical", "node2>node1", remedy="Allow it:\nnode1# iptables -A b")
+    effects = [
+        finding("dns-unanswered", "warning", "node1>node2", because="path-blocked@node1>node2"),
+        finding("tcp-stalled", "warning", "node2>node1", because="path-blocked@node2>node1"),
+    ]
+    text = as_text.render(replaced(HEALTHY, findings=[forward, reverse, *effects]))
+
+    assert "1. CRITICAL path-blocked node1>node2 and node2>node1" in text
+    assert "2. " not in text.replace("2. on node1: iptables -A b", "")
+    assert "1. on node2: iptables -A a" in text
+    assert [text.count(f"- {name}: ") for name in ("dns-unanswered", "tcp-stalled")] == [1, 1]
+
+
+def test_notes_take_a_line_each():
+    notes = [finding("clock-offset", "info", summary="word " * 60), finding("nested-tunnel", "info")]
+    lines = as_text.render(replaced(HEALTHY, findings=notes)).splitlines()
+    start = lines.index("Notes")
+
+    assert lines[start + 3] == ""
+    assert lines[start + 1].endswith("…")
+
+
+def test_verbose_leaves_nothing_out():
+    long = finding("clock-offset", "info", summary="word " * 60 + "end")
+    text = as_text.render(replaced(HEALTHY, findings=[long]), verbose=True)
+
+    assert "end" in text.split()
 
 
 def test_a_single_capture_has_no_path():

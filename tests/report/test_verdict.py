@@ -22,7 +22,7 @@ def test_a_network_card_is_not_blamed_where_only_icmp_is_lost():
     found[0]["evidence"] = {"lost_protocols": {"value": "ICMP", "unit": ""}}
 
     assert verdict(CAPTURES, BOTH_WAYS, found, []) == (
-        "ICMP is lost whole; most probably a filter on the way that reads the inner packet."
+        "ICMP is lost whole; most probably a filter on the path that inspects the inner packet."
     )
 
 
@@ -71,17 +71,19 @@ def test_loss_that_no_finding_names_is_not_called_healthy():
     lossy = hop("node1", "node2", lost=100, delivered=1100)
 
     assert verdict(CAPTURES, [lossy], [], []) == (
-        "Cannot tell what is wrong: 100 of 1,200 packets node1>node2 did not arrive (no diagnostic that was "
+        "The cause cannot be determined: 100 of 1,200 packets node1>node2 did not arrive (no "
+        "diagnostic that was "
         "asked explains it)."
     )
 
 
 def test_losses_too_few_to_be_made_anything_of_are_told_with_the_reason():
     lossy = hop("node1", "node2", lost=2, delivered=0)
-    unsure = {"code": "path-blocked", "direction": "node1>node2", "reason": "too few to tell from chance"}
+    unsure = {"code": "path-blocked", "direction": "node1>node2", "reason": "too few to decide from chance"}
 
     assert verdict(CAPTURES, [lossy], [], [unsure]).startswith(
-        "Cannot tell what is wrong: 2 of 2 packets node1>node2 did not arrive (too few to tell from chance)"
+        "The cause cannot be determined: 2 of 2 packets node1>node2 did not arrive (too few to "
+        "decide from chance)"
     )
 
 
@@ -99,7 +101,7 @@ def test_unknown_packets_and_damage_limit_what_nothing_wrong_means():
 
     assert verdict(CAPTURES, [cut], [damage], []) == (
         "Nothing is wrong in what the captures show: all 18 packets node1>node2 arrived; "
-        "1,182 packets outside the common time; node2 ends in the middle of a record."
+        "1,182 packets outside the observation window; node2 ends in the middle of a record."
     )
 
 
@@ -108,15 +110,15 @@ def test_captures_that_tell_nothing_say_why():
     unsure = {"code": "path-blocked", "direction": None, "reason": "nothing was sent"}
     blind = hop("node1", "node2", not_assessed="nothing tells node2's address")
 
-    assert verdict(CAPTURES, [blind], [], []) == "Cannot tell: nothing tells node2's address."
+    assert verdict(CAPTURES, [blind], [], []) == "Not determined: nothing tells node2's address."
     assert verdict(CAPTURES, [outside], [], []) == (
-        "Cannot tell: no packet has a known fate: 1,200 packets outside the common time."
+        "Not determined: no packet has a known fate: 1,200 packets outside the observation window."
     )
-    assert verdict(CAPTURES, [NOTHING], [], [unsure]) == "Cannot tell: nothing was sent."
-    assert verdict(CAPTURES, [NOTHING], [], []) == "Cannot tell: no packet is in both captures."
+    assert verdict(CAPTURES, [NOTHING], [], [unsure]) == "Not determined: nothing was sent."
+    assert verdict(CAPTURES, [NOTHING], [], []) == "Not determined: no packet is in both captures."
 
 
 def test_one_capture_needs_a_second():
     assert verdict(CAPTURES[:1], [], [], []) == (
-        "No fault shows in node1 alone (10 packets); what was lost takes a second capture to tell."
+        "No fault shows in node1 alone (10 packets); loss can only be determined with a second capture."
     )

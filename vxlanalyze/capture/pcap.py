@@ -232,7 +232,7 @@ class PcapReader:
         held = window.left_bytes - header.record_bytes
         if held < captured:
             return f"a record claims {captured} captured bytes, and {held} are there"
-        return "a record far away in time, and behind it nothing that can be a record"
+        return "a record far away in time, followed by nothing that can be a record"
 
     def _search(self, window: Window, near_s: int) -> bool:
         limit = window.offset_bytes + SEARCH_BYTES

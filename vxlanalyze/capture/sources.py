@@ -234,7 +234,7 @@ def _in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
     seen = set()
     for path in (entry.file.path for entry in opened):
         if path in seen:
-            raise UsageError(f"{path} stands twice in one capture")
+            raise UsageError(f"{path} occurs twice in one capture")
         seen.add(path)
     timed = [(first_time_ns(entry), position, entry) for position, entry in enumerate(opened)]
     timed.sort(key=lambda item: (item[0] is None, item[0] or 0, item[1]))

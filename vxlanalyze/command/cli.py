@@ -84,9 +84,9 @@ def _compare(options: Options) -> int:
         if redactor is not None:
             report, judgement = redactor.report(report), redactor.judgement(judgement)
         for path, renderer in files:
-            outputs.write_text(path, renderer.render(report, judgement))
+            outputs.write_text(path, _rendered(renderer, report, judgement, options))
     if not options.quiet:
-        _print(shown, report, judgement, options.color)
+        _print(shown, report, judgement, options)
     for difference in judgement.differences:
         terminal.complain(f"not as expected: {plain(difference)}")
     if report.broken:
@@ -187,16 +187,30 @@ def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
     return matrix, Redactor.of_matrix(matrix, questions.cluster)
 
 
-def _print(renderer: Renderer, report: Report, judgement: Judgement, color: str) -> None:
+def _rendered(renderer: Renderer, report: Report, judgement: Judgement, options: Options) -> str:
+    if renderer.name != "text":
+        return renderer.render(report, judgement)
+    from vxlanalyze.report.formats import as_text
+
+    return as_text.render(report, judgement, verbose=options.verbose)
+
+
+def _print(renderer: Renderer, report: Report, judgement: Judgement, options: Options) -> None:
     if renderer.name != "text":
         terminal.say(renderer.render(report, judgement))
         return
     from vxlanalyze.report.formats import as_text
 
-    look = terminal.look(color)
-    terminal.say(
-        as_text.render(report, judgement, width=look.width, colour=look.colour, ascii_only=look.ascii_only)
+    look = terminal.look(options.color)
+    written = as_text.render(
+        report,
+        judgement,
+        width=look.width,
+        colour=look.colour,
+        ascii_only=look.ascii_only,
+        verbose=options.verbose,
     )
+    terminal.say(written)
 
 
 def _manual(code: str) -> str:

@@ -13,7 +13,7 @@ from vxlanalyze.text.nearest import nearest
 
 SEVERITIES = ("info", "warning", "critical")
 _DESCRIPTION = """\
-Paired captures of an overlay network in, the cause of the fault out. The captures stand in path order,
+Finds the cause of a fault in an overlay network from captures of two or more nodes, given in path order,
 the sender's node first.
 """
 _EPILOG = """\
@@ -27,7 +27,7 @@ examples:
   vxlanalyze node1.pcap node2.pcap                    what is wrong between these two nodes?
   vxlanalyze pod.pcap node1.pcap node2.pcap           between which two points is it lost?
   vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
-  vxlanalyze --matrix captures/                       which node of many talks badly to which?
+  vxlanalyze --matrix captures/                       which nodes of many have trouble with each other?
   vxlanalyze --explain mtu-blackhole
   vxlanalyze --plan node1 node2 --kube cluster.json -o plan.sh     how are these captures taken?
   vxlanalyze --plan --from report.json                             which test decides what is open?
@@ -68,6 +68,7 @@ class Options:
     jobs: int | None
     memory: int | None
     scheduler: str | None
+    verbose: bool
     quiet: bool
     progress: bool
     color: str
@@ -182,13 +183,13 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--matrix",
         action="store_true",
-        help="the captures are of many nodes, or a directory of them: compare all pairs, and show which node "
-        "talks badly to which",
+        help="the captures are of many nodes, or a directory of them: compare all pairs, and show which "
+        "nodes have trouble",
     )
     group.add_argument(
         "--kube",
         metavar="FILE",
-        help="what kubectl get nodes,pods,services -A -o json prints: names, and proof",
+        help="what kubectl get nodes,pods,services -A -o json prints: names, and evidence",
     )
     group.add_argument(
         "--facts",
@@ -267,7 +268,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help=f"also write a report there, its format told by the suffix ({suffixes}); repeatable",
+        help=f"also write a report there, in the format of its suffix ({suffixes}); repeatable",
     )
     group.add_argument("--tables", metavar="DIR", help="write packets, flows and frames as Parquet")
     group.add_argument(
@@ -287,7 +288,7 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
         metavar="SEVERITY",
         choices=(*SEVERITIES, "never"),
         default="never",
-        help="exit 1 where a finding is so bad or worse: info, warning, critical, never (default)",
+        help="exit 1 if a finding has this severity or higher: info, warning, critical, never (default)",
     )
     group.add_argument(
         "--baseline",
@@ -331,6 +332,11 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
         metavar="ADDRESS",
         help="work on this Dask cluster, as tcp://10.0.0.1:8786; all its workers must see the captures "
         "under the same path",
+    )
+    group.add_argument(
+        "--verbose",
+        action="store_true",
+        help="text: show everything: evidence in full, all requests, each check that was not assessed",
     )
     group.add_argument("--quiet", action="store_true", help="nothing on standard output")
     group.add_argument(

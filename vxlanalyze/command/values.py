@@ -42,7 +42,7 @@ def facts(text: str) -> tuple[tuple[str, str], ...]:
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text}: give a number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of at least 1")
     return int(text)
 
 

@@ -104,7 +104,7 @@ def map_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
         verdict = "is right" if check.right else "is followed"
         yield RuledOut(
             "wrong-tunnel-endpoint",
-            f"the tunnel map saved beside {route.capture} {verdict}: {route.network} is sent to "
+            f"the tunnel map saved with {route.capture} {verdict}: {route.network} is sent to "
             f"{route.endpoint}{whose} by the map and by {count(check.followed, 'packet')}, so it is not that",
         )
 
@@ -123,7 +123,7 @@ def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut
         if end in direction.receiver.addresses:
             yield RuledOut(
                 "wrong-tunnel-endpoint",
-                f"the forwarding entry saved beside {capture} sends {mac} to {end}, and so do the packets",
+                f"the forwarding entry saved with {capture} sends {mac} to {end}, and so do the packets",
             )
 
 
@@ -139,7 +139,7 @@ def backend_sentences(pair: Comparison) -> Iterator[str]:
 def _backends(service: str, backends: Sequence[str], asked: Sequence[ServiceFigures]) -> str:
     servers = sorted({f.server for f in asked})
     answering = {f.server for f in asked if f.answered}
-    pods = f"{count(len(servers), 'pod')} asked here ({listed(servers, at_most=3)})"
+    pods = f"{count(len(servers), 'pod')} queried here ({listed(servers, at_most=3)})"
     behind = listed(backends, at_most=3)
     return f"The saved tables put {behind} behind {service}; of {pods} {len(answering)} answered."
 
@@ -163,7 +163,7 @@ def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledO
         else:
             why = (
                 f"tx-checksumming of {device} is off at {capture}, and yet {count(unfilled, 'checksum')} "
-                "stand unfilled: another device (the tunnel's, the pod's) leaves them to it"
+                "are partial: another device (the tunnel's, the pod's) leaves them to the card"
             )
             yield RuledOut("checksum-offload", why)
 

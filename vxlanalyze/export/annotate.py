@@ -151,7 +151,7 @@ def _onward(direction: Direction, chosen: NDArray[np.int64]) -> str:
 
 def _from_where(direction: Direction, chosen: NDArray[np.int64]) -> str:
     sent = _frames(direction.sender.frame(direction.sent_row[chosen]))
-    corrupted = ", and changed on the way" if direction.corrupted[chosen].any() else ""
+    corrupted = ", and changed on the path" if direction.corrupted[chosen].any() else ""
     return f"Left {direction.sender.name} as {sent}{_later(direction, chosen, 'earlier')}{corrupted}."
 
 

@@ -48,7 +48,7 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     """
     root = Path(directory)
     if not root.exists():
-        raise UsageError(f"{root}: no such directory; --facts NAME=DIR takes what was saved beside a capture")
+        raise UsageError(f"{root}: no such directory; --facts NAME=DIR takes what was saved with a capture")
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
     return tuple(fact for path in files for fact in _file_facts(capture_name, path))
 

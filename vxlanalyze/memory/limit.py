@@ -79,7 +79,7 @@ def size_bytes(text: str) -> int:
     try:
         return int(float(letters.removesuffix(unit)) * 1024 ** (" KMGT".index(unit) if unit else 0))
     except (ValueError, OverflowError):
-        raise UsageError(f"{text} is no size of memory; 512M or 2G would be") from None
+        raise UsageError(f"{text} is not a size of memory; write it as 512M or 2G") from None
 
 
 @contextmanager

@@ -287,8 +287,8 @@ def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Seque
 
 
 _BY_DELAY = "the order in which both captures saw the same packets"
-_BY_CHECKSUMS = "checksums unfilled in one capture and filled in in the other: the first is the sender's"
+_BY_CHECKSUMS = "checksums partial in one capture and complete in the other: the first is the sender's"
 _BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
-_BY_PODS = "whose pods' packets stand bare there as well"
-_BY_ASKER = "assumed: the captures stand in path order, and the first node asks"
+_BY_PODS = "whose pods' packets also appear unencapsulated there"
+_BY_ASKER = "assumed: captures are in path order, and the first node sends the requests"
 _BY_ORDER = "assumed: the captures being given in path order, the sender's first"

@@ -100,7 +100,8 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
     method = (
         f"hull of the delays of {forward} packets there and {backward} back, half the difference"
         if both
-        else f"{max(forward, backward)} packets in one direction only: delay cannot be told from offset"
+        else f"{max(forward, backward)} packets in one direction only: delay and clock offset "
+        f"cannot be separated"
     )
     if len(pieces) > 1:
         method += f"; the clock was set {'once' if len(pieces) == 2 else f'{len(pieces) - 1} times'}"

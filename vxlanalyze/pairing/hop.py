@@ -250,7 +250,7 @@ def _as_seen(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], d
         unsent_reason=_unsent_reason(way, spare, covers[0]),
         window_ns=_window(ends, way, covers),
         window_by="; ".join(c.by for c in covers if c.by)
-        or "taken to cover each other's time: nothing speaks against it",
+        or "assumed to overlap fully (no evidence to the contrary)",
         assessed=not ends.routes.not_assessed_why,
         not_assessed_why=ends.routes.not_assessed_why,
     )

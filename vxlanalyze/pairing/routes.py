@@ -98,7 +98,7 @@ def _tunnel_to_tunnel(
         peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beside)
         if len(peers) > 1:
             why = (
-                f"nothing tells which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
+                f"it is not known which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
                 "--kube or --facts would"
             )
         far = peers[:1] if len(peers) == 1 else far
@@ -190,7 +190,7 @@ def _cut_off(*ends: End) -> str:
     if not cut:
         return ""
     names = " and ".join(cut)
-    return f"the snap length cut the inner headers in {names}: packets cannot be told from each other"
+    return f"the snap length cut the inner headers in {names}: packets cannot be distinguished"
 
 
 def _route(

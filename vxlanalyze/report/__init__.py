@@ -31,4 +31,4 @@ def by_suffix(path: str) -> Renderer:
         if suffix in renderer.suffixes:
             return renderer
     known = " ".join(s for renderer in RENDERERS for s in renderer.suffixes)
-    raise UsageError(f"{path}: the suffix tells the format, and it is none of {known}")
+    raise UsageError(f"{path}: the suffix selects the format and must be one of {known}")

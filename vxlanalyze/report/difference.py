@@ -109,7 +109,7 @@ def _doubt(finding: FindingRecord, before: Report, after: Report) -> str:
         return f"the later report has no direction {finding['direction']}: do the captures have other names?"
     judged = now["delivered"] + now["lost"]
     if judged < _FEW_PACKETS and judged < then["sent"]:
-        return f"the later captures hold {count(judged, 'packet')} of that direction: too few to tell"
+        return f"the later captures hold {count(judged, 'packet')} of that direction: too few to decide"
     return ""
 
 

@@ -115,7 +115,7 @@ def read_text(path: str) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}, byte {error.start}: no UTF-8 text") from error
+        raise UsageError(f"{path}, byte {error.start}: not UTF-8 text") from error
 
 
 def failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:

@@ -12,7 +12,7 @@ SEVERITIES = ("info", "warning", "critical")
 
 
 class FileRecord(TypedDict):
-    """One file of a capture; `sha256` is null where nobody asked for it."""
+    """One file of a capture; `sha256` is null where it was not requested."""
 
     path: str
     bytes: int

@@ -73,6 +73,15 @@ class Page:
             margin = " " * (indent + (hanging if number else 0))
             self._lines.append([(margin, ""), *_cut(spans, start, end)])
 
+    def line(self, *spans: Span, indent: int = 0) -> None:
+        """Write a paragraph on one line; what does not fit is left out, with a mark."""
+        spans = self._drawable((_spaced(words), style) for words, style in spans)
+        text, room = _words(spans), self.width - indent
+        mark = "..." if self.ascii_only else "…"
+        fits = cell_len(text) <= room
+        end = len(text) if fits else len(chop_cells(text, room - len(mark))[0].rstrip())
+        self._lines.append([(" " * indent, ""), *_cut(spans, 0, end), *(() if fits else ((mark, ""),))])
+
     def whole(self, label: str, words: str, *, indent: int = 0) -> None:
         """Write something that is to be copied: every letter of it, on one line however long it gets."""
         spans = self._drawable([(label, "bold"), (plain(words, longest_word=None), "")])
@@ -80,7 +89,7 @@ class Page:
 
     def remedy(self, text: str, *, indent: int = 0) -> None:
         """Write what to do: sentences as such, commands numbered, whole, and with the node they run on."""
-        label, number = "To do: ", 0
+        label, number = "Remedy: ", 0
         for step in commands.steps(text):
             if not step.command:
                 title = [(label, "bold")] * bool(label)

@@ -54,7 +54,7 @@ def _demand_record(value: object, wanted: Any, where: str) -> None:
 def slip(key: str, odd: Iterable[str]) -> str:
     """Name the key that is there and that nobody knows, where it may be a slip for one that is missing."""
     close = get_close_matches(key, sorted(odd), n=1)
-    return f", and {close[0]!r} is no key of it" if close else ""
+    return f", and {close[0]!r} is not a key of it" if close else ""
 
 
 @cache
@@ -78,7 +78,7 @@ def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
 
 def _demand_plain(value: object, wanted: Any, where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise ShapeError(f"{where} is {value}, which is no number of JSON")
+        raise ShapeError(f"{where} is {value}, which is not a JSON number")
     # To Python, True is an int, and an int is no float; to JSON it is the other way round.
     accepted = (int, float) if wanted is float else wanted
     if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):

@@ -17,20 +17,20 @@ from vxlanalyze.text import words
 _REASONS = {
     "path-blocked": "most probably a firewall, security group or hypervisor between them drops the tunnel",
     "protocol-blocked": "most probably a network card or hypervisor that mishandles encapsulated packets",
-    "flow-blocked": "most probably a rule on the way that matches that service",
-    "burst-outage": "most probably a link or device on the way was down meanwhile",
+    "flow-blocked": "most probably a rule on the path that matches that service",
+    "burst-outage": "most probably a link or device on the path was down meanwhile",
     "packet-loss": "most probably a full queue or a bad link between the two",
 }
 
-_NEW_ONES = "most probably something on the way that keeps track of connections, as a firewall or NAT does"
-_FILTERED = "most probably a filter on the way that reads the inner packet"
+_NEW_ONES = "most probably a stateful device on the path (firewall or NAT)"
+_FILTERED = "most probably a filter on the path that inspects the inner packet"
 
 # Findings of no severity that limit what "nothing is wrong" means.
 _LIMITS = ("capture-damaged", "truncated-capture", "capture-loss", "clock-step")
 UNKNOWN_BECAUSE = {
-    "window": "outside the common time",
+    "window": "outside the observation window",
     "capture-loss": "missing from a capture",
-    "ambiguous": "not to be told apart",
+    "ambiguous": "ambiguous: not distinguishable from each other",
     "other-peer": "with nodes that were not captured",
 }
 """Why the fate of packets is unknown, in words, by the name of the reason."""
@@ -54,7 +54,7 @@ def verdict(
     if judged:
         return _without_fault(hops, findings, not_assessed, open_points(captures, services))
     if hops:
-        return f"Cannot tell: {_why_not(hops, not_assessed)}."
+        return f"Not determined: {_why_not(hops, not_assessed)}."
     return _alone(captures)
 
 
@@ -100,7 +100,7 @@ def _without_fault(
         parts.append(f"between the captures, {words.listed(sent, 8)} arrived")
     lossy = [hop for hop in judged if hop["lost"]]
     if lossy:
-        parts = [f"Cannot tell what is wrong: {_left_open(hop, not_assessed)}" for hop in lossy[:1]]
+        parts = [f"The cause cannot be determined: {_left_open(hop, not_assessed)}" for hop in lossy[:1]]
         parts += [*(_left_open(hop, not_assessed) for hop in lossy[1:]), *left_open]
     if len(judged) < len(hops):
         parts.append(f"{len(hops) - len(judged)} of {len(hops)} directions could not be judged")
@@ -120,7 +120,7 @@ def _within(summary: str) -> str:
 def _left_open(hop: HopRecord, not_assessed: Sequence[NotAssessedRecord]) -> str:
     """Say of a direction with losses and no finding how many they are, and why nothing is made of them."""
     reasons = {n["code"]: n["reason"] for n in not_assessed if n["direction"] == hop["direction"]}
-    why = reasons.get("path-blocked", reasons.get("packet-loss", "no diagnostic that was asked explains it"))
+    why = reasons.get("path-blocked", reasons.get("packet-loss", "no diagnostic explains it"))
     judged = words.count(hop["delivered"] + hop["lost"], "packet")
     return f"{hop['lost']:,} of {judged} {hop['direction']} did not arrive ({why})"
 
@@ -150,4 +150,4 @@ def _part(hop: HopRecord) -> str:
 def _alone(captures: Sequence[CaptureRecord]) -> str:
     names = " and ".join(capture["name"] for capture in captures)
     packets = words.count(sum(capture["packets"] for capture in captures), "packet")
-    return f"No fault shows in {names} alone ({packets}); what was lost takes a second capture to tell."
+    return f"No fault shows in {names} alone ({packets}); loss can only be determined with a second capture."

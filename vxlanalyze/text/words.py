@@ -33,6 +33,16 @@ def share(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} ({percent:.3g} %)"
 
 
+def under_random_loss(chance: float) -> str:
+    """Say, as a sentence, how improbable an observation is where packets are lost at random."""
+    return f"Probability under random loss: {probability(chance)}."
+
+
+def probability(bound: float) -> str:
+    """Say an upper bound of a probability: ``at most 5e-11``."""
+    return f"at most {bound:.0e}" if bound < 0.001 else f"at most {bound:.2g}"
+
+
 def moment(time_ns: int) -> str:
     """Say when: RFC 3339 in UTC, to the millisecond."""
     seconds, rest_ns = divmod(time_ns, _NS_PER_S)

@@ -64,7 +64,7 @@ def test_wrong_checksums_without_a_pattern_call_for_the_senders_capture():
     rng = np.random.default_rng(7)
     seen = [frame(i, 40000, stored=int(rng.integers(1, 65535))) for i in range(12)]
     (finding,) = outer_checksum_bad.check(node2([Traffic(ping(), 12, raw=seen, sent_checks=BAD_OUTER)]))
-    assert "a capture of the sender would tell" in finding.summary
+    assert "a capture at the sender would show" in finding.summary
 
 
 def test_wrong_inner_checksums_on_arrival_are_found():

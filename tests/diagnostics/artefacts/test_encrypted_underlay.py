@@ -42,7 +42,7 @@ def test_a_tunnel_in_clear_beside_it_is_said():
     pair = comparison([Traffic(packets=40)], seen_only={"node1": [Traffic(between(), 10)]})
     (finding,) = encrypted_underlay.check(pair)
     assert finding.evidence["tunnel_packets_in_clear"].value == 40
-    assert "beside the tunnel" in finding.summary
+    assert "next to the tunnel" in finding.summary
 
 
 def test_packets_that_only_one_node_saw_count_by_their_addresses():

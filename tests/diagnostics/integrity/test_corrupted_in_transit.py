@@ -66,7 +66,7 @@ def test_one_packet_is_proof():
         ([(7, b"\x01"), (50, b"\x20")], "one bit each", "at changing places (byte 7 to 50 of the payload)"),
         ([(20, b"\x55" * 16)] * 3, "one block of some 16 bytes each", "always at byte 20 of the payload"),
         ([(60, b"\xaa" * 40)] * 3, "the last 40 bytes each", "always at byte 60 of the payload"),
-        ([(60, b"\xaa" * 40), (80, b"\xaa" * 20)], "everything behind some place", None),
+        ([(60, b"\xaa" * 40), (80, b"\xaa" * 20)], "everything after some offset", None),
         ([(5, b"\x01" + bytes(60) + b"\x01")] * 3, "bytes in several places", None),
     ],
 )

@@ -37,9 +37,9 @@ def test_wrong_checksums_on_arrival_are_found_by_protocol():
 @pytest.mark.parametrize(
     ("sent", "says"),
     [
-        (checks(), "something on the way changes them"),
-        (UNFILLED, "the sending card or hypervisor fills them in wrong"),
-        (BAD, "wrong already when they leave node1"),
+        (checks(), "something on the path changes them"),
+        (UNFILLED, "the sending card or hypervisor completes them wrongly"),
+        (BAD, "already invalid when they leave node1"),
     ],
 )
 def test_the_senders_capture_shows_where_they_become_wrong(sent, says):
@@ -85,7 +85,7 @@ def test_unfilled_checksums_of_a_path_inside_one_host_are_clear_where_answered()
 
 def test_unfilled_checksums_that_nobody_answers_were_never_filled_in():
     (finding,) = assess([Traffic(ping(), 9, received_checks=UNFILLED)])
-    assert "nobody filled them in" in finding.summary
+    assert "they were never completed" in finding.summary
 
 
 def test_between_a_pod_and_its_own_nodes_card_nobody_fills_them_in_yet():

@@ -104,7 +104,7 @@ def test_packets_damaged_on_the_way_are_anothers_question():
 def test_a_snap_length_that_cuts_everything_cannot_tell():
     (answer,) = assess([Traffic(received_checks=checks(outer_l4=Checksum.UNVERIFIABLE))])
     assert isinstance(answer, NotAssessed)
-    assert "captured whole" in answer.reason
+    assert "captured in full" in answer.reason
 
 
 def test_it_is_reported_on_the_hop_where_it_becomes_wrong():

@@ -104,7 +104,7 @@ def test_ports_of_one_remainder_need_few_packets(paths):
 
 
 def test_a_service_that_loses_half_of_its_answers_is_no_path():
-    """Each from a port of its own; of three other ports nothing is lost, which may be chance."""
+    """Each from a port of its own; of three other ports nothing is lost, which may be random."""
     lost = set(np.random.default_rng(4).permutation(30)[:15].tolist())
     half = [
         Traffic(
@@ -116,7 +116,7 @@ def test_a_service_that_loses_half_of_its_answers_is_no_path():
     assert of([*half, *others]) == []
     (finding,) = [a for a in packet_loss.check(comparison([*half, *others])) if a.direction == "node1>node2"]
     assert finding.evidence["heavier_for"].value is not None
-    assert "one dead path of several would look like this as well" in finding.explanation
+    assert "one failed path of several would look like this as well" in finding.explanation
 
 
 def loss_of_every(count, nth):
@@ -132,14 +132,14 @@ def test_few_lost_ports_without_a_common_remainder_are_left_to_chance():
     finding = loss_of_every(80, 10)
     assert finding.evidence["suspected"].value is None
     assert "None of the 8 outer source ports that lose packets delivers any" in finding.explanation
-    assert "one dead path of several would look like this as well" in finding.explanation
+    assert "one failed path of several would look like this as well" in finding.explanation
 
 
 def test_more_lost_ports_than_chance_would_take_are_suspected():
     finding = loss_of_every(40, 3)
     assert finding.evidence["suspected"].value == "ecmp-member-blocked"
     assert finding.summary.endswith("; perhaps one of several equal paths is dead")
-    assert "which is too much to be sure" in finding.explanation
+    assert "too probable to be sure" in finding.explanation
 
 
 def light_flows(rng, dead, *, packets=2, number=600, services=5):

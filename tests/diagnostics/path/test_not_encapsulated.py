@@ -250,7 +250,7 @@ def test_a_pod_whose_packets_show_nowhere_behind_it_is_found_without_any_tunnel(
 
     assert finding.direction == "pod>node1"
     assert "10.233.65.20 never enters the tunnel: none of 20 packets" in finding.summary
-    assert "leaves its node bare" in found(no_tunnel(seen_at="node1")).summary
+    assert "leaves its node unencapsulated" in found(no_tunnel(seen_at="node1")).summary
 
 
 def test_without_a_tunnel_only_what_is_on_its_way_to_the_other_node_counts():

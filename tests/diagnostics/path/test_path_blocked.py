@@ -147,7 +147,7 @@ def test_bare_packets_that_never_enter_the_tunnel_are_another_question():
 def test_packets_that_die_between_the_card_and_the_pod_point_into_the_node():
     pair = comparison([Traffic(packets=30, every_s=0.1, lost=True)], points=("node2", "pod"), bare=("pod",))
     (finding,) = of(pair, "node2>pod")
-    assert "die inside it" in finding.remedy
+    assert "dropped inside it" in finding.remedy
 
 
 def test_other_bytes_to_the_same_port_that_arrive_name_what_is_filtered():

@@ -46,7 +46,7 @@ def test_lost_packets_prove_it_as_well():
 def test_the_saved_tunnel_map_is_held_against_the_wire():
     routes = (Route("10.233.65.0/24", STALE, "node1"),)
     (finding,) = assess([asks(), late()], cluster=Cluster(nodes=NODES, routes=routes))
-    assert "it is what is wrong" in finding.explanation
+    assert "it is the fault" in finding.explanation
     assert finding.evidence["tunnel_map"].value == f"10.233.65.0/24 > {STALE}"
 
 

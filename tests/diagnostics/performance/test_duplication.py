@@ -38,7 +38,7 @@ def at(gap_ns, copies, packets=400):
 def test_the_time_between_the_copies_is_measured():
     (finding,) = at(300_000, np.where(np.arange(400) % 20 == 0, 2, 1))
     assert finding.evidence["gap_median"].value == 300_000
-    assert "typically 300 µs behind" in finding.summary
+    assert "typically 300 µs later" in finding.summary
 
 
 def test_every_packet_at_once_twice_is_the_captures_doing():

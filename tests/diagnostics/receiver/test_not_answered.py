@@ -157,7 +157,7 @@ def icmp_error(code, *, inside):
 
 def test_a_firewall_behind_the_tunnel_gives_itself_away():
     (finding,) = assess([asks()], seen_only={"node2": [icmp_error(PROHIBITED, inside=True)]})
-    assert "a firewall behind the tunnel rejects them" in finding.summary
+    assert "a firewall after decapsulation rejects them" in finding.summary
     assert finding.evidence["rejected_inside"].value == 5
     assert "the rule that rejects" in finding.remedy
     assert "ReversePathFilter" not in finding.remedy
@@ -171,7 +171,7 @@ def test_a_firewall_before_the_tunnel_gives_itself_away():
 
 def test_an_outer_address_that_nobody_has_is_suspected():
     (finding,) = assess([asks()], seen_only={"node1": [icmp_error(1, inside=False)]})
-    assert f"nobody has the address {NODE2}" in finding.summary
+    assert f"no host has the address {NODE2}" in finding.summary
 
 
 def test_a_pod_that_refuses_is_not_silent():

@@ -26,7 +26,7 @@ def test_packets_fragmented_on_the_way_are_found():
     assert isinstance(finding, Finding)
     assert (finding.code, finding.severity) == ("outer-fragmentation", Severity.WARNING)
     assert finding.summary.startswith(
-        "20 of 80 (25 %) outer packets from node1 to node2 are fragmented on the way"
+        "20 of 80 (25 %) outer packets from node1 to node2 are fragmented on the path"
     )
     assert finding.evidence["fragmented"].value == 20
     assert finding.evidence["fragmented_on_the_way"].value == 20

@@ -48,14 +48,14 @@ def test_data_sent_five_times_in_vain_is_a_stalled_connection():
     assert "10.233.64.10 to 10.233.65.20 port 8080" in finding.summary
     assert finding.evidence["most_copies"].value == 5
     assert finding.evidence["opened"].value == 1
-    assert "lost on their way" in finding.explanation
+    assert "lost on the path" in finding.explanation
 
 
 def test_copies_that_arrive_die_at_the_receiver():
     syn, syn_ack = handshake()
     finding = found(comparison([syn, stuck(lost=False)], [syn_ack]))
 
-    assert "die at the receiver" in finding.explanation
+    assert "dropped at the receiver" in finding.explanation
 
 
 def test_copies_of_which_one_fragment_is_seen_may_have_lost_the_others():
@@ -71,7 +71,7 @@ def test_fragments_that_arrive_whole_stop_nothing():
     syn, syn_ack = handshake()
     pair = comparison([syn, stuck(lost=False, pieces=REASSEMBLED)], [syn_ack])
 
-    assert "die at the receiver" in found(pair).explanation
+    assert "dropped at the receiver" in found(pair).explanation
     stalled = next(f for f in diagnose(pair).findings if f.code == "tcp-stalled")
     assert stalled.because is None
 

@@ -46,7 +46,7 @@ def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answe
         return []
     own = _own_addresses(points[0])
     if not own:
-        return [NotAssessed(code, "nothing tells which end of the tunnel this capture belongs to")]
+        return [NotAssessed(code, "it is not known which end of the tunnel this capture belongs to")]
     hop = _mirrored(points[0], own)
     answers = question(replace(pair, hops=(hop,)))
     # Of what leaves, one capture does not know whether it arrived.

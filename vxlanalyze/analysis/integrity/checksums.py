@@ -39,7 +39,7 @@ class Checks(NamedTuple):
         `Checksum` at the sender and at the receiver; NONE where the packet did not arrive or arrived in a
         frame that was merged of several.
     judged : NDArray[np.bool_]
-        Packets that carry this checksum and were captured whole at the receiver.
+        Packets that carry this checksum and were captured in full at the receiver.
     """
 
     sent: NDArray[np.uint8]

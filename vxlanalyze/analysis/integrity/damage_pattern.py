@@ -48,7 +48,7 @@ class Pattern:
             return "one byte each"
         if (self.from_end == self.spans).sum() > half:
             last = np.unique(self.spans)
-            return f"the last {last[0]} bytes each" if len(last) == 1 else "everything behind some place"
+            return f"the last {last[0]} bytes each" if len(last) == 1 else "everything after some offset"
         if (self.changed * 2 > self.spans).sum() > half:
             return f"one block of some {int(np.median(self.spans))} bytes each"
         return "bytes in several places"

@@ -66,7 +66,7 @@ def _port(told: Forensics, near: str, far: str) -> Said:
 
 def _address(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        "an address was rewritten on the way and the checksum left as it was",
+        "an address was rewritten on the path and the checksum was not updated",
         f"The checksum is the one that {near} sent and was right there, but the outer addresses are others "
         "on arrival: something between the captures translates addresses and does not update the UDP "
         "checksum.",
@@ -77,8 +77,8 @@ def _address(told: Forensics, near: str, far: str) -> Said:
 
 def _left_wrong(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        f"they are wrong already when they leave {near}",
-        f"Both captures show the same wrong value ({share(told.same_at_both, told.sampled)} of a sample), "
+        f"they are already invalid when they leave {near}",
+        f"Both captures show the same invalid value ({share(told.same_at_both, told.sampled)} of a sample), "
         "and it is not what offload leaves in the field: a fault of the sending kernel, usually NAT "
         "together with checksum offload.",
         f"{_TURN_OFF.format(near=near)}; keep NAT away from the tunnel's packets.",
@@ -88,7 +88,8 @@ def _left_wrong(told: Forensics, near: str, far: str) -> Said:
 def _segmented_twice(told: Forensics, near: str, far: str) -> Said:
     listing = f"ip -d link show type {told.link_type}" if told.link_type else "ip -d link show"
     return Said(
-        f"{near} segments large TCP packets twice in software and copies one wrong sum into every segment",
+        f"{near} segments large TCP packets twice in software and copies one invalid checksum into "
+        f"every segment",
         f"They come in {count(told.runs, 'run')} of up to {told.longest_run:,} consecutive segments of one "
         "flow; all segments of a run carry one and the same error, another run another one, and both "
         f"captures show the same values. {count(told.others_right, 'other packet')} of these flows "
@@ -99,7 +100,7 @@ def _segmented_twice(told: Forensics, near: str, far: str) -> Said:
         f"{listing}\n"
         f"Then, on {near}:\n"
         "ethtool -K DEVICE tso off\n"
-        "If segments still arrive wrong, also:\n"
+        "If checksums are still invalid, also:\n"
         "ethtool -K DEVICE gso off\n"
         "To undo it: the same commands with `on`. A kernel in which this is fixed needs neither.",
         {
@@ -113,7 +114,7 @@ def _segmented_twice(told: Forensics, near: str, far: str) -> Said:
 def _vni(told: Forensics, near: str, far: str) -> Said:
     changes = listed([f"{before} to {after}" for before, after in told.vnis], at_most=4)
     return Said(
-        f"the VNI was rewritten on the way from {changes} and the checksum left as it was",
+        f"the VNI was rewritten on the path from {changes} and the checksum was not updated",
         f"{share(told.of_kind, told.sampled).capitalize()} packets of a sample leave {near} with another VNI "
         f"than they arrive with ({changes}), under the checksum that was right there: a device between the "
         "captures translates VNIs, or damages them, and does not update the UDP checksum.",
@@ -127,7 +128,7 @@ def _vni(told: Forensics, near: str, far: str) -> Said:
 
 def _covered(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        "bytes that they cover were changed on the way",
+        "bytes that they cover were changed on the path",
         f"The checksum is the one that {near} sent and was right there, with the same outer addresses and "
         "ports: something changed the tunnel header or the inner headers and did not update the checksum.",
         "Look for devices between the nodes that rewrite what is inside UDP (a firewall with inspection, a "
@@ -137,9 +138,9 @@ def _covered(told: Forensics, near: str, far: str) -> Said:
 
 def _filled_wrong(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        "a network card or hypervisor between the captures writes them wrong",
-        f"They are not wrong in the capture of {near} (right, absent or left to the card), and wrong on "
-        f"arrival: what fills in or rewrites checksums between the two captures does it wrong.",
+        "a network card or hypervisor between the captures writes invalid ones",
+        f"They are not invalid in the capture of {near} (right, absent or left to the card), and wrong on "
+        f"arrival: what fills in or rewrites checksums between the two captures computes them wrongly.",
         f"On {near}, turn off tunnel offload of the network card: `ethtool -K <nic> "
         "tx-udp_tnl-csum-segmentation off tx-udp_tnl-segmentation off tx-checksum-ip-generic off`; if that "
         "cures it, update the card's firmware and driver, or the hypervisor (vmxnet3: ESXi, Linux 5.14 or "
@@ -149,7 +150,7 @@ def _filled_wrong(told: Forensics, near: str, far: str) -> Said:
 
 def _never_filled(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        "nobody filled them in",
+        "they were never completed",
         "They arrive as the sending kernel left them for its network card, with the sum of the pseudo-header "
         "only, and nothing of these flows is answered: the card promised to complete them and did not.",
         f"On {near}, do not leave it to the card: `ethtool -K <nic> tx-checksum-ip-generic off` (or "
@@ -159,11 +160,12 @@ def _never_filled(told: Forensics, near: str, far: str) -> Said:
 
 def _untold(told: Forensics, near: str, far: str) -> Said:
     return Said(
-        "a capture of the sender would tell where they become wrong",
+        "a capture at the sender would show where they become invalid",
         "Neither all ones nor a rewritten port explains them. One capture does not show whether they left "
         "like this.",
-        "Capture at the sender as well and give both: the comparison tells a fault of its kernel from one "
-        f"of its network card or of the way. Until then: {_TURN_OFF.format(near=near)}.",
+        "Capture at the sender as well and give both: the comparison separates a fault of its "
+        "kernel from one "
+        f"of its network card or of the path. Until then: {_TURN_OFF.format(near=near)}.",
     )
 
 

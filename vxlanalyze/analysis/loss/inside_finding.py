@@ -64,7 +64,7 @@ def _what_decides(pair: Comparison, inside: LostInside) -> str:
     """Name what the losses follow, where that is beyond chance."""
     if inside.only_seconds:
         return (
-            "Each of them is the second packet of a new 5-tuple, sent right behind the first (as a "
+            "Each of them is the second packet of a new 5-tuple, sent right after the first (as a "
             "resolver sends A "
             "and AAAA from one socket): both make a conntrack entry at once, and one insertion fails. "
         )
@@ -95,7 +95,8 @@ def _remedy(node: str, inside: LostInside) -> str:
         return "\n".join(
             [
                 *lines,
-                "insert_failed that rises by what is missing is the proof. Until the kernel is newer, let "
+                "insert_failed that rises by the number of missing packets confirms it. Until the "
+                "kernel is newer, let "
                 "resolvers use "
                 "a socket for each query, in the pod's `dnsConfig`:",
                 "options: [{name: single-request-reopen}]",

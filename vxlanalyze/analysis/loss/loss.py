@@ -25,7 +25,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
-from vxlanalyze.text.words import moment
+from vxlanalyze.text.words import moment, under_random_loss
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
 
 _MOST_ROUNDS = 12
@@ -225,7 +225,7 @@ def since(explanations: Iterable[Explanation]) -> str:
 def by_chance(explanations: Iterable[Explanation]) -> str:
     """Say, as a sentence, how seldom loss at random looks like the least certain of them."""
     chance = max(e.chance for e in explanations)
-    return f"Loss at random looks like this with a chance of {chance:.0e} at most."
+    return under_random_loss(chance)
 
 
 def hop_of(pair: Comparison, direction: Direction) -> Hop:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxlanalyze.analysis.loss.loss import Picture
-from vxlanalyze.text.words import count, share
+from vxlanalyze.text.words import count, share, under_random_loss
 
 _REMEDY = (
     "Look at what keeps track of connections, on both nodes and between them (insert_failed, drop and "
@@ -33,7 +33,7 @@ def of(picture: Picture) -> NewConversations | None:
     if opening is None or lost is None or not np.isin(picture.unexplained, opening.packets).all():
         return None
     gone, told = len(picture.unexplained), lost.openings
-    chance = f"Loss at random looks like that with a chance of {opening.chance:.0e} at most. "
+    chance = f"{under_random_loss(opening.chance)} "
     if opening.rule.part is told.first:
         text = (
             f"Each of them is the first packet of its conversation, and no first packet arrives; of "
@@ -42,7 +42,7 @@ def of(picture: Picture) -> NewConversations | None:
         return NewConversations("first packets of conversations", text + chance, _REMEDY)
     others = lost.delivered - told.syn_delivered
     text = (
-        "Each of them asks for a connection (SYN): of these, "
+        "Each of them requests a connection (SYN): of these, "
         f"{share(gone, gone + told.syn_delivered)} are lost, and none of {count(others, 'other packet')}. "
     )
     return NewConversations("SYNs", text + chance, _REMEDY)

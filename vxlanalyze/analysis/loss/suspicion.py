@@ -1,4 +1,4 @@
-"""What loss that nothing explains looks like: said as "perhaps", never as a finding, for it may be chance."""
+"""What loss that nothing explains looks like: said as "perhaps", never as a finding, for it may be random."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from vxlanalyze.analysis.loss import affected
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.text.words import count, listed, moment
+from vxlanalyze.text.words import count, listed, moment, under_random_loss
 
 CODE_OF = {
     Kind.PATH: "path-blocked",
@@ -44,8 +44,8 @@ def of(picture: Picture, cluster: Cluster) -> Suspicion | None:
     code, packets = CODE_OF[suspected.kind], count(len(suspected.packets), "packet")
     perhaps, what, remedy = _words(picture, suspected, cluster)
     text = (
-        f"{what} ({packets}). Loss at random looks like that with a chance of {suspected.chance:.1g} at "
-        f"most, which is too much to be sure: {code} is only suspected. "
+        f"{what} ({packets}). {under_random_loss(suspected.chance)} That is too probable to be sure: "
+        f"{code} is only suspected. "
     )
     return Suspicion(code, perhaps, text, remedy)
 
@@ -76,7 +76,8 @@ def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[
 
 
 _MORE_CONNECTIONS = (
-    "To find out whether one of several paths is dead, capture more connections at once: if whole outer "
+    "To find out whether one of several paths drops everything, capture more connections at once: "
+    "if whole outer "
     "source ports go on delivering nothing, it is. "
 )
 _MORE = "To find out, send more {what} and capture again. "
@@ -102,7 +103,7 @@ def _whole_ports(picture: Picture) -> Suspicion | None:
         return None
     text = (
         f"None of the {count(len(losing), 'outer source port')} that lose packets delivers any "
-        f"({_ports(picture, picture.unexplained)}): one dead path of several would look like this as well, "
-        "and so does chance where each sends few packets. "
+        f"({_ports(picture, picture.unexplained)}): one failed path of several would look like this as well, "
+        "and so would random loss where each sends few packets. "
     )
     return Suspicion(CODE_OF[Kind.ECMP], "", text, _MORE_CONNECTIONS)

@@ -67,7 +67,8 @@ def explain(found: PairFigures, types: dict[str, int]) -> str:
     return (
         f"Of the queries that left a socket in pairs, {found.second_unanswered:,} of {seconds:,} second ones"
         f"{kind} got no answer at first, and {found.first_unanswered:,} of {firsts:,} first ones "
-        f"(probability by chance: {found.chance:.2g}). That is how a race in connection tracking looks: both "
+        f"(probability by accident: {found.chance:.2g}). That is how a race in connection tracking "
+        f"looks: both "
         f"packets of a new socket make an entry, and the second is dropped.{other}"
     )
 

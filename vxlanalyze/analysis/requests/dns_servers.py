@@ -35,9 +35,9 @@ def others(pair: Comparison, silent: ServiceFigures, asked: Sequence[ServiceFigu
     local = [a for a in unseen if home is not None and pair.cluster.node_of(a) == home]
     pods = listed([pair.cluster.named(a) for a in local or unseen])
     if not local:
-        return f" Behind the same service stands {pods}, unasked here."
+        return f" The same service is also backed by {pods}, which received no query here."
     return (
-        f" Behind the same service stands {pods}, on the client's own node: queries to it do not enter "
+        f" The same service is also backed by {pods}, on the client's own node: queries to it do not enter "
         "the tunnel, so these captures do not show them. If it answers, names resolve by turns."
     )
 

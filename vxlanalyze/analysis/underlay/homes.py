@@ -65,7 +65,7 @@ class Homes:
             return Home(addresses, f"{inner} lives on {node} ({' or '.join(addresses)})", True)
         addresses = tuple(sorted(self._seen.get(inner, ())))
         if addresses:
-            return Home(addresses, f"{inner} itself sends from behind {' or '.join(addresses)}", False)
+            return Home(addresses, f"{inner} itself sends from {' or '.join(addresses)}", False)
         return None
 
     def at_home(self, outer: str, home: Home) -> bool:

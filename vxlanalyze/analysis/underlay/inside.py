@@ -61,7 +61,7 @@ def reached(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
             "it takes the packets out of the tunnel, and then a firewall rule rejects them. "
         )
         evidence = {"rejected_inside": Quantity(rejected, "packets"), "taken_out_of_tunnel": Quantity("yes")}
-        return Reach(True, False, "a firewall behind the tunnel rejects them", words, True, evidence)
+        return Reach(True, False, "a firewall after decapsulation rejects them", words, True, evidence)
     prohibited = underlay_errors.about(pair, direction, underlay_errors.PROHIBITED)
     before = max((len(e.row) for e in prohibited), default=0)
     if before:
@@ -100,7 +100,7 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
     elsewhere = [p for p in pair.points if p.capture == receiver.capture and p is not receiver]
     if not elsewhere:
         return Reach(
-            words="Whether the node takes them out of the tunnel cannot be told from a capture of its "
+            words="Whether the node takes them out of the tunnel cannot be determined from a capture of its "
             "network card. "
         )
     identities = present(direction.sender.flows.identity[asked.flow[asked.unanswered()]])
@@ -120,7 +120,7 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
         return Reach(False, False, "they are never taken out of the tunnel", words, evidence=evidence)
     if len(seen) == 1:
         words = (
-            f"They are seen outside of the tunnel on {next(iter(seen))} and on no interface behind it: "
+            f"They are seen outside of the tunnel on {next(iter(seen))} and on no interface after it: "
             "the reverse path filter or a firewall drops them between the two. "
         )
         return Reach(True, False, f"they get no further than {next(iter(seen))}", words, evidence=evidence)

@@ -75,7 +75,9 @@ def _checksums(direction: Direction, asked: Answers) -> list[RuledOut]:
         state = checks >> shift & CHECK_MASK
         right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
         if np.isin(state, _RIGHT).all() and right + absent:
-            told.append(RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none wrong"))
+            told.append(
+                RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none invalid")
+            )
     return told
 
 
@@ -178,12 +180,12 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspi
         return None
     outer = listed(list(there.destinations))
     words = (
-        f"{count(gone, 'ICMP error')} say that nobody has the outer address {outer}: the tunnel map of "
-        f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would tell.")
+        f"{count(gone, 'ICMP error')} say that no host has the outer address {outer}: the tunnel map of "
+        f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would show it.")
     )
     cure = f"Restart the CNI's agent on {direction.sender.name}, which writes its tunnel map anew."
     evidence = {"host_unreachable": Quantity(gone, "packets")}
-    return _Suspicion(f"nobody has the address {outer}", words, cure, evidence)
+    return _Suspicion(f"no host has the address {outer}", words, cure, evidence)
 
 
 def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:

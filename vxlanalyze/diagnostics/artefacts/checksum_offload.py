@@ -1,6 +1,6 @@
 """Checksums that look wrong at the sender, or packets larger than the wire takes, are offload at work.
 
-What it asks
+What it checks
     Does a sender's capture show checksums that its network card is still to fill in, or packets that it is
     still to cut into several?
 Why it matters
@@ -10,9 +10,9 @@ How it decides
     At the sender the field holds the sum of the pseudo-header, or, in the outer UDP header, what will be
     right once the card has filled in the inner one; or one frame is several packets at the receiver. What
     arrives is the proof: the checksums are right or absent there. Packets that arrive unfilled and are
-    answered all the same went over a path inside one host, and are told here as well.
+    answered all the same went over a path inside one host, and are listed here as well.
 When it cannot tell
-    With one capture only, what arrives is not seen; the pictures in it are told all the same.
+    With one capture only, what arrives is not seen; what the capture itself shows is listed all the same.
 What looks like it
     Checksums that are wrong on arrival: `outer-checksum-bad`, `inner-checksum-bad`.
 What to do
@@ -64,7 +64,7 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     shown = exhibits.of_rows(pair, [(direction.sender, direction.sent_row[sent | large])])
     near, far = direction.sender.name, direction.receiver.name
     said = [
-        (sent.any(), f"{count(int(sent.sum()), 'packet')} with checksums still to be filled in"),
+        (sent.any(), f"{count(int(sent.sum()), 'packet')} with partial checksums (offload)"),
         (large.any(), f"{count(len(frames), 'frame')} that the card cuts into {int(large.sum()):,} packets"),
         (inside.any(), f"{count(int(inside.sum()), 'packet')} that arrive unfilled and are accepted"),
     ]
@@ -125,7 +125,7 @@ def _ruled_out(outer: checksums.Checks, inner: checksums.Checks) -> tuple[RuledO
     for code, checks in (("outer-checksum-bad", outer), ("inner-checksum-bad", inner)):
         if checks.judged.any() and not checks.wrong.any():
             right = int((checks.judged & (checks.received == Checksum.OK)).sum())
-            told.append(RuledOut(code, f"of those that carry one, {right:,} arrive right and none wrong"))
+            told.append(RuledOut(code, f"of those that carry one, {right:,} arrive valid and none invalid"))
     return tuple(told)
 
 
@@ -157,10 +157,10 @@ def _alone(pair: Comparison, point: Point) -> Finding | None:
         code=CODE,
         severity=Severity.INFO,
         summary=f"The capture of {point.name} shows offload: {count(int(unfilled.sum()), 'packet')} with "
-        f"checksums still to be filled in, {count(int(large.sum()), 'frame')} of several packets",
+        f"partial checksums (offload), {count(int(large.sum()), 'frame')} of several packets",
         explanation="The capture sits between the kernel and the network card, which fills these checksums "
-        "in and cuts these frames. What arrives is not seen in one capture, so that it does so rightly "
-        "cannot be told." + _features(pair, point),
+        "in and cuts these frames. What arrives is not seen in one capture, so whether it does so correctly "
+        "is not known." + _features(pair, point),
         remedy="Nothing; to see what the wire carries, capture at the receiver and compare.",
         evidence={
             "unfilled": Quantity(int(unfilled.sum()), "packets"),

@@ -1,19 +1,19 @@
 """The nodes' clocks differ.
 
-What it asks
+What it checks
     By how much is each capture's clock ahead of the one before it on the path, and does it run faster?
 Why it matters
-    Times of two captures cannot be compared as they stand: logs neither. Nothing here depends on it, since
+    Times of two captures cannot be compared directly, nor can logs. Nothing here depends on it, since
     the offset is taken out of every delay.
 How it decides
-    The offset is told from the packets themselves: each one bounds it, those there from above and those
+    The offset follows from the packets themselves: each one bounds it, forward ones from above and those
     back from below. It is reported where it is larger than both its own uncertainty and the path's usual
     delay; below that it does not mislead anybody.
 When it cannot tell
     Packets were seen at both points in one direction only, or none at all: then delay and offset cannot be
     told apart.
 What looks like it
-    A path whose delay differs between there and back moves the estimate by half the difference at most,
+    A path whose delay differs between the directions moves the estimate by half the difference at most,
     which the uncertainty covers. A clock that was set during the capture is `clock-step`.
 What to do
     `chronyc tracking` or `timedatectl timesync-status` on both nodes.
@@ -43,7 +43,7 @@ def _hop(hop: Hop) -> list[Answer]:
         why = (
             "packets were seen at both points in one direction only" if seen else "no packet was seen at both"
         )
-        return [NotAssessed(CODE, f"{why}: an offset cannot be told from delay", label)]
+        return [NotAssessed(CODE, f"{why}: an offset cannot be separated from delay", label)]
     delays = np.concatenate([d.delay_ns[d.delay_ns != NO_DELAY] for d in hop.directions])
     delay_ns = int(np.median(delays)) if len(delays) else 0
     uncertainty_ns = clock.uncertainty_ns or 0
@@ -59,7 +59,7 @@ def _hop(hop: Hop) -> list[Answer]:
             direction=label,
             summary=f"The clock of {ahead} is {span(abs(clock.offset_ns))} ahead of {behind}'s "
             f"(± {span(uncertainty_ns)}); all delays are corrected for it",
-            explanation=f"Told from packets: {clock.method}. The offset of {clock.to} is "
+            explanation=f"Based on packets: {clock.method}. The offset of {clock.to} is "
             f"{span(clock.offset_ns)} at the start of the common window{running}. The path's usual delay is "
             f"{span(delay_ns)}.",
             remedy="Compare `chronyc tracking` (or `timedatectl timesync-status`) on both nodes. Logs of "

@@ -1,18 +1,18 @@
 """The nodes talk to each other encrypted: ESP or WireGuard instead of the tunnel, or around it.
 
-What it asks
+What it checks
     Do encrypted packets go between the captured nodes?
 Why it matters
-    What is inside cannot be read: not the pods, not the protocol, not the tunnel. Much of what is asked of
+    What is inside cannot be read: not the pods, not the protocol, not the tunnel. Much of what is checked in
     the captures then has no answer, and that must not be taken for health.
 How it decides
-    ESP is an IP protocol of its own (50), or stands in UDP on port 4500; WireGuard is recognised by its
+    ESP is an IP protocol of its own (50), or is in UDP on port 4500; WireGuard is recognised by its
     message types, their lengths and the zeros in their headers. Packets count whose addresses belong to
     captured nodes, or that more than one capture shows.
 When it cannot tell
     Other encryption (TLS, QUIC, MACsec on the link) is not looked for.
 What looks like it
-    A VPN of a pod, whose packets stand inside the tunnel; encrypted traffic of a node with a third party.
+    A VPN of a pod, whose packets are inside the tunnel; encrypted traffic of a node with a third party.
 What to do
     Capture where the packets are not encrypted: on the WireGuard device (`tcpdump -i cilium_wg0`,
     `wireguard.cali`), or for IPsec on the pods' interfaces. The MTU must leave room: WireGuard takes 60 bytes
@@ -92,7 +92,7 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
     clear = _clear_tunnel(points)
     name = _NAMES[kind]
     beside = (
-        f"{count(clear, 'tunnel packet')} go in clear beside them and are judged as usual."
+        f"{count(clear, 'tunnel packet')} go unencrypted next to them and are judged as usual."
         if clear
         else "No tunnel packet goes in clear, so the overlay itself is inside or not used."
     )
@@ -102,10 +102,10 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
         severity=Severity.INFO,
         summary=f"{name} goes between {pair.cluster.named(a)} and {pair.cluster.named(b)} "
         f"({count(total, 'packet')}): "
-        + ("beside the tunnel" if clear else "what is inside cannot be judged"),
+        + ("next to the tunnel" if clear else "what is inside cannot be judged"),
         explanation=f"{count(total, 'packet')} between the nodes are encrypted ({kinds}). {beside} Of "
         "encrypted packets, arrival, loss, size, order and delay can be judged; pods, inner protocols, "
-        "checksums, names and what dies inside a node cannot.",
+        "checksums, names and drops inside a node cannot.",
         remedy="To look inside, capture before encryption: on the WireGuard device (Cilium cilium_wg0, "
         f"Calico wireguard.cali) or on the pods' interfaces. Leave room in the MTU: {name} takes "
         f"{path_mtu.cost(kind, 6 if ':' in a else 4)}.",

@@ -1,6 +1,6 @@
 """Pods' packets are fragmented before they enter the tunnel.
 
-What it asks
+What it checks
     Are packets inside the tunnel IP fragments?
 Why it matters
     It works, so nothing looks wrong, but one lost fragment loses the whole datagram, and what may not be
@@ -8,7 +8,7 @@ Why it matters
     headers rely on ICMP errors inside the node, which a firewall there easily swallows.
 How it decides
     Inner IP headers say that the packet is a fragment, where the packets enter the tunnel. The largest
-    fragment tells the MTU of the interface that cuts, up to 7 bytes: fragments end at multiples of 8.
+    fragment shows the MTU of the interface that cuts, up to 7 bytes: fragments end at multiples of 8.
 When it cannot tell
     Whether the pod cut (its datagrams are larger than its own MTU) or the node did (the pod's MTU is larger
     than the tunnel device's): only a capture at the pod shows. Always clear where no fragment is inside.
@@ -68,7 +68,7 @@ def _look(
         f"the tunnel's headers that is {outer:,} to {outer + _SLACK_BYTES:,}. The pods' datagrams are "
         "larger: either than the pods' own MTU, or the pods' MTU is larger than the tunnel device's. The far "
         "pod puts the fragments together.",
-        remedy="Compare the MTU that `ip link show` tells inside the pod with that of the tunnel device on "
+        remedy="Compare the MTU that `ip link show` prints inside the pod with that of the tunnel device on "
         f"the node: the pod's must not be the larger one. If it is, set it to {inner:,} and start the pods "
         "again. Where an application sends such datagrams on purpose, nothing is to be done.",
         evidence={

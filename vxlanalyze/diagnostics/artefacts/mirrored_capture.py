@@ -1,6 +1,6 @@
 """A capture was taken by a collector, from a mirror.
 
-What it asks
+What it checks
     Are the frames of a capture copies that a switch or a cloud sent to a collector (ERSPAN, TZSP, AWS VPC
     Traffic Mirroring, Azure vTAP, Ethernet in GRE)?
 Why it matters
@@ -62,7 +62,7 @@ def _finding(mirrors: dict[str, Mirror]) -> Finding:
 
 
 def _said(name: str, mirror: Mirror) -> str:
-    missing = f", {count(mirror.missing, 'copy', 'copies')} lost on the way" if mirror.missing else ""
+    missing = f", {count(mirror.missing, 'copy', 'copies')} lost on the path" if mirror.missing else ""
     return f"{name} ({mirror.title}, {mirror.session_text} from {mirror.source}{missing})"
 
 

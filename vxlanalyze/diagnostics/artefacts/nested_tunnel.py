@@ -1,7 +1,7 @@
 """There is a tunnel inside the tunnel.
 
-What it asks
-    Do packets stand in more than one tunnel?
+What it checks
+    Are packets in more than one tunnel?
 Why it matters
     Each tunnel takes its headers off the MTU, and a cluster inside virtual machines of another one easily
     forgets the outer one. Two overlays on the same UDP port on one node take each other's packets.
@@ -67,7 +67,7 @@ def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | 
         direction=label,
         summary=f"{share(len(nested), tunnelled).capitalize()} tunnel packets of {point.name} carry another "
         f"tunnel ({deepest} deep, {innermost} innermost): the headers cost {cost} bytes of MTU",
-        explanation=f"{count(len(nested), 'packet')} stand in {deepest} tunnels. Between the outermost IP "
+        explanation=f"{count(len(nested), 'packet')} are in {deepest} tunnels. Between the outermost IP "
         f"packet and the innermost lie {cost} bytes of headers{varies}, so on an underlay with an MTU of "
         f"{_ETHERNET_MTU} the innermost IP packet can have {_ETHERNET_MTU} - {cost} = "
         f"{_ETHERNET_MTU - cost} bytes at most.",

@@ -1,9 +1,9 @@
 """Inner bytes arrive other than they were sent.
 
-What it asks
+What it checks
     Do matched packets carry the same payload at both points?
 Why it matters
-    A checksum that catches the damage makes it look like loss. One that was made or renewed behind the
+    A checksum that catches the damage makes it look like loss. One that was made or renewed after the
     damage does not catch it, and the pods work with wrong data.
 How it decides
     The payload of each packet was digested at both points, as far as both captured it; packets are
@@ -12,7 +12,7 @@ How it decides
     pattern. TTL, DSCP and ECN change on every way and are not looked at,
     nor are checksums, which offload leaves unfilled. Two packets in one place are not taken for one: a
     wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Where at most one packet in
-    10,000 is damaged and caught by its checksum, and ten times as many are lost, it is only worth knowing.
+    10,000 is damaged and caught by its checksum, and ten times as many are lost, it is only a note.
 When it cannot tell
     The snap length left no payload in one of the captures; no packet with a payload arrived.
 What looks like it
@@ -130,7 +130,7 @@ def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
     """What becomes of the damaged packets, by their checksums."""
     text = ""
     if caught:
-        text += f" {count(caught, 'packet')} arrive with a wrong checksum for it and are discarded."
+        text += f" {count(caught, 'packet')} arrive with an invalid checksum because of it and are discarded."
     if passed:
         text += (
             f" {count(passed, 'packet')} arrive with right checksums all the same: the pods take the damaged "
@@ -138,7 +138,7 @@ def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
         )
     if made_late:
         text += (
-            f" For {made_late:,} of these the sender's capture shows a checksum still to be filled in, so "
+            f" For {made_late:,} of these the sender's capture shows a partial checksum (offload), so "
             f"they were damaged in {near} itself, before its network card made the checksum."
         )
     return text
@@ -164,7 +164,9 @@ def _differs(direction: Direction, packets: int, pattern: Pattern, headers: Head
 
 def _arrive(caught: int, passed: int) -> str:
     if caught and passed:
-        return "all these packets arrive; those with a wrong checksum are discarded behind the capture"
+        return (
+            "all these packets arrive; those with an invalid checksum are discarded after the capture point"
+        )
     if caught:
         return "the packets arrive; what drops them are their own checksums"
     return "the packets arrive, and their checksums are right or not to be judged"

@@ -1,16 +1,16 @@
-"""Inner checksums arrive wrong, while the packets are otherwise as they were sent.
+"""Inner checksums arrive invalid, while the packets are otherwise as they were sent.
 
-What it asks
+What it checks
     Do packets reach the other node with a wrong inner TCP, UDP, ICMP or IPv4 header checksum?
 Why it matters
     The node takes the packet out of the tunnel and hands it on; the pod's kernel discards it and counts a
-    checksum error (`InCsumErrors`) that nobody looks at. If it is all packets of a protocol, nothing works;
-    if it is some, transfers are slow by retransmissions.
+    checksum error (`InCsumErrors`) that is rarely looked at. If it is all packets of a protocol, nothing
+    works; if it is some, transfers are slow by retransmissions.
 How it decides
     The checksum is computed again from packets captured whole at the receiver. A wrong one is no picture of
     offload, which exists at the sender only; packets whose payload was damaged are left to
-    `corrupted-in-transit`. Checksums that nobody filled in count only where nothing of these flows is
-    answered, beyond a chance of `chance`.
+    `corrupted-in-transit`. Checksums that were never completed count only where nothing of these flows is
+    answered, beyond a probability of `chance`.
 When it cannot tell
     No packet was captured whole (a snap length, fragments). The packets are wrong and answered all the same.
 What looks like it
@@ -85,7 +85,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         accepted = checksums.fate_of(wrong, direction, asked).accepted
         if accepted:
             why = (
-                f"{count(int(wrong.sum()), 'packet')} arrive with a wrong inner checksum, but "
+                f"{count(int(wrong.sum()), 'packet')} arrive with an invalid inner checksum, but "
                 f"{count(accepted, 'flow')} of nothing else are answered: they are accepted"
             )
             return NotAssessed(CODE, why, direction.label)
@@ -97,15 +97,15 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         return None
     if asked.silent(chance, fate.ignored):
         chosen = unfilled & fate.ignored[asked.flow]
-        verdict = "nobody filled them in"
+        verdict = "they were never completed"
         words = (
             "They hold the sum of the pseudo-header alone, as the sending kernel leaves it for the card, and "
             "nothing of these flows is answered: the card did not fill them in."
         )
         return _finding(pair, direction, _Wrong(chosen, int(checks.judged.sum()), verdict, words), asked)
     why = (
-        f"{count(int(unfilled.sum()), 'packet')} arrive with an inner checksum that nobody filled in, as "
-        "on a path inside one host; whether they are accepted cannot be told"
+        f"{count(int(unfilled.sum()), 'packet')} arrive with an inner checksum that was never completed, as "
+        "on a path inside one host; whether they are accepted is not known"
     )
     return NotAssessed(CODE, why, direction.label)
 
@@ -121,32 +121,35 @@ def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
         return NotAssessed(CODE, "no packet was seen to arrive", direction.label)
     if checks.judged.any() or not (checks.received == Checksum.UNVERIFIABLE).any():
         return None
-    return NotAssessed(CODE, "no packet was captured whole, so no checksum can be verified", direction.label)
+    return NotAssessed(
+        CODE, "no packet was captured in full, so no checksum can be verified", direction.label
+    )
 
 
 def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[str, str]:
     """Say where they became wrong, by what the sender's capture shows of the same packets."""
     if alone.is_alone(direction):
-        untold = "a capture of the sender would tell where they become wrong"
-        return untold, "One capture does not show whether they left like this or were damaged on the way."
+        untold = "a capture at the sender would show where they become invalid"
+        return untold, "One capture does not show whether they left like this or were damaged on the path."
     near = direction.sender.name
     sent = checks.sent[wrong]
     unfilled = int(checksums.among(sent, UNFILLED).sum())
     left_wrong = int(checksums.among(sent, checksums.WRONG).sum())
     if 2 * unfilled > len(sent):
         return (
-            "the sending card or hypervisor fills them in wrong",
-            f"The capture of {near} shows them still to be filled in by the network card ({unfilled:,} of "
-            f"{len(sent):,}), so the card, or the hypervisor behind it, does it wrong.",
+            "the sending card or hypervisor completes them wrongly",
+            f"The capture of {near} shows partial checksums, which the network card completes "
+            f"({unfilled:,} of "
+            f"{len(sent):,}), so the card, or the hypervisor after it, computes them wrongly.",
         )
     if 2 * left_wrong > len(sent):
         return (
-            f"they are wrong already when they leave {near}",
-            f"The capture of {near} shows them wrong too ({left_wrong:,} of {len(sent):,}): the pod or its "
-            "node makes them wrong, for example by address translation that does not renew them.",
+            f"they are already invalid when they leave {near}",
+            f"The capture of {near} shows them invalid too ({left_wrong:,} of {len(sent):,}): the pod or its "
+            "node computes them wrongly, for example by address translation that does not renew them.",
         )
     return (
-        "something on the way changes them",
+        "something on the path changes them",
         f"The capture of {near} shows right checksums, so what lies between the captures rewrites them, "
         "though the payload is as it was sent.",
     )
@@ -164,7 +167,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"Inner checksums from {direction.sender.name} arrive wrong "
+        summary=f"Inner checksums from {direction.sender.name} are invalid on arrival "
         f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): "
         f"{_PADDED if padded else ''}{wrong.verdict}",
         explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "

@@ -1,16 +1,16 @@
-"""Tunnel datagrams arrive merged: further encapsulated packets stand behind the first.
+"""Tunnel datagrams arrive merged: further encapsulated packets follow the first.
 
-What it asks
+What it checks
     Does one UDP datagram of the tunnel hold several encapsulated packets?
 Why it matters
     The kernel's tunnel device takes the first packet out of a datagram and drops the others. The network
     delivered them all, and senders see loss as soon as traffic is dense enough to be merged.
 How it decides
     After the inner packet, where its own length says that it ends, the same tunnel header (flags and VNI)
-    stands again, and an Ethernet frame after it. Each such packet is counted as arrived, and matched with
+    appears again, and an Ethernet frame after it. Each such packet is counted as arrived, and matched with
     what the other capture shows.
 When it cannot tell
-    Where the snap length cut what stands after the first packet.
+    Where the snap length cut what follows the first packet.
 What looks like it
     Loss on the path (`packet-loss`): there the packets are in no datagram of the receiver's capture. Ethernet
     padding that is not zero holds no tunnel header.
@@ -57,8 +57,8 @@ def _look(pair: Comparison, direction: Direction) -> Finding | None:
         summary=f"{receiver} receives {count(packets, 'encapsulated packet')} merged into "
         f"{count(datagrams, 'tunnel datagram')} of others: its kernel takes the first out of each and drops "
         "the rest",
-        explanation=f"After the inner packet of {count(datagrams, 'datagram')} the tunnel's header stands "
-        f"again, with a whole frame. The sender sent them one by one; receive offload on {receiver} (UDP "
+        explanation=f"After the inner packet of {count(datagrams, 'datagram')} the tunnel's header appears "
+        f"again, with a complete frame. The sender sent them one by one; receive offload on {receiver} (UDP "
         "GRO) merged them, and the kernel's tunnel device takes only the first out of a datagram. They "
         "arrived, so they are not counted as lost on the path.",
         remedy=_remedy(receiver),

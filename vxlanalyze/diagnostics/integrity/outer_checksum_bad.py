@@ -1,6 +1,6 @@
-"""Outer UDP checksums arrive wrong: the receiving kernel discards the packets before it looks inside.
+"""Outer UDP checksums arrive invalid: the receiving kernel discards the packets before it looks inside.
 
-What it asks
+What it checks
     Do packets reach the other node with an outer UDP checksum that is neither right, nor absent, nor what
     offload leaves in the field?
 Why it matters
@@ -8,17 +8,17 @@ Why it matters
     checksum", `UdpInCsumErrors`). Known faults of NAT together with checksum offload, of network cards and
     of hypervisors do this to all tunnel packets, or to some.
 How it decides
-    The checksum is computed again from packets that were captured whole. A wrong one at the receiver is no
-    picture of offload, which exists at the sender only. Which kind it is tells a sample at both points: all
+    The checksum is computed again from packets that were captured in full. A wrong one at the receiver is no
+    picture of offload, which exists at the sender only. A sample at both points shows which kind it is: all
     ones; equal at both points, so wrong when it left; the source port rewritten (the original follows from
-    the checksum); an address rewritten; or filled in wrong between the captures. Checksums that nobody
-    has filled in count only where nothing of these flows is answered, beyond a chance of `chance`.
+    the checksum); an address rewritten; or computed wrongly between the captures. Checksums that nothing
+    has filled in count only where nothing of these flows is answered, beyond a probability of `chance`.
 When it cannot tell
     No packet with an outer checksum was captured whole (a snap length, fragments). Packets are wrong and are
     accepted all the same (a receiver need not verify: RFC 7348 section 4.1).
 What looks like it
     Offload at the sender (`checksum-offload`); unfilled checksums over a path inside one host, which are
-    answered; frames that the receiving kernel merged; packets damaged on the way, whose checksum is
+    answered; frames that the receiving kernel merged; packets damaged on the path, whose checksum is
     wrong for it (`corrupted-in-transit`).
 What to do
     All ones, or a rewritten port: keep NAT away from the tunnel's packets, or let no card fill in the
@@ -70,7 +70,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         accepted = checksums.fate_of(checks.wrong, direction, asked).accepted
         if accepted:
             why = (
-                f"{count(int(wrong.sum()), 'packet')} arrive with a wrong outer checksum, but "
+                f"{count(int(wrong.sum()), 'packet')} arrive with an invalid outer checksum, but "
                 f"{count(accepted, 'flow')} of nothing else are answered: {direction.receiver.name} "
                 "accepts them"
             )
@@ -85,8 +85,8 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
         told = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
         return _finding(pair, direction, checks, chosen, told, asked)
     why = (
-        f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that nobody filled in, as on a "
-        "path inside one host; whether they are accepted cannot be told"
+        f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that was never completed, as on a "
+        "path inside one host; whether they are accepted is not known"
     )
     return NotAssessed(CODE, why, direction.label)
 
@@ -98,7 +98,9 @@ def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
         return NotAssessed(CODE, "no packet was seen to arrive", direction.label)
     if checks.judged.any() or not (checks.received == Checksum.UNVERIFIABLE).any():
         return None
-    return NotAssessed(CODE, "no packet was captured whole, so no checksum can be verified", direction.label)
+    return NotAssessed(
+        CODE, "no packet was captured in full, so no checksum can be verified", direction.label
+    )
 
 
 def _finding(
@@ -122,10 +124,11 @@ def _finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"Outer UDP checksums from {near} arrive wrong ({share(packets, judged)} packets "
+        summary=f"Outer UDP checksums from {near} are invalid on arrival "
+        f"({share(packets, judged)} packets "
         f"{_that_have_one(checks)}): {said.verdict}",
         explanation=f"{share(packets, judged).capitalize()} packets with an outer checksum reach {far} "
-        f"with a wrong one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
+        f"with an invalid one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
         f"inside. {said.words} The kernel of {far} discards them before it takes them out of the "
         f"tunnel.{silence}",
         remedy=said.remedy,
@@ -149,7 +152,7 @@ def _finding(
 def _that_have_one(checks: Checks) -> str:
     """Say of which packets a checksum can be judged."""
     cut = bool((checks.received == Checksum.UNVERIFIABLE).any())
-    return "that have one and were captured whole" if cut else "that have one"
+    return "that have one and were captured in full" if cut else "that have one"
 
 
 def _names(protocols: NDArray[np.uint8]) -> list[str]:

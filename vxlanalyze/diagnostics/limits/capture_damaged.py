@@ -1,9 +1,9 @@
 """A capture file is damaged or cut short.
 
-What it asks
+What it checks
     Where could a capture not be read, and what was left out?
 Why it matters
-    Packets behind the damage are missing, and would be taken for lost if nobody said so.
+    Packets behind the damage are missing, and would otherwise count as lost.
 How it decides
     Every record states its length; one that cannot be is damage. Reading goes on at the next place where
     a row of sound records begins. A file whose only fault is a last record that is not complete was copied

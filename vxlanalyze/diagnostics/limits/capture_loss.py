@@ -1,6 +1,6 @@
 """A capture lacks packets that its host did receive or send.
 
-What it asks
+What it checks
     Did the kernel drop packets before they were written, or do others prove that a capture lacks some?
 Why it matters
     A packet that was not captured looks like one that was lost. Where captures lose packets, loss between the
@@ -82,7 +82,7 @@ def check(pair: Comparison) -> list[Answer]:
     silent = [w.facts.name for w in witnesses if w.facts.packets and not w.told]
     if not silent:
         return []
-    why = "no drop counters and no TCP: nothing would tell if packets were missing"
+    why = "no drop counters and no TCP: nothing would show if packets were missing"
     return [NotAssessed(CODE, f"{listed(silent)}: {why}")]
 
 
@@ -161,9 +161,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
         ruled_out=(
             *_delivered(lacking),
-            RuledOut(
-                "windows-disjoint", "what lies before the first or behind the last frame is not counted"
-            ),
+            RuledOut("windows-disjoint", "what lies before the first or after the last frame is not counted"),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -219,7 +217,8 @@ def _remedy(lacking: list[_Witness]) -> str:
         )
     return (
         "Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port 8472`, to "
-        "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line tells how many packets were dropped."
+        "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line reports how many packets "
+        "were dropped."
     )
 
 

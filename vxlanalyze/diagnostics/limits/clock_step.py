@@ -1,17 +1,17 @@
 """A node's clock was set while it captured.
 
-What it asks
+What it checks
     Does the offset between two captures jump, or does the time of one capture run backwards?
 Why it matters
     A jump looks like a delay that changes at once and stays. Whoever reads the times of that capture, or
-    the logs of that node, sees packets answered before they were asked.
+    the logs of that node, sees responses before their requests.
 How it decides
     Where no clock that runs evenly explains the packets between two points, the series is split; a jump is
     the difference between the offsets on both sides of the split, reported where it exceeds the uncertainty
     of both. In a capture that no other clock can be held against, time that runs backwards by more than
     `backwards_ns` is a jump.
 When it cannot tell
-    A jump forward in a capture that stands alone, or of which packets go one way only.
+    A jump forward in a single capture, or of which packets go one way only.
 What looks like it
     Routes that change move the delay in one direction only. Several queues of one NIC stamp their packets out
     of order, by microseconds.
@@ -102,7 +102,7 @@ def _alone(point: Point, backwards_ns: int) -> list[Finding]:
             severity=Severity.INFO,
             summary=f"Time runs backwards in {point.name} {count(len(rows), 'time')}, by up to "
             f"{span(largest)}",
-            explanation="Frames stand in the order in which they were captured, so their times should "
+            explanation="Frames are in the order in which they were captured, so their times should "
             "grow. A step this large is a clock that was set back, or files that were joined in the wrong "
             "order.",
             remedy="See what set the clock (`journalctl -u chronyd -u systemd-timesyncd`), or give the "

@@ -1,6 +1,6 @@
 """Two captures have no traffic in common.
 
-What it asks
+What it checks
     Did the two nodes exchange anything while both were captured?
 Why it matters
     Captures of nodes that do not talk to each other, or of the right nodes while the failing pods were
@@ -17,7 +17,7 @@ What looks like it
     those have nothing in common either. Nodes whose pods talk unencapsulated have that in common.
     Captures of different times are `windows-disjoint`, and without any tunnel `no-tunnel-traffic`.
 What to do
-    Capture on the nodes of the two pods in question: `kubectl get pods -o wide` tells them.
+    Capture on the nodes of the two pods in question: `kubectl get pods -o wide` lists them.
 Sources
     RFC 7348 section 4.1 (who sends to whom).
 """
@@ -58,7 +58,7 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
         return []
     empty = [p.name for p in points if not _talks(p)]
     if empty:
-        why = f"{listed(empty)} holds no packet from host to host, so nothing tells whose capture it is"
+        why = f"{listed(empty)} holds no packet from host to host, so it is not known whose capture it is"
         return [NotAssessed(CODE, why, label)]
     bare = _in_both(*points)
     if bare and not alike:

@@ -1,14 +1,14 @@
 """Nothing in a capture is encapsulated.
 
-What it asks
+What it checks
     Does every capture that should show tunnel packets show some?
 Why it matters
     A capture of the wrong interface, or with a filter for the wrong port, proves nothing about the tunnel.
 How it decides
     Tunnels are known by their ports and by content on any other port. A capture with frames and without a
     tunnel packet is held against what the others show: where the next point received packets from this
-    node, this capture looked elsewhere. Where all captures are bare and packets match, they are compared as
-    they are.
+    node, this capture looked elsewhere. Where all captures are unencapsulated and packets match, they are
+    compared as they are.
 When it cannot tell
     ESP or WireGuard between the nodes may hide a tunnel: see `encrypted-underlay`.
 What looks like it
@@ -73,12 +73,12 @@ def _compared_bare(frames: int, matched: int) -> Finding:
     return Finding(
         code=CODE,
         severity=Severity.INFO,
-        summary=f"No tunnel packet in any capture: {count(matched, 'packet')} were compared as they stand",
+        summary=f"No tunnel packet in any capture: {count(matched, 'packet')} were compared as they are",
         explanation="All points see packets outside of a tunnel, as pods and nodes with routed networks "
         "do. What is said of loss and delay holds for them; nothing is said of a tunnel.",
         remedy=f"Where the tunnel is in question: {_LOOK[0].lower()}{_LOOK[1:]}",
         evidence={"frames": Quantity(frames, "frames"), "matched": Quantity(matched, "packets")},
-        ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets stand in more than one capture"),),
+        ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets are in more than one capture"),),
     )
 
 

@@ -1,15 +1,15 @@
 """One capture was given twice.
 
-What it asks
+What it checks
     Do two captures hold the same frames at the same times?
 Why it matters
     A capture compared with itself loses nothing and delays nothing: the report would be perfect and
     worthless.
 How it decides
-    Frames are told by their time to the nanosecond, their place in the stream of bytes (sequence numbers,
-    IP identifiers) and a digest of their payload. Two nodes never see the same packet at the same
-    nanosecond by their own clocks, packet after packet; where almost all frames of the smaller capture
-    stand in the other, they come from one.
+    Frames are identified by their time to the nanosecond, their place in the stream of bytes (sequence
+    numbers, IP identifiers) and a digest of their payload. Two nodes never see the same packet at the same
+    nanosecond by their own clocks, packet after packet; where almost all frames of the smaller capture are
+    in the other, they come from one.
 When it cannot tell
     Captures of fewer than `frames` frames, unless they are one file.
 What looks like it

@@ -1,15 +1,15 @@
 """The snap length cuts packets.
 
-What it asks
+What it checks
     How many frames were captured in part only, and does that hide headers, or only payload?
 Why it matters
     Without payload no checksum can be verified and no damage be seen. Without headers a packet cannot even be
-    told from others: matching it, its ports, its sequence number are guesses or missing.
+    distinguished from others: matching it, its ports, its sequence number are guesses or missing.
 How it decides
     A frame is cut where fewer bytes were captured than were on the wire; a header is cut where it ends
-    behind the last byte captured. The tunnel costs 50 bytes (70 over IPv6), so a snap length that is ample
-    for bare packets cuts inner headers. Packets without an inner IP header, and TCP without a sequence
-    number, cannot be told from others: what became of them is left open.
+    after the last byte captured. The tunnel costs 50 bytes (70 over IPv6), so a snap length that is ample
+    for unencapsulated packets cuts inner headers. Packets without an inner IP header, and TCP without a
+    sequence number, cannot be distinguished from others: their fate is unknown.
 When it cannot tell
     Nothing is left open here.
 What looks like it
@@ -51,7 +51,7 @@ def check(pair: Comparison) -> list[Answer]:
     hidden = f"; of {headers:,} even headers are missing" if headers else "; all headers are there"
     nameless = sum(_nameless(p) for p, _, _ in cut)
     if nameless:
-        hidden += f", and {nameless:,} cannot be told from other packets"
+        hidden += f", and {nameless:,} cannot be distinguished from other packets"
     return [
         Finding(
             code=CODE,
@@ -60,9 +60,9 @@ def check(pair: Comparison) -> list[Answer]:
             + (f" at {count(smallest, 'byte')}" if smallest else "")
             + hidden,
             explanation="Payload that was not captured cannot be compared, and checksums over it not "
-            "verified: corrupted-in-transit and the checksum questions speak only of frames that are "
+            "verified: corrupted-in-transit and the checksum diagnostics cover only frames that are "
             "whole. Sizes, losses and delays rest on headers, and are right where these are whole."
-            + (" Frames without whole headers are matched by what is left of them." if headers else "")
+            + (" Frames with truncated headers are matched by the rest." if headers else "")
             + (_LEFT_OUT.format(nameless) if nameless else ""),
             remedy=f"Capture again with `tcpdump -s 0`, or with `-s {_ENOUGH_BYTES}` where payload must "
             "be left out.",

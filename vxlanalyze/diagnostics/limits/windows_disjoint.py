@@ -1,13 +1,13 @@
 """The captures do not overlap in time.
 
-What it asks
+What it checks
     Was there a time in which neighbouring captures both ran?
 Why it matters
-    A packet that is missing from a capture that was not running says nothing. Without a common time there is
-    nothing to compare, and no loss can be told.
+    A packet that is missing from a capture that was not running says nothing. Without an overlap there is
+    nothing to compare, and loss cannot be judged.
 How it decides
     A packet seen at both points proves that they overlap, whatever their clocks say. Without one, the first
-    and last times of both captures are held against each other as they stand.
+    and last times of both captures are compared as they are.
 When it cannot tell
     A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
     several points, those that no packet of the path got to are left to the hops before them.
@@ -19,7 +19,7 @@ What to do
     Start both captures before the traffic and stop both after it: `timeout 60 tcpdump -i eth0 -w FILE udp
     port 8472` on both nodes at once; compare `date -u` on both.
 Sources
-    RFC 7679 section 3 (one-way metrics need a common time).
+    RFC 7679 section 3 (one-way metrics need a common clock).
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     label = hop.forward.label if len(pair.hops) > 1 else None
     unclear = [d.not_assessed_why for d in hop.directions if not d.assessed]
     if unclear:
-        return [NotAssessed(CODE, f"{unclear[0]}, so clocks may be apart, or the captures", label)]
+        return [NotAssessed(CODE, f"{unclear[0]}, so clocks may differ, or the captures", label)]
     gap_ns = second.first_ns - first.last_ns
     return [
         Finding(

@@ -1,6 +1,6 @@
 """Everything in a direction is lost for a time, and passes before and after.
 
-What it asks
+What it checks
     Is there a time in which no packet of a direction arrives, although packets go on being sent?
 Why it matters
     A link or route that fails and recovers, a node that stalls, a migration of the virtual machine: users
@@ -11,13 +11,13 @@ How it decides
     10 ms, as full queues make them, look like that at most once in ten thousand directions. In a steady
     stream that takes about a quarter of a second.
 When it cannot tell
-    Sparse traffic: a handful of lost pings may be chance. Shorter gaps are `packet-loss`, which says how
+    Sparse traffic: a handful of lost pings may be random. Shorter gaps are `packet-loss`, which says how
     they cluster. An outage that lasts to the end of the captures is `path-blocked` from a moment on.
 What looks like it
     A service that is blocked and happens to be alone on the wire at that time, a capture that paused (then
     the other node answered what it did not see), delay without loss (`delay-spike`).
 What to do
-    Look for what happened at that moment: link and route changes on the way, the node's kernel log, a
+    Look for what happened at that moment: link and route changes on the path, the node's kernel log, a
     restart of the network plugin's agent, a live migration, a reload of firewall rules.
 Sources
     E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960).

@@ -1,6 +1,6 @@
 """One of several equal-cost paths between the nodes is dead.
 
-What it asks
+What it checks
     Are all packets of some outer source ports lost, of every size and to every service, while the other
     source ports of the same direction lose nothing of the kind?
 Why it matters
@@ -81,11 +81,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=f"{loss.since(explanations)}{len(ports):,} of {count(all_ports, 'outer source port')} from "
         f"{direction.sender.name} to {direction.receiver.name} lose every packet "
-        f"({count(int(lost.sum()), 'packet')}); the others arrive: one of several paths is dead",
+        f"({count(int(lost.sum()), 'packet')}); the others arrive: one of several paths drops everything",
         explanation=_explanation(direction, lost, len(ports), all_ports)
         + (_REMAINDER.format(paths, int(ports[0]) % paths) if paths else "")
         + loss.by_chance(explanations),
-        remedy="Ask the network team which member of a port channel, or which equal-cost next hop, carries "
+        remedy="Find out from the network team which member of a port channel, or which equal-cost "
+        "next hop, carries "
         f"{below.ports_text} {below.ends_text} with source port {numbers}"
         f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`), and "
         f"take "
@@ -124,7 +125,7 @@ def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn:
         direction=direction.label,
         summary=f"Every {which} packet from {near} to {far} is lost ({gone:,} of "
         f"{count(picture.judged, 'packet')}), "
-        f"whatever its flow: one of {turn.every} members that take turns is dead",
+        f"whatever its flow: one of {turn.every} members that take turns drops everything",
         explanation=f"{share(round(turn.in_turn * (gone - 1)), gone - 1).capitalize()} losses come exactly "
         f"{turn.every} packets after the one before, in {count(turn.flows, 'flow')}: packets are sent over "
         f"{turn.every} members in turn (a bond in round robin, per-packet balancing), and one delivers "
@@ -135,7 +136,7 @@ def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn:
         "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*\n"
         f"Take the dead member out, on {near} (undo: `ip link set MEMBER master BOND`):\n"
         "ip link set MEMBER nomaster\n"
-        "MII monitoring sees the link only: a switch that discards behind it is found with "
+        "MII monitoring sees the link only: a switch that discards after it is found with "
         "`arp_ip_target`. Without "
         "a bond, ask the network team for per-packet load balancing between the nodes, and which path is "
         "dead; "
@@ -181,7 +182,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
     if same:
         why = f"other flows to {'the same service' if same == 1 else f'{same} of the same services'} arrive"
         ruled_out.append(RuledOut("flow-blocked", why))
-    ruled_out.append(RuledOut("packet-loss", "each flow arrives whole or not at all"))
+    ruled_out.append(RuledOut("packet-loss", "each flow arrives completely or not at all"))
     return tuple(ruled_out)
 
 

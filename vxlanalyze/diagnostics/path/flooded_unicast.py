@@ -1,6 +1,6 @@
 """The same unicast frame goes to several tunnel endpoints, since no entry is known for its MAC.
 
-What it asks
+What it checks
     Does a node send one inner frame, addressed to a single MAC, to more than one outer address or to a group?
 Why it matters
     An endpoint floods what it has no forwarding entry for. Until the first answer that is normal. Where it

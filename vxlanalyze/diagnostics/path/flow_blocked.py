@@ -1,6 +1,6 @@
 """All packets of one inner service or endpoint are lost, and the rest arrives.
 
-What it asks
+What it checks
     Is everything lost that goes to (or comes from) one inner address, one service at it, or one port at
     any address, while other traffic of the same direction arrives?
 Why it matters
@@ -18,7 +18,7 @@ What looks like it
     server that is silent (there the requests arrive).
 What to do
     Look for what filters by inner address or port between the nodes: a policy that the sending node's plugin
-    enforces behind the capture point, a firewall that decapsulates, an access list of the fabric.
+    enforces after the capture point, a firewall that decapsulates, an access list of the fabric.
 Sources
     RFC 7348 section 5; RFC 6335 section 6 (which ports serve).
 """
@@ -63,7 +63,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         explanation=_explanation(picture, lost, delivered),
         remedy=f"Look for a filter between {direction.sender.name}'s network card and "
         f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "
-        "or `tc` behind the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
+        "or `tc` after the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
         f"appliance or an access list that looks into {_tunnel_port(direction)}. Allow {listed(names)}, then "
         "repeat the capture. If nothing filters, compare the outer source ports with `--tables`: one dead "
         "path of several can look like this when a service has few connections.",

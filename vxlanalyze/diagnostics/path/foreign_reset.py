@@ -1,6 +1,6 @@
 """A reset or an answer arrives that the node it claims to come from never sent.
 
-What it asks
+What it checks
     Which resets, SYN ACKs, DNS responses and ICMP errors arrive at X in the name of a pod on Y, while Y's own
     capture, which covers the time, shows that Y never sent them?
 Why it matters

@@ -1,6 +1,6 @@
 """Tunnel packets to a multicast group are lost while unicast between the nodes passes.
 
-What it asks
+What it checks
     Of a direction, are the packets lost whose outer destination is a multicast or broadcast address, and
     those to the other node's own address delivered?
 Why it matters

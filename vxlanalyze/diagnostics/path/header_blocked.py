@@ -1,12 +1,12 @@
 """All packets with one value of a header field or option die, and the others pass.
 
-What it asks
+What it checks
     Do lost and delivered packets differ in a field that neither size, protocol, service nor source port
     tells: ECN or DSCP, TTL, don't fragment, VNI, VLAN, a TCP flag, an option of IP, TCP or Geneve? And where
     packets die inside the receiver: do unanswered requests differ so from answered ones?
 Why it matters
-    A filter on a field that nobody looks at takes some connections of every service, as clients and settings
-    differ. It looks like random loss, and no amount of retrying helps.
+    A filter on a field that is easily overlooked takes some connections of every service, as clients and
+    settings differ. It looks like random loss, and no amount of retrying helps.
 How it decides
     Of lost and of delivered packets a sample is read again with every field. A value counts where at least
     five lost packets have it and no delivered one. Chance would put them there at most once in ten thousand

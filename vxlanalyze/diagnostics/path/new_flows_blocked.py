@@ -1,6 +1,6 @@
 """Conversations that begin after a moment die, in several protocols, while established ones go on.
 
-What it asks
+What it checks
     Is there a moment after which no new conversation of a direction gets a single packet through, to several
     endpoints and in several protocols, while conversations from before it go on?
 Why it matters
@@ -18,7 +18,7 @@ When it cannot tell
 What looks like it
     One dead path of several takes some new flows all the time. A limit on SYNs takes TCP alone.
 What to do
-    Look at what keeps track of connections on the way: the conntrack table, a policy that was loaded, a
+    Look at what keeps track of connections on the path: the conntrack table, a policy that was loaded, a
     firewall.
 Sources
     kubernetes issue 71261; Linux Documentation/networking/nf_conntrack-sysctl; conntrack(8).

@@ -1,22 +1,22 @@
-"""Packets seen bare at a pod or bridge never leave in the tunnel.
+"""Packets seen unencapsulated at a pod or bridge never enter the tunnel.
 
-What it asks
+What it checks
     Do packets that a pod sends to a pod on another node leave this node inside the tunnel?
 Why it matters
-    What never leaves cannot be lost on the way: looking at the network between the nodes is then in vain.
+    What never leaves cannot be lost on the path: looking at the network between the nodes is then in vain.
     The fault is a missing route, forwarding entry or neighbour on the sending node, or an encapsulation
     that is off.
 How it decides
-    By captures that show both sides of the encapsulation: an `any` capture, or one of a pod beside one of
+    By captures that show both sides of the encapsulation: an `any` capture, or one of a pod next to one of
     its node. A destination counts when it lives on another node (by `--kube`, `--facts`, or because it was
-    seen behind another node's outer address). It is reported when all its packets, so many that a node
-    which mislays one in fifty would do it with a chance below `chance`, stand bare and none in the tunnel.
-    In captures of network cards alone: packets between pods that pass one without a tunnel and that the other
-    node, where they belong, never shows. These are requests to pods that live there and get no answer, and
-    answers to requests that came from there without a tunnel. Where no capture shows a tunnel packet, what
-    a pod sends by way of two captured nodes to addresses that stay silent. In an `any` capture without that
-    knowledge, packets of pods to several destinations that the node forwards to an interface which never
-    gives anything back.
+    seen with another node's outer address). It is reported when all its packets, so many that a node which
+    mislays one in fifty would do it with a probability below `chance`, are unencapsulated and none
+    tunnelled. In captures of network cards alone: packets between pods that pass one without a tunnel and
+    that the other node, where they belong, never shows. These are requests to pods that live there and get
+    no answer, and answers to requests that came from there without a tunnel. Where no capture shows a
+    tunnel packet, what a pod sends by way of two captured nodes to addresses that stay silent. In an `any`
+    capture without that knowledge, packets of pods to several destinations that the node forwards to an
+    interface which never gives anything back.
 When it cannot tell
     No capture shows packets before the tunnel.
 What looks like it
@@ -160,7 +160,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
         return
     for i in behind:
         home = homes.of(names[i])
-        lives = home.words if home else f"{names[i]} is behind {point.name}, which only takes and never gives"
+        lives = home.words if home else f"{names[i]} is at {point.name}, which only receives and never sends"
         yield Stuck(names[i], lives, rows[of == i].astype(np.int32))
 
 
@@ -230,7 +230,7 @@ def _finding(
     packets = sum(len(s.rows) for s in stuck)
     pods = listed([pair.cluster.named(s.address) for s in stuck], at_most=_MOST_NAMED)
     shown = exhibits.of_rows(pair, [(point, s.rows) for s in stuck])
-    where = "leaves its node bare, outside of the tunnel" if on_wire else "never enters the tunnel"
+    where = "leaves its node unencapsulated" if on_wire else "never enters the tunnel"
     lives = f"{stuck[0].lives[0].upper()}{stuck[0].lives[1:]}"
     nowhere = " Nor did the other node see them, or anything come back." if on_wire else ""
     return Finding(
@@ -239,7 +239,8 @@ def _finding(
         direction=label,
         summary=f"{point.name}: what is sent to {pods} {where}: none of {count(packets, 'packet')} got "
         "through",
-        explanation=f"{count(packets, 'packet')} to {count(len(stuck), 'destination')} stand bare at "
+        explanation=f"{count(packets, 'packet')} to {count(len(stuck), 'destination')} appear "
+        f"unencapsulated at "
         f"{point.name}, and none of them in the tunnel. {lives}, so they have to be encapsulated.{nowhere}",
         remedy=_remedy(stuck[0].address, on_wire),
         evidence={

@@ -1,6 +1,6 @@
 """Packets are lost that no other explanation covers.
 
-What it asks
+What it checks
     Are packets of a direction lost, besides those that a blocked path, protocol, service or source port, a
     limit on size, lost fragments or an outage explain?
 Why it matters
@@ -20,10 +20,10 @@ When it cannot tell
     alike, but for what the receiver answered, which is never counted as lost.
 What looks like it
     A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
-    left the node behind the capture point.
+    left the node after the capture point.
 What to do
     Where only new conversations suffer, look at what keeps track of connections: conntrack, firewalls, NAT.
-    Else follow the drop counters along the way: queue discipline and network card of the sender, switches,
+    Else follow the drop counters along the path: queue discipline and network card of the sender, switches,
     network card, ring and socket buffers of the receiver.
 Sources
     RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the TCP
@@ -123,7 +123,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{gone:,} of {count(judged, 'packet')} from {direction.sender.name} to "
         f"{direction.receiver.name} {'is' if gone == 1 else 'are'} lost "
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
-        + ("" if not picture.explanations else ", besides what other findings explain")
+        + ("" if not picture.explanations else ", in addition to what other findings explain")
         + (f": only {opens.which}" if opens else "")
         + perhaps,
         explanation=_who(
@@ -218,13 +218,13 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     if could:
         text += (
             f"{again:,} of {count(could, 'lost TCP packet')} with data came again"
-            f"{', which speaks for real loss' if again else ''}. "
+            f"{', which indicates real loss' if again else ''}. "
         )
     if dropped:
         return text + (
             f"{receiver}'s capture states that it dropped {count(dropped, 'packet')}; as many of the "
             f"missing "
-            "ones count as unknown, and these are lost besides."
+            "ones count as unknown, and these are lost in addition."
         )
     if dropped == 0:
         return text + f"{receiver}'s capture dropped none, so they were lost before it."

@@ -1,20 +1,20 @@
 """Tunnel packets leave one node for the other, and none arrives.
 
-What it asks
+What it checks
     Is everything of a direction lost, whatever its size, inner protocol or flow: from the start, or from a
     moment on until the end? Or is everything lost that goes to one of several tunnel endpoints?
 Why it matters
     No pod on the one node can reach a pod on the other. Seen from inside, it looks like DNS time-outs and
     connections that hang, although both nodes are up and reach each other otherwise.
 How it decides
-    No packet of the direction is delivered (behind the moment) and some are lost. Few losses may be
+    No packet of the direction is delivered (after the moment) and some are lost. Few losses may be
     chance: it is reported when loss at random, at a rate learned from the packets before, or expected to be
     about one in a hundred, would look like this at most once in ten thousand directions. Packets within
     10 ms of each other count as little more than one.
 When it cannot tell
     Fewer than three separate packets were sent. The receiver's capture ended early, or looked at
     another interface or port: what it cannot have seen is not counted as lost. Where it holds nothing at
-    all behind the last packet that arrived, and no packet of its node is missing, it may have ended there:
+    all after the last packet that arrived, and no packet of its node is missing, it may have ended there:
     that is said.
 What looks like it
     A black hole for large packets (there small ones arrive), a blocked protocol (there others arrive), an
@@ -66,8 +66,9 @@ def check(pair: Comparison) -> list[Answer]:
 
 def _too_few(picture: Picture) -> str:
     return (
-        f"{count(picture.judged, 'packet')} sent and none arrived: too few, or too close together, to tell "
-        "a blocked path from chance"
+        f"{count(picture.judged, 'packet')} sent and none arrived: too few, or too close together, "
+        f"to distinguish "
+        "a blocked path from random loss"
     )
 
 
@@ -117,7 +118,7 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
     if picture.others_delivered:
         text += (
             f"{count(picture.others_delivered, 'packet')} to the same port that carry no tunnel arrived: the "
-            "port is open, and something on the way reads what is in it. "
+            "port is open, and something on the path inspects the payload. "
         )
     text += _other_traffic(pair, direction) if blocked.from_ns is None else _afterwards(direction)
     return text + loss.by_chance([blocked])
@@ -190,7 +191,8 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
         )
     if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
         text += (
-            "To tell a port filter from one that looks for VXLAN, send something else to the same port while "
+            "To distinguish a port filter from one that looks for VXLAN, send something else to the "
+            "same port while "
             "capturing on the receiver; if that arrives, the payload is what is filtered:"
             + commands.on(direction.sender.name, f"echo x | nc -u -w1 {below.dst[0]} {port}")
         )
@@ -199,7 +201,8 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
 
 def _inside_the_node(receiver: str) -> str:
     return (
-        "The packets reach the node and die inside it: look at its firewall, routes and reverse path filter "
+        "The packets reach the node and are dropped inside it: look at its firewall, routes and "
+        "reverse path filter "
         f"between its network card and {receiver}. On that node:\n"
         "iptables -L FORWARD -nv\nnft list ruleset\nsysctl net.ipv4.conf.all.rp_filter"
     )

@@ -1,6 +1,6 @@
 """Some inner protocols never arrive, whatever their size or service; the others do.
 
-What it asks
+What it checks
     Is every packet of one or more inner protocols, or of an inner address family, lost, to every service,
     while others of the same direction arrive? Of what goes between the nodes without a tunnel (ESP), the
     protocol of the IP packet itself counts.
@@ -12,7 +12,7 @@ How it decides
     (from the start, or from a moment on), at least two ports or two protocols are hit, and loss at
     random looks like that at most once in ten thousand directions.
 When it cannot tell
-    All that was lost of a protocol belongs to one service: then it is `flow-blocked`, for nothing speaks of
+    All that was lost of a protocol belongs to one service: then it is `flow-blocked`, for nothing indicates
     the protocol as a whole. Only one protocol was sent: then it is `path-blocked`.
 What looks like it
     A black hole for large packets: there the small packets of every protocol arrive (a SYN is small). A
@@ -78,7 +78,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"{since}{listed([o.title for o in outer] or list(gone))} from {direction.sender.name} to "
-        f"{direction.receiver.name} {'is' if len(gone) == 1 else 'are'} lost whole "
+        f"{direction.receiver.name} {'is' if len(gone) == 1 else 'are'} completely lost "
         f"({count(int(lost.sum()), 'packet')}), while {listed(list(kept))} "
         f"{'arrives' if len(kept) == 1 else 'arrive'}",
         explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
@@ -165,7 +165,7 @@ def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int], by_fam
 
 
 def _remedy_of_family(direction: Direction, gone: dict[str, int]) -> str:
-    forgotten = " Rules for IPv4 and IPv6 are often kept apart, and one of them forgotten."
+    forgotten = " Rules for IPv4 and IPv6 are often separate, and one of them forgotten."
     return _find_the_filter(direction, gone) + forgotten
 
 

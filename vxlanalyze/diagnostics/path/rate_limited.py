@@ -1,6 +1,6 @@
 """Packets are lost above a rate, or within bursts, and slower traffic of the same kind loses nothing.
 
-What it asks
+What it checks
     Do the losses of a direction begin, burst after burst, once about as many packets have been sent within a
     short time, while packets of the same flows that are sent more slowly all arrive?
 Why it matters
@@ -8,7 +8,7 @@ Why it matters
     milliseconds. Retransmissions hide it from TCP, which merely gets slow; UDP loses for good.
 How it decides
     The load before each packet is counted over times from 1 ms to 1 s: among all packets, those of its flow,
-    those of its source. The losses are put together into episodes, at least three. Either their first losses
+    those of its source. The losses are grouped into episodes, at least three. Either their first losses
     come at about the same load, or no packet below a load is lost while enough were sent; loss that does not
     depend on the rate would look like that at most once in ten thousand directions, the number of ways to
     count taken off.

@@ -1,6 +1,6 @@
 """A router discards packets because their TTL, or hop limit, is used up.
 
-What it asks
+What it checks
     Do ICMP or ICMPv6 errors "time exceeded in transit" quote packets of a direction that are lost: outer ones
     (from a router between the nodes), or inner ones (from inside the overlay)?
 Why it matters

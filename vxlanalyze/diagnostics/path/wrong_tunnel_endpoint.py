@@ -1,23 +1,23 @@
 """Packets for a pod go to an outer address that is not the node of that pod.
 
-What it asks
+What it checks
     Is the outer destination of each packet an address of the node on which its inner destination lives?
 Why it matters
     Each node keeps a map from pod networks to node addresses (flannel: neighbour and forwarding entries;
     Cilium: the tunnel map and ipcache; Calico: routes). An entry that was not renewed when a node changed
     its address sends everything for its pods into the void, or to a node that has never heard of them.
 How it decides
-    Where a pod lives is told by the cluster's own words (`--kube`, `--facts`): the node of the pod or of the
+    The node of a pod is known from the cluster itself (`--kube`, `--facts`): the node of the pod or of the
     pod network, and that node's addresses, with those from which its pods were seen to send. Without them,
-    by packets: the outer address behind which the pod itself was seen to send, of a pod that moved the last
+    by packets: the outer address with which the pod itself was seen to send, of a pod that moved the last
     one. A destination that is none of these is wrong where nothing sent there for the pod was answered, so
-    many requests that a working node would be that silent with a chance below `chance`, or where the cluster
-    says that the address is another node's.
+    many requests that a working node would be that silent with a probability below `chance`, or where the
+    cluster says that the address is another node's.
 When it cannot tell
-    Nothing was answered, and neither files nor packets tell where the inner destinations live.
+    Nothing was answered, and neither files nor packets show where the inner destinations run.
 What looks like it
     Nodes with several addresses, of which the cluster lists one; NAT between the nodes; anycast tunnel
-    endpoints: all these are answered. A pod that moved after the cluster was asked: so is that.
+    endpoints: all these are answered. A pod that moved after the cluster's state was saved: so is that.
 What to do
     Look at the entry on the sending node and renew it: restart the CNI's agent there.
 Sources
@@ -72,7 +72,7 @@ class _Places(NamedTuple):
         move = self.moves.get(pod)
         if move is None or move.before != sent_to:
             return self.homes.of(pod), members
-        words = f"{pod} itself sends from behind {move.after} since {moment(move.from_ns)}"
+        words = f"{pod} itself sends from {move.after} since {moment(move.from_ns)}"
         began_ns = point.index.time_ns[point.decoded.usage.first_row[members]]
         return Home((move.after,), words, False), members[began_ns > move.from_ns]
 
@@ -106,10 +106,10 @@ def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: flo
             return _finding(pair, direction, one, asked)
     if wrong:
         first = wrong[0]
-        why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home}; too few asked"
+        why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home}; too few requests"
         return NotAssessed(CODE, why, direction.label)
     if asked.unanswered(untold).any() and not asked.answered.any():
-        why = "nothing tells where the inner destinations live; --kube would"
+        why = "it is not known on which nodes the inner destinations run; --kube would show it"
         return NotAssessed(CODE, why, direction.label)
     return None
 
@@ -220,10 +220,8 @@ def _saved_map(pair: Comparison, wrong: _Wrong) -> tuple[str, dict[str, Quantity
     if not routes:
         return "", {}
     route = routes[0]
-    verdict = "it is what is wrong" if route.endpoint == wrong.sent_to else "the packets do not follow it"
-    said = (
-        f" The tunnel map saved beside {route.capture} sends {route.network} to {route.endpoint}: {verdict}."
-    )
+    verdict = "it is the fault" if route.endpoint == wrong.sent_to else "the packets do not follow it"
+    said = f" The tunnel map saved with {route.capture} sends {route.network} to {route.endpoint}: {verdict}."
     return said, {"tunnel_map": Quantity(f"{route.network} > {route.endpoint}")}
 
 

@@ -1,17 +1,17 @@
 """The one-way delay of a direction jumps.
 
-What it asks
+What it checks
     Is there a time in which all packets of a direction take longer than they usually do?
 Why it matters
     A path that changed, a queue of somebody else's traffic, a policer or a paused host delays every packet:
     answers are late, transfers slow down, and what exceeds the retransmission time-out is sent twice.
 How it decides
-    Of each 10 ms the fastest packet counts, as a burst queues behind itself. It is slow where it exceeds the
-    usual delay (that of the fastest fifth) by 1 ms, by eight times the spread of the fast ones, and by half
-    of it. Slow ones in a row are reported where random delays would put so many in a row with a chance below
-    `chance`, where they stand out from the slower packets of the rest, and where they last 200 ms and longer
-    than the delay itself. What was held back and arrives all at once counts from 200 ms on, when TCP begins
-    to send again.
+    Of each 10 ms the fastest packet counts, as a burst delays itself. It is slow where it exceeds the usual
+    delay (that of the fastest fifth) by 1 ms, by eight times the spread of the fast ones, and by half of
+    it. Slow ones in a row are reported where random delays would put so many in a row with a probability
+    below `chance`, where they stand out from the slower packets otherwise, and where they last 200 ms and
+    longer than the delay itself. What was held back and arrives all at once counts from 200 ms on, when TCP
+    begins to send again.
 When it cannot tell
     Too few packets; packets in one direction only, where a delay that changes for good may be a clock that
     was set; a clock that was set at that time; packets that are as slow at other times, one by one; less
@@ -59,7 +59,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     if len(found) < needed:
         why = (
             f"packets with a known delay in {count(len(found), 'slot')} of 10 ms; a spike among fewer than "
-            f"{needed} may be chance"
+            f"{needed} may be random"
         )
         return NotAssessed(CODE, why, direction.label)
     spikes = delays.spikes(direction, answers.opposite(pair, direction), clock, chance)
@@ -100,7 +100,7 @@ def _finding(pair: Comparison, direction: Direction, found: Series, spikes: list
         explanation=f"{count(len(worst.packets), 'packet')} sent one after the other, from "
         f"{moment(worst.from_ns)} to {moment(worst.to_ns)}, all take longer than usual, by "
         f"{span(worst.by_ns)} in the median and {span(worst.most_ns)} at most. {how}",
-        remedy=f"Look at what happened on the way to {direction.receiver.name} at {moment(worst.from_ns)}: "
+        remedy=f"Look at what happened on the path to {direction.receiver.name} at {moment(worst.from_ns)}: "
         "a route or link that changed, load of others, a policer; `journalctl` of both nodes, the "
         "hypervisor's log (live migration, snapshot), `tc -s qdisc` on the nodes and the counters of the "
         "switches between them.",

@@ -1,6 +1,6 @@
 """Packets arrive more than once.
 
-What it asks
+What it checks
     Does the receiver's capture show packets more often than the sender's?
 Why it matters
     A network that copies packets has two ways where it should have one: a loop in layer 2, two gateways that
@@ -9,14 +9,14 @@ Why it matters
 How it decides
     Packets that were sent once and are seen several times at the receiver, equal down to IP identification,
     sequence number and payload. Reported where more than `tolerable_ratio` of the packets are
-    doubled, beyond a chance of `chance`.
+    doubled, beyond a probability of `chance`.
 When it cannot tell
-    Nearly every packet stands twice in the capture within microseconds: then the capture itself sees each
+    Nearly every packet appears twice in the capture within microseconds: then the capture itself sees each
     packet twice (two interfaces of one path, a mirror of both directions), or somebody copies all of them.
     Where those that the node itself sends do so as well, it is the capture, and second sightings are left
     out.
 What looks like it
-    TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are told
+    TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are kept
     apart; mirror ports.
 What to do
     Look at the copies' time to live and MACs: equal ones were copied in layer 2, a smaller one took
@@ -81,7 +81,7 @@ def _doubled(pair: Comparison, direction: Direction, doubled: NDArray[np.bool_],
     twice = int(doubled.sum())
     if twice > _NEARLY_ALL * arrived and (gap_ns is None or gap_ns < _TWIN_NS):
         why = (
-            f"{share(twice, arrived)} packets stand more than once in the capture of "
+            f"{share(twice, arrived)} packets appear more than once in the capture of "
             f"{direction.receiver.name}"
             f"{'' if gap_ns is None else f', {span(gap_ns)} apart'}: it captures each packet twice (two "
             "interfaces of one path, a mirror port), or somebody copies every packet"
@@ -128,14 +128,14 @@ def _finding(
     shown = exhibits.of_rows(
         pair, [(direction.sender, direction.sent_row[doubled]), (direction.receiver, rows)]
     )
-    apart = "" if gap_ns is None else f", the copy typically {span(gap_ns)} behind"
+    apart = "" if gap_ns is None else f", the copy typically {span(gap_ns)} later"
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=direction.label,
         summary=f"{share(twice, arrived).capitalize()} packets from {near} arrive more than once at "
         f"{far}{apart}",
-        explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and stand {extra:,} "
+        explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and appear {extra:,} "
         f"times too often in the capture of {far}, equal in identification, sequence number and payload. "
         f"{route}",
         remedy=f"Look for a second way from {near} to {far}: a loop in layer 2 (spanning tree, `bridge -s "

@@ -1,14 +1,14 @@
-"""Packets of a flow overtake each other on the way.
+"""Packets of a flow are reordered on the path.
 
-What it asks
-    Do packets arrive behind others of the same flow that were sent later?
+What it checks
+    Do packets arrive after others of the same flow that were sent later?
 Why it matters
     TCP takes three packets out of order for a loss: it sends again what was never lost and halves its rate.
     Receivers hand up nothing until the gap is filled, and merge packets (GRO) no longer.
 How it decides
     A packet is late where one of its flow that was sent later arrived before it, in the receiver's capture
     and by its clock, by more than the captures' own stamps are out of order. Reported where more
-    than `tolerable_ratio` of the packets are late, beyond a chance of `chance`: below that no transfer
+    than `tolerable_ratio` of the packets are late, beyond a probability of `chance`: below that no transfer
     suffers; and where one of them is later than 50 µs or past three others.
 When it cannot tell
     Fewer than two packets of any flow arrived. Packets that equal others are left out: they may be
@@ -86,7 +86,7 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
         severity=Severity.WARNING,
         direction=direction.label,
         summary=f"{share(packets, found.judged).capitalize()} packets from {direction.sender.name} arrive "
-        f"behind ones of their flow that were sent later, typically by {span(median_ns)}",
+        f"after packets of their flow that were sent later, typically by {span(median_ns)}",
         explanation=f"{count(packets, 'packet')} ({kinds}) of {count(flows, 'flow')} are late by "
         f"{span(median_ns)} in the median and {span(most_ns)} at most, past up to "
         f"{count(int(found.extent.max()), 'packet')}. {harmful:,} are overtaken by three packets or more, "

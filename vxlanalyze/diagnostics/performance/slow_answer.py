@@ -1,6 +1,6 @@
 """Answers come late because of the answering end, not of the path.
 
-What it asks
+What it checks
     Which requests arrived in time and were answered late, and was it the server or its whole node?
 Why it matters
     "The network is slow" is mostly a server that thinks, a resolver that waits for another one, a listen
@@ -8,10 +8,10 @@ Why it matters
     the path's, so the right people are woken.
 How it decides
     At the answering node's capture, from the arrival of the request to the departure of the answer. TCP: by
-    turns of direction, from the last byte asked to the first byte answered; SYN: from its first copy; DNS and
-    echo: from the copy that was answered. Reported from one second on, or where a server takes 300 ms and
-    more for most of its answers, at least three. Where the node sent nothing at all to its peer
-    meanwhile though more packets arrived, it is the node that was silent.
+    turns of direction, from the last byte of the request to the first of the response; SYN: from its first
+    copy; DNS and echo: from the copy that was answered. Reported from one second on, or where a server
+    takes 300 ms and more for most of its answers, at least three. Where the node sent nothing at all to its
+    peer meanwhile though more packets arrived, it is the node that was silent.
 When it cannot tell
     The answering end was not captured: then its time and the path's cannot be separated exactly. Several
     requests at once on one connection (HTTP/2, gRPC) show only the first wait.

@@ -1,6 +1,6 @@
 """A connection sends one receive window each round trip, and waits.
 
-What it asks
+What it checks
     Which connections wait, for a large part of their time, because the window that the receiver advertises
     is full, though the receiver reads?
 Why it matters

@@ -1,6 +1,6 @@
 """A receiver closes its window: its application does not read.
 
-What it asks
+What it checks
     Which connections wait because the receiver advertises a window of zero?
 Why it matters
     The transfer stops although the network carries everything: the receiving process is stopped, overloaded,
@@ -102,7 +102,7 @@ def _remedy(pair: Comparison, direction: str | None, joined: limits.Ends, role: 
             f"ss -tnpi src {address} dst {peer}",
             f"Then find out what that process, the {role}, waits for: processor limits (throttling), disk, a "
             f"lock, "
-            "a slow consumer behind it.",
+            "a slow consumer downstream.",
             "cat /proc/PID/wchan /proc/PID/stack",
             "A larger buffer only delays the stop.",
         )

@@ -1,6 +1,6 @@
-"""Answers reach a node's wire, and whoever asked does not take them: they die inside that node.
+"""Responses reach a node's wire, but the requester does not accept them: they are dropped inside the node.
 
-What it asks
+What it checks
     Does a client send the same request again although its node's capture shows the answer: the same query
     with the same identifier from the same port, the same SYN after its SYN ACK?
 Why it matters
@@ -14,11 +14,11 @@ How it decides
     fifty were. Of SYNs of clients outside of the cluster that a node answers directly, without the tunnel,
     those count that come again after the answer, and whose client never acknowledges it.
 When it cannot tell
-    What was answered once is not asked again: echo requests, plain UDP.
+    What was answered once is not sent again: echo requests, plain UDP.
 What looks like it
     Loss of answers on the path (`packet-loss`, `path-blocked`): then they are not in the asker's capture. A
     scanner or half-open health check that resets the SYN ACK sends no second SYN. Answers with a wrong
-    checksum (`inner-checksum-bad`) or from an address that was never asked (`reply-not-translated`).
+    checksum (`inner-checksum-bad`) or from an address that got no request (`reply-not-translated`).
 What to do
     Follow one answer inside the node: `tcpdump -ni any` shows up to which interface it gets; the counters of
     netfilter and connection tracking show what drops it.
@@ -74,7 +74,7 @@ def _finding(pair: Comparison, found: NotTaken) -> Finding:
         f"{'them' if len(requests) > 1 else 'it'}: the same request was sent again {_times(again)}",
         explanation=f"{_what(queries, len(requests))} again more than 100 ms after the answer stood in "
         f"{node}'s capture{met}. "
-        f"The answers die inside {node}, between its network card and the client"
+        f"The responses are dropped inside {node}, between its network card and the client"
         f"{_inside(found)}. If a node lost one answer in fifty, so many would have a probability of at most "
         f"{found.chance:.2g}.",
         remedy="\n".join(_remedy(pair, node, clients[0], servers[0])),
@@ -112,7 +112,7 @@ def _what(queries: int, number: int) -> str:
 def _inside(found: NotTaken) -> str:
     if not found.inside:
         return ""
-    return f"; {found.inside:,} of them are seen at an interface behind the card too, so it is further inside"
+    return f"; {found.inside:,} of them are seen at an interface after the card too, so it is further inside"
 
 
 def _resets(found: NotTaken) -> int:

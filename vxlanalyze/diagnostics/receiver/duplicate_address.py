@@ -1,11 +1,11 @@
 """One address is claimed by two MACs at the same time.
 
-What it asks
+What it checks
     Do ARP messages or neighbour advertisements name two MACs for one address, of a node or inside one overlay
     network, in turn?
 Why it matters
-    Whoever asks last is told the other MAC: connections to the address reach one owner, then the other, and
-    are reset or stall. It comes and goes with the neighbour caches, and looks like a bad network.
+    An ARP request returns one MAC or the other: connections to the address reach one owner, then the other,
+    and are reset or stall. It comes and goes with the neighbour caches, and looks like a bad network.
 How it decides
     Each ARP message, and each neighbour advertisement, claims its sender's address for the MAC it comes from.
     Claims are compared within one network: an interface, or a VNI inside the tunnel. Two MACs that claim an

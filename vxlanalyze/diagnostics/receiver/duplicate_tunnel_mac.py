@@ -1,20 +1,20 @@
 """Two nodes use the same MAC for their tunnel devices.
 
-What it asks
-    Does one inner source MAC stand behind two outer addresses of different nodes?
+What it checks
+    Does one inner source MAC appear with two outer addresses of different nodes?
 Why it matters
     A tunnel endpoint finds the node of a MAC in its forwarding table: with two nodes of one MAC, what is
     meant for one goes to the other, or back and forth. Between the two themselves nothing works at all: Linux
     drops a frame whose source MAC is that of its own tunnel device, taking it for a loop.
 How it decides
-    Of all tunnel packets of all captures, the outer source addresses behind each inner source MAC. Addresses
-    of one node (as its capture or the cluster's own words tell) and addresses that a gateway rewrote
+    Of all tunnel packets of all captures, the outer source addresses of each inner source MAC. Addresses
+    of one node (as its capture or the cluster's state shows) and addresses that a gateway rewrote
     into each other count as one. The MAC must be one that nodes address, as they do a tunnel device's.
 When it cannot tell
     No tunnel packet with an inner MAC was seen.
 What looks like it
     A virtual router's MAC, used by all nodes alike and addressed by none (OVN, anycast gateways of EVPN);
-    VRRP; a virtual machine that moved, whose MAC is seen behind one node first and later behind another
+    VRRP; a virtual machine that moved, whose MAC is seen at one node first and later at another
     only; NAT between the nodes; a node with two addresses; an appliance on a third node (a load balancer, a
     service chain) that passes the same conversations on.
 What to do
@@ -148,9 +148,9 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
-        summary=f"inner source MAC {mac_text(mac)} is used behind {len(sources)} outer addresses: "
+        summary=f"inner source MAC {mac_text(mac)} is used by {len(sources)} outer addresses: "
         f"{listed(names)}{more}",
-        explanation=f"A tunnel device's MAC tells the other nodes where to send. {users} send from this one, "
+        explanation=f"The other nodes address a tunnel device by its MAC. {users} send from this one, "
         "and nodes address it: what is meant for one of them can reach the other. Between the two "
         "themselves Linux drops every frame, taking it for its own.",
         remedy="Compare `cat /etc/machine-id` and `ip -d link show type vxlan` of the nodes. If the ids are "
@@ -164,7 +164,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
         },
         ruled_out=(
             RuledOut(
-                "outer-address-rewritten", "these addresses are not rewritten into each other on the way"
+                "outer-address-rewritten", "these addresses are not rewritten into each other on the path"
             ),
         ),
         frames=shown.frames,

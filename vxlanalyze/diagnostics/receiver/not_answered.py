@@ -1,6 +1,6 @@
 """Packets reach a node's wire, and nothing at all that is sent there is answered: they die inside.
 
-What it asks
+What it checks
     Of the requests of a direction that the receiver's capture shows, was any answered, by any pod? Or does
     the receiver stop answering at some moment, while requests go on arriving?
 Why it matters
@@ -10,23 +10,23 @@ How it decides
     Requests are echo requests, DNS queries and TCP packets that occupy sequence numbers; answers count
     wherever they were seen, also those that are lost on their way back. It is reported when no flow of the
     direction was answered, though so many requests arrived that a working node, which leaves fewer than 2
-    in 100 unanswered, would be that silent with a chance below `chance`. The same is asked of what arrives
-    after the very last answer, where that goes on for a second or longer and concerns several services. An
-    `any` capture at the receiver shows how far they get: taken out of the tunnel or not, and up to which
-    interface.
+    in 100 unanswered, would be that silent with a probability below `chance`. The same applies to what
+    arrives after the very last answer, where that goes on for a second or longer and concerns several
+    services. An `any` capture at the receiver shows how far they get: taken out of the tunnel or not, and
+    up to which interface.
 When it cannot tell
-    Nothing that expects an answer arrived (plain UDP streams ask nothing), or too little of it; the captures
+    Nothing that expects an answer arrived (plain UDP streams expect none), or too little of it; the captures
     hold one way only (a filter), though the sender acknowledges what no capture shows.
 What looks like it
     A path that loses the answers (they leave the receiver: `path-blocked`); one silent pod while others
     answer (`endpoint-silent`, `dns-unanswered`); a pod that refuses (`endpoint-refused`).
 What to do
-    Take the causes that are found beside it first (VNI, MAC, port, checksum, address). Otherwise capture on
+    Take the causes that are found with it first (VNI, MAC, port, checksum, address). Otherwise capture on
     all interfaces of the receiver (`tcpdump -i any`) while sending: packets that never come out of the tunnel
     device meet a firewall before it, or a device with other settings; those that come out and do not reach
-    the pod meet the reverse path filter or a firewall behind it.
+    the pod meet the reverse path filter or a firewall after it.
 Sources
-    flannel issue 2055, k3s issue 2935, rke2 issue 1053 (firewall behind decapsulation); cilium issue 13130,
+    flannel issue 2055, k3s issue 2935, rke2 issue 1053 (firewall after decapsulation); cilium issue 13130,
     calico pull request 10511 (reverse path filter); RFC 3704 (reverse path filtering); RFC 7348 section 4.1.
 """
 
@@ -118,7 +118,7 @@ def _too_little(direction: Direction, requests: int, chance: float) -> str:
         return f"nothing that expects an answer reached {far} early enough to get one"
     return (
         f"{count(requests, 'request')} reached {far} and none was answered, but "
-        f"{answers.requests_needed(chance)} would be needed to exclude chance"
+        f"{answers.requests_needed(chance)} would be needed to exclude random loss"
     )
 
 
@@ -159,7 +159,7 @@ def _finding(
         summary=f"{count(requests, 'request')} from {direction.sender.name} reached {far}"
         + (" and none was" if stopped_ns is None else f" after {moment(stopped_ns)} and none of these was")
         + f" answered: {reach.verdict or hints.verdict or _dead(endpoints)}",
-        explanation=f"{_said(kinds)} to {whom} stand in the capture of {far}, intact as far as it tells, and "
+        explanation=f"{_said(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
         f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
         remedy="\n".join([*(cure.rstrip() for cure in hints.cures), _remedy(pair, direction, reach)]),
@@ -206,8 +206,8 @@ def _said(kinds: dict[str, int]) -> str:
 
 def _dead(endpoints: list[str]) -> str:
     if len(endpoints) > 1:
-        return "they die inside the node"
-    return f"they die inside the node, or {endpoints[0]} itself is dead"
+        return "they are dropped inside the node"
+    return f"they are dropped inside the node, or {endpoints[0]} itself is down"
 
 
 def _before(far: str, stopped_ns: int | None) -> str:
@@ -232,7 +232,7 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     near, far = direction.sender.name, direction.receiver.name
     if not direction.receiver.encapsulated:
         return (
-            f"The packets stand on the interface of the pod itself: look at the process there (`ss -lntu` "
+            f"The packets are seen on the interface of the pod itself: look at the process there (`ss -lntu` "
             f"inside "
             f"{far}), at the network policy that applies to it, and at its routes for the answers."
         )

@@ -1,6 +1,6 @@
-"""A node answers tunnel packets with ICMP port unreachable: nobody listens there.
+"""A node answers tunnel packets with ICMP port unreachable: nothing listens there.
 
-What it asks
+What it checks
     Do ICMP (or ICMPv6) errors of the kind "port unreachable" come back that quote an outer tunnel packet?
 Why it matters
     The two nodes do not agree on the tunnel's UDP port, or the receiver has no tunnel device at all.

@@ -1,6 +1,6 @@
 """A node answers others and ignores one source.
 
-What it asks
+What it checks
     Which source (address, subnet, one socket) sends requests that reach Y and gets no answer to any of them,
     though the same endpoints answer the requests of other sources?
 Why it matters
@@ -14,10 +14,10 @@ How it decides
     Of SYNs of one source that are answered in part it reads the TCP time stamps: where those below an
     accepted one die and the others are accepted, the receiver discards them as old.
 When it cannot tell
-    The same endpoints answered nobody else, or too little was sent.
+    The same endpoints answered no one else, or too little was sent.
 What looks like it
-    An endpoint that answers nobody (`endpoint-silent`) or stops at a moment. Answers that leave and are lost
-    on their way back: they stand in Y's capture, so they count. A network policy that allows some clients
+    An endpoint that answers no one (`endpoint-silent`) or stops at a moment. Answers that leave and are lost
+    on the return path: they are in Y's capture, so they count. A network policy that allows some clients
     only: said where other endpoints of Y answer the source.
 What to do
     See how Y would route an answer to that source, and whether its reverse path check discards the requests.
@@ -244,7 +244,7 @@ def _old_stamps(
         f"and {division.older_answered:,} were accepted; of the others {division.newer_unanswered:,} and "
         f"{division.newer_answered:,}. Several clients with clocks of their own share {client} (masquerade "
         f"on {near}), and the receiver keeps one time stamp for the address (PAWS, "
-        "net.ipv4.tcp_tw_recycle), so it discards those whose clock is behind.",
+        "net.ipv4.tcp_tw_recycle), so it discards those whose clock is late.",
         remedy="\n".join(
             (
                 f"On {far}, in the network namespace of {server}, switch the check off (Linux before 4.12):",

@@ -1,18 +1,18 @@
 """A node addresses the other's tunnel device by a MAC that the other does not use.
 
-What it asks
+What it checks
     Is the inner destination MAC of packets to a node one that this node never sends from, and are these
     packets not answered?
 Why it matters
     flannel and Calico write a static neighbour entry for each node's tunnel device. When the device is made
     anew with another MAC (a restart, systemd's MACAddressPolicy) and one node keeps the old entry, the
-    other takes its packets off the wire, sees a frame for a stranger and drops it without a word.
+    other takes its packets off the wire, sees a frame for a stranger and drops it silently.
 How it decides
     Requests to a MAC that is not among those the receiver sends from (or, where the cluster's own words name
     the MACs of its tunnel device, not among these) stay unanswered, so many that a working node would be
-    that silent with a chance below `chance`. That tunnel devices are addressed by MAC at all must show:
+    that silent with a probability below `chance`. That tunnel devices are addressed by MAC at all must show:
     the receiver addresses the sender by the MAC that the sender uses, and either the same inner address
-    is seen with both MACs, or one MAC stands for several inner addresses, as no pod's own does. Where both
+    is seen with both MACs, or one MAC is used for several inner addresses, as no pod's own does. Where both
     entries are stale, port and VNI have to be those of flannel or Calico, and one of the two MACs, each
     addressed one way only, has to stand for several inner addresses.
 When it cannot tell
@@ -20,7 +20,7 @@ When it cannot tell
     Cilium (it does not look at this MAC); too few requests; no proof that the MAC is a tunnel device's.
 What looks like it
     A pod's own MAC in an overlay of layer 2, where the pod is silent; virtual router MACs (OVN, Antrea),
-    which nobody ever sends from.
+    which nothing ever sends from.
 What to do
     Renew the entry: restart the CNI's agent on the sending node; keep the MAC from changing with
     `MACAddressPolicy=none` for the device.

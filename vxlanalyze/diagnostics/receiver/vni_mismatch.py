@@ -1,15 +1,15 @@
 """The two nodes use different VNIs for the same overlay.
 
-What it asks
+What it checks
     Do the two ends of a tunnel send with different network identifiers, and does neither answer the other?
 Why it matters
-    A tunnel endpoint discards packets of a VNI that it has no device for, without a word and without an
+    A tunnel endpoint discards packets of a VNI that it has no device for, silently, without an
     ICMP error: both nodes send, both captures show the packets, and no pod ever sees one.
 How it decides
     Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was
     answered in one direction, with so many requests that a working node, which leaves fewer than 2 in 100
-    unanswered, would be that silent with a chance below `chance`. Answers in the other direction do not speak
-    against it: they carry the VNI that the silent node discards, as every packet to it does.
+    unanswered, would be that silent with a probability below `chance`. Responses in the other direction do
+    not count against it: they carry the VNI that the silent node discards, as every packet to it does.
 When it cannot tell
     Several VNIs in one direction, or files that name Cilium: there the VNI is the security identity of the
     sending pod, and differs by design. The same holds for one VNI each way that could be a Cilium identity

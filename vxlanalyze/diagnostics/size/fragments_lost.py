@@ -1,6 +1,6 @@
 """Outer packets are fragmented, and not all of the fragments arrive.
 
-What it asks
+What it checks
     Do fragments of outer packets arrive without the others of the same packet, or none of them, although
     packets as large as each of them arrive in one piece?
 Why it matters
@@ -102,15 +102,15 @@ def _summary(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, s
     way = f"from {direction.sender.name} to {direction.receiver.name}"
     what = f"{shown[0].upper()}{shown[1:]} fragmented outer packets {way}"
     if not (travelled.vanished & lost).any():
-        return f"{what} arrive incomplete: some of their fragments are dropped on the way"
-    return f"{what} are lost, because fragments are dropped on the way, whatever their size"
+        return f"{what} arrive incomplete: some of their fragments are dropped on the path"
+    return f"{what} are lost, because fragments are dropped on the path, whatever their size"
 
 
 def _explanation(
     direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int, limit: path_mtu.Limit
 ) -> str:
     far = direction.receiver.name
-    where = f"by {direction.sender.name} itself" if travelled.at_sender.any() else "on the way"
+    where = f"by {direction.sender.name} itself" if travelled.at_sender.any() else "on the path"
     parts = [
         f"{count(sent, 'outer packet')} of {affected.sizes(direction, travelled.any)} were fragmented {where}"
     ]

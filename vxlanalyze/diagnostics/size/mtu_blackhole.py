@@ -1,6 +1,6 @@
-"""Packets above a size vanish where smaller ones pass, and nothing tells the sender.
+"""Packets above a size are silently dropped while smaller ones pass.
 
-What it asks
+What it checks
     Is there a length above which no outer packet of a direction arrives, and no ICMP error about it?
 Why it matters
     The tunnel adds 50 bytes (70 over IPv6). A link that carries less than the nodes believe drops only
@@ -9,15 +9,15 @@ How it decides
     Take the packets longer than any that arrived (from the start, or from a moment on). They are reported
     when, of all explanations of the losses, the size fits best, and loss at random looks like that at most
     once in ten thousand directions; a limit below 1280 bytes, which links seldom have, needs more proof.
-    Super-packets of segmentation offload are taken apart into wire packets first, lengths are those of the
-    IP headers, so neither offload nor the snap length matters. Random loss beside it is told apart.
+    Super-packets of segmentation offload are segmented into wire packets first, lengths are those of the
+    IP headers, so neither offload nor the snap length matters. Additional random loss is kept separate.
 When it cannot tell
     No packet above 1280 bytes was sent, or too few: that is said, for a limit may still be there. Between
-    the largest packet that arrived and the smallest that did not, nothing tells where the limit is; the
+    the largest packet that arrived and the smallest that did not, the limit is not known; the
     MTU to set is the safe end, but no less than what every link carries.
 What looks like it
     A router that says "fragmentation needed" (`mtu-icmp-needed`), fragments that get lost
-    (`fragments-lost`), a blocked service that alone sends large packets, one large packet lost by chance.
+    (`fragments-lost`), a blocked service that alone sends large packets, one large packet lost at random.
 What to do
     Lower the MTU of the pods and tunnel devices to the limit less the overhead, or raise the MTU of the
     link.
@@ -70,7 +70,7 @@ def _cannot_tell(picture: Picture) -> str | None:
     if 2 * above > len(picture.unexplained):  # else it is loss at random that took large ones as well
         return (
             f"{count(above, 'packet')} above {passed:,} bytes {'was' if above == 1 else 'were'} sent and "
-            "none arrived: too few to tell a limit from chance"
+            "none arrived: too few to distinguish a size limit from random loss"
         )
     return None
 

@@ -1,11 +1,11 @@
 """A router says that outer packets are too large for the next link.
 
-What it asks
+What it checks
     Is there an ICMP "fragmentation needed" (IPv4) or "packet too big" (IPv6) that quotes an outer packet
     of a direction, in either capture?
 Why it matters
     The path carries less than the nodes believe. The node that gets the error can lower its packets, but
-    often the error is filtered, or the tunnel device does not tell the pods: then transfers hang.
+    often the error is filtered, or the tunnel device does not inform the pods: then transfers hang.
 How it decides
     One such error is proof; the MTU that it states is taken. It is critical where packets above that MTU
     are lost on this way, a warning where none is (any more).
@@ -63,7 +63,8 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
         code=CODE,
         severity=Severity.CRITICAL if lost.any() else Severity.WARNING,
         direction=direction.label,
-        summary=f"A router on the way from {direction.sender.name} to {direction.receiver.name} says that it "
+        summary=f"A router on the path from {direction.sender.name} to {direction.receiver.name} "
+        f"says that it "
         f"carries outer packets of {mtu:,} bytes at most ({count(errors, 'ICMP error')}){goes_on}: set "
         f"the inner MTU to {found.inner_mtu:,}",
         explanation=_explanation(direction, seen, large, found),

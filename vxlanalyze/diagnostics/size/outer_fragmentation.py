@@ -1,6 +1,6 @@
-"""Outer packets are fragmented, at the sender or on the way.
+"""Outer packets are fragmented, at the sender or on the path.
 
-What it asks
+What it checks
     Does either capture show outer packets in IP fragments, and which one first?
 Why it matters
     Fragments cost the receiver memory and time, defeat receive offload and the spreading over queues by
@@ -8,7 +8,7 @@ Why it matters
     the path.
 How it decides
     Fragments in the sender's capture: the node itself fragments, its tunnel's MTU is too large for its own
-    link. Whole packets there and fragments at the receiver: a router on the way does.
+    link. Whole packets there and fragments at the receiver: a router on the path does.
 When it cannot tell
     A direction whose capture points see no outer packets (a pod's interface).
 What looks like it
@@ -50,7 +50,7 @@ def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Findi
     near, far = direction.sender.name, direction.receiver.name
     cut = travelled.any
     at_sender = int(np.count_nonzero(travelled.at_sender))
-    where = f"by {near} itself" if at_sender else f"on the way to {far}"
+    where = f"by {near} itself" if at_sender else f"on the path to {far}"
     smallest, passes = int(direction.wire_length[cut].min()), travelled.mtu[0] if travelled.mtu else None
     limit = path_mtu.limit(direction, cut, passes or smallest - 1, None)
     shown = exhibits.of_packets(pair, direction, cut)
@@ -66,7 +66,7 @@ def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Findi
         + (
             f" {near}'s own link is too small for what its tunnel sends: see `ip link` there."
             if at_sender
-            else " Or raise the MTU of the link on the way."
+            else " Or raise the MTU of the link on the path."
         ),
         evidence={
             "fragmented": Quantity(int(cut.sum()), "packets"),
@@ -94,7 +94,9 @@ def _explanation(direction: Direction, travelled: Pieces, limit: path_mtu.Limit)
     if travelled.at_sender.any():
         text += f"; {near}'s own capture shows the fragments, so the node itself makes them"
     else:
-        text += f"; {near} sends them whole and {far} receives fragments, so a router between them does"
+        text += (
+            f"; {near} sends them unfragmented and {far} receives fragments, so a router between them does"
+        )
     if travelled.mtu:
         text += (
             f". The largest fragment has {travelled.largest_bytes:,} bytes; fragments are cut at multiples "

@@ -1,6 +1,6 @@
 """A node or a pod says that a fragmented packet never became complete: reassembly time exceeded.
 
-What it asks
+What it checks
     Are there ICMP or ICMPv6 errors "fragment reassembly time exceeded" about packets of a direction, inside
     the tunnel (from a pod) or outside of it (from a node)?
 Why it matters
@@ -8,9 +8,10 @@ Why it matters
     and nothing is missing between the nodes. The receiver itself says that it got the first fragment and not
     the others.
 How it decides
-    Every such error is proof: it is sent where the first fragment arrived and another did not, and it quotes
-    the packet. Where that packet's fragments stand in the captures tells where the missing ones died: before
-    the sender's network card, between the nodes, or inside the receiver after its network card.
+    Every such error is proof: it is sent where the first fragment arrived and another did not, and it
+    quotes the packet. Where that packet's fragments are in the captures shows where the missing ones were
+    dropped: before the sender's network card, between the nodes, or inside the receiver after its network
+    card.
 When it cannot tell
     A receiver that is not allowed to send ICMP, or a capture that ends within the 30 to 60 seconds that a
     receiver waits.

@@ -1,6 +1,6 @@
 """Open connections are reset in the middle.
 
-What it asks
+What it checks
     Which established connections does one of their ends reset before either closed, how many of how many, and
     what came just before?
 Why it matters

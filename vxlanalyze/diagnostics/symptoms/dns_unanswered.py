@@ -1,20 +1,20 @@
 """DNS queries stay without an answer.
 
-What it asks
+What it checks
     Which DNS servers leave queries unanswered, how many of how many, for which names, and where do these die?
 Why it matters
-    Service discovery is the first thing that pods notice. Behind one service address stand several DNS
-    pods, so when the way to one of them is broken, names resolve by turns: every query to the pod on
+    Service discovery is the first thing that pods notice. One service address has several DNS
+    pods, so when the path to one of them is broken, names resolve by turns: every query to the pod on
     the client's own node is answered, every query to the pod on the other node is not.
 How it decides
-    Queries over UDP are told apart by client, server and identifier; each transmission counts. A
+    Queries over UDP are identified by client, server and identifier; each transmission counts. A
     server is reported when it leaves more unanswered than a working one does: the probability of that, at one
-    in fifty, is below `chance`. Queries asked so late that the answer may lie after the end of the capture
+    in fifty, is below `chance`. Queries sent so late that the answer may lie after the end of the capture
     are left out. The far capture shows where they died: lost on their way, arrived and not answered, or
     answered and the answer lost. Where queries leave a socket in pairs, and it is the second that stays
     unanswered (Fisher's exact test), the race in connection tracking is named.
 When it cannot tell
-    All queries were asked at the very end of the capture; none of too few was answered; the snap length cut
+    All queries were sent at the very end of the capture; none of too few was answered; the snap length cut
     the identifiers off. DNS over TCP or TLS is not looked at.
 What looks like it
     A server that refuses (`endpoint-refused`) or answers with an error (that is an answer). A path that loses
@@ -109,7 +109,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
     answers: list[Answer] = [_finding(pair, label, members, asked) for label, members in groups.items()]
     if not told:
         answers += [
-            NotAssessed(CODE, f"{_count(s.figures)}: too few to tell", s.label)
+            NotAssessed(CODE, f"{_count(s.figures)}: too few to decide", s.label)
             for s in silent
             if s.figures.answered == 0
         ][:1]
@@ -146,7 +146,7 @@ def _finding(
     shown = exhibits.of_rows(pair, ((s.requests.point, s.requests.first_row) for s in servers))
     unanswered = int(fate.sum())
     wanted = _names(pair, servers)
-    about = f" They ask for {listed(wanted)}." if wanted else ""
+    about = f" They query {listed(wanted)}." if wanted else ""
     return Finding(
         code=CODE,
         severity=Severity.WARNING,

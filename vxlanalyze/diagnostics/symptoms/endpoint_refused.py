@@ -1,9 +1,9 @@
 """The far pod itself refuses: the network is fine.
 
-What it asks
+What it checks
     Which endpoints answer a SYN with a reset, or a packet with an ICMP error from inside the tunnel?
 Why it matters
-    A refusal is proof that the way there and back works. It looks like an outage to whoever asks, and sends
+    A refusal shows that the round trip works. It looks like an outage to the client, and sends
     people to look for a fault in the network that is not there.
 How it decides
     A reset that acknowledges the SYN, or an ICMP error (port or host unreachable, administratively
@@ -12,7 +12,7 @@ How it decides
     `foreign-reset`. Who sent the error shows the rest: the pod, or its node's firewall or router before it.
 When it cannot tell
     The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
-    pod there answers at all, no endpoint was asked: that is `not-answered`.
+    pod there answers at all, no endpoint got a request: that is `not-answered`.
 What looks like it
     Background: the probes of a traceroute or a port scan, which want to be refused, are named as an info, and
     left out where something else is refused too. A reset in the middle of a connection (`tcp-stalled`), and
@@ -20,7 +20,7 @@ What looks like it
     moment while a pod starts. The end of a talk over UDP: whoever has closed its port refuses what is still
     under way to it.
 What to do
-    Port closed: let the process listen there, or mend the service's targetPort. Prohibited: look at the
+    Port closed: let the process listen there, or correct the service's targetPort. Prohibited: look at the
     firewall of the far node. No such host: the pod is gone, its service still points to it.
 Sources
     RFC 9293 section 3.10.7.1 (reset of a closed port); RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
@@ -251,7 +251,7 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
         summary=f"{listed(servers, at_most=_MOST_NAMED)} refused {refused:,} of {count(asked, 'request')} "
         f"({how}): the network delivers, the endpoint refuses",
         explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
-        f"whole way there and back, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
+        f"full round trip, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
         remedy="\n".join(
             [
                 *_stale(pair, endpoints[0]),
@@ -271,7 +271,7 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
         ruled_out=(
             RuledOut("path-blocked", f"{refused:,} refusals came back through the tunnel"),
             RuledOut("endpoint-silent", "a silent endpoint sends nothing at all"),
-            RuledOut("port-unreachable", "the errors came inside the tunnel: they speak of the pod's port"),
+            RuledOut("port-unreachable", "the errors came inside the tunnel: they concern the pod's port"),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -321,7 +321,7 @@ def _stale(pair: Comparison, endpoint: _Endpoint) -> Iterator[str]:
 def _remedies(by: dict[str, int], by_server: bool, server: str) -> Iterator[str]:
     if _RESET in by or "port unreachable" in by:
         yield (
-            f"Nothing listens on {server}: start the process or mend the port (`ss -lntu` in the pod; "
+            f"Nothing listens on {server}: start the process or correct the port (`ss -lntu` in the pod; "
             "`kubectl describe service` for targetPort and endpoints)."
         )
     if _PROHIBITED in by:

@@ -1,7 +1,7 @@
 """One endpoint stays silent while others of its node answer.
 
-What it asks
-    Which endpoints behind Y get requests (SYN, echo) and answer none of them, though Y's others answer?
+What it checks
+    Which endpoints of Y get requests (SYN, echo) and answer none of them, though Y's others answer?
 Why it matters
     The tunnel works: what is silent is one pod, its port, or a policy in front of it. Looking for the
     fault in the network costs hours.
@@ -13,12 +13,12 @@ How it decides
     endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
     after the last request that it answered, for more than a second.
 When it cannot tell
-    Nothing of Y ever answers: then the question is `not-answered`. Where nothing else was asked of Y after an
+    Nothing of Y ever answers: then it is `not-answered`. Where no other request went to Y after an
     endpoint fell silent, it may be the node that did.
 What looks like it
     A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on their way back
-    (`path-blocked` the other way) stand in Y's capture, so they count here. DNS has its own
-    question (`dns-unanswered`). An echo that a policy forbids while the pod's service works: said by name.
+    (`path-blocked` in reverse) are in Y's capture, so they count here. DNS has its own
+    diagnostic (`dns-unanswered`). An echo that a policy forbids while the pod's service works: said by name.
 What to do
     See whether the pod runs and listens, and which NetworkPolicy selects it.
 Sources
@@ -80,7 +80,7 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
     if not silent.any():
         return _fell_silent(pair, label, requests, asked, chance)
     if not asked.answered.any():
-        why = "no endpoint that was asked answered anything: see not-answered"
+        why = "no endpoint that received requests answered any: see not-answered"
         return [NotAssessed(CODE, why, label)]
     told = silent & (asked.packets * np.log(_silent_ratio(asked, silent)) < np.log(chance))
     if told.any():
@@ -89,7 +89,7 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
     return [
         NotAssessed(
             CODE,
-            f"{count(few, 'unanswered packet')} to {_named(pair, asked, silent)}: too few to tell",
+            f"{count(few, 'unanswered packet')} to {_named(pair, asked, silent)}: too few to decide",
             label,
         )
     ]
@@ -128,7 +128,8 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
     meanwhile = (
         f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
         if others
-        else f"Nothing of {node} answered anything afterwards, so it may be the node: ask another pod there."
+        else f"Nothing of {node} answered anything afterwards, so it may be the node: send a "
+        f"request to another pod there."
     )
     return Finding(
         code=CODE,
@@ -136,7 +137,8 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
         direction=label,
         summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
         f"that reached {node} afterwards",
-        explanation=f"{count(packets, 'packet')} asked and got nothing back, though the same endpoint had "
+        explanation=f"{count(packets, 'packet')} were requests without any response, though the "
+        f"same endpoint had "
         f"answered before: look for what changed then. {meanwhile}",
         remedy=_remedy(address),
         evidence={
@@ -238,8 +240,8 @@ def _remedy(address: str) -> str:
     return (
         f"See whether the pod runs and is ready (`kubectl get pods -A -o wide | grep -w {address}`), whether "
         "it listens (`ss -lntu` in it), and which NetworkPolicy selects it (`kubectl get networkpolicies "
-        f"-A`; Cilium: `cilium-dbg monitor --type drop`). `ping {address}` on its own node tells the pod "
-        "from the way to it."
+        f"-A`; Cilium: `cilium-dbg monitor --type drop`). `ping {address}` on its own node separates the pod "
+        "from the path to it."
     )
 
 

@@ -1,7 +1,7 @@
 """Connections stop in the middle.
 
-What it asks
-    Which connections send the same data again and again, and are never told that it arrived?
+What it checks
+    Which connections send the same data again and again, without an acknowledgement?
 Why it matters
     The handshake works, small answers work, and then a transfer hangs until somebody's patience ends: the
     look of a black hole for large packets, of a path that died, or of a receiver that discards.
@@ -108,7 +108,7 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
         "or more, over a second or longer, and no acknowledgement went beyond it. "
         f"{_where(fates)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
         "sent again.",
-        remedy="Mend what explains it; where nothing does, look at the receiving end: `ss -tnpi` shows "
+        remedy="Fix what explains it; where nothing does, look at the receiving end: `ss -tnpi` shows "
         "whether the process reads (Recv-Q) and which segment size it agreed on.",
         evidence={
             "stalled": Quantity(len(stalled), "connections"),
@@ -162,9 +162,12 @@ def _where(fates: _Fates) -> str:
         )
     arrived = fates.arrived + fates.first_only
     if fates.lost and not arrived:
-        return "The last copies were lost on their way."
+        return "The last copies were lost on the path."
     if arrived and not fates.lost:
-        return "The last copies arrived: they die at the receiver, or its acknowledgements on their way back."
+        return (
+            "The last copies arrived: they are dropped at the receiver, or its acknowledgements "
+            "on the return path."
+        )
     return "Where the last copies went differs." if arrived else "Where the last copies went is not known."
 
 

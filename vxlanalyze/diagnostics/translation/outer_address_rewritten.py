@@ -1,11 +1,11 @@
 """A node between the points rewrites the outer address of tunnel packets.
 
-What it asks
+What it checks
     Do matched packets have another outer source or destination address at the receiver than at the sender?
 Why it matters
     NAT between the nodes works as long as answers find their way back, and breaks quietly: tunnel endpoints
     know each other by address, security groups and maps may know another one than arrives, and a NAT that
-    knows nothing of the UDP checksum leaves it wrong. All other findings are told by the inner packet.
+    knows nothing of the UDP checksum leaves it invalid. All other findings use the inner packet.
 How it decides
     Matched packets that are not like others (which may be paired crosswise), at points that both see the
     tunnel; outer source and destination are compared. No threshold: what is rewritten is rewritten.

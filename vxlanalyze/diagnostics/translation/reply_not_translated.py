@@ -1,6 +1,6 @@
 """A reply reaches the client from another address than it sent to: nothing translates it back.
 
-What it asks
+What it checks
     Does a client get its replies from an address and port that it never sent anything to?
 Why it matters
     A socket takes replies only from where it sent its request. The network delivers everything, the backend
@@ -107,7 +107,7 @@ def _finding(pair: Comparison, point: Point, label: str | None, found: list[Unas
         },
         ruled_out=(
             RuledOut("endpoint-silent", f"{answered} answers"),
-            RuledOut("packet-loss", f"the replies stand in the capture of {point.name}"),
+            RuledOut("packet-loss", f"the replies are in the capture of {point.name}"),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,

@@ -1,6 +1,6 @@
 """A node translates inner addresses or ports between two observation points: a service, or masquerading.
 
-What it asks
+What it checks
     Do matched packets have another inner source or destination at the receiving point than at the sending
     one?
 Why it matters

@@ -27,12 +27,12 @@ _OWN_WORDS = frozenset(
     (
         *("Backend.Port", "Backend.VNI", "delay_ns.p99", "frame.cap_len", "frame.len", "e.g", "i.e"),
         *("flannel.1", "flannel.alpha.coreos.com", "vxlan.calico", "wireguard.cali"),
-        *("chrony.conf", "net-conf.json", "net.ipv4.conf.all.rp_filter", "nm-cloud-setup.service"),
-        *("net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"),
-        *("net.ipv4.tcp_ecn", "net.ipv4.tcp_timestamps", "loadBalancer.dsrDispatch"),
-        *("net.ipv4.tcp_rmem", "net.ipv4.tcp_window_scaling", "net.core.rmem_max", "net.core.somaxconn"),
+        *("chrony.conf", "net-conf.json", "nm-cloud-setup.service"),
+        "loadBalancer.dsrDispatch",
     )
 )
+# Kernel settings, as sysctl names them.
+_SYSCTL = re.compile(r"net\.(core|bridge|netfilter|ipv[46])(\.[a-z_][\w-]*)+")
 # Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
 _EVERYBODYS = frozenset(("svc", "cluster", "local", "kubernetes", "default", "in-addr", "ip6", "arpa"))
 
@@ -86,7 +86,10 @@ class Wording:
         if kind == "time":
             return written
         if kind == "domain" and not (
-            written in self._names or written in _OWN_WORDS or _NUMBER.fullmatch(written)
+            written in self._names
+            or written in _OWN_WORDS
+            or _SYSCTL.fullmatch(written)
+            or _NUMBER.fullmatch(written)
         ):
             return self.domain(written)
         return self._names.get(written, written)

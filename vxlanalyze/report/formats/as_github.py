@@ -47,7 +47,7 @@ def _level(finding: FindingRecord, judgement: Judgement | None) -> str:
 
 
 def _told(finding: FindingRecord) -> str:
-    remedy = f" To do: {finding['remedy']}" if finding["remedy"] else ""
+    remedy = f" Remedy: {finding['remedy']}" if finding["remedy"] else ""
     because = f" (because of {finding['because']})" if finding["because"] else ""
     return f"{finding['summary']}{because}{remedy}"
 

@@ -8,9 +8,11 @@ Sources: Content Security Policy Level 3; WCAG 2.2; WAI-ARIA Authoring Practices
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from vxlanalyze.report.both_directions import merged
 from vxlanalyze.report.model import FindingRecord, Report, key_of
 from vxlanalyze.report.plots import path_svg, pictures
 from vxlanalyze.report.renderer import Judgement
@@ -27,10 +29,11 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     page = environment().get_template("report.html")
     script = asset("report.js")
     drawn = pictures.draw(report)
-    anchors = [f"finding-{number}" for number in range(1, len(report.findings) + 1)]
-    keys = [key_of(finding) for finding in report.findings]
-    ladders = [drawn.ladders.get(key) for key in keys]
-    shown = list(zip(report.findings, anchors, ladders, strict=True))
+    findings = merged(report.findings)
+    anchors = [f"finding-{number}" for number in range(1, len(findings) + 1)]
+    ladders = [next(filter(None, map(drawn.ladders.get, one.keys)), None) for one in findings]
+    records = [one.finding for one in findings]
+    shown = list(zip(records, anchors, ladders, strict=True))
     written = page.render(
         report=report,
         judgement=_judged(judgement),
@@ -43,14 +46,14 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         lying=path_svg.lying(report),
         upright=path_svg.upright(report),
         path_words=path_svg.alternative(report.hops),
-        anchor_of=dict(zip(keys, anchors, strict=True)),
+        anchor_of=dict(zip(map(key_of, records), anchors, strict=True)),
         pictures=drawn.pictures,
         flows=drawn.flows,
         lost=drawn.lost,
         services=sorted(report.services, key=lambda s: -s["unanswered"])[:_MOST_SERVICES],
         clear=_clear(report),
-        faults=[entry for entry in shown if not _is_note(entry[0], report)],
-        notes=[entry for entry in shown if _is_note(entry[0], report)],
+        faults=[entry for entry in shown if not _is_note(entry[0], records)],
+        notes=[entry for entry in shown if _is_note(entry[0], records)],
         unassessed=by_reason(report.not_assessed),
     )
     return inert(written, "&#{};")
@@ -92,9 +95,9 @@ def _judged(judgement: Judgement | None) -> list[tuple[str, tuple[str, ...]]]:
     return told
 
 
-def _is_note(finding: FindingRecord, report: Report) -> bool:
-    """Whether a finding is merely worth knowing: it explains nothing that is worse."""
-    causes = {f["because"] for f in report.findings if f["severity"] != "info"}
+def _is_note(finding: FindingRecord, findings: Sequence[FindingRecord]) -> bool:
+    """Whether a finding is no more than a note: it explains nothing that is worse."""
+    causes = {f["because"] for f in findings if f["severity"] != "info"}
     return finding["severity"] == "info" and key_of(finding) not in causes
 
 

@@ -70,12 +70,12 @@ def _case(code: str, report: Report, failing: frozenset[str]) -> ElementTree.Ele
 
 def _told(finding: FindingRecord) -> Iterable[str]:
     yield f"{finding['severity']} {key_of(finding)}: {finding['summary']}"
-    if finding["explanation"]:
-        yield f"Proof: {finding['explanation']}"
     if finding["remedy"]:
-        yield from f"To do: {finding['remedy']}".splitlines()
+        yield from f"Remedy: {finding['remedy']}".splitlines()
+    if finding["explanation"]:
+        yield f"Evidence: {finding['explanation']}"
     if finding["because"]:
-        yield f"Because of: {finding['because']}"
+        yield f"Consequence of: {finding['because']}"
     if finding["display_filter"]:
         yield f"Filter: {finding['display_filter']}"
 

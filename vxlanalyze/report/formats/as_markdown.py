@@ -30,7 +30,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         parts += _listed("Not as expected", judgement.differences)
     parts += _listed("Broken diagnostics", [f"{e.get('code')}: {e.get('error')}" for e in report.broken])
     unsure = [f"{e['code']} {e['direction'] or ''}: {e['reason']}" for e in report.not_assessed]
-    parts += _listed("Not assessed (which does not mean healthy)", unsure)
+    parts += _listed("Not assessed (not known to be healthy)", unsure)
     return inert("\n\n".join(parts) + "\n")
 
 
@@ -63,13 +63,13 @@ def _findings(report: Report) -> list[str]:
 def _finding(finding: FindingRecord) -> list[str]:
     because = f" (because of {code(finding['because'])})" if finding["because"] else ""
     parts = [f"### {finding['severity']}: {code(key_of(finding))}{because}", escaped(finding["summary"])]
-    if finding["explanation"]:
-        parts.append(f"**Proof:** {escaped(finding['explanation'])}")
     if finding["remedy"]:
-        parts.append(f"**To do:** {remedy(finding['remedy'])}")
+        parts.append(f"**Remedy:** {remedy(finding['remedy'])}")
+    if finding["explanation"]:
+        parts.append(f"**Evidence:** {escaped(finding['explanation'])}")
     if finding["ruled_out"]:
         why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
-        parts.append(f"**It is not:** {escaped(why)}")
+        parts.append(f"**Ruled out:** {escaped(why)}")
     if finding["frames"]:
         shown = "; ".join(
             f"{name} {formatting.runs(numbers[:_FRAMES_SHOWN])}"

@@ -31,5 +31,5 @@ def _table(matrix: Matrix, entries: list[Entry]) -> str:
 
 def _entry(entry: Entry) -> list[str]:
     told = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
-    todo = [f"**To do:** {remedy(entry.remedy)}"] if entry.remedy else []
+    todo = [f"**Remedy:** {remedy(entry.remedy)}"] if entry.remedy else []
     return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", told, *todo]

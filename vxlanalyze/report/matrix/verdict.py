@@ -26,7 +26,7 @@ def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
     elif judged:
         parts.append(f"Nothing is wrong in {words.count(judged, 'direction')} between {nodes} nodes")
     else:
-        parts.append(f"Cannot tell: nothing could be judged between {nodes} nodes")
+        parts.append(f"Not determined: nothing could be judged between {nodes} nodes")
     if untold:
         parts.append(f"{words.count(untold, 'direction')} could not be judged")
     return "; ".join(parts) + "."

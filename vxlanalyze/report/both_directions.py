@@ -1,0 +1,121 @@
+"""One fault in both directions is one finding to a reader: text and HTML show it once, JSON twice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vxlanalyze.report.model import FindingRecord, QuantityRecord, key_of
+from vxlanalyze.text import commands
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding as a reader sees it.
+
+    Parameters
+    ----------
+    finding : FindingRecord
+        The finding; where it has a twin in the reverse direction, both in one.
+    parts : tuple of FindingRecord
+        What it was made from: itself, or both directions.
+    """
+
+    finding: FindingRecord
+    parts: tuple[FindingRecord, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What names its parts: ``code@direction`` or ``code``."""
+        return tuple(key_of(part) for part in self.parts)
+
+
+def merged(findings: Sequence[FindingRecord]) -> list[Shown]:
+    """Join findings of the same code and severity in opposite directions; the order stays.
+
+    A consequence in both directions names the joined cause.
+    """
+    groups = list(_groups(findings))
+    key_in = {key_of(part): key_of(_joined(group)) for group in groups for part in group}
+    return [Shown(_renamed(_joined(group), key_in), group) for group in groups]
+
+
+def _groups(findings: Sequence[FindingRecord]) -> Iterator[tuple[FindingRecord, ...]]:
+    taken: set[int] = set()
+    for place, finding in enumerate(findings):
+        if place in taken:
+            continue
+        twin = next(
+            (n for n in range(place + 1, len(findings)) if n not in taken and _twins(finding, findings[n])),
+            None,
+        )
+        if twin is not None:
+            taken.add(twin)
+        yield (finding,) if twin is None else (finding, findings[twin])
+
+
+def _twins(one: FindingRecord, other: FindingRecord) -> bool:
+    """Whether two findings are one fault, seen in the two directions of a hop."""
+    if (one["code"], one["severity"]) != (other["code"], other["severity"]):
+        return False
+    if (one["because"] is None) != (other["because"] is None):
+        return False
+    return one["direction"] is not None and other["direction"] == _reversed(one["direction"])
+
+
+def _reversed(direction: str) -> str:
+    return ">".join(reversed(direction.split(">")))
+
+
+def _joined(parts: tuple[FindingRecord, ...]) -> FindingRecord:
+    if len(parts) == 1:
+        return parts[0]
+    one, other = parts
+    frames = {name: list(numbers) for name, numbers in one["frames"].items()}
+    for name, numbers in other["frames"].items():
+        frames[name] = sorted({*frames.get(name, []), *numbers})
+    joined: FindingRecord = {
+        **one,
+        "direction": f"{one['direction']} and {other['direction']}",
+        "summary": _sentences(one["summary"], other["summary"]),
+        "explanation": _sentences(one["explanation"], other["explanation"]),
+        "remedy": _remedy(one["remedy"], other["remedy"]),
+        "evidence": _evidence(one, other),
+        "ruled_out": [*one["ruled_out"], *(r for r in other["ruled_out"] if r not in one["ruled_out"])],
+        "frames": frames,
+        "frame_count": one["frame_count"] + other["frame_count"],
+        "display_filter": _either(one["display_filter"], other["display_filter"]),
+    }
+    return joined
+
+
+def _sentences(one: str, other: str) -> str:
+    if not other or other == one:
+        return one
+    return f"{one.rstrip('. ')}. {other}" if one else other
+
+
+def _remedy(one: str, other: str) -> str:
+    """Put two remedies together; what both say is said once."""
+    said = {step.text for step in commands.steps(one)}
+    more = [step.text for step in commands.steps(other) if step.text not in said]
+    has_command = any(step.command for step in commands.steps("\n".join(more)))
+    return "\n".join([one, *more]) if has_command or not one else one
+
+
+def _evidence(one: FindingRecord, other: FindingRecord) -> dict[str, QuantityRecord]:
+    more = {
+        f"{name} ({other['direction']})": quantity
+        for name, quantity in other["evidence"].items()
+        if quantity != one["evidence"].get(name)
+    }
+    return {**one["evidence"], **more}
+
+
+def _either(one: str, other: str) -> str:
+    if not (one and other) or one == other:
+        return one or other
+    return f"({one}) || ({other})"
+
+
+def _renamed(finding: FindingRecord, key_in: Mapping[str, str]) -> FindingRecord:
+    because = finding["because"]
+    return finding if because is None else {**finding, "because": key_in.get(because, because)}

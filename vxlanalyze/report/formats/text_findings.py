@@ -1,0 +1,134 @@
+"""The findings of the text report: what to do first, then why."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from vxlanalyze.report.both_directions import Shown
+from vxlanalyze.report.model import FindingRecord, Report
+from vxlanalyze.report.page import Page, Span
+from vxlanalyze.report.stories import stories
+from vxlanalyze.text import formatting
+
+STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+_FRAMES_SHOWN = 8
+_EFFECTS_SHOWN = 5
+_CHARACTERS_SHOWN = 300  # of the evidence, and of what was ruled out: four lines of 80 columns
+_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\d])")
+
+
+def write(page: Page, report: Report, *, verbose: bool) -> None:
+    """Number the faults, each with its consequences; notes take a line each."""
+    found = stories(report.findings)
+    faults = [story for story in found if story.is_fault]
+    if faults:
+        page.heading("Findings")
+    for number, (cause, effects) in enumerate(faults, 1):
+        if number > 1:
+            page.blank()
+        _finding(page, number, cause, report.verdict, verbose=verbose)
+        _consequences(page, effects, verbose=verbose)
+    notes = [shown for story in found if not story.is_fault for shown in (story.cause, *story.effects)]
+    if notes:
+        page.heading("Notes")
+        _notes(page, notes, verbose=verbose)
+
+
+def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bool) -> None:
+    """Write one fault; a summary that the verdict has just given is left out."""
+    finding = shown.finding
+    style = STYLES[finding["severity"]]
+    title: list[Span] = [(f"{number}. ", "bold"), (finding["severity"].upper(), style)]
+    title.append((f" {finding['code']}", "bold"))
+    if finding["direction"] is not None:
+        title.append((f" {finding['direction']}", ""))
+    page.paragraph(*title)
+    for part in shown.parts:
+        if not verdict.startswith(part["summary"].rstrip(". ")):
+            page.paragraph((part["summary"], ""), indent=3)
+    if finding["remedy"]:
+        page.remedy(finding["remedy"], indent=3)
+    _proof(page, shown, verbose=verbose)
+    if finding["ruled_out"]:
+        why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"]]
+        why = why if verbose else _fitting(why, "more")
+        page.paragraph(("Ruled out: ", "bold"), ("; ".join(why), ""), indent=3, hanging=2)
+
+
+def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
+    """Write the evidence: the explanation, with --verbose every figure, and the frames."""
+    finding = shown.finding
+    texts = [part["explanation"] for part in shown.parts] if verbose else [shown.parts[0]["explanation"]]
+    for text in filter(None, dict.fromkeys(texts)):
+        said = text if verbose else " ".join(_fitting(_SENTENCE_END.split(text), None))
+        page.paragraph(("Evidence: ", "bold"), (said, ""), indent=3, hanging=2)
+    if verbose:
+        for name, quantity in finding["evidence"].items():
+            figure = f"{name.replace('_', ' ')}: {formatting.quantity(quantity)}"
+            page.paragraph(("- ", ""), (figure, ""), indent=5, hanging=2)
+    if finding["frames"]:
+        page.paragraph(("Frames: ", "bold"), (_frames(finding), ""), indent=3, hanging=2)
+    if finding["display_filter"]:
+        page.whole("Filter: ", finding["display_filter"], indent=3)
+
+
+def _fitting(parts: Sequence[str], rest: str | None) -> list[str]:
+    """Take as many parts as there is room for, at least one; `rest` names those left out."""
+    kept: list[str] = []
+    for part in parts:
+        if kept and sum(map(len, kept)) + len(part) > _CHARACTERS_SHOWN:
+            break
+        kept.append(part)
+    left = len(parts) - len(kept)
+    return [*kept, f"{left} {rest}"] if left and rest else kept
+
+
+def _consequences(page: Page, effects: Sequence[Shown], *, verbose: bool) -> None:
+    if effects:
+        page.paragraph(("Consequences:", "bold"), indent=3)
+    shown = effects if verbose else effects[:_EFFECTS_SHOWN]
+    for effect in shown:
+        for part in effect.parts if verbose else effect.parts[:1]:
+            _in_short(page, part, effect.finding["direction"], indent=3)
+    if len(effects) > len(shown):
+        page.paragraph((f"- {len(effects) - len(shown)} more (--verbose lists them)", "dim"), indent=3)
+
+
+def _in_short(page: Page, finding: FindingRecord, direction: str | None, indent: int) -> None:
+    where = f" {direction}" if direction and direction not in finding["summary"] else ""
+    page.paragraph(
+        ("- ", ""),
+        (finding["code"], STYLES[finding["severity"]]),
+        (f"{where if ' and ' in where else ''}: {finding['summary']}", ""),
+        indent=indent,
+        hanging=2,
+    )
+
+
+def _notes(page: Page, notes: Sequence[Shown], *, verbose: bool) -> None:
+    if verbose:
+        for note in notes:
+            for part in note.parts:
+                _in_short(page, part, None, indent=2)
+        return
+    for code, parts in _by_code(notes):
+        times = f" ({len(parts)} times)" if len(parts) > 1 else ""
+        spans = ("- ", ""), (code, STYLES[parts[0]["severity"]]), (f"{times}: {parts[0]['summary']}", "")
+        page.line(*spans, indent=2)
+
+
+def _by_code(notes: Sequence[Shown]) -> Iterator[tuple[str, list[FindingRecord]]]:
+    parts: dict[str, list[FindingRecord]] = defaultdict(list)
+    for note in notes:
+        parts[note.finding["code"]].extend(note.parts)
+    yield from parts.items()
+
+
+def _frames(finding: FindingRecord) -> str:
+    """Name the first frames of each capture: ``node1 3-9, 12; node2 4 (17 in all)``."""
+    parts = []
+    for name, numbers in finding["frames"].items():
+        runs = formatting.runs(numbers).split(", ")
+        more = ", ..." if len(runs) > _FRAMES_SHOWN else ""
+        parts.append(f"{name} {', '.join(runs[:_FRAMES_SHOWN])}{more}")
+    return f"{'; '.join(parts)} ({finding['frame_count']:,} in all)"
