@@ -12,9 +12,10 @@ When it cannot tell
     A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
     several points, those that no packet of the path got to are left to the hops before them.
 What looks like it
-    Files of one rotated set that were given as observation points, as by a glob that the shell expanded: one
-    begins after the other ends, and their names differ in digits only. Clocks that are hours apart while
-    nothing passes in either direction: the times cannot tell that from captures taken one after the other.
+    Files of one rotated set that were given as observation points, as by a glob that the shell expanded:
+    one begins after the other ends, and their names differ in digits only. Clocks that are hours apart
+    while nothing passes in either direction: the times cannot separate that from captures taken one after
+    the other.
 What to do
     Start both captures before the traffic and stop both after it: `timeout 60 tcpdump -i eth0 -w FILE udp
     port 8472` on both nodes at once; compare `date -u` on both.
@@ -59,11 +60,11 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             direction=label,
             summary=f"{second.name} begins {span(gap_ns)} after {first.name} ends: "
             "the captures have no time in common, so nothing can be compared",
-            explanation=f"{_says(first)}; {_says(second)}. No packet stands in both, so no other clock "
-            "speaks against these times. Nothing is said of loss.",
+            explanation=f"{_says(first)}; {_says(second)}. No packet is in both, so nothing "
+            "contradicts these times. Loss is not judged.",
             remedy=f"{_of_pieces(pair.captures, first, second)}Capture again at the same time: start "
             "`timeout 60 tcpdump -i eth0 -w FILE udp port 8472` on both nodes, then make the traffic. "
-            "If they did run at the same time, the clocks are apart: compare `date -u` on both nodes.",
+            "If they did run at the same time, the clocks differ: compare `date -u` on both nodes.",
             evidence={"gap": Quantity(gap_ns, "ns")},
             ruled_out=(
                 RuledOut("path-blocked", "a capture that was not running cannot show that nothing arrived"),

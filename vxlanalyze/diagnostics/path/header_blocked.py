@@ -103,7 +103,7 @@ def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answer
         f"({count(int(chosen.sum()), 'packet')}); none of {rule.others:,} {others} has it",
         explanation=f"{affected.packets(affected.protocols(direction, chosen))} of "
         f"{affected.sizes(direction, chosen)} carry {what}. Read again were {rule.sampled:,} that died and "
-        f"{rule.others:,} {others}, with every header field.{also} By chance that happens with a "
+        f"{rule.others:,} {others}, with every header field.{also} Under random loss, that happens with a "
         f"probability "
         f"of at most {evidence.chance(rule.nats):.0e}.",
         remedy=_remedy(direction, rule, answered, underlay.of(direction, pair.cluster).tunnel),

@@ -211,9 +211,10 @@ def _finding(
         direction=label,
         summary=f"{_named(pair, asked, told)} answered none of {count(silent, 'request')} that reached "
         f"{node}, while other endpoints there answered {answered:,}",
-        explanation=f"{count(packets, 'packet')} asked and got nothing back. The other endpoints of {node} "
-        f"leave at most {ratio:.2g} of what they are asked unanswered, so this is not the node's ordinary "
-        f"silence. The tunnel delivers, and {node} answers through it: the fault is behind its NIC, at this "
+        explanation=f"{count(packets, 'packet')} were requests without any response. The other "
+        f"endpoints of {node} "
+        f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
+        f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
         f"endpoint.{_same_pod(asked, told)}" + (vni.words(node) if vni else ""),
         remedy=(vni.remedy(node) if vni else "")
         + _remedy(asked.servers[int(np.argmax(asked.packets * told))]),
