@@ -11,6 +11,7 @@ import pytest
 
 import vxlanalyze as vx
 from tests.contradictions import contradictions
+from tests.findings_to_act_on import shortcomings
 from tests.lab import __main__ as lab
 
 # What limits a capture is no fault of the network.
@@ -100,6 +101,12 @@ def test_the_clock_is_told_within_its_uncertainty(folder: Path):
 @each()
 def test_every_frame_is_accounted_for_and_the_verdict_agrees_with_the_tables(folder: Path):
     assert contradictions(analysed(folder)[3]) == []
+
+
+@each()
+def test_each_finding_can_be_acted_on(folder: Path):
+    """It has a remedy whose commands bash can parse, evidence, and frames."""
+    assert shortcomings(analysed(folder)[3]) == []
 
 
 @pytest.mark.parametrize("folder", SAMPLES, ids=lambda folder: folder.name)

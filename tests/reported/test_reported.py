@@ -9,6 +9,7 @@ import pytest
 
 import vxlanalyze as vx
 from tests.contradictions import contradictions
+from tests.findings_to_act_on import shortcomings
 from tests.reported.registry import Pair, discover, judge
 
 ABSENT = {"direction": "", "src": "", "dst": "", "sport": 0, "dport": 0, "protocol": 0, "ip_id": -1}
@@ -24,7 +25,7 @@ def test_the_answer_is_right(made: Pair, tmp_path: Path) -> None:
         result = vx.compare(*captures, kube=kube)
         result.save(tmp_path / "report.json")
         report = json.loads((tmp_path / "report.json").read_text())
-        why += contradictions(report)
+        why += contradictions(report) + shortcomings(report)
         why += judge(truth, report["findings"], lost_in(result), [path.stem for path in captures])
     assert why == []
 

@@ -6,6 +6,7 @@ from tests.simulate import Traffic, comparison
 from vxlanalyze.diagnostics.artefacts import mirrored_capture
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.mirrors import Mirror
+from vxlanalyze.wire.model import Anomaly
 
 _SWITCH = int.from_bytes(bytes([198, 51, 100, 1]), "little")
 _COLLECTOR = int.from_bytes(bytes([198, 51, 100, 9]), "little")
@@ -36,3 +37,9 @@ def test_what_the_mirror_cut_is_said() -> None:
 
 def test_clear_without_a_mirror() -> None:
     assert mirrored_capture.check(comparison([Traffic()], [Traffic()])) == []
+
+
+def test_not_fooled_by_frames_that_the_snap_length_cut() -> None:
+    cut = Traffic(anomalies=Anomaly.CUT.value)
+
+    assert mirrored_capture.check(comparison([cut], facts={"node1": {"snaplen_bytes": 128}})) == []

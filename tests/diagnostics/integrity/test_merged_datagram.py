@@ -32,3 +32,9 @@ def test_found_with_what_is_dropped() -> None:
 
 def test_clear_where_each_datagram_holds_one_packet() -> None:
     assert merged_datagram.check(comparison([Traffic()], [Traffic()])) == []
+
+
+def test_not_fooled_by_long_packets_of_segmentation_offload() -> None:
+    long = Traffic(payload=8000, segment_bytes=1000)
+
+    assert merged_datagram.check(comparison([long], [Traffic()])) == []

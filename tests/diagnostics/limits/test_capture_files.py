@@ -58,6 +58,12 @@ def test_sound_files_are_clear():
     assert capture_damaged.check(damaged()) == []
 
 
+def test_short_snap_lengths_are_not_taken_for_damage():
+    pair = comparison([Traffic(packets=10, anomalies=CUT)], facts={"node1": {"snaplen_bytes": 128}})
+
+    assert capture_damaged.check(pair) == []
+
+
 def test_cut_payload_is_only_said():
     finding = found(
         truncated_capture.check(

@@ -45,6 +45,21 @@ def test_captures_one_after_the_other_have_no_time_in_common():
     assert finding.direction is None
 
 
+def test_peers_that_are_not_known_leave_it_open():
+    pair = apart(60.0)
+    (hop,) = pair.hops
+    unclear = [
+        replace(d, assessed=False, not_assessed_why="it is not known which peer it is")
+        for d in hop.directions
+    ]
+    (answer,) = windows_disjoint.check(
+        replace(pair, hops=(replace(hop, forward=unclear[0], backward=unclear[1]),))
+    )
+
+    assert isinstance(answer, NotAssessed)
+    assert "not known which peer" in answer.reason
+
+
 def test_a_common_packet_proves_a_common_time_whatever_the_clocks_say():
     pair = comparison([Traffic()], clock_offset_ns=[0, int(HOUR_S * 1e9)])
 
