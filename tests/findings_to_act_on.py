@@ -50,4 +50,7 @@ def unreadable(commands: Sequence[str]) -> list[str]:
 
 
 def _parses(script: str) -> bool:
-    return subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).returncode == 0
+    return (
+        subprocess.run(["bash", "-n"], check=False, input=script, text=True, capture_output=True).returncode
+        == 0
+    )

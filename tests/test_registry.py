@@ -1,4 +1,4 @@
-"""A diagnostic cannot be registered half done: each of its kinds of test, its manual, its recording exists."""
+"""A diagnostic cannot be registered half done: its kinds of test, its manual and its recording exist."""
 
 import ast
 import importlib
