@@ -64,7 +64,7 @@ def _inside(pair: Comparison, direction: Direction, found: NewSilence) -> Findin
         f"{count(found.conversations, 'conversation')} to {count(found.endpoints, 'endpoint')} arrive "
         f"there and get nothing, while {found.established:,} from before go on",
         explanation=f"{kinds} of conversations that began after that moment stand in the capture of {far}, "
-        "and nothing answers them: they die inside the node. The same addresses answered before, and "
+        "and nothing answers them: they are dropped inside the node. The same addresses answered before, and "
         f"{count(found.established, 'conversation')} from before the moment are answered later: so it is "
         "neither the path nor the endpoints, but what keeps track of connections.",
         remedy=_remedy([far], since),
