@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pandas import NA
 
 import vxlanalyze as vx
 from tests.test_one_sided import compare, recorded
@@ -57,3 +58,31 @@ def test_a_network_that_copies_what_arrives_is_not_a_capture_that_sees_double(tm
     assert [(f.code, f.direction) for f in result.findings if f.severity != "info"] == [
         ("duplication", "node1>node2")
     ]
+
+
+def test_packets_ladders_and_tables_agree_on_the_numbers(tmp_path: Path):
+    first, second = recorded("random-loss")
+    result = compare(tmp_path, twice(first), twice(second))
+    table = result.packets
+
+    for row in (0, len(table) // 2, len(table) - 1):
+        sender, receiver = table["direction"].iloc[row].split(">")
+        told = {sender: table["sent_frame"].iloc[row], receiver: table["received_frame"].iloc[row]}
+        assert result.packet(row).frames == {n: f for n, f in told.items() if f is not NA}
+    sights = zip(table["sent_frame"], table["received_frame"], strict=True)
+    numbers = {tuple(None if f is NA else int(f) for f in pair) for pair in sights}
+    for ladder in result.report.plots["ladders"]:
+        for packet in ladder["packets"]:
+            seen = tuple(s and s["frame"] for s in packet["seen"])
+            assert (seen if packet["way"] == "forward" else seen[::-1]) in numbers
+
+
+def test_a_packet_is_dissected_from_its_own_frame(tmp_path: Path):
+    first, second = recorded("random-loss")
+    result = compare(tmp_path, twice(first), second)
+    row = len(result.packets) // 3
+    packet = result.packet(row)
+    name, frame = next(iter(packet.frames.items()))
+
+    shown = vx.read(str(tmp_path / f"{name}.pcap")).dissect(frame)
+    assert [bytes(layer) for layer in packet.dissect()] == [bytes(layer) for layer in shown]

@@ -278,3 +278,30 @@ def test_the_number_of_jobs_does_not_show(capsys, seed, tmp_path, monkeypatch):
     assert alone[0] == 0
     assert run(capsys, *captures, "--format", "json", "--jobs", 2) == alone
     assert run(capsys, *captures, "--format", "json", "--jobs", 7) == alone
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_full_disk_where_the_help_goes_is_an_error_of_one_line(vxlanalyze, option):
+    with open("/dev/full", "w") as full:
+        done = vxlanalyze(option, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "vxlanalyze: error: standard output: cannot be written (No space left on device)"
+    ]
+
+
+def test_the_exit_status_tells_of_an_error_that_nobody_can_read(vxlanalyze):
+    with open("/dev/full", "w") as full:
+        assert vxlanalyze("nowhere.pcap", capture_output=False, stderr=full).returncode == 2
+
+
+def test_an_output_may_have_the_longest_name_that_a_file_can_have(vxlanalyze, seed, tmp_path):
+    longest = tmp_path / ("n" * 250 + ".json")
+
+    assert vxlanalyze(*seed, "--quiet", "-o", str(longest)).returncode == 0
+    assert longest.stat().st_size > 0
+    done = vxlanalyze(*seed, "--quiet", "-o", str(longest.with_name("n" + longest.name)))
+    assert done.returncode == 2
+    assert "File name too long" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

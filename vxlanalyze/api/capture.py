@@ -86,9 +86,11 @@ class Capture:
         IndexError
             The capture has no such frame.
         """
-        if not 1 <= frame <= len(self):
+        row = int(self.decoded.row(np.array([frame]))[0])
+        number = self.decoded.frame
+        if not 0 <= row < len(self) or (number is not None and number[row] != frame):
             raise IndexError(f"frame {frame}: {self.name} has {words.count(len(self), 'frame')}, from 1 on")
-        return dissect_row(self.source, self.decoded, frame - 1, self.ports)
+        return dissect_row(self.source, self.decoded, row, self.ports)
 
     def _repr_html_(self) -> str:
         """What it holds, for Jupyter."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from vxlanalyze.api.capture import dissect_row
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point, Reason
 
@@ -46,7 +48,8 @@ class Packet:
             raise KeyError(f"{name} did not see it; it was seen at {' and '.join(self.frames)}")
         at = next(p for p in self._points if p.name == name)
         source = self._comparison.captures[at.capture].source
-        return dissect_row(source, at.decoded, self.frames[name] - 1, self._comparison.ports)
+        row = int(at.decoded.row(np.array([self.frames[name]]))[0])
+        return dissect_row(source, at.decoded, row, self._comparison.ports)
 
 
 def packet_of(comparison: Comparison, row: int) -> Packet:
@@ -76,6 +79,7 @@ def _packet(comparison: Comparison, direction: Direction, at: int) -> Packet:
         outcome, reason = Outcome.UNSENT, direction.unsent_reason[unsent]
         rows = (NO_ROW, direction.unsent_row[unsent])
     points = (direction.sender, direction.receiver)
-    seen = {p.name: int(row) + 1 for p, row in zip(points, rows, strict=True) if row != NO_ROW}
+    frames = {p.name: int(p.frame(np.array([row]))[0]) for p, row in zip(points, rows, strict=True)}
+    seen = {name: frame for name, frame in frames.items() if frame}
     said = "" if reason == Reason.NONE else Reason(reason).name.lower().replace("_", "-")
     return Packet(direction.label, Outcome(outcome).name.lower(), said, seen, comparison, points)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vxlanalyze import __version__
-from vxlanalyze.command import plan_options, values
+from vxlanalyze.command import plan_options, terminal, values
 from vxlanalyze.errors import UsageError
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
@@ -75,6 +75,9 @@ class Options:
 
 
 class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: object = None) -> None:
+        terminal.say(message)  # help and version, on standard output
+
     def error(self, message: str) -> NoReturn:
         _, unknown, given = message.partition("unrecognized arguments: ")
         hint = _hint(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from vxlanalyze.errors import OutputError
 from vxlanalyze.text.escaping import inert, plain
@@ -66,23 +66,27 @@ def say(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _forget_stdout()
+        _forget(sys.stdout)
     except OSError as error:
-        _forget_stdout()
+        _forget(sys.stdout)
         raise OutputError(f"standard output: cannot be written ({error.strerror})") from error
 
 
-def _forget_stdout() -> None:
+def _forget(stream: TextIO) -> None:
     """Let the interpreter flush what is left at its end to where nobody complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(text: str) -> None:
-    """Write one line to standard error, after the program's name."""
+    """Write one line to standard error, after the program's name; the exit status tells where it cannot."""
     if sys.stderr is not None:
         line = inert(f"vxlanalyze: {text}\n")
         encoding = sys.stderr.encoding or "ascii"
-        sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        try:
+            sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stderr.flush()
+        except OSError:
+            _forget(sys.stderr)
 
 
 def waiting_for(paths: Iterable[str]) -> None:

@@ -63,7 +63,8 @@ class Outputs:
             if target.exists() and not stat.S_ISREG(target.stat().st_mode):
                 target.write_text(text, encoding="utf-8")
                 return
-            waiting = target.with_name(f".{target.name}.{_by_chance()}.part")
+            # Not after the target, whose name may be as long as a name can be.
+            waiting = target.with_name(f".vxlanalyze-{_by_chance()}.part")
             self._files.append(_Staged(waiting, target))
             with waiting.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)

@@ -160,11 +160,12 @@ def _follow(part: _Packets, base: Timebase) -> list[Followed]:
 
 def _seen(point: Point, rows: NDArray[np.int64], base: Timebase) -> list[Sight | None]:
     found = rows != NO_ROW
+    frames = np.where(found, point.frame(rows), 0)
     times = np.zeros(len(rows), dtype=np.int64)
     times[found] = base.since_start_ns(point, point.index.time_ns[rows[found]])
     return [
-        {"frame": int(row) + 1, "time_ns": int(time_ns)} if row != NO_ROW else None
-        for row, time_ns in zip(rows, times, strict=True)
+        {"frame": frame, "time_ns": time_ns} if frame else None
+        for frame, time_ns in zip(frames.tolist(), times.tolist(), strict=True)
     ]
 
 
