@@ -160,7 +160,7 @@ def _follow(part: _Packets, base: Timebase) -> list[Followed]:
 
 def _seen(point: Point, rows: NDArray[np.int64], base: Timebase) -> list[Sight | None]:
     found = rows != NO_ROW
-    frames = np.where(found, point.frame(rows), 0)
+    frames = np.where(found, point.frame(rows.astype(np.int32)), 0)
     times = np.zeros(len(rows), dtype=np.int64)
     times[found] = base.since_start_ns(point, point.index.time_ns[rows[found]])
     return [
