@@ -1,10 +1,11 @@
-"""Builds the compiled functions into the wheel."""
+"""Builds the compiled functions, the shell completions and the manual page into the wheel."""
 
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -28,3 +29,14 @@ class KernelHook(BuildHookInterface):
         subprocess.run(command, cwd=self.root, env=environment, check=True)
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform.system().lower()}_{platform.machine()}"
+
+        build_data["shared_data"].update(self._for_shells(environment))
+
+    def _for_shells(self, environment: dict[str, str]) -> dict[str, str]:
+        """Write completions and the manual page, and say where they are installed below the prefix."""
+        written = Path(self.root, "build", "shell")
+        command = [sys.executable, "-m", "vxlanalyze.command.shell", str(written)]
+        subprocess.run(command, cwd=self.root, env=environment, check=True)
+        return {
+            str(path): f"share/{path.relative_to(written)}" for path in written.rglob("*") if path.is_file()
+        }

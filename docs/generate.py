@@ -18,9 +18,6 @@ from vxlanalyze.report.formats.as_json import schema
 from vxlanalyze.wire.frame_columns import FRAME_COLUMNS
 
 FOLDER = Path(__file__).parent
-_COMPLETION = (
-    """complete -o default -W "$(vxlanalyze --help | grep -o -- '--[a-z-]*' | sort -u)" vxlanalyze"""
-)
 _NOTE = "<!-- Written by docs/generate.py: change the code, and run it. -->"
 
 
@@ -162,11 +159,19 @@ def command() -> str:
     lines += ["", "## Figures that an expectation can bound", "", ", ".join(f"`{name}`" for name in FIGURES)]
     lines += [
         "",
-        "## Completion",
+        "## Completion, and the manual page",
         "",
-        "Of options, in bash (and in zsh after `autoload bashcompinit; bashcompinit`):",
+        "The wheel installs completions for bash, zsh and fish, and a manual page, below its prefix. Installed for",
+        "all (`/usr/local`) or with `pip install --user`, shells find them. From a virtual environment, in bash:",
+        "",
+        "```sh",
+        ". .venv/share/bash-completion/completions/vxlanalyze",
+        "man .venv/share/man/man1/vxlanalyze.1",
+        "```",
+        "",
+        "In zsh, `fpath+=(.venv/share/zsh/site-functions)` before `compinit`; in fish,",
+        "`source .venv/share/fish/vendor_completions.d/vxlanalyze.fish`.",
     ]
-    lines += ["", "```sh", _COMPLETION, "```"]
     return "\n".join(lines) + "\n"
 
 

@@ -106,15 +106,51 @@ def test_the_sample_workflow_runs(captures, capsys):
     ]
 
 
-def test_the_shell_completes_options(tmp_path):
-    (line,) = re.findall(r"^complete .*$", (DOCS / "command.md").read_text(), re.MULTILINE)
-    program = tmp_path / "vxlanalyze"
+def test_the_action_passes_options_that_exist():
+    """What a step gives stands in variables, never in the script: a shell would run it."""
+    action = (ROOT / "action.yml").read_text()
+    help_ = subprocess.run(
+        [sys.executable, "-m", "vxlanalyze", "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    scripts = re.findall(r"run: \|\n((?: {8}.*\n)+)", action)
+
+    assert scripts
+    assert all("${{" not in script for script in scripts)
+    assert [o for script in scripts for o in re.findall(r"(?<= )--[a-z]+", script) if o not in help_] == []
+
+
+def test_the_action_compares_and_keeps_a_summary(captures, tmp_path):
+    (script,) = re.findall(r"run: \|\n((?: {8}.*\n)+)", (ROOT / "action.yml").read_text())
+    program = tmp_path / "vxlanalyze" / "bin" / "vxlanalyze"
+    program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vxlanalyze "$@"\n')
     program.chmod(0o755)
-    asked = f"PATH={tmp_path}:$PATH; {line}; complete -p vxlanalyze"
+    given = {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "step.md"),
+        "CAPTURES": "captures/node1.pcap.gz captures/node2.pcap.gz",
+        "EXPECT": "captures/expect.toml",
+        "OPTIONS": "--kube captures/cluster.json",
+    }
 
     done = subprocess.run(
-        ["bash", "-c", asked], check=True, capture_output=True, text=True, env=environment()
+        ["bash", "-e", "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**environment(), **given},
     )
 
-    assert {"--annotate", "--expect", "--redact"} <= set(re.findall(r"--[a-z-]+", done.stdout))
+    assert done.returncode == 0, done.stderr
+    assert "Nothing is wrong" in (tmp_path / "step.md").read_text()
+    assert (tmp_path / "report" / "report.xml").exists()
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path)]
+
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+
+    assert done.returncode == 0, done.stderr
+    assert 'id="mtu-blackhole"' in (tmp_path / "findings" / "index.html").read_text()

@@ -37,11 +37,11 @@ def test_nothing_is_loaded_and_nothing_is_complained_of(chromium: Browser, page:
 def test_a_click_sorts_a_table_and_a_second_click_turns_it_round(chromium: Browser, page: Path):
     chromium.open(page)
     rows = "[...document.querySelectorAll('#flows-table tbody tr')]"
-    column = f"{rows}.map(r => Number(r.cells[5].textContent.replace(',', '')))"
-    click = "document.querySelectorAll('#flows-table th button')[5].click();"
+    column = f"{rows}.map(r => Number(r.cells[4].dataset.v))"
+    click = "document.querySelectorAll('#flows-table th button')[4].click();"
 
     down = chromium.run(f"{click} return {column}")
-    told = chromium.run("return document.querySelectorAll('#flows-table th')[5].ariaSort")
+    told = chromium.run("return document.querySelectorAll('#flows-table th')[4].ariaSort")
     up = chromium.run(f"{click} return {column}")
 
     assert down == sorted(down, reverse=True)
@@ -51,12 +51,20 @@ def test_a_click_sorts_a_table_and_a_second_click_turns_it_round(chromium: Brows
 
 def test_empty_cells_stay_last_either_way(chromium: Browser, page: Path):
     chromium.open(page)
-    column = "[...document.querySelectorAll('#flows-table tbody tr')].map(r => r.cells[12].textContent)"
-    click = "document.querySelectorAll('#flows-table th button')[12].click();"
+    column = "[...document.querySelectorAll('#flows-table tbody tr')].map(r => r.cells[8].textContent)"
+    click = "document.querySelectorAll('#flows-table th button')[8].click();"
 
     for _ in range(2):
         shown = chromium.run(f"{click} return {column}")
         assert shown[-3:] == ["–"] * 3
+
+
+def test_the_flows_fit_a_wide_window(chromium: Browser, page: Path):
+    chromium.size(1440, 900)
+    chromium.open(page)
+
+    box = "document.querySelector('#flows .scroll')"
+    assert chromium.run(f"return {box}.scrollWidth - {box}.clientWidth") <= 0
 
 
 def test_typing_filters_rows_by_every_word(chromium: Browser, page: Path):

@@ -10,7 +10,7 @@ from vxlanalyze.capture.model import (
     InterfaceStatistics,
     Source,
 )
-from vxlanalyze.capture.nodes import open_nodes
+from vxlanalyze.capture.nodes import open_nodes, other_files
 from vxlanalyze.capture.sources import open_source, open_sources
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "open_nodes",
     "open_source",
     "open_sources",
+    "other_files",
 ]

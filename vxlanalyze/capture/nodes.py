@@ -33,6 +33,15 @@ def open_nodes(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
     return open_sources(nodes)
 
 
+def other_files(specs: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """List the files of another kind (notes, lists) that a glob gave beside the captures.
+
+    A file that is called a capture and is none is an error, and stays.
+    """
+    paths = [os.fspath(spec) for spec in specs]
+    return [p for p in paths if os.path.isfile(p) and "cap" not in os.path.basename(p) and not is_capture(p)]
+
+
 def _in_directory(path: str) -> list[str]:
     try:
         entries = sorted((entry for entry in os.scandir(path) if _holds_capture(entry)), key=lambda e: e.name)

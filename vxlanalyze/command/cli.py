@@ -164,13 +164,16 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
 
 
 def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
-    from vxlanalyze.capture import open_nodes
+    from vxlanalyze.capture import open_nodes, other_files
     from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
     from vxlanalyze.dask.on_dask import connected
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
-        sources = open_nodes(options.captures)
+        others = other_files(options.captures)
+        for path in others:
+            terminal.complain(f"{path} is no capture, and is left out")
+        sources = open_nodes([capture for capture in options.captures if capture not in others])
         for source in sources:
             stack.enter_context(closing(source))
         questions = _questions(options, sources)

@@ -103,7 +103,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     SystemExit
         It asked for the help or the version, which were printed.
     """
-    given = vars(_parser().parse_intermixed_args(arguments))
+    given = vars(parser().parse_intermixed_args(arguments))
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)
@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 def described() -> dict[str, list[tuple[str, str]]]:
     """Give all options by group: how each is written, and what it means."""
-    groups = [group for group in _parser()._action_groups if group.title in _GROUPS]
+    groups = [group for group in parser()._action_groups if group.title in _GROUPS]
     return {
         group.title or "": [
             (f"{', '.join(a.option_strings)} {_metavar(a)}".rstrip(), (a.help or "").replace("%%", "%"))
@@ -166,8 +166,9 @@ def _demand_compatible(options: Options) -> None:
             )
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def parser() -> _Parser:
+    """Make the reader of the command line, which also says what there is to complete."""
+    made = _Parser(
         prog="vxlanalyze",
         usage="vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]",
         description=_DESCRIPTION,
@@ -176,10 +177,10 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         add_help=False,
     )
-    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help=argparse.SUPPRESS)
+    made.add_argument("captures", nargs="*", metavar="CAPTURE", help=argparse.SUPPRESS)
     for title, add in _GROUPS.items():
-        add(parser.add_argument_group(title))
-    return parser
+        add(made.add_argument_group(title))
+    return made
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:

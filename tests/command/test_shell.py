@@ -1,0 +1,63 @@
+"""Completions and the manual page: they know every option, shells read them, wheels hold them."""
+
+import json
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, distribution
+
+import pytest
+
+pytest.importorskip("shtab")
+pytest.importorskip("argparse_manpage")
+
+from vxlanalyze.command import options, shell
+
+OPTIONS = {
+    name for group in options.described().values() for o, _ in group for name in re.findall("--[a-z-]+", o)
+}
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    return shell.files()
+
+
+def test_each_file_knows_every_option(files):
+    assert len(OPTIONS) > 25
+    for place, text in files.items():
+        flat = text.replace("\\-", "-")
+        missing = [name for name in OPTIONS - {"--help"} if not re.search(rf"(--|-l ){name[2:]}\b", flat)]
+        assert missing == [], place
+
+
+def test_bash_completes_options_and_codes(files, tmp_path):
+    (tmp_path / "completion").write_text(files[shell.PLACES["bash"]])
+    script = f"""
+        . {tmp_path}/completion
+        COMP_WORDS=(vxlanalyze --explain mtu-b); COMP_CWORD=2; COMP_LINE="vxlanalyze --explain mtu-b"; COMP_POINT=26
+        $(complete -p vxlanalyze | grep -o -- '-F [^ ]*' | cut -c4-) vxlanalyze mtu-b --explain
+        echo "${{COMPREPLY[@]}}"
+    """
+
+    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
+
+    assert "mtu-blackhole" in done.stdout
+
+
+def test_the_manual_page_says_what_the_program_is(files):
+    assert '.TH VXLANALYZE "1" ""' in files[shell.MANUAL]
+    assert "exit status: 0 done" in files[shell.MANUAL]
+
+
+def test_an_installed_wheel_holds_them():
+    try:
+        installed = distribution("vxlanalyze")
+    except PackageNotFoundError:
+        pytest.skip("not installed")
+    where = json.loads(installed.read_text("direct_url.json") or "{}")
+    if where.get("dir_info", {}).get("editable"):
+        pytest.skip("installed as a link to a checkout")
+    held = [str(path) for path in installed.files or []]
+
+    for place in (*shell.PLACES.values(), shell.MANUAL):
+        assert any(path.endswith(f"share/{place}") for path in held), place
