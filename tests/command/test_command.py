@@ -305,3 +305,23 @@ def test_an_output_may_have_the_longest_name_that_a_file_can_have(vxlanalyze, se
     assert done.returncode == 2
     assert "File name too long" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_matrix_leaves_out_files_that_are_no_captures_and_says_so(vxlanalyze, seed, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what was tried\n")
+
+    done = vxlanalyze("--matrix", notes, *seed)
+
+    assert done.returncode == 0
+    assert f"{notes} is no capture, and is left out" in done.stderr
+
+
+def test_a_matrix_does_not_leave_out_what_is_called_a_capture(vxlanalyze, seed, tmp_path):
+    broken = tmp_path / "node3.pcap"
+    broken.write_text("what was tried\n")
+
+    done = vxlanalyze("--matrix", broken, *seed)
+
+    assert done.returncode == 2
+    assert "node3.pcap" in done.stderr

@@ -34,7 +34,7 @@ def test_bash_completes_options_and_codes(files, tmp_path):
     (tmp_path / "completion").write_text(files[shell.PLACES["bash"]])
     script = f"""
         . {tmp_path}/completion
-        COMP_WORDS=(vxlanalyze --explain mtu-b); COMP_CWORD=2; COMP_LINE="vxlanalyze --explain mtu-b"; COMP_POINT=26
+        COMP_WORDS=(vxlanalyze --explain mtu-b); COMP_CWORD=2
         $(complete -p vxlanalyze | grep -o -- '-F [^ ]*' | cut -c4-) vxlanalyze mtu-b --explain
         echo "${{COMPREPLY[@]}}"
     """
