@@ -38,11 +38,27 @@ from vxlanalyze.analysis.requests import by_source
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
-from vxlanalyze.analysis.underlay import silent_vni
+from vxlanalyze.analysis.underlay import silent_vni, unasked
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import count, listed, moment
 
 CODE = "endpoint-silent"
+_CAUSES = (
+    "not-answered",
+    "new-flows-blocked",
+    "header-blocked",
+    "source-unanswered",
+    "wrong-tunnel-endpoint",
+    "reply-not-translated",
+    "stale-tunnel-mac",
+    "duplicate-tunnel-mac",
+    "duplicate-address",
+    "vni-mismatch",
+    "outer-checksum-bad",
+    "inner-checksum-bad",
+    "corrupted-in-transit",
+    "fragments-lost",
+)
 _MOST_NAMED = 5
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
 
@@ -231,10 +247,22 @@ def _finding(
             RuledOut("endpoint-refused", "nothing refused them: neither a reset nor an ICMP error came back"),
             RuledOut("not-answered", f"{count(others, 'other endpoint')} of {node} answered"),
         ),
+        explained_by=(*_CAUSES, *_untranslated(pair, requests.at(mine))),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
+    """Name the finding of replies from another address, where all silent conversations have such replies."""
+    flow = silent.point.index.flow[silent.first_row]
+    replied = [
+        point.flows.identity[one.request_flow] for point in pair.points for one in unasked.unasked(point)
+    ]
+    if not np.isin(silent.point.flows.identity[flow], np.array(replied, np.uint64)).all():
+        return ()
+    return tuple(f"reply-not-translated@{d.label}" for d in pair.directions)
 
 
 def _remedy(address: str) -> str:
@@ -253,23 +281,4 @@ def _same_pod(asked: _Endpoints, told: NDArray[np.bool_]) -> str:
     return f" {listed(both)} itself is alive: it answers other requests." if both else ""
 
 
-DIAGNOSTIC = base.Diagnostic(
-    code=CODE,
-    check=check,
-    explained_by=(
-        "not-answered",
-        "new-flows-blocked",
-        "header-blocked",
-        "source-unanswered",
-        "wrong-tunnel-endpoint",
-        "reply-not-translated",
-        "stale-tunnel-mac",
-        "duplicate-tunnel-mac",
-        "duplicate-address",
-        "vni-mismatch",
-        "outer-checksum-bad",
-        "inner-checksum-bad",
-        "corrupted-in-transit",
-        "fragments-lost",
-    ),
-)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=_CAUSES)
