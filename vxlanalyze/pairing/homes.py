@@ -7,22 +7,27 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.kubernetes.model import Cluster, Node
 from vxlanalyze.pairing import addresses, ownership
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.ownership import Further
 from vxlanalyze.pairing.points import Place
+from vxlanalyze.text.words import listed
 
 InCommon = Callable[[int, int], Common]
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Addresses that a place's node (bare: its pod) answers to, and what that rests on."""
+    """Addresses that a place's node (bare: its pod) answers to, and what that rests on.
+
+    `contradiction` says what speaks against it, "" where nothing does: then nothing is to be concluded.
+    """
 
     numbers: tuple[int, ...]
     texts: tuple[str, ...]
     by: str
+    contradiction: str = ""
 
 
 NOBODY = Home((), (), "")
@@ -71,7 +76,8 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     for node in cluster.nodes:
         if place.encapsulated and node.name == place.name and node.addresses:
             numbers = book.numbers(node.addresses)
-            return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by)
+            against = _contradiction(node, addresses.marked(side), book, cluster)
+            return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by, against)
     own = addresses.marked(side)
     if own and place.encapsulated:
         return _home(own, book, "the kernel's mark on outgoing frames")
@@ -79,6 +85,18 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     if len(every) == 1:
         return _home(every, book, _BY_HUB)
     return NOBODY
+
+
+def _contradiction(node: Node, own: tuple[int, ...], book: AddressBook, cluster: Cluster) -> str:
+    """Say where the kernel that captured marks what another node sends as its own; "" where it does not."""
+    owners = {book.texts[n]: cluster.node_of(book.texts[n]) for n in own}
+    others = [f"{a} ({name})" for a, name in owners.items() if name not in (None, node.name)]
+    if not others or node.name in owners.values():
+        return ""
+    return (
+        f"{node.name} has {listed(node.addresses)} by {node.addresses_by}, but its capture marks packets of "
+        f"{listed(others)} as sent by the node itself: is it another node's capture?"
+    )
 
 
 def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
@@ -146,9 +164,10 @@ def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: Addres
     every = ownership.members(label, home.numbers, side)
     texts = tuple(dict.fromkeys([*(book.texts[n] for n in every), *home.texts]))
     if len(every) == len(home.numbers):
-        return Home(every, texts, home.by)
+        return replace(home, numbers=every, texts=texts)
     first, *more = (book.texts[n] for n in every)
-    return Home(every, texts, f"{first}: {home.by}; {', '.join(more)}: used by the same node")
+    by = f"{first}: {home.by}; {', '.join(more)}: used by the same node"
+    return replace(home, numbers=every, texts=texts, by=by)
 
 
 def _extend(
@@ -174,7 +193,8 @@ def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: Addr
         return home
     by = "; ".join([home.by, *(f"{book.texts[f.number]}: {f.by}" for f in new)])
     numbers = tuple(f.number for f in new)
-    return Home((*home.numbers, *numbers), (*home.texts, *(book.texts[n] for n in numbers)), by)
+    texts = (*home.texts, *(book.texts[n] for n in numbers))
+    return replace(home, numbers=(*home.numbers, *numbers), texts=texts, by=by)
 
 
 def _together(

@@ -93,7 +93,7 @@ def _tunnel_to_tunnel(
     far = np.array(second.home.numbers, dtype=np.int32)
     at_first, at_second = _tunnelled(first), _tunnelled(second)
     sent = at_first & np.isin(book.outer_src[i], near)
-    why = _cut_off(first, second)
+    why = first.home.contradiction or second.home.contradiction or _cut_off(first, second)
     if not second.home.texts:
         peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beside)
         if len(peers) > 1:
