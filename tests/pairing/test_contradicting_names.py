@@ -1,4 +1,4 @@
-"""A cluster's file that gives a node another address than its kernel marks: both are said, nothing is judged."""
+"""A cluster's file that gives a node another address than its kernel marks: nothing is judged."""
 
 import json
 

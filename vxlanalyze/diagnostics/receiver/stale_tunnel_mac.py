@@ -163,16 +163,14 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {far} itself "
         f"sends from {used}, as {stale.told_by}. {far} takes the outer packet, finds a frame that is "
         f"not for its tunnel device, and drops it. {count(requests, 'request')} reached the wire of {far}, "
-        "and nothing came back.",
-        remedy=f"On {near}, renew the neighbour entry: restart the CNI's agent there (flannel: delete its "
-        "kube-flannel pod), and look at `ip neigh show dev flannel.1` and `bridge fdb show dev flannel.1` "
-        f"(Calico: vxlan.calico); by hand `ip neigh replace <gateway> lladdr {stale.used[0]} dev flannel.1 "
-        f"nud permanent`. Keep the MAC of {far} from changing: a .link file for the device with "
-        "`MACAddressPolicy=none` (systemd 242 and later), or a CNI version that fixes it.",
+        f"and nothing came back.{_outer(pair, direction)}",
+        remedy=_remedy(near, far, stale),
         evidence={
             "addressed_mac": Quantity(old),
             "used_mac": Quantity(used),
             "unanswered_requests": Quantity(requests, "packets"),
+            "outer_source": Quantity(_most(tunnel_ends.of(direction).sources)),
+            "outer_destination": Quantity(_most(tunnel_ends.of(direction).destinations)),
         },
         ruled_out=(
             RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival"),
@@ -182,6 +180,33 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _remedy(near: str, far: str, stale: _Stale) -> str:
+    old = mac_text(stale.mac)
+    return (
+        f"On {near}, see which neighbour and forwarding entries hold the MAC {old}:\n"
+        f"ip neigh show | grep -i {old}\n"
+        f"bridge fdb show | grep -i {old}\n"
+        f"Have them written anew: restart the CNI's agent on {near} (flannel: delete its kube-flannel pod). "
+        f"Keep the MAC of {far} from changing: a .link file for the device with `MACAddressPolicy=none` "
+        "(systemd 242 and later), or a CNI version that fixes it."
+    )
+
+
+def _outer(pair: Comparison, direction: Direction) -> str:
+    """Name the outer addresses of both directions."""
+    ways = [(d, tunnel_ends.of(d)) for d in (direction, answers.opposite(pair, direction))]
+    said = [
+        f"{way.sender.name} sends from {listed(list(ends.sources))} to {listed(list(ends.destinations))}"
+        for way, ends in ways
+        if ends.sources
+    ]
+    return f" Outer addresses: {'; '.join(said)}." if said else ""
+
+
+def _most(addresses: dict[str, int]) -> str | None:
+    return next(iter(addresses), None)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
