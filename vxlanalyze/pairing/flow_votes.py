@@ -35,6 +35,8 @@ _EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services s
 _STRONG_BITS = 40
 _FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap in part
 _LONGEST_NS = 10_000_000_000  # no packet is longer on its way, after the clocks' difference
+# Within a node; a resolver that asks the next server the same waits for longer (resolv.conf(5): timeout).
+_LONGEST_WITHIN_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,9 @@ def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Sit
     if not len(here.key) or not len(there.key):
         return {}
     pairs = _mutual(here, there)
+    if near.capture == far.capture:  # one clock
+        soon = np.abs(pairs.later_ns) <= _LONGEST_WITHIN_NS
+        pairs = _Pairs(*(column[soon] for column in pairs))
     if not len(pairs.mine):
         return {}
     ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
