@@ -28,7 +28,7 @@ def index_of(columns: dict[str, NDArray[Any]]) -> Index:
     narrow = ("ip_id", "outer_ip_id", "tcp_flags", "checks")
     wanted = {"time_ns": np.int64, "place": np.int64, "flow": np.int32}
     wanted |= dict.fromkeys(wide, np.uint32) | dict.fromkeys(narrow, np.uint16)
-    columns = {**columns, "place": np.arange(n)}
+    columns = {"window": np.zeros(n), **columns, "place": np.arange(n)}
     return Index(**{name: columns[name].astype(dtype) for name, dtype in wanted.items()})
 
 
