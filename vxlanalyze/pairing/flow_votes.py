@@ -120,7 +120,7 @@ def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Sit
     pairs = _mutual(here, there)
     if near.capture == far.capture:  # one clock
         soon = np.abs(pairs.later_ns) <= _LONGEST_WITHIN_NS
-        pairs = _Pairs(*(column[soon] for column in pairs))
+        pairs = _Pairs(pairs.mine[soon], pairs.theirs[soon], pairs.bits[soon], pairs.later_ns[soon])
     if not len(pairs.mine):
         return {}
     ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
