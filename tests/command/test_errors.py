@@ -45,7 +45,7 @@ def error_of(capsys, *arguments):
         ([NODE1, "--only", "port=http"], "port=http: http is not a port"),
         ([NODE1, "--only", "net=10.0.0.0/99"], "net=10.0.0.0/99: 10.0.0.0/99 is not a net"),
         ([NODE1, "--kube", "missing.json"], "missing.json: cannot be read (No such file or directory)"),
-        ([NODE1, "--facts", "node1"], "--facts: node1: give a capture's name and a directory"),
+        ([NODE1, "--facts", "node1"], "--facts node1: no archive; give a capture's name and a directory"),
         ([NODE1, "--facts", "nod1=."], "--facts nod1=.: no capture is called nod1; did you mean node1?"),
         ([NODE1, "--expect", "missing.toml"], "missing.toml: cannot be read"),
         ([NODE1, "--baseline", "missing.json"], "missing.json: cannot be read"),

@@ -30,8 +30,10 @@ def ports(text: str) -> tuple[int, ...]:
 
 
 def facts(text: str) -> tuple[tuple[str, str], ...]:
-    """A capture and what was saved beside it."""
+    """A capture and what was saved beside it; a name of "" for a bundle of several nodes."""
     name, equals, directory = text.partition("=")
+    if text and not equals:
+        return (("", text),)  # a bundle of several nodes
     if not (name and equals and directory):
         raise argparse.ArgumentTypeError(
             f"{text}: give a capture's name and a directory, as in node1=facts/node1"

@@ -5,17 +5,19 @@ somebody left lines out. What is not understood becomes a fact of kind "unknown"
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.bundles import is_bundle, members
 from vxlanalyze.kubernetes.hosts.model import Line
 from vxlanalyze.kubernetes.hosts.outputs import numbered, read_output
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
+from vxlanalyze.text.words import listed
 
 _LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
 _LONGEST_LINE = 8_192  # no table that people save has longer ones, and patterns take their time with them
@@ -50,39 +52,80 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     if not root.exists():
         raise UsageError(f"{root}: no such directory; --facts NAME=DIR takes what was saved with a capture")
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-    return tuple(fact for path in files for fact in _file_facts(capture_name, path))
+    return tuple(
+        fact
+        for path in files
+        for name, data in _contents(path)
+        for fact in _text_facts(capture_name, name, data)
+    )
 
 
-def _file_facts(capture: str, path: Path) -> Iterator[Fact]:
+def read_bundle(path: str | Path, captures: Collection[str]) -> tuple[Fact, ...]:
+    """Read a bundle of several nodes: a member belongs to the capture that its path names.
+
+    Raises
+    ------
+    UsageError
+        It is no archive, cannot be read, or no member of it names a capture.
+    """
+    root = Path(path)
+    if not root.is_file() or not is_bundle(root):
+        raise UsageError(
+            f"--facts {root}: no archive; give a capture's name and a directory, as in node1=facts/node1"
+        )
+    whose = [(name, re.compile(rf"(?:^|[/._-]){re.escape(name)}(?:[/._-]|$)")) for name in captures]
+    found: list[Fact] = []
+    named = False
+    for name, data in members(root):
+        inside = name.removeprefix(f"{root}/")
+        capture = next((c for c, pattern in whose if pattern.search(inside)), None)
+        named |= capture is not None
+        found += _text_facts(capture, name, data) if capture is not None else ()
+    if not named:
+        raise UsageError(
+            f"{root}: no member's path holds the name of a capture ({listed(sorted(captures))}); "
+            "give --facts NAME=BUNDLE"
+        )
+    return tuple(found)
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """A file's name and bytes, or those of the members of an archive."""
     try:
+        if is_bundle(path):
+            yield from members(path)
+            return
         with path.open("rb") as file:
-            data = file.read(_LARGEST_BYTES + 1)
+            yield str(path), file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
     if format_of(data[:4]) is not None:
         return
     text = decode_text(data)
     if len(data) > _LARGEST_BYTES or "\0" in text:
         what = "it holds bytes that are no text" if "\0" in text else "it is larger than 64 MiB"
-        yield Fact(capture, "unknown", str(path), ({"why": what},))
+        yield Fact(capture, "unknown", path, ({"why": what},))
         return
     lines = list(numbered(text, _LONGEST_LINE))
     for part in _parts(lines):
         output = read_output(part)
         if output is not None:
-            yield Fact(capture, output[0], str(path), output[1])
+            yield Fact(capture, output[0], path, output[1])
             text = _without(text, part)
     blocks = _blocks(text)
     stray = blocks.strange
     for block in blocks.tables:
         rows = block.table.read(block.header, block.lines, block.command)
         if rows:
-            yield Fact(capture, block.table.kind, str(path), tuple(rows))
+            yield Fact(capture, block.table.kind, path, tuple(rows))
         else:
             stray = [*stray, block.header]
     if stray:
         why = f"{len(stray)} lines are not understood, the first is {shown(stray[0])}"
-        yield Fact(capture, "unknown", str(path), ({"why": why},))
+        yield Fact(capture, "unknown", path, ({"why": why},))
 
 
 def _parts(lines: list[Line]) -> list[list[Line]]:

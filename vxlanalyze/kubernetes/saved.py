@@ -41,8 +41,10 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
 
 
 def _read_facts(name: str, directory: str, captures: Collection[str]) -> tuple[Fact, ...]:
-    from vxlanalyze.kubernetes.facts import read_facts
+    from vxlanalyze.kubernetes.facts import read_bundle, read_facts
 
+    if not name:
+        return read_bundle(directory, captures)
     if name not in captures:
         raise UsageError(f"--facts {name}={directory}: no capture is called {name}{nearest(name, captures)}")
     return read_facts(name, directory)

@@ -1,0 +1,101 @@
+"""Archives are read as folders are, and hostile ones are refused in one line."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.facts import read_bundle, read_facts
+
+FDB = b"33:33:00:00:00:01 dev eth0 self permanent\n"
+
+
+def tarred(names, mode, path):
+    with tarfile.open(path, mode) as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = len(FDB)
+            archive.addfile(info, io.BytesIO(FDB))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_tar_is_read_whatever_compresses_it(mode, tmp_path):
+    (fact,) = read_facts("node1", tarred(["facts/fdb.txt"], mode, tmp_path / "saved"))
+
+    assert fact.kind == "bridge-fdb"
+    assert fact.path.endswith("saved/facts/fdb.txt")
+
+
+def test_zstd_is_read(tmp_path):
+    import pyarrow as pa
+
+    plain = tarred(["fdb.txt"], "w", tmp_path / "plain.tar").read_bytes()
+    with pa.CompressedOutputStream(str(tmp_path / "saved.tar.zst"), "zstd") as file:
+        file.write(plain)
+    (fact,) = read_facts("node1", tmp_path / "saved.tar.zst")
+
+    assert fact.kind == "bridge-fdb"
+
+
+def test_a_zip_is_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "saved.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("node1/fdb.txt", FDB)
+    (fact,) = read_facts("node1", tmp_path / "saved.zip")
+
+    assert fact.kind == "bridge-fdb"
+
+
+def test_a_bundle_of_several_nodes_is_parted_by_their_names(tmp_path):
+    names = ["sysdump/bugtool-node1-2026/fdb.txt", "sysdump/node2.internal/fdb.txt", "sysdump/node10/fdb.txt"]
+    facts = read_bundle(tarred(names, "w:gz", tmp_path / "dump.tgz"), ["node1", "node2"])
+
+    assert [fact.capture for fact in facts] == ["node1", "node2"]
+
+
+def test_a_bundle_that_names_no_capture_says_so(tmp_path):
+    with pytest.raises(UsageError, match="give --facts NAME=BUNDLE"):
+        read_bundle(tarred(["a/fdb.txt"], "w", tmp_path / "dump.tar"), ["node1"])
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "/".join("d" * 40)])
+def test_a_member_outside_of_its_folder_refuses_the_bundle(name, tmp_path):
+    tarred([name], "w", tmp_path / "a.tar")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr(name, FDB)
+
+    for path in (tmp_path / "a.tar", tmp_path / "b.zip"):
+        with pytest.raises(UsageError, match="outside of its folder, or too deep"):
+            read_facts("node1", path)
+
+
+def test_links_and_devices_are_passed_over(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+            info = tarfile.TarInfo(f"link{kind!r}")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+
+    assert read_facts("node1", tmp_path / "a.tar") == ()
+
+
+@pytest.mark.parametrize("cut", [600, 900])
+def test_a_damaged_archive_is_an_error_of_one_line(cut, tmp_path):
+    whole = tarred([f"node1/{n}.txt" for n in range(300)], "w:gz", tmp_path / "a.tgz").read_bytes()
+    (tmp_path / "a.tgz").write_bytes(whole[:cut])
+
+    with pytest.raises(UsageError) as error:
+        read_facts("node1", tmp_path / "a.tgz")
+
+    assert "\n" not in str(error.value)
+
+
+def test_the_command_takes_a_bundle(tmp_path):
+    tarred(["node1/fdb.txt"], "w:gz", tmp_path / "dump.tgz")
+    from vxlanalyze.kubernetes.saved import read_cluster
+
+    cluster = read_cluster(None, (("", str(tmp_path / "dump.tgz")),), ["node1", "node2"])
+
+    assert [fact.capture for fact in cluster.facts] == ["node1"]
