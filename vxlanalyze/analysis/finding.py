@@ -54,7 +54,7 @@ class Finding:
         The finding that explains this one: ``code@direction`` or ``code``. Set by the causal
         ordering, not by the diagnostic itself.
     explained_by : tuple of str or None
-        Codes that may explain it, where it knows better than its diagnostic does in general; with
+        Codes or layers that may explain it, where it knows better than its diagnostic does in general; with
         ``code@direction``, from another direction too.
     """
 
@@ -101,7 +101,10 @@ class Diagnostic:
     check : callable
         ``check(comparison) -> list[Answer]``. It raises only where it has a bug.
     explained_by : tuple of str
-        Codes that, found in the same direction (or without one), make this a consequence.
+        Codes, or layers for all of their codes, that, found in the same direction (or without one), make
+        this a consequence.
+    slow : bool
+        Whether it takes much longer than others with many packets, so that it is started first.
     round_trip : bool
         Whether they explain it from any direction: a question is also unanswered when its answer is lost.
     """
@@ -110,3 +113,9 @@ class Diagnostic:
     check: Callable[[Comparison], list[Answer]]
     explained_by: tuple[str, ...] = ()
     round_trip: bool = False
+    slow: bool = False
+
+    @property
+    def layer(self) -> str:
+        """The room of its module among the diagnostics: path, size, integrity, receiver, ..."""
+        return self.check.__module__.split(".")[-2]

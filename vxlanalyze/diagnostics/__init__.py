@@ -99,8 +99,6 @@ def _diagnostic(module: str) -> Diagnostic:
 
 # With fewer packets, threads cost more than they gain; with more, what two questions hold is too much.
 _MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
-# With these asked first, neither thread ends long before the other.
-_LONGEST = ("capture-loss", "corrupted-in-transit", "packet-loss", "path-blocked")
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(module) for module in _MODULES)
 
@@ -153,14 +151,15 @@ def diagnose(
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
     """Ask in turn; of many packets on two threads.
 
-    What takes longest comes first. Then one goes on from each end: neighbours rest on the same figures.
+    What takes longest comes first, so that neither thread ends long before the other. Then one goes on from
+    each end: neighbours rest on the same figures.
     """
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
         return [_answers(diagnostic, comparison) for diagnostic in asked]
     if packets > _TOO_MANY_PACKETS:
         return [_answers_alone(diagnostic, comparison) for diagnostic in asked]
-    longest = deque(place for code in _LONGEST for place, d in enumerate(asked) if d.code == code)
+    longest = deque(place for place, diagnostic in enumerate(asked) if diagnostic.slow)
     left = deque(place for place in range(len(asked)) if place not in longest)
     answers: dict[int, Sequence[Answer | Broken]] = {}
 

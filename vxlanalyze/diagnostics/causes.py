@@ -67,5 +67,8 @@ def _is_near(cause: Finding, finding: Finding) -> bool:
 
 
 def _causes(finding: Finding, by_code: Mapping[str, Diagnostic]) -> tuple[str, ...]:
+    """Codes and keys that may explain a finding; a layer stands for all of its codes."""
     own = finding.explained_by
-    return by_code[finding.code].explained_by if own is None else own
+    named = by_code[finding.code].explained_by if own is None else own
+    in_layers = (d.code for d in by_code.values() if d.layer in named and d.code != finding.code)
+    return (*named, *in_layers)

@@ -208,4 +208,4 @@ def _remedy(direction: Direction, passed: int) -> str:
     )
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, slow=True)

@@ -251,4 +251,4 @@ def _said(witness: _Witness) -> str:
     return "; ".join(parts)
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, slow=True)

@@ -300,4 +300,4 @@ def _ruled_out(picture: Picture, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...
     return tuple(ruled_out)
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("duplicate-address",))
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("duplicate-address",), slow=True)

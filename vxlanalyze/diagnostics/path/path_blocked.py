@@ -242,5 +242,8 @@ def _ruled_out(direction: Direction, blocked: Explanation, lost: NDArray[np.bool
 
 
 DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "ttl-exceeded", "duplicate-address")
+    code=CODE,
+    check=check,
+    explained_by=("wrong-tunnel-endpoint", "ttl-exceeded", "duplicate-address"),
+    slow=True,
 )

@@ -262,5 +262,5 @@ def _ruled_out(late: Sequence[Late]) -> list[RuledOut]:
 DIAGNOSTIC = base.Diagnostic(
     code=CODE,
     check=check,
-    explained_by=("corrupted-in-transit", "outer-checksum-bad", "inner-checksum-bad"),
+    explained_by=("integrity",),
 )

@@ -146,9 +146,7 @@ DIAGNOSTIC = base.Diagnostic(
     code=CODE,
     check=check,
     explained_by=(
-        "inner-checksum-bad",
-        "outer-checksum-bad",
-        "corrupted-in-transit",
+        "integrity",
         "stale-tunnel-mac",
         "vni-mismatch",
         "reply-not-translated",

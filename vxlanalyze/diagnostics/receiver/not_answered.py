@@ -267,9 +267,7 @@ DIAGNOSTIC = base.Diagnostic(
     check=check,
     explained_by=(
         "wrong-tunnel-endpoint",
-        "corrupted-in-transit",
-        "outer-checksum-bad",
-        "inner-checksum-bad",
+        "integrity",
         "port-unreachable",
         "vni-mismatch",
         "stale-tunnel-mac",

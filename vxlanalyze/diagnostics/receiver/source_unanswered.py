@@ -279,8 +279,6 @@ DIAGNOSTIC = base.Diagnostic(
     explained_by=(
         "wrong-tunnel-endpoint",
         "new-flows-blocked",
-        "corrupted-in-transit",
-        "outer-checksum-bad",
-        "inner-checksum-bad",
+        "integrity",
     ),
 )

@@ -60,9 +60,7 @@ _INSIDE = (
     "duplicate-tunnel-mac",
     "wrong-tunnel-endpoint",
     "reply-not-translated",
-    "outer-checksum-bad",
-    "inner-checksum-bad",
-    "corrupted-in-transit",
+    "integrity",
     "endpoint-silent",
 )
 _ON_THE_WAY = (

@@ -51,9 +51,7 @@ _CAUSES = (
     "mtu-blackhole",
     "fragments-lost",
     "burst-outage",
-    "corrupted-in-transit",
-    "outer-checksum-bad",
-    "inner-checksum-bad",
+    "integrity",
     "not-answered",
     "packet-loss",
 )
