@@ -32,10 +32,10 @@ OLD = {
     r"to do:": "Remedy:",
     r"proof:": "Evidence:",
     r"hence:": "Consequences:",
-    r"on the way (to|back|from)\b": "on the path, on the return path",
+    r"on the way (?:to|back|from)\b": "on the path, on the return path",
     r"there and back": "round trip",
     r"stands? bare|\bbare packets?\b": "unencapsulated",
-    r"nobody (has|listens|filled|answered)": "nothing, no host",
+    r"nobody (?:has|listens|filled|answered)": "nothing, no host",
     r"\bmend\b": "fix",
     r"what it asks": "What it checks",
 }

@@ -11,7 +11,7 @@ How it decides
     delay; below that it does not mislead anybody.
 When it cannot tell
     Packets were seen at both points in one direction only, or none at all: then delay and offset cannot be
-    told apart.
+    separated.
 What looks like it
     A path whose delay differs between the directions moves the estimate by half the difference at most,
     which the uncertainty covers. A clock that was set during the capture is `clock-step`.

@@ -7,7 +7,7 @@ Why it matters
     Every packet of the direction is refused, and the error goes to the sending node, where no pod sees it.
 How it decides
     An error outside of any tunnel that quotes a UDP packet with the addresses and the destination port of
-    tunnel packets that one of the captures holds. One is proof: a host sends it for nothing else. Kernels
+    tunnel packets that one of the captures holds. One is evidence: a host sends it for nothing else. Kernels
     limit how many they send, so their number says nothing of how many packets were refused.
 When it cannot tell
     The captures were filtered to the tunnel's port (ICMP has none), and nothing is answered.
@@ -88,7 +88,7 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
         f"{count(errors, 'ICMP error')} (port unreachable) for {count(sent, 'packet')} sent"
         + (f"; it uses port {listed(other)} itself" if other else ""),
         explanation=f"{count(errors, 'error')} quote outer packets from {near} to UDP port {listed(ports)}; "
-        f"{who}. Nobody listens on that port, or a firewall rejects it with this error (kernels limit how "
+        f"{who}. Nothing listens on that port, or a firewall rejects it with this error (kernels limit how "
         f"many they send, so fewer errors than packets is normal).{hint}{lived}",
         remedy=_remedy(near, far, ports, other),
         evidence={

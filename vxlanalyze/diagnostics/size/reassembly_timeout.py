@@ -8,7 +8,7 @@ Why it matters
     and nothing is missing between the nodes. The receiver itself says that it got the first fragment and not
     the others.
 How it decides
-    Every such error is proof: it is sent where the first fragment arrived and another did not, and it
+    Every such error is evidence: it is sent where the first fragment arrived and another did not, and it
     quotes the packet. Where that packet's fragments are in the captures shows where the missing ones were
     dropped: before the sender's network card, between the nodes, or inside the receiver after its network
     card.
