@@ -9,7 +9,7 @@ Why it matters
 How it decides
     At the sender the field holds the sum of the pseudo-header, or, in the outer UDP header, what will be
     right once the card has filled in the inner one; or one frame is several packets at the receiver. What
-    arrives is the proof: the checksums are right or absent there. Packets that arrive unfilled and are
+    arrives is the evidence: the checksums are right or absent there. Packets that arrive unfilled and are
     answered all the same went over a path inside one host, and are listed here as well.
 When it cannot tell
     With one capture only, what arrives is not seen; what the capture itself shows is listed all the same.
