@@ -21,6 +21,7 @@ from vxlanalyze.pipeline.sights import Sights, distance_ns, is_near, sights_of
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _SAMPLE_CHUNKS = 4
+_MOST_INTERFACES = 64  # that are held against each other; more are one point, unless chosen by name
 _SMALL_BYTES = 8 << 20  # a file that is read whole to see whether interfaces come later
 
 
@@ -57,6 +58,8 @@ def points(capture: LogicalCapture) -> list[LogicalCapture]:
         return [capture]
     decoded = wire.decode(_Head(capture, _SAMPLE_CHUNKS))  # type: ignore[arg-type]
     numbers = np.unique(decoded.flows.interface).tolist()
+    if len(numbers) > _MOST_INTERFACES:
+        return [capture]
     sights = {number: sights_of(decoded, _of_interface(decoded, number)) for number in numbers}
     nodes = _nodes(sights)
     if len(nodes) < 2:
