@@ -11,6 +11,19 @@ from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.words import count, listed
 
+_CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
+_ELSEWHERE = (
+    "iptables-save -c | grep -E -- '-j (DROP|REJECT)'",
+    "nft list ruleset | grep -E 'counter.*(drop|reject)'",
+    "tc -s qdisc show",
+    "nstat -az | grep -E 'Drop|RcvbufErrors|RPFilter|InAddrErrors'",
+    "ip -s link",
+    "And the policies that select the pod:",
+    "kubectl get networkpolicy -A",
+    "Where Cilium runs, in its pod on that node:",
+    "cilium-dbg monitor --type drop",
+)
+
 
 def finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
     """Report what is lost between two interfaces of a node."""
@@ -90,7 +103,7 @@ def _remedy(node: str, inside: LostInside) -> str:
         lines[0] = f"Look on {node}, not at the network between the nodes. The names of these interfaces:"
         lines += [f"ip -o link | grep -E '^({'|'.join(dict.fromkeys(numbers))}):'"]
         lines += ["Then, each twice, before and after a test:"]
-    lines += ["conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"]
+    lines += [_CONNTRACK]
     if inside.only_seconds:
         return "\n".join(
             [
@@ -103,17 +116,16 @@ def _remedy(node: str, inside: LostInside) -> str:
                 "NodeLocal DNSCache, which asks over TCP and without conntrack, avoids the race altogether.",
             ]
         )
+    return "\n".join([*lines, *_ELSEWHERE])
+
+
+def commands(node: str) -> str:
+    """Say where to look on a node that loses packets between a pod and its network card."""
     return "\n".join(
         [
-            *lines,
-            "iptables-save -c | grep -E -- '-j (DROP|REJECT)'",
-            "nft list ruleset | grep -E 'counter.*(drop|reject)'",
-            "tc -s qdisc show",
-            "nstat -az | grep -E 'Drop|RcvbufErrors|RPFilter|InAddrErrors'",
-            "ip -s link",
-            "And the policies that select the pod:",
-            "kubectl get networkpolicy -A",
-            "Where Cilium runs, in its pod on that node:",
-            "cilium-dbg monitor --type drop",
+            f"Look on {node}, not at the network between the nodes. Take each twice, before and after a "
+            "test:",
+            _CONNTRACK,
+            *_ELSEWHERE,
         ]
     )

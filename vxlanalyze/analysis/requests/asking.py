@@ -26,6 +26,8 @@ _DNS_RESPONSE = 0x8000
 
 # A UDP conversation of more packets is a stream, whose packets do not wait for each other.
 _STREAM_PACKETS = 10_000
+_LEAST_CONVERSATIONS = 3  # before a port counts as that of a service that answers
+_FIRST_EPHEMERAL = 32_768
 _SERVED = 0.5  # responses a packet, where a server answers packet by packet
 
 
@@ -202,13 +204,25 @@ def _talks(
 
 
 def _served(flows: Flows, asking: NDArray[np.bool_], paid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Flows to endpoints that answer others, and not less often than every second packet; shape ``(f,)``."""
+    """Flows to endpoints that answer others, and not less often than every second packet; shape ``(f,)``.
+
+    So does a service's port at another address of the same network: a pod of the same service, say.
+    """
     if not asking.any():
         return np.zeros(len(flows), np.bool_)
     ports = flows.dport.astype(">u2").view(np.uint8).reshape(-1, 2)
     _, endpoint = distinct(np.column_stack([flows.family, flows.dst, ports]))
     result: NDArray[np.bool_] = np.isin(endpoint, endpoint[asking & paid])
     result &= ~np.isin(endpoint, endpoint[asking & ~paid])
+    elsewhere = _same_service(flows, asking & paid) & ~np.isin(flows.dport, flows.dport[asking & ~paid])
+    return result | elsewhere
+
+
+def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flows to a low port that answered several conversations, wherever; shape ``(f,)``."""
+    ports, conversations = np.unique(flows.dport[served], return_counts=True)
+    known = ports[(conversations >= _LEAST_CONVERSATIONS) & (ports < _FIRST_EPHEMERAL)]
+    result: NDArray[np.bool_] = np.isin(flows.dport, known)
     return result
 
 

@@ -16,6 +16,7 @@ from vxlanalyze.analysis.statistics import fisher
 
 _PAIR_NS = 50_000_000  # from one call of the resolver; a retry comes later
 CHANCE = 1e-3
+_LEAST_INSIDE, _CHANCE_INSIDE = 3, 0.1
 
 
 class PairFigures(NamedTuple):
@@ -32,6 +33,12 @@ class PairFigures(NamedTuple):
         unanswered = self.first_unanswered + self.second_unanswered
         most = self.second_unanswered > 9 * self.first_unanswered
         return unanswered > 0 and most and self.chance < CHANCE
+
+    @property
+    def second_seems_to_die(self) -> bool:
+        """Whether only second ones die, some of them: enough where they are known to die inside a node."""
+        several = self.second_unanswered >= _LEAST_INSIDE and self.first_unanswered == 0
+        return self.second_dies or (several and self.chance < _CHANCE_INSIDE)
 
     @property
     def chance(self) -> float:

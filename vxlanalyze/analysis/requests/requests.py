@@ -114,6 +114,11 @@ class Requests:
         return np.where(self.decided, self.missed, 0).astype(np.int32)
 
     @property
+    def asked(self) -> NDArray[np.int32]:
+        """How often each was asked, retries aside; the datagrams of UDP, which have no number, each count."""
+        return np.where(self.kind == Kind.UDP, self.copies, 1).astype(np.int32)
+
+    @property
     def wait_ns(self) -> NDArray[np.int64]:
         """Time from the first copy to the answer, as whoever asks feels it; without one, undefined."""
         times = self.point.index.time_ns

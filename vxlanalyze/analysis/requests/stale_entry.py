@@ -31,7 +31,7 @@ def is_likely(pair: Comparison, server: str, requests: Requests) -> bool:
     """Whether requests look like those of sockets that an old entry sends to a pod that is gone."""
     if not sockets(requests):
         return False
-    return pair.cluster.lacks(server) or (not pair.cluster.pods and len(requests) >= _LEAST_REQUESTS)
+    return pair.cluster.lacks(server) or (not pair.cluster.pods and requests.asked.sum() >= _LEAST_REQUESTS)
 
 
 def explain(pair: Comparison, server: str, requests: Requests) -> str:

@@ -18,6 +18,9 @@ from vxlanalyze.wire.rows import columns
 
 NO_STAMP = -1
 _TIME_STAMPS, _NOTHING, _END = 8, 1, 0
+_TICKS_PER_S = 1000  # the fastest clock of RFC 7323 section 5.4
+_CIRCLE = 1 << 32
+_MOST_CLOCKS, _LEAST_OF_CLOCK = 8, 3
 _LEAST_HEADER_BYTES, _MOST_HEADER_BYTES = 20, 60
 
 
@@ -29,6 +32,18 @@ class Older(NamedTuple):
     newer_unanswered: int
     newer_answered: int
     chance: float  # that chance alone divides them so
+
+
+class Clocks(NamedTuple):
+    """SYNs from several clocks: how many of those that are ignored, and of the others, were (un)answered."""
+
+    ignored_unanswered: int
+    ignored_answered: int
+    other_unanswered: int
+    other_answered: int
+    chance: float  # that chance alone divides them so
+    clocks: int
+    ignored: int
 
 
 def stamps(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -88,3 +103,29 @@ def older(value: NDArray[np.int64], answered: NDArray[np.bool_]) -> Older:
     return Older(
         older_un, older_ok, newer_un, newer_ok, fisher.chance(older_un, older_ok, newer_un, newer_ok)
     )
+
+
+def clocks(
+    time_ns: NDArray[np.int64], value: NDArray[np.int64], answered: NDArray[np.bool_]
+) -> Clocks | None:
+    """Divide SYNs by the clocks that their time stamps come from; None where these are not a few.
+
+    Clocks lie further apart on the circle of 2**32 than any can have ticked meanwhile. Those most of whose
+    SYNs are unanswered are the ignored ones.
+    """
+    stamped = value != NO_STAMP
+    value, answered = value[stamped], answered[stamped]
+    if len(value) < 2:
+        return None
+    span = int(np.ptp(time_ns[stamped])) * _TICKS_PER_S // 1_000_000_000 + 2 * _TICKS_PER_S
+    ordered = np.sort(value)
+    ends = ordered[np.diff(np.append(ordered, ordered[0] + _CIRCLE)) > 2 * span]
+    count = len(ends)
+    if not 2 <= count <= min(_MOST_CLOCKS, len(value) // _LEAST_OF_CLOCK):
+        return None
+    clock = np.searchsorted(ends, value) % count
+    dead, alive = (np.bincount(clock, mask, count) for mask in (~answered, answered))
+    quiet = dead > alive
+    (silent, odd), (left, fine) = ((int(dead[g].sum()), int(alive[g].sum())) for g in (quiet, ~quiet))
+    chance = min(1.0, 2 ** (count - 1) * fisher.chance(silent, odd, left, fine))
+    return Clocks(silent, odd, left, fine, chance, count, int(quiet.sum()))

@@ -26,7 +26,7 @@ Sources
     RFC 3360 (resets sent by firewalls).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import answers, forged
+from vxlanalyze.analysis.requests import answers, dns_names, forged
 from vxlanalyze.analysis.requests.forged import Forged, Sort
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -87,6 +87,7 @@ def _counted(found: Forged) -> str:
 def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
     near, far = direction.receiver.name, direction.sender.name
     whom = listed(_alleged(pair, direction, found.row), at_most=_MOST_NAMED)
+    wanted = dns_names.names(pair, direction.receiver, found.at(Sort.DNS))
     hops = _hop_limits(pair, direction, found.row)
     shown = exhibits.of_rows(pair, [(direction.receiver, found.row)])
     return Finding(
@@ -97,7 +98,7 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
         f"{'them' if len(found) > 1 else 'it'}: a device between the nodes answers in the pod's name",
         explanation=f"The capture of {far} holds {found.matched:,} other packets of this direction and lacks "
         f"{found.missing:,}, so that it lacks all of these by accident has a probability of at most "
-        f"{found.chance:.2g}.{_requests(found, far)}{_limits(hops, far)}",
+        f"{found.chance:.2g}.{_requests(found, far)}{_wanted(wanted)}{_limits(hops, far)}",
         remedy="\n".join(_remedy(pair, direction)),
         evidence={
             "forged": Quantity(len(found), "packets"),
@@ -106,6 +107,7 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
             "requests_not_arrived": Quantity(found.requests_missing, "conversations"),
             "otherwise_missing": Quantity(found.missing, "packets"),
             "seen_at_both": Quantity(found.matched, "packets"),
+            **{f"name_{i}": Quantity(name, "name") for i, name in enumerate(wanted[:_MOST_NAMED], 1)},
             "chance": Quantity(found.chance, "probability"),
             **({"ttl_forged": Quantity(hops[0]), "ttl_of_the_pod": Quantity(hops[1])} if hops else {}),
         },
@@ -147,6 +149,10 @@ def _requests(found: Forged, far: str) -> str:
     if found.requests_missing:
         return f" Of the {what} that they answer, nothing of {found.requests_missing:,} reached {far}."
     return f" What they answer ({what}) did reach {far}: the device reads along and puts its own in."
+
+
+def _wanted(names: Sequence[str]) -> str:
+    return f" The DNS responses are for {listed(names, at_most=_MOST_NAMED)}." if names else ""
 
 
 def _hop_limits(pair: Comparison, direction: Direction, rows: NDArray[np.int32]) -> tuple[str, str] | None:

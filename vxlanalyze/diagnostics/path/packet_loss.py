@@ -146,6 +146,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "only": Quantity(opens.which if opens else None),
             "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
             "dropped_by_capture": Quantity(dropped, "packets"),
+            "inside": Quantity(_node_of(direction)),
             **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
@@ -261,8 +262,17 @@ def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
     )
 
 
+def _node_of(direction: Direction) -> str | None:
+    """Name the node that a hop lies inside of: one side shows packets without the tunnel; else None."""
+    near, far = direction.sender, direction.receiver
+    return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
+
+
 def _remedy(direction: Direction) -> str:
     near, far = direction.sender.name, direction.receiver.name
+    node = _node_of(direction)
+    if node is not None:
+        return inside_finding.commands(node)
     return "\n".join(
         [
             "Compare drop counters before and after a test (NIC: the card with the node's address).",

@@ -35,6 +35,7 @@ from vxlanalyze.analysis.underlay.time_exceeded import IN_TRANSIT
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.rows import columns
 
@@ -111,13 +112,14 @@ def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
     ttl = listed(case.ttls, 4)
     kind = "inner" if case.inner else "outer"
     loop = not case.ttls or case.ttls[0] >= _USUAL_TTL
+    towards = _destinations(pair, direction, case)
     cause = "a routing loop, or more routers than that" if loop else "too little for the routers between them"
     shown = exhibits.of_rows(pair, [*case.errors, (direction.sender, direction.sent_row[case.packets])])
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{routers} discards {kind} packets from {near} to {far}, for their TTL is used up "
+        summary=f"{routers} discards {kind} packets from {near} to {far}{towards}, for their TTL is used up "
         f"({count(case.error_count, 'ICMP error')}): they leave with a TTL of {ttl}, {cause}",
         explanation=f'ICMP errors "time exceeded in transit" from {routers} quote {kind} packets of this '
         f"direction; {count(lost, 'packet')} of it {'is' if lost == 1 else 'are'} "
@@ -144,16 +146,35 @@ def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
     )
 
 
+def _addressed(direction: Direction, case: _Case) -> list[str]:
+    """Inner addresses that the discarded packets go to, the most frequent first; [] for outer packets."""
+    if not case.inner:
+        return []
+    flow, times = np.unique(direction.flow[case.packets], return_counts=True)
+    flows = direction.sender.flows
+    packets: dict[str, int] = {}
+    for address, n in zip(text(flows.dst[flow], flows.family[flow]), times.tolist(), strict=True):
+        packets[address] = packets.get(address, 0) + n
+    return sorted(packets, key=lambda address: (-packets[address], address))
+
+
+def _destinations(pair: Comparison, direction: Direction, case: _Case) -> str:
+    named = [pair.cluster.named(address) for address in _addressed(direction, case)]
+    return f" for {listed(named, 3)}" if named else ""
+
+
 def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> str:
     near = direction.sender.name
     below = underlay.of(direction, pair.cluster)
     to = below.dst[0] if below.dst else direction.receiver.name
     if case.inner:
+        nodes = (near, direction.receiver.name)
+        routes = [f"ip {'-6 ' if ':' in a else ''}route get {a}" for a in _addressed(direction, case)[:3]]
         return (
-            "Packets of pods go round inside the overlay: two nodes route that address to each other. On "
-            "each node, the route must lead to the pod's own interface or to the node that has it."
-            + on(near, "ip route", "bridge fdb show")
-            + on(direction.receiver.name, "ip route", "bridge fdb show")
+            "Packets of pods go round inside the overlay: two nodes route their address to each other. On "
+            "each node, the route must lead to the pod's own interface or to the node that has it; where no "
+            "pod has the address any more, delete the routes to it."
+            + "".join(on(node, *routes, "bridge fdb show") for node in nodes)
         )
     if loop:
         return (

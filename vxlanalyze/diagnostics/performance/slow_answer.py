@@ -35,7 +35,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.tcp import port_reuse, silent_node
+from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node
 from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -58,6 +58,8 @@ def check(pair: Comparison) -> list[Answer]:
 def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Finding:
     silence = silent_node.of(pair, direction, late)
     worst = late[0]
+    kernel = silence is not None or worst.kind != "TCP"
+    queued = 0 if kernel else accept_queue.ignored_last_acks(late[:_ROWS_SHOWN])
     waits = np.array([each.waited_ns for each in late])
     servers = list(dict.fromkeys((each.server, each.port) for each in late))
     shown = exhibits.of_rows(
@@ -69,8 +71,8 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
         severity=Severity.WARNING,
         direction=direction,
         summary=_summary(pair, direction, late, silence),
-        explanation=" ".join(_explanation(pair, late, silence)),
-        remedy=_remedy(pair, direction, late, silence),
+        explanation=" ".join(_explanation(pair, late, silence, queued)),
+        remedy=_remedy(pair, direction, late, silence, queued),
         evidence={
             "late_answers": Quantity(len(late), "requests"),
             "servers": Quantity(len(servers)),
@@ -83,6 +85,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
             "answered_by_an_old_connection": Quantity(port_reuse.answered_by_old(late), "requests"),
             "usual_answer": Quantity(_usual_ns(pair, worst), "ns"),
             "round_trip": Quantity(silent_node.round_trip_ns(pair), "ns"),
+            "syn_acks_repeated": Quantity(queued, "connections"),
             "silent_from": Quantity(moment(silence.from_ns) if silence else None),
             "silent_to": Quantity(moment(silence.to_ns) if silence else None),
             "arrived_meanwhile": Quantity(silence.arrived if silence else None, "packets"),
@@ -127,7 +130,7 @@ def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], sile
     return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)}){why}"
 
 
-def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None) -> list[str]:
+def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None, queued: int) -> list[str]:
     worst = late[0]
     kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
     told = [
@@ -148,6 +151,8 @@ def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None
             "held that connection in TIME_WAIT and answered with an acknowledgement of it; the client reset "
             "it, and its repeated SYN was taken. No bytes are missing."
         )
+    elif queued:
+        told.append(accept_queue.explain(queued))
     elif worst.kind == "SYN":
         again = (
             f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
@@ -172,7 +177,9 @@ def _usual_ns(pair: Comparison, worst: Late) -> int | None:
     return int(np.median(every)) if len(every) else None
 
 
-def _remedy(pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None) -> str:
+def _remedy(
+    pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None, queued: int
+) -> str:
     node, worst = _node(direction), late[0]
     if silence is not None:
         peer = f" to {silence.peer}" if silence.peer else ""
@@ -190,17 +197,8 @@ def _remedy(pair: Comparison, direction: str | None, late: Sequence[Late], silen
         )
     if port_reuse.answered_by_old(late):
         return _more_ports(node, worst)
-    if worst.kind == "SYN":
-        return "\n".join(
-            (
-                f"On {node}, in the network namespace of {worst.server}: a full listen queue counts its "
-                f"overflows.",
-                "nstat -az TcpExtListenOverflows TcpExtListenDrops",
-                f"ss -tlni sport = :{worst.port}",
-                "Raise the application's listen backlog, and its limit if it is lower.",
-                "sysctl net.core.somaxconn",
-            )
-        )
+    if worst.kind == "SYN" or queued:
+        return "\n".join(accept_queue.remedy(node, worst))
     if worst.kind == "DNS":
         return "\n".join(
             (

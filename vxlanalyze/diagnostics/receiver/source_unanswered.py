@@ -12,7 +12,8 @@ How it decides
     allows) the probability of that, times the number of sources looked at, is below 1e-5. Some of these
     requests must lie between answers to others, so that an endpoint that stopped is not blamed on a source.
     Of SYNs of one source that are answered in part it reads the TCP time stamps: where those below an
-    accepted one die and the others are accepted, the receiver discards them as old.
+    accepted one die and the others are accepted, or those of one of two clocks that share the address, the
+    receiver discards them as old.
 When it cannot tell
     The same endpoints answered no one else, or too little was sent.
 What looks like it
@@ -30,25 +31,20 @@ Sources
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import by_source, time_stamps
+from vxlanalyze.analysis.requests import by_source
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.by_source import Ignored, Level, Source
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import pairs
-from vxlanalyze.analysis.requests.time_stamps import Older
-from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
+from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count, listed
 
 CODE = "source-unanswered"
 _MOST_NAMED = 4
-_LEAST_UNANSWERED = 4  # SYNs, before their time stamps are read
-_MOST_READ = 500
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
@@ -58,8 +54,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
         if each.sources:
             found.append(_finding(pair, each))
         else:
-            aged = _aged(pair, each.requests, chance)
-            found += [] if aged is None else [_old_stamps(pair, each, *aged)]
+            found += discarded_by_time_stamp.find(pair, each, chance)
     return found
 
 
@@ -200,77 +195,6 @@ def _remedy(pair: Comparison, direction: Direction, source: Source, servers: Seq
     )
     yield f"ip {family}addr show to {client}"
     yield f"{'ip6tables' if family else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"
-
-
-def _aged(
-    pair: Comparison, requests: Requests, chance: float
-) -> tuple[Requests, NDArray[np.bool_], Older] | None:
-    """SYNs of one client to one endpoint of which those with older time stamps die; with their division."""
-    if not len(requests):
-        return None
-    syns = requests.at(requests.kind == Kind.TCP)
-    pair_of = pairs(pair).of_tuple[syns.tuple_of]
-    open_ = syns.answer_row == NO_ROW
-    ignored, accepted = (np.bincount(pair_of[m], minlength=len(pairs(pair))) for m in (open_, ~open_))
-    candidates = np.flatnonzero((ignored >= _LEAST_UNANSWERED) & (accepted > 0))
-    for candidate in candidates.tolist():
-        mine = syns.at(pair_of == candidate)
-        order = np.argsort(mine.point.index.time_ns[mine.first_row], kind="stable")[:_MOST_READ]
-        rows, answered = mine.first_row[order], (mine.answer_row != NO_ROW)[order]
-        division = time_stamps.older(time_stamps.stamps(pair, mine.point, rows), answered)
-        most = division.older_unanswered > 9 * (division.older_answered + division.newer_unanswered)
-        if most and division.chance * len(candidates) < chance:
-            return mine, mine.answer_row == NO_ROW, division
-    return None
-
-
-def _old_stamps(
-    pair: Comparison, each: Ignored, syns: Requests, unanswered: NDArray[np.bool_], division: Older
-) -> Finding:
-    direction = _direction(pair, each.label)
-    near, far = direction.sender.name, direction.receiver.name
-    between = pairs(pair)
-    place = int(between.of_tuple[syns.tuple_of[0]])
-    client, server = between.client[place], between.server_texts[place]
-    shown = exhibits.of_rows(pair, [(syns.point, syns.first_row[unanswered])])
-    silent = int(unanswered.sum())
-    return Finding(
-        code=CODE,
-        severity=Severity.CRITICAL,
-        direction=each.label,
-        summary=f"{server} ignored {silent:,} of {count(len(syns), 'connection')} from {client}: those whose "
-        "TCP time stamp is older than that of a connection it had accepted from the same address",
-        explanation=f"Of the SYNs with an older time stamp {division.older_unanswered:,} stayed unanswered "
-        f"and {division.older_answered:,} were accepted; of the others {division.newer_unanswered:,} and "
-        f"{division.newer_answered:,}. Several clients with clocks of their own share {client} (masquerade "
-        f"on {near}), and the receiver keeps one time stamp for the address (PAWS, "
-        "net.ipv4.tcp_tw_recycle), so it discards those whose clock is late.",
-        remedy="\n".join(
-            (
-                f"On {far}, in the network namespace of {server}, switch the check off (Linux before 4.12):",
-                "sysctl -w net.ipv4.tcp_tw_recycle=0",
-                "To undo it: sysctl -w net.ipv4.tcp_tw_recycle=1",
-                "See whether the kernel counts these SYNs as rejected by time stamp:",
-                "nstat -az TcpExtPAWSPassive TcpExtPAWSPassiveRejected TcpExtPAWSEstab",
-                f"Or send without masquerade: on {near}, see which rule rewrites the clients' addresses:",
-                "iptables -t nat -S | grep -E 'MASQUERADE|SNAT'",
-            )
-        ),
-        evidence={
-            "connections": Quantity(len(syns), "connections"),
-            "unanswered": Quantity(silent, "connections"),
-            "older_unanswered": Quantity(division.older_unanswered, "connections"),
-            "older_answered": Quantity(division.older_answered, "connections"),
-            "newer_unanswered": Quantity(division.newer_unanswered, "connections"),
-            "newer_answered": Quantity(division.newer_answered, "connections"),
-            "source_1": Quantity(client),
-            "chance": Quantity(division.chance, "probability"),
-        },
-        ruled_out=(RuledOut("packet-loss", f"all of these SYNs are in {far}'s capture"),),
-        frames=shown.frames,
-        frame_count=shown.frame_count,
-        display_filter=shown.display_filter,
-    )
 
 
 DIAGNOSTIC = base.Diagnostic(

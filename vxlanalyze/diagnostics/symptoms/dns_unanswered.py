@@ -88,6 +88,7 @@ class _Server(NamedTuple):
     fate: NDArray[np.int64]
     label: str | None
     pairs: PairFigures
+    inside: bool  # all of them are lost on a hop that lies inside a node
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
@@ -97,7 +98,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
     """
     asked = [f for f in services(pair) if f.protocol == "dns"]
     silent = [_server(pair, f) for f in asked if f.unanswered]
-    told = [s for s in silent if _chance(s) < chance]
+    told = [s for s in silent if _chance(s) < chance or _dies_inside(s)]
     # Those of whom too few queries died to tell alone belong to a race that all of them show.
     raced = {s.label for s in told if _races([r for r in silent if r.label == s.label])}
     told = [s for s in silent if s in told or s.label in raced]
@@ -120,7 +121,15 @@ def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     fate = found.counts.sum(axis=0)
     every = measure(pair).of_point[figures.point]
     mine = every.at((pairs(pair).of_tuple[every.tuple_of] == figures.pair) & every.decided)
-    return _Server(figures, requests, fate, found.label[Fate(int(fate.argmax()))], dns_pairs.figures(mine))
+    label = found.label[Fate(int(fate.argmax()))]
+    inside = fate[Fate.LOST] == fate.sum() and _is_inside(pair, label)
+    return _Server(figures, requests, fate, label, dns_pairs.figures(mine), inside)
+
+
+def _is_inside(pair: Comparison, label: str | None) -> bool:
+    """Whether a hop lies inside a node: one side shows packets without the tunnel."""
+    direction = next((d for d in pair.directions if d.label == label), None)
+    return direction is not None and direction.sender.encapsulated != direction.receiver.encapsulated
 
 
 def _chance(server: _Server) -> float:
@@ -181,7 +190,13 @@ def _summary(pair: Comparison, servers: Sequence[_Server], asked: Sequence[Servi
 
 def _races(servers: Sequence[_Server]) -> bool:
     """Whether the second query of a pair dies, over all clients and servers."""
-    return PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist()).second_dies
+    found = PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist())
+    return found.second_dies or (all(s.inside for s in servers) and found.second_seems_to_die)
+
+
+def _dies_inside(server: _Server) -> bool:
+    """Whether queries are lost inside a node by the race: then it is no matter of the server's habits."""
+    return server.inside and _races([server])
 
 
 def _race(pair: Comparison, servers: Sequence[_Server]) -> str:
@@ -236,7 +251,7 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
 def _broken_part(pair: Comparison, server: _Server) -> str:
     """Name where queries are lost: inside a node, where one side shows them without the tunnel."""
     direction = next((d for d in pair.directions if d.label == server.label), None)
-    if direction is not None and direction.sender.encapsulated != direction.receiver.encapsulated:
+    if direction is not None and _is_inside(pair, server.label):
         ends = f"{direction.sender.name} and {direction.receiver.name}"
         return f"what drops packets inside the node, between {ends},"
     return "the path between the nodes"

@@ -11,7 +11,8 @@ How it decides
     when, at the rate at which Y's others stay silent (never taken for less than their number allows), the
     chance of so many unanswered packets is below `chance`. Every copy of a SYN counts: a working
     endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
-    after the last request that it answered, for more than a second.
+    after the last request that it answered, for more than a second. Of two datagrams that leave a new socket
+    together each is counted, at endpoints that answer both elsewhere.
 When it cannot tell
     Nothing of Y ever answers: then it is `not-answered`. Where no other request went to Y after an
     endpoint fell silent, it may be the node that did.
@@ -34,11 +35,12 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import by_source
+from vxlanalyze.analysis.requests import by_source, stale_entry
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.analysis.underlay import silent_vni, unasked
+from vxlanalyze.diagnostics.symptoms import second_of_pair
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import count, listed, moment
 
@@ -86,7 +88,10 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         # What one source asks in vain says nothing of the endpoint: that is `source-unanswered`.
         requests = each.requests.at(~each.chosen)
         if len(requests):
-            answers += _direction(pair, each.label, requests, chance)
+            found = _direction(pair, each.label, requests, chance)
+            if not any(isinstance(answer, Finding) for answer in found):
+                found = [*second_of_pair.find(pair, each.label, requests, chance)] or found
+            answers += found
     return answers
 
 
@@ -214,13 +219,15 @@ def _finding(
     pair: Comparison, label: str, requests: Requests, asked: _Endpoints, told: NDArray[np.bool_]
 ) -> Finding:
     mine = told[asked.of_request]
-    packets, silent = int(asked.packets[told].sum()), int(asked.requests[told].sum())
+    packets, silent = int(asked.packets[told].sum()), int(requests.asked[mine].sum())
     others, answered = int((asked.answered > 0).sum()), int(asked.answered.sum())
     ratio = _silent_ratio(asked, asked.answered == 0)
     shown = exhibits.of_rows(pair, [(requests.point, requests.first_row[mine])])
     node = pair.captures[requests.point.capture].name
     taken = requests.first_row[requests.answer_row != NO_ROW]
     vni = silent_vni.of(requests.point, requests.first_row[mine], taken)
+    place = int(np.argmax(asked.packets * told))
+    address, worst = asked.servers[place], requests.at(asked.of_request == place)
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -231,9 +238,9 @@ def _finding(
         f"endpoints of {node} "
         f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
         f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
-        f"endpoint.{_same_pod(asked, told)}" + (vni.words(node) if vni else ""),
+        f"endpoint.{_same_pod(asked, told)}{_stale(pair, address, worst)}" + (vni.words(node) if vni else ""),
         remedy=(vni.remedy(node) if vni else "")
-        + _remedy(asked.servers[int(np.argmax(asked.packets * told))]),
+        + (_stale_remedy(pair, label, address, worst) or _remedy(address)),
         evidence={
             "requests": Quantity(silent, "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
@@ -263,6 +270,25 @@ def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
     if not np.isin(silent.point.flows.identity[flow], np.array(replied, np.uint64)).all():
         return ()
     return tuple(f"reply-not-translated@{d.label}" for d in pair.directions)
+
+
+def _stale(pair: Comparison, address: str, requests: Requests) -> str:
+    """Say so where a socket is held to a pod that is gone."""
+    likely = stale_entry.is_likely(pair, address, requests)
+    return f" {stale_entry.explain(pair, address, requests)}" if likely else ""
+
+
+def _stale_remedy(pair: Comparison, label: str, address: str, requests: Requests) -> str:
+    """Lines that free a socket from a pod that is gone; "" where that is not likely."""
+    if not stale_entry.is_likely(pair, address, requests):
+        return ""
+    near = next(d.sender.name for d in pair.directions if d.label == label)
+    port = int(requests.point.flows.dport[requests.point.index.flow[requests.first_row[0]]])
+    lines = list(stale_entry.remedy(near, address, port))
+    if not pair.cluster.lacks(address):
+        lines += ["If there is none, see which pod has the address, and whether it is ready:"]
+        lines += [f"kubectl get pods -A -o wide --field-selector status.podIP={address}"]
+    return "\n".join(lines)
 
 
 def _remedy(address: str) -> str:

@@ -1,0 +1,69 @@
+"""Datagrams that leave a new socket in pairs, at endpoints that answer each by one, and pairs answered once.
+
+Where a node has no connection tracking entry for a socket yet, two packets right behind each other make one
+each, and the second is dropped (`insert_failed`). DNS shows it by its identifiers (`dns_pairs`); other
+protocols show it by the number of their answers.
+
+Source: kubernetes issues 56903 and 62628.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests import silence
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.services import Pairs
+
+_PAIR_NS = 1_000_000  # sent by one call, so close that both meet a node without an entry
+_LEAST_SHORT, _LEAST_WHOLE = 3, 5
+
+
+class AnsweredOnce(NamedTuple):
+    """An endpoint of which some pairs of datagrams got one answer.
+
+    `server` is its text, `short` the requests with one answer, `whole` how many pairs got two.
+    """
+
+    server: str
+    short: Requests
+    whole: int
+    chance: float
+
+
+def answered_once(between: Pairs, requests: Requests) -> list[AnsweredOnce]:
+    """Find such endpoints among requests that arrived, those with the most pairs first."""
+    mine = requests.at(_pairs(requests))
+    if not len(mine):
+        return []
+    texts = np.array(between.server_texts)[between.of_tuple[mine.tuple_of]]
+    found = []
+    for server in np.unique(texts).tolist():
+        judged = _judge(server, mine.at(texts == server))
+        found += [] if judged is None else [judged]
+    return sorted(found, key=lambda f: (-len(f.short), f.server))
+
+
+def _pairs(requests: Requests) -> NDArray[np.bool_]:
+    """Requests over UDP that are two datagrams at once and all that their socket sent."""
+    times = requests.point.index.time_ns
+    alone = np.bincount(requests.tuple_of)[requests.tuple_of] == 1 if len(requests) else np.zeros(0, np.bool_)
+    close = times[requests.last_row] - times[requests.first_row] <= _PAIR_NS
+    two = (requests.kind == Kind.UDP) & (requests.copies == 2) & requests.answered
+    result: NDArray[np.bool_] = two & close & alone
+    return result
+
+
+def _judge(server: str, pairs: Requests) -> AnsweredOnce | None:
+    """Tell an endpoint that answers datagram by datagram from one that answers as it likes."""
+    once, twice = pairs.replies == 1, pairs.replies == 2
+    short, whole = int(once.sum()), int(twice.sum())
+    if short < _LEAST_SHORT or whole < max(_LEAST_WHOLE, short) or short + whole < len(pairs):
+        return None
+    size = pairs.point.index.payload_length[pairs.answer_row]
+    if not np.isin(size[once], size[twice]).all():  # one answer for both would be another one
+        return None
+    chance = silence.chance(short, len(pairs))
+    return AnsweredOnce(server, pairs.at(once), whole, chance)

@@ -1,0 +1,49 @@
+"""Connections that a server's kernel has answered and that its application does not accept.
+
+With a full accept queue, Linux ignores the last ACK of a handshake (and the data behind it) and repeats its
+SYN ACK: the client takes the connection for established while the server does not.
+
+Source: Linux tcp_minisocks.c (tcp_check_req), ip-sysctl (tcp_abort_on_overflow); kubernetes issue 76699.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.text.words import count
+
+_SYN_ACK, _MASK = 0x12, 0x16  # SYN and ACK of SYN, RST and ACK
+
+
+def ignored_last_acks(late: Sequence[Late]) -> int:
+    """Count late answers over TCP for which the server repeated its SYN ACK after the data had arrived."""
+    return sum(_repeats(each) for each in late if each.kind == "TCP")
+
+
+def _repeats(late: Late) -> bool:
+    index = late.point.index
+    flow = index.flow[late.answer_row]
+    first, last = (int(index.time_ns[row]) for row in (late.request_row, late.answer_row))
+    rows = np.flatnonzero((index.flow == flow) & (index.tcp_flags & _MASK == _SYN_ACK))
+    times = index.time_ns[rows]
+    return bool(((times > first) & (times <= last)).any())
+
+
+def explain(connections: int) -> str:
+    """Say what the repeated SYN ACKs mean."""
+    return (
+        f"In {count(connections, 'connection')} the server repeated its SYN ACK after the client's last ACK "
+        "and data had arrived, so its kernel ignored these: the accept queue is full, for the application "
+        "accepts connections more slowly than they come."
+    )
+
+
+def remedy(node: str, late: Late) -> Iterator[str]:
+    """Lines that show a full queue, and what enlarges it."""
+    yield f"On {node}, in the network namespace of {late.server}: a full queue counts its overflows."
+    yield "nstat -az TcpExtListenOverflows TcpExtListenDrops"
+    yield "Recv-Q is what waits to be accepted, Send-Q the limit:"
+    yield f"ss -tlni sport = :{late.port}"
+    yield "Raise the application's listen backlog, and its limit if it is lower."
+    yield "sysctl net.core.somaxconn"
