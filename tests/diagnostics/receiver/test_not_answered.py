@@ -50,6 +50,16 @@ def test_requests_that_arrive_and_get_no_answer_are_found():
     assert "10.233.65.250" in finding.explanation
 
 
+def test_answers_to_a_handshake_are_called_what_they_are():
+    accepted = Traffic(WEB, packets=4, payload=0, seq=1000, tcp_flags=0x12)
+
+    (finding,) = assess([asks(), accepted])
+
+    assert finding.evidence["unanswered_tcp_syn_acks"].value == 4
+    assert "4 TCP SYN ACKs" in finding.explanation
+    assert "TCP SYNs" not in finding.explanation
+
+
 def test_what_the_headers_show_is_ruled_out():
     (finding,) = assess([asks()], [Traffic(Flow(sport=3, dport=4).reverse())])
     assert {r.code for r in finding.ruled_out} == {

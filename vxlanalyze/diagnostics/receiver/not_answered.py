@@ -183,12 +183,14 @@ def _kinds(direction: Direction, asked: Answers) -> dict[str, int]:
     """Unanswered requests by kind; those there are."""
     unanswered = asked.unanswered()
     protocol = direction.sender.flows.protocol[asked.flow[unanswered]]
-    syn = direction.sender.index.tcp_flags[direction.sent_row[unanswered]] & _SYN != 0
+    flags = direction.sender.index.tcp_flags[direction.sent_row[unanswered]]
+    syn, ack = flags & _SYN != 0, flags & _ACK != 0
     tcp = protocol == answers.TCP
     found = {
         "echo_requests": int(np.isin(protocol, (answers.ICMP, answers.ICMPV6)).sum()),
         "dns_queries": int((protocol == answers.UDP).sum()),
-        "tcp_syns": int((tcp & syn).sum()),
+        "tcp_syns": int((tcp & syn & ~ack).sum()),
+        "tcp_syn_acks": int((tcp & syn & ack).sum()),
         "tcp_data_packets": int((tcp & ~syn).sum()),
     }
     return {kind: n for kind, n in found.items() if n}
@@ -199,6 +201,7 @@ def _said(kinds: dict[str, int]) -> str:
         "echo_requests": ("echo request", "echo requests"),
         "dns_queries": ("DNS query", "DNS queries"),
         "tcp_syns": ("TCP SYN", "TCP SYNs"),
+        "tcp_syn_acks": ("TCP SYN ACK", "TCP SYN ACKs"),
         "tcp_data_packets": ("TCP data packet", "TCP data packets"),
     }
     return listed([count(n, *names[kind]) for kind, n in kinds.items()])

@@ -21,6 +21,7 @@ from vxlanalyze.report.unassessed import by_reason
 from vxlanalyze.text import words
 
 _SERVICES_SHOWN = 4
+_LONG_TAIL = 2  # times the median, before a tail is worth a word
 _LEAST_PPM = 0.001  # less is what arithmetic leaves of no drift at all
 
 
@@ -128,9 +129,10 @@ def _service(service: ServiceRecord, names: dict[str, str]) -> str:
     counts = [f"{service['answered']:,} of {service['requests']:,} answered"]
     if service["refused"]:
         counts.append(f"{service['refused']:,} refused")
-    middle = service["latency_ns"]["p50"]
+    middle, tail = service["latency_ns"]["p50"], service["latency_ns"]["p99"]
     if middle is not None:
-        counts.append(f"in {words.span(middle)} (median)")
+        late = "" if tail is None or tail < _LONG_TAIL * middle else f", p99 {words.span(tail)}"
+        counts.append(f"in {words.span(middle)} (median{late})")
     return f"{service['protocol']} {client} > {server}{of}: {', '.join(counts)}"
 
 
