@@ -15,6 +15,7 @@ from vxlanalyze.kernels.decorator import Kernel, compiled
 from vxlanalyze.kernels.fingerprint import fingerprint
 from vxlanalyze.kernels.loader import KernelError
 from vxlanalyze.pairing import rows as pairing_rows
+from vxlanalyze.wire import wireguard
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps" / "seed"
 PAIR = [str(SAMPLES / name) for name in ("node1.pcap.gz", "node2.pcap.gz")]
@@ -110,6 +111,15 @@ def test_a_change_of_what_a_kernel_reaches_changes_its_fingerprint():
 
     assert made(1, "One.") == made(1, "Another.")
     assert made(1, "One.") != made(2, "One.")
+
+
+def test_functions_that_are_reached_through_their_module_count(monkeypatch):
+    """As the readers of single headers are: `wireguard.in_udp`."""
+    kernel = next(kernel for kernel in build.kernels() if kernel.name == "wire.index._decode_rows")
+    before = fingerprint(kernel)
+    monkeypatch.setattr(wireguard, "_NEAR_MTU_BYTES", 1)
+
+    assert fingerprint(kernel) != before
 
 
 def test_a_kernel_that_changed_is_compiled_by_numba():

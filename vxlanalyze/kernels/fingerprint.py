@@ -11,6 +11,8 @@ from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+_PACKAGE = "vxlanalyze."
+
 
 def fingerprint(function: Any) -> str:
     """Give a digest of a function and of all that it reaches."""
@@ -28,9 +30,8 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
         seen.add(id(value))
         yield value.__name__
         yield from _code(value.__code__, value.__doc__)
-        for name in value.__code__.co_names:
-            if name in value.__globals__:
-                yield from _parts(value.__globals__[name], seen)
+        for reached in _globals(value):
+            yield from _parts(reached, seen)
         for cell in value.__closure__ or ():
             yield from _parts(cell.cell_contents, seen)
     elif isinstance(value, partial):
@@ -44,6 +45,18 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
         yield f"{value.__name__} {getattr(value, '_fields', '')}"
     else:
         yield repr(value)
+
+
+def _globals(function: FunctionType) -> Iterator[Any]:
+    """Give what a function refers to by name; of a module of ours, what the function may use of it."""
+    names = function.__code__.co_names
+    for name in names:
+        if name not in function.__globals__:
+            continue
+        reached = function.__globals__[name]
+        yield reached
+        if isinstance(reached, ModuleType) and reached.__name__.startswith(_PACKAGE):
+            yield from (getattr(reached, attribute) for attribute in names if hasattr(reached, attribute))
 
 
 def _code(code: CodeType, doc: str | None) -> Iterator[str]:
