@@ -109,12 +109,12 @@ def _replaced(path):
 
 
 @pytest.mark.parametrize("change", [_removed, _grown, _cut, _replaced])
-@pytest.mark.parametrize("moment", ["open_sources", "_decode_all", "diagnose"])
+@pytest.mark.parametrize("moment", ["open_points", "_decode_all", "diagnose"])
 def test_an_input_that_changes_under_the_run(capsys, here, monkeypatch, change, moment):
     """Before it is decoded, before it is paired, and while the diagnostics look into packets again."""
     pcap = here / "node1.pcap"
     pcap.write_bytes(gzip.decompress(NODE1.read_bytes()))
-    owner = {"open_sources": "vxlanalyze.capture", "_decode_all": "vxlanalyze.pipeline.decoding"}.get(
+    owner = {"open_points": "vxlanalyze.pipeline.opening", "_decode_all": "vxlanalyze.pipeline.decoding"}.get(
         moment, "vxlanalyze.diagnostics"
     )
     whole = getattr(sys.modules[owner], moment)

@@ -153,7 +153,7 @@ def test_the_script_takes_a_pair_that_is_analysed(two_nodes, vxlanalyze):
     (saved,) = folder.glob("vxlanalyze-*")
     captures = [f"{name}={saved}/{name}/capture" for name in names]
     facts = [word for name in names for word in ("--facts", f"{name}={saved}/{name}/facts")]
-    done = vxlanalyze(*captures, *facts)
+    done = vxlanalyze(*captures, *facts, "--verbose")
 
     assert done.returncode == 0, done.stderr
     assert "icmp 10.244.0.1 > 10.244.0.2: 10 of 10 answered" in done.stdout

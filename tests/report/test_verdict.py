@@ -72,8 +72,7 @@ def test_loss_that_no_finding_names_is_not_called_healthy():
 
     assert verdict(CAPTURES, [lossy], [], []) == (
         "The cause cannot be determined: 100 of 1,200 packets node1>node2 did not arrive (no "
-        "diagnostic that was "
-        "asked explains it)."
+        "diagnostic explains it)."
     )
 
 

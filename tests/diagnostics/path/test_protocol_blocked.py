@@ -27,7 +27,7 @@ def test_tcp_and_udp_lost_and_icmp_delivered_is_found():
 
     assert isinstance(finding, Finding)
     assert (finding.code, finding.severity) == ("protocol-blocked", Severity.CRITICAL)
-    assert finding.summary.startswith("TCP and UDP from node1 to node2 are all lost (16 packets)")
+    assert finding.summary.startswith("TCP and UDP from node1 to node2 are completely lost (16 packets)")
     assert finding.evidence["lost_protocols"].value == "TCP, UDP"
     assert finding.evidence["delivered_protocols"].value == "ICMP"
     assert finding.evidence["lost"].value == 16
@@ -107,6 +107,6 @@ def test_a_lost_address_family_is_named_as_such():
 
     (finding,) = of([syns(SYN_80, n=12), syns(QUERY, n=12), *passing])
 
-    assert finding.summary == "IPv4 from node1 to node2 is all lost (24 packets), while IPv6 arrives"
+    assert finding.summary == "IPv4 from node1 to node2 is completely lost (24 packets), while IPv6 arrives"
     assert "address family that decides" in finding.explanation
     assert "no rule for IPv4" in finding.remedy

@@ -22,6 +22,8 @@ from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 
+_FAR_NS = 1 << 62
+
 MOST_CONNECTIONS = 20_000
 _MOST_TURNS, _MOST_SAMPLES = 1 << 18, 1 << 18
 NEAR, FAR, BOTH = 0, 1, -1
@@ -172,11 +174,16 @@ def _common_window(comparison: Comparison) -> tuple[int, int] | None:
     forward, backward = comparison.hops[0].forward, comparison.hops[-1].backward
     if forward.window_ns is None or backward.window_ns is None:
         return None
-    near = np.array(forward.window_ns, np.int64)
-    far = near_time(comparison, np.array(backward.window_ns, np.int64))
+    near = np.array([_bounded(time_ns) for time_ns in forward.window_ns], np.int64)
+    far = near_time(comparison, np.array([_bounded(time_ns) for time_ns in backward.window_ns], np.int64))
     start_ns, end_ns = int(max(near[0], far[0])), int(min(near[1], far[1]))
     longest_ns = max(int(d.delay_ns.max(initial=0)) for d in (forward, backward))
     return start_ns - longest_ns, end_ns + longest_ns
+
+
+def _bounded(time_ns: int) -> int:
+    """Keep a time, which a damaged file may have moved beyond int64, where sums with it still fit."""
+    return min(max(time_ns, -_FAR_NS), _FAR_NS)
 
 
 def _ends(comparison: Comparison) -> tuple[Point, ...]:
