@@ -23,7 +23,8 @@ def test_there_are_notebooks():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore")  # what Jupyter's own machinery warns of is not ours
-def test_a_notebook_is_stored_as_it_runs(path, request):
+def test_a_notebook_is_stored_as_it_runs(path, request, monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # with one, Jupyter would not show the plots
     stored = nbformat.read(path, as_version=4)
     run = nbformat.read(path, as_version=4)
     client = NotebookClient(run, timeout=600, record_timing=False, coalesce_streams=True)

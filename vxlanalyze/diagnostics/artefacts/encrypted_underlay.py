@@ -16,7 +16,7 @@ What looks like it
 What to do
     Capture where the packets are not encrypted: on the WireGuard device (`tcpdump -i cilium_wg0`,
     `wireguard.cali`), or for IPsec on the pods' interfaces. The MTU must leave room: WireGuard takes 60 bytes
-    over IPv4 and 80 over IPv6, ESP in tunnel mode up to 73.
+    over IPv4 and 80 over IPv6, ESP in tunnel mode 57 to 77 over IPv4.
 Sources
     RFC 4303 (ESP); RFC 3948 (ESP in UDP); WireGuard protocol, https://www.wireguard.com/protocol/; Calico
     documentation, "Configure MTU"; cilium issue 27227.
