@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.wire.model import UNKNOWN_LENGTH, Anomaly, Decoded
+from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
 
 I32: TypeAlias = NDArray[np.int32]
@@ -41,9 +41,6 @@ _27 = np.uint64(27)
 _31 = np.uint64(31)
 _32 = np.uint64(32)
 _16 = np.uint64(16)
-
-_PARTIAL_PAYLOAD = np.uint32(Anomaly.CUT | Anomaly.FIRST_FRAGMENT)
-_UNKNOWN = np.uint32(UNKNOWN_LENGTH)
 
 
 class Part(IntFlag):
