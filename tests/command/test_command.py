@@ -268,6 +268,28 @@ def test_standard_input_is_a_capture(vxlanalyze, seed):
     assert "CRITICAL path-blocked node1>node2" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("kube", "ends"),
+    [((), ("172.26.50.200", "172.26.50.201")), (("--kube", "kube.json"), ("node1", "node2"))],
+)
+def test_captures_from_pipes_are_called_by_their_nodes(seed, tmp_path, kube, ends):
+    """What the shell calls /dev/fd/63 says nothing to anybody."""
+    folder = Path(seed[0]).parent
+    kube = [str(folder / part) if part.endswith("json") else part for part in kube]
+    command = (
+        f"{sys.executable} -m vxlanalyze <(zcat {seed[0]}) <(zcat {seed[1]}) {' '.join(kube)} --format json"
+    )
+
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=environment(), check=True
+    )
+
+    report = json.loads(done.stdout)
+    assert tuple(capture["name"] for capture in report["captures"]) == ends
+    assert all(len(file["sha256"]) == 64 for capture in report["captures"] for file in capture["files"])
+    assert f"{ends[0]}>{ends[1]}" in report["verdict"] or f"{ends[0]} sends to {ends[1]}" in report["verdict"]
+
+
 def test_the_number_of_jobs_does_not_show(capsys, seed, tmp_path, monkeypatch):
     """Not even where captures are read in stretches."""
     monkeypatch.setattr("vxlanalyze.pipeline.decoding._LEAST_STRETCH_BYTES", 300)

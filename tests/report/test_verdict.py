@@ -121,3 +121,10 @@ def test_one_capture_needs_a_second():
     assert verdict(CAPTURES[:1], [], [], []) == (
         "No fault shows in node1 alone (10 packets); loss can only be determined with a second capture."
     )
+
+
+def test_a_finding_of_one_capture_says_that_a_second_is_missing():
+    said = verdict(CAPTURES[:1], [], [finding("dns-unanswered", "warning")], [])
+
+    assert said.endswith("only node1 was captured: a second capture would show where packets die.")
+    assert "second capture" not in verdict(CAPTURES, [], [finding("dns-unanswered", "warning")], [])

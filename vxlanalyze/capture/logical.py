@@ -120,8 +120,14 @@ class LogicalCapture:
 
     def seen_through(self, view: View, name: str | None = None) -> "LogicalCapture":
         """Give one observation point of the capture; both read the same files, and are closed together."""
+        point = self.renamed(name or self.name)
+        point.view = view
+        return point
+
+    def renamed(self, name: str) -> "LogicalCapture":
+        """Give the same observation point under another name."""
         point = copy(self)
-        point.name, point.view = name or self.name, view
+        point.name = name
         return point
 
     @property

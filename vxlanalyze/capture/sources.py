@@ -17,6 +17,7 @@ from vxlanalyze.capture.view import InterfaceView
 from vxlanalyze.errors import CaptureError, UsageError
 
 REFUSED_IN_NAMES = ">@/,="
+DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")  # what a shell's <(...) is called
 MAX_FILES = 1 << 15  # the file's number has 15 bits of a place
 
 
@@ -133,6 +134,8 @@ def name_of(spec: str) -> str:
     """Give the name that a capture has by its first file or its directory: up to the first dot."""
     if spec == STANDARD_INPUT:
         return "stdin"
+    if spec.startswith(DESCRIPTORS):
+        return "pipe"
     path, interface = _split_interface(spec)
     last = _naming_path(path).name
     name = cleaned(last.lstrip(".").partition(".")[0] or last)
@@ -140,6 +143,8 @@ def name_of(spec: str) -> str:
 
 
 def _name_with_parent(spec: str) -> str:
+    if spec.startswith(DESCRIPTORS):
+        return name_of(spec)
     parent = _naming_path(spec).parent.name
     return f"{cleaned(parent)}-{name_of(spec)}" if parent else name_of(spec)
 

@@ -17,6 +17,7 @@ from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
 from vxlanalyze.pipeline.decoding import decoding, stopped_by_errors
+from vxlanalyze.pipeline.naming import named_by_node
 from vxlanalyze.pipeline.progress import Progress
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report
@@ -108,9 +109,10 @@ def finish(
     """Do as `run`, where something else decodes meanwhile: `decoded` waits for it, and gives what it has."""
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
     with ThreadPoolExecutor(1) as beside, stopped_by_errors() as stop:
-        sums = {s.name: beside.submit(s.sha256, stop) for s in sources} if digests else {}
+        sums = [beside.submit(s.sha256, stop) for s in sources] if digests else []
         done = conclude(sources, decoded(), questions)
-        return replace(done, digests={name: sum_.result() for name, sum_ in sums.items()})
+        names = [source.name for source in done.sources]  # those from pipes have names only now
+        return replace(done, digests={name: sum_.result() for name, sum_ in zip(names, sums, strict=digests)})
 
 
 def conclude(
@@ -122,13 +124,17 @@ def conclude(
     facts: Sequence[CaptureFacts] | None = None,
 ) -> Run:
     """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
-    comparison = pairing.pair(
-        list(zip(sources, decoded, strict=True)),
-        cluster=questions.cluster,
-        ports=questions.ports,
-        pairs=pairs,
-        facts=facts,
-    )
+
+    def paired(sources: Sequence[LogicalCapture]) -> Comparison:
+        captures = list(zip(sources, decoded, strict=True))
+        return pairing.pair(
+            captures, cluster=questions.cluster, ports=questions.ports, pairs=pairs, facts=facts
+        )
+
+    comparison = paired(sources)
+    named = named_by_node(sources, comparison)
+    if named != list(sources):
+        sources, comparison = named, paired(named)
     memory.give_back()
     comparison = stated_drops.credited(narrow(comparison, questions.part))
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)

@@ -36,6 +36,8 @@ def _addresses(capture: CaptureRecord) -> str:
     assumed = {
         part.split(": ")[0] for part in capture["node_addresses_by"].split("; ") if ": assumed" in part
     }
+    if known == [capture["name"]]:  # a capture from a pipe that is called by its node's address
+        return ""
     shown = [f"{address} (assumed)" if address in assumed else address for address in known[:_MOST_ADDRESSES]]
     more = [f"{len(known) - len(shown)} more"] if len(known) > len(shown) else []
     return ", ".join([*shown, *more])

@@ -49,7 +49,7 @@ def verdict(
     """
     faults = [f for f in findings if f["severity"] != "info"]
     if faults:
-        return _sentence(faults)
+        return _sentence(faults, captures)
     judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     if judged:
         return _without_fault(hops, findings, not_assessed, open_points(captures, services))
@@ -58,7 +58,7 @@ def verdict(
     return _alone(captures)
 
 
-def _sentence(faults: Sequence[FindingRecord]) -> str:
+def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]) -> str:
     """Put the first finding in words, and count what stands beside it with a cause of its own."""
     parts = [faults[0]["summary"].rstrip(". ")]
     if (reason := _reason(faults[0])) is not None:
@@ -66,6 +66,10 @@ def _sentence(faults: Sequence[FindingRecord]) -> str:
     others = [f"{f['code']} {f['direction'] or ''}".strip() for f in faults[1:] if f["because"] is None]
     if others:
         parts.append(f"also found: {words.listed(others, 3)}")
+    if len(captures) == 1:
+        parts.append(
+            f"only {captures[0]['name']} was captured: a second capture would show where packets die"
+        )
     return "; ".join(parts) + "."
 
 

@@ -1,0 +1,45 @@
+"""Captures that come through a pipe have no file name: the node that they are of names them.
+
+Whose capture each is shows only in the packets, once they are paired; so a stream begins under a placeholder,
+and what rests on names is worked out again under the name that is found.
+"""
+
+from collections.abc import Sequence
+
+from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.opened import STANDARD_INPUT
+from vxlanalyze.capture.sources import DESCRIPTORS, name_of
+from vxlanalyze.pairing.model import Comparison
+
+
+def named_by_node(sources: Sequence[LogicalCapture], comparison: Comparison) -> list[LogicalCapture]:
+    """Name captures from pipes after their nodes: by `--kube`, else by the first tunnel address.
+
+    Captures that have a name keep it, and so does one whose node is not known or bears a name that is taken.
+    """
+    names = [_node_name(s, comparison) if _is_placeholder(s) else s.name for s in sources]
+    return [
+        source if name is None or names.count(name) > 1 else source.renamed(name)
+        for source, name in zip(sources, names, strict=True)
+    ]
+
+
+def _is_placeholder(source: LogicalCapture) -> bool:
+    path = source.files[0].path
+    piped = path in (STANDARD_INPUT, "/dev/stdin") or path.startswith(DESCRIPTORS)
+    return piped and source.name.partition("-")[0] == name_of(path)
+
+
+def _node_name(source: LogicalCapture, comparison: Comparison) -> str | None:
+    addresses = next((p.addresses for p in comparison.points if p.name == source.name), ())
+    addresses = addresses or _sent_to(source.name, comparison)
+    known = (comparison.cluster.node_of(address) for address in addresses)
+    return next((name for name in known if name is not None), addresses[0] if addresses else None)
+
+
+def _sent_to(name: str, comparison: Comparison) -> tuple[str, ...]:
+    """Give the one address to which the neighbour's tunnel packets go: all that a dead path shows."""
+    ways = [d for d in comparison.directions if d.receiver.name == name]
+    to = {address for way in ways for address in tunnel_ends.of(way).destinations}
+    return tuple(to) if len(to) == 1 else ()
