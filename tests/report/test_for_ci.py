@@ -1,12 +1,13 @@
 """The formats that CI servers read: JUnit, workflow annotations, Markdown."""
 
+import json
 import re
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.report.fixed import HEALTHY, REPORT
-from vxlanalyze.report.formats import as_github, as_junit, as_markdown
+from vxlanalyze.report.formats import as_github, as_gitlab, as_junit, as_markdown
 from vxlanalyze.report.renderer import Judgement
 
 NOTHING_COUNTS = Judgement(gated=True)
@@ -93,6 +94,47 @@ def test_annotations_are_as_bad_as_what_counts(judgement, levels):
     lines = as_github.render(REPORT, judgement).splitlines()[: len(REPORT.findings)]
 
     assert [line.split(" ")[0].strip(":") for line in lines] == levels
+
+
+def test_no_more_annotations_than_github_shows():
+    """Ten of each level a step; what is more is counted, so that nothing seems complete that is not."""
+    entry = HEALTHY.broken[0] if HEALTHY.broken else {"code": "a", "error": "b"}
+    findings = [{**REPORT.findings[0], "direction": f"a>{n}", "severity": "warning"} for n in range(25)]
+    skipped = [{"code": f"code-{n}", "direction": None, "reason": "why"} for n in range(40)]
+    report = type(REPORT)(
+        **{**vars(REPORT), "findings": findings, "not_assessed": skipped, "broken": [entry] * 10}
+    )
+
+    levels = [line.split(" ")[0] for line in as_github.render(report).splitlines()[:-1]]
+
+    assert {level: levels.count(level) for level in levels} == {"::warning": 10, "::error": 10, "::notice": 1}
+    assert "::warning title=vxlanalyze%3A 16 more::" in as_github.render(report)
+
+
+def test_gitlab_gets_what_its_widget_requires():
+    """The fields of GitLab's documentation, "Implement a custom tool"."""
+    issues = json.loads(as_gitlab.render(REPORT, DIFFERENT))
+
+    assert len(issues) == len(REPORT.findings) + len(DIFFERENT.differences)
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
+    for issue in issues:
+        assert set(issue) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert issue["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert issue["location"]["path"] in {f["path"] for c in REPORT.captures for f in c["files"]}
+        assert issue["location"]["lines"]["begin"] >= 1
+
+
+def test_gitlab_keeps_a_fingerprint_while_figures_change():
+    changed = [{**finding, "summary": "other figures"} for finding in REPORT.findings]
+    again = type(REPORT)(**{**vars(REPORT), "findings": changed})
+
+    one, other = (json.loads(as_gitlab.render(report)) for report in (REPORT, again))
+
+    assert [i["fingerprint"] for i in one] == [i["fingerprint"] for i in other]
+
+
+def test_gitlab_calls_what_does_not_count_information():
+    assert {i["severity"] for i in json.loads(as_gitlab.render(REPORT, NOTHING_COUNTS))} == {"info"}
 
 
 def test_markdown_escapes_what_names_could_mean():

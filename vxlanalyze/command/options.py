@@ -1,12 +1,13 @@
 """The command line: what can be asked for, and how it is read."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vxlanalyze import __version__
-from vxlanalyze.command import plan_options, terminal, values
+from vxlanalyze.command import configured, plan_options, terminal, values
 from vxlanalyze.errors import UsageError
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
@@ -103,7 +104,12 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     SystemExit
         It asked for the help or the version, which were printed.
     """
-    given = vars(parser().parse_intermixed_args(arguments))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = vars(parser().parse_intermixed_args(words))
+    compares = given["captures"] and not given["plan"]
+    if compares and (project := configured.arguments(pair=not given["matrix"])):
+        given = vars(parser().parse_intermixed_args([*project, *words]))  # what is given last counts
+        terminal.complain(f"{configured.FILE} sets {' '.join(project)}")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)

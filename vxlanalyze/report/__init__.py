@@ -14,6 +14,7 @@ RENDERERS = (
     Renderer("html", (".html",), "as_html", series=True),
     Renderer("junit", (".xml",), "as_junit"),
     Renderer("github", (), "as_github"),
+    Renderer("gitlab", (), "as_gitlab"),
     Renderer("markdown", (".md",), "as_markdown"),
 )
 

@@ -9,6 +9,8 @@
     loss_ratio = { max = 0.01 }
     "delay_ns.p99" = { max = 5_000_000 }
 
+In a pyproject.toml, all of it stands in the table ``[tool.vxlanalyze.expect]``.
+
 A code without a direction stands for all of its directions. Bounds are on the figures of `hops`. What was
 assessed in no direction was not shown to be absent, and a capture without a frame proves nothing: neither
 passes unless it is allowed.
@@ -16,6 +18,7 @@ passes unless it is allowed.
 Source: TOML v1.0.0.
 """
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.text.nearest import nearest
 
+_PROJECT = "pyproject.toml"
 _LONGEST_LINE = 4_000  # of dotted keys, the parser takes time by the square
 _LISTS = ("must", "must_not", "allow")
 _UNASSESSED = "allow_unassessed"
@@ -85,7 +89,15 @@ def parse(text: str, path: str) -> Expectation:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: no TOML ({error})") from error
-    return from_table(table, path)
+    return from_table(_of_project(table, path) if os.path.basename(path) == _PROJECT else table, path)
+
+
+def _of_project(table: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    for name in ("tool", "vxlanalyze", "expect"):
+        table = table.get(name, {})
+    if not isinstance(table, dict) or not table:
+        raise UsageError(f"{path}: no table [tool.vxlanalyze.expect]")
+    return table
 
 
 def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectation:

@@ -1,0 +1,70 @@
+"""Options and expectations that a project sets in its pyproject.toml."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command.conftest import SEED
+from vxlanalyze.command import cli
+
+PAIR = ("node1.pcap", "node2.pcap")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the seed's pair, in which the command runs; gives what writes its pyproject.toml."""
+    for name in PAIR:
+        (tmp_path / name).write_bytes(gzip.decompress((Path(SEED) / f"{name}.gz").read_bytes()))
+    monkeypatch.chdir(tmp_path)
+    return (tmp_path / "pyproject.toml").write_text
+
+
+def test_options_of_the_project_hold_and_are_said(project, capsys):
+    project('[tool.vxlanalyze]\nfail-on = "warning"\nformat = "json"\nignore = ["dns-unanswered"]\n')
+
+    status = cli.main(PAIR)
+
+    out, err = capsys.readouterr()
+    assert status == 1
+    assert "dns-unanswered" not in {finding["code"] for finding in json.loads(out)["findings"]}
+    assert "pyproject.toml sets --fail-on=warning --format=json --ignore=dns-unanswered" in err
+
+
+def test_the_command_line_goes_before_the_project(project):
+    project('[tool.vxlanalyze]\nfail-on = "warning"\n')
+
+    assert cli.main([*PAIR, "--fail-on", "never", "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(("code", "status"), [("path-blocked", 0), ("mtu-blackhole", 1)])
+def test_an_expectation_of_the_project_is_held_against_the_pair(project, code, status):
+    project(f'[tool.vxlanalyze.expect]\nmust = ["{code}"]\nallow = ["path-blocked", "dns-unanswered"]\n')
+
+    assert cli.main([*PAIR, "--quiet"]) == status
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('kubes = "a"', "kubes cannot be set there; did you mean kube?"),
+        ('output = "/etc/passwd"', "output cannot be set there"),
+        ("fail-on = true", "fail-on is to be a string"),
+        ('redact = "yes"', "redact is to be true or false"),
+        ('expect.musts = ["path-blocked"]', "no key musts"),
+    ],
+)
+def test_what_makes_no_sense_is_said(project, capsys, written, said):
+    project(f"[tool.vxlanalyze]\n{written}\n")
+
+    assert cli.main(PAIR) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("written", ["[tool.other]\nport = 1\n", "no TOML [", "[project]\nname = 'x'\n"])
+def test_projects_that_say_nothing_change_nothing(project, capsys, written):
+    project(written)
+
+    assert cli.main([*PAIR, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
