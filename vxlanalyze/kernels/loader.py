@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vxlanalyze.errors import VxlanalyzeError
-from vxlanalyze.kernels.signature import Array, Items, Parameter, flattened, parse
+from vxlanalyze.kernels.signature import Array, Items, Number, Parameter, flattened, parse
 
 PACKAGE = Path(__file__).parents[1]
 FOLDER = Path(__file__).parent / "built"
@@ -145,10 +145,13 @@ def bind(entry: Entry) -> Callable[..., Any]:
     function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(_TYPES[code] for code in flattened(parameters)))
     fields = [(f"_{at}", _TYPES[code]) for at, code in enumerate(entry.results)]
     Result = type("Result", (ctypes.Structure,), {"_fields_": fields})  # noqa: N806
+    flatten = _flattener(parameters)
 
     def call(*arguments: Any) -> Any:
-        numbers: list[Any] = []
-        _flatten(entry, arguments, parameters, numbers)
+        try:
+            numbers = flatten(arguments)
+        except _MisfitError as misfit:
+            raise TypeError(f"{entry.symbol} takes {entry.declared}, not {misfit}") from None
         result: Any = Result()
         status = function(ctypes.byref(result), ctypes.byref(ctypes.c_void_p()), *numbers)
         if status not in _FINE:
@@ -159,27 +162,53 @@ def bind(entry: Entry) -> Callable[..., Any]:
     return call
 
 
-def _flatten(
-    entry: Entry, values: Sequence[Any], parameters: Sequence[Parameter], numbers: list[Any]
-) -> None:
-    if len(values) != len(parameters):
-        raise TypeError(f"{entry.symbol} takes {entry.declared}, not {len(values)} values")
-    for value, parameter in zip(values, parameters, strict=True):
-        if isinstance(parameter, Array):
-            if not isinstance(value, np.ndarray) or not _fits(value, parameter):
-                raise TypeError(f"{entry.symbol} takes {entry.declared}, not {_described(value)}")
-            address = value.__array_interface__["data"][0]
-            numbers += (None, None, value.size, value.itemsize, address, *value.shape, *value.strides)
-        elif isinstance(parameter, Items):
-            _flatten(entry, value, parameter.items, numbers)
-        elif isinstance(value, (bool, int, float, np.generic)):
-            numbers.append(float(value) if parameter.code[0] == "f" else int(value))
-        else:
-            raise TypeError(f"{entry.symbol} takes {entry.declared}, not {_described(value)}")
+class _MisfitError(Exception):
+    """An argument is not what a kernel takes; says what it is."""
 
 
-def _fits(value: np.ndarray[Any, Any], parameter: Array) -> bool:
-    return value.dtype == parameter.dtype and value.ndim == parameter.axes and bool(value.flags.c_contiguous)
+def _flattener(parameters: Sequence[Parameter]) -> Callable[[Sequence[Any]], list[Any]]:
+    """Give a function from arguments to the numbers that compiled code takes; it runs at each call."""
+    parts = [_part(parameter) for parameter in parameters]
+
+    def flatten(values: Sequence[Any]) -> list[Any]:
+        if len(values) != len(parts):
+            raise _MisfitError(f"{len(values)} values")
+        numbers: list[Any] = []
+        for part, value in zip(parts, values, strict=True):
+            numbers += part(value)
+        return numbers
+
+    return flatten
+
+
+def _part(parameter: Parameter) -> Callable[[Any], Sequence[Any]]:
+    if isinstance(parameter, Items):
+        return _flattener(parameter.items)
+    return _of_array(parameter) if isinstance(parameter, Array) else _of_number(parameter)
+
+
+def _of_array(parameter: Array) -> Callable[[Any], Sequence[Any]]:
+    dtype, axes, item_bytes = parameter.dtype, parameter.axes, parameter.dtype.itemsize
+
+    def part(value: Any) -> Sequence[Any]:
+        fits = isinstance(value, np.ndarray) and value.dtype == dtype and value.ndim == axes
+        if not fits or not value.flags.c_contiguous:
+            raise _MisfitError(_described(value))
+        address = value.__array_interface__["data"][0]
+        return None, None, value.size, item_bytes, address, *value.shape, *value.strides
+
+    return part
+
+
+def _of_number(parameter: Number) -> Callable[[Any], Sequence[Any]]:
+    convert = float if parameter.code[0] == "f" else int
+
+    def part(value: Any) -> Sequence[Any]:
+        if not isinstance(value, (bool, int, float, np.generic)):
+            raise _MisfitError(_described(value))
+        return (convert(value),)
+
+    return part
 
 
 def _described(value: Any) -> str:

@@ -14,12 +14,14 @@ Sources: RFC 2697 (token bucket); AWS, "Monitor network performance for ENA" (pp
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import NO_FLOW
@@ -78,12 +80,16 @@ class RateLimit:
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    """Judged packets in the order sent, which of them are of the losing flows, and which are lost."""
+    """Judged packets in the order sent, which of them are of the losing flows, and which are lost.
+
+    `others` is how many of the losing flows are not lost.
+    """
 
     time_ns: NDArray[np.int64]
     flow: NDArray[np.int32]
     kind: NDArray[np.bool_]
     lost: NDArray[np.bool_]
+    others: int
 
 
 def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLimit | None:
@@ -91,8 +97,7 @@ def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLim
     if len(lost) < _FEWEST_EPISODES:
         return None
     sent = _sent(direction, lost)
-    slow_enough = int(np.count_nonzero(sent.kind & ~sent.lost)) >= _FEWEST_SLOWER
-    if not slow_enough or int(sent.time_ns[-1]) - int(sent.time_ns[0]) > _LONGEST_NS:
+    if sent.others < _FEWEST_SLOWER or int(sent.time_ns[-1]) - int(sent.time_ns[0]) > _LONGEST_NS:
         return None
     best = max(_tries(direction, sent), key=lambda t: t.nats, default=None)
     return best if best is not None and best.nats >= -log(chance) else None
@@ -109,33 +114,73 @@ def _sent(direction: Direction, lost: NDArray[np.intp]) -> _Sent:
         used = used[np.argsort(time_ns, kind="stable")]
         time_ns = direction.sent_ns(used)
     flow = direction.flow[used]
-    return _Sent(time_ns, flow, losing[flow], gone[used])
+    kind, gone = losing[flow], gone[used]
+    return _Sent(time_ns, flow, kind, gone, int(np.count_nonzero(kind & ~gone)))
 
 
 def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
     """Weigh each way to count the load."""
     chosen = _chosen(sent)
-    sources, source = distinct(np.ascontiguousarray(direction.sender.flows.src))
     flows = len(direction.sender.flows)
+    sources, source = distinct(np.ascontiguousarray(direction.sender.flows.src))
     ways = (
-        (1, np.zeros(flows, np.int64)),
-        (flows, np.arange(flows)),
-        (len(sources), source.astype(np.int64)),
+        (1, np.zeros(flows, np.int32)),
+        (flows, np.arange(flows, dtype=np.int32)),
+        (len(sources), source.astype(np.int32)),
     )
     for scope, (groups, group) in zip(_SCOPES, ways, strict=True):
-        span = int(sent.time_ns[-1] - sent.time_ns[0]) + _WINDOWS_NS[-1] + 1
-        if groups * span > _LONGEST_NS or (scope != _SCOPES[0] and groups == 1):
-            continue  # a damaged file, or the same as all packets
-        place = group[sent.flow] * span + (sent.time_ns - sent.time_ns[0])
-        ordered = np.sort(place) if groups > 1 else place
-        first = group[sent.flow[chosen]] * span
-        behind = np.searchsorted(ordered, place[chosen], "right")
+        if scope != _SCOPES[0] and groups == 1:
+            continue  # the same as all packets
+        of_packet, counts = group[sent.flow], np.zeros(groups, np.int64)
+        loads = partial(_loads_within, sent.time_ns, of_packet, chosen, counts)
+        # A longer time holds no fewer packets: what is no burst within the longest is none within another.
+        if _least(sent, chosen, loads(_WINDOWS_NS[-1])) < _FEWEST_PACKETS:
+            continue
         for window_ns in _WINDOWS_NS:
-            since = np.maximum(place[chosen] - window_ns, first)
-            load = behind - np.searchsorted(ordered, since, "left")
-            told = _weigh(sent, chosen, load, window_ns, scope)
+            told = _weigh(sent, chosen, loads(window_ns), window_ns, scope)
             if told is not None:
                 yield told
+
+
+def _loads_within(
+    time_ns: NDArray[np.int64],
+    group: NDArray[np.int32],
+    chosen: NDArray[np.intp],
+    counts: NDArray[np.int64],
+    window_ns: int,
+) -> NDArray[np.int64]:
+    """Count for each chosen packet those of its group that were sent within a time before it."""
+    load = np.empty(len(chosen), np.int64)
+    counts[:] = 0
+    _count_loads(time_ns, group, chosen, window_ns, counts, load)
+    return load
+
+
+@compiled("i8[] i4[] i8[] i8 i8[] i8[]")
+def _count_loads(
+    time_ns: NDArray[np.int64],
+    group: NDArray[np.int32],
+    chosen: NDArray[np.intp],
+    window_ns: int,
+    counts: NDArray[np.int64],
+    load: NDArray[np.int64],
+) -> None:
+    """Move a window over packets in order of time; `counts` holds, by group, those that are in it."""
+    first = behind = 0  # the packets within the window, as places
+    for k in range(len(chosen)):
+        now_ns = time_ns[chosen[k]]
+        while behind < len(time_ns) and time_ns[behind] <= now_ns:
+            counts[group[behind]] += 1
+            behind += 1
+        while now_ns - time_ns[first] > window_ns:
+            counts[group[first]] -= 1
+            first += 1
+        load[k] = counts[group[chosen[k]]]
+
+
+def _least(sent: _Sent, chosen: NDArray[np.intp], load: NDArray[np.int64]) -> int:
+    """Give the smallest load at which a packet is lost."""
+    return int(load[sent.lost[chosen]].min())
 
 
 def _chosen(sent: _Sent) -> NDArray[np.intp]:
@@ -152,8 +197,8 @@ def _weigh(
     """Take the evidence of one way to count."""
     lost, time_ns = sent.lost[chosen], sent.time_ns[chosen]
     gone = np.flatnonzero(lost)
-    least = int(load[gone].min())
-    slower = int(np.count_nonzero(sent.kind & ~sent.lost)) * float(np.mean(load[~lost] < least))
+    least = _least(sent, chosen, load)
+    slower = sent.others * float(np.mean(load[~lost] < least))
     starts = gone[
         np.flatnonzero(np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1) > _gap(window_ns))
     ]

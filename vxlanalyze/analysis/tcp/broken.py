@@ -91,7 +91,7 @@ def broken(comparison: Comparison) -> tuple[Broken, ...]:
     ends = [p for p in comparison.points if p.name == comparison.captures[p.capture].name]
     for point in (ends[:1] + ends[-1:]) if len(ends) > 1 else ends:
         tuple_of = numbered.of_flow[captures.index(point.capture)]
-        found = resets(tcp_packets(point, tuple_of, numbered.answer))
+        found = resets(tcp_packets(comparison)[point.name])
         sent = np.flatnonzero(found.reset_row >= 0)
         sent = sent[~np.isin(found.reset_row[sent], _forged(comparison, point))]
         if len(sent):

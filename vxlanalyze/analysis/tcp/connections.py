@@ -131,7 +131,7 @@ def connections(comparison: Comparison) -> Connections | None:
     numbered = measure(comparison).tuples
     captures = sorted({p.capture for p in comparison.points})
     tuple_of = tuple(numbered.of_flow[captures.index(p.capture)] for p in points)
-    packets = [tcp_packets(p, t, numbered.answer) for p, t in zip(points, tuple_of, strict=True)]
+    packets = [tcp_packets(comparison)[point.name] for point in points]
     chosen = _choose(comparison, packets, tuple_of, numbered.answer)
     if len(chosen.only) == 0:
         return None

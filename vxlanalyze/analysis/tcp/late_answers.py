@@ -19,6 +19,8 @@ from vxlanalyze.analysis.tcp import limits
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import BOTH, Connections, connections
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
     INNER_L4_SHIFT,
@@ -83,12 +85,14 @@ def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
     if found is None:
         return {}
     owner, of = np.unique(_server_turns(pair)[:, 0] >> 1, return_inverse=True)
-    servers: dict[tuple[str, int], int] = {}
-    numbers = [servers.setdefault(_server(pair, found, k)[1:], len(servers)) for k in owner.tolist()]
-    number = np.array(numbers, np.int64)[of.reshape(-1)]
+    _, server, family, port = _parties(found, owner)
+    keys, member = distinct(np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), server]))
+    number = member[of.reshape(-1)]
     order = np.argsort(number, kind="stable")
-    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(servers))))
-    return dict(zip(servers, parts, strict=False))
+    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(keys))))
+    addresses = text(keys[:, 3:], keys[:, 0])
+    ports = (keys[:, 1].astype(int) << 8 | keys[:, 2]).tolist()
+    return dict(zip(zip(addresses, ports, strict=True), parts, strict=False))
 
 
 @once
@@ -105,6 +109,10 @@ def _server_turns(pair: Comparison) -> NDArray[np.int64]:
 def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
     turns = _server_turns(pair)
     slow = turns[turns[:, 2] - turns[:, 1] >= OFTEN_LATE_NS]
+    owner = np.unique(slow[:, 0] >> 1)
+    clients, servers, family, ports = _parties(found, owner)
+    joined = zip(text(clients, family), text(servers, family), ports.tolist(), strict=True)
+    parties = dict(zip(owner.tolist(), joined, strict=True))
     for stream, from_ns, to_ns, request_row, answer_row, _ in slow.tolist():
         connection = stream >> 1
         waited_ns, exact = to_ns - from_ns, found.only[connection] == BOTH
@@ -114,7 +122,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
         point = found.points[place]
         if not OFTEN_LATE_NS <= waited_ns < at.LONG_POLL_NS:
             continue
-        client, server, port = _server(pair, found, connection)
+        client, server, port = parties[connection]
         times = point.index.time_ns
         yield Late(
             *("TCP", client, server, port, limits.label(pair, found, stream ^ 1), point),
@@ -123,10 +131,22 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
         )
 
 
-def _server(pair: Comparison, found: Connections, connection: int) -> tuple[str, str, int]:
-    """Give client, server and its port of a connection."""
-    joined = limits.ends(pair, found, int(found.client[connection]))
-    return joined.sender, joined.receiver, joined.receiver_port
+def _parties(
+    found: Connections, chosen: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16]]:
+    """Give addresses of client and server, their family, and the server's port, of chosen connections."""
+    client, server = np.zeros((2, len(chosen), 16), np.uint8)
+    family, port = np.zeros(len(chosen), np.uint8), np.zeros(len(chosen), np.uint16)
+    place, flow, owner = found.flow[chosen].T
+    for number, point in enumerate(found.points):
+        mine = np.flatnonzero(place == number)
+        flows, rows = point.flows, flow[mine]
+        asks = owner[mine] == found.client[chosen[mine]]  # the flow is what the client sends
+        client[mine] = np.where(asks[:, np.newaxis], flows.src[rows], flows.dst[rows])
+        server[mine] = np.where(asks[:, np.newaxis], flows.dst[rows], flows.src[rows])
+        port[mine] = np.where(asks, flows.dport[rows], flows.sport[rows])
+        family[mine] = flows.family[rows]
+    return client, server, family, port
 
 
 def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:

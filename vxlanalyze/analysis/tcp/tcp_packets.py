@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import NO_TUPLE
 from vxlanalyze.wire.model import (
     CHECK_MASK,
@@ -61,7 +63,18 @@ class TcpPackets:
         return index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns
 
 
-def tcp_packets(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32]) -> TcpPackets:
+@once
+def tcp_packets(comparison: Comparison) -> dict[str, TcpPackets]:
+    """Choose the TCP packets of each point, by its name; done once, and kept as long as the comparison."""
+    numbered = measure(comparison).tuples
+    captures = sorted({p.capture for p in comparison.points})
+    return {
+        point.name: _of_point(point, numbered.of_flow[captures.index(point.capture)], numbered.answer)
+        for point in comparison.points
+    }
+
+
+def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int32]) -> TcpPackets:
     """Choose the TCP packets of a point.
 
     Parameters

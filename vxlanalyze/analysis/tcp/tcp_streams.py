@@ -53,12 +53,8 @@ class TcpFigures:
 @once
 def seen(comparison: Comparison) -> tuple[Seen, ...]:
     """Follow the streams at every point; done once, and kept as long as the comparison."""
-    numbered = measure(comparison).tuples
-    places = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
-    return tuple(
-        Seen.of(tcp_packets(point, numbered.of_flow[places[point.capture]], numbered.answer))
-        for point in comparison.points
-    )
+    packets = tcp_packets(comparison)
+    return tuple(Seen.of(packets[point.name]) for point in comparison.points)
 
 
 @dataclass(frozen=True, eq=False)

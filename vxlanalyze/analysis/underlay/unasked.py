@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.model import Point
+from vxlanalyze.analysis.once import once
+from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import Tuples, number_rows
@@ -37,8 +38,13 @@ class Unasked:
     resets: int
 
 
-def unasked(point: Point) -> list[Unasked]:
-    """Find the conversations of a point whose replies come from elsewhere than the requests go to."""
+@once
+def unasked(pair: Comparison) -> tuple[tuple[Unasked, ...], ...]:
+    """Find, at each point, the conversations whose replies come from elsewhere than the requests go to."""
+    return tuple(tuple(_unasked_at(point)) for point in pair.points)
+
+
+def _unasked_at(point: Point) -> list[Unasked]:
     pairs = _candidates(point)
     if not pairs:
         return []
@@ -83,18 +89,25 @@ def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
         return []
     forward, backward, source, target = _numbers(flows, chosen)
     one_way = ~np.isin(backward, forward)
-    back: dict[int, list[int]] = {}
-    for flow, number in zip(chosen.tolist(), backward.tolist(), strict=True):
-        back.setdefault(number, []).append(flow)
     asking: dict[int, list[int]] = {}
     for at in np.flatnonzero(one_way & np.isin(source, target)).tolist():
         asking.setdefault(int(source[at]), []).append(int(chosen[at]))
-    candidates = (
-        (asked, int(chosen[at]), back.get(int(forward[at]), []))
+    candidates = [
+        (asked, at)
         for at in np.flatnonzero(np.isin(target, list(asking))).tolist()
         for asked in asking[int(target[at])][:_MOST_PEERS]
-    )
-    return [pair for pair in candidates if _is_elsewhere(flows, *pair[:2])]
+        if _is_elsewhere(flows, asked, int(chosen[at]))
+    ]
+    if not candidates:
+        return []
+    order = stable_order(backward)
+    ordered = backward[order]
+    numbers = forward[[at for _, at in candidates]]
+    begins, ends = (np.searchsorted(ordered, numbers, side) for side in ("left", "right"))
+    return [
+        (asked, int(chosen[at]), chosen[order[begin:end]].tolist())
+        for (asked, at), begin, end in zip(candidates, begins.tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def _is_elsewhere(flows: Flows, asked: int, replied: int) -> bool:

@@ -265,7 +265,9 @@ def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
     """Name the finding of replies from another address, where all silent conversations have such replies."""
     flow = silent.point.index.flow[silent.first_row]
     replied = [
-        point.flows.identity[one.request_flow] for point in pair.points for one in unasked.unasked(point)
+        point.flows.identity[one.request_flow]
+        for point, found in zip(pair.points, unasked.unasked(pair), strict=True)
+        for one in found
     ]
     if not np.isin(silent.point.flows.identity[flow], np.array(replied, np.uint64)).all():
         return ()

@@ -24,7 +24,7 @@ Sources
     cloudnativelabs/kube-router 151.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ CODE = "reply-not-translated"
 def check(pair: Comparison) -> list[Answer]:
     """Look at each point for replies from addresses that were not asked."""
     told: dict[str | None, Answer] = {}
-    for point in pair.points:
-        found = unasked(point)
+    for point, found in zip(pair.points, unasked(pair), strict=True):
         if not found:
             continue
         label = _direction(pair, point, np.concatenate([one.replies for one in found]))
@@ -69,7 +68,7 @@ def _direction(pair: Comparison, point: Point, replies: NDArray[np.int32]) -> st
     return _SENT_HERE if sent else ""
 
 
-def _finding(pair: Comparison, point: Point, label: str | None, found: list[Unasked]) -> Finding:
+def _finding(pair: Comparison, point: Point, label: str | None, found: Sequence[Unasked]) -> Finding:
     requests = np.concatenate([one.requests for one in found])
     replies = np.concatenate([one.replies for one in found])
     resets = sum(one.resets for one in found)
@@ -115,7 +114,7 @@ def _finding(pair: Comparison, point: Point, label: str | None, found: list[Unas
     )
 
 
-def _ends(point: Point, found: list[Unasked]) -> Iterator[tuple[str, str, str]]:
+def _ends(point: Point, found: Sequence[Unasked]) -> Iterator[tuple[str, str, str]]:
     """Client address, endpoint it sends to, endpoint it hears from."""
     flows = point.flows
     for one in found:
