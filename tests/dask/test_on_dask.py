@@ -8,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet
 import pytest
 
 import vxlanalyze as vx
 from tests.lab import __main__ as lab
+from vxlanalyze import wire
 from vxlanalyze.capture import open_sources
 from vxlanalyze.command import cli
 from vxlanalyze.dask import on_dask, tasks
@@ -74,12 +77,77 @@ def test_the_command_gives_the_same_bytes(capsys, cluster, pair, format_):
     assert run(capsys, *pair, *kube, "--scheduler", cluster.scheduler_address) == run(capsys, *pair, *kube)
 
 
-def test_the_library_has_the_report_and_not_the_packets(client, pair):
-    there = vx.compare(*pair, client=client)
+@pytest.mark.parametrize("redact", [(), ("--redact",)], ids=["plain", "redacted"])
+def test_the_command_writes_the_same_tables_and_captures(capsys, cluster, pair, tmp_path, redact):
+    outputs = ("tables", "annotate", "decapsulate")
 
-    assert there.to_json() == vx.compare(*pair).to_json()
+    def write(folder, *more):
+        wanted = [word for name in outputs for word in (f"--{name}", tmp_path / folder / name)]
+        (tmp_path / folder).mkdir()
+        status, _, err = run(capsys, *pair, "--kube", SAMPLES / "seed" / "kube.json", *wanted, *redact, *more)
+        assert (status, err) == (0, "")
+        return {path.relative_to(tmp_path / folder): path for path in (tmp_path / folder).rglob("*.p*")}
+
+    here, there = write("here"), write("there", "--scheduler", cluster.scheduler_address)
+
+    assert len(here) == 4 + 2 + 2
+    assert here.keys() == there.keys()
+    for name, path in here.items():
+        if path.suffix == ".parquet":
+            assert rows(path) == rows(there[name]), name
+        else:
+            assert path.read_bytes() == there[name].read_bytes(), name
+
+
+def rows(path):
+    return pyarrow.parquet.read_table(path).to_pylist()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param([path], id=path.name)
+        for path in (
+            *sorted((Path(__file__).parents[1] / "captures" / "any-interface-loss").glob("*.pcap*"))[:1],
+            *sorted((Path(__file__).parents[1] / "captures" / "kernel-drops-pcapng").glob("*.pcap*"))[:1],
+        )
+    ],
+)
+def test_parts_of_a_capture_give_its_frames(files, tmp_path):
+    """Numbers of frames and interfaces are the whole capture's, whatever it was cut into."""
+    path = unpacked(files[0], tmp_path)
+    (source,) = open_sources([str(path)])
+    whole = [frame for chunk in source.chunks() for frame in frames_of(chunk)]
+    parts = [wire.decode_stretch(source, stretch) for stretch in source.stretches(2000)]
+    wire.join_stretches(source, parts, lambda stretch: wire.decode_stretch(source, stretch))
+
+    found = [frame for part in source.parts() for chunk in part.chunks() for frame in frames_of(chunk)]
+
+    assert len(source.parts()) > 1
+    assert found == whole
+
+
+def frames_of(chunk):
+    ends = chunk.start + chunk.captured_length
+    data = [chunk.data[a:b].tobytes() for a, b in zip(chunk.start, ends, strict=True)]
+    columns = (chunk.numbers, chunk.interface, chunk.time_ns, chunk.place, chunk.original_length)
+    return list(zip(*(column.tolist() for column in columns), data, strict=True))
+
+
+def test_the_library_has_the_report_and_the_packets(client, pair, tmp_path):
+    there, here = vx.compare(*pair, client=client), vx.compare(*pair)
+
+    assert there.to_json() == here.to_json()
+    pd.testing.assert_frame_equal(there.packets, here.packets)
+    pd.testing.assert_frame_equal(there.flows, here.flows)
+    assert there.to_arrow().equals(here.to_arrow())
+    there.annotate(tmp_path / "there")
+    here.annotate(tmp_path / "here")
+    assert (tmp_path / "there" / "node1.pcapng").read_bytes() == (
+        tmp_path / "here" / "node1.pcapng"
+    ).read_bytes()
     with pytest.raises(UsageError, match="on this machine"):
-        _ = there.packets
+        there.packet(0)
 
 
 def test_relative_paths_are_those_of_this_process(client, pair, monkeypatch, tmp_path):
@@ -177,18 +245,16 @@ def test_without_dask_the_extra_is_named(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("option", "why"),
+    ("option", "value", "why"),
     [
-        ("--tables", "--tables needs the packets on this machine; leave --scheduler out"),
         (
             "--memory",
+            "1G",
             "--memory is of this machine; with --scheduler, the Dask workers have limits of their own",
         ),
     ],
 )
-def test_what_is_of_one_machine_is_refused(capsys, tmp_path, option, why):
-    value = "1G" if option == "--memory" else tmp_path
-
+def test_what_is_of_one_machine_is_refused(capsys, option, value, why):
     status, _, err = run(capsys, *SEED, "--scheduler", "tcp://127.0.0.1:9", option, value)
 
     assert (status, err) == (2, f"vxlanalyze: error: {why}\n")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from vxlanalyze.api.plotting import Plot
+    from vxlanalyze.dask.run_there import RunThere
+    from vxlanalyze.export.exports import Exports
     from vxlanalyze.export.redaction import Redactor
 
 
@@ -41,9 +43,10 @@ class Comparison:
     In Jupyter it shows itself; ``print`` gives the text report.
     """
 
-    def __init__(self, report: Report, run: pipeline.Run | None) -> None:
+    def __init__(self, report: Report, run: pipeline.Run | None, exports: "Exports | None" = None) -> None:
         self._short_report = report
         self._run = run
+        self._exports = exports
 
     @cached_property
     def report(self) -> Report:
@@ -106,16 +109,17 @@ class Comparison:
     @cached_property
     def packets(self) -> "pd.DataFrame":
         """A row for each wire packet and hop, with what became of it."""
-        from vxlanalyze.export.tables import packets_frame
-
-        return packets_frame(self.of_captures.comparison)
+        return self._frame("packets")
 
     @cached_property
     def flows(self) -> "pd.DataFrame":
         """A row for each inner 5-tuple, VNI and direction."""
-        from vxlanalyze.export.tables import flows_frame
+        return self._frame("flows")
 
-        return flows_frame(self.of_captures.comparison)
+    def _frame(self, table: str) -> "pd.DataFrame":
+        from vxlanalyze.export.tables import TABLES, to_frame
+
+        return to_frame(TABLES[table].SCHEMA, self._of_packets.batches(table))
 
     def to_arrow(self, table: Literal["packets", "flows"] = "packets") -> Any:
         """Give a table as a pyarrow.Table, which polars and DuckDB take as it is (Arrow's C stream).
@@ -125,9 +129,9 @@ class Comparison:
         UsageError
             There is no such table.
         """
-        from vxlanalyze.export.tables import arrow
+        from vxlanalyze.export.tables import to_arrow
 
-        return arrow(self.of_captures.comparison, table)
+        return to_arrow(table, self._of_packets.batches)
 
     def slow(self) -> "pd.DataFrame":
         """Who limits each TCP connection, those with most to gain first.
@@ -162,6 +166,16 @@ class Comparison:
             raise UsageError("a report alone has no packets; compare the captures on this machine for them")
         return self._run
 
+    @property
+    def _of_packets(self) -> "Exports":
+        """What gives the packets, here or on a cluster; raises UsageError as `of_captures`."""
+        if self._exports is not None:
+            return self._exports
+        from vxlanalyze.export.exports import ExportsHere
+
+        run = self.of_captures
+        return ExportsHere(run.comparison, run.diagnosis.findings)
+
     def save(self, path: PathLike, *, redact: bool = False) -> None:
         """Write a report; the suffix tells the format: .html, .json, .txt, .md, .xml (JUnit).
 
@@ -195,11 +209,9 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.export.tables import write
-
-        rewrite = self._redactor().text if redact else None
+        exports, redactor = self._of_packets, self._redactor() if redact else None
         with self._outputs() as outputs:
-            write(self.of_captures.comparison, outputs.directory(os.fspath(directory)), rewrite)
+            exports.write_tables(outputs.directory(os.fspath(directory)), redactor)
 
     def annotate(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write the frames of the findings as pcapng, each with its comment, for Wireshark.
@@ -209,12 +221,9 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.export.annotate import annotate
-
-        run, redactor = self.of_captures, self._redactor() if redact else None
+        exports, redactor = self._of_packets, self._redactor() if redact else None
         with self._outputs() as outputs:
-            place = outputs.directory(os.fspath(directory))
-            annotate(run.comparison, run.diagnosis.findings, place, redactor)
+            exports.annotate(outputs.directory(os.fspath(directory)), redactor)
 
     def decapsulate(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write each capture with the tunnel taken off, as pcapng.
@@ -224,11 +233,9 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        from vxlanalyze.export.decapsulate import decapsulate
-
-        run, redactor = self.of_captures, self._redactor() if redact else None
+        exports, redactor = self._of_packets, self._redactor() if redact else None
         with self._outputs() as outputs:
-            decapsulate(run.comparison, outputs.directory(os.fspath(directory)), redactor)
+            exports.decapsulate(outputs.directory(os.fspath(directory)), redactor)
 
     def _outputs(self) -> Outputs:
         outputs = Outputs()
@@ -239,7 +246,8 @@ class Comparison:
     def _redactor(self) -> "Redactor":
         from vxlanalyze.export.redaction import Redactor
 
-        return Redactor(self.report, None if self._run is None else self._run.comparison.cluster)
+        known = self._run is not None or self._exports is not None
+        return Redactor(self.report, self._of_packets.cluster if known else None)
 
     @cached_property
     def plot(self) -> "Plot":
@@ -303,7 +311,7 @@ def compare(
         Memory (``"2G"``, or bytes) above which work goes through disk.
     client : distributed.Client, optional
         Has the workers of a Dask cluster do the work; all of them must see the files under the same path.
-        What needs the packets themselves, as `packets` does, takes a comparison on this machine.
+        They keep the packets as long as the result lives. Only `packet` takes a comparison on this machine.
 
     Raises
     ------
@@ -319,20 +327,21 @@ def compare(
         select=select, ignore=ignore,
     )  # fmt: skip
     if client is not None:
-        return Comparison(_report_of_cluster(client, sources, questions), None)
+        there = _run_on_cluster(client, sources, questions)
+        return Comparison(there.report(plots=True), None, there)
     with limited(size_bytes(memory) if isinstance(memory, str) else memory):
         run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
         return Comparison(run.report(plots=False), run)
 
 
-def _report_of_cluster(
+def _run_on_cluster(
     client: "Client", sources: Sequence[LogicalCapture], questions: pipeline.Questions
-) -> Report:
-    from vxlanalyze.dask.compare import compare as compare_there
+) -> "RunThere":
+    """Compare on a cluster, which keeps the packets as long as the comparison lives."""
+    from vxlanalyze.dask.compare import run_there
     from vxlanalyze.dask.on_dask import OnDask
 
-    with OnDask(client) as workers:
-        return compare_there(sources, questions, workers)
+    return run_there(sources, questions, OnDask(client))
 
 
 def load(path: PathLike) -> Comparison:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import accumulate
 from threading import Event
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.fetching import fetch_from_files
 from vxlanalyze.capture.model import Damage, File, Frames, Interface, InterfaceStatistics
 from vxlanalyze.capture.opened import OpenedFile
+from vxlanalyze.capture.parts import Part, Place
 from vxlanalyze.capture.pcap import PcapReader, parse_header
 from vxlanalyze.capture.pcapng import PcapngReader
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
@@ -41,6 +43,7 @@ class LogicalCapture:
         self._readers = tuple(_reader(index, entry) for index, entry in enumerate(opened))
         self._reading = Reading()
         self._is_read = False
+        self._places: tuple[Place, ...] = ()
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -116,7 +119,22 @@ class LogicalCapture:
         """
         self._reading, numbers = put_together(learned, self._readers)
         self._is_read = True
+        before = accumulate((each.frames for each in learned), initial=0)
+        stretches = (each.stretch for each in learned)
+        self._places = tuple(map(Place, stretches, before, numbers))
         return numbers
+
+    def parts(self) -> list[Part]:
+        """Give the stretches that `take_over` has put together, each to be read by itself."""
+        return [
+            Part(
+                (self._opened[place.stretch.file], self._readers[place.stretch.file], self.view),
+                place,
+                self.files,
+                self.interfaces,
+            )
+            for place in self._places
+        ]
 
     def seen_through(self, view: View, name: str | None = None) -> "LogicalCapture":
         """Give one observation point of the capture; both read the same files, and are closed together."""

@@ -103,19 +103,28 @@ class Frames:
         return int(cut.max()) if len(cut) else None
 
 
-class Source(Protocol):
-    """One logical capture: a file, a rotated set, a stream. Opened by `capture.open_source`.
+class Readable(Protocol):
+    """Frames to be read from the start: a whole capture, or a part of one."""
 
-    `interfaces`, `statistics`, `damages` are complete once `chunks` has been read to its end.
-    """
-
-    name: str
     files: tuple[File, ...]
 
     @property
     def interfaces(self) -> list[Interface]:
         """The interfaces seen so far."""
         ...
+
+    def chunks(self) -> Iterator[Frames]:
+        """Read the frames from the start; may be called again."""
+        ...
+
+
+class Source(Readable, Protocol):
+    """One logical capture: a file, a rotated set, a stream. Opened by `capture.open_source`.
+
+    `interfaces`, `statistics`, `damages` are complete once `chunks` has been read to its end.
+    """
+
+    name: str
 
     @property
     def statistics(self) -> list[InterfaceStatistics]:
@@ -125,10 +134,6 @@ class Source(Protocol):
     @property
     def damages(self) -> list[Damage]:
         """The places that could not be read, seen so far."""
-        ...
-
-    def chunks(self) -> Iterator[Frames]:
-        """Read the frames from the start; may be called again."""
         ...
 
     def fetch(self, places: NDArray[np.int64]) -> Frames:

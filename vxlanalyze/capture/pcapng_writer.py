@@ -24,12 +24,16 @@ class PcapngWriter:
     ----------
     handle : BinaryIO
         Takes the bytes; the caller opens and closes it.
-    interfaces : sequence of Interface
-        What packets will refer to by its position.
+    interfaces : sequence of Interface, optional
+        What packets will refer to by its position; None to go on in a section that was begun elsewhere.
     """
 
-    def __init__(self, handle: BinaryIO, interfaces: Sequence[Interface]) -> None:
+    def __init__(self, handle: BinaryIO, interfaces: Sequence[Interface] | None = None) -> None:
         self._handle = handle
+        if interfaces is not None:
+            self._begin(interfaces)
+
+    def _begin(self, interfaces: Sequence[Interface]) -> None:
         head = struct.pack("<IHHq", blocks.LITTLE_ENDIAN_MAGIC, 1, 0, _LENGTH_UNKNOWN)
         self._write_block(blocks.SECTION_HEADER, head, [(_USER_APPLICATION, b"vxlanalyze")])
         for interface in interfaces:

@@ -25,10 +25,10 @@ from vxlanalyze.text.escaping import plain
 
 if TYPE_CHECKING:
     from vxlanalyze.capture.logical import LogicalCapture
+    from vxlanalyze.export.exports import Exports
     from vxlanalyze.export.redaction import Redactor
     from vxlanalyze.kubernetes.model import Cluster
-    from vxlanalyze.pipeline.progress import Progress
-    from vxlanalyze.pipeline.run import Questions, Run
+    from vxlanalyze.pipeline.run import Questions
     from vxlanalyze.report.matrix.model import Matrix
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
@@ -299,9 +299,16 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
         digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:
             if options.scheduler is not None:
+                from vxlanalyze.dask.compare import run_there
+                from vxlanalyze.dask.on_dask import connected
+
                 questions = _questions(options, sources)
-                report = _on_cluster(options.scheduler, sources, questions, digests, series, progress)
-                return report, _redactor(options, report, questions.cluster)
+                workers = stack.enter_context(connected(options.scheduler))
+                there = run_there(sources, questions, workers, digests=digests, progress=progress)
+                report = there.report(plots=series)
+                redactor = _redactor(options, report, questions.cluster)
+                _write_packets(options, there, outputs, redactor)
+                return report, redactor
             with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
                 # While they are decoded, what follows is loaded, and the questions are read.
                 from vxlanalyze.pipeline import run as pipeline
@@ -310,38 +317,24 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
                 run = pipeline.finish(sources, questions, decoded, digests=digests)
         report = run.report(plots=series)
         redactor = _redactor(options, report, questions.cluster)
-        _write_packets(options, run, outputs, redactor)
+        if options.tables or options.annotate or options.decapsulate:
+            from vxlanalyze.export.exports import ExportsHere
+
+            here = ExportsHere(run.comparison, run.diagnosis.findings)
+            _write_packets(options, here, outputs, redactor)
         return report, redactor
 
 
-def _on_cluster(
-    address: str,
-    sources: "Sequence[LogicalCapture]",
-    questions: "Questions",
-    digests: bool,
-    series: bool,
-    progress: "Progress | None",
-) -> Report:
-    from vxlanalyze.dask.compare import compare
-    from vxlanalyze.dask.on_dask import connected
-
-    with connected(address) as workers:
-        return compare(sources, questions, workers, digests=digests, plots=series, progress=progress)
-
-
-def _write_packets(options: Options, run: "Run", outputs: Outputs, redactor: "Redactor | None") -> None:
+def _write_packets(
+    options: Options, exports: "Exports", outputs: Outputs, redactor: "Redactor | None"
+) -> None:
+    """Write what the command line wants of tables and captures."""
     if options.tables is not None:
-        from vxlanalyze.export.tables import write
-
-        write(run.comparison, outputs.directory(options.tables), None if redactor is None else redactor.text)
+        exports.write_tables(outputs.directory(options.tables), redactor)
     if options.annotate is not None:
-        from vxlanalyze.export.annotate import annotate
-
-        annotate(run.comparison, run.diagnosis.findings, outputs.directory(options.annotate), redactor)
+        exports.annotate(outputs.directory(options.annotate), redactor)
     if options.decapsulate is not None:
-        from vxlanalyze.export.decapsulate import decapsulate
-
-        decapsulate(run.comparison, outputs.directory(options.decapsulate), redactor)
+        exports.decapsulate(outputs.directory(options.decapsulate), redactor)
 
 
 def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":

@@ -158,9 +158,6 @@ def _demand_compatible(options: Options) -> None:
         if (options.report is not None or options.diff) and getattr(options, name):
             saved = "saved reports (--diff)" if options.diff else "a saved report (--from)"
             raise UsageError(f"--{name} needs the captures themselves, not {saved}")
-    for name in ("tables", "decapsulate", "annotate"):
-        if options.scheduler is not None and getattr(options, name):
-            raise UsageError(f"--{name} needs the packets on this machine; leave --scheduler out")
     of_one = ("tables", "decapsulate", "annotate", "baseline", "expect", "report", "explain")
     for name in of_one:
         if options.matrix and getattr(options, name):

@@ -14,6 +14,7 @@ from vxlanalyze import diagnostics
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.dask import tasks
 from vxlanalyze.dask.on_dask import Handle, OnDask
+from vxlanalyze.dask.run_there import RunThere
 from vxlanalyze.dask.tasks import Way
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import strict
@@ -35,12 +36,30 @@ def compare(
     plots: bool = True,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare captures in path order and report what they show.
+    """Compare captures in path order and report what they show; see `run_there`.
 
     Parameters
     ----------
-    digests, plots : bool
-        Whether the report holds the files' SHA-256, and the series that plots are drawn from.
+    plots : bool
+        Whether the report holds the series that plots are drawn from.
+    """
+    return run_there(sources, questions, workers, digests=digests, progress=progress).report(plots=plots)
+
+
+def run_there(
+    sources: Sequence[LogicalCapture],
+    questions: Questions,
+    workers: OnDask,
+    *,
+    digests: bool = True,
+    progress: Progress | None = None,
+) -> RunThere:
+    """Compare captures in path order and diagnose what they show; the packets stay on a worker.
+
+    Parameters
+    ----------
+    digests : bool
+        Whether its report holds the files' SHA-256.
 
     Raises
     ------
@@ -53,9 +72,10 @@ def compare(
     sums = [workers.start(tasks.sha256_of, source) for source in sources] if digests else []
     captures = decode(sources, questions.ports, workers, progress or unheard)
     pairs = _matched(captures, workers)
-    report: Report
-    (report,) = workers.results([workers.start(tasks.report_of, captures, pairs, questions, sums, plots)])
-    return report
+    run = workers.start(tasks.conclude, captures, pairs, questions, sums)
+    read = [workers.start(tasks.source_of, capture) for capture in captures]
+    workers.keep([run, *read])
+    return RunThere(workers, run, read, questions)
 
 
 def decode(

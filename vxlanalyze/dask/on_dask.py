@@ -7,7 +7,8 @@ The files must lie under the same path on this machine and on all workers.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10
 _FIRST_WORKER_S = 30
+_AHEAD = 2  # results for each thread that wait to be fetched in order
 _RETRIES = 2  # of work that fails; workers that die are Dask's own `allowed-failures`
 INSTALL = "pip install 'vxlanalyze[dask]'"
 
@@ -62,6 +64,32 @@ class OnDask:
         handle = self._client.submit(function, *arguments, retries=_RETRIES, pure=False)
         self._started.append(handle)
         return handle
+
+    def keep(self, handles: Sequence[Handle]) -> None:
+        """Let go of all results but some; what these rest on is still made again where a worker dies."""
+        self._started[:] = handles
+
+    def in_turn(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """Have functions called on the workers, and give their results in order, a few of them at a time.
+
+        Parameters
+        ----------
+        calls : iterable of tuple
+            A function and its arguments each.
+
+        Raises
+        ------
+        VxlanalyzeError
+            See `results`.
+        """
+        ahead: deque[Handle] = deque()
+        most = _AHEAD * self.threads
+        for function, *arguments in calls:
+            ahead.append(self._client.submit(function, *arguments, retries=_RETRIES, pure=False))
+            if len(ahead) > most:
+                yield from self.results([ahead.popleft()])
+        while ahead:
+            yield from self.results([ahead.popleft()])
 
     def results(self, handles: Sequence[Handle]) -> list[Any]:
         """Fetch results to this process.

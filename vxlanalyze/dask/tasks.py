@@ -7,7 +7,7 @@ task runs.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,15 +15,20 @@ from vxlanalyze import pairing, wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.errors import CaptureError
+from vxlanalyze.export import tables
+from vxlanalyze.export.annotate import Annotated
+from vxlanalyze.export.annotate import annotated as read_annotated
+from vxlanalyze.export.decapsulate import packets_of
+from vxlanalyze.export.redaction.addresses import AddressCipher
 from vxlanalyze.pairing import between, nodes
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.rotated import demand_one_node
-from vxlanalyze.pipeline.run import Questions
+from vxlanalyze.pipeline.run import Questions, Run
 from vxlanalyze.report.model import Report
-from vxlanalyze.wire import snap_lengths
+from vxlanalyze.wire import snap_lengths, table
 from vxlanalyze.wire.index import COLUMN_DTYPES
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded, Index
@@ -104,14 +109,13 @@ def sha256_of(source: LogicalCapture) -> tuple[str, ...]:
     return _seen(source).sha256()
 
 
-def report_of(
+def conclude(
     captures: Sequence[DecodedCapture],
     pairs: Sequence[Iterable[Pairs]] | None,
     questions: Questions,
     digests: Sequence[Sequence[str]],
-    plots: bool,
-) -> Report:
-    """Work out what became of each packet, diagnose it, and report it.
+) -> Run:
+    """Work out what became of each packet, and diagnose it.
 
     Parameters
     ----------
@@ -119,15 +123,49 @@ def report_of(
         For each capture but the last, the pairs of all partitions with the next one; None to find them here.
     digests : sequence
         SHA-256 of the files of each capture, or nothing.
-    plots : bool
-        Whether to gather the series that plots are drawn from.
     """
     sources = [_seen(capture.source) for capture in captures]
     for source, capture in zip(sources, captures, strict=True):
         demand_one_node(source, capture.decoded)
     run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs=pairs)
     sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
-    return replace(run, digests=sums).report(plots=plots)
+    return replace(run, digests=sums)
+
+
+def report_of(run: Run, plots: bool) -> Report:
+    """Report a run; `plots` is whether to gather the series that plots are drawn from."""
+    return run.report(plots=plots)
+
+
+def parts_of_table(run: Run, name: str) -> list[Any]:
+    """Tell the batches of a table of a run."""
+    parts: list[Any] = tables.TABLES[name].parts(run.comparison)
+    return parts
+
+
+def batch_of_table(run: Run, name: str, part: Any) -> Any:
+    """Give one record batch of a table."""
+    return tables.TABLES[name].batch(run.comparison, part)
+
+
+def annotated(run: Run) -> list[Annotated]:
+    """Read the frames of the findings."""
+    captures = [
+        replace(facts, source=_seen(cast(LogicalCapture, facts.source))) for facts in run.comparison.captures
+    ]
+    return read_annotated(replace(run.comparison, captures=tuple(captures)), run.diagnosis.findings)
+
+
+def frame_batches(source: LogicalCapture, part: int, ports: Sequence[int]) -> list[Any]:
+    """Give the table of the frames of a part of a capture, in record batches."""
+    return list(table.frame_batches(_seen(source).parts()[part], ports=ports))
+
+
+def decapsulated(
+    source: LogicalCapture, part: int, ports: Sequence[int], cipher: AddressCipher | None
+) -> bytes:
+    """Give the frames of a part of a capture with the tunnel taken off, as blocks of a pcapng."""
+    return packets_of(_seen(source).parts()[part], ports, cipher)
 
 
 def part_of(capture: DecodedCapture, peers: Collection[str]) -> Part:

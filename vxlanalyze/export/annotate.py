@@ -7,15 +7,17 @@ point is. Wireshark shows comments above the packet and finds them with the filt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.capture.pcapng_writer import PcapngWriter
 from vxlanalyze.errors import writing
 from vxlanalyze.export.redaction import Redactor
-from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, CaptureFacts, Comparison, Direction, Outcome, Reason
+from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, Comparison, Direction, Outcome, Reason
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
@@ -46,6 +48,21 @@ def annotate(
     OutputError
         A file cannot be written.
     """
+    write(annotated(comparison, findings), comparison.ports, directory, redactor)
+
+
+class Annotated(NamedTuple):
+    """The frames of one capture that findings show, and the comments of each."""
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    frames: Frames
+    comments: list[list[str]]
+
+
+def annotated(comparison: Comparison, findings: Sequence[Finding]) -> list[Annotated]:
+    """Read the frames of the findings, of each capture; see `annotate`."""
+    result = []
     for place, facts in enumerate(comparison.captures):
         shown = _shown(findings, facts.name)
         point = next(p for p in comparison.points if p.capture == place)
@@ -55,8 +72,18 @@ def annotate(
             [*(_said(finding) for finding in shown[frame]), _where(facts.name, frame, partners[row])]
             for frame, row in zip(sorted(shown), rows.tolist(), strict=True)
         ]
-        name = facts.name if redactor is None else redactor.name(facts.name)
-        _write(comparison, place, facts, rows, comments, directory / f"{name}.pcapng", redactor)
+        frames = facts.source.fetch(point.index.place[rows])
+        result.append(Annotated(facts.name, facts.interfaces, frames, comments))
+    return result
+
+
+def write(
+    captures: Sequence[Annotated], ports: Sequence[int], directory: Path, redactor: Redactor | None
+) -> None:
+    """Write what `annotated` gave, wherever it was read; see `annotate`."""
+    for capture in captures:
+        name = capture.name if redactor is None else redactor.name(capture.name)
+        _write(capture, ports, directory / f"{name}.pcapng", redactor)
 
 
 def _shown(findings: Sequence[Finding], capture: str) -> dict[int, list[Finding]]:
@@ -68,20 +95,10 @@ def _shown(findings: Sequence[Finding], capture: str) -> dict[int, list[Finding]
     return shown
 
 
-def _write(
-    comparison: Comparison,
-    place: int,
-    facts: CaptureFacts,
-    rows: NDArray[np.int64],
-    comments: Sequence[Sequence[str]],
-    path: Path,
-    redactor: Redactor | None,
-) -> None:
-    point = next(p for p in comparison.points if p.capture == place)
-    frames = facts.source.fetch(point.index.place[rows])
-    interfaces = facts.interfaces
+def _write(capture: Annotated, ports: Sequence[int], path: Path, redactor: Redactor | None) -> None:
+    _, interfaces, frames, comments = capture
     if redactor is not None:
-        frames = redactor.frames(frames, interfaces, comparison.ports)
+        frames = redactor.frames(frames, interfaces, ports)
         interfaces = redactor.interfaces(interfaces)
         comments = [[redactor.text(comment) for comment in several] for several in comments]
     # They quote names from packets and the cluster, and whoever lists comments may be at a terminal.

@@ -6,16 +6,19 @@ capture is frame 4711 here.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze import wire
-from vxlanalyze.capture.model import Frames, Interface, Source
+from vxlanalyze.capture.model import Frames, Interface, Readable
 from vxlanalyze.capture.pcapng_writer import PcapngWriter
 from vxlanalyze.errors import writing
 from vxlanalyze.export.redaction import Redactor
+from vxlanalyze.export.redaction.addresses import AddressCipher
+from vxlanalyze.export.redaction.frames import redact_frames
 from vxlanalyze.pairing.model import Comparison
 
 _LINK_ETHERNET, _LINK_RAW_IP = 1, 101
@@ -42,11 +45,18 @@ def decapsulate(comparison: Comparison, directory: Path, redactor: Redactor | No
         path = directory / f"{name}.pcapng"
         interfaces = facts.interfaces if redactor is None else redactor.interfaces(facts.interfaces)
         with writing(path), path.open("xb") as handle:
-            writer = PcapngWriter(handle, _three_of_each(interfaces))
-            _copy(facts.source, facts.interfaces, comparison.ports, writer, redactor)
+            writer = PcapngWriter(handle, three_of_each(interfaces))
+            _copy(facts.source, comparison.ports, writer, None if redactor is None else redactor.cipher)
 
 
-def _three_of_each(interfaces: Sequence[Interface]) -> list[Interface]:
+def packets_of(part: Readable, ports: Sequence[int], cipher: AddressCipher | None) -> bytes:
+    """Give the blocks of the frames of a part of a capture, to stand behind the interfaces."""
+    blocks = BytesIO()
+    _copy(part, ports, PcapngWriter(blocks), cipher)
+    return blocks.getvalue()
+
+
+def three_of_each(interfaces: Sequence[Interface]) -> list[Interface]:
     """Each interface as it is, then as one of the frames inside, then of the IP packets inside.
 
     A pcapng interface has one link type, and a tunnel may carry either.
@@ -58,16 +68,11 @@ def _three_of_each(interfaces: Sequence[Interface]) -> list[Interface]:
     return [interface for kind in kinds for interface in kind]
 
 
-def _copy(
-    source: Source,
-    interfaces: Sequence[Interface],
-    ports: Sequence[int],
-    writer: PcapngWriter,
-    redactor: Redactor | None,
-) -> None:
+def _copy(source: Readable, ports: Sequence[int], writer: PcapngWriter, cipher: AddressCipher | None) -> None:
     for frames in source.chunks():
-        if redactor is not None:
-            frames = redactor.frames(frames, interfaces, ports)
+        interfaces = source.interfaces
+        if cipher is not None:
+            frames = redact_frames(frames, interfaces, ports, cipher)
         start, captured, original, kind = _inside(frames, interfaces, ports)
         data = memoryview(frames.data.data)
         interface = frames.interface.astype(np.int64) * 3 + kind

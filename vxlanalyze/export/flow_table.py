@@ -35,13 +35,22 @@ Groups = NDArray[np.intp]
 
 def batches(comparison: Comparison) -> Iterator[Any]:
     """Give the table in Arrow record batches of `SCHEMA`, one a direction."""
-    for hop in (*comparison.hops, *comparison.inside):
-        for direction in hop.directions:
-            if len(direction) or len(direction.unsent_row):
-                yield _batch(comparison, direction)
+    return (batch(comparison, part) for part in parts(comparison))
 
 
-def _batch(comparison: Comparison, direction: Direction) -> Any:
+def parts(comparison: Comparison) -> list[tuple[int, int]]:
+    """Tell the batches of the table, in order: hop (counting those inside nodes too) and direction."""
+    return [
+        (number, side)
+        for number, hop in enumerate((*comparison.hops, *comparison.inside))
+        for side, direction in enumerate(hop.directions)
+        if len(direction) or len(direction.unsent_row)
+    ]
+
+
+def batch(comparison: Comparison, part: tuple[int, int]) -> Any:
+    """Give one batch of the table."""
+    direction = (*comparison.hops, *comparison.inside)[part[0]].directions[part[1]]
     of_sent_flow, of_received_flow, size = _number(direction.sender.flows, direction.receiver.flows)
     group = of_sent_flow[direction.flow]
     unsent_flow = direction.receiver.index.flow[direction.unsent_row]

@@ -6,7 +6,8 @@ them the packets that only its receiver saw.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from vxlanalyze.pairing.model import (
     PER_PACKET,
     Comparison,
     Direction,
+    Hop,
     Outcome,
     Point,
     Reason,
@@ -54,22 +56,62 @@ _RANK[[Checksum.BAD, Checksum.ALL_ONES]] = _BAD
 Columns = dict[str, Any]
 
 
+class Part(NamedTuple):
+    """Some rows of the table: of a direction (`hop` counts those inside nodes too), from `start` on.
+
+    `unsent` are those that only the receiver saw.
+    """
+
+    hop: int
+    side: int
+    unsent: bool
+    start: int
+
+
 def batches(comparison: Comparison) -> Iterator[Any]:
     """Give the table in Arrow record batches of `SCHEMA`, so that memory holds one at a time."""
-    for hop in (*comparison.hops, *comparison.inside):
-        for direction in hop.directions:
-            at_sender, at_receiver = (
-                FlowColumns(direction.sender.flows, comparison.cluster),
-                FlowColumns(direction.receiver.flows, comparison.cluster),
-            )
-            for start in range(0, len(direction), BATCH_ROWS):
-                part = _slice(direction, start)
-                time = _common_time(comparison, part.sender, part.sent_row)
-                yield _batch({"time": time, **_sent_columns(part, at_sender)})
-            for start in range(0, len(direction.unsent_row), BATCH_ROWS):
-                rows = slice(start, start + BATCH_ROWS)
-                time = _common_time(comparison, direction.receiver, direction.unsent_row[rows])
-                yield _batch({"time": time, **_unsent_columns(direction, rows, at_receiver)})
+    for _, of_end in groupby(parts(comparison), lambda part: part[:3]):
+        same = list(of_end)
+        flows = _flow_columns(comparison, same[0])
+        for part in same:
+            yield _batch_of(comparison, part, flows)
+
+
+def parts(comparison: Comparison) -> list[Part]:
+    """Tell the batches of the table, in order."""
+    return [
+        Part(hop, side, unsent, start)
+        for hop, each in enumerate(_hops(comparison))
+        for side, direction in enumerate(each.directions)
+        for unsent, size in ((False, len(direction)), (True, len(direction.unsent_row)))
+        for start in range(0, size, BATCH_ROWS)
+    ]
+
+
+def batch(comparison: Comparison, part: Part) -> Any:
+    """Give one batch of the table."""
+    return _batch_of(comparison, part, _flow_columns(comparison, part))
+
+
+def _hops(comparison: Comparison) -> tuple[Hop, ...]:
+    return (*comparison.hops, *comparison.inside)
+
+
+def _flow_columns(comparison: Comparison, part: Part) -> FlowColumns:
+    direction = _hops(comparison)[part.hop].directions[part.side]
+    point = direction.receiver if part.unsent else direction.sender
+    return FlowColumns(point.flows, comparison.cluster)
+
+
+def _batch_of(comparison: Comparison, part: Part, flows: FlowColumns) -> Any:
+    direction = _hops(comparison)[part.hop].directions[part.side]
+    if part.unsent:
+        rows = slice(part.start, part.start + BATCH_ROWS)
+        time = _common_time(comparison, direction.receiver, direction.unsent_row[rows])
+        return _batch({"time": time, **_unsent_columns(direction, rows, flows)})
+    own = _slice(direction, part.start)
+    time = _common_time(comparison, own.sender, own.sent_row)
+    return _batch({"time": time, **_sent_columns(own, flows)})
 
 
 def _common_time(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> Any:

@@ -3,7 +3,7 @@
 Files are written batch by batch, so that memory holds one batch whatever the captures hold.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from vxlanalyze.text.nearest import nearest
 from vxlanalyze.wire import frame_columns, table
 
 Rewrite = Callable[[str], str]
+
+TABLES: dict[str, Any] = {"packets": packets, "flows": flow_table}
+"""Modules with the `SCHEMA` and the `batches` of a comparison's tables; single ones are its `parts`."""
 
 # Dictionary-encoded columns whose words are the program's, not the captures'.
 _OWN_WORDS = frozenset(
@@ -52,19 +55,40 @@ def write(comparison: Comparison, directory: Path, rewrite: Rewrite | None = Non
     rewrite : callable, optional
         Applied to every name and address, as for `--redact`.
     """
-    whole = {
-        "packets": (packets.SCHEMA, packets.batches(comparison)),
-        "flows": (flow_table.SCHEMA, flow_table.batches(comparison)),
-    }
-    for facts in comparison.captures:
-        name = facts.name if rewrite is None else rewrite(facts.name)
-        whole[f"frames-{name}"] = (
-            frame_columns.SCHEMA,
-            table.frame_batches(facts.source, ports=comparison.ports),
-        )
-    for name, (schema, batches) in whole.items():
-        rewritten = batches if rewrite is None else (_rewritten(batch, rewrite) for batch in batches)
-        write_parquet(directory / f"{name}.parquet", schema, rewritten)
+    frames = (
+        (facts.name, table.frame_batches(facts.source, ports=comparison.ports))
+        for facts in comparison.captures
+    )
+    write_all(
+        {name: module.batches(comparison) for name, module in TABLES.items()}, frames, directory, rewrite
+    )
+
+
+def write_all(
+    tables: Mapping[str, Iterable[Any]],
+    frames: Iterable[tuple[str, Iterable[Any]]],
+    directory: Path,
+    rewrite: Rewrite | None = None,
+) -> None:
+    """Write tables from their record batches, wherever they come from.
+
+    Parameters
+    ----------
+    tables : mapping
+        Batches of each of `TABLES`.
+    frames : iterable
+        Names of the captures, and batches of the table of their frames.
+    """
+    for name, batches in tables.items():
+        _write_rewritten(directory / f"{name}.parquet", TABLES[name].SCHEMA, batches, rewrite)
+    for name, batches in frames:
+        own = name if rewrite is None else rewrite(name)
+        _write_rewritten(directory / f"frames-{own}.parquet", frame_columns.SCHEMA, batches, rewrite)
+
+
+def _write_rewritten(path: Path, schema: Any, batches: Iterable[Any], rewrite: Rewrite | None) -> None:
+    rewritten = batches if rewrite is None else (_rewritten(batch, rewrite) for batch in batches)
+    write_parquet(path, schema, rewritten)
 
 
 def _rewritten(batch: Any, rewrite: Rewrite) -> Any:
@@ -86,6 +110,24 @@ def write_parquet(path: Path, schema: Any, batches: Iterable[Any]) -> None:
             writer.write_batch(batch)
 
 
+def to_arrow(name: str, batches: Callable[[str], Iterable[Any]]) -> Any:
+    """Give a table as a pyarrow.Table.
+
+    Parameters
+    ----------
+    batches : callable
+        Gives the record batches of a table.
+
+    Raises
+    ------
+    UsageError
+        There is no such table.
+    """
+    if name not in TABLES:
+        raise UsageError(f"{name} is not a table{nearest(name, TABLES)}")
+    return pa.Table.from_batches(batches(name), schema=TABLES[name].SCHEMA).unify_dictionaries()
+
+
 def packets_frame(comparison: Comparison) -> pd.DataFrame:
     """Give the table `packets` as a DataFrame: names categorical, numbers that may be missing nullable."""
     return to_frame(packets.SCHEMA, packets.batches(comparison))
@@ -94,21 +136,6 @@ def packets_frame(comparison: Comparison) -> pd.DataFrame:
 def flows_frame(comparison: Comparison) -> pd.DataFrame:
     """Give the table `flows` as a DataFrame."""
     return to_frame(flow_table.SCHEMA, flow_table.batches(comparison))
-
-
-def arrow(comparison: Comparison, name: str) -> Any:
-    """Give a table as a pyarrow.Table.
-
-    Raises
-    ------
-    UsageError
-        There is no such table.
-    """
-    tables = {"packets": packets, "flows": flow_table}
-    if name not in tables:
-        raise UsageError(f"{name} is not a table{nearest(name, tables)}")
-    module: Any = tables[name]
-    return pa.Table.from_batches(module.batches(comparison), schema=module.SCHEMA).unify_dictionaries()
 
 
 def to_frame(schema: Any, batches: Iterable[Any]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import Frames, Interface, Source
+from vxlanalyze.capture.model import Frames, Interface, Readable
 from vxlanalyze.errors import CaptureError
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet, fields, ipv6, link, sctp, tcp, udp
@@ -133,7 +133,7 @@ def link_types_of(interfaces: Sequence[Interface]) -> NDArray[np.int64]:
     return np.array([interface.link_type for interface in interfaces], np.int64)
 
 
-def check_link_types(source: Source) -> None:
+def check_link_types(source: Readable) -> None:
     """Refuse a capture none of whose interfaces can be decoded.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import PLACE_FILE_SHIFT, File, Source
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT, File, Readable
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.frame_columns import ADDRESS, ANOMALIES, CHECKSUM_NAMES, MAC, NAME, SCHEMA, TIME
 from vxlanalyze.wire.model import FACTS, Anomaly, Encryption, Tunnel
@@ -29,13 +29,13 @@ _NAMES = {
 _ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
 
 
-def frame_batches(source: Source, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
+def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
     """Make the table of all frames of a capture, a chunk at a time.
 
     Parameters
     ----------
-    source : Source
-        The capture.
+    source : Readable
+        The capture, or a part of it.
     ports : sequence of int
         UDP ports that carry tunnels, besides the known ones.
 

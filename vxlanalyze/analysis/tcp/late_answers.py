@@ -86,7 +86,9 @@ def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
         return {}
     owner, of = np.unique(_server_turns(pair)[:, 0] >> 1, return_inverse=True)
     _, server, family, port = _parties(found, owner)
-    keys, member = distinct(np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), server]))
+    keys, member = distinct(
+        np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), server])
+    )
     number = member[of.reshape(-1)]
     order = np.argsort(number, kind="stable")
     parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(keys))))

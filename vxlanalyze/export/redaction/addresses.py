@@ -42,6 +42,9 @@ class AddressCipher:
         self._ip = cache(self._new_ip)
         self._mac = cache(self._new_mac)
 
+    def __reduce__(self) -> tuple[type["AddressCipher"], tuple[bytes]]:
+        return AddressCipher, (self._key,)
+
     def text(self, address: str) -> str:
         """Give the pseudonym of an IP address in text; raises ValueError where it is none."""
         parsed = ip_address(address.partition("%")[0])

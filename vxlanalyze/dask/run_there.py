@@ -1,0 +1,78 @@
+"""A run whose packets lie on a worker: its outputs come from there part by part.
+
+What the captures alone tell (tables of frames, captures without the tunnel) is made of their stretches, each
+on a worker that is free. This process holds a few parts at a time, and writes them in order.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.pcapng_writer import PcapngWriter
+from vxlanalyze.dask import tasks
+from vxlanalyze.dask.on_dask import Handle, OnDask
+from vxlanalyze.errors import writing
+from vxlanalyze.export import annotate, tables
+from vxlanalyze.export.decapsulate import three_of_each
+from vxlanalyze.export.redaction import Redactor
+from vxlanalyze.pipeline.run import Questions
+from vxlanalyze.report.model import Report
+
+
+class RunThere:
+    """Made by `compare.run_there`; implements `export.exports.Exports`.
+
+    Its outputs hold what those of a run on this machine hold.
+    """
+
+    def __init__(self, workers: OnDask, run: Handle, read: Sequence[Handle], questions: Questions) -> None:
+        self._workers, self._run, self._read, self._ports = workers, run, read, questions.ports
+        self.cluster = questions.cluster
+
+    def report(self, *, plots: bool) -> Report:
+        """Make the report; raises what the run raised."""
+        report: Report
+        (report,) = self._workers.in_turn([(tasks.report_of, self._run, plots)])
+        return report
+
+    @cached_property
+    def _sources(self) -> list[LogicalCapture]:
+        return self._workers.results(self._read)
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """Give the table `packets` or `flows` in Arrow record batches."""
+        (parts,) = self._workers.in_turn([(tasks.parts_of_table, self._run, table)])
+        return self._workers.in_turn((tasks.batch_of_table, self._run, table, part) for part in parts)
+
+    def write_tables(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write all tables as Parquet files."""
+        frames = ((source.name, self._frames(source)) for source in self._sources)
+        rewrite = None if redactor is None else redactor.text
+        tables.write_all({name: self.batches(name) for name in tables.TABLES}, frames, directory, rewrite)
+
+    def _frames(self, source: LogicalCapture) -> Iterator[Any]:
+        calls = ((tasks.frame_batches, source, part, self._ports) for part in range(len(source.parts())))
+        return (batch for batches in self._workers.in_turn(calls) for batch in batches)
+
+    def annotate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the frames of the findings."""
+        (captures,) = self._workers.in_turn([(tasks.annotated, self._run)])
+        annotate.write(captures, self._ports, directory, redactor)
+
+    def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the captures with the tunnel taken off."""
+        cipher = None if redactor is None else redactor.cipher
+        for source in self._sources:
+            name, interfaces = source.name, source.interfaces
+            if redactor is not None:
+                name, interfaces = redactor.name(name), list(redactor.interfaces(interfaces))
+            path = directory / f"{name}.pcapng"
+            with writing(path), path.open("xb") as handle:
+                PcapngWriter(handle, three_of_each(interfaces))
+                for blocks in self._workers.in_turn(
+                    (tasks.decapsulated, source, part, self._ports, cipher)
+                    for part in range(len(source.parts()))
+                ):
+                    handle.write(blocks)

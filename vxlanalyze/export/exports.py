@@ -1,0 +1,59 @@
+"""What a run gives beside its report: tables, annotated captures, captures without the tunnel."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.export import tables
+from vxlanalyze.export.annotate import annotate
+from vxlanalyze.export.decapsulate import decapsulate
+from vxlanalyze.export.redaction import Redactor
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing.model import Comparison
+
+
+class Exports(Protocol):
+    """Outputs that need the packets, wherever these are; `cluster` names who `--redact` has to hide."""
+
+    cluster: Cluster
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """Give the table `packets` or `flows` in Arrow record batches."""
+        ...
+
+    def write_tables(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write all tables as Parquet files; see `tables.write`."""
+        ...
+
+    def annotate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the frames of the findings; see `annotate.annotate`."""
+        ...
+
+    def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the captures with the tunnel taken off; see `decapsulate.decapsulate`."""
+        ...
+
+
+class ExportsHere:
+    """Those of a comparison in this process."""
+
+    def __init__(self, comparison: Comparison, findings: Sequence[Finding]) -> None:
+        self._comparison, self._findings = comparison, findings
+        self.cluster = comparison.cluster
+
+    def batches(self, table: str) -> Iterator[Any]:
+        """Give a table in record batches."""
+        return tables.TABLES[table].batches(self._comparison)
+
+    def write_tables(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write all tables."""
+        tables.write(self._comparison, directory, None if redactor is None else redactor.text)
+
+    def annotate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the frames of the findings."""
+        annotate(self._comparison, self._findings, directory, redactor)
+
+    def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
+        """Write the captures with the tunnel taken off."""
+        decapsulate(self._comparison, directory, redactor)
