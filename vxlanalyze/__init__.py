@@ -24,7 +24,8 @@ from vxlanalyze.errors import CaptureError, OutputError, UsageError, VxlanalyzeE
 
 if TYPE_CHECKING:
     from vxlanalyze.api.capture import Capture, read
-    from vxlanalyze.api.comparison import Comparison, UnexpectedError, check, compare, load
+    from vxlanalyze.api.checking import UnexpectedError, check
+    from vxlanalyze.api.comparison import Comparison, compare, load
     from vxlanalyze.api.difference import diff
     from vxlanalyze.api.findings import Finding, Findings
     from vxlanalyze.api.matrix import Matrix, matrix
@@ -57,8 +58,8 @@ _MODULES = {
     "Finding": "findings",
     "Findings": "findings",
     "Matrix": "matrix",
-    "UnexpectedError": "comparison",
-    "check": "comparison",
+    "UnexpectedError": "checking",
+    "check": "checking",
     "compare": "comparison",
     "diff": "difference",
     "load": "comparison",

@@ -354,34 +354,3 @@ def load(path: PathLike) -> Comparison:
     """
     name = os.fspath(path)
     return Comparison(as_json.from_json(judging.read_text(name), name), None)
-
-
-def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
-    """Demand that a result is as expected; for tests.
-
-    Parameters
-    ----------
-    expect : path or mapping
-        A TOML file as for ``--expect``, or what it holds.
-
-    Raises
-    ------
-    UnexpectedError
-        It is not; an AssertionError that lists the differences.
-    UsageError
-        The expectation makes no sense.
-    """
-    from vxlanalyze.report import expectation
-
-    __tracebackhide__ = True  # pytest shows the test, not this
-    if isinstance(expect, Mapping):
-        expected = expectation.from_table(expect)
-    else:
-        expected = expectation.parse(judging.read_text(os.fspath(expect)), os.fspath(expect))
-    told = expectation.differences(expected, result.report)
-    if told:
-        raise UnexpectedError("\n".join(told))
-
-
-class UnexpectedError(AssertionError):
-    """Captures do not show what was expected of them; the message lists the differences."""
