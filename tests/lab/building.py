@@ -10,9 +10,24 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.lab import tunnels
+from tests.lab import services, tunnels
 from tests.lab.namespaces import Namespaces
-from tests.lab.topology import FABRIC, FABRIC_MTU, GATEWAY, GATEWAY6, NIC, Node, Topology, host_device
+from tests.lab.topology import (
+    FABRIC,
+    FABRIC_MTU,
+    FLAT_BRIDGE,
+    FLAT_PREFIX,
+    GATEWAY,
+    GATEWAY6,
+    NIC,
+    SECOND_NIC,
+    Node,
+    Topology,
+    host_device,
+)
+
+# Hundredths of a second: IGMP queries come often enough for a short recording.
+QUERY_INTERVAL, QUERY_RESPONSE = 60, 20
 
 
 def build(topology: Topology, spaces: Namespaces) -> None:
@@ -28,6 +43,7 @@ def build(topology: Topology, spaces: Namespaces) -> None:
         _add_pod(topology, name, spaces)
     for node in topology.nodes.values():
         _add_service(topology, node, spaces)
+        services.add(topology, node, spaces)
     if topology.cluster.nested:
         tunnels.add_nested(topology, spaces)
 
@@ -35,7 +51,7 @@ def build(topology: Topology, spaces: Namespaces) -> None:
 def _add_node(topology: Topology, node: Node, spaces: Namespaces) -> None:
     """A node with its NIC, forwarding on and nothing of its own in the way."""
     spaces.add(node.name)
-    _attach(node, spaces)
+    _attach(node, spaces, NIC, "")
     run = partial(spaces.run, node.name)
     run(f"ip link set {NIC} address {node.mac} mtu {topology.cluster.node_mtu} up")
     run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0")
@@ -46,14 +62,44 @@ def _add_node(topology: Topology, node: Node, spaces: Namespaces) -> None:
         run(f"ip -6 addr add {node.address}/64 dev {NIC} nodad")
     else:
         run(f"ip addr add {node.address}/16 dev {NIC}")
+    _add_further_addresses(topology, node, spaces)
     _set_offloads(topology, node, spaces)
+    if topology.cluster.querier:
+        _query_groups(node, spaces)
 
 
-def _attach(node: Node, spaces: Namespaces) -> None:
-    """Lead the node's NIC to the TAP device that the network in user space reads."""
+def _add_further_addresses(topology: Topology, node: Node, spaces: Namespaces) -> None:
+    """Add the node's loopback endpoint with the others' routes, and its second card, where it has them."""
+    cluster, run = topology.cluster, partial(spaces.run, node.name)
+    if node.name in cluster.endpoints:
+        run(f"ip addr add {cluster.endpoints[node.name]}/32 dev lo")
+    for other in topology.others(node):
+        if other.name in cluster.endpoints:
+            run(f"ip route add {cluster.endpoints[other.name]}/32 via {other.address} dev {NIC}")
+    if node.name in cluster.second_cards:
+        _attach(node, spaces, SECOND_NIC, "b")
+        # Each card answers for its own address only.
+        run("sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2")
+        run(f"ip link set {SECOND_NIC} address {topology.cards(node)[1][0]} up")
+        run(f"ip addr add {cluster.second_cards[node.name]}/32 dev {SECOND_NIC}")
+        for other in topology.others(node):
+            run(f"ip route add {other.address} dev {SECOND_NIC} src {cluster.second_cards[node.name]}")
+
+
+def _query_groups(node: Node, spaces: Namespaces) -> None:
+    """Let the node's port of the network send IGMP queries, and pass the reports on to the network."""
     run = partial(spaces.run, FABRIC)
-    wire, tap, bridge = (f"{kind}{node.number}" for kind in ("wire", "tap", "bridge"))
-    run(f"ip link add {wire} type veth peer name {NIC} netns {spaces.real(node.name)}")
+    interval = f"mcast_query_interval {QUERY_INTERVAL} mcast_query_response_interval {QUERY_RESPONSE}"
+    startup = f"mcast_startup_query_interval {QUERY_INTERVAL}"
+    run(f"ip link set bridge{node.number} type bridge mcast_snooping 1 mcast_querier 1 {interval} {startup}")
+    run(f"bridge link set dev tap{node.number} mcast_router 2")
+
+
+def _attach(node: Node, spaces: Namespaces, card: str, suffix: str) -> None:
+    """Lead a card of the node to the TAP device that the network in user space reads."""
+    run = partial(spaces.run, FABRIC)
+    wire, tap, bridge = (f"{kind}{node.number}{suffix}" for kind in ("wire", "tap", "bridge"))
+    run(f"ip link add {wire} type veth peer name {card} netns {spaces.real(node.name)}")
     run(f"ip tuntap add mode tap dev {tap}")
     run(f"ip link add {bridge} type bridge mcast_snooping 0")
     # A long queue: the network in user space must see every frame, however late it wakes.
@@ -78,7 +124,7 @@ def _set_offloads(topology: Topology, node: Node, spaces: Namespaces) -> None:
 
 
 def _add_pod(topology: Topology, name: str, spaces: Namespaces) -> None:
-    """A pod behind a veth pair, with a gateway that is the node itself."""
+    """A pod behind a veth pair, with a gateway that is the node itself; a flat network has no gateway."""
     cluster, pod, device = topology.cluster, topology.cluster.pods[name], host_device(name)
     spaces.add(name)
     on_node, in_pod = partial(spaces.run, pod.node), partial(spaces.run, name)
@@ -86,6 +132,11 @@ def _add_pod(topology: Topology, name: str, spaces: Namespaces) -> None:
         f"ip link add {device} mtu {cluster.pod_mtu} type veth"
         f" peer name eth0 netns {spaces.real(name)} mtu {cluster.pod_mtu}"
     )
+    if cluster.group:
+        on_node(f"ip link set {device} master {FLAT_BRIDGE} up")
+        in_pod(f"ip addr add {topology.pods[name]}/{FLAT_PREFIX} dev eth0")
+        in_pod("ip link set eth0 up")
+        return
     in_pod(f"ip addr add {topology.pods[name]}/32 dev eth0")
     in_pod("ip link set eth0 up")
     on_node(f"ip addr add {GATEWAY}/32 dev {device}")
@@ -121,4 +172,5 @@ def _add_service(topology: Topology, node: Node, spaces: Namespaces) -> None:
             spaces.run(node.name, f"{rule} -j DNAT --to {second}:53")
     if topology.cluster.masquerade:
         device = topology.cluster.device
-        spaces.run(node.name, f"iptables -t nat -A POSTROUTING -o {device} -j MASQUERADE --random-fully")
+        how = " --random-fully" if topology.cluster.random_fully else ""
+        spaces.run(node.name, f"iptables -t nat -A POSTROUTING -o {device} -j MASQUERADE{how}")

@@ -23,7 +23,9 @@ def put_in(faults: tuple[NodeFault, ...], topology: Topology, spaces: Namespaces
             spaces.run(fault.at, command)
 
 
-def _iptables(fault: NodeFault, chain: str, place: str, target: str = "DROP") -> list[str]:
+def _iptables(
+    fault: NodeFault, chain: str, place: str, target: str = "DROP", table: str = "filter"
+) -> list[str]:
     """Return rules that take every nth matching packet, and copy it to the log before."""
     match = f"{place} -p {fault.protocol}" if fault.protocol else place
     if fault.dport:
@@ -33,10 +35,10 @@ def _iptables(fault: NodeFault, chain: str, place: str, target: str = "DROP") ->
     # One chain for both, so that log and drop meet the same packet when it takes turns.
     own = f"lab{zlib.crc32(match.encode()):08x}"
     return [
-        f"iptables -N {own}",
-        f"iptables -A {own} -j NFLOG --nflog-group {LOG_GROUP}",
-        f"iptables -A {own} -j {target}",
-        f"iptables -A {chain} {match} -j {own}",
+        f"iptables -t {table} -N {own}",
+        f"iptables -t {table} -A {own} -j NFLOG --nflog-group {LOG_GROUP}",
+        f"iptables -t {table} -A {own} -j {target}",
+        f"iptables -t {table} -A {chain} {match} -j {own}",
     ]
 
 
@@ -61,6 +63,18 @@ def _firewall_before_encapsulation(fault: NodeFault, topology: Topology) -> list
 
 def _firewall_to_pod(fault: NodeFault, topology: Topology) -> list[str]:
     return _iptables(fault, "FORWARD", f"-o {host_device(fault.pod)}")
+
+
+def _firewall_before_translation(fault: NodeFault, topology: Topology) -> list[str]:
+    """Drop what a pod sends to an address, a service's for example, before anything translates it."""
+    place = f"-i {host_device(fault.pod)} -d {fault.address}"
+    return _iptables(fault, "PREROUTING", place, table="raw")
+
+
+def _replies_untracked(fault: NodeFault, topology: Topology) -> list[str]:
+    """Let the answers of a port pass connection tracking by, so that nothing turns them back."""
+    match = f"-i {topology.cluster.device} -p {fault.protocol} --sport {fault.dport}"
+    return [f"iptables -t raw -A PREROUTING {match} -j CT --notrack"]
 
 
 def _silent(fault: NodeFault, topology: Topology) -> list[str]:
@@ -168,10 +182,12 @@ FAULTS: dict[str, Fault] = {
     "firewall-after-decapsulation": _firewall_after_decapsulation,
     "firewall-before-decapsulation": _firewall_before_decapsulation,
     "firewall-before-encapsulation": _firewall_before_encapsulation,
+    "firewall-before-translation": _firewall_before_translation,
     "firewall-to-pod": _firewall_to_pod,
     "mute-about-ports": _mute_about_ports,
     "no-forwarding-entry": _no_forwarding_entry,
     "reject-after-decapsulation": _reject_after_decapsulation,
+    "replies-untracked": _replies_untracked,
     "reverse-path-filter": _reverse_path_filter,
     "route-without-tunnel": _route_without_tunnel,
     "silent": _silent,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 ETHERNET_BYTES = 14
 IPV4, IPV6 = 0x0800, 0x86DD
 TRANSPARENT_ETHERNET = 0x6558
-ICMP, TCP, UDP, ESP, ICMPV6 = 1, 6, 17, 50, 58
+ICMP, IGMP, TCP, UDP, ESP, ICMPV6 = 1, 2, 6, 17, 50, 58
 GENEVE_PORT = 6081
 PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "esp": ESP, "icmpv6": ICMPV6}
 # Where the checksum stands in the header of a protocol.
@@ -255,3 +255,17 @@ def unreachable(packet: Packet, router: str, code: int, mtu_bytes: int = 0) -> b
     pseudo = addresses + struct.pack("!II", len(message), ICMPV6)
     message = message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
     return ethernet + struct.pack("!IHBB", 0x60000000, len(message), ICMPV6, 64) + addresses + message
+
+
+def reported_groups(packet: Packet) -> list[str]:
+    """Return the groups that an IGMP report names (RFC 2236 section 2, RFC 3376 section 4.2)."""
+    ip = packet.layers[0]
+    kind = packet.frame[ip.payload_at]
+    if kind == 0x16:
+        places = [ip.payload_at + 4]
+    elif kind == 0x22:
+        records = struct.unpack_from("!H", packet.frame, ip.payload_at + 6)[0]
+        places = [ip.payload_at + 12 + 8 * n for n in range(records)]  # the kernel names no sources
+    else:
+        places = []
+    return [str(ipaddress.IPv4Address(packet.frame[at : at + 4])) for at in places]

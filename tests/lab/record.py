@@ -95,8 +95,9 @@ def _start_network(
 ) -> subprocess.Popen[str]:
     """Start the network in user space and wait until it forwards."""
     ports = [
-        {"node": node.name, "mac": node.mac.replace(":", ""), "device": f"tap{node.number}"}
+        {"node": node.name, "mac": mac.replace(":", ""), "device": tap}
         for node in plan.nodes.values()
+        for mac, tap in plan.cards(node)
     ]
     described = {
         "ports": ports,
@@ -118,8 +119,10 @@ def _start_network(
 def _check_network(plan: Topology, spaces: Namespaces) -> None:
     """Make sure that no frame was dropped on the way into the network, where no log would tell of it."""
     for node in plan.nodes.values():
-        shown = json.loads(spaces.run(FABRIC, f"ip -s -j link show dev tap{node.number}"))
-        if shown[0]["stats64"]["tx"]["dropped"]:
+        shown = [
+            json.loads(spaces.run(FABRIC, f"ip -s -j link show dev {tap}")) for _, tap in plan.cards(node)
+        ]
+        if any(device[0]["stats64"]["tx"]["dropped"] for device in shown):
             raise LabError(f"the network missed frames of {node.name}: record again on a quieter machine")
 
 
@@ -142,6 +145,7 @@ def _finish(
         "networks": networks,
         "ports": plan.tunnel_ports,
         "clock": _clock_truth(scenario, firsts),
+        "translated": bool(cluster.services or cluster.masquerade),
         "lost": lost,
     }
     truth.write(scenario, _points(plan, recorders), log, more, made)

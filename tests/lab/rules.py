@@ -33,6 +33,8 @@ class Rule:
     dst: str | None = None
     sport: int | None = None
     dport: int | None = None
+    outer_src: str | None = None
+    outer_dst: str | None = None
     outer_longer_than: int | None = None
     payload_at_most: int | None = None
     outer_port_modulo: tuple[int, int] | None = None
@@ -80,6 +82,9 @@ class Memory:
     counts: Counter[int] = field(default_factory=Counter)
     flows: set[tuple[int, str, str, int, int, int]] = field(default_factory=set)
     in_burst: dict[int, bool] = field(default_factory=dict)
+    now_s: float = 0.0
+    direction: str = ""
+    joined_s: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -88,6 +93,7 @@ class Memory:
 def apply(rules: tuple[Rule, ...], packet: Packet, direction: str, now_s: float, memory: Memory) -> Fate:
     """Decide the fate of a packet that enters the network `now_s` seconds after the work began."""
     fate = Fate((packet.frame,))
+    memory.now_s, memory.direction = now_s, direction
     for number, rule in enumerate(rules):
         if rule.on not in ("*", direction) or not _holds(rule, number, packet, now_s, memory):
             continue
@@ -117,6 +123,9 @@ def _is_meant(rule: Rule, packet: Packet) -> bool:
         return False
     asked = {name: getattr(rule, name) for name in ("src", "dst", "sport", "dport")}
     asked["protocol"] = wire.PROTOCOLS[rule.protocol] if rule.protocol else None
+    ends = [(rule.outer_src, outer and outer.src), (rule.outer_dst, outer and outer.dst)]
+    if any(value not in (None, found) for value, found in ends):
+        return False
     ip = inner or outer
     return all(
         value is None or (ip is not None and getattr(ip, name) == value) for name, value in asked.items()
@@ -250,6 +259,22 @@ def _rewrite(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
     return replace(fate, forward=(frame,), acts=(*fate.acts, f"rewrite-{rule.where}"))
 
 
+def _snoop(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
+    """Pass what goes to a group on to members only (RFC 4541); all are when the work begins.
+
+    A membership ends `value` seconds after its last report.
+    """
+    ip, (source, _, target) = packet.outer, memory.direction.partition(">")
+    if ip is None or ip.version != 4 or int(ip.dst.split(".")[0]) >> 4 != 14:
+        return fate
+    if ip.protocol == wire.IGMP:
+        for group in wire.reported_groups(packet):
+            memory.joined_s[source, group] = memory.now_s
+        return fate
+    last_s = max(memory.joined_s.get((target, ip.dst), 0.0), 0.0)
+    return fate if memory.now_s <= last_s + rule.value else _drop(rule, packet, fate, memory)
+
+
 Action = Callable[[Rule, Packet, Fate, Memory], Fate]
 ACTIONS: dict[str, Action] = {
     "drop": _drop,
@@ -261,4 +286,5 @@ ACTIONS: dict[str, Action] = {
     "corrupt": _corrupt,
     "nat": _nat,
     "rewrite": _rewrite,
+    "snoop": _snoop,
 }

@@ -30,6 +30,31 @@ class Pod:
 
 
 @dataclass(frozen=True)
+class Service:
+    """A service as kube-proxy builds it on every node: one address and port for several pods, in turn."""
+
+    address: str
+    port: int
+    pods: tuple[str, ...]
+    target: int = 0
+    protocol: str = "tcp"
+    node_port: int = 0
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A further tunnel between the nodes: another address of each node, another VNI, or the other family.
+
+    `pods` are reached through it; none means all pods, of the family of the endpoints.
+    """
+
+    device: str
+    vni: int
+    endpoints: dict[str, str]
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cluster:
     """Nodes, pods and the tunnel between them.
 
@@ -58,6 +83,15 @@ class Cluster:
     around: str = ""
     nested: bool = False
     masquerade: bool = False
+    random_fully: bool = True
+    masquerade_services: bool = False
+    services: dict[str, Service] = field(default_factory=dict)
+    overlays: tuple[Overlay, ...] = ()
+    endpoints: dict[str, str] = field(default_factory=dict)
+    bound: bool = True
+    second_cards: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    querier: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,6 +256,8 @@ def cluster(table: dict[str, Any]) -> Cluster:
         for name, pod in (known["every"]["pods"] | merged["pods"]).items()
         if (known["every"]["pods"].get(name, {}) | pod)["node"] in merged["nodes"]
     }
+    merged["services"] = {name: _of(Service, told) for name, told in merged.get("services", {}).items()}
+    merged["overlays"] = tuple(_of(Overlay, told) for told in merged.get("overlays", []))
     return _of(Cluster, merged)
 
 

@@ -27,6 +27,8 @@ def fate(*given: Rule, frame: bytes | None = None, now_s: float = 1.0, memory: M
         (Rule("drop", protocol="tcp"), False),
         (Rule("drop", dst="10.0.0.2", sport=1234), True),
         (Rule("drop", dst="10.0.0.3"), False),
+        (Rule("drop", outer_dst="10.0.0.2"), True),
+        (Rule("drop", outer_dst="192.0.2.77"), False),
         (Rule("drop", tunnel=False), False),
         (Rule("drop", outer_longer_than=107), True),
         (Rule("drop", outer_longer_than=108), False),
@@ -147,3 +149,37 @@ def test_packets_without_a_tunnel_are_left_alone_unless_asked_for():
     bare = udp_frame(b"x", dport=53)
     assert not fate(Rule("drop"), frame=bare).lost
     assert fate(Rule("drop", tunnel=False), frame=bare).lost
+
+
+class TestSnooping:
+    """The network carries a group to those that reported it, for a while."""
+
+    RULE = Rule("snoop", tunnel=False, value=2)
+
+    @staticmethod
+    def to(dst: str, protocol: int, body: bytes) -> bytes:
+        return b"\x01\0\x5e\0\0\1" + bytes(6) + b"\x08\0" + wire.ipv4_header(
+            "192.0.2.9", dst, protocol, len(body), 7
+        ) + body  # fmt: skip
+
+    def passes(self, now_s: float, memory: Memory) -> bool:
+        flooded = self.to("239.7.7.7", wire.UDP, bytes(8))
+        return not fate(self.RULE, frame=flooded, now_s=now_s, memory=memory).lost
+
+    def test_members_are_forgotten_unless_they_report(self):
+        memory = Memory(1)
+        assert [self.passes(now_s, memory) for now_s in (1.0, 2.0, 2.1)] == [True, True, False]
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"\x16\0\0\0" + bytes((239, 7, 7, 7)),
+         b"\x22" + bytes(6) + b"\1" + b"\4\0\0\0" + bytes((239, 7, 7, 7))],
+    )  # fmt: skip
+    def test_a_report_of_the_target_renews_its_membership(self, body: bytes):
+        memory = Memory(1)
+        report = wire.parse(self.to("224.0.0.22", wire.IGMP, body), PORTS)
+        assert not rules.apply((self.RULE,), report, "node2>node1", 3.0, memory).lost
+        assert [self.passes(now_s, memory) for now_s in (5.0, 5.1)] == [True, False]
+
+    def test_what_goes_to_a_host_passes(self):
+        assert not fate(self.RULE, frame=udp_frame(b"x", dport=53), now_s=99.0).lost

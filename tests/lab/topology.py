@@ -11,9 +11,10 @@ from tests.lab.scenario import Cluster
 T = TypeVar("T")
 
 FABRIC = "fabric"
-NIC = "eth0"
+NIC, SECOND_NIC = "eth0", "eth1"
 GATEWAY, GATEWAY6 = "169.254.1.1", "fe80::1"
 FABRIC_MTU = 9200
+FLAT_BRIDGE, FLAT_PREFIX = "flat0", 24
 # Where the encrypted network lies that a tunnel may run through (RFC 2544's own addresses).
 ENCRYPTED_NETWORK = "198.18.0"
 
@@ -48,12 +49,22 @@ class Topology:
 
     def endpoint(self, node: Node) -> str:
         """Address between which the tunnel's outer packets travel."""
-        return f"{ENCRYPTED_NETWORK}.{node.number}" if self.cluster.around else node.address
+        if self.cluster.around:
+            return f"{ENCRYPTED_NETWORK}.{node.number}"
+        return self.cluster.endpoints.get(node.name, node.address)
+
+    def cards(self, node: Node) -> list[tuple[str, str]]:
+        """MAC and the network's device of each card of a node."""
+        first = (node.mac, f"tap{node.number}")
+        second = (f"{node.mac[:-2]}{node.number + 32:02x}", f"tap{node.number}b")
+        return [first, second] if node.name in self.cluster.second_cards else [first]
 
     def address(self, place: str, ipv6: bool = False) -> str:
         """Address of a pod, a node, ``service``, or of what is an address already."""
         if place == "service":
             return self.cluster.service
+        if place in self.cluster.services:
+            return self.cluster.services[place].address
         if place in self.nodes:
             return self.nodes[place].address
         return (self.pods6 if ipv6 else self.pods).get(place, place)

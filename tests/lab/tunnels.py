@@ -7,7 +7,9 @@ import sys
 from functools import partial
 
 from tests.lab.namespaces import Namespaces
+from tests.lab.scenario import Overlay
 from tests.lab.topology import (
+    FLAT_BRIDGE,
     NESTED_NETWORK,
     NESTED_PORT,
     NESTED_VNI,
@@ -39,15 +41,60 @@ def _add_flannel(topology: Topology, node: Node, spaces: Namespaces) -> None:
     """One VNI; route, neighbour and forwarding entry of every other node are written, none is learned."""
     cluster, run = topology.cluster, partial(spaces.run, node.name)
     device = cluster.device
+    # Without an address of its own, each packet gets that of the route.
+    way = f"dev {cluster.around or NIC} local {topology.endpoint(node)}" if cluster.bound else ""
     run(
         f"ip link add {device} address {node.tunnel_mac} mtu {cluster.pod_mtu}"
-        f" type vxlan id {node.vni} dev {cluster.around or NIC} local {topology.endpoint(node)}"
-        f" dstport {node.port} nolearning {node.options}"
+        f" type vxlan id {node.vni} {way} dstport {node.port} nolearning {node.options}"
     )
     _set_up(topology, node, spaces)
     for other in topology.others(node):
         _route_to(topology, node, other, spaces, "")
         run(f"bridge fdb append {other.tunnel_mac} dev {device} dst {topology.endpoint(other)}")
+    for place, overlay in enumerate(cluster.overlays):
+        _add_overlay(topology, node, overlay, place, spaces)
+
+
+def _add_overlay(topology: Topology, node: Node, overlay: Overlay, place: int, spaces: Namespaces) -> None:
+    """Add a further tunnel, of either family, and lead pods through it."""
+    cluster, run, device = topology.cluster, partial(spaces.run, node.name), overlay.device
+    own, ipv6 = overlay.endpoints[node.name], ":" in overlay.endpoints[node.name]
+    run(f"sysctl -qw net.ipv6.conf.{NIC}.disable_ipv6=0 net.ipv6.conf.{NIC}.router_solicitations=0")
+    run(f"ip addr add {own}/{64 if ipv6 else 16} dev {NIC} {'nodad' if ipv6 else ''}")
+    run(
+        f"ip link add {device} address {_mac(node, place)} mtu {cluster.pod_mtu} type vxlan id {overlay.vni}"
+        f" dev {NIC} local {own} dstport {node.port} nolearning"
+    )
+    run(f"sysctl -qw net/ipv6/conf/{device}/disable_ipv6={int(not ipv6)}")
+    run(f"ip link set {device} up")
+    for other in topology.others(node):
+        run(f"bridge fdb append {_mac(other, place)} dev {device} dst {overlay.endpoints[other.name]}")
+        table, network = (
+            (topology.pods6, cluster.pod_networks6) if ipv6 else (topology.pods, cluster.pod_networks)
+        )
+        via = f"fe80::{place}:{other.number}" if ipv6 else ipaddress.ip_network(network[other.name])[0]
+        run(f"ip neigh add {via} lladdr {_mac(other, place)} dev {device} nud permanent")
+        theirs = [table[pod] for pod in overlay.pods or table if cluster.pods[pod].node == other.name]
+        for address in theirs:
+            run(f"ip route replace {address}/{128 if ipv6 else 32} via {via} dev {device} onlink")
+
+
+def _mac(node: Node, place: int) -> str:
+    return f"{node.tunnel_mac[:6]}{0x50 + place:02x}{node.tunnel_mac[8:]}"
+
+
+def _add_group(topology: Topology, node: Node, spaces: Namespaces) -> None:
+    """One flat network: a bridge whose tunnel device learns, and floods to a multicast group."""
+    cluster, run = topology.cluster, partial(spaces.run, node.name)
+    run(f"ip link add {FLAT_BRIDGE} type bridge mcast_snooping 0")
+    run(
+        f"ip link add {cluster.device} address {node.tunnel_mac} mtu {cluster.pod_mtu} type vxlan"
+        f" id {node.vni} group {cluster.group} dev {NIC} local {topology.endpoint(node)}"
+        f" dstport {node.port} {node.options}"
+    )
+    for device in (FLAT_BRIDGE, cluster.device):
+        run(f"ip link set {device} up")
+    run(f"ip link set {cluster.device} master {FLAT_BRIDGE}")
 
 
 def _set_up(topology: Topology, node: Node, spaces: Namespaces) -> None:
@@ -107,7 +154,7 @@ def _add_geneve(topology: Topology, node: Node, spaces: Namespaces) -> None:
     _start_endpoint(spaces, node, ["geneve", device, topology.endpoint(node), *peers, f"vni={node.vni}"])
 
 
-TUNNELS = {"flannel": _add_flannel, "cilium": _add_cilium, "geneve": _add_geneve}
+TUNNELS = {"flannel": _add_flannel, "cilium": _add_cilium, "geneve": _add_geneve, "group": _add_group}
 
 
 def add_nested(topology: Topology, spaces: Namespaces) -> None:

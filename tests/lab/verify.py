@@ -49,14 +49,30 @@ def differences(folder: Path) -> list[str]:
     points = truth["captures"]
     seen = [sightings(folder / point["path"], frozenset(truth["ports"]), point["pod"]) for point in points]
     missing: Lost = Counter()
+    without_ends: set[str] = set()
     for first in range(len(points) - 1):
         for sender, receiver, towards in ((first, first + 1, "node2"), (first + 1, first, "node1")):
-            chosen = [_towards(side, truth["networks"][towards]) for side in (seen[sender], seen[receiver])]
-            if pods := {points[place]["pod"] for place in (sender, receiver)} - {None}:
+            chosen = [seen[sender], seen[receiver]]
+            pods = {points[place]["pod"] for place in (sender, receiver)} - {None}
+            translated = bool(pods) and truth.get("translated", False)
+            if not translated:
+                chosen = [_towards(side, truth["networks"][towards]) for side in chosen]
                 chosen = [[one for one in side if pods <= set(one.ends)] for side in chosen]
+            else:  # the addresses differ between the points; only the pod uses the tunnel
+                place = 0 if _lives(pods, truth["networks"]) != towards else 1
+                chosen = [
+                    [one for one in side if one.ends[place] in pods]
+                    if points[number]["pod"]
+                    else _towards(side, truth["networks"][towards])
+                    for number, side in zip((sender, receiver), chosen, strict=True)
+                ]
             direction = _direction(points, sender, receiver)
-            missing += Counter({(direction, *packet): n for packet, n in _absent(*chosen).items()})
-    lost: Lost = Counter(tuple(row) for row in truth["lost"])
+            absent = _absent(*chosen, translated=translated)
+            missing += Counter({(direction, *packet): n for packet, n in absent.items()})
+            without_ends |= {direction} if translated else set()
+    lost: Lost = Counter()
+    for way, *row in truth["lost"]:
+        lost[way, *(("", "", 0, 0, *row[4:]) if way in without_ends else row)] += 1
     wrong = [f"the network lost {row}, yet both captures hold it" for row in lost - missing]
     if truth["complete"]:
         wrong += [f"{row} is missing, yet the network delivered it" for row in missing - lost]
@@ -74,13 +90,29 @@ def _towards(side: Iterable[Sighting], networks: list[str]) -> list[Sighting]:
     return [one for one in side if any(ipaddress.ip_address(one.ends[1]) in network for network in inside)]
 
 
-def _absent(sent: list[Sighting], received: list[Sighting]) -> Counter[Identity]:
+def _lives(pods: set[str], networks: dict[str, list[str]]) -> str:
+    """Node of a pod."""
+    address = ipaddress.ip_address(next(iter(pods)))
+    return next(node for node, of in networks.items() if any(address in ipaddress.ip_network(n) for n in of))
+
+
+def _without_ends(packets: Counter[Identity]) -> Counter[Identity]:
+    """Leave out of identities what translation changes: addresses and ports."""
+    without: Counter[Identity] = Counter()
+    for (*_, protocol, ip_id), count in packets.items():
+        without["", "", 0, 0, protocol, ip_id] += count
+    return without
+
+
+def _absent(sent: list[Sighting], received: list[Sighting], translated: bool = False) -> Counter[Identity]:
     """Count the wire packets that were sent and not received."""
     largest: dict[Identity, int] = {}
     for one in received:
         flow = (*one.identity[:5], 0)
         largest[flow] = max(largest.get(flow, 0), one.payload_bytes)
     sides = [Counter(_wire_packets(side, largest)) for side in (sent, received)]
+    if translated:
+        sides = [_without_ends(side) for side in sides]
     return sides[0] - sides[1]
 
 

@@ -738,7 +738,21 @@ def kube_json(world: World) -> dict[str, Any]:
         }
         for s in world.services.values()
     ]
-    return {"apiVersion": "v1", "kind": "List", "items": nodes + pods + services}
+    slices = [
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": f"{s.name}-slice",
+                "namespace": s.namespace,
+                "labels": {"kubernetes.io/service-name": s.name},
+            },
+            "endpoints": [{"addresses": [backend.address]} for backend in s.backends],
+            "ports": [{"port": s.target, "protocol": "UDP" if s.protocol == f.UDP else "TCP"}],
+        }
+        for s in world.services.values()
+    ]
+    return {"apiVersion": "v1", "kind": "List", "items": nodes + pods + services + slices}
 
 
 __all__ = [

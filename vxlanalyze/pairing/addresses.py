@@ -24,7 +24,7 @@ from vxlanalyze.wire.model import (
 )
 
 NO_ADDRESS = -1
-PACKET_OUTGOING = 4  # sll.pkttype
+PACKET_HOST, PACKET_OUTGOING = 0, 4  # sll.pkttype
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class Sides:
     `inner_src` and `inner_dst` number the addresses inside (of a bare packet, its own), `bare_packets` are
     the frames that stand bare there, `identity` is that of `Flows`; MACs and family are those of the ends.
     `answers` marks the flows that answer others: echo replies, and what comes from the smaller port.
+    `claimed` are the addresses for which ARP or neighbour advertisements outside of tunnels name the MACs
+    `claimants`.
     """
 
     src: NDArray[np.int32]
@@ -99,6 +101,8 @@ class Sides:
     dst_mac: NDArray[np.uint64]
     family: NDArray[np.uint8]
     answers: NDArray[np.bool_]
+    claimed: NDArray[np.int32]
+    claimants: NDArray[np.uint64]
 
     @property
     def unicast(self) -> NDArray[np.bool_]:
@@ -125,9 +129,16 @@ class Sides:
 
 
 def marked(sides: Sides) -> tuple[int, ...]:
-    """Addresses that the kernel marked as its own: sources of outgoing frames."""
+    """Addresses that the kernel marked as its own: sources of outgoing frames, and where incoming ones go.
+
+    An incoming frame whose destination the host also sends to is passed on to another one.
+    """
     outgoing = (sides.packet_type == PACKET_OUTGOING) & (sides.src != NO_ADDRESS) & (sides.packets > 0)
-    return tuple(np.unique(sides.src[outgoing]).tolist())
+    if not outgoing.any():
+        return ()
+    incoming = sides.unicast & (sides.packet_type == PACKET_HOST)
+    received = np.setdiff1d(sides.dst[incoming], sides.dst[outgoing])
+    return tuple(np.union1d(sides.src[outgoing], received).tolist())
 
 
 def hubs(sides: Sides) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.ownership import Further
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.text.words import listed
+from vxlanalyze.wire.model import Decoded
 
 InCommon = Callable[[int, int], Common]
 
@@ -28,6 +29,15 @@ class Home:
     texts: tuple[str, ...]
     by: str
     contradiction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a hop."""
+
+    place: Place
+    decoded: Decoded
+    home: Home
 
 
 NOBODY = Home((), (), "")
@@ -181,10 +191,15 @@ def _extend(
         others = [m for home in found if home is not found[n] for m in home.numbers]
         found[n] = _with(found[n], ownership.sent_from_the_card(ends[n], found[n].numbers), others, book)
     for near, far in (both, both[::-1]):
+        more = ownership.claimed([ends[n] for n in both], found[far].numbers, found[near].numbers)
+        more += ownership.answering(ends[near], ends[far], found[near].numbers, found[far].numbers)
+        found[far] = _with(found[far], more, found[near].numbers, book)
+    for near, far in (both, both[::-1]):
         strangers = [m for n, home in enumerate(found) if n not in both for m in home.numbers]
         strangers += addresses.senders(ends[far])
-        more = ownership.only_peer(ends[near], found[near].numbers, found[far].numbers, strangers)
-        found[far] = _with(found[far], more, strangers, book)
+        for peers in (ownership.only_peer, ownership.counterpart):
+            more = peers(ends[near], found[near].numbers, found[far].numbers, strangers)
+            found[far] = _with(found[far], more, strangers, book)
 
 
 def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: AddressBook) -> Home:

@@ -268,3 +268,68 @@ def only_peer(
         if family not in known_families and len(targets) == 1:
             found.append(Further(int(targets[0]), f"assumed: nothing else is sent to over IPv{family}"))
     return found
+
+
+def claimed(seen: Sequence[Sides], own: Sequence[int], peer: Sequence[int]) -> list[Further]:
+    """Addresses of tunnel packets that a node answers ARP for: with the MAC that it has for its known ones.
+
+    Parameters
+    ----------
+    seen : sequence of Sides
+        The captures of both nodes.
+    own, peer : sequence of int
+        Addresses known of the node and of the other one.
+    """
+    found: list[int] = []
+    for side in seen:
+        macs, others = (side.claimants[np.isin(side.claimed, some)] for some in (own, peer))
+        mine = side.claimed[np.isin(side.claimants, np.setdiff1d(macs, others))]
+        used = np.concatenate([side.src[side.unicast], side.dst[side.unicast]])
+        found += np.setdiff1d(np.intersect1d(mine, used), [*own, *peer, NO_ADDRESS]).tolist()
+    return [Further(n, "its MAC answers for this address too") for n in dict.fromkeys(found)]
+
+
+def counterpart(
+    side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
+) -> list[Further]:
+    """Addresses taken for the other node's: each is all that a further address of this node sends to.
+
+    One address of a node talks with those of many others; what an address of its own is kept for, by the MAC
+    that leads to the other node, is that node's counterpart of it.
+    """
+    sent = side.unicast & np.isin(side.src, own)
+    to_peer = sent & np.isin(side.dst, peer)
+    way = np.setdiff1d(side.dst_mac[to_peer], [0])
+    found = []
+    for address in np.setdiff1d(own, side.src[to_peer]).tolist():
+        mine = sent & (side.src == address)
+        targets = np.unique(side.dst[mine])
+        if len(targets) == 1 and np.isin(side.dst_mac[mine], way).all():
+            found.append(Further(int(targets[0]), "assumed: a further address sends to it alone"))
+    return [f for f in found if f.number not in (*strangers, *own, *peer)]
+
+
+def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) -> list[Further]:
+    """Addresses taken for the other node's, since they answer what its capture shows to arrive.
+
+    It is so where that capture shows nothing that its node sends: the answers leave by another card.
+
+    Parameters
+    ----------
+    near, far : Sides
+        The captures of this node and of the other one.
+    own, peer : sequence of int
+        Addresses known of this node and of the other one.
+    """
+    arrived = far.unicast & np.isin(far.src, own) & np.isin(far.dst, peer)
+    if not arrived.any() or (far.unicast & ~np.isin(far.src, own)).any():
+        return []
+    reached = far.inner_dst[arrived]
+    back = near.unicast & np.isin(near.dst, own) & ~np.isin(near.src, [*own, *peer])
+    sent_to = near.dst[near.unicast & np.isin(near.src, own)]
+    found = []
+    for address in np.setdiff1d(near.src[back], sent_to).tolist():
+        sources = near.inner_src[back & (near.src == address)]
+        if np.isin(sources, reached).all():
+            found.append(Further(address, "assumed: it answers what only this node is seen to receive"))
+    return found

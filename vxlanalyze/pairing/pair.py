@@ -29,11 +29,11 @@ from vxlanalyze.pairing import (
     tuples,
 )
 from vxlanalyze.pairing.addresses import AddressBook
-from vxlanalyze.pairing.homes import NOBODY, Home
+from vxlanalyze.pairing.homes import NOBODY, End, Home
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.points import Place
-from vxlanalyze.pairing.routes import End, Route
+from vxlanalyze.pairing.routes import Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pairing.tuples import Tuples
 from vxlanalyze.wire.mirrors import mirror_of

@@ -15,6 +15,9 @@ from vxlanalyze.pairing import addresses, rows
 from vxlanalyze.pairing.addresses import AddressBook, Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
+from vxlanalyze.wire.protocols import ICMPV6
+
+_ADVERTISEMENT = 136  # ICMPv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,18 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     return Sides(
         *ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity,
         flows.outer_src_mac, flows.outer_dst_mac, flows.outer_family if place.encapsulated else flows.family,
-        _answers(flows),
+        _answers(flows), *_claims(place, flows, book.src[n]),
     )  # fmt: skip
+
+
+def _claims(
+    place: Place, flows: Flows, src: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
+    """Addresses that a host on this network says it has, with its MAC (RFC 826; RFC 4861 section 4.4)."""
+    arp = (flows.family == 0) & (src != addresses.NO_ADDRESS)
+    advertised = (flows.protocol == ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
+    chosen = (arp | advertised) & place.flows & (flows.tunnel == Tunnel.NONE) & (flows.outer_src_mac > 0)
+    return src[chosen], flows.outer_src_mac[chosen]
 
 
 def _answers(flows: Flows) -> NDArray[np.bool_]:

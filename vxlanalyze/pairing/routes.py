@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import headless, points
+from vxlanalyze.pairing import dead_ends, headless, points
 from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
-from vxlanalyze.pairing.homes import Home
-from vxlanalyze.pairing.points import Place
-from vxlanalyze.wire.model import Decoded, Tunnel
+from vxlanalyze.pairing.homes import End
+from vxlanalyze.wire.model import Tunnel
 
 _NO_ADDRESSES = np.empty(0, np.int32)
 
@@ -27,15 +26,6 @@ class Route(IntEnum):
     FORWARD = 1
     BACKWARD = 2
     OTHER_PEER = 3  # sent from here to a node that was not captured
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One side of a hop."""
-
-    place: Place
-    decoded: Decoded
-    home: Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +275,7 @@ def _bare_to_tunnel(
     translated = np.concatenate([book.src[i][leaving], book.dst[i][entering]])
     pods = np.union1d(pods, translated[translated != NO_ADDRESS])
     leaves = leaving | at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
+    leaves |= dead_ends.between(bare, tunnel, book, cluster, pods, (local, remote), leaving)
     enters = entering | at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
     out = sent & (np.isin(book.src[j], pods) | _identity_in(tunnel, bare, leaving))
     in_ = received & (np.isin(book.dst[j], pods) | _identity_in(tunnel, bare, entering))

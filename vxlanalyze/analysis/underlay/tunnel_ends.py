@@ -61,6 +61,16 @@ def of(direction: Direction) -> Ends:
     )
 
 
+def other_sources(direction: Direction, opposite: Direction) -> list[str]:
+    """Outer addresses that a node sends from and is not sent to, of the family of those that it is sent to.
+
+    Such as that of a second network card.
+    """
+    sources, sent_to = of(direction).sources, of(opposite).destinations
+    families = {":" in address for address in sent_to}
+    return [s for s in sources if s not in sent_to and (":" in s) in families]
+
+
 def origins(pair: Comparison) -> list[Direction]:
     """Directions that begin at an end of the path: what is odd at their sender left it so."""
     return [pair.hops[0].forward, pair.hops[-1].backward] if pair.hops else []

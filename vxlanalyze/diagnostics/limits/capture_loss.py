@@ -38,6 +38,7 @@ from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.answers import opposite
 from vxlanalyze.analysis.tcp.tcp_streams import seen
+from vxlanalyze.analysis.underlay import tunnel_ends
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures, unrelated
 from vxlanalyze.text.words import count, listed
@@ -61,6 +62,7 @@ class _Witness(NamedTuple):
     answered: int
     deaf_to: list[str]  # senders of whose packets it shows none, though its node answered them
     mute_to: list[str]  # receivers of its node's packets, of which it shows none
+    other_card: list[str]  # addresses that these come from, and that nobody sends to
 
     @property
     def lacks(self) -> bool:
@@ -99,6 +101,7 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
         if not len(forged.proved(d, opposite(pair, d)))
     )
     rows = each.missing.row[each.missing.holes > 0]
+    mute = [d for d, _ in sent if hides_departures(d) and facts.tunnel_packets]
     return _Witness(
         facts=facts,
         point=each.point,
@@ -111,7 +114,8 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
         received=[(d.receiver, rows) for d, rows in sent if len(rows)],
         answered=answered,
         deaf_to=[d.sender.name for d in came if hides_arrivals(d)],
-        mute_to=[d.receiver.name for d, _ in sent if hides_departures(d) and facts.tunnel_packets],
+        mute_to=[d.receiver.name for d in mute],
+        other_card=[a for d in mute for a in tunnel_ends.other_sources(d, opposite(pair, d))],
     )
 
 
@@ -202,6 +206,13 @@ def _maybe(direction: Direction) -> str:
 
 
 def _remedy(lacking: list[_Witness]) -> str:
+    elsewhere = [w for w in lacking if w.other_card]
+    if elsewhere:
+        lines = [f"on {w.facts.name}: tcpdump -ni any -B 65536 -w {w.facts.name}.pcap" for w in elsewhere]
+        where = [f"{w.facts.name} from {listed(w.other_card)}" for w in elsewhere]
+        return "\n".join(
+            [f"Packets leave {listed(where)}, by another network card. Capture all of them:", *lines]
+        )
     deaf = [w.facts.name for w in lacking if w.deaf_to]
     mute = [w.facts.name for w in lacking if w.mute_to]
     missed = [f"what {does} {listed(who)}" for does, who in (("arrives at", deaf), ("leaves", mute)) if who]
@@ -225,7 +236,8 @@ def _remedy(lacking: list[_Witness]) -> str:
 def _said(witness: _Witness) -> str:
     parts = []
     if witness.mute_to:
-        parts.append(f"nothing that it sends to {listed(witness.mute_to)}, which holds it")
+        source = f" from {listed(witness.other_card)}" if witness.other_card else ""
+        parts.append(f"nothing that it sends to {listed(witness.mute_to)}{source}, which holds it")
     if witness.deaf_to:
         return "; ".join(
             [*parts, f"nothing that arrives from {listed(witness.deaf_to)}, though it was answered"]

@@ -29,12 +29,13 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.addresses import text
 
 CODE = "flow-blocked"
 
@@ -61,12 +62,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
         f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
         explanation=_explanation(picture, lost, delivered),
-        remedy=f"Look for a filter between {direction.sender.name}'s network card and "
-        f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "
-        "or `tc` after the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
-        f"appliance or an access list that looks into {_tunnel_port(direction)}. Allow {listed(names)}, then "
-        "repeat the capture. If nothing filters, compare the outer source ports with `--tables`: one dead "
-        "path of several can look like this when a service has few connections.",
+        remedy=_remedy(direction, names, lost),
         evidence={
             "blocked": Quantity(", ".join(names)),
             "lost": Quantity(int(lost.sum()), "packets"),
@@ -83,6 +79,47 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     )
 
 
+def _remedy(direction: Direction, names: list[str], lost: NDArray[np.bool_]) -> str:
+    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+        return _inside_a_node(direction, lost)
+    return (
+        f"Look for a filter between {direction.sender.name}'s network card and "
+        f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "
+        "or `tc` after the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
+        f"appliance or an access list that looks into {_tunnel_port(direction)}. Allow {listed(names)}, then "
+        "repeat the capture. If nothing filters, compare the outer source ports with `--tables`: one dead "
+        "path of several can look like this when a service has few connections."
+    )
+
+
+def _inside_a_node(direction: Direction, lost: NDArray[np.bool_]) -> str:
+    """Say where to look on the node between a pod's interface and its network card."""
+    node = direction.receiver if direction.receiver.encapsulated else direction.sender
+    flows = direction.sender.flows
+    asked = present(direction.flow[lost])
+    targets = dict.fromkeys(str(a) for a in text(flows.dst[asked], flows.family[asked]))
+    shown = next((p for p in (direction.receiver, direction.sender) if p.encapsulated), None)
+    in_tunnel = () if shown is None else set(text(shown.flows.dst, shown.flows.family))
+    services = [address for address in targets if address not in in_tunnel]
+    lines = inside_finding.commands(node.name)
+    if not services or direction.sender.encapsulated:
+        return lines
+    return "\n".join(
+        [
+            f"{listed(services)} {'is' if len(services) == 1 else 'are'} seen in no tunnel packet, as the "
+            "address of a service is not: see whether its rules exist, and which endpoints it has (one on "
+            "the same node is not reached through the tunnel, and would be silent itself; the pod itself is "
+            f"reached in hairpin mode only). On the node of {node.name}:",
+            *(f"iptables-save -t nat | grep -w {address}" for address in services[:2]),
+            "Where kube-proxy uses IPVS:",
+            *(f"ipvsadm -Ln | grep -wA8 {address}" for address in services[:2]),
+            "Anywhere:",
+            "kubectl get endpointslices -A -o wide",
+            lines,
+        ]
+    )
+
+
 def _names(pair: Comparison, picture: Picture) -> list[str]:
     if picture.lost is None:
         return []
@@ -95,20 +132,20 @@ def _names(pair: Comparison, picture: Picture) -> list[str]:
 def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> str:
     direction, explanations = picture.direction, picture.of(Kind.FLOW)
     flows = len(np.unique(direction.flow[lost]))
-    text = (
+    told = (
         f"{count(int(lost.sum()), 'packet')} of {count(flows, 'flow')} and {affected.sizes(direction, lost)} "
         f"were sent and none arrived; of everything else, {count(delivered, 'packet')} arrived"
     )
     others = int(np.count_nonzero(direction.lost & ~lost))
-    text += f" and {others:,} did not. " if others else " and none was lost. "
+    told += f" and {others:,} did not. " if others else " and none was lost. "
     for rival in dict.fromkeys(r for e in explanations for r in e.rivals):
-        text += _RIVALS.get(rival, "")
+        told += _RIVALS.get(rival, "")
     for mark in (e.detail for e in explanations if isinstance(e.detail, HeaderRule)):
-        text += (
+        told += (
             f"All of them carry {mark.field} {mark.value}, and none of {mark.others:,} delivered "
             "packets does: a device that drops this mark would look the same. "
         )
-    return text + loss.by_chance(explanations)
+    return told + loss.by_chance(explanations)
 
 
 _RIVALS = {

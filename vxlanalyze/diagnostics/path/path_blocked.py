@@ -38,7 +38,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import firewall, groups, underlay
+from vxlanalyze.analysis.underlay import firewall, groups, tunnel_ends, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, listed, moment, span
@@ -120,8 +120,22 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
             f"{count(picture.others_delivered, 'packet')} to the same port that carry no tunnel arrived: the "
             "port is open, and something on the path inspects the payload. "
         )
+    text += _other_source(pair, direction)
     text += _other_traffic(pair, direction) if blocked.from_ns is None else _afterwards(direction)
     return text + loss.by_chance([blocked])
+
+
+def _other_source(pair: Comparison, direction: Direction) -> str:
+    """Say where a node sends from another address than it is sent to: rules may know the latter alone."""
+    hop = loss.hop_of(pair, direction)
+    back = hop.backward if direction.label == hop.forward.label else hop.forward
+    sources = tunnel_ends.other_sources(direction, back)
+    if not sources or len(sources) < len(tunnel_ends.of(direction).sources):
+        return ""
+    return (
+        f"{direction.sender.name} sends from {listed(sources)}, and {back.sender.name} sends to it at "
+        f"{listed(list(tunnel_ends.of(back).destinations))}: a rule for the latter does not match. "
+    )
 
 
 def _other_traffic(pair: Comparison, direction: Direction) -> str:
