@@ -1,4 +1,4 @@
-"""Services that work, and that fail inside the node: IPVS, hairpin, load balancing at the socket, node ports."""
+"""Services that work or fail inside the node: IPVS, hairpin, load balancing at the socket, node ports."""
 
 from collections.abc import Callable
 
