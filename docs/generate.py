@@ -3,6 +3,7 @@
 A test fails where a page is not current.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -12,12 +13,28 @@ from typing import Any
 from vxlanalyze.command import options
 from vxlanalyze.diagnostics import DIAGNOSTICS
 from vxlanalyze.export.columns import FLOWS, PACKETS
+from vxlanalyze.pipeline.opening import open_points
+from vxlanalyze.pipeline.run import Questions, run
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.report.expectation import FIGURES
+from vxlanalyze.report.formats import as_text
 from vxlanalyze.report.formats.as_json import schema
 from vxlanalyze.wire.frame_columns import FRAME_COLUMNS
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
+_TEN = {
+    "The tunnel's port is blocked": "sample_pcaps/seed",
+    "Large packets vanish": "sample_pcaps/mtu-blackhole",
+    "A node spoils its own checksums": "sample_pcaps/checksum",
+    "Loss inside the receiving node": "sample_pcaps/four-points",
+    "One of several equal-cost paths is dead": "tests/captures/ecmp-member",
+    "The path dies while it is used": "tests/captures/path-dies",
+    "Fragments do not pass": "tests/captures/fragments-lost",
+    "A tunnel entry points at an old MAC": "tests/captures/stale-tunnel-mac",
+    "The receiver's firewall drops what arrived": "tests/captures/receiver-firewall",
+    "The tunnel map names the wrong node": "tests/captures/wrong-endpoint-third-node",
+}
 _NOTE = "<!-- Written by docs/generate.py: change the code, and run it. -->"
 
 
@@ -28,6 +45,8 @@ def pages() -> dict[str, str]:
         "tables.md": tables(),
         "report.md": report(),
         "command.md": command(),
+        "ten-faults.md": ten_faults(),
+        "report.schema.json": json.dumps(schema(), indent=1) + "\n",
     }
 
 
@@ -110,10 +129,10 @@ def report() -> str:
     """Describe the JSON report by its schema."""
     whole = schema()
     lines = [_NOTE, "# The JSON report", "", whole["description"], ""]
-    lines += ["Its JSON Schema is part of the package: `vxlanalyze/report/schema.json`, and in Python"]
     lines += [
-        "`vxlanalyze.report.formats.as_json.schema()`. Keys may be added within a version; "
-        "none changes its meaning."
+        "Its JSON Schema is [report.schema.json](report.schema.json), in the package as",
+        "`vxlanalyze/report/schema.json`, and in Python `vxlanalyze.report.formats.as_json.schema()`.",
+        "Keys may be added within a version; none changes its meaning.",
     ]
     lines += ["", *_properties(whole)]
     for name, definition in whole["$defs"].items():
@@ -174,6 +193,36 @@ def command() -> str:
         "`source .venv/share/fish/vendor_completions.d/vxlanalyze.fish`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def ten_faults() -> str:
+    """Show ten recorded faults: what was done, the command, and the beginning of its report."""
+    lines = [_NOTE, "# Ten faults, ten captures", ""]
+    lines += [
+        "Each was recorded on real Linux tunnels, and its captures stand in this repository;",
+        "`truth.json` beside them says what the network really did. The reports are shortened to verdict,",
+        "path and first finding.",
+    ]
+    for number, (title, folder) in enumerate(_TEN.items(), 1):
+        lines += ["", f"## {number}. {title}", "", *_fault(ROOT / folder)]
+    return "\n".join(lines) + "\n"
+
+
+def _fault(folder: Path) -> Iterator[str]:
+    """Tell one recorded fault."""
+    captures = [str(path.relative_to(ROOT)) for path in sorted(folder.glob("*.pcap*"))]
+    yield from (json.loads((folder / "truth.json").read_text())["story"].strip(), "", "```text")
+    yield f"$ vxlanalyze {' '.join(captures)}"
+    sources = open_points(str(ROOT / capture) for capture in captures)
+    try:
+        shown = as_text.render(run(sources, Questions(), digests=False).report(plots=False))
+    finally:
+        for source in sources:
+            source.close()
+    kept = shown.partition("\n2. ")[0]
+    for heading in ("\nNotes\n", "\nNot assessed", "\nRequests", "\nCaptures\n"):
+        kept = kept.partition(heading)[0]
+    yield from (kept.replace(f"{ROOT}/", "").rstrip(), "```")
 
 
 def _cell(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import vxlanalyze as vx
 from tests.command.conftest import environment
 from vxlanalyze.command import cli
 from vxlanalyze.report.expectation import parse
@@ -50,6 +51,23 @@ def test_expectations_in_the_documentation_can_be_read(page):
     for text in re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL):
         expected = parse(text, "pyproject.toml" if "[tool." in text else page.name)
         assert expected.must or expected.must_not
+
+
+def test_the_examples_for_python_run(tmp_path, monkeypatch):
+    """All of the page's blocks, one after the other, as somebody would paste them."""
+    (tmp_path / "sample_pcaps").symlink_to(ROOT / "sample_pcaps")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
+
+    exec(compile("\n".join(blocks), "api.md", "exec"), {})
+
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["after.json", "before.json"]
+
+
+def test_every_public_name_has_its_place_in_the_reference():
+    documented = re.findall(r"^::: vxlanalyze\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
+
+    assert sorted(documented) == sorted(vx.__all__)
 
 
 def test_options_named_in_the_documentation_exist():
