@@ -97,3 +97,36 @@ def test_a_time_of_day(seed):
 
     assert late.hops[0]["sent"] == int((seed.packets["sent_time"] >= "2026-11-24T00:54:15Z").sum())
     assert 0 < late.hops[0]["sent"] < 9
+
+
+class TestRequests:
+    """The table of requests, each with its time divided."""
+
+    FOLDER = Path(__file__).parents[1] / "captures"
+
+    def requests(self, name: str):
+        return vx.compare(self.FOLDER / name / "node1.pcap.gz", self.FOLDER / name / "node2.pcap.gz").requests
+
+    def test_the_server_is_told_from_the_path(self):
+        table = self.requests("server-far-away-thinks")
+        data = table[table["message"].isna()]
+
+        assert len(data) == 5
+        assert data["server_ns"].between(600_000_000, 650_000_000).all()
+        assert data["there_ns"].between(58_000_000, 64_000_000).all()
+        parts = data[["there_ns", "server_ns", "back_ns", "transfer_ns"]].sum(axis=1)
+        assert (parts == data["latency_ns"]).all()
+
+    def test_http_requests_are_named_and_their_frames_are_theirs(self):
+        table = self.requests("healthy-light")
+        pages = table[table["message"] == "GET /small"]
+
+        assert len(pages) == 5
+        assert set(table["protocol"]) == {"dns", "tcp"}
+        assert (pages["answer_frame"] > pages["request_frame"]).all()
+
+    def test_one_capture_gives_no_rows(self):
+        table = vx.compare(self.FOLDER / "healthy-light" / "node1.pcap.gz").requests
+
+        assert len(table) == 0
+        assert "server_ns" in table

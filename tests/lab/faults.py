@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from tests.lab.namespaces import Namespaces
 from tests.lab.scenario import NodeFault
-from tests.lab.topology import NIC, Topology, host_device, identity_tables
+from tests.lab.topology import FABRIC, NIC, Topology, host_device, identity_tables
 
 LOG_GROUP = 5
 
@@ -20,7 +20,7 @@ def put_in(faults: tuple[NodeFault, ...], topology: Topology, spaces: Namespaces
     """Put all faults of a scenario into the finished topology."""
     for fault in faults:
         for command in FAULTS[fault.do](fault, topology):
-            spaces.run(fault.at, command)
+            spaces.run(FABRIC if fault.do == "queue-on-the-path" else fault.at, command)
 
 
 def _iptables(
@@ -175,6 +175,20 @@ def _small_interface(fault: NodeFault, topology: Topology) -> list[str]:
     return [f"ip link set {NIC} mtu {fault.mtu}"]
 
 
+def _queue_on_the_path(fault: NodeFault, topology: Topology) -> list[str]:
+    """What the node sends waits in a queue of the network, behind its capture."""
+    return [f"tc qdisc replace dev tap{topology.nodes[fault.at].number} root {fault.setting}"]
+
+
+def _queue_at_the_nic(fault: NodeFault, topology: Topology) -> list[str]:
+    """What the node sends waits in a queue of the node itself, before its capture."""
+    return [f"tc qdisc replace dev {NIC} root {fault.setting}"]
+
+
+def _sysctl(fault: NodeFault, topology: Topology) -> list[str]:
+    return [f"sysctl -qw '{fault.setting}'"]
+
+
 Fault = Callable[[NodeFault, Topology], list[str]]
 FAULTS: dict[str, Fault] = {
     "all-ones-checksum": _all_ones_checksum,
@@ -186,6 +200,8 @@ FAULTS: dict[str, Fault] = {
     "firewall-to-pod": _firewall_to_pod,
     "mute-about-ports": _mute_about_ports,
     "no-forwarding-entry": _no_forwarding_entry,
+    "queue-at-the-nic": _queue_at_the_nic,
+    "queue-on-the-path": _queue_on_the_path,
     "reject-after-decapsulation": _reject_after_decapsulation,
     "replies-untracked": _replies_untracked,
     "reverse-path-filter": _reverse_path_filter,
@@ -195,5 +211,6 @@ FAULTS: dict[str, Fault] = {
     "stale-endpoint": _stale_endpoint,
     "stale-tunnel-mac": _stale_tunnel_mac,
     "stale-tunnel-map": _stale_tunnel_map,
+    "sysctl": _sysctl,
     "translate-tunnel-port": _translate_tunnel_port,
 }

@@ -45,7 +45,7 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
         building.build(plan, spaces)
         faults.put_in(scenario.faults, plan, spaces)
         network = _start_network(scenario, plan, spaces, place)
-        workloads.start_servers(plan, spaces, place)
+        workloads.start_servers(scenario, plan, spaces, place)
         time.sleep(SETTLE_S)
         recorders = [capture.prepare(item, plan, spaces, made) for item in scenario.captures]
         watchers = {hop: capture.watch_drops(node, spaces, place) for node, hop in _watched(scenario)}
@@ -57,6 +57,8 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
         for hop, watcher in watchers.items():
             lost += truth.dropped_inside(watcher.path, hop)
         _finish(scenario, plan, recorders, log, lost, made)
+        if said := workloads.kernel_words(place):
+            (made / "ss.json").write_text(json.dumps(said, indent=1) + "\n")
         _replace(made, folder)
     return truth.counts(log)
 
@@ -80,7 +82,7 @@ def _run(
     network.send_signal(signal.SIGUSR1)
     for recorder in recorders:
         capture.set_alarms(recorder)
-    workloads.run(scenario, plan, spaces, place / "work.log")
+    workloads.run(scenario, plan, spaces, place / workloads.WORK_LOG)
     building.silence(plan, spaces)
     time.sleep(LINGER_S)
     for recorder in recorders:

@@ -112,6 +112,7 @@ class NodeFault:
     network: str = ""
     pod: str = ""
     mtu: int = 0
+    setting: str = ""
     hop: str = ""
 
 
@@ -194,7 +195,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One file of ``scenarios/`` or ``samples/``."""
+    """One file of ``scenarios/`` or ``samples/``.
+
+    `limit` names what may be found to limit its first transfer; empty where there is none.
+    """
 
     name: str
     story: str
@@ -209,6 +213,7 @@ class Scenario:
     seed: int = 1
     delay_ms: float = 0.4
     kube: bool = False
+    limit: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Scenario:
@@ -221,12 +226,13 @@ def load(path: Path) -> Scenario:
     """
     table = tomllib.loads(path.read_text())
     try:
-        return _scenario(path.stem, table)
+        return parsed(path.stem, table)
     except (TypeError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _scenario(name: str, table: dict[str, Any]) -> Scenario:
+def parsed(name: str, table: dict[str, Any]) -> Scenario:
+    """Read a scenario out of a table with the names of a file."""
     built = cluster(table.pop("cluster"))
     captures = table.pop("capture", None) or [
         {"name": node, "at": f"{node}/nic"} for node in ("node1", "node2")
@@ -240,6 +246,7 @@ def _scenario(name: str, table: dict[str, Any]) -> Scenario:
         network=tuple(_of(Rule, rule) for rule in table.pop("network", [])),
         faults=tuple(_of(NodeFault, fault) for fault in table.pop("fault", [])),
         captures=tuple(_of(Capture, capture) for capture in captures),
+        limit=tuple(table.pop("limit", [])),
         clocks={capture: _of(Clock, clock) for capture, clock in table.pop("clock", {}).items()},
         **table,
     )

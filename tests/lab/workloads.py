@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.lab.topology import Topology
 HTTP_PORT = 8080
 STREAM_PORT = 5201
 SINK_PORT = 7070
+WORK_LOG, SERVERS_LOG = "work.log", "servers.log"
 LONGEST_STEP_S = 14.0
 # A size that takes many full packets, and one that fits into a single one.
 PAGES = {"big": 70_000, "small": 400}
@@ -70,11 +72,16 @@ def _datagrams(kind: str) -> Callable[[Work, str, Topology], str]:
     return command
 
 
+def _transfer(work: Work, to: str, topology: Topology) -> str:
+    return f"{sys.executable} -m tests.lab.transfer ask {to} {work.port} {work.options}"
+
+
 COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
     "ping": _ping,
     "dns": _dns,
     "http": _http,
     "tcp": _tcp,
+    "transfer": _transfer,
     "udp": _udp,
     "datagrams": _datagrams("datagrams"),
     "segmented": _datagrams("segmented"),
@@ -83,8 +90,8 @@ COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
 }
 
 
-def start_servers(topology: Topology, spaces: Namespaces, folder: Path) -> None:
-    """Start the DNS, HTTP, stream and sink servers of all pods."""
+def start_servers(scenario: Scenario, topology: Topology, spaces: Namespaces, folder: Path) -> None:
+    """Start the DNS, HTTP, stream and sink servers of all pods, and the far end of each transfer."""
     for page, size in PAGES.items():
         line = b"%06d the quick brown fox jumps over the lazy dog and back again\n"
         (folder / page).write_bytes(b"".join(line % number for number in range(size // 60 + 1))[:size])
@@ -98,6 +105,23 @@ def start_servers(topology: Topology, spaces: Namespaces, folder: Path) -> None:
         server = ["http.server", "-d", str(folder), "--bind", "::", str(HTTP_PORT)]
         spaces.start(name, [sys.executable, "-m", *server])
         spaces.start(name, [sys.executable, "-m", "tests.lab.traffic", "sink", "::", str(SINK_PORT)])
+    _start_far_ends(scenario.work, topology, spaces, folder / SERVERS_LOG)
+
+
+def _start_far_ends(works: tuple[Work, ...], topology: Topology, spaces: Namespaces, log: Path) -> None:
+    """Start the server of each transfer; what it prints at the end is kept."""
+    with log.open("w") as output:
+        for work in works:
+            if work.do == "transfer":
+                place = f"{topology.address(work.to, work.ipv6)} {work.port} {work.options}"
+                command = [sys.executable, "-m", "tests.lab.transfer", "serve", *shlex.split(place)]
+                spaces.start(work.to, command, output)
+
+
+def kernel_words(folder: Path) -> list[dict[str, object]]:
+    """Read what the kernels of both ends of each transfer said of it."""
+    lines = [line for name in (WORK_LOG, SERVERS_LOG) for line in (folder / name).read_text().splitlines()]
+    return [json.loads(line) for line in lines if line.startswith('{"end"')]
 
 
 def run(scenario: Scenario, topology: Topology, spaces: Namespaces, log: Path) -> None:

@@ -143,6 +143,17 @@ class Comparison:
 
         return slow_frame(self._short_report.connections)
 
+    @cached_property
+    def requests(self) -> "pd.DataFrame":
+        """A row for each request that both ends show, and its time: path there, server, path back, transfer.
+
+        DNS, pings and handshakes by their numbers, data over TCP by turns of direction; `message` names what
+        HTTP and TLS show of it. No rows with one capture, which cannot divide the time.
+        """
+        from vxlanalyze.export.exchange_table import exchange_frame
+
+        return exchange_frame(self.of_captures.comparison)
+
     def packet(self, row: int) -> Packet:
         """Give the packet in a row of `packets`, to be taken apart.
 

@@ -107,6 +107,11 @@ WAITING = (
         pa.float64(),
         "Share of the active time in which the queues on the path were waited for.",
     ),
+    Column(
+        "share_in_flight",
+        pa.float64(),
+        "Share of the active time in which the flow had data in flight that was not acknowledged yet.",
+    ),
     Column("bits_per_s", pa.float64(), "New bytes of this flow over the active time."),
     Column("rtt_min_ns", pa.int64(), "Smallest round trip of its data, seen by its sender."),
     Column("rtt_p50_ns", pa.int64(), "Median round trip, delayed acknowledgements included."),

@@ -56,6 +56,8 @@ def _values(found: Division) -> dict[str, NDArray[Any]]:
     values: dict[str, NDArray[Any]] = {"active_ns": active}
     for place, name in enumerate(WAITED_FOR):
         values[f"share_{name}"] = np.where(active > 0, np.repeat(found.waited_ns[:, place], 2) / safe, -1.0)
+    in_flight = np.minimum(figures[:, at.IN_FLIGHT_NS] / safe, 1.0)
+    values["share_in_flight"] = np.where(active > 0, in_flight, -1.0)
     values["bits_per_s"] = np.where(active > 0, 8e9 * figures[:, at.BYTES] / safe, -1.0)
     values["rtt_min_ns"] = figures[:, at.RTT_MIN_NS]
     values["rtt_p50_ns"] = _quantile(samples[:, 0], samples[:, 2], 0.5, size)

@@ -17,12 +17,14 @@ from vxlanalyze.report.figures import hop_record
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
+    DividedRecord,
     FactRecord,
     FindingRecord,
     NotAssessedRecord,
     Report,
     ServiceRecord,
 )
+from vxlanalyze.report.service_times import service_times
 from vxlanalyze.report.verdict import verdict
 from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import link
@@ -54,7 +56,8 @@ def build(
         Whether to gather the series that plots are drawn from.
     """
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
-    asked = [_service_record(figures) for figures in services(comparison)]
+    times = service_times(comparison)
+    asked = [_service_record(figures, times.get(figures.pair)) for figures in services(comparison)]
     hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
@@ -167,7 +170,7 @@ def _printable(text_: str) -> str:
     return text_.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _service_record(figures: ServiceFigures) -> ServiceRecord:
+def _service_record(figures: ServiceFigures, time_ns: DividedRecord | None) -> ServiceRecord:
     return {
         "protocol": figures.protocol,
         "client": figures.client,
@@ -178,6 +181,7 @@ def _service_record(figures: ServiceFigures) -> ServiceRecord:
         "refused": figures.refused,
         "unanswered": figures.unanswered,
         "latency_ns": {"p50": figures.latency_p50_ns, "p99": figures.latency_p99_ns},
+        "time_ns": time_ns,
     }
 
 

@@ -152,8 +152,18 @@ class LatencyRecord(TypedDict):
     p99: int | None
 
 
+class DividedRecord(TypedDict):
+    """Where the time of requests went, as quantiles of each part; `there` and `back` need both clocks."""
+
+    exchanges: int
+    there: LatencyRecord
+    server: LatencyRecord
+    back: LatencyRecord
+    transfer: LatencyRecord
+
+
 class ServiceRecord(TypedDict):
-    """Requests of one client to one server, and what came back."""
+    """Requests of one client to one server, and what came back; `time_ns` is null where one end saw them."""
 
     protocol: str
     client: str
@@ -164,6 +174,7 @@ class ServiceRecord(TypedDict):
     refused: int
     unanswered: int
     latency_ns: LatencyRecord
+    time_ns: NotRequired[DividedRecord | None]  # lacking in reports of earlier versions
 
 
 class SpreadRecord(TypedDict):

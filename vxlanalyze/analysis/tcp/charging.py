@@ -23,7 +23,9 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     LARGEST,
     LAST_CAUSE,
     LONG_POLL_NS,
+    MORE,
     PATH,
+    PATH_TIMES,
     PEER,
     PROBED,
     REACTION_NS,
@@ -66,6 +68,8 @@ def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: 
     arrived = not unseen_arrival and after(state[stream, ARRIVED], end) >= 0
     if state[stream, ZERO]:
         add(stream, ZERO_WINDOW, gap, out)
+    elif arrived and _was_full(stream, max(figures[stream, LARGEST], 1), state):
+        add(stream, WINDOW, gap, out)
     elif arrived and after(end, state[stream, ACK_LEFT]) > 0:
         add(stream, PEER, gap, out)
     else:
@@ -84,20 +88,15 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
     state[leader, CURSOR] = max(start, now)
     segment = min(payload, max(figures[stream, LARGEST], 1)) if figures[stream, LARGEST] else payload
     prompt = now - max(state[stream, ACK_NS], state[stream, EDGE_NS]) <= REACTION_NS
-    moved = state[stream, EDGE_NS] > state[stream, SENT_NS]
     in_flight = state[stream, ACK_NS] > state[stream, SENT_NS] or after(
         state[stream, TOP], state[stream, ACKED]
     )
     turn = state[other, ARRIVED_NS] > state[stream, SENT_NS]
-    cause = APPLICATION
-    if state[stream, RECOVERING] or state[other, RECOVERING]:
-        cause = RECOVERY
-    elif moved and prompt and state[stream, WAS_ZERO]:
-        cause = ZERO_WINDOW
-    elif moved and prompt and _was_full(stream, segment, state):
-        cause = WINDOW
-        if figures[stream, ROW_BLOCKED] < 0 or gap > REACTION_NS:
-            figures[stream, ROW_BLOCKED] = row
+    cause = _held_back(stream, segment, payload, prompt, state)
+    if cause == WINDOW and (figures[stream, ROW_BLOCKED] < 0 or gap > REACTION_NS):
+        figures[stream, ROW_BLOCKED] = row
+    if cause != APPLICATION:
+        pass
     elif turn and start <= state[other, ARRIVED_NS]:
         _turn(stream, row, now, start, (flags, payload), out)
         return
@@ -112,6 +111,20 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
         cause = IDLE
     state[stream, LAST_CAUSE] = cause
     add(stream, cause, gap, out)
+
+
+@compiled
+def _held_back(stream, segment, payload, prompt, state):  # type: ignore[no-untyped-def]
+    """Tell by the state at the last packet what held data back that waited; APPLICATION where none did."""
+    moved = state[stream, EDGE_NS] > state[stream, SENT_NS]
+    if state[stream, RECOVERING] or state[stream ^ 1, RECOVERING]:
+        return RECOVERY
+    if moved and prompt and state[stream, WAS_ZERO]:
+        return ZERO_WINDOW
+    if moved and prompt and _was_full(stream, segment, state):
+        return WINDOW
+    # What left last was not the end of what the application had written.
+    return ACKNOWLEDGEMENT if state[stream, MORE] and payload > 0 else APPLICATION
 
 
 @compiled
@@ -132,6 +145,7 @@ def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
     gap = max(0, now - max(start, arrived))
     on_path = max(0, min(arrived, now) - start)
     add(other, PATH, on_path, out)
+    figures[other, PATH_TIMES] += on_path > 0
     limit = IDLE_NS if figures[stream, CLIENT] else LONG_POLL_NS
     idle = gap > limit
     state[stream, LAST_CAUSE] = APPLICATION

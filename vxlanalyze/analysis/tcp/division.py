@@ -2,7 +2,8 @@
 
 A sender that waits for acknowledgements with room in the window is limited by its congestion window, or by a
 path that is full: the part of its round trips in which data queued (its one-way delay over the smallest one)
-is charged to the queue, the other part to the congestion window.
+is charged to the queue, the other part to the congestion window. So is what requests and responses take on
+the path beyond the smallest delay of their direction, over all connections.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.tcp import waiting_columns as at
-from vxlanalyze.analysis.tcp.connections import Connections, connections
+from vxlanalyze.analysis.tcp.connections import FAR, NEAR, Connections, connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison
 
@@ -95,6 +96,7 @@ def divided(found: Connections) -> Division:
     every = np.arange(size)
     client, server = found.client & 1, found.server & 1
     queued = (by_stream[:, :, Cause.ACKNOWLEDGEMENT] * _queued_share(found).reshape(size, 2)).sum(axis=1)
+    late = _late_on_path(found, by_stream[:, :, Cause.PATH])
     columns = {
         # What a client's data waits for at its peer, the server's host is waited for, and the other way
         # round.
@@ -104,11 +106,39 @@ def divided(found: Connections) -> Division:
         "recovery": by_stream[:, :, Cause.RECOVERY].sum(axis=1),
         "window": by_stream[:, :, Cause.WINDOW].sum(axis=1),
         "zero_window": by_stream[:, :, Cause.ZERO_WINDOW].sum(axis=1),
-        "path": by_stream[:, :, Cause.PATH].sum(axis=1),
-        "queue": queued.astype(np.int64),
+        "path": by_stream[:, :, Cause.PATH].sum(axis=1) - late,
+        "queue": queued.astype(np.int64) + late,
     }
     waited = np.column_stack([columns[name] for name in WAITED_FOR])
     return Division(found, waited, by_stream[:, :, Cause.IDLE].sum(axis=1))
+
+
+def _late_on_path(found: Connections, on_path_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the time that messages took on the path beyond its smallest delay, shape ``(c,)``."""
+    floor = _direction_floor(found).reshape(on_path_ns.shape)
+    times = found.figures[:, at.PATH_TIMES].reshape(on_path_ns.shape)
+    late = np.where(floor >= 0, np.clip(on_path_ns - times * floor, 0, on_path_ns), 0)
+    total: NDArray[np.int64] = late.sum(axis=1)
+    return total
+
+
+def one_way_floor(found: Connections) -> NDArray[np.int64]:
+    """Give the smallest one-way delay of each stream's data, shape ``(2 c,)``; -1 where none is known."""
+    stream, one_way = found.samples[:, 0], found.samples[:, 3]
+    floor = np.full(len(found.stream), np.iinfo(np.int64).max)
+    np.minimum.at(floor, stream[one_way >= 0], one_way[one_way >= 0])
+    return np.where(floor == np.iinfo(np.int64).max, -1, floor)
+
+
+def _direction_floor(found: Connections) -> NDArray[np.int64]:
+    """Give each stream the smallest one-way delay of all that send from its end: a queue may stand long."""
+    of_stream = one_way_floor(found)
+    floor = np.full(len(of_stream), -1)
+    for place in (NEAR, FAR):
+        mine = found.home == place
+        known = mine & (of_stream >= 0)
+        floor[mine] = of_stream[known].min(initial=np.iinfo(np.int64).max) if known.any() else -1
+    return np.where(of_stream >= 0, floor, -1)
 
 
 def _queued_share(found: Connections) -> NDArray[np.float64]:
@@ -117,9 +147,7 @@ def _queued_share(found: Connections) -> NDArray[np.float64]:
     stream, rtt, one_way = found.samples[:, 0], found.samples[:, 2], found.samples[:, 3]
     known = one_way >= 0
     stream, rtt, one_way = stream[known], rtt[known], one_way[known]
-    floor = np.full(size, np.iinfo(np.int64).max)
-    np.minimum.at(floor, stream, one_way)
-    excess = np.bincount(stream, one_way - floor[stream], minlength=size)
+    excess = np.bincount(stream, one_way - _direction_floor(found)[stream], minlength=size)
     whole = np.bincount(stream, rtt, minlength=size)
     return np.clip(np.divide(excess, whole, out=np.zeros(size), where=whole > 0), 0.0, 1.0)
 

@@ -18,6 +18,8 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     EDGE_AT_SEND,
     EDGE_KNOWN,
     EDGE_NS,
+    FLIGHT_NS,
+    IN_FLIGHT_NS,
     NO_SCALE,
     RECOVER,
     RECOVERING,
@@ -28,6 +30,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     SAMPLE_NS,
     SCALE,
     SCALED,
+    TOP,
     UNSEEN,
     WAS_ZERO,
     WINDOW_MAX,
@@ -55,6 +58,9 @@ def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-u
         state[stream, ACKED], state[stream, ACK_NS] = ack, now
         if state[stream, RECOVERING] and after(ack, state[stream, RECOVER]) >= 0:
             state[stream, RECOVERING] = 0
+        if state[stream, FLIGHT_NS] and after(ack, state[stream, TOP]) >= 0:
+            figures[stream, IN_FLIGHT_NS] += now - state[stream, FLIGHT_NS]
+            state[stream, FLIGHT_NS] = 0
         if state[stream, SAMPLE_NS] and after(ack, state[stream, SAMPLE]) >= 0:
             _sample(stream, now, out)
     if flags & FIN and window == 0:

@@ -23,7 +23,7 @@ from vxlanalyze.wire.model import (
 )
 
 TCP = 6
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 _PARTIAL = (Anomaly.HEADER_CUT | Anomaly.FIRST_FRAGMENT | Anomaly.INNER_FRAGMENT).value
 _REASSEMBLED = Anomaly.REASSEMBLED.value

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.tcp.charging import add, charge, charge_again
 from vxlanalyze.analysis.tcp.hearing import acknowledge
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, PSH, RST, SYN
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,
     ACKED,
@@ -31,16 +31,23 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     BYTES,
     CLIENT,
     CURSOR,
+    DATA_NS,
     EDGE,
     EDGE_AT_SEND,
     END_NS,
     FIRST_NS,
+    FLIGHT_NS,
+    FULL_SEGMENT_BYTES,
     IDLE,
     IN_FLIGHT_MAX,
+    IN_FLIGHT_NS,
     LARGEST,
     LAST_NS,
+    MORE,
     PATH,
+    PATH_TIMES,
     PROBED,
+    PUSHES,
     RECOVER,
     RECOVERING,
     RECOVERY,
@@ -149,17 +156,39 @@ def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-un
         state[stream, PROBED] = 1
         return
     if payload > 0:
+        figures[stream, PUSHES] += flags & PSH != 0
         figures[stream, SEGMENTS] += 1
         figures[stream, BYTES] += new
     charge(stream, row, now, payload, flags, out)
+    _advance(stream, end, now, payload, flags, out)
+
+
+@compiled
+def _advance(stream, end, now, payload, flags, out):  # type: ignore[no-untyped-def]
+    """Take note of what was sent for the first time."""
+    state, figures = out.state, out.figures
     state[stream, TOP] = end
     state[stream, SENT_NS] = now
+    state[stream, MORE] = _goes_on(stream, payload, flags, figures)
+    if payload > 0 and state[stream, FLIGHT_NS] == 0:
+        state[stream, FLIGHT_NS] = now
     state[stream, EDGE_AT_SEND] = state[stream, EDGE]
     state[stream, WAS_ZERO] = 0
     in_flight = after(end, state[stream, ACKED])
     figures[stream, IN_FLIGHT_MAX] = max(figures[stream, IN_FLIGHT_MAX], in_flight)
     if state[stream, SAMPLE_NS] == 0 and not state[stream, RECOVERING]:
         state[stream, SAMPLE], state[stream, SAMPLE_NS], state[stream, SAMPLE_ARRIVED_NS] = end, now, 0
+
+
+@compiled
+def _goes_on(stream, payload, flags, figures):  # type: ignore[no-untyped-def]
+    """Whether more data waited when a packet left: it has no PSH, or consists of full segments."""
+    if payload == 0:
+        return False
+    largest = figures[stream, LARGEST]
+    return (flags & PSH == 0 and figures[stream, PUSHES] > 0) or (
+        largest >= FULL_SEGMENT_BYTES and payload % largest == 0
+    )
 
 
 @compiled
@@ -198,6 +227,8 @@ def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
     if after(end, state[stream, ARRIVED]) > 0:
         state[stream, ARRIVED], state[stream, ARRIVED_NS] = end, now
         state[stream, ARRIVED_ROW] = row
+        if payload > 0:
+            figures[stream, DATA_NS] = now
         figures[stream, LARGEST] = max(figures[stream, LARGEST], min(payload, 65535))
         waits = state[stream, SAMPLE_NS] and not state[stream, SAMPLE_ARRIVED_NS]
         if waits and after(end, state[stream, SAMPLE]) >= 0:
@@ -220,8 +251,11 @@ def _finish(leader, out):  # type: ignore[no-untyped-def]
         elif state[stream, RECOVERING] and cause == IDLE:
             cause, charged = RECOVERY, stream
         figures[stream, END_NS] = state[leader, LAST_NS]
+        if state[stream, FLIGHT_NS]:
+            figures[stream, IN_FLIGHT_NS] += state[leader, LAST_NS] - state[stream, FLIGHT_NS]
         if cause == IDLE and state[stream, ARRIVED_NS] > state[leader, CURSOR]:
             on_path = min(left, state[stream, ARRIVED_NS] - state[leader, CURSOR])
             add(stream, PATH, on_path, out)
+            figures[stream, PATH_TIMES] += 1
             left -= on_path
     add(charged, cause, left, out)

@@ -7,6 +7,7 @@ screen of 50 lines; ``--verbose`` shows everything.
 
 from collections.abc import Sequence
 
+from vxlanalyze.analysis.tcp.connections import MOST_CONNECTIONS
 from vxlanalyze.report import frame_classes, path_picture
 from vxlanalyze.report.formats import text_findings
 from vxlanalyze.report.model import (
@@ -111,6 +112,9 @@ def _services(page: Page, report: Report, *, verbose: bool) -> None:
         page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
     if not verbose and len(ordered) > len(shown) > 0:
         page.paragraph((f"{len(ordered) - len(shown)} more (--verbose lists them)", "dim"), indent=2)
+    if report.connections_total > MOST_CONNECTIONS:
+        of = f"{MOST_CONNECTIONS:,} of {report.connections_total:,} TCP connections"
+        page.paragraph((f"Time was divided for {of}, those with most packets.", ""))
 
 
 def _all_requests(services: Sequence[ServiceRecord]) -> str:
@@ -132,8 +136,19 @@ def _service(service: ServiceRecord, names: dict[str, str]) -> str:
     middle, tail = service["latency_ns"]["p50"], service["latency_ns"]["p99"]
     if middle is not None:
         late = "" if tail is None or tail < _LONG_TAIL * middle else f", p99 {words.span(tail)}"
-        counts.append(f"in {words.span(middle)} (median{late})")
+        counts.append(f"in {words.span(middle)} (median{late}){_at_server(service)}")
     return f"{service['protocol']} {client} > {server}{of}: {', '.join(counts)}"
+
+
+def _at_server(service: ServiceRecord) -> str:
+    """Say how much of the median request is the server's own time; of TCP, data is meant and not the SYN."""
+    divided = service.get("time_ns")
+    if not divided or divided["server"]["p50"] is None:
+        return ""
+    own = words.span(divided["server"]["p50"])
+    return (
+        f"; requests take {own} at the server" if service["protocol"] == "tcp" else f", {own} at the server"
+    )
 
 
 def _named(address: str, names: dict[str, str]) -> str:

@@ -1,0 +1,188 @@
+"""Requests with their answers, and where the time of each went: path there, server, path back, transfer.
+
+Measured at both ends at once, so only for requests that both show. Datagrams (DNS, echo, UDP by turns) and
+SYNs are matched by number at the client's and at the server's end; TCP data by turns of direction. What a
+message of TCP takes beyond the smallest delay of its direction is its transfer (further segments, windows,
+queues, retransmissions). Requests that were sent more than once are left out: their copies cannot be told
+apart.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.connections import BOTH, Connections, connections, near_time
+from vxlanalyze.analysis.tcp.division import one_way_floor
+from vxlanalyze.pairing.model import Comparison
+
+_Longs = NDArray[np.int64]
+UNKNOWN = -1
+PARTS = ("there", "server", "back", "transfer")
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanges:
+    """The `e` exchanges of a comparison, shape ``(e,)`` each; times in nanoseconds.
+
+    Parameters
+    ----------
+    pair : NDArray[np.int64]
+        The row in `Pairs` of client and server, UNKNOWN where no request of that pair was counted.
+    opens : NDArray[np.bool_]
+        Whether the request is a SYN and not data, of TCP.
+    connection : NDArray[np.int64]
+        The connection in `Connections`, UNKNOWN where it is no data of TCP.
+    request_row, answer_row : NDArray[np.int64]
+        The first packet of the request in the capture of the client's end, and the first of the answer in
+        that of the server's.
+    place : NDArray[np.int64]
+        The server's end, 0 for the first point of the path and 1 for the last.
+    sent_ns : NDArray[np.int64]
+        When the request left, by the first point's clock.
+    there_ns, server_ns, back_ns, transfer_ns : NDArray[np.int64]
+        Path to the server, the server's own time, path back, and what the transfer of both took beyond that.
+    """
+
+    pair: _Longs
+    opens: NDArray[np.bool_]
+    connection: _Longs
+    request_row: _Longs
+    answer_row: _Longs
+    place: _Longs
+    sent_ns: _Longs
+    there_ns: _Longs
+    server_ns: _Longs
+    back_ns: _Longs
+    transfer_ns: _Longs
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    @property
+    def latency_ns(self) -> _Longs:
+        """What the client waited for each."""
+        return self.there_ns + self.server_ns + self.back_ns + self.transfer_ns
+
+
+@once
+def exchanges(comparison: Comparison) -> Exchanges | None:
+    """Find the exchanges that both ends show; None with one capture. Done once, and kept."""
+    if not comparison.hops:
+        return None
+    found = [*_by_number(comparison), *_by_turns(comparison)]
+    columns = {
+        f.name: np.concatenate(
+            [np.asarray(getattr(each, f.name)) for each in found] or [np.empty(0, np.int64)]
+        )
+        for f in fields(Exchanges)
+    }
+    every = Exchanges(**columns)
+    order = np.argsort(every.sent_ns, kind="stable")
+    return Exchanges(**{name: column[order] for name, column in columns.items()})
+
+
+def one_clock(comparison: Comparison) -> bool:
+    """Whether the clocks of both ends are known well enough to tell the path there from the path back."""
+    return all(not hop.clock.relative for hop in comparison.hops)
+
+
+def _by_number(comparison: Comparison) -> Iterator[Exchanges]:
+    """Match requests by number at both ends, those of each way at a time."""
+    between, asked = pairs(comparison), measure(comparison)
+    names = [point.name for point in comparison.points]
+    ends = (comparison.hops[0].forward.sender.name, comparison.hops[-1].forward.receiver.name)
+    first, last = (asked.of_point[names.index(name)] for name in ends)
+    for way, client, server in ((FORWARD, first, last), (BACKWARD, last, first)):
+        yield _matched(comparison, between, way, (_sound(client, between, way), _sound(server, between, way)))
+
+
+def _sound(requests: Requests, between: Pairs, way: int) -> Requests:
+    """Keep answered requests of one way that were sent once, and whose number no other has."""
+    pair = between.of_tuple[requests.tuple_of]
+    kept = requests.answered & (requests.copies == 1) & (pair >= 0)
+    kept &= between.way[np.maximum(pair, 0)] == way
+    _, place, times = np.unique(requests.key, return_inverse=True, return_counts=True)
+    return requests.at(kept & (times[place.reshape(-1)] == 1))
+
+
+def _matched(comparison: Comparison, between: Pairs, way: int, ends: tuple[Requests, Requests]) -> Exchanges:
+    client, server = ends
+    _, of_client, of_server = np.intersect1d(client.key, server.key, assume_unique=True, return_indices=True)
+    client, server = client.at(of_client), server.at(of_server)
+    left, heard = (
+        _times(comparison, client, rows, far=way == BACKWARD)
+        for rows in (client.first_row, client.answer_row)
+    )
+    came, gone = (
+        _times(comparison, server, rows, far=way == FORWARD) for rows in (server.first_row, server.answer_row)
+    )
+    size = len(client)
+    return Exchanges(
+        pair=between.of_tuple[client.tuple_of].astype(np.int64),
+        opens=client.kind == Kind.TCP,
+        connection=np.full(size, UNKNOWN),
+        request_row=client.first_row.astype(np.int64),
+        answer_row=server.answer_row.astype(np.int64),
+        place=np.full(size, int(way == FORWARD)),
+        sent_ns=left,
+        there_ns=came - left,
+        server_ns=gone - came,
+        back_ns=heard - gone,
+        transfer_ns=np.zeros(size, np.int64),
+    )
+
+
+def _times(comparison: Comparison, requests: Requests, rows: NDArray[np.int32], *, far: bool) -> _Longs:
+    times: _Longs = requests.point.index.time_ns[rows]
+    return near_time(comparison, times) if far else times
+
+
+def _by_turns(comparison: Comparison) -> Iterator[Exchanges]:
+    """Put each client's turn and the server's after it together, of connections that both ends show."""
+    found = connections(comparison)
+    if found is None:
+        return
+    turns = found.turns[(found.turns[:, 5] != at.SYN_TURN) & (found.only[found.turns[:, 0] >> 1] == BOTH)]
+    turns = turns[np.lexsort((turns[:, 2], turns[:, 0] >> 1))]
+    owner = turns[:, 0] >> 1
+    served = (
+        np.flatnonzero((turns[1:, 0] == found.server[owner[1:]]) & (turns[:-1, 0] == turns[1:, 0] ^ 1)) + 1
+    )
+    yield _of_turns(comparison, found, turns, served)
+
+
+def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served: _Longs) -> Exchanges:
+    asked, answer = turns[served - 1], turns[served]
+    stream = answer[:, 0]
+    following = turns[np.minimum(served + 1, len(turns) - 1)]
+    goes_on = (served + 1 < len(turns)) & (following[:, 0] == stream ^ 1)
+    # The last answer of a connection is whole with the last data that arrived.
+    heard = np.where(goes_on, following[:, 1], found.figures[stream, at.DATA_NS])
+    left, came, gone = asked[:, 2], answer[:, 1], answer[:, 2]
+    heard = np.maximum(heard, gone)
+    floor = one_way_floor(found)
+    there, back = (
+        np.where(floor[of] >= 0, np.minimum(took, floor[of]), took)
+        for of, took in ((stream ^ 1, came - left), (stream, heard - gone))
+    )
+    between = pairs(comparison)
+    return Exchanges(
+        pair=between.of_tuple[np.maximum(found.stream[stream ^ 1], 0)].astype(np.int64),
+        opens=np.zeros(len(stream), np.bool_),
+        connection=stream >> 1,
+        request_row=asked[:, 4],
+        answer_row=answer[:, 4],
+        place=found.home[stream].astype(np.int64),
+        sent_ns=left,
+        there_ns=there,
+        server_ns=gone - came,
+        back_ns=back,
+        transfer_ns=(came - left - there) + (heard - gone - back),
+    )

@@ -1,0 +1,47 @@
+"""Where the time of each service's requests goes, as quantiles over the requests that both ends show."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.analysis.tcp.exchanges import exchanges, one_clock
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.report.model import DividedRecord, LatencyRecord
+
+_NONE: LatencyRecord = {"p50": None, "p99": None}
+
+
+def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
+    """Give the quantiles of each row of `Pairs` that has any; of TCP its data, SYNs where there is none."""
+    found = exchanges(comparison)
+    if found is None or len(found) == 0:
+        return {}
+    data = np.unique(found.pair[~found.opens])
+    is_tcp = pairs(comparison).kind[np.maximum(found.pair, 0)] == Kind.TCP
+    kept = (found.pair >= 0) & ~(is_tcp & found.opens & np.isin(found.pair, data))
+    chosen = np.flatnonzero(kept)
+    chosen = chosen[np.argsort(found.pair[chosen], kind="stable")]
+    owner = found.pair[chosen]
+    told = one_clock(comparison)
+    records: dict[int, DividedRecord] = {}
+    for part in np.split(chosen, np.flatnonzero(owner[1:] != owner[:-1]) + 1):
+        if len(part) == 0:
+            continue
+        records[int(found.pair[part[0]])] = {
+            "exchanges": len(part),
+            "there": _quantiles(found.there_ns[part]) if told else _NONE,
+            "server": _quantiles(found.server_ns[part]),
+            "back": _quantiles(found.back_ns[part]) if told else _NONE,
+            "transfer": _quantiles(found.transfer_ns[part]),
+        }
+    return records
+
+
+def _quantiles(values: NDArray[np.int64]) -> LatencyRecord:
+    """Give the smallest value that so large a share does not exceed."""
+    ordered = np.sort(values)
+    middle, late = (int(ordered[max(-(-len(ordered) * share // 100) - 1, 0)]) for share in (50, 99))
+    return {"p50": middle, "p99": late}
