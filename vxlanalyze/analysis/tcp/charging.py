@@ -18,6 +18,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     EDGE_AT_SEND,
     EDGE_KNOWN,
     EDGE_NS,
+    GAP,
     IDLE,
     IDLE_NS,
     LARGEST,
@@ -65,7 +66,7 @@ def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: 
     if after(end, state[stream, ACKED]) <= 0:  # its acknowledgement had come: no time was lost by it
         return
     gap = now - state[leader, CURSOR]
-    arrived = not unseen_arrival and after(state[stream, ARRIVED], end) >= 0
+    arrived = not (unseen_arrival or state[stream, GAP]) and after(state[stream, ARRIVED], end) >= 0
     if state[stream, ZERO]:
         add(stream, ZERO_WINDOW, gap, out)
     elif arrived and _was_full(stream, max(figures[stream, LARGEST], 1), state):

@@ -38,6 +38,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     FIRST_NS,
     FLIGHT_NS,
     FULL_SEGMENT_BYTES,
+    GAP,
     IDLE,
     IN_FLIGHT_MAX,
     IN_FLIGHT_NS,
@@ -145,6 +146,8 @@ def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-un
         state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
     if flags & ACK and (not state[other, ACK_LEFT] or after(ack, state[other, ACK_LEFT]) > 0):
         state[other, ACK_LEFT] = ack
+        if after(ack, state[other, ARRIVED]) >= 0:
+            state[other, GAP] = 0
     new = after(end, state[stream, TOP])
     if new <= 0:
         if seq != end:
@@ -224,6 +227,8 @@ def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
         state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
         if flags & SYN:
             state[stream, START], state[stream, SCALE] = seq, (window >> WINDOW_SCALE_SHIFT) - 1
+    if after(seq, state[stream, ARRIVED]) > 0:
+        state[stream, GAP] = 1
     if after(end, state[stream, ARRIVED]) > 0:
         state[stream, ARRIVED], state[stream, ARRIVED_NS] = end, now
         state[stream, ARRIVED_ROW] = row
