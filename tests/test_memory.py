@@ -31,7 +31,7 @@ def test_what_is_no_size_is_refused(text: str):
 
 
 def test_too_little_is_refused():
-    with pytest.raises(UsageError, match="256 MB is the least"), memory.limited(100 * MIB):
+    with pytest.raises(UsageError, match="128 MB is the least"), memory.limited(100 * MIB):
         pass
 
 
@@ -113,15 +113,26 @@ def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def test_a_run_within_the_limit_says_the_same_and_leaves_nothing(tmp_path: Path, monkeypatch):
-    pair = generate(tmp_path / "pair", 200_000)
+def test_a_run_within_the_limit_gives_the_same_and_leaves_nothing(tmp_path: Path, monkeypatch):
+    pair = generate(tmp_path / "pair", 100_000)
     room = tmp_path / "room"
     room.mkdir()
     monkeypatch.setenv("TMPDIR", str(room))
 
-    limited, free = run(*pair, "--memory", "256M"), run(*pair)
+    def outputs(folder: Path, *more: str) -> dict[str, bytes]:
+        folder.mkdir()
+        kinds = ("tables", "annotate", "decapsulate")
+        wanted = [word for kind in kinds for word in (f"--{kind}", folder / kind)]
+        files = ("-o", folder / "r.json", "-o", folder / "r.html")
+        done = run(*pair, *wanted, *files, "--quiet", *more)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
-    assert (limited.returncode, limited.stdout, limited.stderr) == (0, free.stdout, "")
+    free, limited = outputs(tmp_path / "free"), outputs(tmp_path / "limited", "--memory", "128M")
+
+    assert len(free) == 2 + 4 + 2 + 2
+    assert limited.keys() == free.keys()
+    assert [name for name in free if limited[name] != free[name]] == []
     assert list(room.iterdir()) == []
 
 
