@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from vxlanalyze.pairing.model import NO_ROW, Comparison
 CHANCE = 1e-5
 _LEAST_PACKETS = 4
 _LEAST_BETWEEN = 2  # packets that were ignored between answers to others
+_LEAST_OF_GROUP = 2  # silent clients
 _LEAST_OF_SOCKET = 3  # requests of one socket, which may be one application's trouble
 _PREFIXES = {4: (16, 24), 6: (48, 64)}  # widest first
 _MIN_NS, _MAX_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
@@ -99,10 +101,7 @@ def ignored(comparison: Comparison) -> tuple[Ignored, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Requests with who sent them and whom they ask; arrays of shape ``(r,)``.
-
-    `between` marks requests that were sent while their endpoint answered others: before and after them.
-    """
+    """Requests with who sent them and whom they ask; arrays of shape ``(r,)``."""
 
     requests: Requests
     clients: tuple[str, ...]
@@ -110,7 +109,11 @@ class _Table:
     endpoint: NDArray[np.intp]
     open_: NDArray[np.bool_]
     packets: NDArray[np.int64]
-    between: NDArray[np.bool_]
+
+    @cached_property
+    def between(self) -> NDArray[np.bool_]:
+        """Requests that were sent while their endpoint answered others: before and after them."""
+        return _between(self.requests, self.endpoint, self.open_)
 
     @classmethod
     def of(cls, between: Pairs, requests: Requests) -> "_Table":
@@ -126,7 +129,6 @@ class _Table:
             endpoint[pair],
             open_,
             requests.copies.astype(np.int64),
-            _between(requests, endpoint[pair], open_),
         )
 
     def judge(self, mine: NDArray[np.bool_], silent: NDArray[np.bool_], tests: int) -> tuple[int, int, float]:
@@ -211,6 +213,8 @@ def _groups(
     clients: tuple[str, ...], silent: NDArray[np.bool_], heard: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Prefixes that hold two silent clients or more, and none that was answered."""
+    if np.count_nonzero(silent) < _LEAST_OF_GROUP:
+        return
     addresses = [ipaddress.ip_address(c) for c in clients]
     for wide in (0, 1):
         prefixes = [
@@ -218,7 +222,7 @@ def _groups(
         ]
         names, code = _numbered(prefixes)
         quiet, loud = np.bincount(code, silent, len(names)), np.bincount(code, heard, len(names))
-        for place in np.flatnonzero((quiet >= 2) & (loud == 0)).tolist():
+        for place in np.flatnonzero((quiet >= _LEAST_OF_GROUP) & (loud == 0)).tolist():
             yield (code == place) & silent, names[place]
 
 
