@@ -83,7 +83,7 @@ def test_errors_that_troubleshooting_explains_exist():
     """A cell quotes what the program says; … stands for what varies."""
     page = (DOCS / "troubleshooting.md").read_text()
     cells = re.search(r"\| it says \|(.*?)\n\n", page, re.DOTALL)[1]
-    source = "".join(path.read_text() for path in sorted((ROOT / "vxlanalyze").rglob("*.py")))
+    source = "".join(path.read_text() for path in sorted(Path(vx.__file__).parent.rglob("*.py")))
     quoted = [text for cell in re.findall(r"\n\| (.*?) \|", cells) for text in re.findall("`(.*?)`", cell)]
     parts = [part.strip(" ().") for text in quoted for part in text.split("…")]
 
