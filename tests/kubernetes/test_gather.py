@@ -93,9 +93,10 @@ def test_the_same_pod_saved_twice_is_one():
     assert with_facts(known, [pods]).pods == known.pods
 
 
-def test_a_frontend_that_no_service_owns_makes_a_nameless_service():
+@pytest.mark.parametrize("kind", ["cilium-service-list", "virtual-services"])
+def test_a_frontend_that_no_service_owns_makes_a_nameless_service(kind):
     row = {"frontend": "10.96.0.10:53", "protocol": "udp", "backend": "10.0.0.5:53"}
-    cluster = with_facts(Cluster(), [Fact("node1", "cilium-service-list", "services", (row,))])
+    cluster = with_facts(Cluster(), [Fact("node1", kind, "services", (row,))])
 
     assert cluster.services == (Service("", "", ("10.96.0.10",), (("udp", 53),), ("10.0.0.5:53",)),)
     assert cluster.name_of("10.96.0.10") is None

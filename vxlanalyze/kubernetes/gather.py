@@ -90,7 +90,7 @@ def _with_backends(services: tuple[Service, ...], facts: tuple[Fact, ...]) -> tu
     """Services with the backends that a node's load balancer has for them."""
     by_address = {a: i for i, s in enumerate(services) for a in s.addresses}
     result = list(services)
-    for row in _rows(facts, "cilium-service-list"):
+    for row in (*_rows(facts, "cilium-service-list"), *_rows(facts, "virtual-services")):
         frontend = parse_endpoint(row["frontend"])
         if frontend is None or ip_address(frontend[0]).is_unspecified:  # a node port on every address
             continue

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.known_translations import NOTHING_KNOWN, Between, KnownTranslations
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import NO_TUPLE, number_rows
 from vxlanalyze.wire.model import Decoded, Flows
@@ -33,6 +34,7 @@ _SHORTEST_PAYLOAD = 4  # bytes that can be told from others by chance
 _ADDRESS_BITS = 3
 _EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services seldom have such ports
 _STRONG_BITS = 40
+_AGAINST = _BITS_NEEDED - _STRONG_BITS  # a service's table that says otherwise: it may be old
 _FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap in part
 _LONGEST_NS = 10_000_000_000  # no packet is longer on its way, after the clocks' difference
 # Within a node; a resolver that asks the next server the same waits for longer (resolv.conf(5): timeout).
@@ -96,7 +98,13 @@ class Names(Protocol):
         ...
 
 
-def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Site) -> dict[int, int]:
+def counterparts(
+    captures: Sequence[Decoded],
+    names: Names,
+    near: Site,
+    far: Site,
+    known: KnownTranslations = NOTHING_KNOWN,
+) -> dict[int, int]:
     """Find for flows of one site the flows of the other that are the same ones, translated.
 
     Parameters
@@ -106,6 +114,8 @@ def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Sit
         The numbers of their 5-tuples.
     near, far : Site
         Where flows are looked for, and where their counterparts are.
+    known : KnownTranslations, optional
+        What the cluster's tables say: it decides, or confines.
 
     Returns
     -------
@@ -114,6 +124,25 @@ def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Sit
     """
     mine, theirs = names.only(near, far), names.only(far, near)
     labels = names.of_flow
+    ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
+                    (captures[far.capture].flows, labels[far.capture], theirs), known)  # fmt: skip
+    exact = ends.told.tracked()
+    if exact:
+        mine &= ~np.isin(labels[near.capture], list(exact))
+        theirs &= ~np.isin(labels[far.capture], list(exact.values()))
+    return exact | _voted(captures, names, (near, mine), (far, theirs), ends)
+
+
+def _voted(
+    captures: Sequence[Decoded],
+    names: Names,
+    nearby: tuple[Site, NDArray[np.bool_]],
+    beyond: tuple[Site, NDArray[np.bool_]],
+    ends: "_Ends",
+) -> dict[int, int]:
+    """Find the flows whose packets show that they are the same ones."""
+    (near, mine), (far, theirs) = nearby, beyond
+    labels = names.of_flow
     here, there = _packets(captures, labels, (near.capture, mine), (far.capture, theirs))
     if not len(here.key) or not len(there.key):
         return {}
@@ -121,11 +150,7 @@ def counterparts(captures: Sequence[Decoded], names: Names, near: Site, far: Sit
     if near.capture == far.capture:  # one clock
         soon = np.abs(pairs.later_ns) <= _LONGEST_WITHIN_NS
         pairs = _Pairs(pairs.mine[soon], pairs.theirs[soon], pairs.bits[soon], pairs.later_ns[soon])
-    if not len(pairs.mine):
-        return {}
-    ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
-                    (captures[far.capture].flows, labels[far.capture], theirs))  # fmt: skip
-    return _believed(pairs, ends, names.answer)
+    return _believed(pairs, ends, names.answer) if len(pairs.mine) else {}
 
 
 def _packets(
@@ -281,15 +306,24 @@ class _Ends:
     flows: tuple[Flows, Flows]
     flow: tuple[dict[int, int], dict[int, int]]
     candidates: int
+    told: Between
 
     @classmethod
-    def of(cls, *sites: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]]) -> "_Ends":
+    def of(
+        cls,
+        near: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]],
+        far: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]],
+        known: KnownTranslations,
+    ) -> "_Ends":
+        sites = (near, far)
         chosen = [np.flatnonzero(only) for _, _, only in sites]
         flow = [
             dict(zip(label[rows].tolist(), rows.tolist(), strict=True))
             for (_, label, _), rows in zip(sites, chosen, strict=True)
         ]
-        return cls((sites[0][0], sites[1][0]), (flow[0], flow[1]), len(flow[1]))
+        flows = (near[0], far[0])
+        told = Between.of(known, (flows[0], flow[0]), (flows[1], flow[1]))
+        return cls(flows, (flow[0], flow[1]), len(flow[1]), told)
 
     def bits(self, mine: int, theirs: int) -> int:
         """Weigh the ends that two flows have in common: a client's socket tells much, an address little."""
@@ -323,7 +357,7 @@ def _believed(pairs: _Pairs, ends: _Ends, answer: NDArray[np.int32]) -> dict[int
             if NO_TUPLE not in (answer[a], answer[b])
             else 0
         )
-        total.append(bits + reverse + ends.bits(a, b))
+        total.append(bits + reverse + ends.bits(a, b) + ends.told.bits(a, b, _AGAINST))
     weight = np.array(total)
     good = weight >= needed
     strong = good & (weight >= _STRONG_BITS)

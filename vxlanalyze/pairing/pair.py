@@ -129,7 +129,7 @@ class _Bench:
             replace(f, seen_again=len(w.index) - len(d.index))
             for f, w, d in zip(facts, whole, decoded, strict=True)
         ]
-        told = translation.joined(decoded)
+        told = translation.joined(decoded, cluster)
         if len(told.identities):  # the strict key is of identities that were translated since
             decoded, pairs = told.decoded, None
         places = points.places(list(zip(facts, decoded, strict=True)))

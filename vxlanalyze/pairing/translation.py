@@ -20,7 +20,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import flow_votes, tuples
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing import flow_votes, known_translations, tuples
 from vxlanalyze.pairing.flow_votes import Site
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
@@ -48,13 +49,18 @@ class Translated:
     identities: NDArray[np.uint64]
 
 
-def joined(captures: list[Decoded]) -> Translated:
-    """Find the translated flows of captures in path order, and give each the identity of its counterpart."""
+def joined(captures: list[Decoded], cluster: Cluster | None = None) -> Translated:
+    """Find the translated flows of captures in path order, and give each the identity of its counterpart.
+
+    What the files of the `cluster` say of connections and services decides, or confines, where they do.
+    """
     names = _Names(captures)
+    known = None
     found = False
     for near, far in _neighbours(captures):
         if names.is_open(near, far):
-            renamed = flow_votes.counterparts(captures, names, near, far)
+            known = known or known_translations.of(cluster or Cluster())
+            renamed = flow_votes.counterparts(captures, names, near, far, known)
             _rename(names, near, renamed)
             found |= bool(renamed)
     return _applied(captures, names) if found else Translated(captures, None, _NOTHING)

@@ -83,7 +83,9 @@ def quantity(measured: Mapping[str, Any]) -> str:
 def _of_one(unit: str) -> str:
     """The unit of a single one: ``packet of the sample``."""
     noun, space, rest = unit.partition(" ")
-    return ("query" if noun == "queries" else noun.removesuffix("s")) + space + rest
+    if noun == "queries":
+        return "query" + space + rest
+    return noun.removesuffix("es" if noun.endswith("sses") else "s") + space + rest
 
 
 def runs(numbers: Sequence[int]) -> str:

@@ -53,6 +53,24 @@ def test_lines_are_those_of_the_file(name):
         assert lines[int(row["line"]) - 1].strip() == row["text"].strip()
 
 
+def test_what_cilium_translates_is_a_connection(tmp_path):
+    file = tmp_path / "cilium-nat.txt"
+    file.write_text(
+        "TCP OUT 10.0.0.7:38296 -> 10.0.1.21:8080 XLATE_SRC 172.18.0.2:61001 Created=84sec ago NeedsCT=1\n"
+        "TCP IN 10.0.1.21:8080 -> 172.18.0.2:61001 XLATE_DST 10.0.0.7:38296 Created=84sec ago NeedsCT=1\n"
+        "UDP OUT [fd00::7]:5353 -> [fd00:1::9]:53 XLATE_SRC [fd00::2]:6000 Created=2sec ago\n"
+    )
+
+    (fact,) = read_facts("node1", file)
+
+    assert fact.kind == "connections"
+    assert [(r["protocol"], r["src"], r["sport"], r["reply_dst"], r["reply_dport"]) for r in fact.rows] == [
+        ("tcp", "10.0.0.7", "38296", "172.18.0.2", "61001"),
+        ("udp", "fd00::7", "5353", "fd00::2", "6000"),
+    ]
+    assert (fact.rows[0]["reply_src"], fact.rows[0]["reply_sport"]) == ("10.0.1.21", "8080")
+
+
 def test_a_tunnel_device_has_its_settings():
     (device,) = (row for row in rows_of("ip-d-link.txt") if row.get("type") == "vxlan")
 

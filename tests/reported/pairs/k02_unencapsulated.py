@@ -166,3 +166,48 @@ def healthy_within_a_subnet() -> World:
 def healthy_within_a_subnet_ipv6() -> World:
     tunnel = Tunnel("geneve", port=6081, vni=0)
     return cross_subnet(221, tunnel, "fd77::", ("172.29.1.3", "172.29.1.4", "172.29.6.9"))
+
+
+def second_family(seed: int, answered: bool) -> World:
+    """Let IPv6 pods talk natively while the tunnel carries IPv4: node2 forwards, or does not."""
+    w, _ = cluster(seed, Tunnel(kind="geneve", vni=3, port=6081))
+    n1, n2 = w.nodes
+    mine = [n1.pod("fd00:51:4::a", "six-0"), n1.pod("fd00:51:4::b", "six-1")]
+    theirs = n2.pod("fd00:51:7::c", "six-2")
+    for number in range(6):
+        tcp_talk(mine[number % 2], theirs, 8080, 0.2 + number * 0.4)
+        dns_talk(mine[0], theirs, f"six{number}.default.svc.cluster.local", 0.3 + number * 0.4)
+
+    @w.fate
+    def native(t: Transit) -> None:
+        if t.packet.ip6:
+            t.tunnel = None
+            t.accepted = answered
+
+    return w
+
+
+@pair(
+    "second-family-unencapsulated-unanswered",
+    root="not-encapsulated",
+    must=["not-encapsulated@ab"],
+    mustnot=["packet-loss", "path-blocked", "mtu-blackhole", "not-encapsulated@ba"],
+    says=[r"fd00:51:7::c", r"ip route get fd00:51:7::c"],
+    kube="both",
+    source="cilium/cilium issue 12624",
+    story="The second family has no tunnel: its packets reach node2's card, which does not forward them.",
+)
+def second_family_unanswered() -> World:
+    return second_family(26, False)
+
+
+@pair(
+    "second-family-native-healthy",
+    root=None,
+    mustnot=["not-encapsulated", "packet-loss", "path-blocked", "not-answered"],
+    kube="both",
+    source="cilium/cilium issue 12624, native routing for one family",
+    story="The second family is routed natively, and answered.",
+)
+def second_family_native() -> World:
+    return second_family(27, True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.underlay import native, pod_addresses
+from vxlanalyze.analysis.underlay import native, native_unanswered, pod_addresses
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point, Reason
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Encryption, Flows, Tunnel
 
@@ -144,6 +144,9 @@ def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> ND
     for found in native.unseen(pair):
         if found.point.capture == point.capture:
             kind[found.flows] = Place.NOT_ARRIVED
+    for unanswered in native_unanswered.find(pair):
+        asked = unanswered.point.flows.identity[unanswered.flows]
+        kind[np.isin(flows.identity, asked) & ~tunnel] = Place.UNENCAPSULATED
     kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP, and what carries no IP
     kind[tunnel] = _tunnelled(pair, flows, tunnel, judged)[tunnel]
     return kind

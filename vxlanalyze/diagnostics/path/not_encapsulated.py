@@ -13,7 +13,8 @@ How it decides
     mislays one in fifty would do it with a probability below `chance`, are unencapsulated and none
     tunnelled. In captures of network cards alone: packets between pods that pass one without a tunnel and
     that the other node, where they belong, never shows. These are requests to pods that live there and get
-    no answer, and answers to requests that came from there without a tunnel. Where no capture shows a
+    no answer, answers to requests that came from there without a tunnel, and requests that pass both cards
+    without a tunnel and are never answered (a second address family). Where no capture shows a
     tunnel packet, what a pod sends by way of two captured nodes to addresses that stay silent. In an `any`
     capture without that knowledge, packets of pods to several destinations that the node forwards to an
     interface which never gives anything back.
@@ -44,7 +45,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.underlay.bare_traffic import Stuck, ends, out_of_a_pod
 from vxlanalyze.analysis.underlay.homes import Homes, homes_of
-from vxlanalyze.diagnostics.path import unencapsulated_on_wire
+from vxlanalyze.diagnostics.path import unencapsulated_on_wire, unencapsulated_unanswered
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed
@@ -77,6 +78,8 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
             answers.append(_finding(pair, direction.label, direction.sender, stuck))
     if not answers:
         answers += unencapsulated_on_wire.findings(pair, chance)
+    if not answers:
+        answers += unencapsulated_unanswered.findings(pair, chance)
     for point in inside:
         stuck = list(_into_nothing(pair, point, homes, chance)) or _for_others(pair, point, homes, chance)
         if stuck and not answers:

@@ -1,9 +1,9 @@
-"""``conntrack -L``, ``ss -lun``, ``ipvsadm -Ln``.
+"""``conntrack -L``, ``cilium-dbg bpf nat list``, ``ss -lun``, ``ipvsadm -Ln``.
 
 Rows of connections: protocol, src, dst, sport, dport, reply_src, reply_dst, reply_sport, reply_dport, state
 (of TCP), replied ("yes" or ""). Of listeners: address, port. Of virtual services: frontend, backend.
 
-Sources: conntrack(8), ss(8), ipvsadm(8).
+Sources: conntrack(8), ss(8), ipvsadm(8); Cilium ``pkg/maps/nat`` (how an entry is written).
 """
 
 import re
@@ -16,6 +16,11 @@ _ENTRY = re.compile(
 )
 _CLOSING = re.compile(r"^conntrack v\S+ \(conntrack-tools\): \d+ flow entries")
 _PAIR = re.compile(r"\b(src|dst|sport|dport)=(\S+)")
+_TRANSLATED = re.compile(
+    r"^(?P<protocol>TCP|UDP|SCTP) OUT (?P<src>\S+):(?P<sport>\d+) -> (?P<dst>\S+):(?P<dport>\d+)"
+    r" XLATE_SRC (?P<reply_dst>\S+):(?P<reply_dport>\d+)\b"
+)
+_TRANSLATION = re.compile(r"^(?:TCP|UDP|ICMP|ICMPv6|SCTP) (?:OUT|IN) \S+ -> \S+ XLATE_(?:SRC|DST) ")
 _LISTENER = re.compile(r"^(?:udp\s+)?(?:UNCONN|LISTEN)\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+|\*)\s")
 _SERVICE = re.compile(r"^(?P<protocol>TCP|UDP|SCTP)\s+(?P<frontend>\S+:\d+)\s")
 _BACKEND = re.compile(r"^\s+-> (?P<backend>\S+:\d+)\s")
@@ -33,6 +38,17 @@ def read_connections(lines: Sequence[Line]) -> Iterator[Row]:
         state = re.match(r"\d+ ([A-Z_]+) ", match["rest"])
         replied = "" if "[UNREPLIED]" in line else "yes"
         yield {**row, "state": state[1] if state else "", "replied": replied}
+
+
+def read_translations(lines: Sequence[Line]) -> Iterator[Row]:
+    """Give the sources that Cilium masquerades, as connections."""
+    for number, line in lines:
+        match = _TRANSLATED.match(line.strip())
+        if match is not None:
+            entry = {name: value.strip("[]") for name, value in match.groupdict().items()}
+            entry |= {"protocol": entry["protocol"].lower(), "reply_src": entry["dst"]}
+            entry |= {"reply_sport": entry["dport"], "state": "", "replied": ""}
+            yield {"line": str(number), "text": line.strip(), **entry}
 
 
 def read_listeners(lines: Sequence[Line]) -> Iterator[Row]:
@@ -60,6 +76,7 @@ OUTPUTS = (
         lambda f: any(_ENTRY.match(line) or _CLOSING.match(line) for line in f[:2]),
         read_connections,
     ),
+    Output("connections", lambda f: any(map(_TRANSLATION.match, f[:3])), read_translations),
     Output("listeners", lambda f: f[0].startswith("State ") or bool(_LISTENER.match(f[0])), read_listeners),
     Output("virtual-services", lambda f: f[0].startswith("IP Virtual Server version"), read_services),
 )
