@@ -27,9 +27,9 @@ def tracked(pod, nic, truth):
             src, dst, sport, dport = ends(pod.flows, mine)
             there = ends(nic.flows, theirs)
             rows.append(
-                {"protocol": NAMES[protocol], "src": src, "dst": dst, "sport": str(sport), "dport": str(dport),
-                 "reply_src": there[1], "reply_dst": there[0], "reply_sport": str(there[3]),
-                 "reply_dport": str(there[2])}
+                {"protocol": NAMES[protocol], "src": src, "dst": dst,
+                 "sport": str(sport), "dport": str(dport), "reply_src": there[1], "reply_dst": there[0],
+                 "reply_sport": str(there[3]), "reply_dport": str(there[2])}
             )  # fmt: skip
     return Cluster(facts=(Fact("node1", "connections", "conntrack.txt", tuple(rows)),))
 
