@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing import translated_errors
 from vxlanalyze.pairing.known_translations import NOTHING_KNOWN, Between, KnownTranslations
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import NO_TUPLE, number_rows
@@ -130,7 +131,11 @@ def counterparts(
     if exact:
         mine &= ~np.isin(labels[near.capture], list(exact))
         theirs &= ~np.isin(labels[far.capture], list(exact.values()))
-    return exact | _voted(captures, names, (near, mine), (far, theirs), ends)
+    found = exact | _voted(captures, names, (near, mine), (far, theirs), ends)
+    if found:
+        sites = ((ends.flows[side], ends.flow[side]) for side in (0, 1))
+        found |= translated_errors.counterparts(*sites, found)
+    return found
 
 
 def _voted(

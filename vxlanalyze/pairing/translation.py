@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import flow_votes, known_translations, tuples
+from vxlanalyze.pairing import flow_votes, known_translations, translated_errors, tuples
 from vxlanalyze.pairing.flow_votes import Site
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
@@ -165,7 +165,9 @@ def _applied(captures: list[Decoded], names: _Names) -> Translated:
         renamed = identity != capture.flows.identity
         changed.append(identity[renamed])
         flows = replace(capture.flows, identity=identity)
-        decoded.append(replace(capture, flows=flows) if renamed.any() else capture)
+        decoded.append(
+            translated_errors.without_quotations(replace(capture, flows=flows) if renamed.any() else capture)
+        )
     answer = names.tuples.answer.copy()
     answer[tuple_of] = np.append(tuple_of, np.int32(NO_TUPLE))[names.answer]
     of_flow = tuple(tuple_of[label] for label in names.of_flow)
