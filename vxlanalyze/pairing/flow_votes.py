@@ -133,8 +133,8 @@ def counterparts(
         theirs &= ~np.isin(labels[far.capture], list(exact.values()))
     found = exact | _voted(captures, names, (near, mine), (far, theirs), ends)
     if found:
-        sites = ((ends.flows[side], ends.flow[side]) for side in (0, 1))
-        found |= translated_errors.counterparts(*sites, found)
+        here, there = (ends.flows[0], ends.flow[0]), (ends.flows[1], ends.flow[1])
+        found |= translated_errors.counterparts(here, there, found)
     return found
 
 
