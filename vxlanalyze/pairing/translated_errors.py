@@ -1,8 +1,8 @@
 """ICMP errors about translated packets: what they quote is translated too, and often who sends them.
 
 Where a node turns an error back, its quotation changes and with it the payload, so that nothing of its
-content agrees at the two points. Its ends do: each address is the same, or one that a known translation turned
-into the other.
+content agrees at the two points. Its ends do: each address is the same, or one that a known translation
+turned into the other.
 
 Sources: RFC 5508 section 4.2 (the quoted packet is translated); Linux net/netfilter/nf_nat_core.c
 (nf_nat_icmp_reply_translation).
