@@ -1,5 +1,6 @@
 """What every finding needs before somebody can act on it: a remedy whose commands run, evidence, frames."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,11 +24,26 @@ WITHOUT_FRAMES = {
     "encrypted-underlay",
 }
 
+_WORDS = (
+    "aws bash bpftool bridge calicoctl cat chronyc cilium cilium-dbg conntrack date dig dmesg docker ethtool "
+    "firewall-cmd grep ip ip6tables ip6tables-save iptables iptables-save journalctl kubectl modprobe "
+    "mpstat nc nft nstat openssl ping rm sha256sum show ss sudo sysctl systemctl tc tcpdump timedatectl "
+    "timeout tracepath traceroute ufw vxlanalyze"
+)
+_COMMAND = rf"(?:{'|'.join(map(re.escape, _WORDS.split()))}) "
+QUOTED = re.compile(rf"(?<!`)`{_COMMAND}[^`]*`(?!`)")
+UNPROMPTED = re.compile(rf"{_COMMAND}(?=[-a-z]*[-=|./\d])")
+
 
 def shortcomings(report: Mapping[str, Any]) -> list[str]:
     """Name the findings of a report, as JSON, that cannot be acted on, and commands that no shell reads."""
     found = [lack for finding in report["findings"] for lack in _lacking(finding)]
     commands = [step.command for f in report["findings"] for step in steps(f["remedy"]) if step.command]
+    found += [
+        f"on no line of its own: {hidden}"
+        for f in report["findings"]
+        for hidden in hidden_commands(f["remedy"])
+    ]
     return [*found, *unreadable(commands)]
 
 
@@ -39,6 +55,12 @@ def _lacking(finding: Mapping[str, Any]) -> Iterator[str]:
         yield f"{code} has no evidence"
     if not finding["frame_count"] and code not in WITHOUT_FRAMES:
         yield f"{code} shows no frames"
+
+
+def hidden_commands(text: str) -> list[str]:
+    """Name commands that stand inside of a sentence, or on a line without the node that they run on."""
+    quoted = [match[0] for match in QUOTED.finditer(text)]
+    return quoted + [line for line in text.splitlines() if UNPROMPTED.match(line)]
 
 
 def unreadable(commands: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_capture_of_one_direction_is_no_blocked_path(name: str, shows: str, tm
     result = compare(tmp_path, *halves)
 
     assert [f.code for f in result.findings if f.severity != "info"] == ["capture-loss"]
-    assert "`-Q" in result.findings[0].remedy
+    assert "-Q" in result.findings[0].remedy
     assert not (result.packets["outcome"] == "lost").any()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.findings_to_act_on import shortcomings, unreadable
+from tests.findings_to_act_on import QUOTED, hidden_commands, shortcomings, unreadable
 from tests.lab import __main__ as lab
 from vxlanalyze import diagnostics
 
@@ -22,6 +22,11 @@ KINDS = {
 # Shown by unit tests alone: damaged files, files given twice, and notes of pairs that are about other codes.
 WITHOUT_PAIR = {"same-capture", "capture-damaged", "clock-offset", "mirrored-capture", "reassembly-timeout"}
 
+SPEAKING = sorted(
+    path
+    for room in ("diagnostics", "analysis")
+    for path in (TESTS.parent / "vxlanalyze" / room).rglob("*.py")
+)
 each_diagnostic = pytest.mark.parametrize("diagnostic", diagnostics.DIAGNOSTICS, ids=lambda d: d.code)
 
 
@@ -89,6 +94,23 @@ def test_a_check_that_always_finds_nothing_is_noticed():
     """Its test of the kind "found" asserts something about a finding, so it fails."""
     assert KINDS["found"].search("(finding,) = check(pair)")
     assert not KINDS["found"].search("assert check(pair) == []")
+
+
+@pytest.mark.parametrize("path", SPEAKING, ids=lambda path: path.stem)
+def test_commands_stand_on_lines_of_their_own(path: Path):
+    """Never quoted in a sentence: `vxlanalyze.text.commands.on` writes them with the node they run on."""
+    manual = ast.get_docstring(ast.parse(path.read_text())) or ""
+    quoted = [match[0] for match in QUOTED.finditer(path.read_text()) if match[0] not in manual]
+
+    assert not quoted, f"write each by on(node, ...) or anywhere(...): {quoted}"
+
+
+def test_commands_in_sentences_are_noticed():
+    assert hidden_commands("Look at `ip -s link` there.\nss -lntu\nn1# ss -lntu") == [
+        "`ip -s link`",
+        "ss -lntu",
+    ]
+    assert hidden_commands("ip is fine, `tunnelPort` too\nshow what it has") == []
 
 
 def test_findings_that_cannot_be_acted_on_are_noticed():

@@ -99,7 +99,7 @@ def test_pieces_given_as_points_get_the_command(tmp_path):
     found = vx.compare(*pieces, other).report.findings
 
     remedy = next(f["remedy"] for f in found if f["code"] == "windows-disjoint")
-    assert f"vxlanalyze '{tmp_path}/a.pcap*' {tmp_path}/b.pcap" in remedy.splitlines()
+    assert f"$ vxlanalyze '{tmp_path}/a.pcap*' {tmp_path}/b.pcap" in remedy.splitlines()
 
 
 def test_captures_of_other_names_get_no_such_command(tmp_path):

@@ -62,7 +62,7 @@ def test_what_could_not_be_judged_is_never_shown_as_healthy():
     unsure = [{"code": "packet-loss", "direction": "node2>node1", "reason": "nothing was sent"}]
 
     assert verdict(CAPTURES, [BOTH_WAYS[0], NOTHING], [], unsure).endswith(
-        "arrived; 1 of 2 directions could not be judged; 1 question could not be assessed."
+        "arrived; 1 of 2 directions could not be judged; 1 check could not be done."
     )
 
 

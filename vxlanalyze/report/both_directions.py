@@ -94,11 +94,30 @@ def _sentences(one: str, other: str) -> str:
 
 
 def _remedy(one: str, other: str) -> str:
-    """Put two remedies together; what both say is said once."""
-    said = {step.text for step in commands.steps(one)}
-    more = [step.text for step in commands.steps(other) if step.text not in said]
-    has_command = any(step.command for step in commands.steps("\n".join(more)))
-    return "\n".join([one, *more]) if has_command or not one else one
+    """Put two remedies together, part by part; what both say is said once.
+
+    The commands of both stand below their sentences: to allow it on both nodes, then to undo both.
+    """
+    ours, theirs = _parts(one), _parts(other)
+    if len(ours) != len(theirs):
+        return one if one == other else commands.written(one, other)
+    lines: list[str] = []
+    for (sentences, run), (others, also) in zip(ours, theirs, strict=True):
+        if sentences == others or not also:
+            lines += [*sentences, *run, *(command for command in also if command not in run)]
+        else:
+            lines += [*sentences, *run, *others, *also]
+    return "\n".join(lines)
+
+
+def _parts(remedy: str) -> list[tuple[list[str], list[str]]]:
+    """Sentences with the commands that follow them."""
+    parts: list[tuple[list[str], list[str]]] = []
+    for step in commands.steps(remedy):
+        if not parts or (parts[-1][1] and not step.command):
+            parts.append(([], []))
+        parts[-1][bool(step.command)].append(step.text)
+    return parts
 
 
 def _evidence(one: FindingRecord, other: FindingRecord) -> dict[str, QuantityRecord]:

@@ -111,7 +111,7 @@ def _without_fault(
     parts += _unknown(judged)
     parts += [_within(f["summary"]) for f in findings if f["code"] in _LIMITS]
     if not_assessed:
-        parts.append(f"{words.count(len(not_assessed), 'question')} could not be assessed")
+        parts.append(f"{words.count(len({n['code'] for n in not_assessed}), 'check')} could not be done")
     return "; ".join(parts) + "."
 
 

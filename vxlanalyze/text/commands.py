@@ -1,15 +1,14 @@
 """Remedies: sentences, and commands on lines of their own, each with the node that it runs on.
 
 A remedy is one string. A line of it is a command where it begins with a prompt, as manuals write them:
-``node2# iptables ...`` runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached. So is a
-line after the first that begins in lower case, on the node that the sentence before it names.
+``node2# iptables ...`` runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached.
 """
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_COMMAND = re.compile(r"^(?:(?P<node>[^\s#]+)# |\$ )(?P<command>\S.*)$")
+_COMMAND = re.compile(r"^(?:\$ |(?P<node>[^#]*[^\s#])# )(?P<command>\S.*)$")
 
 
 class Step(NamedTuple):
@@ -30,17 +29,18 @@ def anywhere(*commands: str) -> str:
     return "".join(f"\n$ {command}" for command in commands)
 
 
+def written(*parts: str) -> str:
+    """Put sentences and commands together; each part begins on a line of its own."""
+    return "\n".join(filter(None, (part.strip() for part in parts)))
+
+
 def steps(remedy: str) -> list[Step]:
-    """Take a remedy apart; sentences on neighbouring lines stay together."""
+    """Separate sentences and commands, each on a line of its own."""
     found: list[Step] = []
     for line in filter(None, (line.strip() for line in remedy.splitlines())):
         match = _COMMAND.match(line)
         if match is not None:
             found.append(Step(line, match["node"] or "", match["command"]))
-        elif found and line[:1].islower():
-            found.append(Step(line, "", line))
-        elif found and not found[-1].command:
-            found[-1] = Step(f"{found[-1].text} {line}")
         else:
             found.append(Step(line))
     return found

@@ -27,7 +27,7 @@ def test_found_with_what_is_dropped() -> None:
 
     assert [f.severity for f in found] == [Severity.CRITICAL]
     assert found[0].evidence["packets_dropped"].value == 10
-    assert "ethtool -K DEVICE rx-udp-gro-forwarding off" in found[0].remedy.splitlines()
+    assert "# ethtool -K DEVICE rx-udp-gro-forwarding off\n" in found[0].remedy
 
 
 def test_clear_where_each_datagram_holds_one_packet() -> None:

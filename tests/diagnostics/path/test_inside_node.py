@@ -42,8 +42,8 @@ def test_loss_behind_the_tunnel_device_is_found_in_the_node():
 def test_its_remedy_is_for_a_node():
     remedy = found(node([Traffic(packets=400, lost=LOST)]))[0].remedy
 
-    assert "tc -s qdisc show" in remedy.split("\n")
-    assert any(line.startswith("conntrack -S") for line in remedy.split("\n"))
+    assert "node2# tc -s qdisc show" in remedy.split("\n")
+    assert "\nnode2# conntrack -S" in remedy
     assert not [word for word in ("switch", "cloud", "exceeded") if word in remedy]
 
 

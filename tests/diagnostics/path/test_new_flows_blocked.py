@@ -42,7 +42,7 @@ def test_one_finding_names_the_moment():
     assert (finding.severity, finding.direction) == (Severity.CRITICAL, "node1>node2")
     assert finding.evidence["established_and_delivering"].value >= 3
     assert finding.evidence["since"].value.startswith("2023-11-14T22:13:24.")
-    assert "conntrack -S" in finding.remedy.split("\n")
+    assert "# conntrack -S\n" in finding.remedy
     assert not found(flow_blocked, pair) + found(packet_loss, pair) + found(path_blocked, pair)
 
 

@@ -58,7 +58,7 @@ def test_a_window_closed_for_seconds_names_who_does_not_read():
     assert finding.summary.startswith("10.233.65.20 did not read")
     assert "waited 2.9 s" in finding.summary
     assert "server of port 8080 on 10.233.65.20" in finding.explanation
-    assert "ss -tnpi src 10.233.65.20 dst 10.233.64.10" in finding.remedy.split("\n")
+    assert "# ss -tnpi src 10.233.65.20 dst 10.233.64.10\n" in finding.remedy
     assert finding.evidence["closed_times"].value == 1
 
 

@@ -42,7 +42,7 @@ def test_queries_that_are_sent_again_after_their_answer_are_found():
     assert finding.direction == "node2>node1"
     assert finding.evidence["asked_again"].value == 8
     assert f"{POD1} did not take them" in finding.summary
-    assert "On node1" in finding.remedy
+    assert "node1# conntrack" in finding.remedy
 
 
 def syns(count: int, times: tuple[float, ...], **more) -> list[Traffic]:

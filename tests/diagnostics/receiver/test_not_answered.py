@@ -98,7 +98,7 @@ def test_a_mac_that_the_node_never_sends_from_is_suspected():
     pair = comparison([asks(inner_dst_mac=0x0E0000000099), replace(LATE, flow=ELSEWHERE)], [back])
     (finding,) = of(pair)
     assert "go to the MAC 0e:00:00:00:00:99, node2 sends from 0e:00:00:00:00:77" in finding.summary
-    assert finding.remedy.startswith("Compare `ip neigh")
+    assert finding.remedy.startswith("Compare the neighbour entry")
 
 
 def test_a_router_s_mac_that_both_ways_go_to_is_nobody_s():

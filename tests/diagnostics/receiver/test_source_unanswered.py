@@ -54,7 +54,7 @@ def test_a_source_that_alone_gets_no_answer_is_found():
     assert finding.direction == "node1>node2"
     assert "3 connections (12 SYNs) from 10.0.2.15" in finding.summary
     assert finding.evidence["answered_of_others"].value == 12
-    assert "\nip route get 10.0.2.15\n" in finding.remedy
+    assert "# ip route get 10.0.2.15\n" in finding.remedy
     assert "VirtualBox" in finding.explanation
 
 

@@ -42,7 +42,7 @@ def test_packets_fragmented_by_the_sender_are_its_own_fault():
     (finding,) = of([PINGS, large(anomalies=cut)])
     assert finding.evidence["fragmented_at_sender"].value == 20
     assert "fragmented by node1 itself" in finding.summary
-    assert "see `ip link` there" in finding.remedy
+    assert "# ip link show" in finding.remedy
 
 
 def test_first_fragments_kept_by_a_filter_tell_it_too():

@@ -217,7 +217,7 @@ def test_the_second_query_of_pairs_that_dies_is_a_race():
 
     assert finding.evidence["second_of_pair_unanswered"].value == 10
     assert finding.evidence["first_of_pair_unanswered"].value == 0
-    assert "On node2" in finding.remedy
+    assert "node2# conntrack" in finding.remedy
     assert "insert_failed" in finding.remedy
     assert "single-request-reopen" in finding.remedy
 

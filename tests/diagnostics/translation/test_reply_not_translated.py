@@ -36,8 +36,8 @@ def test_a_syn_ack_from_the_backend_is_found():
     assert "10.233.64.10 sends to 10.96.0.10:80, and its replies come from 10.233.65.20:80" in finding.summary
     assert finding.evidence["resets"].value == 1
     assert finding.frames["node1"].tolist() == [1, 2]
-    assert "\nconntrack -L -d 10.96.0.10\n" in finding.remedy
-    assert "\nip route get 10.233.65.20\n" in finding.remedy
+    assert "# conntrack -L -d 10.96.0.10\n" in finding.remedy
+    assert "# ip route get 10.233.65.20\n" in finding.remedy
 
 
 def test_a_dns_answer_from_the_backend_is_found():
@@ -51,7 +51,7 @@ def test_pods_of_one_bridge_are_told_to_look_at_netfilter():
     asked = replace(WEB, tunnel=0)
     pair = comparison([syns(asked)], [accepts(backend(asked))], bare=("node1", "node2"))
     (finding,) = reply_not_translated.check(pair)
-    assert "\nsysctl net.bridge.bridge-nf-call-iptables\n" in finding.remedy
+    assert "# sysctl net.bridge.bridge-nf-call-iptables\n" in finding.remedy
 
 
 def test_it_is_clear_where_the_service_answers():

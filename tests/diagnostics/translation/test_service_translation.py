@@ -26,7 +26,7 @@ def test_a_service_is_found():
     assert finding.direction == "node1>node2"
     assert "destination 10.96.0.10:80 becomes 10.233.65.20:8080: 30 packets of 1 flow" in finding.summary
     assert finding.frames["node1"].tolist() == finding.frames["node2"].tolist() == list(range(1, 31))
-    assert "\nconntrack -L | grep -w 10.96.0.10" in finding.remedy
+    assert "# conntrack -L | grep -w 10.96.0.10" in finding.remedy
     assert "--kube would name the service" in finding.explanation
 
 

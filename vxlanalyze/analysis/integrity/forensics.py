@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.integrity.alone import is_alone
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.wire.model import Checksum, Tunnel
+from vxlanalyze.wire.model import Checksum
 from vxlanalyze.wire.rows import Columns, columns
 
 _MODULUS = 0xFFFF  # of ones' complement arithmetic: 0 and 65535 are the same sum
@@ -32,7 +32,6 @@ _KERNEL_PORTS = (32768, 65535)
 
 _TCP = 6
 _SHORTEST_RUN = 3  # segments with one error: by chance once in 65,535 squared
-_LINK_TYPES = {int(Tunnel.VXLAN): "vxlan", int(Tunnel.GENEVE): "geneve"}
 
 
 class Kind(Enum):
@@ -47,7 +46,7 @@ class Kind(Enum):
     COVERED = "bytes under it changed"
     FILLED_WRONG = "filled in wrong"
     NEVER_FILLED = "never filled in"
-    UNTOLD = "wrong on arrival"
+    UNKNOWN = "wrong on arrival"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,6 @@ class Forensics:
         Runs of consecutive segments of a flow that share one error, and the longest of them, in packets.
     others_right : int
         Further packets of these flows that carry a right checksum.
-    link_type : str
-        What `ip link show type` calls the tunnel device; "" where it has no such type.
     """
 
     kind: Kind
@@ -92,7 +89,6 @@ class Forensics:
     runs: int = 0
     longest_run: int = 0
     others_right: int = 0
-    link_type: str = ""
 
 
 def examine(
@@ -131,7 +127,7 @@ def examine(
     if is_alone(direction):
         ported = consistent(direction.flow[chosen], original, chance)
         told = _ports(same, original, there, same, proved=False)
-        return replace(told if ported else Forensics(Kind.UNTOLD, len(chosen), len(chosen), 0), alone=True)
+        return replace(told if ported else Forensics(Kind.UNKNOWN, len(chosen), len(chosen), 0), alone=True)
     if 2 * int(left_wrong.sum()) > len(chosen):
         if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
             return _ports(left_wrong, original, there, same, proved=False)
@@ -181,7 +177,6 @@ def _segmented_twice(
         runs=int((lengths >= _SHORTEST_RUN).sum()),
         longest_run=int(lengths.max()),
         others_right=int(np.count_nonzero(right)),
-        link_type=_LINK_TYPES.get(int(flows.tunnel[flow[0]]), ""),
     )
 
 

@@ -9,20 +9,19 @@ from vxlanalyze.analysis.loss.inside_node import LostInside
 from vxlanalyze.analysis.loss.loss import Explanation
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
-_ELSEWHERE = (
+_COUNTERS = (
+    _CONNTRACK,
     "iptables-save -c | grep -E -- '-j (DROP|REJECT)'",
     "nft list ruleset | grep -E 'counter.*(drop|reject)'",
     "tc -s qdisc show",
     "nstat -az | grep -E 'Drop|RcvbufErrors|RPFilter|InAddrErrors'",
     "ip -s link",
-    "And the policies that select the pod:",
-    "kubectl get networkpolicy -A",
-    "Where Cilium runs, in its pod on that node:",
-    "cilium-dbg monitor --type drop",
 )
+_TWICE = "Take each of these twice, before and after a test:"
 
 
 def finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
@@ -93,39 +92,37 @@ def _names(pair: Comparison, inside: LostInside, explanation: Explanation) -> li
 
 
 def _remedy(node: str, inside: LostInside) -> str:
-    numbers = [
-        n.rpartition("/if")[2] for n in (inside.last, inside.picture.direction.receiver.name) if "/if" in n
-    ]
-    lines = [
-        f"Look on {node}, not at the network between the nodes. Take each twice, before and after a test:"
-    ]
-    if numbers and all(n.isdigit() for n in numbers):
-        lines[0] = f"Look on {node}, not at the network between the nodes. The names of these interfaces:"
-        lines += [f"ip -o link | grep -E '^({'|'.join(dict.fromkeys(numbers))}):'"]
-        lines += ["Then, each twice, before and after a test:"]
-    lines += [_CONNTRACK]
-    if inside.only_seconds:
-        return "\n".join(
-            [
-                *lines,
-                "insert_failed that rises by the number of missing packets confirms it. Until the "
-                "kernel is newer, let "
-                "resolvers use "
-                "a socket for each query, in the pod's `dnsConfig`:",
-                "options: [{name: single-request-reopen}]",
-                "NodeLocal DNSCache, which asks over TCP and without conntrack, avoids the race altogether.",
-            ]
-        )
-    return "\n".join([*lines, *_ELSEWHERE])
-
-
-def commands(node: str) -> str:
-    """Say where to look on a node that loses packets between a pod and its network card."""
-    return "\n".join(
-        [
-            f"Look on {node}, not at the network between the nodes. Take each twice, before and after a "
-            "test:",
-            _CONNTRACK,
-            *_ELSEWHERE,
-        ]
+    names = (inside.last, inside.picture.direction.receiver.name)
+    numbers = [name.rpartition("/if")[2] for name in names if "/if" in name]
+    devices = ""
+    if numbers and all(number.isdigit() for number in numbers):
+        devices = on(node, f"ip -o link | grep -E '^({'|'.join(dict.fromkeys(numbers))}):'")
+    where = f"Look on {node}, not at the network between the nodes."
+    first = (f"{where} The names of these interfaces:", devices) if devices else (where,)
+    if not inside.only_seconds:
+        return written(*first, _everywhere(node))
+    return written(
+        *first,
+        _TWICE,
+        on(node, _CONNTRACK),
+        "insert_failed that rises by the number of missing packets confirms it. Until the kernel is newer, "
+        "let resolvers use a socket for each query: options: [{name: single-request-reopen}] under "
+        "dnsConfig of the pod. NodeLocal DNSCache, which asks over TCP and without conntrack, avoids the "
+        "race altogether.",
     )
+
+
+def _everywhere(node: str) -> str:
+    return written(
+        _TWICE,
+        on(node, *_COUNTERS),
+        "Then the policies that select the pod, and, where Cilium runs, what it drops (in its pod on that "
+        "node):",
+        anywhere("kubectl get networkpolicy -A"),
+        on(node, "cilium-dbg monitor --type drop"),
+    )
+
+
+def commands(place: str, node: str) -> str:
+    """Say where to look on a node that loses packets between a pod and its network card."""
+    return written(f"Look on {place}, not at the network between the nodes.", _everywhere(node))

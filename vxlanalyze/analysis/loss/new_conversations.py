@@ -5,17 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxlanalyze.analysis.loss.loss import Picture
+from vxlanalyze.pairing.model import Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, under_random_loss
-
-_REMEDY = (
-    "Look at what keeps track of connections, on both nodes and between them (insert_failed, drop and "
-    "early_drop; "
-    "how full the table is):\n"
-    "conntrack -S\n"
-    "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max\n"
-    "Also limits on new connections (SYN protection, `hashlimit`), and the session table of a firewall or "
-    "NAT.\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +31,22 @@ def of(picture: Picture) -> NewConversations | None:
             f"Each of them is the first packet of its conversation, and no first packet arrives; of "
             f"{count(told.went_on, 'conversation')} later packets do. "
         )
-        return NewConversations("first packets of conversations", text + chance, _REMEDY)
+        return NewConversations("first packets of conversations", text + chance, _remedy(picture.direction))
     others = lost.delivered - told.syn_delivered
     text = (
         "Each of them requests a connection (SYN): of these, "
         f"{share(gone, gone + told.syn_delivered)} are lost, and none of {count(others, 'other packet')}. "
     )
-    return NewConversations("SYNs", text + chance, _REMEDY)
+    return NewConversations("SYNs", text + chance, _remedy(picture.direction))
+
+
+def _remedy(direction: Direction) -> str:
+    table = ("conntrack -S", "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max")
+    return written(
+        "Look at what keeps track of connections (insert_failed, drop and early_drop; how full the table "
+        "is):",
+        on(direction.sender.name, *table),
+        on(direction.receiver.name, *table),
+        "Also at limits on new connections (SYN protection, hashlimit rules), and at the session table of a "
+        "firewall or NAT between the nodes.",
+    )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text import commands
 from vxlanalyze.wire.model import Anomaly, Encryption, Flows, Tunnel
 from vxlanalyze.wire.tunnels import BY_TUNNEL
 
@@ -172,14 +173,14 @@ def encryption(direction: Direction) -> str:
 def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
     """Name the setting that lowers the inner MTU, of the network plugin that the packets speak of."""
     inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
-    flannel = f'flannel `"MTU": {path}` in the Backend of net-conf.json (it takes the overhead off itself)'
-    cilium = f"Cilium `--set MTU={path}` (likewise)"
-    calico = f"Calico `mtu: {inner}` under `calicoNetwork` of the Installation, or `vxlanMTU` in Felix"
+    flannel = f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off itself)'
+    cilium = f"Cilium: the Helm value MTU={path} (it takes the overhead off itself)"
+    calico = (
+        f"Calico: mtu: {inner} under calicoNetwork of the Installation, or vxlanMTU in the FelixConfiguration"
+    )
     cni = underlay.of(direction, pair.cluster).cni
-    if cni is None:
-        named = f"{calico}; {flannel}; {cilium}"
-    else:
-        named = {"flannel": flannel, "cilium": cilium, "calico": calico}[cni]
+    named = {"flannel": flannel, "cilium": cilium, "calico": calico}
+    setting = named[cni] if cni in named else "; ".join((calico, flannel, cilium))
     usual = _USUAL_LINK - found.overhead.bytes
     ethernet = ""
     if found.blocked is not None and found.blocked > _USUAL_LINK and inner < usual:
@@ -187,20 +188,23 @@ def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
             f" If the links carry {_USUAL_LINK:,} bytes, as Ethernet does by default, {usual:,} will do."
         )
     return (
-        f"Set the MTU of the pods and tunnel devices to {inner:,} on all nodes: {named}.{ethernet} Pods keep "
-        "the old MTU until they are started again."
+        f"Set the MTU of the pods and tunnel devices to {inner:,} on all nodes ({setting}), then restart the "
+        f"pods: they keep the old MTU until then.{ethernet}"
     )
 
 
 def probe(pair: Comparison, direction: Direction, found: Limit) -> str:
-    """Give the command that finds the exact limit from the sending node; "" where it is known."""
+    """Give the commands that find the exact limit from the sending node; "" where it is known."""
     if found.blocked is None or found.blocked <= found.passes + 1:
         return ""
     below = underlay.of(direction, pair.cluster)
     node = below.dst[0] if below.dst else direction.receiver.name
     header = 48 if ":" in node else 28  # IP and ICMP echo header
+    middle = (found.passes + found.blocked) // 2
     return (
-        f" For the exact limit, run `ping -M do -c 3 -s N {node}` on {direction.sender.name} with N between "
-        f"{max(found.passes - header, 0)} and {found.blocked - 1 - header} (N + {header} is the size; some "
-        "networks treat ping otherwise than the tunnel), or `tracepath`."
+        f"To find the exact limit, vary the size given to ping between {max(found.passes - header, 0)} and "
+        f"{found.blocked - 1 - header} (plus {header} bytes of headers it is the packet's size):"
+        + commands.on(
+            direction.sender.name, f"ping -M do -c 3 -s {middle - header} {node}", f"tracepath -n {node}"
+        )
     )

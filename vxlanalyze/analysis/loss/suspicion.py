@@ -76,9 +76,8 @@ def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[
 
 
 _MORE_CONNECTIONS = (
-    "To find out whether one of several paths drops everything, capture more connections at once: "
-    "if whole outer "
-    "source ports go on delivering nothing, it is. "
+    "To find out whether one of several paths drops everything, capture more connections at once: if it "
+    "does, the same outer source ports deliver nothing again. "
 )
 _MORE = "To find out, send more {what} and capture again. "
 _LOOK = "If other captures show gaps too, look for what happened at {at}. "

@@ -6,13 +6,13 @@ tracking entry for that socket yet, both packets make one, and the second is dro
 Source: kubernetes issues 56903 and 62628, weave issue 3287.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.statistics import fisher
+from vxlanalyze.text.commands import on, written
 
 _PAIR_NS = 50_000_000  # from one call of the resolver; a retry comes later
 CHANCE = 1e-3
@@ -80,14 +80,21 @@ def explain(found: PairFigures, types: dict[str, int]) -> str:
     )
 
 
-def remedy(node: str) -> Iterator[str]:
-    """Lines against the race on a node."""
-    yield f"On {node}, see whether connection tracking drops them (insert_failed rises with each one lost):"
-    yield "conntrack -S | grep -o 'insert_failed=[0-9]*'"
-    yield f"If it does not rise, look for another drop on {node} (netfilter, socket buffers):"
-    yield "iptables -L FORWARD -nv"
-    yield "nstat -az UdpRcvbufErrors UdpNoPorts IpInDiscards"
-    yield "Let the resolver use one socket a query, in the pod specification of the clients:"
-    yield "dnsConfig: {options: [{name: single-request-reopen}]}"
-    yield "Or run NodeLocal DNSCache, which asks the server over TCP and needs no translation:"
-    yield "https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/"
+def remedy(node: str) -> str:
+    """Say how to see the race on a node, and how to avoid it."""
+    return written(
+        what_drops(node),
+        "Let the resolver use one socket a query, in the pod specification of the clients: "
+        "dnsConfig: {options: [{name: single-request-reopen}]}. Or run NodeLocal DNSCache, which queries the "
+        "server over TCP and needs no translation.",
+    )
+
+
+def what_drops(node: str) -> str:
+    """Say how to see whether connection tracking drops the second of two packets, or something else does."""
+    return written(
+        "See whether connection tracking drops them (insert_failed rises with each one lost):",
+        on(node, "conntrack -S | grep -o 'insert_failed=[0-9]*'"),
+        "If it does not rise, look for another drop on that node (netfilter, socket buffers):",
+        on(node, "iptables -L FORWARD -nv", "nstat -az UdpRcvbufErrors UdpNoPorts IpInDiscards"),
+    )

@@ -6,13 +6,12 @@ was chosen, even after that pod is gone, until its connection tracking entry is 
 Source: kubernetes issues 71514 and 125467; conntrack(8).
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 
 _MOST_SOCKETS = 3
 _LEAST_REQUESTS = 3
@@ -51,8 +50,10 @@ def explain(pair: Comparison, server: str, requests: Requests) -> str:
     )
 
 
-def remedy(node: str, server: str, port: int) -> Iterator[str]:
-    """Lines that delete the entries on the client's node."""
-    yield f"On {node}, the client's node, list and delete the connection tracking entries for {server}:"
-    yield f"conntrack -L -p udp --reply-src {server} --reply-port-src {port}"
-    yield f"conntrack -D -p udp --reply-src {server} --reply-port-src {port}"
+def remedy(node: str, server: str, port: int) -> str:
+    """Say how to delete the entries on the client's node."""
+    entries = f"-p udp --reply-src {server} --reply-port-src {port}"
+    return written(
+        f"List and delete the connection tracking entries for {server} on the client's node:",
+        on(node, f"conntrack -L {entries}", f"conntrack -D {entries}"),
+    )

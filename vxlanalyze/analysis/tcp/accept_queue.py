@@ -6,11 +6,12 @@ SYN ACK: the client takes the connection for established while the server does n
 Source: Linux tcp_minisocks.c (tcp_check_req), ip-sysctl (tcp_abort_on_overflow); kubernetes issue 76699.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
 
 _SYN_ACK, _MASK = 0x12, 0x16  # SYN and ACK of SYN, RST and ACK
@@ -39,11 +40,12 @@ def explain(connections: int) -> str:
     )
 
 
-def remedy(node: str, late: Late) -> Iterator[str]:
-    """Lines that show a full queue, and what enlarges it."""
-    yield f"On {node}, in the network namespace of {late.server}: a full queue counts its overflows."
-    yield "nstat -az TcpExtListenOverflows TcpExtListenDrops"
-    yield "Recv-Q is what waits to be accepted, Send-Q the limit:"
-    yield f"ss -tlni sport = :{late.port}"
-    yield "Raise the application's listen backlog, and its limit if it is lower."
-    yield "sysctl net.core.somaxconn"
+def remedy(node: str, late: Late) -> str:
+    """Say how to see a full queue, and what enlarges it."""
+    return written(
+        f"In the network namespace of {late.server}, see the overflows of the queue; of the socket, what "
+        "waits to be accepted (Recv-Q) and the limit (Send-Q):",
+        on(node, "nstat -az TcpExtListenOverflows TcpExtListenDrops", f"ss -tlni sport = :{late.port}"),
+        "Raise the application's listen backlog, and the limit of the system if it is lower:",
+        on(node, "sysctl net.core.somaxconn"),
+    )

@@ -8,9 +8,10 @@ import numpy as np
 from vxlanalyze.analysis.finding import Quantity, RuledOut
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
-from vxlanalyze.analysis.underlay import tunnel_ends, underlay_errors
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
@@ -48,7 +49,7 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
         far = direction.receiver.name
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
     suspected = [_other_vni(pair, direction, there, here), _other_source(direction, there, here)]
-    suspected += [_odd_port(direction, there, here), _zero_over_ipv6(direction, asked)]
+    suspected += [_odd_port(pair, direction, there, here), _zero_over_ipv6(pair, direction, asked)]
     suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
     found = [s for s in suspected if s is not None]
     return Insights(
@@ -103,7 +104,8 @@ def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) 
     words = (
         f"They carry VNI {sent}, while {far} itself sends with VNI {own}: it may have no device for {sent}."
     )
-    cure = f"Compare the VNIs of {near} and {far}:\nip -d link show type vxlan\n"
+    listing = underlay.of(direction, pair.cluster).listing
+    cure = f"Compare the VNIs of {near} and {far}:{on(near, listing)}{on(far, listing)}"
     return _Suspicion(
         f"they carry VNI {sent}, {far} sends with {own}", words, cure, {"own_vni": Quantity(own)}
     )
@@ -127,15 +129,16 @@ def _other_source(direction: Direction, there: Ends, here: Ends) -> _Suspicion |
     )
     local = next(iter(here.destinations))
     cure = (
-        f"Let {near} send from {local}: set `local {local}` on its tunnel device (Docker: `docker swarm join "
-        f"--data-path-addr {local}`), or give the route that source. On {near}:\nip route get {to}\n"
-        f"ip route replace {to} via GATEWAY src {local}\n"
+        f"Let {near} send from {local}: as the local address of its tunnel device (Docker Swarm: join with "
+        f"--data-path-addr {local}), or as the source of the route. The route now, then with that source "
+        "(GATEWAY as the first command shows):"
+        + on(near, f"ip route get {to}", f"ip route replace {to} via GATEWAY src {local}")
     )
     evidence = {"outer_source": Quantity(source), "known_to_receiver": Quantity(known)}
     return _Suspicion(f"they come from {source}, {far} knows {near} as {known}", words, cure, evidence)
 
 
-def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
+def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
     if not there.ports or not here.ports or there.ports.keys() & here.ports.keys():
         return None
     to, far = listed(list(there.ports)), direction.receiver.name
@@ -144,12 +147,18 @@ def _odd_port(direction: Direction, there: Ends, here: Ends) -> _Suspicion | Non
         f"{direction.sender.name} sends to UDP port {to}, {far} to {own}: a node usually listens where it "
         "sends to."
     )
-    cure = "Give both nodes the same port (Cilium `tunnelPort`, flannel `Backend.Port`, Calico `vxlanPort`)."
+    below = underlay.of(direction, pair.cluster)
+    near = direction.sender.name
+    cure = (
+        f"Give both nodes the same port ({below.port_setting}). To compare the devices:"
+        + on(near, below.listing)
+        + on(far, below.listing)
+    )
     verdict = f"they go to UDP port {to}, {far} uses {own}"
     return _Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
 
 
-def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
+def _zero_over_ipv6(pair: Comparison, direction: Direction, asked: Answers) -> _Suspicion | None:
     """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless told to accept them."""
     unanswered = asked.unanswered()
     rows = direction.received_row[unanswered]
@@ -161,9 +170,11 @@ def _zero_over_ipv6(direction: Direction, asked: Answers) -> _Suspicion | None:
         "All come over IPv6 with an outer UDP checksum of zero, which Linux discards unless the receiving "
         "tunnel device has `udp6zerocsumrx`."
     )
+    listing = underlay.of(direction, pair.cluster).listing
     cure = (
-        "Set `udp6zerocsumtx` and `udp6zerocsumrx` on the tunnel devices of both nodes, or neither (`ip -d "
-        "link show type vxlan` shows them)."
+        "Set `udp6zerocsumtx` and `udp6zerocsumrx` on the tunnel devices of both nodes, or neither. What "
+        "they "
+        "have now:" + on(direction.sender.name, listing) + on(direction.receiver.name, listing)
     )
     return _Suspicion(
         "their outer UDP checksum is zero over IPv6",
@@ -202,9 +213,12 @@ def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends
         f"Inside the tunnel they go to the MAC {to}, but {far} sends from {own}: where nodes address each "
         "other's tunnel device (flannel, Calico), the entry for it is stale."
     )
+    listing = underlay.of(direction, pair.cluster).listing
     cure = (
-        f"Compare `ip neigh show dev flannel.1` on {near} (Calico: vxlan.calico) with `ip link show dev "
-        f"flannel.1` on {far}; restarting the CNI's agent on {near} writes the entry anew."
+        f"Compare the neighbour entry of {near} with the MAC of {far}'s tunnel device; restarting the CNI's "
+        f"agent on {near} writes the entry anew."
+        + on(near, f"ip neigh show | grep -iE '{'|'.join(mac_text(m) for m in list(there.dst_macs)[:3])}'")
+        + on(far, listing)
     )
     return _Suspicion(
         f"they go to the MAC {to}, {far} sends from {own}", words, cure, {"own_mac": Quantity(own)}

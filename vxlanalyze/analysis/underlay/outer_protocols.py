@@ -21,12 +21,12 @@ from vxlanalyze.wire.model import Tunnel
 
 _OVER_UDP = (
     "Where {title} cannot be allowed, let IPsec use NAT traversal, which carries ESP over UDP 4500 "
-    "(libreswan `encapsulation=yes`, strongSwan `encap = yes` for the connection, on all nodes), and allow "
+    "(libreswan: encapsulation=yes, strongSwan: encap = yes for the connection, on all nodes), and allow "
     "UDP 500 and 4500."
 )
 _VXLAN_INSTEAD = (
     "Where {title} cannot be allowed (Azure's networks do not carry it), use a tunnel over UDP (Calico: "
-    "`ipipMode: Never`, `vxlanMode: Always` in the IPPool)."
+    "ipipMode Never, vxlanMode Always in the IPPool)."
 )
 
 

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.model import NO_VNI, Tunnel
-
-_DEVICES = {Tunnel.VXLAN: "vxlan", Tunnel.VXLAN_GPE: "vxlan", Tunnel.GENEVE: "geneve"}
+from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 
 class SilentVni(NamedTuple):
@@ -30,13 +30,12 @@ class SilentVni(NamedTuple):
 
     def remedy(self, node: str) -> str:
         """Say where to look, with the command on a line of its own; "" where no command is known."""
-        kind = _DEVICES.get(self.tunnel)
-        if kind is None:
+        kind = BY_TUNNEL[self.tunnel].link_type if self.tunnel else ""
+        if not kind:
             return ""
         asked = listed([str(v) for v in self.asked_with])
-        return (
-            f"On {node}, see whether a tunnel device with VNI {asked} exists, and in which network it is:\n"
-            f"ip -d link show type {kind}\n"
+        return f"See whether a tunnel device with VNI {asked} exists, and in which network it is:" + on(
+            node, f"ip -d link show type {kind}"
         )
 
 

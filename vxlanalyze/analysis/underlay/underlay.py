@@ -17,6 +17,7 @@ from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 _VMWARE = "VMware (ESXi or NSX)"
 _VENDORS = {
@@ -38,6 +39,17 @@ _PROTOCOL_OF = {
     Tunnel.NVGRE: "GRE (IP protocol 47)",
     Tunnel.IPIP: "IP in IP (IP protocol 4)",
 }
+_DEVICES = {
+    ("flannel", Tunnel.VXLAN): "flannel.1",
+    ("calico", Tunnel.VXLAN): "vxlan.calico",
+    ("cilium", Tunnel.VXLAN): "cilium_vxlan",
+    ("cilium", Tunnel.GENEVE): "cilium_geneve",
+}
+PORT_SETTINGS = {
+    "flannel": "flannel: Backend.Port in net-conf.json",
+    "cilium": "Cilium: the Helm value tunnelPort",
+    "calico": "Calico: vxlanPort in the FelixConfiguration",
+}
 _LINUX_PORT, _CALICO_VNI, _FLANNEL_VNI = 8472, 4096, 1
 
 
@@ -56,7 +68,9 @@ class Underlay:
     platform : str or None
         What the nodes run on, as their MAC addresses tell.
     cni : str or None
-        "flannel", "cilium" or "calico", where ports, VNIs or the cluster's files tell.
+        "flannel", "cilium" or "calico", where ports, VNIs or the cluster's files show it.
+    link_type : str
+        The kind of the tunnel's device for ``ip link``; "" where that is not known.
     """
 
     src: tuple[str, ...]
@@ -65,6 +79,34 @@ class Underlay:
     tunnel: Tunnel
     platform: str | None
     cni: str | None
+    link_type: str
+
+    @property
+    def device(self) -> str:
+        """The tunnel device as the network plugin names it; DEVICE where that is not known."""
+        return _DEVICES.get((self.cni or "", self.tunnel), "DEVICE")
+
+    @property
+    def listing(self) -> str:
+        """The command that shows the tunnel devices of a node with their settings."""
+        return f"ip -d link show type {self.link_type}" if self.link_type else "ip -d link show"
+
+    @property
+    def near(self) -> str:
+        """An address of the sender in commands; PEER where none is known."""
+        return self.src[0] if self.src else "PEER"
+
+    @property
+    def far(self) -> str:
+        """An address of the receiver in commands; PEER where none is known."""
+        return self.dst[0] if self.dst else "PEER"
+
+    @property
+    def port_setting(self) -> str:
+        """Where the tunnel's port is set: of the plugin, or of all where it is not known which."""
+        if self.cni in PORT_SETTINGS:
+            return PORT_SETTINGS[self.cni]
+        return "; ".join(PORT_SETTINGS.values())
 
     @property
     def is_vmware(self) -> bool:
@@ -93,14 +135,23 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
     kinds = np.bincount(flows.tunnel[rows], minlength=1)
     macs = np.concatenate((flows.outer_src_mac[rows], flows.outer_dst_mac[rows]))
     ports = tuple(int(p) for p in np.unique(flows.outer_dport[rows]) if p)
+    tunnel = Tunnel(int(kinds.argmax()))
     return Underlay(
         src=_addresses(flows.outer_src[rows], flows.outer_family[rows]),
         dst=_addresses(flows.outer_dst[rows], flows.outer_family[rows]),
         ports=ports,
-        tunnel=Tunnel(int(kinds.argmax())),
+        tunnel=tunnel,
         platform=_platform(macs),
         cni=_cni(ports, np.unique(flows.vni[rows]), cluster),
+        link_type=_link_type(tunnel, bool(flows.inner_src_mac[rows].any())),
     )
+
+
+def _link_type(tunnel: Tunnel, frames: bool) -> str:
+    """The kind of device; Linux has one for GRE that carries frames, and one for GRE that carries packets."""
+    if tunnel == Tunnel.NONE:
+        return ""
+    return "gretap" if tunnel == Tunnel.GRE and frames else BY_TUNNEL[tunnel].link_type
 
 
 def _addresses(rows: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[str, ...]:

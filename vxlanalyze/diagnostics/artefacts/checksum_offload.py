@@ -130,7 +130,7 @@ def _ruled_out(outer: checksums.Checks, inner: checksums.Checks) -> tuple[RuledO
 
 
 def _features(pair: Comparison, point: Point) -> str:
-    """What `ethtool -k` saved on the node says."""
+    """What the offload settings that were saved on the node say."""
     name = pair.captures[point.capture].name
     on = {
         row["feature"]
@@ -138,7 +138,7 @@ def _features(pair: Comparison, point: Point) -> str:
         for row in fact.rows
         if row["state"] == "on" and ("checksum" in row["feature"] or "segmentation" in row["feature"])
     }
-    return f" `ethtool -k` of {name} agrees: {listed(sorted(on))} on." if on else ""
+    return f" The offload settings of {name} agree: {listed(sorted(on))} on." if on else ""
 
 
 def _alone(pair: Comparison, point: Point) -> Finding | None:

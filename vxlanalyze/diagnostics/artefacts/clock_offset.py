@@ -26,6 +26,7 @@ import numpy as np
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Hop
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import span
 
 CODE = "clock-offset"
@@ -62,8 +63,11 @@ def _hop(hop: Hop) -> list[Answer]:
             explanation=f"Based on packets: {clock.method}. The offset of {clock.to} is "
             f"{span(clock.offset_ns)} at the start of the common window{running}. The path's usual delay is "
             f"{span(delay_ns)}.",
-            remedy="Compare `chronyc tracking` (or `timedatectl timesync-status`) on both nodes. Logs of "
-            "the two are to be read with this offset in mind.",
+            remedy=written(
+                "Bear this offset in mind when you compare logs of the two. What the nodes' time service "
+                "says (with systemd-timesyncd: timedatectl timesync-status):",
+                *(on(name, "chronyc tracking") for name in (clock.from_, clock.to)),
+            ),
             evidence={
                 "offset": Quantity(clock.offset_ns, "ns"),
                 "uncertainty": Quantity(uncertainty_ns, "ns"),

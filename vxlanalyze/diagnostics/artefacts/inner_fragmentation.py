@@ -33,6 +33,7 @@ from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, share
 from vxlanalyze.wire.model import Anomaly
 
@@ -68,9 +69,13 @@ def _look(
         f"the tunnel's headers that is {outer:,} to {outer + _SLACK_BYTES:,}. The pods' datagrams are "
         "larger: either than the pods' own MTU, or the pods' MTU is larger than the tunnel device's. The far "
         "pod puts the fragments together.",
-        remedy="Compare the MTU that `ip link show` prints inside the pod with that of the tunnel device on "
-        f"the node: the pod's must not be the larger one. If it is, set it to {inner:,} and start the pods "
-        "again. Where an application sends such datagrams on purpose, nothing is to be done.",
+        remedy=written(
+            "Compare the MTU inside the pod with that of the tunnel device on the node: the pod's must "
+            f"not be the larger one. If it is, set it to {inner:,} and start the pods again. Where an "
+            "application sends such datagrams on purpose, nothing is to be done.",
+            anywhere("kubectl exec -n NAMESPACE POD -- cat /sys/class/net/eth0/mtu"),
+            on(point.name, "ip -d link show"),
+        ),
         evidence={
             "fragments": Quantity(len(cut), "packets"),
             "packets": Quantity(packets, "packets"),

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.sorting import present
@@ -72,8 +73,7 @@ def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | 
         f"{_ETHERNET_MTU} the innermost IP packet can have {_ETHERNET_MTU} - {cost} = "
         f"{_ETHERNET_MTU - cost} bytes at most.",
         remedy=f"Set the MTU of the innermost interfaces to that of the underlay less {cost}, and let "
-        "nested overlays use different UDP ports (Cilium `tunnelPort`, flannel `Backend.Port`, Calico "
-        "`vxlanPort`).",
+        f"nested overlays use different UDP ports ({'; '.join(underlay.PORT_SETTINGS.values())}).",
         evidence={
             "nested": Quantity(len(nested), "packets"),
             "tunnel_packets": Quantity(tunnelled, "packets"),

@@ -36,7 +36,10 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.integrity import checksums, damage_pattern, damaged_headers, damaged_sample
 from vxlanalyze.analysis.integrity.damage_pattern import Pattern
 from vxlanalyze.analysis.integrity.damaged_headers import Headers
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
@@ -96,7 +99,7 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
         explanation=f"{_differs(direction, packets, pattern, headers)}"
         f"{_consequences(near, caught, passed, made_late)}"
         f"{_more_is_lost(direction) if minor else ''}",
-        remedy=_remedy(direction, passed),
+        remedy=_remedy(direction, underlay.of(direction, pair.cluster), passed),
         evidence={
             "damaged": Quantity(packets, "packets"),
             "compared": Quantity(whole, "packets"),
@@ -192,19 +195,24 @@ def _caught(direction: Direction) -> tuple[int, int, int]:
     return int(caught.sum()), int(passed.sum()), int((passed & checksums.among(inner.sent, UNFILLED)).sum())
 
 
-def _remedy(direction: Direction, passed: int) -> str:
+def _remedy(direction: Direction, below: Underlay, passed: int) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    first = (
-        f"On {near}, switch its card's offloads off one by one while watching (`ethtool -K <nic> tso off "
-        "gso off tx-udp-segmentation off tx off`): a fault that stops is the card's or its driver's. "
-        if passed
-        else ""
+    counters = "ethtool -S NIC | grep -iE 'err|crc|drop'"
+    switching = (
+        f"On {near}, switch the card's offloads off one by one while watching; a fault that stops is the "
+        "card's or its driver's:",
+        on(near, "ethtool -K NIC tso off", "ethtool -K NIC gso off", "ethtool -K NIC tx off"),
+        "To undo it: the same with on.",
     )
-    return (
-        f"{first}Capture at a point between {near} and {far} (a mirror port, the hypervisor) and give it "
-        "as a third capture: the hop that damages is then named. Look at the error counters of both cards "
-        "and of the switches (`ethtool -S <nic> | grep -iE 'err|crc|drop'`), replace cables, optics or "
-        "memory where they count."
+    return written(
+        "Look at the error counters of both network cards (NIC, the device that the route names), and of the "
+        "switches between them:",
+        on(near, f"ip route get {below.far}", counters),
+        on(far, f"ip route get {below.near}", counters),
+        *(switching if passed else ()),
+        f"Capture at a point between {near} and {far} (a mirror port, the hypervisor) and give it as a third "
+        "capture: it shows which hop does the damage. Replace cables, optics or memory where errors are "
+        "counted.",
     )
 
 

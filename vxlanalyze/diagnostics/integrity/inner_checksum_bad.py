@@ -38,8 +38,10 @@ from vxlanalyze.analysis.integrity.checksums import Checks
 from vxlanalyze.analysis.loss.affected import protocol_name
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import origins
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import INNER_IP_SHIFT, INNER_L4_SHIFT, UNFILLED, Anomaly, Checksum
 
@@ -173,7 +175,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "
         f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
         f"and the pods' kernels discard them.{silence}",
-        remedy=_remedy(direction, padded > 0),
+        remedy=_remedy(direction, underlay.of(direction, pair.cluster).far, padded > 0),
         evidence={
             "wrong": Quantity(packets, "packets"),
             "judged": Quantity(wrong.judged, "packets"),
@@ -220,16 +222,19 @@ def _padding(direction: Direction, wrong: NDArray[np.bool_]) -> tuple[int, str]:
     )
 
 
-def _remedy(direction: Direction, padded: bool) -> str:
-    near = direction.sender.name
-    text = (
-        f"On {near}, let the kernel compute them: `ethtool -K <nic> tx-checksum-ip-generic off` (or tx "
-        "off), and tx-udp_tnl-segmentation off where only large transfers suffer; if that cures it, update "
-        "the card's firmware and driver. On ESXi with vmxnet3: update to 8.0 U3 or later, or Linux 5.14 or "
-        "later in the guest. `nstat -az TcpInCsumErrors UdpInCsumErrors` inside the pod counts what is "
-        "discarded."
+def _remedy(direction: Direction, peer: str, padded: bool) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return written(
+        f"On {near}, let the kernel compute them (NIC is the device that the route names; where only large "
+        "transfers suffer, the second is enough):",
+        on(near, f"ip route get {peer}"),
+        on(near, "ethtool -K NIC tx-checksum-ip-generic off", "ethtool -K NIC tx-udp_tnl-segmentation off"),
+        "To undo it: the same with on. If that cures it, update the card's firmware and driver. On ESXi with "
+        "vmxnet3: update to 8.0 U3 or later, or Linux 5.14 or later in the guest.",
+        "For the padding: Broadcom KB 385625." if padded else "",
+        "In the network namespace of a receiving pod, what is discarded is counted:",
+        on(far, "nstat -az TcpInCsumErrors UdpInCsumErrors"),
     )
-    return f"{text} For the padding: Broadcom KB 385625." if padded else text
 
 
 DIAGNOSTIC = base.Diagnostic(

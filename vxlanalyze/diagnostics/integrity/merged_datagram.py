@@ -27,7 +27,9 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
 from vxlanalyze.wire.model import Anomaly
 
@@ -61,7 +63,7 @@ def _look(pair: Comparison, direction: Direction) -> Finding | None:
         f"again, with a complete frame. The sender sent them one by one; receive offload on {receiver} (UDP "
         "GRO) merged them, and the kernel's tunnel device takes only the first out of a datagram. They "
         "arrived, so they are not counted as lost on the path.",
-        remedy=_remedy(receiver),
+        remedy=_remedy(receiver, underlay.of(direction, pair.cluster).near),
         evidence={
             "merged_datagrams": Quantity(datagrams, "datagrams"),
             "packets_dropped": Quantity(packets, "packets"),
@@ -76,17 +78,17 @@ def _look(pair: Comparison, direction: Direction) -> Finding | None:
     )
 
 
-def _remedy(receiver: str) -> str:
-    return (
+def _remedy(receiver: str, peer: str) -> str:
+    return written(
         f"On {receiver}, turn off the offload that merges UDP, on the device that the tunnel runs over "
-        "(DEVICE: `ip route get PEER` names it):\n"
-        "ethtool -K DEVICE rx-udp-gro-forwarding off\n"
-        "ethtool -K DEVICE rx-gro-list off\n"
-        "Where the tunnel runs over tailscale, tailscaled itself merges UDP: set this in its environment "
-        "(/etc/default/tailscaled; versions since May 2024 know it) and restart it:\n"
-        "TS_TUN_DISABLE_UDP_GRO=true\n"
-        "To test the cause:\n"
-        "ethtool -K DEVICE gro off"
+        "(DEVICE, the device that the route names):",
+        on(receiver, f"ip route get {peer}"),
+        on(receiver, "ethtool -K DEVICE rx-udp-gro-forwarding off", "ethtool -K DEVICE rx-gro-list off"),
+        "To test the cause:",
+        on(receiver, "ethtool -K DEVICE gro off"),
+        "To undo these: the same with on. Where the tunnel runs over tailscale, tailscaled itself merges "
+        "UDP: set TS_TUN_DISABLE_UDP_GRO=true in its environment (/etc/default/tailscaled; versions since "
+        "May 2024 know it) and restart it.",
     )
 
 

@@ -41,6 +41,7 @@ from vxlanalyze.analysis.integrity.checksums import Checks
 from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import origins
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.words import count, listed, share
@@ -117,7 +118,8 @@ def _finding(
     ports = np.unique(flows.outer_sport[asked.flow[wrong]])
     kinds = np.unique(flows.protocol[asked.flow[wrong]])
     unanswered = int((asked.unanswered() & wrong).sum())
-    said = outer_checksum_kinds.KINDS[told.kind](told, near, far)
+    below = underlay.of(direction, pair.cluster, wrong)
+    said = outer_checksum_kinds.KINDS[told.kind](outer_checksum_kinds.Case(told, near, far, below))
     shown = exhibits.of_packets(pair, direction, wrong)
     silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
     return Finding(

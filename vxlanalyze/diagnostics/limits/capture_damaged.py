@@ -18,10 +18,13 @@ Sources
     draft-ietf-opsawg-pcap section 5; draft-ietf-opsawg-pcapng section 3.1.
 """
 
+from shlex import quote
+
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.capture.model import Damage
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.text.commands import anywhere, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "capture-damaged"
@@ -50,8 +53,11 @@ def check(pair: Comparison) -> list[Answer]:
             severity=Severity.INFO if only_ends else Severity.WARNING,
             summary=f"{names} {what}: {said[0]}",
             explanation=f"{'; '.join(said[:5])}. {count(frames, 'frame')} could be read. {effect}",
-            remedy="Stop tcpdump with Ctrl-C (SIGINT) before the file is copied; copy it again, and compare "
-            "`sha256sum` on both sides.",
+            remedy=written(
+                "Stop tcpdump with Ctrl-C (SIGINT) before the file is copied. Copy it again, and compare on "
+                "both sides:",
+                anywhere(*(f"sha256sum {quote(file.path)}" for facts in damaged for file in facts.files[:2])),
+            ),
             evidence={
                 "damages": Quantity(len(places), "places"),
                 "left_out": Quantity(gone, "bytes"),

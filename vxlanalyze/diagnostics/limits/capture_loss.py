@@ -26,6 +26,7 @@ Sources
     isb_osdrop).
 """
 
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,10 @@ from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.answers import opposite
 from vxlanalyze.analysis.tcp.tcp_streams import seen
-from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay import capturing, tunnel_ends
 from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Comparison, Direction, Outcome, Point, Reason
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures, unrelated
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum
 
@@ -160,7 +162,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
         severity=Severity.WARNING,
         summary=f"Captures lack packets that their hosts had: {listed(said)}",
         explanation=_explanation(pair),
-        remedy=_remedy(lacking),
+        remedy=_remedy(pair, lacking),
         evidence=evidence,
         explained_by=("capture-damaged",) if all(w.facts.damages for w in lacking) else (),
         ruled_out=(
@@ -205,31 +207,33 @@ def _maybe(direction: Direction) -> str:
     return f"{missing} (between 0 and {100 * most:.3g} % loss)"
 
 
-def _remedy(lacking: list[_Witness]) -> str:
+def _remedy(pair: Comparison, lacking: list[_Witness]) -> str:
+    captures = [witness.facts for witness in lacking]
     elsewhere = [w for w in lacking if w.other_card]
     if elsewhere:
-        lines = [f"on {w.facts.name}: tcpdump -ni any -B 65536 -w {w.facts.name}.pcap" for w in elsewhere]
         where = [f"{w.facts.name} from {listed(w.other_card)}" for w in elsewhere]
-        return "\n".join(
-            [f"Packets leave {listed(where)}, by another network card. Capture all of them:", *lines]
+        return written(
+            f"Packets leave {listed(where)}, by another network card. Capture all of them:",
+            *(on(w.facts.name, f"tcpdump -ni any -B 65536 -w {quote(w.facts.name)}.pcap") for w in elsewhere),
         )
     deaf = [w.facts.name for w in lacking if w.deaf_to]
     mute = [w.facts.name for w in lacking if w.mute_to]
     missed = [f"what {does} {listed(who)}" for does, who in (("arrives at", deaf), ("leaves", mute)) if who]
     if missed:
-        return (
-            f"Capture {listed(missed)}, too: without `-Q` (`--direction`), and without a filter on source or "
-            "destination addresses."
+        return written(
+            f"Capture {listed(missed)}, too: without the option -Q (--direction), and without a filter on "
+            "source or destination addresses (NIC: the node's network card):",
+            capturing.on_both(pair, captures),
         )
-    if all(w.facts.mirror is not None for w in lacking):
+    if all(facts.mirror is not None for facts in captures):
         return (
             "Capture on the nodes instead of mirroring, or mirror less: the collector lacks copies that were "
-            "lost on their way to it, or that it did not write."
+            "lost on the path to it, or that it did not write."
         )
-    return (
-        "Capture with a larger buffer and less to write: `tcpdump -B 65536 -s 192 -w FILE udp port 8472`, to "
-        "a local disk or tmpfs; dumpcap with `-B 256`. Its closing line reports how many packets "
-        "were dropped."
+    return written(
+        "Capture with a larger buffer and less of each packet, to a local disk or tmpfs (NIC: the node's "
+        "network card). The closing line of tcpdump says how many packets the kernel dropped:",
+        capturing.on_both(pair, captures, "-B 65536 -s 192"),
     )
 
 

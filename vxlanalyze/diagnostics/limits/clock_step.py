@@ -26,9 +26,11 @@ import numpy as np
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.pairing.model import Clock, ClockPiece, Comparison, Hop, Point
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
 
 CODE = "clock-step"
+_JOURNAL = "journalctl -u chronyd -u systemd-timesyncd"
 _BACKWARDS_NS = 100_000_000  # queues of a NIC are never so far apart
 
 
@@ -63,8 +65,11 @@ def _hop(hop: Hop) -> list[Finding]:
             f"{'once,' if len(steps) == 1 else f'{len(steps)} times:'} {said}",
             explanation="No clock that runs evenly explains the packets; the series is split where the "
             f"offset jumps. Delays are corrected on both sides of it. {_sudden(clock)}",
-            remedy="Look at what sets the clock: `journalctl -u chronyd -u systemd-timesyncd`, `makestep` in "
-            "chrony.conf, a virtual machine that was paused.",
+            remedy=written(
+                "Look at what sets the clock: a time service that steps it (makestep in chrony.conf), a "
+                "virtual machine that was paused.",
+                *(on(name, _JOURNAL) for name in (clock.from_, clock.to)),
+            ),
             evidence={
                 "steps": Quantity(len(steps), "steps"),
                 "largest_step": Quantity(largest, "ns"),
@@ -105,8 +110,10 @@ def _alone(point: Point, backwards_ns: int) -> list[Finding]:
             explanation="Frames are in the order in which they were captured, so their times should "
             "grow. A step this large is a clock that was set back, or files that were joined in the wrong "
             "order.",
-            remedy="See what set the clock (`journalctl -u chronyd -u systemd-timesyncd`), or give the "
-            "files in the order of their times.",
+            remedy=written(
+                "See what set the clock, or give the files in the order of their times.",
+                on(point.name, _JOURNAL),
+            ),
             evidence={
                 "steps": Quantity(len(rows), "steps"),
                 "largest_step": Quantity(-largest, "ns"),

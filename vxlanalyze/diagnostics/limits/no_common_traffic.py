@@ -31,6 +31,7 @@ from vxlanalyze.pairing.model import CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.one_sided import unrelated
 from vxlanalyze.pairing.points import to_a_group
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.commands import anywhere, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
@@ -74,9 +75,12 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             summary=f"{sides[0].name} and {sides[1].name} have no packet in common"
             + (", though their addresses are the same" if alike else ": neither sent the other anything"),
             explanation=_explanation(sides, points, alike=alike),
-            remedy=("See to it that both captures are of one cluster. " if alike else "")
-            + "Capture on the nodes of the two pods in question, at the same time, and make the traffic that "
-            "fails meanwhile. To find the nodes:\nkubectl get pods -A -o wide",
+            remedy=written(
+                "See to it that both captures are of one cluster." if alike else "",
+                "Capture on the nodes of the two pods in question, at the same time, and make the traffic "
+                "that fails meanwhile. To find the nodes:",
+                anywhere("kubectl get pods -A -o wide"),
+            ),
             evidence={f"{f.name} tunnel packets": Quantity(f.tunnel_packets, "packets") for f in sides},
             ruled_out=(
                 RuledOut(

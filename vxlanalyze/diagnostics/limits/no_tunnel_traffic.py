@@ -25,17 +25,24 @@ import numpy as np
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.analysis.underlay import capturing
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
 CODE = "no-tunnel-traffic"
 
-_LOOK = (
-    "Find the device and port of the tunnel with `ip -d link show type vxlan` (or `type geneve`) and `ss "
-    "-lun`, and capture there: `tcpdump -i eth0 -w FILE udp port 8472` (Linux and Cilium; 4789 for Calico "
-    "and Windows, 6081 for Geneve). A tunnel on another port is recognised by content, or named with --port."
-)
+
+def _look(pair: Comparison, captures: list[CaptureFacts]) -> str:
+    names = [facts.name for facts in captures]
+    return written(
+        "Find the tunnel's device, port and network card (dev):",
+        *(on(name, "ip -d link show type vxlan", "ip -d link show type geneve", "ss -lun") for name in names),
+        "Capture there, on the network card (NIC), with the port that was found:",
+        capturing.on_both(pair, captures),
+        "A tunnel on another port is recognised by content, or named with --port.",
+    )
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -43,12 +50,12 @@ def check(pair: Comparison) -> list[Answer]:
     if any(facts.tunnel_packets for facts in pair.captures):
         return _some(pair)
     if any((p.flows.encryption > 0).any() for p in pair.points):
-        why = "what lies between the nodes is encrypted: whether there is a tunnel in it is not to be seen"
+        why = "what lies between the nodes is encrypted: whether it holds a tunnel does not show"
         return [NotAssessed(CODE, why)]
     frames = sum(facts.packets for facts in pair.captures)
     matched = sum(int(np.count_nonzero(d.delivered)) for d in pair.directions)
     if matched:
-        return [_compared_bare(frames, matched)]
+        return [_compared_unencapsulated(pair, frames, matched)]
     held = (
         f"none of {count(frames, 'frame')} is"
         if frames
@@ -62,21 +69,21 @@ def check(pair: Comparison) -> list[Answer]:
             explanation=f"Neither the known ports ({listed(KNOWN_PORTS)}) nor content on any other UDP "
             "port show a tunnel, and there is no encryption that could hide one. So the captures were "
             "taken where the tunnel does not pass, or with a filter that leaves it out, or nothing was sent.",
-            remedy=_LOOK,
+            remedy=_look(pair, list(pair.captures)),
             evidence={"frames": Quantity(frames, "frames"), "tunnel_packets": Quantity(0, "frames")},
             ruled_out=(RuledOut("encrypted-underlay", "there is no ESP and no WireGuard in the captures"),),
         )
     ]
 
 
-def _compared_bare(frames: int, matched: int) -> Finding:
+def _compared_unencapsulated(pair: Comparison, frames: int, matched: int) -> Finding:
     return Finding(
         code=CODE,
         severity=Severity.INFO,
         summary=f"No tunnel packet in any capture: {count(matched, 'packet')} were compared as they are",
         explanation="All points see packets outside of a tunnel, as pods and nodes with routed networks "
         "do. What is said of loss and delay holds for them; nothing is said of a tunnel.",
-        remedy=f"Where the tunnel is in question: {_LOOK[0].lower()}{_LOOK[1:]}",
+        remedy=f"Only where the tunnel is in question:\n{_look(pair, list(pair.captures))}",
         evidence={"frames": Quantity(frames, "frames"), "matched": Quantity(matched, "packets")},
         ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets are in more than one capture"),),
     )
@@ -102,7 +109,7 @@ def _some(pair: Comparison) -> list[Answer]:
             f"though the other side received {received:,} from there: it was captured at another place",
             explanation="The node did send them, so its capture looked at another interface or was "
             "filtered for something else. Nothing can be said of what this node sent or received.",
-            remedy=_LOOK,
+            remedy=_look(pair, [f for f in pair.captures if f.name in elsewhere]),
             evidence={
                 "frames": Quantity(frames, "frames"),
                 "received_from_it": Quantity(received, "packets"),

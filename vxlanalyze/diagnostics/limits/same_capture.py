@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
+from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count, share
 from vxlanalyze.wire.model import Index
 
@@ -95,8 +97,10 @@ def _finding(pair: Comparison, smaller: int, larger: int, same: int, frames: int
         f"{pair.captures[larger].name} too, each with the same time to the nanosecond, the same "
         "identifiers and the same payload. Two nodes have two clocks and a way between them, so this is "
         "one capture.",
-        remedy="Give the capture of each node: run `tcpdump -i eth0 -w FILE udp port 8472` on both at the "
-        "same time.",
+        remedy=written(
+            "Give the capture of each node, made at the same time (NIC: the node's network card):",
+            capturing.on_both(pair, [pair.captures[first], pair.captures[second]]),
+        ),
         evidence={"same_frames": Quantity(same, "frames"), "frames": Quantity(frames, "frames")},
         ruled_out=(
             RuledOut("clock-offset", "well set clocks agree to microseconds, not for every packet alike"),

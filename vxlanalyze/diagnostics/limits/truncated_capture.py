@@ -26,8 +26,10 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import Anomaly
 
@@ -64,8 +66,11 @@ def check(pair: Comparison) -> list[Answer]:
             "whole. Sizes, losses and delays rest on headers, and are right where these are whole."
             + (" Frames with truncated headers are matched by the rest." if headers else "")
             + (_LEFT_OUT.format(nameless) if nameless else ""),
-            remedy=f"Capture again with `tcpdump -s 0`, or with `-s {_ENOUGH_BYTES}` where payload must "
-            "be left out.",
+            remedy=written(
+                f"Capture again with whole frames (-s 0), or with {_ENOUGH_BYTES} bytes of each where "
+                "payload must be left out (NIC: the node's network card):",
+                capturing.on_both(pair, [pair.captures[p.capture] for p, _, _ in cut][:4], "-s 0"),
+            ),
             evidence={
                 "cut_frames": Quantity(frames, "frames"),
                 "frames": Quantity(every, "frames"),

@@ -27,8 +27,10 @@ from collections.abc import Sequence
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.capture import rotation
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Reason
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import moment, span
 
 CODE = "windows-disjoint"
@@ -62,9 +64,15 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
             "the captures have no time in common, so nothing can be compared",
             explanation=f"{_says(first)}; {_says(second)}. No packet is in both, so nothing "
             "contradicts these times. Loss is not judged.",
-            remedy=f"{_of_pieces(pair.captures, first, second)}Capture again at the same time: start "
-            "`timeout 60 tcpdump -i eth0 -w FILE udp port 8472` on both nodes, then make the traffic. "
-            "If they did run at the same time, the clocks differ: compare `date -u` on both nodes.",
+            remedy=written(
+                _of_pieces(pair.captures, first, second),
+                "Capture on both nodes at the same time (NIC: the node's network card), and make the traffic "
+                "meanwhile:",
+                capturing.on_both(pair, [first, second], seconds=60),
+                "If they did run at the same time, the clocks differ. Compare:",
+                on(first.name, "date -u"),
+                on(second.name, "date -u"),
+            ),
             evidence={"gap": Quantity(gap_ns, "ns")},
             ruled_out=(
                 RuledOut("path-blocked", "a capture that was not running cannot show that nothing arrived"),
@@ -87,7 +95,8 @@ def _of_pieces(captures: Sequence[CaptureFacts], first: CaptureFacts, second: Ca
     command = " ".join(map(rotation.argument, paths))
     return (
         "If these are files of one rotated set, they are one capture, not two observation points; a glob has "
-        f"to be quoted, or the shell makes points of its files:\nvxlanalyze {command}\nOtherwise: "
+        "to be quoted, or the shell makes points of its "
+        f"files:{anywhere(f'vxlanalyze {command}')}\nOtherwise:"
     )
 
 

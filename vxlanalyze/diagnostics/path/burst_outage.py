@@ -32,6 +32,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span
 
 CODE = "burst-outage"
@@ -57,14 +58,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=_summary(picture, outages, int(lost.sum()), lasted_ns),
         explanation=_explanation(picture, outages, lost),
-        remedy=f"Look for what happened at {moment(first)} by the clock of {direction.sender.name}. On "
-        f"{direction.sender.name} and on {direction.receiver.name}:\n"
-        f"journalctl --utc --since '{moment(first)[:19].replace('T', ' ')} UTC'\n"
-        "kubectl get events -A --sort-by=.lastTimestamp\n"
-        "Candidates: link and route changes (switch and router logs), a restart of the network plugin's "
-        "agent, "
-        "a live migration, a reload of firewall rules. If both directions failed at the same time, look at "
-        "the link; if one did, at filters and at queues.",
+        remedy=_remedy(direction, first),
         evidence={
             "outages": Quantity(len(outages), "outages"),
             "from": Quantity(moment(first)),
@@ -137,6 +131,20 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
         ),
         *affected.not_by_size(direction, lost),
         RuledOut("capture-loss", f"both captures cover that time: {direction.window_by}"),
+    )
+
+
+def _remedy(direction: Direction, first_ns: int) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    log = f"journalctl --utc --since '{moment(first_ns)[:19].replace('T', ' ')} UTC'"
+    return written(
+        f"Look for what happened at {moment(first_ns)} by the clock of {near}:",
+        on(near, log),
+        on(far, log),
+        anywhere("kubectl get events -A --sort-by=.lastTimestamp"),
+        "Candidates: link and route changes (switch and router logs), a restart of the network plugin's "
+        "agent, a live migration, a reload of firewall rules. If both directions failed at the same time, "
+        "look at the link; if one did, at filters and at queues.",
     )
 
 

@@ -40,6 +40,7 @@ from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share
 
 CODE = "ecmp-member-blocked"
@@ -85,16 +86,17 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         explanation=_explanation(direction, lost, len(ports), all_ports)
         + (_REMAINDER.format(paths, int(ports[0]) % paths) if paths else "")
         + loss.by_chance(explanations),
-        remedy="Find out from the network team which member of a port channel, or which equal-cost "
-        "next hop, carries "
-        f"{below.ports_text} {below.ends_text} with source port {numbers}"
-        f"{' and others' if len(ports) > _PORTS_LISTED else ''} (`show port-channel load-balance`), and "
-        f"take "
-        f"it out. To see where it ends, on {direction.sender.name}, with a lost source port and then with "
-        f"one that "
-        "works:\n"
-        f"traceroute -U -p {below.ports[0] if below.ports else 8472} --sport={int(ports[0])} "
-        f"{below.dst[0] if below.dst else direction.receiver.name}",
+        remedy=written(
+            "Ask the network team which member of a port channel, or which equal-cost next hop, carries "
+            f"{below.ports_text} {below.ends_text} with source port {numbers}"
+            f"{' and others' if len(ports) > _PORTS_LISTED else ''}, and have it taken out. To see where the "
+            "path ends, with a lost source port and then with one that works:",
+            on(
+                direction.sender.name,
+                f"traceroute -U -p {below.ports[0] if below.ports else 8472} --sport={int(ports[0])} "
+                f"{below.far}",
+            ),
+        ),
         evidence={
             "lost_source_ports": Quantity(numbers),
             "lost_ports": Quantity(len(ports), "ports"),
@@ -131,16 +133,20 @@ def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn:
         f"{turn.every} members in turn (a bond in round robin, per-packet balancing), and one delivers "
         f"nothing. "
         f"{loss.by_chance([explanation])}",
-        remedy=f"If {near} has a bond, its mode and the state of each member (BOND, MEMBER: its names "
-        f"there):\n"
-        "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*\n"
-        f"Take the dead member out, on {near} (undo: `ip link set MEMBER master BOND`):\n"
-        "ip link set MEMBER nomaster\n"
-        "MII monitoring sees the link only: a switch that discards after it is found with "
-        "`arp_ip_target`. Without "
-        "a bond, ask the network team for per-packet load balancing between the nodes, and which path is "
-        "dead; "
-        "balancing by flow would also end the reordering.",
+        remedy=written(
+            f"If {near} has a bond, its mode and the state of each member (BOND, MEMBER: its names there):",
+            on(
+                near,
+                "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*",
+            ),
+            "Take the dead member out:",
+            on(near, "ip link set MEMBER nomaster"),
+            "To undo it:",
+            on(near, "ip link set MEMBER master BOND"),
+            "MII monitoring sees the link only; ARP monitoring (arp_ip_target) also finds a switch that "
+            "discards after it. Without a bond, ask the network team for per-packet load balancing between "
+            "the nodes, and which path is dead; balancing by flow would also end the reordering.",
+        ),
         evidence={
             "every": Quantity(turn.every, "packets"),
             "in_turn": Quantity(turn.in_turn, "ratio"),

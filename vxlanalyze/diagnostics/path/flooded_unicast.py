@@ -36,6 +36,7 @@ from vxlanalyze.pairing.identity import Level, frame_keys
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.points import outer_group
 from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text
 
@@ -143,10 +144,7 @@ def _finding(pair: Comparison, point: Point, floods: list[_Flood]) -> Finding:
         f"({listed(inner, at_most=_MOST_NAMED)}) to {_places(ends)}{more}: it has no forwarding entry for it",
         explanation=f"A frame for one MAC has one receiver. {point.name} floods these to "
         f"{listed(ends, at_most=_MOST_NAMED)}. {owner}",
-        remedy=f"On {point.name}, with the name of its tunnel device, see whether it learns, and what:\n"
-        f"ip -d link show type vxlan\nbridge fdb show dev DEVICE\n"
-        + (f"If the entry is missing:\nbridge fdb append {mac} dev DEVICE dst {home[0]}" if home else
-           f"Nothing answers for {mac}: look for the guest that has it, or for who still sends to it."),
+        remedy=_remedy(point.name, mac, home),
         evidence={
             "mac": Quantity(mac),
             "frames": Quantity(frames, "frames"),
@@ -158,6 +156,25 @@ def _finding(pair: Comparison, point: Point, floods: list[_Flood]) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )  # fmt: skip
+
+
+def _remedy(node: str, mac: str, home: list[str]) -> str:
+    missing = (
+        (
+            "If the entry is missing, add it:",
+            on(node, f"bridge fdb append {mac} dev DEVICE dst {home[0]}"),
+            "To undo it:",
+            on(node, f"bridge fdb del {mac} dev DEVICE dst {home[0]}"),
+        )
+        if home
+        else (f"Nothing answers for {mac}: look for the guest that has it, or for who still sends to it.",)
+    )
+    return written(
+        f"On {node}, see whether its tunnel device (DEVICE, the name that the first command shows) learns, "
+        "and what:",
+        on(node, "ip -d link show type vxlan", "bridge fdb show dev DEVICE"),
+        *missing,
+    )
 
 
 def _places(ends: list[str]) -> str:

@@ -32,12 +32,16 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 
 CODE = "flow-blocked"
+
+_MONITOR = "cilium-dbg monitor --type drop"
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -62,7 +66,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
         f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
         explanation=_explanation(picture, lost, delivered),
-        remedy=_remedy(direction, names, lost),
+        remedy=_remedy(pair, direction, names, lost),
         evidence={
             "blocked": Quantity(", ".join(names)),
             "lost": Quantity(int(lost.sum()), "packets"),
@@ -79,16 +83,27 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     )
 
 
-def _remedy(direction: Direction, names: list[str], lost: NDArray[np.bool_]) -> str:
+def _remedy(pair: Comparison, direction: Direction, names: list[str], lost: NDArray[np.bool_]) -> str:
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return _inside_a_node(direction, lost)
-    return (
-        f"Look for a filter between {direction.sender.name}'s network card and "
-        f"{direction.receiver.name}'s that knows inner addresses or ports: a network policy enforced by eBPF "
-        "or `tc` after the capture point (`cilium monitor --type drop`, `calicoctl get gnp`), a security "
-        f"appliance or an access list that looks into {_tunnel_port(direction)}. Allow {listed(names)}, then "
-        "repeat the capture. If nothing filters, compare the outer source ports with `--tables`: one dead "
-        "path of several can look like this when a service has few connections."
+    near, far = direction.sender.name, direction.receiver.name
+    programs = ("tc filter show dev NIC ingress", "tc filter show dev NIC egress", "bpftool net")
+    cilium = underlay.of(direction, pair.cluster).cni in ("cilium", None)
+    below = underlay.of(direction, pair.cluster)
+    return written(
+        f"Look for a filter between {near}'s network card and {far}'s that knows inner addresses or ports. "
+        "First, programs on the cards themselves (NIC, the device that the route names), which act after "
+        "or before the capture:",
+        on(near, f"ip route get {below.far}", *programs),
+        on(far, f"ip route get {below.near}", *programs),
+        "Network policies of the cluster"
+        + (", and what Cilium drops, in its pod on each node:" if cilium else ":"),
+        anywhere("kubectl get networkpolicies -A"),
+        *((on(near, _MONITOR), on(far, _MONITOR)) if cilium else ()),
+        f"Then security appliances or access lists that look into {_tunnel_port(direction)}. Allow "
+        f"{listed(names)}, then capture again. If nothing filters, compare the outer source ports in the "
+        "tables of --tables: one dead path of several can look like this when a service has few "
+        "connections.",
     )
 
 
@@ -96,27 +111,26 @@ def _inside_a_node(direction: Direction, lost: NDArray[np.bool_]) -> str:
     """Say where to look on the node between a pod's interface and its network card."""
     node = direction.receiver if direction.receiver.encapsulated else direction.sender
     flows = direction.sender.flows
-    asked = present(direction.flow[lost])
-    targets = dict.fromkeys(str(a) for a in text(flows.dst[asked], flows.family[asked]))
+    sent = present(direction.flow[lost])
+    targets = dict.fromkeys(str(a) for a in text(flows.dst[sent], flows.family[sent]))
     shown = next((p for p in (direction.receiver, direction.sender) if p.encapsulated), None)
     in_tunnel = () if shown is None else set(text(shown.flows.dst, shown.flows.family))
     services = [address for address in targets if address not in in_tunnel]
-    lines = inside_finding.commands(node.name)
+    name = node.name.partition("/")[0]
+    counters = inside_finding.commands(node.name, name)
     if not services or direction.sender.encapsulated:
-        return lines
-    return "\n".join(
-        [
-            f"{listed(services)} {'is' if len(services) == 1 else 'are'} seen in no tunnel packet, as the "
-            "address of a service is not: see whether its rules exist, and which endpoints it has (one on "
-            "the same node is not reached through the tunnel, and would be silent itself; the pod itself is "
-            f"reached in hairpin mode only). On the node of {node.name}:",
-            *(f"iptables-save -t nat | grep -w {address}" for address in services[:2]),
-            "Where kube-proxy uses IPVS:",
-            *(f"ipvsadm -Ln | grep -wA8 {address}" for address in services[:2]),
-            "Anywhere:",
-            "kubectl get endpointslices -A -o wide",
-            lines,
-        ]
+        return counters
+    return written(
+        f"{listed(services)} {'is' if len(services) == 1 else 'are'} seen in no tunnel packet, as the "
+        "address of a service is not: see whether its rules exist (the second where kube-proxy uses "
+        "IPVS), and which endpoints it has (one on the same node is not reached through the tunnel, and "
+        "would be silent itself; the pod itself is reached in hairpin mode only):",
+        *(
+            on(name, f"iptables-save -t nat | grep -w {address}", f"ipvsadm -Ln | grep -wA8 {address}")
+            for address in services[:2]
+        ),
+        anywhere("kubectl get endpointslices -A -o wide"),
+        counters,
     )
 
 

@@ -39,6 +39,7 @@ from vxlanalyze.analysis.requests.forged import Forged, Sort
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.rows import columns
@@ -99,7 +100,7 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
         explanation=f"The capture of {far} holds {found.matched:,} other packets of this direction and lacks "
         f"{found.missing:,}, so that it lacks all of these by accident has a probability of at most "
         f"{found.chance:.2g}.{_requests(found, far)}{_wanted(wanted)}{_limits(hops, far)}",
-        remedy="\n".join(_remedy(pair, direction)),
+        remedy=written(*_remedy(pair, direction)),
         evidence={
             "forged": Quantity(len(found), "packets"),
             **{sort.name.lower(): Quantity(n, "packets") for sort, n in forged.sorts(found)},
@@ -191,8 +192,8 @@ def _remedy(pair: Comparison, direction: Direction) -> Iterator[str]:
         "packets from it."
     )
     if port is not None:
-        yield f"On {near}, see which MAC address and outer TTL the forged packets come with:"
-        yield f"tcpdump -nne -v -i any 'udp port {port} and src host {source}'"
+        yield "See which MAC address and outer TTL the forged packets come with:"
+        yield on(near, f"tcpdump -nne -v -i any 'udp port {port} and src host {source}'")
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -33,6 +33,7 @@ from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.underlay import groups, tunnel_ends
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment
 
 CODE = "group-blocked"
@@ -109,14 +110,18 @@ def _remedy(names: list[str], near: str, far: str, sent_to: dict[str, int], grou
     kind = "MLD" if any(":" in n for n in names) else "IGMP"
     peers = [address for address in sent_to if address not in group]
     peer = peers[0] if peers else "PEER"
-    return (
+    entry = f"00:00:00:00:00:00 dev DEVICE dst {peer}"
+    return written(
         f"See whether {far} is a member of {listed(names)} on the interface that the tunnel uses, and what "
-        f"the switches know. On {far}:\nip maddr show\nip -d link show type vxlan\n"
+        "the switches know:",
+        on(far, "ip maddr show", "ip -d link show type vxlan"),
         f"If it is a member, enable an {kind} querier in the VLAN (or switch snooping off there), and "
         "multicast routing (PIM) where the nodes are in different subnets. Cloud networks carry no "
-        f"multicast: there, replace the group by an entry for each other node. On {near}, with the name of "
-        "its tunnel device:\n"
-        f"bridge fdb append 00:00:00:00:00:00 dev DEVICE dst {peer}"
+        "multicast: there, replace the group by an entry for each other node (DEVICE: the name of the "
+        "tunnel device):",
+        on(near, f"bridge fdb append {entry}"),
+        "To undo it:",
+        on(near, f"bridge fdb del {entry}"),
     )
 
 

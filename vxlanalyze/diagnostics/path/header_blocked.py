@@ -37,12 +37,12 @@ from vxlanalyze.analysis.loss.loss import Explanation, Kind
 from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
-from vxlanalyze.wire.model import Tunnel
 
 CODE = "header-blocked"
-_LINK_TYPE = {Tunnel.GENEVE: "geneve", Tunnel.GRE: "gre", Tunnel.IPIP: "ipip"}
 
 
 def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
@@ -82,7 +82,7 @@ def _with_rival(finding: Finding, direction: Direction, explanation: Explanation
     names = listed(affected.service_ports(direction, chosen), at_most=4)
     text = (
         f" Only {names} carry it, and nothing of these arrived: one mark explains what a filter for each of "
-        "them would. To tell the two apart, send one of them unmarked."
+        "them would. To distinguish the two, send one of them unmarked."
     )
     return replace(finding, explanation=finding.explanation + text)
 
@@ -106,7 +106,7 @@ def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answer
         f"{rule.others:,} {others}, with every header field.{also} Under random loss, that happens with a "
         f"probability "
         f"of at most {evidence.chance(rule.nats):.0e}.",
-        remedy=_remedy(direction, rule, answered, underlay.of(direction, pair.cluster).tunnel),
+        remedy=_remedy(direction, rule, answered, underlay.of(direction, pair.cluster)),
         evidence={
             "field": Quantity(rule.field),
             "value": Quantity(rule.value),
@@ -130,42 +130,54 @@ def _ruled_out(direction: Direction, chosen: NDArray[np.bool_], answered: bool) 
     return (*affected.not_by_size(direction, chosen), RuledOut("packet-loss", why))
 
 
-def _remedy(direction: Direction, rule: HeaderRule, answered: bool, tunnel: Tunnel) -> str:
+def _remedy(direction: Direction, rule: HeaderRule, answered: bool, below: Underlay) -> str:
     near, far = direction.sender.name, direction.receiver.name
     where = f"on {far}" if answered else f"between {near} and {far}, and on both"
-    lines = [f"Find what filters or mishandles {rule.field} {where}. On {far}:"]
-    lines += ["nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress"]
-    lines += _until(near, rule, _LINK_TYPE.get(tunnel, "vxlan"))
-    return "\n".join(lines)
+    programs = ("nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress")
+    return written(
+        f"Find what filters or mishandles {rule.field} {where} (NIC, the device that the route names):",
+        on(far, f"ip route get {below.near}", *programs),
+        *_until(near, rule, below),
+    )
 
 
-def _until(near: str, rule: HeaderRule, link_type: str) -> list[str]:
+def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
     """Say how not to send it until then."""
     field = rule.field
     if field.endswith("ECN") or field in ("TCP flag ECE", "TCP flag CWR"):
-        undo = "sysctl -w net.ipv4.tcp_ecn=2"
-        return [
-            f"Until then, on {near}, and in pods that set it for themselves (undo: `{undo}`):",
-            "sysctl -w net.ipv4.tcp_ecn=0",
-        ]
+        return _switched_off(
+            near, "net.ipv4.tcp_ecn", undo=2, also=", and in pods that set it for themselves"
+        )
+    if field == "TCP option time stamps":
+        return _switched_off(near, "net.ipv4.tcp_timestamps", undo=1)
+    device, kind = below.device, below.link_type or "vxlan"
+    shown = [] if device != "DEVICE" else ["The name of the tunnel device (DEVICE):", on(near, below.listing)]
     if field == "outer DSCP":
         return [
-            f"Until then, let the tunnel device of {near} (DEVICE, its name) not copy it (undo: `tos "
-            f"inherit`):",
-            f"ip link set DEVICE type {link_type} tos 0",
+            *shown,
+            f"Until then, let the tunnel device of {near} not copy it:",
+            on(near, f"ip link set {device} type {kind} tos 0"),
+            "To undo it:",
+            on(near, f"ip link set {device} type {kind} tos inherit"),
         ]
     if field == "outer TTL":
-        return [f"On {near}, the tunnel device sets it (DEVICE, its name):", "ip -d link show DEVICE"]
-    if field == "TCP option time stamps":
-        undo = "sysctl -w net.ipv4.tcp_timestamps=1"
-        return [f"Until then, on {near} (undo: `{undo}`):", "sysctl -w net.ipv4.tcp_timestamps=0"]
+        return [f"The tunnel device of {near} sets it:", on(near, below.listing)]
     if field.startswith("Geneve"):
         return [
-            "A device or kernel that does not know the option may drop it: let it pass, or choose a mode "
-            "of the "
-            "network plugin that does not send it (Cilium: loadBalancer.dsrDispatch)."
+            "A device or kernel that does not know the option may drop it: let it pass, or choose a mode of "
+            "the network plugin that does not send it (Cilium: loadBalancer.dsrDispatch)."
         ]
     return [f"To see which of the senders set it, look at the frames of this finding in {near}'s capture."]
+
+
+def _switched_off(near: str, name: str, undo: int, also: str = "") -> list[str]:
+    """Turn a setting of TCP off, and how to undo it."""
+    return [
+        f"Until then, on {near}{also}:",
+        on(near, f"sysctl -w {name}=0"),
+        "To undo it:",
+        on(near, f"sysctl -w {name}={undo}"),
+    ]
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -35,6 +35,7 @@ from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.requests import new_silence
 from vxlanalyze.analysis.requests.new_silence import NewSilence
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, moment
 
 CODE = "new-flows-blocked"
@@ -127,18 +128,23 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun
 
 
 def _remedy(nodes: list[str], since: str) -> str:
-    return (
-        f"Look at what keeps track of connections and changed at {since}. On {' and on '.join(nodes)}:\n"
-        "dmesg -T | grep -i 'nf_conntrack: table full'\n"
-        "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max\n"
-        "conntrack -S\n"
-        "If the table is full, raise its limit until the cause is found (twice the present value):\n"
-        "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))\n"
-        "Which addresses fill it:\n"
-        "conntrack -L 2>/dev/null | grep -o 'src=[^ ]*' | sort | uniq -c | sort -rn | head\n"
-        "If it is not full, look for what was loaded at that moment: a network policy (`kubectl get "
-        "networkpolicy -A "
-        "--sort-by=.metadata.creationTimestamp`), a firewall between the nodes whose session table is full."
+    table = (
+        "dmesg -T | grep -i 'nf_conntrack: table full'",
+        "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+        "conntrack -S",
+    )
+    more = (
+        "conntrack -L 2>/dev/null | grep -o 'src=[^ ]*' | sort | uniq -c | sort -rn | head",
+        "sysctl -w net.netfilter.nf_conntrack_max=$((2 * $(sysctl -n net.netfilter.nf_conntrack_max)))",
+    )
+    return written(
+        f"Look at what keeps track of connections and changed at {since}:",
+        *(on(node, *table) for node in nodes),
+        "If the table is full, see which addresses fill it, and double its limit until the cause is found:",
+        *(on(node, *more) for node in nodes),
+        "If it is not full, look for what was loaded at that moment: a firewall between the nodes whose "
+        "session table is full, or a network policy:",
+        anywhere("kubectl get networkpolicy -A --sort-by=.metadata.creationTimestamp"),
     )
 
 

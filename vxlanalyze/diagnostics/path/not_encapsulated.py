@@ -48,6 +48,7 @@ from vxlanalyze.analysis.underlay.homes import Homes, homes_of
 from vxlanalyze.diagnostics.path import unencapsulated_on_wire, unencapsulated_unanswered
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
@@ -245,7 +246,7 @@ def _finding(
         explanation=f"{count(packets, 'packet')} to {count(len(stuck), 'destination')} appear "
         f"unencapsulated at "
         f"{point.name}, and none of them in the tunnel. {lives}, so they have to be encapsulated.{nowhere}",
-        remedy=_remedy(stuck[0].address, on_wire),
+        remedy=_remedy(point.name, stuck[0].address, on_wire),
         evidence={
             "packets": Quantity(packets, "packets"),
             "destinations": Quantity(len(stuck), "addresses"),
@@ -260,18 +261,20 @@ def _finding(
     )
 
 
-def _remedy(address: str, on_wire: bool) -> str:
+def _remedy(place: str, address: str, on_wire: bool) -> str:
+    node = place.partition("/")[0]
     if on_wire:
-        return (
-            f"The node routes to {address} without encapsulation (Calico `vxlanMode: CrossSubnet`, Cilium "
-            "`routingMode: native`): let the network pass pod addresses (EC2: disable the source/destination "
-            "check), or encapsulate always (`vxlanMode: Always`, `routingMode: tunnel`)."
+        return written(
+            f"The node routes to {address} without encapsulation (Calico: vxlanMode CrossSubnet; Cilium: "
+            "routingMode native). Let the network pass pod addresses (EC2: disable the source/destination "
+            "check), or encapsulate always (vxlanMode Always; routingMode tunnel). Its route now:",
+            on(node, f"ip route get {address}"),
         )
-    return (
-        f"On that node, `ip route get {address}` must name the tunnel device (flannel.1, vxlan.calico, "
-        "cilium_vxlan); `bridge fdb show dev flannel.1` and `ip neigh show dev flannel.1` the far node; "
-        "`ip -s link show` its dropped packets. Restarting the CNI's agent there writes routes and entries "
-        "anew."
+    return written(
+        "The route must name the tunnel device, and its neighbour and forwarding entries the far node; look "
+        "also at the dropped packets (TX) of that device:",
+        on(node, f"ip route get {address}", "ip neigh show", "bridge fdb show", "ip -s link show"),
+        "Restarting the CNI's agent there writes routes and entries anew.",
     )
 
 

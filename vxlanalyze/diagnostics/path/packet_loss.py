@@ -50,8 +50,11 @@ from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
 from vxlanalyze.pairing.sorting import counted, present
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "packet-loss"
@@ -131,9 +134,11 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         )
         + (looks_like.text if looks_like else "")
         + (missed or _really_lost(direction, again, could, dropped)),
-        remedy=(opens.remedy if opens else "")
-        + (looks_like.remedy if looks_like else "")
-        + _remedy(direction),
+        remedy=written(
+            opens.remedy if opens else "",
+            looks_like.remedy if looks_like else "",
+            _remedy(direction, underlay.of(direction, pair.cluster)),
+        ),
         evidence={
             "lost": Quantity(gone, "packets"),
             "judged": Quantity(judged, "packets"),
@@ -268,30 +273,21 @@ def _node_of(direction: Direction) -> str | None:
     return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
 
 
-def _remedy(direction: Direction) -> str:
-    near, far = direction.sender.name, direction.receiver.name
-    node = _node_of(direction)
-    if node is not None:
-        return inside_finding.commands(node)
-    return "\n".join(
-        [
-            "Compare drop counters before and after a test (NIC: the card with the node's address).",
-            f"On {near}:",
-            "tc -s qdisc show",
-            "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'",
-            f"On {far}:",
-            "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'",
-            "ip -s link",
-            "cat /proc/net/softnet_stat",
-            "nstat -az UdpRcvbufErrors",
-            "`exceeded` counts what a cloud's allowance took (AWS), the second column of softnet_stat "
-            "what the "
-            "kernel had no time for. Then the ports of the switches between the nodes. To exclude the "
-            "capture "
-            "itself, read the closing line of tcpdump, `dropped by kernel`, or capture with a larger "
-            "buffer "
-            "(`-B 65536`).",
-        ]
+def _remedy(direction: Direction, below: Underlay) -> str:
+    near, far = direction.sender, direction.receiver
+    if near.encapsulated != far.encapsulated:
+        return inside_finding.commands(_node_of(direction) or "", near.name.partition("/")[0])
+    counters = "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'"
+    return written(
+        "Compare the drop counters of both nodes before and after a test (NIC, the device that the route "
+        "names):",
+        on(near.name, f"ip route get {below.far}", "tc -s qdisc show", counters),
+        on(far.name, f"ip route get {below.near}", counters, "ip -s link", "cat /proc/net/softnet_stat"),
+        on(far.name, "nstat -az UdpRcvbufErrors"),
+        "A counter with exceeded in its name shows what a cloud's allowance took (AWS); the second column of "
+        "softnet_stat, what the kernel had no time for. Then look at the ports of the switches between the "
+        "nodes. To exclude the capture itself, read how many packets tcpdump says that the kernel dropped, "
+        "or capture with a larger buffer (-B 65536).",
     )
 
 

@@ -39,11 +39,13 @@ from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import firewall, groups, tunnel_ends, underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction
-from vxlanalyze.text import commands
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.model import Tunnel
 
+_VXLANS = (Tunnel.VXLAN, Tunnel.VXLAN_GPE)
 _RESERVED_PORTS = (4789, 8472)  # IANA's, and the Linux kernel's default, which hypervisors' overlays use too
 
 CODE = "path-blocked"
@@ -179,46 +181,63 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
     if not direction.receiver.encapsulated:
         return _inside_the_node(receiver)
     below = underlay.of(direction, pair.cluster, lost)
-    port = below.ports[0] if below.ports else 8472
-    text = (
-        f"Allow {below.ports_text} {below.ends_text}: an inbound rule in the security group or network "
-        f"security group, for all nodes and both directions, and in the firewall of {receiver}:\n"
-        f"{firewall.allow(below, receiver)}\n"
+    return written(
+        "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
+        f"{'If it is a rule, allow' if blocked.from_ns is not None else 'Allow'} {below.ports_text} "
+        f"{below.ends_text}: an inbound rule in the security group or network security group, for all nodes "
+        f"and both directions, and in the firewall of {receiver}:",
+        firewall.allow(below, receiver),
+        _other_port(below),
+        "" if picture.others_delivered else _payload_or_port(direction, below),
     )
-    if blocked.from_ns is not None:
-        text = (
-            f"It worked before: find what changed at {moment(blocked.from_ns)} (a firewall or security "
-            f"group rule, a route, a link, {receiver} itself; `journalctl --since`). If it is a rule: "
-            f"a{text[1:]}"
-        )
+
+
+def _worked_before(direction: Direction, from_ns: int) -> str:
+    since = f"journalctl --utc --since '{moment(from_ns)[:19].replace('T', ' ')} UTC'"
+    return written(
+        f"It worked before: find what changed at {moment(from_ns)} (a firewall or security group rule, a "
+        f"route, a link, {direction.receiver.name} itself):",
+        on(direction.sender.name, since),
+        on(direction.receiver.name, since),
+    )
+
+
+def _other_port(below: Underlay) -> str:
+    """Say when the overlay has to move to another port; "" where nothing suggests it."""
+    port = below.ports[0] if below.ports else 0
     if below.is_vmware:
-        text += (
+        return (
             "The nodes' MAC addresses are VMware's: ESXi with NSX swallows valid VXLAN on 4789 and 8472. "
-            "Move the overlay to another port (Cilium `--set tunnelPort=8223`, flannel `Backend.Port`, "
-            "Calico `FELIX_VXLANPORT`), or switch to Geneve. "
+            f"Move the overlay to another port, such as 8223 ({below.port_setting}), or switch to Geneve."
         )
-    elif port in _RESERVED_PORTS and below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE):
-        text += (
+    if port in _RESERVED_PORTS and below.tunnel in _VXLANS:
+        return (
             f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and "
-            "other software-defined networks do): move yours to another port (Cilium `--set "
-            "tunnelPort=8223`, flannel `Backend.Port`, Calico `FELIX_VXLANPORT`). "
+            "other software-defined networks do): move yours to another port, such as 8223 "
+            f"({below.port_setting})."
         )
-    if below.tunnel in (Tunnel.VXLAN, Tunnel.VXLAN_GPE) and below.dst and not picture.others_delivered:
-        text += (
-            "To distinguish a port filter from one that looks for VXLAN, send something else to the "
-            "same port while "
-            "capturing on the receiver; if that arrives, the payload is what is filtered:"
-            + commands.on(direction.sender.name, f"echo x | nc -u -w1 {below.dst[0]} {port}")
-        )
-    return text.rstrip()
+    return ""
+
+
+def _payload_or_port(direction: Direction, below: Underlay) -> str:
+    """Distinguish a filter for the port from one for VXLAN."""
+    if below.tunnel not in _VXLANS or not below.dst or not below.ports:
+        return ""
+    near, far, port = direction.sender.name, direction.receiver.name, below.ports[0]
+    return written(
+        "To distinguish a filter for the port from one that looks for VXLAN, send something else to the same "
+        f"port while capturing on {far}; if that arrives, the payload is what is filtered:",
+        on(far, f"tcpdump -ni any -c 3 'udp port {port} and src host {below.near}'"),
+        on(near, f"echo x | nc -u -w1 {below.far} {port}"),
+    )
 
 
 def _inside_the_node(receiver: str) -> str:
-    return (
-        "The packets reach the node and are dropped inside it: look at its firewall, routes and "
-        "reverse path filter "
-        f"between its network card and {receiver}. On that node:\n"
-        "iptables -L FORWARD -nv\nnft list ruleset\nsysctl net.ipv4.conf.all.rp_filter"
+    node = receiver.partition("/")[0]
+    return written(
+        "The packets reach the node and are dropped inside it: look at its firewall, routes and reverse path "
+        f"filter between its network card and {receiver}:",
+        on(node, "iptables -L FORWARD -nv", "nft list ruleset", "sysctl net.ipv4.conf.all.rp_filter"),
     )
 
 

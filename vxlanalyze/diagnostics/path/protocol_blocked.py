@@ -37,7 +37,9 @@ from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import outer_protocols, underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, Checksum, Tunnel
 
@@ -146,36 +148,42 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], kept: dict[str, in
 
 def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int], by_family: bool) -> str:
     if by_family:
-        return _remedy_of_family(direction, gone)
+        return _remedy_of_family(direction, gone, underlay.of(direction, pair.cluster))
     if not _OFFLOADED & gone.keys():
-        return _find_the_filter(direction, gone)
+        return _find_the_filter(direction, gone, underlay.of(direction, pair.cluster))
     below = underlay.of(direction, pair.cluster)
     who = (
-        "The nodes' MAC addresses are VMware's, which fits: "
+        "The nodes' MAC addresses are VMware's, which fits: move"
         if below.is_vmware
-        else "If the nodes are VMware virtual machines (vmxnet3), "
+        else "If the nodes are VMware virtual machines (vmxnet3), move"
     )
-    return (
-        f"{who}move the overlay to a port that the hypervisor does not offload (Cilium `--set "
-        "tunnelPort=8223`, flannel `Backend.Port`, Calico `FELIX_VXLANPORT`) or to Geneve, use a kernel of "
-        "5.14 or later and ESXi 8.0 U3; to prove it, run `ethtool -K NIC tx-checksum-ip-generic off` on "
-        f"{direction.sender.name} and try again. Otherwise look for a device between the nodes that filters "
-        "by the inner packet."
+    near = direction.sender.name
+    return written(
+        f"{who} the overlay to a port that the hypervisor does not offload, such as 8223 "
+        f"({below.port_setting}), or to Geneve, or use Linux 5.14 or later and ESXi 8.0 U3. To prove it, "
+        "turn offload off (NIC, the device that the route names) and try again:",
+        on(near, f"ip route get {below.far}", "ethtool -K NIC tx-checksum-ip-generic off"),
+        "To undo it:",
+        on(near, "ethtool -K NIC tx-checksum-ip-generic on"),
+        "Otherwise look for a device between the nodes that filters by the inner packet.",
     )
 
 
-def _remedy_of_family(direction: Direction, gone: dict[str, int]) -> str:
-    forgotten = " Rules for IPv4 and IPv6 are often separate, and one of them forgotten."
-    return _find_the_filter(direction, gone) + forgotten
+def _remedy_of_family(direction: Direction, gone: dict[str, int], below: Underlay) -> str:
+    return written(
+        _find_the_filter(direction, gone, below),
+        "Rules for IPv4 and IPv6 are often separate, and one of them forgotten.",
+    )
 
 
-def _find_the_filter(direction: Direction, gone: dict[str, int]) -> str:
+def _find_the_filter(direction: Direction, gone: dict[str, int], below: Underlay) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    return (
+    return written(
         f"Look for a filter between the network cards of {near} and {far} that knows inner packets and has "
-        f"no rule for {listed(list(gone))}: eBPF or tc programs on both cards (`tc filter show dev NIC "
-        "ingress`, `tc filter show dev NIC egress`, `bpftool net`), and devices between the nodes that look "
-        "into the tunnel."
+        f"no rule for {listed(list(gone))}: programs on both cards (NIC, the device that the route names), "
+        "and devices between the nodes that look into the tunnel.",
+        on(near, f"ip route get {below.far}", "tc filter show dev NIC egress", "bpftool net"),
+        on(far, f"ip route get {below.near}", "tc filter show dev NIC ingress", "bpftool net"),
     )
 
 

@@ -35,7 +35,10 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, span
 from vxlanalyze.wire.model import NO_FLOW
 
@@ -79,7 +82,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: loss.Explanation, 
         f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): of "
         f"{count(limit.slower, 'slower packet')} "
         f"of the same flows none{of_flow}. {_passing(limit)}{loss.by_chance([explanation])}",
-        remedy=_remedy(near, far),
+        remedy=_remedy(near, far, underlay.of(direction, pair.cluster)),
         evidence={
             "lost": Quantity(gone, "packets"),
             "sent_in_these_flows": Quantity(limit.same_kind, "packets"),
@@ -116,22 +119,24 @@ def _others(picture: Picture, lost: NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(~losing[direction.flow[used]]))
 
 
-def _remedy(near: str, far: str) -> str:
-    return (
+def _remedy(near: str, far: str, below: Underlay) -> str:
+    counters = (
+        "ethtool -S NIC | grep -iE 'exceeded|drop|discard|miss'",
+        "tc -s qdisc show",
+        "tc -s filter show dev NIC ingress",
+    )
+    return written(
         "Something takes what exceeds an allowance: an instance's limit on packets or bandwidth, a "
-        "policer, or a "
-        f"queue that is too short for the bursts. Compare before and after a burst, on {near}, then on "
-        f"{far} "
-        "(NIC is the card with the node's address):\n"
-        "ethtool -S NIC | grep -iE 'exceeded|drop|discard|miss'\n"
-        "tc -s qdisc show\n"
-        "tc -s filter show dev NIC ingress\n"
-        f"On {far} also, for its own queues:\n"
-        "cat /proc/net/softnet_stat\n"
-        "nstat -az UdpRcvbufErrors\n"
-        f"To spread the bursts of {near} over time (undo: `tc qdisc del dev NIC root`):\n"
-        "tc qdisc replace dev NIC root fq\n"
-        "If the allowance of a cloud instance is exceeded, take a larger instance, or send less at once."
+        "policer, or a queue that is too short for the bursts. Compare before and after a burst (NIC, the "
+        "device that the route names):",
+        on(near, f"ip route get {below.far}", *counters),
+        on(far, f"ip route get {below.near}", *counters, "cat /proc/net/softnet_stat"),
+        on(far, "nstat -az UdpRcvbufErrors"),
+        f"To spread the bursts of {near} over time:",
+        on(near, "tc qdisc replace dev NIC root fq"),
+        "To undo it:",
+        on(near, "tc qdisc del dev NIC root"),
+        "If the allowance of a cloud instance is exceeded, take a larger instance, or send less at once.",
     )
 
 

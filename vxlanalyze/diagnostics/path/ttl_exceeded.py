@@ -33,16 +33,14 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.underlay import time_exceeded, underlay, underlay_errors
 from vxlanalyze.analysis.underlay.time_exceeded import IN_TRANSIT
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.text.commands import on
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.rows import columns
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
 _USUAL_TTL = 32  # smaller ones are chosen by a tunnel device or a traceroute, not by an operating system
-_DEVICES = {Tunnel.VXLAN: "vxlan", Tunnel.VXLAN_GPE: "vxlan", Tunnel.GENEVE: "geneve", Tunnel.GRE: "gretap"}
 
 
 class _Case(NamedTuple):
@@ -181,14 +179,14 @@ def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> 
             f"Find the loop: the path from {near} to {to}, and the route to it on "
             f"{listed(case.routers, 3)} and its neighbour." + on(near, f"traceroute -n {to}")
         )
-    device = _DEVICES.get(below.tunnel, "vxlan")
-    return (
-        f"Raise the TTL of the tunnel device on {near} (and on {direction.receiver.name}): the first line "
-        "shows its name, DEVICE in the second."
-        + on(near, f"ip -d link show type {device}", f"ip link set DEVICE type {device} ttl 64")
-        + "\nMake it last where the device is configured (VyOS: `set interfaces vxlan DEVICE parameters ip "
-        "ttl 64`; systemd-networkd: `TTL=64` in the [VXLAN] section). The number of routers:"
-        + on(near, f"traceroute -n {to}")
+    device, kind = below.device, below.link_type or "vxlan"
+    return written(
+        f"Raise the TTL of the tunnel device on {near} (and on {direction.receiver.name})"
+        + ("; DEVICE is the name that the first command shows:" if device == "DEVICE" else ":"),
+        on(near, below.listing, f"ip link set {device} type {kind} ttl 64"),
+        "Make it last where the device is configured (VyOS: set interfaces vxlan DEVICE parameters ip ttl "
+        "64; systemd-networkd: TTL=64 in the [VXLAN] section). The number of routers:",
+        on(near, f"traceroute -n {to}"),
     )
 
 

@@ -18,7 +18,7 @@ from vxlanalyze.analysis.underlay.native import Unseen
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
-from vxlanalyze.text.commands import on
+from vxlanalyze.text.commands import anywhere, on
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text, text
 
@@ -149,9 +149,9 @@ def _remedy(pair: Comparison, direction: Direction, found: Unseen) -> str:
             "dataplane."
         )
     modes = {
-        "calico": "Calico: `vxlanMode: Always` instead of `CrossSubnet` in the IPPool",
-        "cilium": "Cilium: `routingMode: tunnel`, without `autoDirectNodeRoutes`",
-        "flannel": 'flannel: `"DirectRouting": false` in the Backend of net-conf.json',
+        "calico": "Calico: vxlanMode Always instead of CrossSubnet in the IPPool",
+        "cilium": "Cilium: routingMode tunnel, without autoDirectNodeRoutes",
+        "flannel": 'flannel: "DirectRouting": false in the Backend of net-conf.json',
     }
     cni = underlay.of(direction, pair.cluster).cni
     setting = modes[cni] if cni in modes else "; ".join(modes.values())
@@ -159,7 +159,7 @@ def _remedy(pair: Comparison, direction: Direction, found: Unseen) -> str:
         f"{near} routes to {target} without encapsulation; compare what the two nodes do."
         + on(near, f"ip route get {target}")
         + on(far, f"ip route get {source}")
-        + "\nLet the network between them pass pod addresses (EC2: `aws ec2 modify-instance-attribute "
-        "--instance-id ID --no-source-dest-check` for every node; OpenStack: `allowed-address-pairs`), or "
-        f"encapsulate always ({setting})."
+        + "\nEither let the network between them pass pod addresses (OpenStack: allowed-address-pairs; "
+        f"EC2, for every node, what follows), or encapsulate always ({setting})."
+        + anywhere("aws ec2 modify-instance-attribute --instance-id ID --no-source-dest-check")
     )

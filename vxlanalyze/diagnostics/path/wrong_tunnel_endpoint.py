@@ -37,11 +37,12 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
-from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.homes import Home, Homes, homes_of
 from vxlanalyze.analysis.underlay.moves import Move, moves_of
 from vxlanalyze.pairing.model import Comparison, Direction, Point, Reason
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
 from vxlanalyze.wire.addresses import text
 
@@ -75,6 +76,9 @@ class _Places(NamedTuple):
         words = f"{pod} itself sends from {move.after} since {moment(move.from_ns)}"
         began_ns = point.index.time_ns[point.decoded.usage.first_row[members]]
         return Home((move.after,), words, False), members[began_ns > move.from_ns]
+
+
+_RESTART = "Restarting the network plugin's agent on {} writes its entries anew."
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -179,7 +183,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         f"none of {count(requests, 'request')} was answered",
         explanation=f"{count(packets, 'packet')} left {near} for {wrong.sent_to}, {stranger}, while "
         f"{wrong.home}. This rests on {rests}. Nothing sent there for {pods} was answered.{map_says}",
-        remedy=_remedy(near, wrong, right),
+        remedy=_remedy(near, wrong, right, underlay.of(direction, pair.cluster).cni),
         evidence={
             "sent_to": Quantity(wrong.sent_to),
             "lives_behind": Quantity(right),
@@ -201,16 +205,27 @@ def _captured(pair: Comparison, address: str) -> str | None:
     return next((p.name for p in pair.points if p.encapsulated and address in p.addresses), None)
 
 
-def _remedy(near: str, wrong: _Wrong, right: str) -> str:
+def _remedy(near: str, wrong: _Wrong, right: str, cni: str | None) -> str:
     pod = wrong.pods[0]
-    return (
-        f"On {near}, look at what maps {pod} to {wrong.sent_to}, and renew it to {right}:\n"
-        f"ip route get {pod}\n"
-        f"ip neigh show to {pod}\n"
-        f"bridge fdb show | grep -w {wrong.sent_to}\n"
-        "Where the CNI keeps maps of its own: `cilium-dbg bpf ipcache list` and `cilium-dbg bpf tunnel "
-        "list` for Cilium, the node annotation flannel.alpha.coreos.com/public-ip for flannel. Restarting "
-        f"the CNI's agent on {near} writes its entries anew."
+    family = "-6 " if ":" in pod else ""
+    tables = [
+        f"ip {family}route get {pod}",
+        f"ip neigh show to {pod}",
+        f"bridge fdb show | grep -w {wrong.sent_to}",
+    ]
+    cilium = ["cilium-dbg bpf ipcache list", "cilium-dbg bpf tunnel list"]
+    shown = f"On {near}, look at what maps {pod} to {wrong.sent_to}, and renew it to {right}"
+    if cni == "cilium":
+        return written(f"{shown} (in the Cilium pod of that node):", on(near, *cilium), _RESTART.format(near))
+    also = "With flannel, the annotation of each node that says its address:" if cni != "calico" else ""
+    annotation = anywhere("kubectl describe nodes | grep flannel.alpha.coreos.com/public-ip")
+    return written(
+        f"{shown}:",
+        on(near, *tables),
+        also,
+        annotation if also else "",
+        *(() if cni else ("Where Cilium runs, in its pod of that node:", on(near, *cilium))),
+        _RESTART.format(near),
     )
 
 

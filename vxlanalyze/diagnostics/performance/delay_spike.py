@@ -38,6 +38,7 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.timing import delays
 from vxlanalyze.analysis.timing.delays import Doubt, Series, Spike
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, moment, span
 
 CODE = "delay-spike"
@@ -91,6 +92,8 @@ def _finding(pair: Comparison, direction: Direction, found: Series, spikes: list
         else "They arrive at the distances at which they were sent, each later than usual: the path has "
         "become longer."
     )
+    since = moment(worst.from_ns)[:19].replace("T", " ")
+    looks = (f"journalctl --utc --since '{since} UTC'", "tc -s qdisc show")
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -100,10 +103,12 @@ def _finding(pair: Comparison, direction: Direction, found: Series, spikes: list
         explanation=f"{count(len(worst.packets), 'packet')} sent one after the other, from "
         f"{moment(worst.from_ns)} to {moment(worst.to_ns)}, all take longer than usual, by "
         f"{span(worst.by_ns)} in the median and {span(worst.most_ns)} at most. {how}",
-        remedy=f"Look at what happened on the path to {direction.receiver.name} at {moment(worst.from_ns)}: "
-        "a route or link that changed, load of others, a policer; `journalctl` of both nodes, the "
-        "hypervisor's log (live migration, snapshot), `tc -s qdisc` on the nodes and the counters of the "
-        "switches between them.",
+        remedy=written(
+            f"Look at what happened on the path to {direction.receiver.name} at {moment(worst.from_ns)}: a "
+            "route or link that changed, load of others, a policer, the hypervisor's log (live migration, "
+            "snapshot), the counters of the switches between them. On the nodes:",
+            *(on(name, *looks) for name in (direction.sender.name, direction.receiver.name)),
+        ),
         evidence={
             "jump": Quantity(worst.by_ns, "ns"),
             "largest_excess": Quantity(worst.most_ns, "ns"),

@@ -36,6 +36,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, span
 from vxlanalyze.wire.rows import columns
 
@@ -138,9 +139,12 @@ def _finding(
         explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and appear {extra:,} "
         f"times too often in the capture of {far}, equal in identification, sequence number and payload. "
         f"{route}",
-        remedy=f"Look for a second way from {near} to {far}: a loop in layer 2 (spanning tree, `bridge -s "
-        "link`), a bond in broadcast mode (`cat /proc/net/bonding/bond0`), two gateways that both forward, "
-        "a mirror session that feeds back.",
+        remedy=written(
+            f"Look for a second path from {near} to {far}: a loop in layer 2 (spanning tree), a bond in "
+            "broadcast mode, two gateways that both forward, a mirror session that feeds back. On the "
+            "nodes:",
+            *(on(name, "bridge -s link", "grep -H Mode /proc/net/bonding/*") for name in (near, far)),
+        ),
         evidence={
             "doubled": Quantity(twice, "packets"),
             "arrived": Quantity(arrived, "packets"),

@@ -36,6 +36,7 @@ from vxlanalyze.analysis.timing import delays, order
 from vxlanalyze.analysis.timing.delays import Doubt
 from vxlanalyze.analysis.timing.order import Late
 from vxlanalyze.pairing.model import Clock, Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share, span
 
 CODE = "reordering"
@@ -91,10 +92,14 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
         f"{span(median_ns)} in the median and {span(most_ns)} at most, past up to "
         f"{count(int(found.extent.max()), 'packet')}. {harmful:,} are overtaken by three packets or more, "
         f"which TCP takes for a loss.{_likely(found)}",
-        remedy="Look for balancing by packet: bonding in mode balance-rr (`cat /proc/net/bonding/bond0`), "
-        "link aggregation or switches that spray packets, two paths of different length with per-packet "
-        "routing. The packets of one flow share an outer source port, so balancing by UDP ports keeps them "
-        "in order. `nstat -az TcpExtTCPDSACKRecv TcpExtTCPSACKReorder` shows what TCP makes of it.",
+        remedy=written(
+            "Look for balancing by packet: a bond in mode balance-rr, link aggregation or switches that "
+            "spray packets, two paths of different length with per-packet routing. The packets of one flow "
+            "share an outer source port, so balancing by UDP ports keeps them in order. The modes of bonds:",
+            *(on(d.name, "grep -H Mode /proc/net/bonding/*") for d in (direction.sender, direction.receiver)),
+            "What TCP makes of it, in the network namespace of a sending pod:",
+            on(direction.sender.name, "nstat -az TcpExtTCPDSACKRecv TcpExtTCPSACKReorder"),
+        ),
         evidence={
             "late": Quantity(packets, "packets"),
             "judged": Quantity(found.judged, "packets"),

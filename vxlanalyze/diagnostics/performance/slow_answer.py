@@ -40,6 +40,7 @@ from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers,
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span
 
 CODE = "slow-answer"
@@ -182,57 +183,52 @@ def _remedy(
 ) -> str:
     node, worst = _node(direction), late[0]
     if silence is not None:
-        peer = f" to {silence.peer}" if silence.peer else ""
-        return "\n".join(
-            (
-                f"On {node}: see whether its neighbour entries for the peer come and go, and what the kernel "
-                f"logged.",
-                f"ip -s neigh show{peer}",
-                f"journalctl -k --since '{_clock(silence.from_ns, -60)}' --until "
-                f"'{_clock(silence.to_ns, 60)}'",
-                "Then whether it had processor time: steal, soft interrupts, throttling.",
-                "mpstat -P ALL 1 5",
-                "cat /proc/net/softnet_stat",
-            )
-        )
+        return _of_a_silent_node(node, silence)
     if port_reuse.answered_by_old(late):
         return _more_ports(node, worst)
     if worst.kind == "SYN" or queued:
-        return "\n".join(accept_queue.remedy(node, worst))
+        return accept_queue.remedy(node, worst)
     if worst.kind == "DNS":
-        return "\n".join(
-            (
-                f"On {worst.server} ({node}): find the upstream that it waits for; ask it and the upstream "
-                f"directly.",
-                f"dig @{worst.server} -p {worst.port} kubernetes.default.svc.cluster.local +tries=1",
-                "kubectl -n kube-system logs -l k8s-app=kube-dns --tail=200",
-            )
+        return written(
+            f"Find the upstream that {worst.server} (on {node}) waits for; query it and the upstream "
+            "directly:",
+            on(node, f"dig @{worst.server} -p {worst.port} kubernetes.default.svc.cluster.local +tries=1"),
+            anywhere("kubectl -n kube-system logs -l k8s-app=kube-dns --tail=200"),
         )
-    socket = endpoint_text(worst.server, worst.port)
-    return "\n".join(
-        (
-            f"At {socket} on {node}: the network is not what is slow. Look at the application's own log and "
-            f"traces at "
-            f"{moment(worst.from_ns)}, at its processor limit (nr_throttled) and at what it waits for.",
+    return written(
+        "The network is not what is slow. Look at the log and traces of "
+        f"{endpoint_text(worst.server, worst.port)} at {moment(worst.from_ns)}, at its processor limit "
+        "(nr_throttled) and at what it waits for; in the network namespace of its pod:",
+        on(
+            node,
             f"ss -tnpi src {_bracketed(worst.server)} sport = :{worst.port}",
             "cat /sys/fs/cgroup/cpu.stat",
-        )
+        ),
+    )
+
+
+def _of_a_silent_node(node: str, silence: Silence) -> str:
+    """Say how to see why a node sent nothing for a while."""
+    since, until = _clock(silence.from_ns, -60), _clock(silence.to_ns, 60)
+    peer = f" to {silence.peer}" if silence.peer else ""
+    return written(
+        f"See whether the neighbour entries of {node} for the peer come and go, and what the kernel logged:",
+        on(node, f"ip -s neigh show{peer}", f"journalctl -k --since '{since}' --until '{until}'"),
+        "Then whether it had processor time: steal, soft interrupts, throttling.",
+        on(node, "mpstat -P ALL 1 5", "cat /proc/net/softnet_stat"),
     )
 
 
 def _more_ports(node: str, worst: Late) -> str:
-    """Say how ports come to be used again later, or are told apart."""
-    return "\n".join(
-        (
-            f"Let {worst.client} use its ports again later than the minute of TIME_WAIT: keep connections "
-            "open and use them again, let the client close first, or give it more ports. Where it connects "
-            "(a client, or the node that masquerades for it):",
-            "sysctl net.ipv4.ip_local_port_range",
-            "With TCP time stamps at both ends, the server tells a new connection from the old one at once:",
-            "sysctl net.ipv4.tcp_timestamps",
-            f"How many it holds on {node}, in the network namespace of {worst.server}:",
-            f"ss -tan state time-wait sport = :{worst.port}",
-        )
+    """Say how ports come to be used again later, or are distinguished."""
+    return written(
+        f"Let {worst.client} use its ports again later than the minute of TIME_WAIT: keep connections open "
+        "and use them again, let the client close first, or give it more ports. Where it connects (a "
+        "client, or the node that masquerades for it), the range of ports, and whether TCP time stamps "
+        "are on, by which the server distinguishes a new connection from the old one at once:",
+        on("the client's node", "sysctl net.ipv4.ip_local_port_range net.ipv4.tcp_timestamps"),
+        f"How many connections {worst.server} holds, in its network namespace:",
+        on(node, f"ss -tan state time-wait sport = :{worst.port}"),
     )
 
 

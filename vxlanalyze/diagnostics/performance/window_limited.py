@@ -39,6 +39,7 @@ from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, active_ns, connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, span
 
 CODE = "window-limited"
@@ -180,26 +181,22 @@ def _remedy(
     pair: Comparison, found: Connections, direction: str | None, worst: _Limit, needed: list[int]
 ) -> str:
     joined = limits.ends(pair, found, worst.stream)
-    node = limits.receiver_name(pair, direction)
-    host = joined.receiver
-    lines = [
-        f"On {node}, in the network namespace of {host}: see the buffer and whether the process reads "
-        f"(Recv-Q).",
-        f"ss -tmin src {_quoted(host)} dst {_quoted(joined.sender)}",
-    ]
-    if found.figures[worst.stream, at.SCALED] == at.WITHOUT_SCALE:
-        lines += [
-            "Both ends must offer window scaling; where they do, a device on the path removes the option.",
-            "sysctl net.ipv4.tcp_window_scaling",
-        ]
-    lines += [
+    node, host = limits.receiver_name(pair, direction), joined.receiver
+    scaling = (
+        "Both ends must offer window scaling; where they do, a device on the path removes the option.",
+        on(node, "sysctl net.ipv4.tcp_window_scaling"),
+    )
+    return written(
+        f"In the network namespace of {host}, see the buffer and whether the process reads (Recv-Q):",
+        on(node, f"ss -tmin src {_quoted(host)} dst {_quoted(joined.sender)}"),
+        *(scaling if found.figures[worst.stream, at.SCALED] == at.WITHOUT_SCALE else ()),
         "Let the buffer grow: the last number is the limit, and about half of it becomes window.",
-        f"sysctl -w net.ipv4.tcp_rmem='4096 131072 {max(2 * needed[1], 6291456)}'",
-        "If the application sets SO_RCVBUF, the buffer does not grow: remove that, or raise it in its "
-        "configuration (net.core.rmem_max limits it).",
-        "sysctl net.core.rmem_max",
-    ]
-    return "\n".join(lines)
+        on(node, "sysctl net.ipv4.tcp_rmem"),
+        on(node, f"sysctl -w net.ipv4.tcp_rmem='4096 131072 {max(2 * needed[1], 6291456)}'"),
+        "To undo it, set what the command before it printed. If the application sets SO_RCVBUF, the buffer "
+        "does not grow: remove that, or raise it in its configuration, up to this limit:",
+        on(node, "sysctl net.core.rmem_max"),
+    )
 
 
 def _quoted(address: str) -> str:

@@ -31,6 +31,7 @@ from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, span
 
 CODE = "zero-window"
@@ -95,17 +96,13 @@ def _remedy(pair: Comparison, direction: str | None, joined: limits.Ends, role: 
     node = limits.receiver_name(pair, direction)
     target = "[{}]" if ":" in joined.receiver else "{}"
     address, peer = target.format(joined.receiver), target.format(joined.sender)
-    return "\n".join(
-        (
-            f"On {node}, in the network namespace of {joined.receiver}: a Recv-Q that stays full names the "
-            f"process.",
-            f"ss -tnpi src {address} dst {peer}",
-            f"Then find out what that process, the {role}, waits for: processor limits (throttling), disk, a "
-            f"lock, "
-            "a slow consumer downstream.",
-            "cat /proc/PID/wchan /proc/PID/stack",
-            "A larger buffer only delays the stop.",
-        )
+    return written(
+        f"In the network namespace of {joined.receiver}, see the process (PID) whose Recv-Q stays full:",
+        on(node, f"ss -tnpi src {address} dst {peer}"),
+        f"Then find out what that process, the {role}, waits for: processor limits (throttling), disk, a "
+        "lock, a slow consumer downstream.",
+        on(node, "cat /proc/PID/wchan /proc/PID/stack"),
+        "A larger buffer only delays the stop.",
     )
 
 

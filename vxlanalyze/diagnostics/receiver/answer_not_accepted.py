@@ -26,8 +26,6 @@ Sources
     cilium issues 9755, 13349; calico issue 13191; kubernetes issue 74839; RFC 9293 section 3.10.7.3.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from vxlanalyze.analysis import exhibits
@@ -38,6 +36,7 @@ from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.diagnostics.receiver import direct_answer
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "answer-not-accepted"
@@ -77,7 +76,7 @@ def _finding(pair: Comparison, found: NotTaken) -> Finding:
         f"The responses are dropped inside {node}, between its network card and the client"
         f"{_inside(found)}. If a node lost one answer in fifty, so many would have a probability of at most "
         f"{found.chance:.2g}.",
-        remedy="\n".join(_remedy(pair, node, clients[0], servers[0])),
+        remedy=_remedy(node, clients[0], servers[0]),
         evidence={
             "answers_not_taken": Quantity(len(requests), "answers"),
             "answered": Quantity(found.answered, "requests"),
@@ -127,15 +126,21 @@ def _resets(found: NotTaken) -> int:
     return len(np.unique(point.index.flow[rows]))
 
 
-def _remedy(pair: Comparison, node: str, client: str, server: str) -> Iterator[str]:
+def _remedy(node: str, client: str, server: str) -> str:
     address = server.rpartition(":")[0].strip("[]") if ":" in server and not _is_address(server) else server
-    yield f"On {node}, see up to which interface an answer gets (in from the tunnel, out to the pod):"
-    yield f"tcpdump -nei any 'host {client} and host {address}'"
-    yield f"On {node}, see what drops it (connection tracking, the reverse path check, a rule):"
-    yield "conntrack -S"
-    yield "nstat -az TcpExtIPReversePathFilter IpInDiscards TcpExtListenDrops"
-    yield f"{'ip6tables' if ':' in client else 'iptables'} -L FORWARD -nv"
-    yield "With Cilium: cilium-dbg monitor --type drop"
+    return written(
+        "See up to which interface an answer gets (in from the tunnel, out to the pod):",
+        on(node, f"tcpdump -nei any 'host {client} and host {address}'"),
+        "Then what drops it (connection tracking, the reverse path check, a rule):",
+        on(
+            node,
+            "conntrack -S",
+            "nstat -az TcpExtIPReversePathFilter IpInDiscards TcpExtListenDrops",
+            f"{'ip6tables' if ':' in client else 'iptables'} -L FORWARD -nv",
+        ),
+        "Where Cilium runs, in its pod on that node:",
+        on(node, "cilium-dbg monitor --type drop"),
+    )
 
 
 def _is_address(server: str) -> bool:

@@ -127,7 +127,7 @@ def _remedy(points: tuple[Point, Point], client: str, wanted: list[str], sources
         return (
             "See where the answers end: capture on the routers and firewalls between, and let them pass "
             "answers whose SYN took another path (no state, no reverse path check), or have the load "
-            "balancer translate the source (Cilium: `loadBalancer.mode: snat`; kube-router: without the DSR "
+            "balancer translate the source (Cilium: loadBalancer.mode snat; kube-router: without the DSR "
             "annotation). The route by which they leave:" + on(far.name, f"ip route get {client}")
         )
     tables = "ip6tables-save" if ":" in client else "iptables-save"

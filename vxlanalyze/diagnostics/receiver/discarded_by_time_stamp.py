@@ -21,6 +21,7 @@ from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.requests.time_stamps import Clocks, Older
 from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
 
 CODE = "source-unanswered"
@@ -96,7 +97,7 @@ def _finding(pair: Comparison, label: str, found: _Discarded) -> Finding:
         "one time stamp for an address (PAWS with net.ipv4.tcp_tw_recycle) when several clients with clocks "
         f"of their own share {client} (masquerade, an egress gateway): it discards SYNs that look older than "
         "what it has accepted from that address.",
-        remedy="\n".join(_remedy(near, far, client, server)),
+        remedy=_remedy(near, far, client, server),
         evidence={
             "connections": Quantity(len(syns), "connections"),
             "unanswered": Quantity(silent, "connections"),
@@ -132,14 +133,19 @@ def _texts(division: Older | Clocks, client: str) -> tuple[str, str]:
     )
 
 
-def _remedy(near: str, far: str, client: str, server: str) -> Iterator[str]:
-    yield f"On {far}, in the network namespace of {server}, see whether the check is on (Linux before 4.12):"
-    yield "sysctl net.ipv4.tcp_tw_recycle"
-    yield "If it is 1, switch it off:"
-    yield "sysctl -w net.ipv4.tcp_tw_recycle=0"
-    yield "To undo it:"
-    yield "sysctl -w net.ipv4.tcp_tw_recycle=1"
-    yield "See whether the kernel counts these SYNs as rejected by time stamp:"
-    yield "nstat -az TcpExtPAWSPassive TcpExtPAWSPassiveRejected TcpExtPAWSEstab"
-    yield f"Or let the clients keep addresses of their own: on {near}, see which rule rewrites them:"
-    yield f"{'ip6tables' if ':' in client else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"
+def _remedy(near: str, far: str, client: str, server: str) -> str:
+    return written(
+        f"In the network namespace of {server}, see whether the check is on (Linux before 4.12), and "
+        "whether the kernel counts these SYNs as rejected by time stamp:",
+        on(
+            far,
+            "sysctl net.ipv4.tcp_tw_recycle",
+            "nstat -az TcpExtPAWSPassive TcpExtPAWSPassiveRejected TcpExtPAWSEstab",
+        ),
+        "If it is 1, switch it off:",
+        on(far, "sysctl -w net.ipv4.tcp_tw_recycle=0"),
+        "To undo it:",
+        on(far, "sysctl -w net.ipv4.tcp_tw_recycle=1"),
+        "Or let the clients keep addresses of their own; the rule that rewrites them:",
+        on(near, f"{'ip6tables' if ':' in client else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"),
+    )

@@ -40,6 +40,7 @@ from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.model import Flows, Tunnel
@@ -205,9 +206,7 @@ def _finding(
         "turn. Each claim overwrites the other in the neighbour tables of whoever hears it, so that "
         "connections reach one owner, then the other. A move would show one after the other, once."
         + (astray.words if astray else ""),
-        remedy=f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:\n"
-        + "\n".join(f"ip -br link | grep -i {mac_text(m)}" for m in owners)
-        + f"\nThen clear the entry where it is used:\nip neigh flush to {first.address}",
+        remedy=_remedy(first, owners),
         evidence={
             "address": Quantity(first.address),
             "macs": Quantity(", ".join(mac_text(m) for m in owners)),
@@ -219,6 +218,16 @@ def _finding(
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _remedy(first: _Conflict, owners: list[int]) -> str:
+    node = first.point.name.partition("/")[0]
+    return written(
+        f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:",
+        on(node, *(f"ip -br link | grep -i {mac_text(mac)}" for mac in owners)),
+        "Then clear the entry where it is used:",
+        on(node, f"ip neigh flush to {first.address}"),
     )
 
 

@@ -35,11 +35,13 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.rewriting import rewritten_sources
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import mac_text, text
 
@@ -153,10 +155,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
         explanation=f"The other nodes address a tunnel device by its MAC. {users} send from this one, "
         "and nodes address it: what is meant for one of them can reach the other. Between the two "
         "themselves Linux drops every frame, taking it for its own.",
-        remedy="Compare `cat /etc/machine-id` and `ip -d link show type vxlan` of the nodes. If the ids are "
-        "equal (cloned images), make a new one with `rm /etc/machine-id && systemd-machine-id-setup`; then "
-        "delete the tunnel device (`ip link del flannel.1`, `vxlan.calico`), restart the CNI's agent. "
-        f"After a node was replaced, remove the old entry: `bridge fdb show | grep {mac_text(mac)}`.",
+        remedy=_remedy(pair, [u.point.name for u in uses], mac),
         evidence={
             "mac": Quantity(mac_text(mac)),
             "outer_addresses": Quantity(", ".join(sources)),
@@ -170,6 +169,20 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _remedy(pair: Comparison, names: list[str], mac: int) -> str:
+    device = next((d for d in (underlay.of(d, pair.cluster).device for d in pair.directions)), "DEVICE")
+    nodes = list(dict.fromkeys(name.partition("/")[0] for name in names))
+    return written(
+        "Compare the machine ids and tunnel devices of the nodes:",
+        *(on(node, "cat /etc/machine-id", "ip -d link show") for node in nodes),
+        "If the ids are equal (cloned images), make a new one on one of the nodes, delete its tunnel "
+        "device, and restart the network plugin's agent there, which makes the device anew:",
+        on(nodes[0], "rm /etc/machine-id && systemd-machine-id-setup", f"ip link del {device}"),
+        "After a node was replaced, look for the old entry instead:",
+        *(on(node, f"bridge fdb show | grep -i {mac_text(mac)}") for node in nodes),
     )
 
 

@@ -41,23 +41,13 @@ from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
-from vxlanalyze.wire.model import Tunnel
 
 CODE = "not-answered"
 _ACK, _SYN = 0x10, 0x02
-_DEVICES = "ip -d link show"
-_DEVICE = {
-    Tunnel.VXLAN: "ip -d link show type vxlan",
-    Tunnel.GENEVE: "ip -d link show type geneve",
-    Tunnel.GRE: "ip -d link show type gre",
-    Tunnel.IPIP: "ip -d link show type ipip",
-}
-_FIREWALL = (
-    "find the rule that rejects by its counter (`iptables -L FORWARD -nv`, `nft list ruleset`) while "
-    "sending, and accept the pod networks before it (firewalld: zone trusted; ufw: `route allow`)"
-)
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -162,7 +152,7 @@ def _finding(
         explanation=f"{_said(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
         f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
-        remedy="\n".join([*(cure.rstrip() for cure in hints.cures), _remedy(pair, direction, reach)]),
+        remedy=written(*hints.cures, _remedy(pair, direction, reach)),
         evidence={
             "unanswered_requests": Quantity(requests, "packets"),
             **{f"unanswered_{kind}": Quantity(n, "packets") for kind, n in kinds.items()},
@@ -227,41 +217,67 @@ def _one_endpoint(pair: Comparison, endpoints: list[str], far: str) -> str:
         return ""
     return (
         f"All went to one endpoint, so that {pair.cluster.named(endpoints[0])} alone is dead cannot be "
-        f"excluded; ask another pod on {far}. "
+        f"excluded; try another pod on {far}. "
     )
 
 
 def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     near, far = direction.sender.name, direction.receiver.name
     if not direction.receiver.encapsulated:
-        return (
-            f"The packets are seen on the interface of the pod itself: look at the process there (`ss -lntu` "
-            f"inside "
-            f"{far}), at the network policy that applies to it, and at its routes for the answers."
+        return written(
+            "The packets are seen on the interface of the pod itself: look at the process there (in its "
+            "network namespace), at the network policy that applies to it, and at its routes for the "
+            "answers:",
+            on(far.partition("/")[0], "ss -lntu", "ip route show"),
+            anywhere("kubectl get networkpolicies -A"),
         )
     below = underlay.of(direction, pair.cluster)
-    source = below.src[0] if below.src else near
-    before = (
-        f"allow {below.ports_text} from {source} in the host firewall:\n{firewall.allow(below, far)}\n"
-        "Also compare the tunnel device with the sender's (id, dstport, local):\n"
-        f"{_DEVICE.get(below.tunnel, _DEVICES)}\n"
-    )
-    behind = (
-        "compare `nstat -az TcpExtIPReversePathFilter` and the drop counters of `iptables -L FORWARD -nv` "
-        "and "
-        "`nft list ruleset` while sending; `sysctl -w net.ipv4.conf.all.rp_filter=2` (loose) for the one, "
-        "a rule that accepts the pod networks (firewalld: zone trusted; ufw: `route allow`) for the other. "
-        "Cilium: `cilium-dbg monitor --type drop`"
-    )
     if reach.rejected:
-        return f"On {far}: {_FIREWALL}."
+        return _rejected(far)
     if reach.decapsulated:
-        return f"On {far}: {behind}."
+        return _after_the_tunnel(far, below)
     if reach.decapsulated is False:
-        return f"On {far}: {before.rstrip()}"
-    return (
-        f"On {far}, run `tcpdump -ni any` while {near} sends. If the packets never appear outside of the "
-        f"tunnel: {before.rstrip()}\nIf they do: {behind}."
+        return _before_the_tunnel(direction, below)
+    return written(
+        f"See whether the packets appear outside of the tunnel while {near} sends:",
+        on(far, "tcpdump -ni any"),
+        "If they do not: " + _lowered(_before_the_tunnel(direction, below)),
+        "If they do: " + _lowered(_after_the_tunnel(far, below)),
+    )
+
+
+def _lowered(sentences: str) -> str:
+    return sentences[0].lower() + sentences[1:]
+
+
+def _before_the_tunnel(direction: Direction, below: Underlay) -> str:
+    near, far = direction.sender.name, direction.receiver.name
+    return written(
+        f"Allow {below.ports_text} from {listed(list(below.src))} in the host firewall:",
+        firewall.allow(below, far),
+        "Also compare the tunnel devices of both nodes (id, dstport, local):",
+        on(far, below.listing),
+        on(near, below.listing),
+    )
+
+
+def _after_the_tunnel(far: str, below: Underlay) -> str:
+    cilium = ("In the Cilium pod of that node:", on(far, "cilium-dbg monitor --type drop"))
+    return written(
+        "Compare these counters before and after a test: of the reverse path filter, and of rules that drop:",
+        on(far, "nstat -az TcpExtIPReversePathFilter", "iptables -L FORWARD -nv", "nft list ruleset"),
+        "If the first rises, set the filter to loose (to undo it: the value that the first command prints):",
+        on(far, "sysctl net.ipv4.conf.all.rp_filter", "sysctl -w net.ipv4.conf.all.rp_filter=2"),
+        "If a rule counts, accept the pod networks before it (firewalld: zone trusted; ufw: route allow).",
+        *(cilium if below.cni in ("cilium", None) else ()),
+    )
+
+
+def _rejected(far: str) -> str:
+    return written(
+        "Find the rule that rejects by its counter while sending, and accept the pod networks before it "
+        "(firewalld: zone trusted; ufw: route allow):",
+        on(far, "iptables -L FORWARD -nv", "nft list ruleset"),
     )
 
 

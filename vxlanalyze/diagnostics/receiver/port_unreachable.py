@@ -28,9 +28,11 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.underlay import tunnel_ends, underlay_errors
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.analysis.underlay.underlay_errors import PORT_UNREACHABLE, Errors
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import Tunnel
 
@@ -90,7 +92,7 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
         explanation=f"{count(errors, 'error')} quote outer packets from {near} to UDP port {listed(ports)}; "
         f"{who}. Nothing listens on that port, or a firewall rejects it with this error (kernels limit how "
         f"many they send, so fewer errors than packets is normal).{hint}{lived}",
-        remedy=_remedy(near, far, ports, other),
+        remedy=_remedy(direction, underlay.of(direction, pair.cluster), ports, other),
         evidence={
             "errors": Quantity(errors, "packets"),
             "refused_port": Quantity(listed(ports)),
@@ -114,15 +116,15 @@ def _filter(ports: list[int]) -> str:
     return f"({kinds}) && ({quoted})"
 
 
-def _remedy(near: str, far: str, ports: list[int], other: list[int]) -> str:
+def _remedy(direction: Direction, below: Underlay, ports: list[int], other: list[int]) -> str:
+    near, far = direction.sender.name, direction.receiver.name
     wanted = f"{other[0]} on {near}, or {ports[0]} on {far}" if other else f"{ports[0]} on {far}"
-    return (
-        f"Use one port on both nodes: {wanted}. Cilium Helm value `tunnelPort`; flannel `Backend.Port` in "
-        "net-conf.json; Calico `vxlanPort` in the FelixConfiguration or FELIX_VXLANPORT in the environment, "
-        "which must not differ. "
-        f"On {far}, `ss -lun | grep {ports[0]}` shows whether anybody listens (the tunnel device may be "
-        "missing: `ip -d link show type vxlan`), `iptables-save | grep REJECT` and `nft list ruleset` "
-        "whether a rule rejects."
+    return written(
+        f"Use one port on both nodes: {wanted} ({below.port_setting}). See whether anything listens there, "
+        "and what the tunnel device has:",
+        on(far, f"ss -lun | grep {ports[0]}", below.listing),
+        "If it does listen, find the rule that rejects:",
+        on(far, "iptables-save | grep REJECT", "nft list ruleset | grep reject"),
     )
 
 

@@ -29,7 +29,7 @@ Sources
 """
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
@@ -41,6 +41,7 @@ from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "source-unanswered"
@@ -82,7 +83,7 @@ def _finding(pair: Comparison, each: Ignored) -> Finding:
         f"{_contrast(sources[0], far)} {_belongs(pair, sources[0], near)}At the rate at which the same "
         "endpoints ignore other sources, the probability of this is at most "
         f"{max(s.chance for s in sources):.2g}.",
-        remedy="\n".join(_remedy(pair, direction, sources[0], servers)),
+        remedy=_remedy(direction, sources[0], servers),
         evidence={
             "requests": Quantity(len(requests), "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
@@ -166,35 +167,33 @@ def _everywhere(client: str) -> bool:
     return address.version == 4 and address in ipaddress.ip_network("10.0.2.0/24")
 
 
-def _remedy(pair: Comparison, direction: Direction, source: Source, servers: Sequence[str]) -> Iterator[str]:
+def _remedy(direction: Direction, source: Source, servers: Sequence[str]) -> str:
     near, far, client = direction.sender.name, direction.receiver.name, source.clients[0]
     if source.level == Level.SOCKET:
-        port = source.name.rpartition(" ")[2]
-        yield f"On {near}, look at the connection tracking entry of this socket, and delete it:"
-        yield f"conntrack -L -p udp --orig-src {client} --sport {port}"
-        yield f"conntrack -D -p udp --orig-src {client} --sport {port}"
-        return
+        socket = f"-p udp --orig-src {client} --sport {source.name.rpartition(' ')[2]}"
+        return written(
+            "Look at the connection tracking entry of this socket, and delete it:",
+            on(near, f"conntrack -L {socket}", f"conntrack -D {socket}"),
+        )
     server = servers[0].rpartition(":")[0].strip("[]") if ":" in servers[0] else servers[0]
-    server = server or servers[0]
     if source.elsewhere:
-        yield f"See which policy selects {server} and from whom it admits traffic:"
-        yield "kubectl get networkpolicies -A -o wide"
-        yield f"On {far}, watch for drops while {client} sends (Cilium; elsewhere the FORWARD counters):"
-        yield "cilium-dbg monitor --type drop"
-        yield "iptables -L FORWARD -nv"
-        return
+        return written(
+            f"See which policy selects {server or servers[0]} and from whom it admits traffic:",
+            anywhere("kubectl get networkpolicies -A -o wide"),
+            f"Watch for drops while {client} sends (the first in the pod of Cilium, where that runs):",
+            on(far, "cilium-dbg monitor --type drop", "iptables -L FORWARD -nv"),
+        )
     family = "-6 " if ":" in client else ""
-    yield f"On {far}, see where an answer to {client} would go (it must be the tunnel device, to {near}):"
-    yield f"ip {family}route get {client}"
-    yield f"On {far}, see whether the reverse path check discards the requests (rp_filter 1 is strict):"
-    yield "sysctl -a -r 'rp_filter$'"
-    yield "nstat -az TcpExtIPReversePathFilter"
-    yield (
+    return written(
+        f"See by which route an answer to {client} leaves (it must be the tunnel device, to {near}), and "
+        "whether the reverse path check discards the requests (rp_filter 1 is strict):",
+        on(far, f"ip {family}route get {client}", "sysctl -a -r 'rp_filter$'"),
+        on(far, "nstat -az TcpExtIPReversePathFilter"),
         f"If no route leads back, add the return route on {far}, or let {near} send with an address that "
-        f"routes back into the tunnel. On {near}, see who owns {client} and which rule masquerades:"
+        f"routes back into the tunnel. Which interface owns {client}, and which rule masquerades:",
+        on(near, f"ip {family}addr show to {client}"),
+        on(near, f"{'ip6tables' if family else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"),
     )
-    yield f"ip {family}addr show to {client}"
-    yield f"{'ip6tables' if family else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"
 
 
 DIAGNOSTIC = base.Diagnostic(

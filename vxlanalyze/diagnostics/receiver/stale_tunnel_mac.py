@@ -42,6 +42,7 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text
 
@@ -184,13 +185,12 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
 
 def _remedy(near: str, far: str, stale: _Stale) -> str:
     old = mac_text(stale.mac)
-    return (
-        f"On {near}, see which neighbour and forwarding entries hold the MAC {old}:\n"
-        f"ip neigh show | grep -i {old}\n"
-        f"bridge fdb show | grep -i {old}\n"
-        f"Have them written anew: restart the CNI's agent on {near} (flannel: delete its kube-flannel pod). "
-        f"Keep the MAC of {far} from changing: a .link file for the device with `MACAddressPolicy=none` "
-        "(systemd 242 and later), or a CNI version that fixes it."
+    return written(
+        f"See which neighbour and forwarding entries hold the MAC {old}:",
+        on(near, f"ip neigh show | grep -i {old}", f"bridge fdb show | grep -i {old}"),
+        f"Have them written anew: restart the network plugin's agent on {near} (flannel: delete its "
+        f"kube-flannel pod). Keep the MAC of {far} from changing: a .link file for the device with "
+        "MACAddressPolicy=none (systemd 242 and later), or a version of the plugin that fixes it.",
     )
 
 

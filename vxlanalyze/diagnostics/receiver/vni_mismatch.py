@@ -32,9 +32,10 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
 from vxlanalyze.pairing.model import Comparison, Hop
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "vni-mismatch"
@@ -106,6 +107,7 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         if not a.answered.any()
     ]
     frames, total, display_filter = exhibits.merged(shown)
+    listing = underlay.of(hop.forward, pair.cluster).listing
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
@@ -114,11 +116,16 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one in the other "
         f"direction VNI {vnis[1]}. {_who_discards(hop, vnis, found)} A node discards silently what carries a "
         "VNI that it has no tunnel device for.",
-        remedy=f"Use one VNI on both nodes. Run on {near} and on {far}:\nip -d link show type vxlan\n"
-        "Set flannel `Backend.VNI` in the kube-flannel ConfigMap (net-conf.json) or Calico `vxlanVNI` in the "
-        "FelixConfiguration, then restart the agent on the node that differs. If this cluster runs "
-        "Cilium, VNIs differ by design: add `--facts` with `cilium bpf tunnel list`, and look at the "
-        "nodes' firewalls instead.",
+        remedy=written(
+            "Use one VNI on both nodes. To compare:",
+            on(near, listing),
+            on(far, listing),
+            "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "
+            "in the FelixConfiguration, then restart the agent on the node that differs. If this cluster "
+            "runs Cilium, VNIs differ by design: look at the nodes' firewalls instead, and give what this "
+            "prints in its pod with --facts:",
+            on(near, "cilium-dbg bpf tunnel list"),
+        ),
         evidence={
             "vni_forward": Quantity(vnis[0]),
             "vni_backward": Quantity(vnis[1]),

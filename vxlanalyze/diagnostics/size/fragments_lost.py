@@ -63,8 +63,8 @@ def _filtered(direction: Direction, travelled: Pieces) -> str:
     return (
         f"{direction.receiver.name}'s capture holds the first fragment of "
         f"{count(int(travelled.without_rest.sum()), 'packet')}, no later fragment of any packet, and "
-        "nothing outside of the tunnel: as a filter by UDP port leaves it. Capture with `udp port PORT or "
-        "(ip[6:2] & 0x1fff != 0)` to see the others"
+        "nothing outside of the tunnel: as a filter by UDP port leaves it. Capture with the filter 'udp "
+        "port PORT or (ip[6:2] & 0x1fff != 0)' to see the others"
     )
 
 

@@ -38,6 +38,7 @@ from vxlanalyze.analysis.loss.path_mtu import Limit
 from vxlanalyze.analysis.underlay import underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count
 from vxlanalyze.wire.model import Anomaly
 
@@ -89,9 +90,11 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=f"{since}{'all' if since else 'All'} {above} are silently dropped: {_measured(found)}",
         explanation=_explanation(picture, lost, found) + loss.by_chance(explanations),
-        remedy=path_mtu.settings(pair, direction, found)
-        + f" Or raise the MTU of the link between the nodes to {_needed(direction, lost):,} or more."
-        + path_mtu.probe(pair, direction, found),
+        remedy=written(
+            path_mtu.settings(pair, direction, found),
+            f"Or raise the MTU of the link between the nodes to {_needed(direction, lost):,} or more.",
+            path_mtu.probe(pair, direction, found),
+        ),
         evidence=_evidence(direction, lost, found, max(e.chance for e in explanations)),
         ruled_out=_ruled_out(direction, lost),
         frames=shown.frames,

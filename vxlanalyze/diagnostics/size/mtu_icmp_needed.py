@@ -34,6 +34,7 @@ from vxlanalyze.analysis.loss.path_mtu import Limit
 from vxlanalyze.analysis.underlay import underlay_errors
 from vxlanalyze.analysis.underlay.underlay_errors import TOO_BIG, Errors
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 
@@ -68,10 +69,12 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
         f"carries outer packets of {mtu:,} bytes at most ({count(errors, 'ICMP error')}){goes_on}: set "
         f"the inner MTU to {found.inner_mtu:,}",
         explanation=_explanation(direction, seen, large, found),
-        remedy=path_mtu.settings(pair, direction, found)
-        + " Let ICMP type 3 code 4 and ICMPv6 type 2 through every firewall and security group, so that "
-        f"nodes learn it; `ip route get {_receiver(direction)}` on {direction.sender.name} shows the MTU "
-        "that it has learned.",
+        remedy=written(
+            path_mtu.settings(pair, direction, found),
+            "Let ICMP type 3 code 4 and ICMPv6 type 2 through every firewall and security group, so that "
+            f"nodes learn the limit. What {direction.sender.name} has learned:",
+            on(direction.sender.name, f"ip route get {_receiver(direction)}"),
+        ),
         evidence={
             "stated_mtu": Quantity(mtu, "bytes"),
             "errors": Quantity(errors, "packets"),

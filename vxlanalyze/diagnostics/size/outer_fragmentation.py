@@ -31,6 +31,7 @@ from vxlanalyze.analysis.loss import affected, path_mtu
 from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.analysis.underlay.pieces import Pieces
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import share
 
 CODE = "outer-fragmentation"
@@ -62,11 +63,12 @@ def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Findi
         summary=f"{share(int(cut.sum()), len(direction))} outer packets from {near} to {far} are fragmented "
         f"{where}{mtu}: set the inner MTU to {limit.inner_mtu:,}",
         explanation=_explanation(direction, travelled, limit),
-        remedy=path_mtu.settings(pair, direction, limit)
-        + (
-            f" {near}'s own link is too small for what its tunnel sends: see `ip link` there."
+        remedy=written(
+            path_mtu.settings(pair, direction, limit),
+            f"The link of {near} itself is too small for what its tunnel sends. The MTUs of its devices:"
             if at_sender
-            else " Or raise the MTU of the link on the path."
+            else "Or raise the MTU of the link on the path.",
+            on(near, "ip link show") if at_sender else "",
         ),
         evidence={
             "fragmented": Quantity(int(cut.sum()), "packets"),

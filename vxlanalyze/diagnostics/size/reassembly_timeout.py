@@ -174,11 +174,11 @@ def _remedy(direction: Direction, case: _Case, missing: int) -> str:
     flows, flow = direction.sender.flows, np.unique(direction.flow[case.quoted])
     if ((flows.protocol[flow] == _UDP) & (flows.sport[flow] == _DNS_PORT)).any():
         smaller = (
-            "\nUntil that is mended, keep DNS answers below the MTU: CoreDNS `bufsize 1232`, or "
-            "`options use-vc` (TCP) in the pods' resolv.conf."
+            "\nUntil that is fixed, keep DNS answers below the MTU: bufsize 1232 in CoreDNS, or options "
+            "use-vc (TCP) in the pods' resolv.conf."
         )
     return (
-        f"Find what drops later fragments inside {far}. Cilium: `enable-ipv4-fragment-tracking: true` (and a "
+        f"Find what drops later fragments inside {far}. Cilium: enable-ipv4-fragment-tracking (and a "
         "version that has it); netfilter: connection tracking must be loaded, for it reassembles first."
         + look
         + fragments

@@ -41,6 +41,7 @@ from vxlanalyze.analysis.tcp.broken import Broken, broken
 from vxlanalyze.analysis.tcp.tcp_streams import sent
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, span
 from vxlanalyze.wire.addresses import text
 
@@ -96,7 +97,7 @@ def _finding(pair: Comparison, label: str | None, members: Sequence[Broken]) -> 
         f"{'was' if len(first) == 1 else 'were'} reset in the middle by the "
         f"{f'client {client}' if first.by_client else 'server'}{why}{more}",
         explanation=" ".join(_explain(pair, members)),
-        remedy="\n".join(_remedy(pair, first)),
+        remedy=_remedy(pair, first),
         evidence={
             "reset": Quantity(number, "connections"),
             "connections": Quantity(sum(b.connections for b in members), "connections"),
@@ -181,35 +182,50 @@ def _explain(pair: Comparison, members: Sequence[Broken]) -> Iterator[str]:
         )
 
 
-def _remedy(pair: Comparison, each: Broken) -> Iterator[str]:
+def _remedy(pair: Comparison, each: Broken) -> str:
     client, server = _ends(pair, each)
-    address, _, port = server.partition(" ")[0].rpartition(":")
     node = pair.captures[each.point.capture].name
     if each.below_window:
-        near = node if each.by_client else "the server's node"
-        yield f"On {near}, see whether kube-proxy's rule for state INVALID is there:"
-        yield "iptables -S KUBE-FORWARD | grep INVALID"
-        yield "Where it is not, upgrade kube-proxy (1.15 and later have it), or add it:"
-        yield "iptables -I FORWARD -m conntrack --ctstate INVALID -j DROP"
-        yield "To undo it: iptables -D FORWARD -m conntrack --ctstate INVALID -j DROP"
-        yield "See that its counter rises, and the count of INVALID:"
-        yield "conntrack -S"
-    elif each.after_idling:
+        return _invalid(node if each.by_client else "the server's node")
+    if each.after_idling:
         seconds = max(int(each.survived_idle_ns // 1_000_000_000) // 2, 5)
-        yield f"Let keepalives come earlier than the time-out, in the network namespace of {client}:"
-        yield f"sysctl -w net.ipv4.tcp_keepalive_time={seconds}"
-        yield f"Compare the time-out of connection tracking on {node}:"
-        yield "sysctl net.netfilter.nf_conntrack_tcp_timeout_established"
-    elif each.long_first_decides:
-        yield (
-            f"See what reads the first message in front of {server}: a service mesh, an inspection of TLS, a "
-            "load balancer. Send a first message of one segment to compare (here for TLS):"
+        return written(
+            f"Let keepalives come earlier than the time-out, in the network namespace of {client} (the "
+            "first line shows what to set to undo it):",
+            on(
+                node, "sysctl net.ipv4.tcp_keepalive_time", f"sysctl -w net.ipv4.tcp_keepalive_time={seconds}"
+            ),
+            "Compare the time-out of connection tracking:",
+            on(node, "sysctl net.netfilter.nf_conntrack_tcp_timeout_established"),
         )
-        yield f"openssl s_client -connect {address}:{port} -groups X25519"
-    else:
-        who = client if each.by_client else server.partition(" ")[0]
-        yield f"Look at the process at {who}: its log at these times, restarts, time-outs, full buffers."
-        yield "In its network namespace: nstat -az TcpExtTCPAbortOnData TcpExtTCPAbortOnClose TcpEstabResets"
+    if each.long_first_decides:
+        address, _, port = server.partition(" ")[0].rpartition(":")
+        return written(
+            f"See what reads the first message in front of {server}: a service mesh, an inspection of TLS, a "
+            "load balancer. Send a first message of one segment to compare (here for TLS):",
+            on(node, f"openssl s_client -connect {address}:{port} -groups X25519"),
+        )
+    who = client if each.by_client else server.partition(" ")[0]
+    return written(
+        f"Look at the process at {who}: its log at these times, restarts, time-outs, full buffers. In its "
+        "network namespace, why TCP aborted:",
+        on("its node", "nstat -az TcpExtTCPAbortOnData TcpExtTCPAbortOnClose TcpEstabResets"),
+    )
+
+
+def _invalid(node: str) -> str:
+    """Say how to drop what connection tracking calls INVALID, so that no reset answers it."""
+    rule = "FORWARD -m conntrack --ctstate INVALID -j DROP"
+    return written(
+        "See whether kube-proxy's rule for state INVALID is there:",
+        on(node, "iptables -S KUBE-FORWARD | grep INVALID"),
+        "Where it is not, upgrade kube-proxy (1.15 and later have it), or add it:",
+        on(node, f"iptables -I {rule}"),
+        "To undo it:",
+        on(node, f"iptables -D {rule}"),
+        "See that the count of INVALID rises:",
+        on(node, "conntrack -S"),
+    )
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("corrupted-in-transit", "mtu-blackhole"))

@@ -46,6 +46,7 @@ from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
 from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "dns-unanswered"
@@ -222,30 +223,39 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
     client_node = pair.captures[pair.points[first.figures.point].capture].name
     if _races(servers):
         far = pair.captures[-1 if pair.points[first.figures.point].capture == 0 else 0].name
-        return "\n".join(dns_pairs.remedy(far if fate[Fate.SILENT] else client_node))
-    lines: list[str] = []
-    if _stale(pair, first):
-        lines += stale_entry.remedy(client_node, server, port)
-    if fate[Fate.SILENT] and not pair.cluster.lacks(server):
-        pod = pair.cluster.name_of(server)
-        if pod and "/" in pod:
-            namespace, _, name = pod.rpartition("/")
-            lines.append("The queries reach its node: look at the pod (readiness, restarts, its log):")
-            lines.append(f"kubectl get pod -n {namespace} {name} -o wide")
-            lines.append(f"kubectl logs -n {namespace} {name}")
-        else:
-            lines.append(
-                "The queries reach its node: see which pod has the address, and whether it is ready:"
-            )
-            lines.append(f"kubectl get pods -A -o wide --field-selector status.podIP={server}")
-        lines.append("See which NetworkPolicy selects it (port 53 must be admitted):")
-        lines.append("kubectl get networkpolicies -A")
-    elif not lines:
-        lines.append(f"Repair {_broken_part(pair, first)} first; DNS is only where it shows.")
-    if not pair.cluster.lacks(server):
-        lines.append("From the client, the same query must be answered:")
-        lines.append(f"dig @{server} kubernetes.default.svc.cluster.local")
-    return "\n".join(lines)
+        return dns_pairs.remedy(far if fate[Fate.SILENT] else client_node)
+    gone = pair.cluster.lacks(server)
+    stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
+    silent = _of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
+    repair = (
+        "" if stale or silent else f"Repair {_broken_part(pair, first)} first; DNS is only where it shows."
+    )
+    same = (
+        f"A query from {client_node} must be answered then:",
+        on(client_node, f"dig @{server} kubernetes.default.svc.cluster.local"),
+    )
+    return written(stale, silent, repair, *(() if gone else same))
+
+
+def _of_a_silent_server(pair: Comparison, server: str) -> str:
+    """Say where to look at a server whose node the queries reach."""
+    pod = pair.cluster.name_of(server)
+    if pod and "/" in pod:
+        namespace, _, name = pod.rpartition("/")
+        looks = (
+            "The queries reach its node: look at the pod (readiness, restarts, its log):",
+            anywhere(f"kubectl get pod -n {namespace} {name} -o wide", f"kubectl logs -n {namespace} {name}"),
+        )
+    else:
+        looks = (
+            "The queries reach its node: see which pod has the address, and whether it is ready:",
+            anywhere(f"kubectl get pods -A -o wide --field-selector status.podIP={server}"),
+        )
+    return written(
+        *looks,
+        "See which NetworkPolicy selects it (port 53 must be admitted):",
+        anywhere("kubectl get networkpolicies -A"),
+    )
 
 
 def _broken_part(pair: Comparison, server: _Server) -> str:

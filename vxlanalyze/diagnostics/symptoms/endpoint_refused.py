@@ -44,6 +44,7 @@ from vxlanalyze.analysis.requests.refusals import MEANING
 from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
 from vxlanalyze.analysis.requests.services import FORWARD, NEITHER, ServiceFigures, pairs, services
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "endpoint-refused"
@@ -252,15 +253,14 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
         f"({how}): the network delivers, the endpoint refuses",
         explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
         f"full round trip, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
-        remedy="\n".join(
-            [
-                *_stale(pair, endpoints[0]),
-                *_remedies(
-                    by,
-                    all(e.by_server for e in endpoints),
-                    listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
-                ),
-            ]
+        remedy=written(
+            *_stale(pair, endpoints[0]),
+            *_remedies(
+                by,
+                next((d.receiver.name for d in pair.directions if d.label == label), "its node"),
+                listed([e.figures.server for e in endpoints], at_most=_MOST_NAMED),
+                by_server=all(e.by_server for e in endpoints),
+            ),
         ),
         evidence={
             "requests": Quantity(asked, "requests"),
@@ -315,28 +315,28 @@ def _stale(pair: Comparison, endpoint: _Endpoint) -> Iterator[str]:
         if stale_entry.is_likely(pair, server, mine):
             yield stale_entry.explain(pair, server, mine)
             node = pair.captures[pair.points[figures.point].capture].name
-            yield from stale_entry.remedy(node, server, int(between.port[figures.pair]))
+            yield stale_entry.remedy(node, server, int(between.port[figures.pair]))
 
 
-def _remedies(by: dict[str, int], by_server: bool, server: str) -> Iterator[str]:
+def _remedies(by: dict[str, int], node: str, server: str, *, by_server: bool) -> Iterator[str]:
     if _RESET in by or "port unreachable" in by:
         yield (
-            f"Nothing listens on {server}: start the process or correct the port (`ss -lntu` in the pod; "
-            "`kubectl describe service` for targetPort and endpoints)."
+            f"Nothing listens on {server}: start the process or correct the port. What listens in the pod's "
+            "network namespace, and the target port and endpoints of the service:"
         )
+        yield on(node, "ss -lntu") + anywhere("kubectl describe service -n NAMESPACE SERVICE")
     if _PROHIBITED in by:
         yield (
-            "A firewall answers: allow forwarding between the tunnel device and the pods on the far node "
-            "(firewalld: `firewall-cmd --zone=trusted --add-source=POD-CIDR --permanent`; ufw: `ufw route "
-            "allow`; RHEL cloud images: `systemctl disable nm-cloud-setup.service`)."
+            f"A firewall answers: on {node}, allow forwarding between the tunnel device and the pods "
+            "(firewalld: add the pod network to the zone trusted; ufw: route allow; RHEL cloud images: "
+            "disable nm-cloud-setup.service)."
         )
     if any(what.startswith("no ") for what in by):
-        yield (
-            "The far node does not know the pod: it is gone or has moved; compare `kubectl get pods -A -o "
-            "wide` with the endpoints of its service."
-        )
+        yield "The far node does not know the pod: it is gone or has moved. Compare the pods and endpoints:"
+        yield anywhere("kubectl get pods -A -o wide", "kubectl get endpointslices -A")
     if not by_server:
-        yield "On its node, `iptables -L FORWARD -v -n` and `nft list ruleset` show the rule that rejects."
+        yield "The rule that rejects, by its counter:"
+        yield on(node, "iptables -L FORWARD -v -n", "nft list ruleset")
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -39,9 +39,10 @@ from vxlanalyze.analysis.requests import by_source, stale_entry
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
-from vxlanalyze.analysis.underlay import silent_vni, unasked
+from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends, unasked
 from vxlanalyze.diagnostics.symptoms import second_of_pair
 from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
 
 CODE = "endpoint-silent"
@@ -161,7 +162,7 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
         explanation=f"{count(packets, 'packet')} were requests without any response, though the "
         f"same endpoint had "
         f"answered before: look for what changed then. {meanwhile}",
-        remedy=_remedy(address),
+        remedy=_remedy(pair, node, address),
         evidence={
             "requests": Quantity(len(late), "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
@@ -239,8 +240,10 @@ def _finding(
         f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
         f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
         f"endpoint.{_same_pod(asked, told)}{_stale(pair, address, worst)}" + (vni.words(node) if vni else ""),
-        remedy=(vni.remedy(node) if vni else "")
-        + (_stale_remedy(pair, label, address, worst) or _remedy(address)),
+        remedy=written(
+            vni.remedy(node) if vni else "",
+            _stale_remedy(pair, label, address, worst) or _remedy(pair, node, address),
+        ),
         evidence={
             "requests": Quantity(silent, "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
@@ -281,24 +284,34 @@ def _stale(pair: Comparison, address: str, requests: Requests) -> str:
 
 
 def _stale_remedy(pair: Comparison, label: str, address: str, requests: Requests) -> str:
-    """Lines that free a socket from a pod that is gone; "" where that is not likely."""
+    """Say how to free a socket from a pod that is gone; "" where that is not likely."""
     if not stale_entry.is_likely(pair, address, requests):
         return ""
     near = next(d.sender.name for d in pair.directions if d.label == label)
     port = int(requests.point.flows.dport[requests.point.index.flow[requests.first_row[0]]])
-    lines = list(stale_entry.remedy(near, address, port))
-    if not pair.cluster.lacks(address):
-        lines += ["If there is none, see which pod has the address, and whether it is ready:"]
-        lines += [f"kubectl get pods -A -o wide --field-selector status.podIP={address}"]
-    return "\n".join(lines)
+    entry = stale_entry.remedy(near, address, port)
+    if pair.cluster.lacks(address):
+        return entry
+    return written(
+        entry,
+        "If there is none, see which pod has the address, and whether it is ready:",
+        anywhere(f"kubectl get pods -A -o wide --field-selector status.podIP={address}"),
+    )
 
 
-def _remedy(address: str) -> str:
-    return (
-        f"See whether the pod runs and is ready (`kubectl get pods -A -o wide | grep -w {address}`), whether "
-        "it listens (`ss -lntu` in it), and which NetworkPolicy selects it (`kubectl get networkpolicies "
-        f"-A`; Cilium: `cilium-dbg monitor --type drop`). `ping {address}` on its own node separates the pod "
-        "from the path to it."
+def _remedy(pair: Comparison, node: str, address: str) -> str:
+    cilium = not pair.cluster.nodes or tunnel_ends.is_cilium(pair.cluster)
+    drops = ("Where Cilium runs, in its pod on that node:", on(node, "cilium-dbg monitor --type drop"))
+    return written(
+        "See whether the pod runs and is ready, and which NetworkPolicy selects it:",
+        anywhere(
+            f"kubectl get pods -A -o wide --field-selector status.podIP={address}",
+            "kubectl get networkpolicies -A",
+        ),
+        "On its own node, see whether it answers (which separates the pod from the path to it), and, in its "
+        "network namespace, whether it listens:",
+        on(node, f"ping -c 3 {address}", "ss -lntu"),
+        *(drops if cilium else ()),
     )
 
 

@@ -5,6 +5,7 @@ DNS has its own question (`dns-unanswered`), which knows by the identifiers whic
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.requests import dns_pairs
 from vxlanalyze.analysis.requests.datagram_pairs import AnsweredOnce, answered_once
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import pairs
@@ -37,16 +38,7 @@ def _finding(pair: Comparison, label: str, found: AnsweredOnce) -> Finding:
         f"in fifty: {found.chance:.2g}). All datagrams are in {node}'s capture. That is how a race in "
         "connection tracking looks: both packets of a new socket make an entry, and the second is dropped. "
         "An endpoint that ignores some datagrams by itself would look the same.",
-        remedy="\n".join(
-            (
-                f"On {node}, see whether connection tracking drops them (insert_failed rises with each one "
-                "lost):",
-                "conntrack -S | grep -o 'insert_failed=[0-9]*'",
-                f"If it does not rise, look for another drop on {node} (netfilter, socket buffers):",
-                "iptables -L FORWARD -nv",
-                "nstat -az UdpRcvbufErrors UdpNoPorts IpInDiscards",
-            )
-        ),
+        remedy=dns_pairs.what_drops(node),
         evidence={
             "pairs": Quantity(short + found.whole, "sockets"),
             "answered_once": Quantity(short, "sockets"),

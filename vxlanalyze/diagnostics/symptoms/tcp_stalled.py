@@ -33,6 +33,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.tcp.tcp_streams import Sent, sent
 from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, span
 from vxlanalyze.wire.addresses import text
 
@@ -95,6 +96,7 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
     names = list(dict.fromkeys(_named(pair, way, int(s)) for s in stalled[:_STREAMS_NAMED]))
     shown = exhibits.of_rows(pair, [(way.point, np.concatenate([first, last]).astype(np.int32))])
     fates = _fates(pair, way, last)
+    receiver = next((d.receiver.name for d in pair.directions if d.label == way.label), "the receiver's node")
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
@@ -106,8 +108,11 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
         "or more, over a second or longer, and no acknowledgement went beyond it. "
         f"{_where(fates)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
         "sent again.",
-        remedy="Fix what explains it; where nothing does, look at the receiving end: `ss -tnpi` shows "
-        "whether the process reads (Recv-Q) and which segment size it agreed on.",
+        remedy=written(
+            "Fix what explains it. Where nothing does, look at the receiving end, in the network namespace "
+            "of the pod: whether the process reads (Recv-Q), and which segment size it agreed on.",
+            on(receiver, "ss -tnpi"),
+        ),
         evidence={
             "stalled": Quantity(len(stalled), "connections"),
             "streams": Quantity(figures.streams, "connections"),

@@ -70,8 +70,8 @@ def _finding(pair: Comparison, direction: Direction, changes: list[Rewritten]) -
         f"with the same inner packet: something between the nodes translates addresses, {works}.{ports}"
         + (" Both addresses are rewritten." if both else ""),
         remedy="Nothing where traffic is answered. Otherwise let the nodes reach each other without NAT "
-        "(no masquerading between node addresses), or announce the translated address: flannel "
-        "`--public-ip`, Calico `IP_AUTODETECTION_METHOD`; and allow it in security groups.",
+        "(no masquerading between node addresses), or announce the translated address: flannel's "
+        "--public-ip, Calico's IP_AUTODETECTION_METHOD; and allow it in security groups.",
         evidence={
             "rewritten": Quantity(packets, "packets"),
             "source_before": Quantity(first.before[0]),

@@ -35,6 +35,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.underlay.unasked import Unasked, unasked
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 
@@ -134,28 +135,31 @@ def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
     address = asked.rpartition(":")[0].strip("[]")
     backend = answered.rpartition(":")[0].strip("[]")
     node = f"the node of {client}"
-    checks = [
-        f"Check on {node} that replies from {backend} pass the connection tracking that translated the "
-        "request. Is there an entry for it, and does its reply tuple match?",
-        f"conntrack -L -d {address}",
-    ]
+    tables = "ip6tables-save" if ":" in address else "iptables-save"
     if _crossed_a_tunnel(pair, point, backend):
-        checks += [
+        checks = written(
             "The replies arrive from another node: they have to leave that tunnel by the same device and "
             "address family as the requests entered it. Compare the route with the load balancer's rules:",
-            f"ip route get {backend}",
-            f"iptables-save -t nat | grep -w {address}",
-        ]
+            on(node, f"ip route get {backend}", f"{tables} -t nat | grep -w {address}"),
+        )
     else:
-        checks += [
-            "Pods on one bridge answer each other without netfilter unless it sees bridged traffic; this has "
-            "to print 1:",
-            "sysctl net.bridge.bridge-nf-call-iptables",
-            "To set it (undo with =0):",
-            "modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1",
-        ]
-    checks.append("With a load balancer in eBPF, compare its service table instead: `cilium service list`.")
-    return "\n".join(checks)
+        checks = written(
+            "Pods on one bridge answer each other without netfilter unless it sees bridged traffic; this "
+            "has to print 1:",
+            on(node, "sysctl net.bridge.bridge-nf-call-iptables"),
+            "To set it:",
+            on(node, "modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1"),
+            "To undo it:",
+            on(node, "sysctl -w net.bridge.bridge-nf-call-iptables=0"),
+        )
+    return written(
+        f"Check that replies from {backend} pass the connection tracking that translated the request: is "
+        "there an entry for it, and does its reply tuple match?",
+        on(node, f"conntrack -L -d {address}"),
+        checks,
+        "Where a load balancer in eBPF does it, compare its service table instead (in the Cilium pod):",
+        on(node, "cilium-dbg service list"),
+    )
 
 
 def _crossed_a_tunnel(pair: Comparison, point: Point, backend: str) -> bool:

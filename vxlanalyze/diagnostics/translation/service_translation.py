@@ -32,6 +32,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
 from vxlanalyze.analysis.underlay.translated import Change, changes
 from vxlanalyze.kubernetes.model import Cluster, Service, parse_endpoint
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "service-translation"
@@ -111,13 +112,14 @@ def _service(cluster: Cluster, virtual: str) -> Service | None:
     return next((service for service in found if parsed[0] in service.addresses), None)
 
 
-def _remedy(direction: Direction, told: list[Change]) -> str:
+def _remedy(direction: Direction, changed: list[Change]) -> str:
     node = direction.receiver if direction.receiver.encapsulated else direction.sender
-    address = (parse_endpoint(told[0].before) or (told[0].before, 0))[0]
-    return (
-        "Nothing, as long as requests are answered. Otherwise compare with the endpoints of the service, and "
-        f"with what connection tracking holds on the node of {node.name}:\n"
-        f"conntrack -L | grep -w {address}"
+    address = (parse_endpoint(changed[0].before) or (changed[0].before, 0))[0]
+    return written(
+        "Nothing, as long as requests are answered. Otherwise compare with the endpoints of the service, "
+        "and with what connection tracking holds:",
+        anywhere("kubectl get endpointslices -A"),
+        on(node.name.partition("/")[0], f"conntrack -L | grep -w {address}"),
     )
 
 

@@ -39,6 +39,8 @@ class Encapsulation:
     fits : callable, optional
         Compiled ``fits(data, found) -> bool``: whether the header at `AT` can be its own. Asked on its own
         ports, where all but what another tunnel may have been moved to is taken for it.
+    link_type : str
+        The kind of its device for ``ip link``, in commands of remedies; "" where Linux has none.
     options : str
         What may follow the header, in the words of a sum of header lengths.
     """
@@ -52,6 +54,7 @@ class Encapsulation:
     udp_ports: tuple[int, ...] = ()
     ip_protocols: tuple[int, ...] = ()
     fits: Fits | None = None
+    link_type: str = ""
     options: str = "more (options, a VLAN tag)"
 
     @property

@@ -84,6 +84,7 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     udp_ports=(6081,),
+    link_type="geneve",
     fits=fits,
     options="options",
 )

@@ -70,4 +70,5 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     ip_protocols=(IP_PROTOCOL,),
+    link_type="gre",
 )

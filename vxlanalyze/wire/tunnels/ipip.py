@@ -36,4 +36,5 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6),
+    link_type="ipip",
 )

@@ -51,4 +51,5 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     ip_protocols=(gre.IP_PROTOCOL,),
+    link_type="gretap",
 )

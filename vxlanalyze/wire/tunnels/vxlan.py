@@ -86,5 +86,6 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     udp_ports=(4789, 8472),
+    link_type="vxlan",
     fits=fits,
 )

@@ -83,4 +83,5 @@ ENCAPSULATION = Encapsulation(
     read=read,
     recognise=recognise,
     udp_ports=(4790,),
+    link_type="vxlan",
 )
