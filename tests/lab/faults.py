@@ -6,6 +6,9 @@ the drop can be read as a capture (``nflog``) and is known packet by packet.
 
 from __future__ import annotations
 
+import ipaddress
+import shlex
+import string
 import zlib
 from collections.abc import Callable
 
@@ -17,10 +20,51 @@ LOG_GROUP = 5
 
 
 def put_in(faults: tuple[NodeFault, ...], topology: Topology, spaces: Namespaces) -> None:
-    """Put all faults of a scenario into the finished topology."""
+    """Put faults into the finished topology."""
     for fault in faults:
         for command in FAULTS[fault.do](fault, topology):
             spaces.run(FABRIC if fault.do == "queue-on-the-path" else fault.at, command)
+
+
+def names(topology: Topology) -> dict[str, str]:
+    """Return what stands for ``$name`` in the commands and rules of a fault.
+
+    ``$device`` and ``$nic`` of the nodes; ``$port`` of the tunnel; the addresses ``$POD``, ``$POD_6`` and
+    ``$NODE``; ``$veth_POD``, the node's end of a pod's link; ``$pods_NODE``, a node's pod network;
+    ``$tunnel_NODE``, the address of its tunnel device; ``$service``; ``$log``, which tells the truth of a
+    packet that is about to be dropped.
+    """
+    cluster = topology.cluster
+    known = {
+        "device": cluster.device,
+        "nic": NIC,
+        "port": str(topology.tunnel_ports[0]),
+        "service": cluster.service,
+        "log": f"log group {LOG_GROUP}",
+    }
+    for name, node in topology.nodes.items():
+        known |= {name: node.address, f"tunnel_{name}": node.tunnel_address}
+        known[f"pods_{name}"] = str(ipaddress.ip_network(cluster.pod_networks[name]))
+    for name, address in topology.pods.items():
+        known |= {name: address, f"veth_{name}": host_device(name)}
+    return known | {f"{name}_6": address for name, address in topology.pods6.items()}
+
+
+def _commands(fault: NodeFault, topology: Topology) -> list[str]:
+    """Run whatever commands the scenario gives."""
+    return [string.Template(command).substitute(names(topology)) for command in fault.commands]
+
+
+def _nft(fault: NodeFault, topology: Topology) -> list[str]:
+    """Give `rules` of nftables a `chain` of their own, for both address families."""
+    known = names(topology)
+    own = f"lab{zlib.crc32(' '.join(fault.rules).encode()):08x}"
+    rules = [string.Template(rule).substitute(known) for rule in fault.rules]
+    return [
+        f"nft add table inet {own}",
+        f"nft add chain inet {own} own {shlex.quote('{ ' + fault.chain + ' ; }')}",
+        *(f"nft add rule inet {own} own {shlex.quote(rule)}" for rule in rules),
+    ]
 
 
 def _iptables(
@@ -192,6 +236,7 @@ def _sysctl(fault: NodeFault, topology: Topology) -> list[str]:
 Fault = Callable[[NodeFault, Topology], list[str]]
 FAULTS: dict[str, Fault] = {
     "all-ones-checksum": _all_ones_checksum,
+    "commands": _commands,
     "deaf-to-icmp": _deaf_to_icmp,
     "firewall-after-decapsulation": _firewall_after_decapsulation,
     "firewall-before-decapsulation": _firewall_before_decapsulation,
@@ -199,6 +244,7 @@ FAULTS: dict[str, Fault] = {
     "firewall-before-translation": _firewall_before_translation,
     "firewall-to-pod": _firewall_to_pod,
     "mute-about-ports": _mute_about_ports,
+    "nft": _nft,
     "no-forwarding-entry": _no_forwarding_entry,
     "queue-at-the-nic": _queue_at_the_nic,
     "queue-on-the-path": _queue_on_the_path,

@@ -235,22 +235,39 @@ def fragments(packet: Packet, mtu_bytes: int) -> list[bytes]:
     return pieces
 
 
+def traffic_class(frame: bytes, ip: Ip) -> int:
+    """DSCP and ECN of an IP packet."""
+    if ip.version == 4:
+        return frame[ip.at + 1]
+    return struct.unpack_from("!H", frame, ip.at)[0] >> 4 & 0xFF  # type: ignore[no-any-return]
+
+
 def unreachable(packet: Packet, router: str, code: int, mtu_bytes: int = 0) -> bytes:
     """Build the frame in which a router tells the sender that a packet was not forwarded.
 
     ICMP destination unreachable with `code` (RFC 792; RFC 1191 section 4 for the MTU), or over
     IPv6 packet too big (RFC 4443 section 3.2) where an MTU is given, else destination unreachable.
     """
+    if packet.outer is not None and packet.outer.version == 6 and mtu_bytes:
+        return _error(packet, router, (2, 0), mtu_bytes)
+    return _error(packet, router, (3 if packet.outer and packet.outer.version == 4 else 1, code), mtu_bytes)
+
+
+def time_exceeded(packet: Packet, router: str) -> bytes:
+    """Build the frame in which a router says that the hops of a packet are used up (RFC 792, RFC 4443)."""
+    return _error(packet, router, (11 if packet.outer and packet.outer.version == 4 else 3, 0), 0)
+
+
+def _error(packet: Packet, router: str, kind: tuple[int, int], value: int) -> bytes:
     ip = packet.outer
     if ip is None:
         raise ValueError("only IP packets are answered by ICMP")
     ethernet = packet.frame[6:12] + packet.frame[0:6] + packet.frame[12:14]
     if ip.version == 4:
-        message = struct.pack("!BBHHH", 3, code, 0, 0, mtu_bytes) + packet.frame[ip.at : ip.payload_at + 8]
+        message = struct.pack("!BBHHH", *kind, 0, 0, value) + packet.frame[ip.at : ip.payload_at + 8]
         message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
         return ethernet + ipv4_header(router, ip.src, ICMP, len(message), ip.ip_id ^ 0x5555) + message
-    kind, code = (2, 0) if mtu_bytes else (1, code)
-    message = struct.pack("!BBHI", kind, code, 0, mtu_bytes) + packet.frame[ip.at : ip.at + 1232]
+    message = struct.pack("!BBHI", *kind, 0, value) + packet.frame[ip.at : ip.at + 1232]
     addresses = ipaddress.IPv6Address(router).packed + ipaddress.IPv6Address(ip.src).packed
     pseudo = addresses + struct.pack("!II", len(message), ICMPV6)
     message = message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
@@ -269,3 +286,39 @@ def reported_groups(packet: Packet) -> list[str]:
     else:
         places = []
     return [str(ipaddress.IPv4Address(packet.frame[at : at + 4])) for at in places]
+
+
+def reset(packet: Packet) -> bytes | None:
+    """Build the frame of a reset that answers a tunnelled TCP segment over IPv4 (RFC 9293 section 3.10.7).
+
+    Outer and inner headers are those of the segment, turned round; the outer UDP checksum is left out.
+    """
+    outer, inner = packet.outer, packet.tunnelled
+    if outer is None or inner is None or {outer.version, inner.version} != {4} or inner.protocol != TCP:
+        return None
+    frame = packet.frame
+    sequence, acknowledged, _, flags = struct.unpack_from("!IIBB", frame, inner.payload_at + 4)
+    counted = packet.payload_bytes + bool(flags & 0x02) + bool(flags & 0x01)
+    segment = struct.pack(
+        "!HHIIBBHHH",
+        inner.dport,
+        inner.sport,
+        acknowledged if flags & 0x10 else 0,
+        (sequence + counted) & 0xFFFFFFFF,
+        5 << 4,
+        0x14,
+        0,
+        0,
+        0,
+    )
+    addresses = ipaddress.IPv4Address(inner.dst).packed + ipaddress.IPv4Address(inner.src).packed
+    pseudo = addresses + struct.pack("!HH", TCP, len(segment))
+    segment = segment[:16] + struct.pack("!H", checksum(pseudo + segment)) + segment[18:]
+    carried = ipv4_header(inner.dst, inner.src, TCP, len(segment), 0, 0x4000) + segment
+    between_at = outer.payload_at + 8
+    ethernet_at = inner.at - ETHERNET_BYTES
+    macs = frame[ethernet_at + 6 : ethernet_at + 12] + frame[ethernet_at : ethernet_at + 6]
+    content = frame[between_at:ethernet_at] + macs + frame[inner.at - 2 : inner.at] + carried
+    datagram = struct.pack("!HHHH", outer.sport, outer.dport, 8 + len(content), 0) + content
+    whole = ipv4_header(outer.dst, outer.src, UDP, len(datagram), outer.ip_id ^ 0x5555) + datagram
+    return frame[6:12] + frame[0:6] + frame[12:14] + whole

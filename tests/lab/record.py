@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
     with tempfile.TemporaryDirectory(prefix="vxlab") as scratch, namespaces() as spaces:
         place, made = Path(scratch), Path(scratch) / "made"
         building.build(plan, spaces)
-        faults.put_in(scenario.faults, plan, spaces)
+        faults.put_in(tuple(fault for fault in scenario.faults if not fault.after_s), plan, spaces)
         network = _start_network(scenario, plan, spaces, place)
         workloads.start_servers(scenario, plan, spaces, place)
         time.sleep(SETTLE_S)
@@ -82,13 +83,18 @@ def _run(
     network.send_signal(signal.SIGUSR1)
     for recorder in recorders:
         capture.set_alarms(recorder)
+    for fault in scenario.faults:
+        if fault.after_s:
+            workloads.later(fault.after_s, partial(faults.put_in, (fault,), plan, spaces))
     workloads.run(scenario, plan, spaces, place / workloads.WORK_LOG)
     building.silence(plan, spaces)
     time.sleep(LINGER_S)
     for recorder in recorders:
         recorder.stop()
     network.terminate()
-    network.wait()
+    if network.wait():
+        said = network.stdout.read() if network.stdout else ""
+        raise LabError(f"the network broke: {said.strip()[-300:]}")
     _check_network(plan, spaces)
 
 

@@ -40,6 +40,12 @@ class Rule:
     outer_port_modulo: tuple[int, int] | None = None
     first_of_flow: bool = False
     later_fragment: bool = False
+    any_fragment: bool = False
+    outer_tos: tuple[int, int] | None = None  # mask and value
+    inner_tos: tuple[int, int] | None = None
+    tcp_flags: tuple[int, int] | None = None
+    new_after_s: float | None = None  # packets of flows whose first packet came later
+    faster_than: tuple[float, float] | None = None  # octets a second, and the burst that passes
     every: int | None = None
     probability: float | None = None
     burst: tuple[float, float] | None = None
@@ -56,6 +62,7 @@ class Rule:
     address: str = ""
     router: str = ""
     code: int = 4
+    hops: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ class Memory:
     now_s: float = 0.0
     direction: str = ""
     joined_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    first_s: dict[tuple[int, str, str, int, int, int], float] = field(default_factory=dict)
+    filled: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -110,7 +119,10 @@ def _holds(rule: Rule, number: int, packet: Packet, now_s: float, memory: Memory
         rule.after_s <= now_s < rule.until_s
         and _is_meant(rule, packet)
         and _has_size(rule, packet)
+        and _has_header(rule, packet)
+        and _is_new(rule, number, packet, now_s, memory)
         and _is_chosen(rule, number, packet, memory)
+        and _is_too_fast(rule, number, packet, now_s, memory)
     )
 
 
@@ -142,6 +154,42 @@ def _has_size(rule: Rule, packet: Packet) -> bool:
         return True
     divisor, remainder = rule.outer_port_modulo
     return outer is not None and outer.sport % divisor == remainder
+
+
+def _has_header(rule: Rule, packet: Packet) -> bool:
+    """Whether the fields of one header have the values that are meant."""
+    outer, inner = packet.outer, packet.layers[-1] if packet.layers else None
+    if rule.any_fragment and (outer is None or not outer.is_fragment):
+        return False
+    flags = packet.frame[inner.payload_at + 13] if inner and inner.protocol == wire.TCP else None
+    wanted = (
+        (rule.outer_tos, outer and wire.traffic_class(packet.frame, outer)),
+        (rule.inner_tos, inner and wire.traffic_class(packet.frame, inner)),
+        (rule.tcp_flags, flags),
+    )
+    return all(
+        asked is None or (octet is not None and octet & asked[0] == asked[1]) for asked, octet in wanted
+    )
+
+
+def _is_new(rule: Rule, number: int, packet: Packet, now_s: float, memory: Memory) -> bool:
+    if rule.new_after_s is None:
+        return True
+    ip = packet.layers[-1]
+    flow = (number, ip.src, ip.dst, ip.sport, ip.dport, ip.protocol)
+    return memory.first_s.setdefault(flow, now_s) >= rule.new_after_s
+
+
+def _is_too_fast(rule: Rule, number: int, packet: Packet, now_s: float, memory: Memory) -> bool:
+    """A policer: a bucket of one burst, refilled at the rate; what it does not hold is dropped."""
+    if rule.faster_than is None:
+        return True
+    rate, burst = rule.faster_than
+    held, then_s = memory.filled.get(number, (burst, now_s))
+    held = min(burst, held + (now_s - then_s) * rate)
+    passes = held >= len(packet.frame)
+    memory.filled[number] = (held - len(packet.frame) if passes else held, now_s)
+    return not passes
 
 
 def _is_chosen(rule: Rule, number: int, packet: Packet, memory: Memory) -> bool:
@@ -275,6 +323,30 @@ def _snoop(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
     return fate if memory.now_s <= last_s + rule.value else _drop(rule, packet, fate, memory)
 
 
+def _expire(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
+    """Take `hops` from the outer packet's TTL; where it does not have them, a `router` says time exceeded."""
+    outer = packet.outer
+    if outer is None:
+        return fate
+    at = outer.at + (8 if outer.version == 4 else 7)
+    left = packet.frame[at] - rule.hops
+    if left > 0:
+        octets = bytes([left, packet.frame[at + 1]])
+        frame = wire.replace(packet.frame, at, octets, outer.at + 10 if outer.version == 4 else None)
+        return replace(fate, forward=(frame,), acts=(*fate.acts, "hops"))
+    back = (wire.time_exceeded(packet, rule.router),) if rule.router else ()
+    return replace(fate, forward=(), back=(*fate.back, *back), acts=(*fate.acts, "expire"))
+
+
+def _reset(rule: Rule, packet: Packet, fate: Fate, memory: Memory) -> Fate:
+    """Answer a TCP segment with a reset that its receiver never sent, and drop it or let it pass."""
+    back = wire.reset(packet)
+    if back is None:
+        return fate
+    forward = fate.forward if rule.keep == "passes" else ()
+    return replace(fate, forward=forward, back=(*fate.back, back), acts=(*fate.acts, "reset"))
+
+
 Action = Callable[[Rule, Packet, Fate, Memory], Fate]
 ACTIONS: dict[str, Action] = {
     "drop": _drop,
@@ -283,8 +355,10 @@ ACTIONS: dict[str, Action] = {
     "fragment": _fragment,
     "delay": _delay,
     "duplicate": _duplicate,
+    "expire": _expire,
     "corrupt": _corrupt,
     "nat": _nat,
+    "reset": _reset,
     "rewrite": _rewrite,
     "snoop": _snoop,
 }

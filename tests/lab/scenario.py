@@ -99,7 +99,8 @@ class NodeFault:
     """Something wrong inside a node or a pod: `do` names a function of ``faults``, the rest is for it.
 
     `hop` names the captures between which the packets that it drops go missing, ``X>Y``; without it they
-    are not part of the truth.
+    are not part of the truth. With `after_s` it sets in that long after the work began. In `commands` and
+    `rules`, ``$name`` stands for what ``faults.names`` lists.
     """
 
     do: str
@@ -114,6 +115,10 @@ class NodeFault:
     mtu: int = 0
     setting: str = ""
     hop: str = ""
+    after_s: float = 0.0
+    commands: tuple[str, ...] = ()
+    chain: str = "type filter hook forward priority 0"
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -259,7 +264,7 @@ def cluster(table: dict[str, Any]) -> Cluster:
     for name, value in table.items():
         merged[name] = merged[name] | value if isinstance(value, dict) and name in merged else value
     merged["pods"] = {
-        name: _of(Pod, known["every"]["pods"][name] | pod)
+        name: _of(Pod, known["every"]["pods"].get(name, {}) | pod)
         for name, pod in (known["every"]["pods"] | merged["pods"]).items()
         if (known["every"]["pods"].get(name, {}) | pod)["node"] in merged["nodes"]
     }

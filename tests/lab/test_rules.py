@@ -41,6 +41,14 @@ def fate(*given: Rule, frame: bytes | None = None, now_s: float = 1.0, memory: M
         (Rule("drop", until_s=1.0), False),
         (Rule("too-big", mtu=107), True),
         (Rule("too-big", mtu=108), False),
+        (Rule("drop", any_fragment=True), False),
+        (Rule("drop", outer_tos=(3, 0)), True),
+        (Rule("drop", outer_tos=(3, 1)), False),
+        (Rule("drop", tcp_flags=(2, 2)), False),
+        (Rule("drop", new_after_s=0.5), True),
+        (Rule("drop", new_after_s=1.5), False),
+        (Rule("drop", faster_than=(1000.0, 50.0)), True),
+        (Rule("drop", faster_than=(1000.0, 2000.0)), False),
     ],
 )
 def test_a_packet_is_dropped_where_all_conditions_hold(rule: Rule, lost: bool):
@@ -183,3 +191,21 @@ class TestSnooping:
 
     def test_what_goes_to_a_host_passes(self):
         assert not fate(self.RULE, frame=udp_frame(b"x", dport=53), now_s=99.0).lost
+
+
+def test_a_policer_lets_a_burst_pass_and_then_its_rate():
+    """The frame has 122 octets; the bucket holds two, and one more each second."""
+    memory, rule = Memory(1), Rule("drop", faster_than=(122.0, 250.0))
+    lost = [fate(rule, now_s=s, memory=memory).lost for s in (1.0, 1.0, 1.0, 2.1, 2.1)]
+    assert lost == [False, False, True, False, True]
+
+
+def test_a_router_takes_hops_and_says_when_none_is_left():
+    alive = fate(Rule("expire", hops=3, router="10.9.9.9"))
+    assert (
+        wire.parse(alive.forward[0], PORTS).frame[14 + 8] == wire.parse(tunnelled(), PORTS).frame[14 + 8] - 3
+    )
+    gone = fate(Rule("expire", hops=200, router="10.9.9.9"))
+    assert gone.lost
+    error = wire.parse(gone.back[0], PORTS).layers[0]
+    assert (error.src, error.protocol, gone.back[0][error.payload_at]) == ("10.9.9.9", wire.ICMP, 11)

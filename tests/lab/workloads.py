@@ -19,6 +19,7 @@ from tests.lab.topology import Topology
 HTTP_PORT = 8080
 STREAM_PORT = 5201
 SINK_PORT = 7070
+ECHO_PORT = 7007
 WORK_LOG, SERVERS_LOG = "work.log", "servers.log"
 LONGEST_STEP_S = 14.0
 # A size that takes many full packets, and one that fits into a single one.
@@ -61,12 +62,19 @@ def _stream(work: Work, to: str, kind: str) -> str:
     )
 
 
+def _shell(work: Work, to: str, topology: Topology) -> str:
+    """Whatever `options` says, with ``$to`` for the address."""
+    return f"bash -c {shlex.quote(work.options.replace('$to', to))}"
+
+
 def _datagrams(kind: str) -> Callable[[Work, str, Topology], str]:
     def command(work: Work, to: str, topology: Topology) -> str:
-        port = work.port or (topology.tunnel_ports[0] if kind == "junk" else SINK_PORT)
+        known = {"junk": topology.tunnel_ports[0], "talk": ECHO_PORT, "ask": ECHO_PORT, "resolve": 53}
+        port = work.port or known.get(kind, SINK_PORT)
         return (
             f"{sys.executable} -m tests.lab.traffic {kind} {to} {port}"
             f" --flows {work.flows} --count {work.count} --size {work.size} --interval {work.interval_s}"
+            f" --timeout {work.timeout_s} --name {work.name} {work.options}"
         )
 
     return command
@@ -87,6 +95,10 @@ COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
     "segmented": _datagrams("segmented"),
     "junk": _datagrams("junk"),
     "alike": _datagrams("alike"),
+    "talk": _datagrams("talk"),
+    "ask": _datagrams("ask"),
+    "resolve": _datagrams("resolve"),
+    "shell": _shell,
 }
 
 
@@ -97,14 +109,18 @@ def start_servers(scenario: Scenario, topology: Topology, spaces: Namespaces, fo
         (folder / page).write_bytes(b"".join(line % number for number in range(size // 60 + 1))[:size])
     for name in topology.pods:
         if name.startswith("dns"):
-            answers = "--no-resolv --no-hosts --address=/cluster.local/10.96.0.1"
+            answers = (
+                "--no-resolv --no-hosts --address=/cluster.local/10.96.0.1"
+                " --address=/cluster.local/fd00:10:96::1"
+            )
             spaces.start(name, shlex.split(f"dnsmasq -k -p 53 {answers} --user=root --pid-file="))
             continue
         for port in (STREAM_PORT, STREAM_PORT + 1):
             spaces.start(name, ["iperf3", "-s", "-p", str(port)])
         server = ["http.server", "-d", str(folder), "--bind", "::", str(HTTP_PORT)]
         spaces.start(name, [sys.executable, "-m", *server])
-        spaces.start(name, [sys.executable, "-m", "tests.lab.traffic", "sink", "::", str(SINK_PORT)])
+        for kind, port in (("sink", SINK_PORT), ("echo", ECHO_PORT)):
+            spaces.start(name, [sys.executable, "-m", "tests.lab.traffic", kind, "::", str(port)])
     _start_far_ends(scenario.work, topology, spaces, folder / SERVERS_LOG)
 
 

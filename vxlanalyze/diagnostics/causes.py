@@ -6,6 +6,7 @@ and that code was found in the same direction, or in none. A question that needs
 explains it; the same direction is tried first. A finding that knows more of its own case than its
 diagnostic in general names its possible causes itself (`Finding.explained_by`). Where packets can tell
 whether a cause took what the symptom is about, they do: a blocked service explains its own silence only.
+What is lost between two interfaces of a node explains symptoms at that node, if it took their packets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,9 @@ from dataclasses import replace
 from vxlanalyze.analysis.finding import Diagnostic, Finding, Severity
 from vxlanalyze.analysis.loss import blame
 from vxlanalyze.pairing.model import Comparison
+
+_INSIDE = ("flow-blocked", "protocol-blocked", "packet-loss")
+_OF_INSIDE = ("answer-not-accepted", "dns-unanswered", "endpoint-silent", "source-unanswered", "tcp-stalled")
 
 
 def order(
@@ -51,7 +55,12 @@ def _cause(
     candidates = [
         c for c in candidates if place[c.key] < place[finding.key] or finding.code not in _causes(c, by_code)
     ]
-    near = [c for c in candidates if _is_near(c, finding) or c.key in causes]
+    candidates += [c for c in told if c not in candidates and _dies_inside(c, finding, comparison)]
+    near = [
+        c
+        for c in candidates
+        if _is_near(c, finding) or c.key in causes or _dies_inside(c, finding, comparison)
+    ]
     shares = [blame.share(comparison, c, finding) for c in near]
     # What cannot be told from packets is believed as much as what took all of them.
     proved = [(1.0 if s is None else s, c) for s, c in zip(shares, near, strict=True) if s != 0]
@@ -64,6 +73,17 @@ def _cause(
 def _is_near(cause: Finding, finding: Finding) -> bool:
     """Whether both are about one direction, or one of them about none."""
     return cause.direction in (finding.direction, None) or finding.direction is None
+
+
+def _dies_inside(cause: Finding, finding: Finding, comparison: Comparison) -> bool:
+    """Whether a cause is loss inside a node that a symptom's direction begins or ends at."""
+    if finding.code not in _OF_INSIDE or cause.code not in _INSIDE or finding.direction is None:
+        return False
+    directions = (d for hop in comparison.inside for d in hop.directions)
+    inside = next((d for d in directions if d.label == cause.direction), None)
+    if inside is None:
+        return False
+    return comparison.captures[inside.sender.capture].name in finding.direction.split(">")
 
 
 def _causes(finding: Finding, by_code: Mapping[str, Diagnostic]) -> tuple[str, ...]:

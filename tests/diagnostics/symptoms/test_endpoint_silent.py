@@ -122,7 +122,23 @@ def test_a_node_that_is_often_silent_makes_silence_less_telling():
     )
     (answer,) = check(comparison([echoes(20), echoes(6, "10.233.65.9"), LATER], [half]))
 
-    assert isinstance(answer, NotAssessed)
+    assert isinstance(answer, Finding)
+    assert "10.233.65.9" not in answer.summary
+
+
+def test_an_endpoint_that_ignores_a_part_is_found():
+    half = Traffic(
+        ping().reverse(), time_s=[0.02 * i + 0.001 for i in range(10)], seq=[2 * i for i in range(10)]
+    )
+    (answer,) = check(comparison([echoes(20), LATER], [half]))
+
+    assert answer.summary.startswith("10 of 20 (50 %) requests (echo to 10.233.65.2")
+    assert answer.evidence["in_bursts"].value == "no"
+
+
+def test_an_endpoint_that_ignores_one_of_many_is_clear():
+    most = Traffic(ping().reverse(), time_s=[0.02 * i + 0.001 for i in range(49)], seq=list(range(49)))
+    assert check(comparison([echoes(50), LATER], [most])) == []
 
 
 def test_a_silent_dns_server_is_left_to_its_own_question():

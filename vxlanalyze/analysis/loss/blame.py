@@ -27,7 +27,7 @@ _KINDS = {
     "new-flows-blocked": Kind.NEW,
     "header-blocked": Kind.HEADER,
 }
-_ALSO_INSIDE = (Kind.NEW, Kind.HEADER)
+_INSIDE = ("new-flows-blocked", "header-blocked")  # that these packets die, or those that arrived
 _OF_LOSS = (*_KINDS, "packet-loss")
 
 
@@ -35,11 +35,16 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     """Give the share of a symptom's flows that lost packets to a cause; None where that cannot be told."""
     if cause.code == "duplicate-address" and cause.direction is None and symptom.code in _OF_LOSS:
         return 0.0  # nothing that was lost went to the other owner
-    direction = next((d for d in pair.directions if d.label == cause.direction), None)
-    if direction is None or symptom.direction != cause.direction:
+    inside = [d for hop in pair.inside for d in hop.directions]
+    direction = next((d for d in (*pair.directions, *inside) if d.label == cause.direction), None)
+    if direction is None or (symptom.direction != cause.direction and direction not in inside):
         return None
-    taken = _taken(loss.picture_of(pair, direction), cause.code)
+    picture = loss.explain(direction) if direction in inside else loss.picture_of(pair, direction)
     concerned = _flows(pair, direction, symptom)
+    if cause.code in _INSIDE and not picture.of(_KINDS[cause.code]):
+        taken_flows = _flows(pair, direction, cause)  # what it speaks of arrived, and dies in the receiver
+        return float(np.isin(concerned, taken_flows).mean()) if len(concerned) and len(taken_flows) else None
+    taken = _taken(picture, cause.code)
     if taken is None or len(concerned) == 0:
         return None
     return float(np.isin(concerned, direction.flow[taken]).mean())
@@ -56,10 +61,7 @@ def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
     kind = _KINDS.get(code)
     if kind is None:
         return None
-    explained = picture.of(kind)
-    if not explained and kind in _ALSO_INSIDE:
-        return None  # what the finding speaks of arrived, and dies in the receiver
-    return np.flatnonzero(picture.packets_of(explained))
+    return np.flatnonzero(picture.packets_of(picture.of(kind)))
 
 
 def _flows(pair: Comparison, direction: Direction, symptom: Finding) -> NDArray[np.int32]:

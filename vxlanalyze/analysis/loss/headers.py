@@ -83,7 +83,7 @@ def decide(
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
     read = list(_fields(pair, direction, np.concatenate([gone, kept])))
-    looked_at = sum(len(names) for _, _, names in read)
+    looked_at = _looked_at(read)
     found = [f for field in read for f in _weigh(direction, field, gone, looked_at)]
     best = max(found, key=lambda f: f[0], default=None)
     if best is None or best[0] < -log(chance):
@@ -104,7 +104,7 @@ def mark(
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
     read = [f for f in _fields(pair, direction, np.concatenate([gone, kept])) if f[0].endswith(_MARKS)]
-    looked_at = sum(len(names) for _, _, names in read)
+    looked_at = _looked_at(read)
     marked = [(name, values, {v: n for v, n in named.items() if v}) for name, values, named in read]
     found = [f for field in marked for f in _weigh(direction, field, gone, looked_at)]
     whole = [f for f in found if f[3][: len(gone)].all() and f[0] >= -log(chance)]
@@ -140,6 +140,15 @@ def _sample(packets: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 _Field = tuple[str, NDArray[np.int64], dict[int, str]]
+
+
+def _looked_at(read: list[_Field]) -> int:
+    """How many values occur often enough to be found: so many hypotheses there are."""
+    often = 0
+    for _, values, named in read:
+        value, times = np.unique(values, return_counts=True)
+        often += int((np.isin(value, list(named)) & (times >= _FEWEST)).sum())
+    return max(often, 1)
 
 
 def _weigh(

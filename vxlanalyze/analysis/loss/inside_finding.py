@@ -1,17 +1,22 @@
 """The finding about packets that are lost inside a node: its words, and where to look on that node."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected
+from vxlanalyze.analysis.loss import affected, inside_node, loss
 from vxlanalyze.analysis.loss.inside_node import LostInside
-from vxlanalyze.analysis.loss.loss import Explanation
+from vxlanalyze.analysis.loss.loss import Explanation, Kind
 from vxlanalyze.analysis.statistics import evidence
-from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
+_MOST_NAMED = 4
+# What is lost whole has a finding of its own; the rest is packet-loss.
+_KINDS = {"flow-blocked": Kind.FLOW, "protocol-blocked": Kind.PROTOCOL}
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
 _COUNTERS = (
     _CONNTRACK,
@@ -24,36 +29,47 @@ _COUNTERS = (
 _TWICE = "Take each of these twice, before and after a test:"
 
 
-def finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
-    """Report what is lost between two interfaces of a node."""
+def findings(pair: Comparison, code: str) -> list[Finding]:
+    """Report what is lost inside nodes and belongs to a code, the most packets first."""
+    cases = [_of_code(lost, code) for lost in inside_node.losses(pair)]
+    cases = [case for case in cases if case.packets.any()]
+    cases.sort(key=lambda case: -int(case.packets.sum()))
+    return [_finding(pair, case, code) for case in cases]
+
+
+def _of_code(lost: LostInside, code: str) -> LostInside:
+    """Leave of what is lost inside a node the packets that a code speaks of."""
+    kind = _KINDS.get(code)
+    if lost.only_seconds:
+        return lost if kind is None else replace(lost, packets=np.zeros_like(lost.packets))
+    told = lost.picture.of(*(_KINDS.values() if kind is None else (kind,)))
+    explained = lost.picture.packets_of(told)
+    return replace(lost, packets=lost.packets & (~explained if kind is None else explained))
+
+
+def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
     direction = inside.picture.direction
     node = pair.captures[direction.sender.capture].name
     gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))
-    judged = gone + delivered
     ordered = inside.packets[inside.packets | direction.delivered]
     runs = int(ordered[0]) + int(np.count_nonzero(ordered[1:] & ~ordered[:-1]))
-    low, high = evidence.loss_interval(gone, judged, runs)
+    low, high = evidence.loss_interval(gone, gone + delivered, runs)
     shown = exhibits.of_packets(pair, direction, inside.packets)
-    whither = "from the tunnel to its pods" if inside.inwards else "from its pods into the tunnel"
+    summary = _all_of(pair, inside, code) if code in _KINDS else _share(inside, node, (low, high))
     return Finding(
         code=code,
-        severity=Severity.WARNING,
+        severity=Severity.CRITICAL if code in _KINDS else Severity.WARNING,
         direction=direction.label,
-        summary=f"{gone:,} of {count(judged, 'packet')} {whither} {'is' if gone == 1 else 'are'} lost "
-        f"inside {node} "
-        f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %): seen at "
-        f"{inside.last} and "
-        f"not at {direction.receiver.name}" + _only(inside),
+        summary=summary,
         explanation=f"{affected.packets(affected.protocols(direction, inside.packets))} of "
         f"{affected.sizes(direction, inside.packets)} reach {inside.last} and do not reach "
         f"{direction.receiver.name}, by the one capture of {node}, which shows both: nothing between the "
-        f"nodes "
-        f"loses them. {_what_decides(pair, inside)}",
+        f"nodes loses them. {_race(inside) if code not in _KINDS else ''}",
         remedy=_remedy(node, inside),
         evidence={
             "lost": Quantity(gone, "packets"),
-            "judged": Quantity(judged, "packets"),
-            "loss_ratio": Quantity(gone / judged, "ratio"),
+            "judged": Quantity(gone + delivered, "packets"),
+            "loss_ratio": Quantity(gone / (gone + delivered), "ratio"),
             "loss_ratio_low": Quantity(low, "ratio"),
             "loss_ratio_high": Quantity(high, "ratio"),
             "runs": Quantity(runs, "runs"),
@@ -68,21 +84,50 @@ def finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
     )
 
 
+def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:
+    """Say how much of what passes is lost, and where."""
+    direction = inside.picture.direction
+    gone = int(np.count_nonzero(inside.packets))
+    judged = gone + int(np.count_nonzero(direction.delivered))
+    are = "is" if gone == 1 else "are"
+    return (
+        f"{gone:,} of {count(judged, 'packet')} {_whither(inside)} {are} lost inside {node} "
+        f"({100 * gone / judged:.3g} %, between {100 * bounds[0]:.3g} % and {100 * bounds[1]:.3g} %): "
+        f"seen at {inside.last} and not at {direction.receiver.name}{_only(inside)}"
+    )
+
+
+def _all_of(pair: Comparison, inside: LostInside, code: str) -> str:
+    """Say which kind of packets is lost whole, and where."""
+    direction = inside.picture.direction
+    node = pair.captures[direction.sender.capture].name
+    gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))
+    told = inside.picture.of(_KINDS[code])
+    names = sorted({n for e in told for n in _names(pair, inside, e)})
+    whom = f"{loss.since(told)}{listed(names, at_most=_MOST_NAMED)}"
+    return (
+        f"{whom[:1].upper()}{whom[1:]}: all {count(gone, 'packet')} {_whither(inside)} are lost inside "
+        f"{node}, seen at {inside.last} and not at {direction.receiver.name}, while "
+        f"{count(delivered, 'other packet')} {'reaches' if delivered == 1 else 'reach'} it"
+    )
+
+
+def _whither(inside: LostInside) -> str:
+    return "from the tunnel to its pods" if inside.inwards else "from its pods into the tunnel"
+
+
 def _only(inside: LostInside) -> str:
     return ": only second packets of new conversations" if inside.only_seconds else ""
 
 
-def _what_decides(pair: Comparison, inside: LostInside) -> str:
-    """Name what the losses follow, where that is beyond chance."""
-    if inside.only_seconds:
-        return (
-            "Each of them is the second packet of a new 5-tuple, sent right after the first (as a "
-            "resolver sends A "
-            "and AAAA from one socket): both make a conntrack entry at once, and one insertion fails. "
-        )
-    picture = inside.picture
-    named = [n for e in picture.explanations for n in _names(pair, inside, e)]
-    return f"All packets of {listed(named)} are among them. " if named else ""
+def _race(inside: LostInside) -> str:
+    """Explain that it hits second packets alone, where it does."""
+    if not inside.only_seconds:
+        return ""
+    return (
+        "Each of them is the second packet of a new 5-tuple, sent right after the first (as a resolver sends "
+        "A and AAAA from one socket): both make a conntrack entry at once, and one insertion fails. "
+    )
 
 
 def _names(pair: Comparison, inside: LostInside, explanation: Explanation) -> list[str]:
@@ -126,3 +171,16 @@ def _everywhere(node: str) -> str:
 def commands(place: str, node: str) -> str:
     """Say where to look on a node that loses packets between a pod and its network card."""
     return written(f"Look on {place}, not at the network between the nodes.", _everywhere(node))
+
+
+def node_of(direction: Direction) -> str | None:
+    """Name the node that a hop lies inside of: one side shows packets without the tunnel; else None."""
+    near, far = direction.sender, direction.receiver
+    return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
+
+
+def remedy_of(direction: Direction) -> str | None:
+    """Say where to look on the node that a hop lies inside of; None for a hop between nodes."""
+    place = node_of(direction)
+    card = direction.sender if direction.sender.encapsulated else direction.receiver
+    return None if place is None else commands(place, card.name.partition("/")[0])

@@ -31,6 +31,7 @@ from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
 _MOST_ROUNDS = 12
 EDGE_NS = 3 * evidence.BURST_NS
 _NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
+_SIMPLER = 1e-3
 _AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
 
 
@@ -186,6 +187,10 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     direction = picture.direction
     others = np.flatnonzero(direction.delivered)
     rule = headers.decide(pair, direction, lost, others, weighing.CHANCE)
+    if rule is None and ports and len(picture.unexplained):
+        # That these are not lost at random is proved: one rule for all of them needs less than for a part.
+        rule = headers.decide(pair, direction, lost, others, _SIMPLER)
+        rule = rule if rule is not None and len(rule.chosen) == len(lost) else None
     if rule is None:
         return None
     kept = [e for e in picture.explanations if e not in ports or not np.isin(e.packets, rule.chosen).all()]

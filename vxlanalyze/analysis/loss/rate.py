@@ -199,9 +199,7 @@ def _weigh(
     gone = np.flatnonzero(lost)
     least = _least(sent, chosen, load)
     slower = sent.others * float(np.mean(load[~lost] < least))
-    starts = gone[
-        np.flatnonzero(np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1) > _gap(window_ns))
-    ]
+    starts = _starts(time_ns, gone, load < least, window_ns)
     if least < _FEWEST_PACKETS or slower < _FEWEST_SLOWER or len(starts) < _FEWEST_EPISODES:
         return None
     first = load[starts]
@@ -220,15 +218,28 @@ def _weigh(
     )
 
 
+def _starts(
+    time_ns: NDArray[np.int64], gone: NDArray[np.intp], below: NDArray[np.bool_], window_ns: int
+) -> NDArray[np.intp]:
+    """Losses that begin an episode: long after the one before, or when the load had fallen meanwhile."""
+    since_ns = np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1)
+    fallen = np.diff(np.cumsum(below)[gone], prepend=0) > 0
+    return gone[(since_ns > _gap(window_ns)) | (fallen & (since_ns > evidence.BURST_NS))]
+
+
 def _gap(window_ns: int) -> int:
     return max(window_ns, evidence.BURST_NS)
 
 
 def _same_onset(first: NDArray[np.int64], load: NDArray[np.int64]) -> float:
-    """Evidence that episodes begin at about one load, and not at that of any packet."""
+    """Evidence that episodes begin at about one load, and not at that of any packet.
+
+    A range of `width` different loads may begin at each of them; the narrower it is, the more it is trusted.
+    """
+    loads = np.unique(load)
+    width = int(np.count_nonzero((loads >= first.min()) & (loads <= first.max())))
     within = float(np.mean((load >= first.min()) & (load <= first.max())))
-    different = len(np.unique(load))
-    return -len(first) * log(within) - 2 * log(different)
+    return -len(first) * log(within) - log(len(loads)) - log(width * (width + 1))
 
 
 def _nothing_slower(time_ns: NDArray[np.int64], lost: NDArray[np.bool_], above: NDArray[np.bool_]) -> float:

@@ -19,6 +19,7 @@ from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
+CHANCE = 1e-3  # of a false alarm
 _SOON_NS, _LATE_NS = 100_000_000, 30_000_000_000  # a retry comes after the one and before the other
 _PARTNER_NS = 50_000_000
 _RCODE, _TRUNCATED = 0x000F, 0x0200
@@ -38,7 +39,7 @@ class NotTaken:
     times : NDArray[np.int64]
         Shape ``(r,)``: how often each was asked again.
     answered : int
-        Answered requests of the same clients to the same servers.
+        Answered requests of the same clients to the same servers, but for answers that are errors.
     inside : int
         Requests of which a place inside the node shows the answer too.
     chance : float
@@ -81,7 +82,7 @@ def _one_way(
     if not times.any():
         return None
     repeated = np.bincount(pair, times, len(between))
-    answered = np.bincount(pair, main.answered, len(between))
+    answered = np.bincount(pair, main.answered & _tells(main), len(between))
     concerned = np.flatnonzero(repeated)
     bounds = {
         int(p): silence.chance(int(repeated[p]), int(repeated[p] + answered[p])) * len(concerned)
@@ -112,8 +113,7 @@ def _again(requests: Requests) -> NDArray[np.int64]:
     before, after = dns[order[:-1]], dns[order[1:]]
     answer = requests.answer_row[before]
     asked_again = (key[order[:-1]] == key[order[1:]]) & (answer != NO_ROW) & ~requests.refused[before]
-    flags = index.seq[np.maximum(answer, 0)]
-    asked_again &= np.isin(flags & _RCODE, _GOOD_RCODES) & (flags & _TRUNCATED == 0)
+    asked_again &= _tells(requests)[before]
     rows = requests.first_row
     asked_again &= index.digest[rows[before]] == index.digest[rows[after]]
     waited_ns = index.time_ns[rows[after]] - index.time_ns[np.maximum(answer, 0)]
@@ -121,6 +121,14 @@ def _again(requests: Requests) -> NDArray[np.int64]:
     asked_again &= ~_partner_waits(requests, dns)[order[:-1]]
     times[before[asked_again]] = 1
     return times
+
+
+def _tells(requests: Requests) -> NDArray[np.bool_]:
+    """Requests whose answer leaves nothing to ask again, shape ``(r,)``: no error, and not truncated."""
+    flags = requests.point.index.seq[np.maximum(requests.answer_row, 0)]
+    good = np.isin(flags & _RCODE, _GOOD_RCODES) & (flags & _TRUNCATED == 0)
+    tells: NDArray[np.bool_] = (requests.kind != Kind.DNS) | good
+    return tells
 
 
 def _partner_waits(requests: Requests, dns: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import BACKWARD, NEITHER, pairs
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
 from vxlanalyze.text.words import count
+from vxlanalyze.wire.model import NO_FLOW
 
 
 class Fate(IntEnum):
@@ -44,10 +45,14 @@ class Fates:
         Shape ``(k, 4)``: transmissions by fate.
     label : dict
         The direction in which most of them died, by fate.
+    inside : dict
+        The direction between two interfaces of one node in which most of them died, by fate; no entry where
+        no capture shows that.
     """
 
     counts: NDArray[np.int64]
     label: dict[Fate, str | None]
+    inside: dict[Fate, str]
 
 
 def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
@@ -64,7 +69,7 @@ def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
     missed = requests.unanswered_transmissions.astype(np.int64)
     counts[:, Fate.UNKNOWN] = missed
     if way == NEITHER or not comparison.hops or requests.point.capture == _far(comparison, way):
-        return Fates(counts, dict.fromkeys(Fate))
+        return Fates(counts, dict.fromkeys(Fate), {})
     there, back = _directions(comparison, way)
     far = [r for r in measure(comparison).of_point if r.point.capture == _far(comparison, way)]
     silent = np.max([_sums(requests, r, r.unanswered_transmissions) for r in far], axis=0)
@@ -89,7 +94,40 @@ def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
             Fate.SILENT: there[-1].label,
             Fate.ANSWER_LOST: _most_lost(back).label,
         },
+        _inside(comparison, requests, way),
     )
+
+
+def _inside(comparison: Comparison, requests: Requests, way: int) -> dict[Fate, str]:
+    """Name the hops inside nodes that lost the requests, or their answers."""
+    here, there = (0, len(comparison.captures) - 1)[:: -1 if way == BACKWARD else 1]
+    wanted = np.unique(requests.tuple_of)
+    found = {}
+    for fate, capture, inwards in (
+        (Fate.LOST, here, False),
+        (Fate.SILENT, there, True),
+        (Fate.ANSWER_LOST, here, True),
+    ):
+        lost = {
+            d.label: _packets_lost(comparison, d, wanted, fate is Fate.ANSWER_LOST)
+            for hop in comparison.inside
+            for d in hop.directions
+            if d.sender.capture == capture and d.sender.encapsulated == inwards and d.assessed
+        }
+        if any(lost.values()):
+            found[fate] = max(lost, key=lost.__getitem__)
+    return found
+
+
+def _packets_lost(
+    comparison: Comparison, direction: Direction, wanted: NDArray[np.int32], answers: bool
+) -> int:
+    """Count the packets of some requests' 5-tuples, or of their answers', that a direction lost."""
+    numbered = measure(comparison).tuples
+    place = sorted({p.capture for p in comparison.points}).index(direction.sender.capture)
+    flow = direction.flow[direction.lost]
+    tuple_of = numbered.of_flow[place][flow[flow != NO_FLOW]]
+    return int(np.isin(tuple_of, numbered.answer[wanted] if answers else wanted).sum())
 
 
 def _sums(wanted: Requests, there: Requests, values: NDArray[np.integer]) -> NDArray[np.int64]:

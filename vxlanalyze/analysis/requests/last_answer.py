@@ -3,7 +3,8 @@
 A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
 answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
 unanswered whatever its flow got before. Only who has answered can stop: an endpoint that never did says
-nothing of its node, and services that never did may be filtered.
+nothing of its node, and services that never did may be filtered. Nor does a requester that never got an
+answer: the node may ignore it from the beginning.
 
 Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
 """
@@ -30,9 +31,9 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     Returns
     -------
     tuple of int and Answers, or None
-        In these answers only what arrived after that time at addresses that answered before asks, and nothing
-        was answered. None where nothing was ever answered, none of the services asked after it ever did, or
-        the requests after it fill less than a second.
+        In these answers only what arrived after that time between addresses that got and gave answers before
+        asks, and nothing was answered. None where nothing was ever answered, none of the services asked after
+        it ever did, or the requests after it fill less than a second.
     """
     asking = np.zeros(len(direction.sender.flows), np.bool_)
     asking[asked.flow[asked.request]] = True
@@ -48,9 +49,9 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
     arrived = arrived[_spoke(direction, asked)[asked.flow[arrived]]]
     if here is not None:
         arrived = arrived[direction.sent_ns(arrived) > here]
-    service = _services(direction.sender.flows)
+    service = _services(direction.sender.flows, by_source=True)
     if not np.isin(service[asked.flow[arrived]], service[asked.answered]).any():
-        return None  # nothing that is asked now ever answered: it did not stop
+        return None  # nothing that is asked now ever answered whoever asks now: it did not stop
     received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
     if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
         return None
@@ -61,10 +62,12 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
 
 
 def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
-    """Flows whose destination answered some flow, shape ``(f,)``."""
+    """Flows whose destination answered some flow and whose source got some answer, shape ``(f,)``."""
     flows = direction.sender.flows
-    _, address = tuples.distinct(np.column_stack([flows.family, flows.dst]))
-    spoke: NDArray[np.bool_] = np.isin(address, address[asked.answered])
+    spoke = np.ones(len(flows), np.bool_)
+    for end in (flows.dst, flows.src):
+        _, address = tuples.distinct(np.column_stack([flows.family, end]))
+        spoke &= np.isin(address, address[asked.answered])
     return spoke
 
 
@@ -73,11 +76,12 @@ def services(direction: Direction, asked: Answers) -> int:
     return len(present(_services(direction.sender.flows)[asked.flow[asked.request]]))
 
 
-def _services(flows: Flows) -> NDArray[np.intp]:
-    """Number the service that each flow asks, shape ``(f,)``."""
+def _services(flows: Flows, *, by_source: bool = False) -> NDArray[np.intp]:
+    """Number the service that each flow asks, shape ``(f,)``; of each source by itself where wanted."""
     port = np.where(np.isin(flows.protocol, (answers.TCP, answers.UDP)), flows.dport, 0).astype(">u2")
     ports = port.view(np.uint8).reshape(-1, 2)
-    return tuples.distinct(np.column_stack([flows.family, flows.dst, flows.protocol, ports]))[1]
+    ends = [flows.src] if by_source else []
+    return tuples.distinct(np.column_stack([flows.family, flows.dst, flows.protocol, ports, *ends]))[1]
 
 
 def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:

@@ -1,7 +1,7 @@
 """Connections that a server's kernel has answered and that its application does not accept.
 
 With a full accept queue, Linux ignores the last ACK of a handshake (and the data behind it) and repeats its
-SYN ACK: the client takes the connection for established while the server does not.
+SYN ACK: the client takes the connection for established while the server does not. It ignores further SYNs.
 
 Source: Linux tcp_minisocks.c (tcp_check_req), ip-sysctl (tcp_abort_on_overflow); kubernetes issue 76699.
 """
@@ -31,8 +31,21 @@ def _repeats(late: Late) -> bool:
     return bool(((times > first) & (times <= last)).any())
 
 
-def explain(connections: int) -> str:
-    """Say what the repeated SYN ACKs mean."""
+def ignored_syns(late: Sequence[Late]) -> int:
+    """Count connections to the server that kept data waiting longest whose first SYNs it ignored."""
+    worst = late[0]
+    mine = (e for e in late if (e.server, e.port) == (worst.server, worst.port))
+    return sum(e.kind == "SYN" and e.copies > 1 for e in mine)
+
+
+def explain(connections: int, syns: int) -> str:
+    """Say what the repeated SYN ACKs, or else the ignored SYNs, mean."""
+    if not connections:
+        return (
+            f"Of {count(syns, 'connection')} to the same port the kernel ignored the first SYNs meanwhile, "
+            "and took the client's later ones: the accept queue is full, for the application accepts "
+            "connections more slowly than they come."
+        )
     return (
         f"In {count(connections, 'connection')} the server repeated its SYN ACK after the client's last ACK "
         "and data had arrived, so its kernel ignored these: the accept queue is full, for the application "

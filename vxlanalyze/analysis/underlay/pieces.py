@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
 from vxlanalyze.pairing.tuples import number_rows
-from vxlanalyze.wire.model import NO_FLOW, Anomaly, Fragments
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Fragments, Tunnel
 
 _HEADER_BYTES = {4: 20, 6: 48}  # IPv6: with its fragment header
 _UNIT_BYTES = 8  # fragments are cut at multiples of it
@@ -34,8 +34,8 @@ class Pieces:
     incomplete : NDArray[np.bool_]
         Lost packets of which some fragments arrived.
     vanished : NDArray[np.bool_]
-        Lost packets that the sender's capture shows in fragments and of which none arrived, though no
-        fragment is larger than packets that arrive whole: it is not the size that stops them.
+        Lost packets that the sender's capture shows in fragments and of which none arrived, though some
+        fragment is no larger than packets that arrive whole: it is not the size that stops that one.
     without_rest : NDArray[np.bool_]
         Packets of which the receiver's capture has the first fragment and not all others: lost, or taken
         for delivered where the capture was filtered by port.
@@ -91,14 +91,14 @@ def of(direction: Direction) -> Pieces:
     whole = ~at_sender & ~on_the_way & (direction.flow != NO_FLOW)
     gone = at_sender & direction.lost & ~without_rest & ~rest_only
     if largest is not None and at_sender.any() and _limited(direction, whole, largest):
-        rest_only, gone = np.zeros_like(gone), np.zeros_like(gone)
+        rest_only, gone = np.zeros_like(gone), gone & _some_small(direction, gone, whole)
     incomplete = (direction.lost & without_rest) | rest_only
     carried = whole & (direction.judged if at_sender.any() else direction.delivered)
     return Pieces(
         at_sender=at_sender,
         on_the_way=on_the_way,
         incomplete=incomplete,
-        vanished=gone & _delivering(direction, whole) if largest is not None else np.zeros_like(gone),
+        vanished=_vanished(direction, at_sender, gone, whole) if largest is not None else np.zeros_like(gone),
         without_rest=without_rest,
         largest_bytes=largest,
         whole_bytes=0 if largest is None else _longest(direction, carried, largest),
@@ -109,6 +109,35 @@ def _limited(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int)
     """Whether first fragments may be lost for their size: no whole packet as large as they are arrives."""
     lengths = direction.wire_length[whole & direction.delivered]
     return len(lengths) == 0 or int(lengths.max()) < largest_bytes
+
+
+def _some_small(direction: Direction, gone: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which packets have a fragment no larger than packets that arrive whole, and that a capture would show.
+
+    A capture filtered by UDP port holds no later fragment; other frames in it tell that it was not.
+    """
+    receiver, delivered = direction.receiver, whole & direction.delivered
+    result = np.zeros(len(direction), np.bool_)
+    used = receiver.decoded.usage.used
+    if not delivered.any() or not (receiver.flows.tunnel[used] == Tunnel.NONE).any():
+        return result
+    fragments: Fragments = direction.sender.decoded.fragments
+    header = np.where(fragments.family == 6, _HEADER_BYTES[6], _HEADER_BYTES[4])
+    small = fragments.length_bytes + header <= int(direction.wire_length[delivered].max())
+    having = np.isin(fragments.group, fragments.group[small])
+    rows = np.flatnonzero(gone)
+    result[rows] = np.isin(direction.sent_row[rows], fragments.row[having])
+    return result
+
+
+def _vanished(
+    direction: Direction, at_sender: NDArray[np.bool_], gone: NDArray[np.bool_], whole: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Keep those of flows that deliver whole packets; where nothing in pieces arrives, all of them."""
+    proved = gone & _delivering(direction, whole)
+    if proved.any() and not (at_sender & direction.delivered).any():
+        return gone
+    return proved
 
 
 def _delivering(direction: Direction, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:

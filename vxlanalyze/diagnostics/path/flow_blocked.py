@@ -48,7 +48,7 @@ def check(pair: Comparison) -> list[Answer]:
     """Report each direction in which some service or endpoint is lost whole."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     found = [_finding(pair, p) for p in pictures if p.of(Kind.FLOW)]
-    return [*not_assessed, *found]
+    return [*not_assessed, *found, *inside_finding.findings(pair, CODE)]
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:

@@ -40,7 +40,6 @@ from vxlanalyze.analysis.loss import (
     affected,
     concentration,
     inside_finding,
-    inside_node,
     loss,
     new_conversations,
     stated_drops,
@@ -72,9 +71,7 @@ def check(pair: Comparison) -> list[Answer]:
             continue
         edge = _outside_of_receiver(pair, picture)
         told.append(edge if edge is not None else _finding(pair, picture))
-    most_first = sorted(inside_node.losses(pair), key=lambda lost: -int(lost.packets.sum()))
-    told += [inside_finding.finding(pair, lost, CODE) for lost in most_first]
-    return told
+    return [*told, *inside_finding.findings(pair, CODE)]
 
 
 def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
@@ -151,7 +148,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "only": Quantity(opens.which if opens else None),
             "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
             "dropped_by_capture": Quantity(dropped, "packets"),
-            "inside": Quantity(_node_of(direction)),
+            "inside": Quantity(inside_finding.node_of(direction)),
             **_tcp_evidence(again, could),
         },
         ruled_out=_ruled_out(picture, lost),
@@ -267,16 +264,11 @@ def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
     )
 
 
-def _node_of(direction: Direction) -> str | None:
-    """Name the node that a hop lies inside of: one side shows packets without the tunnel; else None."""
-    near, far = direction.sender, direction.receiver
-    return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
-
-
 def _remedy(direction: Direction, below: Underlay) -> str:
     near, far = direction.sender, direction.receiver
-    if near.encapsulated != far.encapsulated:
-        return inside_finding.commands(_node_of(direction) or "", near.name.partition("/")[0])
+    inside = inside_finding.remedy_of(direction)
+    if inside is not None:
+        return inside
     counters = "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'"
     return written(
         "Compare the drop counters of both nodes before and after a test (NIC, the device that the route "

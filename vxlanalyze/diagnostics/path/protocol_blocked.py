@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import outer_protocols, underlay
@@ -57,7 +57,7 @@ def check(pair: Comparison) -> list[Answer]:
         elif _only_one(picture):
             why = "one inner protocol was sent, and packets of it are lost: there is nothing to compare with"
             answers.append(NotAssessed(CODE, why, picture.direction.label))
-    return answers
+    return [*answers, *inside_finding.findings(pair, CODE)]
 
 
 def _only_one(picture: Picture) -> bool:
@@ -86,7 +86,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
         remedy=outer_protocols.remedy(direction, outer)
         if outer
-        else _remedy(pair, direction, gone, by_family),
+        else inside_finding.remedy_of(direction) or _remedy(pair, direction, gone, by_family),
         evidence={
             "lost_protocols": Quantity(", ".join(gone)),
             **({"outer_protocols": Quantity(listed([o.title for o in outer]))} if outer else {}),

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.analysis.underlay import underlay
@@ -82,7 +82,8 @@ def _finding(pair: Comparison, picture: Picture, explanation: loss.Explanation, 
         f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): of "
         f"{count(limit.slower, 'slower packet')} "
         f"of the same flows none{of_flow}. {_passing(limit)}{loss.by_chance([explanation])}",
-        remedy=_remedy(near, far, underlay.of(direction, pair.cluster)),
+        remedy=inside_finding.remedy_of(direction)
+        or _remedy(near, far, underlay.of(direction, pair.cluster)),
         evidence={
             "lost": Quantity(gone, "packets"),
             "sent_in_these_flows": Quantity(limit.same_kind, "packets"),

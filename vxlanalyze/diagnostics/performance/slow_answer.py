@@ -60,7 +60,11 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
     silence = silent_node.of(pair, direction, late)
     worst = late[0]
     kernel = silence is not None or worst.kind != "TCP"
-    queued = 0 if kernel else accept_queue.ignored_last_acks(late[:_ROWS_SHOWN])
+    queued = (
+        (0, 0)
+        if kernel
+        else (accept_queue.ignored_last_acks(late[:_ROWS_SHOWN]), accept_queue.ignored_syns(late))
+    )
     waits = np.array([each.waited_ns for each in late])
     servers = list(dict.fromkeys((each.server, each.port) for each in late))
     shown = exhibits.of_rows(
@@ -71,9 +75,10 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
         code=CODE,
         severity=Severity.WARNING,
         direction=direction,
-        summary=_summary(pair, direction, late, silence),
+        summary=_summary(pair, direction, late, silence)
+        + (": the server's accept queue is full" if any(queued) else ""),
         explanation=" ".join(_explanation(pair, late, silence, queued)),
-        remedy=_remedy(pair, direction, late, silence, queued),
+        remedy=_remedy(pair, direction, late, silence, any(queued)),
         evidence={
             "late_answers": Quantity(len(late), "requests"),
             "servers": Quantity(len(servers)),
@@ -86,7 +91,8 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
             "answered_by_an_old_connection": Quantity(port_reuse.answered_by_old(late), "requests"),
             "usual_answer": Quantity(_usual_ns(pair, worst), "ns"),
             "round_trip": Quantity(silent_node.round_trip_ns(pair), "ns"),
-            "syn_acks_repeated": Quantity(queued, "connections"),
+            "syn_acks_repeated": Quantity(queued[0], "connections"),
+            "syns_ignored": Quantity(queued[1], "connections"),
             "silent_from": Quantity(moment(silence.from_ns) if silence else None),
             "silent_to": Quantity(moment(silence.to_ns) if silence else None),
             "arrived_meanwhile": Quantity(silence.arrived if silence else None, "packets"),
@@ -131,7 +137,9 @@ def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], sile
     return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)}){why}"
 
 
-def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None, queued: int) -> list[str]:
+def _explanation(
+    pair: Comparison, late: Sequence[Late], silence: Silence | None, queued: tuple[int, int]
+) -> list[str]:
     worst = late[0]
     kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
     told = [
@@ -152,8 +160,8 @@ def _explanation(pair: Comparison, late: Sequence[Late], silence: Silence | None
             "held that connection in TIME_WAIT and answered with an acknowledgement of it; the client reset "
             "it, and its repeated SYN was taken. No bytes are missing."
         )
-    elif queued:
-        told.append(accept_queue.explain(queued))
+    elif any(queued):
+        told.append(accept_queue.explain(*queued))
     elif worst.kind == "SYN":
         again = (
             f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
@@ -179,7 +187,7 @@ def _usual_ns(pair: Comparison, worst: Late) -> int | None:
 
 
 def _remedy(
-    pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None, queued: int
+    pair: Comparison, direction: str | None, late: Sequence[Late], silence: Silence | None, queued: bool
 ) -> str:
     node, worst = _node(direction), late[0]
     if silence is not None:

@@ -31,9 +31,11 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests.acceptance import NotTaken, not_taken
+from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.acceptance import CHANCE, NotTaken, not_taken
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.analysis.underlay import firewall, underlay
 from vxlanalyze.diagnostics.receiver import direct_answer
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
@@ -44,7 +46,7 @@ _MOST_NAMED = 3
 _RST = 0x04
 
 
-def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = CHANCE) -> list[Answer]:
     """Look for answers that arrive and are asked for again; `chance` is that of a false alarm."""
     found = [_finding(pair, found) for found in not_taken(pair, chance)]
     return [*found, *direct_answer.findings(pair, chance)]
@@ -76,7 +78,7 @@ def _finding(pair: Comparison, found: NotTaken) -> Finding:
         f"The responses are dropped inside {node}, between its network card and the client"
         f"{_inside(found)}. If a node lost one answer in fifty, so many would have a probability of at most "
         f"{found.chance:.2g}.",
-        remedy=_remedy(node, clients[0], servers[0]),
+        remedy=written(_remedy(node, clients[0], servers[0]), _host_firewall(pair, found, node)),
         evidence={
             "answers_not_taken": Quantity(len(requests), "answers"),
             "answered": Quantity(found.answered, "requests"),
@@ -140,6 +142,18 @@ def _remedy(node: str, client: str, server: str) -> str:
         ),
         "Where Cilium runs, in its pod on that node:",
         on(node, "cilium-dbg monitor --type drop"),
+    )
+
+
+def _host_firewall(pair: Comparison, found: NotTaken, node: str) -> str:
+    """Where nothing shows that the node takes anything out of the tunnel, its firewall may drop it all."""
+    direction = next(d for hop in pair.hops for d in (hop.forward, hop.backward) if d.label == found.label)
+    if answers.of(direction).answered.any():
+        return ""
+    below = underlay.of(direction, pair.cluster)
+    return written(
+        f"If no answer comes out of the tunnel device, allow {below.ports_text} in {node}'s host firewall:",
+        firewall.allow(below, node),
     )
 
 

@@ -36,7 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.integrity import alone
-from vxlanalyze.analysis.requests import answers, last_answer, new_silence
+from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_silence
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
@@ -79,6 +79,8 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     requests = int(asked.unanswered().sum())
     if not answers.conclusive(requests, chance):
         return NotAssessed(CODE, _too_little(direction, requests, chance), direction.label)
+    if _responses_only(pair, direction, asked):
+        return None
     if _one_way_only(pair, direction, asked):
         why = f"the captures hold one way only: {direction.sender.name} acknowledges what none of them shows"
         return NotAssessed(CODE, why, direction.label)
@@ -86,6 +88,13 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     if reach.endpoint_spoke:
         return None
     return _finding(pair, direction, asked, reach)
+
+
+def _responses_only(pair: Comparison, direction: Direction, asked: Answers) -> bool:
+    """Whether all that is unanswered are SYN ACKs that their clients do not take: `answer-not-accepted`."""
+    return set(_kinds(direction, asked)) == {"tcp_syn_acks"} and any(
+        found.label == direction.label for found in acceptance.not_taken(pair, acceptance.CHANCE)
+    )
 
 
 def _stopped(pair: Comparison, direction: Direction, asked: Answers, chance: float) -> Answer | None:
@@ -287,6 +296,7 @@ DIAGNOSTIC = base.Diagnostic(
     explained_by=(
         "wrong-tunnel-endpoint",
         "integrity",
+        "header-blocked",
         "port-unreachable",
         "vni-mismatch",
         "stale-tunnel-mac",

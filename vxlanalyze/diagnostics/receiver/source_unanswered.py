@@ -202,6 +202,7 @@ DIAGNOSTIC = base.Diagnostic(
     explained_by=(
         "wrong-tunnel-endpoint",
         "new-flows-blocked",
+        "header-blocked",
         "integrity",
     ),
 )

@@ -121,12 +121,12 @@ def _explanation(
         rest = f": of {firsts:,} the first fragment and not the rest" if firsts else ""
         parts.append(f"Of {count(partly, 'packet')}, {far} received only a part{rest}")
     if none:
-        whole = direction.delivered & ~travelled.any
+        longest, largest = _longest_whole(direction, travelled), travelled.largest_bytes or 0
+        which = f"none is larger than {largest:,} bytes" if largest <= longest else "some of them are smaller"
+        than = "" if largest <= longest else " than that"
         parts.append(
-            f"Of {count(none, 'packet')} no fragment arrived at {far}, though none is larger than "
-            f"{travelled.largest_bytes or 0:,} bytes and packets of "
-            f"{int(direction.wire_length[whole].max()):,} bytes arrive in one piece: their size is not what "
-            "stops them"
+            f"Of {count(none, 'packet')} no fragment arrived at {far}, though packets of {longest:,} bytes "
+            f"arrive in one piece and {which}{than}: size alone does not stop them"
         )
     if travelled.mtu:
         parts.append(
@@ -137,6 +137,11 @@ def _explanation(
     if limit.added:
         parts.append(limit.added)
     return ". ".join(parts) + "."
+
+
+def _longest_whole(direction: Direction, travelled: Pieces) -> int:
+    """IP length of the largest packet that arrived in one piece."""
+    return int(direction.wire_length[direction.delivered & ~travelled.any].max())
 
 
 def _remedy(pair: Comparison, direction: Direction, limit: path_mtu.Limit, known: bool) -> str:
@@ -174,8 +179,8 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces)
             RuledOut("capture-loss", f"{direction.receiver.name}'s capture is not filtered by port")
         )
     else:
-        largest = int(direction.wire_length[direction.delivered & ~travelled.any].max())
-        why = f"no fragment is larger than the whole packets of {largest:,} bytes that arrive"
+        longest = _longest_whole(direction, travelled)
+        why = f"whole packets of {longest:,} bytes arrive, and fragments no larger than that do not"
         ruled_out.append(RuledOut("mtu-blackhole", why))
     return tuple(ruled_out)
 

@@ -90,6 +90,7 @@ class _Server(NamedTuple):
     label: str | None
     pairs: PairFigures
     inside: bool  # all of them are lost on a hop that lies inside a node
+    hop: str | None  # that between two interfaces of a node where most of them, or of their answers, died
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
@@ -123,8 +124,11 @@ def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     every = measure(pair).of_point[figures.point]
     mine = every.at((pairs(pair).of_tuple[every.tuple_of] == figures.pair) & every.decided)
     label = found.label[Fate(int(fate.argmax()))]
-    inside = fate[Fate.LOST] == fate.sum() and _is_inside(pair, label)
-    return _Server(figures, requests, fate, label, dns_pairs.figures(mine), inside)
+    worst = Fate(int(fate.argmax()))
+    hop = found.inside.get(worst)
+    there = hop is not None or (worst is Fate.LOST and _is_inside(pair, label))
+    inside = bool(fate[worst] == fate.sum()) and there
+    return _Server(figures, requests, fate, label, dns_pairs.figures(mine), inside, hop)
 
 
 def _is_inside(pair: Comparison, label: str | None) -> bool:
@@ -159,7 +163,7 @@ def _finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=_summary(pair, servers, asked),
+        summary=_summary(pair, servers, asked, bool(fate[Fate.ANSWER_LOST] == unanswered)),
         explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
         f"{others(pair, servers[0].figures, asked)}{_stale(pair, servers[0])}",
         remedy=_remedy(pair, servers, fate),
@@ -168,11 +172,23 @@ def _finding(
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
-        explained_by=_INSIDE if fate[Fate.SILENT] == unanswered else None,
+        explained_by=_explained_by(servers, fate, unanswered),
     )
 
 
-def _summary(pair: Comparison, servers: Sequence[_Server], asked: Sequence[ServiceFigures]) -> str:
+def _explained_by(
+    servers: Sequence[_Server], fate: NDArray[np.int64], unanswered: int
+) -> tuple[str, ...] | None:
+    """Codes and findings that may explain it: what died between two interfaces of a node died there."""
+    there = [f"{code}@{s.hop}" for s in servers if s.hop for code in _ON_THE_WAY]
+    if there:
+        return (*there, *_ON_THE_WAY, *_INSIDE)
+    return _INSIDE if fate[Fate.SILENT] == unanswered else None
+
+
+def _summary(
+    pair: Comparison, servers: Sequence[_Server], asked: Sequence[ServiceFigures], answers_lost: bool
+) -> str:
     first = servers[0].figures
     where = pair.cluster.named(first.server)
     more = f"; {count(len(servers) - 1, 'more pair')} of client and server alike" if len(servers) > 1 else ""
@@ -180,6 +196,9 @@ def _summary(pair: Comparison, servers: Sequence[_Server], asked: Sequence[Servi
     if first.answered:
         race = ": the second query of a pair from one socket is dropped" if _races(servers) else ""
         return f"{where} left {first.unanswered:,} of {queries} of {first.client} unanswered{race}{more}"
+    if answers_lost:
+        who = pair.cluster.named(first.client)
+        return f"{where} answered {queries} of {who}, and no answer got back{more}"
     good = always_answers(first, asked) if first.requests >= LEAST_QUERIES else None
     if good is None:
         return f"{where} answered none of {queries} of {pair.cluster.named(first.client)}{more}"
@@ -260,6 +279,8 @@ def _of_a_silent_server(pair: Comparison, server: str) -> str:
 
 def _broken_part(pair: Comparison, server: _Server) -> str:
     """Name where queries are lost: inside a node, where one side shows them without the tunnel."""
+    if server.hop is not None:
+        return f"what drops packets inside the node, on {server.hop.replace('>', ' to ')},"
     direction = next((d for d in pair.directions if d.label == server.label), None)
     if direction is not None and _is_inside(pair, server.label):
         ends = f"{direction.sender.name} and {direction.receiver.name}"

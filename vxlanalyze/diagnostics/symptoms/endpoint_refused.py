@@ -145,7 +145,7 @@ def _named_background(
         f"({count(refused, 'probe')} refused by design)",
         explanation="A traceroute or a port scan tries one port after the other and expects refusals: no "
         "service is affected.",
-        remedy="",
+        remedy="Nothing to repair: see whether who sends these probes is meant to.",
         evidence={
             "refused": Quantity(refused, "requests"),
             "kind": Quantity(", ".join(sorted(set(probed.values())))),

@@ -12,7 +12,9 @@ How it decides
     chance of so many unanswered packets is below `chance`. Every copy of a SYN counts: a working
     endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
     after the last request that it answered, for more than a second. Of two datagrams that leave a new socket
-    together each is counted, at endpoints that answer both elsewhere.
+    together each is counted, at endpoints that answer both elsewhere. An endpoint that answers some requests
+    and ignores others is held against one that ignores one in fifty; where it ignores what comes close behind
+    others, a queue overflows.
 When it cannot tell
     Nothing of Y ever answers: then it is `not-answered`. Where no other request went to Y after an
     endpoint fell silent, it may be the node that did.
@@ -40,7 +42,8 @@ from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends, unasked
-from vxlanalyze.diagnostics.symptoms import second_of_pair
+from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
+from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
@@ -62,6 +65,7 @@ _CAUSES = (
     "corrupted-in-transit",
     "fragments-lost",
 )
+_CHANCE = 1e-3  # that SYNs are taken for discarded by their time stamps
 _MOST_NAMED = 5
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
 
@@ -89,9 +93,14 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
         # What one source asks in vain says nothing of the endpoint: that is `source-unanswered`.
         requests = each.requests.at(~each.chosen)
         if len(requests):
-            found = _direction(pair, each.label, requests, chance)
+            found: Sequence[Answer] = _direction(pair, each.label, requests, chance)
             if not any(isinstance(answer, Finding) for answer in found):
-                found = [*second_of_pair.find(pair, each.label, requests, chance)] or found
+                found = second_of_pair.find(pair, each.label, requests, chance) or found
+            if not any(isinstance(answer, Finding) for answer in found):
+                partly = partly_silent.find(pair, each.label, requests, chance)
+                # What a server discards by its time stamp is a matter of the source too.
+                if partly and not list(discarded_by_time_stamp.find(pair, each, _CHANCE)):
+                    found = partly
             answers += found
     return answers
 
