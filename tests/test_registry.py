@@ -20,7 +20,7 @@ KINDS = {
     "cannot tell": re.compile(r"NotAssessed|[Rr]eason|not_assessed|unassessed|unsure"),
 }
 # Shown by unit tests alone: damaged files, files given twice, and notes of pairs that are about other codes.
-WITHOUT_PAIR = {"same-capture", "capture-damaged", "clock-offset", "mirrored-capture", "reassembly-timeout"}
+WITHOUT_PAIR = {"same-capture", "capture-damaged", "clock-offset", "mirrored-capture"}
 
 SPEAKING = sorted(
     path
