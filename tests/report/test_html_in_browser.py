@@ -59,11 +59,12 @@ def test_empty_cells_stay_last_either_way(chromium: Browser, page: Path):
         assert shown[-3:] == ["–"] * 3
 
 
-def test_the_flows_fit_a_wide_window(chromium: Browser, page: Path):
+@pytest.mark.parametrize("table", ["path", "services", "flows", "lost", "captures"])
+def test_the_tables_fit_a_wide_window(chromium: Browser, page: Path, table: str):
     chromium.size(1440, 900)
     chromium.open(page)
 
-    box = "document.querySelector('#flows .scroll')"
+    box = f"document.querySelector('#{table} .scroll')"
     assert chromium.run(f"return {box}.scrollWidth - {box}.clientWidth") <= 0
 
 
