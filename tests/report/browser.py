@@ -57,7 +57,11 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Load a file."""
-        self._do("POST", "/url", {"url": page.resolve().as_uri()})
+        self.visit(page.resolve().as_uri())
+
+    def visit(self, address: str) -> None:
+        """Load a page by its address."""
+        self._do("POST", "/url", {"url": address})
 
     def run(self, script: str) -> Any:
         """Run a function body in the page, and give what it returns."""
