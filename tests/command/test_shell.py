@@ -1,7 +1,9 @@
 """Completions and the manual page: they know every option, shells read them, wheels hold them."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -42,6 +44,32 @@ def test_bash_completes_options_and_codes(files, tmp_path):
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
 
     assert "mtu-blackhole" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_other_shells_can_read_theirs(files, tmp_path, name):
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    path = tmp_path / "completion"
+    path.write_text(files[shell.PLACES[name]])
+
+    done = subprocess.run([name, "-n", str(path)], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_fish_completes_options_and_codes(files, tmp_path):
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    path = tmp_path / "completion.fish"
+    path.write_text(files[shell.PLACES["fish"]])
+    script = f"source {path}; complete -C 'vxlanalyze --explain mtu-b'; complete -C 'vxlanalyze --fail-on-un'"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+
+    done = subprocess.run(["fish", "-c", script], check=True, capture_output=True, text=True, env=environment)
+
+    assert "mtu-blackhole" in done.stdout
+    assert "--fail-on-unassessed" in done.stdout
 
 
 def test_the_manual_page_says_what_the_program_is(files):
