@@ -7,12 +7,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kubernetes.model import Cluster, Node
-from vxlanalyze.pairing import addresses, ownership
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing import addresses, contradictions, ownership
 from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
 from vxlanalyze.pairing.ownership import Further
 from vxlanalyze.pairing.points import Place
-from vxlanalyze.text.words import listed
 from vxlanalyze.wire.model import Decoded
 
 InCommon = Callable[[int, int], Common]
@@ -86,7 +85,8 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     for node in cluster.nodes:
         if place.encapsulated and node.name == place.name and node.addresses:
             numbers = book.numbers(node.addresses)
-            against = _contradiction(node, addresses.marked(side), book, cluster)
+            against = contradictions.by_marks(node, addresses.marked(side), book, cluster)
+            against = against or contradictions.shared(node, cluster)
             return Home(tuple(numbers.tolist()), tuple(node.addresses), node.addresses_by, against)
     own = addresses.marked(side)
     if own and place.encapsulated:
@@ -95,18 +95,6 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     if len(every) == 1:
         return _home(every, book, _BY_HUB)
     return NOBODY
-
-
-def _contradiction(node: Node, own: tuple[int, ...], book: AddressBook, cluster: Cluster) -> str:
-    """Say where the kernel that captured marks what another node sends as its own; "" where it does not."""
-    owners = {book.texts[n]: cluster.node_of(book.texts[n]) for n in own}
-    others = [f"{a} ({name})" for a, name in owners.items() if name not in (None, node.name)]
-    if not others or node.name in owners.values():
-        return ""
-    return (
-        f"{node.name} has {listed(node.addresses)} by {node.addresses_by}, but its capture marks packets of "
-        f"{listed(others)} as sent by the node itself: is it another node's capture?"
-    )
 
 
 def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
@@ -157,6 +145,29 @@ def _of_cards(
         for n in (i, j):
             found[n] = _spelled_out(found[n], label, ends[n], book)
     _extend(pair, main, found, ends, book)
+    _contradict((i, j), main, found, book, cluster, in_common)
+
+
+def _contradict(
+    both: tuple[int, int],
+    main: Sequence[Place],
+    found: list[Home],
+    book: AddressBook,
+    cluster: Cluster,
+    in_common: InCommon,
+) -> None:
+    """Note where what two captures share contradicts the names by which the cluster knows them."""
+    i, j = both
+    told = [cluster.node(main[n].name) for n in both]
+    own = [
+        [n for n in found[at].numbers if n not in found[other].numbers] for at, other in (both, both[::-1])
+    ]
+    if not all(node is not None and node.addresses for node in told) or not all(own):
+        return
+    common = in_common(i, j)
+    against = contradictions.by_packets((main[i].name, main[j].name), (own[0][0], own[1][0]), common, book)
+    for n in both if against else ():
+        found[n] = replace(found[n], contradiction=found[n].contradiction or against)
 
 
 def _is_open(first: Home, second: Home, seen: tuple[Sides, Sides]) -> bool:

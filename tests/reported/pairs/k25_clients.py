@@ -56,6 +56,17 @@ def direct_return_vxlan() -> World:
     return returned_directly(2502, "81.169.145.66", "vxlan", 8472)
 
 
+@pair(
+    "direct-return-to-a-private-client",
+    root=None,
+    mustnot=[*QUIET, "not-encapsulated"],
+    source="cilium/cilium pull request 23890",
+    story="The same for a client in a private network outside of the cluster.",
+)
+def direct_return_private() -> World:
+    return returned_directly(2507, "172.22.9.5", "vxlan", 8472)
+
+
 def one_direction(seed: int, blind: dict[str, str]) -> World:
     """Captures that lack what their own node sends (``out``), or what comes to it (``in``)."""
     w = World(seed, tunnel=Tunnel(vni=1, port=8472))

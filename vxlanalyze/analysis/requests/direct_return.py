@@ -7,13 +7,14 @@ alone shows requests without answers; nothing is missing.
 Source: Cilium documentation, "Direct Server Return (DSR)"; cilium pull request 23890.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.model import NO_ROW
+from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.wire.model import Tunnel
 
 if TYPE_CHECKING:
@@ -22,18 +23,27 @@ if TYPE_CHECKING:
 _WITH_PORTS = (6, 17, 132)
 
 
-def left_open(requests: "Requests") -> "Requests":
-    """Take requests without an answer in the tunnel, whose client is answered directly, for undecided."""
+def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
+    """Take requests without an answer in the tunnel, whose client is answered directly, for undecided.
+
+    The answer may be seen at any of the `points`: the forwarding node's capture does not show it.
+    """
     point = requests.point
-    flows, used = point.flows, point.decoded.usage.used
-    direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, _WITH_PORTS)
+    flows = point.flows
     flow = point.index.flow[requests.first_row]
     silent = (requests.answer_row == NO_ROW) & (flows.tunnel[flow] != Tunnel.NONE)
-    if not direct.any() or not silent.any():
+    if not silent.any():
         return requests
-    answered = keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
+    answered = np.concatenate([_answered(p) for p in (point, *points) if p.encapsulated or p is point])
     asked = keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
     return replace(requests, decided=requests.decided & ~(silent & np.isin(asked, answered)))
+
+
+def _answered(point: Point) -> NDArray[np.void]:
+    """Give the sockets that get anything outside of tunnels."""
+    flows, used = point.flows, point.decoded.usage.used
+    direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, _WITH_PORTS)
+    return keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
 
 
 def keys(

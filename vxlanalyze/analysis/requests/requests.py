@@ -162,7 +162,8 @@ def measure(comparison: Comparison) -> Asked:
         paired = _paired(point, events(point, tuples_))
         # A capture that shows one direction alone goes on long enough for no answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
-        found.append(direct_return.left_open(_decide(_refuse(paired, refused[-1]), end_ns)))
+        decided = _decide(_refuse(paired, refused[-1]), end_ns)
+        found.append(direct_return.left_open(decided, comparison.points))
     return Asked(numbered, tuple(found), tuple(refused))
 
 
