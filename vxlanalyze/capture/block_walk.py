@@ -10,6 +10,7 @@ from vxlanalyze.capture.blocks import (
     ENHANCED_PACKET,
     INTERFACE_DESCRIPTION,
     INTERFACE_STATISTICS,
+    NAME_RESOLUTION,
     OPTION_END,
     PACKET,
     PACKET_HEAD_BYTES,
@@ -82,7 +83,7 @@ def walk_blocks(
         if size <= 0:
             return row, at, MORE if size == 0 else BAD
         kind = u32(data, at, big)
-        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS):
+        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, NAME_RESOLUTION):
             return row, at, BLOCK
         if kind in (ENHANCED_PACKET, PACKET, SIMPLE_PACKET):
             interface, body, captured, original, time, clamped = packet_at(

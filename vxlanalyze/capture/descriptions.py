@@ -1,11 +1,12 @@
 """What the blocks of a pcapng say about its sections and interfaces.
 
-Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2 and 4.6.
+Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2, 4.5 and 4.6.
 """
 
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from vxlanalyze.capture.reading import Reading
 
 # Options of the interface description block: section 4.2, table 3.
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_TSOFFSET = 2, 3, 9, 14
+# Records of the name resolution block: section 4.5, table 5.
+_NAMES_END, _ADDRESS_BYTES = 0, {1: 4, 2: 16}
 _DEFAULT_RESOLUTION = 6  # microseconds
 # Options of the interface statistics block: section 4.6, table 6.
 _ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4, 5, 7
@@ -135,6 +138,22 @@ def take_interface(body: bytes, reading: Reading, state: State) -> bool:
     number = reading.interface(link_type, snaplen_bytes, name or description)
     offset_ns = max(-block_times.LAST_NS, min(block_times.LAST_NS, offset_s * NS_PER_S))
     state.describe((number, *block_times.unit_of(resolution), offset_ns, snaplen_bytes))
+    return True
+
+
+def take_names(body: bytes, reading: Reading, state: State) -> bool:
+    """Read a name resolution block: section 4.5. The first name of an address counts."""
+    order, at = ">" if state.big else "<", 0
+    while at + 4 <= len(body):
+        kind, length = struct.unpack_from(order + "HH", body, at)
+        value = body[at + 4 : at + 4 + length]
+        size = _ADDRESS_BYTES.get(kind)
+        if kind == _NAMES_END or len(value) < length:
+            break
+        if size is not None and length > size:
+            name = value[size:].split(b"\0")[0].decode(errors="replace")
+            reading.name(str(ip_address(value[:size])), name)
+        at += 4 + (length + 3) // 4 * 4
     return True
 
 

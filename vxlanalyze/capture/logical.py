@@ -58,6 +58,11 @@ class LogicalCapture:
         return statistics if self.view is None else self.view.statistics(statistics)
 
     @property
+    def names(self) -> dict[str, str]:
+        """Names of addresses, as the file's name resolution blocks give them, as far as it has been read."""
+        return self._reading.names
+
+    @property
     def damages(self) -> list[Damage]:
         """The places that could not be read, as far as the capture has been read."""
         return self._reading.damages

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture import block_walk, blocks
-from vxlanalyze.capture.descriptions import State, take_interface, take_statistics
+from vxlanalyze.capture.descriptions import State, take_interface, take_names, take_statistics
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK
 from vxlanalyze.capture.octets import BAD, BLOCK, MORE, ODD, u32
 from vxlanalyze.capture.pcap import SEARCH_BYTES
@@ -22,6 +22,11 @@ from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import Window
 from vxlanalyze.errors import CaptureError
 
+_TAKE = {
+    blocks.INTERFACE_DESCRIPTION: take_interface,
+    blocks.INTERFACE_STATISTICS: take_statistics,
+    blocks.NAME_RESOLUTION: take_names,
+}
 _SEARCHED_BLOCK_BYTES = 1 << 20  # larger blocks are not looked for behind a damage
 
 
@@ -159,8 +164,7 @@ def _take_block(window: Window, reading: Reading, state: State) -> bool:
         state.begin_section(window.offset_bytes, big)
     else:
         body = window.data[window.at + 8 : window.at + size - blocks.TRAILER_BYTES].tobytes()
-        take = take_interface if kind == blocks.INTERFACE_DESCRIPTION else take_statistics
-        if not take(body, reading, state):
+        if not _TAKE[kind](body, reading, state):
             _pass_over(window, reading, state, "a block too short for its type, or of no interface")
             return True
     window.at += size

@@ -13,6 +13,7 @@ MAX_DAMAGES = 1000
 # one link type share a number, so that any number of them can be read.
 MAX_NAMED_INTERFACES = 1 << 15
 MAX_INTERFACES = 1 << 16
+MAX_NAMES, LONGEST_NAME = 1 << 16, 255  # a name of the DNS is no longer (RFC 1035 section 2.3.4)
 
 
 class TooMuchDamageError(Exception):
@@ -26,6 +27,7 @@ class Reading:
     interfaces: list[Interface] = field(default_factory=list)
     statistics: list[InterfaceStatistics] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # of addresses, as the file gives them
     odd_records: int = 0  # of the current file: those that contradict themselves and were taken all the same
     _numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
     _occurrences: dict[tuple[object, ...], int] = field(default_factory=dict)
@@ -66,6 +68,11 @@ class Reading:
         self._numbers[key] = number
         return number
 
+    def name(self, address: str, name: str) -> None:
+        """Note a name of an address, the first one; more than ``MAX_NAMES`` are left out."""
+        if name and len(self.names) < MAX_NAMES:
+            self.names.setdefault(address, name[:LONGEST_NAME])
+
     def damage(self, offset_bytes: int, what: str, resumed_bytes: int | None = None) -> None:
         """Record a damage; one that follows at once on an equal one makes that one longer.
 
@@ -98,6 +105,8 @@ class Reading:
             entry = other.interfaces[number]
             numbers[number] = self._number(key, entry.link_type, entry.snaplen_bytes, entry.name)
         self.damages += other.damages
+        for address, name in other.names.items():
+            self.name(address, name)
         self.damages_of_file += other.damages_of_file
         self.odd_records += other.odd_records
         return numbers

@@ -306,7 +306,7 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
                 workers = stack.enter_context(connected(options.scheduler))
                 there = run_there(sources, questions, workers, digests=digests, progress=progress)
                 report = there.report(plots=series)
-                redactor = _redactor(options, report, questions.cluster)
+                redactor = _redactor(options, report, there.cluster)
                 _write_packets(options, there, outputs, redactor)
                 return report, redactor
             with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
@@ -316,7 +316,7 @@ def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report,
                 questions = _questions(options, sources)
                 run = pipeline.finish(sources, questions, decoded, digests=digests)
         report = run.report(plots=series)
-        redactor = _redactor(options, report, questions.cluster)
+        redactor = _redactor(options, report, run.comparison.cluster)
         if options.tables or options.annotate or options.decapsulate:
             from vxlanalyze.export.exports import ExportsHere
 

@@ -102,6 +102,7 @@ class Cluster:
     facts: tuple[Fact, ...] = ()
     sources: tuple[str, ...] = field(default=())  # files it was read from, for the report
     routes: tuple[Route, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()  # address and name, from name resolution blocks of captures
 
     def name_of(self, address: str) -> str | None:
         """Name an address: "namespace/pod", a service as "namespace/service", or a node."""
@@ -163,7 +164,8 @@ class Cluster:
         named: list[tuple[str, Iterable[str]]] = [(p.full_name, p.addresses) for p in own_pods]
         named += [(s.full_name, s.addresses) for s in self.services if s.name]
         named += [(n.name, n.addresses) for n in self.nodes]
-        return _first_of((address, name) for name, addresses in named for address in addresses)
+        stated = ((address, name) for name, addresses in named for address in addresses)
+        return _first_of([*stated, *self.hosts])
 
     @cached_property
     def _homes(self) -> dict[str, str]:

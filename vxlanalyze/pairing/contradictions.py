@@ -33,8 +33,8 @@ def shared(node: Node, cluster: Cluster) -> str:
         return ""
     also = [f"{rival.name} by {rival.addresses_by}" for rival in rivals]
     return (
-        f"{listed(node.addresses)} is an address of {node.name} by {node.addresses_by}, and of {listed(also)}: "
-        "which node is meant cannot be determined"
+        f"{listed(node.addresses)} is an address of {node.name} by {node.addresses_by}, and of "
+        f"{listed(also)}: which node is meant cannot be determined"
     )
 
 
@@ -57,6 +57,6 @@ def by_packets(names: tuple[str, str], ends: tuple[int, int], common: Common, bo
     if not shown or late_ns < 0 or filled < 0:
         return ""
     return (
-        f"{book.texts[ends[0]]} is {names[0]}'s by its name, but the capture {names[0]} {' and '.join(shown)}: "
-        f"{_SWAPPED}"
+        f"{book.texts[ends[0]]} is {names[0]}'s by its name, but the capture {names[0]} "
+        f"{' and '.join(shown)}: {_SWAPPED}"
     )

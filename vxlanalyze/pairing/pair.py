@@ -70,7 +70,7 @@ def pair(
     Comparison
         With one capture: points, but no hops.
     """
-    bench = _Bench.of(captures, cluster or Cluster(), tuple(ports), pairs, facts)
+    bench = _Bench.of(captures, _named(cluster or Cluster(), captures), tuple(ports), pairs, facts)
     main = [p for p in bench.places if p.main]
     hops = [bench.hop(a, b) for a, b in pairwise(main)]
     inside = [
@@ -85,6 +85,12 @@ def pair(
         bench.ports,
         bench.translated,
     )
+
+
+def _named(cluster: Cluster, captures: Sequence[tuple[Source, Decoded]]) -> Cluster:
+    """Add the names that captures themselves give to addresses (pcapng's name resolution blocks)."""
+    names = {a: n for source, _ in captures for a, n in getattr(source, "names", {}).items()}
+    return replace(cluster, hosts=tuple(names.items())) if names else cluster
 
 
 def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sightings:

@@ -196,4 +196,5 @@ def _asked_for(report: Report) -> list[str]:
 
 def _names_of_cluster(cluster: Cluster) -> list[str]:
     named = [*(n.name for n in cluster.nodes), *(p.full_name for p in cluster.pods)]
+    named += [name for _, name in cluster.hosts]
     return labels_of([*named, *(s.full_name for s in cluster.services)])
