@@ -62,7 +62,8 @@ def test_a_rule_that_drops_the_tunnel_is_the_cause(after):
 def test_a_rule_for_something_else_is_not(after, rules):
     found = after("not-answered", rules)
 
-    assert (found.summary, found.explanation, found.remedy) == ("So", "E.", "R.")
+    assert (found.summary, found.remedy) == ("So", "R.")
+    assert "The saved rules of node2 drop none of these packets (rules.txt)." in found.explanation
 
 
 def test_the_rule_of_the_other_node_says_nothing(after):
@@ -116,7 +117,7 @@ def test_a_counter_that_rose_by_what_is_missing_is_the_cause(after):
     assert (
         "TcpExtIPReversePathFilter of node2 rose by 22, and 22 packets are missing here" in found.explanation
     )
-    assert found.summary.endswith("the cause stands in nstat.txt, line 2")
+    assert found.summary.endswith("the cause stands in after/nstat.txt, line 2")
     assert found.remedy == "R."
 
 
@@ -141,3 +142,224 @@ def test_a_strict_reverse_path_filter_is_noted(after):
 
     assert "is strict" in found.explanation
     assert found.summary == "So"
+
+
+ROUTES = (
+    "default via 172.26.0.1 dev eth0\n{route}\n"
+    "local 172.26.50.201 dev eth0 table local proto kernel scope host\n"
+)
+VX0 = DEVICE.format(mtu=1450, vni=FLOW.vni, port=8472)
+STRICT = {"sysctl.txt": "net.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.vx0.rp_filter = 0\n"}
+
+
+def routes(route: str, **more: str) -> dict[str, str]:
+    return {"route.txt": ROUTES.format(route=route), "link.txt": VX0, **more}
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_a_route_that_discards_the_answers_is_the_cause(after, kind):
+    found = after("source-unanswered", routes(f"{kind} 10.233.64.0/24"))
+
+    assert found.summary == "So; the cause stands in route.txt, line 2"
+    assert f"node2# ip route del {kind} 10.233.64.0/24" in found.remedy
+
+
+def test_a_strict_filter_and_a_route_by_another_device_are_the_cause_together(after):
+    found = after("source-unanswered", routes("10.233.64.0/24 dev eth0 scope link") | STRICT)
+
+    assert found.summary.endswith("route.txt, line 2 and sysctl.txt, line 1")
+    assert "node2# sysctl -w net.ipv4.conf.all.rp_filter=2" in found.remedy
+    assert "node2# sysctl -w net.ipv4.conf.all.rp_filter=1" in found.remedy
+
+
+def test_a_strict_filter_accepts_what_is_reached_by_the_tunnel(after):
+    files = routes("10.233.64.0/24 via 10.233.64.0 dev vx0 onlink") | STRICT
+    found = after("source-unanswered", files)
+
+    assert found.summary == "So"
+    assert "accepts these requests: their sources are reached by the tunnel" in found.explanation
+
+
+def test_a_policy_rule_that_may_choose_another_table_leaves_a_note(after):
+    rules = "0:\tfrom all lookup local\n100:\tfrom all lookup 77\n32766:\tfrom all lookup main\n"
+    found = after("source-unanswered", routes("blackhole 10.233.64.0/24", **{"rule.txt": rules}))
+
+    assert found.summary == "So"
+    assert "discards answers to 10.233.64.10" in found.explanation
+
+
+def test_the_routes_of_an_agent_that_tunnels_by_its_own_map_are_no_cause(after):
+    link = VX0.replace("vxlan id", "vxlan external id")
+    files = {"route.txt": ROUTES.format(route="10.233.64.0/24 dev cilium_host"), "link.txt": link}
+
+    assert after("source-unanswered", files).summary == "So"
+
+
+NEIGHBOUR = "10.233.65.0 dev vx0 lladdr {mac} PERMANENT\n"
+
+
+@pytest.fixture
+def of_both(tmp_path):
+    """The finding, after the files of both nodes were held against it."""
+
+    def held(code: str, near: dict[str, str], far: dict[str, str]) -> Finding:
+        facts = []
+        for node, files in (("node1", near), ("node2", far)):
+            (tmp_path / node).mkdir()
+            for name, text in files.items():
+                (tmp_path / node / name).write_text(text)
+            facts += read_facts(node, tmp_path / node)
+        pair = comparison([Traffic(packets=20)], cluster=with_facts(Cluster(), facts))
+        finding = Finding(code, Severity.CRITICAL, "So", "E.", "R.", direction="node1>node2")
+        return facts_check.with_evidence([finding], pair)[0]
+
+    return held
+
+
+def test_a_neighbour_entry_with_a_mac_that_the_far_device_has_not_is_the_cause(of_both):
+    near = {"neigh.txt": NEIGHBOUR.format(mac="0e:00:00:00:00:02"), "link.txt": VX0}
+    far = {"link.txt": VX0.replace("0e:00:00:00:00:02", "0e:00:00:00:00:77")}
+    found = of_both("not-answered", near, far)
+
+    assert found.summary == "So; the cause stands in neigh.txt, line 1"
+    assert (
+        "node1# ip neigh replace 10.233.65.0 lladdr 0e:00:00:00:00:77 dev vx0 nud permanent" in found.remedy
+    )
+
+
+BRIDGED = VX0.replace("0e:00:00:00:00:02", "0e:00:00:00:00:77").replace("noqueue", "noqueue master br0")
+
+
+@pytest.mark.parametrize("device", [VX0, BRIDGED], ids=["the same MAC", "a bridge takes all"])
+def test_the_same_mac_or_a_bridged_device_is_no_cause(of_both, device):
+    near = {"neigh.txt": NEIGHBOUR.format(mac="0e:00:00:00:00:02"), "link.txt": VX0}
+
+    assert of_both("not-answered", near, {"link.txt": device}).summary == "So"
+
+
+def test_a_forwarding_entry_to_an_address_that_the_far_node_has_not_is_the_cause(of_both):
+    near = {"fdb.txt": "0e:00:00:00:00:02 dev vx0 dst 172.26.50.201 self permanent\n"}
+    far = {"route.txt": "local 172.26.50.77 dev eth0 table local proto kernel scope host\n"}
+    found = of_both("path-blocked", near, far)
+
+    assert found.summary == "So; the cause stands in fdb.txt, line 1"
+    assert "node1# bridge fdb del 0e:00:00:00:00:02 dev vx0 dst 172.26.50.201" in found.remedy
+
+
+def test_a_forwarding_entry_to_the_far_node_is_no_cause(of_both):
+    near = {"fdb.txt": "0e:00:00:00:00:02 dev vx0 dst 172.26.50.201 self permanent\n"}
+    far = {"route.txt": "local 172.26.50.201 dev eth0 table local proto kernel scope host\n"}
+
+    assert of_both("path-blocked", near, far).summary == "So"
+
+
+ENTRY = (
+    "udp 17 29 src=10.233.64.10 dst={dst} sport=4 dport=53 {flag} src=10.233.65.20 dst=10.233.64.10 sport=53 "
+    "dport=4\n"
+)
+
+
+@pytest.mark.parametrize(("target", "cause"), [("10.233.65.99", True), ("10.233.65.20", False)])
+def test_an_entry_to_a_pod_that_no_rule_translates_to_is_the_cause(of_both, target, cause):
+    rule = f"-A PREROUTING -d 10.233.0.3/32 -p udp -j DNAT --to-destination {target}:53"
+    near = {
+        "conntrack.txt": ENTRY.format(dst="10.233.0.3", flag="[UNREPLIED]"),
+        "rules.txt": "*nat\n:PREROUTING ACCEPT [0:0]\n" + rule + "\nCOMMIT\n",
+    }
+    found = of_both("endpoint-silent", near, {})
+
+    assert found.summary == ("So; the cause stands in conntrack.txt, line 1" if cause else "So")
+    assert ("node1# conntrack -D -p udp -d 10.233.0.3 -r 10.233.65.20" in found.remedy) == cause
+
+
+def test_an_entry_of_the_far_node_without_a_reply_says_how_far_requests_came(of_both):
+    entry = ENTRY.format(dst="10.233.65.20", flag="[UNREPLIED]").replace("dport=53 [", "dport=5201 [")
+    found = of_both("endpoint-silent", {}, {"conntrack.txt": entry})
+
+    assert "passed all chains of node2 and saw no reply" in found.explanation
+    assert found.summary == "So"
+
+
+@pytest.mark.parametrize(
+    ("source", "cause"), [("10.233.64.10", True), ("10.233.64.11", False)], ids=["of these", "of others"]
+)
+def test_a_drop_that_an_agent_saw_is_the_cause_where_it_is_of_these_packets(after, source, cause):
+    summary = f'{{"source":"{source}","destination":"10.233.65.20"}}'
+    line = f'{{"type":"drop","reason":"Policy denied","summary":{summary}}}\n'
+    found = after("endpoint-silent", {"drops.json": line * 3})
+
+    assert ("node2 dropped 3 packets of these" in found.explanation) == cause
+    assert found.summary == ("So; the cause stands in drops.json, line 1" if cause else "So")
+
+
+SOCKETS = "State Recv-Q Send-Q Local Address:Port Peer\n{rest}\n"
+
+
+def test_nothing_that_listens_on_the_tunnel_s_port_is_the_cause(of_both):
+    sockets = SOCKETS.format(rest="UNCONN 0 0 0.0.0.0:68 0.0.0.0:*")
+
+    assert of_both("not-answered", {}, {"ss.txt": sockets}).summary == "So; the cause stands in ss.txt"
+
+
+@pytest.mark.parametrize(("state", "cause"), [("LISTEN 129 128", True), ("LISTEN 0 128", False)])
+def test_a_full_listen_queue_is_the_cause(tmp_path, state, cause):
+    (tmp_path / "ss.txt").write_text(SOCKETS.format(rest=f"{state} 0.0.0.0:5201 0.0.0.0:*"))
+    cluster = with_facts(Cluster(), read_facts("node2", tmp_path))
+    pair = comparison([Traffic(Flow(protocol=6), packets=20)], cluster=cluster)
+    finding = Finding("endpoint-silent", Severity.WARNING, "So", "E.", "R.", direction="node1>node2")
+    (found,) = facts_check.with_evidence([finding], pair)
+
+    assert found.summary == ("So; the cause stands in ss.txt, line 2" if cause else "So")
+
+
+def test_a_socket_on_the_tunnel_s_port_is_no_cause(of_both):
+    sockets = "State Recv-Q Send-Q Local Address:Port Peer\nUNCONN 0 0 0.0.0.0:8472 0.0.0.0:*\n"
+
+    assert of_both("not-answered", {}, {"ss.txt": sockets}).summary == "So"
+
+
+def test_a_counted_rule_that_may_match_and_counts_what_is_missing_is_the_cause(after):
+    rule = "[{n}:900] -A FORWARD -m set --match-set banned src -j DROP"
+    files = {
+        "before/rules.txt": RULES.format(rule=rule.format(n=100)),
+        "after/rules.txt": RULES.format(rule=rule.format(n=120)),
+    }
+    found = after("not-answered", files, unanswered_requests=20)
+
+    assert found.summary == "So; the cause stands in after/rules.txt, line 5"
+    assert "It has counted 20 packets, and 20 packets are missing here." in found.explanation
+
+
+def test_a_rule_that_counted_nothing_between_the_saves_is_no_cause(after):
+    rule = RULES.format(rule="[100:900] -A FORWARD -j DROP")
+    found = after("not-answered", {"before/rules.txt": rule, "after/rules.txt": rule}, unanswered_requests=20)
+
+    assert found.summary == "So"
+
+
+def test_a_rule_that_an_agent_keeps_is_changed_by_its_policy(after):
+    rule = "-A FORWARD -j cali-tw-x\n-A cali-tw-x -j DROP"
+    rules = RULES.format(rule=rule).replace(":INPUT", ":cali-tw-x - [0:0]\n:INPUT")
+    found = after("endpoint-silent", {"rules.txt": rules})
+
+    assert "Calico writes cali-tw-x" in found.remedy
+    assert "$ kubectl get networkpolicies -A" in found.remedy
+
+
+def test_a_rule_that_drops_the_answers_is_the_cause(after):
+    rules = RULES.format(rule="-A FORWARD -s 10.233.65.20/32 -j DROP")
+    found = after("endpoint-silent", {"rules.txt": rules})
+
+    assert "drops the responses on their way to the tunnel" in found.explanation
+
+
+def test_what_was_not_saved_and_would_decide_is_named(after):
+    found = after("stale-tunnel-mac", {"route.txt": ROUTES.format(route="10.233.64.0/24 dev vx0")})
+
+    assert "Not saved on node2, and would decide: ip -d link." in found.explanation
+
+
+def test_where_nothing_was_saved_nothing_is_named(after):
+    found = after("not-answered", {"tcpdump.txt": "20 packets captured\n0 packets dropped by kernel\n"})
+
+    assert found.explanation == "E."

@@ -43,11 +43,19 @@ class Recorder:
         """
         with self.log.open("w") as output:
             self.program = self.spaces.start(self.namespace, self.command, output)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it sees packets."""
         end_s = time.monotonic() + READY_WITHIN_S
-        while not any(word in self.log.read_text() for word in READY_WORDS):
-            if time.monotonic() > end_s or self.program.poll() is not None:
-                raise LabError(f"{self.capture.tool} does not capture: {self.log.read_text()}")
+        while not any(word in self.said() for word in READY_WORDS):
+            if time.monotonic() > end_s or self.program is None or self.program.poll() is not None:
+                raise LabError(f"{self.capture.tool} does not capture: {self.said()}")
             time.sleep(0.02)
+
+    def said(self) -> str:
+        """What the program has said so far."""
+        return self.log.read_text() if self.log.exists() else ""
 
     def stop(self) -> None:
         """End it as Ctrl-C does, so that it writes its statistics."""

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.lab import building, capture, clocks, cluster_facts, faults, topology, truth, workloads
+from tests.lab import building, capture, clocks, cluster_facts, faults, planned, topology, truth, workloads
 from tests.lab.capture import Recorder
 from tests.lab.namespaces import LabError, Namespaces, namespaces
 from tests.lab.scenario import Clock, Scenario
@@ -48,11 +48,14 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
         network = _start_network(scenario, plan, spaces, place)
         workloads.start_servers(scenario, plan, spaces, place)
         time.sleep(SETTLE_S)
-        recorders = [capture.prepare(item, plan, spaces, made) for item in scenario.captures]
+        recorders = _recorders(scenario, plan, spaces, place, made)
         watchers = {hop: capture.watch_drops(node, spaces, place) for node, hop in _watched(scenario)}
         _run(scenario, plan, spaces, [*recorders, *watchers.values()], network, place)
         if scenario.facts:
             cluster_facts.write_facts(plan, spaces, recorders, made, scenario.facts)
+        if scenario.planned_s:
+            planned.pack(recorders, made)
+            shutil.rmtree(made / "facts", ignore_errors=True)
         log = truth.read_log(place / "fates.jsonl")
         lost = truth.lost_packets(log, truth.directions(scenario))
         for hop, watcher in watchers.items():
@@ -62,6 +65,16 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
             (made / "ss.json").write_text(json.dumps(said, indent=1) + "\n")
         _replace(made, folder)
     return truth.counts(log)
+
+
+def _recorders(
+    scenario: Scenario, plan: Topology, spaces: Namespaces, place: Path, made: Path
+) -> list[Recorder]:
+    """Prepare the captures: tcpdump or dumpcap as the scenario says, or the script of ``--plan``."""
+    if not scenario.planned_s:
+        return [capture.prepare(item, plan, spaces, made) for item in scenario.captures]
+    planned.write_script(scenario, plan, place)
+    return [planned.prepare(item, plan, spaces, place, made) for item in scenario.captures]
 
 
 def _watched(scenario: Scenario) -> set[tuple[str, str]]:
@@ -87,7 +100,8 @@ def _run(
         if fault.after_s:
             workloads.later(fault.after_s, partial(faults.put_in, (fault,), plan, spaces))
     workloads.run(scenario, plan, spaces, place / workloads.WORK_LOG)
-    building.silence(plan, spaces)
+    if not scenario.planned_s:  # whose facts are saved when the captures have ended by themselves
+        building.silence(plan, spaces)
     time.sleep(LINGER_S)
     for recorder in recorders:
         recorder.stop()

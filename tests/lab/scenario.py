@@ -185,14 +185,16 @@ class Clock:
 class Expected:
     """What the tool must say.
 
-    `root` is the code (or one of the codes) of the first finding, or ``none``. `lost` tells whether
-    the log says what the program must list as lost; `clock` whether the captures can tell the clock;
-    `complete` whether the captures hold all that passed their points.
+    `root` is the code (or one of the codes) of the first finding, or ``none``. `cites` are lines of saved
+    facts that it must cite as the cause: ``FILE: text of the line``, the file within the bundle. `lost`
+    tells whether the log says what the program must list as lost; `clock` whether the captures can tell the
+    clock; `complete` whether the captures hold all that passed their points.
     """
 
     root: str | tuple[str, ...]
     must: tuple[str, ...] = ()
     must_not: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
     lost: bool = True
     clock: bool = False
     complete: bool = True
@@ -203,6 +205,7 @@ class Scenario:
     """One file of ``scenarios/`` or ``samples/``.
 
     `limit` names what may be found to limit its first transfer; empty where there is none.
+    With `planned_s`, captures and facts are taken by the script of ``--plan``, for so many seconds.
     """
 
     name: str
@@ -215,6 +218,7 @@ class Scenario:
     captures: tuple[Capture, ...] = ()
     clocks: dict[str, Clock] = field(default_factory=dict)
     facts: str = ""
+    planned_s: int = 0
     seed: int = 1
     delay_ms: float = 0.4
     kube: bool = False

@@ -8,6 +8,7 @@ root       the code, or one of the codes, that the first finding must have; null
 must       findings that must be there, ``code`` or ``code@X>Y`` (``ab`` and ``ba`` are the first
            capture's node to the last's, and back)
 mustnot    findings that must not be there
+cites      lines of saved facts that the first finding must cite: ``FILE: text of the line``
 captures   the captures in path order: name, path, and the pod's address where the point is a pod
 lost       [direction, source, destination, source port, destination port, protocol, IP ID] of every
            wire packet that was lost; null where the program cannot be held to it
@@ -141,6 +142,7 @@ def expectations(scenario: Scenario) -> dict[str, Any]:
         "root": _root(expected.root),
         "must": list(expected.must),
         "mustnot": list(expected.must_not),
+        **({"cites": list(expected.cites)} if expected.cites else {}),
         "kube": scenario.kube,
         "complete": expected.complete,
     }

@@ -94,15 +94,25 @@ def test_every_command_of_the_text_is_one_for_a_shell():
 
 def test_the_filter_keeps_what_matters():
     lines = as_text.render(plan("worker-a", "worker-b")).splitlines()
-    (filter_line,) = [line for line in lines if "filter=" in line]
+    filters = "; ".join(line.strip() for line in lines if "filter=" in line)
     shown = subprocess.run(
-        ["sh", "-c", f'peers="10.1.0.2 fd00::2"; pods=; {filter_line.strip()}; printf %s "$filter"'],
+        ["sh", "-c", f'peers="10.1.0.2 fd00::2"; pods=; inner=; {filters}; printf %s "$filter"'],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
 
     assert shown == "host fd00::2 or host 10.1.0.2 or icmp or icmp6 or arp"
+
+
+def test_the_filter_keeps_what_goes_to_a_wrong_node():
+    """By the inner addresses: an old tunnel map names neither of the two nodes outside."""
+    nodes = (Node("a", ("10.1.0.1",), ("10.42.0.0/24",)), Node("b", ("10.1.0.2",), ("10.42.1.0/24",)))
+    inner = plan("a", "b", cluster=Cluster(nodes=nodes)).inner_filters
+
+    assert inner.split()[-1] == "udp[46:4]&0xffffff00=0xa2a0100"
+    compiled = subprocess.run(["tcpdump", "-d", " or ".join(inner.split())], capture_output=True, check=False)
+    assert compiled.returncode == 0
 
 
 @pytest.fixture

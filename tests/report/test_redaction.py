@@ -486,3 +486,13 @@ def test_what_the_program_itself_writes_is_not_taken_for_a_name(wording: Wording
     changed = {w for w in words if wording.text(w) != w and not other_words.match(w)}
 
     assert changed == set()
+
+
+def test_what_facts_cite_keeps_file_names_and_loses_comments():
+    wording = Wording(AddressCipher(b"key" * 16))
+    rules = 'ip saddr 10.1.2.3 drop comment "tenant acme"; -m comment --comment acme/web'
+    said = wording.text(f"nft.txt, line 7: {rules}")
+
+    assert said.startswith("nft.txt, line 7: ip saddr ")
+    assert "acme" not in said
+    assert "10.1.2.3" not in said

@@ -14,7 +14,18 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
-from vxlanalyze.diagnostics.beside import counters, firewall, settings, tunnel_device
+from vxlanalyze.diagnostics.beside import (
+    counters,
+    drops,
+    entries,
+    firewall,
+    routes,
+    settings,
+    sockets,
+    tracked,
+    tunnel_device,
+    wanted,
+)
 from vxlanalyze.diagnostics.beside.model import Said
 from vxlanalyze.kubernetes.model import Route
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -174,7 +185,10 @@ def _unfilled(point: Point, direction: Direction) -> int:
     return int(np.count_nonzero(np.isin(states, UNFILLED).any(axis=0)))
 
 
-_HOSTS = (firewall.said, tunnel_device.said, settings.said, counters.said)
+_HOSTS = (
+    *(drops.said, firewall.said, tunnel_device.said, entries.said, routes.said),
+    *(settings.said, tracked.said, sockets.said, counters.said),
+)
 _SPEAKERS = (
     (_MAP_SPEAKS, map_sentences),
     (_ENTRIES_SPEAK, entry_sentences),
@@ -195,13 +209,20 @@ def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Findi
     if finding.code in _BACKENDS_SPEAK:
         more = " ".join(backend_sentences(pair))
         finding = replace(finding, explanation=f"{finding.explanation} {more}".strip())
-    direction = next((d for d in pair.directions if d.label == finding.direction), None)
+    direction = _direction(pair, finding)
     if direction is None:
         return finding
     sentences = [s for codes, speak in _SPEAKERS if finding.code in codes for s in speak(pair, direction)]
     new = tuple(s for s in sentences if s.code not in told and s not in finding.ruled_out)
     finding = replace(finding, ruled_out=(*finding.ruled_out, *new))
-    return _with_facts(finding, [said for speak in _HOSTS for said in speak(pair, direction, finding)])
+    said = [said for speak in _HOSTS for said in speak(pair, direction, finding)]
+    return _with_facts(finding, [*said, *wanted.said(pair, direction, finding, said)])
+
+
+def _direction(pair: Comparison, finding: Finding) -> Direction | None:
+    """The direction of a finding, between nodes or inside of one."""
+    inside = (d for hop in pair.inside for d in hop.directions)
+    return next((d for d in (*pair.directions, *inside) if d.label == finding.direction), None)
 
 
 def _with_facts(finding: Finding, said: Sequence[Said]) -> Finding:

@@ -13,7 +13,7 @@ from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.bundles import is_bundle, members
 from vxlanalyze.kubernetes.hosts.model import Line
-from vxlanalyze.kubernetes.hosts.outputs import numbered, read_output
+from vxlanalyze.kubernetes.hosts.outputs import numbered, read_document, read_output
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
@@ -108,6 +108,10 @@ def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
     if len(data) > _LARGEST_BYTES or "\0" in text:
         what = "it holds bytes that are no text" if "\0" in text else "it is larger than 64 MiB"
         yield Fact(capture, "unknown", path, ({"why": what},))
+        return
+    document = read_document(text)
+    if document is not None:
+        yield Fact(capture, document[0], path, document[1])
         return
     lines = list(numbered(text, _LONGEST_LINE))
     for part in _parts(lines):

@@ -22,6 +22,7 @@ via=${VIA:-%(via)s}
 image=${IMAGE:-%(image)s}
 seconds=%(seconds)d
 pods=%(pods)s
+inner=%(inner)s
 
 name_of() { # NUMBER
   case $1 in 1) printf '%%s' %(first)s ;; *) printf '%%s' %(second)s ;; esac
@@ -136,6 +137,7 @@ def render(plan: Plan) -> str:
         "image": around.IMAGE,
         "seconds": plan.seconds,
         "pods": quote(pods),
+        "inner": quote(plan.inner_filters),
         "first": first.quoted,
         "second": second.quoted,
         "first_addresses": quote(" ".join(first.addresses)),

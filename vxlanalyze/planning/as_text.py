@@ -53,7 +53,8 @@ def _written(steps: Iterable[Step]) -> Iterator[str]:
 
 def _settings(plan: Plan, station: Station, peer: Station) -> Iterator[Step]:
     pods = " ".join(a for s in plan.stations for a in s.pod_addresses)
-    yield Step(f"name={station.quoted}; seconds={plan.seconds}; pods={quote(pods)}")
+    inner = quote(plan.inner_filters)
+    yield Step(f"name={station.quoted}; seconds={plan.seconds}; pods={quote(pods)}; inner={inner}")
     if peer.addresses:
         yield Step(f"peers={quote(' '.join(peer.addresses))}")
     else:

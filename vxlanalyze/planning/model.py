@@ -5,11 +5,13 @@ it enters a command.
 """
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from shlex import quote
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.planning.networks import Network
 
+_MOST_NETWORKS = 16
 _REFUSED = frozenset(">@/,=")  # a capture of this name would be refused, too
 
 
@@ -21,6 +23,7 @@ class Station:
     addresses: tuple[str, ...] = ()
     pod: str = ""
     pod_addresses: tuple[str, ...] = ()
+    pod_networks: tuple[str, ...] = ()
 
     @property
     def quoted(self) -> str:
@@ -44,6 +47,21 @@ class Plan:
     network: Network
     seconds: int
     kube: bool  # whether nodes and pods came from a file of kubectl
+
+    @property
+    def inner_filters(self) -> str:
+        """Filters of tcpdump, without blanks in one, for inner IPv4 addresses of both nodes' pods.
+
+        A packet that goes to a wrong node names neither of the two outside. The inner header lies behind UDP,
+        VXLAN or Geneve without options, and Ethernet (8, 8 and 14 bytes).
+        """
+        given = [n for s in self.stations for n in (s.pod_networks or s.pod_addresses) if ":" not in n]
+        networks = [ip_network(text, strict=False) for text in given[:_MOST_NETWORKS]]
+        return " ".join(
+            f"udp[{at}:4]&{int(n.netmask):#x}={int(n.network_address):#x}"
+            for n in networks
+            for at in (42, 46)
+        )
 
 
 def demand_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """What runs on a node: counters before, tcpdump with everything that matters, counters after, facts.
 
 The lines are for a POSIX shell in which `name`, `peers` (addresses of the other node, one at least) and
-`pods` are set, and `seconds`; text and script print the same ones.
+`pods` are set, `inner` (see `Plan.inner_filters`), and `seconds`; text and script print the same ones.
 
 Sources: tcpdump(1) 4.99, pcap-filter(7), nstat(8), ethtool(8), timeout(1).
 """
@@ -18,25 +18,29 @@ _COUNTERS = (
     ("conntrack-S.txt", "conntrack -S"),
     ("softnet_stat.txt", "cat /proc/net/softnet_stat"),
     ("tc.txt", "tc -s qdisc show"),
+    ("iptables-save.txt", "host iptables-save -c"),
+    ("ip6tables-save.txt", "host ip6tables-save -c"),
+    ("nft.txt", "host nft list ruleset"),
 )
 _FACTS = (
     ("ip-link.txt", "ip -d link"),
     ("ip-route.txt", "ip route show table all"),
+    ("ip-6-route.txt", "ip -6 route show table all"),
     ("ip-rule.txt", "ip rule"),
     ("ip-neigh.txt", "ip neigh"),
     ("fdb.txt", "bridge fdb show"),
-    ("iptables-save.txt", "host iptables-save -c"),
-    ("ip6tables-save.txt", "host ip6tables-save -c"),
-    ("nft.txt", "host nft list ruleset"),
     (
         "sysctl.txt",
         "sysctl -a 2> /dev/null | grep -E 'rp_filter|forward|nf_conntrack_(max|count)|udp_mem|netdev_max'",
     ),
     ("ethtool-k.txt", 'ethtool -k "$dev"'),
-    ("ss.txt", "ss -lunp"),
+    ("ss.txt", "ss -tulnpm"),
     ("ipvsadm.txt", "ipvsadm -Ln"),
     ("conntrack.txt", "conntrack -L | head -n 200000"),
+    ("dmesg.txt", "dmesg 2> /dev/null | tail -n 2000"),
 )
+# Names of files that tell nothing of whose they are.
+FILES = frozenset(name for name, _ in (*_COUNTERS, *_FACTS))
 
 
 def prepare() -> Iterator[Step]:
@@ -50,6 +54,10 @@ def prepare() -> Iterator[Step]:
         'filter="icmp or icmp6 or arp"; '
         'for address in $peers $pods; do filter="host $address or $filter"; done',
         "all of the other node (later fragments and any tunnel port included), ICMP of routers, ARP",
+    )
+    yield Step(
+        'for inner in $inner; do filter="$inner or $filter"; done',
+        "what is meant for the other node's pods, to whatever node it goes (VXLAN or Geneve over IPv4)",
     )
     yield Step(
         'speed=$(cat "/sys/class/net/$dev/speed" 2> /dev/null || echo 0); snap=0; buffer=65536; '

@@ -1,6 +1,7 @@
 """From names to nodes: what the command line and kubectl's file say of the two ends of a plan."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.model import Cluster, Pod, address_text
@@ -57,7 +58,8 @@ def _station(text: str, cluster: Cluster) -> Station:
     if parsed is None and node is None:
         parsed = address_text(name)
     addresses = (parsed,) if parsed else node.addresses[:_MOST_ADDRESSES] if node else ()
-    return Station(demand_name(node.name if node else name), addresses)
+    networks = node.pod_networks if node else ()
+    return Station(demand_name(node.name if node else name), addresses, pod_networks=networks)
 
 
 def _pod(cluster: Cluster, name: str) -> Pod | None:
@@ -79,4 +81,4 @@ def _with_pod(station: Station, between: Sequence[str], pods: Sequence[Pod | Non
         raise UsageError(
             f"--between: the address of {between[here][:80]} is not known; give it, or --kube FILE"
         )
-    return Station(station.name, station.addresses, between[here], addresses)
+    return replace(station, pod=between[here], pod_addresses=addresses)

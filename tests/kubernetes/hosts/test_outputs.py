@@ -11,6 +11,18 @@ OUTPUTS = Path(__file__).parent / "outputs"
 KINDS = {
     "bridge-j-fdb.json": "bridge-fdb",
     "conntrack-L.txt": "connections",
+    "ip-6-route.txt": "routes",
+    "ip-d-link-bridge.txt": "devices",
+    "ip-j-d-link.json": "devices",
+    "ip-j-neigh.json": "neighbours",
+    "ip-j-p-route.json": "routes",
+    "ip6tables-L-v.txt": "firewall",
+    "iptables-L-n-numbers.txt": "firewall",
+    "iptables-L-vnx.txt": "firewall",
+    "nft-host.txt": "firewall",
+    "nft-ruleset.json": "firewall",
+    "ss-ltn.txt": "listeners",
+    "ss-tulnpm.txt": "listeners",
     "conntrack-S.txt": "counters",
     "ethtool-S.txt": "counters",
     "ip-d-link.txt": "devices",
@@ -45,7 +57,9 @@ def test_every_output_is_of_its_kind(name):
     assert fact.kind == KINDS[name]
 
 
-@pytest.mark.parametrize("name", ["iptables-save-c.txt", "nft-ruleset.txt", "ip-route.txt", "ip-d-link.txt"])
+@pytest.mark.parametrize(
+    "name", ["iptables-save-c.txt", "iptables-L-vnx.txt", "nft-ruleset.txt", "ip-route.txt", "ip-d-link.txt"]
+)
 def test_lines_are_those_of_the_file(name):
     lines = (OUTPUTS / name).read_text().splitlines()
 
@@ -92,6 +106,68 @@ def test_the_same_rule_in_the_words_of_nftables():
     assert (rule["target"], rule["packets"]) == ("DROP", "7")
 
 
+MEANING = {"chain", "protocol", "source", "dport", "target", "in", "state"}
+
+
+@pytest.mark.parametrize("name", ["iptables-L-vnx.txt", "iptables-L-n-numbers.txt"])
+def test_a_list_of_rules_says_the_same_as_iptables_save(name):
+    rules = [row for row in rows_of(name) if row["chain"] == "GUARD" and "policy" not in row]
+
+    assert [(r["target"], r["protocol"], r.get("source"), r.get("dport")) for r in rules] == [
+        ("DROP", "udp", "10.9.0.0/24", "4789,8472"),
+        ("ACCEPT", "all", None, None),
+        ("REJECT", "tcp", "!10.0.0.0/8", "1000:2000"),
+    ]
+    assert rules[1]["state"] == "RELATED,ESTABLISHED"
+    assert all("other" not in rule for rule in rules)
+    if "vnx" in name:
+        assert rules[2]["in"] == "eth0"
+        assert rules[1]["packets"] == "4"
+
+
+def test_a_policy_and_a_jump_of_a_list_are_read():
+    rows = rows_of("iptables-L-vnx.txt")
+
+    assert next(r for r in rows if r["chain"] == "FORWARD")["policy"] == "DROP"
+    assert next(r for r in rows if r.get("goto"))["mark"] == "0x1"
+
+
+def test_an_accept_whose_interfaces_are_not_shown_is_not_believed(tmp_path):
+    (tmp_path / "list").write_text(
+        "Chain INPUT (policy ACCEPT)\ntarget     prot opt source               destination\n"
+        "ACCEPT     all  --  anywhere             anywhere\n"
+    )
+    (fact,) = read_facts("node1", tmp_path)
+
+    assert fact.rows[1]["other"] == "interfaces that are not shown"
+
+
+def test_json_of_nft_says_the_same_as_its_text():
+    def meanings(name):
+        rows = [row for row in rows_of(name) if row["table"] == "host" and "policy" not in row]
+        return [{k: ",".join(sorted(v.split(","))) for k, v in row.items() if k in MEANING} for row in rows]
+
+    assert meanings("nft-ruleset.json") == meanings("nft-host.txt")
+
+
+def test_json_of_iproute_says_the_same_as_its_text():
+    by_text = {row["name"]: row for row in rows_of("ip-d-link-bridge.txt")}
+    by_json = {row["name"]: row for row in rows_of("ip-j-d-link.json")}
+
+    for name in ("eth0", "vx0", "br0"):
+        for key in ("mtu", "mac", "up", "id", "dstport", "local", "dev", "master"):
+            assert by_text[name].get(key) == by_json[name].get(key), (name, key)
+    assert any(row["kind"] == "blackhole" for row in rows_of("ip-j-p-route.json"))
+    assert any(row["kind"] == "unreachable" for row in rows_of("ip-6-route.txt"))
+
+
+def test_sockets_have_their_queues_and_drops():
+    rows = {row["port"]: row for row in rows_of("ss-tulnpm.txt")}
+
+    assert (rows["53"]["received"], rows["53"]["dropped"], rows["53"]["protocol"]) == ("3840", "37", "udp")
+    assert (rows["8080"]["received"], rows["8080"]["sent"], rows["8080"]["state"]) == ("2", "1", "LISTEN")
+
+
 def test_counters_have_nstat_s_names_wherever_they_stand():
     by_nstat = {row["name"]: row["value"] for row in rows_of("nstat-as.txt")}
     by_kernel = {row["name"]: row["value"] for row in rows_of("snmp.txt")}
@@ -125,6 +201,39 @@ def test_several_outputs_under_their_commands_are_each_read(tmp_path):
             '{"type":"drop","reason":"Policy denied","summary":{"source":"10.0.0.1"}}\n',
             "drops",
             {"value": "Policy denied", "src": "10.0.0.1"},
+        ),
+        (
+            "xx drop (Policy denied) flow 0x0 to endpoint 77, ifindex 5, file bpf_lxc.c:1965, , "
+            "identity 1->2: "
+            "10.0.0.1:4242 -> 10.0.1.2:80 tcp SYN\n",
+            "drops",
+            {"value": "Policy denied", "src": "10.0.0.1", "dst": "10.0.1.2"},
+        ),
+        (
+            '{"flow":{"verdict":"DROPPED","drop_reason_desc":"POLICY_DENIED","IP":{"source":"10.0.0.1",'
+            '"destination":"10.0.1.2"}},"node_name":"node2"}\n',
+            "drops",
+            {"value": "POLICY_DENIED", "src": "10.0.0.1", "dst": "10.0.1.2"},
+        ),
+        (
+            "SKB                CPU PROCESS          NETNS      MARK/x        IFACE       PROTO  MTU   LEN   "
+            "TUPLE FUNC\n"
+            "0xffff8b7f0331f800 0   <empty>:0        4026531840 0             eth0:2      0x0800 1500  60    "
+            "10.0.0.1:4242->10.0.1.2:80(tcp) kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP)\n",
+            "drops",
+            {"value": "NETFILTER_DROP", "src": "10.0.0.1", "dst": "10.0.1.2", "at": "kfree_skb_reason"},
+        ),
+        (
+            "3316376220653 (1) [ping] 100854 [k] kfree_skb #304a drop (NETFILTER_DROP)\n"
+            "  if 2 (eth0) 10.0.0.1.4242 > 10.0.1.2.80 ttl 64 proto TCP (6) flags [S]\n",
+            "drops",
+            {"value": "NETFILTER_DROP", "src": "10.0.0.1", "dst": "10.0.1.2"},
+        ),
+        (
+            "[ 1234.567890] IPv4: martian source 10.0.1.2 from 10.0.0.1, on dev flannel.1\n"
+            "[ 1235.567890] nf_conntrack: nf_conntrack: table full, dropping packet\n",
+            "drops",
+            {"src": "10.0.0.1", "dst": "10.0.1.2", "at": "flannel.1"},
         ),
         (
             "11111111-2222-3333-4444-555555555555\n    Bridge br-int\n        Port g\n"

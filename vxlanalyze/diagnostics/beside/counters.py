@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, place
+from vxlanalyze.diagnostics.beside.model import Said, accounts_for, facts, missing, node_of, place
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.words import count
 
@@ -37,28 +37,21 @@ _AT_RECEIVER = frozenset(
         *("rate-limited", "merged-datagram", "reassembly-timeout", "flow-blocked"),
     )
 )
-_MISSING = ("unanswered_requests", "unanswered_packets", "lost", "unanswered", "dropped")
 
 
 def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
     """Say which counters of the receiving node rose meanwhile."""
     if finding.code not in _AT_RECEIVER:
         return
-    missing = next((n for n in (_number(finding, name) for name in _MISSING) if n), 0)
-    node = direction.receiver.name
+    node = node_of(direction.receiver)
     for name, (grown, where) in _grown(pair, direction.receiver).items():
         why = _NAMED.get(name) or ("the NIC or a queue dropped packets" if _is_drop(name) else "")
         if not why:
             continue
-        same = bool(missing) and missing <= grown <= 1.25 * missing + 2
-        beside = f", and {count(missing, 'packet')} are missing here" if missing else ""
+        same = accounts_for(grown, finding)
+        beside = f", and {count(missing(finding), 'packet')} are missing here" if missing(finding) else ""
         sentence = f"Between the saves, {name} of {node} rose by {grown:,}{beside}: {why} ({where})."
         yield Said(sentence, same, where)
-
-
-def _number(finding: Finding, name: str) -> int:
-    quantity = finding.evidence.get(name)
-    return int(quantity.value) if quantity is not None and isinstance(quantity.value, int | float) else 0
 
 
 def _is_drop(name: str) -> bool:

@@ -1,6 +1,6 @@
 """What a fact says of a finding, and the packets that facts are held against."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -40,13 +40,51 @@ class Said:
 
 
 def place(path: str, line: str) -> str:
-    """Write file and line as people say them."""
-    return f"{PurePath(path).name}, line {line}"
+    """Write file and line as people say them; of what was saved twice, with its folder."""
+    parts = PurePath(path).parts
+    name = "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] in ("before", "after") else parts[-1]
+    return f"{name}, line {line}" if line else name
+
+
+def is_before(path: str) -> bool:
+    """Whether a file was saved before the captures, by the last of the words "before" and "after" in it."""
+    words = [w for part in PurePath(path).parts for w in ("before", "after") if w in part.lower()]
+    return bool(words) and words[-1] == "before"
+
+
+def missing(finding: Finding) -> int:
+    """How many packets a finding misses; 0 where it does not say."""
+    for name in ("wrong", "unanswered_requests", "unanswered_packets", "lost", "unanswered", "dropped"):
+        quantity = finding.evidence.get(name)
+        if quantity is not None and isinstance(quantity.value, int | float) and quantity.value:
+            return int(quantity.value)
+    return 0
+
+
+def accounts_for(counted: int, finding: Finding) -> bool:
+    """Whether something counted about as many packets as a finding misses."""
+    return missing(finding) > 0 and missing(finding) <= counted <= 1.25 * missing(finding) + 2
 
 
 def facts(pair: Comparison, point: Point, kind: str) -> tuple[Fact, ...]:
-    """The facts of a kind that were saved beside a point's capture."""
+    """The facts of a kind that were saved with a point's capture."""
     return pair.cluster.facts_of(kind, pair.captures[point.capture].name)
+
+
+def rows(pair: Comparison, point: Point, kind: str) -> Iterator[tuple[dict[str, str], str]]:
+    """The rows of these facts, each with its file and line."""
+    for fact in facts(pair, point, kind):
+        yield from ((row, place(fact.path, row.get("line", ""))) for row in fact.rows)
+
+
+def node_of(point: Point) -> str:
+    """Name of the node that a point belongs to: of ``node2/if3`` that is node2."""
+    return point.name.partition("/")[0]
+
+
+def is_inside(direction: Direction) -> bool:
+    """Whether both points of a direction are on one node."""
+    return node_of(direction.sender) == node_of(direction.receiver)
 
 
 def outer(pair: Comparison, direction: Direction) -> list[Packet]:
@@ -58,15 +96,20 @@ def outer(pair: Comparison, direction: Direction) -> list[Packet]:
     return [Packet(a, b, "udp", port) for a, b in ends for port in below.ports[:4]]
 
 
+def returning(packets: Sequence[Packet]) -> list[Packet]:
+    """The responses to packets, whose own port is not known."""
+    return [Packet(p.destination, p.source, p.protocol, 0, new=False) for p in packets]
+
+
 def inner(pair: Comparison, direction: Direction, finding: Finding) -> list[Packet]:
     """The inner packets that a finding shows, one for each flow."""
     sender = direction.sender
     numbers = finding.frames.get(pair.captures[sender.capture].name)
-    rows = present(direction.sent_row)
-    if numbers is not None and len(rows):
-        rows = rows[np.isin(sender.frame(rows), numbers)]
+    sent = present(direction.sent_row)
+    if numbers is not None and len(sent):
+        sent = sent[np.isin(sender.frame(sent), numbers)]
     flows = sender.flows
-    chosen = np.unique(sender.index.flow[rows])[:_MOST_FLOWS]
+    chosen = np.unique(sender.index.flow[sent])[:_MOST_FLOWS]
     chosen = chosen[flows.family[chosen] > 0]
     return _packets(
         text(flows.src[chosen], flows.family[chosen]),
@@ -79,8 +122,8 @@ def inner(pair: Comparison, direction: Direction, finding: Finding) -> list[Pack
 def _packets(
     sources: Sequence[str], destinations: Sequence[str], protocols: Sequence[int], ports: Sequence[int]
 ) -> list[Packet]:
-    rows = zip(sources, destinations, protocols, ports, strict=True)
+    flows = zip(sources, destinations, protocols, ports, strict=True)
     found = [
-        Packet(s, d, _PROTOCOLS.get(p, str(p)), port if p in (6, 17, 132) else 0) for s, d, p, port in rows
+        Packet(s, d, _PROTOCOLS.get(p, str(p)), port if p in (6, 17, 132) else 0) for s, d, p, port in flows
     ]
     return list(dict.fromkeys(found))

@@ -1,9 +1,9 @@
-"""Saved sysctl settings: the reverse path filter, forwarding, and the size of the connection table."""
+"""Saved sysctl settings: forwarding, and the size of the connection table (`routes` has the path filter)."""
 
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, place
+from vxlanalyze.diagnostics.beside.model import Said, facts, node_of, place
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 
@@ -21,10 +21,9 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
     for fact in facts(pair, direction.receiver, "settings"):
         for row in fact.rows:
             found[row["name"]] = (row["value"], place(fact.path, row["line"]))
-    node = direction.receiver.name
+    node = node_of(direction.receiver)
     if finding.code in _DIE_INSIDE:
         yield from _forwarding(node, found)
-        yield from _reverse_path(node, found)
     yield from _table(node, found, finding.code)
 
 
@@ -32,23 +31,11 @@ def _forwarding(node: str, found: dict[str, _Setting]) -> Iterator[Said]:
     value, where = found.get("net.ipv4.ip_forward", ("1", ""))
     if value == "0":
         sentence = (
-            f"{node} does not forward IPv4 (net.ipv4.ip_forward = 0, {where}): no pod that is reached by a "
+            f"{node} does not forward IPv4 (net.ipv4.ip_forward = 0, {where}): nothing that comes out of the "
+            "tunnel gets to a pod."
         )
-        yield Said(sentence + "route gets anything.", False, where)
-
-
-def _reverse_path(node: str, found: dict[str, _Setting]) -> Iterator[Said]:
-    """The larger of the setting for all devices and that of a device holds (Linux ip-sysctl)."""
-    strict = [n for n, (value, _) in found.items() if n.endswith(".rp_filter") and value == "1"]
-    loose = found.get("net.ipv4.conf.all.rp_filter", ("", ""))[0] == "2"
-    if strict and not loose:
-        _, where = found[strict[0]]
-        yield Said(
-            f"The reverse path filter of {node} is strict ({strict[0]} = 1, {where}): it drops what comes in "
-            "by a device by which its source is not reached, and counts it in TcpExtIPReversePathFilter.",
-            False,
-            where,
-        )
+        cure = "Let it forward, and find out what has set it (the overlay's agent sets it to 1):"
+        yield Said(sentence, True, where, cure + commands.on(node, "sysctl -w net.ipv4.ip_forward=1"))
 
 
 def _table(node: str, found: dict[str, _Setting], code: str) -> Iterator[Said]:

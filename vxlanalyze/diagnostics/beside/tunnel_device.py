@@ -6,24 +6,30 @@ from shlex import quote
 import numpy as np
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.analysis.underlay import underlay
-from vxlanalyze.diagnostics.beside.model import Said, facts, place
+from vxlanalyze.analysis.underlay import tunnel_ends, underlay
+from vxlanalyze.diagnostics.beside.model import Said, facts, is_inside, node_of, place, rows
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 from vxlanalyze.wire.model import Tunnel
 
 _CODES = frozenset(("not-answered", "port-unreachable", "vni-mismatch"))
+_SIZES = frozenset(("mtu-blackhole", "mtu-icmp-needed", "outer-fragmentation"))
 _KINDS = {Tunnel.VXLAN: "vxlan", Tunnel.GENEVE: "geneve"}
 _Row = dict[str, str]
 
 
 def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
     """Say which setting of the receiver's device does not fit the packets; or that of the MTU."""
+    if is_inside(direction):
+        return
     if finding.code in _CODES:
         yield from _taken(pair, direction)
-    if finding.code in ("mtu-blackhole", "mtu-icmp-needed", "outer-fragmentation"):
-        yield from _sizes(pair, direction)
+        yield from _configured(pair, direction)
+    if finding.code in _SIZES:
+        yield from _sizes(pair, direction, finding)
+    if finding.code in _CODES | _SIZES:
+        yield from _differing(pair, direction)
 
 
 def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
@@ -31,22 +37,22 @@ def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
     kind = _KINDS.get(below.tunnel)
     node = direction.receiver.name
     for fact in facts(pair, direction.receiver, "devices"):
-        rows = [row for row in fact.rows if row.get("type") == kind]
-        if kind is None or not rows or any(row.get("external") for row in rows):
+        ends = [row for row in fact.rows if row.get("type") == kind]
+        if kind is None or not ends or any(row.get("external") for row in ends):
             continue
-        ports = {row.get("dstport", "") for row in rows} - {""}
+        ports = {row.get("dstport", "") for row in ends} - {""}
         wire = {str(port) for port in below.ports}
         if ports and not ports & wire:
-            yield _said(fact, rows[0], node, "dstport", f"UDP {', '.join(sorted(wire))}")
+            yield _said(fact, ends[0], node, "dstport", f"UDP {', '.join(sorted(wire))}")
             continue
         flows = direction.sender.flows
         used = np.unique(direction.flow[direction.flow >= 0])
         vnis = {str(v) for v in np.unique(flows.vni[used[flows.tunnel[used] > 0]]).tolist()}
-        if vnis and not vnis & {row.get("id", "") for row in rows}:
-            yield _said(fact, rows[0], node, "id", f"VNI {', '.join(sorted(vnis))}")
-        elif rows and not any(row["up"] for row in rows):
-            where = place(fact.path, rows[0]["line"])
-            name = rows[0]["name"]
+        if vnis and not vnis & {row.get("id", "") for row in ends}:
+            yield _said(fact, ends[0], node, "id", f"VNI {', '.join(sorted(vnis))}")
+        elif not any(row["up"] for row in ends):
+            where = place(fact.path, ends[0]["line"])
+            name = ends[0]["name"]
             yield Said(
                 f"The tunnel device {name} of {node} is down ({where}).",
                 True,
@@ -67,22 +73,86 @@ def _said(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Said:
     return Said(sentence, True, where, remedy)
 
 
-def _sizes(pair: Comparison, direction: Direction) -> Iterator[Said]:
-    """The MTUs of the tunnel devices against those of the devices below them."""
+def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+    """The MTUs of both nodes: of the tunnel devices against those below, and of the receiving card."""
+    lost = finding.evidence.get("smallest_lost")
+    size = int(lost.value) if lost is not None and isinstance(lost.value, int) else 0
+    sending = 0
     for point in (direction.sender, direction.receiver):
-        for fact in facts(pair, point, "devices"):
-            by_name = {row["name"]: row for row in fact.rows}
-            for row in fact.rows:
-                under = by_name.get(row.get("dev", ""))
-                if row.get("type") not in ("vxlan", "geneve") or under is None:
-                    continue
-                room = int(under["mtu"]) - int(row["mtu"])
-                where = place(fact.path, row["line"])
-                enough = 70 if ":" in row.get("local", "") + row.get("remote", "") else 50
-                verb = "which leaves too little" if room < enough else "which is enough on this node"
-                yield Said(
-                    f"On {point.name}, {row['name']} has MTU {row['mtu']} over {under['name']} with "
-                    f"{under['mtu']}: {room} bytes for {enough} of headers, {verb} ({where}).",
-                    False,
-                    where,
-                )
+        devices = {row["name"]: (row, where) for row, where in rows(pair, point, "devices")}
+        for row, where in devices.values():
+            below = devices.get(row.get("dev", ""))
+            if row.get("type") not in ("vxlan", "geneve") or below is None:
+                continue
+            sending = sending or int(below[0]["mtu"])
+            yield _room(node_of(point), row, where, below[0], point is direction.sender)
+            if point is direction.receiver and size > int(below[0]["mtu"]):
+                yield _small_card(node_of(point), below, max(size, sending))
+
+
+def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Said:
+    room = int(below["mtu"]) - int(row["mtu"])
+    enough = 70 if ":" in row.get("local", "") + row.get("remote", "") else 50
+    small = room < enough
+    verb = "which leaves too little" if small else "which is enough on this node"
+    sentence = (
+        f"On {node}, {row['name']} has MTU {row['mtu']} over {below['name']} with {below['mtu']}: {room} "
+        f"bytes for {enough} of headers, {verb} ({where})."
+    )
+    if not (small and sends):
+        return Said(sentence, False, where)
+    mtu = int(below["mtu"]) - enough
+    shown = commands.on(node, f"ip link set {quote(row['name'])} mtu {mtu}")
+    cure = (
+        f"Set the MTU of the overlay to {mtu} at most in its configuration, so that pods get it too; or "
+        f"raise that of {below['name']}. For the tunnel device alone, until then:{shown}"
+    )
+    return Said(sentence, True, where, cure)
+
+
+def _small_card(node: str, below: tuple[_Row, str], wanted: int) -> Said:
+    row, where = below
+    sentence = (
+        f"{row['name']} of {node} has MTU {row['mtu']} ({where}): longer packets do not fit it, and many "
+        "cards drop these before any capture sees them."
+    )
+    shown = commands.on(node, f"ip link set {quote(row['name'])} mtu {wanted}")
+    cure = f"Give {row['name']} of {node} the MTU of the sender's network, {wanted} bytes:"
+    return Said(sentence, True, where, cure + shown)
+
+
+def _configured(pair: Comparison, direction: Direction) -> Iterator[Said]:
+    """What the overlay's own files say of port and VNI against the packets: a note where they differ."""
+    below = underlay.of(direction, pair.cluster)
+    ends = tunnel_ends.of(direction)
+    wire = {"port": set(map(str, below.ports)), "vni": set(map(str, ends.vnis))}
+    for row, where in rows(pair, direction.receiver, "overlay"):
+        used = wire.get(row["name"], set())
+        if used and row["value"] not in used:
+            what = "UDP port" if row["name"] == "port" else "VNI"
+            yield Said(
+                f"The configuration saved on {node_of(direction.receiver)} says {what} {row['value']} "
+                f"({where}), and the packets have {', '.join(sorted(used))}.",
+                False,
+                where,
+            )
+
+
+def _differing(pair: Comparison, direction: Direction) -> Iterator[Said]:
+    """The tunnel devices of both nodes, where both were saved: a note where their settings differ."""
+    kind = _KINDS.get(underlay.of(direction, pair.cluster).tunnel)
+    both = []
+    for point in (direction.sender, direction.receiver):
+        found = [(r, w) for r, w in rows(pair, point, "devices") if r.get("type") == kind]
+        if len(found) != 1:
+            return
+        both.append((node_of(point), *found[0]))
+    (near, mine, at), (far, theirs, there) = both
+    for what in ("dstport", "id", "mtu"):
+        if mine.get(what) and theirs.get(what) and mine[what] != theirs[what]:
+            yield Said(
+                f"{mine['name']} of {near} has {what} {mine[what]} ({at}), and {theirs['name']} of {far} has "
+                f"{theirs[what]} ({there}).",
+                False,
+                at,
+            )

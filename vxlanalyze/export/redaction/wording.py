@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from vxlanalyze.export.redaction.addresses import AddressCipher
+from vxlanalyze.planning.on_node import FILES
 
 _MAC = r"(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:])"
 _IPV4 = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?!\w|\.\d)"
@@ -31,6 +32,8 @@ _OWN_WORDS = frozenset(
         *("loadBalancer.dsrDispatch", "loadBalancer.mode", "status.podIP"),
     )
 )
+# What people wrote into firewall rules: names of services and tenants, mostly.
+_COMMENT = re.compile(r'(--comment )("[^"]*"|\S+)|(\bcomment )("[^"]*")')
 # Kernel settings, as sysctl names them.
 _SYSCTL = re.compile(r"net\.(core|bridge|netfilter|ipv[46])(\.[a-z_][\w-]*)+")
 # Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
@@ -72,7 +75,7 @@ class Wording:
             kinds = [f"(?P<odd>{'|'.join(map(re.escape, odd))})"] if odd else []
             kinds += [f"(?P<time>{_TIME})", _ADDRESS, f"(?P<domain>{_DOMAIN})", f"(?P<word>{_WORD})"]
             self._pattern = re.compile("|".join(kinds))
-        return self._pattern.sub(self._replaced, text)
+        return self._pattern.sub(self._replaced, _COMMENT.sub(r'\1\3"..."', text))
 
     def filter(self, text: str) -> str:
         """Replace every address, and names between quotes: the words of a display filter are its own."""
@@ -88,6 +91,7 @@ class Wording:
         if kind == "domain" and not (
             written in self._names
             or written in _OWN_WORDS
+            or written in FILES
             or _SYSCTL.fullmatch(written)
             or _NUMBER.fullmatch(written)
         ):

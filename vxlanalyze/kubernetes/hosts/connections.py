@@ -1,7 +1,8 @@
-"""``conntrack -L``, ``cilium-dbg bpf nat list``, ``ss -lun``, ``ipvsadm -Ln``.
+"""``conntrack -L``, ``cilium-dbg bpf nat list``, ``ss -lun``, ``ss -tulnpm``, ``ipvsadm -Ln``.
 
 Rows of connections: protocol, src, dst, sport, dport, reply_src, reply_dst, reply_sport, reply_dport, state
-(of TCP), replied ("yes" or ""). Of listeners: address, port. Of virtual services: frontend, backend.
+(of TCP), replied ("yes" or ""). Of sockets ("listeners"): protocol, state, received and sent (queues),
+address, port, dropped (with ``-m``). Of virtual services: frontend, backend.
 
 Sources: conntrack(8), ss(8), ipvsadm(8); Cilium ``pkg/maps/nat`` (how an entry is written).
 """
@@ -21,7 +22,11 @@ _TRANSLATED = re.compile(
     r" XLATE_SRC (?P<reply_dst>\S+):(?P<reply_dport>\d+)\b"
 )
 _TRANSLATION = re.compile(r"^(?:TCP|UDP|ICMP|ICMPv6|SCTP) (?:OUT|IN) \S+ -> \S+ XLATE_(?:SRC|DST) ")
-_LISTENER = re.compile(r"^(?:udp\s+)?(?:UNCONN|LISTEN)\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+|\*)\s")
+_LISTENER = re.compile(
+    r"^(?:(?P<protocol>udp|tcp)\s+)?(?P<state>UNCONN|LISTEN|ESTAB)\s+(?P<received>\d+)\s+(?P<sent>\d+)\s+"
+    r"(?P<address>\S+):(?P<port>\d+|\*)\s"
+)
+_MEMORY = re.compile(r"\bskmem:\([^)]{0,200}?\bd(?P<dropped>\d+)\)")
 _SERVICE = re.compile(r"^(?P<protocol>TCP|UDP|SCTP)\s+(?P<frontend>\S+:\d+)\s")
 _BACKEND = re.compile(r"^\s+-> (?P<backend>\S+:\d+)\s")
 
@@ -52,11 +57,20 @@ def read_translations(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def read_listeners(lines: Sequence[Line]) -> Iterator[Row]:
-    """Give what listens."""
+    """Give what listens; the memory of a socket stands on its line or the next."""
+    row: Row = {}
     for number, line in lines:
-        match = _LISTENER.match(line)
+        match, memory = _LISTENER.match(line), _MEMORY.search(line)
         if match is not None:
-            yield {"line": str(number), "text": line.strip(), **match.groupdict()}
+            if row:
+                yield row
+            found = {name: value for name, value in match.groupdict().items() if value is not None}
+            found.setdefault("protocol", "tcp" if found["state"] == "LISTEN" else "udp")
+            row = {"line": str(number), "text": " ".join(line.split()), **found}
+        if memory is not None and row:
+            row["dropped"] = memory["dropped"]
+    if row:
+        yield row
 
 
 def read_services(lines: Sequence[Line]) -> Iterator[Row]:
@@ -77,6 +91,10 @@ OUTPUTS = (
         read_connections,
     ),
     Output("connections", lambda f: any(map(_TRANSLATION.match, f[:3])), read_translations),
-    Output("listeners", lambda f: f[0].startswith("State ") or bool(_LISTENER.match(f[0])), read_listeners),
+    Output(
+        "listeners",
+        lambda f: f[0].startswith(("State ", "Netid ")) or bool(_LISTENER.match(f[0])),
+        read_listeners,
+    ),
     Output("virtual-services", lambda f: f[0].startswith("IP Virtual Server version"), read_services),
 )

@@ -1,7 +1,7 @@
 """``ip -d link``: devices with their MTU, state and MAC, and what a tunnel device is set to.
 
-Rows: name, mtu, up ("yes" or ""), mac, type ("vxlan", "geneve", ...), id, dstport, local, remote, dev,
-external.
+Rows: name, mtu, master, up ("yes" or ""), mac, type ("vxlan", "geneve", ...), id, dstport, local, remote,
+dev, external.
 
 Source: ip-link(8); iproute2 ``ip/iplink_vxlan.c``, ``iplink_geneve.c``.
 """
@@ -12,7 +12,10 @@ from itertools import pairwise
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
-_DEVICE = re.compile(r"^\d+: (?P<name>[^:@ ]+)(?:@\S+?)?: <(?P<flags>[A-Z0-9_,-]*)> mtu (?P<mtu>\d+)\b")
+_DEVICE = re.compile(
+    r"^\d+: (?P<name>[^:@ ]+)(?:@\S+?)?: <(?P<flags>[A-Z0-9_,-]*)> mtu (?P<mtu>\d+)\b"
+    r"(?:.{0,80}? master (?P<master>\S+))?"
+)
 _MAC = re.compile(r"^\s+link/\S+ (?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b")
 _TUNNEL = re.compile(r"^\s+(?P<type>vxlan|geneve|gre|gretap|ipip|wireguard|ip6tnl|sit)\b(?P<rest>.*)$")
 _VALUES = ("id", "dstport", "local", "remote", "dev", "group")
@@ -32,6 +35,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
             if row:
                 yield row
             row = {"line": str(number), "text": line.strip(), "name": device["name"], "mtu": device["mtu"]}
+            row |= {"master": device["master"]} if device["master"] else {}
             row["up"] = "yes" if "UP" in device["flags"].split(",") else ""
         elif mac is not None and row:
             row["mac"] = mac["mac"]

@@ -1,37 +1,37 @@
-"""``bridge -j fdb``: forwarding entries as JSON, with the keys of ``bridge fdb show``."""
+"""``bridge fdb show`` of all devices, with line numbers; of one device, which it does not name: a table.
 
-import json
+Source: bridge(8).
+"""
+
+import re
 from collections.abc import Iterator, Sequence
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
-_KEYS = {"mac": "mac", "ifname": "dev", "dst": "dst", "vlan": "vlan", "vni": "vni", "master": "master"}
+_ENTRY = re.compile(r"^(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2}) dev (?P<dev>\S+)(?P<rest>(?: \S+){1,30})\s*$")
+_VALUES = frozenset(("dst", "vlan", "port", "vni", "src_vni", "via", "master", "nhid", "link-netnsid"))
 
 
 def opens(first: Sequence[str]) -> bool:
-    """Whether it is a JSON list of entries with MACs."""
-    return first[0].startswith("[") and '"mac"' in "".join(first[:3])
+    """Whether an entry with its device stands at its head."""
+    return bool(_ENTRY.match(first[0]))
 
 
 def read(lines: Sequence[Line]) -> Iterator[Row]:
-    """Give the entries: mac, dev, dst and the like, flags."""
-    try:
-        whole = json.loads("\n".join(line for _, line in lines))
-    except (ValueError, RecursionError):
-        return
-    for entry in whole if isinstance(whole, list) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("mac"), str):
-            row = {
-                name: str(entry[key]) for key, name in _KEYS.items() if isinstance(entry.get(key), str | int)
-            }
-            flags = entry.get("flags")
-            named = [f for f in flags if isinstance(f, str)] if isinstance(flags, list) else []
-            yield {
-                "dev": "",
-                **row,
-                "flags": " ".join([*named, str(entry.get("state") or "")]).strip(),
-                "line": "1",
-            }
+    """Give mac, dev, dst, vni and the like where printed, flags (the single words)."""
+    for number, line in lines:
+        match = _ENTRY.match(line)
+        if match is None:
+            continue
+        row: Row = {"line": str(number), "text": line.strip(), "mac": match["mac"], "dev": match["dev"]}
+        flags = []
+        words = iter(match["rest"].split())
+        for word in words:
+            if word in _VALUES:
+                row[word] = next(words, "")
+            else:
+                flags.append(word)
+        yield {**row, "flags": " ".join(flags)}
 
 
 OUTPUT = Output("bridge-fdb", opens, read)

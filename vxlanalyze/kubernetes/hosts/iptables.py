@@ -49,7 +49,8 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
         else:
             row = _row(line)
             if row:
-                yield {"line": str(number), "text": line, "family": family, "table": table, **row}
+                place = {"line": str(number), "text": line, "tool": "iptables"}
+                yield {**place, "family": family, "table": table, **row}
 
 
 def _row(line: str) -> Row:

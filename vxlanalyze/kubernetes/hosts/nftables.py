@@ -65,7 +65,8 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def _place(number: int, line: str, family: str, table: str, chain: str) -> Row:
-    return {"line": str(number), "text": line.strip(), "family": family, "table": table, "chain": chain}
+    place = {"line": str(number), "text": line.strip(), "tool": "nft"}
+    return {**place, "family": family, "table": table, "chain": chain}
 
 
 def _hook(line: str) -> Row:

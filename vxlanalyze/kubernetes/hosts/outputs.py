@@ -7,19 +7,25 @@ from vxlanalyze.kubernetes.hosts import (
     connections,
     counters,
     devices,
+    drops,
     forwarding,
+    iproute_json,
     iptables,
+    iptables_list,
+    nft_json,
     nftables,
     overlays,
     routes,
     settings,
 )
+from vxlanalyze.kubernetes.hosts.document import Document, locator, parse
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
 _FIRST_LINES = 12
 _MOST_ROWS = 100_000  # of the tables of a host only connections are longer, and these decide
 OUTPUTS: tuple[Output, ...] = (
     iptables.OUTPUT,
+    iptables_list.OUTPUT,
     nftables.OUTPUT,
     *counters.OUTPUTS,  # before devices: ip -s link has devices as well
     devices.OUTPUT,
@@ -28,7 +34,9 @@ OUTPUTS: tuple[Output, ...] = (
     *connections.OUTPUTS,
     *overlays.OUTPUTS,
     forwarding.OUTPUT,
+    *drops.OUTPUTS,
 )
+DOCUMENTS: tuple[Document, ...] = (nft_json.DOCUMENT, *iproute_json.DOCUMENTS)
 
 
 def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
@@ -41,6 +49,19 @@ def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
             rows = tuple(islice(output.read(lines), _MOST_ROWS))
             if rows:
                 return output.kind, rows
+    return None
+
+
+def read_document(text: str) -> tuple[str, tuple[Row, ...]] | None:
+    """Kind and rows of a text that is one JSON document; None where it is none that is known."""
+    value = parse(text)
+    if value is None:
+        return None
+    for document in DOCUMENTS:
+        if document.opens(value):
+            rows = tuple(islice(document.read(value, locator(text)), _MOST_ROWS))
+            if rows:
+                return document.kind, rows
     return None
 
 

@@ -1,11 +1,10 @@
-"""What overlays keep: flannel's files, Open vSwitch's tables, Cilium's status and drops.
+"""What overlays keep: flannel's files, Open vSwitch's tables, Cilium's status.
 
 Rows: name and value of what concerns the tunnel: "mtu", "network", "subnet", "port", "vni", "backend",
-"remote", "mode" (of ``cilium status``); ``cilium-dbg monitor -j`` and Hubble (a JSON line each) give "drop"
-with the reason, src and dst.
+"remote", "mode" (of ``cilium status``).
 
-Sources: flannel ``Documentation/configuration.md``; ovs-vsctl(8), ovn-sbctl(8); Cilium ``pkg/monitor``,
-Hubble ``flow.proto`` (all written from their documentation: these programs were not at hand).
+Sources: flannel ``Documentation/configuration.md``; ovs-vsctl(8), ovn-sbctl(8); Cilium documentation (all
+written from their documentation: these programs were not at hand).
 """
 
 import json
@@ -69,29 +68,6 @@ def read_cilium_status(lines: Sequence[Line]) -> Iterator[Row]:
             yield _row(number, line, "mode", match["value"])
 
 
-def read_drops(lines: Sequence[Line]) -> Iterator[Row]:
-    """JSON lines of Cilium's monitor or of Hubble, of drops alone."""
-    for number, line in lines:
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        flow = event.get("flow", event) if isinstance(event, dict) else None
-        if not isinstance(flow, dict):
-            continue
-        reason = flow.get("drop_reason_desc") or (flow.get("reason") if flow.get("type") == "drop" else None)
-        if isinstance(reason, str):
-            addresses = flow.get("IP") if isinstance(flow.get("IP"), dict) else flow.get("summary")
-            ends = addresses if isinstance(addresses, dict) else {}
-            found = {"src": ends.get("source"), "dst": ends.get("destination")}
-            told = {k: v for k, v in found.items() if isinstance(v, str)}
-            yield {**_row(number, line, "drop", reason), **told}
-
-
-def _is_drop(line: str) -> bool:
-    return line.startswith("{") and ("drop_reason" in line or '"type":"drop"' in line.replace(" ", ""))
-
-
 OUTPUTS = (
     Output("overlay", lambda f: bool(_SUBNET.match(f[0].strip())), read_subnet),
     Output(
@@ -103,5 +79,4 @@ OUTPUTS = (
         lambda f: any(line.startswith(("KVStore:", "Kubernetes APIs:")) for line in f),
         read_cilium_status,
     ),
-    Output("drops", lambda f: any(map(_is_drop, f)), read_drops),
 )

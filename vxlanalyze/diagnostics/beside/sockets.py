@@ -1,0 +1,64 @@
+"""Saved sockets of the receiving node: whether anything listens, and whether what listens keeps up.
+
+Source: ss(8): of a listening TCP socket Recv-Q counts connections that wait to be accepted, Send-Q how
+many may; of others Recv-Q counts bytes that were not read; in skmem, d counts packets that were dropped.
+"""
+
+from collections.abc import Iterator
+
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.diagnostics.beside.model import Said, facts, inner, is_inside, node_of, place, rows
+from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.text.words import count
+
+_TUNNEL = frozenset(("not-answered", "port-unreachable"))
+_ENDPOINT = frozenset(("endpoint-silent", "dns-unanswered", "packet-loss", "not-answered", "slow-answer"))
+_Row = dict[str, str]
+
+
+def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+    """Say that nothing listens on the tunnel's port, or that a socket is full."""
+    if is_inside(direction):
+        return
+    listening = list(rows(pair, direction.receiver, "listeners"))
+    if finding.code in _TUNNEL:
+        yield from _nobody(pair, direction, [row for row, _ in listening])
+    if finding.code in _ENDPOINT:
+        ports = {(p.protocol, str(p.dport)) for p in inner(pair, direction, finding) if p.dport}
+        for row, where in listening:
+            if (row.get("protocol", "udp"), row["port"]) in ports:
+                yield from _full(node_of(direction.receiver), row, where)
+
+
+def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> Iterator[Said]:
+    """Tunnel devices hold a socket of the kernel, which ss lists without a process."""
+    udp = {row["port"] for row in listening if row.get("protocol", "udp") == "udp"}
+    wanted = {str(port) for port in underlay.of(direction, pair.cluster).ports}
+    if not udp or not wanted or udp & wanted:
+        return
+    file = place(facts(pair, direction.receiver, "listeners")[0].path, "1").partition(",")[0]
+    yield Said(
+        f"Nothing on {node_of(direction.receiver)} listens on UDP {', '.join(sorted(wanted))} ({file}).",
+        True,
+        file,
+    )
+
+
+def _full(node: str, row: _Row, where: str) -> Iterator[Said]:
+    waiting, most = int(row.get("received") or 0), int(row.get("sent") or 0)
+    dropped = int(row.get("dropped") or 0)
+    name = f"{row['protocol'].upper()} port {row['port']}" if row.get("protocol") else f"port {row['port']}"
+    if row.get("state") == "LISTEN" and waiting > most > 0:
+        yield Said(
+            f"The listen queue of {name} on {node} is full: {waiting} of {most} connections wait to be "
+            f"accepted ({where}: {row['text']}).",
+            True,
+            where,
+            f"The process on {name} of {node} accepts no more connections: look at it, then at its backlog "
+            "and net.core.somaxconn.",
+        )
+    elif row.get("state") != "LISTEN" and (dropped or waiting):
+        unread = f"holds {waiting:,} bytes that were not read" if waiting else "is read"
+        drops = f" and has dropped {count(dropped, 'packet')}" if dropped else ""
+        yield Said(f"The socket of {name} on {node} {unread}{drops} ({where}).", False, where)
