@@ -32,6 +32,7 @@ ORDER = (
     "pipeline",
     "dask",
     "api",
+    "assistant",
     "command",
     "__main__",
 )

@@ -204,13 +204,13 @@ class Comparison:
         """
         name = os.fspath(path)
         renderer = by_suffix(name)
-        report = self._redactor().report(self.report) if redact else self.report
+        report = self.redactor().report(self.report) if redact else self.report
         with self._outputs() as outputs:
             outputs.write_text(name, renderer.render(report))
 
-    def to_json(self) -> str:
-        """Give the JSON report as text."""
-        return as_json.render(self.report)
+    def to_json(self, *, redact: bool = False) -> str:
+        """Give the JSON report as text, with `redact` as in `save`."""
+        return as_json.render(self.redactor().report(self.report) if redact else self.report)
 
     def write_tables(self, directory: PathLike, *, redact: bool = False) -> None:
         """Write `packets`, `flows` and the frames of each capture as Parquet files.
@@ -220,7 +220,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        exports, redactor = self._of_packets, self._redactor() if redact else None
+        exports, redactor = self._of_packets, self.redactor() if redact else None
         with self._outputs() as outputs:
             exports.write_tables(outputs.directory(os.fspath(directory)), redactor)
 
@@ -232,7 +232,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        exports, redactor = self._of_packets, self._redactor() if redact else None
+        exports, redactor = self._of_packets, self.redactor() if redact else None
         with self._outputs() as outputs:
             exports.annotate(outputs.directory(os.fspath(directory)), redactor)
 
@@ -244,7 +244,7 @@ class Comparison:
         OutputError
             The directory cannot be written.
         """
-        exports, redactor = self._of_packets, self._redactor() if redact else None
+        exports, redactor = self._of_packets, self.redactor() if redact else None
         with self._outputs() as outputs:
             exports.decapsulate(outputs.directory(os.fspath(directory)), redactor)
 
@@ -254,7 +254,8 @@ class Comparison:
             outputs.spare(file["path"] for file in capture["files"])
         return outputs
 
-    def _redactor(self) -> "Redactor":
+    def redactor(self) -> "Redactor":
+        """Give what replaces addresses and names in outputs, the same in all of them."""
         from vxlanalyze.export.redaction import Redactor
 
         known = self._run is not None or self._exports is not None
