@@ -63,7 +63,10 @@ def test_the_command_serves_over_standard_input_and_output(root, options):
 
 
 def test_the_command_refuses_a_root_that_is_none(capsys, tmp_path):
-    assert main(["--root", str(tmp_path / "missing")]) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["--root", str(tmp_path / "missing")])
+
+    assert ended.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 

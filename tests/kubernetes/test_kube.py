@@ -191,11 +191,11 @@ def test_what_powershell_saved_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("NAME   STATUS\nnode1  Ready\n", "cluster.json, line 1, column 1: no JSON"),
-        ('{"kind": "List",\n "items": [}', "cluster.json, line 2, column 12: no JSON"),
+        ("NAME   STATUS\nnode1  Ready\n", "cluster.json, line 1, column 1: neither JSON nor YAML"),
+        ('{"kind": "List",\n "items": [}', "cluster.json, line 2, column 12: not JSON"),
         ("", "cluster.json: no object in it"),
         ("[1, 2]", "cluster.json: no object in it"),
-        ("[" * 200_000, "cluster.json, character 0: no JSON of kubectl"),
+        ("[" * 200_000, "cluster.json, character 0: not kubectl's JSON"),
     ],
 )
 def test_text_that_is_no_json_is_an_error_that_names_the_place(read, text, place):
@@ -233,3 +233,66 @@ def test_objects_of_any_shape_are_read_without_an_error(tmp_path_factory, items)
     file.write_text(json.dumps({"kind": "List", "items": [*objects, {"kind": "Node"}]}))
 
     read_kube(file)
+
+
+YAML = """\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Node
+  metadata: {name: node1}
+  spec: {podCIDR: 10.42.0.0/24}
+  status:
+    addresses:
+    - {address: 192.168.56.11, type: InternalIP}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: web, namespace: shop}
+  spec: {nodeName: node1}
+  status: {phase: Running, podIP: 10.42.0.7}
+---
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: node2}
+spec:
+  bgp: {ipv4Address: 192.168.56.12/24}
+  ipv4VXLANTunnelAddr: 10.42.1.0
+  vxlanTunnelMACAddr: 66:0c:ab:01:02:03
+"""
+
+
+def test_yaml_says_the_same_as_json(tmp_path):
+    (tmp_path / "cluster.yaml").write_text(YAML)
+    cluster = read_kube(tmp_path / "cluster.yaml")
+
+    assert cluster.node_of("10.42.0.7") == "node1"
+    assert cluster.name_of("10.42.0.7") == "shop/web"
+    assert cluster.node("node2").addresses == ("192.168.56.12", "10.42.1.0")
+    assert cluster.node("node2").tunnel_macs == ("66:0c:ab:01:02:03",)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("kind: Node\nmetadata: [unclosed\n", "line 3, column 1: neither JSON nor YAML"),
+        ("kind: &a Node\nother: *a\n".replace("&a Node", "&a"), "anchor or alias"),
+        ("a: !!python/object/apply:os.system ['true']\n", "neither JSON nor YAML"),
+        ("kind: Node\n\0\n", "neither JSON nor YAML"),
+    ],
+)
+def test_yaml_that_is_none_or_does_more_than_tools_print_is_refused(tmp_path, text, why):
+    (tmp_path / "cluster.yaml").write_text(text)
+
+    with pytest.raises(UsageError, match=why):
+        read_kube(tmp_path / "cluster.yaml")
+
+
+def test_a_laughing_document_is_refused_at_once(tmp_path):
+    lines = ["a0: &a0 [x, x]"] + [
+        f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 30)
+    ]
+    (tmp_path / "cluster.yaml").write_text("\n".join(lines) + "\nlast: *a29\n")
+
+    with pytest.raises(UsageError, match="anchor or alias"):
+        read_kube(tmp_path / "cluster.yaml")

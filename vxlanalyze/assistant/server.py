@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         build(Root(options.root), redact=not options.no_redact).run("stdio")
     except VxlanalyzeError as error:
-        sys.stderr.write(f"vxlanalyze-mcp: error: {error}\n")
-        return error.exit_status
+        parser.exit(error.exit_status, f"vxlanalyze-mcp: error: {error}\n")
     return 0
 
 

@@ -196,7 +196,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--kube",
         metavar="FILE",
-        help="what kubectl get nodes,pods,services -A -o json prints: names, and evidence",
+        help="what kubectl get nodes,pods,services -A -o json (or yaml) prints: names, and evidence",
     )
     group.add_argument(
         "--facts",

@@ -1,16 +1,16 @@
-"""Reads what ``kubectl get nodes,pods,services -A -o json`` prints.
+"""Reads what ``kubectl get nodes,pods,services -A -o json`` prints (or ``-o yaml``), and calicoctl.
 
 Understood are a list of objects, several of them behind each other, and single objects, of the kinds
-Node, Pod, Service, Endpoints, EndpointSlice, CiliumNode (cilium.io/v2) and BlockAffinity (Calico's
-pod networks); other kinds are ignored. Whatever in an object has not the shape that the Kubernetes
-API gives it is left out: only text that is no JSON is an error.
+Node (of Kubernetes, and of ``calicoctl get node``), Pod, Service, Endpoints, EndpointSlice, CiliumNode
+(cilium.io/v2) and BlockAffinity (Calico's pod networks); other kinds are ignored. Whatever in an object has
+not the shape that the Kubernetes API gives it is left out: only text that is neither JSON nor YAML is an error.
 
 Sources: Kubernetes API reference v1 (Node, Pod, Service, Endpoints), discovery.k8s.io/v1
 (EndpointSlice); flannel ``pkg/subnet/kube`` and Calico ``libcalico-go`` for the annotations.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -19,6 +19,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.kube_objects import Object, at, list_at, pod_addresses, text_at, unique
 from vxlanalyze.kubernetes.kube_services import services
 from vxlanalyze.kubernetes.model import Cluster, Node, Pod, address_text, network_text
+from vxlanalyze.kubernetes.objects import objects
 from vxlanalyze.kubernetes.text import decode_text
 
 # Annotations of a node that hold addresses of its tunnel end.
@@ -51,59 +52,29 @@ def read_kube(path: str | Path) -> Cluster:
     Raises
     ------
     UsageError
-        The file cannot be read, is no JSON, or holds no object; with file and position.
+        The file cannot be read, is neither JSON nor YAML, or holds no object; with file and position.
     """
     name = str(path)
     try:
         text = decode_text(Path(path).read_bytes())
     except OSError as error:
-        why = f"cannot be read ({error.strerror}); give a file of kubectl's JSON"
+        why = f"cannot be read ({error.strerror}); give a file of kubectl's JSON or YAML"
         raise UsageError(f"{name}: {why}") from error
-    objects = list(_objects(name, text))
-    if not objects:
+    found = list(objects(name, text))
+    if not found:
         raise UsageError(
             f"{name}: no object in it; give what kubectl get nodes,pods,services -A -o json prints"
         )
+    return cluster_of(found, name)
+
+
+def cluster_of(found: Iterable[tuple[str, Object]], source: str) -> Cluster:
+    """Make a cluster of objects by kind; others than those named above are ignored."""
     by_kind: dict[str, list[Object]] = {}
-    for kind, item in objects:
+    for kind, item in found:
         by_kind.setdefault(kind, []).append(item)
     pods = tuple(_pod(p) for p in by_kind.get("Pod", ()))
-    return Cluster(nodes=_nodes(by_kind, pods), pods=pods, services=services(by_kind), sources=(name,))
-
-
-def _objects(name: str, text: str) -> Iterator[tuple[str, Object]]:
-    """Kind and object of everything in the text, lists taken apart."""
-    decoder = json.JSONDecoder()
-    place = 0
-    while True:
-        while place < len(text) and text[place].isspace():
-            place += 1
-        if place == len(text):
-            return
-        try:
-            value, place = decoder.raw_decode(text, place)
-        except json.JSONDecodeError as error:
-            where = f"{name}, line {error.lineno}, column {error.colno}"
-            raise UsageError(f"{where}: no JSON ({error.msg}); save it with kubectl's -o json") from error
-        except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
-            raise UsageError(f"{name}, character {place}: no JSON of kubectl ({error})") from error
-        yield from _members(value, "")
-
-
-def _members(value: object, kind_of_list: str) -> Iterator[tuple[str, Object]]:
-    if isinstance(value, list):
-        for member in value:
-            yield from _members(member, kind_of_list)
-    elif isinstance(value, dict):
-        kind = value.get("kind")
-        kind = kind if isinstance(kind, str) and kind else kind_of_list
-        if isinstance(value.get("items"), list):
-            # The API leaves the kind out of the members of a NodeList.
-            for member in value["items"]:
-                if isinstance(member, dict):
-                    yield from _members(member, kind.removesuffix("List"))
-        elif kind:
-            yield kind, value
+    return Cluster(nodes=_nodes(by_kind, pods), pods=pods, services=services(by_kind), sources=(source,))
 
 
 def _nodes(by_kind: Mapping[str, list[Object]], pods: tuple[Pod, ...]) -> tuple[Node, ...]:
@@ -142,10 +113,13 @@ def _node(item: Object) -> Node:
     annotations = at(item, "metadata", "annotations")
     told = [at(a, "address") for a in list_at(item, "status", "addresses")]
     told += [at(annotations, key) for key in _ADDRESS_ANNOTATIONS]
+    told += [at(item, "spec", "bgp", key) for key in ("ipv4Address", "ipv6Address")]
+    told += [at(item, "spec", key) for key in ("ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr")]
     networks = [at(item, "spec", "podCIDR"), *list_at(item, "spec", "podCIDRs")]
     networks += [at(annotations, key) for key in _NETWORK_ANNOTATIONS]
     macs = [_flannel_mac(text_at(annotations, key)) for key in _BACKEND_DATA]
     macs += [_mac(at(annotations, key)) for key in _MAC_ANNOTATIONS]
+    macs += [_mac(at(item, "spec", key)) for key in ("vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6")]
     return Node(
         name=text_at(item, "metadata", "name"),
         addresses=unique(address_text(a) for a in told),

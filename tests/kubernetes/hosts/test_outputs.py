@@ -236,6 +236,24 @@ def test_several_outputs_under_their_commands_are_each_read(tmp_path):
             {"src": "10.0.0.1", "dst": "10.0.1.2", "at": "flannel.1"},
         ),
         (
+            "apiVersion: projectcalico.org/v3\nitems:\n- apiVersion: projectcalico.org/v3\n  kind: IPPool\n"
+            "  metadata: {name: default}\n  spec: {cidr: 10.42.0.0/16, vxlanMode: CrossSubnet}\n"
+            "kind: IPPoolList\n",
+            "overlay",
+            {"name": "mode", "value": "vxlanMode CrossSubnet"},
+        ),
+        (
+            "apiVersion: crd.projectcalico.org/v1\nkind: FelixConfiguration\nspec:\n  vxlanPort: 4790\n",
+            "overlay",
+            {"name": "port", "value": "4790", "line": "4"},
+        ),
+        (
+            "apiVersion: v1\nkind: ConfigMap\ndata:\n  net-conf.json: |\n"
+            '    {"Network": "10.42.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7}}\n',
+            "overlay",
+            {"name": "vni", "value": "7"},
+        ),
+        (
             "11111111-2222-3333-4444-555555555555\n    Bridge br-int\n        Port g\n"
             '            options: {key=flow, remote_ip="10.9.0.2"}\n',
             "overlay",

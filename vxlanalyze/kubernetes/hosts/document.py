@@ -1,13 +1,19 @@
 """Outputs that are one JSON or YAML document: parsed once, then recognised by their keys."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.hosts.model import Row
+from vxlanalyze.kubernetes.objects import objects
 
 Locate = Callable[[str], int]
+_HEAD = 4096
+_YAML = re.compile(r"^(?:apiVersion|items): ?", re.MULTILINE)
+_LARGEST_YAML_BYTES = 2 << 20  # PyYAML takes a second for a few megabytes
 _LARGEST_BYTES = 16 << 20  # of JSON; a parsed document takes many times its size
 
 
@@ -30,15 +36,22 @@ class Document:
 
 
 def parse(text: str) -> object:
-    """Parse a JSON document; None where a text is none, or too large."""
-    head = text.lstrip()[:1]
-    if not head or head not in "[{" or len(text) > _LARGEST_BYTES:
+    """Parse a JSON document, or YAML of Kubernetes; None where a text is neither, or too large."""
+    head = text[:_HEAD].lstrip()
+    if not head or len(text) > _LARGEST_BYTES:
+        return None
+    if head[0] in "[{":
+        try:
+            value: object = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+        return value
+    if len(text) > _LARGEST_YAML_BYTES or not _YAML.search(head):
         return None
     try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
+        return [item for _, item in objects("", text)]
+    except UsageError:
         return None
-    return value
 
 
 def locator(text: str) -> Locate:

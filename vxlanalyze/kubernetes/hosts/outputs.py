@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from vxlanalyze.kubernetes.hosts import (
+    configured,
     connections,
     counters,
     devices,
@@ -36,7 +37,7 @@ OUTPUTS: tuple[Output, ...] = (
     forwarding.OUTPUT,
     *drops.OUTPUTS,
 )
-DOCUMENTS: tuple[Document, ...] = (nft_json.DOCUMENT, *iproute_json.DOCUMENTS)
+DOCUMENTS: tuple[Document, ...] = (nft_json.DOCUMENT, *iproute_json.DOCUMENTS, configured.DOCUMENT)
 
 
 def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
