@@ -3,7 +3,7 @@
 Understood are a list of objects, several of them behind each other, and single objects, of the kinds
 Node (of Kubernetes, and of ``calicoctl get node``), Pod, Service, Endpoints, EndpointSlice, CiliumNode
 (cilium.io/v2) and BlockAffinity (Calico's pod networks); other kinds are ignored. Whatever in an object has
-not the shape that the Kubernetes API gives it is left out: only text that is neither JSON nor YAML is an error.
+not the shape that the Kubernetes API gives it is left out: only text that is neither JSON nor YAML is wrong.
 
 Sources: Kubernetes API reference v1 (Node, Pod, Service, Endpoints), discovery.k8s.io/v1
 (EndpointSlice); flannel ``pkg/subnet/kube`` and Calico ``libcalico-go`` for the annotations.

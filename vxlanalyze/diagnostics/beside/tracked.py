@@ -85,7 +85,7 @@ def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[S
         for row, where in rows(pair, point, "connections")
         if (row.get("src"), row.get("dst"), row["protocol"], int(row.get("dport") or 0)) in asked
     ]
-    silent = [(row, where) for row, where in found if not row.get("replied")]
+    silent = [(row, where) for row, where in found if "[UNREPLIED]" in row["text"]]
     node = node_of(point)
     if silent and len(silent) == len(found):
         row, where = silent[0]
