@@ -124,12 +124,29 @@ def look_at(path: str) -> OpenedFile:
         spool = None
         if path == STANDARD_INPUT or not stat.S_ISREG(status.st_mode):
             spool = _spooled(path, handle, status)
-            status = os.fstat(spool.fileno())
-        descriptor = (spool or handle).fileno()
-        compression = compression_of(os.pread(descriptor, 8, 0))
-        stream = open_stream(descriptor, status.st_size, compression)
-        view = memoryview(bytearray(HEAD_BYTES + 1))
-        head = bytes(view[: stream.readinto(view)])
+        return _known(path, spool or handle, spool)
+
+
+def look_into(path: str, spool: IO[bytes]) -> OpenedFile:
+    """Tell what an unlinked copy is, which the capture then owns; `path` is what messages call it.
+
+    Raises
+    ------
+    CaptureError
+        It is no capture; the message says what it is instead.
+    """
+    with _errors_named(path):
+        return _known(path, spool, spool)
+
+
+def _known(path: str, handle: IO[bytes], spool: IO[bytes] | None) -> OpenedFile:
+    """Tell what an open file is."""
+    descriptor = handle.fileno()
+    status = os.fstat(descriptor)
+    compression = compression_of(os.pread(descriptor, 8, 0))
+    stream = open_stream(descriptor, status.st_size, compression)
+    view = memoryview(bytearray(HEAD_BYTES + 1))
+    head = bytes(view[: stream.readinto(view)])
     kind = format_of(head)
     if kind is None:
         raise CaptureError(path, _inside(compression, stream.fault) + what_else(head))

@@ -189,7 +189,7 @@ def _open_files(spec: str) -> list[OpenedFile]:
             opened.extend(_open_member(member))
         if len(opened) > MAX_FILES:
             raise CaptureError(spec, f"{len(opened)} files; one capture may have {MAX_FILES}")
-        return _in_order(opened)
+        return in_order(opened)
     except BaseException:
         for entry in opened:
             entry.close()
@@ -232,7 +232,7 @@ def _is_called_capture(path: str) -> bool:
     return re.search(r"\.p?cap(ng)?\d*(\.\w+)?$", path) is not None
 
 
-def _in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
+def in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
     """Put a rotated set in order by first frame; files without frames come last."""
     if len(opened) == 1:
         return opened

@@ -340,9 +340,12 @@ def _write_packets(
 def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
     from vxlanalyze.kubernetes.saved import read_cluster
     from vxlanalyze.pairing.part import Part, parse_moment, parse_term
+    from vxlanalyze.pipeline import bundled
     from vxlanalyze.pipeline import run as pipeline
 
-    cluster = read_cluster(options.kube, options.facts, [source.name for source in sources])
+    names = [source.name for source in sources]
+    given = options.facts or tuple(bundled.facts(options.captures, names))
+    cluster = read_cluster(options.kube, given, names)
     return pipeline.Questions(
         cluster=cluster,
         ports=options.port,

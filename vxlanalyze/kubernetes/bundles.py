@@ -1,27 +1,33 @@
 """Archives of what was saved: tar (plain, gzip, bzip2, xz, zstd, lz4) and zip, read member by member.
 
-Nothing is unpacked to disk. A member whose path leads outside of its folder refuses the whole bundle; links
-and devices are passed over; what is too large, too deep or too much is an error of one line.
+Nothing is unpacked to a name on disk. A member whose path leads outside of its folder refuses the whole
+bundle; links and devices are passed over; what is too large, too deep or too much is an error of one line.
 """
 
 import io
 import os
+import re
 import tarfile
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from vxlanalyze.capture.compressed import compression_of, open_stream
+from vxlanalyze.capture.signatures import HEAD_BYTES, format_of
 from vxlanalyze.capture.streams import ByteStream
 from vxlanalyze.errors import CaptureError, UsageError
 
 _MOST_MEMBERS = 100_000
 _MOST_BYTES = 2 << 30  # unpacked, all members together
+_CALLED_CAPTURE = re.compile(r"\.p?cap(?:ng)?\d*\.\w+$")
 _DEEPEST = 32
 _LARGEST_MEMBER_BYTES = (64 << 20) + 1  # one more than is read of a file, so that it is named
-_TAR_MAGIC_AT, _TAR_MAGIC = 257, b"ustar"
+_LARGEST_CAPTURES_BYTES = 16 << 30  # unpacked, all captures together
+_COPY_BYTES = 1 << 20
 
 
 class Member(NamedTuple):
@@ -29,21 +35,6 @@ class Member(NamedTuple):
 
     path: str
     data: bytes
-
-
-def is_bundle(path: Path) -> bool:
-    """Whether a file is an archive, by its content."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head.startswith(b"PK\x03\x04") or head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
-        return True
-    if compression_of(head) is None:
-        return False
-    with _opened(path) as stream:
-        try:
-            return stream.read(512)[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC)
-        except (OSError, CaptureError, EOFError, ValueError):
-            return False
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -55,17 +46,70 @@ def members(path: Path) -> Iterator[Member]:
         It is damaged, too large, or holds a member outside of its folder.
     """
     total = 0
+    with _damage_named(path):
+        for name, file in _entries(path):
+            if format_of(head := file.read(HEAD_BYTES)) is not None:
+                continue  # a capture: those are no facts
+            data = head + file.read(_LARGEST_MEMBER_BYTES - len(head))
+            total += len(data)
+            if total > _MOST_BYTES:
+                raise UsageError(f"{path}: unpacks to more than {_MOST_BYTES >> 30} GiB")
+            yield Member(f"{path}/{name}", data)
+
+
+def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
+    """Give the captures of a bundle, each copied to an unlinked file, with its path in the bundle.
+
+    Parameters
+    ----------
+    below : str
+        The folder or member that is meant; "" for all.
+
+    Raises
+    ------
+    UsageError
+        As of `members`.
+    """
+    total = 0
+    with _damage_named(path):
+        for name, file in _entries(path):
+            head = file.read(HEAD_BYTES)
+            called = compression_of(head) is not None and _CALLED_CAPTURE.search(name) is not None
+            if (format_of(head) is None and not called) or not f"{name}/".startswith(below):
+                continue
+            spool = tempfile.TemporaryFile(prefix="vxlanalyze-")  # noqa: SIM115 - the capture closes it
+            try:
+                spool.write(head)
+                while piece := file.read(_COPY_BYTES):
+                    spool.write(piece)
+                    total += len(piece)
+                    if total > _LARGEST_CAPTURES_BYTES:
+                        most = _LARGEST_CAPTURES_BYTES >> 30
+                        raise UsageError(f"{path}: its captures unpack to more than {most} GiB")
+                spool.flush()
+            except BaseException:
+                spool.close()
+                raise
+            yield name, spool
+
+
+def _entries(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Names and open files of all regular members, as far as there may be."""
+    for count, entry in enumerate(_zipped(path) if zipfile.is_zipfile(path) else _tarred(path), 1):
+        if count > _MOST_MEMBERS:
+            raise UsageError(f"{path}: holds more than {_MOST_MEMBERS:,} files")
+        yield entry
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what the libraries say of a damaged archive into one line that names it."""
     try:
-        for count, member in enumerate(_zipped(path) if zipfile.is_zipfile(path) else _tarred(path), 1):
-            total += len(member.data)
-            if count > _MOST_MEMBERS or total > _MOST_BYTES:
-                raise UsageError(
-                    f"{path}: unpacks to more than {_MOST_MEMBERS:,} files or {_MOST_BYTES >> 30} GiB"
-                )
-            yield member
+        yield
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
+        zlib.error,
         OSError,
         EOFError,
         CaptureError,
@@ -84,25 +128,23 @@ def _checked(path: Path, name: str) -> str:
     return "/".join(parts)
 
 
-def _zipped(path: Path) -> Iterator[Member]:
+def _zipped(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             name = _checked(path, info.filename)
             if info.is_dir() or info.flag_bits & 1 or (info.external_attr >> 16) & 0o170000 == 0o120000:
                 continue
             with archive.open(info) as file:
-                yield Member(f"{path}/{name}", file.read(_LARGEST_MEMBER_BYTES))
+                yield name, file
 
 
-def _tarred(path: Path) -> Iterator[Member]:
+def _tarred(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     with _opened(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
             name = _checked(path, info.name)
-            if stream.given_bytes > _MOST_BYTES:
-                raise UsageError(f"{path}: unpacks to more than {_MOST_BYTES >> 30} GiB")
             file = archive.extractfile(info) if info.isreg() else None
             if file is not None:
-                yield Member(f"{path}/{name}", file.read(_LARGEST_MEMBER_BYTES))
+                yield name, file
         if stream.fault is not None:
             raise tarfile.ReadError(stream.fault)
 
@@ -125,7 +167,7 @@ class _Opened(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = self._stream.readinto(memoryview(buffer).cast("B"))
         self.given_bytes += count
-        if self.given_bytes > 2 * _MOST_BYTES:
+        if self.given_bytes > _MOST_BYTES + _LARGEST_CAPTURES_BYTES:
             raise tarfile.ReadError("it unpacks to too much")
         return count
 

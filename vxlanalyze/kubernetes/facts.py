@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vxlanalyze.capture.archives import is_archive
 from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
-from vxlanalyze.kubernetes.bundles import is_bundle, members
+from vxlanalyze.kubernetes.bundles import members
 from vxlanalyze.kubernetes.hosts.model import Line
 from vxlanalyze.kubernetes.hosts.outputs import numbered, read_document, read_output
 from vxlanalyze.kubernetes.model import Fact
@@ -69,7 +70,7 @@ def read_bundle(path: str | Path, captures: Collection[str]) -> tuple[Fact, ...]
         It is no archive, cannot be read, or no member of it names a capture.
     """
     root = Path(path)
-    if not root.is_file() or not is_bundle(root):
+    if not root.is_file() or not is_archive(root):
         raise UsageError(
             f"--facts {root}: no archive; give a capture's name and a directory, as in node1=facts/node1"
         )
@@ -92,7 +93,7 @@ def read_bundle(path: str | Path, captures: Collection[str]) -> tuple[Fact, ...]
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """A file's name and bytes, or those of the members of an archive."""
     try:
-        if is_bundle(path):
+        if is_archive(path):
             yield from members(path)
             return
         with path.open("rb") as file:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from vxlanalyze.capture import open_sources
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
-from vxlanalyze.pipeline import interfaces
+from vxlanalyze.pipeline import bundled, interfaces
 from vxlanalyze.wire import mirrors
 
 
@@ -20,7 +20,18 @@ def open_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]
     UsageError
         A name is refused or given twice.
     """
-    sources = open_sources(specs)
+    specs = list(specs)
+    archives = [bundled.archive_of(spec) for spec in specs]
+    if not any(archives):
+        return _apart(open_sources(specs))
+    sources: list[LogicalCapture] = []
+    for spec, archive in zip(specs, archives, strict=True):
+        sources += open_sources([spec]) if archive is None else bundled.open_captures(archive)
+    return _apart(sources)
+
+
+def _apart(sources: list[LogicalCapture]) -> list[LogicalCapture]:
+    """Give the observation points of captures, and close them where that fails."""
     try:
         return apart(sources)
     except BaseException:

@@ -84,7 +84,8 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
 
 def _tables(pair: Comparison, point: Point) -> _Tables:
     """The node's rules; where they were saved before too, with what they counted between."""
-    saved = facts(pair, point, "firewall")
+    # The rules of iptables-nft stand in both outputs; they are changed with iptables.
+    saved = sorted(facts(pair, point, "firewall"), key=lambda fact: fact.rows[0].get("tool") == "nft")
     before: dict[tuple[str, ...], int] = {}
     for fact in saved:
         if is_before(fact.path):

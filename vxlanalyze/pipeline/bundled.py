@@ -1,0 +1,93 @@
+"""Captures inside archives (what ``--plan`` fetches, must-gather, a Retina capture's tarball), as captures.
+
+An archive stands on the command line in place of the captures in it; ``ARCHIVE/FOLDER`` means those of one
+folder. What was saved with them in the same archive are facts, without being named again.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from vxlanalyze.capture.archives import is_archive
+from vxlanalyze.capture.logical import LogicalCapture
+from vxlanalyze.capture.opened import OpenedFile, look_into
+from vxlanalyze.capture.sources import in_order, name_of
+from vxlanalyze.errors import UsageError
+from vxlanalyze.text.words import listed
+
+_MOST_POINTS = 2
+
+
+class Archive(NamedTuple):
+    """An archive on the command line: the name before it, its file, and the folder in it that is meant."""
+
+    name: str
+    path: Path
+    below: str
+
+
+def archive_of(spec: str | os.PathLike[str]) -> Archive | None:
+    """Take a word of the command line for an archive; None where it is none."""
+    whole = os.fspath(spec)
+    name, equals, rest = whole.partition("=")
+    given, text = (name, rest) if equals and not os.path.exists(whole) else ("", whole)
+    path = Path(text)
+    for at in (path, *path.parents):
+        if os.path.isfile(at):
+            below = path.relative_to(at).as_posix().removeprefix(".")
+            return Archive(given, at, f"{below}/" if below else "") if is_archive(at) else None
+        if at.exists():
+            return None
+    return None
+
+
+def open_captures(archive: Archive) -> list[LogicalCapture]:
+    """Open the captures of an archive, those of one folder and name as one rotated set.
+
+    Raises
+    ------
+    UsageError
+        It holds none, or more than a comparison takes without being told which.
+    CaptureError
+        One of them cannot be read as a capture.
+    """
+    from vxlanalyze.kubernetes import bundles
+
+    sets: dict[tuple[str, str], list[OpenedFile]] = {}
+    try:
+        for name, spool in bundles.captures(archive.path, archive.below):
+            member = PurePosixPath(name)
+            files = sets.setdefault((member.parent.as_posix(), name_of(member.name)), [])
+            files.append(look_into(f"{archive.path}/{name}", spool))
+        _demand_few(archive, list(sets))
+        return [LogicalCapture(name, in_order(sets[key])) for key, name in _names(archive, list(sets))]
+    except BaseException:
+        for file in (file for files in sets.values() for file in files):
+            file.close()
+        raise
+
+
+def _demand_few(archive: Archive, found: Sequence[tuple[str, str]]) -> None:
+    shown = archive.path if not archive.below else f"{archive.path}/{archive.below}"
+    if not found:
+        raise UsageError(f"{shown}: an archive without a capture; give facts with --facts NAME=PATH")
+    if len(found) > (1 if archive.name else _MOST_POINTS):
+        places = listed([f"{archive.path}/{folder}".removesuffix("/.") for folder, _ in found], at_most=8)
+        raise UsageError(f"{shown}: holds {len(found)} captures; give those of two nodes: {places}")
+
+
+def _names(archive: Archive, found: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Name each capture after its file, or after its folder where two are called the same."""
+    plain = [name for _, name in found]
+    for folder, name in sorted(found):
+        parent = name_of(PurePosixPath(folder).name) if folder not in ("", ".") else name
+        yield (folder, name), archive.name or (name if plain.count(name) == 1 else parent)
+
+
+def facts(specs: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the archives on the command line as ``--facts`` would: of one capture by its name, or of all."""
+    archives = [archive_of(spec) for spec in specs]
+    for archive, spec in zip(archives, specs, strict=True):
+        if archive is not None:
+            yield (names[specs.index(spec)] if len(names) == len(specs) else ""), str(archive.path)
