@@ -62,6 +62,7 @@ _MODULES = (
     "path.rate_limited",
     "path.packet_loss",
     "performance.delay_spike",
+    "performance.queueing_delay",
     "performance.reordering",
     "performance.duplication",
     "performance.zero_window",

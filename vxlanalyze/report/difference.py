@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from vxlanalyze.report import baseline
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.text.escaping import plain
-from vxlanalyze.text.words import count, span
+from vxlanalyze.text.words import bit_rate, count, span
 
 KINDS = ("not fixed", "new", "worse", "better", "fixed", "not known")
 """In the order in which they are reported."""
@@ -162,7 +162,7 @@ def _connections(before: Report, after: Report) -> Iterator[Change]:
         if min(then.octets, now.octets) >= _LEAST_BYTES and then.bits_per_s and now.bits_per_s:
             ratio = now.bits_per_s / then.bits_per_s
             if not 1 - _LEAST_CHANGE <= ratio <= 1 / (1 - _LEAST_CHANGE):
-                words = f"throughput {_rate(then.bits_per_s)} -> {_rate(now.bits_per_s)}"
+                words = f"throughput {bit_rate(then.bits_per_s)} -> {bit_rate(now.bits_per_s)}"
                 limit = f" ({then.limit} -> {now.limit} limits it)" if then.limit != now.limit else ""
                 yield Change("better" if ratio > 1 else "worse", f"tcp {server}", words + limit)
         if then.think_ns and now.think_ns:
@@ -192,13 +192,6 @@ def _by_server(report: Report) -> dict[str, _Server]:
             mine = _Server(larger.octets, larger.bits_per_s, max(think, known.think_ns), larger.limit)
         groups[record["server"]] = mine
     return groups
-
-
-def _rate(bits_per_s: float) -> str:
-    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
-        if bits_per_s >= size:
-            return f"{bits_per_s / size:.3g} {unit}"
-    return f"{bits_per_s:.3g} bit/s"
 
 
 def _verdict(before: Report, after: Report, changes: tuple[Change, ...]) -> str:

@@ -25,6 +25,14 @@ def span(duration_ns: float) -> str:
     return f"{duration_ns:.0f} ns"
 
 
+def bit_rate(bits_per_s: float) -> str:
+    """Write a rate in the unit that suits it."""
+    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if bits_per_s >= size:
+            return f"{bits_per_s / size:.3g} {unit}"
+    return f"{bits_per_s:.3g} bit/s"
+
+
 def share(part: int, whole: int) -> str:
     """Say a part of a whole: ``all 20``, ``5 of 20 (25 %)``."""
     if part == whole:

@@ -87,7 +87,8 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
     start = state[leader, CURSOR]
     gap = max(0, now - start)
     state[leader, CURSOR] = max(start, now)
-    segment = min(payload, max(figures[stream, LARGEST], 1)) if figures[stream, LARGEST] else payload
+    # A sender that cuts in hardware waits for room for two segments, where it has as much to send.
+    segment = min(payload, 2 * max(figures[stream, LARGEST], 1)) if figures[stream, LARGEST] else payload
     prompt = now - max(state[stream, ACK_NS], state[stream, EDGE_NS]) <= REACTION_NS
     in_flight = state[stream, ACK_NS] > state[stream, SENT_NS] or after(
         state[stream, TOP], state[stream, ACKED]

@@ -49,6 +49,7 @@ from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.analysis.tcp import loss_limit
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
@@ -115,6 +116,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     heavier = concentration.heaviest(picture, pair.cluster)
     looks_like = suspicion.of(picture, pair.cluster)
     opens = new_conversations.of(picture)
+    slowed = loss_limit.of(pair, direction, gone / judged)
     perhaps = f"; {looks_like.perhaps}" if looks_like and looks_like.perhaps else ""
     return Finding(
         code=CODE,
@@ -130,7 +132,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             direction, lost, runs, opens.text if opens else heavier.text if heavier else _held(picture)
         )
         + (looks_like.text if looks_like else "")
-        + (missed or _really_lost(direction, again, could, dropped)),
+        + (missed or _really_lost(direction, again, could, dropped))
+        + (slowed.text if slowed else ""),
         remedy=written(
             opens.remedy if opens else "",
             looks_like.remedy if looks_like else "",
@@ -150,6 +153,9 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "dropped_by_capture": Quantity(dropped, "packets"),
             "inside": Quantity(inside_finding.node_of(direction)),
             **_tcp_evidence(again, could),
+            "connections_slowed": Quantity(slowed.connections if slowed else None, "connections"),
+            "tcp_allowed": Quantity(round(slowed.allowed_bits_per_s) if slowed else None, "bit/s"),
+            "tcp_reached": Quantity(round(slowed.reached_bits_per_s) if slowed else None, "bit/s"),
         },
         ruled_out=_ruled_out(picture, lost),
         explained_by=("capture-loss",) if missed else _causes(pair, picture),

@@ -40,7 +40,7 @@ from vxlanalyze.analysis.tcp.connections import Connections, active_ns, connecti
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
-from vxlanalyze.text.words import count, listed, span
+from vxlanalyze.text.words import bit_rate, count, listed, span
 
 CODE = "window-limited"
 _LEAST_SHARE, _LEAST_NS = 0.3, 500_000_000
@@ -121,12 +121,12 @@ def _finding(pair: Comparison, found: Connections, direction: str | None, held: 
         direction=direction,
         summary=f"{count(len(held), 'connection')} sent one receive window of {worst.window_bytes:,} bytes "
         f"each "
-        f"round trip of {span(worst.rtt_ns)} and waited: at most {_rate(_allowed(worst))} "
+        f"round trip of {span(worst.rtt_ns)} and waited: at most {bit_rate(_allowed(worst))} "
         f"({listed(names, at_most=_MOST_NAMED)})",
         explanation=f"For {span(waited)} ({100 * worst.share:.0f} % of {_whose(len(held))}) the "
         f"data "
         f"in flight filled the window that the receiver advertises, and the sender could send only when an "
-        f"acknowledgement made room. It reached {_rate(worst.bits_per_s)}; "
+        f"acknowledgement made room. It reached {bit_rate(worst.bits_per_s)}; "
         f"100 Mbit/s over this round trip takes a window of {needed[0]:,} bytes, 1 Gbit/s one of "
         f"{needed[1]:,}. {_which_window(found, worst)}",
         remedy=_remedy(pair, found, direction, worst, needed),
@@ -157,13 +157,6 @@ def _whose(connections: int) -> str:
 def _product(bits_per_s: int, rtt_ns: int) -> int:
     """Give the bandwidth-delay product in bytes."""
     return round(bits_per_s * rtt_ns / 8e9)
-
-
-def _rate(bits_per_s: float) -> str:
-    for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
-        if bits_per_s >= size:
-            return f"{bits_per_s / size:.3g} {unit}"
-    return f"{bits_per_s:.3g} bit/s"
 
 
 def _which_window(found: Connections, worst: _Limit) -> str:
