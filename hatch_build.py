@@ -11,12 +11,18 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
+def _machine() -> str:
+    """Name the kind of machine to build for, as `vxlanalyze.kernels.build` does."""
+    return os.environ.get("VXLANALYZE_MACHINE") or platform.machine()
+
+
 class KernelHook(BuildHookInterface):
     """Runs ``vxlanalyze.kernels.build`` in the source tree, and marks the wheel as one of this platform."""
 
     def dependencies(self) -> list[str]:
         """Ask for a C compiler from PyPI where the system has none."""
-        compilers = (os.environ.get("CC", "").split()[:1] or [""])[0], "cc", "gcc", "clang"
+        named = (os.environ.get("CC", "").split()[:1] or [""])[0]
+        compilers = [named] if _machine() != platform.machine() else [named, "cc", "gcc", "clang"]
         return [] if any(name and shutil.which(name) for name in compilers) else ["ziglang"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -28,7 +34,7 @@ class KernelHook(BuildHookInterface):
         command = [sys.executable, "-m", "vxlanalyze.kernels.build"]
         subprocess.run(command, cwd=self.root, env=environment, check=True)
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform.system().lower()}_{platform.machine()}"
+        build_data["tag"] = f"py3-none-{platform.system().lower()}_{_machine()}"
 
         build_data["shared_data"].update(self._for_shells(environment))
 

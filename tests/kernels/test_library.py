@@ -217,3 +217,40 @@ def test_a_kernel_that_needs_numba_to_run_is_not_built():
 
     assert done.returncode == 1
     assert "chance calls numba_" in done.stderr
+
+
+def test_code_is_made_for_other_machines(monkeypatch):
+    from vxlanalyze.kernels import compiler
+
+    monkeypatch.setenv("VXLANALYZE_MACHINE", "aarch64")
+
+    code = compiler.assembled(compiler.target_machine("aarch64"), "define i64 @one() { ret i64 1 }")
+
+    assert build.levels() == ("aarch64",)
+    assert int.from_bytes(code[18:20], "little") == 183  # EM_AARCH64, in an ELF header
+
+
+def test_a_compiler_of_this_machine_links_for_no_other(monkeypatch):
+    monkeypatch.setenv("VXLANALYZE_MACHINE", "aarch64" if build.machine() != "aarch64" else "x86_64")
+    monkeypatch.delenv("CC", raising=False)
+
+    command = build.linker()
+
+    assert command is None or command[1:] == [
+        "-m",
+        "ziglang",
+        "cc",
+        "-target",
+        f"{build.machine()}-linux-gnu",
+    ]
+
+    monkeypatch.setenv("CC", f"{sys.executable} -x")
+    assert build.linker() == [sys.executable, "-x"]
+
+
+def test_machines_without_a_level_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("VXLANALYZE_MACHINE", "riscv64")
+    monkeypatch.setenv("CC", sys.executable)
+
+    with pytest.raises(SystemExit, match="no kernels are built for riscv64, only for x86_64 and aarch64"):
+        build.build(tmp_path)

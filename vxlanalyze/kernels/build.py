@@ -1,7 +1,8 @@
 """Builds the library of kernels: ``python -m vxlanalyze.kernels.build``, and the hook of the wheel.
 
 Each processor level is compiled by a process of its own, since numba asks once for the processor; then a C
-compiler links. Only who builds the package needs numba.
+compiler links. Only who builds the package needs numba. ``VXLANALYZE_MACHINE=aarch64`` builds for other
+machines than this one, with a compiler for them: the one that ``CC`` names, or ziglang's.
 """
 
 import argparse
@@ -25,19 +26,27 @@ _LINK = ("-shared", "-nostdlib", "-Wl,--build-id=none", "-Wl,-s", "-Wl,-z,noexec
 _ENTRY_POINTS = "entry_points"  # name of their object file
 
 
+def machine() -> str:
+    """Name the kind of machine to build for, as ``uname -m`` does."""
+    return os.environ.get("VXLANALYZE_MACHINE") or platform.machine()
+
+
 def levels() -> tuple[str, ...]:
-    """Give the levels that can be built on this machine."""
-    machine = platform.machine()
-    return tuple(name for name in LEVELS if name == machine or (machine == "x86_64" and "x86" in name))
+    """Give the levels of the machine to build for."""
+    kind = machine()
+    return tuple(name for name in LEVELS if name == kind or (kind == "x86_64" and "x86" in name))
 
 
 def linker() -> list[str] | None:
     """Give the command of a C compiler, as ``CC`` names it, the system's, or ziglang's; None without one."""
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+    crossing = machine() != platform.machine()
+    for name in (os.environ.get("CC"), *(() if crossing else ("cc", "gcc", "clang"))):
         if name and shutil.which(name.split()[0]):
             return name.split()
-    found = importlib.util.find_spec("ziglang")
-    return None if found is None else [sys.executable, "-m", "ziglang", "cc"]
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    target = ["-target", f"{machine()}-linux-gnu"] if crossing else []
+    return [sys.executable, "-m", "ziglang", "cc", *target]
 
 
 def build(folder: Path = FOLDER) -> None:
@@ -45,6 +54,8 @@ def build(folder: Path = FOLDER) -> None:
     command = linker()
     if command is None:
         raise SystemExit("no C compiler links the kernels: install gcc or clang, or `pip install ziglang`")
+    if not levels():
+        raise SystemExit(f"no kernels are built for {machine()}, only for x86_64 and aarch64")
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(levels())) as pool:
         places = {level: Path(scratch, level) for level in levels()}
@@ -74,7 +85,7 @@ def _compile_apart(of: tuple[str, Path]) -> None:
     """Compile for a level in a process of its own."""
     level, place = of
     place.mkdir()
-    processor = {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": ""} if "x86" in level else {}
+    processor = {"NUMBA_CPU_NAME": level if "x86" in level else "generic", "NUMBA_CPU_FEATURES": ""}
     ignored = {"NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "0"}
     command = [sys.executable, "-m", "vxlanalyze.kernels.build", "--level", level, str(place)]
     done = subprocess.run(
@@ -89,16 +100,16 @@ def compile_level(level: str, place: Path) -> None:
     from vxlanalyze.kernels import compiler
     from vxlanalyze.kernels.fingerprint import fingerprint
 
-    machine = compiler.target_machine(level)
+    target = compiler.target_machine(level)
     entries: dict[str, Any] = {}
     for kernel in kernels():
         symbol = kernel.name.replace(".", "_")
         made = compiler.compile_kernel(kernel, symbol)
-        (place / f"{symbol}.o").write_bytes(machine.emit_object(made.module))
+        (place / f"{symbol}.o").write_bytes(compiler.machine_code(target, made.module))
         declared = kernel.declared or ""
         entry = Entry(symbol, declared, made.results, made.is_tuple, fingerprint(kernel))
         entries[kernel.name] = entry._asdict()
-    (place / f"{_ENTRY_POINTS}.o").write_bytes(compiler.assembled(machine, entry_points()))
+    (place / f"{_ENTRY_POINTS}.o").write_bytes(compiler.assembled(target, entry_points()))
     (place / "entries.json").write_text(json.dumps(entries))
 
 

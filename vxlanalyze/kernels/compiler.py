@@ -191,17 +191,24 @@ def _demand_known(kernel: Kernel, module: Any) -> None:
 
 def target_machine(level: str) -> Any:
     """Give LLVM's view of a processor level, for position-independent code."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
     cpu = level if level.startswith("x86") else "generic"
-    target = llvm.Target.from_triple(llvm.get_process_triple())
+    kind = "x86_64" if level.startswith("x86") else level
+    target = llvm.Target.from_triple(f"{kind}-unknown-linux-gnu")
     return target.create_target_machine(cpu=cpu, features="", opt=3, reloc="pic", codemodel="default")
+
+
+def machine_code(machine: Any, module: Any) -> bytes:
+    """Make an object file of a module, be it for another kind of machine than this one."""
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    code: bytes = machine.emit_object(module)
+    return code
 
 
 def assembled(machine: Any, assembly: str) -> bytes:
     """Make an object file of LLVM's assembly."""
-    code: bytes = machine.emit_object(llvm.parse_assembly(assembly))
-    return code
+    return machine_code(machine, llvm.parse_assembly(assembly))
 
 
 def load_instruction(bits: int, network_order: bool) -> Any:
