@@ -194,6 +194,8 @@ def measure(folder: Path, packets: int, runs: int, peers: bool, before: Path | N
             goal("whole command against tcpdump's copy", whole / seconds, 2, "times")
         else:
             goal("whole command against a ninetieth of tshark", whole / seconds * 90, 1, "times")
+    for code, seconds in _slowest_diagnostics(sources, decoded):
+        goal(f"{code}, processor time of a packet", seconds / both_frames * 1e6, 0.1, "us")
     allowed = 200 + 96e-6 * both_frames
     goal("anonymous memory without a limit", command_peak_bytes(command) / 1e6, allowed, "MB")
     for limit in ("128M", "512M"):
@@ -222,6 +224,22 @@ def _stages(sources: "list[LogicalCapture]", decoded: "list[Decoded]", runs: int
         ("report", statistics.median(b for _, b in answers)),
         ("load what decodes", median(lambda: _run(load), runs)),
     ]
+
+
+def _slowest_diagnostics(
+    sources: "list[LogicalCapture]", decoded: "list[Decoded]"
+) -> list[tuple[str, float]]:
+    """Processor time of the three slowest diagnostics; what several share counts for the first of them."""
+    from vxlanalyze import pairing
+    from vxlanalyze.diagnostics import DIAGNOSTICS
+
+    comparison = pairing.pair(list(zip(sources, decoded, strict=True)))
+    took = []
+    for diagnostic in DIAGNOSTICS:
+        start = time.process_time()
+        diagnostic.check(comparison)
+        took.append((diagnostic.code, time.process_time() - start))
+    return sorted(took, key=lambda each: -each[1])[:3]
 
 
 def _run(command: list[str], folder: Path | None = None) -> None:
