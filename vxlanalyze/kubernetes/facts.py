@@ -21,6 +21,7 @@ from vxlanalyze.kubernetes.text import decode_text, shown
 from vxlanalyze.text.words import listed
 
 _LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
+_MOST_LINES = 150_000  # a node's rules and connections have fewer; reading that many takes seconds
 _LONGEST_LINE = 8_192  # no table that people save has longer ones, and patterns take their time with them
 _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
@@ -32,6 +33,8 @@ _BARE_COMMAND = re.compile(
 _ANY_PROMPT = re.compile(
     r"[^$#%❯]{0,120}[$#%❯]\s|\s*(?:\+ )?(?:sudo|kub|cil|bri|eth|tcp|ip|con|nft|nst|sys|ss|tc)"
 )
+_PROMPTS = ("$", "#", "%", "❯")
+_BEGINNINGS = frozenset(("su", "ku", "ci", "br", "et", "tc", "ip", "co", "nf", "ns", "sy", "ss"))
 _OPENING = re.compile("|".join(re.sub(r"\(\?P<\w+>", "(?:", table.header.pattern) for table in TABLES))
 _NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =](?P<name>\S+)")
 _DEVICE = re.compile(r"(?:ethtool .*?-(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)")
@@ -114,6 +117,7 @@ def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
     if document is not None:
         yield Fact(capture, document[0], path, document[1])
         return
+    text, left_out = _cut(text)
     lines = list(numbered(text, _LONGEST_LINE))
     for part in _parts(lines):
         output = read_output(part)
@@ -128,9 +132,20 @@ def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
             yield Fact(capture, block.table.kind, path, tuple(rows))
         else:
             stray = [*stray, block.header]
+    if left_out:
+        why = f"{left_out:,} lines after the first {_MOST_LINES:,} are not read"
+        yield Fact(capture, "unknown", path, ({"why": why},))
     if stray:
         why = f"{len(stray)} lines are not understood, the first is {shown(stray[0])}"
         yield Fact(capture, "unknown", path, ({"why": why},))
+
+
+def _cut(text: str) -> tuple[str, int]:
+    """Give the lines that are read, and how many are not."""
+    lines = text.split("\n", _MOST_LINES)
+    if len(lines) <= _MOST_LINES:
+        return text, 0
+    return "\n".join(lines[:-1]), lines[-1].count("\n") + 1
 
 
 def _parts(lines: list[Line]) -> list[list[Line]]:
@@ -170,7 +185,7 @@ def _blocks(text: str) -> _Blocks:
     """Part a text into tables, and lines that belong to none."""
     found = _Blocks()
     command, block = Command(), None
-    for raw in text.splitlines():
+    for raw in filter(None, text.splitlines()):
         if len(raw) > _LONGEST_LINE:
             found.strange.append(raw[:_SHOWN])
             continue
@@ -204,6 +219,8 @@ def _opened_by(line: str) -> Table | None:
 
 
 def _command(line: str) -> Command | None:
+    if not (line.lstrip("+ \t")[:2] in _BEGINNINGS or any(mark in line for mark in _PROMPTS)):
+        return None  # most lines; what follows takes ten times as long
     if not _ANY_PROMPT.match(line):
         return None
     match = _PROMPT.match(line) or _BARE_COMMAND.match(line)

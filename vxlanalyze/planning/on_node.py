@@ -36,7 +36,7 @@ _FACTS = (
     ("ethtool-k.txt", 'ethtool -k "$dev"'),
     ("ss.txt", "ss -tulnpm"),
     ("ipvsadm.txt", "ipvsadm -Ln"),
-    ("conntrack.txt", "conntrack -L | head -n 200000"),
+    ("conntrack.txt", "conntrack -L | head -n 100000"),
     ("dmesg.txt", "dmesg 2> /dev/null | tail -n 2000"),
 )
 # Names of files that tell nothing of whose they are.
