@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import pkgutil
 import re
 from pathlib import Path
@@ -178,6 +179,20 @@ def test_what_explains_a_diagnostic_is_one(diagnostic):
     known = {d.code for d in diagnostics.DIAGNOSTICS} | {d.layer for d in diagnostics.DIAGNOSTICS}
 
     assert set(diagnostic.explained_by) <= known - {diagnostic.code}
+
+
+def test_causes_are_not_copied_by_hand():
+    """What several diagnostics name together stands in `diagnostics.explaining`, or is a layer."""
+    known = {d.code for d in diagnostics.DIAGNOSTICS}
+    lists = {}
+    for path in sorted((PACKAGE / "diagnostics").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Tuple):
+                codes = {e.value for e in node.elts if isinstance(e, ast.Constant)} & known
+                lists[f"{path.relative_to(PACKAGE)}:{node.lineno}"] = codes
+    alike = [(a, b) for a, b in itertools.combinations(lists, 2) if len(lists[a] & lists[b]) > 4]
+
+    assert not alike, f"name these causes once, in diagnostics/explaining.py: {alike}"
 
 
 @each_diagnostic

@@ -39,6 +39,7 @@ from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share
@@ -203,6 +204,4 @@ def _same_services(direction: Direction, lost: NDArray[np.bool_]) -> int:
     return len(services(lost) & services(direction.delivered))
 
 
-DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
-)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=explaining.MISDIRECTED)

@@ -33,6 +33,7 @@ from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.commands import anywhere, on, written
@@ -192,6 +193,4 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
     return tuple(ruled_out)
 
 
-DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
-)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=explaining.MISDIRECTED)

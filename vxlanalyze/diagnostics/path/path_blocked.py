@@ -40,6 +40,7 @@ from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import firewall, groups, tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
@@ -277,6 +278,6 @@ def _ruled_out(direction: Direction, blocked: Explanation, lost: NDArray[np.bool
 DIAGNOSTIC = base.Diagnostic(
     code=CODE,
     check=check,
-    explained_by=("wrong-tunnel-endpoint", "ttl-exceeded", "duplicate-address"),
+    explained_by=(*explaining.MISDIRECTED, "ttl-exceeded"),
     slow=True,
 )

@@ -38,6 +38,7 @@ from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import outer_protocols, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
@@ -187,6 +188,4 @@ def _find_the_filter(direction: Direction, gone: dict[str, int], below: Underlay
     )
 
 
-DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=("wrong-tunnel-endpoint", "duplicate-address")
-)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=explaining.MISDIRECTED)

@@ -42,6 +42,7 @@ from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
@@ -295,11 +296,9 @@ DIAGNOSTIC = base.Diagnostic(
     check=check,
     explained_by=(
         "wrong-tunnel-endpoint",
-        "integrity",
         "header-blocked",
         "port-unreachable",
-        "vni-mismatch",
-        "stale-tunnel-mac",
-        "duplicate-tunnel-mac",
+        "integrity",
+        *explaining.FOREIGN_TO_THE_DEVICE,
     ),
 )

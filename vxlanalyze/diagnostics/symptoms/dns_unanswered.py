@@ -45,40 +45,14 @@ from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answe
 from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
 from vxlanalyze.analysis.requests.requests import Requests, measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "dns-unanswered"
 
-_INSIDE = (
-    "not-answered",
-    "new-flows-blocked",
-    "source-unanswered",
-    "port-unreachable",
-    "vni-mismatch",
-    "stale-tunnel-mac",
-    "duplicate-tunnel-mac",
-    "wrong-tunnel-endpoint",
-    "reply-not-translated",
-    "integrity",
-    "endpoint-silent",
-)
-_ON_THE_WAY = (
-    "not-encapsulated",
-    "path-blocked",
-    "protocol-blocked",
-    "ecmp-member-blocked",
-    "flow-blocked",
-    "header-blocked",
-    "new-flows-blocked",
-    "rate-limited",
-    "mtu-icmp-needed",
-    "mtu-blackhole",
-    "fragments-lost",
-    "burst-outage",
-    "packet-loss",
-)
+_INSIDE = (*explaining.IGNORED_ON_ARRIVAL, "port-unreachable", "endpoint-silent")
 
 
 class _Server(NamedTuple):
@@ -329,4 +303,6 @@ def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[
         )
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=(*_ON_THE_WAY, *_INSIDE))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=(*explaining.LOST_BETWEEN_THE_NODES, "not-encapsulated", *_INSIDE)
+)

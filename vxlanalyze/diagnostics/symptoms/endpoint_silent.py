@@ -42,6 +42,7 @@ from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.requests import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends, unasked
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair
 from vxlanalyze.pairing.model import NO_ROW, Comparison
@@ -49,22 +50,7 @@ from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
 
 CODE = "endpoint-silent"
-_CAUSES = (
-    "not-answered",
-    "new-flows-blocked",
-    "header-blocked",
-    "source-unanswered",
-    "wrong-tunnel-endpoint",
-    "reply-not-translated",
-    "stale-tunnel-mac",
-    "duplicate-tunnel-mac",
-    "duplicate-address",
-    "vni-mismatch",
-    "outer-checksum-bad",
-    "inner-checksum-bad",
-    "corrupted-in-transit",
-    "fragments-lost",
-)
+_CAUSES = (*explaining.IGNORED_ON_ARRIVAL, "header-blocked", "duplicate-address", "fragments-lost")
 _CHANCE = 1e-3  # that SYNs are taken for discarded by their time stamps
 _MOST_NAMED = 5
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow

@@ -32,6 +32,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp.tcp_streams import Sent, sent
 from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, span
@@ -40,22 +41,7 @@ from vxlanalyze.wire.addresses import text
 CODE = "tcp-stalled"
 _MOST_NAMED = 3
 _STREAMS_NAMED = 50
-_CAUSES = (
-    "path-blocked",
-    "protocol-blocked",
-    "ecmp-member-blocked",
-    "flow-blocked",
-    "header-blocked",
-    "new-flows-blocked",
-    "rate-limited",
-    "mtu-icmp-needed",
-    "mtu-blackhole",
-    "fragments-lost",
-    "burst-outage",
-    "integrity",
-    "not-answered",
-    "packet-loss",
-)
+_CAUSES = (*explaining.LOST_BETWEEN_THE_NODES, "integrity", "not-answered")
 
 
 class _Fates(NamedTuple):
