@@ -52,6 +52,7 @@ from vxlanalyze.text.words import count, listed
 
 CODE = "dns-unanswered"
 
+_LOST = (*explaining.LOST_BETWEEN_THE_NODES, "not-encapsulated")
 _INSIDE = (*explaining.IGNORED_ON_ARRIVAL, "port-unreachable", "endpoint-silent")
 
 
@@ -154,9 +155,9 @@ def _explained_by(
     servers: Sequence[_Server], fate: NDArray[np.int64], unanswered: int
 ) -> tuple[str, ...] | None:
     """Codes and findings that may explain it: what died between two interfaces of a node died there."""
-    there = [f"{code}@{s.hop}" for s in servers if s.hop for code in _ON_THE_WAY]
+    there = [f"{code}@{s.hop}" for s in servers if s.hop for code in _LOST]
     if there:
-        return (*there, *_ON_THE_WAY, *_INSIDE)
+        return (*there, *_LOST, *_INSIDE)
     return _INSIDE if fate[Fate.SILENT] == unanswered else None
 
 
@@ -304,5 +305,5 @@ def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[
 
 
 DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=(*explaining.LOST_BETWEEN_THE_NODES, "not-encapsulated", *_INSIDE)
+    code=CODE, check=check, explained_by=(*_LOST, *_INSIDE)
 )
