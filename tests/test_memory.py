@@ -11,7 +11,7 @@ import pytest
 from benchmarks.generate import generate
 from vxlanalyze.errors import UsageError
 from vxlanalyze.memory import limit as memory
-from vxlanalyze.wire.index import Blocks
+from vxlanalyze.wire.passages import Blocks
 
 MIB = 1 << 20
 

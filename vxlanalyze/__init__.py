@@ -25,7 +25,8 @@ from vxlanalyze.errors import CaptureError, OutputError, UsageError, VxlanalyzeE
 if TYPE_CHECKING:
     from vxlanalyze.api.capture import Capture, read
     from vxlanalyze.api.checking import UnexpectedError, check
-    from vxlanalyze.api.comparison import Comparison, compare, load
+    from vxlanalyze.api.comparing import compare
+    from vxlanalyze.api.comparison import Comparison, load
     from vxlanalyze.api.difference import diff
     from vxlanalyze.api.findings import Finding, Findings
     from vxlanalyze.api.matrix import Matrix, matrix
@@ -60,7 +61,7 @@ _MODULES = {
     "Matrix": "matrix",
     "UnexpectedError": "checking",
     "check": "checking",
-    "compare": "comparison",
+    "compare": "comparing",
     "diff": "difference",
     "load": "comparison",
     "matrix": "matrix",

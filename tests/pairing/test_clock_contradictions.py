@@ -5,7 +5,8 @@ import time
 import numpy as np
 import pytest
 
-from vxlanalyze.pairing.clock import Sightings, fit
+from vxlanalyze.pairing.clock import fit
+from vxlanalyze.pairing.sightings import Sightings
 
 DELAY_NS, OFFSET_NS = 10_000, 3_200_000
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vxlanalyze.pairing.clock import Sightings, fit
+from vxlanalyze.pairing.clock import fit
+from vxlanalyze.pairing.sightings import Sightings
 
 DELAY_NS, JITTER_NS = 500_000, 60_000
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.command.conftest import SEED
-from vxlanalyze.api.comparison import compare
+from vxlanalyze.api.comparing import compare
 from vxlanalyze.planning import next_probe
 from vxlanalyze.planning.probes import Case, best
 from vxlanalyze.planning.questions import MTU, NOT_ANSWERED, PATH_BLOCKED, QUESTIONS

@@ -1,19 +1,15 @@
 """Captures compared, as a library user holds it."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from vxlanalyze.api.capture import Capture
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.packet import Packet, packet_of
-from vxlanalyze.api.questions import PathLike, opened, questions_of
+from vxlanalyze.api.questions import PathLike
 from vxlanalyze.api.records import Records
-from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.export.outputs import Outputs
-from vxlanalyze.memory.limit import limited, size_bytes
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.report import by_suffix, judging
 from vxlanalyze.report.formats import as_json, as_text
@@ -29,10 +25,8 @@ from vxlanalyze.text.escaping import plain
 
 if TYPE_CHECKING:
     import pandas as pd
-    from distributed import Client
 
     from vxlanalyze.api.plotting import Plot
-    from vxlanalyze.dask.run_there import RunThere
     from vxlanalyze.export.exports import Exports
     from vxlanalyze.export.redaction import Redactor
 
@@ -280,80 +274,6 @@ class Comparison:
     def __repr__(self) -> str:
         names = ", ".join(capture["name"] for capture in self._short_report.captures)
         return plain(f"<Comparison of {names}: {self.verdict}>")
-
-
-def compare(
-    *captures: PathLike | Capture,
-    names: Sequence[str] | None = None,
-    kube: PathLike | None = None,
-    facts: Mapping[str, PathLike] | None = None,
-    ports: Sequence[int] = (),
-    since: str | float | None = None,
-    until: str | float | None = None,
-    only: Sequence[str] = (),
-    select: Collection[str] | None = None,
-    ignore: Collection[str] = (),
-    jobs: int | None = None,
-    memory: str | int | None = None,
-    client: "Client | None" = None,
-) -> Comparison:
-    """Compare captures that stand in path order, the sender's node first.
-
-    Parameters
-    ----------
-    *captures : path or Capture
-        Files, directories, globs, comma-separated rotated sets, or what `read` gave.
-    names : sequence of str, optional
-        What the points are called, for paths.
-    kube : path, optional
-        JSON of ``kubectl get nodes,pods,services -A -o json``.
-    facts : mapping, optional
-        Capture's name to the directory of what was saved on its node.
-    ports : sequence of int
-        Further tunnel ports.
-    since, until : str or float, optional
-        RFC 3339, or seconds from the first capture's first frame.
-    only : sequence of str
-        Terms such as ``host=10.0.0.1`` or ``port=53``, all of which must hold.
-    select, ignore : collections of str
-        Codes of diagnostics that run, and that do not.
-    jobs : int, optional
-        Threads that read; by default one a core.
-    memory : str or int, optional
-        Memory (``"2G"``, or bytes) above which work goes through disk.
-    client : distributed.Client, optional
-        Has the workers of a Dask cluster do the work; all of them must see the files under the same path.
-        They keep the packets as long as the result lives. Only `packet` takes a comparison on this machine.
-
-    Raises
-    ------
-    CaptureError
-        A file is no capture that can be read.
-    UsageError
-        An argument makes no sense.
-    """
-    sources = opened(captures, names)
-    known = {c.name: c.decoded for c in captures if isinstance(c, Capture) and c.ports == tuple(ports)}
-    questions = questions_of(
-        sources, kube=kube, facts=facts, ports=ports, since=since, until=until, only=only,
-        select=select, ignore=ignore,
-    )  # fmt: skip
-    if client is not None:
-        there = _run_on_cluster(client, sources, questions)
-        return Comparison(there.report(plots=True), None, there)
-    with limited(size_bytes(memory) if isinstance(memory, str) else memory):
-        run = pipeline.run(sources, questions, jobs=jobs, digests=False, known=known)
-        return Comparison(run.report(plots=False), run)
-
-
-def _run_on_cluster(
-    client: "Client", sources: Sequence[LogicalCapture], questions: pipeline.Questions
-) -> "RunThere":
-    """Compare on a cluster, which keeps the packets as long as the comparison lives."""
-    from vxlanalyze.dask.compare import run_there
-    from vxlanalyze.dask.on_dask import OnDask
-
-    return run_there(sources, questions, OnDask(client))
 
 
 def load(path: PathLike) -> Comparison:

@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxlanalyze.command import options as command_line
 from vxlanalyze.command import terminal
+from vxlanalyze.command.analysing import analyse, questions_of, read_again
 from vxlanalyze.command.options import Options
 from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
 from vxlanalyze.export.outputs import Outputs, demand_apart, demand_directory, demand_writable
@@ -24,11 +24,7 @@ from vxlanalyze.report.renderer import Judgement, Renderer
 from vxlanalyze.text.escaping import plain
 
 if TYPE_CHECKING:
-    from vxlanalyze.capture.logical import LogicalCapture
-    from vxlanalyze.export.exports import Exports
     from vxlanalyze.export.redaction import Redactor
-    from vxlanalyze.kubernetes.model import Cluster
-    from vxlanalyze.pipeline.run import Questions
     from vxlanalyze.report.matrix.model import Matrix
 
 DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
@@ -79,7 +75,7 @@ def _compare(options: Options) -> int:
     if options.matrix:
         return _matrix(options, shown, files)
     with Outputs() as outputs:
-        report, redactor = (_saved if options.report else _analyse)(options, outputs, series)
+        report, redactor = read_again(options) if options.report else analyse(options, outputs, series)
         judgement = judge(report)
         if redactor is not None:
             report, judgement = redactor.report(report), redactor.judgement(judgement)
@@ -176,7 +172,7 @@ def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
         sources = open_nodes([capture for capture in options.captures if capture not in others])
         for source in sources:
             stack.enter_context(closing(source))
-        questions = _questions(options, sources)
+        questions = questions_of(options, sources)
         progress = stack.enter_context(terminal.progress_bar(options.progress and not options.quiet))
         if options.scheduler is None:
             matrix = compare_nodes(sources, questions, jobs=options.jobs, progress=progress)
@@ -231,25 +227,6 @@ def _manual(code: str) -> str:
     return "\n".join([*lines, "", "vxlanalyze --explain CODE prints the manual of one."]) + "\n"
 
 
-def _saved(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
-    """Read a report again; there are no packets to write."""
-    del outputs, series
-    from vxlanalyze.report.formats.as_json import from_json
-    from vxlanalyze.report.judging import read_text
-
-    path = options.report or ""
-    report = from_json(read_text(path), path)
-    return report, _redactor(options, report)
-
-
-def _redactor(options: Options, report: Report, cluster: "Cluster | None" = None) -> "Redactor | None":
-    if not options.redact:
-        return None
-    from vxlanalyze.export.redaction import Redactor
-
-    return Redactor(report, cluster)
-
-
 def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
     """Give the format of standard output, and each file with its own."""
     by_name = {renderer.name: renderer for renderer in RENDERERS}
@@ -282,78 +259,3 @@ def _inputs(options: Options) -> Iterator[tuple[str, str]]:
             yield from (("a file of --facts", os.path.join(folder, name)) for name in files)
         if os.path.isfile(place):
             yield "a file of --facts", place
-
-
-def _analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
-    """Run the line of stages, and write what needs the packets themselves."""
-    from vxlanalyze.pipeline.decoding import decoding
-    from vxlanalyze.pipeline.opening import open_points
-
-    with ExitStack() as stack:
-        stack.enter_context(memory.limited(options.memory))
-        terminal.waiting_for(path for path in options.captures if Path(path).is_fifo())
-        sources = open_points(options.captures)
-        for source in sources:
-            stack.enter_context(closing(source))
-            outputs.spare(file.path for file in source.files)
-        digests = series or options.redact
-        with terminal.progress_bar(options.progress and not options.quiet) as progress:
-            if options.scheduler is not None:
-                from vxlanalyze.dask.compare import run_there
-                from vxlanalyze.dask.on_dask import connected
-
-                questions = _questions(options, sources)
-                workers = stack.enter_context(connected(options.scheduler))
-                there = run_there(sources, questions, workers, digests=digests, progress=progress)
-                report = there.report(plots=series)
-                redactor = _redactor(options, report, there.cluster)
-                _write_packets(options, there, outputs, redactor)
-                return report, redactor
-            with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
-                # While they are decoded, what follows is loaded, and the questions are read.
-                from vxlanalyze.pipeline import run as pipeline
-
-                questions = _questions(options, sources)
-                run = pipeline.finish(sources, questions, decoded, digests=digests)
-        report = run.report(plots=series)
-        redactor = _redactor(options, report, run.comparison.cluster)
-        if options.tables or options.annotate or options.decapsulate:
-            from vxlanalyze.export.exports import ExportsHere
-
-            here = ExportsHere(run.comparison, run.diagnosis.findings)
-            _write_packets(options, here, outputs, redactor)
-        return report, redactor
-
-
-def _write_packets(
-    options: Options, exports: "Exports", outputs: Outputs, redactor: "Redactor | None"
-) -> None:
-    """Write what the command line wants of tables and captures."""
-    if options.tables is not None:
-        exports.write_tables(outputs.directory(options.tables), redactor)
-    if options.annotate is not None:
-        exports.annotate(outputs.directory(options.annotate), redactor)
-    if options.decapsulate is not None:
-        exports.decapsulate(outputs.directory(options.decapsulate), redactor)
-
-
-def _questions(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
-    from vxlanalyze.kubernetes.saved import read_cluster
-    from vxlanalyze.pairing.part import Part, parse_moment, parse_term
-    from vxlanalyze.pipeline import bundled
-    from vxlanalyze.pipeline import run as pipeline
-
-    names = [source.name for source in sources]
-    given = options.facts or tuple(bundled.facts(options.captures, names))
-    cluster = read_cluster(options.kube, given, names)
-    return pipeline.Questions(
-        cluster=cluster,
-        ports=options.port,
-        part=Part(
-            None if options.since is None else parse_moment(options.since),
-            None if options.until is None else parse_moment(options.until),
-            tuple(parse_term(term, cluster.addresses_of) for term in options.only),
-        ),
-        select=options.select,
-        ignore=options.ignore,
-    )

@@ -16,8 +16,8 @@ from vxlanalyze.dask.on_dask import OnDask
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import nodes
 from vxlanalyze.pairing.between import without_peers
+from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.nodes import Sight
-from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.decoding import decode_all
 from vxlanalyze.pipeline.progress import Progress, unheard

@@ -21,17 +21,17 @@ from vxlanalyze.export.annotate import annotated as read_annotated
 from vxlanalyze.export.decapsulate import packets_of
 from vxlanalyze.export.redaction.addresses import AddressCipher
 from vxlanalyze.pairing import between, nodes
+from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.model import CaptureFacts
-from vxlanalyze.pairing.pair import capture_facts
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.rotated import demand_one_node
 from vxlanalyze.pipeline.run import Questions, Run
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire import snap_lengths, table
-from vxlanalyze.wire.index import COLUMN_DTYPES
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded, Index
+from vxlanalyze.wire.passages import COLUMN_DTYPES
 
 
 class Way(NamedTuple):

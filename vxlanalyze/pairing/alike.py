@@ -7,8 +7,8 @@ captures holds one of them, these need not be the same one; all other packets th
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.clock import MAX_DRIFT_PPM, Sightings
 from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.pairing.sightings import MAX_DRIFT_PPM, Sightings
 from vxlanalyze.wire.model import Flows
 
 _ICMPV6 = 58

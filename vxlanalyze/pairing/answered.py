@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
+from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 
 TCP = 6
 UDP = 17

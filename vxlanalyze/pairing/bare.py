@@ -4,23 +4,19 @@ Where nothing comes back through the tunnel, the other node's ARP is all that sh
 the end.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.alike import NEAR_NS
+from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import rows_where, sent_by_receivers_clock
 from vxlanalyze.pairing.model import NO_ROW, Clock, Point
 from vxlanalyze.pairing.routes import Route
 
-if TYPE_CHECKING:
-    from vxlanalyze.pairing.hop import Ends
-
 _NONE = np.empty(0, np.int64)
 
 
-def lacking(ends: "Ends", told: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def lacking(ends: HopEnds, told: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Times, by a node's own clock, of bare packets that it sent, that the other shows, and that it lacks.
 
     Of the first node and of the second. Only conversations that its capture shows as well are looked at:
@@ -41,7 +37,7 @@ def lacking(ends: "Ends", told: Clock | None) -> tuple[NDArray[np.int64], NDArra
     )
 
 
-def _flows(ends: "Ends", route: Route) -> NDArray[np.uint64]:
+def _flows(ends: HopEnds, route: Route) -> NDArray[np.uint64]:
     """Identities of the bare flows of one way that both captures show."""
     mine = ends.first.flows.identity[np.flatnonzero(ends.common == route)]
     return np.intersect1d(mine, ends.second.flows.identity) if len(mine) else mine

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import addresses
+from vxlanalyze.pairing import address_book
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Decoded, Flows, Fragments, Index, Tunnel
@@ -21,7 +21,7 @@ _Table = TypeVar("_Table", Index, Flows, Fragments)
 
 def without_peers(decoded: Decoded, peers: Collection[str]) -> Decoded:
     """Leave out the tunnel packets that some addresses sent or received; rows keep their frame numbers."""
-    book = addresses.number([decoded])
+    book = address_book.number([decoded])
     numbers = book.numbers(sorted(peers))
     elsewhere = np.isin(book.outer_src[0], numbers) | np.isin(book.outer_dst[0], numbers)
     flows = ~(elsewhere & (decoded.flows.tunnel != Tunnel.NONE))

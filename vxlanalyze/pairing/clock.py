@@ -18,22 +18,16 @@ the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network m
 (hulls, and clocks that are set).
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
+from vxlanalyze.pairing.sightings import F64, MAX_DRIFT_PPM, Sightings, bounds_of, edges_of, pieces_of
 from vxlanalyze.text.words import span
 
-F64: TypeAlias = NDArray[np.float64]
-
 _USUAL_DRIFT_PPM = 100.0
-MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
-_BINS = 1024  # extremes kept to look for steps
 _LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
 _FEWEST_FOR_DRIFT = 8
 _STRETCHES = 12  # of time, whose fastest packets are compared
@@ -46,40 +40,6 @@ _MOST_SLACK_NS = 1_000_000_000
 _SHORT_NS = 5_000_000_000  # a clock that is set stays for longer, as a rule
 _MOST_SHORT = 5  # pieces that are shorter
 _MOST_STARTS = 24  # more places where no line fits are no clock that was set
-
-
-@dataclass(frozen=True, slots=True)
-class Sightings:
-    """Packets seen at both points, in the order in which the first point saw them.
-
-    Parameters
-    ----------
-    time_ns : NDArray[np.int64]
-        Shape ``(m,)``: by the first point's clock.
-    difference_ns : NDArray[np.int64]
-        Time at the second point less time at the first.
-    forward : NDArray[np.bool_]
-        Whether it went from the first point to the second.
-    """
-
-    time_ns: NDArray[np.int64]
-    difference_ns: NDArray[np.int64]
-    forward: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.time_ns)
-
-    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """All three, each in one piece, as compiled functions take them."""
-        return (
-            np.ascontiguousarray(self.time_ns),
-            np.ascontiguousarray(self.difference_ns),
-            np.ascontiguousarray(self.forward),
-        )
-
-    def offset(self, places: NDArray[np.int64]) -> F64:
-        """Differences at some places less the first one: so small that float64 holds them."""
-        return (self.difference_ns[places] - self.difference_ns[0]).astype(np.float64)
 
 
 def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
@@ -139,19 +99,14 @@ def _ranges(seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
     starts: list[int] = []
     pending = [(0, len(seen))]
     while pending:  # a range is split until its pieces fit, down to single packets
-        edges = _edges(*pending.pop())
-        for bin_, alone in _pieces(_bounds(edges, seen), slack_ns):
+        edges = edges_of(*pending.pop())
+        for bin_, alone in pieces_of(bounds_of(edges, seen), slack_ns):
             starts.append(int(edges[bin_]))
             if alone and edges[bin_ + 1] - edges[bin_] > 1:
                 pending.append((int(edges[bin_]), int(edges[bin_ + 1])))
         if len(starts) > _MOST_STARTS:
             return []
     return _lasting(np.unique(starts), seen, slack_ns)
-
-
-def _edges(start: int, end: int) -> NDArray[np.int64]:
-    """Cut a range of sightings into bins, of one each where they are few."""
-    return np.unique(np.linspace(start, end, min(end - start, _BINS) + 1).astype(np.int64))
 
 
 def _lasting(starts: NDArray[np.int64], seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
@@ -175,8 +130,8 @@ def _lasting(starts: NDArray[np.int64], seen: Sightings, slack_ns: int) -> list[
 
 
 def _one_line(start: int, end: int, seen: Sightings, slack_ns: int) -> bool:
-    bounds = _bounds(_edges(start, end), seen)
-    pieces = _pieces(bounds, slack_ns)
+    bounds = bounds_of(edges_of(start, end), seen)
+    pieces = pieces_of(bounds, slack_ns)
     return len(pieces) == 1 and not pieces[0][1]
 
 
@@ -197,84 +152,6 @@ def _step_at(low: int, at: int, seen: Sightings) -> int:
     return int(between[moved][0]) if moved.any() else at
 
 
-def _bounds(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> F64:
-    """Extremes of each of `b` bins, a drift in ns per second taken off; shape ``(4, b)``.
-
-    Time and value of the smallest difference there, and of the largest back; NaN where there is none.
-    Times are seconds, values ns, since the first sighting.
-    """
-    bounds = np.full((4, len(edges) - 1), np.nan)
-    _extremes(edges, *seen.columns(), drift, bounds)
-    return bounds
-
-
-@compiled("i8[] i8[] i8[] b1[] f8 f8[,]")
-def _extremes(
-    edges: NDArray[np.int64],
-    time_ns: NDArray[np.int64],
-    difference_ns: NDArray[np.int64],
-    forward: NDArray[np.bool_],
-    drift: float,
-    bounds: F64,
-) -> None:
-    for b in range(len(edges) - 1):
-        for i in range(edges[b], edges[b + 1]):
-            second = (time_ns[i] - time_ns[0]) * 1e-9
-            value = np.float64(difference_ns[i] - difference_ns[0]) - drift * second
-            side = 0 if forward[i] else 2
-            best = bounds[side + 1, b]
-            if np.isnan(best) or (value < best if forward[i] else value > best):
-                bounds[side, b] = second
-                bounds[side + 1, b] = value
-
-
-def _pieces(bounds: F64, slack_ns: int) -> list[tuple[int, bool]]:
-    """First bins of the pieces, and whether that bin alone is crossed by no line."""
-    starts = np.empty(max(bounds.shape[1], 1), np.int64)  # no bin at all makes one piece too
-    broken = np.zeros(len(starts), np.bool_)
-    count = _cut(bounds, MAX_DRIFT_PPM * 1e3, float(slack_ns), starts, broken)
-    return list(zip(starts[:count].tolist(), broken[:count].tolist(), strict=True))
-
-
-@compiled("f8[,] f8 f8 i8[] b1[]")
-def _cut(  # noqa: C901
-    bounds: F64, max_drift: float, slack: float, starts: NDArray[np.int64], broken: NDArray[np.bool_]
-) -> int:
-    # A line must pass under all upper and over all lower points of its bins.
-    upper_t, upper_d, lower_t, lower_d = bounds[0], bounds[1], bounds[2], bounds[3]
-    starts[0] = 0
-    count = 1
-    first = 0
-    low, high = -max_drift, max_drift  # possible drift, ns per second
-    for b in range(len(upper_t)):
-        for turn in range(2):
-            crossed = False
-            if turn == 1:
-                starts[count] = b
-                count += 1
-                first, low, high = b, -max_drift, max_drift
-            for o in range(first, b + 1):
-                for kind in range(2):
-                    u = b if kind == 0 else o
-                    v = o if kind == 0 else b
-                    if np.isnan(upper_t[u]) or np.isnan(lower_t[v]):
-                        continue
-                    gap = upper_d[u] - lower_d[v] + slack
-                    span = upper_t[u] - lower_t[v]
-                    if span > 1e-9:
-                        high = min(high, gap / span)
-                    elif span < -1e-9:
-                        low = max(low, gap / span)
-                    elif gap < 0:
-                        crossed = True
-            if not crossed and low <= high:
-                break
-            if first == b:
-                broken[count - 1] = True
-                break
-    return count
-
-
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
     """The line of one piece, half the distance between its two sides, and by how much they cross.
 
@@ -282,7 +159,7 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
     """
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
     drift, doubted_ns = _drift(seen)
-    _, above, _, below = _bounds(np.array([0, len(seen)]), seen, drift)[:, 0]
+    _, above, _, below = bounds_of(np.array([0, len(seen)]), seen, drift)[:, 0]
     upper, lower = (None if np.isnan(level) else level for level in (above, below))
     if upper is not None and lower is not None:
         middle, half_gap = (upper + lower) / 2, abs(upper - lower) / 2 + doubted_ns
@@ -303,10 +180,10 @@ def _drift(seen: Sightings) -> tuple[float, float]:
     begin, end = float(since_ns.min() * 1e-9), float(since_ns.max() * 1e-9)
     if end <= begin or len(seen) < _FEWEST_FOR_DRIFT:
         return 0.0, 0.0
-    edges = _edges(0, len(seen))
+    edges = edges_of(0, len(seen))
     drift = 0.0
     for _ in range(3):  # extremes of bins depend on the drift, a little
-        drift += _steepest(_bounds(edges, seen, drift))
+        drift += _steepest(bounds_of(edges, seen, drift))
     if abs(drift) > _doubt(seen, drift, begin, end - begin):
         return drift, 0.0
     return 0.0, min(abs(drift), _USUAL_DRIFT_PPM * 1e3) * (end - begin) / 2

@@ -6,7 +6,8 @@ sender's capture shows checksums that its card is still to fill in.
 """
 
 from vxlanalyze.kubernetes.model import Cluster, Node
-from vxlanalyze.pairing.addresses import AddressBook, Common
+from vxlanalyze.pairing.address_book import AddressBook
+from vxlanalyze.pairing.addresses import Common
 from vxlanalyze.text.words import count, listed
 
 _CLEARLY_NS = 20_000  # a packet on its way between two hosts; within one, captures differ by less

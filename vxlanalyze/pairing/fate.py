@@ -19,7 +19,6 @@ from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.wire.model import Anomaly
 from vxlanalyze.wire.protocols import TCP
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
@@ -28,7 +27,6 @@ LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
 # long as the kernel waits for more (net.core gro_flush_timeout; some ms at the most).
 HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
-_HEADER_CUT = np.uint32(Anomaly.HEADER_CUT.value)
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _ENOUGH = 8  # pairs before their delays count as the usual ones
 
@@ -267,35 +265,6 @@ def delays(
     np.maximum(delay, 0, out=delay)
     delay[~arrived] = NO_DELAY
     return delay
-
-
-def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool_]:
-    """Packets whose payload arrived other than it was sent, shape ``(m,)``.
-
-    Digests are compared where both captures kept as much of the payload in one frame; a packet of a
-    super-packet is not judged here. Headers that the snap length cut differ from whole ones undamaged.
-    """
-    result = matched.damaged.copy()
-    a, b = sent.point.index, received.point.index
-    differs = np.zeros(len(result), np.bool_)
-    _compare((sent.row, received.row), (a.digest, b.digest), matched.partner, differs)
-    pair = np.flatnonzero(differs | result)
-    here, there = sent.row[pair], received.row[matched.partner[pair]]
-    result[pair[(a.anomalies[here] | b.anomalies[there]) & _HEADER_CUT != 0]] = False
-    single = (sent.point.segment_bytes[here] == 0) & (received.point.segment_bytes[there] == 0)
-    same_span = a.digest_length[here] == b.digest_length[there]
-    result[pair[single & same_span & differs[pair]]] = True
-    return result
-
-
-@compiled("(i4[] i4[]) (u4[] u4[]) i4[] b1[]")
-def _compare(rows, digests, partner, differs):  # type: ignore[no-untyped-def]
-    """Mark the packets whose frame has another digest than that of their partner."""
-    sent_row, received_row = rows
-    here, there = digests
-    for i in range(len(partner)):
-        if partner[i] >= 0:
-            differs[i] = here[sent_row[i]] != there[received_row[partner[i]]]
 
 
 def rows_where(point: Point, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:

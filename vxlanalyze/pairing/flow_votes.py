@@ -9,35 +9,26 @@ agreed costs one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing import translated_errors
-from vxlanalyze.pairing.known_translations import NOTHING_KNOWN, Between, KnownTranslations
-from vxlanalyze.pairing.rows import rows_of
-from vxlanalyze.pairing.tuples import NO_TUPLE, number_rows
+from vxlanalyze.pairing.believed_votes import FIELD_BITS, FlowEnds, VotedPairs, believed
+from vxlanalyze.pairing.known_translations import NOTHING_KNOWN, KnownTranslations
+from vxlanalyze.pairing.packet_words import VotingPackets, packets_of
 from vxlanalyze.wire.model import Decoded, Flows
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 
 _TRANSLATABLE = (ICMP, TCP, UDP, ICMPV6, SCTP)
-_SYN = 2
 _NEIGHBOURS = (133, 137)  # ICMPv6 neighbour discovery, RFC 4861: never leaves a link
 NONE = -1
 
-_BITS_NEEDED = 14  # one in ten thousand
 _OPENING_BITS = 32  # an initial sequence number is random (RFC 9293 section 3.4.1)
 _STREAM_BITS = 56  # and so is the other end's, which it acknowledges
-_FIELD_BITS = 16  # of an IP ID, of a payload (a guess at what is random in it), of an ephemeral port
 _PAYLOADS = 3  # more add nothing
-_SHORTEST_PAYLOAD = 4  # bytes that can be told from others by chance
-_ADDRESS_BITS = 3
-_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services seldom have such ports
-_STRONG_BITS = 40
-_AGAINST = _BITS_NEEDED - _STRONG_BITS  # a service's table that says otherwise: it may be old
 _FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap in part
-_LONGEST_NS = 10_000_000_000  # no packet is longer on its way, after the clocks' difference
 # Within a node; a resolver that asks the next server the same waits for longer (resolv.conf(5): timeout).
 _LONGEST_WITHIN_NS = 100_000_000
 
@@ -48,28 +39,6 @@ class Site:
 
     capture: int
     flows: NDArray[np.bool_]
-
-
-class _Packets(NamedTuple):
-    """Packets of the flows that only one of two sites shows, shapes ``(k,)``."""
-
-    label: NDArray[np.int32]
-    key: NDArray[np.int32]  # numbered alike at both sites
-    payload: NDArray[np.int32]  # likewise
-    time_ns: NDArray[np.int64]
-    tcp: NDArray[np.bool_]
-    numbered: NDArray[np.bool_]  # has an IP ID
-    sequenced: NDArray[np.bool_]  # of TCP, with an acknowledgement, beyond the SYN
-    telling: NDArray[np.bool_]  # has a payload that can differ from others
-
-
-class _Pairs(NamedTuple):
-    """Pairs of flows with votes for each other, shapes ``(p,)``."""
-
-    mine: NDArray[np.int32]
-    theirs: NDArray[np.int32]
-    bits: NDArray[np.float64]
-    later_ns: NDArray[np.float64]  # median of the times there less those here
 
 
 def translatable(flows: Flows) -> NDArray[np.bool_]:
@@ -125,7 +94,7 @@ def counterparts(
     """
     mine, theirs = names.only(near, far), names.only(far, near)
     labels = names.of_flow
-    ends = _Ends.of((captures[near.capture].flows, labels[near.capture], mine),
+    ends = FlowEnds.of((captures[near.capture].flows, labels[near.capture], mine),
                     (captures[far.capture].flows, labels[far.capture], theirs), known)  # fmt: skip
     exact = ends.told.tracked()
     if exact:
@@ -143,74 +112,19 @@ def _voted(
     names: Names,
     nearby: tuple[Site, NDArray[np.bool_]],
     beyond: tuple[Site, NDArray[np.bool_]],
-    ends: "_Ends",
+    ends: "FlowEnds",
 ) -> dict[int, int]:
     """Find the flows whose packets show that they are the same ones."""
     (near, mine), (far, theirs) = nearby, beyond
     labels = names.of_flow
-    here, there = _packets(captures, labels, (near.capture, mine), (far.capture, theirs))
+    here, there = packets_of(captures, labels, (near.capture, mine), (far.capture, theirs))
     if not len(here.key) or not len(there.key):
         return {}
     pairs = _mutual(here, there)
     if near.capture == far.capture:  # one clock
         soon = np.abs(pairs.later_ns) <= _LONGEST_WITHIN_NS
-        pairs = _Pairs(pairs.mine[soon], pairs.theirs[soon], pairs.bits[soon], pairs.later_ns[soon])
-    return _believed(pairs, ends, names.answer) if len(pairs.mine) else {}
-
-
-def _packets(
-    captures: Sequence[Decoded],
-    labels: Sequence[NDArray[np.int32]],
-    *chosen: tuple[int, NDArray[np.bool_]],
-) -> tuple[_Packets, _Packets]:
-    rows = [rows_of(captures[i].index.flow, flows) for i, flows in chosen]
-    words = [_words(captures[i], row) for (i, _), row in zip(chosen, rows, strict=True)]
-    key, _ = number_rows(np.concatenate(words))
-    payloads = [_payload_words(captures[i], row) for (i, _), row in zip(chosen, rows, strict=True)]
-    payload, _ = number_rows(np.concatenate(payloads))
-    border = len(rows[0])
-    made = []
-    for (i, _), row, some in zip(chosen, rows, (slice(border), slice(border, None)), strict=True):
-        index, flows = captures[i].index, captures[i].flows
-        flow = index.flow[row]
-        tcp = flows.protocol[flow] == TCP
-        made.append(
-            _Packets(
-                label=labels[i][flow],
-                key=key[some],
-                payload=payload[some],
-                time_ns=index.time_ns[row],
-                tcp=tcp,
-                numbered=(index.ip_id[row] != 0) & ~tcp,
-                sequenced=tcp & (index.ack[row] != 0) & (index.tcp_flags[row] & _SYN == 0),
-                telling=~tcp & (index.digest_length[row] >= _SHORTEST_PAYLOAD),
-            )
-        )
-    return made[0], made[1]
-
-
-def _words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Make the second key: of TCP the place in the stream, however it was segmented; else all there is."""
-    index, flows = capture.index, capture.flows
-    flow = index.flow[row]
-    protocol = flows.protocol[flow].astype(np.uint64)
-    tcp = flows.protocol[flow] == TCP
-    kind = np.where(np.isin(flows.protocol[flow], (ICMP, ICMPV6)), flows.sport[flow], 0).astype(np.uint64)
-    opening = np.where(tcp, index.tcp_flags[row] & _SYN, 0).astype(np.uint64)
-    length = np.where(tcp, 0, index.length[row]).astype(np.uint64)
-    number = np.where(tcp, 0, index.ip_id[row]).astype(np.uint64)
-    digest = np.where(tcp, 0, index.digest[row]).astype(np.uint64)
-    place = index.seq[row].astype(np.uint64) << np.uint64(32) | np.where(tcp, index.ack[row], 0).astype(
-        np.uint64
-    )
-    kinds = protocol << np.uint64(48) | kind << np.uint64(16) | opening
-    return np.column_stack([kinds, place, length << np.uint64(32) | number, digest])
-
-
-def _payload_words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
-    index = capture.index
-    digest = index.digest[row].astype(np.uint64) << np.uint64(32) | index.digest_length[row]
-    return digest[:, np.newaxis]
+        pairs = VotedPairs(pairs.mine[soon], pairs.theirs[soon], pairs.bits[soon], pairs.later_ns[soon])
+    return believed(pairs, ends, names.answer) if len(pairs.mine) else {}
 
 
 def _owner(number: NDArray[np.int32], label: NDArray[np.int32], count: int) -> NDArray[np.int64]:
@@ -222,7 +136,7 @@ def _owner(number: NDArray[np.int32], label: NDArray[np.int32], count: int) -> N
     return owner
 
 
-def _mutual(here: _Packets, there: _Packets) -> _Pairs:
+def _mutual(here: VotingPackets, there: VotingPackets) -> VotedPairs:
     """Pairs of flows of which each is the other's best, with enough votes."""
     count = int(max(here.key.max(), there.key.max())) + 1
     owners = [_owner(p.key, p.label, count) for p in (here, there)]
@@ -242,7 +156,7 @@ def _mutual(here: _Packets, there: _Packets) -> _Pairs:
     for side, p in enumerate((here, there)):
         at[side, p.key[::-1]] = np.arange(len(p.key))[::-1]
     later = there.time_ns[at[1, voting]] - here.time_ns[at[0, voting]]
-    return _Pairs(
+    return VotedPairs(
         pair[good, 0].astype(np.int32),
         pair[good, 1].astype(np.int32),
         bits[good],
@@ -264,8 +178,8 @@ def _medians(values: NDArray[np.int64], group: NDArray[np.intp], count: int) -> 
 
 
 def _bits(
-    here: _Packets,
-    there: _Packets,
+    here: VotingPackets,
+    there: VotingPackets,
     votes: tuple[NDArray[np.intp], NDArray[np.intp]],
     totals: list[NDArray[np.int64]],
     pairs: int,
@@ -282,13 +196,13 @@ def _bits(
     # Numbers that count up agree by chance as soon as two stretches of them overlap.
     numbered = np.bincount(place, here.numbered[row], pairs) > 0
     chance = np.log2(np.maximum(totals[0] + totals[1], 1))
-    result += np.where(numbered, np.maximum(_FIELD_BITS - chance, 0), 0)
-    result += _FIELD_BITS * np.minimum(_payloads(here, there, (row, place), pairs), _PAYLOADS)
+    result += np.where(numbered, np.maximum(FIELD_BITS - chance, 0), 0)
+    result += FIELD_BITS * np.minimum(_payloads(here, there, (row, place), pairs), _PAYLOADS)
     return np.maximum(result, tcp)
 
 
 def _payloads(
-    here: _Packets, there: _Packets, votes: tuple[NDArray[np.int64], NDArray[np.intp]], pairs: int
+    here: VotingPackets, there: VotingPackets, votes: tuple[NDArray[np.int64], NDArray[np.intp]], pairs: int
 ) -> NDArray[np.int64]:
     """Count the different payloads that only this pair has; one that all its packets have does not count."""
     row, place = votes
@@ -302,78 +216,3 @@ def _payloads(
     counts = np.bincount(different, minlength=pairs)
     several = np.bincount(place, minlength=pairs) > 1
     return np.where((counts == 1) & several, 0, counts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """One flow of each 5-tuple of two sites, with the number of candidates at the second."""
-
-    flows: tuple[Flows, Flows]
-    flow: tuple[dict[int, int], dict[int, int]]
-    candidates: int
-    told: Between
-
-    @classmethod
-    def of(
-        cls,
-        near: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]],
-        far: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]],
-        known: KnownTranslations,
-    ) -> "_Ends":
-        sites = (near, far)
-        chosen = [np.flatnonzero(only) for _, _, only in sites]
-        flow = [
-            dict(zip(label[rows].tolist(), rows.tolist(), strict=True))
-            for (_, label, _), rows in zip(sites, chosen, strict=True)
-        ]
-        flows = (near[0], far[0])
-        told = Between.of(known, (flows[0], flow[0]), (flows[1], flow[1]))
-        return cls(flows, (flow[0], flow[1]), len(flow[1]), told)
-
-    def bits(self, mine: int, theirs: int) -> int:
-        """Weigh the ends that two flows have in common: a client's socket tells much, an address little."""
-        a, b = (self.flow[side][label] for side, label in enumerate((mine, theirs)))
-        one, other = self.flows
-        if (one.protocol[a], one.family[a]) != (other.protocol[b], other.family[b]):
-            return 0
-        best = 0
-        for address, port in (("src", "sport"), ("dst", "dport")):
-            if (getattr(one, address)[a] != getattr(other, address)[b]).any():
-                continue
-            number = int(getattr(one, port)[a])
-            socket = (
-                number >= _EPHEMERAL and number == getattr(other, port)[b] and one.protocol[a] in (TCP, UDP)
-            )
-            best = max(best, _FIELD_BITS if socket else _ADDRESS_BITS)
-        return best
-
-
-def _believed(pairs: _Pairs, ends: _Ends, answer: NDArray[np.int32]) -> dict[int, int]:
-    """Take the pairs that chance does not explain; both directions of a conversation speak for it."""
-    content = {
-        (a, b): bits
-        for a, b, bits in zip(pairs.mine.tolist(), pairs.theirs.tolist(), pairs.bits.tolist(), strict=True)
-    }
-    needed = _BITS_NEEDED + np.log2(max(ends.candidates, 1))
-    total = []
-    for (a, b), bits in content.items():
-        reverse = (
-            content.get((int(answer[a]), int(answer[b])), 0.0)
-            if NO_TUPLE not in (answer[a], answer[b])
-            else 0
-        )
-        total.append(bits + reverse + ends.bits(a, b) + ends.told.bits(a, b, _AGAINST))
-    weight = np.array(total)
-    good = weight >= needed
-    strong = good & (weight >= _STRONG_BITS)
-    if strong.any():  # these show the clocks' difference
-        usual = np.median(pairs.later_ns[strong])
-        good &= strong | (np.abs(pairs.later_ns - usual) <= _LONGEST_NS)
-    found: dict[int, int] = {}
-    taken: set[int] = set()
-    for i in np.argsort(-weight, kind="stable").tolist():
-        a, b = int(pairs.mine[i]), int(pairs.theirs[i])
-        if good[i] and a not in found and b not in taken:
-            found[a] = b
-            taken.add(b)
-    return found

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import addresses, contradictions, ownership
-from vxlanalyze.pairing.addresses import AddressBook, Common, Sides
-from vxlanalyze.pairing.ownership import Further
+from vxlanalyze.pairing import addresses, contradictions, further_evidence, ownership
+from vxlanalyze.pairing.address_book import AddressBook
+from vxlanalyze.pairing.addresses import Common, Sides
+from vxlanalyze.pairing.further_evidence import Further
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.wire.model import Decoded
 
@@ -200,15 +201,17 @@ def _extend(
         return
     for n in both:
         others = [m for home in found if home is not found[n] for m in home.numbers]
-        found[n] = _with(found[n], ownership.sent_from_the_card(ends[n], found[n].numbers), others, book)
+        found[n] = _with(
+            found[n], further_evidence.sent_from_the_card(ends[n], found[n].numbers), others, book
+        )
     for near, far in (both, both[::-1]):
-        more = ownership.claimed([ends[n] for n in both], found[far].numbers, found[near].numbers)
-        more += ownership.answering(ends[near], ends[far], found[near].numbers, found[far].numbers)
+        more = further_evidence.claimed([ends[n] for n in both], found[far].numbers, found[near].numbers)
+        more += further_evidence.answering(ends[near], ends[far], found[near].numbers, found[far].numbers)
         found[far] = _with(found[far], more, found[near].numbers, book)
     for near, far in (both, both[::-1]):
         strangers = [m for n, home in enumerate(found) if n not in both for m in home.numbers]
         strangers += addresses.senders(ends[far])
-        for peers in (ownership.only_peer, ownership.counterpart):
+        for peers in (further_evidence.only_peer, further_evidence.counterpart):
             more = peers(ends[near], found[near].numbers, found[far].numbers, strangers)
             found[far] = _with(found[far], more, strangers, book)
 

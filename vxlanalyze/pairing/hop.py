@@ -11,42 +11,28 @@ from numpy.typing import NDArray
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import alike, bare, clock, damage, fate, positions, window
 from vxlanalyze.pairing.answered import answered
+from vxlanalyze.pairing.corruption import corrupted
+from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import Matched, Units
+from vxlanalyze.pairing.hop_clock import at_window_start, fit_strict, same_clock, unknown_clock
 from vxlanalyze.pairing.model import (
     NO_DELAY,
     NO_ROW,
     CaptureFacts,
     Clock,
-    ClockPiece,
     Direction,
     Hop,
     Outcome,
     Point,
     Reason,
 )
-from vxlanalyze.pairing.routes import Route, Routes
-from vxlanalyze.pairing.tuples import Tuples
+from vxlanalyze.pairing.numbered import Tuples
+from vxlanalyze.pairing.routes import Route
+from vxlanalyze.pairing.sightings import Sightings
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
 _TOO_MANY_FRAMES = 15_000_000  # for both directions at once: what both hold meanwhile is too much
 _Item = TypeVar("_Item", bound=np.generic)
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The two points of a hop, with what their captures say, and the pairs found by the strict key.
-
-    `partner` has shape ``(n,)``: for each index row of the first point's capture, the row of the
-    second's, or NO_ROW.
-    """
-
-    first: Point
-    second: Point
-    facts: tuple[CaptureFacts, CaptureFacts]
-    routes: Routes
-    partner: NDArray[np.int32]
-    common: NDArray[np.uint8]  # Route by flow of the first point, of other traffic that tells the clock
-    ports: tuple[int, ...] = ()  # further tunnel ports
 
 
 @dataclass(frozen=True)
@@ -74,67 +60,31 @@ class _Way:
         return int(np.median(self.sent_at_receiver_ns - self.sent.time_ns))
 
 
-def build(ends: Ends, tuples: Tuples) -> Hop:
+def build(ends: HopEnds, tuples: Tuples) -> Hop:
     """Work out a hop."""
-    told = same_clock(ends) or _fit(ends)
+    told = same_clock(ends) or fit_strict(ends)
     forward, backward = _ways(ends, told)
     if told is None:
         told = _fit_matched(ends, forward, backward)
         if told is not None:
             forward, backward = _ways(ends, told)
-    clock_ = told or _unknown(ends)
+    clock_ = told or unknown_clock(ends)
     by_first, by_second = bare.lacking(ends, told)
     covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
     disjoint = told is None and alike.overlap_ns(ends.facts) < 0
     with _threads(ends) as pool:
         there = pool.submit(_direction, ends, forward, covers, disjoint, tuples)
         back = pool.submit(_direction, ends, backward, covers[::-1], disjoint, tuples)
-        return Hop(there.result(), back.result(), _at_window_start(clock_, ends))
+        return Hop(there.result(), back.result(), at_window_start(clock_, ends))
 
 
-def _threads(ends: Ends) -> ThreadPoolExecutor:
+def _threads(ends: HopEnds) -> ThreadPoolExecutor:
     """Threads for both directions: nearly all of it is numpy and kernels, which release the lock."""
     frames = len(ends.first.index) + len(ends.second.index)
     return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
 
 
-def same_clock(ends: Ends) -> Clock | None:
-    """The clock between two places of one capture: there is only one."""
-    if ends.first.capture != ends.second.capture:
-        return None
-    piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
-    return Clock(
-        ends.first.name, ends.second.name, 0, 0.0, 0, "one capture, one clock", (piece,), False, 0, 0
-    )
-
-
-def _fit(ends: Ends) -> Clock | None:
-    index, other = ends.first.index, ends.second.index
-    route = np.where(ends.routes.first == Route.NONE, ends.common, ends.routes.first)
-    row = fate.rows_where(ends.first, np.isin(route, (Route.FORWARD, Route.BACKWARD)))
-    at = ends.partner[row]
-    paired = at != NO_ROW
-    row, at = row[paired], at[paired]
-    single = _single(ends.first, row) & _single(ends.second, at)
-    if not single.all():
-        row, at = row[single], at[single]
-    flow, time = index.flow[row], index.time_ns[row]
-    seen = clock.Sightings(time, other.time_ns[at] - time, route[flow] == Route.FORWARD)
-    doubtful = alike.alike(ends.first.flows)[flow]
-    if len(seen) and doubtful.all() and not alike.alone_believable(seen, ends.facts):
-        return None
-    seen = alike.believable(seen, doubtful)
-    return clock.fit(ends.first.name, ends.second.name, seen)
-
-
-def _single(point: Point, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether each of some rows is one wire packet, shape of `rows`."""
-    if not point.segment_bytes.any():
-        return np.ones(len(rows), np.bool_)
-    return point.segment_bytes[rows] == 0
-
-
-def _fit_matched(ends: Ends, forward: _Way, backward: _Way) -> Clock | None:
+def _fit_matched(ends: HopEnds, forward: _Way, backward: _Way) -> Clock | None:
     """A clock from packets that had no key of their own, paired by their order alone."""
     times, differences, ways = [], [], []
     for way in (forward, backward):
@@ -145,25 +95,8 @@ def _fit_matched(ends: Ends, forward: _Way, backward: _Way) -> Clock | None:
         differences.append(second - first)
         ways.append(np.full(len(first), way.forward))
     order = np.argsort(np.concatenate(times), kind="stable")
-    seen = clock.Sightings(*(np.concatenate(c)[order] for c in (times, differences, ways)))
+    seen = Sightings(*(np.concatenate(c)[order] for c in (times, differences, ways)))
     return clock.fit(ends.first.name, ends.second.name, seen)
-
-
-def _unknown(ends: Ends) -> Clock:
-    """No packet in common: the clocks are taken as they are."""
-    piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
-    return Clock(
-        ends.first.name, ends.second.name, None, None, None, "no packet in common", (piece,), True, 0, 0
-    )
-
-
-def _at_window_start(told: Clock, ends: Ends) -> Clock:
-    """State the offset at the start of the common window, by the first point's clock."""
-    firsts = [facts.first_ns for facts in ends.facts]
-    if told.offset_ns is None or None in firsts:
-        return told
-    start = max(firsts[0] or 0, (firsts[1] or 0) - told.offset_ns)
-    return replace(told, offset_ns=int(told.offset_at(np.array([start]))[0]))
 
 
 def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
@@ -172,7 +105,7 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
     return rows[later == 0] if later.any() else rows
 
 
-def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
+def _ways(ends: HopEnds, told: Clock | None) -> tuple[_Way, _Way]:
     """Both directions, by a clock."""
     memory.give_back()  # what fitting the clock has freed
     with _threads(ends) as pool:
@@ -181,7 +114,7 @@ def _ways(ends: Ends, told: Clock | None) -> tuple[_Way, _Way]:
     return forward, backward
 
 
-def _way(ends: Ends, told: Clock | None, forward: bool) -> _Way:
+def _way(ends: HopEnds, told: Clock | None, forward: bool) -> _Way:
     wanted = Route.FORWARD if forward else Route.BACKWARD
     at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
     at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
@@ -206,7 +139,7 @@ def _cover(facts: CaptureFacts, sends: _Way, bare_ns: NDArray[np.int64]) -> wind
 
 
 def _direction(
-    ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
+    ends: HopEnds, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
 ) -> Direction:
     seen = _as_seen(ends, way, covers, disjoint)
     near, far = (facts.source for facts in (ends.facts if way.forward else ends.facts[::-1]))
@@ -226,7 +159,9 @@ def _direction(
     return _with_other_peers(judged, ends, way)
 
 
-def _as_seen(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool) -> Direction:
+def _as_seen(
+    ends: HopEnds, way: _Way, covers: tuple[window.Cover, window.Cover], disjoint: bool
+) -> Direction:
     """The direction by what was matched and what the captures cover, before answers are consulted."""
     sender, receiver = way.sent.point, way.received.point
     received_row = positions.of_partners(way.received.row, way.matched.partner, NO_ROW)
@@ -243,7 +178,7 @@ def _as_seen(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], d
         outcome=outcome,
         reason=reason,
         copies=way.matched.copies,
-        corrupted=fate.corrupted(way.sent, way.received, way.matched),
+        corrupted=corrupted(way.sent, way.received, way.matched),
         delay_ns=way.delay_ns,
         unsent_row=way.received.row[spare],
         unsent_segment=way.received.segment[spare],
@@ -257,7 +192,7 @@ def _as_seen(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover], d
 
 
 def _fates(
-    ends: Ends, way: _Way, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
+    ends: HopEnds, way: _Way, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Outcome and reason of each packet, by what was matched and what the receiver's capture covers."""
     receiver = way.received.point
@@ -306,7 +241,7 @@ def _unsent_reason(way: _Way, spare: NDArray[np.int64], sender: window.Cover) ->
     return np.where(inside, np.uint8(Reason.CAPTURE_LOSS), np.uint8(Reason.WINDOW))
 
 
-def _window(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
+def _window(ends: HopEnds, way: _Way, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
     """The time both captures cover by the sender's clock, bounded by what either shows."""
     sender, receiver = covers
     facts = ends.facts if way.forward else ends.facts[::-1]
@@ -330,7 +265,7 @@ def _window(ends: Ends, way: _Way, covers: tuple[window.Cover, window.Cover]) ->
     return (begin, end) if begin <= end else None
 
 
-def _with_other_peers(direction: Direction, ends: Ends, way: _Way) -> Direction:
+def _with_other_peers(direction: Direction, ends: HopEnds, way: _Way) -> Direction:
     """Add what the sender sent to nodes that were not captured, in the order of sending."""
     route = ends.routes.first if way.forward else ends.routes.second
     other = Units.of(direction.sender, _rows(direction.sender, route, Route.OTHER_PEER))

@@ -13,8 +13,8 @@ import numpy as np
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.kubernetes.model import Cluster, Node
-from vxlanalyze.pairing import addresses, points
-from vxlanalyze.pairing.pair import capture_facts
+from vxlanalyze.pairing import address_book, addresses, points
+from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.wire.model import Decoded
 
 _BY_HUB = "being an end of every packet of the capture"
@@ -46,10 +46,12 @@ def sight(source: Source, decoded: Decoded) -> Sight:
     place = points.places([(facts, decoded)])[0]
     if not place.encapsulated:
         return Sight(facts.name, frozenset(), frozenset())
-    book = addresses.number([decoded])
+    book = address_book.number([decoded])
     sides = points.sides(place, decoded, book)
     ends = addresses.marked(sides) or addresses.hubs(sides)
-    seen = (sides.packets > 0) & (sides.src != addresses.NO_ADDRESS) & (sides.dst != addresses.NO_ADDRESS)
+    seen = (
+        (sides.packets > 0) & (sides.src != address_book.NO_ADDRESS) & (sides.dst != address_book.NO_ADDRESS)
+    )
     both = np.unique(np.column_stack([sides.src[seen], sides.dst[seen]]), axis=0)
     talks = frozenset(frozenset(book.texts[end] for end in ends_) for ends_ in both.tolist())
     return Sight(facts.name, frozenset(book.texts[end] for end in ends), talks)

@@ -1,18 +1,27 @@
 """Offsets of a clock that is linear piece by piece, at many times in one pass."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 
-if TYPE_CHECKING:
-    from vxlanalyze.pairing.model import ClockPiece
+
+@dataclass(frozen=True, slots=True)
+class ClockPiece:
+    """Offset of the receiver point's clock from the sender point's, linear from a moment on.
+
+    ``offset(t) = offset_ns + drift_ppm * 1e-6 * (t - from_ns)``, `t` by the first point's clock.
+    """
+
+    from_ns: int
+    offset_ns: int
+    drift_ppm: float
 
 
-def at(time_ns: NDArray[np.int64], pieces: "Sequence[ClockPiece]") -> NDArray[np.int64]:
+def at(time_ns: NDArray[np.int64], pieces: Sequence[ClockPiece]) -> NDArray[np.int64]:
     """Give the offset at each time, shape kept; before the first piece begins, that one holds."""
     starts = np.array([p.from_ns for p in pieces], dtype=np.int64)
     base = np.array([p.offset_ns for p in pieces], dtype=np.int64)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.addresses import NO_ADDRESS, Common, Sides
+from vxlanalyze.pairing.address_book import NO_ADDRESS
+from vxlanalyze.pairing.addresses import Common, Sides
 from vxlanalyze.pairing.tuples import distinct
 
 _Key = (
@@ -220,116 +221,3 @@ def members(label: NDArray[np.int32], given: Sequence[int], side: Sides) -> tupl
     every = np.flatnonzero(np.isin(label, label[list(given)])).tolist()
     packets = {n: int(side.packets[(side.src == n) | (side.dst == n)].sum()) for n in every}
     return tuple(sorted(every, key=lambda n: (-packets[n], n)))
-
-
-@dataclass(frozen=True, slots=True)
-class Further:
-    """An address that a node turns out to have, and what shows it."""
-
-    number: int
-    by: str
-
-
-def sent_from_the_card(side: Sides, own: Sequence[int]) -> list[Further]:
-    """Addresses that send from a node's own MAC, though the other capture may hold nothing of them."""
-    real, mine = side.unicast, np.isin(side.src, own)
-    macs = np.setdiff1d(
-        side.src_mac[real & mine], np.append(side.src_mac[real & ~mine & np.isin(side.dst, own)], 0)
-    )
-    if not len(macs):
-        return []
-    # A MAC that others' packets come from leads to the network.
-    sends = real & np.isin(side.src_mac, macs)
-    found = np.setdiff1d(side.src[sends], np.append(own, NO_ADDRESS)).tolist()
-    return [Further(n, "it sends from this node's MAC") for n in found]
-
-
-def only_peer(
-    side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
-) -> list[Further]:
-    """Addresses taken for the other node's, since nothing else of their family is sent to by the same MAC.
-
-    Parameters
-    ----------
-    side : Sides
-        The capture of the sending node.
-    own, peer : sequence of int
-        Addresses known of it and of the other node.
-    strangers : sequence of int
-        Addresses known to be others'.
-    """
-    sent = side.unicast & np.isin(side.src, own)
-    way = np.unique(side.dst_mac[sent & np.isin(side.dst, peer)])
-    known_families = set(np.unique(side.family[sent & np.isin(side.dst, peer)]).tolist())
-    found = []
-    for family in (4, 6):
-        open_ = sent & (side.family == family) & np.isin(side.dst_mac, way)
-        targets = np.setdiff1d(side.dst[open_], [*peer, *own, *strangers])
-        if family not in known_families and len(targets) == 1:
-            found.append(Further(int(targets[0]), f"assumed: nothing else is sent to over IPv{family}"))
-    return found
-
-
-def claimed(seen: Sequence[Sides], own: Sequence[int], peer: Sequence[int]) -> list[Further]:
-    """Addresses of tunnel packets that a node answers ARP for: with the MAC that it has for its known ones.
-
-    Parameters
-    ----------
-    seen : sequence of Sides
-        The captures of both nodes.
-    own, peer : sequence of int
-        Addresses known of the node and of the other one.
-    """
-    found: list[int] = []
-    for side in seen:
-        macs, others = (side.claimants[np.isin(side.claimed, some)] for some in (own, peer))
-        mine = side.claimed[np.isin(side.claimants, np.setdiff1d(macs, others))]
-        used = np.concatenate([side.src[side.unicast], side.dst[side.unicast]])
-        found += np.setdiff1d(np.intersect1d(mine, used), [*own, *peer, NO_ADDRESS]).tolist()
-    return [Further(n, "its MAC answers for this address too") for n in dict.fromkeys(found)]
-
-
-def counterpart(
-    side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
-) -> list[Further]:
-    """Addresses taken for the other node's: each is all that a further address of this node sends to.
-
-    One address of a node talks with those of many others; what an address of its own is kept for, by the MAC
-    that leads to the other node, is that node's counterpart of it.
-    """
-    sent = side.unicast & np.isin(side.src, own)
-    to_peer = sent & np.isin(side.dst, peer)
-    way = np.setdiff1d(side.dst_mac[to_peer], [0])
-    found = []
-    for address in np.setdiff1d(own, side.src[to_peer]).tolist():
-        mine = sent & (side.src == address)
-        targets = np.unique(side.dst[mine])
-        if len(targets) == 1 and np.isin(side.dst_mac[mine], way).all():
-            found.append(Further(int(targets[0]), "assumed: a further address sends to it alone"))
-    return [f for f in found if f.number not in (*strangers, *own, *peer)]
-
-
-def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) -> list[Further]:
-    """Addresses taken for the other node's, since they answer what its capture shows to arrive.
-
-    It is so where that capture shows nothing that its node sends: the answers leave by another card.
-
-    Parameters
-    ----------
-    near, far : Sides
-        The captures of this node and of the other one.
-    own, peer : sequence of int
-        Addresses known of this node and of the other one.
-    """
-    arrived = far.unicast & np.isin(far.src, own) & np.isin(far.dst, peer)
-    if not arrived.any() or (far.unicast & ~np.isin(far.src, own)).any():
-        return []
-    reached = far.inner_dst[arrived]
-    back = near.unicast & np.isin(near.dst, own) & ~np.isin(near.src, [*own, *peer])
-    sent_to = near.dst[near.unicast & np.isin(near.src, own)]
-    found = []
-    for address in np.setdiff1d(near.src[back], sent_to).tolist():
-        sources = near.inner_src[back & (near.src == address)]
-        if np.isin(sources, reached).all():
-            found.append(Further(address, "assumed: it answers what only this node is seen to receive"))
-    return found

@@ -16,6 +16,7 @@ from vxlanalyze.capture.model import Source
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import (
+    address_book,
     addresses,
     damage,
     homes,
@@ -28,17 +29,17 @@ from vxlanalyze.pairing import (
     translation,
     tuples,
 )
-from vxlanalyze.pairing.addresses import AddressBook
+from vxlanalyze.pairing.address_book import AddressBook
+from vxlanalyze.pairing.capture_facts import capture_facts
+from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.homes import NOBODY, End, Home
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
+from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.routes import Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
-from vxlanalyze.pairing.tuples import Tuples
-from vxlanalyze.wire.mirrors import mirror_of
 from vxlanalyze.wire.model import Decoded, Tunnel
-from vxlanalyze.wire.snap_lengths import cut_at_bytes
 
 
 def pair(
@@ -201,7 +202,7 @@ class _Bench:
         self, a: End, b: End, routed: routes.Routes, partner: NDArray[np.int32], common: NDArray[np.uint8]
     ) -> Hop:
         i, j = a.place.capture, b.place.capture
-        ends = hop.Ends(
+        ends = HopEnds(
             self.points[a.place.name], self.points[b.place.name],
             (self.facts[i], self.facts[j]), routed, partner, common, self.ports,
         )  # fmt: skip
@@ -232,28 +233,7 @@ def _number(
 ) -> tuple[Tuples, AddressBook, list[NDArray[np.uint16]]]:
     """Number tuples and addresses, and take super-packets apart: nothing that the strict key needs."""
     numbered = known or tuples.number([d.flows for d in decoded])
-    return numbered, addresses.number(decoded), segments.segment_sizes(decoded, numbered)
-
-
-def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
-    """What a capture says of itself."""
-    index, flows = decoded.index, decoded.flows
-    dropped = [s.dropped for s in source.statistics if s.dropped is not None]
-    return CaptureFacts(
-        name=source.name,
-        source=source,
-        files=tuple(source.files),
-        interfaces=tuple(source.interfaces),
-        statistics=tuple(source.statistics),
-        damages=tuple(source.damages),
-        packets=len(index),
-        tunnel_packets=int(decoded.usage.packets[flows.tunnel != Tunnel.NONE].sum()),
-        first_ns=int(index.time_ns.min()) if len(index) else None,
-        last_ns=int(index.time_ns.max()) if len(index) else None,
-        snaplen_bytes=cut_at_bytes(source, index),
-        dropped_by_kernel=sum(dropped) if dropped else None,
-        mirror=mirror_of(source),
-    )
+    return numbered, address_book.number(decoded), segments.segment_sizes(decoded, numbered)
 
 
 def _homes(

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import addresses, rows
-from vxlanalyze.pairing.addresses import AddressBook, Sides
+from vxlanalyze.pairing import address_book, rows
+from vxlanalyze.pairing.address_book import AddressBook
+from vxlanalyze.pairing.addresses import Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
 from vxlanalyze.wire.protocols import ICMPV6
@@ -156,7 +157,7 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     packets = np.where(here, decoded.usage.packets, 0)
     n = place.capture
     src, dst = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
-    ends = src, np.where(group, np.int32(addresses.NO_ADDRESS), dst)
+    ends = src, np.where(group, np.int32(address_book.NO_ADDRESS), dst)
     bare = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
     bare_packets = np.where(bare, decoded.usage.packets, 0)
     return Sides(
@@ -170,7 +171,7 @@ def _claims(
     place: Place, flows: Flows, src: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
     """Addresses that a host on this network says it has, with its MAC (RFC 826; RFC 4861 section 4.4)."""
-    arp = (flows.family == 0) & (src != addresses.NO_ADDRESS)
+    arp = (flows.family == 0) & (src != address_book.NO_ADDRESS)
     advertised = (flows.protocol == ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
     chosen = (arp | advertised) & place.flows & (flows.tunnel == Tunnel.NONE) & (flows.outer_src_mac > 0)
     return src[chosen], flows.outer_src_mac[chosen]

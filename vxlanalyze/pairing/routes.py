@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import dead_ends, headless, points
-from vxlanalyze.pairing.addresses import NO_ADDRESS, AddressBook
+from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.homes import End
 from vxlanalyze.wire.model import Tunnel
 

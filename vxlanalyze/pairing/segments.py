@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.segment_sizes import (
     MAX_SEGMENTS,
     NOT_SEEN,
@@ -26,7 +27,6 @@ from vxlanalyze.pairing.segment_sizes import (
     udp_sizes,
 )
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
 
 _IP_BYTES = {4: 20, 6: 40}

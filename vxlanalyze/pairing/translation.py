@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import flow_votes, known_translations, translated_errors, tuples
 from vxlanalyze.pairing.flow_votes import Site
+from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.pairing.tuples import NO_TUPLE, Tuples
 from vxlanalyze.wire.model import Decoded, Flows, Tunnel
 
 _NOTHING = np.zeros(0, np.uint64)

@@ -2,44 +2,20 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.wire.model import Flows
-
-if TYPE_CHECKING:
-    from vxlanalyze.pairing.model import Point
-
-NO_TUPLE = -1
 
 # Echo request and reply are each other's answer; RFC 792, RFC 4443 section 4.
 _ECHO = {(1, 8 << 8): 0, (1, 0): 8 << 8, (58, 128 << 8): 129 << 8, (58, 129 << 8): 128 << 8}
 _PROTOCOL, _SPORT, _DPORT = 33, 34, 36
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, as Fibonacci hashing takes it
-
-
-@dataclass(frozen=True, slots=True)
-class Tuples:
-    """The `t` distinct inner 5-tuples of some captures.
-
-    Parameters
-    ----------
-    of_flow : tuple of NDArray[np.int32]
-        For each capture, shape ``(f,)``: the tuple of each flow.
-    answer : NDArray[np.int32]
-        Shape ``(t,)``: the tuple of the opposite way, or NO_TUPLE.
-    """
-
-    of_flow: tuple[NDArray[np.int32], ...]
-    answer: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.answer)
 
 
 def number(captures: Sequence[Flows]) -> Tuples:
@@ -59,7 +35,7 @@ def number(captures: Sequence[Flows]) -> Tuples:
     return Tuples(parts, answer)
 
 
-def at(points: "Sequence[Point]") -> Tuples:
+def at(points: Sequence[Point]) -> Tuples:
     """Number the 5-tuples of some points' captures alike; `of_flow` stands in the order of the points."""
     known = points[0].tuples if points else None
     if known is None:

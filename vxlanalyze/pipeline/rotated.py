@@ -16,7 +16,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT
 from vxlanalyze.capture.rotation import argument, beginning
 from vxlanalyze.errors import UsageError
-from vxlanalyze.pairing.addresses import number
+from vxlanalyze.pairing.address_book import number
 from vxlanalyze.pipeline.sights import Sights, distance_ns, is_near, sights_of
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 

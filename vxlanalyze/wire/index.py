@@ -1,8 +1,7 @@
 """Frames to index rows and flows, chunk by chunk."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,117 +46,11 @@ from vxlanalyze.wire.model import (
     UNKNOWN_LENGTH,
     WINDOW_SCALE_SHIFT,
 )
+from vxlanalyze.wire.passages import DTYPES, Blocks, Passable, Passage, Rows
 from vxlanalyze.wire.rows import link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import walk
 
-
-class Rows(NamedTuple):
-    """Columns of `Index` that the kernel fills, for the frames of one chunk."""
-
-    flow: NDArray[np.int32]
-    seq: NDArray[np.uint32]
-    ack: NDArray[np.uint32]
-    length: NDArray[np.uint32]
-    payload_length: NDArray[np.uint32]
-    outer_length: NDArray[np.uint32]
-    digest: NDArray[np.uint32]
-    digest_length: NDArray[np.uint32]
-    anomalies: NDArray[np.uint32]
-    window: NDArray[np.uint32]
-    ip_id: NDArray[np.uint16]
-    outer_ip_id: NDArray[np.uint16]
-    tcp_flags: NDArray[np.uint16]
-    checks: NDArray[np.uint16]
-
-
-_DTYPES = (np.int32, *(np.uint32,) * 9, *(np.uint16,) * 4)
-COLUMN_DTYPES = (np.int64, np.int64, *_DTYPES)
-"""Of the columns of `Index`, in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """What one pass over some frames gave: pieces of columns, flows and fragments, numbered from 0.
-
-    Parameters
-    ----------
-    columns : list of lists
-        For each column of `Index`, its pieces chunk by chunk.
-    keys, mss : ndarray
-        Of the flows, in the order of their first packets, shapes ``(f, KEY_WORDS)`` and ``(f,)``.
-    fragments : ndarray of int64, shape (k, fragments.COLUMNS)
-        What a `Collector` gave.
-    number : ndarray of int64 or None
-        Number of each frame, from 1; None where none is left out.
-    """
-
-    columns: list[list[NDArray[Any]]]
-    keys: NDArray[np.int64]
-    mss: NDArray[np.uint16]
-    fragments: NDArray[np.int64]
-    number: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return sum(len(piece) for piece in self.columns[0])
-
-    def __sizeof__(self) -> int:
-        pieces = (piece.nbytes for column in self.columns for piece in column)
-        return self.keys.nbytes + self.mss.nbytes + self.fragments.nbytes + sum(pieces)
-
-    def apart(self) -> "Passage":
-        """Give the same, to be used up while this one stays as it is."""
-        columns = [list(pieces) for pieces in self.columns]
-        return Passage(columns, self.keys.copy(), self.mss, self.fragments.copy(), self.number)
-
-
-class Passable(Protocol):
-    """What can be passed over: a source, or one stretch of it."""
-
-    @property
-    def interfaces(self) -> list[Interface]:
-        """The interfaces seen so far."""
-        ...
-
-    def chunks(self) -> Iterator[Frames]:
-        """Read the frames."""
-        ...
-
-
-class Blocks:
-    """Room for the columns of `Index`, in blocks: chunks alone would leave the heap full of small holes.
-
-    Each block is as large as all before it, up to 2^18 rows.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: list[list[NDArray[Any]]] = [[] for _ in COLUMN_DTYPES]
-        self._block: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
-        self._used = self._before = 0
-
-    def room(self, rows: int) -> list[NDArray[Any]]:
-        """Give the columns of the next rows, to be written."""
-        if self._used + rows > len(self._block[0]):
-            self._close()
-            size = max(rows, min(self._before, _BLOCK_ROWS))
-            self._block = [np.empty(size, dtype) for dtype in COLUMN_DTYPES]
-        self._used += rows
-        return [column[self._used - rows : self._used] for column in self._block]
-
-    def pieces(self) -> list[list[NDArray[Any]]]:
-        """Give for each column what was written, in pieces."""
-        self._close()
-        return self._pieces
-
-    def _close(self) -> None:
-        for pieces, column in zip(self._pieces, self._block, strict=True):
-            pieces.append(column[: self._used])
-        self._before += self._used
-        self._used = 0
-        self._block = [column[:0] for column in self._block]
-
-
-_BLOCK_ROWS = 1 << 18
 _LOOKED_UP_AT_ONCE = 64
 _NO_KEY = -1  # in the place of a key's first word, which is never negative
 
@@ -203,7 +96,7 @@ def decode_chunk(
     table: FlowTable,
 ) -> Rows:
     """Decode the frames of one chunk; new flows are added to `table`."""
-    empty: list[NDArray[Any]] = [np.empty(len(frames), dtype) for dtype in _DTYPES]
+    empty: list[NDArray[Any]] = [np.empty(len(frames), dtype) for dtype in DTYPES]
     rows = Rows(*empty)
     decode_into(rows, frames, interfaces, bound_to, keep_bytes, table)
     return rows

@@ -21,8 +21,9 @@ from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import REASSEMBLED
 from vxlanalyze.wire.flow_table import FlowTable
 from vxlanalyze.wire.fragments import INTERFACE, ROW, grouped
-from vxlanalyze.wire.index import COLUMN_DTYPES, Passable, Passage, decode_chunk, pass_over
+from vxlanalyze.wire.index import decode_chunk, pass_over
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Index
+from vxlanalyze.wire.passages import COLUMN_DTYPES, Passable, Passage
 from vxlanalyze.wire.reassembly import reassembled
 from vxlanalyze.wire.rows import check_link_types
 from vxlanalyze.wire.verify import WITHOUT_LIMIT

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Frames, Source
 from vxlanalyze.wire import fields, ipv4, udp
 from vxlanalyze.wire.fields import FURTHER_PACKET, INNER, MERGED_DATAGRAM, OUTER
-from vxlanalyze.wire.index import Rows
 from vxlanalyze.wire.model import INNER_IP_SHIFT, Index
+from vxlanalyze.wire.passages import Rows
 from vxlanalyze.wire.rows import link_types_of, records
 
 _MOST = 256  # packets in one datagram of at most 65,535 octets

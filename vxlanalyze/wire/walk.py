@@ -51,14 +51,11 @@ from vxlanalyze.wire.fields import (
     INNER_TYPE,
     LATER_FRAGMENT,
     LIMIT,
-    MERGED_DATAGRAM,
     MORE_FRAGMENTS,
     OPTIONS_BYTES,
     OUTER,
-    PADDING_NOT_ZERO,
     PAYLOAD_AT,
     PAYLOAD_END,
-    PROTOCOL,
     RECORD_FIELDS,
     STOP,
     TOO_DEEP,
@@ -69,12 +66,12 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.model import Encryption, Tunnel
-from vxlanalyze.wire.octets import Octets, be16, be32, byte
+from vxlanalyze.wire.octets import Octets
+from vxlanalyze.wire.padding import check_padding
 
 _NO_TUNNEL = int(Tunnel.NONE)
 _ESP = int(Encryption.ESP)
 _WIREGUARD = int(Encryption.WIREGUARD)
-_TUNNEL_BYTES = 8  # of VXLAN, GPE and Geneve: what a merged datagram repeats
 
 
 @compiled
@@ -180,7 +177,7 @@ def _network(data: Octets, found: Record, base: int, ethertype: int) -> int:
             _opaque(found, base)
         return STOP
     if base == INNER and protocol != STOP:
-        _check_padding(data, found, end)
+        check_padding(data, found, end)
     if found[base + FRAGMENT_OFFSET] > 0 or found[base + MORE_FRAGMENTS] > 0:
         return _fragment(found, base, protocol)
     return protocol
@@ -191,31 +188,6 @@ def _opaque(found: Record, base: int) -> None:
     """Take everything that is left for payload."""
     found[base + PAYLOAD_AT] = found[AT]
     found[base + PAYLOAD_END] = found[LIMIT]
-
-
-@compiled
-def _check_padding(data: Octets, found: Record, end: int) -> None:
-    """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
-    for at in range(found[LIMIT], end):
-        if byte(data, at):
-            found[ANOMALIES] |= MERGED_DATAGRAM if _is_merged(data, found, end) else PADDING_NOT_ZERO
-            return
-
-
-@compiled
-def _is_merged(data: Octets, found: Record, end: int) -> bool:
-    """Tell whether the tunnel's header stands again behind the inner packet, and a frame after it."""
-    first, again = found[OUTER + PAYLOAD_AT], found[LIMIT]
-    header_bytes = found[INNER_AT] - first
-    frame = again + header_bytes
-    if found[DEPTH] != 1 or found[OUTER + PROTOCOL] != udp.PROTOCOL or header_bytes < _TUNNEL_BYTES:
-        return False
-    if found[INNER_TYPE] != ethernet.TRANSPARENT_ETHERNET or frame + ethernet.HEADER_BYTES > end:
-        return False
-    same = be32(data, again) == be32(data, first) and be32(data, again + 4) == be32(data, first + 4)
-    kind = be16(data, frame + 12)
-    known = kind == ethernet.IPV4 or kind == ethernet.IPV6 or kind == ethernet.ARP
-    return same and known and byte(data, frame + 6) & 1 == 0
 
 
 @compiled

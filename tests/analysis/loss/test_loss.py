@@ -8,7 +8,7 @@ import pytest
 from tests.diagnostics import workload as net
 from tests.simulate import ICMP, START_NS, TCP, UDP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.loss import Kind
+from vxlanalyze.analysis.loss.picture import Kind
 from vxlanalyze.analysis.loss.traits import Trait
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import RuledOut
-from vxlanalyze.analysis.loss.hypotheses import Hypothesis
+from vxlanalyze.analysis.loss.hypothesis import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.traits import Classes, Trait, server_port, serves_at_source
 from vxlanalyze.kubernetes.model import Cluster

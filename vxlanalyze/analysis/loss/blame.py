@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.underlay import next_hop
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.wire.model import NO_FLOW

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss import affected
-from vxlanalyze.analysis.loss.loss import Picture
+from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.analysis.loss.traits import Classes, Trait
 from vxlanalyze.analysis.loss.weighing import CHANCE
 from vxlanalyze.analysis.statistics import evidence

@@ -8,7 +8,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_node, loss
 from vxlanalyze.analysis.loss.inside_node import LostInside
-from vxlanalyze.analysis.loss.loss import Explanation, Kind
+from vxlanalyze.analysis.loss.picture import Explanation, Kind
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written

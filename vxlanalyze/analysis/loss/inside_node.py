@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.loss import Picture
+from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
 from vxlanalyze.wire.model import NO_FLOW
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vxlanalyze.analysis.loss.loss import Picture
+from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, under_random_loss

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.loss import Kind
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Outcome, Reason
 
 
@@ -78,7 +78,7 @@ def _proved(pair: Comparison, arriving: Sequence[Direction], number: int) -> int
     return answered + unseen
 
 
-def _likeliest(direction: Direction, picture: loss.Picture, most: int) -> NDArray[np.intp]:
+def _likeliest(direction: Direction, picture: Picture, most: int) -> NDArray[np.intp]:
     """Losses without a rule, at most so many; those in the longest runs first: a full buffer."""
     gaps = [e.packets for e in picture.of(Kind.INTERRUPTION)]
     candidates = np.sort(np.concatenate([picture.unexplained, *gaps]).astype(np.intp))

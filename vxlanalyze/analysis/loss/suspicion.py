@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxlanalyze.analysis.loss import affected
-from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed, moment, under_random_loss

@@ -6,7 +6,8 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.loss.hypotheses import Hypothesis, hypotheses
+from vxlanalyze.analysis.loss.hypotheses import hypotheses
+from vxlanalyze.analysis.loss.hypothesis import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.statistics import evidence

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 

@@ -22,6 +22,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
+from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import Anomaly, Flows
 
@@ -103,7 +104,7 @@ def opposite(pair: Comparison, direction: Direction) -> Direction:
 
 
 @once
-def numbered_flows(direction: Direction) -> tuples.Tuples:
+def numbered_flows(direction: Direction) -> Tuples:
     """Number the 5-tuples of sender and receiver; done once, and kept as long as the direction."""
     return tuples.at((direction.sender, direction.receiver))
 
@@ -233,18 +234,18 @@ def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np
 
 
 def _acknowledged(
-    direction: Direction, numbered: tuples.Tuples, first: NDArray[np.int32], sides: Sides
+    direction: Direction, numbered: Tuples, first: NDArray[np.int32], sides: Sides
 ) -> NDArray[np.bool_]:
     """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t,)``."""
     asked = np.flatnonzero(first >= 0)
     base = np.zeros(len(numbered), np.uint32)
     base[asked] = direction.seq_of(first[asked])
-    request_of = np.full(len(numbered) + 1, tuples.NO_TUPLE, np.int32)  # by the answer's tuple
+    request_of = np.full(len(numbered) + 1, NO_TUPLE, np.int32)  # by the answer's tuple
     request_of[numbered.answer[asked]] = asked
-    request_of[-1] = tuples.NO_TUPLE
+    request_of[-1] = NO_TUPLE
     acknowledged = np.zeros(len(numbered), np.bool_)
     for point, codes in sides:
-        wanted = np.where(point.flows.protocol == TCP, request_of[codes], tuples.NO_TUPLE)
+        wanted = np.where(point.flows.protocol == TCP, request_of[codes], NO_TUPLE)
         index = point.index
         _acknowledge((index.flow, index.tcp_flags, index.ack, index.anomalies), wanted, base, acknowledged)
     return acknowledged
@@ -255,8 +256,8 @@ def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untype
     """Mark the tuples to which a packet of a capture answers."""
     flow_of, flags_of, ack_of, anomalies_of = columns
     for row in range(len(flow_of)):
-        request = wanted[flow_of[row]] if flow_of[row] >= 0 else tuples.NO_TUPLE
-        if request == tuples.NO_TUPLE or acknowledged[request]:
+        request = wanted[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
+        if request == NO_TUPLE or acknowledged[request]:
             continue
         # Where the snap length cut the flags, a number in the field says as much; where it cut the number
         # too, nothing tells that this is no answer.

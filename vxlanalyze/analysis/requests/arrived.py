@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 

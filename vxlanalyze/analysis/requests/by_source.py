@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.arrived import arrived
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.direct_return import keys
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import NO_FLOW, Tunnel

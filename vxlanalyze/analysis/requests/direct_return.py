@@ -18,7 +18,7 @@ from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.wire.model import Tunnel
 
 if TYPE_CHECKING:
-    from vxlanalyze.analysis.requests.requests import Requests
+    from vxlanalyze.analysis.requests.request_columns import Requests
 
 _WITH_PORTS = (6, 17, 132)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.text.commands import on, written
 

@@ -11,7 +11,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, NEITHER, pairs
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
 from vxlanalyze.text.words import count

@@ -17,7 +17,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.asking import DNS_PORTS
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
-from vxlanalyze.pairing.tuples import NO_TUPLE
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly
 
 _TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58

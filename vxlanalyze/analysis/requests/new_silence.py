@@ -15,7 +15,8 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Direction
-from vxlanalyze.pairing.tuples import NO_TUPLE, number_rows
+from vxlanalyze.pairing.numbered import NO_TUPLE
+from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import NO_FLOW
 
 _CHANCE = 1e-6

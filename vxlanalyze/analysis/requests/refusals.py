@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Tunnel
 from vxlanalyze.wire.rows import Columns, columns
 
@@ -75,7 +75,7 @@ def find(comparison: Comparison, point: Point, tuple_of: NDArray[np.int32]) -> R
     source = comparison.captures[point.capture].source
     found = columns(source.fetch(point.index.place[rows]), source.interfaces, ports=comparison.ports)
     quoted = _number_of(found, point.flows, tuple_of)
-    known = quoted != tuples.NO_TUPLE
+    known = quoted != NO_TUPLE
     flow = point.index.flow[rows]
     by_server = (point.flows.src[flow] == found["quoted_dst"]).all(axis=1)
     return Refusals(
@@ -121,7 +121,7 @@ def _number_of(found: Columns, flows: Flows, tuple_of: NDArray[np.int32]) -> NDA
     own = _packed(flows.family, flows.src, flows.dst, flows.protocol, sport, dport)
     near = np.flatnonzero(np.isin(dport, found["quoted_dport"] & _NO_PORT))
     number = {own[flow].tobytes(): int(tuple_of[flow]) for flow in near}
-    return np.array([number.get(row.tobytes(), tuples.NO_TUPLE) for row in quoted], np.int32)
+    return np.array([number.get(row.tobytes(), NO_TUPLE) for row in quoted], np.int32)
 
 
 def _packed(

@@ -10,7 +10,7 @@ is only known where something comes back: those that nothing answers are left ou
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,12 +20,14 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import direct_return, refusals
 from vxlanalyze.analysis.requests.asking import Events, Kind, Numbered, events
 from vxlanalyze.analysis.requests.refusals import Refusals
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
+from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
 from vxlanalyze.pairing.sorting import stable_order
-from vxlanalyze.pairing.tuples import Tuples, number_rows
+from vxlanalyze.pairing.tuples import number_rows
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
 # ask others answer later than the rest. So an answer is waited for ten times as long as the slowest one.
@@ -37,100 +39,6 @@ _NEVER_NS = 0
 # Copies of a burst (queued behind an ARP entry, say) want one answer; who has waited for longer had none.
 _RETRY_NS = 100_000_000
 _LEAST_TURNS = 3  # of a UDP conversation, before it counts as one of a request and a response each
-
-
-@dataclass(frozen=True, eq=False)
-class Requests:
-    """The `r` requests that a point saw; all arrays have shape ``(r,)``.
-
-    Parameters
-    ----------
-    tuple_of : NDArray[np.int32]
-        The 5-tuple (of `Asked.tuples`) from client to server.
-    number : NDArray[np.int64]
-        What tells it from others of its tuple: echo sequence, DNS identifier, first TCP sequence number.
-    kind : NDArray[np.uint8]
-        `Kind`.
-    first_row, last_row : NDArray[np.int32]
-        Index rows of its first and last copy.
-    copies : NDArray[np.int32]
-        How often it was seen.
-    answer_row : NDArray[np.int32]
-        The first answer (or refusal), or NO_ROW.
-    refused : NDArray[np.bool_]
-        Whether that is a refusal.
-    missed : NDArray[np.int32]
-        Its transmissions that got no answer, or that will be so where the request stays unanswered.
-    replies : NDArray[np.int32]
-        Packets that answered it.
-    again : NDArray[np.int32]
-        Copies of a SYN that were sent a while after an answer had been seen.
-    decided : NDArray[np.bool_]
-        Whether it was answered, or the capture went on long enough for an answer to come.
-    """
-
-    point: Point
-    tuple_of: NDArray[np.int32]
-    number: NDArray[np.int64]
-    kind: NDArray[np.uint8]
-    first_row: NDArray[np.int32]
-    last_row: NDArray[np.int32]
-    copies: NDArray[np.int32]
-    answer_row: NDArray[np.int32]
-    refused: NDArray[np.bool_]
-    missed: NDArray[np.int32]
-    replies: NDArray[np.int32]
-    again: NDArray[np.int32]
-    decided: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.first_row)
-
-    def at(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Requests":
-        """Choose some of them, marked or by number."""
-        columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
-        return replace(self, **columns)
-
-    @property
-    def key(self) -> NDArray[np.int64]:
-        """What is the same for a request at every point that saw it."""
-        return self.tuple_of.astype(np.int64) << 32 | self.number
-
-    @property
-    def answered(self) -> NDArray[np.bool_]:
-        """Requests with an answer that is no refusal."""
-        result: NDArray[np.bool_] = (self.answer_row != NO_ROW) & ~self.refused
-        return result
-
-    @property
-    def unanswered(self) -> NDArray[np.bool_]:
-        """Requests to which nothing came, though the capture went on."""
-        result: NDArray[np.bool_] = self.decided & (self.answer_row == NO_ROW)
-        return result
-
-    @property
-    def unanswered_transmissions(self) -> NDArray[np.int32]:
-        """Transmissions without an answer, shape ``(r,)``; 0 where it is not known what became of them."""
-        return np.where(self.decided, self.missed, 0).astype(np.int32)
-
-    @property
-    def asked(self) -> NDArray[np.int32]:
-        """How often each was asked, retries aside; the datagrams of UDP, which have no number, each count."""
-        return np.where(self.kind == Kind.UDP, self.copies, 1).astype(np.int32)
-
-    @property
-    def wait_ns(self) -> NDArray[np.int64]:
-        """Time from the first copy to the answer, as whoever asks feels it; without one, undefined."""
-        times = self.point.index.time_ns
-        return times[np.maximum(self.answer_row, 0)] - times[self.first_row]
-
-    @property
-    def latency_ns(self) -> NDArray[np.int64]:
-        """Time from the last copy before the answer to the answer; where there is none, undefined."""
-        times = self.point.index.time_ns
-        answered_ns = times[np.maximum(self.answer_row, 0)]
-        last_ns, first_ns = times[self.last_row], times[self.first_row]
-        return answered_ns - np.where(last_ns <= answered_ns, last_ns, first_ns)
 
 
 @dataclass(frozen=True, eq=False)

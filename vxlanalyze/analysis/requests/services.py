@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.asking import DNS_PORTS, Kind, kinds
-from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import Asked, measure
 from vxlanalyze.kubernetes.model import Cluster, endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present, stable_order

@@ -12,7 +12,8 @@ from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.analysis.tcp.tcp_packets import tcp_packets
 from vxlanalyze.analysis.tcp.tcp_resets import Resets, resets
 from vxlanalyze.pairing.model import Comparison, Point
-from vxlanalyze.pairing.tuples import NO_TUPLE, distinct
+from vxlanalyze.pairing.numbered import NO_TUPLE
+from vxlanalyze.pairing.tuples import distinct
 
 CHANCE = 1e-3
 _IDLE_NS = 10_000_000_000  # longer than an application or a slow answer pauses, shorter than usual time-outs

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import BOTH, Connections, connections, near_time

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.analysis.tcp import limits
 from vxlanalyze.analysis.tcp import waiting_columns as at

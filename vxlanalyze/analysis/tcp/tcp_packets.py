@@ -12,7 +12,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Comparison, Point
-from vxlanalyze.pairing.tuples import NO_TUPLE
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import (
     CHECK_MASK,
     INNER_L4_SHIFT,

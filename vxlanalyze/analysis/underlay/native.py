@@ -15,7 +15,7 @@ from vxlanalyze.analysis.underlay import pod_addresses
 from vxlanalyze.analysis.underlay.pod_addresses import PodAddresses, native_flows
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
-from vxlanalyze.pairing.tuples import NO_TUPLE
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import Tunnel
 
 _OF_PODS = (1, 6, 17, 58, 132)  # ICMP, TCP, UDP, ICMPv6, SCTP

@@ -15,8 +15,9 @@ from vxlanalyze.analysis.underlay import pod_addresses
 from vxlanalyze.analysis.underlay.pod_addresses import PodAddresses, native_flows
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.rows import rows_of
-from vxlanalyze.pairing.tuples import NO_TUPLE, distinct
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP

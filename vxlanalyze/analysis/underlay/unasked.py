@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.pairing.model import Comparison, Point
+from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import stable_order
-from vxlanalyze.pairing.tuples import Tuples, number_rows
+from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.protocols import TCP, UDP
 

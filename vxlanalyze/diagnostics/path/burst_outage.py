@@ -30,7 +30,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
-from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span

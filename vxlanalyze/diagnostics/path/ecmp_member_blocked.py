@@ -35,7 +35,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
-from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay

@@ -31,7 +31,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
-from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction

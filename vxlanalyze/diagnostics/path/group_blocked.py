@@ -30,7 +30,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import loss
-from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.underlay import groups, tunnel_ends
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written

@@ -33,7 +33,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, headers, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
-from vxlanalyze.analysis.loss.loss import Explanation, Kind
+from vxlanalyze.analysis.loss.picture import Explanation, Kind
 from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import underlay

@@ -31,7 +31,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.beginnings import Beginnings
-from vxlanalyze.analysis.loss.loss import Explanation, Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.requests import new_silence
 from vxlanalyze.analysis.requests.new_silence import NewSilence
 from vxlanalyze.pairing.model import Comparison, Direction

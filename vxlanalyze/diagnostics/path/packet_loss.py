@@ -46,21 +46,19 @@ from vxlanalyze.analysis.loss import (
     suspicion,
 )
 from vxlanalyze.analysis.loss.concentration import Runs
-from vxlanalyze.analysis.loss.loss import Kind, Picture
-from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.loss.missed_alike import missed_alike
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.tcp import loss_limit
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
-from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Reason
+from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import counted, present
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "packet-loss"
 _TCP = 6
-_FEWEST_MISSED = 3  # packets that were answered and not captured: one or two tell no share
-_REALLY_LOST_PART = 4  # for each packet lost beyond doubt, at least so many that were answered
 
 
 def check(pair: Comparison) -> list[Answer]:
@@ -240,33 +238,6 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     return text + (
         f"{receiver}'s capture does not say whether it dropped packets; what it missed though the node "
         "answered it is not counted."
-    )
-
-
-def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
-    """Say, as sentences, that the capture missed as large a share of what its node answered; "" where not.
-
-    Of what tells by an answer that it arrived, the capture lacks some packets. If nothing of that kind is
-    missing without an answer, and of the other packets no larger share is missing, nothing was lost.
-    """
-    tells = answers.of(direction).request & (direction.payload_length > 0)
-    captured = direction.delivered & tells
-    lacking = (direction.reason == Reason.CAPTURE_LOSS) & (direction.outcome == Outcome.UNKNOWN)
-    answered, silent = int(lacking.sum()), int((lost & tells).sum())
-    if answered < _FEWEST_MISSED or _REALLY_LOST_PART * silent > answered:
-        return ""
-    asked, gone = answered + int(captured.sum()), int(lost.sum())
-    others = gone + int((direction.delivered & ~tells).sum())
-    least, _ = evidence.loss_interval(gone, others, gone)
-    _, most = evidence.loss_interval(answered, asked, answered)
-    if least > most:
-        return ""
-    far = direction.receiver.name
-    return (
-        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) "
-        f"of "
-        f"the kind that is answered, though {far} did answer them; of all others, no larger share is "
-        "missing. So the capture dropped these too, and the network need not have lost any."
     )
 
 

@@ -34,7 +34,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import outer_protocols, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay

@@ -33,7 +33,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
-from vxlanalyze.analysis.loss.loss import Kind, Picture
+from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
@@ -61,7 +61,7 @@ def check(pair: Comparison) -> list[Answer]:
     return answers
 
 
-def _finding(pair: Comparison, picture: Picture, explanation: loss.Explanation, limit: RateLimit) -> Finding:
+def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit: RateLimit) -> Finding:
     direction = picture.direction
     lost = picture.packets_of([explanation])
     gone, others = int(lost.sum()), _others(picture, lost)

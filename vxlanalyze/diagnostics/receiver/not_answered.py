@@ -38,10 +38,15 @@ from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, 
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_silence
 from vxlanalyze.analysis.requests.answers import Answers
-from vxlanalyze.analysis.underlay import firewall, inside, insights, underlay
+from vxlanalyze.analysis.underlay import inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
-from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.analysis.underlay.where_requests_die import (
+    after_the_tunnel,
+    before_the_tunnel,
+    lowered,
+    rejected,
+)
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
@@ -243,51 +248,16 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
         )
     below = underlay.of(direction, pair.cluster)
     if reach.rejected:
-        return _rejected(far)
+        return rejected(far)
     if reach.decapsulated:
-        return _after_the_tunnel(far, below)
+        return after_the_tunnel(far, below)
     if reach.decapsulated is False:
-        return _before_the_tunnel(direction, below)
+        return before_the_tunnel(direction, below)
     return written(
         f"See whether the packets appear outside of the tunnel while {near} sends:",
         on(far, "tcpdump -ni any"),
-        "If they do not: " + _lowered(_before_the_tunnel(direction, below)),
-        "If they do: " + _lowered(_after_the_tunnel(far, below)),
-    )
-
-
-def _lowered(sentences: str) -> str:
-    return sentences[0].lower() + sentences[1:]
-
-
-def _before_the_tunnel(direction: Direction, below: Underlay) -> str:
-    near, far = direction.sender.name, direction.receiver.name
-    return written(
-        f"Allow {below.ports_text} from {listed(list(below.src))} in the host firewall:",
-        firewall.allow(below, far),
-        "Also compare the tunnel devices of both nodes (id, dstport, local):",
-        on(far, below.listing),
-        on(near, below.listing),
-    )
-
-
-def _after_the_tunnel(far: str, below: Underlay) -> str:
-    cilium = ("In the Cilium pod of that node:", on(far, "cilium-dbg monitor --type drop"))
-    return written(
-        "Compare these counters before and after a test: of the reverse path filter, and of rules that drop:",
-        on(far, "nstat -az TcpExtIPReversePathFilter", "iptables -L FORWARD -nv", "nft list ruleset"),
-        "If the first rises, set the filter to loose (to undo it: the value that the first command prints):",
-        on(far, "sysctl net.ipv4.conf.all.rp_filter", "sysctl -w net.ipv4.conf.all.rp_filter=2"),
-        "If a rule counts, accept the pod networks before it (firewalld: zone trusted; ufw: route allow).",
-        *(cilium if below.cni in ("cilium", None) else ()),
-    )
-
-
-def _rejected(far: str) -> str:
-    return written(
-        "Find the rule that rejects by its counter while sending, and accept the pod networks before it "
-        "(firewalld: zone trusted; ufw: route allow):",
-        on(far, "iptables -L FORWARD -nv", "nft list ruleset"),
+        "If they do not: " + lowered(before_the_tunnel(direction, below)),
+        "If they do: " + lowered(after_the_tunnel(far, below)),
     )
 
 

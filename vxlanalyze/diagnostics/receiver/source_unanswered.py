@@ -37,7 +37,7 @@ from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Sev
 from vxlanalyze.analysis.requests import by_source
 from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.by_source import Ignored, Level, Source
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.pairing.model import Comparison, Direction

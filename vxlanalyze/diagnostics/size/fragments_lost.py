@@ -32,7 +32,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss, path_mtu
-from vxlanalyze.analysis.loss.loss import Picture
+from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.analysis.underlay import pieces
 from vxlanalyze.analysis.underlay.pieces import Pieces
 from vxlanalyze.pairing.model import Comparison, Direction

@@ -33,8 +33,8 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss, path_mtu
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
-from vxlanalyze.analysis.loss.loss import Kind, Picture
 from vxlanalyze.analysis.loss.path_mtu import Limit
+from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.underlay import underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present

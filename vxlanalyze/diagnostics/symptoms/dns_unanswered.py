@@ -43,11 +43,13 @@ from vxlanalyze.analysis.requests.dns_names import names, types
 from vxlanalyze.analysis.requests.dns_pairs import PairFigures
 from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answers, others
 from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import ServiceFigures, pairs, services
+from vxlanalyze.analysis.requests.silent_server import of_a_silent_server
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison
-from vxlanalyze.text.commands import anywhere, on, written
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 
 CODE = "dns-unanswered"
@@ -220,7 +222,7 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
         return dns_pairs.remedy(far if fate[Fate.SILENT] else client_node)
     gone = pair.cluster.lacks(server)
     stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
-    silent = _of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
+    silent = of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
     repair = (
         "" if stale or silent else f"Repair {_broken_part(pair, first)} first; DNS is only where it shows."
     )
@@ -229,27 +231,6 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
         on(client_node, f"dig @{server} kubernetes.default.svc.cluster.local"),
     )
     return written(stale, silent, repair, *(() if gone else same))
-
-
-def _of_a_silent_server(pair: Comparison, server: str) -> str:
-    """Say where to look at a server whose node the queries reach."""
-    pod = pair.cluster.name_of(server)
-    if pod and "/" in pod:
-        namespace, _, name = pod.rpartition("/")
-        looks = (
-            "The queries reach its node: look at the pod (readiness, restarts, its log):",
-            anywhere(f"kubectl get pod -n {namespace} {name} -o wide", f"kubectl logs -n {namespace} {name}"),
-        )
-    else:
-        looks = (
-            "The queries reach its node: see which pod has the address, and whether it is ready:",
-            anywhere(f"kubectl get pods -A -o wide --field-selector status.podIP={server}"),
-        )
-    return written(
-        *looks,
-        "See which NetworkPolicy selects it (port 53 must be admitted):",
-        anywhere("kubectl get networkpolicies -A"),
-    )
 
 
 def _broken_part(pair: Comparison, server: _Server) -> str:
@@ -304,6 +285,4 @@ def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[
         )
 
 
-DIAGNOSTIC = base.Diagnostic(
-    code=CODE, check=check, explained_by=(*_LOST, *_INSIDE)
-)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=(*_LOST, *_INSIDE))

@@ -28,7 +28,6 @@ Sources
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +36,11 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests import background, forged, stale_entry
-from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests import background, stale_entry
 from vxlanalyze.analysis.requests.refusals import MEANING
-from vxlanalyze.analysis.requests.requests import Asked, Requests, measure
+from vxlanalyze.analysis.requests.refused_requests import refused_requests
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import FORWARD, NEITHER, ServiceFigures, pairs, services
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.commands import anywhere, on, written
@@ -51,8 +50,6 @@ CODE = "endpoint-refused"
 _RESET = "reset"
 _PROHIBITED = "administratively prohibited"
 _MOST_NAMED = 3
-_NEVER_NS = np.iinfo(np.int64).max
-_UNDER_WAY_NS = 1_000_000_000  # longer than a path and its queues hold a packet
 
 
 class _Endpoint(NamedTuple):
@@ -164,7 +161,7 @@ def _label(pair: Comparison, way: int) -> str | None:
 
 def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
     asked = measure(pair)
-    refused = _refused(pair)[figures.point]
+    refused = refused_requests(pair)[figures.point]
     begin, end = np.searchsorted(refused.pair, [figures.pair, figures.pair + 1])
     mine = refused.requests.at(refused.order[begin:end])
     errors = asked.refusals[figures.point]
@@ -178,59 +175,6 @@ def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
         by[what] = by.get(what, 0) + times
         by_server &= error is None or bool(errors.by_server[error])
     return _Endpoint(figures, mine, by, by_server)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """What was refused at a point, in the order of pairs of client and server: `order` sorts it by `pair`."""
-
-    requests: Requests
-    order: NDArray[np.int64]
-    pair: NDArray[np.int32]
-
-
-@once
-def _refused(pair: Comparison) -> tuple[_Refused, ...]:
-    """Find what was refused at each point; done once, as there may be an endpoint for every port."""
-    asked, of_tuple = measure(pair), pairs(pair).of_tuple
-    found = []
-    for requests in asked.of_point:
-        refused = requests.at(requests.refused)
-        refused = refused.at(~_after_a_talk(asked, refused) & ~_not_sent(pair, refused))
-        of = of_tuple[refused.tuple_of]
-        order = np.argsort(of, kind="stable")
-        found.append(_Refused(refused, order, of[order]))
-    return tuple(found)
-
-
-def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
-    """Whether the capture of the alleged sender lacks a refusal: then nothing proves that it refused."""
-    result = np.zeros(len(refused), np.bool_)
-    for direction in pair.directions:
-        if direction.receiver.capture == refused.point.capture:
-            result |= np.isin(refused.answer_row, forged.rows(direction))
-    return result
-
-
-def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
-    """Refused packets that were under way when the refusing end, which had talked, closed its port.
-
-    Whoever goes on sending has not heard that the talk is over, and that is worth knowing.
-    """
-    point = refused.point
-    index, tuple_of = point.index, asked.tuples.of_flow[point.capture]
-    usage = point.decoded.usage
-    spoke_ns = np.full(len(asked.tuples), _NEVER_NS)
-    np.minimum.at(spoke_ns, tuple_of[usage.used], index.time_ns[usage.first_row[usage.used]])
-    refused_ns, sent_ns = index.time_ns[refused.answer_row], index.time_ns[refused.last_row]
-    first_ns = np.full(len(asked.tuples), _NEVER_NS)
-    np.minimum.at(first_ns, refused.tuple_of, refused_ns)
-    last_ns = np.full(len(asked.tuples), -_NEVER_NS)
-    np.maximum.at(last_ns, refused.tuple_of, sent_ns)
-    ended = last_ns <= first_ns + _UNDER_WAY_NS
-    talked = spoke_ns[asked.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
-    result: NDArray[np.bool_] = (refused.kind == Kind.UDP) & talked & ended[refused.tuple_of]
-    return result
 
 
 def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]) -> Finding:

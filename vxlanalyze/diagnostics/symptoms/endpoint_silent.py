@@ -29,7 +29,6 @@ Sources
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +37,14 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import by_source, stale_entry
-from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests
-from vxlanalyze.analysis.requests.services import Pairs, pairs
+from vxlanalyze.analysis.requests.asked_endpoints import (
+    AskedEndpoints,
+    endpoints_of,
+    named_endpoints,
+    silent_ratio,
+)
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends, unasked
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
@@ -52,21 +56,7 @@ from vxlanalyze.text.words import count, listed, moment
 CODE = "endpoint-silent"
 _CAUSES = (*explaining.IGNORED_ON_ARRIVAL, "header-blocked", "duplicate-address", "fragments-lost")
 _CHANCE = 1e-3  # that SYNs are taken for discarded by their time stamps
-_MOST_NAMED = 5
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
-
-
-@dataclass(frozen=True, slots=True)
-class _Endpoints:
-    """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
-
-    names: tuple[str, ...]
-    servers: tuple[str, ...]
-    requests: NDArray[np.int64]
-    packets: NDArray[np.int64]  # copies of unanswered requests
-    answered: NDArray[np.int64]
-    dns: NDArray[np.bool_]
-    of_request: NDArray[np.intp]  # shape (r,): the endpoint of each request
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
@@ -92,28 +82,28 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
 
 
 def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[Answer]:
-    asked = _endpoints(pairs(pair), requests)
+    asked = endpoints_of(pairs(pair), requests)
     silent = (asked.answered == 0) & ~asked.dns
     if not silent.any():
         return _fell_silent(pair, label, requests, asked, chance)
     if not asked.answered.any():
         why = "no endpoint that received requests answered any: see not-answered"
         return [NotAssessed(CODE, why, label)]
-    told = silent & (asked.packets * np.log(_silent_ratio(asked, silent)) < np.log(chance))
+    told = silent & (asked.packets * np.log(silent_ratio(asked, silent)) < np.log(chance))
     if told.any():
         return [_finding(pair, label, requests, asked, told)]
     few = int(asked.packets[silent].sum())
     return [
         NotAssessed(
             CODE,
-            f"{count(few, 'unanswered packet')} to {_named(pair, asked, silent)}: too few to decide",
+            f"{count(few, 'unanswered packet')} to {named_endpoints(pair, asked, silent)}: too few to decide",
             label,
         )
     ]
 
 
 def _fell_silent(
-    pair: Comparison, label: str, requests: Requests, asked: _Endpoints, chance: float
+    pair: Comparison, label: str, requests: Requests, asked: AskedEndpoints, chance: float
 ) -> list[Answer]:
     """Look for endpoints that answered, and from a moment on to the end do not."""
     first_ns = requests.point.index.time_ns[requests.first_row]
@@ -134,7 +124,7 @@ def _fell_silent(
     mine = late & told[asked.of_request]
     since_ns = int(last_ns[told].min())
     others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~told[asked.of_request]))
-    return [_stopped(pair, label, requests.at(mine), _named(pair, asked, told), since_ns, others)]
+    return [_stopped(pair, label, requests.at(mine), named_endpoints(pair, asked, told), since_ns, others)]
 
 
 def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: int, others: int) -> Finding:
@@ -174,50 +164,13 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
     )
 
 
-def _endpoints(between: Pairs, requests: Requests) -> _Endpoints:
-    of = between.of_tuple[requests.tuple_of]
-    names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
-    unique = {name: i for i, name in enumerate(dict.fromkeys(names[i] for i in np.unique(of)))}
-    endpoint = np.array([unique.get(name, -1) for name in names], np.intp)[of]
-    server = {unique[names[i]]: between.server[i] for i in np.unique(of)}
-    open_ = requests.answer_row == NO_ROW
-    size = len(unique)
-    return _Endpoints(
-        tuple(unique),
-        tuple(server[i] for i in range(size)),
-        np.bincount(endpoint, minlength=size),
-        np.bincount(endpoint[open_], requests.copies[open_], minlength=size).astype(np.int64),
-        np.bincount(endpoint[~open_], minlength=size),
-        np.array([name.startswith(Kind.DNS.name) for name in unique], np.bool_),
-        endpoint,
-    )
-
-
-def _silent_ratio(asked: _Endpoints, silent: NDArray[np.bool_]) -> float:
-    """How often the others stay silent; by Laplace's rule of succession never 0."""
-    unanswered, answered = int(asked.packets[~silent].sum()), int(asked.answered[~silent].sum())
-    return (unanswered + 1) / (unanswered + answered + 2)
-
-
-def _named(pair: Comparison, asked: _Endpoints, chosen: NDArray[np.bool_]) -> str:
-    rows = np.flatnonzero(chosen)
-    return listed([_name(pair, asked, int(i)) for i in rows], at_most=_MOST_NAMED)
-
-
-def _name(pair: Comparison, asked: _Endpoints, endpoint: int) -> str:
-    kind, _, address = asked.names[endpoint].partition(" ")
-    name = pair.cluster.name_of(asked.servers[endpoint])
-    what = "echo to " if kind == Kind.ICMP.name else ""
-    return f"{what}{address}" + (f" ({name})" if name else "")
-
-
 def _finding(
-    pair: Comparison, label: str, requests: Requests, asked: _Endpoints, told: NDArray[np.bool_]
+    pair: Comparison, label: str, requests: Requests, asked: AskedEndpoints, told: NDArray[np.bool_]
 ) -> Finding:
     mine = told[asked.of_request]
     packets, silent = int(asked.packets[told].sum()), int(requests.asked[mine].sum())
     others, answered = int((asked.answered > 0).sum()), int(asked.answered.sum())
-    ratio = _silent_ratio(asked, asked.answered == 0)
+    ratio = silent_ratio(asked, asked.answered == 0)
     shown = exhibits.of_rows(pair, [(requests.point, requests.first_row[mine])])
     node = pair.captures[requests.point.capture].name
     taken = requests.first_row[requests.answer_row != NO_ROW]
@@ -228,8 +181,8 @@ def _finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=f"{_named(pair, asked, told)} answered none of {count(silent, 'request')} that reached "
-        f"{node}, while other endpoints there answered {answered:,}",
+        summary=f"{named_endpoints(pair, asked, told)} answered none of {count(silent, 'request')} that "
+        f"reached {node}, while other endpoints there answered {answered:,}",
         explanation=f"{count(packets, 'packet')} were requests without any response. The other "
         f"endpoints of {node} "
         f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
@@ -310,7 +263,7 @@ def _remedy(pair: Comparison, node: str, address: str) -> str:
     )
 
 
-def _same_pod(asked: _Endpoints, told: NDArray[np.bool_]) -> str:
+def _same_pod(asked: AskedEndpoints, told: NDArray[np.bool_]) -> str:
     """Whether a silent pod answers to something else."""
     alive = {s for s, answered in zip(asked.servers, asked.answered, strict=True) if answered}
     both: Sequence[str] = sorted({asked.servers[i] for i in np.flatnonzero(told)} & alive)

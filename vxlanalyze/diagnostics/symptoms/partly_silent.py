@@ -14,7 +14,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.pairing.model import NO_ROW, Comparison

@@ -7,7 +7,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import dns_pairs
 from vxlanalyze.analysis.requests.datagram_pairs import AnsweredOnce, answered_once
-from vxlanalyze.analysis.requests.requests import Requests
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.words import count

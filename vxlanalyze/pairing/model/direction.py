@@ -1,35 +1,21 @@
-"""What pairing hands on: every wire packet of every hop with its fate, and the clocks between the points.
+"""The wire packets of one direction of a hop, each with its fate."""
 
-A *point* is a place where packets were seen; a *hop* lies between two neighbouring points; each has two
-*directions* of `m` wire packets: arrays of shape ``(m,)``. What can be derived from the frame that a packet
-was seen in (length, time, addresses) is a property, so that a direction costs some 24 bytes a packet.
-"""
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
-from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import offsets
-from vxlanalyze.pairing.tuples import Tuples
-from vxlanalyze.wire.mirrors import Mirror
-from vxlanalyze.wire.model import Decoded, Flows, Index
-
-_Number = TypeVar("_Number", bound=np.integer[Any])
-
-NO_ROW = -1
-NO_DELAY = np.iinfo(np.int64).min
+from vxlanalyze.pairing.model.observation import NO_ROW, Point, gathered, wire_payload
 
 # Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
 PER_PACKET = (
     "sent_row", "received_row", "segment", "received_segment", "outcome", "reason", "copies", "corrupted",
     "delay_ns",
 )  # fmt: skip
+
+
 PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
 
 
@@ -50,117 +36,6 @@ class Reason(IntEnum):
     CAPTURE_LOSS = 2  # the other capture lacks it, though the host had it
     AMBIGUOUS = 3  # equal to other packets; the count is right, the pairing may be crossed
     OTHER_PEER = 4  # to or from a node that was not captured
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureFacts:
-    """What one capture says of itself; times by its own clock, None where it holds no frame."""
-
-    name: str
-    source: Source
-    files: tuple[File, ...]
-    interfaces: tuple[Interface, ...]
-    statistics: tuple[InterfaceStatistics, ...]
-    damages: tuple[Damage, ...]
-    packets: int
-    tunnel_packets: int
-    first_ns: int | None
-    last_ns: int | None
-    snaplen_bytes: int | None  # None: no limit that cut anything
-    dropped_by_kernel: int | None
-    mirror: Mirror | None = None  # the session that brought the frames, which its header stood around
-    seen_again: int = 0  # frames that show a packet a second time, and are left out
-
-
-@dataclass(frozen=True)
-class Point:
-    """A place where packets were seen: a whole capture, or one interface of an `any` capture.
-
-    Parameters
-    ----------
-    name : str
-        The capture's name; ``node1/if5`` for a place inside the node of capture `node1`.
-    capture : int
-        Index into ``Comparison.captures``.
-    encapsulated : bool
-        Whether packets stand inside the tunnel here (a node's NIC) or bare (a pod's veth).
-    rows : NDArray[np.int32] or None
-        The rows of `decoded.index` that were seen here; None for all of them.
-    segment_bytes : NDArray[np.uint16]
-        Shape ``(n,)``, by index row: L4 payload of each wire packet in a super-packet; 0 where the
-        frame is one wire packet.
-    addresses : tuple[str, ...]
-        Outer addresses of the node (bare: addresses of the pod) that this point belongs to.
-    addresses_by : str
-        What they rest on, in words.
-    tuples : Tuples or None
-        The 5-tuples of all captures, where they were numbered.
-    """
-
-    name: str
-    capture: int
-    encapsulated: bool
-    decoded: Decoded
-    rows: NDArray[np.int32] | None
-    segment_bytes: NDArray[np.uint16]
-    addresses: tuple[str, ...]
-    addresses_by: str
-    tuples: Tuples | None = None
-
-    @property
-    def index(self) -> Index:
-        """One row a frame."""
-        return self.decoded.index
-
-    @property
-    def flows(self) -> Flows:
-        """The flows of the capture."""
-        return self.decoded.flows
-
-    def frame(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Frame numbers as Wireshark counts them, shape of `rows`; 0 where the row is NO_ROW."""
-        if self.decoded.frame is None:
-            return rows.astype(np.int64) + 1
-        return np.append(self.decoded.frame, np.int32(0))[rows].astype(np.int64)  # the last for NO_ROW
-
-
-@dataclass(frozen=True, slots=True)
-class ClockPiece:
-    """Offset of the receiver point's clock from the sender point's, linear from a moment on.
-
-    ``offset(t) = offset_ns + drift_ppm * 1e-6 * (t - from_ns)``, `t` by the first point's clock.
-    """
-
-    from_ns: int
-    offset_ns: int
-    drift_ppm: float
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The clock of `to` minus that of `from_`, told from packets.
-
-    `offset_ns` is taken at the start of the common window. With packets in one direction only it
-    cannot be told from delay: `offset_ns` is None and `relative` holds, so delays count from the
-    smallest. `method` says in words what it rests on. Steps make more than one piece. Where time stamps
-    contradict each other by more than interrupts explain, `contradiction_ns` is by how much at most.
-    """
-
-    from_: str
-    to: str
-    offset_ns: int | None
-    drift_ppm: float | None
-    uncertainty_ns: int | None
-    method: str
-    pieces: tuple[ClockPiece, ...]
-    relative: bool
-    pairs_forward: int
-    pairs_backward: int
-    contradiction_ns: int = 0
-
-    def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
-        return offsets.at(time_ns, self.pieces)
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth
@@ -251,7 +126,7 @@ class Direction:
     @property
     def received_time_ns(self) -> NDArray[np.int64]:
         """When it was received, by the receiver's clock, shape ``(m,)``; 0 where it was not."""
-        return _gather(self.receiver.index.time_ns, self.received_row)
+        return gathered(self.receiver.index.time_ns, self.received_row)
 
     @property
     def payload_length(self) -> NDArray[np.uint32]:
@@ -295,7 +170,7 @@ class Direction:
     def ip_id(self) -> NDArray[np.uint16]:
         """Inner IPv4 identification, shape ``(m,)``: as received, else counted up from the frame's."""
         sent = self.sender.index.ip_id[self.sent_row] + self.segment
-        received = _gather(self.receiver.index.ip_id, self.received_row) + self.received_segment
+        received = gathered(self.receiver.index.ip_id, self.received_row) + self.received_segment
         return np.where(self.received_row == NO_ROW, sent, received)
 
     @cached_property
@@ -313,67 +188,6 @@ class Direction:
         """IP length on the wire at the sender: the outer one, or the inner where it is bare."""
         outer = self.outer_length
         return outer if outer.all() else np.where(outer == 0, self.length, outer)
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """Two neighbouring points; `forward` goes the way of the command line."""
-
-    forward: Direction
-    backward: Direction
-    clock: Clock
-
-    @property
-    def directions(self) -> tuple[Direction, Direction]:
-        """Both directions."""
-        return self.forward, self.backward
-
-
-@dataclass(frozen=True, eq=False)  # by identity, so that what is measured of it can be kept beside it
-class Comparison:
-    """Captures and what became of each wire packet between them: all that diagnostics look at.
-
-    `hops` lie between neighbouring captures in path order; `inside` are the hops within a node that
-    an `any` capture shows. With one capture both are empty. `translated` are the identities that stand for
-    flows of several 5-tuples: those of services and masquerading (`pairing.translation`).
-    """
-
-    captures: tuple[CaptureFacts, ...]
-    points: tuple[Point, ...]
-    hops: tuple[Hop, ...]
-    inside: tuple[Hop, ...] = ()
-    cluster: Cluster = field(default_factory=Cluster)
-    ports: tuple[int, ...] = ()
-    translated: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
-
-    @property
-    def directions(self) -> tuple[Direction, ...]:
-        """Every direction of every hop between captures, in path order, forward first."""
-        return tuple(d for hop in self.hops for d in hop.directions)
-
-    def clock_of(self, direction: Direction) -> Clock:
-        """Clock of the hop that a direction belongs to."""
-        for hop in (*self.hops, *self.inside):
-            if direction is hop.forward or direction is hop.backward:
-                return hop.clock
-        raise KeyError(direction.label)
-
-
-def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """L4 payload bytes of wire packets seen in given rows at given places, shape of `rows`."""
-    whole = point.index.payload_length[rows]
-    if not point.segment_bytes.any():
-        return whole
-    size = point.segment_bytes[rows].astype(np.uint32)
-    return np.where(size == 0, whole, np.minimum(whole - size * segment, size))
-
-
-def _gather(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:
-    """Values at rows, 0 at NO_ROW; works on an empty capture too."""
-    found = rows != NO_ROW
-    result = np.zeros(len(rows), dtype=values.dtype)
-    result[found] = values[rows[found]]
-    return result
 
 
 def _extreme(lengths: NDArray[np.uint32], chosen: NDArray[np.bool_], pick: object) -> int | None:

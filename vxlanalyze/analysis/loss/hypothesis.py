@@ -1,0 +1,66 @@
+"""One hypothesis about losses: the packets that it says are lost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.loss.losses import Losses
+from vxlanalyze.analysis.loss.traits import Trait
+
+
+@dataclass(frozen=True, eq=False)
+class Hypothesis:
+    """All packets that are so are lost.
+
+    Parameters
+    ----------
+    trait : Trait or None
+        With `members`, the classes of it that are lost; None for rules about size or time alone.
+    above_bytes : int or None
+        Packets of a greater wire length are lost.
+    part : NDArray[np.bool_] or None
+        Lost packets, shape ``(k,)``, of a kind of which others may arrive: these are lost.
+    paths : int
+        Where `members` are all outer source ports with one remainder: by what they were divided.
+    first, last : int
+        Positions between which it holds, both included.
+    cost : float
+        Negative logarithm of its prior probability.
+    losses : float
+        What it explains, by the weight of its losses.
+    """
+
+    cost: float
+    losses: float
+    first: int
+    last: int
+    trait: Trait | None = None
+    members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    above_bytes: int | None = None
+    part: NDArray[np.bool_] | None = None
+    paths: int = 0
+    interrupts: bool = False  # deliveries follow it: it is about a time
+    begins: bool = False  # it is about conversations that begin after a moment
+    times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
+
+    def alone(self) -> Iterator["Hypothesis"]:
+        """Give the rule once for each of its times."""
+        for first, last in self.times or ((self.first, self.last),):
+            yield replace(self, first=first, last=last, times=())
+
+    def explains(self, lost: Losses) -> NDArray[np.bool_]:
+        """Which of the lost packets it explains, shape ``(k,)``."""
+        chosen = np.zeros(len(lost.position), np.bool_)
+        for first, last in self.times or ((self.first, self.last),):
+            chosen |= (lost.position >= first) & (lost.position <= last)
+        if self.above_bytes is not None:
+            chosen &= lost.length > self.above_bytes
+        if self.part is not None:
+            chosen &= self.part
+        if self.trait is not None:
+            bad = np.zeros(len(lost.traits[self.trait]) + 1, np.bool_)  # one more for class -1
+            bad[self.members] = True
+            chosen &= bad[lost.traits[self.trait].of_flow[lost.flow]]
+        return chosen

@@ -1,0 +1,66 @@
+"""What the endpoints of a node were sent, and how much of it they answered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.services import Pairs
+from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.text.words import listed
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AskedEndpoints:
+    """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
+
+    names: tuple[str, ...]
+    servers: tuple[str, ...]
+    requests: NDArray[np.int64]
+    packets: NDArray[np.int64]  # copies of unanswered requests
+    answered: NDArray[np.int64]
+    dns: NDArray[np.bool_]
+    of_request: NDArray[np.intp]  # shape (r,): the endpoint of each request
+
+
+def endpoints_of(between: Pairs, requests: Requests) -> AskedEndpoints:
+    """Count what the requests of each endpoint came to."""
+    of = between.of_tuple[requests.tuple_of]
+    names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
+    unique = {name: i for i, name in enumerate(dict.fromkeys(names[i] for i in np.unique(of)))}
+    endpoint = np.array([unique.get(name, -1) for name in names], np.intp)[of]
+    server = {unique[names[i]]: between.server[i] for i in np.unique(of)}
+    open_ = requests.answer_row == NO_ROW
+    size = len(unique)
+    return AskedEndpoints(
+        tuple(unique),
+        tuple(server[i] for i in range(size)),
+        np.bincount(endpoint, minlength=size),
+        np.bincount(endpoint[open_], requests.copies[open_], minlength=size).astype(np.int64),
+        np.bincount(endpoint[~open_], minlength=size),
+        np.array([name.startswith(Kind.DNS.name) for name in unique], np.bool_),
+        endpoint,
+    )
+
+
+def silent_ratio(asked: AskedEndpoints, silent: NDArray[np.bool_]) -> float:
+    """How often the others stay silent; by Laplace's rule of succession never 0."""
+    unanswered, answered = int(asked.packets[~silent].sum()), int(asked.answered[~silent].sum())
+    return (unanswered + 1) / (unanswered + answered + 2)
+
+
+def named_endpoints(pair: Comparison, asked: AskedEndpoints, chosen: NDArray[np.bool_]) -> str:
+    """Name the chosen endpoints for a sentence."""
+    rows = np.flatnonzero(chosen)
+    return listed([_name(pair, asked, int(i)) for i in rows], at_most=_MOST_NAMED)
+
+
+def _name(pair: Comparison, asked: AskedEndpoints, endpoint: int) -> str:
+    kind, _, address = asked.names[endpoint].partition(" ")
+    name = pair.cluster.name_of(asked.servers[endpoint])
+    what = "echo to " if kind == Kind.ICMP.name else ""
+    return f"{what}{address}" + (f" ({name})" if name else "")

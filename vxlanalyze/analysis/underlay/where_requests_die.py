@@ -1,0 +1,46 @@
+"""Requests that die inside of a node: what to look at before and after its tunnel device."""
+
+from vxlanalyze.analysis.underlay import firewall
+from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.pairing.model import Direction
+from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.words import listed
+
+
+def lowered(sentences: str) -> str:
+    """Write sentences as the end of another."""
+    return sentences[0].lower() + sentences[1:]
+
+
+def before_the_tunnel(direction: Direction, below: Underlay) -> str:
+    """Say what may keep packets from the tunnel device."""
+    near, far = direction.sender.name, direction.receiver.name
+    return written(
+        f"Allow {below.ports_text} from {listed(list(below.src))} in the host firewall:",
+        firewall.allow(below, far),
+        "Also compare the tunnel devices of both nodes (id, dstport, local):",
+        on(far, below.listing),
+        on(near, below.listing),
+    )
+
+
+def after_the_tunnel(far: str, below: Underlay) -> str:
+    """Say what may drop packets that the tunnel device has taken."""
+    cilium = ("In the Cilium pod of that node:", on(far, "cilium-dbg monitor --type drop"))
+    return written(
+        "Compare these counters before and after a test: of the reverse path filter, and of rules that drop:",
+        on(far, "nstat -az TcpExtIPReversePathFilter", "iptables -L FORWARD -nv", "nft list ruleset"),
+        "If the first rises, set the filter to loose (to undo it: the value that the first command prints):",
+        on(far, "sysctl net.ipv4.conf.all.rp_filter", "sysctl -w net.ipv4.conf.all.rp_filter=2"),
+        "If a rule counts, accept the pod networks before it (firewalld: zone trusted; ufw: route allow).",
+        *(cilium if below.cni in ("cilium", None) else ()),
+    )
+
+
+def rejected(far: str) -> str:
+    """Say how to find the rule that rejects them."""
+    return written(
+        "Find the rule that rejects by its counter while sending, and accept the pod networks before it "
+        "(firewalld: zone trusted; ufw: route allow):",
+        on(far, "iptables -L FORWARD -nv", "nft list ruleset"),
+    )

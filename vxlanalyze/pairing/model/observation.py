@@ -1,0 +1,109 @@
+"""What one capture says, and the points at which it shows packets."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
+from vxlanalyze.pairing.numbered import Tuples
+from vxlanalyze.wire.mirrors import Mirror
+from vxlanalyze.wire.model import Decoded, Flows, Index
+
+_Number = TypeVar("_Number", bound=np.integer[Any])
+
+
+NO_ROW = -1
+
+
+NO_DELAY = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFacts:
+    """What one capture says of itself; times by its own clock, None where it holds no frame."""
+
+    name: str
+    source: Source
+    files: tuple[File, ...]
+    interfaces: tuple[Interface, ...]
+    statistics: tuple[InterfaceStatistics, ...]
+    damages: tuple[Damage, ...]
+    packets: int
+    tunnel_packets: int
+    first_ns: int | None
+    last_ns: int | None
+    snaplen_bytes: int | None  # None: no limit that cut anything
+    dropped_by_kernel: int | None
+    mirror: Mirror | None = None  # the session that brought the frames, which its header stood around
+    seen_again: int = 0  # frames that show a packet a second time, and are left out
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place where packets were seen: a whole capture, or one interface of an `any` capture.
+
+    Parameters
+    ----------
+    name : str
+        The capture's name; ``node1/if5`` for a place inside the node of capture `node1`.
+    capture : int
+        Index into ``Comparison.captures``.
+    encapsulated : bool
+        Whether packets stand inside the tunnel here (a node's NIC) or bare (a pod's veth).
+    rows : NDArray[np.int32] or None
+        The rows of `decoded.index` that were seen here; None for all of them.
+    segment_bytes : NDArray[np.uint16]
+        Shape ``(n,)``, by index row: L4 payload of each wire packet in a super-packet; 0 where the
+        frame is one wire packet.
+    addresses : tuple[str, ...]
+        Outer addresses of the node (bare: addresses of the pod) that this point belongs to.
+    addresses_by : str
+        What they rest on, in words.
+    tuples : Tuples or None
+        The 5-tuples of all captures, where they were numbered.
+    """
+
+    name: str
+    capture: int
+    encapsulated: bool
+    decoded: Decoded
+    rows: NDArray[np.int32] | None
+    segment_bytes: NDArray[np.uint16]
+    addresses: tuple[str, ...]
+    addresses_by: str
+    tuples: Tuples | None = None
+
+    @property
+    def index(self) -> Index:
+        """One row a frame."""
+        return self.decoded.index
+
+    @property
+    def flows(self) -> Flows:
+        """The flows of the capture."""
+        return self.decoded.flows
+
+    def frame(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Frame numbers as Wireshark counts them, shape of `rows`; 0 where the row is NO_ROW."""
+        if self.decoded.frame is None:
+            return rows.astype(np.int64) + 1
+        return np.append(self.decoded.frame, np.int32(0))[rows].astype(np.int64)  # the last for NO_ROW
+
+
+def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """L4 payload bytes of wire packets seen in given rows at given places, shape of `rows`."""
+    whole = point.index.payload_length[rows]
+    if not point.segment_bytes.any():
+        return whole
+    size = point.segment_bytes[rows].astype(np.uint32)
+    return np.where(size == 0, whole, np.minimum(whole - size * segment, size))
+
+
+def gathered(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:
+    """Values at rows, 0 at NO_ROW; works on an empty capture too."""
+    found = rows != NO_ROW
+    result = np.zeros(len(rows), dtype=values.dtype)
+    result[found] = values[rows[found]]
+    return result
