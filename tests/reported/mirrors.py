@@ -1,7 +1,7 @@
 """Worlds that a collector captured: every frame in a mirror's header, several nodes in one file."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.reported import frames as f
@@ -48,12 +48,29 @@ def plain_gre(node: int, number: int, frame: bytes) -> bytes:
     return _to_collector(47, f.gre(0x6558, frame, key=90 + node))
 
 
+def _pieces(frame: bytes, mtu: int | None, ident: int) -> Iterator[bytes]:
+    """Cut the IPv4 packet of a copy that is larger than the path's MTU (RFC 791 section 3.2)."""
+    if mtu is None or len(frame) - 14 <= mtu:
+        yield frame
+        return
+    head, payload, step = frame[14:34], frame[34:], (mtu - 20) // 8 * 8
+    for at in range(0, len(payload), step):
+        part = payload[at : at + step]
+        more = at + step < len(payload)
+        made = (
+            head[:2] + struct.pack("!HHH", 20 + len(part), ident & 0xFFFF, more << 13 | at // 8) + head[8:10]
+        )
+        made += struct.pack("!H", f.internet_checksum(made + bytes(2) + head[12:])) + head[12:]
+        yield frame[:14] + made + part
+
+
 class Mirrored(World):
     """A world that a collector captured: `wrap` is its mirror, `lost_copies` counts those that got lost."""
 
     wrap: Wrap = staticmethod(erspan2)
     one_file = True
     cut_bytes: int | None = None  # of the copied frame, as AWS does
+    mtu: int | None = None  # on the path to the collector: larger copies come in fragments
     lost_copies: Callable[[int, int], bool] = staticmethod(lambda node, number: False)
 
     def write(self, folder: Path) -> list[Path]:
@@ -64,7 +81,8 @@ class Mirrored(World):
                 if self.lost_copies(node, number):
                     continue
                 data = frame.data if self.cut_bytes is None else frame.data[: self.cut_bytes]
-                files[0 if self.one_file else node - 1].add(frame.time, self.wrap(node, number, data))
+                for piece in _pieces(self.wrap(node, number, data), self.mtu, 7 * number + node):
+                    files[0 if self.one_file else node - 1].add(frame.time, piece)
         return sorted(capture.write(folder) for capture in files)
 
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.sources import open_source
+from vxlanalyze.errors import UsageError
 from vxlanalyze.export.tables import to_frame, write_parquet
 from vxlanalyze.pipeline.decoding import decode_all
+from vxlanalyze.pipeline.opening import apart
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.times import rfc3339
-from vxlanalyze.wire import frame_columns, mirrors, table
+from vxlanalyze.wire import frame_columns, table
 from vxlanalyze.wire.dissect import dissect
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
 from vxlanalyze.wire.tunnels import NAMES
@@ -102,7 +104,13 @@ class Capture:
         return f"<Capture {plain(self.name)}: {words.count(len(self), 'packet')}>"
 
 
-def read(path: str | os.PathLike[str], *, name: str | None = None, ports: Sequence[int] = ()) -> Capture:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    ports: Sequence[int] = (),
+    point: str | None = None,
+) -> Capture:
     """Read and decode one capture.
 
     Parameters
@@ -114,19 +122,34 @@ def read(path: str | os.PathLike[str], *, name: str | None = None, ports: Sequen
         What the point is called; by default the file's name up to its first dot.
     ports : sequence of int
         UDP ports that carry tunnels, besides the known ones.
+    point : str, optional
+        Which observation point of a file that holds several (mirror sessions, interfaces of several nodes),
+        as `compare` calls it; by default the whole file as it stands.
 
     Raises
     ------
     CaptureError
         It is no capture that can be read.
     UsageError
-        The name cannot be used.
+        The name cannot be used, or the file has no such point.
     """
     source = open_source(path, name=name)
-    points = mirrors.points(source)
-    source = points[0] if len(points) == 1 else source
+    points = apart([source])
+    if point is not None:
+        source = _chosen(points, point)
+    elif len(points) == 1:
+        (source,) = points
     (decoded,) = decode_all([source], tuple(ports))
     return Capture(source, decoded, tuple(ports))
+
+
+def _chosen(points: Sequence[LogicalCapture], point: str) -> LogicalCapture:
+    for source in points:
+        if source.name == point:
+            return source
+    there = words.listed([plain(source.name) for source in points])
+    points[0].close()
+    raise UsageError(f"{point}: not an observation point of this file, which has {there}")
 
 
 def dissect_row(source: Any, decoded: Decoded, row: int, ports: Sequence[int]) -> list[Any]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from vxlanalyze.api.findings import Findings
 from vxlanalyze.api.questions import PathLike, questions_of
-from vxlanalyze.capture import open_nodes
 from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
 from vxlanalyze.errors import UsageError
 from vxlanalyze.export.outputs import Outputs
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.memory.limit import limited, size_bytes
+from vxlanalyze.pipeline.opening import open_node_points
 from vxlanalyze.report import by_suffix
 from vxlanalyze.report.matrix import as_html, as_text, render
 from vxlanalyze.report.matrix import model as plain
@@ -157,7 +157,7 @@ def matrix(
         raise UsageError(f"{len(names)} names for {len(captures)} captures")
     paths = [os.fspath(path) for path in captures]
     named = paths if names is None else [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
-    sources = open_nodes(named)
+    sources = open_node_points(named)
     questions = questions_of(
         sources, kube=kube, facts=facts, ports=ports, only=only, select=select, ignore=ignore
     )

@@ -37,7 +37,7 @@ def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) 
     from_paths = iter(open_sources(paths))
     sources: list[LogicalCapture] = []
     for capture in captures:
-        sources += [capture.source] if isinstance(capture, Capture) else apart([next(from_paths)])
+        sources += apart([capture.source if isinstance(capture, Capture) else next(from_paths)])
     taken = [source.name for source in sources]
     for name in taken:
         if taken.count(name) > 1:

@@ -160,16 +160,17 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
 
 
 def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
-    from vxlanalyze.capture import open_nodes, other_files
+    from vxlanalyze.capture import other_files
     from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
     from vxlanalyze.dask.on_dask import connected
+    from vxlanalyze.pipeline.opening import open_node_points
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
         others = other_files(options.captures)
         for path in others:
             terminal.complain(f"{path} is no capture, and is left out")
-        sources = open_nodes([capture for capture in options.captures if capture not in others])
+        sources = open_node_points([capture for capture in options.captures if capture not in others])
         for source in sources:
             stack.enter_context(closing(source))
         questions = questions_of(options, sources)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from vxlanalyze.capture import open_sources
+from vxlanalyze.capture import open_nodes, open_sources
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pipeline import bundled, interfaces
@@ -30,8 +30,21 @@ def open_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]
     return _apart(sources)
 
 
-def _apart(sources: list[LogicalCapture]) -> list[LogicalCapture]:
-    """Give the observation points of captures, and close them where that fails."""
+def open_node_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
+    """Open the captures of a matrix as `open_nodes` does; a file of several observation points gives several.
+
+    Raises
+    ------
+    CaptureError
+        One of them cannot be read as a capture.
+    UsageError
+        A name is refused or given twice.
+    """
+    return _apart(open_nodes(specs))
+
+
+def _apart(sources: Sequence[LogicalCapture]) -> list[LogicalCapture]:
+    """Give the observation points of captures just opened, which are closed where that fails."""
     try:
         return apart(sources)
     except BaseException:

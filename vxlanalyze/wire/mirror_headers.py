@@ -25,7 +25,6 @@ from vxlanalyze.wire.fields import (
     INNER,
     LENGTH,
     LIMIT,
-    MORE_FRAGMENTS,
     OUTER,
     RECORD_FIELDS,
     STOP,
@@ -106,9 +105,8 @@ def _packet(data: Octets, found: Record, base: int, ethertype: int) -> int:
         protocol = ipv6.read(data, found, base)
     else:
         return STOP
-    if found[base + FRAGMENT_OFFSET] > 0 or (base == OUTER and found[base + MORE_FRAGMENTS] > 0):
-        return STOP
-    return protocol
+    # A mirror that fragments its copies leaves the copied headers to the first piece: a copy that is cut.
+    return STOP if found[base + FRAGMENT_OFFSET] > 0 else protocol
 
 
 @compiled

@@ -199,3 +199,31 @@ def merged_mtu() -> World:
 )
 def merged_healthy() -> World:
     return talk(Merged(183), offset=4.1)
+
+
+@pair(
+    "mirror-in-fragments",
+    root=None,
+    mustnot=[*ARTEFACTS, "capture-loss", "packet-loss", "outer-fragmentation"],
+    source="netis/cloud-probe 200",
+    story="Copies of full-sized frames do not fit the path to the collector: they come in fragments.",
+)
+def mirror_in_fragments() -> World:
+    w = talk(Mirrored(187, tunnel=Tunnel(vni=77, port=4789)))
+    w.mtu = 1500
+    return w
+
+
+@pair(
+    "mirror-in-fragments-path-blocked",
+    root="path-blocked",
+    must=["path-blocked"],
+    mustnot=[*ARTEFACTS, "capture-loss"],
+    source="netis/cloud-probe 200",
+    story="The same in GRE; a firewall drops one direction.",
+)
+def mirror_in_fragments_blocked() -> World:
+    w = talk(Mirrored(188, tunnel=Tunnel(vni=77, port=4789)))
+    w.wrap, w.mtu = mirrors.plain_gre, 1500
+    firewall(w)
+    return w
