@@ -13,7 +13,7 @@ from vxlanalyze.report.plots.drawing import draw_delay, draw_sequence, draw_size
 from vxlanalyze.report.plots.ladder_plot import ROW_INCHES, WIDTH_INCHES, draw_ladder
 from vxlanalyze.report.plots.svg import picture
 from vxlanalyze.report.plots.timeline_plot import draw_timeline
-from vxlanalyze.report.plots.waiting_plot import BAR_INCHES, MOST_BARS, draw_waiting
+from vxlanalyze.report.plots.waiting_plot import BAR_INCHES, LEGEND_INCHES, MOST_BARS, draw_waiting
 from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
 from vxlanalyze.report.shape import ShapeError, demand
 from vxlanalyze.text import words
@@ -146,6 +146,7 @@ def _waiting(slow: list[ConnectionRecord], total: int) -> Picture:
         "Where the time of connections goes",
         note,
         height=BAR_INCHES * len(slow) + 1.2,
+        above=LEGEND_INCHES,
     )
 
 
@@ -173,7 +174,7 @@ def _picture(
     *,
     width: float = 7.2,
     height: float = 2.8,
-    bare: bool = False,
+    **layout: Any,
 ) -> Picture:
-    drawn = picture(draw, f"{title}. {note}", width=width, height=height, bare=bare)
+    drawn = picture(draw, f"{title}. {note}", width=width, height=height, **layout)
     return Picture(plain(title), Markup(drawn), note)

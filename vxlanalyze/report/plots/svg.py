@@ -55,6 +55,7 @@ def picture(
     width: float = 9.0,
     height: float = 3.0,
     bare: bool = False,
+    above: float = _ABOVE,
 ) -> str:
     """Draw one picture as an SVG element.
 
@@ -68,6 +69,8 @@ def picture(
         Inches of 72 CSS pixels; the page scales it.
     bare : bool
         Whether it has no axis to leave room for, so that it fills the whole picture.
+    above : float
+        Inches above the axes, for the legend.
     """
     title = plain(title)
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
@@ -75,15 +78,15 @@ def picture(
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        draw(figure.add_axes((0.005, 0, 0.99, 1) if bare else _inside(width, height)))
+        draw(figure.add_axes((0.005, 0, 0.99, 1) if bare else _inside(width, height, above)))
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return _for_page(written.getvalue(), title)
 
 
-def _inside(width: float, height: float) -> tuple[float, float, float, float]:
+def _inside(width: float, height: float, above: float) -> tuple[float, float, float, float]:
     """Where the axes stand, in shares of the figure."""
-    across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + _ABOVE) / height
+    across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + above) / height
     return _LEFT / width, _BELOW / height, across, up
 
 

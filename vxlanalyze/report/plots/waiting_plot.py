@@ -9,7 +9,8 @@ from vxlanalyze.report.model import ConnectionRecord
 from vxlanalyze.report.plots.plot_parts import finish, label, time_unit
 
 MOST_BARS = 8
-BAR_INCHES = 0.34
+BAR_INCHES = 0.48
+LEGEND_INCHES = 0.55  # above the bars: two rows
 # In the order drawn; pieces next to each other differ in lightness, for the colour-blind.
 _PIECES = (
     ("client", "client", "#bdbdbd"),
@@ -31,10 +32,12 @@ def draw_waiting(axes: Axes, connections: Sequence[ConnectionRecord]) -> Axes:
     for key, name, colour in _PIECES:
         width = np.array([record["waited_ns"].get(key, 0) for record in connections]) / unit.size_ns
         if width.any():
-            axes.barh(rows, width, left=left, height=0.72, color=colour, label=name)
+            axes.barh(rows, width, left=left, height=0.45, color=colour, label=name)
         left += width
-    axes.set_yticks(rows, [_named(record) for record in connections])
-    axes.invert_yaxis()
+    for row, record in enumerate(connections):  # above its bar: beside it, names of pods find no room
+        axes.text(0, row - 0.28, _named(record), ha="left", va="bottom", fontsize="small")
+    axes.set_yticks([])
+    axes.set_ylim(len(connections) - 0.6, -0.85)
     axes.set_xlabel(f"time in which somebody was waited for ({unit.name})")
     finish(axes)
     axes.grid(visible=False, axis="y")
