@@ -17,7 +17,7 @@ _NONE: LatencyRecord = {"p50": None, "p99": None}
 def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
     """Give the quantiles of each row of `Pairs` that has any; of TCP its data, SYNs where there is none."""
     found = exchanges(comparison)
-    if found is None or len(found) == 0:
+    if found is None or not (found.pair >= 0).any():
         return {}
     data = np.unique(found.pair[~found.opens])
     is_tcp = pairs(comparison).kind[np.maximum(found.pair, 0)] == Kind.TCP

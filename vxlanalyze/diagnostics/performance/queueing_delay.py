@@ -13,9 +13,10 @@ How it decides
     waiting on that last for half a second in all. A note, unless packets of other conversations wait for a
     second, which their users notice.
 When it cannot tell
-    Other traffic, which is not in the captures, shares the link: then delay does not follow what is sent. The
-    queue stood from the first packet to the last. The queue stands in the sender's own node, before its
-    capture: then packets leave at the link's rate, and none waits between the captures.
+    One capture: a queue and a congestion window look the same there. Other traffic, which is not in the
+    captures, shares the link: then delay does not follow what is sent. The queue stood from the first
+    packet to the last. The queue stands in the sender's own node, before its capture: then packets leave at
+    the link's rate, and none waits between the captures.
 What looks like it
     A path that became longer (`delay-spike`), at any rate. A full window (`window-limited`), whose data does
     not wait on the path. A policer, which drops instead of queueing (`rate-limited`).
@@ -33,7 +34,9 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.tcp.connections import connections
+from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.analysis.timing import queues
 from vxlanalyze.analysis.timing.queues import Queue
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -45,13 +48,24 @@ from vxlanalyze.wire.addresses import text
 CODE = "queueing-delay"
 _NOTICED_NS, _NOTICED_PACKETS = 1_000_000_000, 3
 _MOST_NAMED = 3
+_LEAST_NS = 500_000_000
 _BELOW = 0.95  # of the link's rate: then the queue stands where it can be managed
 
 
 def check(pair: Comparison) -> list[Answer]:
     """Look for a queue in each direction."""
+    if not pair.hops:
+        return list(_of_one_capture(pair))
     found = ((d, queues.queue(d, pair.clock_of(d))) for d in pair.directions)
     return [_finding(pair, direction, queue) for direction, queue in found if queue is not None]
+
+
+def _of_one_capture(pair: Comparison) -> Iterator[NotAssessed]:
+    """Say so where connections wait for acknowledgements, and one capture cannot say for what."""
+    found = connections(pair)
+    if found is not None and (found.waited_ns[:, Cause.ACKNOWLEDGEMENT] >= _LEAST_NS).any():
+        why = "one capture cannot tell data that waits in a queue from a congestion window"
+        yield NotAssessed(CODE, why)
 
 
 def _finding(pair: Comparison, direction: Direction, queue: Queue) -> Finding:

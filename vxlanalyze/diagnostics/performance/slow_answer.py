@@ -13,8 +13,9 @@ How it decides
     takes 300 ms and more for most of its answers, at least three. Where the node sent nothing at all to its
     peer meanwhile though more packets arrived, it is the node that was silent.
 When it cannot tell
-    The answering end was not captured: then its time and the path's cannot be separated exactly. Several
-    requests at once on one connection (HTTP/2, gRPC) show only the first wait.
+    TCP headers are cut by the snap length. The answering end was not captured: then its time and the path's
+    cannot be separated exactly. Several requests at once on one connection (HTTP/2, gRPC) show only the
+    first wait.
 What looks like it
     Loss: the request is sent again, or the answer is. A receiver that does not read (`zero-window`). A long
     poll or a subscription, which is held back on purpose: waits of a minute and more are taken for that. A
@@ -35,7 +36,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node
+from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node, unseen
 from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -53,7 +54,8 @@ def check(pair: Comparison) -> list[Answer]:
     for late in noticed(pair, late_answers(pair)):
         groups.setdefault(late.direction, []).append(late)
     order: list[str | None] = [*(d.label for d in pair.directions), None]
-    return [_finding(pair, d, groups[d]) for d in order if d in groups]
+    answers: list[Answer] = [_finding(pair, d, groups[d]) for d in order if d in groups]
+    return answers or list(unseen.not_followed(pair, CODE))
 
 
 def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Finding:

@@ -12,7 +12,8 @@ How it decides
     made room. Reported where that took `least_share` of a connection's active time and `least_ns` in all, and
     the window allows less than 1 Gbit/s.
 When it cannot tell
-    The handshake is not in the captures: then the scale of the window is unknown. TCP headers are cut.
+    The handshake is not in the captures, or cut by the snap length: then the scale of the window is
+    unknown. TCP headers are cut. Time stamps are whole milliseconds, and round trips not much longer.
 What looks like it
     A window of zero: the receiving application does not read (`zero-window`). A sender that waits for
     acknowledgements with room left in the window: its congestion window, after loss or at the start. A sender
@@ -34,7 +35,7 @@ import numpy as np
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.tcp import limits
+from vxlanalyze.analysis.tcp import limits, unseen
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, active_ns, connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
@@ -47,6 +48,7 @@ _LEAST_SHARE, _LEAST_NS = 0.3, 500_000_000
 _FAST_BITS_PER_S = 1_000_000_000
 _GOALS_BITS_PER_S = (100_000_000, 1_000_000_000)
 _MOST_NAMED = 3
+_COARSE_NS = 10_000_000  # of round trips, where stamps are whole milliseconds
 
 
 class _Limit(NamedTuple):
@@ -65,7 +67,7 @@ def check(pair: Comparison) -> list[Answer]:
     """Look for streams whose window is full most of the time."""
     found = connections(pair)
     if found is None:
-        return []
+        return list(unseen.not_followed(pair, CODE))
     share = limits.shares(found, Cause.WINDOW)
     held = np.flatnonzero((found.waited_ns[:, Cause.WINDOW] >= _LEAST_NS) & (share >= _LEAST_SHARE))
     limited = {stream: _limit(found, stream, float(share[stream])) for stream in held.tolist()}
@@ -74,7 +76,7 @@ def check(pair: Comparison) -> list[Answer]:
     answers: list[Answer] = []
     for direction, streams in limits.by_label(pair, found, np.array(slow, np.int64)).items():
         answers.append(_finding(pair, found, direction, [limited[s] for s in streams]))
-    return answers or list(_unknown(pair, found))
+    return answers or [*_unknown(pair, found), *unseen.not_followed(pair, CODE)]
 
 
 def _limit(found: Connections, stream: int, share: float) -> _Limit:
@@ -105,8 +107,16 @@ def _unknown(pair: Comparison, found: Connections) -> Iterator[NotAssessed]:
     unclear = np.flatnonzero(unscaled & (waits >= _LEAST_NS) & (share >= _LEAST_SHARE))
     for direction, streams in limits.by_label(pair, found, unclear).items():
         number = count(len(streams), "connection")
-        why = f"the handshake of {number} was not captured, so the scale of the window is not known"
+        cut = unseen.handshake_is_cut(pair, found, streams[0])
+        how = "is cut by the snap length" if cut else "was not captured"
+        why = f"the handshake of {number} {how}, so the scale of the window is not known"
         yield NotAssessed(CODE, why, direction)
+    rtt_ns = found.figures[:, at.RTT_MIN_NS]
+    quick = (rtt_ns >= 0) & (rtt_ns < _COARSE_NS)
+    coarse = unseen.coarse_clock(pair, found) if (quick & (waits >= _LEAST_NS)).any() else None
+    if coarse is not None:
+        why = f"time stamps at {coarse} are whole milliseconds, and round trips are not much longer"
+        yield NotAssessed(CODE, why)
 
 
 def _finding(pair: Comparison, found: Connections, direction: str | None, held: list[_Limit]) -> Finding:

@@ -26,7 +26,7 @@ import numpy as np
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.tcp import limits
+from vxlanalyze.analysis.tcp import limits, unseen
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
@@ -43,12 +43,15 @@ def check(pair: Comparison) -> list[Answer]:
     """Look for streams that wait for a window of zero to open."""
     found = connections(pair)
     if found is None:
-        return []
+        return list(unseen.not_followed(pair, CODE))
     waited = found.waited_ns[:, Cause.ZERO_WINDOW]
     held = np.flatnonzero((waited >= _LEAST_NS) & (limits.shares(found, Cause.ZERO_WINDOW) >= _LEAST_SHARE))
     held = held[np.argsort(-waited[held], kind="stable")]
     groups = limits.by_label(pair, found, held)
-    return [_finding(pair, found, direction, streams) for direction, streams in groups.items()]
+    answers: list[Answer] = [
+        _finding(pair, found, direction, streams) for direction, streams in groups.items()
+    ]
+    return answers or list(unseen.not_followed(pair, CODE))
 
 
 def _finding(pair: Comparison, found: Connections, direction: str | None, held: list[int]) -> Finding:
