@@ -18,7 +18,7 @@ from vxlanalyze.report.expectation import parse
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
-WRITTEN = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "sample_pcaps").glob("**/README.md")]
+WRITTEN = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "sample_pcaps").glob("**/README.md")]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -30,8 +30,8 @@ def rising(names: str, seconds: int = 20) -> Step:
 
 
 def rules_that_count(seconds: int = 20) -> list[Step]:
-    """Show the dropping rules whose counters rise."""
-    wanted = "grep -iE 'drop|reject' | sort"
+    """Show the dropping rules whose counters rise, with the rules of the first chains that lead to them."""
+    wanted = "grep -iE 'drop|reject|-A (INPUT|FORWARD|PREROUTING) ' | sort"
     return [
         Step(
             f"iptables-save -c | {wanted} > before.txt; sleep {seconds}; "

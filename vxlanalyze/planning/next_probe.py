@@ -23,7 +23,7 @@ def render(report: Report) -> str:
         question = questions.get(finding["code"])
         if question is None or finding["because"] is not None:
             continue
-        case = _case(report, finding)
+        case = case_of(report, finding)
         keys = tuple(question.still_open(case))
         if keys:
             return "\n".join([*_heading(finding), *_body(question, case, keys)]) + "\n"
@@ -31,7 +31,8 @@ def render(report: Report) -> str:
     return f"{plain(report.verdict)}\n{nothing}\n"
 
 
-def _case(report: Report, finding: FindingRecord) -> Case:
+def case_of(report: Report, finding: FindingRecord) -> Case:
+    """Give what a report says of the two ends of a finding."""
     near, _, far = (finding["direction"] or "").partition(">")
     own, same = _ends(report, finding, near, far)
     port = _PORT.search(finding["display_filter"])
