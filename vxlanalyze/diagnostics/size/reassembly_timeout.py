@@ -39,9 +39,11 @@ from vxlanalyze.analysis.underlay.time_exceeded import REASSEMBLY, Quotes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import Anomaly
 
 CODE = "reassembly-timeout"
 _UDP, _DNS_PORT = 17, 53
+_INNER_FRAGMENT = np.uint32(Anomaly.INNER_FRAGMENT.value)
 
 
 class _Case(NamedTuple):
@@ -77,6 +79,9 @@ def _of_pods(direction: Direction, found: list[Quotes]) -> _Case:
     marked = np.zeros(len(direction), np.bool_)
     for quotes in found:
         marked |= time_exceeded.quoted(direction, quotes)
+    # Over IPv6 no identifier tells whose fragments these are, but that they are some.
+    pieces_ = direction.sender.index.anomalies[direction.sent_row] & _INNER_FRAGMENT != 0
+    marked = marked & pieces_ if (marked & pieces_).any() else marked
     senders = list(dict.fromkeys(a for quotes in found for a in quotes.senders))
     return _Case([(q.point, q.row) for q in found], senders, marked, True)
 
@@ -165,10 +170,15 @@ def _remedy(direction: Direction, case: _Case, missing: int) -> str:
             "receiver:" + look
         )
     cilium = len(tunnel_ends.of(direction).vnis) > 1
+    six = bool((direction.sender.flows.family[direction.flow[case.quoted]] == 6).any()) and case.inner
     fragments = (
         on(far, "cilium-dbg config | grep -i fragment", "cilium-dbg monitor --type drop")
         if cilium
-        else on(far, "iptables -L FORWARD -nv", "sysctl net.netfilter.nf_conntrack_count")
+        else on(
+            far,
+            f"{'ip6tables' if six else 'iptables'} -L FORWARD -nv",
+            "sysctl net.netfilter.nf_conntrack_count",
+        )
     )
     smaller = ""
     flows, flow = direction.sender.flows, np.unique(direction.flow[case.quoted])
@@ -178,11 +188,9 @@ def _remedy(direction: Direction, case: _Case, missing: int) -> str:
             "use-vc (TCP) in the pods' resolv.conf."
         )
     return (
-        f"Find what drops later fragments inside {far}. Cilium: enable-ipv4-fragment-tracking (and a "
-        "version that has it); netfilter: connection tracking must be loaded, for it reassembles first."
-        + look
-        + fragments
-        + smaller
+        f"Find what drops later fragments inside {far}. Cilium: enable-ipv{6 if six else 4}-fragment-"
+        "tracking (and a version that has it); netfilter: connection tracking must be loaded, for it "
+        "reassembles first." + look + fragments + smaller
     )
 
 
