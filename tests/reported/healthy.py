@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import vxlanalyze as vx
+from tests.reported.pairs import k19_background as background
 from tests.reported.talks import dns_talk, ping, tcp_talk, udp_talk
-from tests.reported.world import Endpoint, Tunnel, World
+from tests.reported.world import Endpoint, Node, Tunnel, World
 
 TUNNELS = (
     ("vxlan", 8472), ("vxlan", 4789), ("vxlan", 8223), ("geneve", 6081), ("gre", 0), ("ipip", 0),
@@ -60,7 +61,39 @@ def healthy_world(seed: int) -> World:
     if not outer6 and kind not in ("ipip",) and rng.random() < 0.4:
         tcp_talk(six[0], six[1], 443, 0.3, answer=rng.choice([200, 9000]))
         ping(six[1], six[0], 0.4, count=3, gap=0.2)
+    _shape(random.Random(seed + 1_000_000), w, pods)
     return w
+
+
+def _shape(rng: random.Random, w: World, pods: tuple[list[Endpoint], list[Endpoint]]) -> None:
+    """Add what looks odd and is in order: probes, a service address, bursts, a capture that begins late."""
+    (first, *_), (_, last) = pods
+    for shape in rng.sample(SHAPES, rng.randrange(3)):
+        if shape == "scan":
+            background.scan(first, last, rng.uniform(0.2, 2), range(9200, 9200 + rng.randrange(9, 40)))
+        elif shape == "traceroute":
+            background.trace(last, first, rng.uniform(0.2, 2))
+        elif shape == "health checks":
+            background.check(first, last, 8443, rng.uniform(0.2, 2), rng.randrange(2, 20))
+            tcp_talk(last, first, 9443, 0.3)
+            tcp_talk(first, last, 8443, 0.3)
+        elif shape == "service address":
+            service = w.service("10.96.7.7", 80, last, target=8080, masquerade=rng.random() < 0.5)
+            for number in range(rng.randrange(1, 9)):
+                tcp_talk(first, service, 80, 0.4 + 0.3 * number)
+        elif shape == "bursts":
+            for number in range(rng.randrange(1, 9)):
+                udp_talk(first, last, 6000, 0.3 + number, count=rng.randrange(10, 80), size=900, gap=0.0002)
+        elif shape == "late start":
+            _begin_late(w, rng.choice(w.nodes), rng.uniform(0.5, 3))
+
+
+def _begin_late(w: World, node: Node, seconds: float) -> None:
+    """Start one node's capture late: it lacks what passed before."""
+    w.fates.append(lambda t: t.unseen.add(node.name) if w.elapsed < seconds else None)
+
+
+SHAPES = ("scan", "traceroute", "health checks", "service address", "bursts", "late start")
 
 
 def _talk(rng: random.Random, near: list[Endpoint], far: list[Endpoint]) -> None:
