@@ -7,6 +7,7 @@ import numpy as np
 
 from vxlanalyze import __version__
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.requests.dns_questions import Question, questions
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
 from vxlanalyze.analysis.underlay.accounting import accounts
 from vxlanalyze.diagnostics import Diagnosis
@@ -57,7 +58,11 @@ def build(
     """
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
     times = service_times(comparison)
-    asked = [_service_record(figures, times.get(figures.pair)) for figures in services(comparison)]
+    queries = questions(comparison)
+    asked = [
+        _service_record(figures, times.get(figures.pair), queries.get(figures.pair, ()))
+        for figures in services(comparison)
+    ]
     hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
@@ -170,8 +175,10 @@ def _printable(text_: str) -> str:
     return text_.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _service_record(figures: ServiceFigures, time_ns: DividedRecord | None) -> ServiceRecord:
-    return {
+def _service_record(
+    figures: ServiceFigures, time_ns: DividedRecord | None, queries: Sequence[Question]
+) -> ServiceRecord:
+    record: ServiceRecord = {
         "protocol": figures.protocol,
         "client": figures.client,
         "server": figures.server,
@@ -183,6 +190,18 @@ def _service_record(figures: ServiceFigures, time_ns: DividedRecord | None) -> S
         "latency_ns": {"p50": figures.latency_p50_ns, "p99": figures.latency_p99_ns},
         "time_ns": time_ns,
     }
+    if figures.protocol == "dns":
+        record["questions"] = [
+            {
+                "name": q.name,
+                "type": q.type,
+                "requests": q.requests,
+                "answered": q.answered,
+                "unanswered": q.unanswered,
+            }
+            for q in queries
+        ]
+    return record
 
 
 def _names(

@@ -162,6 +162,16 @@ class DividedRecord(TypedDict):
     transfer: LatencyRecord
 
 
+class QuestionRecord(TypedDict):
+    """DNS queries for one name and type, and what became of them; the name is null where it is no text."""
+
+    name: str | None
+    type: str
+    requests: int
+    answered: int
+    unanswered: int
+
+
 class ServiceRecord(TypedDict):
     """Requests of one client to one server, and what came back; `time_ns` is null where one end saw them."""
 
@@ -175,6 +185,7 @@ class ServiceRecord(TypedDict):
     unanswered: int
     latency_ns: LatencyRecord
     time_ns: NotRequired[DividedRecord | None]  # lacking in reports of earlier versions
+    questions: NotRequired[list[QuestionRecord]]  # of DNS only
 
 
 class SpreadRecord(TypedDict):

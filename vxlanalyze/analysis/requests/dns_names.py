@@ -41,16 +41,29 @@ def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict
     return {kind: found.count(kind) for kind in sorted({f for f in found if f is not None})}
 
 
+def questions(
+    comparison: Comparison, point: Point, rows: NDArray[np.int32]
+) -> list[tuple[str | None, str] | None]:
+    """Read name and type of each query; the name is None where it is no text, all of it where it is cut."""
+    messages = _payloads(comparison, point, rows)
+    types_ = (type_of(message) for message in messages)
+    return [None if t is None else (name_of(m), t) for m, t in zip(messages, types_, strict=True)]
+
+
 def _messages(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> Iterator[bytes]:
-    rows = rows[:_MOST_MESSAGES]
+    """Read the first of some messages, without those that were cut off before they begin."""
+    return filter(None, _payloads(comparison, point, rows[:_MOST_MESSAGES]))
+
+
+def _payloads(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list[bytes]:
+    """Read what the transport carries in each row; nothing where that was cut off."""
     if len(rows) == 0:
-        return
+        return []
     source = comparison.captures[point.capture].source
     frames = source.fetch(point.index.place[rows])
     found = columns(frames, source.interfaces, ports=comparison.ports)
-    for start, length in zip(found["payload_start"], found["payload_captured"], strict=True):
-        if start >= 0:
-            yield frames.data[start : start + length].tobytes()
+    ends = zip(found["payload_start"].tolist(), found["payload_captured"].tolist(), strict=True)
+    return [frames.data[start : start + length].tobytes() if start >= 0 else b"" for start, length in ends]
 
 
 def type_of(message: bytes) -> str | None:

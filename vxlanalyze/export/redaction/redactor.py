@@ -189,9 +189,11 @@ def _names(report: Report) -> list[str]:
 
 
 def _asked_for(report: Report) -> list[str]:
-    """Domain names that findings quote from packets."""
+    """Domain names that findings and tables quote from packets."""
     quantities = [q for finding in report.findings for q in finding["evidence"].values()]
-    return [str(q["value"]) for q in quantities if q["unit"] == "name" and q["value"] is not None]
+    quoted = [str(q["value"]) for q in quantities if q["unit"] == "name" and q["value"] is not None]
+    queried = [q["name"] for service in report.services for q in service.get("questions", ())]
+    return list(dict.fromkeys([*quoted, *filter(None, queried)]))
 
 
 def _names_of_cluster(cluster: Cluster) -> list[str]:

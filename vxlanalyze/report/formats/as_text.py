@@ -13,6 +13,7 @@ from vxlanalyze.report.formats import text_findings
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
+    QuestionRecord,
     Report,
     ServiceRecord,
 )
@@ -21,6 +22,7 @@ from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.report.unassessed import by_reason
 from vxlanalyze.text import words
 
+_QUESTIONS_SHOWN = 3
 _SERVICES_SHOWN = 4
 _LONG_TAIL = 2  # times the median, before a tail is worth a word
 _LEAST_PPM = 0.001  # less is what arithmetic leaves of no drift at all
@@ -110,6 +112,9 @@ def _services(page: Page, report: Report, *, verbose: bool) -> None:
         page.paragraph(("Requests: ", "bold"), (_all_requests(ordered), ""))
     for service in shown:
         page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
+        queries = service.get("questions", []) if verbose else _that_fail_apart(service)
+        for query in queries:
+            page.paragraph((_question(query), ""), indent=4, hanging=2)
     if not verbose and len(ordered) > len(shown) > 0:
         page.paragraph((f"{len(ordered) - len(shown)} more (--verbose lists them)", "dim"), indent=2)
     if report.connections_total > MOST_CONNECTIONS:
@@ -125,6 +130,18 @@ def _all_requests(services: Sequence[ServiceRecord]) -> str:
     )
     more = f", {refused:,} refused" if refused else ""
     return f"{answered:,} of {total:,} answered{more}"
+
+
+def _that_fail_apart(service: ServiceRecord) -> list[QuestionRecord]:
+    """Questions of a server that leaves some unanswered and answers others."""
+    queries = service.get("questions", [])
+    silent = [query for query in queries if query["unanswered"]]
+    return silent[:_QUESTIONS_SHOWN] if len(silent) < len(queries) else []
+
+
+def _question(query: QuestionRecord) -> str:
+    name = query["name"] or "a name that is no text"
+    return f"{query['type']} {name}: {query['answered']:,} of {query['requests']:,} answered"
 
 
 def _service(service: ServiceRecord, names: dict[str, str]) -> str:

@@ -1,0 +1,70 @@
+"""What each client asks a DNS server for: figures by name and type, as A and AAAA of one name fail apart.
+
+The name and type of a query stand in its frame, which is read again. So of captures with very many queries,
+those of the first ones are told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vxlanalyze.analysis.requests import dns_names
+from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.services import pairs, services
+from vxlanalyze.pairing.model import Comparison
+
+_MOST_READ = 4_000  # queries of a point
+_MOST_TOLD = 20  # names and types of a pair
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One name and type, and what became of the transmissions that ask for it; `name` is None where cut."""
+
+    name: str | None
+    type: str
+    requests: int
+    answered: int
+    unanswered: int
+
+
+def questions(comparison: Comparison) -> Mapping[int, tuple[Question, ...]]:
+    """Give the questions of each pair of client and server that asks DNS, the worst first."""
+    wanted = {f.pair: f.point for f in services(comparison) if f.protocol == "dns"}
+    told: dict[int, tuple[Question, ...]] = {}
+    for place in sorted(set(wanted.values())):
+        mine = [pair for pair, point in wanted.items() if point == place]
+        told |= _of_point(comparison, measure(comparison).of_point[place], mine)
+    return told
+
+
+def _of_point(
+    comparison: Comparison, requests: Requests, wanted: list[int]
+) -> dict[int, tuple[Question, ...]]:
+    pair = pairs(comparison).of_tuple[requests.tuple_of]
+    chosen = (requests.kind == Kind.DNS) & requests.decided & np.isin(pair, wanted)
+    queries = requests.at(np.flatnonzero(chosen)[:_MOST_READ])
+    asked = dns_names.questions(comparison, queries.point, queries.first_row)
+    counts: dict[int, dict[tuple[str | None, str], list[int]]] = {}
+    columns = (
+        pairs(comparison).of_tuple[queries.tuple_of],
+        queries.answered.astype(np.int64),
+        queries.unanswered_transmissions,
+    )
+    rows = zip(asked, *(column.tolist() for column in columns), strict=True)
+    for question, of, answered, unanswered in rows:
+        if question is not None:
+            both = counts.setdefault(of, {}).setdefault(question, [0, 0])
+            both[0], both[1] = both[0] + answered, both[1] + unanswered
+    return {of: _sorted(found) for of, found in counts.items()}
+
+
+def _sorted(found: dict[tuple[str | None, str], list[int]]) -> tuple[Question, ...]:
+    told = [
+        Question(name, kind, answered + unanswered, answered, unanswered)
+        for (name, kind), (answered, unanswered) in found.items()
+    ]
+    told.sort(key=lambda q: (-q.unanswered, -q.requests, q.name or "", q.type))
+    return tuple(told[:_MOST_TOLD])
