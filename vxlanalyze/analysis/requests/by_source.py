@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
+
+_Name = TypeVar("_Name")
 
 CHANCE = 1e-5
 _LEAST_PACKETS = 4
@@ -120,7 +123,7 @@ class _Table:
         pair = between.of_tuple[requests.tuple_of]
         clients, client = _numbered([between.client[i] for i in range(len(between))])
         ends = zip(between.kind.tolist(), between.server, between.port.tolist(), strict=True)
-        _, endpoint = _numbered([str(end) for end in ends])
+        _, endpoint = _numbered(ends)
         open_ = requests.answer_row == NO_ROW
         return cls(
             requests,
@@ -146,8 +149,8 @@ class _Table:
         return packets, answered, float(min(1.0, tests * np.exp(packets * np.log(ratio))))
 
 
-def _numbered(names: Iterable[str]) -> tuple[list[str], NDArray[np.intp]]:
-    unique: dict[str, int] = {}
+def _numbered(names: Iterable[_Name]) -> tuple[list[_Name], NDArray[np.intp]]:
+    unique: dict[_Name, int] = {}
     code = [unique.setdefault(name, len(unique)) for name in names]
     return list(unique), np.array(code, np.intp)
 
