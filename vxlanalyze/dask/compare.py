@@ -24,7 +24,7 @@ from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire.snap_lengths import common_bytes
 
-_LARGEST_STRETCH_BYTES = 1 << 30  # bounds what one task holds, whatever the file
+_LARGEST_STRETCH_BYTES = 256 << 20  # bounds what one task holds and gives, whatever the file
 
 
 def compare(

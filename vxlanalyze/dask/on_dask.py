@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10
 _FIRST_WORKER_S = 30
-_AHEAD = 2  # results for each thread that wait to be fetched in order
+_AHEAD = 1  # results for each thread that wait to be fetched in order
 _RETRIES = 2  # of work that fails; workers that die are Dask's own `allowed-failures`
 INSTALL = "pip install 'vxlanalyze[dask]'"
 
