@@ -174,6 +174,16 @@ def test_a_worker_killed_in_the_middle_changes_nothing(client, pair):
     assert as_json.render(report) == as_json.render(expected)
 
 
+def test_a_worker_that_dies_with_the_packets_changes_nothing(client, pair):
+    there = vx.compare(*pair, client=client)
+    (holder,) = client.who_has([there._exports._run])[there._exports._run.key]
+    pid = client.run(os.getpid, workers=[holder])[holder]
+
+    os.kill(pid, signal.SIGKILL)
+
+    pd.testing.assert_frame_equal(there.packets, vx.compare(*pair).packets)
+
+
 def test_a_file_that_a_worker_does_not_see_is_named_with_the_worker(client, tmp_path):
     source = open_sources([str(unpacked(SEED[0], tmp_path))])[0]
     os.remove(source.files[0].path)
