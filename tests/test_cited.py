@@ -54,7 +54,7 @@ def _at(folder: Path, file: str, number: int) -> list[str]:
     return [
         f"{path}: {' '.join(lines[number - 1].split())}"
         for path, lines in lines_of(folder).items()
-        if path.endswith(f"/{file}") and number <= len(lines)
+        if path == file and number <= len(lines)
     ]
 
 

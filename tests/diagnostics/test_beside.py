@@ -48,14 +48,14 @@ def drop(port: int = 8472, source: str = "172.26.50.0/24") -> dict[str, str]:
 def test_a_rule_that_drops_the_tunnel_is_the_cause(after):
     found = after("not-answered", drop())
 
-    assert found.summary == "So; the cause stands in rules.txt, line 5"
+    assert found.summary == "So; the cause stands in node2/rules.txt, line 5"
     assert "-A INPUT -s 172.26.50.0/24 -p udp -m udp --dport 8472 -j DROP" in found.explanation
     assert found.remedy.splitlines()[1:] == [
         "node2# iptables -t filter -I INPUT -s 172.26.50.200 -p udp --dport 8472 -j ACCEPT",
         "To undo it:",
         "node2# iptables -t filter -D INPUT -s 172.26.50.200 -p udp --dport 8472 -j ACCEPT",
     ]
-    assert found.evidence["fact_1"].value == "rules.txt, line 5"
+    assert found.evidence["fact_1"].value == "node2/rules.txt, line 5"
 
 
 @pytest.mark.parametrize("rules", [drop(port=4789), drop(source="10.0.0.0/8")])
@@ -63,7 +63,7 @@ def test_a_rule_for_something_else_is_not(after, rules):
     found = after("not-answered", rules)
 
     assert (found.summary, found.remedy) == ("So", "R.")
-    assert "The saved rules of node2 drop none of these packets (rules.txt)." in found.explanation
+    assert "The saved rules of node2 drop none of these packets (node2/rules.txt)." in found.explanation
 
 
 def test_the_rule_of_the_other_node_says_nothing(after):
@@ -91,7 +91,7 @@ def test_a_device_that_does_not_take_the_packets_is_the_cause(after, port, vni, 
     found = after("not-answered", {"link.txt": DEVICE.format(mtu=1450, vni=vni, port=port)})
 
     assert what in found.explanation
-    assert found.summary.endswith("the cause stands in link.txt, line 5")
+    assert found.summary.endswith("the cause stands in node2/link.txt, line 5")
 
 
 def test_a_device_that_fits_is_not(after):
@@ -103,7 +103,7 @@ def test_a_device_that_fits_is_not(after):
 def test_an_mtu_without_room_for_the_headers_is_noted(after):
     found = after("mtu-blackhole", {"link.txt": DEVICE.format(mtu=1500, vni=1, port=8472)})
 
-    assert "0 bytes for 50 of headers, which leaves too little" in found.explanation
+    assert "50 bytes longer below, where eth0 has MTU 1500: full packets do not fit" in found.explanation
 
 
 def counters(before: int, after_: int) -> dict[str, str]:
@@ -117,7 +117,7 @@ def test_a_counter_that_rose_by_what_is_missing_is_the_cause(after):
     assert (
         "TcpExtIPReversePathFilter of node2 rose by 22, and 22 packets are missing here" in found.explanation
     )
-    assert found.summary.endswith("the cause stands in after/nstat.txt, line 2")
+    assert found.summary.endswith("the cause stands in node2/after/nstat.txt, line 2")
     assert found.remedy == "R."
 
 
@@ -160,14 +160,14 @@ def routes(route: str, **more: str) -> dict[str, str]:
 def test_a_route_that_discards_the_answers_is_the_cause(after, kind):
     found = after("source-unanswered", routes(f"{kind} 10.233.64.0/24"))
 
-    assert found.summary == "So; the cause stands in route.txt, line 2"
+    assert found.summary == "So; the cause stands in node2/route.txt, line 2"
     assert f"node2# ip route del {kind} 10.233.64.0/24" in found.remedy
 
 
 def test_a_strict_filter_and_a_route_by_another_device_are_the_cause_together(after):
     found = after("source-unanswered", routes("10.233.64.0/24 dev eth0 scope link") | STRICT)
 
-    assert found.summary.endswith("route.txt, line 2 and sysctl.txt, line 1")
+    assert found.summary.endswith("node2/route.txt, line 2 and node2/sysctl.txt, line 1")
     assert "node2# sysctl -w net.ipv4.conf.all.rp_filter=2" in found.remedy
     assert "node2# sysctl -w net.ipv4.conf.all.rp_filter=1" in found.remedy
 
@@ -221,7 +221,7 @@ def test_a_neighbour_entry_with_a_mac_that_the_far_device_has_not_is_the_cause(o
     far = {"link.txt": VX0.replace("0e:00:00:00:00:02", "0e:00:00:00:00:77")}
     found = of_both("not-answered", near, far)
 
-    assert found.summary == "So; the cause stands in neigh.txt, line 1"
+    assert found.summary == "So; the cause stands in node1/neigh.txt, line 1"
     assert (
         "node1# ip neigh replace 10.233.65.0 lladdr 0e:00:00:00:00:77 dev vx0 nud permanent" in found.remedy
     )
@@ -242,7 +242,7 @@ def test_a_forwarding_entry_to_an_address_that_the_far_node_has_not_is_the_cause
     far = {"route.txt": "local 172.26.50.77 dev eth0 table local proto kernel scope host\n"}
     found = of_both("path-blocked", near, far)
 
-    assert found.summary == "So; the cause stands in fdb.txt, line 1"
+    assert found.summary == "So; the cause stands in node1/fdb.txt, line 1"
     assert "node1# bridge fdb del 0e:00:00:00:00:02 dev vx0 dst 172.26.50.201" in found.remedy
 
 
@@ -268,7 +268,7 @@ def test_an_entry_to_a_pod_that_no_rule_translates_to_is_the_cause(of_both, targ
     }
     found = of_both("endpoint-silent", near, {})
 
-    assert found.summary == ("So; the cause stands in conntrack.txt, line 1" if cause else "So")
+    assert found.summary == ("So; the cause stands in node1/conntrack.txt, line 1" if cause else "So")
     assert ("node1# conntrack -D -p udp -d 10.233.0.3 -r 10.233.65.20" in found.remedy) == cause
 
 
@@ -289,7 +289,7 @@ def test_a_drop_that_an_agent_saw_is_the_cause_where_it_is_of_these_packets(afte
     found = after("endpoint-silent", {"drops.json": line * 3})
 
     assert ("node2 dropped 3 packets of these" in found.explanation) == cause
-    assert found.summary == ("So; the cause stands in drops.json, line 1" if cause else "So")
+    assert found.summary == ("So; the cause stands in node2/drops.json, line 1" if cause else "So")
 
 
 SOCKETS = "State Recv-Q Send-Q Local Address:Port Peer\n{rest}\n"
@@ -298,7 +298,7 @@ SOCKETS = "State Recv-Q Send-Q Local Address:Port Peer\n{rest}\n"
 def test_nothing_that_listens_on_the_tunnel_s_port_is_the_cause(of_both):
     sockets = SOCKETS.format(rest="UNCONN 0 0 0.0.0.0:68 0.0.0.0:*")
 
-    assert of_both("not-answered", {}, {"ss.txt": sockets}).summary == "So; the cause stands in ss.txt"
+    assert of_both("not-answered", {}, {"ss.txt": sockets}).summary == "So; the cause stands in node2/ss.txt"
 
 
 @pytest.mark.parametrize(("state", "cause"), [("LISTEN 129 128", True), ("LISTEN 0 128", False)])
@@ -309,7 +309,7 @@ def test_a_full_listen_queue_is_the_cause(tmp_path, state, cause):
     finding = Finding("endpoint-silent", Severity.WARNING, "So", "E.", "R.", direction="node1>node2")
     (found,) = facts_check.with_evidence([finding], pair)
 
-    assert found.summary == ("So; the cause stands in ss.txt, line 2" if cause else "So")
+    assert found.summary == ("So; the cause stands in node2/ss.txt, line 2" if cause else "So")
 
 
 def test_a_socket_on_the_tunnel_s_port_is_no_cause(of_both):
@@ -326,7 +326,7 @@ def test_a_counted_rule_that_may_match_and_counts_what_is_missing_is_the_cause(a
     }
     found = after("not-answered", files, unanswered_requests=20)
 
-    assert found.summary == "So; the cause stands in after/rules.txt, line 5"
+    assert found.summary == "So; the cause stands in node2/after/rules.txt, line 5"
     assert "It has counted 20 packets, and 20 packets are missing here." in found.explanation
 
 

@@ -6,10 +6,12 @@ missing is the cause; what rose by less is a note.
 
 from collections.abc import Iterator
 from pathlib import PurePath
+from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, accounts_for, facts, missing, node_of, place
+from vxlanalyze.diagnostics.beside.model import Said, accounts_for, facts, file_of, missing, node_of, place
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
 
 _NAMED = {
@@ -51,7 +53,20 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         same = accounts_for(grown, finding)
         beside = f", and {count(missing(finding), 'packet')} are missing here" if missing(finding) else ""
         sentence = f"Between the saves, {name} of {node} rose by {grown:,}{beside}: {why} ({where})."
-        yield Said(sentence, same, where)
+        yield Said(sentence, same, where, _remedy(node, name) if same else "")
+
+
+def _remedy(node: str, name: str) -> str:
+    """How to look closer at a queue, or make a backlog longer; "" where the finding's own remedy says it."""
+    kind, _, rest = name.partition(" ")
+    if kind == "qdisc":
+        device = quote(rest.removesuffix(" dropped"))
+        shown = commands.on(node, f"tc -s qdisc show dev {device}")
+        return f"A queue of {device} on {node} drops them; see its rate and limit, and who has set it:{shown}"
+    if name == "softnet dropped":
+        longer = commands.on(node, "sysctl -w net.core.netdev_max_backlog=10000")
+        return f"The cores of {node} do not keep up; a longer backlog bridges bursts (default 1000):{longer}"
+    return ""
 
 
 def _is_drop(name: str) -> bool:
@@ -65,7 +80,7 @@ def _grown(pair: Comparison, point: Point) -> dict[str, tuple[int, str]]:
         when = _when(fact.path)
         if when:
             for row in fact.rows:
-                value = (int(row["value"]), place(fact.path, row["line"]))
+                value = (int(row["value"]), place(file_of(fact), row["line"]))
                 saved[when].setdefault(row["name"], value)
     rises = {
         name: (value - saved["before"].get(name, (value, ""))[0], where)

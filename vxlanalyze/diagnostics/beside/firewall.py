@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
@@ -11,6 +10,7 @@ from vxlanalyze.diagnostics.beside.model import (
     Said,
     accounts_for,
     facts,
+    file_of,
     inner,
     is_before,
     is_inside,
@@ -78,7 +78,7 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
             yield _said(drop, packet, point, passage.what, finding)
             return
     if any(passage.packets for passage in passages) and finding.code not in _LATER:
-        files = listed(sorted({PurePath(file).name for file, _ in tables}))
+        files = listed(sorted({file for file, _ in tables}))
         yield Said(f"The saved rules of {node_of(point)} drop none of these packets ({files}).", False, files)
 
 
@@ -92,7 +92,9 @@ def _tables(pair: Comparison, point: Point) -> _Tables:
             for row in fact.rows:
                 before.setdefault(_key(row), int(row.get("packets") or 0))
     return [
-        (fact.path, [_since(row, before) for row in fact.rows]) for fact in saved if not is_before(fact.path)
+        (file_of(fact), [_since(row, before) for row in fact.rows])
+        for fact in saved
+        if not is_before(fact.path)
     ]
 
 

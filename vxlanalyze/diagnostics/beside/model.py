@@ -39,11 +39,16 @@ class Said:
     remedy: str = ""
 
 
-def place(path: str, line: str) -> str:
-    """Write file and line as people say them; of what was saved twice, with its folder."""
-    parts = PurePath(path).parts
+def file_of(fact: Fact) -> str:
+    """Name the file of a fact by its capture: ``node2/nft.txt``, or ``node2/after/nft.txt``."""
+    parts = PurePath(fact.path).parts
     name = "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] in ("before", "after") else parts[-1]
-    return f"{name}, line {line}" if line else name
+    return f"{fact.capture}/{name}"
+
+
+def place(file: str, line: str) -> str:
+    """Write file and line as people say them."""
+    return f"{file}, line {line}" if line else file
 
 
 def is_before(path: str) -> bool:
@@ -74,7 +79,7 @@ def facts(pair: Comparison, point: Point, kind: str) -> tuple[Fact, ...]:
 def rows(pair: Comparison, point: Point, kind: str) -> Iterator[tuple[dict[str, str], str]]:
     """The rows of these facts, each with its file and line."""
     for fact in facts(pair, point, kind):
-        yield from ((row, place(fact.path, row.get("line", ""))) for row in fact.rows)
+        yield from ((row, place(file_of(fact), row.get("line", ""))) for row in fact.rows)
 
 
 def node_of(point: Point) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, node_of, place
+from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, node_of, place
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 
@@ -20,7 +20,7 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
     found: dict[str, _Setting] = {}
     for fact in facts(pair, direction.receiver, "settings"):
         for row in fact.rows:
-            found[row["name"]] = (row["value"], place(fact.path, row["line"]))
+            found[row["name"]] = (row["value"], place(file_of(fact), row["line"]))
     node = node_of(direction.receiver)
     if finding.code in _DIE_INSIDE:
         yield from _forwarding(node, found)

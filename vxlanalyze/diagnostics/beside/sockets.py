@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
-from vxlanalyze.diagnostics.beside.model import Said, facts, inner, is_inside, node_of, place, rows
+from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, inner, is_inside, node_of, rows
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count
 
@@ -37,7 +37,7 @@ def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> It
     wanted = {str(port) for port in underlay.of(direction, pair.cluster).ports}
     if not udp or not wanted or udp & wanted:
         return
-    file = place(facts(pair, direction.receiver, "listeners")[0].path, "1").partition(",")[0]
+    file = file_of(facts(pair, direction.receiver, "listeners")[0])
     yield Said(
         f"Nothing on {node_of(direction.receiver)} listens on UDP {', '.join(sorted(wanted))} ({file}).",
         True,

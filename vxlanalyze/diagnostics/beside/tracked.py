@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, inner, is_inside, node_of, place, rows
+from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
@@ -97,7 +97,7 @@ def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[S
             where,
         )
     elif not found and _tracks(pair, point):
-        file = place(facts(pair, point, "connections")[0].path, "1").partition(",")[0]
+        file = file_of(facts(pair, point, "connections")[0])
         yield Said(
             f"Connection tracking of {node} has no entry of these flows ({file}): they were dropped before "
             "they passed its chains, or the entries have expired.",

@@ -7,7 +7,7 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.diagnostics.beside.model import Said, facts, is_inside, node_of, place, rows
+from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, is_inside, node_of, place, rows
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
@@ -51,7 +51,7 @@ def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
         if vnis and not vnis & {row.get("id", "") for row in ends}:
             yield _said(fact, ends[0], node, "id", f"VNI {', '.join(sorted(vnis))}")
         elif not any(row["up"] for row in ends):
-            where = place(fact.path, ends[0]["line"])
+            where = place(file_of(fact), ends[0]["line"])
             name = ends[0]["name"]
             yield Said(
                 f"The tunnel device {name} of {node} is down ({where}).",
@@ -62,7 +62,7 @@ def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
 
 
 def _said(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Said:
-    where = place(fact.path, row["line"])
+    where = place(file_of(fact), row["line"])
     shown = row.get(what, "none")
     sentence = (
         f"The tunnel device {row['name']} of {node} has {what} {shown}, and the packets that arrive have "
@@ -94,10 +94,10 @@ def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Said:
     room = int(below["mtu"]) - int(row["mtu"])
     enough = 70 if ":" in row.get("local", "") + row.get("remote", "") else 50
     small = room < enough
-    verb = "which leaves too little" if small else "which is enough on this node"
+    verb = "full packets do not fit" if small else "they fit on this node"
     sentence = (
-        f"On {node}, {row['name']} has MTU {row['mtu']} over {below['name']} with {below['mtu']}: {room} "
-        f"bytes for {enough} of headers, {verb} ({where})."
+        f"On {node}, {row['name']} has MTU {row['mtu']} ({where}), and its packets are {enough} bytes longer "
+        f"below, where {below['name']} has MTU {below['mtu']}: {verb}."
     )
     if not (small and sends):
         return Said(sentence, False, where)

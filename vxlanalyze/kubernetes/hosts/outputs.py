@@ -24,6 +24,7 @@ from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
 _FIRST_LINES = 12
 _MOST_ROWS = 100_000  # of the tables of a host only connections are longer, and these decide
+_MAY_BE_EMPTY = frozenset(("drops", "connections", "listeners"))  # nothing dropped, nothing tracked
 OUTPUTS: tuple[Output, ...] = (
     iptables.OUTPUT,
     iptables_list.OUTPUT,
@@ -48,7 +49,7 @@ def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
     for output in OUTPUTS:
         if output.opens(first):
             rows = tuple(islice(output.read(lines), _MOST_ROWS))
-            if rows:
+            if rows or output.kind in _MAY_BE_EMPTY:
                 return output.kind, rows
     return None
 
