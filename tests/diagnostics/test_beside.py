@@ -363,3 +363,21 @@ def test_where_nothing_was_saved_nothing_is_named(after):
     found = after("not-answered", {"tcpdump.txt": "20 packets captured\n0 packets dropped by kernel\n"})
 
     assert found.explanation == "E."
+
+
+@pytest.mark.parametrize(("grown", "cause"), [(32, True), (900, False)])
+def test_a_core_or_card_that_drops_explains_a_capture_that_lacks_packets(tmp_path, grown, cause):
+    line = (
+        "00001000 {:08x} 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000\n"
+    )
+    for when, dropped in (("before", 5), ("after", 5 + grown)):
+        (tmp_path / when).mkdir()
+        (tmp_path / when / "softnet_stat.txt").write_text(line.format(dropped))
+    pair = comparison([Traffic(packets=20)], cluster=with_facts(Cluster(), read_facts("node2", tmp_path)))
+    evidence = {"node2 dropped_by_kernel": Quantity(32, "packets")}
+    finding = Finding("capture-loss", Severity.WARNING, "So", "E.", "R.", evidence=evidence)
+    (found,) = facts_check.with_evidence([finding], pair)
+
+    assert f"softnet dropped of node2 rose by {grown}, and its capture lacks 32 packets" in found.explanation
+    assert ("the cause stands in node2/after/softnet_stat.txt, line 1" in found.summary) == cause
+    assert ("node2# sysctl -w net.core.netdev_max_backlog" in found.remedy) == cause

@@ -211,7 +211,8 @@ def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Findi
         finding = replace(finding, explanation=f"{finding.explanation} {more}".strip())
     direction = _direction(pair, finding)
     if direction is None:
-        return finding
+        lacking = counters.of_captures(pair, finding) if finding.code == "capture-loss" else ()
+        return _with_facts(finding, list(lacking))
     sentences = [s for codes, speak in _SPEAKERS if finding.code in codes for s in speak(pair, direction)]
     new = tuple(s for s in sentences if s.code not in told and s not in finding.ruled_out)
     finding = replace(finding, ruled_out=(*finding.ruled_out, *new))

@@ -32,6 +32,7 @@ _NAMED = {
     "conntrack early_drop": "the table of connections was full",
 }
 _NIC = ("drop", "discard", "missed", "no_buf", "nobuf", "fifo", "crc", "exceeded", "out_of_buffer")
+_LACKED = ("dropped_by_kernel", "received_elsewhere", "answered_unseen")  # evidence of capture-loss
 _AT_RECEIVER = frozenset(
     (
         *("not-answered", "source-unanswered", "answer-not-accepted", "endpoint-silent", "port-unreachable"),
@@ -54,6 +55,24 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         beside = f", and {count(missing(finding), 'packet')} are missing here" if missing(finding) else ""
         sentence = f"Between the saves, {name} of {node} rose by {grown:,}{beside}: {why} ({where})."
         yield Said(sentence, same, where, _remedy(node, name) if same else "")
+
+
+def of_captures(pair: Comparison, finding: Finding) -> Iterator[Said]:
+    """Say which drops of card, queue or core rose at the nodes whose captures lack packets."""
+    for number, capture in enumerate(pair.captures):
+        names = [f"{capture.name} {what}" for what in _LACKED]
+        found = [finding.evidence[name].value for name in names if name in finding.evidence]
+        lacked = max((value for value in found if isinstance(value, int)), default=0)
+        point = next((p for p in pair.points if p.capture == number), None)
+        if point is None or not found:
+            continue
+        for name, (grown, where) in _grown(pair, point).items():
+            if not (_is_drop(name) or name == "softnet dropped"):
+                continue
+            same = 0 < lacked <= grown <= 1.25 * lacked + 2
+            beside = f", and its capture lacks {count(lacked, 'packet')}" if lacked else ""
+            sentence = f"Between the saves, {name} of {node_of(point)} rose by {grown:,}{beside} ({where})."
+            yield Said(sentence, same, where, _remedy(node_of(point), name) if same else "")
 
 
 def _remedy(node: str, name: str) -> str:
