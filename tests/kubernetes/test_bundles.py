@@ -8,6 +8,7 @@ import pytest
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.facts import read_bundle, read_facts
+from vxlanalyze.kubernetes.saved import read_cluster
 
 FDB = b"33:33:00:00:00:01 dev eth0 self permanent\n"
 
@@ -99,3 +100,33 @@ def test_the_command_takes_a_bundle(tmp_path):
     cluster = read_cluster(None, (("", str(tmp_path / "dump.tgz")),), ["node1", "node2"])
 
     assert [fact.capture for fact in cluster.facts] == ["node1"]
+
+
+BUGTOOL = "# iptables-save -c\n\n```\n*filter\n:INPUT DROP [7:900]\nCOMMIT\n```\n"
+PODS = """\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: cilium-x7abc, namespace: kube-system}
+  spec: {nodeName: node2, hostNetwork: true}
+  status: {phase: Running, podIP: 192.168.56.12}
+- apiVersion: v1
+  kind: Node
+  metadata: {name: node2}
+  status: {addresses: [{type: InternalIP, address: 192.168.56.12}]}
+"""
+
+
+def test_a_sysdump_says_itself_on_which_node_an_agent_ran(tmp_path):
+    """Its members are called after the agent's pods, not after nodes."""
+    with zipfile.ZipFile(tmp_path / "sysdump.zip", "w") as bundle:
+        bundle.writestr("cilium-sysdump-1/k8s-pods-20260101.yaml", PODS)
+        bundle.writestr("cilium-sysdump-1/bugtool-cilium-x7abc-1/cmd/iptables-save--c.md", BUGTOOL)
+    cluster = read_cluster(None, [("", str(tmp_path / "sysdump.zip"))], ["node1", "node2"])
+
+    assert cluster.node_of("192.168.56.12") == "node2"
+    (rules,) = cluster.facts_of("firewall", "node2")
+    assert rules.rows[0]["policy"] == "DROP"
+    assert rules.rows[0]["line"] == "5"

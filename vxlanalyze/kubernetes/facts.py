@@ -5,7 +5,7 @@ somebody left lines out. What is not understood becomes a fact of kind "unknown"
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.bundles import members
 from vxlanalyze.kubernetes.hosts.model import Line
 from vxlanalyze.kubernetes.hosts.outputs import numbered, read_document, read_output
-from vxlanalyze.kubernetes.model import Fact
+from vxlanalyze.kubernetes.model import Fact, Pod
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
 from vxlanalyze.text.words import listed
@@ -64,8 +64,10 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     )
 
 
-def read_bundle(path: str | Path, captures: Collection[str]) -> tuple[Fact, ...]:
+def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod] = ()) -> tuple[Fact, ...]:
     """Read a bundle of several nodes: a member belongs to the capture that its path names.
+
+    A path may name one of the `pods` instead (an agent's), which means its node.
 
     Raises
     ------
@@ -77,7 +79,9 @@ def read_bundle(path: str | Path, captures: Collection[str]) -> tuple[Fact, ...]
         raise UsageError(
             f"--facts {root}: no archive; give a capture's name and a directory, as in node1=facts/node1"
         )
-    whose = [(name, re.compile(rf"(?:^|[/._-]){re.escape(name)}(?:[/._-]|$)")) for name in captures]
+    named_so = [(name, name) for name in captures]
+    named_so += [(pod.name, pod.node) for pod in pods if pod.node in captures]
+    whose = [(node, re.compile(rf"(?:^|[/._-]){re.escape(name)}(?:[/._-]|$)")) for name, node in named_so]
     found: list[Fact] = []
     named = False
     for name, data in members(root):

@@ -3,7 +3,9 @@
 Most runs are given nothing: what reads a kind is imported where there is some of it.
 """
 
+import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.model import Cluster, Fact
@@ -32,7 +34,10 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
         from vxlanalyze.kubernetes.kube import read_kube
 
         cluster = read_kube(kube)
-    tables = [table for name, directory in facts for table in _read_facts(name, directory, captures)]
+    facts = tuple(facts)
+    if kube is None:
+        cluster = _collected(path for name, path in facts if not name)
+    tables = [t for name, directory in facts for t in _read_facts(name, directory, captures, cluster)]
     if tables:
         from vxlanalyze.kubernetes.gather import with_facts
 
@@ -40,11 +45,23 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
     return cluster
 
 
-def _read_facts(name: str, directory: str, captures: Collection[str]) -> tuple[Fact, ...]:
+def _collected(bundles: Iterable[str]) -> Cluster:
+    """The cluster as the first bundle describes it that does."""
+    for path in bundles:
+        from vxlanalyze.capture.archives import is_archive
+        from vxlanalyze.kubernetes.collected import cluster_in
+
+        found = cluster_in(Path(path)) if os.path.isfile(path) and is_archive(path) else Cluster()
+        if found.nodes or found.pods:
+            return found
+    return Cluster()
+
+
+def _read_facts(name: str, directory: str, captures: Collection[str], cluster: Cluster) -> tuple[Fact, ...]:
     from vxlanalyze.kubernetes.facts import read_bundle, read_facts
 
     if not name:
-        return read_bundle(directory, captures)
+        return read_bundle(directory, captures, cluster.pods)
     if name not in captures:
         raise UsageError(f"--facts {name}={directory}: no capture is called {name}{nearest(name, captures)}")
     return read_facts(name, directory)

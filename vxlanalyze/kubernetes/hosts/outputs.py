@@ -69,4 +69,6 @@ def read_document(text: str) -> tuple[str, tuple[Row, ...]] | None:
 
 def numbered(text: str, longest: int) -> Iterator[Line]:
     """Give lines with their numbers from 1; those that are too long are left out."""
-    yield from ((n, line.rstrip()) for n, line in enumerate(text.splitlines(), 1) if len(line) <= longest)
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) <= longest and not line.startswith("```"):  # as cilium-bugtool puts around an output
+            yield number, line.rstrip()
