@@ -381,3 +381,17 @@ def test_a_core_or_card_that_drops_explains_a_capture_that_lacks_packets(tmp_pat
     assert f"softnet dropped of node2 rose by {grown}, and its capture lacks 32 packets" in found.explanation
     assert ("the cause stands in node2/after/softnet_stat.txt, line 1" in found.summary) == cause
     assert ("node2# sysctl -w net.core.netdev_max_backlog" in found.remedy) == cause
+
+
+def test_a_node_that_asks_by_its_own_address_is_reached_outside_of_the_tunnel(tmp_path):
+    (tmp_path / "route.txt").write_text(ROUTES.format(route="172.26.50.0/24 dev eth0"))
+    (tmp_path / "link.txt").write_text(VX0)
+    finding = Finding("source-unanswered", Severity.CRITICAL, "So", "E.", "R.", direction="node1>node2")
+    for rp_filter, summary in (("0", "So"), ("1", "So; the cause stands in ")):
+        (tmp_path / "sysctl.txt").write_text(f"net.ipv4.conf.all.rp_filter = {rp_filter}\n")
+        cluster = with_facts(Cluster(), read_facts("node2", tmp_path))
+        pair = comparison([Traffic(Flow(src=FLOW.outer_src), packets=20)], cluster=cluster)
+        (found,) = facts_check.with_evidence([finding], pair)
+
+        assert found.summary.startswith(summary)
+        assert (found.summary == "So") == (rp_filter == "0")

@@ -96,7 +96,8 @@ def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Said]:
     own = _local(pair, direction.receiver)
     near, far = node_of(direction.sender), node_of(direction.receiver)
     ends = tunnel_ends.of(direction)
-    foreign = [a for a in ends.destinations if a not in own]
+    homes = {pair.cluster.node_of(address) for address in own} - {None}  # behind a NAT, another is its own
+    foreign = [a for a in ends.destinations if a not in own and pair.cluster.node_of(a) not in homes]
     if not own or not foreign:
         return
     macs = {mac_text(mac) for mac in ends.dst_macs}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.underlay import tunnel_ends
 from vxlanalyze.diagnostics.beside.model import Said, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.kubernetes.model import PrefixTable
@@ -97,15 +98,16 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         return
     known = tables(pair, direction.receiver)
     packets = inner(pair, direction, finding)
-    wrong = list(_answers(known, packets)) or list(_requests(known, packets))
+    outside = frozenset(tunnel_ends.of(direction).sources)
+    wrong = list(_answers(known, packets, outside)) or list(_requests(known, packets))
     if wrong:
         yield wrong[0]
     elif known.strict() is not None:
         yield from _filter(known, packets)
 
 
-def _answers(known: Tables, packets: list[Packet]) -> Iterator[Said]:
-    """Routes back to the requesters that are none, or lead elsewhere."""
+def _answers(known: Tables, packets: list[Packet], outside: frozenset[str]) -> Iterator[Said]:
+    """Routes back to the requesters that are none, or lead elsewhere; nodes are reached `outside`, too."""
     for source in dict.fromkeys(packet.source for packet in packets):
         if (6 if ":" in source else 4) not in known.versions:
             continue
@@ -114,7 +116,11 @@ def _answers(known: Tables, packets: list[Packet]) -> Iterator[Said]:
             yield _no_route(known, source)
         elif found[0]["kind"] in _DISCARDING:
             yield _discarded(known, source, found, "answers to")
-        elif known.tunnels and _leaves_tunnel(known, found[0]):
+        elif (
+            known.tunnels
+            and _leaves_tunnel(known, found[0])
+            and (source not in outside or known.strict() is not None)
+        ):
             yield _elsewhere(known, source, found)
 
 
