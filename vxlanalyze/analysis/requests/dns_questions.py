@@ -11,7 +11,8 @@ import numpy as np
 
 from vxlanalyze.analysis.requests import dns_names
 from vxlanalyze.analysis.requests.asking import Kind
-from vxlanalyze.analysis.requests.requests import Requests, measure
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import pairs, services
 from vxlanalyze.pairing.model import Comparison
 
