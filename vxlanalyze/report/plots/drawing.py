@@ -19,6 +19,8 @@ from vxlanalyze.report.plots.plot_parts import (
     HOME,
     LOST,
     ONWARD,
+    UNKNOWN,
+    WINDOW,
     Unit,
     finish,
     label,
@@ -118,7 +120,7 @@ def draw_delay(axes: Axes, series: Delays, onward: str, home: str | None = None)
 def _delay_key(drawn: Many[DelayBands]) -> str:
     if not drawn:
         return ""
-    key = "line: median · band: 10–90 % · thin: 99 %"
+    key = "median · band: 10–90 % · thin: 99 % · dashed: smallest"
     uncertainty_ns = max((b["uncertainty_ns"] or 0 for b in drawn), default=0)
     return key + (f" · dotted: clock ± {span(uncertainty_ns)}" if uncertainty_ns else "")
 
@@ -131,6 +133,7 @@ def _delay_bands(axes: Axes, bands: DelayBands, bin_width: float, unit: Unit, co
     axes.fill_between(time, p10, p90, color=colour, alpha=0.3, linewidth=0)
     axes.plot(time, p99, color=colour, linewidth=0.7, alpha=0.8, **few)
     axes.plot(time, p50, color=colour, linewidth=1.6, label=label(bands["direction"]), **few)
+    axes.axhline(min(bands["min"]) / unit.size_ns, color=colour, linewidth=0.9, linestyle="--", alpha=0.7)
     if bands["uncertainty_ns"]:
         around = bands["uncertainty_ns"] / unit.size_ns
         axes.plot(time, p50 + around, color=colour, linewidth=0.8, linestyle=":")
@@ -157,7 +160,7 @@ def _wide(drawn: Many[tuple[DelayBands, str]]) -> bool:
 
 
 def draw_sequence(axes: Axes, series: Sequence) -> Axes:
-    """Draw one flow: how far it came by when, what was lost, and what was acknowledged."""
+    """Draw one flow: how far it came by when, what was lost, acknowledged, and allowed by its window."""
     cells = (series["delivered"], series["lost_cells"], series["acknowledged"])
     last = max((max(c["time"]) for c in cells if c["time"]), default=0)
     unit = time_unit(series["cell_ns"] * (last + 1))
@@ -176,8 +179,16 @@ def draw_sequence(axes: Axes, series: Sequence) -> Axes:
             color=HOME,
             linewidth=1.2,
             drawstyle="steps-post",
-            label="acknowledged to the sender",
+            label="acknowledged at the sender",
         )
+    none: Cells = {"time": [], "position": []}
+    for held, what, colour, style in (
+        (series.get("acknowledged_far", none), "acknowledged at the receiver", UNKNOWN, ":"),
+        (series.get("allowed", none), "end of the window", WINDOW, "-"),
+    ):
+        if held["time"]:
+            steps: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.0, "linestyle": style}
+            axes.plot(*points(held), color=colour, label=what, **steps)
     lost = f"lost ({series['lost']:,} of {series['packets']:,})"
     axes.plot(
         *points(series["lost_cells"]),
@@ -191,7 +202,7 @@ def draw_sequence(axes: Axes, series: Sequence) -> Axes:
     axes.set_ylabel(name)
     time_axis(axes, series["start"], unit)
     axes.margins(y=0.08)
-    finish(axes)
+    finish(axes, columns=3)
     return axes
 
 

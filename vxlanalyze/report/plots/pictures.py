@@ -80,6 +80,9 @@ def draw(report: Report) -> Drawn:
         drawn += _of_hop(series, onward, home)
     if series["sequence"] is not None and series["sequence"]["packets"] >= _FEWEST_IN_SEQUENCE:
         drawn.append(_sequence(series["sequence"]))
+    for drawn_slow in series.get("slow", []):
+        if drawn_slow["packets"] >= _FEWEST_IN_SEQUENCE and not _same(drawn_slow, series["sequence"]):
+            drawn.append(_sequence(drawn_slow, "A slow connection"))
     slow = [record for record in report.connections if record["gain_ns"] >= _LEAST_GAIN_NS][:MOST_BARS]
     if slow:
         drawn.append(_waiting(slow, report.connections_total))
@@ -130,16 +133,21 @@ def _of_hop(series: Plots, onward: HopRecord, home: HopRecord) -> list[Picture]:
     return drawn
 
 
-def _sequence(sequence: Sequence) -> Picture:
+def _same(sequence: Sequence, other: Sequence | None) -> bool:
+    return other is not None and sequence["flow"] == other["flow"]
+
+
+def _sequence(sequence: Sequence, what: str = "") -> Picture:
     flow = sequence["flow"]
-    which = "lost most" if sequence["lost"] else "sent most"
+    which = what or f"The flow that {'lost most' if sequence['lost'] else 'sent most'}"
     note = f"{flow['protocol']} {flow['src']} → {flow['dst']}, {words.count(sequence['packets'], 'packet')}."
-    title = f"The flow that {which}, {flow['direction']}"
-    return _picture(partial(draw_sequence, series=sequence), title, note, height=3.2)
+    title = f"{which}, {flow['direction']}"
+    return _picture(partial(draw_sequence, series=sequence), title, note, height=3.4, above=LEGEND_INCHES)
 
 
 def _waiting(slow: list[ConnectionRecord], total: int) -> Picture:
-    which = f"The {len(slow):,} with most to gain, of {words.count(total, 'TCP connection')}"
+    number = f"{len(slow):,}" if len(slow) > 1 else "one"
+    which = f"The {number} with most to gain, of {words.count(total, 'TCP connection')}"
     note = f"{which}; idle time is left out."
     return _picture(
         partial(draw_waiting, connections=slow),

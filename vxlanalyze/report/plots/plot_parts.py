@@ -18,6 +18,7 @@ from vxlanalyze.text.formatting import moment
 DELIVERED = "#0e7ac4"
 LOST = "#d55e00"
 UNKNOWN = "#808080"
+WINDOW = "#b07d00"
 ONWARD = "#0e7ac4"  # the way of the command line
 HOME = "#b0609a"  # the way back
 _LONGEST_NAME = 28
@@ -83,7 +84,7 @@ def say(axes: Axes, text: str, height: float) -> None:
     axes.annotate(text, (0.012, height), xycoords="axes fraction", va="center", ha="left")
 
 
-def finish(axes: Axes) -> None:
+def finish(axes: Axes, columns: int = 4) -> None:
     """Take away what carries nothing, and put the legend above the plot, where it covers nothing."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25, linewidth=0.6)
@@ -93,7 +94,7 @@ def finish(axes: Axes) -> None:
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=4,
+        ncols=columns,
         frameon=False,
         borderaxespad=0.1,
         handlelength=1.2,

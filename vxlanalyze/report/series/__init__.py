@@ -29,6 +29,7 @@ def series(comparison: Comparison, findings: Sequence[Finding] = ()) -> Plots:
         "sizes": sizes.sizes(comparison),
         "delay": delays.delays(comparison, base),
         "sequence": None if worst is None else sequences.sequence(*worst, base),
+        "slow": [sequences.sequence(*flow, base) for flow in sequences.slow_flows(comparison)],
         "ladders": ladders.ladders(comparison, findings, base),
         "flows": listing.flow_list(comparison),
         "lost_packets": listing.lost_list(comparison, base),

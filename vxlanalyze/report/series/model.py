@@ -4,7 +4,7 @@ Times are nanoseconds since `start` (RFC 3339, by the first capture's clock); li
 the same length.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class CountsOverTime(TypedDict):
@@ -90,7 +90,9 @@ class Cells(TypedDict):
 class Sequence(TypedDict):
     """One flow by time and position: bytes of the TCP stream, else packets.
 
-    `acknowledged` is the highest acknowledgement that had reached the sender at each time that brought one.
+    `acknowledged` is the highest acknowledgement that had reached the sender at each time that brought one,
+    `acknowledged_far` the same as it left the receiver, `allowed` the end of the window that the sender had
+    been told; reports of earlier versions lack the last two.
     """
 
     flow: Who
@@ -103,6 +105,8 @@ class Sequence(TypedDict):
     delivered: Cells
     lost_cells: Cells
     acknowledged: Cells
+    acknowledged_far: NotRequired[Cells]
+    allowed: NotRequired[Cells]
 
 
 class Sight(TypedDict):
@@ -180,6 +184,7 @@ class Plots(TypedDict):
     sizes: list[CountsBySize]
     delay: Delays
     sequence: Sequence | None
+    slow: NotRequired[list[Sequence]]
     ladders: list[Ladder]
     flows: FlowList
     lost_packets: LostList

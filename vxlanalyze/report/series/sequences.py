@@ -3,15 +3,21 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.connections import BOTH, NEAR
+from vxlanalyze.analysis.tcp.division import division
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.sorting import present
+from vxlanalyze.report.series import windows
 from vxlanalyze.report.series.conversations import TCP, describe, group_flows
 from vxlanalyze.report.series.model import Cells, Sequence
 from vxlanalyze.report.series.timebase import Timebase, nice_at_least
-from vxlanalyze.wire.model import Flows
+from vxlanalyze.report.series.windows import Grid
 
 MOST_CELLS = 1500
+MOST_SLOW = 2
+LEAST_GAIN_NS = 300_000_000  # a connection that nobody feels to be slow needs no picture
 _COLUMNS, _ROWS = 400, 300
-_ACKNOWLEDGING = 0x10
 
 
 def worst_flow(comparison: Comparison) -> tuple[Direction, int] | None:
@@ -58,11 +64,7 @@ def sequence(direction: Direction, flow_row: int, base: Timebase) -> Sequence:
         if max(len(delivered_cells["time"]), len(lost_cells["time"])) <= MOST_CELLS:
             break
         cell_ns, cell_units = nice_at_least(cell_ns + 1), nice_at_least(cell_units + 1)
-    acknowledged: Cells = {"time": [], "position": []}
-    if tcp:
-        first_seq = int(direction.seq[chosen][int(np.argmin(position))])
-        acknowledged = _acknowledged(direction, flow_row, first_seq, base, cell_ns, cell_units)
-    return {
+    drawn: Sequence = {
         "flow": describe(direction, np.array([flow_row]))[0],
         "start": base.start,
         "unit": "bytes" if tcp else "packets",
@@ -72,8 +74,14 @@ def sequence(direction: Direction, flow_row: int, base: Timebase) -> Sequence:
         "cell_units": cell_units,
         "delivered": delivered_cells,
         "lost_cells": lost_cells,
-        "acknowledged": acknowledged,
+        "acknowledged": {"time": [], "position": []},
     }
+    if tcp:
+        grid = Grid(base, int(direction.seq[chosen][int(np.argmin(position))]), cell_ns, cell_units)
+        drawn["acknowledged"] = windows.acknowledged(direction, flow_row, grid)
+        drawn["acknowledged_far"] = windows.acknowledged(direction, flow_row, grid, far=True)
+        drawn["allowed"] = windows.allowed(direction, flow_row, grid)
+    return drawn
 
 
 def _unwrapped(seq: NDArray[np.uint32]) -> NDArray[np.int64]:
@@ -89,26 +97,22 @@ def _cells(column: NDArray[np.int64], row: NDArray[np.int64], chosen: NDArray[np
     return {"time": ((distinct >> 32) + first).tolist(), "position": (distinct & 0xFFFFFFFF).tolist()}
 
 
-def _acknowledged(
-    direction: Direction, flow_row: int, first_seq: int, base: Timebase, cell_ns: int, cell_units: int
-) -> Cells:
-    """The highest acknowledgement that the sender had seen at each cell of time that brought one."""
-    index = direction.sender.index
-    answering = _reverse_rows(direction.sender.flows, flow_row)
-    rows = np.flatnonzero(np.isin(index.flow, answering) & (index.tcp_flags & _ACKNOWLEDGING != 0))
-    if len(rows) == 0:
-        return {"time": [], "position": []}
-    column = base.since_start_ns(direction.sender, index.time_ns[rows]) // cell_ns
-    first_ahead = int((index.ack[rows[:1]] - np.uint32(first_seq)).astype(np.int32)[0])
-    ahead = _unwrapped(index.ack[rows]) + first_ahead
-    columns, place = np.unique(column, return_inverse=True)
-    highest = np.zeros(len(columns), dtype=np.int64)
-    np.maximum.at(highest, place, ahead)
-    return {"time": columns.tolist(), "position": (np.maximum.accumulate(highest) // cell_units).tolist()}
-
-
-def _reverse_rows(flows: Flows, row: int) -> NDArray[np.int64]:
-    same = (flows.protocol == flows.protocol[row]) & (flows.family == flows.family[row])
-    ports = (flows.sport == flows.dport[row]) & (flows.dport == flows.sport[row])
-    ends = (flows.src == flows.dst[row]).all(axis=1) & (flows.dst == flows.src[row]).all(axis=1)
-    return np.flatnonzero(same & ports & ends)
+def slow_flows(comparison: Comparison) -> list[tuple[Direction, int]]:
+    """Give the flows that carry most data of the connections with most to gain, the worst first."""
+    found = division(comparison)
+    if found is None or not comparison.hops:
+        return []
+    followed, chosen = found.connections, []
+    for connection in found.worst(MOST_SLOW):
+        if found.gain_ns[connection] < LEAST_GAIN_NS or followed.only[connection] != BOTH:
+            continue
+        stream = 2 * connection + int(
+            np.argmax(followed.figures[2 * connection : 2 * connection + 2, at.BYTES])
+        )
+        near = followed.home[stream] == NEAR
+        direction = comparison.hops[0].forward if near else comparison.hops[-1].backward
+        tuple_of = followed.tuple_of_flow[followed.home[stream]]
+        rows = present(direction.flow)
+        rows = rows[tuple_of[rows] == followed.stream[stream]]
+        chosen += [(direction, int(row)) for row in rows[:1]]
+    return chosen

@@ -1,0 +1,105 @@
+"""What receivers said of one TCP flow: acknowledgements as they left, and the window up to which was allowed.
+
+Sources: RFC 9293 section 3.8.6; RFC 7323 section 2 (the scale counts where both SYNs have it, not in SYNs).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.pairing.model import Direction, Point
+from vxlanalyze.report.series.model import Cells
+from vxlanalyze.report.series.timebase import Timebase
+from vxlanalyze.wire.model import WINDOW_MASK, WINDOW_SCALE_SHIFT, Flows
+
+_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_MOST_SHIFT = 14
+
+
+class Grid(NamedTuple):
+    """Cells of time and of bytes, counted from the first sequence number of the flow."""
+
+    base: Timebase
+    first_seq: int
+    cell_ns: int
+    cell_units: int
+
+
+def acknowledged(direction: Direction, flow_row: int, grid: Grid, *, far: bool = False) -> Cells:
+    """Give the highest acknowledgement at each cell of time that brought one.
+
+    Parameters
+    ----------
+    flow_row : int
+        A row of the sender's flows.
+    far : bool
+        As it left the receiver's point, rather than as it reached the sender's.
+    """
+    point = direction.receiver if far else direction.sender
+    rows = _answers(point, direction.sender.flows, flow_row)
+    return _highest(point, rows, point.index.ack[rows].astype(np.uint32), grid)
+
+
+def allowed(direction: Direction, flow_row: int, grid: Grid) -> Cells:
+    """Give the end of the window that the sender had been told at each cell of time that brought one.
+
+    Nothing where the handshake was not captured: then the scale is not known.
+    """
+    point, flows = direction.sender, direction.sender.flows
+    index, rows = point.index, _answers(point, flows, flow_row)
+    shift = _shift(point, flows, flow_row, rows)
+    if shift is None:
+        return {"time": [], "position": []}
+    syn = index.tcp_flags[rows] & _SYN != 0
+    octets = (index.window[rows].astype(np.int64) & WINDOW_MASK) << np.where(syn, 0, shift)
+    return _highest(point, rows, (index.ack[rows] + octets).astype(np.uint32), grid)
+
+
+def _shift(point: Point, flows: Flows, flow_row: int, answers: NDArray[np.int64]) -> int | None:
+    """Give the scale of the answering end; None where one of the SYNs is not in the capture."""
+    index = point.index
+    own = np.flatnonzero(np.isin(index.flow, _like(flows, flow_row, flows, reverse=False)))
+    scales = []
+    for rows in (answers, own):
+        opening = rows[index.tcp_flags[rows] & _SYN != 0]
+        if len(opening) == 0:
+            return None
+        scales.append((int(index.window[opening[0]]) >> WINDOW_SCALE_SHIFT) - 1)
+    return min(scales[0], _MOST_SHIFT) if min(scales) >= 0 else 0
+
+
+def _answers(point: Point, flows: Flows, flow_row: int) -> NDArray[np.int64]:
+    """Give the rows at a point that acknowledge a flow."""
+    index = point.index
+    rows = np.flatnonzero(np.isin(index.flow, _like(flows, flow_row, point.flows, reverse=True)))
+    flags = index.tcp_flags[rows]
+    return rows[(flags & _ACK != 0) & (flags & _RST == 0)]
+
+
+def _highest(point: Point, rows: NDArray[np.int64], values: NDArray[np.uint32], grid: Grid) -> Cells:
+    """Give the highest value so far at each cell of time that brought one."""
+    if len(rows) == 0:
+        return {"time": [], "position": []}
+    column = grid.base.since_start_ns(point, point.index.time_ns[rows]) // grid.cell_ns
+    ahead = (values - np.uint32(grid.first_seq)).astype(np.int32)[:1].astype(np.int64)
+    steps = np.diff(values).astype(np.int32).astype(np.int64)
+    position = np.cumsum(np.concatenate((ahead, steps)))
+    columns, place = np.unique(column, return_inverse=True)
+    highest = np.full(len(columns), position[0])
+    np.maximum.at(highest, place.reshape(-1), position)
+    return {
+        "time": columns.tolist(),
+        "position": (np.maximum.accumulate(highest) // grid.cell_units).tolist(),
+    }
+
+
+def _like(flows: Flows, row: int, within: Flows, *, reverse: bool) -> NDArray[np.int64]:
+    """Give the rows of a capture's flows that have the 5-tuple of another flow, or the opposite one."""
+    source, target = ("dst", "src") if reverse else ("src", "dst")
+    sport, dport = ("dport", "sport") if reverse else ("sport", "dport")
+    same = (within.protocol == flows.protocol[row]) & (within.family == flows.family[row])
+    ports = (within.sport == getattr(flows, sport)[row]) & (within.dport == getattr(flows, dport)[row])
+    ends = (within.src == getattr(flows, source)[row]).all(axis=1)
+    ends &= (within.dst == getattr(flows, target)[row]).all(axis=1)
+    return np.flatnonzero(same & ports & ends)
