@@ -2,6 +2,7 @@
 
 import json
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ PATTERN = re.compile("|".join(f"({pattern})" for pattern in OLD), re.IGNORECASE)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "sample_pcaps").rglob("*.md")])
 
 
+# In the code's docstrings and comments, too.
+OLD_IN_CODE = {
+    r"worth knowing": "a note",
+    r"common (?:time|window)": "observation window, overlap",
+    r"taken apart|told apart": "split, distinguished",
+    r"stands? bare|\bbare packets?\b": "unencapsulated",
+    r"\bon the way\b|there and back": "on the path, round trip",
+    r"\bforetold\b": "predicted",
+    r"right behind": "right after",
+    r"cannot be told\b": "cannot be determined",
+    r"without a word|lost whole": "silently dropped, completely lost",
+}
+CODE = re.compile("|".join(f"({pattern})" for pattern in OLD_IN_CODE), re.IGNORECASE)
+MODULES = sorted((ROOT / "vxlanalyze").rglob("*.py"))
+
+
 def old_words(text: str) -> list[str]:
     """Name what came back, with what to say instead; a line break is a space."""
     instead = list(OLD.values())
@@ -62,6 +79,19 @@ def test_pages_use_the_words_of_the_field(page: Path):
 
 def test_the_help_uses_the_words_of_the_field():
     assert old_words(str(described())) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_and_comments_use_the_words_of_the_field(path: Path):
+    with path.open("rb") as source:
+        tokens = [
+            t for t in tokenize.tokenize(source.readline) if t.type in (tokenize.COMMENT, tokenize.STRING)
+        ]
+    text = " ".join(" ".join(token.string for token in tokens).split())
+    instead = list(OLD_IN_CODE.values())
+    found = {f"{match[0]}: say {instead[(match.lastindex or 1) - 1]}" for match in CODE.finditer(text)}
+
+    assert not found
 
 
 @pytest.mark.parametrize("folder", [f for _, f in lab.recordings()], ids=lambda folder: folder.name)

@@ -72,7 +72,7 @@ def _joined(terms: Sequence[str]) -> str:
 
 
 def _terms(point: Point, rows: NDArray[np.int32]) -> list[str]:
-    """One filter term for each pair of addresses; the tunnel's or the bare packets' own."""
+    """One filter term for each pair of addresses; the tunnel's or the unencapsulated packets' own."""
     flow = point.index.flow[rows]
     flows = np.flatnonzero(np.bincount(flow[flow != NO_FLOW], minlength=1))
     paths: dict[str, set[int]] = {}

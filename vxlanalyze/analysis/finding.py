@@ -13,7 +13,7 @@ from vxlanalyze.pairing.model import Comparison
 class Severity(IntEnum):
     """How bad; ordered, so that the worst is the largest."""
 
-    INFO = 0  # worth knowing, or an artefact that must not be mistaken for a fault
+    INFO = 0  # worth a note, or an artefact that must not be mistaken for a fault
     WARNING = 1  # traffic suffers, or will
     CRITICAL = 2  # traffic does not get through
 
@@ -36,7 +36,7 @@ class RuledOut:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth knowing, with its proof.
+    """One thing that is wrong or worth a note, with its proof.
 
     Parameters
     ----------

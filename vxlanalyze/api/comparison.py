@@ -56,7 +56,7 @@ class Comparison:
 
     @cached_property
     def findings(self) -> Findings:
-        """What is wrong or worth knowing; root causes first."""
+        """What is wrong or worth a note; root causes first."""
         return Findings(self._short_report.findings)
 
     @property
@@ -149,7 +149,7 @@ class Comparison:
         return exchange_frame(self.of_captures.comparison)
 
     def packet(self, row: int) -> Packet:
-        """Give the packet in a row of `packets`, to be taken apart.
+        """Give the packet in a row of `packets`, to be split.
 
         Raises
         ------

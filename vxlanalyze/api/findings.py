@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth knowing, with its proof.
+    """One thing that is wrong or worth a note, with its proof.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class Matrix:
 
     @cached_property
     def findings(self) -> Findings:
-        """What is wrong or worth knowing between any two nodes, pair by pair."""
+        """What is wrong or worth a note between any two nodes, pair by pair."""
         return Findings(self.report.findings)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Compiled readers of single pcapng blocks, and the search for the next one behind a damage.
+"""Compiled readers of single pcapng blocks, and the search for the next one after a damage.
 
     |  type  |  total length  |  body, padded to 32 bits  |  total length  |
 

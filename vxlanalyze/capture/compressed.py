@@ -1,7 +1,7 @@
-"""Compressed captures, told by their first bytes: gzip, bzip2, zstd, lz4, xz.
+"""Compressed captures, recognised by their first bytes: gzip, bzip2, zstd, lz4, xz.
 
 One step of output is held at a time, so a file that unpacks to any size takes no more memory than
-another. Several members or frames behind each other are one stream (RFC 1952 section 2.2; RFC 8878
+another. Several members or frames after each other are one stream (RFC 1952 section 2.2; RFC 8878
 section 3; LZ4 frame format, "Frame Concatenation").
 """
 

@@ -99,7 +99,7 @@ def _fetch_from_file(
 
 
 def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[tuple[int, int, int]]:
-    """Give (first row, row behind the last, bytes) of places that are near each other."""
+    """Give (first row, row after the last, bytes) of places that are near each other."""
     gaps = np.flatnonzero(np.diff(offsets[first:]) > RUN_GAP_BYTES) + first + 1
     for begin, end in zip([first, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
         while begin < end:

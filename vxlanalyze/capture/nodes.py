@@ -34,7 +34,7 @@ def open_nodes(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
 
 
 def other_files(specs: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """List the files of another kind (notes, lists) that a glob gave beside the captures.
+    """List the files of another kind (notes, lists) that a glob gave next to the captures.
 
     A file that is called a capture and is none is an error, and stays.
     """

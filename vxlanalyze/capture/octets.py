@@ -8,7 +8,7 @@ from vxlanalyze.kernels.decorator import compiled
 
 # What a compiled walk tells its caller when it stops.
 FULL = 0  # no room for another row
-MORE = 1  # the next record goes on behind the end of the buffer
+MORE = 1  # the next record goes on after the end of the buffer
 BAD = 2  # what stands here cannot be a record
 ODD = 3  # a record that contradicts itself, but may be meant so
 BLOCK = 4  # a block that is left to Python

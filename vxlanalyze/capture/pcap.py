@@ -1,4 +1,4 @@
-"""Classic pcap, in all variants that are told by their magic number or by how their records follow.
+"""Classic pcap, in all variants that are known from their magic number or by how their records follow.
 
     | magic | major 16, minor 16 | time zone | accuracy | snap length | FCS, link type |
 
@@ -81,7 +81,7 @@ def parse_header(path: str, head: bytes, at_end: bool) -> PcapHeader:
     head : bytes
         The first bytes of the file, magic number included; enough for some records where there are any.
     at_end : bool
-        The file holds nothing behind `head`.
+        The file holds nothing after `head`.
 
     Raises
     ------
@@ -210,7 +210,7 @@ class PcapReader:
         return bool(found == 1)
 
     def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
-        """Go to the next record behind a damage and note it; false where there is none."""
+        """Go to the next record after a damage and note it; false where there is none."""
         offset_bytes = window.offset_bytes
         what = self._what_is_wrong(window)
         found = self._search(window, near_s)

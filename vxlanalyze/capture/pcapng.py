@@ -180,7 +180,7 @@ def _pass_over(window: Window, reading: Reading, state: State, what: str) -> Non
 
 
 def _recover(window: Window, reading: Reading, state: State) -> bool:
-    """Go to the next block behind a damage and note it; false where there is none."""
+    """Go to the next block after a damage and note it; false where there is none."""
     offset_bytes = window.offset_bytes
     what = _what_is_wrong(window, state)
     window.at += 1

@@ -1,4 +1,4 @@
-"""What one pass over a capture has learned beside its frames."""
+"""What one pass over a capture has learned next to its frames."""
 
 from dataclasses import dataclass, field, replace
 

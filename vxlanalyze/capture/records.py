@@ -2,7 +2,7 @@
 
     |   seconds   |   fraction   | captured length | original length |
 
-Each 32 bits in the byte order of the file; variants have further fields behind them.
+Each 32 bits in the byte order of the file; variants have further fields after them.
 
 Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 """

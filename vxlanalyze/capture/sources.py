@@ -51,7 +51,7 @@ def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture
     """Open the captures of one comparison, under names that are all different.
 
     Where two names that were not given are equal, the parent directory stands before them; where they
-    are equal even so, their number behind them.
+    are equal even so, their number after them.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def _open_member(path: str) -> list[OpenedFile]:
 
 
 def _open_directory(path: str) -> list[OpenedFile]:
-    """Open all captures of a directory; what is clearly no capture lies beside them and is left."""
+    """Open all captures of a directory; what is clearly no capture lies next to them and is left."""
     try:
         entries = sorted(entry.path for entry in os.scandir(path) if entry.is_file())
     except OSError as error:

@@ -44,7 +44,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What reading a stretch has told beside its frames.
+    """What reading a stretch has told next to its frames.
 
     Parameters
     ----------

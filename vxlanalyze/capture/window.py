@@ -26,14 +26,14 @@ class Window:
     base : int
         Offset in the stream of ``data[0]``.
     at_end : bool
-        The stream has no bytes behind `end`.
+        The stream has no bytes after `end`.
 
     Parameters
     ----------
     step_bytes : int, optional
         How much is read at once.
     border_bytes : int
-        Place in the stream where reading is to end: a record that begins behind it is another's. What
+        Place in the stream where reading is to end: a record that begins after it is another's. What
         stands there may be looked at.
     """
 
@@ -67,7 +67,7 @@ class Window:
 
     @property
     def border_in_sight(self) -> bool:
-        """Whether the border lies in the window or before it: no record is taken from behind it."""
+        """Whether the border lies in the window or before it: no record is taken from after it."""
         return self._border_bytes - self.base <= self.end
 
     @property

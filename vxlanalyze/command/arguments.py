@@ -27,7 +27,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.facts,
         default=[],
-        help="what was saved on a capture's node, told by content: iptables-save, nft list ruleset, "
+        help="what was saved on a capture's node, recognised by content: iptables-save, nft list ruleset, "
         "ip -d link, sysctl, nstat (before/ and after/), conntrack, bridge fdb show, cilium-dbg tables, ...; "
         "a file, a folder, or an archive (without NAME: of several nodes)",
     )

@@ -1,4 +1,4 @@
-"""The options of ``--plan``, and what they cannot stand beside."""
+"""The options of ``--plan``, and what they cannot stand next to."""
 
 import argparse
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         "--plan",
         action="store_true",
         help="print what to run to take the captures of two nodes (NODE or NODE=ADDRESS, in place of "
-        "captures) and what to save beside them, with -o plan.sh as a script; with --from, the test "
+        "captures) and what to save with them, with -o plan.sh as a script; with --from, the test "
         "that decides what the report leaves open; runs nothing",
     )
     group.add_argument(

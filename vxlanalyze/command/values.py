@@ -30,7 +30,7 @@ def ports(text: str) -> tuple[int, ...]:
 
 
 def facts(text: str) -> tuple[tuple[str, str], ...]:
-    """A capture and what was saved beside it; a name of "" for a bundle of several nodes."""
+    """A capture and what was saved with it; a name of "" for a bundle of several nodes."""
     name, equals, directory = text.partition("=")
     if text and not equals:
         return (("", text),)  # a bundle of several nodes

@@ -126,7 +126,7 @@ def connected(address: str) -> Iterator[OnDask]:
         import distributed
     except ImportError as error:
         raise UsageError(f"--scheduler needs Dask: {INSTALL}") from error
-    # What Dask would say beside of lost connections, an error of ours says in one line.
+    # What Dask would say of lost connections, an error of ours says in one line.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     client_class: Any = distributed.Client
     try:

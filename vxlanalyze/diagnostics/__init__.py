@@ -1,4 +1,4 @@
-"""The questions that are asked of a Comparison, and what comes of asking them all.
+"""The diagnostics that are run on a Comparison, and the results of all.
 
 `DIAGNOSTICS` stands in causal order: what comes first explains what comes later. Where two findings
 are equally bad, the earlier one is the better answer to "what is wrong?".
@@ -116,7 +116,7 @@ class Broken:
 class Diagnosis:
     """What all diagnostics said; the first finding is the answer to "what is wrong?".
 
-    `asked` are the codes of those that ran: what is asked and told nowhere is clear.
+    `asked` are the codes of those that ran: what is run and reported nowhere is clear.
     """
 
     findings: tuple[Finding, ...]
@@ -131,14 +131,14 @@ def diagnose(
     ignore: Collection[str] | None = None,
     diagnostics: tuple[Diagnostic, ...] = DIAGNOSTICS,
 ) -> Diagnosis:
-    """Ask every question, and put the answers in causal order.
+    """Run every diagnostic, and put the results in causal order.
 
     Parameters
     ----------
     select : collection of codes, optional
-        Ask only these.
+        Run only these.
     ignore : collection of codes, optional
-        Do not ask these.
+        Do not run these.
     """
     asked = [d for d in diagnostics if (select is None or d.code in select) and d.code not in (ignore or ())]
     told = [answer for answers in _ask(asked, comparison) for answer in answers]
@@ -150,7 +150,7 @@ def diagnose(
 
 
 def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
-    """Ask in turn; of many packets on two threads.
+    """Run in turn; of many packets on two threads.
 
     What takes longest comes first, so that neither thread ends long before the other. Then one goes on from
     each end: neighbours rest on the same figures.

@@ -1,9 +1,9 @@
-"""Which finding explains which, and in what order they are told.
+"""Which finding explains which, and in what order they are shown.
 
 A finding is a consequence where its diagnostic names a code as its cause (`Diagnostic.explained_by`)
 and that code was found in the same direction, or in none. A question that needs its answer to arrive
-(`Diagnostic.round_trip`) fails by a fault anywhere on the way there or back, so a cause in any direction
-explains it; the same direction is tried first. A finding that knows more of its own case than its
+(`Diagnostic.round_trip`) fails by a fault anywhere on the path or the return path, so a cause in any
+direction explains it; the same direction is tried first. A finding that knows more of its own case than its
 diagnostic in general names its possible causes itself (`Finding.explained_by`). Where packets can tell
 whether a cause took what the symptom is about, they do: a blocked service explains its own silence only.
 What is lost between two interfaces of a node explains symptoms at that node, if it took their packets.
@@ -25,7 +25,7 @@ def order(
 ) -> tuple[Finding, ...]:
     """Findings with their causes named: root causes first, then by severity, then as registered.
 
-    What is only worth knowing is no cause, unless it explains something, and stands at the end.
+    What is only worth a note is no cause, unless it explains something, and stands at the end.
     """
     rank = {d.code: i for i, d in enumerate(diagnostics)}
     by_code = {d.code: d for d in diagnostics}
@@ -62,7 +62,7 @@ def _cause(
         if _is_near(c, finding) or c.key in causes or _dies_inside(c, finding, comparison)
     ]
     shares = [blame.share(comparison, c, finding) for c in near]
-    # What cannot be told from packets is believed as much as what took all of them.
+    # What cannot be determined from packets is believed as much as what took all of them.
     proved = [(1.0 if s is None else s, c) for s, c in zip(shares, near, strict=True) if s != 0]
     if proved:
         return max(proved, key=lambda p: p[0])[1].key

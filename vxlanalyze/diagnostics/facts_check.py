@@ -1,4 +1,4 @@
-"""What was saved beside the captures, held against the packets: evidence for findings.
+"""What was saved with the captures, held against the packets: evidence for findings.
 
 Each table that `--facts` reads says something that packets can confirm or contradict: the tunnel map where
 packets for a pod network go, the forwarding entries by which MAC a node is addressed, the service list
@@ -71,7 +71,7 @@ class MapCheck:
 
 
 def tunnel_map(pair: Comparison, direction: Direction) -> list[MapCheck]:
-    """Hold the map saved beside a direction's sender against the packets of that direction."""
+    """Hold the map saved with a direction's sender against the packets of that direction."""
     capture = pair.captures[direction.sender.capture].name
     sent: dict[Route, dict[str, int]] = {}
     for (outer, inner), packets in _destinations(direction).items():

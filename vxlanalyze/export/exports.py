@@ -1,4 +1,4 @@
-"""What a run gives beside its report: tables, annotated captures, captures without the tunnel."""
+"""What a run gives next to its report: tables, annotated captures, captures without the tunnel."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -102,7 +102,7 @@ def _flow_of(direction: Direction, group: Groups, size: int) -> NDArray[np.int32
 def _who(
     direction: Direction, cluster: Cluster, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32]
 ) -> dict[str, Any]:
-    """Who talks to whom, told by one packet of each flow: the sender's where it saw one."""
+    """Who talks to whom, recognised by one packet of each flow: the sender's where it saw one."""
     size = int(max(group.max(initial=-1), unsent.max(initial=-1))) + 1
     of_sent = _flow_of(direction, group, size)
     only_received = np.full(size, -1, np.int32)

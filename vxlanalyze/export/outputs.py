@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, and put there at the end.
+"""Files that appear whole or not at all: written next to their place, and put there at the end.
 
 Either all outputs of a run appear or none of them.
 """
@@ -18,7 +18,7 @@ from vxlanalyze.export.signals import held
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """A file or a directory of files that waits beside the place where it belongs."""
+    """A file or a directory of files that waits next to the place where it belongs."""
 
     waiting: Path
     target: Path

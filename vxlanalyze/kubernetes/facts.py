@@ -1,4 +1,4 @@
-"""Reads what was saved on a node beside its capture, told by content, whatever the files are called.
+"""Reads what was saved on a node next to its capture, recognised by content, whatever the files are called.
 
 A file may hold several tables, with the prompts and commands they stand under, and with "..." where
 somebody left lines out. What is not understood becomes a fact of kind "unknown" that names it.

@@ -1,4 +1,4 @@
-"""What the cluster says of itself: names, addresses and tables saved beside the captures.
+"""What the cluster says of itself: names, addresses and tables saved with the captures.
 
 Everything here comes from files that the user gave (`--kube`, `--facts`), never from packets. Addresses
 are the strings that `ipaddress` makes of them.
@@ -67,7 +67,7 @@ class Service:
 class Route:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
-    `capture` is the capture beside which the table was saved. Cilium's map prints no prefix length;
+    `capture` is the capture next to which the table was saved. Cilium's map prints no prefix length;
     then `length_told` is False, and `network` has the length that its zeros and neighbours suggest.
     """
 
@@ -83,7 +83,7 @@ class Fact:
 
     `kind` is one of "cilium-service-list", "cilium-tunnel-list", "kubectl-services", "kubectl-pods",
     "bridge-fdb", "ethtool-k", "tcpdump-summary", "unknown", or one of `kubernetes.hosts`;
-    `rows` are its lines taken apart (keys by kind).
+    `rows` are its lines split (keys by kind).
     """
 
     capture: str

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes and Calico out of JSON or YAML text: lists taken apart, documents one after another.
+"""Objects of Kubernetes and Calico out of JSON or YAML text: lists split, documents one after another.
 
 YAML is read by PyYAML (libyaml where it has it), which is much slower than JSON: its size is limited. Tools
 print no anchors, and an alias can make a document of any size out of a few lines: both are refused.

@@ -20,7 +20,7 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
     kube : str or None
         File of kubectl's JSON.
     facts : iterable of (capture name, directory)
-        What was saved beside captures.
+        What was saved with captures.
     captures : collection of str
         Names of the captures.
 

@@ -1,4 +1,4 @@
-"""The tables that people save on a node, each recognised by what it says, and taken apart.
+"""The tables that people save on a node, each recognised by what it says, and split.
 
 A `Table` knows its header or its lines, and turns a line into rows. Columns are those of kubectl's
 and Cilium's own printing; the keys of the rows are in the docstring of each reader.

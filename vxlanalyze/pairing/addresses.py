@@ -1,6 +1,6 @@
 """Addresses of all captures numbered alike, and which of them each point's node answers to.
 
-A capture does not say whose it is. That is told by what takes part in all of its tunnel packets, by
+A capture does not say whose it is. That is known from what takes part in all of its tunnel packets, by
 what the kernel marked as outgoing (Linux cooked captures), and between two captures by delay, checksums and
 loss: a packet is seen where it was sent before it is seen where it went, before its network card filled its
 checksums in, and never less often.
@@ -28,11 +28,11 @@ PACKET_HOST, PACKET_OUTGOING = 0, 4  # sll.pkttype
 class Sides:
     """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
 
-    `inner_src` and `inner_dst` number the addresses inside (of a bare packet, its own), `bare_packets` are
-    the frames that stand bare there, `identity` is that of `Flows`; MACs and family are those of the ends.
-    `answers` marks the flows that answer others: echo replies, and what comes from the smaller port.
-    `claimed` are the addresses for which ARP or neighbour advertisements outside of tunnels name the MACs
-    `claimants`.
+    `inner_src` and `inner_dst` number the addresses inside (of an unencapsulated packet, its own),
+    `bare_packets` are the frames that are unencapsulated there, `identity` is that of `Flows`; MACs and
+    family are those of the ends. `answers` marks the flows that answer others: echo replies, and what comes
+    from the smaller port. `claimed` are the addresses for which ARP or neighbour advertisements outside of
+    tunnels name the MACs `claimants`.
     """
 
     src: NDArray[np.int32]
@@ -188,7 +188,7 @@ def of_pair(
     common : Common
         The packets that both saw.
     beside : tuple of sequences of Sides
-        Captures of pods beside the first and beside the second.
+        Captures of pods next to the first and next to the second.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def _each_sees_one_way(ends: tuple[int, int], here: Sides, there: Sides) -> bool
 
 
 def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:
-    """Frames that stand bare in some captures: of pods behind the first end, less those of the second."""
+    """Frames that are unencapsulated in some captures: of the first node's pods, less those of the second."""
     a, b = (cards[0].behind(end) | cards[1].behind(end) for end in ends)
     tunnelled = np.concatenate([card.identity[card.packets > 0] for card in cards])
     return sum(side.bare_by(a - b, tunnelled) - side.bare_by(b - a, tunnelled) for side in seen)

@@ -17,7 +17,7 @@ _NONE = np.empty(0, np.int64)
 
 
 def lacking(ends: HopEnds, told: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times, by a node's own clock, of bare packets that it sent, that the other shows, and that it lacks.
+    """Times, by a node's own clock, of unencapsulated packets that it sent and lacks, and the other shows.
 
     Of the first node and of the second. Only conversations that its capture shows as well are looked at:
     others a filter may have left out. Empty where the clocks are not known.
@@ -38,7 +38,7 @@ def lacking(ends: HopEnds, told: Clock | None) -> tuple[NDArray[np.int64], NDArr
 
 
 def _flows(ends: HopEnds, route: Route) -> NDArray[np.uint64]:
-    """Identities of the bare flows of one way that both captures show."""
+    """Identities of the unencapsulated flows of one way that both captures show."""
     mine = ends.first.flows.identity[np.flatnonzero(ends.common == route)]
     return np.intersect1d(mine, ends.second.flows.identity) if len(mine) else mine
 

@@ -174,7 +174,8 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
 def _drift(seen: Sightings) -> tuple[float, float]:
     """Rate in ns per second that brings a line under the one and over the other side closest to them.
 
-    A rate that cannot be told from noise is taken for none; then second, what it would add until the ends.
+    A rate that cannot be distinguished from noise is taken for none; then second, what it would add until the
+    ends.
     """
     since_ns = seen.time_ns - seen.time_ns[0]
     begin, end = float(since_ns.min() * 1e-9), float(since_ns.max() * 1e-9)

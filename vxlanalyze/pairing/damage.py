@@ -58,7 +58,7 @@ def _before_damages(decoded: Decoded, source: Source) -> NDArray[np.int64]:
 
 
 def gaps(point: Point, source: Source) -> list[tuple[int, int]]:
-    """Times that a damaged file does not hold: from the frame before the damage to the one behind it."""
+    """Times that a damaged file does not hold: from the frame before the damage to the one after it."""
     times = point.index.time_ns
     before = _before_damages(point.decoded, source)
     ends = [(max(row, 0), min(row + 1, len(times) - 1)) for row in before.tolist() if len(times)]

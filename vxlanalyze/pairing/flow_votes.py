@@ -193,7 +193,7 @@ def _bits(
     tcp = np.zeros(pairs)
     stream = here.tcp[row]
     np.maximum.at(tcp, place[stream], np.where(here.sequenced[row], _STREAM_BITS, _OPENING_BITS)[stream])
-    # Numbers that count up agree by chance as soon as two stretches of them overlap.
+    # Numbers that count up agree at random as soon as two stretches of them overlap.
     numbered = np.bincount(place, here.numbered[row], pairs) > 0
     chance = np.log2(np.maximum(totals[0] + totals[1], 1))
     result += np.where(numbered, np.maximum(FIELD_BITS - chance, 0), 0)

@@ -1,6 +1,6 @@
 """Tunnel packets of which the snap length left too little: nothing tells one from another.
 
-Without the inner IP header nothing does. Without a TCP sequence number a super-packet cannot be taken apart,
+Without the inner IP header nothing does. Without a TCP sequence number a super-packet cannot be split,
 so that nothing tells how many packets it was on the wire.
 """
 

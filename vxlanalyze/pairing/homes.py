@@ -20,7 +20,7 @@ InCommon = Callable[[int, int], Common]
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Addresses that a place's node (bare: its pod) answers to, and what that rests on.
+    """Addresses that a place's node (unencapsulated: its pod) answers to, and what that rests on.
 
     `contradiction` says what speaks against it, "" where nothing does: then nothing is to be concluded.
     """
@@ -103,7 +103,7 @@ def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
 
 
 def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
-    """Which of the two ends of all bare packets lives on the node of the NIC beside this place."""
+    """Which of the two ends of all unencapsulated packets lives on the node of the NIC next to this place."""
     n = nic.capture
     sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
     local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())

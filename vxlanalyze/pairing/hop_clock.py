@@ -58,7 +58,7 @@ def unknown_clock(ends: HopEnds) -> Clock:
 
 
 def at_window_start(told: Clock, ends: HopEnds) -> Clock:
-    """State the offset at the start of the common window, by the first point's clock."""
+    """State the offset at the start of the observation window, by the first point's clock."""
     firsts = [facts.first_ns for facts in ends.facts]
     if told.offset_ns is None or None in firsts:
         return told

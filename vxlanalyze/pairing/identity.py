@@ -44,7 +44,7 @@ _16 = np.uint64(16)
 
 
 class Part(IntFlag):
-    """What a key is made of, beside length, TCP sequence and acknowledgement, and ICMP sequence number."""
+    """What a key is made of, next to length, TCP sequence and acknowledgement, and ICMP sequence number."""
 
     FLOW = 1  # inner addresses, protocol and ports
     OUTER_ADDRESSES = 2

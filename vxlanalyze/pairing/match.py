@@ -1,8 +1,8 @@
 """Which packet here is which packet there.
 
 Two rounds. `unique` joins all rows by their strictest key where that key occurs once on each side: nearly
-everything, without any clock. From those pairs the clock is told, and `assign` settles what remains
-(super-packets taken apart, equal keys, damage, rewriting) level by level, in order and within the
+everything, without any clock. From those pairs the clock is determined, and `assign` settles what remains
+(segmented super-packets, equal keys, damage, rewriting) level by level, in order and within the
 time that a packet can have taken.
 
 Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
@@ -249,7 +249,7 @@ def _mark_ambiguous(
     sent: I32, sent_ns: I64, received_ns: I64,
     shortest: np.int64, longest: np.int64, partner: I32, ambiguous: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    # Crossing the pairs of two neighbours must leave no possible delay, else they cannot be told apart.
+    # Crossing the pairs of two neighbours must leave no possible delay, else they cannot be distinguished.
     previous = _EMPTY
     for i in range(len(sent)):
         s = sent[i]

@@ -58,7 +58,7 @@ def sight(source: Source, decoded: Decoded) -> Sight:
 
 
 def homes(sights: Sequence[Sight], cluster: Cluster) -> dict[str, frozenset[str]]:
-    """Tell the addresses of each node, by capture; a node whose addresses cannot be told is left out."""
+    """Give the addresses of each node, by capture; without those that cannot be determined."""
     told = {node.name: frozenset(node.addresses) for node in cluster.nodes if node.addresses}
     found = {s.name: told.get(s.name) or s.ends for s in sights if s.name in told or len(s.ends) == 1}
     while True:

@@ -173,7 +173,7 @@ def _other(end: tuple[_Key, int]) -> tuple[_Key, int]:
 
 
 def _by_card(known: _Parity, capture: int, side: Sides) -> None:
-    """Join what stands behind one MAC, in a capture of which the other holds nothing.
+    """Join what stands after one MAC, in a capture of which the other holds nothing.
 
     A MAC that takes part in all frames, where only one does, is the node's own. Where two do, one of them may
     lead to several nodes: then an address of each family, and one in each role, is as much as it tells.

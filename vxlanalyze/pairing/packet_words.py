@@ -14,7 +14,7 @@ from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
 _SYN = 2
 
 
-_SHORTEST_PAYLOAD = 4  # bytes that can be told from others by chance
+_SHORTEST_PAYLOAD = 4  # bytes that can be distinguished from others at random
 
 
 class VotingPackets(NamedTuple):

@@ -248,7 +248,7 @@ def _homes(
         if partner is None:
             return addresses.NOTHING_COMMON
         here, there = decoded[i].index, decoded[j].index
-        if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the way
+        if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the path
             inner = [Sightings.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
             partner = strict.partners([strict.pairs(*inner)], len(here))
         # What the nodes send each other bare, ARP before all, tells as much as their tunnel packets.

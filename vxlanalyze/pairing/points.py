@@ -73,7 +73,7 @@ def _places_of(
     everywhere = np.ones(len(flows), dtype=np.bool_)
     keys = np.unique(key[ip])
     if len(keys) <= 1:
-        # Bare packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
+        # Unencapsulated packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
         bare = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
         bare |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
         return [Place(facts.name, number, True, not bare, everywhere)]
@@ -123,7 +123,7 @@ def _nic(
 def _crossing(
     key: NDArray[np.int64], packets: NDArray[np.int64], common: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Flows at the interface whose bare packets other captures show too; nowhere if none does.
+    """Flows at the interface whose unencapsulated packets other captures show too; nowhere if none does.
 
     With no tunnel packet at all, the NIC is what the other node hears of (ARP, ICMP); if there is none,
     nothing left the node.

@@ -34,7 +34,7 @@ def _second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
     index, flows = decoded.index, decoded.flows
     again = np.zeros(len(index), np.bool_)
     several = len(np.unique(flows.interface.astype(np.int64) << 32 | flows.if_index)) > 1
-    if several or not _is_the_rule(decoded):  # interfaces that are told apart are places of their own
+    if several or not _is_the_rule(decoded):  # interfaces that are distinguished are places of their own
         return again
     rows = np.flatnonzero(index.flow != NO_FLOW).astype(np.int32)
     keys = identity.frame_keys(Level.OUTER, decoded, rows)

@@ -1,7 +1,7 @@
 """Which flows of two neighbouring points go from one to the other, and which to nodes not captured.
 
 X>Y holds what X sends to an outer address of Y, or to an inner destination that lives on Y, or that
-Y saw. Between a node's NIC and a place where packets stand bare, inner addresses decide.
+Y saw. Between a node's NIC and a place where packets are unencapsulated, inner addresses decide.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Super-packets taken apart: how many wire packets each captured frame stands for.
+"""Super-packets segmented: how many wire packets each captured frame stands for.
 
 A sender's capture shows what it hands to its NIC (TSO, GSO, UDP GSO), a receiver's may show what GRO
 merged: frames of up to 64 KB that were several packets on the wire. All segments but the last have
@@ -38,7 +38,7 @@ _ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: worth a lo
 def complete_lengths(decoded: Decoded) -> Decoded:
     """Fill in payload lengths where the snap length cut the TCP or UDP header.
 
-    A UDP header always has the same length. That of TCP is told by two packets of a flow that follow each
+    A UDP header always has the same length. That of TCP is known from two packets of a flow that follow each
     other: the first one's IP length less the step of the sequence number. The most frequent value of all
     flows is taken.
     """
@@ -159,7 +159,7 @@ def _of_second_size(
         for told, wanted in ((also, True), (first, False)):
             shown = match[smaller == told[match]]
             chosen[shown], certain[shown] = wanted, True
-        # A frame seen alike at both points must be taken apart alike.
+        # A frame seen alike at both points must be split alike.
         theirs = _by_step(other, size, second)[0]
         alike = np.isin(_frame_key(rows), _frame_key(other)[theirs])
         chosen |= alike & ~certain

@@ -56,7 +56,7 @@ def decoding(
     progress: Progress | None = None,
     known: Mapping[str, Decoded] | None = None,
 ) -> Iterator[Callable[[], list[Decoded]]]:
-    """Do as `decode_all`, beside what else is to be done; give what waits for it and has its answer."""
+    """Do as `decode_all`, while something else is done; give what waits for it and has its answer."""
     with ThreadPoolExecutor(1, initializer=memory.adopt) as pool, stopped_by_errors() as stop:
         yield pool.submit(_decode_all, sources, ports, jobs, progress or unheard, known or {}, stop).result
 

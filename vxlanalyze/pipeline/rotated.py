@@ -22,7 +22,7 @@ from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _ENOUGH = 3  # tunnel packets that say whose a file is
 _TWO = 2
-_MOST_NODES = 8  # that are told apart; more make the same message
+_MOST_NODES = 8  # that are distinguished; more make the same message
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def run(
     jobs : int, optional
         Threads that decode; by default one a core. The report does not depend on it.
     digests : bool
-        Whether to compute the SHA-256 of the files, on a thread beside.
+        Whether to compute the SHA-256 of the files, on a thread of its own.
     progress : Progress, optional
         Told how far each capture has been read.
     known : mapping, optional

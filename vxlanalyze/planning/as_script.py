@@ -12,7 +12,7 @@ from vxlanalyze.planning.model import Plan, Step
 
 _HEAD = """\
 #!/bin/sh
-# Captures of two nodes at once, and what to save beside them. Written by vxlanalyze --plan.
+# Captures of two nodes at once, and what to save with them. Written by vxlanalyze --plan.
 # Run it where the nodes can be reached, in a folder with room:  sh plan.sh
 # VIA=kubectl takes debugging pods (kubectl 1.27 on), VIA=ssh takes ssh and sudo.
 # Names stand quoted; what ssh is given are numbers and addresses.

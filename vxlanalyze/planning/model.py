@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Captures of two nodes at once, for a time, with what to save beside them."""
+    """Captures of two nodes at once, for a time, with what to save next to them."""
 
     stations: tuple[Station, Station]
     network: Network

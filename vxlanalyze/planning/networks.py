@@ -34,7 +34,7 @@ class Network:
     in_agent : tuple of (file, command)
         What to run in the agent.
     on_node : tuple of (file, command)
-        What to run on the node itself, beside what is saved everywhere.
+        What to run on the node itself, next to what is saved everywhere.
     in_cluster : tuple of (file, command)
         What to run where kubectl reaches the cluster.
     during : (file, command) or None

@@ -63,7 +63,7 @@ class Question:
     still_open : callable
         Gives the keys that the finding's own evidence leaves open; none where it does not fit.
     weights : mapping
-        How likely an explanation is beside the others, which have 1.
+        How likely an explanation is next to the others, which have 1.
     """
 
     code: str

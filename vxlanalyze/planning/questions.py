@@ -37,8 +37,8 @@ def _programs(case: Case) -> _Steps:
 PATH_BLOCKED = Question(
     "path-blocked",
     {
-        "port": "a filter on the way drops the tunnel's port (security group, access list, a router)",
-        "payload": "something on the way takes what is a valid tunnel packet (a hypervisor's overlay)",
+        "port": "a filter on the path drops the tunnel's port (security group, access list, a router)",
+        "payload": "something on the path takes what is a valid tunnel packet (a hypervisor's overlay)",
         "all": "nothing at all passes from the one node to the other (route, link, address)",
         "xdp": "a program on the receiver's NIC drops them before the capture sees them (XDP)",
     },

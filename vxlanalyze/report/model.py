@@ -220,7 +220,7 @@ class ConnectionRecord(TypedDict):
 
 
 class FactRecord(TypedDict):
-    """A file that the user gave beside the captures; `capture` is null where it is of the whole cluster."""
+    """A file that the user gave next to the captures; `capture` is null where it is of the whole cluster."""
 
     capture: str | None
     kind: str

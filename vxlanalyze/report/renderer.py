@@ -42,7 +42,7 @@ class Renderer:
     Parameters
     ----------
     name : str
-        As it stands behind ``--format``.
+        As it stands after ``--format``.
     suffixes : tuple of str
         File names that ask for it, with the dot.
     module : str

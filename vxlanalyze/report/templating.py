@@ -1,4 +1,4 @@
-"""What the HTML outputs share: the template engine with escaping on, and files that stand beside it."""
+"""What the HTML outputs share: the template engine with escaping on, and files that stand next to it."""
 
 from functools import cache
 from typing import Any

@@ -59,7 +59,7 @@ def verdict(
 
 
 def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]) -> str:
-    """Put the first finding in words, and count what stands beside it with a cause of its own."""
+    """Put the first finding in words, and count what stands next to it with a cause of its own."""
     parts = [faults[0]["summary"].rstrip(". ")]
     if (reason := _reason(faults[0])) is not None:
         parts.append(reason)

@@ -1,7 +1,7 @@
 """Bytes to fields: every frame down to its innermost packet, in one pass.
 
-The table of all frames is made in `vxlanalyze.wire.table` (it needs pyarrow), one packet is taken
-apart to objects in `vxlanalyze.wire.dissect` (dpkt): neither is loaded before it is used.
+The table of all frames is made in `vxlanalyze.wire.table` (it needs pyarrow), one packet becomes
+objects in `vxlanalyze.wire.dissect` (dpkt): neither is loaded before it is used.
 """
 
 from vxlanalyze.wire.joining import DecodedStretch, decode, decode_stretch, join_stretches

@@ -22,7 +22,7 @@ Record = NDArray[Any]  # int64, shape (RECORD_FIELDS,); Any, so that an element 
 
 ABSENT = -1
 MAX_DEPTH = 8
-STOP = -1  # a reader's answer: nothing behind this header can be decoded
+STOP = -1  # a reader's answer: nothing after this header can be decoded
 
 # Of the frame.
 (

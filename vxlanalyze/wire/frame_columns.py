@@ -2,7 +2,7 @@
 
 Columns that begin with ``outer_`` are of the outermost IP packet, tunnel or not; `src`, `dst` and what
 follows are of the innermost one and null without a tunnel, except `mss`, `window_scale` and those that begin
-with ``icmp_``, ``quoted_``, ``arp_`` and ``nd_``: they are of the innermost packet, bare or not.
+with ``icmp_``, ``quoted_``, ``arp_`` and ``nd_``: they are of the innermost packet, encapsulated or not.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from vxlanalyze.wire.model import FACTS, Anomaly, Checksum
 from vxlanalyze.wire.tunnels import NAMES
 
 ADDRESS = pa.dictionary(pa.int32(), pa.string())
-MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: told apart from IP addresses
+MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: distinguished from IP addresses
 NAME = pa.dictionary(pa.int8(), pa.string())
 FILE = pa.dictionary(pa.int32(), pa.string())
 ANOMALIES = pa.list_(pa.string())

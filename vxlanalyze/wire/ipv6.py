@@ -10,7 +10,7 @@
 
 Sources: RFC 8200 sections 3 and 4; RFC 4302 section 2.2 (its length counts 4 octets); RFC 2675
 (payload length 0: a jumbogram, or Linux's packet before segmentation); RFC 5533 section 5.2 (shim6);
-RFC 6564 section 4. Mobility (RFC 6275) and host identity (RFC 7401) headers have nothing behind them: they
+RFC 6564 section 4. Mobility (RFC 6275) and host identity (RFC 7401) headers have nothing after them: they
 count as protocols.
 """
 

@@ -2,7 +2,7 @@
 
     | IP | UDP | tunnel | frame | tunnel | frame | ...
 
-A receiver's offload (UDP GRO) joins datagrams of one flow for whoever takes them apart again; tunnel devices
+A receiver's offload (UDP GRO) joins datagrams of one flow for whoever takes them apart; tunnel devices
 do not. The further packets did arrive: each gets an index row, as if its datagram had never been merged.
 
 Sources: RFC 1624 section 3 (the header checksum is updated); Linux
@@ -42,7 +42,7 @@ def taken_apart(
     Returns
     -------
     index : Index
-        With the rows of further packets behind that of the first.
+        With the rows of further packets after that of the first.
     frame : ndarray of int64 or None
         The row here that each row belongs to, shape ``(n,)``; None where nothing was merged.
     """
@@ -87,7 +87,7 @@ def _with_rows(index: Index, added: list[tuple[NDArray[np.int64], Rows]]) -> tup
 
 
 def _split(frames: Frames, record: NDArray[np.int64], more: NDArray[np.bool_]) -> tuple[Frames, Frames]:
-    """Cut frames behind their first inner packet; give these, and what follows under the same headers."""
+    """Cut frames after their first inner packet; give these, and what follows under the same headers."""
     inside = record[:, INNER + fields.IP_AT] + record[:, INNER + fields.LENGTH]
     payload = record[:, OUTER + fields.PAYLOAD_AT]
     end = frames.start + frames.captured_length

@@ -102,7 +102,7 @@ class Anomaly(IntFlag):
     OUTER_DF = 1 << 17  # not odd, but wanted per packet: Don't Fragment of the outermost IPv4
     INNER_DF = 1 << 18
     MERGED_DATAGRAM = 1 << 19  # behind the inner frame stand further encapsulated packets
-    FURTHER_PACKET = 1 << 20  # row of a packet behind the first of a merged datagram
+    FURTHER_PACKET = 1 << 20  # row of a packet after the first of a merged datagram
     UNDECODED_LINK = 1 << 21  # a header between Ethernet and IP that is not decoded
 
 
@@ -116,7 +116,7 @@ class Index:
 
     `length` and `outer_length` are IP total lengths as the headers say (IPv6: payload length + 40),
     so they are right for frames cut by the snap length. For a reassembled datagram `outer_length`
-    is that of the whole. For a bare packet the `outer_` columns are 0, and its own fields stand in
+    is that of the whole. For an unencapsulated packet the `outer_` columns are 0, and its own fields stand in
     the plain ones.
 
     `seq` is the TCP sequence number; for ICMP echo the sequence number; for DNS over UDP (a port
@@ -166,7 +166,7 @@ class Flows:
     tunnel_depth: NDArray[np.uint8]
     encryption: NDArray[np.uint8]  # Encryption
     vni: NDArray[np.uint32]  # of the innermost tunnel; NO_VNI where there is none
-    outer_family: NDArray[np.uint8]  # 4, 6, or 0 where the packet stands bare
+    outer_family: NDArray[np.uint8]  # 4, 6, or 0 where the packet is unencapsulated
     outer_src: NDArray[np.uint8]
     outer_dst: NDArray[np.uint8]
     outer_protocol: NDArray[np.uint8]

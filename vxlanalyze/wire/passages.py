@@ -105,7 +105,7 @@ class Blocks:
         return [column[self._used - rows : self._used] for column in self._block]
 
     def pieces(self) -> list[list[NDArray[Any]]]:
-        """Give for each column what was written, in pieces."""
+        """Give for each column the pieces that were written."""
         self._close()
         return self._pieces
 

@@ -1,4 +1,4 @@
-"""Outer datagrams put together from their fragments, as if they had never been taken apart.
+"""Outer datagrams put together from their fragments, as if they had never been split.
 
 Sources: RFC 791 section 3.2; RFC 8200 section 4.5; RFC 1624 section 3 (the header checksum is updated).
 """

@@ -99,7 +99,7 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     -------
     dict of str to ndarray
         Columns of int64, shape ``(n,)``, with -1 for what a frame has not; addresses are uint8 of
-        shape ``(n, 16)`` (IPv4 in the first 4, the rest 0) beside a column of their `family` (4, 6,
+        shape ``(n, 16)`` (IPv4 in the first 4, the rest 0) and a column of their `family` (4, 6,
         or 0 for none). MAC addresses are numbers of 48 bits.
 
         Columns that begin with ``outer_``, and `vlan`, are of the outermost IP packet and the frame

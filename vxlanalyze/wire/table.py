@@ -25,7 +25,7 @@ _NAMES = {
     "inner_checksum_state": CHECKSUM_NAMES,
     "inner_ip_checksum_state": CHECKSUM_NAMES,
 }
-# `columns` gives these of the innermost packet even where it stands bare; the table does not.
+# `columns` gives these of the innermost packet even where it is unencapsulated; the table does not.
 _ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
 
 

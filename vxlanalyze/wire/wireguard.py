@@ -24,7 +24,7 @@ COOKIE_BYTES = 64
 KEEPALIVE_BYTES = 32  # data without content: header 16, tag 16
 PADDING_BYTES = 16
 
-# On another port than the usual one, data messages are told by their length alone: a shorter one
+# On another port than the usual one, data messages are known from their length alone: a shorter one
 # could be anything. An IPv4 packet in it has at least 20 octets, padded to 32.
 _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
 # A packet is padded to no more than the device's MTU: the largest ones may end anywhere.

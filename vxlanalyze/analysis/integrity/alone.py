@@ -1,11 +1,11 @@
-"""What arrives at a node, told from its own capture alone.
+"""What arrives at a node, determined from its own capture alone.
 
 One capture cannot say what was lost. But it shows what reached its node, what the node sent itself, and so
 whether arriving requests were answered and arriving checksums are right. For these questions, a capture
 that stands alone is looked at as two points: what it shows arriving counts as seen at both.
 
-Whose capture it is, it does not say. That is told by its addresses, where pairing found them, or by offload:
-only a node's own packets are captured before its network card fills in their checksums.
+Whose capture it is, it does not say. That is known from its addresses, where pairing found them, or by
+offload: only a node's own packets are captured before its network card fills in their checksums.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ _SMALL_BYTES = 400
 
 
 def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answer]]) -> list[Answer]:
-    """Ask a question of a comparison, or of the only capture it has, whose answers have no direction."""
+    """Run a diagnostic on a comparison, or of the only capture it has, whose answers have no direction."""
     if pair.hops:
         return question(pair)
     points = [p for p in pair.points if p.encapsulated and len(p.index)]
@@ -57,7 +57,7 @@ def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answe
 def ask_directions(
     pair: Comparison, code: str, question: Callable[[Comparison, Direction], Answer | None]
 ) -> list[Answer]:
-    """Ask a question of each direction in which both points see the tunnel; None is clear."""
+    """Run a diagnostic on each direction in which both points see the tunnel; None is clear."""
 
     def each(looked_at: Comparison) -> list[Answer]:
         tunnelled = [d for d in looked_at.directions if d.sender.encapsulated and d.receiver.encapsulated]

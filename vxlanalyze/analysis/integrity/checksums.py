@@ -3,7 +3,7 @@
 What a capture at the sender shows is often not what the wire carries: the network card fills checksums in
 behind the capture. What a capture at the receiver shows is the wire, but for two cases: frames that
 the kernel has merged again, and paths inside one host (veth, virtio), over which unfilled checksums
-travel and are known to be right. Whether a wrong looking checksum hurts is told by the answers: a flow of
+travel and are known to be right. Whether a wrong looking checksum hurts is known from the answers: a flow of
 which every packet is wrong and which is answered was accepted.
 """
 

@@ -74,7 +74,7 @@ def find(sample: Sample) -> Headers:
         return NONE
     sent, received = (_headers(reading, single) for reading in (sample.sent, sample.received))
     bits = {name: _bits(sent[name], received[name]) for name in _FIELDS}
-    # Where it is no IP any more, or another protocol, no field behind that is what it was.
+    # Where it is no IP any more, or another protocol, no field after that is what it was.
     behind = list(_FIELDS)[1:]
     for told in ("family", "protocol"):
         for name in behind:

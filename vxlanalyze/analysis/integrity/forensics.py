@@ -1,6 +1,6 @@
 """How outer checksums came to be wrong: read from a sample of packets at both points.
 
-The outer UDP checksum sums the addresses, the ports, and everything behind them (RFC 768). If one 16-bit
+The outer UDP checksum sums the addresses, the ports, and everything after them (RFC 768). If one 16-bit
 field was rewritten and the checksum left as it was, the stored checksum is as much larger than the right
 one as the field is than its original, modulo 65535 (RFC 1624). So the original of a rewritten
 source port is ``port - (stored - right)``; it is proved where the sender's capture shows that port, or where
@@ -31,7 +31,7 @@ _KERNEL_PORTS = (32768, 65535)
 
 
 _TCP = 6
-_SHORTEST_RUN = 3  # segments with one error: by chance once in 65,535 squared
+_SHORTEST_RUN = 3  # segments with one error: at random once in 65,535 squared
 
 
 class Kind(Enum):

@@ -32,7 +32,7 @@ _OF_LOSS = (*_KINDS, "packet-loss")
 
 
 def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
-    """Give the share of a symptom's flows that lost packets to a cause; None where that cannot be told."""
+    """Give the share of a symptom's flows that lost packets to a cause; None where not known."""
     if cause.code == "duplicate-address" and cause.direction is None and symptom.code in _OF_LOSS:
         return 0.0  # nothing that was lost went to the other owner
     inside = [d for hop in pair.inside for d in hop.directions]

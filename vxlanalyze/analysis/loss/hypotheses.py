@@ -1,6 +1,6 @@
 """What might explain lost packets: every rule "all packets of this kind are lost" that no delivery denies.
 
-A rule holds for the whole of the direction, or from a moment on: the one behind the last packet of its
+A rule holds for the whole of the direction, or from a moment on: the one after the last packet of its
 kind that was delivered. So each rule is found from the deliveries, never searched by trying. Its `cost`
 is the negative logarithm of its prior probability: the kind of rule first, all alike, then which
 of all rules of that kind.
@@ -51,7 +51,7 @@ def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothe
 
 
 def _everything(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Nothing arrives: at all, or behind the last delivery."""
+    """Nothing arrives: at all, or after the last delivery."""
     behind = rows[lost.position[rows] > lost.last_position]
     if len(behind):
         cost = _NOTHING_ARRIVES if lost.delivered == 0 else _KIND + log(lost.n)

@@ -15,7 +15,7 @@ from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 _MOST_NAMED = 4
-# What is lost whole has a finding of its own; the rest is packet-loss.
+# What is completely lost has a finding of its own; the rest is packet-loss.
 _KINDS = {"flow-blocked": Kind.FLOW, "protocol-blocked": Kind.PROTOCOL}
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
 _COUNTERS = (
@@ -98,7 +98,7 @@ def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:
 
 
 def _all_of(pair: Comparison, inside: LostInside, code: str) -> str:
-    """Say which kind of packets is lost whole, and where."""
+    """Say which kind of packets is completely lost, and where."""
     direction = inside.picture.direction
     node = pair.captures[direction.sender.capture].name
     gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))

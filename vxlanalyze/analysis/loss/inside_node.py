@@ -41,7 +41,7 @@ class LostInside:
     inwards : bool
         Whether they come out of the tunnel, and not from a pod.
     seconds : int
-        How many of them are the second packet of a conversation, right behind the first.
+        How many of them are the second packet of a conversation, right after the first.
     """
 
     picture: Picture
@@ -131,7 +131,7 @@ def _last_seen(pair: Comparison, direction: Direction, keys: NDArray[np.uint64])
 
 
 def _seconds(direction: Direction, lost: NDArray[np.intp]) -> int:
-    """Count lost packets that are the second of their conversation, right behind the first one."""
+    """Count lost packets that are the second of their conversation, right after the first one."""
     order = np.argsort(direction.flow, kind="stable")
     flow = direction.flow[order]
     start = np.flatnonzero(np.diff(flow, prepend=NO_FLOW - 1))

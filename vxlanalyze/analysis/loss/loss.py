@@ -104,7 +104,7 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
 def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
     """Look for a mark (DSCP, ECN) that tells the packets of blocked services from all others.
 
-    One mark is a simpler rule than a set of services; beside a single service it is said as a rival.
+    One mark is a simpler rule than a set of services; next to a single service it is said as a rival.
     """
     blocked = [e for e in picture.of(Kind.FLOW) if e.from_ns is None and e.rule.trait in _SERVICES]
     if not blocked:

@@ -1,4 +1,4 @@
-"""The lost packets of a direction, beside what of the delivered ones can deny an explanation of them."""
+"""The lost packets of a direction, next to what of the delivered ones can deny an explanation of them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Packets that open a conversation, beside all others: what keeps track of connections decides at these.
+"""Packets that open a conversation, next to all others: what keeps track of connections decides at these.
 
 A firewall, a NAT or a load balancer makes an entry for the first packet of a conversation and finds it for
 the rest. Where the entry fails or new ones are limited, openings are lost and everything else passes.

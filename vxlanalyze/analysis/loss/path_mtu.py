@@ -1,8 +1,8 @@
-"""Sizes on the way: what a limit on outer packets leaves for the pods, with the arithmetic shown.
+"""Sizes on the path: what a limit on outer packets leaves for the pods, with the arithmetic shown.
 
 Sources: RFC 7348 section 4.3 and section 5 (what VXLAN adds), RFC 8926 section 3.4 (Geneve and its options),
 RFC 8200 section 5 (every IPv6 link carries 1280 bytes), the WireGuard white paper section 5.4 (32 bytes of
-data message, beside UDP and IP); flannel Documentation/backends.md, Cilium Helm reference, Calico
+data message, next to UDP and IP); flannel Documentation/backends.md, Cilium Helm reference, Calico
 "Configure MTU" (the settings).
 """
 
@@ -25,7 +25,7 @@ _WIREGUARD = (32, "WireGuard")
 _ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
 _FRAGMENT_HEADER_BYTES = 8
 _IN_PIECES = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
-_CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, beside a digest of 16 bytes
+_CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, next to a digest of 16 bytes
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets

@@ -115,7 +115,7 @@ def _sorted(
 def _keys(
     flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
 ) -> dict[Trait, tuple[NDArray[np.generic], ...]]:
-    """Give the columns that each trait is told by, of some flows."""
+    """Give the columns that each trait is known from, of some flows."""
     protocol, port = flows.protocol[rows], server_port(flows, rows, at_source)
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)

@@ -48,7 +48,7 @@ def find(direction: Direction, lost: Losses, open_: NDArray[np.bool_], chance: f
     weights = _independent(direction, lost, open_)
     rate = len(member) / (len(member) + lost.delivered)
     several = weights[weights > 1]
-    # Of so many packets all are lost or all arrive, by chance:
+    # Of so many packets all are lost or all arrive, at random:
     pure = np.log(rate**several + (1 - rate) ** several)
     nats = -float(pure.sum()) - _COST
     hit = int(np.count_nonzero(weights[members] > 1))

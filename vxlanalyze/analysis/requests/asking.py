@@ -72,7 +72,7 @@ class _Roles(NamedTuple):
     asks : NDArray[np.bool_]
         Whether they ask, where all of a flow do or none.
     may_ask : NDArray[np.bool_]
-        Requests are those of the tunnel (bare: outside of one); answers may come back either way.
+        Requests are those of the tunnel (unencapsulated: outside of one); answers may come back either way.
     own, opposite : NDArray[np.int32]
         Their 5-tuple, and that of the opposite way.
     """
@@ -96,7 +96,7 @@ class Numbered(NamedTuple):
     refused : NDArray[np.bool_]
         Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
     lost : NDArray[np.bool_]
-        Shape ``(t,)``: tuples that the network lost whole.
+        Shape ``(t,)``: tuples that the network completely lost.
     """
 
     of_flow: NDArray[np.int32]

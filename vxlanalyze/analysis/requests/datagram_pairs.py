@@ -1,6 +1,6 @@
 """Datagrams that leave a new socket in pairs, at endpoints that answer each by one, and pairs answered once.
 
-Where a node has no connection tracking entry for a socket yet, two packets right behind each other make one
+Where a node has no connection tracking entry for a socket yet, two packets right after each other make one
 each, and the second is dropped (`insert_failed`). DNS shows it by its identifiers (`dns_pairs`); other
 protocols show it by the number of their answers.
 

@@ -29,7 +29,7 @@ class PairFigures(NamedTuple):
 
     @property
     def second_dies(self) -> bool:
-        """Whether nearly all that stay unanswered are the second of a pair, and not by chance."""
+        """Whether nearly all that stay unanswered are the second of a pair, more than random loss gives."""
         unanswered = self.first_unanswered + self.second_unanswered
         most = self.second_unanswered > 9 * self.first_unanswered
         return unanswered > 0 and most and self.chance < CHANCE
@@ -42,7 +42,7 @@ class PairFigures(NamedTuple):
 
     @property
     def chance(self) -> float:
-        """Probability that so many of them are the second by chance."""
+        """Probability that so many of them are the second at random."""
         return fisher.chance(
             self.second_unanswered, self.second_answered, self.first_unanswered, self.first_answered
         )

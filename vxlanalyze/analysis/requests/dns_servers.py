@@ -43,7 +43,7 @@ def others(pair: Comparison, silent: ServiceFigures, asked: Sequence[ServiceFigu
 
 
 def _node_at(pair: Comparison, place: int) -> str | None:
-    """Name of the node of a point, told by its addresses or by the capture's name."""
+    """Name of the node of a point, recognised by its addresses or by the capture's name."""
     point = pair.points[place]
     owners = [pair.cluster.node_of(a) for a in point.addresses]
     name = pair.captures[point.capture].name

@@ -114,7 +114,7 @@ def _number_of(found: Columns, flows: Flows, tuple_of: NDArray[np.int32]) -> NDA
         found["quoted_sport"],
         found["quoted_dport"],
     )
-    # Echoes have no ports, and their identifier is not told.
+    # Echoes have no ports, and their identifier is not known.
     echo = (flows.protocol == _ICMP) & (flows.sport == 0x0800)
     echo |= (flows.protocol == _ICMPV6) & (flows.sport == 0x8000)
     sport, dport = np.where(echo, _NO_PORT, flows.sport), np.where(echo, _NO_PORT, flows.dport)

@@ -54,7 +54,7 @@ def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
 def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
     """Refused packets that were under way when the refusing end, which had talked, closed its port.
 
-    Whoever goes on sending has not heard that the talk is over, and that is worth knowing.
+    Whoever goes on sending has not heard that the talk is over, and that is worth a note.
     """
     point = refused.point
     index, tuple_of = point.index, asked.tuples.of_flow[point.capture]

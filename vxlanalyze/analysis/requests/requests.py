@@ -78,7 +78,7 @@ def measure(comparison: Comparison) -> Asked:
 def _all_lost(
     comparison: Comparison, tuples_of: dict[int, NDArray[np.int32]], size: int
 ) -> NDArray[np.bool_]:
-    """Tuples that the network lost whole, as far as their packets' fate is known; shape ``(t,)``."""
+    """Tuples that the network completely lost, as far as their packets' fate is known; shape ``(t,)``."""
     lost, kept = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     for direction in comparison.directions:
         tuple_of = tuples_of[direction.sender.capture][direction.flow]

@@ -1,7 +1,7 @@
 """How much lost packets prove, when losses come in bursts.
 
 Two losses within a few milliseconds may be one event: a queue that was full. So lost packets are not
-counted but weighed: a loss long after the one before it counts as one, a loss right behind it as
+counted but weighed: a loss long after the one before it counts as one, a loss right after it as
 almost nothing. Between the two, the chance that a burst still lasts decays exponentially (the
 two-state loss model of Gilbert 1960, in continuous time).
 
@@ -59,7 +59,7 @@ def log_random(losses: float, delivered: float) -> float:
 
 
 def against_random(losses: float, other_losses: float, delivered: float) -> float:
-    """Evidence, in nats, that so many losses do not come by chance, at the rate of all other packets."""
+    """Evidence, in nats, that so many losses do not come at random, at the rate of all other packets."""
     return log_random(other_losses, delivered) - log_random(other_losses + losses, delivered)
 
 
@@ -104,7 +104,7 @@ def chance(nats: float) -> float:
 def loss_interval(lost: int, judged: int, runs: int, maybe: int = 0) -> tuple[float, float]:
     """Give the 95 % interval of a loss ratio, widened where losses come in runs.
 
-    A packet behind a lost one is lost with the chance 1 - runs / lost. What that is above the ratio itself
+    A packet after a lost one is lost with the chance 1 - runs / lost. What that is above the ratio itself
     is the correlation of neighbours, and makes the sample as much smaller (Markov chain of two states).
 
     Parameters

@@ -1,6 +1,6 @@
 """Connections that a server's kernel has answered and that its application does not accept.
 
-With a full accept queue, Linux ignores the last ACK of a handshake (and the data behind it) and repeats its
+With a full accept queue, Linux ignores the last ACK of a handshake (and the data after it) and repeats its
 SYN ACK: the client takes the connection for established while the server does not. It ignores further SYNs.
 
 Source: Linux tcp_minisocks.c (tcp_check_req), ip-sysctl (tcp_abort_on_overflow); kubernetes issue 76699.

@@ -73,7 +73,7 @@ class Broken:
 
     @property
     def long_first_chance(self) -> float:
-        """Probability that resets hit so many of those with a long first message by chance."""
+        """Probability that resets hit so many of those with a long first message at random."""
         spared = self.connections - len(self) - self.long_first_spared
         short = len(self) - self.long_first
         return fisher.chance(self.long_first, self.long_first_spared, short, spared)

@@ -3,8 +3,8 @@
 Measured at both ends at once, so only for requests that both show. Datagrams (DNS, echo, UDP by turns) and
 SYNs are matched by number at the client's and at the server's end; TCP data by turns of direction. What a
 message of TCP takes beyond the smallest delay of its direction is its transfer (further segments, windows,
-queues, retransmissions). Requests that were sent more than once are left out: their copies cannot be told
-apart.
+queues, retransmissions). Requests that were sent more than once are left out: their copies cannot be
+distinguished.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end
 acknowledges all the same stood in packets that passed and were not captured. Holes are kept to the end,
-because captures may hold a packet behind its acknowledgement. A packet with a wrong checksum was captured
+because captures may hold a packet after its acknowledgement. A packet with a wrong checksum was captured
 too: its bytes fill holes, though what it acknowledges is not believed. A copy of a SYN that leaves late
 begins nothing anew, and an acknowledgement that answers a new SYN with a number of the connection before it
 (a port reused within TIME_WAIT) says nothing about the new one.

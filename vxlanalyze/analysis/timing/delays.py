@@ -29,7 +29,7 @@ _NOISE_NS = 1 * _MS  # host stamps and schedulers; pcap-tstamp(7)
 # What a process waits for its turn on a busy host: the slices of Linux's scheduler (EEVDF's base slice is
 # 3 ms at most, a tick up to 10 ms), and a capture on a virtual card shows that wait as delay.
 _TURN_NS = 5 * _MS
-_SPREADS = 8  # of the fast packets; more is counted as slow, and chance is told by the runs
+_SPREADS = 8  # of the fast packets; more is counted as slow, and chance is known from the runs
 _SLOT_NS = 10 * _MS  # bursts of a sender are shorter
 # Linux's least retransmission time-out (TCP_RTO_MIN): what is held back longer is sent again, and what
 # passes faster, no time-out notices.

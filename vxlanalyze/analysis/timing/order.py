@@ -1,7 +1,7 @@
 """Which packets of a flow arrive behind one that was sent later, by how much, and past how many.
 
-Order is told by the captures, so their own disorder bounds what can be told. A capture of several queues
-stamps its packets out of order, and its file shows it: times step back. A packet counts as late only
+Order is known from the captures, so their own disorder bounds what can be determined. A capture of several
+queues stamps its packets out of order, and its file shows it: times step back. A packet counts as late only
 where it is later than its captures' stamps are disordered.
 
 Source: RFC 4737 sections 3.3 (reordered), 4.2 (reordering extent), 4.3 (late time offset).

@@ -1,4 +1,4 @@
-"""Bare packets that belong into a tunnel: what two captures of cards, or one of a pod, show of them.
+"""Unencapsulated packets that belong into a tunnel, as captures of cards or of a pod show them.
 
 Sources: RFC 7348 section 4.1 (what a tunnel end encapsulates); RFC 4291 sections 2.5.6 and 2.7, RFC 3927
 section 2.1, RFC 1112 section 4 (addresses that never leave a link or name no host).

@@ -70,7 +70,7 @@ class Homes:
 
     def at_home(self, outer: str, home: Home) -> bool:
         """Whether an outer address is one of a home's, or known to be of the same node."""
-        # What a capture seems to belong to is told by packets; where the cluster speaks, that is not asked.
+        # What a capture seems to belong to is known from packets; the cluster's own files come first.
         alike = self._rewritten if home.by_cluster else [*self._rewritten, *self._captured]
         own = set(home.addresses)
         return outer in own or any(outer in group and group & own for group in alike)

@@ -35,7 +35,7 @@ class Reach:
     rejected : bool
         Whether a firewall behind the tunnel says that it rejects them.
     verdict, words : str
-        The same as a clause for the summary ("" where nothing is told), and as sentences.
+        The same as a clause for the summary ("" where nothing is known), and as sentences.
     """
 
     decapsulated: bool | None = None

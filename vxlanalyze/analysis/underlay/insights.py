@@ -22,7 +22,7 @@ _IPV6 = 6
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """Lookalikes that are ruled out, sentences about what is odd, how to mend that, and the figures.
+    """Lookalikes that are ruled out, sentences about what is odd, how to fix that, and the figures.
 
     `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
     """

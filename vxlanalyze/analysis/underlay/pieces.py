@@ -1,4 +1,4 @@
-"""Which packets of a direction travelled in pieces: outer IP fragments, and where they were made.
+"""Which packets of a direction travelled fragmented: outer IP fragments, and where they were made.
 
 Sources: RFC 791 section 3.2 and RFC 8200 section 4.5 (fragments), RFC 7348 section 4.3 (a tunnel endpoint
 must not fragment, and may discard fragments).
@@ -56,7 +56,7 @@ class Pieces:
 
     @property
     def any(self) -> NDArray[np.bool_]:
-        """Packets that travelled in pieces."""
+        """Packets that travelled fragmented."""
         return self.at_sender | self.on_the_way | self.incomplete
 
     @property
@@ -71,7 +71,7 @@ class Pieces:
 
 
 def of(direction: Direction) -> Pieces:
-    """Find what travelled in pieces."""
+    """Find what travelled fragmented."""
     sender, receiver = direction.sender, direction.receiver
     in_pieces = any((point.index.anomalies & _IN_PIECES).any() for point in (sender, receiver))
     if not in_pieces and not len(receiver.decoded.fragments):
@@ -133,7 +133,7 @@ def _some_small(direction: Direction, gone: NDArray[np.bool_], whole: NDArray[np
 def _vanished(
     direction: Direction, at_sender: NDArray[np.bool_], gone: NDArray[np.bool_], whole: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Keep those of flows that deliver whole packets; where nothing in pieces arrives, all of them."""
+    """Keep those of flows that deliver whole packets; where nothing fragmented arrives, all of them."""
     proved = gone & _delivering(direction, whole)
     if proved.any() and not (at_sender & direction.delivered).any():
         return gone

@@ -19,7 +19,7 @@ _AMBIGUOUS = Reason.AMBIGUOUS.value
 
 
 class Rewritten(NamedTuple):
-    """Packets of a direction whose outer header was changed on the way, by what it was and became.
+    """Packets of a direction whose outer header was changed on the path, by what it was and became.
 
     `before` and `after` are (source, destination) addresses; `ports` says whether the source port
     changed as well for any of them. `packets` has shape ``(m,)``.

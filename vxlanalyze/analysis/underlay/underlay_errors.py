@@ -42,7 +42,7 @@ class Errors(NamedTuple):
 
     `port` is the destination port of the packet quoted; `by_target` says whether the address that it
     was sent to sent the error itself; `mtu` is the MTU of the next hop in bytes (RFC 1191 section 4,
-    RFC 4443 section 3.2), 0 or less where it is not told. All have shape ``(e,)``, as `row`, index rows of
+    RFC 4443 section 3.2), 0 or less where it is not known. All have shape ``(e,)``, as `row`, index rows of
     the errors.
     """
 

@@ -49,7 +49,7 @@ def check(pair: Comparison) -> list[Answer]:
 def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     outer, inner = checksums.of(direction, OUTER_L4_SHIFT), checksums.of(direction, INNER_L4_SHIFT)
     sent = _unfilled(outer.sent, inner.sent)
-    # What is wrong at the sender by any other measure and right on arrival was filled in behind the capture.
+    # What is wrong at the sender by any other measure and right on arrival was filled in after the capture.
     sent |= _put_right(outer) | _put_right(inner)
     large = direction.sender.segment_bytes[direction.sent_row] != 0
     inside = _unfilled(outer.received, inner.received) & _answered(direction, outer, inner)

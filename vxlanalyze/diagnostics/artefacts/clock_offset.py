@@ -61,8 +61,8 @@ def _hop(hop: Hop) -> list[Answer]:
             summary=f"The clock of {ahead} is {span(abs(clock.offset_ns))} ahead of {behind}'s "
             f"(± {span(uncertainty_ns)}); all delays are corrected for it",
             explanation=f"Based on packets: {clock.method}. The offset of {clock.to} is "
-            f"{span(clock.offset_ns)} at the start of the common window{running}. The path's usual delay is "
-            f"{span(delay_ns)}.",
+            f"{span(clock.offset_ns)} at the start of the observation window{running}. The path's usual "
+            f"delay is {span(delay_ns)}.",
             remedy=written(
                 "Bear this offset in mind when you compare logs of the two. What the nodes' time service "
                 "says (with systemd-timesyncd: timedatectl timesync-status):",

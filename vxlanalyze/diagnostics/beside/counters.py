@@ -1,4 +1,4 @@
-"""Counters that were saved before and after: what rose, beside what is missing.
+"""Counters that were saved before and after: what rose, next to what is missing.
 
 Files belong to "before" or "after" by the last of these words in their path. What rose by about as much as is
 missing is the cause; what rose by less is a note.

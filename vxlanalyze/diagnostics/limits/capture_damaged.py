@@ -3,7 +3,7 @@
 What it checks
     Where could a capture not be read, and what was left out?
 Why it matters
-    Packets behind the damage are missing, and would otherwise count as lost.
+    Packets after the damage are missing, and would otherwise count as lost.
 How it decides
     Every record states its length; one that cannot be is damage. Reading goes on at the next place where
     a row of sound records begins. A file whose only fault is a last record that is not complete was copied
@@ -11,7 +11,7 @@ How it decides
 When it cannot tell
     Damage inside a frame's bytes is not seen here; checksums show it.
 What looks like it
-    A capture that just ends early is no damaged one: see the common window of the captures.
+    A capture that just ends early is no damaged one: see the observation window of the captures.
 What to do
     Copy the file again after tcpdump has ended (SIGINT, not SIGKILL), and compare checksums of both copies.
 Sources

@@ -85,7 +85,7 @@ def _hop(hop: Hop) -> list[Finding]:
 
 
 def _jump_ns(before: ClockPiece, after: ClockPiece) -> int:
-    """Offset at the beginning of a piece, less what the piece before it foretold."""
+    """Offset at the beginning of a piece, less what the piece before it predicted."""
     elapsed_ns = after.from_ns - before.from_ns
     return after.offset_ns - before.offset_ns - round(before.drift_ppm * 1e-6 * elapsed_ns)
 

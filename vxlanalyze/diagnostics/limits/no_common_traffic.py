@@ -130,7 +130,7 @@ def _talks(point: Point) -> bool:
 
 
 def _peers(point: Point) -> str:
-    """Outer (bare: inner) addresses that a capture shows, as words."""
+    """Outer (unencapsulated: inner) addresses that a capture shows, as words."""
     flows = point.flows
     outer = flows.outer_family > 0
     chosen = outer if outer.any() else flows.family > 0

@@ -194,7 +194,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
 
 
 def _same_services(direction: Direction, lost: NDArray[np.bool_]) -> int:
-    """Services of which some flows are lost whole and others arrive."""
+    """Services of which some flows are completely lost and others arrive."""
     flows = direction.sender.flows
 
     def services(chosen: NDArray[np.bool_]) -> set[tuple[bytes, int, int]]:

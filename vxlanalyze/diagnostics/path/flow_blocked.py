@@ -46,7 +46,7 @@ _MONITOR = "cilium-dbg monitor --type drop"
 
 
 def check(pair: Comparison) -> list[Answer]:
-    """Report each direction in which some service or endpoint is lost whole."""
+    """Report each direction in which some service or endpoint is completely lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     found = [_finding(pair, p) for p in pictures if p.of(Kind.FLOW)]
     return [*not_assessed, *found, *inside_finding.findings(pair, CODE)]

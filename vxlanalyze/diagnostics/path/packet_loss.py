@@ -74,7 +74,7 @@ def check(pair: Comparison) -> list[Answer]:
 
 
 def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
-    """Say so where all of it lies before the receiver's first frame or behind its last."""
+    """Say so where all of it lies before the receiver's first frame or after its last."""
     direction = picture.direction
     times = direction.receiver.index.time_ns
     if len(times) == 0:

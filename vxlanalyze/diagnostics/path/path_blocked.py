@@ -162,15 +162,15 @@ def _afterwards(direction: Direction) -> str:
     """Say whether the receiver's capture holds anything behind the last packet that arrived."""
     name, later = direction.receiver.name, _frames_afterwards(direction)
     if later:
-        return f"Behind the last one, {name}'s capture goes on with {count(later, 'other frame')}. "
+        return f"After the last one, {name}'s capture goes on with {count(later, 'other frame')}. "
     return (
-        f"Behind the last one, {name}'s capture holds nothing at all: make sure that it was still running, "
+        f"After the last one, {name}'s capture holds nothing at all: make sure that it was still running, "
         "for if it was stopped then, nothing is blocked. "
     )
 
 
 def _frames_afterwards(direction: Direction) -> int:
-    """Count the frames of the receiver's capture behind the last packet that arrived."""
+    """Count the frames of the receiver's capture after the last packet that arrived."""
     times = direction.receiver.index.time_ns
     arrived_ns = times[direction.received_row[direction.delivered]]
     return int(np.count_nonzero(times > arrived_ns.max())) if len(arrived_ns) else 0

@@ -49,7 +49,7 @@ _OFFLOADED = {"TCP", "UDP"}  # protocols whose checksum a network card fills in
 
 
 def check(pair: Comparison) -> list[Answer]:
-    """Report each direction in which some inner protocols are lost whole."""
+    """Report each direction in which some inner protocols are completely lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[Answer] = list(not_assessed)
     for picture in pictures:

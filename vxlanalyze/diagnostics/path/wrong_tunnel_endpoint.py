@@ -121,7 +121,7 @@ def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: flo
 def _compare(
     direction: Direction, places: _Places, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
 ) -> tuple[list[_Wrong], NDArray[np.bool_]]:
-    """Flows sent to the wrong place, by that place and the right one; and those of which nothing is told."""
+    """Flows sent to the wrong place, by that place and the right one; and those of which nothing is known."""
     flows = direction.sender.flows
     untold = np.zeros(len(flows), np.bool_)
     groups: dict[tuple[str, tuple[str, ...]], _Wrong] = {}

@@ -85,7 +85,7 @@ def _doubled(pair: Comparison, direction: Direction, doubled: NDArray[np.bool_],
             f"{share(twice, arrived)} packets appear more than once in the capture of "
             f"{direction.receiver.name}"
             f"{'' if gap_ns is None else f', {span(gap_ns)} apart'}: it captures each packet twice (two "
-            "interfaces of one path, a mirror port), or somebody copies every packet"
+            "interfaces of one path, a mirror port), or something copies every packet"
         )
         return NotAssessed(CODE, why, direction.label)
     return _finding(pair, direction, doubled, copies, gap_ns)

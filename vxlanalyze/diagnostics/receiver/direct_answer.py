@@ -105,7 +105,7 @@ def _wanted(near: Point, point: Point, flow: NDArray[np.integer]) -> list[str]:
 def _why(wanted: list[str], sources: list[str]) -> str:
     if not wanted:
         return (
-            "The clients do not take that: something on the way to them drops it, or they had asked another "
+            "The clients do not take that: something on the path to them drops it, or they had asked another "
             "address than the one that answers."
         )
     if set(sources) <= set(wanted):

@@ -93,10 +93,10 @@ def _finding(pair: Comparison, label: str, found: _Discarded) -> Finding:
         severity=Severity.CRITICAL,
         direction=label,
         summary=f"{server} ignored {silent:,} of {count(len(syns), 'connection')} from {client}: {which}",
-        explanation=f"{proof} (probability by chance: {division.chance:.2g}). So looks a receiver that keeps "
-        "one time stamp for an address (PAWS with net.ipv4.tcp_tw_recycle) when several clients with clocks "
-        f"of their own share {client} (masquerade, an egress gateway): it discards SYNs that look older than "
-        "what it has accepted from that address.",
+        explanation=f"{proof} (probability of so many at random: {division.chance:.2g}). So looks a "
+        "receiver that keeps one time stamp for an address (PAWS with net.ipv4.tcp_tw_recycle) when "
+        f"several clients with clocks of their own share {client} (masquerade, an egress gateway): it "
+        "discards SYNs that look older than what it has accepted from that address.",
         remedy=_remedy(near, far, client, server),
         evidence={
             "connections": Quantity(len(syns), "connections"),

@@ -203,7 +203,7 @@ def _finding(
         summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}",
         explanation=f"In the capture of {first.point.name}, {count(len(first.rows), 'ARP message')} or "
         f"neighbour advertisements claim {first.address}, for {listed([mac_text(m) for m in owners])} in "
-        "turn. Each claim overwrites the other in the neighbour tables of whoever hears it, so that "
+        "turn. Each claim overwrites the other in the neighbour tables of all that hear it, so that "
         "connections reach one owner, then the other. A move would show one after the other, once."
         + (astray.words if astray else ""),
         remedy=_remedy(first, owners),

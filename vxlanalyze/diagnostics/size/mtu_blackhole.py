@@ -181,7 +181,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
 
 
 def _longer_than(direction: Direction, length_bytes: int) -> str:
-    """Filter by the length of the outer (bare: the only) IP packet; IPv6 counts it without its header."""
+    """Filter by the length of the outer, or only, IP packet; IPv6 counts it without its header."""
     flows, used = direction.sender.flows, present(direction.flow)
     family = flows.outer_family[used].max() or flows.family[used].max()
     return f"ipv6.plen > {length_bytes - 40}" if family == 6 else f"ip.len > {length_bytes}"

@@ -164,7 +164,7 @@ def _explain(pair: Comparison, members: Sequence[Broken]) -> Iterator[str]:
         yield (
             f"All {len(first):,} had a first message of two segments or more, as had "
             f"{first.long_first_spared:,} of the {first.connections - len(first):,} others (probability by "
-            f"chance: at most {first.long_first_chance:.2g}): whoever reads the first message (an inspection "
+            f"chance: at most {first.long_first_chance:.2g}): what reads the first message (an inspection "
             "of TLS or HTTP, a proxy, a server) does not reassemble it from its segments."
         )
     elif first.by_client:

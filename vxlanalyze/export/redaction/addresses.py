@@ -111,7 +111,7 @@ def _networks(written: tuple[str, ...], version: int) -> tuple[_Network, ...]:
 
 @cache
 def _ways(version: int) -> frozenset[tuple[int, int]]:
-    """All prefixes on the way to a special network, as (length, bits)."""
+    """All prefixes on the path to a special network, as (length, bits)."""
     return frozenset(_prefixes(_networks(_SPECIAL, version)))
 
 

@@ -28,7 +28,7 @@ from vxlanalyze.wire.rows import link_types_of, records
 def redact_frames(
     frames: Frames, interfaces: Sequence[Interface], ports: Sequence[int], cipher: AddressCipher
 ) -> Frames:
-    """Give a copy of frames with pseudonyms for addresses and nothing behind the headers.
+    """Give a copy of frames with pseudonyms for addresses and nothing after the headers.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Follows a packet through the saved rules of a host's firewall, as the kernel would.
 
-Each demand of a rule holds, fails, or cannot be told. What cannot be told makes what follows uncertain: a
-drop is certain only where no rule before it might have accepted the packet.
+Each demand of a rule holds, fails, or cannot be determined. What cannot be determined makes what follows
+uncertain: a drop is certain only where no rule before it might have accepted the packet.
 
 Sources: iptables(8), "TABLES"; nftables wiki "Netfilter hooks" (priorities).
 """
@@ -84,7 +84,7 @@ class _Walk:
                 self._bases[key] = row
 
     def drop(self) -> Drop | None:
-        """The first drop on the way, certain ones before possible ones."""
+        """The first drop on the path, certain ones before possible ones."""
         for key in self._entered():
             verdict = self._chain(key, 0)
             if isinstance(verdict, Drop):
@@ -153,7 +153,7 @@ def _fits(family: str, address: str) -> bool:
 
 
 def _holds(row: Row, packet: Packet, hook: str) -> bool | None:
-    """Whether a rule's demands hold; None where one cannot be told and the others hold."""
+    """Whether a rule's demands hold; None where one cannot be determined and the others hold."""
     answers = [_demand(name, value, packet, hook) for name, value in row.items()]
     if False in answers:
         return False

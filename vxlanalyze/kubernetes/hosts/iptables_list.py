@@ -60,7 +60,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def _family(lines: Sequence[Line]) -> str:
-    """Tell IPv6 by its zero address; without one, nothing is told."""
+    """Tell IPv6 by its zero address; without one, nothing is known."""
     for _, line in lines[:200]:
         if "::/0" in line:
             return "ip6"

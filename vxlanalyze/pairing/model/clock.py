@@ -11,10 +11,10 @@ from vxlanalyze.pairing.offsets import ClockPiece
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The clock of `to` minus that of `from_`, told from packets.
+    """The clock of `to` minus that of `from_`, determined from packets.
 
-    `offset_ns` is taken at the start of the common window. With packets in one direction only it
-    cannot be told from delay: `offset_ns` is None and `relative` holds, so delays count from the
+    `offset_ns` is taken at the start of the observation window. With packets in one direction only it
+    cannot be distinguished from delay: `offset_ns` is None and `relative` holds, so delays count from the
     smallest. `method` says in words what it rests on. Steps make more than one piece. Where time stamps
     contradict each other by more than interrupts explain, `contradiction_ns` is by how much at most.
     """

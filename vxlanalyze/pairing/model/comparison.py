@@ -25,7 +25,7 @@ class Hop:
         return self.forward, self.backward
 
 
-@dataclass(frozen=True, eq=False)  # by identity, so that what is measured of it can be kept beside it
+@dataclass(frozen=True, eq=False)  # by identity, so that what is measured of it can be kept next to it
 class Comparison:
     """Captures and what became of each wire packet between them: all that diagnostics look at.
 

@@ -61,7 +61,7 @@ class Direction:
     unsent_row, unsent_segment, unsent_reason
         Shape ``(k,)``: wire packets of this direction that only the receiver saw.
     window_ns : tuple[int, int] or None
-        The common window by the sender's clock, both ends included; None where there is none.
+        The observation window by the sender's clock, both ends included; None where there is none.
     window_by : str
         What the window rests on, in words.
     assessed : bool
@@ -175,12 +175,12 @@ class Direction:
 
     @cached_property
     def largest_delivered(self) -> int | None:
-        """Outer (bare: inner) IP length of the largest packet that arrived, in bytes."""
+        """Outer (unencapsulated: inner) IP length of the largest packet that arrived, in bytes."""
         return _extreme(self.wire_length, self.delivered, np.max)
 
     @cached_property
     def smallest_lost(self) -> int | None:
-        """Outer (bare: inner) IP length of the smallest packet that was lost, in bytes."""
+        """Outer (unencapsulated: inner) IP length of the smallest packet that was lost, in bytes."""
         return _extreme(self.wire_length, self.lost, np.min)
 
     @cached_property

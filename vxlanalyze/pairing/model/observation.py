@@ -51,14 +51,14 @@ class Point:
     capture : int
         Index into ``Comparison.captures``.
     encapsulated : bool
-        Whether packets stand inside the tunnel here (a node's NIC) or bare (a pod's veth).
+        Whether packets stand inside the tunnel here (a node's NIC) or unencapsulated (a pod's veth).
     rows : NDArray[np.int32] or None
         The rows of `decoded.index` that were seen here; None for all of them.
     segment_bytes : NDArray[np.uint16]
         Shape ``(n,)``, by index row: L4 payload of each wire packet in a super-packet; 0 where the
         frame is one wire packet.
     addresses : tuple[str, ...]
-        Outer addresses of the node (bare: addresses of the pod) that this point belongs to.
+        Outer addresses of the node (unencapsulated: addresses of the pod) that this point belongs to.
     addresses_by : str
         What they rest on, in words.
     tuples : Tuples or None

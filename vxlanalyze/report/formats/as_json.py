@@ -1,6 +1,6 @@
 """The report as JSON, and back: the format that every other one can be made from.
 
-The shape is published in ``schema.json`` beside this module (JSON Schema 2020-12, "vxlanalyze.report/1").
+The shape is published in ``schema.json`` next to this module (JSON Schema 2020-12, "vxlanalyze.report/1").
 Non-ASCII letters are written as escapes (RFC 8259 section 7), so a report is the same in every locale.
 """
 

@@ -1,6 +1,6 @@
 """The report as JUnit XML: one test case for each diagnostic, as CI servers show them.
 
-A finding that counts fails its case; one that is merely worth knowing is told in its output. Not
+A finding that counts fails its case; one that is merely worth a note is reported in its output. Not
 assessed is skipped, never passed; a diagnostic that broke is an error. Without ``--fail-on``,
 ``--baseline`` or ``--expect`` every finding of warning or worse counts.
 

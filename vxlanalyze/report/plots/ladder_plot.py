@@ -31,7 +31,7 @@ class _Leg(NamedTuple):
 def draw_ladder(axes: Axes, series: Ladder) -> Axes:
     """Draw packets one below the other, in the order they were sent; rows are not to scale in time.
 
-    Beside each post stands the number of the frame in that capture; on the left the time, on the right
+    Next to each post stands the number of the frame in that capture; on the left the time, on the right
     what the packet is.
     """
     points, packets = series["points"], series["packets"]

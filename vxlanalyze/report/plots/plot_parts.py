@@ -1,7 +1,7 @@
 """What all pictures share: colours, units of time, and the words along and above the axes.
 
 Text and lines take the reader's matplotlib style; only marks have colours of their own, which keep a contrast
-of 3 to 1 on white and on black and can be told apart by the colour-blind.
+of 3 to 1 on white and on black and can be distinguished by the colour-blind.
 
 Sources: Okabe and Ito, "Color Universal Design" (2008); WCAG 2.2 section 1.4.11 (contrast of graphics).
 """

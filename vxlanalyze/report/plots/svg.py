@@ -27,7 +27,7 @@ _VARIABLES = {
     plot_parts.HOME: "--home",
     plot_parts.UNKNOWN: "--unknown",
 }
-# Inches beside the axes. matplotlib could measure what it needs, but draws everything twice for that.
+# Inches next to the axes. matplotlib could measure what it needs, but draws everything twice for that.
 _LEFT, _RIGHT, _BELOW, _ABOVE = 0.94, 0.52, 0.66, 0.3
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -28,7 +28,7 @@ class CountsBySize(TypedDict):
     """Packets of a direction by length, for the bins that hold any.
 
     A bin is the lengths from `from_bytes` to below `from_bytes + bin_bytes`, of the outer IP packet,
-    or of the inner one where it stands bare. The two limits are exact, null where there is none;
+    or of the inner one where it is unencapsulated. The two limits are exact, null where there is none;
     `lost_longer` are the lost packets longer than any that arrived.
     """
 

@@ -1,4 +1,4 @@
-"""The sequence picture of one flow: how far it came, when, and what was lost on the way."""
+"""The sequence picture of one flow: how far it came, when, and what was lost on the path."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""One time axis for all points: times by any point's clock, told by the first point's."""
+"""One time axis for all points: times by any point's clock, by the first point's clock."""
 
 from dataclasses import dataclass
 
