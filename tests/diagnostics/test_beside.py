@@ -395,3 +395,11 @@ def test_a_node_that_asks_by_its_own_address_is_reached_outside_of_the_tunnel(tm
 
         assert found.summary.startswith(summary)
         assert (found.summary == "So") == (rp_filter == "0")
+
+
+@pytest.mark.parametrize(("network", "cause"), [("10.233.64.0/24", False), ("10.233.65.20", True)])
+def test_one_silent_endpoint_is_not_for_want_of_a_way_back(after, network, cause):
+    found = after("endpoint-silent", routes(f"blackhole {network}"))
+
+    assert ("discards packets to 10.233.65.20" in found.explanation) == cause
+    assert found.summary == ("So; the cause stands in node2/route.txt, line 2" if cause else "So")

@@ -99,10 +99,12 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
     known = tables(pair, direction.receiver)
     packets = inner(pair, direction, finding)
     outside = frozenset(tunnel_ends.of(direction).sources)
-    wrong = list(_answers(known, packets, outside)) or list(_requests(known, packets))
+    # Where other endpoints of the node are answered, the way back is right.
+    back = () if finding.code == "endpoint-silent" else _answers(known, packets, outside)
+    wrong = [*back] or [*_requests(known, packets)]
     if wrong:
         yield wrong[0]
-    elif known.strict() is not None:
+    elif known.strict() is not None and finding.code != "endpoint-silent":
         yield from _filter(known, packets)
 
 
