@@ -78,7 +78,7 @@ def _shape(rng: random.Random, w: World, pods: tuple[list[Endpoint], list[Endpoi
             tcp_talk(last, first, 9443, 0.3)
             tcp_talk(first, last, 8443, 0.3)
         elif shape == "service address":
-            service = w.service("10.96.7.7", 80, last, target=8080, masquerade=rng.random() < 0.5)
+            service = w.service("10.96.7.7", 80, last, target=8080)
             for number in range(rng.randrange(1, 9)):
                 tcp_talk(first, service, 80, 0.4 + 0.3 * number)
         elif shape == "bursts":
@@ -89,8 +89,9 @@ def _shape(rng: random.Random, w: World, pods: tuple[list[Endpoint], list[Endpoi
 
 
 def _begin_late(w: World, node: Node, seconds: float) -> None:
-    """Start one node's capture late: it lacks what passed before."""
-    w.fates.append(lambda t: t.unseen.add(node.name) if w.elapsed < seconds else None)
+    """Start one node's capture late: it lacks all that passed before."""
+    if node.capture is not None:
+        w.at(seconds, node.capture.frames.clear)
 
 
 SHAPES = ("scan", "traceroute", "health checks", "service address", "bursts", "late start")

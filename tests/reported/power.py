@@ -174,12 +174,20 @@ def _silent_endpoint(w: World, a: Endpoint, b: Endpoint, n: int) -> None:
 
 
 def _dead_node(w: World, a: Endpoint, b: Endpoint, n: int) -> None:
-    """Nothing of node2 answers, and n requests reach it."""
-    w.fates.append(lambda t: setattr(t, "unsent", t.number > n) if t.origin is w.nodes[0] else None)
-    w.fates.append(lambda t: setattr(t, "unsent", True) if t.origin is w.nodes[1] else None)
+    """Nothing of node2 answers, n requests reach it, and datagrams that want no answer go on."""
+    asked = [0]
     for number in range(n):
-        ping(a, b, 0.02 + number * 0.01, count=1)
-    _each(w, lambda t: True, _die_inside)
+        ping(a, b, 0.05 + number * 0.1, count=1)
+    udp_talk(a, b, 514, 0.2, count=10, size=150, gap=0.3, answer=None)
+
+    @w.fate
+    def decide(t: Transit) -> None:
+        if t.tunnel is None:
+            return
+        t.accepted = False
+        request = t.packet.dport != 514
+        asked[0] += request
+        t.unsent = t.origin is w.nodes[1] or (request and asked[0] > n)
 
 
 def _source(w: World, a: Endpoint, b: Endpoint, n: int) -> None:

@@ -27,7 +27,7 @@ from vxlanalyze.pairing.segment_sizes import (
     udp_sizes,
 )
 from vxlanalyze.pairing.sorting import present
-from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Decoded
+from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Anomaly, Decoded
 
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES = 8
@@ -197,7 +197,10 @@ def units(
 
 def _largest_payload(capture: Decoded, tuple_of_flow: NDArray[np.int32], tuples: int) -> NDArray[np.int64]:
     by_flow = np.zeros(len(capture.flows), dtype=np.int64)
-    _maximum_by(capture.index.flow, capture.index.payload_length, by_flow)
+    index = capture.index
+    cut = index.anomalies & np.uint32(Anomaly.FIRST_FRAGMENT) != 0  # these do not show their whole payload
+    lengths = np.where(cut, np.uint32(0), index.payload_length) if cut.any() else index.payload_length
+    _maximum_by(index.flow, lengths, by_flow)
     result = np.zeros(tuples, dtype=np.int64)
     np.maximum.at(result, tuple_of_flow, by_flow)
     return result

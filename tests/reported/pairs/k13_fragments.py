@@ -115,3 +115,24 @@ def small_link_on_the_way() -> World:
             t.lost = t.size <= 1500
 
     return w
+
+
+@pair(
+    "later-fragments-of-datagrams",
+    root="fragments-lost",
+    must=["fragments-lost@ab"],
+    mustnot=[*_MUSTNOT, "ecmp-member-blocked", "capture-loss", "checksum-offload"],
+    source="the same of UDP: a first fragment shows less payload than was sent, which is no segmentation",
+    story="Datagrams of 1,400 bytes are cut at 1,400, and a filter drops later fragments.",
+)
+def later_fragments_of_datagrams() -> World:
+    w = world(136, Tunnel(vni=5, port=4789), ("10.9.15.1", "10.9.15.2"), large=1200, mtu=1400)
+    a, b = (next(e for e in w.endpoints.values() if e.node is node) for node in w.nodes)
+    udp_talk(a, b, 6001, 0.35, count=14, size=1400, gap=0.2, answer=None)
+
+    @w.fate
+    def drop(t: Transit) -> None:
+        if t.tunnel is not None and t.origin is w.nodes[0] and t.size > 1400:
+            t.lost_pieces = {1}
+
+    return w

@@ -19,6 +19,8 @@ from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN, TcpPackets, 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
+_FIRST_EPHEMERAL = 32_768  # Linux; other systems begin above it
+
 
 class Resets(NamedTuple):
     """What became of each stream, shape ``(t,)``; that of a reset stands with the stream that sent it.
@@ -28,7 +30,7 @@ class Resets(NamedTuple):
     opened : NDArray[np.bool_]
         Streams of a connection that was open, and in which data went either way.
     asked : NDArray[np.bool_]
-        Streams of the end that opened the connection (or that was seen first).
+        Streams of the end that opened the connection, or that has the ephemeral port where no SYN was seen.
     reset_row, before_row : NDArray[np.int64]
         Rows of the reset, and of the last packet of the other end before it; -1 where there is none.
     old : NDArray[np.bool_]
@@ -81,7 +83,23 @@ def resets(packets: TcpPackets) -> Resets:
             marks(), marks(), marks(), marks(), numbers(), numbers(-1), numbers(), marks(), numbers()
         )
         _follow(packets.row, packets.stream, packets.opposite, packets.columns, state, found)
+        _by_port(packets, found)
     return found
+
+
+def _by_port(packets: TcpPackets, found: Resets) -> None:
+    """Tell who asked where no SYN was seen: who got the SYN ACK, or the only end with an ephemeral port."""
+    index, flows = packets.point.index, packets.point.flows
+    size, opposite = len(packets.opposite), packets.opposite
+    flags = index.tcp_flags[packets.row] & (SYN | ACK)
+    syn, accepts = (np.bincount(packets.stream, flags == kind, size) > 0 for kind in (SYN, SYN | ACK))
+    flow = np.full(size, -1, np.int64)
+    flow[packets.stream] = index.flow[packets.row]
+    both = (opposite >= 0) & (flow >= 0) & ~syn & ~syn[opposite]
+    ephemeral, other = (ports[flow] >= _FIRST_EPHEMERAL for ports in (flows.sport, flows.dport))
+    asks = np.where(accepts | accepts[opposite], accepts[opposite], ephemeral)
+    told = both & (accepts | accepts[opposite] | (ephemeral != other))
+    found.asked[told] = asks[told]
 
 
 @compiled(
