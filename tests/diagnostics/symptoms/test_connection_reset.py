@@ -130,3 +130,19 @@ def test_cut_headers_decide_nothing():
     (answer,) = check(played(talks))
 
     assert isinstance(answer, NotAssessed)
+
+
+def after_the_syn(i: int, *, syn_ack: bool) -> tuple[list[Traffic], list[Traffic]]:
+    """A connection of which the SYN was not captured; its client takes the answer and resets."""
+    flow = Flow(protocol=TCP, sport=40000 + i, dport=8080)
+    back: list[Packet] = [(i + 0.001, 499, 100, SYN_ACK, 0)] if syn_ack else [(i + 0.001, 500, 100, ACK, 10)]
+    first = 500 if syn_ack else 510
+    there: list[Packet] = [(i + 0.002, 100, first, ACK, 100), (i + 0.02, 200, 0, RST, 0)]
+    back.append((i + 0.01, first, 200, ACK, 1000))
+    return [way(flow, there)], [way(flow.reverse(), back)]
+
+
+def test_who_asked_is_known_by_the_syn_ack_or_the_ports_where_the_capture_begins_later():
+    for syn_ack in (True, False):
+        answers = check(played([after_the_syn(i, syn_ack=syn_ack) for i in range(6)]))
+        assert not any("by the server" in a.summary for a in answers if isinstance(a, Finding))
