@@ -237,3 +237,13 @@ def test_types_survive_parquet(tmp_path):
     assert table.schema.field("src").type == pa.dictionary(pa.int32(), pa.string())
     assert table.schema.field("sent_time").type == pa.timestamp("ns", tz="UTC")
     assert pd.read_parquet(tmp_path / "p.parquet")["outer_src"].tolist()[0] == "172.26.50.200"
+
+
+def test_jitter_is_the_mean_step_of_delays_in_the_order_sent():
+    stream = Flow(sport=7, dport=9)
+    late = Traffic(stream, packets=5, every_s=0.01, delay_s=[0.001, 0.003, 0.002, 0.002, 0.006])
+    single = Traffic(Flow(sport=8, dport=9), packets=1, start_s=1.0)
+    table = flows_frame(comparison([late, single], clock_offset_ns=[0, 5_000_000_000])).set_index("sport")
+
+    assert table.loc[7, "jitter_ns"] == 1_750_000
+    assert pd.isna(table.loc[8, "jitter_ns"])

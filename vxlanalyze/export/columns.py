@@ -151,6 +151,11 @@ FLOWS = (
     Column("delay_p99_ns", pa.int64(), "99th percentile."),
     Column("delay_max_ns", pa.int64(), "Largest one-way delay."),
     Column(
+        "jitter_ns",
+        pa.int64(),
+        "Mean difference of the one-way delays of packets that follow each other, as sent (RFC 3393).",
+    ),
+    Column(
         "retransmissions",
         pa.int64(),
         "TCP segments below the highest byte sent before; null where it is not TCP.",

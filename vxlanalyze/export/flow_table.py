@@ -178,7 +178,19 @@ def _delays(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
         at = start + np.clip(np.ceil(share * count).astype(np.int64) - 1, 0, np.maximum(count - 1, 0))
         values = ordered[np.where(none, 0, at)] if len(ordered) else np.zeros(size, np.int64)
         columns[name] = pa.array(values, mask=none)
+    columns["jitter_ns"] = _jitter(delay, owner, size)
     return columns
+
+
+def _jitter(delay: Counts, owner: Groups, size: int) -> Any:
+    """Give the mean difference of the delays of packets of a flow that were sent one after the other."""
+    order = np.argsort(owner, kind="stable")
+    of, steps = owner[order], np.abs(np.diff(delay[order]))
+    same = of[1:] == of[:-1]
+    count = np.bincount(of[1:][same], minlength=size)
+    total = np.bincount(of[1:][same], steps[same], minlength=size)
+    mean = np.divide(total, count, out=np.zeros(size), where=count > 0)
+    return pa.array(np.round(mean).astype(np.int64), mask=count == 0)
 
 
 def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
