@@ -131,7 +131,8 @@ def _of_cards(
     """Tell the homes of two network cards' captures, whose nodes may have several addresses each."""
     i, j = pair.first, pair.second
     seen = ends[i], ends[j]
-    if ownership.is_plain(seen) or not _is_open(found[i], found[j], seen):
+    plain = ownership.is_plain(seen)
+    if plain or not _is_open(found[i], found[j], seen):
         _together(pair, found, ends, book, in_common)
     else:
         common = in_common(i, j)
@@ -145,7 +146,8 @@ def _of_cards(
         _together(pair, found, merged, book, lambda *_: ownership.common_relabelled(common, label))
         for n in (i, j):
             found[n] = _spelled_out(found[n], label, ends[n], book)
-    _extend(pair, main, found, ends, book)
+    if not plain:  # else no packet has an address that is not known
+        _extend(pair, main, found, ends, book)
     _contradict((i, j), main, found, book, cluster, in_common)
 
 
