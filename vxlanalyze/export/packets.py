@@ -28,6 +28,7 @@ from vxlanalyze.pairing.model import (
     wire_payload,
 )
 from vxlanalyze.report.series.timebase import to_first_clock
+from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import (
     CHECK_MASK,
     INNER_IP_SHIFT,
@@ -39,7 +40,6 @@ from vxlanalyze.wire.model import (
 
 BATCH_ROWS = 1 << 17
 SCHEMA = schema_of(PACKETS)
-_TCP = 6
 _REASONS = pa.array([reason.name.lower().replace("_", "-") for reason in Reason])
 _OUTCOMES = pa.array([outcome.name.lower() for outcome in Outcome])
 # Which of two checksums says more: a bad one above all, a good one only where nothing else is there.
@@ -132,7 +132,7 @@ def _sent_columns(direction: Direction, flows: FlowColumns) -> Columns:
     """Columns of packets that the sender saw."""
     arrived = direction.received_row != NO_ROW
     measured = direction.delay_ns != NO_DELAY
-    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    tcp = direction.sender.flows.protocol[direction.flow] == protocols.TCP
     return {
         **_common(direction, direction.outcome, direction.reason),
         **flows.columns(direction.flow),
@@ -156,7 +156,7 @@ def _unsent_columns(direction: Direction, rows: slice, flows: FlowColumns) -> Co
     point, row, segment = direction.receiver, direction.unsent_row[rows], direction.unsent_segment[rows]
     size = len(row)
     flow = point.index.flow[row]
-    tcp = point.flows.protocol[flow] == _TCP
+    tcp = point.flows.protocol[flow] == protocols.TCP
     others = point.index.payload_length[row] - wire_payload(point, row, segment)
     split = point.segment_bytes[row] != 0
     seq = point.index.seq[row] + point.segment_bytes[row].astype(np.uint32) * segment

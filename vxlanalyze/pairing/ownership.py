@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.address_book import NO_ADDRESS
 from vxlanalyze.pairing.addresses import Common, Sides
 from vxlanalyze.pairing.tuples import distinct
+from vxlanalyze.wire import hashing
 
 _Key = (
     int | tuple[str, int, int]
@@ -68,7 +69,7 @@ def of_other_ends(side: Sides, first: Sequence[int], second: Sequence[int]) -> N
     )
     chosen = side.unicast & ~between
     ends = side.src[chosen].astype(np.uint64) << np.uint64(32) | side.dst[chosen].astype(np.uint64)
-    other: NDArray[np.uint64] = side.identity[chosen] ^ ends * np.uint64(0x9E3779B97F4A7C15)
+    other: NDArray[np.uint64] = side.identity[chosen] ^ ends * hashing.GOLDEN
     return other
 
 

@@ -14,6 +14,7 @@ from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import dead_ends, headless, points
 from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.homes import End
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Tunnel
 
 _NO_ADDRESSES = np.empty(0, np.int32)
@@ -218,7 +219,7 @@ def _same_packets(
     end: End, other: End, seen: NDArray[np.bool_], dst: NDArray[np.int32], other_dst: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
     """Flows of `end` that `other` saw go to the same outer address, whoever's that is."""
-    salt = np.uint64(0x9E3779B97F4A7C15)
+    salt = hashing.GOLDEN
     mine = end.decoded.flows.identity ^ (dst.astype(np.uint64) * salt)
     theirs = other.decoded.flows.identity[seen] ^ (other_dst[seen].astype(np.uint64) * salt)
     return np.isin(mine, theirs)

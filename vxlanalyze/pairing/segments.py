@@ -27,6 +27,7 @@ from vxlanalyze.pairing.segment_sizes import (
     udp_sizes,
 )
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Anomaly, Decoded
 
 _IP_BYTES = {4: 20, 6: 40}
@@ -179,7 +180,7 @@ def _by_step(
 def _frame_key(rows: Rows) -> NDArray[np.uint64]:
     """Tuple, sequence number and length of each row in one number."""
     place = (rows.tuple << 32 | rows.seq).astype(np.uint64)
-    return place * np.uint64(0x9E3779B97F4A7C15) ^ rows.payload.astype(np.uint64)
+    return place * hashing.GOLDEN ^ rows.payload.astype(np.uint64)
 
 
 def units(

@@ -79,7 +79,6 @@ _LAST = {
     "arp_target_mac": fields.ARP_TARGET_MAC,
     "payload_start": fields.PAYLOAD_AT,
 }
-_QUOTED = {"family": fields.FAMILY, "protocol": fields.PROTOCOL, "sport": fields.SPORT, "dport": fields.DPORT}
 _PORTED = (tcp.PROTOCOL, udp.PROTOCOL, sctp.PROTOCOL)
 
 

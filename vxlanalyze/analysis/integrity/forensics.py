@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.integrity.alone import is_alone
 from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import Checksum
 from vxlanalyze.wire.rows import Columns, columns
 
@@ -30,7 +31,6 @@ _SAMPLE = 2000
 _KERNEL_PORTS = (32768, 65535)
 
 
-_TCP = 6
 _SHORTEST_RUN = 3  # segments with one error: at random once in 65,535 squared
 
 
@@ -164,7 +164,11 @@ def _segmented_twice(
     changes = (np.diff(flow[order]) != 0) | (np.diff(error[order]) != 0)
     lengths = np.diff(np.flatnonzero(np.concatenate(([True], changes, [True]))))
     in_runs = int(lengths[lengths >= _SHORTEST_RUN].sum())
-    if 2 * in_runs <= len(chosen) or len(np.unique(error)) < 2 or (flows.protocol[flow] != _TCP).any():
+    if (
+        2 * in_runs <= len(chosen)
+        or len(np.unique(error)) < 2
+        or (flows.protocol[flow] != protocols.TCP).any()
+    ):
         return None
     concerned = np.zeros(len(flows), np.bool_)
     concerned[flow] = True

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import NO_FLOW
 
-_ODD = (np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9))
 _MOSTLY = 0.9  # of the lost packets that an interface shows, for it to be the last one that does
 _PAIR_NS = 20_000_000  # a resolver sends A and AAAA within microseconds
 _FEWEST_SECONDS = 4
@@ -111,7 +111,9 @@ def _keys(point: Point, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
     mixed = index.seq[rows].astype(np.uint64) << np.uint64(32) | index.digest[rows].astype(np.uint64)
     rest = index.ip_id[rows].astype(np.uint64) << np.uint64(16) | index.tcp_flags[rows].astype(np.uint64)
     keys: NDArray[np.uint64] = (
-        point.flows.identity[index.flow[rows]] * _ODD[0] ^ mixed * _ODD[1] ^ rest * _ODD[2]
+        point.flows.identity[index.flow[rows]] * hashing.PRIMES[0]
+        ^ mixed * hashing.PRIMES[1]
+        ^ rest * hashing.PRIMES[2]
     )
     return keys
 

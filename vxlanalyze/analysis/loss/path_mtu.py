@@ -15,12 +15,12 @@ from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
+from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import Anomaly, Encryption, Flows, Tunnel
 from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES, _ETHERNET_BYTES = 8, 14
-_UDP = 17
 _WIREGUARD = (32, "WireGuard")
 _ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
 _FRAGMENT_HEADER_BYTES = 8
@@ -113,7 +113,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     if family == 6 and direction.sender.index.anomalies[direction.sent_row[packets][widest]] & _IN_PIECES:
         total -= _FRAGMENT_HEADER_BYTES  # only what is fragmented has it
     around = [(_IP_BYTES[family], f"IPv{family}")]
-    if flows.outer_protocol[row] == _UDP:
+    if flows.outer_protocol[row] == protocols.UDP:
         around.append((_UDP_BYTES, "UDP"))
     inside = [(_ETHERNET_BYTES, "inner Ethernet")] if flows.inner_src_mac[row] != 0 else []
     rest = total - sum(size for size, _ in around + inside)
@@ -133,7 +133,7 @@ def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     row = int(sealed[0])
     family = int(flows.family[row])
     around = [(_IP_BYTES[family], f"IPv{family}")]
-    if flows.protocol[row] == _UDP:
+    if flows.protocol[row] == protocols.UDP:
         around.append((_UDP_BYTES, "UDP"))
     own = _WIREGUARD if flows.encryption[row] == Encryption.WIREGUARD else _ESP
     parts = [*around, own]

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.tuples import distinct, number_rows
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _ICMP_TYPE_SHIFT = 8
 _MANY_TIMES = 3  # a client with one port for two servers is common, for more it is not
 # Odd multipliers of xxHash64: they spread bits well.
-_ODD = np.array([0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 
 
 class Trait(Enum):
@@ -90,7 +90,9 @@ def _end(
     """Number the ends of flows by a hash, which may very seldom give two of them one number."""
     halves = np.ascontiguousarray(address).view(np.uint64).reshape(-1, 2)
     last = protocol.astype(np.uint64) << np.uint64(16) | port
-    hashed: NDArray[np.uint64] = halves[:, 0] * _ODD[0] ^ halves[:, 1] * _ODD[1] ^ last * _ODD[2]
+    hashed: NDArray[np.uint64] = (
+        halves[:, 0] * hashing.PRIMES[0] ^ halves[:, 1] * hashing.PRIMES[1] ^ last * hashing.PRIMES[2]
+    )
     return hashed ^ hashed >> np.uint64(29)
 
 

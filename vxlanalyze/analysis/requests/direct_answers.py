@@ -17,9 +17,9 @@ from vxlanalyze.analysis.requests.direct_return import keys
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
-_TCP = 6
 _SYN, _ACK, _FLAGS = 0x02, 0x10, 0x17
 _SOON_NS = 100_000_000  # who sends again later than this after an answer did not take it
 
@@ -57,7 +57,7 @@ def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None
     by_tunnel = (requests.answer_row != NO_ROW) & inside[index.flow[requests.answer_row]]
     chosen = inside & np.append(outside, False)
     asked = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
-    native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == _TCP)
+    native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == protocols.TCP)
     if not len(asked) or not native.any():
         return None
     answer = _answers(point, asked, native)

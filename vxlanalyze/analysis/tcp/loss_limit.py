@@ -16,11 +16,11 @@ from vxlanalyze.analysis.tcp.connections import connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import bit_rate, span
+from vxlanalyze.wire import protocols
 
 _LEAST_NS, _LEAST_SHARE, _LEAST_RESENT = 500_000_000, 0.5, 3
 _CUBIC = (0.4 * 3.7 / 1.2) ** 0.25
 _MUCH_MORE = 2.0  # the formulas are good to about this factor
-_TCP = 6
 
 
 class LossLimit(NamedTuple):
@@ -92,5 +92,5 @@ def of(pair: Comparison, direction: Direction, loss_ratio: float) -> LossLimit |
 
 def _segment_bytes(direction: Direction) -> int:
     """Give the largest payload of a TCP packet on the wire."""
-    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    tcp = direction.sender.flows.protocol[direction.flow] == protocols.TCP
     return int(direction.payload_length[tcp].max(initial=0))

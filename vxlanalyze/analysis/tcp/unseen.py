@@ -12,9 +12,9 @@ from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count
+from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import Anomaly
 
-_TCP = 6
 _MS = 1_000_000
 _STAMPS_LOOKED_AT = 1_000
 
@@ -82,4 +82,4 @@ def _with_cut_headers(pair: Comparison, point: Point) -> NDArray[np.int32]:
     rows = np.flatnonzero(index.anomalies & Anomaly.HEADER_CUT.value)
     flow = index.flow[rows]
     flow = flow[flow >= 0]
-    return np.unique(_tuple_of(pair, point)[flow[flows.protocol[flow] == _TCP]])
+    return np.unique(_tuple_of(pair, point)[flow[flows.protocol[flow] == protocols.TCP]])

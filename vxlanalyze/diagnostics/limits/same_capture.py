@@ -33,6 +33,7 @@ from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count, share
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Index
 
 CODE = "same-capture"
@@ -71,7 +72,7 @@ def _prints(index: Index) -> NDArray[np.uint64]:
     """One number a frame that tells it from others, shape ``(n,)``."""
     print_ = index.time_ns.astype(np.uint64)
     for column in (index.digest, index.seq, index.length, index.ip_id, index.outer_ip_id):
-        print_ = (print_ ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        print_ = (print_ ^ column.astype(np.uint64)) * hashing.GOLDEN
         print_ ^= print_ >> np.uint64(29)
     return print_
 

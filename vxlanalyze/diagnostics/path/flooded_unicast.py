@@ -38,6 +38,7 @@ from vxlanalyze.pairing.points import outer_group
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.addresses import mac_text
 
 CODE = "flooded-unicast"
@@ -115,7 +116,7 @@ def _copied(point: Point, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which of some rows show a frame that went to another outer address as well, shape of `rows`."""
     flows, flow = point.flows, point.index.flow[rows]
     halves = np.ascontiguousarray(flows.outer_dst).view(np.uint64)
-    to = (halves[:, 0] * np.uint64(0x9E3779B185EBCA87) ^ halves[:, 1])[flow]
+    to = (halves[:, 0] * hashing.PRIMES[0] ^ halves[:, 1])[flow]
     keys = frame_keys(Level.INNER, point.decoded, rows)
     _, member = np.unique(keys, return_inverse=True)
     places = np.unique(np.column_stack([member.astype(np.uint64), to]), axis=0)[:, 0].astype(np.intp)

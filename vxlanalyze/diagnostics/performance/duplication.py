@@ -38,11 +38,11 @@ from vxlanalyze.analysis.requests import silence
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, span
+from vxlanalyze.wire import hashing
 from vxlanalyze.wire.rows import columns
 
 CODE = "duplication"
 _SAMPLE = 500
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads bits (Knuth, TAOCP 6.4)
 _NEARLY_ALL = 0.95
 _TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
 
@@ -107,7 +107,7 @@ def _copies(direction: Direction, doubled: NDArray[np.bool_]) -> _Copies:
     rows = np.flatnonzero(wanted[index.flow]).astype(np.int32)
     keys = np.zeros(len(rows), np.uint64)
     for column in (index.flow, index.ip_id, index.seq, index.ack, index.payload_length, index.digest):
-        keys = (keys ^ column[rows].astype(np.uint64)) * _ODD
+        keys = (keys ^ column[rows].astype(np.uint64)) * hashing.GOLDEN
         keys ^= keys >> np.uint64(32)
     order = np.argsort(keys, kind="stable")
     again = np.full(len(index), NO_ROW, np.int32)
