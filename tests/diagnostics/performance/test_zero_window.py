@@ -2,7 +2,7 @@
 
 from tests.diagnostics.performance.streams import ACK, WEB, handshake
 from tests.simulate import Traffic, comparison
-from vxlanalyze.analysis.finding import Finding, Severity
+from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
 from vxlanalyze.diagnostics.performance.zero_window import check
 from vxlanalyze.pairing.model import Comparison
 
@@ -90,4 +90,10 @@ def test_a_reset_carries_a_window_that_means_nothing():
 def test_nothing_can_be_said_of_cut_headers():
     cut = Traffic(WEB, time_s=[0.1, 3.0], payload=1000, anomalies=1 << 1)
 
-    assert check(comparison([cut])) == []
+    (open_,) = check(comparison([cut]))
+
+    assert isinstance(open_, NotAssessed)
+    assert (
+        open_.reason
+        == "the snap length cuts the TCP headers of 1 connection: windows and turns are not known"
+    )
