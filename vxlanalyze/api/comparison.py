@@ -21,6 +21,7 @@ from vxlanalyze.report.model import (
     Report,
     ServiceRecord,
 )
+from vxlanalyze.report.unassessed import checks
 from vxlanalyze.text.escaping import plain
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Comparison:
             },
             "requests": sum(service["requests"] for service in self.services),
             "unanswered": sum(service["unanswered"] for service in self.services),
-            "not_assessed": len(self.not_assessed),
+            "not_assessed": checks(self.not_assessed),
         }
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vxlanalyze.report import frame_classes
+from vxlanalyze.report import frame_classes, unassessed
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.formatting import FILTERS
 
@@ -25,6 +25,7 @@ def environment() -> Environment:
         finalize=_harmless,
     )
     made.filters.update(FILTERS)
+    made.filters["counted"] = unassessed.counted
     made.filters["frame_classes"] = frame_classes.line
     return made
 

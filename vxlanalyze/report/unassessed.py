@@ -4,6 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from vxlanalyze.report.model import NotAssessedRecord
+from vxlanalyze.text import words
+
+
+def checks(entries: Sequence[NotAssessedRecord]) -> int:
+    """Count the checks that were not assessed; one that could not be done in several directions is one."""
+    return len({entry["code"] for entry in entries})
+
+
+def counted(entries: Sequence[NotAssessedRecord]) -> str:
+    """Say how many checks were not assessed: ``8 checks``."""
+    return words.count(checks(entries), "check")
 
 
 def by_reason(entries: Sequence[NotAssessedRecord]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from vxlanalyze.report.model import (
     NotAssessedRecord,
     ServiceRecord,
 )
+from vxlanalyze.report.unassessed import counted
 from vxlanalyze.report.unsettled import open_points
 from vxlanalyze.text import words
 
@@ -111,7 +112,7 @@ def _without_fault(
     parts += _unknown(judged)
     parts += [_within(f["summary"]) for f in findings if f["code"] in _LIMITS]
     if not_assessed:
-        parts.append(f"{words.count(len({n['code'] for n in not_assessed}), 'check')} could not be done")
+        parts.append(f"{counted(not_assessed)} could not be done")
     return "; ".join(parts) + "."
 
 

@@ -12,6 +12,7 @@ from vxlanalyze.text.escaping import plain
 
 NOTHING = "–"
 _LEAST_PERCENT = 1e-4  # a smaller ratio is a chance, and is written as a number
+_LEAST_PPM = 0.001
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -43,6 +44,11 @@ def percent(ratio: float | None) -> str:
 def span(duration_ns: int | None) -> str:
     """Write a duration in the unit that fits it."""
     return NOTHING if duration_ns is None else words.span(duration_ns)
+
+
+def drift(drift_ppm: float) -> str:
+    """Write a drift; less than a thousandth is what arithmetic leaves of no drift at all."""
+    return f"{drift_ppm if abs(drift_ppm) >= _LEAST_PPM else 0.0:.3g} ppm"
 
 
 def moment(time: str | None) -> str:
@@ -143,6 +149,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "arrow": arrow,
     "bytes": size,
     "count": count,
+    "drift": drift,
     "ends": ends,
     "moment": moment,
     "percent": percent,

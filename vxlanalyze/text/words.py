@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 _NS_PER_S = 1_000_000_000
+_ROUNDS_UP = 0.9995  # of a unit: three digits of the next smaller one would be 1,000
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -20,7 +21,7 @@ def span(duration_ns: float) -> str:
         sign = "-" if duration_ns < 0 else ""
         return f"{sign}{hours:,} h {minutes} min {seconds} s" if hours else f"{sign}{minutes} min {seconds} s"
     for unit, unit_ns in (("s", _NS_PER_S), ("ms", 1_000_000), ("µs", 1_000)):
-        if size >= unit_ns:
+        if size >= _ROUNDS_UP * unit_ns:
             return f"{duration_ns / unit_ns:.3g} {unit}"
     return f"{duration_ns:.0f} ns"
 

@@ -52,10 +52,10 @@ _PADDED = "nearly all carry Ethernet padding that is not zero, and "
 
 
 class _Wrong(NamedTuple):
-    """Packets that arrive wrong, shape ``(m,)``, and how that came."""
+    """Packets that arrive wrong, of those that could be verified, shape ``(m,)``, and how that came."""
 
     packets: NDArray[np.bool_]
-    judged: int
+    judged: NDArray[np.bool_]
     verdict: str
     words: str
 
@@ -91,9 +91,8 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
                 f"{count(accepted, 'flow')} of nothing else are answered: they are accepted"
             )
             return NotAssessed(CODE, why, direction.label)
-        judged = int((checks.judged | header.judged).sum())
         verdict, words = _origin(direction, checks, wrong)
-        return _finding(pair, direction, _Wrong(wrong, judged, verdict, words), asked)
+        return _finding(pair, direction, _Wrong(wrong, checks.judged | header.judged, verdict, words), asked)
     fate = checksums.fate_of(unfilled, direction, asked)
     if fate.accepted or _before_the_card(pair, direction):
         return None
@@ -104,7 +103,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
             "They hold the sum of the pseudo-header alone, as the sending kernel leaves it for the card, and "
             "nothing of these flows is answered: the card did not fill them in."
         )
-        return _finding(pair, direction, _Wrong(chosen, int(checks.judged.sum()), verdict, words), asked)
+        return _finding(pair, direction, _Wrong(chosen, checks.judged, verdict, words), asked)
     why = (
         f"{count(int(unfilled.sum()), 'packet')} arrive with an inner checksum that was never completed, as "
         "on a path inside one host; whether they are accepted is not known"
@@ -159,8 +158,8 @@ def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> t
 
 def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
     far = direction.receiver.name
-    packets = int(wrong.packets.sum())
-    by_protocol = _by_protocol(direction, wrong.packets)
+    packets, judged = int(wrong.packets.sum()), int(wrong.judged.sum())
+    by_protocol = listed(_by_protocol(direction, wrong))
     padded, padding_words = _padding(direction, wrong.packets)
     unanswered = int((asked.unanswered() & wrong.packets).sum())
     silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
@@ -170,15 +169,16 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"Inner checksums from {direction.sender.name} are invalid on arrival "
-        f"({share(packets, wrong.judged)} packets; {listed(by_protocol)}): "
+        f"({share(packets, judged)} packets; {by_protocol}): "
         f"{_PADDED if padded else ''}{wrong.verdict}",
-        explanation=f"{share(packets, wrong.judged).capitalize()} packets reach {far} with a wrong inner "
-        f"checksum: {listed(by_protocol)}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
+        explanation=f"{share(packets, judged).capitalize()} packets reach {far} with a wrong inner "
+        f"checksum: {by_protocol}. {wrong.words}{padding_words} {far} takes them out of the tunnel, "
         f"and the pods' kernels discard them.{silence}",
         remedy=_remedy(direction, underlay.of(direction, pair.cluster).far, padded > 0),
         evidence={
             "wrong": Quantity(packets, "packets"),
-            "judged": Quantity(wrong.judged, "packets"),
+            "judged": Quantity(judged, "packets"),
+            "by_protocol": Quantity(by_protocol),
             "where": Quantity(wrong.verdict),
             "with_padding": Quantity(padded, "packets"),
             "unanswered_requests": Quantity(unanswered, "packets"),
@@ -201,13 +201,13 @@ def _ruled_out(direction: Direction, packets: int) -> tuple[RuledOut, ...]:
     return tuple(told)
 
 
-def _by_protocol(direction: Direction, wrong: NDArray[np.bool_]) -> list[str]:
-    """Wrong packets of all that arrived, by inner protocol, most first."""
+def _by_protocol(direction: Direction, wrong: _Wrong) -> list[str]:
+    """Wrong packets of those whose checksum could be verified, by inner protocol, most first."""
     protocol = direction.sender.flows.protocol[direction.flow]
-    bad = np.bincount(protocol[wrong], minlength=256)
-    arrived = np.bincount(protocol[direction.received_row != NO_ROW], minlength=256)
+    bad = np.bincount(protocol[wrong.packets], minlength=256)
+    judged = np.bincount(protocol[wrong.judged], minlength=256)
     order = np.argsort(-bad, kind="stable")[: int((bad > 0).sum())]
-    return [f"{bad[p]:,} of {arrived[p]:,} {protocol_name(int(p))}" for p in order]
+    return [f"{bad[p]:,} of {judged[p]:,} {protocol_name(int(p))}" for p in order]
 
 
 def _padding(direction: Direction, wrong: NDArray[np.bool_]) -> tuple[int, str]:

@@ -19,13 +19,12 @@ from vxlanalyze.report.model import (
 )
 from vxlanalyze.report.page import Page
 from vxlanalyze.report.renderer import Judgement
-from vxlanalyze.report.unassessed import by_reason
-from vxlanalyze.text import words
+from vxlanalyze.report.unassessed import by_reason, counted
+from vxlanalyze.text import formatting, words
 
 _QUESTIONS_SHOWN = 3
 _SERVICES_SHOWN = 4
 _LONG_TAIL = 2  # times the median, before a tail is worth a word
-_LEAST_PPM = 0.001  # less is what arithmetic leaves of no drift at all
 
 
 def render(
@@ -88,10 +87,9 @@ def _not_assessed(page: Page, report: Report, *, verbose: bool) -> None:
     if not report.not_assessed:
         return
     if not verbose:
-        codes = len({entry["code"] for entry in report.not_assessed})
         page.blank()
         known = "not known to be healthy there; --verbose says why"
-        page.paragraph(("Not assessed: ", "bold"), (f"{words.count(codes, 'check')} ({known})", ""))
+        page.paragraph(("Not assessed: ", "bold"), (f"{counted(report.not_assessed)} ({known})", ""))
         return
     page.heading("Not assessed (not known to be healthy)")
     for checks, reason in by_reason(report.not_assessed):
@@ -215,6 +213,5 @@ def _clock(clock: ClockRecord) -> str:
     if clock["uncertainty_ns"] is not None:
         said += f" ± {words.span(clock['uncertainty_ns'])}"
     if clock["drift_ppm"] is not None:
-        drift_ppm = clock["drift_ppm"] if abs(clock["drift_ppm"]) >= _LEAST_PPM else 0.0
-        said += f", drift {drift_ppm:.3g} ppm"
+        said += f", drift {formatting.drift(clock['drift_ppm'])}"
     return said
