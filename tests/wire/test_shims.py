@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+import vxlanalyze as vx
 from tests.reported.pairs.k15_merged import merge
 from tests.wire import build
 from tests.wire.build import POD1
 from tests.wire.decoding import assert_row, row
 from tests.wire.test_mirrors import underlay, write
 from vxlanalyze.capture import open_source
+from vxlanalyze.report.formats import as_html
 from vxlanalyze.wire import decode
-from vxlanalyze.wire.model import Anomaly
+from vxlanalyze.wire.model import UNDECODED_KIND_MASK, Anomaly
+from vxlanalyze.wire.shims import NOT_DECODED
 
 PACKET = build.small_packet()
 LABELS = bytes.fromhex("0006403f0006513f")
@@ -55,6 +58,22 @@ def test_inside_a_tunnel_too(name: str) -> None:
 @pytest.mark.parametrize("ethertype", [0x88E5, 0x8926, 0x8903])
 def test_what_is_not_decoded_is_marked(ethertype: int) -> None:
     assert_row(row(build.ethernet(PACKET, ethertype)), outer_src=None, anomalies=["undecoded_link"])
+
+
+def test_headers_that_are_not_decoded_are_counted_by_name(tmp_path: Path) -> None:
+    """In a tunnel too; text, HTML and JSON name them."""
+    odd = [build.ethernet(PACKET, ethertype) for ethertype in (0x88E5, 0x88E5, 0x8926)]
+    odd.append(build.ethernet(build.vxlan(build.ethernet(PACKET, 0x8903))))
+    result = vx.compare(write(tmp_path / "a.pcap", [underlay(), *odd]))
+    said = "not decoded: 1 frame with VN-Tag, 1 frame with FabricPath and 2 frames with MACsec"
+
+    assert result.captures[0]["undecoded"] == {"VN-Tag": 1, "FabricPath": 1, "MACsec": 2}
+    assert said in " ".join(str(result).split())
+    assert said in as_html.render(result.report)
+
+
+def test_every_header_that_is_not_decoded_has_a_number() -> None:
+    assert len(NOT_DECODED) <= UNDECODED_KIND_MASK + 1
 
 
 @pytest.mark.parametrize("packets", [2, 3, 9])

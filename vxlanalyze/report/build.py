@@ -30,6 +30,7 @@ from vxlanalyze.report.verdict import verdict
 from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import link
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.shims import undecoded
 
 _FRAMES_SHOWN = 100
 
@@ -122,6 +123,7 @@ def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digest
         "node_addresses": list(point.addresses),
         "node_addresses_by": point.addresses_by,
         "accounting": {place.code: frames for place, frames in account.frames.items()},
+        "undecoded": undecoded(point.index.anomalies),
     }
 
 

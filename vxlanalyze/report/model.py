@@ -24,7 +24,8 @@ class FileRecord(TypedDict):
 class CaptureRecord(TypedDict):
     """One capture; times RFC 3339 with nanoseconds, null where it holds no frame.
 
-    `accounting` counts its frames by class (see `frame_classes`); the sum is `packets`.
+    `accounting` counts its frames by class (see `frame_classes`); the sum is `packets`. `undecoded` counts
+    those with a header between Ethernet and IP that is not decoded, by its name.
     """
 
     name: str
@@ -39,6 +40,7 @@ class CaptureRecord(TypedDict):
     node_addresses: list[str]
     node_addresses_by: str
     accounting: NotRequired[dict[str, int]]  # lacking in reports of earlier versions
+    undecoded: NotRequired[dict[str, int]]  # likewise
 
 
 # "from" and "to" are Python keywords, so these use the functional form.

@@ -27,6 +27,7 @@ def environment() -> Environment:
     made.filters.update(FILTERS)
     made.filters["counted"] = unassessed.counted
     made.filters["frame_classes"] = frame_classes.line
+    made.filters["undecoded"] = frame_classes.undecoded
     return made
 
 

@@ -106,6 +106,9 @@ class Anomaly(IntFlag):
     UNDECODED_LINK = 1 << 21  # a header between Ethernet and IP that is not decoded
 
 
+# Which header that is, in the bits above: its place in `vxlanalyze.wire.shims.NOT_DECODED`.
+UNDECODED_KIND_SHIFT, UNDECODED_KIND_MASK = 22, 7
+
 # Bits of Anomaly that are facts, not oddities: left out of the `anomalies` column.
 FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR | Anomaly.FURTHER_PACKET
 

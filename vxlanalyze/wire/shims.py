@@ -5,15 +5,19 @@
     802.1ah     | PCP, flags, I-SID (4) | customer's destination (6), source (6), EtherType (2) |
     NSH         |Ver|O|U| TTL | Length |U|U|U|U| MD type | Next protocol | path (4) | context, Length words
 
-What is known of other headers in this place is their EtherType: such frames are marked `UNDECODED_LINK`.
+What is known of other headers in this place is their EtherType: such frames are marked `UNDECODED_LINK`, with their kind.
 
 Sources: RFC 3032 section 2.1; RFC 4385 section 3 (the word before Ethernet in MPLS); RFC 2516 section 4 and
 RFC 1661; IEEE Std 802.1Q-2018 clause 9.7; RFC 8300 section 2.2; IANA, "IEEE 802 Numbers".
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import ethernet
 from vxlanalyze.wire.fields import ANOMALIES, AT, END, STOP, UNDECODED_LINK, Record, bound, holds
+from vxlanalyze.wire.model import UNDECODED_KIND_MASK, UNDECODED_KIND_SHIFT
 from vxlanalyze.wire.octets import Octets, be16, byte
 
 MPLS = 0x8847
@@ -57,9 +61,18 @@ def through(data: Octets, found: Record, base: int, ethertype: int) -> int:
             ethertype = _chain(data, found)
         if ethertype == ethernet.TRANSPARENT_ETHERNET:
             ethertype = _frame(data, found, base)
-    if ethertype in _UNDECODED:
-        found[ANOMALIES] |= UNDECODED_LINK
+    for kind in range(len(_UNDECODED)):
+        if ethertype == _UNDECODED[kind]:
+            found[ANOMALIES] |= UNDECODED_LINK | kind << UNDECODED_KIND_SHIFT
     return ethertype
+
+
+def undecoded(anomalies: NDArray[np.uint32]) -> dict[str, int]:
+    """Count the frames of rows, shape ``(n,)``, that hold a header which is not decoded, by its name."""
+    marked = anomalies[anomalies & np.uint32(UNDECODED_LINK) != 0]
+    kinds = marked >> np.uint32(UNDECODED_KIND_SHIFT) & np.uint32(UNDECODED_KIND_MASK)
+    counts = np.bincount(kinds, minlength=len(NOT_DECODED)).tolist()
+    return {name: count for name, count in zip(NOT_DECODED.values(), counts, strict=True) if count}
 
 
 @compiled
