@@ -12,6 +12,8 @@ MOST_SHOWN = 12
 def main(paths: list[str]) -> int:
     total = Counter()
     reasons = Counter()
+    nulls = Counter()
+    not_compared = Counter()
     for path in paths:
         try:
             outcome = compare(path)
@@ -25,6 +27,8 @@ def main(paths: list[str]) -> int:
         total["explained"] += sum(outcome.explained.values())
         total["differences"] += len(outcome.differences)
         reasons += outcome.explained
+        nulls += outcome.nulls
+        not_compared += outcome.not_compared
         for difference in outcome.differences[:MOST_SHOWN]:
             print(
                 f"{path}: frame {difference.frame}: {difference.column}: {difference.ours!r},"
@@ -35,6 +39,10 @@ def main(paths: list[str]) -> int:
     print(", ".join(f"{count} {what}" for what, count in total.items()))
     for reason, count in reasons.most_common():
         print(f"{count:8} explained: {reason}")
+    for (column, reason), count in nulls.most_common():
+        print(f"{count:8} null here, a value in tshark: {column}: {reason}")
+    for layer, count in not_compared.most_common():
+        print(f"{count:8} frames not compared behind: {layer}")
     return 1 if total["differences"] else 0
 
 

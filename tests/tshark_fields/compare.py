@@ -42,12 +42,18 @@ class Difference:
 
 @dataclass(slots=True)
 class Outcome:
-    """What the comparison of one capture came to."""
+    """What the comparison of one capture came to.
+
+    `nulls` counts, by column and reason, where tshark has a value and this program has none; `not_compared`
+    the frames whose layers are compared only up to one that tshark follows and this program does not.
+    """
 
     frames: int = 0
     values: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
+    nulls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    not_compared: Counter[str] = field(default_factory=Counter)
 
 
 def compare(path: str) -> Outcome:
@@ -62,6 +68,7 @@ def compare(path: str) -> Outcome:
     rows, whole = our_rows(path)
     ours = {row["frame"]: row for row in rows}
     for number, theirs, protocols in tshark_rows(path):
+        outcome.not_compared.update(layers.not_followed(protocols))
         if whole is not None and number >= whole:
             outcome.explained[reasons.DAMAGED] += 1
             continue
@@ -80,6 +87,7 @@ def compare(path: str) -> Outcome:
                 outcome.differences.append(difference)
             else:
                 outcome.explained[reason] += 1
+                outcome.nulls[column, reason] += difference.ours is None
     unseen = [number for number in ours if whole is None or number < whole]
     outcome.differences += [Difference(number, "frame", number, None, "") for number in unseen]
     return outcome

@@ -16,6 +16,11 @@ NOT_FOLLOWED = frozenset(
 )
 
 
+def not_followed(protocols: str) -> list[str]:
+    """Name the first layer of a frame that is not followed here, if there is one."""
+    return [name for name in protocols.split(":") if name in NOT_FOLLOWED][:1]
+
+
 def get(tree: Tree, name: str) -> Any:
     """Find a value by name, on this level only."""
     return next((value for key, value in tree if key == name), None)
