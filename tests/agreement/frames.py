@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+import vxlanalyze as vx
 from tests.agreement.world import World
 
 # Columns of `packets` that say what the sender's frame holds, under their names in `frames`.
@@ -43,6 +44,21 @@ def captures_against_frames(world: World) -> Iterator[str]:
         for what, (said, counted) in found.items():
             if said != counted:
                 yield f"{capture['name']}: {what}: {said} in the report, {counted} by its frames"
+
+
+def summaries_against_frames(world: World) -> Iterator[str]:
+    """What `Capture.summary` says, by the rows of its table."""
+    for path, (name, frames) in zip(world.captures, world.frames.items(), strict=bool(world.frames)):
+        summary = vx.read(path).summary()
+        tunnels = frames["tunnel"].value_counts()
+        found = {
+            "packets": len(frames),
+            "tunnel_packets": int(frames["tunnel"].notna().sum()),
+            "tunnels": {str(kind): int(n) for kind, n in tunnels.items() if n},
+        }
+        for what, counted in found.items():
+            if summary[what] != counted:
+                yield f"{name}: {what}: {summary[what]} in its summary, {counted} by its frames"
 
 
 def packets_against_frames(world: World) -> Iterator[str]:
@@ -157,6 +173,7 @@ def _cited(findings: list[dict[str, Any]], capture: str) -> dict[int, set[tuple[
 
 CHECKS = (
     captures_against_frames,
+    summaries_against_frames,
     packets_against_frames,
     findings_against_frames,
     pictures_against_packets,

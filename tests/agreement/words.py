@@ -9,13 +9,14 @@ from vxlanalyze.report.both_directions import merged
 from vxlanalyze.text.escaping import plain
 
 UNITS_NS = {"ns": 1, "µs": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
-SPAN = r"-?\d[\d.,e+]* (?:ns|µs|ms|s|min|h)(?: \d+ (?:min|s))*"
+NUMBER = r"(?<![\d.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
+SPAN = rf"-?{NUMBER} (?:ns|µs|ms|s|min|h)(?: \d+ (?:min|s))*"
 
 
 def nanoseconds(said: str) -> float:
     """Read a duration as texts write it: ``1.3 ms``, ``2 min 5 s``."""
     sign = -1 if said.startswith("-") else 1
-    parts = re.findall(r"(\d[\d.,e+]*) (ns|µs|ms|s|min|h)\b", said)
+    parts = re.findall(rf"({NUMBER}) (ns|µs|ms|s|min|h)\b", said)
     return sign * sum(float(number.replace(",", "")) * UNITS_NS[unit] for number, unit in parts)
 
 
@@ -103,7 +104,7 @@ def _says(said: str, quantity: dict[str, Any]) -> bool:
         return plain(value) in said
     if unit == "ns":
         return bool(re.fullmatch(SPAN, said)) and near(said, value)
-    number = re.match(r"-?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?", said)
+    number = re.match(rf"-?{NUMBER}", said)
     if number is None:
         return False
     read = float(number[0].replace(",", ""))

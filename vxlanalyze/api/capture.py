@@ -47,7 +47,7 @@ class Capture:
         return self.source.name
 
     def __len__(self) -> int:
-        return len(self.decoded.index)
+        return int(np.count_nonzero(self.decoded.index.is_frame))
 
     def frames(self) -> "pd.DataFrame":
         """Give a row for each frame with the fields of every layer; missing ones are null."""
@@ -60,7 +60,7 @@ class Capture:
     def summary(self) -> dict[str, Any]:
         """Say what the capture holds, in plain values."""
         index, flows = self.decoded.index, self.decoded.flows
-        known = index.flow[index.flow != NO_FLOW]
+        known = index.flow[index.is_frame & (index.flow != NO_FLOW)]
         tunnel = flows.tunnel[known]
         kinds = {name: int(np.count_nonzero(tunnel == number)) for number, name in NAMES.items()}
         return {

@@ -104,6 +104,18 @@ def walk_blocks(
     return row, at, FULL
 
 
+@compiled("u1[] i8 i8 b1 i8[,] i8 i8")
+def end_of_odd(data: Any, at: int, end: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
+    """Give the index behind the packet blocks from `at` on that contradict themselves."""
+    while True:
+        size = block_bytes(data, at, end, big)
+        if size <= 0 or u32(data, at, big) not in (ENHANCED_PACKET, PACKET, SIMPLE_PACKET):
+            return at
+        if packet_at(data, at, size, big, table, first, interfaces)[0] >= 0:
+            return at
+        at += size
+
+
 @compiled
 def packet_of(
     data: Any, body: int, at: int, end: int, at_end: bool, big: bool, table: Any, first: int,

@@ -164,6 +164,7 @@ def take_statistics(body: bytes, reading: Reading, state: State) -> bool:
     if len(body) < 12 or (described := struct.unpack_from(order + "I", body)[0]) >= interfaces:
         return False
     row = first + described
+    interface = tuple(state.table[row].tolist())
     values = {code: value for code, value in _options(body, 12, order) if len(value) == 8}
 
     def count(code: int) -> int | None:
@@ -173,10 +174,10 @@ def take_statistics(body: bytes, reading: Reading, state: State) -> bool:
         if code not in values:
             return None
         high, low = struct.unpack(order + "II", values[code])  # the halves in this order in both byte orders
-        return int(block_times.time_of(high, low, state.table, row)[0])
+        return block_times.time_in_python(high << 32 | low, interface)
 
     drops = [drop for drop in (count(_ISB_DROPPED), count(_ISB_DROPPED_BY_OS)) if drop is not None]
-    number = int(state.table[row, block_times.NUMBER])
+    number = interface[block_times.NUMBER]
     entry = InterfaceStatistics(
         number, time_ns(_ISB_START), time_ns(_ISB_END), count(_ISB_RECEIVED), sum(drops) if drops else None
     )

@@ -28,6 +28,12 @@ _TAKE = {
     blocks.NAME_RESOLUTION: take_names,
 }
 _SEARCHED_BLOCK_BYTES = 1 << 20  # larger blocks are not looked for behind a damage
+_PACKETS = frozenset((blocks.ENHANCED_PACKET, blocks.SIMPLE_PACKET, blocks.PACKET))
+_HEADS = {False: struct.Struct("<II"), True: struct.Struct(">II")}
+_ORDERS = {
+    blocks.LITTLE_ENDIAN_MAGIC.to_bytes(4, "little"): False,
+    blocks.LITTLE_ENDIAN_MAGIC.to_bytes(4, "big"): True,
+}
 
 
 class PcapngReader:
@@ -144,38 +150,75 @@ def _without_packets(window: Window, reading: Reading, state: State, stop: int) 
     """Read or pass over the block at hand; false where reading must end."""
     try:
         if stop == BLOCK:
-            return _take_block(window, reading, state)
-        _pass_over(window, reading, state, "a packet block that contradicts itself")
+            return _take_blocks(window, reading, state)
+        big, table, first, interfaces, *_ = state.arguments
+        behind = block_walk.end_of_odd(window.data, window.at, window.end, big, table, first, interfaces)
+        _pass_over(window, reading, int(behind), "a packet block that contradicts itself")
     except TooMuchDamageError:  # the packets before it are still to be handed on
         return False
     return True
 
 
-def _take_block(window: Window, reading: Reading, state: State) -> bool:
-    """Read a block that says how to understand the packets; false where reading must end."""
-    size = int(blocks.block_bytes(window.data, window.at, window.end, state.big))
-    kind = int(u32(window.data, window.at, state.big))
+def _take_blocks(window: Window, reading: Reading, state: State) -> bool:
+    """Read all blocks up to the next packet; false where reading must end.
+
+    Most captures have a handful. Where a file holds a million, each costs what Python takes to read it.
+    """
+    going_on = True
+    while going_on:
+        kind, size = _block_at_hand(window, state.big)
+        if not size:
+            return True
+        going_on = _take_block(window, reading, state, kind, size)
+    return False
+
+
+def _block_at_hand(window: Window, big: bool) -> tuple[int, int]:
+    """Give type and padded size of a block without a packet; 0 where no whole one stands here.
+
+    As `blocks.block_bytes`, which is for compiled functions: calling one takes longer than this.
+    """
+    at, room = window.at, window.limit - window.at
+    if room < blocks.SMALLEST_BYTES:
+        return 0, 0
+    kind, total = _HEADS[big].unpack_from(window.data, at)
     if kind == blocks.SECTION_HEADER:
-        big = blocks.section_is_big(window.data, window.at) == 1
+        order = window.data[at + 8 : at + 12].tobytes()
+        if order not in _ORDERS:
+            return 0, 0
+        kind, total = _HEADS[_ORDERS[order]].unpack_from(window.data, at)
+        big = _ORDERS[order]
+    least = blocks.SECTION_BYTES if kind == blocks.SECTION_HEADER else blocks.SMALLEST_BYTES
+    padded = (total + 3) & ~3
+    if kind in _PACKETS or total < least or total > blocks.LARGEST_BYTES or padded > room:
+        return 0, 0
+    trailer = window.data[at + padded - blocks.TRAILER_BYTES : at + padded].tobytes()
+    return kind, padded if int.from_bytes(trailer, "big" if big else "little") == total else 0
+
+
+def _take_block(window: Window, reading: Reading, state: State, kind: int, size: int) -> bool:
+    """Read a block that says how to understand the packets, pass over others; false to end reading."""
+    if kind == blocks.SECTION_HEADER:
+        big = _ORDERS[window.data[window.at + 8 : window.at + 12].tobytes()]
         major, minor = _version(window.data, window.at, big)
         if major != 1:
             reading.damage(window.offset_bytes, f"a section of pcapng version {major}.{minor}; 1.x is read")
             return False
         state.begin_section(window.offset_bytes, big)
-    else:
+    elif kind in _TAKE:
         body = window.data[window.at + 8 : window.at + size - blocks.TRAILER_BYTES].tobytes()
         if not _TAKE[kind](body, reading, state):
-            _pass_over(window, reading, state, "a block too short for its type, or of no interface")
+            short = "a block too short for its type, or of no interface"
+            _pass_over(window, reading, window.at + size, short)
             return True
     window.at += size
     return True
 
 
-def _pass_over(window: Window, reading: Reading, state: State, what: str) -> None:
-    """Leave out one block that is whole but cannot be understood."""
-    size = int(blocks.block_bytes(window.data, window.at, window.end, state.big))
+def _pass_over(window: Window, reading: Reading, behind: int, what: str) -> None:
+    """Leave out what is whole but cannot be understood: up to an index of the window."""
     offset_bytes = window.offset_bytes
-    window.at += size
+    window.at = behind
     reading.damage(offset_bytes, what, window.offset_bytes)
 
 

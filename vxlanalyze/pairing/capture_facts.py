@@ -1,5 +1,7 @@
 """What a capture says of itself, gathered from its source and its tables."""
 
+import numpy as np
+
 from vxlanalyze.capture.model import Source
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.mirrors import mirror_of
@@ -10,6 +12,7 @@ from vxlanalyze.wire.snap_lengths import cut_at_bytes
 def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
     """What a capture says of itself."""
     index, flows = decoded.index, decoded.flows
+    frames = int(np.count_nonzero(index.is_frame))
     dropped = [s.dropped for s in source.statistics if s.dropped is not None]
     return CaptureFacts(
         name=source.name,
@@ -18,8 +21,8 @@ def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
         interfaces=tuple(source.interfaces),
         statistics=tuple(source.statistics),
         damages=tuple(source.damages),
-        packets=len(index),
-        tunnel_packets=int(decoded.usage.packets[flows.tunnel != Tunnel.NONE].sum()),
+        packets=frames,
+        tunnel_packets=int(decoded.usage.packets[flows.tunnel != Tunnel.NONE].sum()) - (len(index) - frames),
         first_ns=int(index.time_ns.min()) if len(index) else None,
         last_ns=int(index.time_ns.max()) if len(index) else None,
         snaplen_bytes=cut_at_bytes(source, index),

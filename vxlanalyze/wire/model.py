@@ -148,6 +148,12 @@ class Index:
     def __len__(self) -> int:
         return len(self.time_ns)
 
+    @property
+    def is_frame(self) -> NDArray[np.bool_]:
+        """Whether a row is a frame's first: further packets of a merged datagram have rows behind it."""
+        first: NDArray[np.bool_] = self.anomalies & np.uint32(Anomaly.FURTHER_PACKET) == 0
+        return first
+
 
 @dataclass(frozen=True, slots=True)
 class Flows:

@@ -5,7 +5,8 @@
     802.1ah     | PCP, flags, I-SID (4) | customer's destination (6), source (6), EtherType (2) |
     NSH         |Ver|O|U| TTL | Length |U|U|U|U| MD type | Next protocol | path (4) | context, Length words
 
-What is known of other headers in this place is their EtherType: such frames are marked `UNDECODED_LINK`, with their kind.
+What is known of other headers in this place is their EtherType: such frames are marked `UNDECODED_LINK`,
+with their kind.
 
 Sources: RFC 3032 section 2.1; RFC 4385 section 3 (the word before Ethernet in MPLS); RFC 2516 section 4 and
 RFC 1661; IEEE Std 802.1Q-2018 clause 9.7; RFC 8300 section 2.2; IANA, "IEEE 802 Numbers".

@@ -73,8 +73,8 @@ def _account(pair: Comparison, capture: int) -> Account:
     point = points[0]
     place = _of_directions(pair, capture, len(point.index))
     _complete(pair, points, place)
-    counts = np.bincount(place, minlength=len(Place))
-    counts[Place.SEEN_AGAIN] += facts.packets - len(place)
+    counts = np.bincount(place[point.index.is_frame], minlength=len(Place))
+    counts[Place.SEEN_AGAIN] += facts.packets - int(counts.sum())
     return Account(facts.name, {kind: int(counts[kind]) for kind in Place if counts[kind]})
 
 

@@ -30,7 +30,7 @@ class CaptureFacts:
     interfaces: tuple[Interface, ...]
     statistics: tuple[InterfaceStatistics, ...]
     damages: tuple[Damage, ...]
-    packets: int
+    packets: int  # frames; those of a merged datagram are one
     tunnel_packets: int
     first_ns: int | None
     last_ns: int | None

@@ -179,7 +179,8 @@ def _captures(page: Page, report: Report, *, verbose: bool) -> None:
             where = f"all frames accounted for: {frame_classes.line(capture['accounting'])}"
             page.paragraph((where, ""), indent=4, hanging=2)
         if unread := frame_classes.undecoded(capture.get("undecoded", {})):
-            page.paragraph((f"{unread}; what is behind such headers is not analysed", ""), indent=4, hanging=2)
+            unread += "; what follows such a header is not analysed"
+            page.paragraph((unread, ""), indent=4, hanging=2)
     for clock in report.clock:
         page.paragraph((_clock(clock), ""), indent=2, hanging=2)
     windows = dict.fromkeys(hop["window"]["by"] for hop in report.hops if hop["window"] is not None)
