@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tests.fuzz.cases import SUBJECTS, make, warming
-from tests.fuzz.drive import FINE, drive, take_warnings_for_errors
+from tests.fuzz.drive import FINE, drive, take_warnings_for_errors, too_slow
 
 TIME_LIMIT_S = 30.0  # of the processor: others may keep it busy
 MEMORY_LIMIT_BYTES = 400 << 20
@@ -105,6 +105,8 @@ def _work(subject: str, first: int, inputs: int) -> None:
             }
             if ending.wrong is None and ending.seconds > TIME_LIMIT_S:
                 told["wrong"] = f"took {ending.seconds:.1f} s"
+            if ending.wrong is None and subject == "traffic":
+                told["wrong"] = too_slow(make(subject, number), ending)
             if ending.wrong is None and ending.peak_bytes > MEMORY_LIMIT_BYTES:
                 told["wrong"] = f"took {ending.peak_bytes / 1e6:.0f} MB"
             print(json.dumps(told), flush=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.fuzz import cuts, mutation
+from tests.fuzz import cuts, mutation, traffic
 from tests.fuzz.seeds import SAMPLES, Seed, seeds
 from vxlanalyze.command import cli
 
-SUBJECTS = ("command", "reader", "texts", "cuts")
+SUBJECTS = ("command", "reader", "texts", "cuts", "traffic")
 _ARGUMENTS = "arguments.json"
 
 
@@ -25,7 +25,7 @@ class Case:
     subject : str
         ``command``: the whole command with `arguments`; ``reader``: each file is read as a capture, each
         frame decoded; ``texts``: each file goes through the parser that its name tells.
-        What ``cuts`` makes is for the whole command, too.
+        What ``cuts`` and ``traffic`` make is for the whole command, too.
     """
 
     subject: str
@@ -77,6 +77,13 @@ def warming(subject: str) -> list[Case]:
 def _cut(number: int, random: Random) -> Case:
     files = cuts.cut(number)
     return Case("command", (*files, *random.choices(OUTPUTS, _OUTPUT_WEIGHTS)[0]), files)
+
+
+def _traffic(random: Random) -> Case:
+    files = traffic.captures(random)
+    options = random.choices(OUTPUTS, _OUTPUT_WEIGHTS)[0]
+    redact = ("--redact",) if random.random() < 0.1 else ()
+    return Case("command", (*files, *options, *redact), files)
 
 
 def _reader(random: Random) -> Case:
@@ -193,4 +200,5 @@ _MAKERS: dict[str, Callable[[Random], Case]] = {
     "command": _command,
     "reader": _reader,
     "texts": _from_texts,
+    "traffic": _traffic,
 }

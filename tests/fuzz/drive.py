@@ -33,6 +33,7 @@ from vxlanalyze.report.judging import read_text
 from vxlanalyze.wire import table
 
 FINE = (0, 1, 2)
+MOST_S_A_BYTE = 2e-6
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,14 @@ class Ending:
     seconds: float  # of the processor
     peak_bytes: int
     wrong: str | None
+
+
+def too_slow(case: Case, ending: Ending) -> str | None:
+    """Say where a run took more than its outputs and its bytes explain; a frame has about a hundred."""
+    parts = ("html", "tables", "annotate", "decapsulate")
+    slow = sum(any(part in argument for part in parts) for argument in case.arguments)
+    most_s = 1 + 2 * slow + sum(map(len, case.files.values())) * MOST_S_A_BYTE
+    return f"took {ending.seconds:.1f} s of {most_s:.1f}" if ending.seconds > most_s else None
 
 
 def take_warnings_for_errors() -> None:

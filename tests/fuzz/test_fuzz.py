@@ -8,7 +8,7 @@ from tests.fuzz.cases import SUBJECTS, kept, make
 from tests.fuzz.drive import drive
 
 FOUND = sorted((Path(__file__).parent / "found").iterdir())
-INPUTS = {"command": 50, "reader": 150, "texts": 300, "cuts": 25}
+INPUTS = {"command": 50, "reader": 150, "texts": 300, "cuts": 25, "traffic": 60}
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
