@@ -1,5 +1,6 @@
 """The errors that a user can act on; everything else is a bug and keeps its traceback."""
 
+import errno
 import os
 import resource
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 
 # What numpy, numba and their libraries map before the first packet; with less, they abort.
 _LEAST_ADDRESS_SPACE_BYTES = 700_000_000
+_LEAST_FILES = 16
 
 
 class VxlanalyzeError(Exception):
@@ -71,6 +73,35 @@ class OutOfMemoryError(VxlanalyzeError):
             "not enough memory for so many packets; give --memory SIZE (or more room to TMPDIR, where that "
             "is given), or cut the captures to the time of the trouble (editcap -A START -B END)"
         )
+
+
+class TooFewFilesError(VxlanalyzeError):
+    """No further file may be opened."""
+
+    def __init__(self) -> None:
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        super().__init__(
+            f"ulimit -n allows {allowed:,} open files, too few for this run; {_LEAST_FILES} and two for each "
+            "capture suffice"
+        )
+
+
+def is_too_few_files(error: OSError) -> bool:
+    """Whether something failed since no further file may be opened."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def demand_open_files() -> None:
+    """Check that enough files may be open: modules and fonts are read while captures are.
+
+    Raises
+    ------
+    TooFewFilesError
+        They may not.
+    """
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= allowed < _LEAST_FILES:
+        raise TooFewFilesError
 
 
 def demand_address_space() -> None:

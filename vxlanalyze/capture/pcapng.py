@@ -181,12 +181,12 @@ def _block_at_hand(window: Window, big: bool) -> tuple[int, int]:
     at, room = window.at, window.limit - window.at
     if room < blocks.SMALLEST_BYTES:
         return 0, 0
-    kind, total = _HEADS[big].unpack_from(window.data, at)
+    kind, total = _HEADS[big].unpack_from(window.data.data, at)
     if kind == blocks.SECTION_HEADER:
         order = window.data[at + 8 : at + 12].tobytes()
         if order not in _ORDERS:
             return 0, 0
-        kind, total = _HEADS[_ORDERS[order]].unpack_from(window.data, at)
+        kind, total = _HEADS[_ORDERS[order]].unpack_from(window.data.data, at)
         big = _ORDERS[order]
     least = blocks.SECTION_BYTES if kind == blocks.SECTION_HEADER else blocks.SMALLEST_BYTES
     padded = (total + 3) & ~3

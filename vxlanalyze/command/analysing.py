@@ -44,8 +44,8 @@ def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, 
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
-        terminal.waiting_for(path for path in options.captures if Path(path).is_fifo())
-        sources = open_points(options.captures)
+        with terminal.waiting_for(path for path in options.captures if Path(path).is_fifo()):
+            sources = open_points(options.captures)
         for source in sources:
             stack.enter_context(closing(source))
             outputs.spare(file.path for file in source.files)

@@ -13,7 +13,15 @@ from vxlanalyze.command import options as command_line
 from vxlanalyze.command import terminal
 from vxlanalyze.command.analysing import analyse, questions_of, read_again
 from vxlanalyze.command.options import Options
-from vxlanalyze.errors import OutOfMemoryError, UsageError, VxlanalyzeError, demand_address_space
+from vxlanalyze.errors import (
+    OutOfMemoryError,
+    TooFewFilesError,
+    UsageError,
+    VxlanalyzeError,
+    demand_address_space,
+    demand_open_files,
+    is_too_few_files,
+)
 from vxlanalyze.export.outputs import Outputs, demand_apart, demand_directory, demand_writable
 from vxlanalyze.export.signals import TerminatedError, unwinding
 from vxlanalyze.memory import limit as memory
@@ -37,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(command_line.parse(arguments))
     except VxlanalyzeError as error:
         return _refused(error)
+    except OSError as error:
+        if not is_too_few_files(error):
+            raise
+        return _refused(TooFewFilesError())
     except MemoryError:
         return _refused(OutOfMemoryError())
     except KeyboardInterrupt:
@@ -68,6 +80,7 @@ def _compare(options: Options) -> int:
     shown, files = _formats(options)
     _demand_directories(options)
     demand_address_space()
+    demand_open_files()
     judge = judging(options.fail_on, options.baseline, options.expect, options.fail_on_unassessed)
     series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
     if series:

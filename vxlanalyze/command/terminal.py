@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, TextIO
 
 from vxlanalyze.errors import OutputError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SHOWN_AFTER_S = 2.0
+_PIPE_TOLD_AFTER_S = 5.0
 _WIDTHS = (40, 120)  # longer lines are hard to read
 _DRAWN = "─│►◄✗→±µ…"
 
@@ -89,11 +90,27 @@ def complain(text: str) -> None:
             _forget(sys.stderr)
 
 
-def waiting_for(paths: Iterable[str]) -> None:
-    """Say, on a terminal, which pipes are waited for: each opens when something writes into it."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        for path in paths:
+@contextmanager
+def waiting_for(paths: Iterable[str]) -> Iterator[None]:
+    """Say which pipes are waited for: on a terminal at once, elsewhere where it takes long.
+
+    Nothing else would tell a job that hangs, since a pipe without a writer never ends, from one that works.
+    """
+    pipes = list(paths)
+
+    def say() -> None:
+        for path in pipes:
             complain(f"waiting for {plain(path)}, a pipe, to be written")
+
+    at_once = sys.stderr is not None and sys.stderr.isatty()
+    later = Timer(0 if at_once else _PIPE_TOLD_AFTER_S, say)
+    later.daemon = True
+    if pipes:
+        later.start()
+    try:
+        yield
+    finally:
+        later.cancel()
 
 
 @contextmanager
