@@ -31,6 +31,7 @@ from vxlanalyze.pairing.routes import Route
 from vxlanalyze.pairing.sightings import Sightings
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
+_FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
 _TOO_MANY_FRAMES = 15_000_000  # for both directions at once: what both hold meanwhile is too much
 _Item = TypeVar("_Item", bound=np.generic)
 
@@ -54,10 +55,10 @@ class _Way:
 
     @cached_property
     def typical_shift(self) -> int:
-        """Receiver's clock less sender's, where the direction's packets are."""
+        """Receiver's clock less sender's, where the direction's packets are; within `_FAR_NS`."""
         if not len(self.sent.time_ns):
             return 0
-        return int(np.median(self.sent_at_receiver_ns - self.sent.time_ns))
+        return int(np.clip(np.median(self.sent_at_receiver_ns - self.sent.time_ns), -_FAR_NS, _FAR_NS))
 
 
 def build(ends: HopEnds, tuples: Tuples) -> Hop:

@@ -143,7 +143,7 @@ def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
 def _ends(flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.void]:
     """Addresses, protocol and ports of some flows as one value each."""
     ports = np.column_stack((flows.protocol[rows].astype(np.uint16), flows.sport[rows], flows.dport[rows]))
-    octets = np.ascontiguousarray(ports).view(np.uint8).reshape(len(rows), -1)
+    octets = np.ascontiguousarray(ports).view(np.uint8).reshape(len(rows), ports.shape[1] * ports.itemsize)
     both = np.ascontiguousarray(np.column_stack((flows.src[rows], flows.dst[rows], octets)))
     return both.view(np.dtype((np.void, both.shape[1]))).ravel()
 

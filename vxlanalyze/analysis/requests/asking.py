@@ -128,10 +128,16 @@ def events(point: Point, numbered: Numbered) -> Events:
     )
     found = Events(*(column[:count] for column in found))
     if not refused.any():
-        return found
+        return _numbered(found)
     each = np.append((kind == Kind.UDP) & may_ask & refused[tuple_of], False)  # the last for NO_FLOW
     by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
-    return Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True)))
+    return _numbered(Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True))))
+
+
+def _numbered(found: Events) -> Events:
+    """Leave out what answers a tuple that has no number: nobody was seen to ask it."""
+    known = found.tuple_of >= 0
+    return found if known.all() else Events(*(column[known] for column in found))
 
 
 @compiled("i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) Events(i4[] i4[] i8[] u1[] b1[] b1[])")

@@ -48,7 +48,7 @@ class Rewriting:
             cooked = (kind != ETHERNET) & (kind != NO_LINK)
             address = frame + np.where(kind == SLL, 6, 12)
             for rest in range(8):  # whatever kind of address it is
-                self._data[(address + rest)[cooked]] = 0
+                self._data[(address + rest)[cooked & (address + rest < end)]] = 0
             self._mac(base, fields.SRC_MAC, address, cooked, end)
 
     def packet(self, base: int, end: NDArray[np.int64]) -> None:
