@@ -134,6 +134,15 @@ def test_one_fault_in_both_directions_is_one_finding():
     assert [text.count(f"- {name}: ") for name in ("dns-unanswered", "tcp-stalled")] == [1, 1]
 
 
+def test_what_both_directions_advise_is_said_once():
+    forward = finding("path-blocked", "critical", "node1>node2", remedy="Set it.\nSee it at 2:\nnode2# ip a")
+    reverse = finding("path-blocked", "critical", "node2>node1", remedy="Set it.\nSee it at 1:\nnode1# ip a")
+    text = as_text.render(replaced(HEALTHY, findings=[forward, reverse]))
+
+    assert text.count("Set it.") == 1
+    assert "2. on node1: ip a" in text
+
+
 def test_notes_take_a_line_each():
     notes = [finding("clock-offset", "info", summary="word " * 60), finding("nested-tunnel", "info")]
     lines = as_text.render(replaced(HEALTHY, findings=notes)).splitlines()

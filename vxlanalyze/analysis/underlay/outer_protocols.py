@@ -71,8 +71,8 @@ def remedy(direction: Direction, lost: list[OuterProtocol]) -> str:
     titles, far = listed([p.title for p in lost]), direction.receiver.name
     instead = [p.instead.format(title=p.title) for p in lost if p.instead]
     return (
-        f"Allow {titles} from {listed(peers)} to {listed(ends)}, and the other way: a rule of its own in the "
-        f"security group or network security group, and in the firewall of {far}:"
+        f"Allow {titles} from {listed(peers)} to {listed(ends)}, and in the other direction: a rule of its "
+        f"own in the security group or network security group, and in the firewall of {far}:"
         + "".join(commands.allow(far, peers, f"-p {p.number}") for p in lost)
         + "".join(f"\n{text}" for text in instead)
     )
