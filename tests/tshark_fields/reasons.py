@@ -92,9 +92,18 @@ def _llc_in_backbone_frame(difference: "Difference", ours: Row) -> bool:
     return difference.protocols.endswith("ieee8021ah:ethertype:data") and difference.theirs is None
 
 
+def _first_fragment(difference: "Difference", ours: Row) -> bool:
+    first = bool(ours["more_fragments"]) and ours["fragment_offset"] == 0
+    return difference.column == "payload_length" and first and difference.ours < difference.theirs
+
+
 REASONS: tuple[tuple[str, Test], ...] = (
     ("a checksum that the network card will fill in is bad to tshark, and offload here", _offload),
     ("tshark sums what one fragment of several holds", _fragment),
+    (
+        "of a first fragment, tshark gives the datagram's length, and this program what it holds",
+        _first_fragment,
+    ),
     ("a tunnel on a port that tshark does not know was recognised by its content", _guessed),
     ("of a header that is cut or malformed, tshark and this program show different parts", _cut_header),
     ("an SLL packet type above 254 is kept as 254", _packet_type),

@@ -79,7 +79,7 @@ def test_a_path_that_dies_says_whether_the_receiver_saw_anything_afterwards(back
     stream = Traffic(ping(), packets=50, every_s=0.2, lost=np.arange(50) >= 30)
     back = Traffic(ping().reverse(), packets=10, start_s=back_s)
     (finding,) = of(comparison([stream], [back]))
-    assert f"Behind the last one, {says}" in finding.explanation
+    assert f"After the last one, {says}" in finding.explanation
     assert finding.summary.endswith("unless node2's capture ended then") == (back_s < 5)
 
 

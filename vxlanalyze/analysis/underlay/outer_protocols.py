@@ -26,7 +26,7 @@ _OVER_UDP = (
 )
 _VXLAN_INSTEAD = (
     "Where {title} cannot be allowed (Azure's networks do not carry it), use a tunnel over UDP (Calico: "
-    "ipipMode Never, vxlanMode Always in the IPPool)."
+    "ipipMode: Never, vxlanMode: Always in the IPPool)."
 )
 
 

@@ -265,9 +265,9 @@ def _remedy(place: str, address: str, on_wire: bool) -> str:
     node = place.partition("/")[0]
     if on_wire:
         return written(
-            f"The node routes to {address} without encapsulation (Calico: vxlanMode CrossSubnet; Cilium: "
+            f"The node routes to {address} without encapsulation (Calico: vxlanMode: CrossSubnet; Cilium: "
             "routingMode native). Let the network pass pod addresses (EC2: disable the source/destination "
-            "check), or encapsulate always (vxlanMode Always; routingMode tunnel). Its route now:",
+            "check), or encapsulate always (vxlanMode: Always; routingMode tunnel). Its route now:",
             on(node, f"ip route get {address}"),
         )
     return written(

@@ -149,7 +149,7 @@ def _remedy(pair: Comparison, direction: Direction, found: Unseen) -> str:
             "dataplane."
         )
     modes = {
-        "calico": "Calico: vxlanMode Always instead of CrossSubnet in the IPPool",
+        "calico": "Calico: vxlanMode: Always instead of CrossSubnet in the IPPool",
         "cilium": "Cilium: routingMode tunnel, without autoDirectNodeRoutes",
         "flannel": 'flannel: "DirectRouting": false in the Backend of net-conf.json',
     }
