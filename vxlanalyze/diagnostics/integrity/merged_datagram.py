@@ -10,7 +10,7 @@ How it decides
     appears again, and an Ethernet frame after it. Each such packet is counted as arrived, and matched with
     what the other capture shows.
 When it cannot tell
-    Where the snap length cut what follows the first packet.
+    Where the snap length cut datagrams that are longer than their tunnel headers and first inner packet.
 What looks like it
     Loss on the path (`packet-loss`): there the packets are in no datagram of the receiver's capture. Ethernet
     padding that is not zero holds no tunnel header.
@@ -23,31 +23,34 @@ Sources
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
-from vxlanalyze.wire.model import Anomaly
+from vxlanalyze.wire import udp
+from vxlanalyze.wire.model import NO_FLOW, Anomaly
 
 CODE = "merged-datagram"
+_LEAST_FURTHER_BYTES = 8 + 14 + 20  # tunnel header, Ethernet and IPv4: padding is shorter
 
 
 def check(pair: Comparison) -> list[Answer]:
     """Look behind the inner packets of what each direction's receiver shows."""
     found = [_look(pair, direction) for direction in pair.directions if direction.receiver.encapsulated]
-    return [finding for finding in found if finding is not None]
+    return [answer for answer in found if answer is not None]
 
 
-def _look(pair: Comparison, direction: Direction) -> Finding | None:
+def _look(pair: Comparison, direction: Direction) -> Answer | None:
     anomalies = direction.receiver.index.anomalies
     arrived = direction.received_row[direction.received_row != NO_ROW]
     further = np.unique(arrived[(anomalies[arrived] & np.uint32(Anomaly.FURTHER_PACKET)) > 0])
     if not len(further):
-        return None
+        return _hidden(direction, arrived)
     first = np.unique(arrived[(anomalies[arrived] & np.uint32(Anomaly.MERGED_DATAGRAM)) > 0])
     receiver = direction.receiver.name
     packets, datagrams = len(further), max(len(first), 1)
@@ -75,6 +78,28 @@ def _look(pair: Comparison, direction: Direction) -> Finding | None:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _hidden(direction: Direction, arrived: NDArray[np.int32]) -> NotAssessed | None:
+    """Say that datagrams are longer than what they show, where the snap length cut them."""
+    index, flows = direction.receiver.index, direction.receiver.flows
+    rows = arrived[(index.flow[arrived] != NO_FLOW) & (index.length[arrived] > 0)]
+    cut = (index.anomalies[rows] & np.uint32(Anomaly.CUT)) > 0
+    if not cut.any():
+        return None
+    flow = index.flow[rows]
+    one_tunnel = (flows.tunnel_depth[flow] == 1) & (flows.outer_protocol[flow] == udp.PROTOCOL)
+    around = index.outer_length[rows].astype(np.int64) - index.length[rows]
+    headers = around[one_tunnel & (around > 0)].min(initial=np.iinfo(np.int64).max)
+    longer = int((one_tunnel & cut & (around - headers >= _LEAST_FURTHER_BYTES)).sum())
+    if not longer:
+        return None
+    return NotAssessed(
+        CODE,
+        f"{count(longer, 'datagram')} at {direction.receiver.name} may hold further packets after the first, "
+        "where the snap length cut them",
+        direction.label,
     )
 
 
