@@ -1,5 +1,7 @@
 """A part of the traffic is cut out after matching: fates stay, whatever lies outside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,13 @@ def test_columns_stay_in_step():
 def test_seconds_need_a_first_frame_to_count_from():
     with pytest.raises(UsageError, match="no frame to count seconds from"):
         narrow(comparison(), part("1"))
+
+
+def test_stamps_at_the_ends_of_what_they_can_say():
+    """The moment that is meant, or the same by the next clock, is more than 64 bits hold."""
+    whole = comparison([Traffic(packets=10)])
+    first, *others = whole.captures
+    pair = replace(whole, captures=(replace(first, first_ns=np.iinfo(np.int64).max - 5), *others))
+
+    assert len(narrow(pair, part(until="1")).hops[0].forward) == 10
+    assert len(narrow(pair, part(since="0.000000004")).hops[0].forward) == 0

@@ -190,14 +190,19 @@ def _absolute(moment: Moment | None, first_ns: int | None) -> int | None:
         )
     if moment.of_day:
         days = round((first_ns - moment.ns) / _DAY_NS)
-        return days * _DAY_NS + moment.ns
-    return first_ns + moment.ns
+        return _in_range(days * _DAY_NS + moment.ns)
+    return _in_range(first_ns + moment.ns)
 
 
 def _by_next_clock(moment_ns: int, hop: Hop) -> int:
     if moment_ns in _ALL_TIME:
         return moment_ns
-    return moment_ns + int(hop.clock.offset_at(np.array([moment_ns], np.int64))[0])
+    return _in_range(moment_ns + int(hop.clock.offset_at(np.array([moment_ns], np.int64))[0]))
+
+
+def _in_range(moment_ns: int) -> int:
+    """Hold a moment within what time stamps can say; crafted ones stand at its very ends."""
+    return min(max(moment_ns, _ALL_TIME[0]), _ALL_TIME[1])
 
 
 def _chosen_flows(flows: Flows, terms: tuple[Term, ...]) -> NDArray[np.bool_]:

@@ -12,8 +12,8 @@
 In a pyproject.toml, all of it stands in the table ``[tool.vxlanalyze.expect]``.
 
 A code without a direction stands for all of its directions. Bounds are on the figures of `hops`. What was
-assessed in no direction was not shown to be absent, and a capture without a frame proves nothing: neither
-passes unless it is allowed.
+assessed in no direction was not shown to be absent; a capture without a frame, and two that share no time,
+prove nothing: none of these passes unless it is allowed (captures by name, or as `windows-disjoint`).
 
 Source: TOML v1.0.0.
 """
@@ -26,6 +26,7 @@ from math import isnan
 from typing import Any, get_type_hints
 
 from vxlanalyze.errors import UsageError
+from vxlanalyze.report import proof
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.text.nearest import nearest
 
@@ -203,7 +204,7 @@ def _matches(entry: str, finding: FindingRecord) -> bool:
 
 
 def _unassessed(expected: Expectation, report: Report) -> Iterator[str]:
-    """Say what must not be found and was not assessed, and which captures hold nothing."""
+    """Say what must not be found and was not assessed, and which captures prove nothing."""
     for entry in expected.must_not:
         code, _, direction = entry.partition("@")
         if {entry, code} & set(expected.allow_unassessed):
@@ -212,12 +213,12 @@ def _unassessed(expected: Expectation, report: Report) -> Iterator[str]:
         everywhere = {hop["direction"] for hop in report.hops} <= left and bool(left)
         if None in left or (direction in left if direction else everywhere):
             yield f"{entry} must not be found, and cannot be excluded{_why_not(entry, report)}"
-    for capture in report.captures:
-        if not capture["packets"] and capture["name"] not in expected.allow_unassessed:
-            yield (
-                f"{capture['name']} holds no frame, which proves nothing; where that is meant, "
-                f'{_UNASSESSED} = ["{capture["name"]}"] allows it'
-            )
+    gaps = [*proof.without_frames(report.captures)]
+    if not any(finding["code"] == proof.DISJOINT for finding in report.findings):
+        gaps += proof.without_common_time(report.captures, report.hops)
+    for gap in gaps:
+        if not set(gap.names) & set(expected.allow_unassessed):
+            yield f'{gap.sentence}; where that is meant, {_UNASSESSED} = ["{gap.names[0]}"] allows it'
 
 
 def _why_not(entry: str, report: Report) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from vxlanalyze.errors import UsageError
+from vxlanalyze.report import proof
 from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 
@@ -53,9 +54,10 @@ def judging(
             counting, changes = compare(before, report)
         told = () if differences is None else differences(report)
         told += tuple(_left_open(report, unassessed))
+        failed = failing(counting, fail_on)
         if fail_on != "never" and differences is None:
-            told += tuple(_empty(report))
-        return Judgement(frozenset(failing(counting, fail_on)), told, changes, gated)
+            told += tuple(_unproved(report, failed))
+        return Judgement(frozenset(failed), told, changes, gated)
 
     return judge
 
@@ -75,11 +77,12 @@ def _left_open(report: Report, codes: Sequence[str]) -> Iterator[str]:
             yield f"{entry['code']}{where} was not assessed: {entry['reason']}"
 
 
-def _empty(report: Report) -> Iterator[str]:
-    """Say which captures hold nothing: without a frame nothing is shown to be healthy."""
-    for capture in report.captures:
-        if not capture["packets"]:
-            yield f"{capture['name']} holds no frame, so nothing is shown to be healthy there"
+def _unproved(report: Report, failed: Sequence[str]) -> Iterator[str]:
+    """Say which captures show nothing to be healthy, unless a finding that fails says so already."""
+    gaps = [*proof.without_frames(report.captures)]
+    if not any(key.partition("@")[0] == proof.DISJOINT for key in failed):
+        gaps += proof.without_common_time(report.captures, report.hops)
+    return (gap.sentence for gap in gaps)
 
 
 def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from vxlanalyze.report import proof
 from vxlanalyze.report.model import (
     CaptureRecord,
     FindingRecord,
@@ -55,7 +56,7 @@ def verdict(
     if judged:
         return _without_fault(hops, findings, not_assessed, open_points(captures, services))
     if hops:
-        return f"Not determined: {_why_not(hops, not_assessed)}."
+        return f"Not determined: {_why_not(captures, hops, not_assessed)}."
     return _alone(captures)
 
 
@@ -138,8 +139,11 @@ def _unknown(hops: Sequence[HopRecord]) -> list[str]:
     return [f"{words.count(n, 'packet')} {UNKNOWN_BECAUSE.get(why, why)}" for why, n in counts.items()]
 
 
-def _why_not(hops: Sequence[HopRecord], not_assessed: Sequence[NotAssessedRecord]) -> str:
-    reasons = [hop["not_assessed"] for hop in hops if hop["not_assessed"]]
+def _why_not(
+    captures: Sequence[CaptureRecord], hops: Sequence[HopRecord], not_assessed: Sequence[NotAssessedRecord]
+) -> str:
+    reasons = [gap.sentence for gap in proof.without_common_time(captures, hops)]
+    reasons += [hop["not_assessed"] for hop in hops if hop["not_assessed"]]
     reasons += [f"no packet has a known fate: {what}" for what in _unknown(hops)]
     reasons += [entry["reason"] for entry in not_assessed if entry["code"] == "path-blocked"]
     return [*reasons, "no packet is in both captures"][0]

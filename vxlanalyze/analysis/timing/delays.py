@@ -196,7 +196,7 @@ def _noise_ns(found: Series, runs: list[slice]) -> int:
         outside[run] = False
     if not outside.any():
         return 0
-    until_next = np.diff(found.sent_ns, append=found.sent_ns[-1] + _SLOT_NS)
+    until_next = np.append(np.diff(found.sent_ns), _SLOT_NS)
     lasting = np.clip(until_next, _SLOT_NS, _LONGEST_WORD_NS)[outside]
     delay = found.delay_ns[outside]
     slowest = np.argsort(-delay, kind="stable")
