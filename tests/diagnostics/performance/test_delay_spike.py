@@ -230,3 +230,13 @@ def test_healthy_networks_raise_no_alarm(seed):
     sent = np.cumsum(rng.exponential(10 ** rng.uniform(-4, -1), n))
     pair = comparison([Traffic(time_s=sent, delay_s=rng.uniform(0.0001, 0.02) + shape)])
     assert not [a for a in delay_spike.check(pair) if isinstance(a, Finding)]
+
+
+def test_stamps_at_the_end_of_what_they_can_say():
+    """How long the last delay lasts is known neither from a next packet nor from a later moment."""
+    pair = comparison([Traffic(packets=200)], [Traffic(packets=200)])
+    direction = pair.hops[0].forward
+    index = direction.sender.index
+    index.time_ns[direction.sent_row] += np.iinfo(np.int64).max - index.time_ns[direction.sent_row].max()
+
+    assert not [answer for answer in delay_spike.check(pair) if isinstance(answer, Finding)]
