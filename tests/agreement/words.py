@@ -112,8 +112,13 @@ def _says(said: str, quantity: dict[str, Any]) -> bool:
         read /= 100 if "%" in said else 1
         rest = ""
     else:
-        rest = unit.split(" ")[0].rstrip("s").removesuffix("ie")
+        rest = (
+            unit.split(" ")[0].rstrip("s").removesuffix("ie").removesuffix("e")
+        )  # queries, addresses, bytes
     return rest in said and abs(read - value) <= (0 if isinstance(value, int) else 0.05 * abs(value))
+
+
+_SHARE = r"(?<!port )\b(\d[\d,]*) of (?:the )?(\d[\d,]*)\b(?![.:]\w)"  # not "port 53 of 10.0.0.1"
 
 
 def figures_of_summaries(world: World) -> Iterator[str]:
@@ -124,7 +129,7 @@ def figures_of_summaries(world: World) -> Iterator[str]:
     tables += [s[name] for s in services for name in ("requests", "answered", "unanswered", "refused")]
     for finding in world.saved["findings"]:
         values = [q["value"] for q in finding["evidence"].values()]
-        for a, b in re.findall(r"\b(\d[\d,]*) of (?:the )?(\d[\d,]*)\b", finding["summary"]):
+        for a, b in re.findall(_SHARE, finding["summary"]):
             for number in (int(a.replace(",", "")), int(b.replace(",", ""))):
                 if number not in values and number not in tables and str(number) not in str(values):
                     yield f"{finding['code']}: {number} of its summary is in no table: {finding['summary']}"
