@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.command.conftest import SEED
 from vxlanalyze.command import cli
+from vxlanalyze.errors import UsageError
+from vxlanalyze.report import expectation
 
 PAIR = ("node1.pcap", "node2.pcap")
 
@@ -68,3 +71,21 @@ def test_projects_that_say_nothing_change_nothing(project, capsys, written):
 
     assert cli.main([*PAIR, "--quiet"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[tool]\nvxlanalyze = 3\n# [tool.vxlanalyze]\n", "tool.vxlanalyze is to be a table"),
+        (f"[tool.vxlanalyze]\n{'a.' * 3000}b = 1\n", "line 2: 6,005 characters"),
+    ],
+)
+def test_a_project_that_cannot_be_read_is_refused_by_every_reader(project, capsys, written, said):
+    """For its options, and as a file of ``--expect``."""
+    project(written)
+
+    for options in ((), ("--expect", "pyproject.toml")):
+        assert cli.main([*PAIR, *options]) == 2
+        assert said in capsys.readouterr().err
+    with pytest.raises(UsageError, match=re.escape(said)):
+        expectation.parse(written, "pyproject.toml")

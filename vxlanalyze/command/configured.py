@@ -10,18 +10,15 @@
 
 Only a pyproject.toml of the current directory counts. What writes files cannot be set there: a folder of
 captures may be somebody else's.
-
-Source: PEP 518, "tool table".
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.text.nearest import nearest
+from vxlanalyze.text.toml import PROJECT, project_table
 
-FILE = "pyproject.toml"
 _VALUES = (
     "kube", "facts", "port", "since", "until", "only", "select", "ignore", "format", "fail-on", "baseline",
     "expect", "fail-on-unassessed", "jobs", "memory", "color",
@@ -50,32 +47,26 @@ def arguments(*, pair: bool) -> list[str]:
 def _table() -> Mapping[str, object]:
     """Read the project's table; empty where there is none."""
     try:
-        text = Path(FILE).read_text("utf-8")
+        text = Path(PROJECT).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return {}  # no business of this program
     if "tool.vxlanalyze" not in text:
         return {}
-    try:
-        found = tomllib.loads(text).get("tool", {}).get("vxlanalyze", {})
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{FILE}: no TOML ({error})") from error
-    if not isinstance(found, dict):
-        raise UsageError(f'{FILE}: tool.vxlanalyze is to be a table, as in fail-on = "warning"')
-    return found
+    return project_table(text, PROJECT)
 
 
 def _words(name: str, value: object) -> Iterator[str]:
     if name == "expect" and isinstance(value, dict):
-        yield from ("--expect", FILE)
+        yield from ("--expect", PROJECT)
     elif name in _FLAGS:
         if not isinstance(value, bool):
-            raise UsageError(f"{FILE}: tool.vxlanalyze.{name} is to be true or false")
+            raise UsageError(f"{PROJECT}: tool.vxlanalyze.{name} is to be true or false")
         yield from (f"--{name}",) if value else ()
     elif name in _VALUES:
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, bool) or not isinstance(each, str | int):
-                raise UsageError(f"{FILE}: tool.vxlanalyze.{name} is to be a string, a number or a list")
+                raise UsageError(f"{PROJECT}: tool.vxlanalyze.{name} is to be a string, a number or a list")
             yield f"--{name}={each}"
     else:
         known = (*_VALUES, *_FLAGS)
-        raise UsageError(f"{FILE}: tool.vxlanalyze: {name} cannot be set there{nearest(name, known)}")
+        raise UsageError(f"{PROJECT}: tool.vxlanalyze: {name} cannot be set there{nearest(name, known)}")

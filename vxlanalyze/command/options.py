@@ -11,6 +11,7 @@ from vxlanalyze.command.arguments import GROUPS
 from vxlanalyze.errors import UsageError
 from vxlanalyze.report import RENDERERS
 from vxlanalyze.text.nearest import nearest
+from vxlanalyze.text.toml import PROJECT
 
 _DESCRIPTION = """\
 Finds the cause of a fault in an overlay network from captures of two or more nodes, given in path order,
@@ -108,7 +109,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     compares = given["captures"] and not given["plan"]
     if compares and (project := configured.arguments(pair=not given["matrix"])):
         given = vars(parser().parse_intermixed_args([*project, *words]))  # what is given last counts
-        terminal.complain(f"{configured.FILE} sets {' '.join(project)}")
+        terminal.complain(f"{PROJECT} sets {' '.join(project)}")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
     _demand_sense(options)

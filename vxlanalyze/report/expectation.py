@@ -19,7 +19,6 @@ Source: TOML v1.0.0.
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -28,10 +27,9 @@ from typing import Any, get_type_hints
 from vxlanalyze.errors import UsageError
 from vxlanalyze.report import proof
 from vxlanalyze.report.model import DelayRecord, FindingRecord, HopRecord, Report, key_of
+from vxlanalyze.text import toml
 from vxlanalyze.text.nearest import nearest
 
-_PROJECT = "pyproject.toml"
-_LONGEST_LINE = 4_000  # of dotted keys, the parser takes time by the square
 _LISTS = ("must", "must_not", "allow")
 _UNASSESSED = "allow_unassessed"
 _LIMITS = ("min", "max")
@@ -81,24 +79,12 @@ def parse(text: str, path: str) -> Expectation:
     UsageError
         It is no TOML, or holds a key, code or figure that nobody knows; the nearest one is named.
     """
-    for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > _LONGEST_LINE:
-            raise UsageError(
-                f"{path}, line {number}: {len(line):,} characters; put each entry on a line of its own"
-            )
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: no TOML ({error})") from error
-    return from_table(_of_project(table, path) if os.path.basename(path) == _PROJECT else table, path)
-
-
-def _of_project(table: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    for name in ("tool", "vxlanalyze", "expect"):
-        table = table.get(name, {})
+    if os.path.basename(path) != toml.PROJECT:
+        return from_table(toml.parse(text, path), path)
+    table = toml.project_table(text, path).get("expect")
     if not isinstance(table, dict) or not table:
         raise UsageError(f"{path}: no table [tool.vxlanalyze.expect]")
-    return table
+    return from_table(table, path)
 
 
 def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectation:
