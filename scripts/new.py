@@ -31,13 +31,13 @@ Sources
 """
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer
+from vxlanalyze.analysis.finding import DiagnosticResult
 from vxlanalyze.pairing.model import Comparison
 
 CODE = "{code}"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report TODO."""
     raise NotImplementedError(CODE)
 

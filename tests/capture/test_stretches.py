@@ -16,7 +16,7 @@ from tests.capture import build
 from tests.tools import tool
 from vxlanalyze import wire
 from vxlanalyze.capture import open_source
-from vxlanalyze.capture.stretches import mended
+from vxlanalyze.capture.stretches import repaired
 
 SAMPLE = str(Path(__file__).parents[2] / "sample_pcaps" / "healthy" / "node1.pcap.gz")
 STEPS = (700, 3000, 20_000)
@@ -27,7 +27,7 @@ def decoded_both_ways(path, step_bytes, sizes=None):
     one, many = open_source(path), open_source(path)
     whole = wire.decode(one)
     parts = [wire.decode_stretch(many, stretch) for stretch in many.stretches(step_bytes)]
-    kept = len(mended([part.learned for part in parts]))
+    kept = len(repaired([part.learned for part in parts]))
     joined = wire.join_stretches(many, parts, partial(wire.decode_stretch, many))
     if sizes is not None:
         sizes += [len(parts), kept]

@@ -70,7 +70,7 @@ def test_standard_error_is_full(vxlanalyze):
 
 def test_a_pipe_without_a_writer_is_named(tmp_path, monkeypatch, capsys):
     """On a terminal at once; elsewhere after some seconds."""
-    monkeypatch.setattr(terminal, "_PIPE_TOLD_AFTER_S", 0.05)
+    monkeypatch.setattr(terminal, "_PIPE_NOTICE_AFTER_S", 0.05)
     with terminal.waiting_for(["a.pcap"]):
         time.sleep(0.5)
 
@@ -78,7 +78,7 @@ def test_a_pipe_without_a_writer_is_named(tmp_path, monkeypatch, capsys):
 
 
 def test_a_pipe_with_a_writer_is_not_named(monkeypatch, capsys):
-    monkeypatch.setattr(terminal, "_PIPE_TOLD_AFTER_S", 0.3)
+    monkeypatch.setattr(terminal, "_PIPE_NOTICE_AFTER_S", 0.3)
     with terminal.waiting_for(["a.pcap"]):
         pass
     time.sleep(0.5)

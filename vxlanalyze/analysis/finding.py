@@ -87,7 +87,7 @@ class NotAssessed:
     direction: str | None = None
 
 
-Answer = Finding | NotAssessed
+DiagnosticResult = Finding | NotAssessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Diagnostic:
     code : str
         Stable name.
     check : callable
-        ``check(comparison) -> list[Answer]``. It raises only where it has a bug.
+        ``check(comparison) -> list[DiagnosticResult]``. It raises only where it has a bug.
     explained_by : tuple of str
         Codes, or layers for all of their codes, that, found in the same direction (or without one), make
         this a consequence.
@@ -110,7 +110,7 @@ class Diagnostic:
     """
 
     code: str
-    check: Callable[[Comparison], list[Answer]]
+    check: Callable[[Comparison], list[DiagnosticResult]]
     explained_by: tuple[str, ...] = ()
     round_trip: bool = False
     slow: bool = False

@@ -28,9 +28,9 @@ def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
         expected = expectation.from_table(expect)
     else:
         expected = expectation.parse(judging.read_text(os.fspath(expect)), os.fspath(expect))
-    told = expectation.differences(expected, result.report)
-    if told:
-        raise UnexpectedError("\n".join(told))
+    differences = expectation.differences(expected, result.report)
+    if differences:
+        raise UnexpectedError("\n".join(differences))
 
 
 class UnexpectedError(AssertionError):

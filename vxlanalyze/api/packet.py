@@ -81,5 +81,5 @@ def _packet(comparison: Comparison, direction: Direction, at: int) -> Packet:
     points = (direction.sender, direction.receiver)
     frames = {p.name: int(p.frame(np.array([row]))[0]) for p, row in zip(points, rows, strict=True)}
     seen = {name: frame for name, frame in frames.items() if frame}
-    said = "" if reason == Reason.NONE else Reason(reason).name.lower().replace("_", "-")
-    return Packet(direction.label, Outcome(outcome).name.lower(), said, seen, comparison, points)
+    reason_text = "" if reason == Reason.NONE else Reason(reason).name.lower().replace("_", "-")
+    return Packet(direction.label, Outcome(outcome).name.lower(), reason_text, seen, comparison, points)

@@ -30,7 +30,7 @@ _COLUMNS = (
 _ADDRESSES = ("src", "dst", "outer_src", "outer_dst", "direction")
 
 
-class _Asked(NamedTuple):
+class _Query(NamedTuple):
     """What `compare` and `packets` are given."""
 
     captures: list[str]
@@ -66,7 +66,7 @@ class Tools:
         Gives verdict, findings (cause first, each with evidence and frames), figures, and what was not
         assessed.
         """
-        result = self._comparison(_Asked(captures, kube, facts, ports))
+        result = self._comparison(_Query(captures, kube, facts, ports))
         report = json.loads(result.to_json(redact=self._redact))
         return answers.written(answers.of_report(report), ("services", "not_assessed", "findings"))
 
@@ -87,7 +87,7 @@ class Tools:
         The first four as in compare. outcome: lost, delivered or unknown. address: an inner address, as
         other answers show it. offset goes on where an answer ended.
         """
-        result = self._comparison(_Asked(captures, kube, facts, ports))
+        result = self._comparison(_Query(captures, kube, facts, ports))
         table = result.packets.loc[:, list(_COLUMNS)]
         for name in _ADDRESSES if self._redact else ():
             change = result.redactor().text
@@ -154,17 +154,17 @@ class Tools:
         found = {"files": listed, "tables": tables, "files_left_out": max(0, len(files) - _MOST_LISTED)}
         return answers.written(found, ("tables", "files"))
 
-    def _comparison(self, asked: "_Asked") -> Comparison:
-        if not 1 <= len(asked.captures) <= _MOST_CAPTURES:
-            raise UsageError(f"give 1 to {_MOST_CAPTURES} captures in path order, not {len(asked.captures)}")
-        named = [self._root.named(capture) for capture in asked.captures]
+    def _comparison(self, query: "_Query") -> Comparison:
+        if not 1 <= len(query.captures) <= _MOST_CAPTURES:
+            raise UsageError(f"give 1 to {_MOST_CAPTURES} captures in path order, not {len(query.captures)}")
+        named = [self._root.named(capture) for capture in query.captures]
         paths = [f"{name}={path}" if name else str(path) for name, path in named]
-        saved = dict(self._root.named(fact) for fact in asked.facts or ())
-        given = self._root.path(asked.kube) if asked.kube is not None else None
+        saved = dict(self._root.named(fact) for fact in query.facts or ())
+        given = self._root.path(query.kube) if query.kube is not None else None
         read = [*(path for _, path in named), *saved.values(), *filter(None, [given])]
-        key = (*paths, *saved.items(), given, *(asked.ports or ()), *map(_state, read))
+        key = (*paths, *saved.items(), given, *(query.ports or ()), *map(_state, read))
         if key not in self._known:
-            self._known[key] = vx.compare(*paths, kube=given, facts=saved, ports=asked.ports or ())
+            self._known[key] = vx.compare(*paths, kube=given, facts=saved, ports=query.ports or ())
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)

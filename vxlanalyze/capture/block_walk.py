@@ -44,8 +44,8 @@ def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
     end = at + size - TRAILER_BYTES
     count = 0
     if u32(data, at, big) == PACKET:
-        told = u16(data, at + 10, big)
-        count = 0 if told == DROPS_UNKNOWN else told
+        stated = u16(data, at + 10, big)
+        count = 0 if stated == DROPS_UNKNOWN else stated
     while options + 4 <= end:
         code, length = u16(data, options, big), u16(data, options + 2, big)
         if code == OPTION_END or options + 4 + length > end:

@@ -92,8 +92,10 @@ class State:
         """Give the same where interface `i` has the number ``numbers[i]``."""
         known = slice(0, self.described)
         self.table[known, block_times.NUMBER] = numbers[self.table[known, block_times.NUMBER]]
-        told = [replace(entry, interface=int(numbers[entry.interface])) for entry in self.statistics.values()]
-        return replace(self, statistics={(entry.interface, entry.start_ns): entry for entry in told})
+        statistics = [
+            replace(entry, interface=int(numbers[entry.interface])) for entry in self.statistics.values()
+        ]
+        return replace(self, statistics={(entry.interface, entry.start_ns): entry for entry in statistics})
 
     def all_statistics(self) -> list[InterfaceStatistics]:
         """Give the statistics blocks, and the packets' own drop counts where no block counts drops."""

@@ -115,7 +115,7 @@ class LogicalCapture:
         Parameters
         ----------
         learned : sequence of Learned
-            In order; `stretches.mended` has nothing to change.
+            In order; `stretches.repaired` has nothing to change.
 
         Returns
         -------

@@ -166,7 +166,7 @@ class PcapReader:
             if count:
                 near_s = int(rows.time_ns[count - 1]) // NS_PER_S
                 yield count
-            if stop == MORE and window.border_in_sight:
+            if stop == MORE and window.border_reached:
                 return
             if stop == FULL or (stop not in (BAD, ODD) and window.advance()):
                 continue

@@ -117,7 +117,7 @@ class PcapngReader:
                 if count:
                     yield count
                     count = 0
-                if stop == MORE and window.border_in_sight:
+                if stop == MORE and window.border_reached:
                     return
                 if stop == BAD or (stop == MORE and not window.advance()):
                     going_on = window.left_bytes > 0 and _recover(window, reading, state)
@@ -152,8 +152,8 @@ def _without_packets(window: Window, reading: Reading, state: State, stop: int) 
         if stop == BLOCK:
             return _take_blocks(window, reading, state)
         big, table, first, interfaces, *_ = state.arguments
-        behind = block_walk.end_of_odd(window.data, window.at, window.end, big, table, first, interfaces)
-        _pass_over(window, reading, int(behind), "a packet block that contradicts itself")
+        end = block_walk.end_of_odd(window.data, window.at, window.end, big, table, first, interfaces)
+        _pass_over(window, reading, int(end), "a packet block that contradicts itself")
     except TooMuchDamageError:  # the packets before it are still to be handed on
         return False
     return True
@@ -215,10 +215,10 @@ def _take_block(window: Window, reading: Reading, state: State, kind: int, size:
     return True
 
 
-def _pass_over(window: Window, reading: Reading, behind: int, what: str) -> None:
+def _pass_over(window: Window, reading: Reading, end: int, what: str) -> None:
     """Leave out what is whole but cannot be understood: up to an index of the window."""
     offset_bytes = window.offset_bytes
-    window.at = behind
+    window.at = end
     reading.damage(offset_bytes, what, window.offset_bytes)
 
 

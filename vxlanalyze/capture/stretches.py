@@ -120,8 +120,8 @@ class StretchSource:
             except TooMuchDamageError:
                 pass  # the place reached tells
             reached = window.offset_bytes
-        told = (first_ns, last_ns, begun, state, first_frame - 1)
-        self.learned = Learned(self.stretch, reading, reached, *told)
+        seen_ = (first_ns, last_ns, begun, state, first_frame - 1)
+        self.learned = Learned(self.stretch, reading, reached, *seen_)
 
     def _counts(self, window: Window, rows: Rows, reading: Reading, state: State | None) -> Iterator[int]:
         if isinstance(self._reader, PcapReader):
@@ -172,7 +172,7 @@ def _border(opened: OpenedFile, reader: FormatReader, wanted: int) -> list[int]:
     return []
 
 
-def mended(learned: Sequence[Learned]) -> list[Stretch]:
+def repaired(learned: Sequence[Learned]) -> list[Stretch]:
     """The stretches as they have to be read: those of `learned`, made one where a border does not hold."""
     trusted = {
         file for file, parts in groupby(learned, lambda part: part.stretch.file) if _countable([*parts])
@@ -224,7 +224,7 @@ def put_together(
     Parameters
     ----------
     learned : sequence of Learned
-        In order, and such that `mended` changes nothing.
+        In order, and such that `repaired` changes nothing.
     readers : sequence
         One for each file; they know then what is needed to find frames again.
 

@@ -66,7 +66,7 @@ class Window:
         return min(self.end, self._border_bytes - self.base)
 
     @property
-    def border_in_sight(self) -> bool:
+    def border_reached(self) -> bool:
         """Whether the border lies in the window or before it: no record is taken from after it."""
         return self._border_bytes - self.base <= self.end
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SHOWN_AFTER_S = 2.0
-_PIPE_TOLD_AFTER_S = 5.0
+_PIPE_NOTICE_AFTER_S = 5.0
 _WIDTHS = (40, 120)  # longer lines are hard to read
 _DRAWN = "─│►◄✗→±µ…"
 
@@ -103,7 +103,7 @@ def waiting_for(paths: Iterable[str]) -> Iterator[None]:
             complain(f"waiting for {plain(path)}, a pipe, to be written")
 
     at_once = sys.stderr is not None and sys.stderr.isatty()
-    later = Timer(0 if at_once else _PIPE_TOLD_AFTER_S, say)
+    later = Timer(0 if at_once else _PIPE_NOTICE_AFTER_S, say)
     later.daemon = True
     if pipes:
         later.start()

@@ -15,7 +15,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.dask import tasks
 from vxlanalyze.dask.on_dask import Handle, OnDask
 from vxlanalyze.dask.run_there import RunThere
-from vxlanalyze.dask.tasks import Way
+from vxlanalyze.dask.tasks import DecodeSettings
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import strict
 from vxlanalyze.pipeline import decoding
@@ -91,18 +91,18 @@ def decode(
     for source in sources:
         if source.is_stream:
             raise UsageError(f"{source.files[0].path}: workers cannot read a stream; save it to a file first")
-    way = Way(tuple(ports), decoding.bytes_kept(sources))
-    captures = _decoded(sources, way, workers, progress)
+    settings = DecodeSettings(tuple(ports), decoding.bytes_kept(sources))
+    captures = _decoded(sources, settings, workers, progress)
     read = workers.results([workers.start(tasks.source_of, capture) for capture in captures])
     cut = workers.results([workers.start(tasks.cut_at_bytes, capture) for capture in captures])
-    if common_bytes(read, cut) != way.keep_inner_bytes:  # later sections or frames are cut otherwise
-        way = Way(way.ports, common_bytes(read, cut))
-        captures = _decoded(sources, way, workers, progress)
+    if common_bytes(read, cut) != settings.keep_inner_bytes:  # later sections or frames are cut otherwise
+        settings = DecodeSettings(settings.ports, common_bytes(read, cut))
+        captures = _decoded(sources, settings, workers, progress)
     return captures
 
 
 def _decoded(
-    sources: Sequence[LogicalCapture], way: Way, workers: OnDask, progress: Progress
+    sources: Sequence[LogicalCapture], settings: DecodeSettings, workers: OnDask, progress: Progress
 ) -> list[Handle]:
     step_bytes = min(decoding.stretch_bytes(sources, workers.threads), _LARGEST_STRETCH_BYTES)
     captures = []
@@ -110,11 +110,11 @@ def _decoded(
         meter = Meter(source.name, source.files, progress)
         parts = []
         for stretch in source.stretches(step_bytes):
-            part = workers.start(tasks.decode_stretch, source, stretch, way)
+            part = workers.start(tasks.decode_stretch, source, stretch, settings)
             end_bytes = min(stretch.end_bytes, source.files[stretch.file].bytes)
             part.add_done_callback(partial(_count, meter, end_bytes - stretch.begin_bytes))
             parts.append(part)
-        captures.append(workers.start(tasks.join, source, parts, way))
+        captures.append(workers.start(tasks.join, source, parts, settings))
     return captures
 
 

@@ -17,7 +17,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import nodes
 from vxlanalyze.pairing.between import without_peers
 from vxlanalyze.pairing.capture_facts import capture_facts
-from vxlanalyze.pairing.nodes import Sight
+from vxlanalyze.pairing.nodes import NodeEvidence
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.decoding import decode_all
 from vxlanalyze.pipeline.progress import Progress, unheard
@@ -60,12 +60,12 @@ def compare_nodes(
 
     facts = [capture_facts(*capture) for capture in zip(sources, decoded, strict=True)]
 
-    def reports(asked: Questions, pairs: Sequence[Together]) -> list[Report]:
+    def reports(questions_: Questions, pairs: Sequence[Together]) -> list[Report]:
         return [
             pipeline.conclude(
                 [sources[i] for i in pair.nodes],
                 [without_peers(decoded[i], pair.peers) for i in pair.nodes],
-                asked,
+                questions_,
                 facts=[facts[i] for i in pair.nodes],
             ).report(plots=False)
             for pair in pairs
@@ -87,14 +87,16 @@ def compare_nodes_there(
     _demand_sense(sources, questions)
     captures = decode(sources, questions.ports, workers, progress or unheard)
 
-    def reports(asked: Questions, pairs: Sequence[Together]) -> list[Report]:
+    def reports(questions_: Questions, pairs: Sequence[Together]) -> list[Report]:
         parts = [
             [workers.start(tasks.part_of, captures[i], pair.peers) for i in pair.nodes] for pair in pairs
         ]
-        return workers.results([workers.start(tasks.report_of_parts, both, asked) for both in parts])
+        return workers.results([workers.start(tasks.report_of_parts, both, questions_) for both in parts])
 
-    sights: list[Sight] = workers.results([workers.start(tasks.sight, capture) for capture in captures])
-    return _matrix(sights, questions, reports)
+    observed: list[NodeEvidence] = workers.results(
+        [workers.start(tasks.sight, capture) for capture in captures]
+    )
+    return _matrix(observed, questions, reports)
 
 
 def _demand_sense(sources: Sequence[LogicalCapture], questions: Questions) -> None:
@@ -106,17 +108,17 @@ def _demand_sense(sources: Sequence[LogicalCapture], questions: Questions) -> No
 
 
 def _matrix(
-    sights: Sequence[Sight],
+    observed: Sequence[NodeEvidence],
     questions: Questions,
     reports: Callable[[Questions, Sequence[Together]], list[Report]],
 ) -> Matrix:
-    homes = nodes.homes(sights, questions.cluster)
-    pairs: list[tuple[int, ...]] = [*nodes.concerned(sights, homes)]
-    pairs += [(i,) for i in range(len(sights)) if not any(i in pair for pair in pairs)]
-    asked = replace(questions, cluster=nodes.with_homes(questions.cluster, sights, homes))
-    names = [sight.name for sight in sights]
+    homes = nodes.homes(observed, questions.cluster)
+    pairs: list[tuple[int, ...]] = [*nodes.concerned(observed, homes)]
+    pairs += [(i,) for i in range(len(observed)) if not any(i in pair for pair in pairs)]
+    with_homes = replace(questions, cluster=nodes.with_homes(questions.cluster, observed, homes))
+    names = [each.name for each in observed]
     together = [Together(pair, _others(homes, {names[i] for i in pair})) for pair in pairs]
-    return build(names, reports(asked, together))
+    return build(names, reports(with_homes, together))
 
 
 def _others(homes: Mapping[str, frozenset[str]], pair: Collection[str]) -> frozenset[str]:

@@ -34,7 +34,7 @@ from vxlanalyze.wire.model import Decoded, Index
 from vxlanalyze.wire.passages import COLUMN_DTYPES
 
 
-class Way(NamedTuple):
+class DecodeSettings(NamedTuple):
     """How captures are decoded; see `wire.decode`."""
 
     ports: tuple[int, ...]
@@ -56,17 +56,17 @@ class Part(NamedTuple):
     whole: CaptureFacts
 
 
-def decode_stretch(source: LogicalCapture, stretch: Stretch, way: Way) -> DecodedStretch:
+def decode_stretch(source: LogicalCapture, stretch: Stretch, settings: DecodeSettings) -> DecodedStretch:
     """Decode one stretch of a capture."""
-    return wire.decode_stretch(_seen(source), stretch, **way._asdict())
+    return wire.decode_stretch(_seen(source), stretch, **settings._asdict())
 
 
-def join(source: LogicalCapture, parts: Sequence[DecodedStretch], way: Way) -> DecodedCapture:
+def join(source: LogicalCapture, parts: Sequence[DecodedStretch], settings: DecodeSettings) -> DecodedCapture:
     """Put all stretches of a capture together."""
     source = _seen(source)
-    again = partial(wire.decode_stretch, source, **way._asdict())
+    again = partial(wire.decode_stretch, source, **settings._asdict())
     own = [DecodedStretch(part.learned, part.passage.apart()) for part in parts]
-    return DecodedCapture(source, wire.join_stretches(source, own, again, **way._asdict()))
+    return DecodedCapture(source, wire.join_stretches(source, own, again, **settings._asdict()))
 
 
 def source_of(capture: DecodedCapture) -> LogicalCapture:
@@ -99,7 +99,7 @@ def sightings(
     return pairing.sightings(captures, number).parted(parts)
 
 
-def sight(capture: DecodedCapture) -> nodes.Sight:
+def sight(capture: DecodedCapture) -> nodes.NodeEvidence:
     """Give what the capture shows of the nodes of its cluster."""
     return nodes.sight(*capture)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
-from vxlanalyze.analysis.finding import Answer, Diagnostic, Finding, NotAssessed
+from vxlanalyze.analysis.finding import Diagnostic, DiagnosticResult, Finding, NotAssessed
 from vxlanalyze.diagnostics import causes, facts_check
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.memory import limit as memory
@@ -140,16 +140,16 @@ def diagnose(
     ignore : collection of codes, optional
         Do not run these.
     """
-    asked = [d for d in diagnostics if (select is None or d.code in select) and d.code not in (ignore or ())]
-    told = [answer for answers in _ask(asked, comparison) for answer in answers]
-    findings = [a for a in told if isinstance(a, Finding)]
-    not_assessed = [a for a in told if isinstance(a, NotAssessed)]
-    broken = [a for a in told if isinstance(a, Broken)]
+    chosen = [d for d in diagnostics if (select is None or d.code in select) and d.code not in (ignore or ())]
+    results = [answer for answers in _run(chosen, comparison) for answer in answers]
+    findings = [a for a in results if isinstance(a, Finding)]
+    not_assessed = [a for a in results if isinstance(a, NotAssessed)]
+    broken = [a for a in results if isinstance(a, Broken)]
     ordered = facts_check.with_evidence(causes.order(findings, diagnostics, comparison), comparison)
-    return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in asked))
+    return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in chosen))
 
 
-def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[Answer | Broken]]:
+def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[DiagnosticResult | Broken]]:
     """Run in turn; of many packets on two threads.
 
     What takes longest comes first, so that neither thread ends long before the other. Then one goes on from
@@ -157,33 +157,33 @@ def _ask(asked: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[A
     """
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
-        return [_answers(diagnostic, comparison) for diagnostic in asked]
+        return [_answers(diagnostic, comparison) for diagnostic in chosen]
     if packets > _TOO_MANY_PACKETS:
-        return [_answers_alone(diagnostic, comparison) for diagnostic in asked]
-    longest = deque(place for place, diagnostic in enumerate(asked) if diagnostic.slow)
-    left = deque(place for place in range(len(asked)) if place not in longest)
-    answers: dict[int, Sequence[Answer | Broken]] = {}
+        return [_answers_alone(diagnostic, comparison) for diagnostic in chosen]
+    longest = deque(place for place, diagnostic in enumerate(chosen) if diagnostic.slow)
+    left = deque(place for place in range(len(chosen)) if place not in longest)
+    answers: dict[int, Sequence[DiagnosticResult | Broken]] = {}
 
-    def ask_on(take: Callable[[], int]) -> None:
+    def run_on(take: Callable[[], int]) -> None:
         for take_next in (longest.popleft, take):
             with suppress(IndexError):  # none is left
                 while True:
                     place = take_next()
-                    answers[place] = _answers(asked[place], comparison)
+                    answers[place] = _answers(chosen[place], comparison)
 
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
-        for end in [pool.submit(ask_on, take) for take in (left.popleft, left.pop)]:
+        for end in [pool.submit(run_on, take) for take in (left.popleft, left.pop)]:
             end.result()
-    return [answers[place] for place in range(len(asked))]
+    return [answers[place] for place in range(len(chosen))]
 
 
-def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Answer | Broken]:
+def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[DiagnosticResult | Broken]:
     """Ask with as much memory as there is: what the question before has freed is given back."""
     memory.give_back()
     return _answers(diagnostic, comparison)
 
 
-def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Answer | Broken]:
+def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[DiagnosticResult | Broken]:
     try:
         return diagnostic.check(comparison)
     except (VxlanalyzeError, MemoryError):

@@ -30,8 +30,8 @@ def order(
     rank = {d.code: i for i, d in enumerate(diagnostics)}
     by_code = {d.code: d for d in diagnostics}
     place = {d.label: i for i, d in enumerate(comparison.directions)}
-    told = sorted(findings, key=lambda f: (rank[f.code], place.get(f.direction or "", -1), f.key))
-    linked = [replace(f, because=_cause(f, by_code, told, comparison)) for f in told]
+    ordered = sorted(findings, key=lambda f: (rank[f.code], place.get(f.direction or "", -1), f.key))
+    linked = [replace(f, because=_cause(f, by_code, ordered, comparison)) for f in ordered]
     explaining = {f.because for f in linked}
 
     def is_root(finding: Finding) -> bool:
@@ -42,20 +42,20 @@ def order(
 
 
 def _cause(
-    finding: Finding, by_code: Mapping[str, Diagnostic], told: Sequence[Finding], comparison: Comparison
+    finding: Finding, by_code: Mapping[str, Diagnostic], ordered: Sequence[Finding], comparison: Comparison
 ) -> str | None:
     """Name the finding that explains this one.
 
     The own direction comes first, then what took most of its packets, then the causal order.
     """
-    place = {c.key: i for i, c in enumerate(told)}
+    place = {c.key: i for i, c in enumerate(ordered)}
     causes = _causes(finding, by_code)
-    candidates = [c for c in told if {c.code, c.key} & set(causes) and c.key != finding.key]
+    candidates = [c for c in ordered if {c.code, c.key} & set(causes) and c.key != finding.key]
     # Of two that name each other, the later one in causal order is the consequence.
     candidates = [
         c for c in candidates if place[c.key] < place[finding.key] or finding.code not in _causes(c, by_code)
     ]
-    candidates += [c for c in told if c not in candidates and _dies_inside(c, finding, comparison)]
+    candidates += [c for c in ordered if c not in candidates and _dies_inside(c, finding, comparison)]
     near = [
         c
         for c in candidates

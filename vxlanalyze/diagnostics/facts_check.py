@@ -14,7 +14,7 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
-from vxlanalyze.diagnostics.beside import (
+from vxlanalyze.diagnostics.host_facts import (
     counters,
     drops,
     entries,
@@ -26,7 +26,7 @@ from vxlanalyze.diagnostics.beside import (
     tunnel_device,
     wanted,
 )
-from vxlanalyze.diagnostics.beside.model import Said
+from vxlanalyze.diagnostics.host_facts.model import Statement
 from vxlanalyze.kubernetes.model import Route
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -140,19 +140,19 @@ def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut
 
 def backend_sentences(pair: Comparison) -> Iterator[str]:
     """Hold the backends of services against the pods that were asked."""
-    asked = services(pair)
+    figures = services(pair)
     backends = {s.full_name: s.backends for s in pair.cluster.services if s.name}
-    for service in dict.fromkeys(f.service for f in asked if f.service):
+    for service in dict.fromkeys(f.service for f in figures if f.service):
         if backends.get(service):
-            yield _backends(service, backends[service], [f for f in asked if f.service == service])
+            yield _backends(service, backends[service], [f for f in figures if f.service == service])
 
 
-def _backends(service: str, backends: Sequence[str], asked: Sequence[ServiceFigures]) -> str:
-    servers = sorted({f.server for f in asked})
-    answering = {f.server for f in asked if f.answered}
+def _backends(service: str, backends: Sequence[str], figures: Sequence[ServiceFigures]) -> str:
+    servers = sorted({f.server for f in figures})
+    answering = {f.server for f in figures if f.answered}
     pods = f"{count(len(servers), 'pod')} queried here ({listed(servers, at_most=3)})"
-    behind = listed(backends, at_most=3)
-    return f"The saved tables put {behind} behind {service}; of {pods} {len(answering)} answered."
+    names = listed(backends, at_most=3)
+    return f"The saved tables put {names} behind {service}; of {pods} {len(answering)} answered."
 
 
 def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
@@ -186,8 +186,8 @@ def _unfilled(point: Point, direction: Direction) -> int:
 
 
 _HOSTS = (
-    *(drops.said, firewall.said, tunnel_device.said, entries.said, routes.said),
-    *(settings.said, tracked.said, sockets.said, counters.said),
+    *(drops.statements, firewall.statements, tunnel_device.statements, entries.statements, routes.statements),
+    *(settings.statements, tracked.statements, sockets.statements, counters.statements),
 )
 _SPEAKERS = (
     (_MAP_SPEAKS, map_sentences),
@@ -201,11 +201,11 @@ def with_evidence(findings: Iterable[Finding], pair: Comparison) -> tuple[Findin
     findings = tuple(findings)
     if not pair.cluster.facts:
         return findings
-    told = {finding.code for finding in findings}
-    return tuple(_with_sentences(finding, pair, told) for finding in findings)
+    codes = {finding.code for finding in findings}
+    return tuple(_with_sentences(finding, pair, codes) for finding in findings)
 
 
-def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Finding:
+def _with_sentences(finding: Finding, pair: Comparison, found: set[str]) -> Finding:
     if finding.code in _BACKENDS_SPEAK:
         more = " ".join(backend_sentences(pair))
         finding = replace(finding, explanation=f"{finding.explanation} {more}".strip())
@@ -214,10 +214,10 @@ def _with_sentences(finding: Finding, pair: Comparison, told: set[str]) -> Findi
         lacking = counters.of_captures(pair, finding) if finding.code == "capture-loss" else ()
         return _with_facts(finding, list(lacking))
     sentences = [s for codes, speak in _SPEAKERS if finding.code in codes for s in speak(pair, direction)]
-    new = tuple(s for s in sentences if s.code not in told and s not in finding.ruled_out)
+    new = tuple(s for s in sentences if s.code not in found and s not in finding.ruled_out)
     finding = replace(finding, ruled_out=(*finding.ruled_out, *new))
-    said = [said for speak in _HOSTS for said in speak(pair, direction, finding)]
-    return _with_facts(finding, [*said, *wanted.said(pair, direction, finding, said)])
+    statements = [statements for speak in _HOSTS for statements in speak(pair, direction, finding)]
+    return _with_facts(finding, [*statements, *wanted.statements(pair, direction, finding, statements)])
 
 
 def _direction(pair: Comparison, finding: Finding) -> Direction | None:
@@ -226,9 +226,9 @@ def _direction(pair: Comparison, finding: Finding) -> Direction | None:
     return next((d for d in (*pair.directions, *inside) if d.label == finding.direction), None)
 
 
-def _with_facts(finding: Finding, said: Sequence[Said]) -> Finding:
+def _with_facts(finding: Finding, statements: Sequence[Statement]) -> Finding:
     """Put causes that facts show before what the packets suggest, and notes behind it."""
-    causes, notes = [s for s in said if s.cause], [s for s in said if not s.cause]
+    causes, notes = [s for s in statements if s.cause], [s for s in statements if not s.cause]
     explanation = [*(s.sentence for s in causes), finding.explanation.strip(), *(s.sentence for s in notes)]
     remedies = [s.remedy for s in causes if s.remedy] or [finding.remedy]
     where = f"; the cause stands in {listed([s.place for s in causes])}" if causes else ""

@@ -69,7 +69,7 @@ def annotated(comparison: Comparison, findings: Sequence[Finding]) -> list[Annot
         rows = point.decoded.row(np.array(sorted(shown), dtype=np.int64))
         partners = _partners(comparison, place, rows)
         comments = [
-            [*(_said(finding) for finding in shown[frame]), _where(facts.name, frame, partners[row])]
+            [*(_comment(finding) for finding in shown[frame]), _where(facts.name, frame, partners[row])]
             for frame, row in zip(sorted(shown), rows.tolist(), strict=True)
         ]
         frames = facts.source.fetch(point.index.place[rows])
@@ -117,7 +117,7 @@ def _write(capture: Annotated, ports: Sequence[int], path: Path, redactor: Redac
             )
 
 
-def _said(finding: Finding) -> str:
+def _comment(finding: Finding) -> str:
     direction = "" if finding.direction is None else f" {finding.direction}"
     because = "" if finding.because is None else f" (because of {finding.because})"
     return f"{finding.code} [{finding.severity.name.lower()}]{direction}: {finding.summary}{because}"
@@ -129,18 +129,18 @@ def _where(capture: str, frame: int, partners: Sequence[str]) -> str:
 
 def _partners(comparison: Comparison, place: int, rows: NDArray[np.int64]) -> dict[int, list[str]]:
     """Say where each frame of a capture is at the points before and behind it, by row."""
-    said: dict[int, list[str]] = {row: [] for row in rows.tolist()}
+    comments: dict[int, list[str]] = {row: [] for row in rows.tolist()}
     for hop in (*comparison.hops, *comparison.inside):
         for direction in hop.directions:
             if direction.sender.capture == place:
                 for row, chosen in _groups(direction.sent_row, rows):
-                    said[row].append(_onward(direction, chosen))
+                    comments[row].append(_onward(direction, chosen))
             if direction.receiver.capture == place:
                 for row, chosen in _groups(direction.received_row, rows):
-                    said[row].append(_from_where(direction, chosen))
+                    comments[row].append(_from_where(direction, chosen))
                 for row, _ in _groups(direction.unsent_row, rows):
-                    said[row].append(f"{direction.sender.name} did not see it leave.")
-    return said
+                    comments[row].append(f"{direction.sender.name} did not see it leave.")
+    return comments
 
 
 def _groups(column: NDArray[np.int32], rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

@@ -74,15 +74,15 @@ def _who(comparison: Comparison, found: Exchanges) -> list[tuple[str, str, str, 
 
 def _messages(comparison: Comparison, found: Exchanges) -> list[str | None]:
     """Say what each request is, where its payload shows it."""
-    said: list[str | None] = ["SYN" if opens else None for opens in found.opens.tolist()]
+    messages: list[str | None] = ["SYN" if opens else None for opens in found.opens.tolist()]
     chosen = np.flatnonzero(found.connection != UNKNOWN)[:MOST_READ]
     for place, end in enumerate(_ends(comparison)):
         mine = chosen[found.place[chosen] != place]
         for number, octets in zip(
             mine.tolist(), payloads(comparison, end, found.request_row[mine]), strict=True
         ):
-            said[number] = framing.message(octets)
-    return said
+            messages[number] = framing.message(octets)
+    return messages
 
 
 def payloads(comparison: Comparison, point: Point, rows: NDArray[np.int64]) -> Iterator[bytes]:

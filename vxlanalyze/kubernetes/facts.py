@@ -25,7 +25,7 @@ _MOST_LINES = 150_000  # a node's rules and connections have fewer; reading that
 _LONGEST_LINE = 8_192  # no table that people save has longer ones, and patterns take their time with them
 _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
-_BARE_COMMAND = re.compile(
+_PLAIN_COMMAND = re.compile(
     r"^\s*(?:\+ )?(?P<line>(?:sudo )?(?:kubectl\b.* get|kubectl\b.* exec|cilium(?:-dbg)? (?:service|bpf)|"
     r"bridge\b.* fdb|ethtool -|tcpdump -|ip (?:-\S+ )*(?:link|route|rule|neigh)|"
     r"conntrack -|nft list|ip6?tables-save|nstat|sysctl|ss -|tc -s|ipvsadm) ?.*)$"
@@ -156,7 +156,7 @@ def _parts(lines: list[Line]) -> list[list[Line]]:
     """Part the lines at the commands that they stand under."""
     parts: list[list[Line]] = [[]]
     for number, line in lines:
-        comment = line.startswith("# ") and not _BARE_COMMAND.match(line[2:])  # of iptables-save
+        comment = line.startswith("# ") and not _PLAIN_COMMAND.match(line[2:])  # of iptables-save
         if _command(line) is not None and not comment:
             parts.append([])
         else:
@@ -200,9 +200,9 @@ def _blocks(text: str) -> _Blocks:
             found.tables.append(block)
             if table.has_header:
                 continue
-        asked = None if table else _command(line)
-        if asked is not None:
-            command, block = asked, None
+        run_as = None if table else _command(line)
+        if run_as is not None:
+            command, block = run_as, None
         elif not line or _NOISE.match(line):
             continue
         elif block is not None:
@@ -227,9 +227,9 @@ def _command(line: str) -> Command | None:
         return None  # most lines; what follows takes ten times as long
     if not _ANY_PROMPT.match(line):
         return None
-    match = _PROMPT.match(line) or _BARE_COMMAND.match(line)
+    match = _PROMPT.match(line) or _PLAIN_COMMAND.match(line)
     if match is None:
         return None
-    asked = match["line"]
-    namespace, device = _NAMESPACE.search(asked), _DEVICE.search(asked)
-    return Command(asked, namespace["name"] if namespace else "", device["name"] if device else "")
+    line_ = match["line"]
+    namespace, device = _NAMESPACE.search(line_), _DEVICE.search(line_)
+    return Command(line_, namespace["name"] if namespace else "", device["name"] if device else "")

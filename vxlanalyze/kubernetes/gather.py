@@ -43,9 +43,9 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
 
 def _pods(facts: tuple[Fact, ...]) -> list[Pod]:
     rows = [r for r in _rows(facts, "kubectl-pods") if r["status"] not in ("Completed", "Error")]
-    told: dict[str, set[str]] = {}
+    addresses: dict[str, set[str]] = {}
     for row in rows:
-        told.setdefault(row["address"], set()).add(row["name"])
+        addresses.setdefault(row["address"], set()).add(row["name"])
     # Several pods behind one address: they share their node's.
     return [
         Pod(
@@ -53,16 +53,16 @@ def _pods(facts: tuple[Fact, ...]) -> list[Pod]:
             r["namespace"],
             r["node"],
             _unique([r["address"]]),
-            bool(r["address"]) and len(told[r["address"]]) > 1,
+            bool(r["address"]) and len(addresses[r["address"]]) > 1,
         )
         for r in rows
     ]
 
 
-def _merge_pods(known: tuple[Pod, ...], told: list[Pod]) -> tuple[Pod, ...]:
+def _merge_pods(known: tuple[Pod, ...], further: list[Pod]) -> tuple[Pod, ...]:
     pods = {(p.namespace, p.name): p for p in known}
     names = {p.name: p.namespace for p in known}
-    for pod in told:
+    for pod in further:
         namespace = pod.namespace or names.get(pod.name, "")
         pods.setdefault((namespace, pod.name), replace(pod, namespace=namespace))
     return tuple(pods.values())
@@ -77,10 +77,10 @@ def _services(facts: tuple[Fact, ...]) -> list[Service]:
     return services
 
 
-def _merge_services(known: tuple[Service, ...], told: list[Service]) -> tuple[Service, ...]:
+def _merge_services(known: tuple[Service, ...], further: list[Service]) -> tuple[Service, ...]:
     services = {(s.namespace, s.name): s for s in known}
     addresses = {a for s in known for a in s.addresses}
-    for service in told:
+    for service in further:
         if not addresses.intersection(service.addresses):
             services.setdefault((service.namespace, service.name), service)
     return tuple(services.values())
@@ -113,9 +113,9 @@ def _nodes(facts: tuple[Fact, ...]) -> list[Node]:
     return [Node(r["name"], _unique([r["address"], r["external"]])) for r in rows]
 
 
-def _merge_nodes(known: tuple[Node, ...], told: Iterable[Node]) -> tuple[Node, ...]:
+def _merge_nodes(known: tuple[Node, ...], further: Iterable[Node]) -> tuple[Node, ...]:
     nodes = {n.name: n for n in known}
-    for node in told:
+    for node in further:
         before = nodes.setdefault(node.name, node)
         nodes[node.name] = replace(before, addresses=_unique((*before.addresses, *node.addresses)))
     return tuple(nodes.values())
@@ -125,12 +125,14 @@ def _routes(facts: tuple[Fact, ...], nodes: tuple[Node, ...]) -> Iterator[Route]
     known = {network.split("/")[0]: network for node in nodes for network in node.pod_networks}
     for fact in facts:
         if fact.kind == "cilium-tunnel-list":
-            bare = sorted(_number(r["prefix"]) for r in fact.rows if "/" not in r["prefix"])
+            without_length = sorted(_number(r["prefix"]) for r in fact.rows if "/" not in r["prefix"])
             for row in fact.rows:
                 prefix = row["prefix"]
-                told = "/" in prefix
-                network = prefix if told else known.get(prefix) or _guess_network(prefix, bare)
-                yield Route(network, row["endpoint"], fact.capture, told)
+                with_length = "/" in prefix
+                network = (
+                    prefix if with_length else known.get(prefix) or _guess_network(prefix, without_length)
+                )
+                yield Route(network, row["endpoint"], fact.capture, with_length)
 
 
 def _number(address: str) -> tuple[int, int]:

@@ -111,10 +111,10 @@ def _lived_in(node: Node, pods: tuple[Pod, ...]) -> tuple[str, ...]:
 
 def _node(item: Object) -> Node:
     annotations = at(item, "metadata", "annotations")
-    told = [at(a, "address") for a in list_at(item, "status", "addresses")]
-    told += [at(annotations, key) for key in _ADDRESS_ANNOTATIONS]
-    told += [at(item, "spec", "bgp", key) for key in ("ipv4Address", "ipv6Address")]
-    told += [at(item, "spec", key) for key in ("ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr")]
+    addresses = [at(a, "address") for a in list_at(item, "status", "addresses")]
+    addresses += [at(annotations, key) for key in _ADDRESS_ANNOTATIONS]
+    addresses += [at(item, "spec", "bgp", key) for key in ("ipv4Address", "ipv6Address")]
+    addresses += [at(item, "spec", key) for key in ("ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr")]
     networks = [at(item, "spec", "podCIDR"), *list_at(item, "spec", "podCIDRs")]
     networks += [at(annotations, key) for key in _NETWORK_ANNOTATIONS]
     macs = [_flannel_mac(text_at(annotations, key)) for key in _BACKEND_DATA]
@@ -122,7 +122,7 @@ def _node(item: Object) -> Node:
     macs += [_mac(at(item, "spec", key)) for key in ("vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6")]
     return Node(
         name=text_at(item, "metadata", "name"),
-        addresses=unique(address_text(a) for a in told),
+        addresses=unique(address_text(a) for a in addresses),
         pod_networks=unique(network_text(n) for n in networks),
         tunnel_macs=unique(iter(macs)),
     )
@@ -143,10 +143,10 @@ def _mac(value: object) -> str | None:
 
 
 def _cilium_node(item: Object) -> Node:
-    told = [at(a, "ip") for a in list_at(item, "spec", "addresses")]
+    addresses = [at(a, "ip") for a in list_at(item, "spec", "addresses")]
     return Node(
         name=text_at(item, "metadata", "name"),
-        addresses=unique(address_text(a) for a in told),
+        addresses=unique(address_text(a) for a in addresses),
         pod_networks=unique(network_text(n) for n in _cilium_networks(item)),
     )
 

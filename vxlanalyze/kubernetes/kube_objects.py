@@ -44,5 +44,5 @@ def pod_addresses(item: Object) -> tuple[str, ...]:
     """Give the addresses of a pod; none of one that ended."""
     if text_at(item, "status", "phase") in ("Succeeded", "Failed"):
         return ()  # the address may be another pod's by now
-    told = [at(item, "status", "podIP"), *(at(ip, "ip") for ip in list_at(item, "status", "podIPs"))]
-    return unique(address_text(a) for a in told)
+    stated = [at(item, "status", "podIP"), *(at(ip, "ip") for ip in list_at(item, "status", "podIPs"))]
+    return unique(address_text(a) for a in stated)

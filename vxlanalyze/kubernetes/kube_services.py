@@ -33,9 +33,9 @@ def services(by_kind: Mapping[str, list[Object]]) -> tuple[Service, ...]:
 
 def _service(item: Object, listed: Mapping[_Key, list[str]], pods: Mapping[str, list[Object]]) -> Service:
     namespace, name = text_at(item, "metadata", "namespace"), text_at(item, "metadata", "name")
-    told = [at(item, "spec", "clusterIP"), *list_at(item, "spec", "clusterIPs")]
-    told += list_at(item, "spec", "externalIPs")
-    told += [at(i, "ip") for i in list_at(item, "status", "loadBalancer", "ingress")]
+    addresses = [at(item, "spec", "clusterIP"), *list_at(item, "spec", "clusterIPs")]
+    addresses += list_at(item, "spec", "externalIPs")
+    addresses += [at(i, "ip") for i in list_at(item, "status", "loadBalancer", "ingress")]
     ports = [
         (text_at(p, "protocol") or "TCP", port_number(at(p, "port"))) for p in list_at(item, "spec", "ports")
     ]
@@ -43,7 +43,7 @@ def _service(item: Object, listed: Mapping[_Key, list[str]], pods: Mapping[str, 
     return Service(
         name=name,
         namespace=namespace,
-        addresses=unique(address_text(a) for a in told),  # "None" of a headless service is no address
+        addresses=unique(address_text(a) for a in addresses),  # "None" of a headless service is no address
         ports=tuple(dict.fromkeys((protocol.lower(), port) for protocol, port in ports if port)),
         backends=unique(iter(backends)),
     )
@@ -88,8 +88,8 @@ def _listed_backends(by_kind: Mapping[str, list[Object]]) -> dict[_Key, list[str
 
 
 def _joined(addresses: list[Any], ports: list[Any]) -> Iterator[str]:
-    for told in addresses:
-        address = address_text(told)
+    for part in addresses:
+        address = address_text(part)
         for port in (port_number(at(p, "port")) for p in ports):
             if address and port:
                 yield endpoint_text(address, port)

@@ -68,13 +68,13 @@ class Route:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
     `capture` is the capture next to which the table was saved. Cilium's map prints no prefix length;
-    then `length_told` is False, and `network` has the length that its zeros and neighbours suggest.
+    then `length_known` is False, and `network` has the length that its zeros and neighbours suggest.
     """
 
     network: str
     endpoint: str
     capture: str
-    length_told: bool = True
+    length_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +228,9 @@ def address_text(text: object) -> str | None:
     """Write an address as this package does, without zone or prefix length; None where it is none."""
     if not isinstance(text, str):
         return None
-    bare = text.strip().strip("[]").split("/")[0].split("%")[0]
+    plain = text.strip().strip("[]").split("/")[0].split("%")[0]
     try:
-        parsed = ip_address(bare)
+        parsed = ip_address(plain)
     except ValueError:
         return None
     mapped = getattr(parsed, "ipv4_mapped", None)

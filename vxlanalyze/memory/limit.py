@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # numpy is imported where a limit is set: the command line on
 
 LEAST_BYTES = 128 << 20
 _LEAST_BUDGET_BYTES = 16 << 20
-_BESIDE_BYTES = 192 << 20  # the interpreter, its libraries, kernels, buffers, and arrays too small to count
+_OTHER_BYTES = 192 << 20  # the interpreter, its libraries, kernels, buffers, and arrays too small to count
 _SET_HANDLER = 304  # PyDataMem_SetHandler in numpy's table of functions, part of its ABI since 1.22
 _DIRECTORY = "/var/tmp"  # for what is large, where TMPDIR says nothing else; /tmp may be memory
 
@@ -101,7 +101,7 @@ def limited(to_bytes: int | None) -> Iterator[None]:
         raise UsageError(f"{to_bytes >> 20} MB of memory are too little: {LEAST_BYTES >> 20} MB is the least")
     from vxlanalyze.memory import allocator
 
-    made, budget = _limit.allocator, max(to_bytes - _BESIDE_BYTES, _LEAST_BUDGET_BYTES)
+    made, budget = _limit.allocator, max(to_bytes - _OTHER_BYTES, _LEAST_BUDGET_BYTES)
     allocator.change(made.state, budget)
     before = _set_handler(made.capsule)
     _limit.holds = True

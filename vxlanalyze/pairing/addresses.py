@@ -29,7 +29,7 @@ class Sides:
     """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
 
     `inner_src` and `inner_dst` number the addresses inside (of an unencapsulated packet, its own),
-    `bare_packets` are the frames that are unencapsulated there, `identity` is that of `Flows`; MACs and
+    `unencapsulated_packets` are the unencapsulated frames there, `identity` is that of `Flows`; MACs and
     family are those of the ends. `answers` marks the flows that answer others: echo replies, and what comes
     from the smaller port. `claimed` are the addresses for which ARP or neighbour advertisements outside of
     tunnels name the MACs `claimants`.
@@ -41,7 +41,7 @@ class Sides:
     packet_type: NDArray[np.uint8]
     inner_src: NDArray[np.int32]
     inner_dst: NDArray[np.int32]
-    bare_packets: NDArray[np.int64]
+    unencapsulated_packets: NDArray[np.int64]
     identity: NDArray[np.uint64]
     src_mac: NDArray[np.uint64]
     dst_mac: NDArray[np.uint64]
@@ -68,10 +68,10 @@ class Sides:
         ])  # fmt: skip
         return set(at[at != NO_ADDRESS].tolist())
 
-    def bare_by(self, inner: set[int], tunnelled: NDArray[np.uint64]) -> int:
+    def unencapsulated_by(self, inner: set[int], tunnelled: NDArray[np.uint64]) -> int:
         """Bare frames that some inner addresses sent, and whose flow is none of those in the tunnel."""
         chosen = np.isin(self.inner_src, list(inner)) & ~np.isin(self.identity, tunnelled)
-        return int(self.bare_packets[chosen].sum())
+        return int(self.unencapsulated_packets[chosen].sum())
 
 
 def marked(sides: Sides) -> tuple[int, ...]:
@@ -175,7 +175,7 @@ def of_pair(
     here: Sides,
     there: Sides,
     common: "Common",
-    beside: tuple[Sequence[Sides], Sequence[Sides]] = ((), ()),
+    inside: tuple[Sequence[Sides], Sequence[Sides]] = ((), ()),
 ) -> tuple[int, int, str]:
     """Which of two addresses belongs to the first and which to the second of two captures.
 
@@ -187,7 +187,7 @@ def of_pair(
         The first and the second capture.
     common : Common
         The packets that both saw.
-    beside : tuple of sequences of Sides
+    inside : tuple of sequences of Sides
         Captures of pods next to the first and next to the second.
 
     Returns
@@ -203,20 +203,20 @@ def of_pair(
     if filled_after != 0:
         return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
     surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
-    asker = _asker(ends, here, there)
-    if surplus != 0 and asker is None and (len(common.source) or _each_sees_one_way(ends, here, there)):
+    client = _client_end(ends, here, there)
+    if surplus != 0 and client is None and (len(common.source) or _each_sees_one_way(ends, here, there)):
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
-    sides = ((here, *beside[0]), (there, *beside[1]))
-    bare = [_bare_surplus(ends, (here, there), some) for some in sides]
-    if bare[0] != bare[1]:
-        return (a, b, _BY_PODS) if bare[0] > bare[1] else (b, a, _BY_PODS)
-    if asker is not None:
-        return (a, b, _BY_ASKER) if asker == a else (b, a, _BY_ASKER)
+    sides = ((here, *inside[0]), (there, *inside[1]))
+    surpluses = [_unencapsulated_surplus(ends, (here, there), some) for some in sides]
+    if surpluses[0] != surpluses[1]:
+        return (a, b, _BY_PODS) if surpluses[0] > surpluses[1] else (b, a, _BY_PODS)
+    if client is not None:
+        return (a, b, _BY_CLIENT) if client == a else (b, a, _BY_CLIENT)
     total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
     return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
 
 
-def _asker(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
+def _client_end(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
     """The end whose packets one capture lacks altogether though they were answered, or None.
 
     They did arrive, so that the capture lacks them for its filter (tcpdump -Q), which says nothing of whose
@@ -225,9 +225,9 @@ def _asker(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
     for side in (here, there):
         sent = [side.sent_by(end) for end in ends]
         if min(sent) == 0 < max(sent):
-            asker, other = ends if sent[0] == 0 else ends[::-1]
+            client, other = ends if sent[0] == 0 else ends[::-1]
             answered = int(side.packets[(side.src == other) & side.answers].sum())
-            return asker if 2 * answered > side.sent_by(other) else None
+            return client if 2 * answered > side.sent_by(other) else None
     return None
 
 
@@ -236,16 +236,18 @@ def _each_sees_one_way(ends: tuple[int, int], here: Sides, there: Sides) -> bool
     return not any(side.sent_by(ends[0]) and side.sent_by(ends[1]) for side in (here, there))
 
 
-def _bare_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:
+def _unencapsulated_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:
     """Frames that are unencapsulated in some captures: of the first node's pods, less those of the second."""
     a, b = (cards[0].behind(end) | cards[1].behind(end) for end in ends)
     tunnelled = np.concatenate([card.identity[card.packets > 0] for card in cards])
-    return sum(side.bare_by(a - b, tunnelled) - side.bare_by(b - a, tunnelled) for side in seen)
+    return sum(
+        side.unencapsulated_by(a - b, tunnelled) - side.unencapsulated_by(b - a, tunnelled) for side in seen
+    )
 
 
 _BY_DELAY = "the order in which both captures saw the same packets"
 _BY_CHECKSUMS = "checksums partial in one capture and complete in the other: the first is the sender's"
 _BY_LOSS = "a packet is seen at its sender at least as often as where it goes"
 _BY_PODS = "whose pods' packets also appear unencapsulated there"
-_BY_ASKER = "assumed: captures are in path order, and the first node sends the requests"
+_BY_CLIENT = "assumed: captures are in path order, and the first node sends the requests"
 _BY_ORDER = "assumed: the captures being given in path order, the sender's first"

@@ -132,12 +132,12 @@ def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDAr
 
 
 def _acknowledged(
-    direction: Direction, tuples: Tuples, asked: NDArray[np.int32], base: NDArray[np.uint32]
+    direction: Direction, tuples: Tuples, requested: NDArray[np.int32], base: NDArray[np.uint32]
 ) -> NDArray[np.int64]:
     """Highest acknowledgement of each tuple's data in either capture, after `base`; shape ``(t,)``."""
-    asked = asked[tuples.answer[asked] != NO_TUPLE]
+    requested = requested[tuples.answer[requested] != NO_TUPLE]
     acknowledges = np.full(len(tuples), NO_TUPLE, dtype=np.int32)
-    acknowledges[tuples.answer[asked]] = asked
+    acknowledges[tuples.answer[requested]] = requested
     result = np.full(len(tuples), np.iinfo(np.int64).min, dtype=np.int64)
     for point in _ends(direction):
         index, wanted = point.index, acknowledges[tuples.of_flow[point.capture]]

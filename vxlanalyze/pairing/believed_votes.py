@@ -48,7 +48,7 @@ class FlowEnds:
     flows: tuple[Flows, Flows]
     flow: tuple[dict[int, int], dict[int, int]]
     candidates: int
-    told: Between
+    tables: Between
 
     @classmethod
     def of(
@@ -65,8 +65,8 @@ class FlowEnds:
             for (_, label, _), rows in zip(sites, chosen, strict=True)
         ]
         flows = (near[0], far[0])
-        told = Between.of(known, (flows[0], flow[0]), (flows[1], flow[1]))
-        return cls(flows, (flow[0], flow[1]), len(flow[1]), told)
+        tables = Between.of(known, (flows[0], flow[0]), (flows[1], flow[1]))
+        return cls(flows, (flow[0], flow[1]), len(flow[1]), tables)
 
     def bits(self, mine: int, theirs: int) -> int:
         """Weigh the ends that two flows have in common: a client's socket tells much, an address little."""
@@ -100,7 +100,7 @@ def believed(pairs: VotedPairs, ends: FlowEnds, answer: NDArray[np.int32]) -> di
             if NO_TUPLE not in (answer[a], answer[b])
             else 0
         )
-        total.append(bits + reverse + ends.bits(a, b) + ends.told.bits(a, b, _AGAINST))
+        total.append(bits + reverse + ends.bits(a, b) + ends.tables.bits(a, b, _AGAINST))
     weight = np.array(total)
     good = weight >= needed
     strong = good & (weight >= _STRONG_BITS)

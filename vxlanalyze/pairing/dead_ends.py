@@ -25,7 +25,7 @@ _FEWEST_PACKETS = 2  # of an address that only its distance makes a service's
 
 
 def between(
-    bare: End,
+    pod: End,
     tunnel: End,
     book: AddressBook,
     cluster: Cluster,
@@ -45,22 +45,22 @@ def between(
         Flows there that entered the tunnel.
     """
     local, remote = ends
-    i, j = bare.place.capture, tunnel.place.capture
-    flows, src, dst = bare.decoded.flows, book.src[i], book.dst[i]
-    here = bare.place.flows & (flows.tunnel == Tunnel.NONE) & (bare.decoded.usage.packets > 0)
+    i, j = pod.place.capture, tunnel.place.capture
+    flows, src, dst = pod.decoded.flows, book.src[i], book.dst[i]
+    here = pod.place.flows & (flows.tunnel == Tunnel.NONE) & (pod.decoded.usage.packets > 0)
     lone = here & np.isin(src, pods) & np.isin(flows.protocol, _WITH_PORTS) & ~left
     lone &= ~np.isin(dst, np.concatenate([local, remote])) & (dst != NO_ADDRESS)
     if not lone.any():
         return lone
     lone &= ~np.isin(flows.identity, tunnel.decoded.flows.identity)
-    lone &= ~_hears(flows, src, dst, here) & _recognisable(bare, lone)
+    lone &= ~_receives(flows, src, dst, here) & _recognisable(pod, lone)
     chosen = np.flatnonzero(lone)
     others = np.setdiff1d(remote, np.concatenate([book.outer_src[j], book.outer_dst[j]]))
     result = np.zeros(len(flows), np.bool_)
-    asked, of = np.unique(np.column_stack([dst, flows.dport])[chosen], axis=0, return_inverse=True)
+    services, of = np.unique(np.column_stack([dst, flows.dport])[chosen], axis=0, return_inverse=True)
     shown = {(int(a), int(p)) for a, p in zip(dst[left], flows.dport[left], strict=True)}
-    packets = np.bincount(of.reshape(-1), bare.decoded.usage.packets[chosen])
-    for number, (address, port) in enumerate(asked.tolist()):
+    packets = np.bincount(of.reshape(-1), pod.decoded.usage.packets[chosen])
+    for number, (address, port) in enumerate(services.tolist()):
         known = _by_cluster(book.texts[address], port, tunnel, cluster)
         if known is None and i != j:
             known = (address, port) in shown or (
@@ -73,7 +73,7 @@ def between(
     return result
 
 
-def _hears(
+def _receives(
     flows: Flows, src: NDArray[np.int32], dst: NDArray[np.int32], here: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Flows to whose sending socket anything comes back, from whatever address."""
@@ -85,9 +85,9 @@ def _hears(
     return np.isin(code[: len(flows)], code[len(flows) :][here])
 
 
-def _recognisable(bare: End, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _recognisable(pod: End, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Flows whose translation at the card could not have been overlooked: TCP, and what has an IP ID."""
-    flows, index = bare.decoded.flows, bare.decoded.index
+    flows, index = pod.decoded.flows, pod.decoded.index
     rows = rows_of(index.flow, chosen)
     numbered = np.zeros(len(flows), np.bool_)
     numbered[index.flow[rows[index.ip_id[rows] != 0]]] = True

@@ -96,7 +96,7 @@ def counterparts(
     labels = names.of_flow
     ends = FlowEnds.of((captures[near.capture].flows, labels[near.capture], mine),
                     (captures[far.capture].flows, labels[far.capture], theirs), known)  # fmt: skip
-    exact = ends.told.tracked()
+    exact = ends.tables.tracked()
     if exact:
         mine &= ~np.isin(labels[near.capture], list(exact))
         theirs &= ~np.isin(labels[far.capture], list(exact.values()))

@@ -46,11 +46,11 @@ def only_peer(
         Addresses known to be others'.
     """
     sent = side.unicast & np.isin(side.src, own)
-    way = np.unique(side.dst_mac[sent & np.isin(side.dst, peer)])
+    macs = np.unique(side.dst_mac[sent & np.isin(side.dst, peer)])
     known_families = set(np.unique(side.family[sent & np.isin(side.dst, peer)]).tolist())
     found = []
     for family in (4, 6):
-        open_ = sent & (side.family == family) & np.isin(side.dst_mac, way)
+        open_ = sent & (side.family == family) & np.isin(side.dst_mac, macs)
         targets = np.setdiff1d(side.dst[open_], [*peer, *own, *strangers])
         if family not in known_families and len(targets) == 1:
             found.append(Further(int(targets[0]), f"assumed: nothing else is sent to over IPv{family}"))
@@ -86,12 +86,12 @@ def counterpart(
     """
     sent = side.unicast & np.isin(side.src, own)
     to_peer = sent & np.isin(side.dst, peer)
-    way = np.setdiff1d(side.dst_mac[to_peer], [0])
+    macs = np.setdiff1d(side.dst_mac[to_peer], [0])
     found = []
     for address in np.setdiff1d(own, side.src[to_peer]).tolist():
         mine = sent & (side.src == address)
         targets = np.unique(side.dst[mine])
-        if len(targets) == 1 and np.isin(side.dst_mac[mine], way).all():
+        if len(targets) == 1 and np.isin(side.dst_mac[mine], macs).all():
             found.append(Further(int(targets[0]), "assumed: a further address sends to it alone"))
     return [f for f in found if f.number not in (*strangers, *own, *peer)]
 

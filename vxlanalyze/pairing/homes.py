@@ -67,8 +67,8 @@ def homes(
     for i, j in sorted(combinations(nics, 2), key=lambda two: any(not _shows(ends[n]) for n in two)):
         # In path order, pods stand before the first card and behind the last one.
         before = [ends[p] for p in pods if p < i == nics[0]]
-        behind = [ends[p] for p in pods if p > j == nics[-1]]
-        _of_cards(_Pair(i, j, (before, behind)), main, found, ends, book, cluster, in_common)
+        inside = [ends[p] for p in pods if p > j == nics[-1]]
+        _of_cards(_Pair(i, j, (before, inside)), main, found, ends, book, cluster, in_common)
     for i in pods:
         for nic in (i - 1, i + 1):
             if nic in nics and not found[i].numbers:
@@ -161,11 +161,11 @@ def _contradict(
 ) -> None:
     """Note where what two captures share contradicts the names by which the cluster knows them."""
     i, j = both
-    told = [cluster.node(main[n].name) for n in both]
+    named = [cluster.node(main[n].name) for n in both]
     own = [
         [n for n in found[at].numbers if n not in found[other].numbers] for at, other in (both, both[::-1])
     ]
-    if not all(node is not None and node.addresses for node in told) or not all(own):
+    if not all(node is not None and node.addresses for node in named) or not all(own):
         return
     common = in_common(i, j)
     against = contradictions.by_packets((main[i].name, main[j].name), (own[0][0], own[1][0]), common, book)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import alike, clock, fate
+from vxlanalyze.pairing import clock, fate, lookalikes
 from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.model import NO_ROW, Clock, ClockPiece, Point
 from vxlanalyze.pairing.routes import Route
@@ -35,10 +35,10 @@ def fit_strict(ends: HopEnds) -> Clock | None:
         row, at = row[single], at[single]
     flow, time = index.flow[row], index.time_ns[row]
     seen = Sightings(time, other.time_ns[at] - time, route[flow] == Route.FORWARD)
-    doubtful = alike.alike(ends.first.flows)[flow]
-    if len(seen) and doubtful.all() and not alike.alone_believable(seen, ends.facts):
+    doubtful = lookalikes.lookalikes(ends.first.flows)[flow]
+    if len(seen) and doubtful.all() and not lookalikes.alone_believable(seen, ends.facts):
         return None
-    seen = alike.believable(seen, doubtful)
+    seen = lookalikes.believable(seen, doubtful)
     return clock.fit(ends.first.name, ends.second.name, seen)
 
 
@@ -57,10 +57,10 @@ def unknown_clock(ends: HopEnds) -> Clock:
     )
 
 
-def at_window_start(told: Clock, ends: HopEnds) -> Clock:
+def at_window_start(clock_: Clock, ends: HopEnds) -> Clock:
     """State the offset at the start of the observation window, by the first point's clock."""
     firsts = [facts.first_ns for facts in ends.facts]
-    if told.offset_ns is None or None in firsts:
-        return told
-    start = max(firsts[0] or 0, (firsts[1] or 0) - told.offset_ns)
-    return replace(told, offset_ns=int(told.offset_at(np.array([start]))[0]))
+    if clock_.offset_ns is None or None in firsts:
+        return clock_
+    start = max(firsts[0] or 0, (firsts[1] or 0) - clock_.offset_ns)
+    return replace(clock_, offset_ns=int(clock_.offset_at(np.array([start]))[0]))

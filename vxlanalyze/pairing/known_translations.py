@@ -78,7 +78,7 @@ def of(cluster: Cluster) -> KnownTranslations:
 def _tuples(row: Mapping[str, str]) -> Iterator[tuple[Ends, Ends]]:
     """Give both tuples of a tracked connection, and those of its answers, where they differ."""
     protocol = _PROTOCOLS.get(row.get("protocol", ""))
-    parts = [_endpoint(row, way + end) for way in ("", "reply_") for end in ("src", "dst")]
+    parts = [_endpoint(row, prefix + end) for prefix in ("", "reply_") for end in ("src", "dst")]
     if protocol is None or None in parts:
         return
     src, dst, reply_src, reply_dst = (part for part in parts if part is not None)

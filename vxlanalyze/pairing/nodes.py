@@ -22,7 +22,7 @@ _BY_EXCLUSION = "the other addresses being those of other nodes"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class NodeEvidence:
     """What one capture shows of the nodes.
 
     Parameters
@@ -40,12 +40,12 @@ class Sight:
     talks: frozenset[frozenset[str]]
 
 
-def sight(source: Source, decoded: Decoded) -> Sight:
+def sight(source: Source, decoded: Decoded) -> NodeEvidence:
     """Look at one capture alone."""
     facts = capture_facts(source, decoded)
     place = points.places([(facts, decoded)])[0]
     if not place.encapsulated:
-        return Sight(facts.name, frozenset(), frozenset())
+        return NodeEvidence(facts.name, frozenset(), frozenset())
     book = address_book.number([decoded])
     sides = points.sides(place, decoded, book)
     ends = addresses.marked(sides) or addresses.hubs(sides)
@@ -54,42 +54,46 @@ def sight(source: Source, decoded: Decoded) -> Sight:
     )
     both = np.unique(np.column_stack([sides.src[seen], sides.dst[seen]]), axis=0)
     talks = frozenset(frozenset(book.texts[end] for end in ends_) for ends_ in both.tolist())
-    return Sight(facts.name, frozenset(book.texts[end] for end in ends), talks)
+    return NodeEvidence(facts.name, frozenset(book.texts[end] for end in ends), talks)
 
 
-def homes(sights: Sequence[Sight], cluster: Cluster) -> dict[str, frozenset[str]]:
+def homes(observed: Sequence[NodeEvidence], cluster: Cluster) -> dict[str, frozenset[str]]:
     """Give the addresses of each node, by capture; without those that cannot be determined."""
-    told = {node.name: frozenset(node.addresses) for node in cluster.nodes if node.addresses}
-    found = {s.name: told.get(s.name) or s.ends for s in sights if s.name in told or len(s.ends) == 1}
+    named = {node.name: frozenset(node.addresses) for node in cluster.nodes if node.addresses}
+    found = {s.name: named.get(s.name) or s.ends for s in observed if s.name in named or len(s.ends) == 1}
     while True:
         taken = frozenset[str]().union(*found.values())
-        rest = {s.name: s.ends - taken for s in sights if s.name not in found}
+        rest = {s.name: s.ends - taken for s in observed if s.name not in found}
         sure = {name: ends for name, ends in rest.items() if len(ends) == 1}
         if not sure:
             break
         found.update(list(sure.items())[:1])
-    nobodys = frozenset[str]().union(*(pair for s in sights for pair in s.talks)) - taken
+    nobodys = frozenset[str]().union(*(pair for s in observed for pair in s.talks)) - taken
     if len(rest) == len(nobodys) == 1:
         found.update(dict.fromkeys(rest, nobodys))
     return found
 
 
-def concerned(sights: Sequence[Sight], homes_: Mapping[str, frozenset[str]]) -> list[tuple[int, int]]:
+def concerned(
+    observed: Sequence[NodeEvidence], homes_: Mapping[str, frozenset[str]]
+) -> list[tuple[int, int]]:
     """Give the pairs of captures, by number, whose nodes sent each other anything; or may have."""
-    seen = frozenset[frozenset[str]]().union(*(s.talks for s in sights))
+    seen = frozenset[frozenset[str]]().union(*(s.talks for s in observed))
 
-    def talk(a: Sight, b: Sight) -> bool:
+    def talk(a: NodeEvidence, b: NodeEvidence) -> bool:
         if a.name not in homes_ or b.name not in homes_:
             return True
         return any(frozenset((x, y)) in seen for x in homes_[a.name] for y in homes_[b.name])
 
-    return [(i, j) for (i, a), (j, b) in combinations(enumerate(sights), 2) if talk(a, b)]
+    return [(i, j) for (i, a), (j, b) in combinations(enumerate(observed), 2) if talk(a, b)]
 
 
-def with_homes(cluster: Cluster, sights: Sequence[Sight], homes_: Mapping[str, frozenset[str]]) -> Cluster:
+def with_homes(
+    cluster: Cluster, observed: Sequence[NodeEvidence], homes_: Mapping[str, frozenset[str]]
+) -> Cluster:
     """Give a cluster that knows the addresses of its nodes, where the captures tell them."""
     known = {node.name: node for node in cluster.nodes}
-    for s in sights:
+    for s in observed:
         node = known.get(s.name, Node(s.name))
         if s.name in homes_ and not node.addresses:
             by = _BY_HUB if s.ends == homes_[s.name] else _BY_EXCLUSION

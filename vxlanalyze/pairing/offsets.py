@@ -40,12 +40,12 @@ def _find(
     result: NDArray[np.int64],
 ) -> None:
     for i in range(len(time_ns)):
-        piece, behind = 0, len(starts)
-        while behind - piece > 1:
-            middle = (piece + behind) // 2
+        piece, end = 0, len(starts)
+        while end - piece > 1:
+            middle = (piece + end) // 2
             if time_ns[i] >= starts[middle]:
                 piece = middle
             else:
-                behind = middle
+                end = middle
         # Seconds since the piece's start keep the product well inside float64's 53 bits.
         result[i] = base[piece] + np.int64(np.rint(drift[piece] * np.float64(time_ns[i] - starts[piece])))

@@ -136,13 +136,13 @@ class _Bench:
             replace(f, seen_again=len(w.index) - len(d.index))
             for f, w, d in zip(facts, whole, decoded, strict=True)
         ]
-        told = translation.joined(decoded, cluster)
-        if len(told.identities):  # the strict key is of identities that were translated since
-            decoded, pairs = told.decoded, None
+        translated = translation.joined(decoded, cluster)
+        if len(translated.identities):  # the strict key is of identities that were translated since
+            decoded, pairs = translated.decoded, None
         places = points.places(list(zip(facts, decoded, strict=True)))
         main = [p for p in places if p.main]
-        with ThreadPoolExecutor(1, initializer=memory.adopt) as beside:
-            numbering = beside.submit(_number, decoded, told.tuples)
+        with ThreadPoolExecutor(1, initializer=memory.adopt) as background:
+            numbering = background.submit(_number, decoded, translated.tuples)
             partners = {
                 (i, i + 1): strict.partners(found, len(decoded[i].index))
                 for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
@@ -164,7 +164,17 @@ class _Bench:
             for p in places
         }
         return cls(
-            decoded, facts, cluster, numbered, book, places, homes, made, partners, ports, told.identities
+            decoded,
+            facts,
+            cluster,
+            numbered,
+            book,
+            places,
+            homes,
+            made,
+            partners,
+            ports,
+            translated.identities,
         )
 
     def end(self, place: Place) -> End:
@@ -179,7 +189,7 @@ class _Bench:
             self.book,
             self.cluster,
             self._inner_addresses_beyond(first, second),
-            self._homes_beside(first, second),
+            self._further_homes(first, second),
         )
         return self._build(
             a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
@@ -208,7 +218,7 @@ class _Bench:
         )  # fmt: skip
         return hop.build(ends, self.tuples)
 
-    def _homes_beside(self, first: Place, second: Place) -> NDArray[np.int32]:
+    def _further_homes(self, first: Place, second: Place) -> NDArray[np.int32]:
         """Addresses of the nodes of other captures: whatever goes there does not go from one to the other."""
         others = [home.numbers for name, home in self.homes.items() if name not in (first.name, second.name)]
         return np.array([number for numbers in others for number in numbers], np.int32)
@@ -274,8 +284,8 @@ def _common(first: End, second: End, book: AddressBook) -> NDArray[np.uint8]:
     near = np.array(first.home.numbers, dtype=np.int32)
     far = np.array(second.home.numbers, dtype=np.int32)
     flows, i = first.decoded.flows, first.place.capture
-    bare = first.place.flows & (flows.tunnel == Tunnel.NONE)
+    unencapsulated = first.place.flows & (flows.tunnel == Tunnel.NONE)
     result = np.full(len(flows), Route.NONE, dtype=np.uint8)
-    result[bare & np.isin(book.src[i], near) & ~np.isin(book.src[i], far)] = Route.FORWARD
-    result[bare & np.isin(book.src[i], far) & ~np.isin(book.src[i], near)] = Route.BACKWARD
+    result[unencapsulated & np.isin(book.src[i], near) & ~np.isin(book.src[i], far)] = Route.FORWARD
+    result[unencapsulated & np.isin(book.src[i], far) & ~np.isin(book.src[i], near)] = Route.BACKWARD
     return result

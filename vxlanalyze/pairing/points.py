@@ -39,9 +39,11 @@ def places(captures: Sequence[tuple[CaptureFacts, Decoded]]) -> list[Place]:
     """All places of all captures, in path order, the main one of each capture first."""
     found: list[Place] = []
     tunnelled = [d.flows.identity[d.flows.tunnel != Tunnel.NONE] for _, d in captures]
-    bare = [d.flows.identity[d.flows.tunnel == Tunnel.NONE] for _, d in captures]
+    unencapsulated = [d.flows.identity[d.flows.tunnel == Tunnel.NONE] for _, d in captures]
     for number, (facts, decoded) in enumerate(captures):
-        found += _places_of(number, facts, decoded, _others(tunnelled, number), _others(bare, number))
+        found += _places_of(
+            number, facts, decoded, _others(tunnelled, number), _others(unencapsulated, number)
+        )
     return found
 
 
@@ -63,7 +65,7 @@ def _places_of(
     facts: CaptureFacts,
     decoded: Decoded,
     tunnelled_elsewhere: NDArray[np.uint64],
-    bare_elsewhere: NDArray[np.uint64],
+    unencapsulated_elsewhere: NDArray[np.uint64],
 ) -> list[Place]:
     flows = decoded.flows
     key = flows.interface.astype(np.int64) << 32 | flows.if_index
@@ -74,15 +76,15 @@ def _places_of(
     keys = np.unique(key[ip])
     if len(keys) <= 1:
         # Unencapsulated packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
-        bare = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
-        bare |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
-        return [Place(facts.name, number, True, not bare, everywhere)]
+        native = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
+        native |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
+        return [Place(facts.name, number, True, not native, everywhere)]
     # Encrypted packets are matched as they stand, and hide whether there is a tunnel in them.
     sealed = ip & (flows.encryption != Encryption.NONE)
     hidden = bool(sealed.any()) and not tunnel.any()
     nic = _nic(key, sealed if hidden else tunnel, packets, flows.identity)
     if not nic.any():
-        nic = _crossing(key, packets, np.isin(flows.identity, bare_elsewhere))
+        nic = _crossing(key, packets, np.isin(flows.identity, unencapsulated_elsewhere))
     found = [Place(facts.name, number, True, not hidden, nic)]
     for k in _busiest(key, np.where(ip & ~nic, packets, 0)):
         here = key == k
@@ -158,10 +160,10 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
     n = place.capture
     src, dst = (book.outer_src[n], book.outer_dst[n]) if place.encapsulated else (book.src[n], book.dst[n])
     ends = src, np.where(group, np.int32(address_book.NO_ADDRESS), dst)
-    bare = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
-    bare_packets = np.where(bare, decoded.usage.packets, 0)
+    unencapsulated = place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
+    unencapsulated_packets = np.where(unencapsulated, decoded.usage.packets, 0)
     return Sides(
-        *ends, packets, flows.packet_type, book.src[n], book.dst[n], bare_packets, flows.identity,
+        *ends, packets, flows.packet_type, book.src[n], book.dst[n], unencapsulated_packets, flows.identity,
         flows.outer_src_mac, flows.outer_dst_mac, flows.outer_family if place.encapsulated else flows.family,
         _answers(flows), *_claims(place, flows, book.src[n]),
     )  # fmt: skip

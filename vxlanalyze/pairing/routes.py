@@ -44,7 +44,7 @@ def between(
     book: AddressBook,
     cluster: Cluster,
     beyond: NDArray[np.int32],
-    beside: NDArray[np.int32] = _NO_ADDRESSES,
+    further: NDArray[np.int32] = _NO_ADDRESSES,
 ) -> Routes:
     """Route the flows of a hop.
 
@@ -53,16 +53,16 @@ def between(
     beyond : NDArray[np.int32]
         Inner addresses that captures further along show on other nodes: what leaves a pod for one of
         these must enter the tunnel.
-    beside : NDArray[np.int32]
+    further : NDArray[np.int32]
         Outer addresses of nodes that have captures of their own.
     """
     if first.place.encapsulated and second.place.encapsulated:
-        return _tunnel_to_tunnel(first, second, book, cluster, beside)
+        return _tunnel_to_tunnel(first, second, book, cluster, further)
     if not first.place.encapsulated and not second.place.encapsulated:
-        return _bare_to_bare(first, second, book)
-    bare, tunnel = (second, first) if first.place.encapsulated else (first, second)
-    towards, back = _bare_to_tunnel(bare, tunnel, book, cluster, beyond)
-    if bare is first:
+        return _pod_to_pod(first, second, book)
+    pod, tunnel = (second, first) if first.place.encapsulated else (first, second)
+    towards, back = _pod_to_tunnel(pod, tunnel, book, cluster, beyond)
+    if pod is first:
         return Routes(towards, back)
     # Seen from the tunnel's side, what comes out of the pod goes backward.
     swap = np.arange(len(Route), dtype=np.uint8)
@@ -77,7 +77,7 @@ def _tunnelled(end: End) -> NDArray[np.bool_]:
 
 
 def _tunnel_to_tunnel(
-    first: End, second: End, book: AddressBook, cluster: Cluster, beside: NDArray[np.int32]
+    first: End, second: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
 ) -> Routes:
     i, j = first.place.capture, second.place.capture
     near = np.array(first.home.numbers, dtype=np.int32)
@@ -86,7 +86,7 @@ def _tunnel_to_tunnel(
     sent = at_first & np.isin(book.outer_src[i], near)
     why = first.home.contradiction or second.home.contradiction or _cut_off(first, second)
     if not second.home.texts:
-        peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beside)
+        peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beyond)
         if len(peers) > 1:
             why = (
                 f"it is not known which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
@@ -225,15 +225,15 @@ def _same_packets(
     return np.isin(mine, theirs)
 
 
-def _bare(end: End) -> NDArray[np.bool_]:
+def _unencapsulated(end: End) -> NDArray[np.bool_]:
     flows = end.decoded.flows
     return end.place.flows & (flows.tunnel == Tunnel.NONE) & np.isin(flows.family, (4, 6))
 
 
-def _bare_to_bare(first: End, second: End, book: AddressBook) -> Routes:
+def _pod_to_pod(first: End, second: End, book: AddressBook) -> Routes:
     i, j = first.place.capture, second.place.capture
     near, far = np.array(first.home.numbers, np.int32), np.array(second.home.numbers, np.int32)
-    at_first, at_second = _bare(first), _bare(second)
+    at_first, at_second = _unencapsulated(first), _unencapsulated(second)
     src_first, src_second = np.isin(book.src[i], near), np.isin(book.src[j], near)
     dst_first, dst_second = np.isin(book.dst[i], near), np.isin(book.dst[j], near)
     common_first = (
@@ -248,13 +248,13 @@ def _bare_to_bare(first: End, second: End, book: AddressBook) -> Routes:
     )
 
 
-def _bare_to_tunnel(
-    bare: End, tunnel: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
+def _pod_to_tunnel(
+    pod: End, tunnel: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Routes at the bare and at the tunnel point; FORWARD goes into the tunnel."""
-    i, j = bare.place.capture, tunnel.place.capture
+    i, j = pod.place.capture, tunnel.place.capture
     own = np.array(tunnel.home.numbers, dtype=np.int32)
-    at_bare, at_tunnel = _bare(bare), _tunnelled(tunnel)
+    at_pod, at_tunnel = _unencapsulated(pod), _tunnelled(tunnel)
     sent = at_tunnel & np.isin(book.outer_src[j], own)
     received = at_tunnel & ~sent
     local = _lives_on(tunnel, sent, book, cluster)
@@ -262,22 +262,22 @@ def _bare_to_tunnel(
     remote = np.setdiff1d(remote, np.append(local, NO_ADDRESS))
     # Whatever the addresses say, a flow that both points show goes from one to the other: a pod may send to a
     # service, and the tunnel may carry it with the node's own address.
-    left, came = _identity_in(bare, tunnel, sent), _identity_in(bare, tunnel, received)
-    leaving, entering = at_bare & left & ~came, at_bare & came & ~left
-    pods = np.array(bare.home.numbers, dtype=np.int32)
+    left, came = _identity_in(pod, tunnel, sent), _identity_in(pod, tunnel, received)
+    leaving, entering = at_pod & left & ~came, at_pod & came & ~left
+    pods = np.array(pod.home.numbers, dtype=np.int32)
     if not len(pods):
         # What only arrives from the tunnel lives here as well: a pod may take datagrams and answer none.
         arriving = book.dst[j][received & np.isin(book.outer_dst[j], own)]
         local = np.setdiff1d(np.union1d(local, arriving), remote)
         # The node's own address, which talks to pods of this node only here, is not one of them.
-        from_here = at_bare & ~np.isin(book.dst[i], local)
-        to_here = at_bare & ~np.isin(book.src[i], local)
+        from_here = at_pod & ~np.isin(book.dst[i], local)
+        to_here = at_pod & ~np.isin(book.src[i], local)
         pods = np.intersect1d(np.concatenate([book.src[i][from_here], book.dst[i][to_here]]), local)
     translated = np.concatenate([book.src[i][leaving], book.dst[i][entering]])
     pods = np.union1d(pods, translated[translated != NO_ADDRESS])
-    leaves = leaving | at_bare & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
-    leaves |= dead_ends.between(bare, tunnel, book, cluster, pods, (local, remote), leaving)
-    enters = entering | at_bare & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
-    out = sent & (np.isin(book.src[j], pods) | _identity_in(tunnel, bare, leaving))
-    in_ = received & (np.isin(book.dst[j], pods) | _identity_in(tunnel, bare, entering))
+    leaves = leaving | at_pod & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
+    leaves |= dead_ends.between(pod, tunnel, book, cluster, pods, (local, remote), leaving)
+    enters = entering | at_pod & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
+    out = sent & (np.isin(book.src[j], pods) | _identity_in(tunnel, pod, leaving))
+    in_ = received & (np.isin(book.dst[j], pods) | _identity_in(tunnel, pod, entering))
     return _route(leaves & ~entering, enters & ~leaving), _route(out, in_)

@@ -83,9 +83,9 @@ def _counting(
 ) -> NDArray[np.bool_]:
     """Rows of tuples whose IP IDs count on at all: most steps are small, as random ones hardly are."""
     groups = int(group.max()) + 1 if len(group) else 0
-    asked = np.bincount(group, np.append(np.diff(group) == 0, False) & (family == 4), groups)
+    counting = np.bincount(group, np.append(np.diff(group) == 0, False) & (family == 4), groups)
     small = np.bincount(group, id_step > 0, groups)
-    return ((small >= asked / 2) & (small > 0))[group]
+    return ((small >= counting / 2) & (small > 0))[group]
 
 
 def tcp_sizes(
@@ -109,13 +109,13 @@ def tcp_sizes(
     rest = smaller % np.maximum(seen_there[row_tuple], 1) != 0  # several segments in one are no new size
     seen_too = _mode_by(row_tuple[rest], smaller[rest], tuples)
     by_id = _size_by_id(rows, tuples)
-    told = np.where(seen_there > 0, seen_there, handshake)
-    better = _share_of_id_steps(rows, by_id) > _share_of_id_steps(rows, told)
-    told = np.where((told == 0) | (better & (by_id > 0) & (by_id < told)), by_id, told)
+    size = np.where(seen_there > 0, seen_there, handshake)
+    better = _share_of_id_steps(rows, by_id) > _share_of_id_steps(rows, size)
+    size = np.where((size == 0) | (better & (by_id > 0) & (by_id < size)), by_id, size)
     second = np.zeros(tuples, dtype=np.int64)
     for other in (handshake, seen_too, seen_there):
-        second = np.where((other > 0) & (other != told), other, second)
-    return told, second
+        second = np.where((other > 0) & (other != size), other, second)
+    return size, second
 
 
 def _smaller_elsewhere(
@@ -166,20 +166,20 @@ def _size_by_id(rows: Rows, tuples: int) -> NDArray[np.int64]:
     Where packets overtook each other that is nonsense; then the most frequent is taken.
     """
     result = np.zeros(tuples, dtype=np.int64)
-    told = (rows.id_step > 0) & (rows.payload > 0)
-    size = -(-rows.payload[told] // rows.id_step[told])
-    np.maximum.at(result, rows.tuple[told], size)
-    most = _mode_by(rows.tuple[told], size, tuples)
+    known = (rows.id_step > 0) & (rows.payload > 0)
+    size = -(-rows.payload[known] // rows.id_step[known])
+    np.maximum.at(result, rows.tuple[known], size)
+    most = _mode_by(rows.tuple[known], size, tuples)
     return np.where(_share_of_id_steps(rows, result) >= 0.5, result, most)
 
 
 def _share_of_id_steps(
-    rows: Rows, size: NDArray[np.int64], asked: NDArray[np.bool_] | None = None
+    rows: Rows, size: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Share of the frames asked, by tuple, whose IP ID step is the segments that `size` gives (0: one)."""
-    told = (rows.id_step > 0) & (rows.payload > 0 if asked is None else asked)
-    right = told & (segments_in(rows.payload, size[rows.tuple]) == rows.id_step)
-    count = np.bincount(rows.tuple[told], minlength=len(size))
+    known = (rows.id_step > 0) & (rows.payload > 0 if chosen is None else chosen)
+    right = known & (segments_in(rows.payload, size[rows.tuple]) == rows.id_step)
+    count = np.bincount(rows.tuple[known], minlength=len(size))
     return np.bincount(rows.tuple[right], minlength=len(size)) / np.maximum(count, 1)
 
 

@@ -107,9 +107,9 @@ def segment_sizes(captures: Sequence[Decoded], tuples: Tuples) -> list[NDArray[n
             rows = Rows.of(capture, tuples.of_flow[here], suspect, protocol)
             if len(rows.row):
                 there = [Rows.of(c, t, suspect, protocol) for c, t in others]
-                told, also = decide(rows, there, limit, elsewhere)
-                asked = present(rows.tuple)
-                size[asked], second[asked] = told[asked], also[asked]
+                decided, also = decide(rows, there, limit, elsewhere)
+                chosen = present(rows.tuple)
+                size[chosen], second[chosen] = decided[chosen], also[chosen]
     return [_by_row(captures, tuples, here, size, second) for here in range(len(captures))]
 
 
@@ -157,8 +157,8 @@ def _of_second_size(
         if n == here:
             continue
         match, smaller = same_start(rows.payload, start, other, other.tuple << 32 | other.seq)
-        for told, wanted in ((also, True), (first, False)):
-            shown = match[smaller == told[match]]
+        for sizes, wanted in ((also, True), (first, False)):
+            shown = match[smaller == sizes[match]]
             chosen[shown], certain[shown] = wanted, True
         # A frame seen alike at both points must be split alike.
         theirs = _by_step(other, size, second)[0]

@@ -2,7 +2,7 @@
 
 ``dumpcap -i eth0 -i eth1`` on one node gives one point with several interfaces. Captures of two nodes that
 were merged into one file (``mergecap``), or a tool that records several nodes at once, give as many points as
-nodes. What tells them apart is time, see `sights`.
+nodes. What tells them apart is time, see `distances`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Frames, Interface
 from vxlanalyze.capture.sources import cleaned
 from vxlanalyze.capture.view import InterfaceView
-from vxlanalyze.pipeline.sights import Sights, distance_ns, is_near, sights_of
+from vxlanalyze.pipeline.distances import SeenPackets, distance_ns, is_near, seen_packets
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _SAMPLE_CHUNKS = 4
@@ -60,8 +60,8 @@ def points(capture: LogicalCapture) -> list[LogicalCapture]:
     numbers = np.unique(decoded.flows.interface).tolist()
     if len(numbers) > _MOST_INTERFACES:
         return [capture]
-    sights = {number: sights_of(decoded, _of_interface(decoded, number)) for number in numbers}
-    nodes = _nodes(sights)
+    observed = {number: seen_packets(decoded, _of_interface(decoded, number)) for number in numbers}
+    nodes = _nodes(observed)
     if len(nodes) < 2:
         return [capture]
     names = _names(capture, nodes)
@@ -86,10 +86,10 @@ def _of_interface(decoded: Decoded, interface: int) -> NDArray[np.bool_]:
     return (index.flow != NO_FLOW) & (np.append(flows.interface, 0)[index.flow] == interface)
 
 
-def _nodes(sights: dict[int, Sights]) -> list[list[int]]:
+def _nodes(observed: dict[int, SeenPackets]) -> list[list[int]]:
     """Put interfaces of one node together, in path order; those without tunnel packets with the nearest."""
-    cards = [number for number, seen in sights.items() if seen.tunnelled]
-    distance = {(i, j): distance_ns(sights[i], sights[j]) for i, j in combinations(cards, 2)}
+    cards = [number for number, seen in observed.items() if seen.tunnelled]
+    distance = {(i, j): distance_ns(observed[i], observed[j]) for i, j in combinations(cards, 2)}
     nodes: list[list[int]] = []
     for card in cards:
         own = [n for n in nodes if is_near(distance.get((n[0], card)))]
@@ -99,14 +99,14 @@ def _nodes(sights: dict[int, Sights]) -> list[list[int]]:
         else:
             nodes.append([card])
     nodes.sort(key=lambda node: distance.get((cards[0], node[0])) or 0.0)
-    for number in sights:
+    for number in observed:
         if number not in cards and len(nodes) > 1:
-            _nearest(sights, number, nodes).append(number)
+            _nearest(observed, number, nodes).append(number)
     return nodes
 
 
-def _nearest(sights: dict[int, Sights], number: int, nodes: Sequence[list[int]]) -> list[int]:
-    apart = [distance_ns(sights[node[0]], sights[number]) for node in nodes]
+def _nearest(observed: dict[int, SeenPackets], number: int, nodes: Sequence[list[int]]) -> list[int]:
+    apart = [distance_ns(observed[node[0]], observed[number]) for node in nodes]
     return nodes[int(np.argmin([np.inf if d is None else abs(d) for d in apart]))]
 
 

@@ -40,6 +40,6 @@ def _node_name(source: LogicalCapture, comparison: Comparison) -> str | None:
 
 def _sent_to(name: str, comparison: Comparison) -> tuple[str, ...]:
     """Give the one address to which the neighbour's tunnel packets go: all that a dead path shows."""
-    ways = [d for d in comparison.directions if d.receiver.name == name]
-    to = {address for way in ways for address in tunnel_ends.of(way).destinations}
+    directions = [d for d in comparison.directions if d.receiver.name == name]
+    to = {address for direction in directions for address in tunnel_ends.of(direction).destinations}
     return tuple(to) if len(to) == 1 else ()

@@ -17,7 +17,7 @@ from vxlanalyze.capture.model import PLACE_FILE_SHIFT
 from vxlanalyze.capture.rotation import argument, beginning
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing.address_book import number
-from vxlanalyze.pipeline.sights import Sights, distance_ns, is_near, sights_of
+from vxlanalyze.pipeline.distances import SeenPackets, distance_ns, is_near, seen_packets
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _ENOUGH = 3  # tunnel packets that say whose a file is
@@ -41,10 +41,10 @@ class _Piece:
         return int(time_ns.min()), int(time_ns.max())
 
     @cached_property
-    def sights(self) -> Sights:
+    def seen(self) -> SeenPackets:
         here = np.zeros(len(self.decoded.index), np.bool_)
         here[self.begin : self.end] = True
-        return sights_of(self.decoded, here & (self.decoded.index.flow != NO_FLOW))
+        return seen_packets(self.decoded, here & (self.decoded.index.flow != NO_FLOW))
 
     @cached_property
     def own(self) -> frozenset[str]:
@@ -65,7 +65,7 @@ class _Piece:
         """Tell whether another file, of the same time, was written on another node."""
         if not self.overlaps(other):
             return False
-        apart = distance_ns(self.sights, other.sights)
+        apart = distance_ns(self.seen, other.seen)
         if apart is not None:
             return not is_near(apart)
         return bool(self.own and other.own) and not self.own & other.own
@@ -129,7 +129,7 @@ def _any_overlap(pieces: list[_Piece]) -> bool:
 def _in_path_order(nodes: list[_Node]) -> list[_Node]:
     """Put two nodes in the order in which the first packet that both saw passed them."""
     if len(nodes) == _TWO:
-        apart = distance_ns(nodes[0].pieces[0].sights, nodes[1].pieces[0].sights)
+        apart = distance_ns(nodes[0].pieces[0].seen, nodes[1].pieces[0].seen)
         if apart is not None and apart < 0:
             return nodes[::-1]
     return nodes

@@ -108,8 +108,8 @@ def finish(
 ) -> Run:
     """Do as `run`, where something else decodes meanwhile: `decoded` waits for it, and gives what it has."""
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
-    with ThreadPoolExecutor(1) as beside, stopped_by_errors() as stop:
-        sums = [beside.submit(s.sha256, stop) for s in sources] if digests else []
+    with ThreadPoolExecutor(1) as background, stopped_by_errors() as stop:
+        sums = [background.submit(s.sha256, stop) for s in sources] if digests else []
         done = conclude(sources, decoded(), questions)
         names = [source.name for source in done.sources]  # those from pipes have names only now
         return replace(done, digests={name: sum_.result() for name, sum_ in zip(names, sums, strict=digests)})

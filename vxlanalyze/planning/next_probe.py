@@ -38,8 +38,8 @@ def case_of(report: Report, finding: FindingRecord) -> Case:
     port = _PORT.search(finding["display_filter"])
     silent = [s for s in report.services if not s["answered"]]
     endpoint = next((a for a in (_address(s["server"]) for s in silent) if a), "")
-    asker = next((a for a in (_address(s["client"]) for s in silent) if a), "")
-    return Case(finding, near, far, own, same, int(port[1]) if port else None, endpoint, asker)
+    client = next((a for a in (_address(s["client"]) for s in silent) if a), "")
+    return Case(finding, near, far, own, same, int(port[1]) if port else None, endpoint, client)
 
 
 def _ends(report: Report, finding: FindingRecord, near: str, far: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ class Case:
     far_address: str
     port: int | None
     endpoint: str  # an inner address that does not answer
-    asker: str  # who asked it
+    client: str  # whose requests
 
     def value(self, name: str) -> int | float | str | None:
         """Give a figure of the finding's evidence; None where it has none of the name."""

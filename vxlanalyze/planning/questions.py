@@ -79,8 +79,8 @@ PATH_BLOCKED = Question(
 def _open_inside(case: Case) -> Sequence[str]:
     """Of requests that die inside a node: what the capture shows of where."""
     taken = case.value("taken_out_of_tunnel")
-    before, behind = ("firewall", "device"), ("rpfilter", "forward", "pod")
-    return behind if taken == "yes" else before if taken == "no" else (*before, *behind)
+    before, after = ("firewall", "device"), ("rpfilter", "forward", "pod")
+    return after if taken == "yes" else before if taken == "no" else (*before, *after)
 
 
 def _watched(case: Case) -> _Steps:
@@ -137,7 +137,7 @@ NOT_ANSWERED = Question("not-answered", _INSIDE, _open_inside, (_FIREWALL, _KERN
 
 
 def _route_back(case: Case) -> _Steps:
-    to = case.asker or "SOURCE"
+    to = case.client or "SOURCE"
     return ((case.far, Step(f"ip route get {to}", "must leave by the tunnel device")),)
 
 

@@ -38,22 +38,22 @@ def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes
     earlier = {key_of(finding): finding for finding in before.findings}
     later = {key_of(finding): finding for finding in after.findings}
     counting: list[FindingRecord] = []
-    told: list[str] = []
+    worse: list[str] = []
     eased: list[str] = []
     for key, finding in later.items():
         if key not in earlier:
             counting.append(finding)
-            told.append(f"new: {finding['severity']} {key}: {finding['summary']}")
+            worse.append(f"new: {finding['severity']} {key}: {finding['summary']}")
             continue
         step = change((earlier[key], before), (finding, after))
         if step > 0:
             counting.append(finding)
         if step:
-            word, where = ("worse", told) if step > 0 else ("better", eased)
+            word, where = ("worse", worse) if step > 0 else ("better", eased)
             where.append(f"{word}: {key}: {finding['summary']}; before: {earlier[key]['summary']}")
     left = [finding for key, finding in earlier.items() if key not in later]
     gone = [f"gone: {key_of(finding)}: {finding['summary']}{_unsure(finding, after)}" for finding in left]
-    return counting, (*told, *eased, *gone)
+    return counting, (*worse, *eased, *gone)
 
 
 _Seen = tuple[FindingRecord, Report]

@@ -106,7 +106,12 @@ def _remedy(one: str, other: str) -> str:
         if sentences == others or not also:
             lines += [*sentences, *run, *(command for command in also if command not in run)]
         else:
-            lines += [*sentences, *run, *(said for said in others if said not in sentences), *also]
+            lines += [
+                *sentences,
+                *run,
+                *(sentence for sentence in others if sentence not in sentences),
+                *also,
+            ]
     return "\n".join(lines)
 
 

@@ -60,7 +60,7 @@ def build(
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
     times = service_times(comparison)
     queries = questions(comparison)
-    asked = [
+    services_ = [
         _service_record(figures, times.get(figures.pair), queries.get(figures.pair, ()))
         for figures in services(comparison)
     ]
@@ -72,13 +72,13 @@ def build(
     ]
     return Report(
         tool={"name": "vxlanalyze", "version": __version__},
-        verdict=verdict(captures, hops, findings, not_assessed, asked),
+        verdict=verdict(captures, hops, findings, not_assessed, services_),
         captures=captures,
         clock=[_clock_record(hop.clock) for hop in comparison.hops],
         hops=hops,
         findings=findings,
         not_assessed=not_assessed,
-        services=asked,
+        services=services_,
         connections=connection_records(comparison),
         connections_total=connections_total(comparison),
         names=_names(comparison, findings, not_assessed),
@@ -215,9 +215,9 @@ def _names(
     """
     if not (comparison.cluster.nodes or comparison.cluster.pods or comparison.cluster.services):
         return {}
-    told = [f[part] for f in findings for part in ("summary", "explanation", "remedy")]
-    told += [entry["reason"] for entry in not_assessed]
-    seen = comparison.cluster.addresses_named_in(" ".join(told))
+    texts = [f[part] for f in findings for part in ("summary", "explanation", "remedy")]
+    texts += [entry["reason"] for entry in not_assessed]
+    seen = comparison.cluster.addresses_named_in(" ".join(texts))
     for point in comparison.points:
         flows = point.flows
         ends = ((flows.outer_src, flows.outer_family), (flows.outer_dst, flows.outer_family))
@@ -230,8 +230,8 @@ def _names(
 
 
 def _fact_records(comparison: Comparison) -> list[FactRecord]:
-    told = {fact.path for fact in comparison.cluster.facts}
-    whole = [path for path in comparison.cluster.sources if path not in told]
+    tables = {fact.path for fact in comparison.cluster.facts}
+    whole = [path for path in comparison.cluster.sources if path not in tables]
     kube: list[FactRecord] = [{"capture": None, "kind": "kube", "path": _printable(path)} for path in whole]
     return kube + [
         {"capture": fact.capture, "kind": fact.kind, "path": _printable(fact.path)}

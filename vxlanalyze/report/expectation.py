@@ -156,7 +156,7 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
     """
     _demand_directions(expected, report)
     found = report.findings
-    told = [
+    result = [
         f"{entry} must be found, and is not{_why_not(entry, report)}"
         for entry in expected.must
         if not any(_matches(entry, finding) for finding in found)
@@ -164,14 +164,14 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
     for finding in found:
         name = key_of(finding)
         if any(_matches(entry, finding) for entry in expected.must_not):
-            told.append(f"{name} must not be found, and is: {finding['summary']}")
+            result.append(f"{name} must not be found, and is: {finding['summary']}")
         elif finding["severity"] != "info" and not any(
             _matches(entry, finding) for entry in (*expected.must, *expected.allow)
         ):
-            told.append(f"{name} ({finding['severity']}) is not expected: {finding['summary']}")
-    told += _unassessed(expected, report)
-    told += [said for bound in expected.bounds for said in _outside(bound, report)]
-    return tuple(told)
+            result.append(f"{name} ({finding['severity']}) is not expected: {finding['summary']}")
+    result += _unassessed(expected, report)
+    result += [difference for bound in expected.bounds for difference in _outside(bound, report)]
+    return tuple(result)
 
 
 def _demand_directions(expected: Expectation, report: Report) -> None:

@@ -27,8 +27,8 @@ WORDS = {
 
 def undecoded(frames: Mapping[str, int]) -> str:
     """Name the headers that are not decoded: ``not decoded: 12 frames with MACsec``; empty without any."""
-    said = [f"{words.count(number, 'frame')} with {name}" for name, number in frames.items()]
-    return f"not decoded: {words.listed(said, len(said))}" if said else ""
+    parts = [f"{words.count(number, 'frame')} with {name}" for name, number in frames.items()]
+    return f"not decoded: {words.listed(parts, len(parts))}" if parts else ""
 
 
 def line(frames: Mapping[str, int]) -> str:

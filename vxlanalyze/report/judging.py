@@ -52,12 +52,12 @@ def judging(
             from vxlanalyze.report.baseline import compare  # the only one that needs numpy
 
             counting, changes = compare(before, report)
-        told = () if differences is None else differences(report)
-        told += tuple(_left_open(report, unassessed))
+        found = () if differences is None else differences(report)
+        found += tuple(_left_open(report, unassessed))
         failed = failing(counting, fail_on)
         if fail_on != "never" and differences is None:
-            told += tuple(_unproved(report, failed))
-        return Judgement(frozenset(failed), told, changes, gated)
+            found += tuple(_unproved(report, failed))
+        return Judgement(frozenset(failed), found, changes, gated)
 
     return judge
 

@@ -89,14 +89,14 @@ def _labels(hop: HopRecord) -> list[str]:
     counts = [f"{hop['sent']:,} sent", f"{hop['delivered']:,} delivered", lost]
     if hop["unknown"]:
         counts.append(f"{hop['unknown']:,} unknown")
-    said = ", ".join(counts)
-    short = [said, f"{hop['sent']:,} sent, {lost}", f"{hop['sent']:,} sent, {hop['lost']:,} lost"]
+    counted = ", ".join(counts)
+    short = [counted, f"{hop['sent']:,} sent, {lost}", f"{hop['sent']:,} sent, {hop['lost']:,} lost"]
     middle, high = hop["delay_ns"]["p50"], hop["delay_ns"]["p99"]
     if middle is None or high is None:
         return short
     return [
-        f"{said}, delay {words.span(middle)} (p99 {words.span(high)})",
-        f"{said}, delay {words.span(middle)}",
+        f"{counted}, delay {words.span(middle)} (p99 {words.span(high)})",
+        f"{counted}, delay {words.span(middle)}",
         *short,
     ]
 

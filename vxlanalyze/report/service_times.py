@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.tcp.exchanges import exchanges, one_clock
 from vxlanalyze.pairing.model import Comparison
@@ -25,16 +25,16 @@ def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
     chosen = np.flatnonzero(kept)
     chosen = chosen[np.argsort(found.pair[chosen], kind="stable")]
     owner = found.pair[chosen]
-    told = one_clock(comparison)
+    comparable = one_clock(comparison)
     records: dict[int, DividedRecord] = {}
     for part in np.split(chosen, np.flatnonzero(owner[1:] != owner[:-1]) + 1):
         if len(part) == 0:
             continue
         records[int(found.pair[part[0]])] = {
             "exchanges": len(part),
-            "there": _quantiles(found.there_ns[part]) if told else _NONE,
+            "there": _quantiles(found.there_ns[part]) if comparable else _NONE,
             "server": _quantiles(found.server_ns[part]),
-            "back": _quantiles(found.back_ns[part]) if told else _NONE,
+            "back": _quantiles(found.back_ns[part]) if comparable else _NONE,
             "transfer": _quantiles(found.transfer_ns[part]),
         }
     return records

@@ -25,8 +25,8 @@ def _requests(services: Sequence[ServiceRecord]) -> Iterator[str]:
     silent = sorted((s for s in services if s["unanswered"]), key=lambda s: -s["unanswered"])
     for service in silent[:_MOST_NAMED]:
         to = f"{service['client']} > {service['server']}"
-        asked = words.share(service["unanswered"], service["requests"])
-        yield f"{asked} {service['protocol']} {_requests_noun(service)} {to} got no answer"
+        share_ = words.share(service["unanswered"], service["requests"])
+        yield f"{share_} {service['protocol']} {_requests_noun(service)} {to} got no answer"
     if rest := silent[_MOST_NAMED:]:
         more = sum(service["unanswered"] for service in rest)
         yield f"{words.count(more, 'request')} of {words.count(len(rest), 'other client')} got no answer"

@@ -119,8 +119,8 @@ def _without_fault(
 
 def _within(summary: str) -> str:
     """Write a sentence as a part of another; names of captures keep their letters."""
-    said = summary.rstrip(". ")
-    return f"the {said[4:]}" if said.startswith("The ") else said
+    text = summary.rstrip(". ")
+    return f"the {text[4:]}" if text.startswith("The ") else text
 
 
 def _left_open(hop: HopRecord, not_assessed: Sequence[NotAssessedRecord]) -> str:

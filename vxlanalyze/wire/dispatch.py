@@ -150,6 +150,6 @@ def by_protocol(data: Octets, found: Record, protocol: int, bound_to: NDArray[np
     """Tell the tunnel that an IP protocol number announces for the header at `AT`."""
     known: Any = np.int64(bound_to[_PORTS + protocol])
     if known >= ASK_CONTENT:
-        asked: int = recognise(data, found, protocol)
-        return asked
+        answer: int = recognise(data, found, protocol)
+        return answer
     return known

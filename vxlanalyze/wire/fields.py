@@ -145,11 +145,11 @@ BLANK.flags.writeable = False
 
 
 @compiled
-def holds(found: Record, behind: int) -> bool:
-    """Tell whether all up to `behind` was captured; mark why where it was not."""
-    if behind <= found[END]:
+def holds(found: Record, end: int) -> bool:
+    """Tell whether all up to `end` was captured; mark why where it was not."""
+    if end <= found[END]:
         return True
-    if behind <= found[LIMIT]:
+    if end <= found[LIMIT]:
         found[ANOMALIES] |= HEADER_CUT
     elif found[IN_FRAGMENT] == 0:
         found[ANOMALIES] |= LENGTH_LIES
@@ -157,11 +157,11 @@ def holds(found: Record, behind: int) -> bool:
 
 
 @compiled
-def bound(found: Record, behind: int) -> None:
-    """Let a length field end the layer at `behind`; mark it where it says more than there was."""
-    if behind <= found[LIMIT]:
-        found[LIMIT] = behind
-        found[END] = min(found[END], behind)
+def bound(found: Record, end: int) -> None:
+    """Let a length field end the layer at `end`; mark it where it says more than there was."""
+    if end <= found[LIMIT]:
+        found[LIMIT] = end
+        found[END] = min(found[END], end)
     elif found[IN_FRAGMENT] == 0:
         found[ANOMALIES] |= LENGTH_LIES
 
@@ -169,5 +169,5 @@ def bound(found: Record, behind: int) -> None:
 @compiled
 def packet_end(found: Record, base: int) -> int:
     """Tell where the IP packet ends, as its header says."""
-    behind: int = found[base + IP_AT] + found[base + LENGTH]
-    return behind
+    end: int = found[base + IP_AT] + found[base + LENGTH]
+    return end

@@ -164,10 +164,10 @@ def _decode_rows(
     data, start, captured, original = frames
     found, wanted, options, _ = scratch
     while row < len(start):
-        behind = min(row + len(wanted), len(start))
-        if count + behind - row > len(flow_table[2]):
+        end = min(row + len(wanted), len(start))
+        if count + end - row > len(flow_table[2]):
             break
-        for at in range(row, behind):
+        for at in range(row, end):
             begin = start[at]
             length: Any = np.int64(captured[at])
             on_wire: Any = np.int64(original[at])
@@ -180,8 +180,8 @@ def _decode_rows(
             else:
                 key_of(found, base, np.int64(interface[at]), key)
             options[at - row] = found[base + MSS]
-        count = _look_up(scratch, flow_table, count, rows.flow[row:behind])
-        row = behind
+        count = _look_up(scratch, flow_table, count, rows.flow[row:end])
+        row = end
     return row, count
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Source
-from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, mended
+from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, repaired
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.wire import merged
 from vxlanalyze.wire.dispatch import bindings
@@ -114,7 +114,7 @@ def join_stretches(
         No interface has a link type that is supported, or a file cannot be read again.
     """
     while True:
-        wanted = mended([part.learned for part in parts])
+        wanted = repaired([part.learned for part in parts])
         done = {part.learned.stretch: part for part in parts}
         if len(wanted) == len(done):
             break

@@ -101,15 +101,15 @@ def _split(frames: Frames, record: NDArray[np.int64], more: NDArray[np.bool_]) -
 
 
 def _without(
-    frames: Frames, begin: NDArray[np.int64], behind: NDArray[np.int64], chosen: NDArray[np.bool_]
+    frames: Frames, begin: NDArray[np.int64], stop: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> Frames:
     """Copy the chosen frames without the octets between two places."""
     start, end = frames.start[chosen], (frames.start + frames.captured_length)[chosen]
-    head, tail = begin[chosen] - start, end - behind[chosen]
+    head, tail = begin[chosen] - start, end - stop[chosen]
     sizes = head + tail
     starts = np.concatenate(([0], np.cumsum(sizes)))[:-1] if len(sizes) else np.empty(0, np.int64)
     at = np.arange(sizes.sum()) - np.repeat(starts, sizes)
-    skipped = np.where(at < np.repeat(head, sizes), 0, np.repeat(behind[chosen] - begin[chosen], sizes))
+    skipped = np.where(at < np.repeat(head, sizes), 0, np.repeat(stop[chosen] - begin[chosen], sizes))
     return replace(
         frames,
         data=frames.data[np.repeat(start, sizes) + at + skipped],

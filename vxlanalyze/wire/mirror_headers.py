@@ -203,11 +203,11 @@ def _copied(data: Octets, found: Record, bound_to: NDArray[np.uint8], mirror: ND
     mirror[CAPTURED] = end - at
     found[AT] = at
     protocol = _packet(data, found, INNER, ethernet.TRANSPARENT_ETHERNET)
-    behind = limit
+    stop = limit
     if found[INNER + fields.IP_AT] >= 0:
-        behind = max(limit, found[INNER + fields.IP_AT] + found[INNER + LENGTH])
-    mirror[ORIGINAL] = behind - at
-    if behind > limit:
+        stop = max(limit, found[INNER + fields.IP_AT] + found[INNER + LENGTH])
+    mirror[ORIGINAL] = stop - at
+    if stop > limit:
         mirror[CUT] = 1
     if protocol != STOP and _is_tunnel(data, found, bound_to, protocol):
         mirror[TUNNEL] = 1

@@ -272,9 +272,9 @@ def _innermost(block: Columns, last: NDArray[np.int64], end: NDArray[np.int64]) 
         block[name] = last[:, place].copy()
     block["tcp_seq"][block["tcp_flags"] < 0] = fields.ABSENT  # the place also serves pings and DNS
     block["mss"][block["mss"] == 0] = fields.ABSENT
-    start, behind = last[:, fields.PAYLOAD_AT], last[:, fields.PAYLOAD_END]
-    block["payload_length"] = np.where(start >= 0, behind - start, fields.ABSENT)
-    block["payload_captured"] = np.where(start >= 0, np.maximum(np.minimum(behind, end) - start, 0), 0)
+    start, stop = last[:, fields.PAYLOAD_AT], last[:, fields.PAYLOAD_END]
+    block["payload_length"] = np.where(start >= 0, stop - start, fields.ABSENT)
+    block["payload_captured"] = np.where(start >= 0, np.maximum(np.minimum(stop, end) - start, 0), 0)
     is_arp = (last[:, fields.ARP_OPERATION] >= 0)[:, np.newaxis]
     block["arp_sender"] = np.where(is_arp, octets_of(last[:, fields.SRC : fields.SRC + 2]), np.uint8(0))
     block["arp_target"] = np.where(is_arp, octets_of(last[:, fields.DST : fields.DST + 2]), np.uint8(0))

@@ -137,10 +137,10 @@ def _chain(data: Octets, found: Record) -> int:
     at = found[AT]
     if not holds(found, at + _NSH_BYTES):
         return STOP
-    behind = at + ((byte(data, at + 1) & 0x3F) << 2)
-    if behind < at + _NSH_BYTES or not holds(found, behind):
+    end = at + ((byte(data, at + 1) & 0x3F) << 2)
+    if end < at + _NSH_BYTES or not holds(found, end):
         return STOP
-    found[AT] = behind
+    found[AT] = end
     following = byte(data, at + 3)
     if following == _NSH_IPV4:
         return ethernet.IPV4

@@ -52,9 +52,9 @@ def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa
     for frames in source.chunks():
         table = columns(frames, source.interfaces, ports=ports)
         table["frame"] = frames.numbers
-        bare = table["tunnel"] == Tunnel.NONE
+        native = table["tunnel"] == Tunnel.NONE
         for name in _ONLY_TUNNELLED:
-            table[name][bare] = -1
+            table[name][native] = -1
         table["file"] = frames.place >> PLACE_FILE_SHIFT
         arrays = [_array(table, column, source.files) for column in SCHEMA]
         yield pa.record_batch(arrays, schema=SCHEMA)

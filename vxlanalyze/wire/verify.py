@@ -116,10 +116,10 @@ def _ip_header(data: Octets, found: Record, base: int, captured_end: int) -> Non
     if found[base + FAMILY] != ipv4.VERSION:
         return
     at = found[base + IP_AT]
-    behind = at + ((byte(data, at) & 15) << 2)
-    if behind > captured_end:
+    end = at + ((byte(data, at) & 15) << 2)
+    if end > captured_end:
         found[base + IP_STATE] = UNVERIFIABLE
-    elif checksum.fold(checksum.add(data, at, behind)) == 0xFFFF:
+    elif checksum.fold(checksum.add(data, at, end)) == 0xFFFF:
         found[base + IP_STATE] = OK
     elif be16(data, at + ipv4.CHECKSUM_AT) == 0xFFFF:
         found[base + IP_STATE] = ALL_ONES

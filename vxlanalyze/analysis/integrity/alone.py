@@ -15,7 +15,7 @@ from ipaddress import ip_address
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed
 from vxlanalyze.analysis.integrity import checksums
 from vxlanalyze.analysis.underlay import tunnel_ends
 from vxlanalyze.pairing.model import (
@@ -37,10 +37,12 @@ OTHERS = "the other node"
 _SMALL_BYTES = 400
 
 
-def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answer]]) -> list[Answer]:
-    """Run a diagnostic on a comparison, or of the only capture it has, whose answers have no direction."""
+def run(
+    pair: Comparison, code: str, check: Callable[[Comparison], list[DiagnosticResult]]
+) -> list[DiagnosticResult]:
+    """Run a diagnostic on a comparison, or on the only capture it has; its results then have no direction."""
     if pair.hops:
-        return question(pair)
+        return check(pair)
     points = [p for p in pair.points if p.encapsulated and len(p.index)]
     if not points:
         return []
@@ -48,26 +50,26 @@ def ask(pair: Comparison, code: str, question: Callable[[Comparison], list[Answe
     if not own:
         return [NotAssessed(code, "it is not known which end of the tunnel this capture belongs to")]
     hop = _mirrored(points[0], own)
-    answers = question(replace(pair, hops=(hop,)))
+    results = check(replace(pair, hops=(hop,)))
     # Of what leaves, one capture does not know whether it arrived.
-    told = [a for a in answers if isinstance(a, Finding) or a.direction != hop.backward.label]
-    return [_without_direction(a) for a in told][:1]
+    kept = [a for a in results if isinstance(a, Finding) or a.direction != hop.backward.label]
+    return [_without_direction(a) for a in kept][:1]
 
 
-def ask_directions(
-    pair: Comparison, code: str, question: Callable[[Comparison, Direction], Answer | None]
-) -> list[Answer]:
+def run_directions(
+    pair: Comparison, code: str, check: Callable[[Comparison, Direction], DiagnosticResult | None]
+) -> list[DiagnosticResult]:
     """Run a diagnostic on each direction in which both points see the tunnel; None is clear."""
 
-    def each(looked_at: Comparison) -> list[Answer]:
+    def each(looked_at: Comparison) -> list[DiagnosticResult]:
         tunnelled = [d for d in looked_at.directions if d.sender.encapsulated and d.receiver.encapsulated]
-        answers = [question(looked_at, direction) for direction in tunnelled]
-        return [answer for answer in answers if answer is not None]
+        results = [check(looked_at, direction) for direction in tunnelled]
+        return [result for result in results if result is not None]
 
-    return ask(pair, code, each)
+    return run(pair, code, each)
 
 
-def _without_direction(answer: Answer) -> Answer:
+def _without_direction(answer: DiagnosticResult) -> DiagnosticResult:
     if isinstance(answer, NotAssessed):
         return replace(answer, direction=None)
     texts = (answer.summary, answer.explanation, answer.remedy)

@@ -117,15 +117,15 @@ class Fate:
     ignored: NDArray[np.bool_]
 
 
-def fate_of(odd: NDArray[np.bool_], direction: Direction, asked: Answers) -> Fate:
+def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) -> Fate:
     """Tell whether the receiver takes packets with odd checksums; `odd` has shape ``(m,)``."""
     # Linux gives a SYN that is sent again another outer port, so one conversation may be several flows.
     talk, first = number_rows(direction.sender.flows.identity[:, np.newaxis])
-    arrived = np.bincount(talk[asked.flow[direction.received_row != NO_ROW]], minlength=len(first))
-    wrong = np.bincount(talk[asked.flow[odd]], minlength=len(first))
+    arrived = np.bincount(talk[responses.flow[direction.received_row != NO_ROW]], minlength=len(first))
+    wrong = np.bincount(talk[responses.flow[odd]], minlength=len(first))
     whole = (wrong > 0) & (wrong == arrived)
     answered = np.zeros(len(first), np.bool_)
-    answered[talk[asked.answered]] = True
+    answered[talk[responses.answered]] = True
     return Fate(int((whole & answered).sum()), (whole & ~answered)[talk])
 
 

@@ -75,11 +75,11 @@ def find(sample: Sample) -> Headers:
     sent, received = (_headers(reading, single) for reading in (sample.sent, sample.received))
     bits = {name: _bits(sent[name], received[name]) for name in _FIELDS}
     # Where it is no IP any more, or another protocol, no field after that is what it was.
-    behind = list(_FIELDS)[1:]
-    for told in ("family", "protocol"):
-        for name in behind:
-            if name != told:
-                bits[name][bits[told] > 0] = 0
+    after = list(_FIELDS)[1:]
+    for decisive in ("family", "protocol"):
+        for name in after:
+            if name != decisive:
+                bits[name][bits[decisive] > 0] = 0
     total = np.sum(list(bits.values()), axis=0)
     counted = {_FIELDS[name]: int((b > 0).sum()) for name, b in bits.items()}
     fields = {name: n for name, n in sorted(counted.items(), key=lambda item: -item[1]) if n}

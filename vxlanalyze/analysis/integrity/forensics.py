@@ -126,8 +126,10 @@ def examine(
     left_wrong = same & ~was_right
     if is_alone(direction):
         ported = consistent(direction.flow[chosen], original, chance)
-        told = _ports(same, original, there, same, proved=False)
-        return replace(told if ported else Forensics(Kind.UNKNOWN, len(chosen), len(chosen), 0), alone=True)
+        by_ports = _ports(same, original, there, same, proved=False)
+        return replace(
+            by_ports if ported else Forensics(Kind.UNKNOWN, len(chosen), len(chosen), 0), alone=True
+        )
     if 2 * int(left_wrong.sum()) > len(chosen):
         if consistent(direction.flow[chosen][left_wrong], original[left_wrong], chance):
             return _ports(left_wrong, original, there, same, proved=False)

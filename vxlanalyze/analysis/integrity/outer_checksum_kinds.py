@@ -21,7 +21,7 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Description:
     """A kind in words: a clause for the summary, sentences, the remedy, and figures."""
 
     verdict: str
@@ -62,9 +62,9 @@ def _offload_off(case: Case, *features: str) -> str:
     )
 
 
-def _all_ones(case: Case) -> Said:
+def _all_ones(case: Case) -> Description:
     shows = case.shows
-    return Said(
+    return Description(
         "all ones, as NAT makes of a checksum of zero",
         f"{share(shows.of_kind, shows.sampled).capitalize()} packets of a sample hold 0xFFFF, which is right "
         f"for none of them, {share(shows.same_at_both, shows.sampled)} at both points alike. Kernels before "
@@ -79,7 +79,7 @@ def _all_ones(case: Case) -> Said:
     )
 
 
-def _port(case: Case) -> Said:
+def _port(case: Case) -> Description:
     shows, near = case.shows, case.near
     originals = listed(list(shows.original_ports), at_most=4)
     seen = listed(list(shows.seen_ports), at_most=4)
@@ -92,7 +92,7 @@ def _port(case: Case) -> Said:
         "capture"
     )
     port = f" --dport {case.below.ports[0]}" if case.below.ports else ""
-    return Said(
+    return Description(
         f"the source port was rewritten from {originals} to {seen} and the checksum left as it was",
         f"Each is right for another source port: {originals} instead of {seen}. {how}. NAT that rewrites a "
         "port does not fold it into a checksum that the network card is to complete.",
@@ -109,8 +109,8 @@ def _port(case: Case) -> Said:
     )
 
 
-def _address(case: Case) -> Said:
-    return Said(
+def _address(case: Case) -> Description:
+    return Description(
         "an address was rewritten on the path and the checksum was not updated",
         f"The checksum is the one that {case.near} sent and was right there, but the outer addresses are "
         "others on arrival: something between the captures translates addresses and does not update the UDP "
@@ -124,9 +124,9 @@ def _address(case: Case) -> Said:
     )
 
 
-def _left_wrong(case: Case) -> Said:
+def _left_wrong(case: Case) -> Description:
     shows = case.shows
-    return Said(
+    return Description(
         f"they are already invalid when they leave {case.near}",
         f"Both captures show the same invalid value ({share(shows.same_at_both, shows.sampled)} of a "
         "sample), and it is not what offload leaves in the field: a fault of the sending kernel, usually "
@@ -139,9 +139,9 @@ def _left_wrong(case: Case) -> Said:
     )
 
 
-def _segmented_twice(case: Case) -> Said:
+def _segmented_twice(case: Case) -> Description:
     shows, near = case.shows, case.near
-    return Said(
+    return Description(
         f"{near} segments large TCP packets twice in software and copies one invalid checksum into "
         f"every segment",
         f"They come in {count(shows.runs, 'run')} of up to {shows.longest_run:,} consecutive segments of one "
@@ -169,10 +169,10 @@ def _segmented_twice(case: Case) -> Said:
     )
 
 
-def _vni(case: Case) -> Said:
+def _vni(case: Case) -> Description:
     shows, near, far = case.shows, case.near, case.far
     changes = listed([f"{before} to {after}" for before, after in shows.vnis], at_most=4)
-    return Said(
+    return Description(
         f"the VNI was rewritten on the path from {changes} and the checksum was not updated",
         f"{share(shows.of_kind, shows.sampled).capitalize()} packets of a sample leave {near} with another "
         f"VNI than they arrive with ({changes}), under the checksum that was right there: a device between "
@@ -185,8 +185,8 @@ def _vni(case: Case) -> Said:
     )
 
 
-def _covered(case: Case) -> Said:
-    return Said(
+def _covered(case: Case) -> Description:
+    return Description(
         "bytes that they cover were changed on the path",
         f"The checksum is the one that {case.near} sent and was right there, with the same outer addresses "
         "and ports: something changed the tunnel header or the inner headers and did not update the "
@@ -196,8 +196,8 @@ def _covered(case: Case) -> Said:
     )
 
 
-def _filled_wrong(case: Case) -> Said:
-    return Said(
+def _filled_wrong(case: Case) -> Description:
+    return Description(
         "a network card or hypervisor between the captures writes invalid ones",
         f"They are not invalid in the capture of {case.near} (right, absent or left to the card), and wrong "
         "on arrival: what fills in or rewrites checksums between the two captures computes them wrongly.",
@@ -211,8 +211,8 @@ def _filled_wrong(case: Case) -> Said:
     )
 
 
-def _never_filled(case: Case) -> Said:
-    return Said(
+def _never_filled(case: Case) -> Description:
+    return Description(
         "they were never completed",
         "They arrive as the sending kernel left them for its network card, with the sum of the pseudo-header "
         "only, and nothing of these flows is answered: the card promised to complete them and did not.",
@@ -224,8 +224,8 @@ def _never_filled(case: Case) -> Said:
     )
 
 
-def _unknown(case: Case) -> Said:
-    return Said(
+def _unknown(case: Case) -> Description:
+    return Description(
         "a capture at the sender would show where they become invalid",
         "Neither all ones nor a rewritten port explains them. One capture does not show whether they left "
         "like this.",
@@ -237,7 +237,7 @@ def _unknown(case: Case) -> Said:
     )
 
 
-KINDS: dict[Kind, Callable[[Case], Said]] = {
+KINDS: dict[Kind, Callable[[Case], Description]] = {
     Kind.ALL_ONES: _all_ones,
     Kind.PORT: _port,
     Kind.ADDRESS: _address,

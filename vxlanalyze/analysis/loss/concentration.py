@@ -152,11 +152,11 @@ def _by_trait(
     sent, gone = (_by_class(sorted_by, packets) for packets in (sent_by_flow, gone_by_flow))
     at = int(np.argmax(gone / np.maximum(sent, 1) * np.sqrt(gone)))
     mine = sorted_by.of_flow[direction.flow[lost]] == at
-    told = _compare(direction.sent_ns(lost), mine, int(sent[at]), int(sent.sum()))
-    if told is None:
+    compared = _compare(direction.sent_ns(lost), mine, int(sent[at]), int(sent.sum()))
+    if compared is None:
         return None
     who = _WHAT.get(sorted_by.trait, "") + affected.name(direction.sender.flows, sorted_by, at, cluster)
-    return told[0] - log(len(sorted_by)), Concentration(who, *told[1])
+    return compared[0] - log(len(sorted_by)), Concentration(who, *compared[1])
 
 
 def _by_class(sorted_by: Classes, packets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -174,8 +174,12 @@ def _by_size(
     middle = (int(lengths[left].min()) + int(lengths[left].max())) // 2
     large = lengths > middle
     sent = int(np.count_nonzero(large & left))
-    told = _compare(direction.sent_ns(lost), large[lost], sent, int(np.count_nonzero(left)))
-    return None if told is None else (told[0], Concentration(f"packets above {middle:,} bytes", *told[1]))
+    compared = _compare(direction.sent_ns(lost), large[lost], sent, int(np.count_nonzero(left)))
+    return (
+        None
+        if compared is None
+        else (compared[0], Concentration(f"packets above {middle:,} bytes", *compared[1]))
+    )
 
 
 def _compare(

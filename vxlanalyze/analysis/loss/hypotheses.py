@@ -52,10 +52,10 @@ def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothe
 
 def _everything(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Nothing arrives: at all, or after the last delivery."""
-    behind = rows[lost.position[rows] > lost.last_position]
-    if len(behind):
+    later = rows[lost.position[rows] > lost.last_position]
+    if len(later):
         cost = _NOTHING_ARRIVES if lost.delivered == 0 else _KIND + log(lost.n)
-        losses = evidence.independent(lost.time_ns[behind])
+        losses = evidence.independent(lost.time_ns[later])
         yield Hypothesis(cost, losses, lost.last_position + 1, lost.n - 1)
 
 
@@ -120,13 +120,13 @@ def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Only what opens conversations is lost, all first packets or some SYNs; or only some of a service."""
     if lost.beginnings.telling:
         yield _new_conversations(lost, rows)
-    told = lost.openings
-    first, syn = rows[told.first[rows]], rows[told.syn[rows]]
-    if told.first_delivered == 0 and told.went_on >= _FEWEST_TALKS and len(first):
+    openings = lost.openings
+    first, syn = rows[openings.first[rows]], rows[openings.syn[rows]]
+    if openings.first_delivered == 0 and openings.went_on >= _FEWEST_TALKS and len(first):
         losses = evidence.independent(lost.time_ns[first])
-        yield Hypothesis(_KIND + _RARE, losses, 0, lost.n - 1, part=told.first)
+        yield Hypothesis(_KIND + _RARE, losses, 0, lost.n - 1, part=openings.first)
     if len(syn):
-        yield _some(lost, told.syn, syn, told.syn_delivered, log(2))
+        yield _some(lost, openings.syn, syn, openings.syn_delivered, log(2))
     services = lost.traits[Trait.SERVICE]
     if len(services) < 2:
         return
@@ -163,8 +163,8 @@ def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterat
         return
     last = _last_delivered(lost, sorted_by)
     member = sorted_by.of_flow[lost.flow[rows]]
-    behind = lost.position[rows] > last[member]
-    rows, member = rows[behind], member[behind]
+    later = lost.position[rows] > last[member]
+    rows, member = rows[later], member[later]
     weights = evidence.independent_by(member, lost.time_ns[rows], len(sorted_by))
     if sorted_by.trait not in _SETS:
         yield from _single_classes(lost, rows, member, sorted_by, last, weights)

@@ -42,8 +42,8 @@ def _of_code(lost: LostInside, code: str) -> LostInside:
     kind = _KINDS.get(code)
     if lost.only_seconds:
         return lost if kind is None else replace(lost, packets=np.zeros_like(lost.packets))
-    told = lost.picture.of(*(_KINDS.values() if kind is None else (kind,)))
-    explained = lost.picture.packets_of(told)
+    explanations = lost.picture.of(*(_KINDS.values() if kind is None else (kind,)))
+    explained = lost.picture.packets_of(explanations)
     return replace(lost, packets=lost.packets & (~explained if kind is None else explained))
 
 
@@ -102,9 +102,9 @@ def _all_of(pair: Comparison, inside: LostInside, code: str) -> str:
     direction = inside.picture.direction
     node = pair.captures[direction.sender.capture].name
     gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))
-    told = inside.picture.of(_KINDS[code])
-    names = sorted({n for e in told for n in _names(pair, inside, e)})
-    whom = f"{loss.since(told)}{listed(names, at_most=_MOST_NAMED)}"
+    explanations = inside.picture.of(_KINDS[code])
+    names = sorted({n for e in explanations for n in _names(pair, inside, e)})
+    whom = f"{loss.since(explanations)}{listed(names, at_most=_MOST_NAMED)}"
     return (
         f"{whom[:1].upper()}{whom[1:]}: all {count(gone, 'packet')} {_whither(inside)} are lost inside "
         f"{node}, seen at {inside.last} and not at {direction.receiver.name}, while "

@@ -23,7 +23,7 @@ from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.loss.weighing import Choice
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.statistics import evidence
-from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
 from vxlanalyze.text.words import moment, under_random_loss
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
@@ -52,7 +52,7 @@ _SERVICES = (Trait.SERVICE, Trait.PORT)
 
 def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssessed]]:
     """Explain every direction whose loss can be judged, and say for `code` why the others cannot."""
-    told: list[Picture] = []
+    found: list[Picture] = []
     not_assessed = []
     for direction in pair.directions:
         picture = picture_of(pair, direction)
@@ -62,8 +62,8 @@ def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssess
             why = "no packet of this direction was sent while both captures ran"
             not_assessed.append(NotAssessed(code, why, direction.label))
         else:
-            told.append(picture)
-    return told, not_assessed
+            found.append(picture)
+    return found, not_assessed
 
 
 def picture_of(pair: Comparison, direction: Direction) -> Picture:
@@ -124,8 +124,8 @@ def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
 def since(explanations: Iterable[Explanation]) -> str:
     """Say from when on, as the beginning of a sentence, where none of them holds from the start."""
     begin = [e.from_ns for e in explanations]
-    told = [b for b in begin if b is not None]
-    return f"From {moment(min(told))} on, " if told and len(told) == len(begin) else ""
+    known = [b for b in begin if b is not None]
+    return f"From {moment(min(known))} on, " if known and len(known) == len(begin) else ""
 
 
 def by_chance(explanations: Iterable[Explanation]) -> str:
@@ -167,7 +167,7 @@ def explain(direction: Direction) -> Picture:
         none = np.empty(0, np.intp)
         return Picture(direction, judged, None, (), none, none, None, None, others_delivered)
     lost = Losses.of(direction)
-    incomplete = pieces.lost_in_pieces(direction, weighing.CHANCE)[lost.packet]
+    incomplete = fragmented.lost_fragmented(direction, weighing.CHANCE)[lost.packet]
     open_ = ~incomplete
     found: list[Explanation] = []
     for _ in range(_MOST_ROUNDS):

@@ -40,8 +40,8 @@ class Sizes(NamedTuple):
             return cls(0, [])
         since = np.maximum.accumulate(length[::-1])[::-1]
         falls = np.flatnonzero(since[:-1] > since[1:])[:_STEPS]
-        behind = [(int(position[i]) + 1, int(since[i + 1])) for i in falls]
-        return cls(len(present(length)), [(0, int(since[0])), *behind])
+        later = [(int(position[i]) + 1, int(since[i + 1])) for i in falls]
+        return cls(len(present(length)), [(0, int(since[0])), *later])
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,15 +26,15 @@ def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
     answered, silent = int(lacking.sum()), int((lost & tells).sum())
     if answered < _FEWEST_MISSED or _REALLY_LOST_PART * silent > answered:
         return ""
-    asked, gone = answered + int(captured.sum()), int(lost.sum())
+    total, gone = answered + int(captured.sum()), int(lost.sum())
     others = gone + int((direction.delivered & ~tells).sum())
     least, _ = evidence.loss_interval(gone, others, gone)
-    _, most = evidence.loss_interval(answered, asked, answered)
+    _, most = evidence.loss_interval(answered, total, answered)
     if least > most:
         return ""
     far = direction.receiver.name
     return (
-        f"{far}'s capture lacks {answered:,} of {count(asked, 'packet')} ({100 * answered / asked:.3g} %) "
+        f"{far}'s capture lacks {answered:,} of {count(total, 'packet')} ({100 * answered / total:.3g} %) "
         f"of "
         f"the kind that is answered, though {far} did answer them; of all others, no larger share is "
         "missing. So the capture dropped these too, and the network need not have lost any."

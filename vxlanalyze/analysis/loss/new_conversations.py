@@ -24,18 +24,19 @@ def of(picture: Picture) -> NewConversations | None:
     opening, lost = picture.opening, picture.lost
     if opening is None or lost is None or not np.isin(picture.unexplained, opening.packets).all():
         return None
-    gone, told = len(picture.unexplained), lost.openings
+    gone, openings = len(picture.unexplained), lost.openings
     chance = f"{under_random_loss(opening.chance)} "
-    if opening.rule.part is told.first:
+    if opening.rule.part is openings.first:
         text = (
             f"Each of them is the first packet of its conversation, and no first packet arrives; of "
-            f"{count(told.went_on, 'conversation')} later packets do. "
+            f"{count(openings.went_on, 'conversation')} later packets do. "
         )
         return NewConversations("first packets of conversations", text + chance, _remedy(picture.direction))
-    others = lost.delivered - told.syn_delivered
+    others = lost.delivered - openings.syn_delivered
     text = (
         "Each of them requests a connection (SYN): of these, "
-        f"{share(gone, gone + told.syn_delivered)} are lost, and none of {count(others, 'other packet')}. "
+        f"{share(gone, gone + openings.syn_delivered)} are lost, "
+        f"and none of {count(others, 'other packet')}. "
     )
     return NewConversations("SYNs", text + chance, _remedy(picture.direction))
 

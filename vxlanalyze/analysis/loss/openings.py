@@ -69,15 +69,15 @@ def find(
         Flows of the direction's sender that come from the serving end, shape ``(f,)``.
     """
     flows, flow = direction.sender.flows, direction.flow[judged]
-    asks = (flows.protocol == UDP) & ~from_server
-    asks |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
+    requests = (flows.protocol == UDP) & ~from_server
+    requests |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
     # Flows that differ in their outer headers alone are one conversation.
     talk, _ = number_rows(flows.identity[:, np.newaxis])
     begun, arrived = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
     first, syn = np.empty(len(judged), np.bool_), np.empty(len(judged), np.bool_)
     _find(
         (flow, direction.sender.index.tcp_flags[direction.sent_row[judged]], lost),
-        (flows.protocol == TCP, asks, talk),
+        (flows.protocol == TCP, requests, talk),
         (begun, arrived),
         first,
         syn,
@@ -98,13 +98,13 @@ def find(
 def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
     """Mark what opens a conversation, what asks for a connection, and conversations that arrived in part."""
     flow_of, flags, lost = packets
-    tcp, asks, talk_of = of_flow
+    tcp, is_request, talk_of = of_flow
     begun, arrived = of_talk
     for i in range(len(flow_of)):
         flow = flow_of[i]
         talk = talk_of[flow]
         syn[i] = tcp[flow] and flags[i] & (_SYN | _ACK) == _SYN
-        first[i] = not begun[talk] and (syn[i] if tcp[flow] else asks[flow])
+        first[i] = not begun[talk] and (syn[i] if tcp[flow] else is_request[flow])
         begun[talk] = True
         if not lost[i]:
             arrived[talk] = True

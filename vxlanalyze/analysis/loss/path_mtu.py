@@ -24,7 +24,7 @@ _UDP_BYTES, _ETHERNET_BYTES = 8, 14
 _WIREGUARD = (32, "WireGuard")
 _ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
 _FRAGMENT_HEADER_BYTES = 8
-_IN_PIECES = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
+_FRAGMENTED = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
 _CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, next to a digest of 16 bytes
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
@@ -110,7 +110,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     flows, row = direction.sender.flows, int(direction.flow[packets][widest])
     family, tunnel = int(flows.outer_family[row]), BY_TUNNEL[Tunnel(int(flows.tunnel[row]))]
     total = int(outer[widest]) - int(inner[widest])
-    if family == 6 and direction.sender.index.anomalies[direction.sent_row[packets][widest]] & _IN_PIECES:
+    if family == 6 and direction.sender.index.anomalies[direction.sent_row[packets][widest]] & _FRAGMENTED:
         total -= _FRAGMENT_HEADER_BYTES  # only what is fragmented has it
     around = [(_IP_BYTES[family], f"IPv{family}")]
     if flows.outer_protocol[row] == protocols.UDP:

@@ -123,12 +123,12 @@ def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
     chosen = _chosen(sent)
     flows = len(direction.sender.flows)
     sources, source = distinct(np.ascontiguousarray(direction.sender.flows.src))
-    ways = (
+    scopes = (
         (1, np.zeros(flows, np.int32)),
         (flows, np.arange(flows, dtype=np.int32)),
         (len(sources), source.astype(np.int32)),
     )
-    for scope, (groups, group) in zip(_SCOPES, ways, strict=True):
+    for scope, (groups, group) in zip(_SCOPES, scopes, strict=True):
         if scope != _SCOPES[0] and groups == 1:
             continue  # the same as all packets
         of_packet, counts = group[sent.flow], np.zeros(groups, np.int64)
@@ -137,9 +137,9 @@ def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
         if _least(sent, chosen, loads(_WINDOWS_NS[-1])) < _FEWEST_PACKETS:
             continue
         for window_ns in _WINDOWS_NS:
-            told = _weigh(sent, chosen, loads(window_ns), window_ns, scope)
-            if told is not None:
-                yield told
+            weighed = _weigh(sent, chosen, loads(window_ns), window_ns, scope)
+            if weighed is not None:
+                yield weighed
 
 
 def _loads_within(
@@ -166,12 +166,12 @@ def _count_loads(
     load: NDArray[np.int64],
 ) -> None:
     """Move a window over packets in order of time; `counts` holds, by group, those that are in it."""
-    first = behind = 0  # the packets within the window, as places
+    first = end = 0  # the packets within the window, as places
     for k in range(len(chosen)):
         now_ns = time_ns[chosen[k]]
-        while behind < len(time_ns) and time_ns[behind] <= now_ns:
-            counts[group[behind]] += 1
-            behind += 1
+        while end < len(time_ns) and time_ns[end] <= now_ns:
+            counts[group[end]] += 1
+            end += 1
         while now_ns - time_ns[first] > window_ns:
             counts[group[first]] -= 1
             first += 1

@@ -23,9 +23,9 @@ from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, O
 def stated(pair: Comparison, facts: CaptureFacts) -> int | None:
     """Packets that the kernel dropped, as the capture or tcpdump's closing lines count them."""
     rows = [row for fact in pair.cluster.facts_of("tcpdump-summary", facts.name) for row in fact.rows]
-    said = [int(row["dropped_by_kernel"]) for row in rows if "dropped_by_kernel" in row]
+    stated_ = [int(row["dropped_by_kernel"]) for row in rows if "dropped_by_kernel" in row]
     counted = [facts.dropped_by_kernel] if facts.dropped_by_kernel is not None else []
-    return max([*counted, sum(said)] if said else counted, default=None)
+    return max([*counted, sum(stated_)] if stated_ else counted, default=None)
 
 
 def credited(pair: Comparison) -> Comparison:

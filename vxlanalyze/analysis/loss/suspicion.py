@@ -52,7 +52,7 @@ def of(picture: Picture, cluster: Cluster) -> Suspicion | None:
 
 def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[str, str, str]:
     direction, rule = picture.direction, suspected.rule
-    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    from_to = f"from {direction.sender.name} to {direction.receiver.name}"
     if suspected.kind is Kind.ECMP:
         perhaps = "perhaps one of several equal paths is dead"
         what = f"Whole outer source ports deliver nothing: {_ports(picture, suspected.packets)}"
@@ -61,7 +61,7 @@ def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[
         perhaps = f"perhaps nothing longer than {rule.above_bytes or 0:,} bytes passes"
         largest = int(direction.wire_length[suspected.packets].max())
         what = f"All packets longer than {rule.above_bytes or 0:,} bytes are lost"
-        return perhaps, what, f"To find out, send more packets of {largest:,} bytes {way}. "
+        return perhaps, what, f"To find out, send more packets of {largest:,} bytes {from_to}. "
     if suspected.kind in (Kind.PROTOCOL, Kind.FLOW) and picture.lost is not None:
         names = listed(affected.members(direction, picture.lost, rule, cluster))
         return f"perhaps {names} is blocked", f"Nothing of {names} arrives", _MORE.format(what=names)
@@ -70,9 +70,9 @@ def _words(picture: Picture, suspected: Explanation, cluster: Cluster) -> tuple[
     if suspected.kind is Kind.INTERRUPTION:
         return "perhaps a short outage", f"Nothing arrives from {first} to {last}", _LOOK.format(at=first)
     if suspected.from_ns is None:
-        return "perhaps the path is blocked", f"Nothing {way} arrives", _MORE.format(what="packets")
+        return "perhaps the path is blocked", f"Nothing {from_to} arrives", _MORE.format(what="packets")
     perhaps = f"perhaps the path is blocked since {first}"
-    return perhaps, f"Nothing {way} arrives from {first} on", _MORE.format(what="packets")
+    return perhaps, f"Nothing {from_to} arrives from {first} on", _MORE.format(what="packets")
 
 
 _MORE_CONNECTIONS = (

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
@@ -60,18 +60,18 @@ def not_taken(comparison: Comparison, chance: float) -> list[NotTaken]:
     if not comparison.hops:
         return []
     found = []
-    for way, capture, label in (
+    for sense, capture, label in (
         (FORWARD, 0, comparison.hops[0].backward.label),
         (BACKWARD, len(comparison.captures) - 1, comparison.hops[-1].forward.label),
     ):
         places = [r for r in measure(comparison).of_point if r.point.capture == capture]
-        one = _one_way(comparison, places, way, label, chance)
+        one = _one_way(comparison, places, sense, label, chance)
         found += [] if one is None else [one]
     return found
 
 
 def _one_way(
-    comparison: Comparison, places: list[Requests], way: int, label: str, chance: float
+    comparison: Comparison, places: list[Requests], sense: int, label: str, chance: float
 ) -> NotTaken | None:
     between = pairs(comparison)
     main = places[0]
@@ -79,7 +79,7 @@ def _one_way(
         return None
     times = _again(main)
     pair = between.of_tuple[main.tuple_of]
-    times[between.way[pair] != way] = 0
+    times[between.sense[pair] != sense] = 0
     if not times.any():
         return None
     repeated = np.bincount(pair, times, len(between))
@@ -89,16 +89,16 @@ def _one_way(
         int(p): silence.chance(int(repeated[p]), int(repeated[p] + answered[p])) * len(concerned)
         for p in concerned
     }
-    told = [p for p, bound in bounds.items() if bound < chance]
-    if not told:
+    unlikely = [p for p, bound in bounds.items() if bound < chance]
+    if not unlikely:
         return None
-    mine = (times > 0) & np.isin(pair, told)
+    mine = (times > 0) & np.isin(pair, unlikely)
     requests = main.at(mine)
     inside = np.zeros(len(requests), np.bool_)
     for other in places[1:]:
         inside |= np.isin(requests.key, other.key[other.answered])
-    total = int(answered[told].sum())
-    return NotTaken(label, requests, times[mine], total, int(inside.sum()), min(bounds[p] for p in told))
+    total = int(answered[unlikely].sum())
+    return NotTaken(label, requests, times[mine], total, int(inside.sum()), min(bounds[p] for p in unlikely))
 
 
 def _again(requests: Requests) -> NDArray[np.int64]:
@@ -113,14 +113,14 @@ def _again(requests: Requests) -> NDArray[np.int64]:
     order = np.lexsort((first_ns, key))
     before, after = dns[order[:-1]], dns[order[1:]]
     answer = requests.answer_row[before]
-    asked_again = (key[order[:-1]] == key[order[1:]]) & (answer != NO_ROW) & ~requests.refused[before]
-    asked_again &= _tells(requests)[before]
+    repeated = (key[order[:-1]] == key[order[1:]]) & (answer != NO_ROW) & ~requests.refused[before]
+    repeated &= _tells(requests)[before]
     rows = requests.first_row
-    asked_again &= index.digest[rows[before]] == index.digest[rows[after]]
+    repeated &= index.digest[rows[before]] == index.digest[rows[after]]
     waited_ns = index.time_ns[rows[after]] - index.time_ns[np.maximum(answer, 0)]
-    asked_again &= (waited_ns >= _SOON_NS) & (waited_ns <= _LATE_NS)
-    asked_again &= ~_partner_waits(requests, dns)[order[:-1]]
-    times[before[asked_again]] = 1
+    repeated &= (waited_ns >= _SOON_NS) & (waited_ns <= _LATE_NS)
+    repeated &= ~_partner_waits(requests, dns)[order[:-1]]
+    times[before[repeated]] = 1
     return times
 
 

@@ -78,8 +78,8 @@ class Answers:
     def silent(self, chance: float, flows: NDArray[np.bool_] | None = None) -> bool:
         """Whether nothing came back to (chosen) flows, and asked often enough that chance cannot do it."""
         used = self.used if flows is None else self.used & flows
-        asked = int(np.count_nonzero(self.arrived & used[self.flow]))
-        return not (self.answered & used).any() and conclusive(asked, chance)
+        requested = int(np.count_nonzero(self.arrived & used[self.flow]))
+        return not (self.answered & used).any() and conclusive(requested, chance)
 
 
 def conclusive(requests: int, chance: float) -> bool:
@@ -119,17 +119,19 @@ def of(direction: Direction) -> Answers:
     kinds = _Kinds.of(sender.flows)
     numbered = numbered_flows(direction)
     tuple_of, at_receiver = numbered.of_flow
-    asking = _asking(direction, kinds, tuple_of, len(numbered))
+    requests = _requested(direction, kinds, tuple_of, len(numbered))
     sides = ((sender, tuple_of), (receiver, at_receiver))
     back = numbered.answer[tuple_of]
     came_back = _seen(len(numbered), sides)[back]
     answered = came_back & (kinds.echo | kinds.dns)
     if kinds.stream.any():
         answered |= came_back & kinds.stream & _began_first(len(numbered), sides, back)
-    if (asking.first_tcp >= 0).any():
-        answered |= kinds.tcp & _acknowledged(direction, numbered, asking.first_tcp, sides)[tuple_of]
+    if (requests.first_tcp >= 0).any():
+        answered |= kinds.tcp & _acknowledged(direction, numbered, requests.first_tcp, sides)[tuple_of]
     flow = direction.flow
-    return Answers(asking.request, asking.sent, asking.arrived, answered & asking.used, asking.used, flow)
+    return Answers(
+        requests.request, requests.sent, requests.arrived, answered & requests.used, requests.used, flow
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class _Kinds:
         return cls(echo, udp & to_dns, udp & ~to_dns, flows.protocol == TCP)
 
 
-class _Asking(NamedTuple):
+class _Requested(NamedTuple):
     """What a direction asks: as in `Answers`; and the first TCP request of each tuple, or -1."""
 
     request: NDArray[np.bool_]
@@ -160,12 +162,12 @@ class _Asking(NamedTuple):
     first_tcp: NDArray[np.int32]
 
 
-def _asking(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32], tuples_: int) -> _Asking:
+def _requested(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32], tuples_: int) -> _Requested:
     index, there = direction.sender.index, direction.receiver.index
     request, sent, arrived = (np.zeros(len(direction), np.bool_) for _ in range(3))
     used, first_tcp = np.zeros(len(tuple_of), np.bool_), np.full(tuples_, -1, np.int32)
-    found = _Asking(request, sent, arrived, used, first_tcp)
-    _ask(
+    found = _Requested(request, sent, arrived, used, first_tcp)
+    _find_requests(
         (direction.sent_row, direction.received_row),
         (index.flow, index.tcp_flags, index.payload_length, index.seq, index.anomalies),
         (index.time_ns, there.time_ns),
@@ -184,9 +186,9 @@ def _end_ns(point: Point) -> int:
 
 @compiled(
     "(i4[] i4[]) (i4[] u2[] u4[] u4[] u4[]) (i8[] i8[]) (i8 i8) (b1[] b1[] b1[] i4[]) "
-    "_Asking(b1[] b1[] b1[] b1[] i4[])"
+    "_Requested(b1[] b1[] b1[] b1[] i4[])"
 )
-def _ask(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
+def _find_requests(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
     """Tell which packets ask, and which of them early enough for an answer to be captured."""
     sent_row, received_row = rows
     flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
@@ -194,16 +196,16 @@ def _ask(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-u
     for i in range(len(sent_row)):
         row, flow = sent_row[i], flow_of[sent_row[i]]
         found.used[flow] = True
-        asks = echo[flow]
+        is_request = echo[flow]
         if tcp[flow]:
             # Where the snap length leaves no flags and no acknowledgement, it asks nothing.
-            asks = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
-            asks = asks and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
-            if asks and found.first_tcp[tuple_of[flow]] < 0:
+            is_request = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
+            is_request = is_request and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
+            if is_request and found.first_tcp[tuple_of[flow]] < 0:
                 found.first_tcp[tuple_of[flow]] = i
         elif dns[flow]:
-            asks = seq_of[row] & _DNS_RESPONSE == 0
-        if asks:
+            is_request = seq_of[row] & _DNS_RESPONSE == 0
+        if is_request:
             found.request[i] = True
             found.sent[i] = times_ns[0][row] <= ends_ns[0]
             found.arrived[i] = received_row[i] != NO_ROW and times_ns[1][received_row[i]] <= ends_ns[1]
@@ -237,11 +239,11 @@ def _acknowledged(
     direction: Direction, numbered: Tuples, first: NDArray[np.int32], sides: Sides
 ) -> NDArray[np.bool_]:
     """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t,)``."""
-    asked = np.flatnonzero(first >= 0)
+    opened = np.flatnonzero(first >= 0)
     base = np.zeros(len(numbered), np.uint32)
-    base[asked] = direction.seq_of(first[asked])
+    base[opened] = direction.seq_of(first[opened])
     request_of = np.full(len(numbered) + 1, NO_TUPLE, np.int32)  # by the answer's tuple
-    request_of[numbered.answer[asked]] = asked
+    request_of[numbered.answer[opened]] = opened
     request_of[-1] = NO_TUPLE
     acknowledged = np.zeros(len(numbered), np.bool_)
     for point, codes in sides:

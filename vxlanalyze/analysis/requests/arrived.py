@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
@@ -22,14 +22,14 @@ def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:
     if not comparison.hops:
         return
     between = pairs(comparison)
-    for way, capture, label in (
+    for sense, capture, label in (
         (FORWARD, len(comparison.captures) - 1, comparison.hops[-1].forward.label),
         (BACKWARD, 0, comparison.hops[0].backward.label),
     ):
         places = [r for r in measure(comparison).of_point if r.point.capture == capture]
         main = places[0]
         chosen = np.isin(main.kind, _KINDS) & main.decided
-        chosen &= between.way[between.of_tuple[main.tuple_of]] == way
+        chosen &= between.sense[between.of_tuple[main.tuple_of]] == sense
         for inside in places[1:]:
             answered = np.isin(main.key, inside.key[inside.answer_row != NO_ROW])
             chosen &= ~answered | (main.answer_row != NO_ROW)

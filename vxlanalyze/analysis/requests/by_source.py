@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.arrived import arrived
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
@@ -170,9 +170,9 @@ def _sources(table: _Table) -> Iterator[Source]:
     """Find ignored subnets, then addresses, then sockets; none twice."""
     comparable = _comparable(table)
     size = len(table.clients)
-    asked = np.bincount(table.client[comparable], minlength=size)
+    requests = np.bincount(table.client[comparable], minlength=size)
     answered = np.bincount(table.client[comparable & ~table.open_], minlength=size)
-    silent = (asked > 0) & (answered == 0)
+    silent = (requests > 0) & (answered == 0)
     all_silent = silent[table.client] & comparable
     left = silent.copy()
     for group, name in _groups(table.clients, silent, answered > 0):
@@ -213,7 +213,7 @@ def _source(
 
 
 def _groups(
-    clients: tuple[str, ...], silent: NDArray[np.bool_], heard: NDArray[np.bool_]
+    clients: tuple[str, ...], silent: NDArray[np.bool_], answered: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
     """Prefixes that hold two silent clients or more, and none that was answered."""
     if np.count_nonzero(silent) < _LEAST_OF_GROUP:
@@ -224,7 +224,7 @@ def _groups(
             str(ipaddress.ip_network((a, _PREFIXES[a.version][wide]), strict=False)) for a in addresses
         ]
         names, code = _numbered(prefixes)
-        quiet, loud = np.bincount(code, silent, len(names)), np.bincount(code, heard, len(names))
+        quiet, loud = np.bincount(code, silent, len(names)), np.bincount(code, answered, len(names))
         for place in np.flatnonzero((quiet >= _LEAST_OF_GROUP) & (loud == 0)).tolist():
             yield (code == place) & silent, names[place]
 

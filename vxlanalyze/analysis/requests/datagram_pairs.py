@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs
 
 _PAIR_NS = 1_000_000  # sent by one call, so close that both meet a node without an entry

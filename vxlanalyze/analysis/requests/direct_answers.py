@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.direct_return import keys
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire import protocols
@@ -56,12 +56,12 @@ def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None
     inside = np.append(flows.tunnel != Tunnel.NONE, False)
     by_tunnel = (requests.answer_row != NO_ROW) & inside[index.flow[requests.answer_row]]
     chosen = inside & np.append(outside, False)
-    asked = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
+    requested = requests.at((requests.kind == Kind.TCP) & ~by_tunnel & chosen[flow])
     native = point.decoded.usage.used & (flows.tunnel == Tunnel.NONE) & (flows.protocol == protocols.TCP)
-    if not len(asked) or not native.any():
+    if not len(requested) or not native.any():
         return None
-    answer = _answers(point, asked, native)
-    answered, answer = asked.at(answer != NO_ROW), answer[answer != NO_ROW]
+    answer = _answers(point, requested, native)
+    answered, answer = requested.at(answer != NO_ROW), answer[answer != NO_ROW]
     went_on = _went_on(point)[index.flow[answered.first_row]]
     times = index.time_ns
     again = ~went_on & (times[answered.last_row] > times[answer] + _SOON_NS)
@@ -70,18 +70,18 @@ def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None
     return DirectAnswers(answered.at(again), answer[again], int(went_on.sum()))
 
 
-def _answers(point: Point, asked: Requests, native: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _answers(point: Point, requested: Requests, native: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Give the row of the first SYN ACK to each request, or NO_ROW."""
     index, flows = point.index, point.flows
     to = keys(flows.family, flows.dst, flows.protocol, flows.dport)
     by = keys(flows.family, flows.src, flows.protocol, flows.sport)
-    flow = index.flow[asked.first_row]
+    flow = index.flow[requested.first_row]
     rows = rows_of(index.flow, native & np.isin(to, by[flow]))
     rows = rows[index.tcp_flags[rows] & _FLAGS == _SYN | _ACK]
     first: dict[tuple[bytes, int], int] = {}
     for row, key in zip(rows.tolist(), to[index.flow[rows]], strict=True):
         first.setdefault((key.tobytes(), int(index.ack[row])), row)
-    wanted = (index.seq[asked.first_row] + np.uint32(1)).tolist()
+    wanted = (index.seq[requested.first_row] + np.uint32(1)).tolist()
     found = [first.get((k.tobytes(), n), NO_ROW) for k, n in zip(by[flow], wanted, strict=True)]
     return np.array(found, np.int64)
 

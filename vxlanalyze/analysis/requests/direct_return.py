@@ -35,8 +35,8 @@ def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
     if not silent.any():
         return requests
     answered = np.concatenate([_answered(p) for p in (point, *points) if p.encapsulated or p is point])
-    asked = keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
-    return replace(requests, decided=requests.decided & ~(silent & np.isin(asked, answered)))
+    requested = keys(flows.family, flows.src, flows.protocol, flows.sport)[flow]
+    return replace(requests, decided=requests.decided & ~(silent & np.isin(requested, answered)))
 
 
 def _answered(point: Point) -> NDArray[np.void]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from vxlanalyze.analysis.requests import dns_names
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import pairs, services
 from vxlanalyze.pairing.model import Comparison
 
 _MOST_READ = 4_000  # queries of a point
-_MOST_TOLD = 20  # names and types of a pair
+_MOST_SHOWN = 20  # names and types of a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Question:
 def questions(comparison: Comparison) -> Mapping[int, tuple[Question, ...]]:
     """Give the questions of each pair of client and server that asks DNS, the worst first."""
     wanted = {f.pair: f.point for f in services(comparison) if f.protocol == "dns"}
-    told: dict[int, tuple[Question, ...]] = {}
+    found: dict[int, tuple[Question, ...]] = {}
     for place in sorted(set(wanted.values())):
         mine = [pair for pair, point in wanted.items() if point == place]
-        told |= _of_point(comparison, measure(comparison).of_point[place], mine)
-    return told
+        found |= _of_point(comparison, measure(comparison).of_point[place], mine)
+    return found
 
 
 def _of_point(
@@ -47,14 +47,14 @@ def _of_point(
     pair = pairs(comparison).of_tuple[requests.tuple_of]
     chosen = (requests.kind == Kind.DNS) & requests.decided & np.isin(pair, wanted)
     queries = requests.at(np.flatnonzero(chosen)[:_MOST_READ])
-    asked = dns_names.questions(comparison, queries.point, queries.first_row)
+    named = dns_names.questions(comparison, queries.point, queries.first_row)
     counts: dict[int, dict[tuple[str | None, str], list[int]]] = {}
     columns = (
         pairs(comparison).of_tuple[queries.tuple_of],
         queries.answered.astype(np.int64),
         queries.unanswered_transmissions,
     )
-    rows = zip(asked, *(column.tolist() for column in columns), strict=True)
+    rows = zip(named, *(column.tolist() for column in columns), strict=True)
     for question, of, answered, unanswered in rows:
         if question is not None:
             both = counts.setdefault(of, {}).setdefault(question, [0, 0])
@@ -63,9 +63,9 @@ def _of_point(
 
 
 def _sorted(found: dict[tuple[str | None, str], list[int]]) -> tuple[Question, ...]:
-    told = [
+    result = [
         Question(name, kind, answered + unanswered, answered, unanswered)
         for (name, kind), (answered, unanswered) in found.items()
     ]
-    told.sort(key=lambda q: (-q.unanswered, -q.requests, q.name or "", q.type))
-    return tuple(told[:_MOST_TOLD])
+    result.sort(key=lambda q: (-q.unanswered, -q.requests, q.name or "", q.type))
+    return tuple(result[:_MOST_SHOWN])

@@ -13,22 +13,22 @@ LEAST_QUERIES = 3
 """Before "always" or "never" is said of a server."""
 
 
-def always_answers(silent: ServiceFigures, asked: Iterable[ServiceFigures]) -> ServiceFigures | None:
+def always_answers(silent: ServiceFigures, queried: Iterable[ServiceFigures]) -> ServiceFigures | None:
     """A server that answered everything: of the same service and client where there is one."""
     good = [
         f
-        for f in asked
+        for f in queried
         if f.server != silent.server and f.requests >= LEAST_QUERIES and f.answered == f.requests
     ]
     good.sort(key=lambda f: (f.service != silent.service, f.client != silent.client, -f.requests, f.server))
     return good[0] if good else None
 
 
-def others(pair: Comparison, silent: ServiceFigures, asked: Sequence[ServiceFigures]) -> str:
+def others(pair: Comparison, silent: ServiceFigures, queried: Sequence[ServiceFigures]) -> str:
     """Tell of the service's other pods: what they answered, or why they are not to be seen."""
-    if always_answers(silent, asked) is not None:
+    if always_answers(silent, queried) is not None:
         return " So names resolve by turns, depending on which pod a query goes to."
-    unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in asked}]
+    unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in queried}]
     if not unseen:
         return ""
     home = pair.cluster.node_of(silent.client) or _node_at(pair, silent.point)

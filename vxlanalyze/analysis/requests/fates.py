@@ -56,23 +56,23 @@ class Fates:
     inside: dict[Fate, str]
 
 
-def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
+def fates(comparison: Comparison, requests: Requests, sense: int) -> Fates:
     """Tell where transmissions without an answer died.
 
     Parameters
     ----------
     requests : Requests
         Of one point, and of pairs that ask the same way, each with such transmissions.
-    way : int
+    sense : int
         FORWARD, BACKWARD or NEITHER.
     """
     counts = np.zeros((len(requests), len(Fate)), np.int64)
     missed = requests.unanswered_transmissions.astype(np.int64)
     counts[:, Fate.UNKNOWN] = missed
-    if way == NEITHER or not comparison.hops or requests.point.capture == _far(comparison, way):
+    if sense == NEITHER or not comparison.hops or requests.point.capture == _far(comparison, sense):
         return Fates(counts, dict.fromkeys(Fate), {})
-    there, back = _directions(comparison, way)
-    far = [r for r in measure(comparison).of_point if r.point.capture == _far(comparison, way)]
+    there, back = _directions(comparison, sense)
+    far = [r for r in measure(comparison).of_point if r.point.capture == _far(comparison, sense)]
     silent = np.max([_sums(requests, r, r.unanswered_transmissions) for r in far], axis=0)
     answered = np.max([_sums(requests, r, r.replies) for r in far], axis=0)
     answered -= _sums(requests, requests, requests.replies)
@@ -95,13 +95,13 @@ def fates(comparison: Comparison, requests: Requests, way: int) -> Fates:
             Fate.SILENT: there[-1].label,
             Fate.ANSWER_LOST: _most_lost(back).label,
         },
-        _inside(comparison, requests, way),
+        _inside(comparison, requests, sense),
     )
 
 
-def _inside(comparison: Comparison, requests: Requests, way: int) -> dict[Fate, str]:
+def _inside(comparison: Comparison, requests: Requests, sense: int) -> dict[Fate, str]:
     """Name the hops inside nodes that lost the requests, or their answers."""
-    here, there = (0, len(comparison.captures) - 1)[:: -1 if way == BACKWARD else 1]
+    here, there = (0, len(comparison.captures) - 1)[:: -1 if sense == BACKWARD else 1]
     wanted = np.unique(requests.tuple_of)
     found = {}
     for fate, capture, inwards in (
@@ -144,23 +144,23 @@ def _sums(wanted: Requests, there: Requests, values: NDArray[np.integer]) -> NDA
     return np.where(keys[place] == wanted.key, sums[place], 0)
 
 
-def _far(comparison: Comparison, way: int) -> int:
-    return 0 if way == BACKWARD else len(comparison.captures) - 1
+def _far(comparison: Comparison, sense: int) -> int:
+    return 0 if sense == BACKWARD else len(comparison.captures) - 1
 
 
-def _directions(comparison: Comparison, way: int) -> tuple[list[Direction], list[Direction]]:
+def _directions(comparison: Comparison, sense: int) -> tuple[list[Direction], list[Direction]]:
     """Directions from client to server in the order that packets take, and those back."""
     forward = [h.forward for h in comparison.hops]
     backward = [h.backward for h in comparison.hops]
-    return (backward[::-1], forward) if way == BACKWARD else (forward, backward[::-1])
+    return (backward[::-1], forward) if sense == BACKWARD else (forward, backward[::-1])
 
 
 def _lost(comparison: Comparison, there: list[Direction]) -> Iterator[tuple[Requests, NDArray[np.int64]]]:
     """Give the requests at the sender of each direction, and how many copies of each it lost."""
-    asked = measure(comparison)
+    measured = measure(comparison)
     for direction in there:
         place = [p.name for p in comparison.points].index(direction.sender.name)
-        requests = asked.of_point[place]
+        requests = measured.of_point[place]
         lost = direction.outcome == Outcome.LOST
         gone = np.zeros(len(direction.sender.index), np.bool_)
         gone[direction.sent_row[lost]] = True
@@ -191,8 +191,8 @@ def died(fate: NDArray[np.int64]) -> str:
     """Say where unanswered queries died, counted by fate."""
     unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
     if len(kinds) > 1:
-        told = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
-        return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(told)}"
+        parts = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]
+        return f"Of {count(unanswered, 'unanswered query', 'unanswered queries')}, {'; '.join(parts)}"
     text = _WHERE[kinds[0]].format(n=f"all {unanswered:,} unanswered queries")
     if unanswered == 1:
         text = text.replace("all 1 unanswered queries were", "the unanswered query was")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.requests.asking import DNS_PORTS
+from vxlanalyze.analysis.requests.request_events import DNS_PORTS
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly
@@ -93,14 +93,14 @@ def of(opposite: Direction, direction: Direction) -> Forged:
     others = np.isin(flow, np.unique(flow[sort == Sort.NONE]))
     chosen = (sort != Sort.NONE) & ~others
     matched, missing = int(np.count_nonzero(direction.delivered)), int(np.count_nonzero(~chosen))
-    asked, unheard = _requests(opposite, direction, np.unique(flow[chosen]))
+    requested, unheard = _requests(opposite, direction, np.unique(flow[chosen]))
     count = int(np.count_nonzero(chosen))
     log_chance = count * _log_ratio(missing, matched) if matched else 0.0
-    if asked:
+    if requested:
         reached = int(np.count_nonzero(opposite.delivered))
         lacking = int(np.count_nonzero(opposite.received_row == NO_ROW)) - unheard
         log_chance += unheard * _log_ratio(max(lacking, 0), reached)
-    return Forged(rows[chosen], sort[chosen], missing, matched, asked, unheard, float(np.exp(log_chance)))
+    return Forged(rows[chosen], sort[chosen], missing, matched, requested, unheard, float(np.exp(log_chance)))
 
 
 def proved(opposite: Direction, direction: Direction) -> NDArray[np.int32]:
@@ -156,12 +156,12 @@ def _requests(opposite: Direction, direction: Direction, flows: NDArray[np.int32
         return 0, 0
     numbered = answers.numbered_flows(direction)
     wanted = numbered.answer[numbered.of_flow[1][flows]]
-    asked = answers.numbered_flows(opposite).of_flow[0][opposite.flow]
+    requested = answers.numbered_flows(opposite).of_flow[0][opposite.flow]
     # Both numberings name the tuples of the same two captures; they agree where all captures share one.
     wanted = _same_numbers(direction, opposite, wanted)
-    mine = np.isin(asked, wanted[wanted != NO_TUPLE])
-    sent = np.unique(asked[mine])
-    arrived = np.unique(asked[mine & (opposite.received_row != NO_ROW)])
+    mine = np.isin(requested, wanted[wanted != NO_TUPLE])
+    sent = np.unique(requested[mine])
+    arrived = np.unique(requested[mine & (opposite.received_row != NO_ROW)])
     return len(sent), len(sent) - len(arrived)
 
 

@@ -25,7 +25,7 @@ from vxlanalyze.wire.model import Flows
 _LEAST_SILENCE_NS = 1_000_000_000
 
 
-def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
+def since(direction: Direction, responses: Answers) -> tuple[int, Answers] | None:
     """Give the time of the last answer, by the receiver's clock, and what was asked after it.
 
     Returns
@@ -35,45 +35,45 @@ def since(direction: Direction, asked: Answers) -> tuple[int, Answers] | None:
         asks, and nothing was answered. None where nothing was ever answered, none of the services asked after
         it ever did, or the requests after it fill less than a second.
     """
-    asking = np.zeros(len(direction.sender.flows), np.bool_)
-    asking[asked.flow[asked.request]] = True
+    requesting = np.zeros(len(direction.sender.flows), np.bool_)
+    requesting[responses.flow[responses.request]] = True
     numbered = answers.numbered_flows(direction)
-    wanted = numbered.answer[numbered.of_flow[0][asking]]
+    wanted = numbered.answer[numbered.of_flow[0][requesting]]
     answering = [np.isin(of_flow, wanted) for of_flow in numbered.of_flow]
     here = _last_ns(direction.sender, answering[0])
     there = _last_ns(direction.receiver, answering[1])
     if there is None:
         return None
-    arrived = np.flatnonzero(asked.arrived)
+    arrived = np.flatnonzero(responses.arrived)
     arrived = arrived[direction.receiver.index.time_ns[direction.received_row[arrived]] > there]
-    arrived = arrived[_spoke(direction, asked)[asked.flow[arrived]]]
+    arrived = arrived[_spoke(direction, responses)[responses.flow[arrived]]]
     if here is not None:
         arrived = arrived[direction.sent_ns(arrived) > here]
     service = _services(direction.sender.flows, by_source=True)
-    if not np.isin(service[asked.flow[arrived]], service[asked.answered]).any():
+    if not np.isin(service[responses.flow[arrived]], service[responses.answered]).any():
         return None  # nothing that is asked now ever answered whoever asks now: it did not stop
     received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
     if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
         return None
-    late = np.zeros_like(asked.arrived)
+    late = np.zeros_like(responses.arrived)
     late[arrived] = True
-    nothing = np.zeros_like(asked.answered)
-    return there, replace(asked, request=late, sent=asked.sent & late, arrived=late, answered=nothing)
+    nothing = np.zeros_like(responses.answered)
+    return there, replace(responses, request=late, sent=responses.sent & late, arrived=late, answered=nothing)
 
 
-def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
+def _spoke(direction: Direction, responses: Answers) -> NDArray[np.bool_]:
     """Flows whose destination answered some flow and whose source got some answer, shape ``(f,)``."""
     flows = direction.sender.flows
     spoke = np.ones(len(flows), np.bool_)
     for end in (flows.dst, flows.src):
         _, address = tuples.distinct(np.column_stack([flows.family, end]))
-        spoke &= np.isin(address, address[asked.answered])
+        spoke &= np.isin(address, address[responses.answered])
     return spoke
 
 
-def services(direction: Direction, asked: Answers) -> int:
+def services(direction: Direction, responses: Answers) -> int:
     """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
-    return len(present(_services(direction.sender.flows)[asked.flow[asked.request]]))
+    return len(present(_services(direction.sender.flows)[responses.flow[responses.request]]))
 
 
 def _services(flows: Flows, *, by_source: bool = False) -> NDArray[np.intp]:

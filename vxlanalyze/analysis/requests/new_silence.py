@@ -52,27 +52,32 @@ class NewSilence:
 @once
 def of(direction: Direction) -> NewSilence | None:
     """Find them; None where there are none, or too few to exclude chance."""
-    asked = answers.of(direction)
+    responses = answers.of(direction)
     flow = direction.flow
-    if not len(flow) or not asked.answered.any() or not asked.unanswered().any() or (flow == NO_FLOW).any():
+    if (
+        not len(flow)
+        or not responses.answered.any()
+        or not responses.unanswered().any()
+        or (flow == NO_FLOW).any()
+    ):
         return None
     flows = direction.sender.flows
     talk, names = number_rows(flows.identity[:, np.newaxis])
     first = np.full(len(names), len(flow), np.intp)
     np.minimum.at(first, talk[flow], np.arange(len(flow)))
-    opened = _opened(direction, asked, talk, first)
+    opened = _opened(direction, responses, talk, first)
     answered = np.zeros(len(names), np.bool_)
-    answered[talk[asked.answered]] = True
+    answered[talk[responses.answered]] = True
     if not (opened & answered).any():
         return None
     new = opened & ~answered & (first > first[opened & answered].max())
-    requests = asked.arrived & new[talk[flow]]
-    requests &= _spoke(direction, asked)[flow]
-    return _told(direction, requests, talk, answered)
+    requests = responses.arrived & new[talk[flow]]
+    requests &= _spoke(direction, responses)[flow]
+    return _result(direction, requests, talk, answered)
 
 
 def _opened(
-    direction: Direction, asked: Answers, talk: NDArray[np.int32], first: NDArray[np.intp]
+    direction: Direction, responses: Answers, talk: NDArray[np.int32], first: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
     """Which conversations the direction opens: by a SYN, a query or an echo request, shape ``(t,)``."""
     seen = first < len(direction)
@@ -80,19 +85,19 @@ def _opened(
     flags = direction.sender.index.tcp_flags[direction.sent_row[at]]
     tcp = direction.sender.flows.protocol[direction.flow[at]] == answers.TCP
     opened = np.zeros(len(first), np.bool_)
-    opened[seen] = np.where(tcp, flags & (_SYN | _ACK) == _SYN, asked.request[at])
+    opened[seen] = np.where(tcp, flags & (_SYN | _ACK) == _SYN, responses.request[at])
     return opened
 
 
-def _spoke(direction: Direction, asked: Answers) -> NDArray[np.bool_]:
+def _spoke(direction: Direction, responses: Answers) -> NDArray[np.bool_]:
     """Flows to addresses that answered some flow, shape ``(f,)``."""
     flows = direction.sender.flows
     _, address = tuples.distinct(np.column_stack([flows.family, flows.dst]))
-    spoke: NDArray[np.bool_] = np.isin(address, address[asked.answered])
+    spoke: NDArray[np.bool_] = np.isin(address, address[responses.answered])
     return spoke
 
 
-def _told(
+def _result(
     direction: Direction,
     requests: NDArray[np.bool_],
     talk: NDArray[np.int32],

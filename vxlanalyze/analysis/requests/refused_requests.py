@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import forged
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.requests import Asked, measure
+from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.requests import MeasuredRequests, measure
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.pairing.model import Comparison
 
 _NEVER_NS = np.iinfo(np.int64).max
 
 
-_UNDER_WAY_NS = 1_000_000_000  # longer than a path and its queues hold a packet
+_IN_FLIGHT_NS = 1_000_000_000  # longer than a path and its queues hold a packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Refused:
 @once
 def refused_requests(pair: Comparison) -> tuple[Refused, ...]:
     """Find what was refused at each point; done once, as there may be an endpoint for every port."""
-    asked, of_tuple = measure(pair), pairs(pair).of_tuple
+    measured, of_tuple = measure(pair), pairs(pair).of_tuple
     found = []
-    for requests in asked.of_point:
+    for requests in measured.of_point:
         refused = requests.at(requests.refused)
-        refused = refused.at(~_after_a_talk(asked, refused) & ~_not_sent(pair, refused))
+        refused = refused.at(~_after_a_talk(measured, refused) & ~_not_sent(pair, refused))
         of = of_tuple[refused.tuple_of]
         order = np.argsort(of, kind="stable")
         found.append(Refused(refused, order, of[order]))
@@ -51,22 +51,22 @@ def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
     return result
 
 
-def _after_a_talk(asked: Asked, refused: Requests) -> NDArray[np.bool_]:
+def _after_a_talk(measured: MeasuredRequests, refused: Requests) -> NDArray[np.bool_]:
     """Refused packets that were under way when the refusing end, which had talked, closed its port.
 
     Whoever goes on sending has not heard that the talk is over, and that is worth a note.
     """
     point = refused.point
-    index, tuple_of = point.index, asked.tuples.of_flow[point.capture]
+    index, tuple_of = point.index, measured.tuples.of_flow[point.capture]
     usage = point.decoded.usage
-    spoke_ns = np.full(len(asked.tuples), _NEVER_NS)
+    spoke_ns = np.full(len(measured.tuples), _NEVER_NS)
     np.minimum.at(spoke_ns, tuple_of[usage.used], index.time_ns[usage.first_row[usage.used]])
     refused_ns, sent_ns = index.time_ns[refused.answer_row], index.time_ns[refused.last_row]
-    first_ns = np.full(len(asked.tuples), _NEVER_NS)
+    first_ns = np.full(len(measured.tuples), _NEVER_NS)
     np.minimum.at(first_ns, refused.tuple_of, refused_ns)
-    last_ns = np.full(len(asked.tuples), -_NEVER_NS)
+    last_ns = np.full(len(measured.tuples), -_NEVER_NS)
     np.maximum.at(last_ns, refused.tuple_of, sent_ns)
-    ended = last_ns <= first_ns + _UNDER_WAY_NS
-    talked = spoke_ns[asked.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
+    ended = last_ns <= first_ns + _IN_FLIGHT_NS
+    talked = spoke_ns[measured.tuples.answer[refused.tuple_of]] < first_ns[refused.tuple_of]
     result: NDArray[np.bool_] = (refused.kind == Kind.UDP) & talked & ended[refused.tuple_of]
     return result

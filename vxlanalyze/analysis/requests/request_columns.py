@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.pairing.model import NO_ROW, Point
 
 
@@ -16,7 +16,7 @@ class Requests:
     Parameters
     ----------
     tuple_of : NDArray[np.int32]
-        The 5-tuple (of `Asked.tuples`) from client to server.
+        The 5-tuple (of `MeasuredRequests.tuples`) from client to server.
     number : NDArray[np.int64]
         What tells it from others of its tuple: echo sequence, DNS identifier, first TCP sequence number.
     kind : NDArray[np.uint8]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import direct_return, refusals
-from vxlanalyze.analysis.requests.asking import Events, Kind, Numbered, events
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
@@ -42,7 +42,7 @@ _LEAST_TURNS = 3  # of a UDP conversation, before it counts as one of a request 
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class MeasuredRequests:
     """What all points of a comparison saw; `of_point` and `refusals` stand in the order of its points."""
 
     tuples: Tuples
@@ -51,7 +51,7 @@ class Asked:
 
 
 @once
-def measure(comparison: Comparison) -> Asked:
+def measure(comparison: Comparison) -> MeasuredRequests:
     """Find the requests of every point; done once, and kept as long as the comparison."""
     by_capture = {p.capture: p for p in comparison.points}
     numbered = tuples.at([by_capture[c] for c in sorted(by_capture)])
@@ -72,7 +72,7 @@ def measure(comparison: Comparison) -> Asked:
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         decided = _decide(_refuse(paired, refused[-1]), end_ns)
         found.append(direct_return.left_open(decided, comparison.points))
-    return Asked(numbered, tuple(found), tuple(refused))
+    return MeasuredRequests(numbered, tuple(found), tuple(refused))
 
 
 def _all_lost(
@@ -99,8 +99,8 @@ def _end_ns(comparison: Comparison, capture: int) -> int:
     whole = int(times.max()) if len(times) else 0
     shown = [times if p.rows is None else times[p.rows] for p in places]
     last = max((int(s.max()) for s in shown if len(s)), default=0)
-    told = [s.end_ns for s in comparison.captures[capture].statistics if s.end_ns is not None]
-    return max([*told, last]) if last == whole else last
+    stated = [s.end_ns for s in comparison.captures[capture].statistics if s.end_ns is not None]
+    return max([*stated, last]) if last == whole else last
 
 
 def _paired(point: Point, found: Events) -> Requests:
@@ -109,7 +109,7 @@ def _paired(point: Point, found: Events) -> Requests:
     dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
     room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
     # Of one time what asks comes first.
-    in_time = np.lexsort((~found.asks, point.index.time_ns[found.row]))
+    in_time = np.lexsort((~found.is_request, point.index.time_ns[found.row]))
     group, groups = _groups(found)
     count = _pair(
         point.index.time_ns,
@@ -167,7 +167,7 @@ def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ig
     for i in in_time:
         row, this = events_.row[i], group[i]
         request = last[this]
-        if not events_.asks[i]:
+        if not events_.is_request[i]:
             answered[this] = True
             if request >= 0:  # else it answers what was asked before the capture
                 _answer(request, row, events_.refuses[i], paired)

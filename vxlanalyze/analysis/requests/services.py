@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests.asking import DNS_PORTS, Kind, kinds
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.requests import Asked, measure
+from vxlanalyze.analysis.requests.request_events import DNS_PORTS, Kind, kinds
+from vxlanalyze.analysis.requests.requests import MeasuredRequests, measure
 from vxlanalyze.kubernetes.model import Cluster, endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present, stable_order
@@ -33,14 +33,14 @@ class Pairs:
     Parameters
     ----------
     of_tuple : NDArray[np.int32]
-        Shape ``(t,)``: the pair of each tuple of `Asked.tuples`; -1 where it asks nothing.
+        Shape ``(t,)``: the pair of each tuple of `MeasuredRequests.tuples`; -1 where it asks nothing.
     kind : NDArray[np.uint8]
         Shape ``(g,)``: `Kind`.
     client, server : tuple of str
         Addresses, `g` of each.
     port : NDArray[np.uint16]
         Shape ``(g,)``: the server's port; 0 for echo.
-    way : NDArray[np.int8]
+    sense : NDArray[np.int8]
         Shape ``(g,)``: FORWARD where its requests go the way of the command line, BACKWARD, or NEITHER.
     """
 
@@ -49,7 +49,7 @@ class Pairs:
     client: tuple[str, ...]
     server: tuple[str, ...]
     port: NDArray[np.uint16]
-    way: NDArray[np.int8]
+    sense: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -112,20 +112,20 @@ def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
     between = pairs(comparison)
     tables = [_Table.of(requests, between) for requests in measure(comparison).of_point]
     nearest = _nearest(between, tables)
-    told: list[ServiceFigures] = []
+    found: list[ServiceFigures] = []
     for place, table in enumerate(tables):
         here = np.flatnonzero((nearest == place) & (table.judged > 0))
-        told += _figures(comparison.cluster, between, here, place, table)
-    return sorted(told, key=lambda f: (f.protocol, f.client, f.server, f.pair))
+        found += _figures(comparison.cluster, between, here, place, table)
+    return sorted(found, key=lambda f: (f.protocol, f.client, f.server, f.pair))
 
 
-def _find_pairs(comparison: Comparison, asked: Asked) -> Pairs:
-    wanted = present(np.concatenate([r.tuple_of for r in asked.of_point] or [np.empty(0, np.int32)]))
-    fields = _fields(comparison, asked)[wanted]
+def _find_pairs(comparison: Comparison, measured: MeasuredRequests) -> Pairs:
+    wanted = present(np.concatenate([r.tuple_of for r in measured.of_point] or [np.empty(0, np.int32)]))
+    fields = _fields(comparison, measured)[wanted]
     fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is no port
     fields[:, 34:36] = 0  # nor does the client's port matter
     names, code = distinct(fields)
-    of_tuple = np.full(len(asked.tuples), -1, np.int32)
+    of_tuple = np.full(len(measured.tuples), -1, np.int32)
     of_tuple[wanted] = code
     family = names[:, 1]
     return Pairs(
@@ -134,33 +134,35 @@ def _find_pairs(comparison: Comparison, asked: Asked) -> Pairs:
         client=tuple(text(names[:, 2:18], family)),
         server=tuple(text(names[:, 18:34], family)),
         port=names[:, 36:38].copy().view(">u2").ravel().astype(np.uint16),
-        way=_ways(comparison, asked, of_tuple, len(names)),
+        sense=_senses(comparison, measured, of_tuple, len(names)),
     )
 
 
-def _fields(comparison: Comparison, asked: Asked) -> NDArray[np.uint8]:
+def _fields(comparison: Comparison, measured: MeasuredRequests) -> NDArray[np.uint8]:
     """Kind, family, source, destination and ports of each tuple as bytes, shape ``(t, 38)``."""
-    result = np.zeros((len(asked.tuples), 38), np.uint8)
+    result = np.zeros((len(measured.tuples), 38), np.uint8)
     points = {p.capture: p for p in comparison.points}
     for place, capture in enumerate(sorted(points)):
-        flows, tuple_of = points[capture].flows, asked.tuples.of_flow[place]
+        flows, tuple_of = points[capture].flows, measured.tuples.of_flow[place]
         ports = np.column_stack([flows.sport, flows.dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
         columns = [kinds(flows), flows.family, flows.src, flows.dst, ports]
         result[tuple_of] = np.column_stack(columns).astype(np.uint8)
     return result
 
 
-def _ways(comparison: Comparison, asked: Asked, of_tuple: NDArray[np.int32], count: int) -> NDArray[np.int8]:
+def _senses(
+    comparison: Comparison, measured: MeasuredRequests, of_tuple: NDArray[np.int32], count: int
+) -> NDArray[np.int8]:
     """Tell which way the requests of each pair go, by the direction with more of them."""
     place = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
     packets = np.zeros((2, count), np.int64)
     for hop in comparison.hops:
         for side, direction in enumerate(hop.directions):
             for capture, flow in _flows_of(direction):
-                pair = of_tuple[asked.tuples.of_flow[place[capture]][flow]]
+                pair = of_tuple[measured.tuples.of_flow[place[capture]][flow]]
                 packets[side] += np.bincount(pair[pair >= 0], minlength=count)
-    ways: NDArray[np.int8] = np.sign(packets[0] - packets[1]).astype(np.int8)
-    return ways
+    senses: NDArray[np.int8] = np.sign(packets[0] - packets[1]).astype(np.int8)
+    return senses
 
 
 def _flows_of(direction: Direction) -> Iterator[tuple[int, NDArray[np.int32]]]:
@@ -221,7 +223,7 @@ def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
     best = np.full(len(between), -1)
     rank = np.full((4, len(between)), np.iinfo(np.int64).max)
     for place, table in enumerate(tables):
-        away = between.way.astype(np.int64) * table.point.capture
+        away = between.sense.astype(np.int64) * table.point.capture
         inside = np.full(len(between), table.point.encapsulated, np.int64)
         mine = np.stack([away, inside, -table.seen, table.answered])
         differs = mine != rank

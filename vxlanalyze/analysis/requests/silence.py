@@ -13,12 +13,12 @@ from math import exp, log
 from vxlanalyze.analysis.requests.answers import SILENT_RATIO
 
 
-def chance(silent: int, asked: int, ratio: float = SILENT_RATIO) -> float:
-    """Bound the chance that at least `silent` of `asked` stay unanswered where that happens at `ratio`."""
-    if asked == 0 or silent <= ratio * asked:
+def chance(silent: int, requests: int, ratio: float = SILENT_RATIO) -> float:
+    """Bound the chance that at least `silent` of `requests` stay unanswered where that happens at `ratio`."""
+    if requests == 0 or silent <= ratio * requests:
         return 1.0
-    share = silent / asked
+    share = silent / requests
     divergence = share * log(share / ratio)
     if share < 1:
         divergence += (1 - share) * log((1 - share) / (1 - ratio))
-    return exp(-asked * divergence)
+    return exp(-requests * divergence)

@@ -8,8 +8,8 @@ Source: kubernetes issues 71514 and 125467; conntrack(8).
 
 import numpy as np
 
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
 

@@ -115,8 +115,8 @@ def _by_service(
     """Group the resets by service and sender; `sent` are the streams that sent them."""
     flow_of = np.full(len(answer), -1, np.int64)
     flow_of[tuple_of] = np.arange(len(tuple_of))
-    client_of = np.where(found.asked, np.arange(len(answer)), answer)
-    clients = np.flatnonzero(found.opened & found.asked & (flow_of >= 0))
+    client_of = np.where(found.is_client, np.arange(len(answer)), answer)
+    clients = np.flatnonzero(found.opened & found.is_client & (flow_of >= 0))
     flows = point.flows
     rows = flow_of[clients]
     ports = flows.dport[rows].astype(">u2").view(np.uint8).reshape(-1, 2)

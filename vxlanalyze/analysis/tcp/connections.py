@@ -78,8 +78,10 @@ class Connections:
 
         Its SYN shows it; where no SYN was seen, the client has the larger port.
         """
-        asked = self.figures[:, at.CLIENT].reshape(-1, 2)
-        first = np.where(asked.any(axis=1), asked[:, 1] > asked[:, 0], self.ports[:, 1] > self.ports[:, 0])
+        clients = self.figures[:, at.CLIENT].reshape(-1, 2)
+        first = np.where(
+            clients.any(axis=1), clients[:, 1] > clients[:, 0], self.ports[:, 1] > self.ports[:, 0]
+        )
         return 2 * np.arange(len(self)) + first
 
     @property

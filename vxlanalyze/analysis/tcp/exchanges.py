@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, Pairs, pairs
 from vxlanalyze.analysis.tcp import waiting_columns as at
@@ -96,33 +96,38 @@ def one_clock(comparison: Comparison) -> bool:
 
 def _by_number(comparison: Comparison) -> Iterator[Exchanges]:
     """Match requests by number at both ends, those of each way at a time."""
-    between, asked = pairs(comparison), measure(comparison)
+    between, measured = pairs(comparison), measure(comparison)
     names = [point.name for point in comparison.points]
     ends = (comparison.hops[0].forward.sender.name, comparison.hops[-1].forward.receiver.name)
-    first, last = (asked.of_point[names.index(name)] for name in ends)
-    for way, client, server in ((FORWARD, first, last), (BACKWARD, last, first)):
-        yield _matched(comparison, between, way, (_sound(client, between, way), _sound(server, between, way)))
+    first, last = (measured.of_point[names.index(name)] for name in ends)
+    for sense, client, server in ((FORWARD, first, last), (BACKWARD, last, first)):
+        yield _matched(
+            comparison, between, sense, (_sound(client, between, sense), _sound(server, between, sense))
+        )
 
 
-def _sound(requests: Requests, between: Pairs, way: int) -> Requests:
+def _sound(requests: Requests, between: Pairs, sense: int) -> Requests:
     """Keep answered requests of one way that were sent once, and whose number no other has."""
     pair = between.of_tuple[requests.tuple_of]
     kept = requests.answered & (requests.copies == 1) & (pair >= 0)
-    kept &= between.way[np.maximum(pair, 0)] == way
+    kept &= between.sense[np.maximum(pair, 0)] == sense
     _, place, times = np.unique(requests.key, return_inverse=True, return_counts=True)
     return requests.at(kept & (times[place.reshape(-1)] == 1))
 
 
-def _matched(comparison: Comparison, between: Pairs, way: int, ends: tuple[Requests, Requests]) -> Exchanges:
+def _matched(
+    comparison: Comparison, between: Pairs, sense: int, ends: tuple[Requests, Requests]
+) -> Exchanges:
     client, server = ends
     _, of_client, of_server = np.intersect1d(client.key, server.key, assume_unique=True, return_indices=True)
     client, server = client.at(of_client), server.at(of_server)
-    left, heard = (
-        _times(comparison, client, rows, far=way == BACKWARD)
+    left, received = (
+        _times(comparison, client, rows, far=sense == BACKWARD)
         for rows in (client.first_row, client.answer_row)
     )
     came, gone = (
-        _times(comparison, server, rows, far=way == FORWARD) for rows in (server.first_row, server.answer_row)
+        _times(comparison, server, rows, far=sense == FORWARD)
+        for rows in (server.first_row, server.answer_row)
     )
     size = len(client)
     return Exchanges(
@@ -131,11 +136,11 @@ def _matched(comparison: Comparison, between: Pairs, way: int, ends: tuple[Reque
         connection=np.full(size, UNKNOWN),
         request_row=client.first_row.astype(np.int64),
         answer_row=server.answer_row.astype(np.int64),
-        place=np.full(size, int(way == FORWARD)),
+        place=np.full(size, int(sense == FORWARD)),
         sent_ns=left,
         there_ns=came - left,
         server_ns=gone - came,
-        back_ns=heard - gone,
+        back_ns=received - gone,
         transfer_ns=np.zeros(size, np.int64),
     )
 
@@ -160,30 +165,30 @@ def _by_turns(comparison: Comparison) -> Iterator[Exchanges]:
 
 
 def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served: _Longs) -> Exchanges:
-    asked, answer = turns[served - 1], turns[served]
+    request, answer = turns[served - 1], turns[served]
     stream = answer[:, 0]
     following = turns[np.minimum(served + 1, len(turns) - 1)]
     goes_on = (served + 1 < len(turns)) & (following[:, 0] == stream ^ 1)
     # The last answer of a connection is whole with the last data that arrived.
-    heard = np.where(goes_on, following[:, 1], found.figures[stream, at.DATA_NS])
-    left, came, gone = asked[:, 2], answer[:, 1], answer[:, 2]
-    heard = np.maximum(heard, gone)
+    received = np.where(goes_on, following[:, 1], found.figures[stream, at.DATA_NS])
+    left, came, gone = request[:, 2], answer[:, 1], answer[:, 2]
+    received = np.maximum(received, gone)
     floor = one_way_floor(found)
     there, back = (
         np.where(floor[of] >= 0, np.minimum(took, floor[of]), took)
-        for of, took in ((stream ^ 1, came - left), (stream, heard - gone))
+        for of, took in ((stream ^ 1, came - left), (stream, received - gone))
     )
     between = pairs(comparison)
     return Exchanges(
         pair=between.of_tuple[np.maximum(found.stream[stream ^ 1], 0)].astype(np.int64),
         opens=np.zeros(len(stream), np.bool_),
         connection=stream >> 1,
-        request_row=asked[:, 4],
+        request_row=request[:, 4],
         answer_row=answer[:, 4],
         place=found.home[stream].astype(np.int64),
         sent_ns=left,
         there_ns=there,
         server_ns=gone - came,
         back_ns=back,
-        transfer_ns=(came - left - there) + (heard - gone - back),
+        transfer_ns=(came - left - there) + (received - gone - back),
     )

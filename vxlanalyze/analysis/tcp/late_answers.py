@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.analysis.tcp import limits
@@ -67,8 +67,8 @@ def late_answers(pair: Comparison) -> list[Late]:
     """Find the late answers of all servers, the longest wait first."""
     found = connections(pair)
     late = [] if found is None else list(_turns(pair, found))
-    for server_side, direction, way in _sides(pair):
-        late += _requests(pair, server_side, direction, way)
+    for server_side, direction, sense in _sides(pair):
+        late += _requests(pair, server_side, direction, sense)
     return sorted(late, key=lambda each: -each.waited_ns)
 
 
@@ -144,10 +144,10 @@ def _parties(
     for number, point in enumerate(found.points):
         mine = np.flatnonzero(place == number)
         flows, rows = point.flows, flow[mine]
-        asks = owner[mine] == found.client[chosen[mine]]  # the flow is what the client sends
-        client[mine] = np.where(asks[:, np.newaxis], flows.src[rows], flows.dst[rows])
-        server[mine] = np.where(asks[:, np.newaxis], flows.dst[rows], flows.src[rows])
-        port[mine] = np.where(asks, flows.dport[rows], flows.sport[rows])
+        from_client = owner[mine] == found.client[chosen[mine]]  # the flow is what the client sends
+        client[mine] = np.where(from_client[:, np.newaxis], flows.src[rows], flows.dst[rows])
+        server[mine] = np.where(from_client[:, np.newaxis], flows.dst[rows], flows.src[rows])
+        port[mine] = np.where(from_client, flows.dport[rows], flows.sport[rows])
         family[mine] = flows.family[rows]
     return client, server, family, port
 
@@ -161,13 +161,13 @@ def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:
     yield places[id(pair.hops[0].backward.receiver)], pair.hops[-1].backward, BACKWARD
 
 
-def _requests(pair: Comparison, place: int, direction: Direction, way: int) -> Iterator[Late]:
+def _requests(pair: Comparison, place: int, direction: Direction, sense: int) -> Iterator[Late]:
     """Find late answers to SYNs, DNS queries and echo requests, at the point nearest the server."""
     between, requests = pairs(pair), measure(pair).of_point[place]
     of = between.of_tuple[requests.tuple_of]
     waited = _waited_ns(requests)
     kinds = np.isin(requests.kind, (Kind.TCP, Kind.DNS, Kind.ICMP))
-    late = requests.answered & kinds & (between.way[of] == way) & (waited >= LATE_NS)
+    late = requests.answered & kinds & (between.sense[of] == sense) & (waited >= LATE_NS)
     late &= _arrived_well(requests)
     times = requests.point.index.time_ns
     for request in np.flatnonzero(late & (waited < at.LONG_POLL_NS)).tolist():

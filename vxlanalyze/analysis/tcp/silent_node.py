@@ -31,9 +31,9 @@ def of(pair: Comparison, label: str | None, late: Sequence[Late]) -> Silence | N
         return None
     first, last = pair.hops[0], pair.hops[-1]
     forward = label == first.forward.label
-    asked, back = (last.forward, last.backward) if forward else (first.backward, first.forward)
+    requests, back = (last.forward, last.backward) if forward else (first.backward, first.forward)
     sent = np.sort(back.time_ns)
-    arrived = _arrivals(asked)
+    arrived = _arrivals(requests)
     best: Silence | None = None
     for each in late:
         begin, end = each.from_ns + _EDGE_NS, each.to_ns - _EDGE_NS
@@ -44,7 +44,7 @@ def of(pair: Comparison, label: str | None, late: Sequence[Late]) -> Silence | N
         if len(rows) < 2 or not (others or each.by_kernel):
             continue
         if best is None or each.to_ns - each.from_ns > best.to_ns - best.from_ns:
-            peers = asked.sender.addresses
+            peers = requests.sender.addresses
             best = Silence(each.from_ns, each.to_ns, len(rows), peers[0] if len(peers) == 1 else None)
     return best
 

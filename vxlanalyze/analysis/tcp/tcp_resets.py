@@ -44,7 +44,7 @@ class Resets(NamedTuple):
     """
 
     opened: NDArray[np.bool_]
-    asked: NDArray[np.bool_]
+    is_client: NDArray[np.bool_]
     reset_row: NDArray[np.int64]
     before_row: NDArray[np.int64]
     old: NDArray[np.bool_]
@@ -97,9 +97,9 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
     flow[packets.stream] = index.flow[packets.row]
     both = (opposite >= 0) & (flow >= 0) & ~syn & ~syn[opposite]
     ephemeral, other = (ports[flow] >= _FIRST_EPHEMERAL for ports in (flows.sport, flows.dport))
-    asks = np.where(accepts | accepts[opposite], accepts[opposite], ephemeral)
-    told = both & (accepts | accepts[opposite] | (ephemeral != other))
-    found.asked[told] = asks[told]
+    is_client = np.where(accepts | accepts[opposite], accepts[opposite], ephemeral)
+    known = both & (accepts | accepts[opposite] | (ephemeral != other))
+    found.is_client[known] = is_client[known]
 
 
 @compiled(
@@ -122,7 +122,7 @@ def _follow(rows, streams, opposite, columns, state, found):  # type: ignore[no-
         seq = np.int64(seq_of[row])
         if not state.begun[this]:
             state.begun[this], state.acked[this] = True, seq
-            found.asked[this] = not state.begun[that]
+            found.is_client[this] = not state.begun[that]
         if flags & ACK and state.begun[that]:
             _acknowledge(that, np.int64(ack_of[row]), state)
         idle_ns = _idle(this, that, time_of[row], state)

@@ -93,8 +93,8 @@ def sent(comparison: Comparison) -> list[Sent]:
             for point, each in zip(comparison.points, found, strict=True)
             if point.name == comparison.captures[point.capture].name
         ]
-    ways = (comparison.hops[0].forward, comparison.hops[-1].backward)
-    return [_sent(comparison, direction) for direction in ways]
+    directions = (comparison.hops[0].forward, comparison.hops[-1].backward)
+    return [_sent(comparison, direction) for direction in directions]
 
 
 def _sent(comparison: Comparison, direction: Direction) -> Sent:

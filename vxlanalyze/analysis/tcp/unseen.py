@@ -32,13 +32,13 @@ def _cut(pair: Comparison) -> tuple[tuple[str | None, int], ...]:
     """Count, for each direction, the streams of which headers are cut and that are not followed."""
     found = connections(pair)
     followed = np.empty(0, np.int32) if found is None else found.stream[found.stream >= 0]
-    told: list[tuple[str | None, int]] = []
+    hidden: list[tuple[str | None, int]] = []
     for label, point, own in _sides(pair):
         cut = np.setdiff1d(_with_cut_headers(pair, point), followed)
         number = len(cut if own is None else np.intersect1d(cut, own))
         if number:
-            told.append((label, number))
-    return tuple(told)
+            hidden.append((label, number))
+    return tuple(hidden)
 
 
 def handshake_is_cut(pair: Comparison, found: Connections, stream: int) -> bool:

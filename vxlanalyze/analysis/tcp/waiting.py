@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.tcp.acknowledged import acknowledge
 from vxlanalyze.analysis.tcp.charging import add, charge, charge_again
-from vxlanalyze.analysis.tcp.hearing import acknowledge
 from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, PSH, RST, SYN
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,

@@ -173,15 +173,15 @@ def spikes(direction: Direction, back: Direction, clock: Clock, chance: float) -
     edges = np.flatnonzero(np.diff(np.concatenate(([0], slow.astype(np.int8), [0]))))
     total = int(slow.sum())
     runs = [
-        slice(first, behind)
-        for first, behind in edges.reshape(-1, 2).tolist()
-        if _log_chance(len(found), total, behind - first) < log(chance)
+        slice(first, end)
+        for first, end in edges.reshape(-1, 2).tolist()
+        if _log_chance(len(found), total, end - first) < log(chance)
     ]
     noise_ns = _noise_ns(found, runs)
-    told = (_spike(direction, back, clock, found, run) for run in runs)
+    found_ = (_spike(direction, back, clock, found, run) for run in runs)
     return [
         replace(spike, doubt=Doubt.NOISE) if spike.doubt is Doubt.NONE and spike.by_ns <= noise_ns else spike
-        for spike in told
+        for spike in found_
         if spike is not None
     ]
 
@@ -208,8 +208,8 @@ def _log_chance(n: int, slow: int, length: int) -> float:
     """Logarithm of the bound for a run of this length somewhere, were the slow ones dealt out at random."""
     if not 0 < length <= slow < n:
         return 0.0
-    ways = log_choose(n - length, slow - length) - log_choose(n, slow)
-    return min(0.0, log(n - length + 1) + ways)
+    log_ways = log_choose(n - length, slow - length) - log_choose(n, slow)
+    return min(0.0, log(n - length + 1) + log_ways)
 
 
 def _spike(direction: Direction, back: Direction, clock: Clock, found: Series, run: slice) -> Spike | None:

@@ -55,22 +55,24 @@ def late(direction: Direction) -> Late:
     flow = direction.flow[chosen]
     overtaken = np.zeros(len(direction.sender.flows), np.bool_)
     _mark_overtaken(flow, arrival, np.zeros(len(overtaken), np.int64), overtaken)
-    asked = np.flatnonzero(overtaken[flow])
-    asked = asked[stable_order(flow[asked])]  # by flow, then as sent: the arrays are in sent order
-    chosen, arrival, flow = chosen[asked], arrival[asked], flow[asked]
+    overtaken_ = np.flatnonzero(overtaken[flow])
+    overtaken_ = overtaken_[
+        stable_order(flow[overtaken_])
+    ]  # by flow, then as sent: the arrays are in sent order
+    chosen, arrival, flow = chosen[overtaken_], arrival[overtaken_], flow[overtaken_]
     arrived = np.lexsort((arrival, flow))
     # `arrived` lists places in sent order, flow behind flow, so its running maximum never mixes two flows.
     furthest = np.maximum.accumulate(arrived)
-    behind = np.flatnonzero(arrived < furthest)
-    overtaker = np.searchsorted(furthest, arrived[behind], side="right")
+    late_ = np.flatnonzero(arrived < furthest)
+    overtaker = np.searchsorted(furthest, arrived[late_], side="right")
     time_ns = direction.receiver.index.time_ns[direction.received_row[chosen]]
-    by_ns = time_ns[arrived[behind]] - time_ns[arrived[overtaker]]
+    by_ns = time_ns[arrived[late_]] - time_ns[arrived[overtaker]]
     sent_ns = direction.sent_ns(chosen)
-    gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[behind]]
+    gap_ns = sent_ns[arrived[overtaker]] - sent_ns[arrived[late_]]
     real = (by_ns > disorder_ns(direction.receiver)) & (gap_ns >= disorder_ns(direction.sender))
-    packets = chosen[arrived[behind[real]]]
+    packets = chosen[arrived[late_[real]]]
     order = np.argsort(packets)
-    return Late(packets[order], by_ns[real][order], (behind - overtaker)[real][order], judged)
+    return Late(packets[order], by_ns[real][order], (late_ - overtaker)[real][order], judged)
 
 
 @compiled("i4[] i8[] i8[] b1[]")

@@ -145,8 +145,8 @@ def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> ND
         if found.point.capture == point.capture:
             kind[found.flows] = Place.NOT_ARRIVED
     for unanswered in native_unanswered.find(pair):
-        asked = unanswered.point.flows.identity[unanswered.flows]
-        kind[np.isin(flows.identity, asked) & ~tunnel] = Place.UNENCAPSULATED
+        identities = unanswered.point.flows.identity[unanswered.flows]
+        kind[np.isin(flows.identity, identities) & ~tunnel] = Place.UNENCAPSULATED
     kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP, and what carries no IP
     kind[tunnel] = _tunnelled(pair, flows, tunnel, judged)[tunnel]
     return kind

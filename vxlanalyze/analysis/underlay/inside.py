@@ -46,12 +46,12 @@ class Reach:
     evidence: dict[str, Quantity] = field(default_factory=dict)
 
 
-def reached(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
+def reached(pair: Comparison, direction: Direction, responses: Answers) -> Reach:
     """Follow the unanswered requests of a direction into the receiver."""
     far = direction.receiver.name
     if not direction.receiver.encapsulated:
         return Reach(True, verdict="it says nothing", words=f"{far} is the endpoint itself. ")
-    rejected, others = _rejections(pair, direction, asked)
+    rejected, others = _rejections(pair, direction, responses)
     if others:
         return Reach(endpoint_spoke=True)
     if rejected:
@@ -72,13 +72,13 @@ def reached(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
         )
         evidence = {"rejected_outside": Quantity(before, "packets"), "taken_out_of_tunnel": Quantity("no")}
         return Reach(False, False, "a firewall rejects the tunnel's port", words, evidence=evidence)
-    return _in_any_capture(pair, direction, asked)
+    return _in_any_capture(pair, direction, responses)
 
 
-def _rejections(pair: Comparison, direction: Direction, asked: Answers) -> tuple[int, int]:
+def _rejections(pair: Comparison, direction: Direction, responses: Answers) -> tuple[int, int]:
     """ICMP errors about the requests that came out of the tunnel: those of a filter, and the others."""
     wanted = np.zeros(len(direction.sender.flows), np.bool_)
-    wanted[asked.flow[asked.request]] = True
+    wanted[responses.flow[responses.request]] = True
     best = (0, 0)
     numbered = tuples.at((direction.sender, direction.receiver))
     requests = numbered.of_flow[0][wanted]
@@ -94,7 +94,7 @@ def _rejections(pair: Comparison, direction: Direction, asked: Answers) -> tuple
     return best
 
 
-def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> Reach:
+def _in_any_capture(pair: Comparison, direction: Direction, responses: Answers) -> Reach:
     """Look for the same inner packets outside of the tunnel in the receiver's capture."""
     receiver = direction.receiver
     elsewhere = [p for p in pair.points if p.capture == receiver.capture and p is not receiver]
@@ -103,8 +103,8 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
             words="Whether the node takes them out of the tunnel cannot be determined from a capture of its "
             "network card. "
         )
-    identities = present(direction.sender.flows.identity[asked.flow[asked.unanswered()]])
-    seen = {p.name: n for p in elsewhere if (n := _bare_copies(p, identities))}
+    identities = present(direction.sender.flows.identity[responses.flow[responses.unanswered()]])
+    seen = {p.name: n for p in elsewhere if (n := _unencapsulated_copies(p, identities))}
     packets = max(seen.values(), default=0)
     evidence = {
         "taken_out_of_tunnel": Quantity("yes" if seen else "no"),
@@ -132,7 +132,7 @@ def _in_any_capture(pair: Comparison, direction: Direction, asked: Answers) -> R
     return Reach(True, False, f"they are seen up to {list(seen)[-1]}", words, evidence=evidence)
 
 
-def _bare_copies(point: Point, identities: NDArray[np.uint64]) -> int:
+def _unencapsulated_copies(point: Point, identities: NDArray[np.uint64]) -> int:
     flows, index = point.flows, point.index
     chosen = np.append((flows.tunnel == Tunnel.NONE) & np.isin(flows.identity, identities), False)
     flow = index.flow if point.rows is None else index.flow[point.rows]

@@ -34,9 +34,9 @@ class Insights:
     verdict: str = ""
 
 
-def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
+def gather(pair: Comparison, direction: Direction, responses: Answers) -> Insights:
     """Look at everything that could make a node discard the unanswered requests of a direction."""
-    requests = int(asked.unanswered().sum())
+    requests = int(responses.unanswered().sum())
     ruled_out = [RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival")]
     if not direction.receiver.encapsulated:
         return Insights(tuple(ruled_out))
@@ -49,11 +49,11 @@ def gather(pair: Comparison, direction: Direction, asked: Answers) -> Insights:
         far = direction.receiver.name
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
     suspected = [_other_vni(pair, direction, there, here), _other_source(direction, there, here)]
-    suspected += [_odd_port(pair, direction, there, here), _zero_over_ipv6(pair, direction, asked)]
+    suspected += [_odd_port(pair, direction, there, here), _zero_over_ipv6(pair, direction, responses)]
     suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
     found = [s for s in suspected if s is not None]
     return Insights(
-        (*ruled_out, *_checksums(direction, asked)),
+        (*ruled_out, *_checksums(direction, responses)),
         tuple([s.words for s in found] + [unknown] * bool(unknown)),
         tuple(s.cure for s in found),
         {"vni": Quantity(listed(list(there.vnis))), **{k: v for s in found for k, v in s.evidence.items()}},
@@ -68,29 +68,29 @@ class _Suspicion(NamedTuple):
     evidence: dict[str, Quantity]
 
 
-def _checksums(direction: Direction, asked: Answers) -> list[RuledOut]:
-    rows = direction.received_row[asked.unanswered()]
+def _checksums(direction: Direction, responses: Answers) -> list[RuledOut]:
+    rows = direction.received_row[responses.unanswered()]
     checks = direction.receiver.index.checks[rows]
-    told = []
+    found = []
     for code, shift in (("outer-checksum-bad", OUTER_L4_SHIFT), ("inner-checksum-bad", INNER_L4_SHIFT)):
         state = checks >> shift & CHECK_MASK
         right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
         if np.isin(state, _RIGHT).all() and right + absent:
-            told.append(
+            found.append(
                 RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none invalid")
             )
-    return told
+    return found
 
 
 def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
-    told = []
+    found = []
     if len(there.vnis) == 1 and there.vnis.keys() == here.vnis.keys():
-        told.append(RuledOut("vni-mismatch", f"VNI {next(iter(there.vnis))} both ways"))
+        found.append(RuledOut("vni-mismatch", f"VNI {next(iter(there.vnis))} both ways"))
     elif max(len(there.vnis), len(here.vnis)) > 1:
-        told.append(RuledOut("vni-mismatch", "several VNIs in a direction are identities, not networks"))
+        found.append(RuledOut("vni-mismatch", "several VNIs in a direction are identities, not networks"))
     if there.dst_macs and there.dst_macs.keys() <= here.src_macs.keys():
-        told.append(RuledOut("stale-tunnel-mac", "the inner destination MAC is one that the receiver uses"))
-    return told
+        found.append(RuledOut("stale-tunnel-mac", "the inner destination MAC is one that the receiver uses"))
+    return found
 
 
 def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
@@ -158,12 +158,12 @@ def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -
     return _Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
 
 
-def _zero_over_ipv6(pair: Comparison, direction: Direction, asked: Answers) -> _Suspicion | None:
+def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> _Suspicion | None:
     """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless told to accept them."""
-    unanswered = asked.unanswered()
+    unanswered = responses.unanswered()
     rows = direction.received_row[unanswered]
     state = direction.receiver.index.checks[rows] >> OUTER_L4_SHIFT & CHECK_MASK
-    over_ipv6 = direction.sender.flows.outer_family[asked.flow[unanswered]] == _IPV6
+    over_ipv6 = direction.sender.flows.outer_family[responses.flow[unanswered]] == _IPV6
     if not len(rows) or not (over_ipv6 & (state == Checksum.ABSENT)).all():
         return None
     words = (

@@ -79,10 +79,10 @@ def _view(point: Point, tuple_of: NDArray[np.int32]) -> _View:
 def _between(here: _View, there: _View, answer: NDArray[np.int32], pods: PodAddresses) -> Unseen:
     native = _lacking(here, there, pods)
     back = answer[here.tuple_of[native]]
-    asked = (back != NO_TUPLE) & np.isin(back, here.native_tuples) & np.isin(back, there.native_tuples)
+    both = (back != NO_TUPLE) & np.isin(back, here.native_tuples) & np.isin(back, there.native_tuples)
     answered = (back != NO_TUPLE) & np.isin(back, here.shown)
-    wanted = asked | (_to_its_pods(here.point, there.point, native, pods) & ~answered)
-    return Unseen(here.point, there.point, native[wanted], asked[wanted])
+    wanted = both | (_to_its_pods(here.point, there.point, native, pods) & ~answered)
+    return Unseen(here.point, there.point, native[wanted], both[wanted])
 
 
 def _lacking(here: _View, there: _View, pods: PodAddresses) -> NDArray[np.int64]:

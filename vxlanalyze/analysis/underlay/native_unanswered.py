@@ -84,13 +84,13 @@ def _requests(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
     mask = np.zeros(len(flows), np.bool_)
     mask[native] = True
     rows = rows_of(index.flow, mask)
-    heard = np.zeros(len(flows), np.bool_)
-    heard[index.flow[rows[index.tcp_flags[rows] & _ACK > 0]]] = True
+    answering = np.zeros(len(flows), np.bool_)
+    answering[index.flow[rows[index.tcp_flags[rows] & _ACK > 0]]] = True
     protocol, sport, dport = flows.protocol[native], flows.sport[native], flows.dport[native]
-    asks = (protocol == TCP) & ~heard[native] | (protocol == UDP) & (dport == _DNS)
+    is_request = (protocol == TCP) & ~answering[native] | (protocol == UDP) & (dport == _DNS)
     for kind, echo in _ECHO.items():
-        asks |= (protocol == kind) & (sport == echo)
-    return asks
+        is_request |= (protocol == kind) & (sport == echo)
+    return is_request
 
 
 def _beyond(flows: Flows, native: NDArray[np.int64], pods: PodAddresses) -> NDArray[np.bool_]:

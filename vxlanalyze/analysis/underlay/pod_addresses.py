@@ -109,8 +109,10 @@ def native_flows(point: Point) -> NDArray[np.int64]:
     flows, index = point.flows, point.index
     shown = index.flow if point.rows is None else index.flow[point.rows]
     used = present(shown[shown != NO_FLOW]).astype(np.int64)
-    bare = (flows.tunnel[used] == Tunnel.NONE) & (flows.family[used] > 0) & (flows.encryption[used] == 0)
-    return used[bare]
+    unencapsulated = (
+        (flows.tunnel[used] == Tunnel.NONE) & (flows.family[used] > 0) & (flows.encryption[used] == 0)
+    )
+    return used[unencapsulated]
 
 
 def _one_a_capture(pair: Comparison) -> list[Point]:

@@ -16,15 +16,18 @@ from vxlanalyze.wire.tunnels import BY_TUNNEL
 class SilentVni(NamedTuple):
     """VNIs of requests without an answer, those that the node sends with, and the kind of tunnel."""
 
-    asked_with: tuple[int, ...]
+    requested_with: tuple[int, ...]
     sends_with: tuple[int, ...]
     tunnel: Tunnel
 
     def words(self, node: str) -> str:
         """Say it in a sentence, with a space before it."""
-        asked, sent = (listed([f"{v:,}" for v in vnis]) for vnis in (self.asked_with, self.sends_with))
+        requested, sent = (
+            listed([f"{v:,}" for v in vnis]) for vnis in (self.requested_with, self.sends_with)
+        )
         return (
-            f" All of it came with VNI {asked}; {node} sends nothing with that VNI, only with VNI {sent}. "
+            f" All of it came with VNI {requested}; {node} sends nothing with that VNI, "
+            f"only with VNI {sent}. "
             "A node discards silently what carries a VNI that it has no tunnel device for."
         )
 
@@ -33,8 +36,8 @@ class SilentVni(NamedTuple):
         kind = BY_TUNNEL[self.tunnel].link_type if self.tunnel else ""
         if not kind:
             return ""
-        asked = listed([str(v) for v in self.asked_with])
-        return f"See whether a tunnel device with VNI {asked} exists, and in which network it is:" + on(
+        requested = listed([str(v) for v in self.requested_with])
+        return f"See whether a tunnel device with VNI {requested} exists, and in which network it is:" + on(
             node, f"ip -d link show type {kind}"
         )
 
@@ -53,16 +56,18 @@ def of(point: Point, unanswered: NDArray[np.integer], answered: NDArray[np.integ
         Rows of requests at it.
     """
     flows, usage = point.flows, point.decoded.usage
-    asked = np.unique(point.index.flow[unanswered])
-    if not point.encapsulated or not len(asked):
+    requested = np.unique(point.index.flow[unanswered])
+    if not point.encapsulated or not len(requested):
         return None
     outer = np.column_stack([flows.outer_family, flows.outer_src])
-    node = distinct(np.column_stack([flows.outer_family, flows.outer_dst])[asked])[0]
+    node = distinct(np.column_stack([flows.outer_family, flows.outer_dst])[requested])[0]
     sent = (outer[:, np.newaxis] == node).all(axis=2).any(axis=1) & usage.used & (flows.tunnel != Tunnel.NONE)
-    asked_with, sends_with = np.unique(flows.vni[asked]), np.unique(flows.vni[sent])
+    requested_with, sends_with = np.unique(flows.vni[requested]), np.unique(flows.vni[sent])
     taken = np.unique(flows.vni[point.index.flow[answered]])
-    known = NO_VNI not in asked_with and NO_VNI not in sends_with
+    known = NO_VNI not in requested_with and NO_VNI not in sends_with
     symmetric = len(taken) > 0 and bool(np.isin(taken, sends_with).all())
-    if not (known and symmetric) or np.isin(asked_with, sends_with).any():
+    if not (known and symmetric) or np.isin(requested_with, sends_with).any():
         return None
-    return SilentVni(tuple(asked_with.tolist()), tuple(sends_with.tolist()), Tunnel(flows.tunnel[asked[0]]))
+    return SilentVni(
+        tuple(requested_with.tolist()), tuple(sends_with.tolist()), Tunnel(flows.tunnel[requested[0]])
+    )

@@ -67,24 +67,24 @@ def quoted(direction: Direction, quotes: Quotes) -> NDArray[np.bool_]:
     flows = direction.sender.flows
     ends = _keys(flows.family, flows.src, flows.dst, flows.protocol)
     known = quotes.ip_id >= 0
-    told = _keys(quotes.family, quotes.src, quotes.dst, quotes.protocol)
-    near = np.isin(ends, told)[direction.flow]
+    keys = _keys(quotes.family, quotes.src, quotes.dst, quotes.protocol)
+    near = np.isin(ends, keys)[direction.flow]
     result = np.zeros(len(direction), np.bool_)
     chosen = np.flatnonzero(near)
     if not len(chosen):
         return result
     ids = direction.ip_id[chosen].astype(np.int64)
     mine = ends[direction.flow[chosen]]
-    by_id = np.isin(_with_id(mine, ids), _with_id(told[known], quotes.ip_id[known] & 0xFFFF))
-    result[chosen] = by_id | np.isin(mine, told[~known])
+    by_id = np.isin(_with_id(mine, ids), _with_id(keys[known], quotes.ip_id[known] & 0xFFFF))
+    result[chosen] = by_id | np.isin(mine, keys[~known])
     return result
 
 
 def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind, ...]) -> Quotes:
     flows, index = point.flows, point.index
     wanted = np.zeros(len(flows), np.bool_)
-    for protocol, said in kinds:
-        wanted |= (flows.protocol == protocol) & (flows.sport == said) & (flows.tunnel != Tunnel.NONE)
+    for protocol, icmp_type in kinds:
+        wanted |= (flows.protocol == protocol) & (flows.sport == icmp_type) & (flows.tunnel != Tunnel.NONE)
     rows = rows_of(index.flow, wanted & point.decoded.usage.used)[:_MOST_ERRORS]
     if not len(rows):
         none = np.empty(0, np.int64)

@@ -42,12 +42,12 @@ def changes(pair: Comparison, direction: Direction) -> list[Change]:
     for number, (here, there) in enumerate(pairs.tolist()):
         for end, before, after, port in _differences(direction, here, there):
             found.setdefault((end, before, after), []).append((number, port))
-    told = []
+    result = []
     for (end, before, after), flows in found.items():
         marked = np.zeros(len(direction), np.bool_)
         marked[packets[np.isin(place.reshape(-1), [number for number, _ in flows])]] = True
-        told.append(Change(end, before, after, len(flows), sum(port for _, port in flows), marked))
-    return sorted(told, key=lambda change: -int(change.packets.sum()))
+        result.append(Change(end, before, after, len(flows), sum(port for _, port in flows), marked))
+    return sorted(result, key=lambda change: -int(change.packets.sum()))
 
 
 def _matched(

@@ -64,8 +64,10 @@ def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> li
 def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[Kind]) -> Errors:
     flows, index = point.flows, point.index
     wanted = np.zeros(len(flows) + 1, np.bool_)  # one more: NO_FLOW is the last
-    for protocol, said in kinds:
-        wanted[:-1] |= (flows.protocol == protocol) & (flows.sport == said) & (flows.tunnel == Tunnel.NONE)
+    for protocol, icmp_type in kinds:
+        wanted[:-1] |= (
+            (flows.protocol == protocol) & (flows.sport == icmp_type) & (flows.tunnel == Tunnel.NONE)
+        )
     some = (wanted[:-1] & point.decoded.usage.used).any()
     rows = np.flatnonzero(wanted[index.flow] if some else [])[:_MOST_ERRORS].astype(np.int32)
     if len(rows) == 0:

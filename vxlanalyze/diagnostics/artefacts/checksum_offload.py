@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import checksums
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
@@ -38,7 +38,7 @@ from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED, Chec
 CODE = "checksum-offload"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look at what each sender's capture shows of its own packets."""
     if not pair.hops:
         return [f for f in (_alone(pair, point) for point in pair.points) if f is not None]
@@ -63,12 +63,12 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     frames = present(direction.sent_row[large])
     shown = exhibits.of_rows(pair, [(direction.sender, direction.sent_row[sent | large])])
     near, far = direction.sender.name, direction.receiver.name
-    said = [
+    parts = [
         (sent.any(), f"{count(int(sent.sum()), 'packet')} with partial checksums (offload)"),
         (large.any(), f"{count(len(frames), 'frame')} that the card cuts into {int(large.sum()):,} packets"),
         (inside.any(), f"{count(int(inside.sum()), 'packet')} that arrive unfilled and are accepted"),
     ]
-    pictures = listed([words for present, words in said if present])
+    pictures = listed([words for present, words in parts if present])
     return Finding(
         code=CODE,
         severity=Severity.INFO,
@@ -116,17 +116,19 @@ def _answered(direction: Direction, outer: checksums.Checks, inner: checksums.Ch
     """Packets of flows that are answered; not looked up where nothing arrives unfilled."""
     if not (outer.unfilled | inner.unfilled).any():
         return np.zeros(len(direction), np.bool_)
-    asked = answers.of(direction)
-    return asked.answered[asked.flow]
+    responses = answers.of(direction)
+    return responses.answered[responses.flow]
 
 
 def _ruled_out(outer: checksums.Checks, inner: checksums.Checks) -> tuple[RuledOut, ...]:
-    told = []
+    excluded = []
     for code, checks in (("outer-checksum-bad", outer), ("inner-checksum-bad", inner)):
         if checks.judged.any() and not checks.wrong.any():
             right = int((checks.judged & (checks.received == Checksum.OK)).sum())
-            told.append(RuledOut(code, f"of those that carry one, {right:,} arrive valid and none invalid"))
-    return tuple(told)
+            excluded.append(
+                RuledOut(code, f"of those that carry one, {right:,} arrive valid and none invalid")
+            )
+    return tuple(excluded)
 
 
 def _features(pair: Comparison, point: Point) -> str:

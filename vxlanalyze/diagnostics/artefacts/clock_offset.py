@@ -24,7 +24,7 @@ Sources
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Hop
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import span
@@ -32,12 +32,12 @@ from vxlanalyze.text.words import span
 CODE = "clock-offset"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Compare each hop's clock offset with its delay."""
     return [answer for hop in pair.hops for answer in _hop(hop)]
 
 
-def _hop(hop: Hop) -> list[Answer]:
+def _hop(hop: Hop) -> list[DiagnosticResult]:
     clock, label = hop.clock, hop.forward.label
     if clock.offset_ns is None:
         seen = clock.pairs_forward + clock.pairs_backward
@@ -50,7 +50,7 @@ def _hop(hop: Hop) -> list[Answer]:
     uncertainty_ns = clock.uncertainty_ns or 0
     if abs(clock.offset_ns) <= max(delay_ns, uncertainty_ns):
         return []
-    ahead, behind = (clock.to, clock.from_) if clock.offset_ns > 0 else (clock.from_, clock.to)
+    ahead, late = (clock.to, clock.from_) if clock.offset_ns > 0 else (clock.from_, clock.to)
     drift = clock.drift_ppm or 0.0
     running = f", and {'gains' if drift > 0 else 'loses'} {abs(drift):.3g} ppm" if abs(drift) >= 1 else ""
     return [
@@ -58,7 +58,7 @@ def _hop(hop: Hop) -> list[Answer]:
             code=CODE,
             severity=Severity.INFO,
             direction=label,
-            summary=f"The clock of {ahead} is {span(abs(clock.offset_ns))} ahead of {behind}'s "
+            summary=f"The clock of {ahead} is {span(abs(clock.offset_ns))} ahead of {late}'s "
             f"(± {span(uncertainty_ns)}); all delays are corrected for it",
             explanation=f"Based on packets: {clock.method}. The offset of {clock.to} is "
             f"{span(clock.offset_ns)} at the start of the observation window{running}. The path's usual "

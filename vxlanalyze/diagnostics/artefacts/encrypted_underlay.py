@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Severity
 from vxlanalyze.analysis.loss import path_mtu
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
@@ -50,7 +50,7 @@ class _Seen(NamedTuple):
     packets: dict[str, int]
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for encrypted packets between the nodes in all captures."""
     points = list({p.capture: p for p in pair.points}.values())
     found: dict[tuple[Encryption, Ends], _Seen] = {}
@@ -91,7 +91,7 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
     total = sum(max(seen.packets.values()) for seen in between)
     clear = _clear_tunnel(points)
     name = _NAMES[kind]
-    beside = (
+    unencrypted = (
         f"{count(clear, 'tunnel packet')} go unencrypted next to them and are judged as usual."
         if clear
         else "No tunnel packet goes in clear, so the overlay itself is inside or not used."
@@ -103,7 +103,7 @@ def _finding(pair: Comparison, points: list[Point], between: list[_Seen]) -> Fin
         summary=f"{name} goes between {pair.cluster.named(a)} and {pair.cluster.named(b)} "
         f"({count(total, 'packet')}): "
         + ("next to the tunnel" if clear else "what is inside cannot be judged"),
-        explanation=f"{count(total, 'packet')} between the nodes are encrypted ({kinds}). {beside} Of "
+        explanation=f"{count(total, 'packet')} between the nodes are encrypted ({kinds}). {unencrypted} Of "
         "encrypted packets, arrival, loss, size, order and delay can be judged; pods, inner protocols, "
         "checksums, names and drops inside a node cannot.",
         remedy="To look inside, capture before encryption: on the WireGuard device (Cilium cilium_wg0, "

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -42,10 +42,10 @@ _INNER = np.uint32(Anomaly.INNER_FRAGMENT.value)
 _SLACK_BYTES = 7  # fragments are cut at multiples of 8
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for fragments in the tunnel: where packets enter it, or in the only capture there is."""
-    told = [_look(pair, *place) for place in entry_points(pair)]
-    return [finding for finding in told if finding is not None]
+    results = [_look(pair, *place) for place in entry_points(pair)]
+    return [finding for finding in results if finding is not None]
 
 
 def _look(
@@ -90,7 +90,7 @@ def _look(
 
 
 def _ruled_out(direction: Direction | None) -> tuple[RuledOut, ...]:
-    if direction is None or pieces.of(direction).any.any():
+    if direction is None or fragmented.of(direction).any.any():
         return ()
     return (RuledOut("outer-fragmentation", "no outer packet is a fragment"),)
 

@@ -25,7 +25,7 @@ Sources
 """
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Severity
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.mirrors import Mirror
@@ -33,7 +33,7 @@ from vxlanalyze.wire.mirrors import Mirror
 CODE = "mirrored-capture"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Describe the mirrors that brought the captures."""
     mirrors = {facts.name: facts.mirror for facts in pair.captures if facts.mirror is not None}
     return [_finding(mirrors)] if mirrors else []
@@ -41,7 +41,7 @@ def check(pair: Comparison) -> list[Answer]:
 
 def _finding(mirrors: dict[str, Mirror]) -> Finding:
     cut = {name: mirror for name, mirror in mirrors.items() if mirror.cut}
-    said = [_said(name, mirror) for name, mirror in mirrors.items()]
+    parts = [_part(name, mirror) for name, mirror in mirrors.items()]
     evidence: dict[str, Quantity] = {}
     for name, mirror in mirrors.items():
         evidence[f"{name} mirrored"] = Quantity(mirror.frames, "frames")
@@ -51,7 +51,7 @@ def _finding(mirrors: dict[str, Mirror]) -> Finding:
     return Finding(
         code=CODE,
         severity=Severity.INFO,
-        summary=f"A mirror brought what these captures hold: {listed(said)}",
+        summary=f"A mirror brought what these captures hold: {listed(parts)}",
         explanation=f"{_explanation(mirrors)}{_cut(cut)}",
         remedy="Let the mirror copy whole packets (AWS: no packet length in the session, and a collector "
         "whose MTU leaves room for the mirror's header)."
@@ -61,7 +61,7 @@ def _finding(mirrors: dict[str, Mirror]) -> Finding:
     )
 
 
-def _said(name: str, mirror: Mirror) -> str:
+def _part(name: str, mirror: Mirror) -> str:
     missing = f", {count(mirror.missing, 'copy', 'copies')} lost on the path" if mirror.missing else ""
     return f"{name} ({mirror.title}, {mirror.session_text} from {mirror.source}{missing})"
 
@@ -81,8 +81,8 @@ def _explanation(mirrors: dict[str, Mirror]) -> str:
 def _cut(cut: dict[str, Mirror]) -> str:
     if not cut:
         return ""
-    said = [f"{count(m.cut, 'frame')} of {name} to {m.cut_at_bytes:,} bytes" for name, m in cut.items()]
-    return f"The mirror cut {listed(said)}: lengths are those in the packets' own headers."
+    parts = [f"{count(m.cut, 'frame')} of {name} to {m.cut_at_bytes:,} bytes" for name, m in cut.items()]
+    return f"The mirror cut {listed(parts)}: lengths are those in the packets' own headers."
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Severity
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import entry_points
 from vxlanalyze.pairing.model import Comparison, Point
@@ -39,10 +39,10 @@ CODE = "nested-tunnel"
 _ETHERNET_MTU = 1500  # an example for the arithmetic
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Count packets with more than one tunnel at the point where they enter the outer one."""
-    told = [_look(pair, p, rows, None if d is None else d.label) for p, rows, d in entry_points(pair)]
-    return [finding for finding in told if finding is not None]
+    results = [_look(pair, p, rows, None if d is None else d.label) for p, rows, d in entry_points(pair)]
+    return [finding for finding in results if finding is not None]
 
 
 def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | None) -> Finding | None:

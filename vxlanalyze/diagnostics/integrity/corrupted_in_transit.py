@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import checksums, damage_pattern, damaged_headers, damaged_sample
 from vxlanalyze.analysis.integrity.damage_pattern import Pattern
 from vxlanalyze.analysis.integrity.damaged_headers import Headers
@@ -48,16 +48,16 @@ _MINOR_SHARE = 0.0001  # of the packets compared
 _MINOR_TIMES = 10  # as many packets are lost
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look at the payload of each direction's packets at both points."""
-    told: list[Answer] = []
+    results: list[DiagnosticResult] = []
     for direction in pair.directions:
         compared = _compared(direction)
         if direction.corrupted.any():
-            told.append(_finding(pair, direction, compared))
+            results.append(_finding(pair, direction, compared))
         elif not compared.any():
-            told.append(NotAssessed(CODE, _why_not(direction), direction.label))
-    return told
+            results.append(NotAssessed(CODE, _why_not(direction), direction.label))
+    return results
 
 
 def _compared(direction: Direction) -> NDArray[np.bool_]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone, checksums
 from vxlanalyze.analysis.integrity.checksums import Checks
 from vxlanalyze.analysis.loss.affected import protocol_name
@@ -60,20 +60,20 @@ class _Wrong(NamedTuple):
     words: str
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Look at the inner checksums with which each direction's packets arrive.
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+    return alone.run(pair, CODE, lambda looked_at: _run(looked_at, chance))
 
 
-def _ask(pair: Comparison, chance: float) -> list[Answer]:
-    told = (_direction(pair, direction, chance) for direction in pair.directions)
-    return [answer for answer in told if answer is not None]
+def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
+    results = (_direction(pair, direction, chance) for direction in pair.directions)
+    return [answer for answer in results if answer is not None]
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
     checks, header = checksums.of(direction, INNER_L4_SHIFT), checksums.of(direction, INNER_IP_SHIFT)
     at_origin = any(direction is d for d in origins(pair))
     wrong = checksums.where_it_became(checks.wrong, checks.sent, origin=at_origin)
@@ -82,9 +82,9 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     unfilled = checks.unfilled & checks.judged
     if not wrong.any() and not unfilled.any():
         return _not_seen(direction, checks)
-    asked = answers.of(direction)
+    responses = answers.of(direction)
     if wrong.any():
-        accepted = checksums.fate_of(wrong, direction, asked).accepted
+        accepted = checksums.fate_of(wrong, direction, responses).accepted
         if accepted:
             why = (
                 f"{count(int(wrong.sum()), 'packet')} arrive with an invalid inner checksum, but "
@@ -92,18 +92,20 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
             )
             return NotAssessed(CODE, why, direction.label)
         verdict, words = _origin(direction, checks, wrong)
-        return _finding(pair, direction, _Wrong(wrong, checks.judged | header.judged, verdict, words), asked)
-    fate = checksums.fate_of(unfilled, direction, asked)
+        return _finding(
+            pair, direction, _Wrong(wrong, checks.judged | header.judged, verdict, words), responses
+        )
+    fate = checksums.fate_of(unfilled, direction, responses)
     if fate.accepted or _before_the_card(pair, direction):
         return None
-    if asked.silent(chance, fate.ignored):
-        chosen = unfilled & fate.ignored[asked.flow]
+    if responses.silent(chance, fate.ignored):
+        chosen = unfilled & fate.ignored[responses.flow]
         verdict = "they were never completed"
         words = (
             "They hold the sum of the pseudo-header alone, as the sending kernel leaves it for the card, and "
             "nothing of these flows is answered: the card did not fill them in."
         )
-        return _finding(pair, direction, _Wrong(chosen, checks.judged, verdict, words), asked)
+        return _finding(pair, direction, _Wrong(chosen, checks.judged, verdict, words), responses)
     why = (
         f"{count(int(unfilled.sum()), 'packet')} arrive with an inner checksum that was never completed, as "
         "on a path inside one host; whether they are accepted is not known"
@@ -156,12 +158,12 @@ def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> t
     )
 
 
-def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
+def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers) -> Finding:
     far = direction.receiver.name
     packets, judged = int(wrong.packets.sum()), int(wrong.judged.sum())
     by_protocol = listed(_by_protocol(direction, wrong))
     padded, padding_words = _padding(direction, wrong.packets)
-    unanswered = int((asked.unanswered() & wrong.packets).sum())
+    unanswered = int((responses.unanswered() & wrong.packets).sum())
     silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
     shown = exhibits.of_packets(pair, direction, wrong.packets)
     return Finding(
@@ -191,14 +193,14 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answe
 
 
 def _ruled_out(direction: Direction, packets: int) -> tuple[RuledOut, ...]:
-    told = [
+    excluded = [
         RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver"),
         RuledOut("packet-loss", f"all {packets:,} packets are in the receiver's capture"),
     ]
     if not alone.is_alone(direction):
         same = "the payload of these packets is the same at both points"
-        told.append(RuledOut("corrupted-in-transit", same))
-    return tuple(told)
+        excluded.append(RuledOut("corrupted-in-transit", same))
+    return tuple(excluded)
 
 
 def _by_protocol(direction: Direction, wrong: _Wrong) -> list[str]:

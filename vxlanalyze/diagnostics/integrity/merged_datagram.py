@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
@@ -39,13 +39,13 @@ CODE = "merged-datagram"
 _LEAST_FURTHER_BYTES = 8 + 14 + 20  # tunnel header, Ethernet and IPv4: padding is shorter
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look behind the inner packets of what each direction's receiver shows."""
     found = [_look(pair, direction) for direction in pair.directions if direction.receiver.encapsulated]
     return [answer for answer in found if answer is not None]
 
 
-def _look(pair: Comparison, direction: Direction) -> Answer | None:
+def _look(pair: Comparison, direction: Direction) -> DiagnosticResult | None:
     anomalies = direction.receiver.index.anomalies
     arrived = direction.received_row[direction.received_row != NO_ROW]
     further = np.unique(arrived[(anomalies[arrived] & np.uint32(Anomaly.FURTHER_PACKET)) > 0])

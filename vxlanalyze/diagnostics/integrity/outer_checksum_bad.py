@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone, checksums, forensics, outer_checksum_kinds
 from vxlanalyze.analysis.integrity.checksums import Checks
 from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
@@ -51,24 +51,26 @@ CODE = "outer-checksum-bad"
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Look at the outer checksums with which each direction's packets arrive.
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    return alone.ask_directions(pair, CODE, lambda looked_at, way: _direction(looked_at, way, chance))
+    return alone.run_directions(
+        pair, CODE, lambda looked_at, direction: _direction(looked_at, direction, chance)
+    )
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
     checks = checksums.of(direction, OUTER_L4_SHIFT)
     at_origin = any(direction is d for d in origins(pair))
     wrong = checksums.where_it_became(checks.wrong, checks.sent, origin=at_origin) & ~direction.corrupted
     unfilled = checks.unfilled & checks.judged
     if not wrong.any() and not unfilled.any():
         return _not_seen(direction, checks)
-    asked = answers.of(direction)
+    responses = answers.of(direction)
     if wrong.any():
-        accepted = checksums.fate_of(checks.wrong, direction, asked).accepted
+        accepted = checksums.fate_of(checks.wrong, direction, responses).accepted
         if accepted:
             why = (
                 f"{count(int(wrong.sum()), 'packet')} arrive with an invalid outer checksum, but "
@@ -76,15 +78,15 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
                 "accepts them"
             )
             return NotAssessed(CODE, why, direction.label)
-        told = forensics.examine(pair, direction, wrong, checks.received, chance)
-        return _finding(pair, direction, checks, wrong, told, asked)
-    fate = checksums.fate_of(unfilled, direction, asked)
+        examined = forensics.examine(pair, direction, wrong, checks.received, chance)
+        return _finding(pair, direction, checks, wrong, examined, responses)
+    fate = checksums.fate_of(unfilled, direction, responses)
     if fate.accepted:
         return None
-    if asked.silent(chance, fate.ignored):
-        chosen = unfilled & fate.ignored[asked.flow]
-        told = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
-        return _finding(pair, direction, checks, chosen, told, asked)
+    if responses.silent(chance, fate.ignored):
+        chosen = unfilled & fate.ignored[responses.flow]
+        examined = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
+        return _finding(pair, direction, checks, chosen, examined, responses)
     why = (
         f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that was never completed, as on a "
         "path inside one host; whether they are accepted is not known"
@@ -109,17 +111,19 @@ def _finding(
     direction: Direction,
     checks: Checks,
     wrong: NDArray[np.bool_],
-    told: Forensics,
-    asked: Answers,
+    examined: Forensics,
+    responses: Answers,
 ) -> Finding:
     near, far = direction.sender.name, direction.receiver.name
     packets, judged = int(wrong.sum()), int(checks.judged.sum())
     flows = direction.sender.flows
-    ports = np.unique(flows.outer_sport[asked.flow[wrong]])
-    kinds = np.unique(flows.protocol[asked.flow[wrong]])
-    unanswered = int((asked.unanswered() & wrong).sum())
+    ports = np.unique(flows.outer_sport[responses.flow[wrong]])
+    kinds = np.unique(flows.protocol[responses.flow[wrong]])
+    unanswered = int((responses.unanswered() & wrong).sum())
     below = underlay.of(direction, pair.cluster, wrong)
-    said = outer_checksum_kinds.KINDS[told.kind](outer_checksum_kinds.Case(told, near, far, below))
+    described = outer_checksum_kinds.KINDS[examined.kind](
+        outer_checksum_kinds.Case(examined, near, far, below)
+    )
     shown = exhibits.of_packets(pair, direction, wrong)
     silence = f" {count(unanswered, 'request')} among them got no answer." if unanswered else ""
     return Finding(
@@ -128,21 +132,21 @@ def _finding(
         direction=direction.label,
         summary=f"Outer UDP checksums from {near} are invalid on arrival "
         f"({share(packets, judged)} packets "
-        f"{_that_have_one(checks)}): {said.verdict}",
+        f"{_that_have_one(checks)}): {described.verdict}",
         explanation=f"{share(packets, judged).capitalize()} packets with an outer checksum reach {far} "
         f"with an invalid one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
-        f"inside. {said.words} The kernel of {far} discards them before it takes them out of the "
+        f"inside. {described.words} The kernel of {far} discards them before it takes them out of the "
         f"tunnel.{silence}",
-        remedy=said.remedy,
+        remedy=described.remedy,
         evidence={
             "wrong": Quantity(packets, "packets"),
             "judged": Quantity(judged, "packets"),
-            "kind": Quantity(told.kind.value),
-            "same_at_both_points": Quantity(told.same_at_both, "packets of the sample"),
-            "sampled": Quantity(told.sampled, "packets"),
+            "kind": Quantity(examined.kind.value),
+            "same_at_both_points": Quantity(examined.same_at_both, "packets of the sample"),
+            "sampled": Quantity(examined.sampled, "packets"),
             "outer_source_ports": Quantity(len(ports)),
             "unanswered_requests": Quantity(unanswered, "packets"),
-            **said.evidence,
+            **described.evidence,
         },
         ruled_out=_ruled_out(direction, checks, wrong),
         frames=shown.frames,
@@ -163,15 +167,17 @@ def _names(protocols: NDArray[np.uint8]) -> list[str]:
 
 def _ruled_out(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
     damaged = int((direction.corrupted & checks.wrong).sum())
-    told = [
+    excluded = [
         RuledOut("checksum-offload", "offload leaves checksums unfilled at the sender, not at the receiver")
     ]
     if damaged == 0 and not alone.is_alone(direction):
-        told.append(
+        excluded.append(
             RuledOut("corrupted-in-transit", "the inner bytes of these packets arrive as they were sent")
         )
-    told.append(RuledOut("path-blocked", f"all {int(wrong.sum()):,} packets are in the receiver's capture"))
-    return tuple(told)
+    excluded.append(
+        RuledOut("path-blocked", f"all {int(wrong.sum()):,} packets are in the receiver's capture")
+    )
+    return tuple(excluded)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("corrupted-in-transit",))

@@ -21,7 +21,7 @@ Sources
 from shlex import quote
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.capture.model import Damage
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.text.commands import anywhere, written
@@ -31,7 +31,7 @@ CODE = "capture-damaged"
 _LONGEST_RECORD_BYTES = 262_144 + 32  # libpcap's largest snap length, and a record's header
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Say where captures could not be read."""
     damaged = [facts for facts in pair.captures if facts.damages]
     if not damaged:
@@ -39,7 +39,7 @@ def check(pair: Comparison) -> list[Answer]:
     places = [(facts, damage) for facts in damaged for damage in facts.damages]
     only_ends = all(_is_cut_end(facts, damage) for facts, damage in places)
     gone = sum(_left_out_bytes(facts, damage) for facts, damage in places)
-    said = [f"{d.path}, byte {d.offset_bytes:,}: {d.what}" for _, d in places]
+    parts = [f"{d.path}, byte {d.offset_bytes:,}: {d.what}" for _, d in places]
     names, frames = listed([f.name for f in damaged]), sum(f.packets for f in damaged)
     if only_ends:
         what = "ends in the middle of a record"
@@ -51,8 +51,8 @@ def check(pair: Comparison) -> list[Answer]:
         Finding(
             code=CODE,
             severity=Severity.INFO if only_ends else Severity.WARNING,
-            summary=f"{names} {what}: {said[0]}",
-            explanation=f"{'; '.join(said[:5])}. {count(frames, 'frame')} could be read. {effect}",
+            summary=f"{names} {what}: {parts[0]}",
+            explanation=f"{'; '.join(parts[:5])}. {count(frames, 'frame')} could be read. {effect}",
             remedy=written(
                 "Stop tcpdump with Ctrl-C (SIGINT) before the file is copied. Copy it again, and compare on "
                 "both sides:",

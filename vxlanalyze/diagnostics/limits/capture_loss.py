@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.answers import opposite
@@ -71,11 +71,11 @@ class _Witness(NamedTuple):
         return bool(self.dropped or self.holes or self.uncaptured or self.answered or self.mute_to)
 
     @property
-    def told(self) -> bool:
+    def stated(self) -> bool:
         return self.lacks or self.dropped is not None or self.streams > 0
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for witnesses of packets that captures lack."""
     if any(unrelated(hop) for hop in pair.hops):
         return []  # neither capture speaks of the other's packets: see no-common-traffic
@@ -83,7 +83,7 @@ def check(pair: Comparison) -> list[Answer]:
     lacking = [w for w in witnesses if w.lacks]
     if lacking:
         return [_finding(pair, lacking)]
-    silent = [w.facts.name for w in witnesses if w.facts.packets and not w.told]
+    silent = [w.facts.name for w in witnesses if w.facts.packets and not w.stated]
     if not silent:
         return []
     why = "no drop counters and no TCP: nothing would show if packets were missing"
@@ -147,7 +147,7 @@ def _uncaptured(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
 
 
 def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
-    said = [f"{w.facts.name} ({_said(w)})" for w in lacking]
+    parts = [f"{w.facts.name} ({_stated(w)})" for w in lacking]
     shown = exhibits.of_rows(pair, [side for w in lacking for side in ((w.point, w.hole_rows), *w.received)])
     evidence: dict[str, Quantity] = {}
     for w in lacking:
@@ -160,7 +160,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
-        summary=f"Captures lack packets that their hosts had: {listed(said)}",
+        summary=f"Captures lack packets that their hosts had: {listed(parts)}",
         explanation=_explanation(pair),
         remedy=_remedy(pair, lacking),
         evidence=evidence,
@@ -237,7 +237,7 @@ def _remedy(pair: Comparison, lacking: list[_Witness]) -> str:
     )
 
 
-def _said(witness: _Witness) -> str:
+def _stated(witness: _Witness) -> str:
     parts = []
     if witness.mute_to:
         source = f" from {listed(witness.other_card)}" if witness.other_card else ""

@@ -24,7 +24,7 @@ Sources
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.pairing.model import Clock, ClockPiece, Comparison, Hop, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
@@ -34,9 +34,9 @@ _JOURNAL = "journalctl -u chronyd -u systemd-timesyncd"
 _BACKWARDS_NS = 100_000_000  # queues of a NIC are never so far apart
 
 
-def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[Answer]:
+def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[DiagnosticResult]:
     """Look for clocks that were set: between points, and within captures that stand alone."""
-    answers: list[Answer] = [finding for hop in pair.hops for finding in _hop(hop)]
+    answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop)]
     judged = {c for hop in pair.hops if not hop.clock.relative for c in (hop.clock.from_, hop.clock.to)}
     for point in pair.points:
         if point.name == pair.captures[point.capture].name and point.name not in judged:
@@ -54,7 +54,7 @@ def _hop(hop: Hop) -> list[Finding]:
     ]
     if not steps:
         return []
-    said = listed([f"by {span(jump)} at {moment(at)}" for at, jump in steps])
+    jumps = listed([f"by {span(jump)} at {moment(at)}" for at, jump in steps])
     largest = max((jump for _, jump in steps), key=abs)
     return [
         Finding(
@@ -62,7 +62,7 @@ def _hop(hop: Hop) -> list[Finding]:
             severity=Severity.INFO,
             direction=hop.forward.label,
             summary=f"The clock of {clock.to} against {clock.from_}'s was set "
-            f"{'once,' if len(steps) == 1 else f'{len(steps)} times:'} {said}",
+            f"{'once,' if len(steps) == 1 else f'{len(steps)} times:'} {jumps}",
             explanation="No clock that runs evenly explains the packets; the series is split where the "
             f"offset jumps. Delays are corrected on both sides of it. {_sudden(clock)}",
             remedy=written(

@@ -25,7 +25,7 @@ Sources
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.diagnostics.limits import windows_disjoint
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.one_sided import unrelated
@@ -40,12 +40,12 @@ CODE = "no-common-traffic"
 _MOST_NAMED = 5
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for hops that no packet belongs to."""
     return [answer for hop in pair.hops for answer in _hop(pair, hop)]
 
 
-def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
+def _hop(pair: Comparison, hop: Hop) -> list[DiagnosticResult]:
     alike = unrelated(hop)
     if any(windows_disjoint.belongs(d) for d in hop.directions) and not alike:
         return []
@@ -61,10 +61,11 @@ def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
     if empty:
         why = f"{listed(empty)} holds no packet from host to host, so it is not known whose capture it is"
         return [NotAssessed(CODE, why, label)]
-    bare = _in_both(*points)
-    if bare and not alike:
+    outside = _in_both(*points)
+    if outside and not alike:
         why = (
-            f"{count(bare, 'packet')} between the two stand in both captures unencapsulated, none in a tunnel"
+            f"{count(outside, 'packet')} between the two stand in both captures unencapsulated, "
+            "none in a tunnel"
         )
         return [NotAssessed(CODE, why, label)]
     return [
@@ -102,12 +103,12 @@ def _explanation(sides: list[CaptureFacts], points: tuple[Point, Point], *, alik
             f"Each capture shows both directions between {ends}, and not one packet stands in both: they are "
             "the captures of two networks with the same addresses, or of other times than their clocks say."
         )
-    said = [
+    parts = [
         f"{side.name} ({count(side.tunnel_packets, 'tunnel packet')}) talks with {_peers(point)}"
         for side, point in zip(sides, points, strict=True)
     ]
     return (
-        f"{'; '.join(said)}. No packet of either goes to an address of the other, or to a pod known to live "
+        f"{'; '.join(parts)}. No packet of either goes to an address of the other, or to a pod known to live "
         "there."
     )
 

@@ -24,7 +24,7 @@ Sources
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.text.commands import on, written
@@ -45,7 +45,7 @@ def _look(pair: Comparison, captures: list[CaptureFacts]) -> str:
     )
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for captures without a tunnel packet where there should be some."""
     if any(facts.tunnel_packets for facts in pair.captures):
         return _some(pair)
@@ -89,7 +89,7 @@ def _compared_unencapsulated(pair: Comparison, frames: int, matched: int) -> Fin
     )
 
 
-def _some(pair: Comparison) -> list[Answer]:
+def _some(pair: Comparison) -> list[DiagnosticResult]:
     """Captures without tunnel packets of nodes from which others received some."""
     elsewhere: dict[str, int] = {}
     for direction in pair.directions:

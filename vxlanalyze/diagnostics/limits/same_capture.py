@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.text.commands import written
@@ -41,12 +41,12 @@ _ALMOST_ALL = 0.99
 _SAMPLES = 16
 
 
-def check(pair: Comparison, *, frames: int = 3) -> list[Answer]:
+def check(pair: Comparison, *, frames: int = 3) -> list[DiagnosticResult]:
     """Look for captures that hold the same frames.
 
     `frames` is the fewest of the smaller one by which content alone can prove it.
     """
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     indices = {p.capture: p.index for p in pair.points}
     for a, b in combinations(range(len(pair.captures)), 2):
         smaller, larger = sorted((a, b), key=lambda c: len(indices[c]))

@@ -25,7 +25,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.pairing import headless
 from vxlanalyze.pairing.model import Comparison, Point
@@ -37,7 +37,7 @@ CODE = "truncated-capture"
 _ENOUGH_BYTES = 192  # outer IPv6, tunnel with options, inner IPv6 and TCP with options
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Count frames that the snap length cut."""
     points = [p for p in pair.points if p.name == pair.captures[p.capture].name]
     cut = [(p, _rows(p, Anomaly.CUT), _rows(p, Anomaly.CUT | Anomaly.HEADER_CUT)) for p in points]

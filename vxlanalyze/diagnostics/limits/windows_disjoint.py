@@ -26,7 +26,7 @@ Sources
 from collections.abc import Sequence
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import capturing
 from vxlanalyze.capture import rotation
 from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Reason
@@ -36,12 +36,12 @@ from vxlanalyze.text.words import moment, span
 CODE = "windows-disjoint"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Compare the times of neighbouring captures that have no packet in common."""
     return [answer for hop in pair.hops for answer in _hop(pair, hop)]
 
 
-def _hop(pair: Comparison, hop: Hop) -> list[Answer]:
+def _hop(pair: Comparison, hop: Hop) -> list[DiagnosticResult]:
     if any(d.delivered.any() for d in hop.directions):
         return []
     if len(pair.hops) > 1 and not any(belongs(d) for d in hop.directions):

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -38,7 +38,7 @@ from vxlanalyze.text.words import count, listed, moment, span
 CODE = "burst-outage"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction that was interrupted."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     found = [_finding(pair, p) for p in pictures if p.of(Kind.INTERRUPTION)]
@@ -88,16 +88,16 @@ def _lasted_ns(picture: Picture, outage: Explanation) -> int:
 
 def _summary(picture: Picture, outages: list[Explanation], lost: int, lasted_ns: int) -> str:
     direction = picture.direction
-    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    route = f"from {direction.sender.name} to {direction.receiver.name}"
     if len(outages) > 1:
         return (
-            f"{len(outages)} times nothing {way} arrives: {span(lasted_ns)} and {count(lost, 'packet')} in "
+            f"{len(outages)} times nothing {route} arrives: {span(lasted_ns)} and {count(lost, 'packet')} in "
             f"all, first at {moment(_edges(picture, outages[0])[0])}"
         )
     first, last = _edges(picture, outages[0])
     begin = "the beginning" if outages[0].from_ns is None else moment(first)
     return (
-        f"Nothing {way} arrives from {begin} until {moment(last)} ({span(lasted_ns)}): "
+        f"Nothing {route} arrives from {begin} until {moment(last)} ({span(lasted_ns)}): "
         f"{count(lost, 'packet')} lost"
     )
 

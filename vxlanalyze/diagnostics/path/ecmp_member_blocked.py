@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
@@ -48,10 +48,10 @@ CODE = "ecmp-member-blocked"
 _PORTS_LISTED = 40
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which whole outer source ports are lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         turns = [e for e in picture.of(Kind.ECMP) if isinstance(e.detail, Turn)]
         answers += [_in_turn(pair, picture, e, e.detail) for e in turns if isinstance(e.detail, Turn)]

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses, is_device, outer_addresses
 from vxlanalyze.pairing.identity import Level, frame_keys
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -54,7 +54,7 @@ class _Flood(NamedTuple):
     flows: NDArray[np.bool_]
 
 
-def check(pair: Comparison, *, fewest: int = 10) -> list[Answer]:
+def check(pair: Comparison, *, fewest: int = 10) -> list[DiagnosticResult]:
     """Look at what each node sends into the tunnel; `fewest` frames for one MAC are reported."""
     points = [p for p in pair.points if p.encapsulated]
     if not any((p.flows.outer_family > 0).any() for p in points):

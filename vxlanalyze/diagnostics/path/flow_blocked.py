@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Kind, Picture
@@ -45,7 +45,7 @@ CODE = "flow-blocked"
 _MONITOR = "cilium-dbg monitor --type drop"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which some service or endpoint is completely lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     found = [_finding(pair, p) for p in pictures if p.of(Kind.FLOW)]
@@ -58,13 +58,13 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     names = _names(pair, picture)
     delivered = int(np.count_nonzero(direction.delivered))
     shown = exhibits.of_packets(pair, direction, lost)
-    way = f"from {direction.sender.name} to {direction.receiver.name}"
+    from_to = f"from {direction.sender.name} to {direction.receiver.name}"
     what = f"{loss.since(explanations)}{listed(names)}"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {way} "
+        summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {from_to} "
         f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
         explanation=_explanation(picture, lost, delivered),
         remedy=_remedy(pair, direction, names, lost),
@@ -147,20 +147,20 @@ def _names(pair: Comparison, picture: Picture) -> list[str]:
 def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> str:
     direction, explanations = picture.direction, picture.of(Kind.FLOW)
     flows = len(np.unique(direction.flow[lost]))
-    told = (
+    known = (
         f"{count(int(lost.sum()), 'packet')} of {count(flows, 'flow')} and {affected.sizes(direction, lost)} "
         f"were sent and none arrived; of everything else, {count(delivered, 'packet')} arrived"
     )
     others = int(np.count_nonzero(direction.lost & ~lost))
-    told += f" and {others:,} did not. " if others else " and none was lost. "
+    known += f" and {others:,} did not. " if others else " and none was lost. "
     for rival in dict.fromkeys(r for e in explanations for r in e.rivals):
-        told += _RIVALS.get(rival, "")
+        known += _RIVALS.get(rival, "")
     for mark in (e.detail for e in explanations if isinstance(e.detail, HeaderRule)):
-        told += (
+        known += (
             f"All of them carry {mark.field} {mark.value}, and none of {mark.others:,} delivered "
             "packets does: a device that drops this mark would look the same. "
         )
-    return told + loss.by_chance(explanations)
+    return known + loss.by_chance(explanations)
 
 
 _RIVALS = {

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers, dns_names, forged
 from vxlanalyze.analysis.requests.forged import Forged, Sort
 from vxlanalyze.analysis.underlay import underlay
@@ -55,7 +55,7 @@ _NOUNS = {
 }
 
 
-def check(pair: Comparison, *, chance: float = forged.CHANCE) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = forged.CHANCE) -> list[DiagnosticResult]:
     """Look for answers and refusals that their alleged sender did not send, in each direction.
 
     `chance` is the false alarm probability accepted for a direction.
@@ -64,7 +64,7 @@ def check(pair: Comparison, *, chance: float = forged.CHANCE) -> list[Answer]:
     return [answer for answer in found if answer is not None]
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
     suspect = forged.of(answers.opposite(pair, direction), direction)
     if not len(suspect):
         return None

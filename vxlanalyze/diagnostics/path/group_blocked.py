@@ -28,7 +28,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.underlay import groups, tunnel_ends
@@ -40,11 +40,11 @@ CODE = "group-blocked"
 _IGMP_EXPIRES = 260  # seconds, RFC 3376 section 8.4: robustness 2 times 125 s, and 10 s
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction that loses what goes to a group."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     flooding = {d.label for d in pair.directions if groups.to_groups(d).any()}
-    answers: list[Answer] = [n for n in not_assessed if n.direction in flooding]
+    answers: list[DiagnosticResult] = [n for n in not_assessed if n.direction in flooding]
     for picture in pictures:
         blocked = [e for e in picture.of(Kind.PATH) if groups.only(picture.direction, e.packets)]
         if blocked:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, headers, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Explanation, Kind
@@ -45,17 +45,17 @@ from vxlanalyze.text.words import count, listed
 CODE = "header-blocked"
 
 
-def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-4) -> list[DiagnosticResult]:
     """Report each direction in which a header field decides; `chance` bounds false alarms."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    found: list[Answer] = list(not_assessed)
+    found: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        told = [(e.detail, e) for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
+        rules = [(e.detail, e) for e in picture.of(Kind.HEADER) if isinstance(e.detail, HeaderRule)]
         found += [
             _with_rival(_finding(pair, picture.direction, rule, answered=False), picture.direction, e)
-            for rule, e in told
+            for rule, e in rules
         ]
-        if not told:
+        if not rules:
             rule = _unanswered(pair, picture.direction, chance)
             found += [_finding(pair, picture.direction, rule, answered=True)] if rule else []
     return found
@@ -63,9 +63,9 @@ def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
 
 def _unanswered(pair: Comparison, direction: Direction, chance: float) -> HeaderRule | None:
     """Compare requests that arrived and got nothing with those that were answered."""
-    asked = requests.of(direction)
-    silent = asked.unanswered()
-    served = asked.arrived & ~silent
+    requested = requests.of(direction)
+    silent = requested.unanswered()
+    served = requested.arrived & ~silent
     # A client none of whose requests is answered has other fields than others have, and its own fault.
     silent &= headers.alike(direction, silent, served, headers.SOURCE)
     if not silent.any() or not served.any():

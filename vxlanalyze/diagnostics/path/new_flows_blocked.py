@@ -28,7 +28,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.beginnings import Beginnings
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
@@ -41,13 +41,13 @@ from vxlanalyze.text.words import count, moment
 CODE = "new-flows-blocked"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which new conversations die from a moment on."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     answers += [_finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(Kind.NEW)]
-    told = {a.direction for a in answers if isinstance(a, Finding)}
-    silent = [(d, new_silence.of(d)) for d in pair.directions if d.assessed and d.label not in told]
+    directions = {a.direction for a in answers if isinstance(a, Finding)}
+    silent = [(d, new_silence.of(d)) for d in pair.directions if d.assessed and d.label not in directions]
     return answers + [_inside(pair, d, found) for d, found in silent if found is not None]
 
 

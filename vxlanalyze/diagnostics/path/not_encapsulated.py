@@ -41,10 +41,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.underlay.bare_traffic import Stuck, ends, out_of_a_pod
 from vxlanalyze.analysis.underlay.homes import Homes, homes_of
+from vxlanalyze.analysis.underlay.unencapsulated_traffic import Stuck, ends, out_of_a_pod
 from vxlanalyze.diagnostics.path import unencapsulated_on_wire, unencapsulated_unanswered
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -58,7 +58,7 @@ _MOST_NAMED = 3
 _TO_US, _OUTGOING = 0, 4  # LINKTYPE_LINUX_SLL2, packet type
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Look for destinations of another node whose packets do not leave in the tunnel.
 
     `chance` is the false alarm probability accepted for a destination.
@@ -72,7 +72,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
     cards = [p for p in pair.points if p.encapsulated]
     inside = [p for p in pair.points if not p.encapsulated and p.name != pair.captures[p.capture].name]
     homes = homes_of(pair)
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction in entering:
         stuck = list(_before_tunnel(pair, direction, homes, chance))
         if stuck:
@@ -152,17 +152,17 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
     arriving = set(text(flows.src[coming], flows.family[coming]))
     sources = set(text(flows.src[present(flow)], flows.family[present(flow)]))
     names, of = ends(flows.family[flow], flows.dst[flow])
-    behind = [i for i, address in enumerate(names) if address not in arriving]
-    chosen = np.isin(of, behind)
-    known = all(homes.of(names[i]) is not None for i in behind)
+    unseen = [i for i, address in enumerate(names) if address not in arriving]
+    chosen = np.isin(of, unseen)
+    known = all(homes.of(names[i]) is not None for i in unseen)
     packets = int(chosen.sum())
     if (
         not sources & arriving
-        or (len(behind) < 2 and not known)
+        or (len(unseen) < 2 and not known)
         or silence.chance(packets, packets) >= chance
     ):
         return
-    for i in behind:
+    for i in unseen:
         home = homes.of(names[i])
         lives = home.words if home else f"{names[i]} is at {point.name}, which only receives and never sends"
         yield Stuck(names[i], lives, rows[of == i].astype(np.int32))
@@ -214,8 +214,8 @@ def _own_addresses(pair: Comparison, capture: int) -> set[str]:
         return own
     for hop in pair.hops:
         points = (hop.forward.sender, hop.forward.receiver)
-        for bare, tunnel in (points, points[::-1]):
-            if bare.capture == capture and not bare.encapsulated and tunnel.encapsulated:
+        for outside, tunnel in (points, points[::-1]):
+            if outside.capture == capture and not outside.encapsulated and tunnel.encapsulated:
                 return set(tunnel.addresses)
     return set()
 

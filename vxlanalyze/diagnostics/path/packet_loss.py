@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import (
     affected,
     concentration,
@@ -61,16 +61,16 @@ CODE = "packet-loss"
 _TCP = 6
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction with unexplained loss."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    told: list[Answer] = list(not_assessed)
+    results: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         if len(picture.unexplained) == 0:
             continue
         edge = _outside_of_receiver(pair, picture)
-        told.append(edge if edge is not None else _finding(pair, picture))
-    return [*told, *inside_finding.findings(pair, CODE)]
+        results.append(edge if edge is not None else _finding(pair, picture))
+    return [*results, *inside_finding.findings(pair, CODE)]
 
 
 def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:

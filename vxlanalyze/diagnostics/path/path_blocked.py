@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
@@ -52,10 +52,10 @@ _RESERVED_PORTS = (4789, 8472)  # IANA's, and the Linux kernel's default, which 
 CODE = "path-blocked"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which nothing arrives, at all or from a moment on."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         if not picture.direction.sender.encapsulated:
             continue  # what never enters the tunnel is another question

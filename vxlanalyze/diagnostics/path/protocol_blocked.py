@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
@@ -48,10 +48,10 @@ CODE = "protocol-blocked"
 _OFFLOADED = {"TCP", "UDP"}  # protocols whose checksum a network card fills in
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which some inner protocols are completely lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         if picture.of(Kind.PROTOCOL):
             answers.append(_finding(pair, picture))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import time_exceeded, underlay, underlay_errors
 from vxlanalyze.analysis.underlay.time_exceeded import IN_TRANSIT
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -57,9 +57,9 @@ class _Case(NamedTuple):
         return max(len(rows) for _, rows in self.errors)
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction whose lost packets a router says to have discarded for their TTL."""
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         case = _outer(pair, direction) or _inner(pair, direction)
         if case is not None:

@@ -112,17 +112,17 @@ def _nobody(found: Unseen) -> bool:
 
 def _explanation(found: Unseen, direction: Direction, packets: int, nobody: bool) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    said = f"{count(packets, 'packet')} between pods pass the network card of {near} without a tunnel, and "
-    said += f"{far}'s capture, which shows unencapsulated packets too, holds none of them. "
+    text = f"{count(packets, 'packet')} between pods pass the network card of {near} without a tunnel, and "
+    text += f"{far}'s capture, which shows unencapsulated packets too, holds none of them. "
     if found.answers.any():
-        said += (
+        text += (
             f"They answer requests that {far} sent unencapsulated and that did reach {near}: forward and "
             "reverse direction take different paths. "
         )
     if nobody:
-        said += "Nothing else in either capture comes from or goes to that destination MAC"
+        text += "Nothing else in either capture comes from or goes to that destination MAC"
         raw = _CALICO_HOST_SIDE in found.point.flows.outer_dst_mac[found.flows].tolist()
-        said += (
+        text += (
             ": Calico gives it to the host side of every pod interface, so the pod's own frame was put on "
             "the wire as it was, and no switch delivers it. "
             if raw
@@ -130,8 +130,8 @@ def _explanation(found: Unseen, direction: Direction, packets: int, nobody: bool
         )
     tunnelled = int(np.count_nonzero(direction.delivered))
     if tunnelled:
-        said += f"Meanwhile {count(tunnelled, 'tunnel packet')} {direction.label} arrived."
-    return said.rstrip()
+        text += f"Meanwhile {count(tunnelled, 'tunnel packet')} {direction.label} arrived."
+    return text.rstrip()
 
 
 def _remedy(pair: Comparison, direction: Direction, found: Unseen) -> str:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
@@ -81,38 +81,40 @@ class _Places(NamedTuple):
 _RESTART = "Restarting the network plugin's agent on {} writes its entries anew."
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare outer destinations with where the inner ones live, as their first tunnel point sends them.
 
     `chance` is the false alarm probability accepted for an address.
     """
-    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+    return alone.run(pair, CODE, lambda looked_at: _run(looked_at, chance))
 
 
-def _ask(pair: Comparison, chance: float) -> list[Answer]:
+def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
     homes = homes_of(pair)
-    told = (_direction(pair, direction, homes, chance) for direction in tunnel_ends.entering(pair))
-    return [answer for answer in told if answer is not None]
+    results = (_direction(pair, direction, homes, chance) for direction in tunnel_ends.entering(pair))
+    return [answer for answer in results if answer is not None]
 
 
-def _direction(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Answer | None:
-    asked = answers.of(direction)
+def _direction(
+    pair: Comparison, direction: Direction, homes: Homes, chance: float
+) -> DiagnosticResult | None:
+    responses = answers.of(direction)
     flows = direction.sender.flows
     tunnelled = (flows.outer_family > 0) & (flows.family > 0)
     # An address behind which one pod of a node answers is that node's, whatever the cluster lists.
-    answering = _destinations(direction, asked.answered & tunnelled)
+    answering = _destinations(direction, responses.answered & tunnelled)
     right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
     moves = moves_of(pair).get(direction.sender.capture, {})
-    silent = asked.used & ~asked.answered & tunnelled
+    silent = responses.used & ~responses.answered & tunnelled
     wrong, untold = _compare(direction, _Places(homes, moves), silent, right)
-    for one in sorted(wrong, key=lambda w: -int(asked.unanswered(w.flows).sum())):
-        if _proved(pair, direction, one, asked, chance):
-            return _finding(pair, direction, one, asked)
+    for one in sorted(wrong, key=lambda w: -int(responses.unanswered(w.flows).sum())):
+        if _proved(pair, direction, one, responses, chance):
+            return _finding(pair, direction, one, responses)
     if wrong:
         first = wrong[0]
         why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home}; too few requests"
         return NotAssessed(CODE, why, direction.label)
-    if asked.unanswered(untold).any() and not asked.answered.any():
+    if responses.unanswered(untold).any() and not responses.answered.any():
         why = "it is not known on which nodes the inner destinations run; --kube would show it"
         return NotAssessed(CODE, why, direction.label)
     return None
@@ -153,21 +155,21 @@ def _destinations(
     return zip(outer, inner, members, strict=True)
 
 
-def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers, chance: float) -> bool:
+def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers, chance: float) -> bool:
     """Whether silence proves it, lost or arrived, or the cluster itself says whose the address is."""
-    requests = asked.sent & wrong.flows[asked.flow] & (direction.reason != Reason.WINDOW)
+    requests = responses.sent & wrong.flows[responses.flow] & (direction.reason != Reason.WINDOW)
     if answers.conclusive(int(requests.sum()), chance):
         return True
-    packets = int(wrong.flows[asked.flow].sum())
+    packets = int(wrong.flows[responses.flow].sum())
     return pair.cluster.node(pair.cluster.node_of(wrong.sent_to) or "") is not None and answers.conclusive(
         packets, chance
     )
 
 
-def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, asked: Answers) -> Finding:
+def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers) -> Finding:
     near = direction.sender.name
-    chosen = wrong.flows[asked.flow]
-    packets, requests = int(chosen.sum()), int((asked.request & chosen).sum())
+    chosen = wrong.flows[responses.flow]
+    packets, requests = int(chosen.sum()), int((responses.request & chosen).sum())
     pods = listed([pair.cluster.named(p) for p in wrong.pods], at_most=3)
     right = " or ".join(wrong.right)
     owner = pair.cluster.node_of(wrong.sent_to) or _captured(pair, wrong.sent_to)
@@ -236,8 +238,10 @@ def _saved_map(pair: Comparison, wrong: _Wrong) -> tuple[str, dict[str, Quantity
         return "", {}
     route = routes[0]
     verdict = "it is the fault" if route.endpoint == wrong.sent_to else "the packets do not follow it"
-    said = f" The tunnel map saved with {route.capture} sends {route.network} to {route.endpoint}: {verdict}."
-    return said, {"tunnel_map": Quantity(f"{route.network} > {route.endpoint}")}
+    sentence = (
+        f" The tunnel map saved with {route.capture} sends {route.network} to {route.endpoint}: {verdict}."
+    )
+    return sentence, {"tunnel_map": Quantity(f"{route.network} > {route.endpoint}")}
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

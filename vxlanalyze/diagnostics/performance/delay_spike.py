@@ -33,7 +33,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.timing import delays
 from vxlanalyze.analysis.timing.delays import Doubt, Series, Spike
@@ -44,16 +44,16 @@ from vxlanalyze.text.words import count, moment, span
 CODE = "delay-spike"
 
 
-def check(pair: Comparison, *, chance: float = 1e-4) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-4) -> list[DiagnosticResult]:
     """Look for runs of slow packets in each direction.
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    told = (_direction(pair, direction, chance) for direction in pair.directions)
-    return [answer for answer in told if answer is not None]
+    results = (_direction(pair, direction, chance) for direction in pair.directions)
+    return [answer for answer in results if answer is not None]
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
     clock = pair.clock_of(direction)
     found = delays.series(direction, clock)
     needed = delays.least_slots(chance)
@@ -141,12 +141,12 @@ def _arrival_span(direction: Direction, spike: Spike) -> int:
 
 
 def _ruled_out(pair: Comparison, direction: Direction) -> tuple[RuledOut, ...]:
-    told = [RuledOut("reordering", "all packets in a row are late, not single ones")]
+    excluded = [RuledOut("reordering", "all packets in a row are late, not single ones")]
     if pair.clock_of(direction).relative:
-        told.append(RuledOut("clock-step", "the delay returns to what it was"))
+        excluded.append(RuledOut("clock-step", "the delay returns to what it was"))
     else:
-        told.append(RuledOut("clock-step", "the opposite direction does not become faster at that time"))
-    return tuple(told)
+        excluded.append(RuledOut("clock-step", "the opposite direction does not become faster at that time"))
+    return tuple(excluded)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

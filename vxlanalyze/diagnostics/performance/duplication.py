@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
@@ -54,28 +54,30 @@ class _Copies(NamedTuple):
     second: NDArray[np.int32]
 
 
-def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Count the copies with which each direction's packets arrive.
 
     `tolerable_ratio` of doubled packets is taken for ordinary; `chance` is the false alarm probability
     accepted for a direction that has just that.
     """
-    told: list[Answer] = []
+    results: list[DiagnosticResult] = []
     for direction in pair.directions:
         arrived = int((direction.copies > 0).sum())
         doubled = direction.copies > 1
         twice = int(doubled.sum())
         seen_again = pair.captures[direction.receiver.capture].seen_again
         if seen_again:
-            told.append(NotAssessed(CODE, _sees_twice(direction, seen_again), direction.label))
+            results.append(NotAssessed(CODE, _sees_twice(direction, seen_again), direction.label))
         elif arrived == 0:
-            told.append(NotAssessed(CODE, "no packet was seen to arrive", direction.label))
+            results.append(NotAssessed(CODE, "no packet was seen to arrive", direction.label))
         elif twice and silence.chance(twice, arrived, tolerable_ratio) < chance:
-            told.append(_doubled(pair, direction, doubled, arrived))
-    return told
+            results.append(_doubled(pair, direction, doubled, arrived))
+    return results
 
 
-def _doubled(pair: Comparison, direction: Direction, doubled: NDArray[np.bool_], arrived: int) -> Answer:
+def _doubled(
+    pair: Comparison, direction: Direction, doubled: NDArray[np.bool_], arrived: int
+) -> DiagnosticResult:
     copies = _copies(direction, doubled)
     times = direction.receiver.index.time_ns
     gap_ns = int(np.median(times[copies.second] - times[copies.first])) if len(copies.first) else None

@@ -34,7 +34,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp.connections import connections
 from vxlanalyze.analysis.tcp.waiting_columns import Cause
 from vxlanalyze.analysis.timing import queues
@@ -52,7 +52,7 @@ _LEAST_NS = 500_000_000
 _BELOW = 0.95  # of the link's rate: then the queue stands where it can be managed
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for a queue in each direction."""
     if not pair.hops:
         return list(_of_one_capture(pair))

@@ -29,7 +29,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss.affected import protocols
 from vxlanalyze.analysis.requests import answers, silence
 from vxlanalyze.analysis.timing import delays, order
@@ -46,24 +46,24 @@ _NEARLY_ALL = 0.9
 _STAMP_NS = 50_000
 
 
-def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare the orders in which each flow's packets were sent and arrived.
 
     `tolerable_ratio` of late packets does no harm; `chance` is the false alarm probability accepted
     for a direction that has just that.
     """
-    told: list[Answer] = []
+    results: list[DiagnosticResult] = []
     for direction in pair.directions:
         found = order.late(direction)
         if found.judged < 2:
             why = "fewer than two packets whose order could be compared arrived"
-            told.append(NotAssessed(CODE, why, direction.label))
+            results.append(NotAssessed(CODE, why, direction.label))
         elif (
             _matters(found, pair.clock_of(direction))
             and silence.chance(len(found.packets), found.judged, tolerable_ratio) < chance
         ):
-            told.append(_finding(pair, direction, found, chance))
-    return told
+            results.append(_finding(pair, direction, found, chance))
+    return results
 
 
 def _matters(found: Late, clock: Clock) -> bool:
@@ -137,13 +137,13 @@ def _likely(found: Late) -> str:
 
 
 def _ruled_out(direction: Direction) -> tuple[RuledOut, ...]:
-    told = [RuledOut("packet-loss", "these packets arrive")]
+    excluded = [RuledOut("packet-loss", "these packets arrive")]
     disorder = max(order.disorder_ns(direction.sender), order.disorder_ns(direction.receiver))
     if disorder:
-        told.append(
+        excluded.append(
             RuledOut("clock-step", f"stamps within the captures are out of order by {span(disorder)} at most")
         )
-    return tuple(told)
+    return tuple(excluded)
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("delay-spike",))

@@ -35,7 +35,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node, unseen
 from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
@@ -48,13 +48,13 @@ CODE = "slow-answer"
 _MOST_NAMED, _ROWS_SHOWN = 3, 50
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for answers that waited in the answering node."""
     groups: dict[str | None, list[Late]] = {}
     for late in noticed(pair, late_answers(pair)):
         groups.setdefault(late.direction, []).append(late)
     order: list[str | None] = [*(d.label for d in pair.directions), None]
-    answers: list[Answer] = [_finding(pair, d, groups[d]) for d in order if d in groups]
+    answers: list[DiagnosticResult] = [_finding(pair, d, groups[d]) for d in order if d in groups]
     return answers or list(unseen.not_followed(pair, CODE))
 
 
@@ -144,40 +144,40 @@ def _explanation(
 ) -> list[str]:
     worst = late[0]
     kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
-    told = [
+    parts = [
         f"The longest: {kinds[worst.kind]} from {pair.cluster.named(worst.client)} to {_named(pair, worst)} "
         f"arrived at {moment(worst.from_ns)} and was answered at {moment(worst.to_ns)}."
     ]
     round_trip = silent_node.round_trip_ns(pair)
     if round_trip is not None:
-        told.append(f"The path took {span(round_trip)} for both ways; the rest is the answering end's.")
+        parts.append(f"The path took {span(round_trip)} for both ways; the rest is the answering end's.")
     if silence is not None:
-        told.append(
+        parts.append(
             "Other traffic to that node waited too, so it is the node, not one process: its neighbour or "
             "forwarding entry for the peer was missing, or it had no processor time."
         )
     elif old := port_reuse.answered_by_old(late):
-        told.append(
+        parts.append(
             f"{count(old, 'SYN')} came from a port that had just been used: the server, which closed first, "
             "held that connection in TIME_WAIT and answered with an acknowledgement of it; the client reset "
             "it, and its repeated SYN was taken. No bytes are missing."
         )
     elif any(queued):
-        told.append(accept_queue.explain(*queued))
+        parts.append(accept_queue.explain(*queued))
     elif worst.kind == "SYN":
         again = (
             f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
         )
-        told.append(
+        parts.append(
             f"A kernel answers SYNs by itself{again}: a full listen queue, or a node without processor time."
         )
     elif worst.kind == "TCP":
         usual = _usual_ns(pair, worst)
-        told.append(
+        parts.append(
             "The server's node sent other packets meanwhile: its application took the time."
             + (f" Its other answers take {span(usual)} in the median." if usual is not None else "")
         )
-    return told
+    return parts
 
 
 def _usual_ns(pair: Comparison, worst: Late) -> int | None:
@@ -252,15 +252,15 @@ def _clock(time_ns: int, seconds: int) -> str:
 
 
 def _ruled_out(late: Sequence[Late]) -> list[RuledOut]:
-    told = [
+    excluded = [
         RuledOut(
             "delay-spike", "the requests had arrived, and the answers had not left: the path is not in it"
         )
     ]
     once = sum(each.copies == 1 for each in late)
     if once == len(late):
-        told.append(RuledOut("packet-loss", "each of these requests arrived at its first attempt"))
-    return told if all(each.exact for each in late) else told[1:]
+        excluded.append(RuledOut("packet-loss", "each of these requests arrived at its first attempt"))
+    return excluded if all(each.exact for each in late) else excluded[1:]
 
 
 DIAGNOSTIC = base.Diagnostic(

@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp import limits, unseen
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, active_ns, connections
@@ -63,7 +63,7 @@ class _Limit(NamedTuple):
     bits_per_s: float
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for streams whose window is full most of the time."""
     found = connections(pair)
     if found is None:
@@ -73,7 +73,7 @@ def check(pair: Comparison) -> list[Answer]:
     limited = {stream: _limit(found, stream, float(share[stream])) for stream in held.tolist()}
     slow = [s for s, limit in limited.items() if 0 < _allowed(limit) < _FAST_BITS_PER_S]
     slow.sort(key=lambda s: -limited[s].waited_ns)
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction, streams in limits.by_label(pair, found, np.array(slow, np.int64)).items():
         answers.append(_finding(pair, found, direction, [limited[s] for s in streams]))
     return answers or [*_unknown(pair, found), *unseen.not_followed(pair, CODE)]

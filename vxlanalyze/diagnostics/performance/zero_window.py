@@ -25,7 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp import limits, unseen
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
@@ -39,7 +39,7 @@ _LEAST_NS, _LEAST_SHARE = 500_000_000, 0.1
 _MOST_NAMED = 3
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for streams that wait for a window of zero to open."""
     found = connections(pair)
     if found is None:
@@ -48,7 +48,7 @@ def check(pair: Comparison) -> list[Answer]:
     held = np.flatnonzero((waited >= _LEAST_NS) & (limits.shares(found, Cause.ZERO_WINDOW) >= _LEAST_SHARE))
     held = held[np.argsort(-waited[held], kind="stable")]
     groups = limits.by_label(pair, found, held)
-    answers: list[Answer] = [
+    answers: list[DiagnosticResult] = [
         _finding(pair, found, direction, streams) for direction, streams in groups.items()
     ]
     return answers or list(unseen.not_followed(pair, CODE))

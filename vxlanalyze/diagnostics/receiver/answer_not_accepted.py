@@ -30,10 +30,10 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.acceptance import CHANCE, NotTaken, not_taken
-from vxlanalyze.analysis.requests.asking import Kind
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.underlay import firewall, underlay
 from vxlanalyze.diagnostics.receiver import direct_answer
@@ -46,7 +46,7 @@ _MOST_NAMED = 3
 _RST = 0x04
 
 
-def check(pair: Comparison, *, chance: float = CHANCE) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = CHANCE) -> list[DiagnosticResult]:
     """Look for answers that arrive and are asked for again; `chance` is that of a false alarm."""
     found = [_finding(pair, found) for found in not_taken(pair, chance)]
     return [*found, *direct_answer.findings(pair, chance)]

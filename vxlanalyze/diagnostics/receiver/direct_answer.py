@@ -30,9 +30,9 @@ _MOST_NAMED = 3
 
 def findings(pair: Comparison, chance: float) -> Iterator[Finding]:
     """Report the node whose direct answers are not taken; `chance` is that of a false alarm."""
-    asked = measure(pair).of_point
+    measured = measure(pair).of_point
     ends = {0, len(pair.captures) - 1} if pair.hops else set()
-    for number, requests in enumerate(asked):
+    for number, requests in enumerate(measured):
         point = pair.points[number]
         if point.capture not in ends or not point.encapsulated:
             continue

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import time_stamps
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.by_source import Ignored
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.requests.time_stamps import Clocks, Older
 from vxlanalyze.pairing.model import NO_ROW, Comparison

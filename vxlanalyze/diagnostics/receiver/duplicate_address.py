@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import next_hop, tunnel_ends
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
@@ -79,7 +79,7 @@ class _Astray(NamedTuple):
         )
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for addresses that two MACs claim in turn."""
     points = list({p.capture: p for p in pair.points}.values())
     if not any(_claims(p.flows).any() for p in points):
@@ -132,9 +132,9 @@ def _conflicts(point: Point) -> list[_Conflict]:
     flows = point.flows
     claims = np.flatnonzero(_claims(flows) & point.decoded.usage.used)
     macs = _mac(flows)
-    bare = flows.tunnel[claims] == Tunnel.NONE
+    outside = flows.tunnel[claims] == Tunnel.NONE
     interface = flows.interface[claims].astype(np.uint64) << np.uint64(32) | flows.if_index[claims]
-    network = np.where(bare, interface, np.uint64(1) << np.uint64(63) | flows.vni[claims])
+    network = np.where(outside, interface, np.uint64(1) << np.uint64(63) | flows.vni[claims])
     key = np.column_stack([network.view(np.uint8).reshape(-1, 8), flows.src[claims]])
     names, member = distinct(key)
     proxies = _proxies(macs[claims], member)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.rewriting import rewritten_sources
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device
@@ -60,7 +60,7 @@ class _Use(NamedTuple):
     identities: frozenset[int]  # of its inner flows
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for a MAC behind the outer addresses of different nodes."""
     points = {p.capture: p for p in pair.points if p.encapsulated}
     uses = [use for point in points.values() for use in _uses(point)]

@@ -34,7 +34,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_silence
 from vxlanalyze.analysis.requests.answers import Answers
@@ -56,17 +56,17 @@ CODE = "not-answered"
 _ACK, _SYN = 0x10, 0x02
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Look at both directions where their packets end, at the last point of the path.
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+    return alone.run(pair, CODE, lambda looked_at: _run(looked_at, chance))
 
 
-def _ask(pair: Comparison, chance: float) -> list[Answer]:
-    told = (_direction(pair, direction, chance) for direction in _ends(pair))
-    return [answer for answer in told if answer is not None]
+def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
+    results = (_direction(pair, direction, chance) for direction in _ends(pair))
+    return [answer for answer in results if answer is not None]
 
 
 def _ends(pair: Comparison) -> list[Direction]:
@@ -78,34 +78,36 @@ def _ends(pair: Comparison) -> list[Direction]:
     return [there[-1], back[0]]
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
-    asked = answers.of(direction)
-    if asked.answered.any():
-        return _stopped(pair, direction, asked, chance)
-    requests = int(asked.unanswered().sum())
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
+    responses = answers.of(direction)
+    if responses.answered.any():
+        return _stopped(pair, direction, responses, chance)
+    requests = int(responses.unanswered().sum())
     if not answers.conclusive(requests, chance):
         return NotAssessed(CODE, _too_little(direction, requests, chance), direction.label)
-    if _responses_only(pair, direction, asked):
+    if _responses_only(pair, direction, responses):
         return None
-    if _one_way_only(pair, direction, asked):
+    if _one_way_only(pair, direction, responses):
         why = f"the captures hold one way only: {direction.sender.name} acknowledges what none of them shows"
         return NotAssessed(CODE, why, direction.label)
-    reach = inside.reached(pair, direction, asked)
+    reach = inside.reached(pair, direction, responses)
     if reach.endpoint_spoke:
         return None
-    return _finding(pair, direction, asked, reach)
+    return _finding(pair, direction, responses, reach)
 
 
-def _responses_only(pair: Comparison, direction: Direction, asked: Answers) -> bool:
+def _responses_only(pair: Comparison, direction: Direction, responses: Answers) -> bool:
     """Whether all that is unanswered are SYN ACKs that their clients do not take: `answer-not-accepted`."""
-    return set(_kinds(direction, asked)) == {"tcp_syn_acks"} and any(
+    return set(_kinds(direction, responses)) == {"tcp_syn_acks"} and any(
         found.label == direction.label for found in acceptance.not_taken(pair, acceptance.CHANCE)
     )
 
 
-def _stopped(pair: Comparison, direction: Direction, asked: Answers, chance: float) -> Answer | None:
+def _stopped(
+    pair: Comparison, direction: Direction, responses: Answers, chance: float
+) -> DiagnosticResult | None:
     """Look at what arrives after the last answer of all; one service that stops is not its node."""
-    found = last_answer.since(direction, asked)
+    found = last_answer.since(direction, responses)
     if found is None or new_silence.of(direction) is not None:  # that is new-flows-blocked
         return None
     stopped_ns, after = found
@@ -127,34 +129,36 @@ def _too_little(direction: Direction, requests: int, chance: float) -> str:
     )
 
 
-def _one_way_only(pair: Comparison, direction: Direction, asked: Answers) -> bool:
+def _one_way_only(pair: Comparison, direction: Direction, responses: Answers) -> bool:
     """Whether no packet of the other way was captured, though the sender's TCP proves that some came."""
     back = answers.opposite(pair, direction)
     if len(back) or len(back.unsent_row):
         return False
     index, flows = direction.sender.index, direction.sender.flows
-    tcp = np.flatnonzero(flows.protocol[asked.flow] == answers.TCP)
+    tcp = np.flatnonzero(flows.protocol[responses.flow] == answers.TCP)
     flags, row = index.tcp_flags[direction.sent_row[tcp]], direction.sent_row[tcp]
-    heard = tcp[(flags & _ACK != 0) & (flags & _SYN == 0)]
-    opened = np.unique(asked.flow[tcp[flags & _SYN != 0]])
-    if np.isin(asked.flow[heard], opened).any():
+    acknowledging = tcp[(flags & _ACK != 0) & (flags & _SYN == 0)]
+    opened = np.unique(responses.flow[tcp[flags & _SYN != 0]])
+    if np.isin(responses.flow[acknowledging], opened).any():
         return True
-    numbers = np.unique(np.column_stack([asked.flow[heard], index.ack[direction.sent_row[heard]]]), axis=0)
+    numbers = np.unique(
+        np.column_stack([responses.flow[acknowledging], index.ack[direction.sent_row[acknowledging]]]), axis=0
+    )
     return len(row) > 0 and len(numbers) > len(np.unique(numbers[:, 0]))
 
 
 def _finding(
-    pair: Comparison, direction: Direction, asked: Answers, reach: Reach, stopped_ns: int | None = None
+    pair: Comparison, direction: Direction, responses: Answers, reach: Reach, stopped_ns: int | None = None
 ) -> Finding:
     far = direction.receiver.name
-    unanswered = asked.unanswered()
+    unanswered = responses.unanswered()
     requests = int(unanswered.sum())
     flows = direction.sender.flows
     chosen = np.zeros(len(flows), np.bool_)
-    chosen[asked.flow[unanswered]] = True
+    chosen[responses.flow[unanswered]] = True
     endpoints = [address_text(a) for a in sorted(inner_addresses(flows, flows.dst, chosen))]
-    kinds = _kinds(direction, asked)
-    hints = insights.gather(pair, direction, asked)
+    kinds = _kinds(direction, responses)
+    hints = insights.gather(pair, direction, responses)
     shown = exhibits.of_packets(pair, direction, unanswered)
     whom = listed([pair.cluster.named(e) for e in endpoints], at_most=4)
     return Finding(
@@ -164,7 +168,7 @@ def _finding(
         summary=f"{count(requests, 'request')} from {direction.sender.name} reached {far}"
         + (" and none was" if stopped_ns is None else f" after {moment(stopped_ns)} and none of these was")
         + f" answered: {reach.verdict or hints.verdict or _dead(endpoints)}",
-        explanation=f"{_said(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
+        explanation=f"{_listed(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
         f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
         remedy=written(*hints.cures, _remedy(pair, direction, reach)),
@@ -184,10 +188,10 @@ def _finding(
     )
 
 
-def _kinds(direction: Direction, asked: Answers) -> dict[str, int]:
+def _kinds(direction: Direction, responses: Answers) -> dict[str, int]:
     """Unanswered requests by kind; those there are."""
-    unanswered = asked.unanswered()
-    protocol = direction.sender.flows.protocol[asked.flow[unanswered]]
+    unanswered = responses.unanswered()
+    protocol = direction.sender.flows.protocol[responses.flow[unanswered]]
     flags = direction.sender.index.tcp_flags[direction.sent_row[unanswered]]
     syn, ack = flags & _SYN != 0, flags & _ACK != 0
     tcp = protocol == answers.TCP
@@ -201,7 +205,7 @@ def _kinds(direction: Direction, asked: Answers) -> dict[str, int]:
     return {kind: n for kind, n in found.items() if n}
 
 
-def _said(kinds: dict[str, int]) -> str:
+def _listed(kinds: dict[str, int]) -> str:
     names = {
         "echo_requests": ("echo request", "echo requests"),
         "dns_queries": ("DNS query", "DNS queries"),

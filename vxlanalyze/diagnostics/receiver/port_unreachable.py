@@ -25,7 +25,7 @@ Sources
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
@@ -39,23 +39,23 @@ from vxlanalyze.wire.model import Tunnel
 CODE = "port-unreachable"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for port unreachable that quotes tunnel packets of each direction."""
-    return alone.ask(pair, CODE, _ask)
+    return alone.run(pair, CODE, _run)
 
 
-def _ask(pair: Comparison) -> list[Answer]:
-    told: list[Answer] = []
+def _run(pair: Comparison) -> list[DiagnosticResult]:
+    results: list[DiagnosticResult] = []
     for direction in tunnel_ends.leaving(pair):
         seen = underlay_errors.about(pair, direction, PORT_UNREACHABLE)
         if seen:
-            told.append(_finding(pair, direction, seen))
+            results.append(_finding(pair, direction, seen))
         elif _blind(direction):
             why = (
                 "nothing is answered, and the captures hold no packet outside of the tunnel: filtered by port"
             )
-            told.append(NotAssessed(CODE, why, direction.label))
-    return told
+            results.append(NotAssessed(CODE, why, direction.label))
+    return results
 
 
 def _blind(direction: Direction) -> bool:
@@ -77,11 +77,13 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
     there, back = tunnel_ends.of(direction), tunnel_ends.of(answers.opposite(pair, direction))
     sent = sum(there.ports.get(p, 0) for p in ports)
     other = [p for p in back.ports if p not in ports]
-    asked = answers.of(direction)
+    responses = answers.of(direction)
     shown = exhibits.of_rows(pair, [(e.point, e.row) for e in seen])
     hint = f" {far} itself sends to UDP port {listed(other)}, so it listens there." if other else ""
     who = f"{far} itself refuses" if most.by_target.all() else "another address than the one sent to refuses"
-    lived = " Some requests were answered, so this did not last all the time." if asked.answered.any() else ""
+    lived = (
+        " Some requests were answered, so this did not last all the time." if responses.answered.any() else ""
+    )
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
@@ -98,7 +100,7 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
             "refused_port": Quantity(listed(ports)),
             "own_port": Quantity(listed(other) if other else None),
             "sent": Quantity(sent, "packets"),
-            "unanswered_requests": Quantity(int(asked.unanswered().sum()), "packets"),
+            "unanswered_requests": Quantity(int(responses.unanswered().sum()), "packets"),
         },
         ruled_out=(
             RuledOut("endpoint-refused", "the errors come outside of the tunnel and quote its outer packets"),

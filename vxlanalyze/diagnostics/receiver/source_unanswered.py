@@ -33,11 +33,11 @@ from collections.abc import Sequence
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import by_source
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.by_source import Ignored, Level, Source
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -48,9 +48,9 @@ CODE = "source-unanswered"
 _MOST_NAMED = 4
 
 
-def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
     """Look for ignored sources each way; `chance` is that of a false alarm by time stamps, a client."""
-    found: list[Answer] = []
+    found: list[DiagnosticResult] = []
     for each in by_source.ignored(pair):
         if each.sources:
             found.append(_finding(pair, each))

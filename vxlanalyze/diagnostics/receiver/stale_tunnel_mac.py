@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
@@ -54,20 +54,22 @@ class _Stale(NamedTuple):
 
     mac: int
     used: list[str]
-    told_by: str
+    source: str
     flows: NDArray[np.bool_]
-    asked: Answers
+    responses: Answers
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare the MACs that each direction is addressed to with those that the other is sent from.
 
     `chance` is the false alarm probability accepted for a direction.
     """
-    return alone.ask_directions(pair, CODE, lambda looked_at, way: _direction(looked_at, way, chance))
+    return alone.run_directions(
+        pair, CODE, lambda looked_at, direction: _direction(looked_at, direction, chance)
+    )
 
 
-def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer | None:
+def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
     back = answers.opposite(pair, direction)
     there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
     if not there.dst_macs:
@@ -83,18 +85,18 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Answer 
     if tunnel_ends.is_cilium(pair.cluster) or max(len(there.vnis), len(here.vnis)) > 1:
         why = "several VNIs in a direction, or files that name Cilium: the inner MAC has no meaning there"
         return NotAssessed(CODE, why, direction.label)
-    asked = answers.of(direction)
+    responses = answers.of(direction)
     flows = direction.sender.flows
-    silent = [m for m in strange if asked.silent(chance, flows.inner_dst_mac == m)]
+    silent = [m for m in strange if responses.silent(chance, flows.inner_dst_mac == m)]
     if not silent:
-        return _too_few(direction, asked, strange)
+        return _too_few(direction, responses, strange)
     mac = silent[0]
-    chosen = asked.used & (flows.inner_dst_mac == mac)
+    chosen = responses.used & (flows.inner_dst_mac == mac)
     if not named and not _device(direction, back, mac, chosen) and not _both_stale(pair, direction, back):
         why = f"nothing proves that {mac_text(mac)} is meant for a tunnel device and not for a pod"
         return NotAssessed(CODE, why, direction.label)
-    told_by = "the cluster's own record shows" if named else "its own packets show"
-    return _finding(pair, direction, _Stale(mac, sorted(used), told_by, chosen, asked))
+    source = "the cluster's own record shows" if named else "its own packets show"
+    return _finding(pair, direction, _Stale(mac, sorted(used), source, chosen, responses))
 
 
 def _macs_of_node(pair: Comparison, direction: Direction) -> set[str]:
@@ -104,10 +106,10 @@ def _macs_of_node(pair: Comparison, direction: Direction) -> set[str]:
     return {mac.lower() for node in found if node is not None for mac in node.tunnel_macs}
 
 
-def _too_few(direction: Direction, asked: Answers, strange: list[int]) -> NotAssessed | None:
-    chosen = asked.used & np.isin(direction.sender.flows.inner_dst_mac, np.array(strange, np.uint64))
-    arrived = int(asked.unanswered(chosen).sum())
-    if (asked.answered & chosen).any() or not arrived:
+def _too_few(direction: Direction, responses: Answers, strange: list[int]) -> NotAssessed | None:
+    chosen = responses.used & np.isin(direction.sender.flows.inner_dst_mac, np.array(strange, np.uint64))
+    arrived = int(responses.unanswered(chosen).sum())
+    if (responses.answered & chosen).any() or not arrived:
         return None
     why = f"only {count(arrived, 'request')} went to a MAC that {direction.receiver.name} does not use"
     return NotAssessed(CODE, why, direction.label)
@@ -122,22 +124,22 @@ def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.
     if not right.any():
         return False
     addressed = tunnel_ends.inner_addresses(flows, flows.dst, chosen)
-    heard = tunnel_ends.inner_addresses(returning, returning.src, back_used)
-    if addressed & heard:
+    answering = tunnel_ends.inner_addresses(returning, returning.src, back_used)
+    if addressed & answering:
         return True
     # A router's or a tunnel device's MAC stands for several addresses; a pod's own for one.
     senders = returning.inner_src_mac[back_used]
-    return len(np.unique(senders)) == 1 and (len(addressed) > 1 or len(heard) > 1)
+    return len(np.unique(senders)) == 1 and (len(addressed) > 1 or len(answering) > 1)
 
 
 def _both_stale(pair: Comparison, direction: Direction, back: Direction) -> bool:
     """Whether a plugin that addresses devices by MAC is at work, and neither end knows the other's."""
-    if not {underlay.of(way, pair.cluster).cni for way in (direction, back)} <= {"flannel", "calico"}:
+    if not {underlay.of(each, pair.cluster).cni for each in (direction, back)} <= {"flannel", "calico"}:
         return False
     there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
     if tunnel_ends.device_macs(there, here) or there.dst_macs.keys() & here.dst_macs.keys():
         return False
-    return any(_stands_for_several(way) for way in (direction, back))
+    return any(_stands_for_several(each) for each in (direction, back))
 
 
 def _stands_for_several(direction: Direction) -> bool:
@@ -151,7 +153,7 @@ def _stands_for_several(direction: Direction) -> bool:
 
 def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
     near, far = direction.sender.name, direction.receiver.name
-    unanswered = stale.asked.unanswered(stale.flows)
+    unanswered = stale.responses.unanswered(stale.flows)
     requests = int(unanswered.sum())
     old, used = mac_text(stale.mac), listed(stale.used)
     shown = exhibits.of_packets(pair, direction, unanswered)
@@ -162,7 +164,7 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         summary=f"{near} addresses the tunnel device of {far} by {old}, but {far} uses {used}: "
         f"none of {count(requests, 'request')} that arrived was answered",
         explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {far} itself "
-        f"sends from {used}, as {stale.told_by}. {far} takes the outer packet, finds a frame that is "
+        f"sends from {used}, as {stale.source}. {far} takes the outer packet, finds a frame that is "
         f"not for its tunnel device, and drops it. {count(requests, 'request')} reached the wire of {far}, "
         f"and nothing came back.{_outer(pair, direction)}",
         remedy=_remedy(near, far, stale),
@@ -196,13 +198,13 @@ def _remedy(near: str, far: str, stale: _Stale) -> str:
 
 def _outer(pair: Comparison, direction: Direction) -> str:
     """Name the outer addresses of both directions."""
-    ways = [(d, tunnel_ends.of(d)) for d in (direction, answers.opposite(pair, direction))]
-    said = [
-        f"{way.sender.name} sends from {listed(list(ends.sources))} to {listed(list(ends.destinations))}"
-        for way, ends in ways
+    directions = [(d, tunnel_ends.of(d)) for d in (direction, answers.opposite(pair, direction))]
+    parts = [
+        f"{each.sender.name} sends from {listed(list(ends.sources))} to {listed(list(ends.destinations))}"
+        for each, ends in directions
         if ends.sources
     ]
-    return f" Outer addresses: {'; '.join(said)}." if said else ""
+    return f" Outer addresses: {'; '.join(parts)}." if parts else ""
 
 
 def _most(addresses: dict[str, int]) -> str | None:

@@ -29,7 +29,7 @@ Sources
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
@@ -42,21 +42,21 @@ CODE = "vni-mismatch"
 _FIRST_CILIUM_IDENTITY = 256
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare the VNIs of both directions; the first hop whose ends disagree stands for all.
 
     `chance` is the false alarm probability accepted for a hop.
     """
-    return alone.ask(pair, CODE, lambda looked_at: _ask(looked_at, chance))
+    return alone.run(pair, CODE, lambda looked_at: _run(looked_at, chance))
 
 
-def _ask(pair: Comparison, chance: float) -> list[Answer]:
+def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
     hops = [h for h in pair.hops if h.forward.sender.encapsulated and h.forward.receiver.encapsulated]
-    told = [a for a in (_hop(pair, hop, chance) for hop in hops) if a is not None]
-    return sorted(told, key=lambda a: not isinstance(a, Finding))[:1]
+    results = [a for a in (_hop(pair, hop, chance) for hop in hops) if a is not None]
+    return sorted(results, key=lambda a: not isinstance(a, Finding))[:1]
 
 
-def _hop(pair: Comparison, hop: Hop, chance: float) -> Answer | None:
+def _hop(pair: Comparison, hop: Hop, chance: float) -> DiagnosticResult | None:
     forward, backward = tunnel_ends.of(hop.forward), tunnel_ends.of(hop.backward)
     if not forward.vnis or not backward.vnis:
         return NotAssessed(CODE, "tunnel packets with a VNI were seen in one direction at most")
@@ -93,14 +93,14 @@ def _identities(hop: Hop, forward: Ends, backward: Ends) -> str:
 
 def _could_be_identities(forward: Ends, backward: Ends) -> bool:
     """Whether all that was seen is as Cilium would do it; without MACs nothing speaks for Cilium."""
-    told = bool(forward.dst_macs and backward.dst_macs)
+    known = bool(forward.dst_macs and backward.dst_macs)
     high = min(*forward.vnis, *backward.vnis) >= _FIRST_CILIUM_IDENTITY
-    return told and high and not tunnel_ends.device_macs(forward, backward)
+    return known and high and not tunnel_ends.device_macs(forward, backward)
 
 
 def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> Finding:
     near, far = hop.forward.sender.name, hop.forward.receiver.name
-    asked = [0 if a.answered.any() else int(a.unanswered().sum()) for a in found]
+    unanswered = [0 if a.answered.any() else int(a.unanswered().sum()) for a in found]
     shown = [
         exhibits.of_packets(pair, d, a.unanswered())
         for d, a in zip(hop.directions, found, strict=True)
@@ -112,7 +112,7 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         code=CODE,
         severity=Severity.CRITICAL,
         summary=f"{near} sends with VNI {vnis[0]} and {far} with VNI {vnis[1]}: none of "
-        f"{count(sum(asked), 'request')} that arrived was answered",
+        f"{count(sum(unanswered), 'request')} that arrived was answered",
         explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one in the other "
         f"direction VNI {vnis[1]}. {_who_discards(hop, vnis, found)} A node discards silently what carries a "
         "VNI that it has no tunnel device for.",
@@ -129,13 +129,13 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         evidence={
             "vni_forward": Quantity(vnis[0]),
             "vni_backward": Quantity(vnis[1]),
-            "unanswered_forward": Quantity(asked[0], "packets"),
-            "unanswered_backward": Quantity(asked[1], "packets"),
+            "unanswered_forward": Quantity(unanswered[0], "packets"),
+            "unanswered_backward": Quantity(unanswered[1], "packets"),
         },
         ruled_out=(
             RuledOut(
                 "path-blocked",
-                f"the {count(sum(asked), 'request')} counted here are in the receiver's capture",
+                f"the {count(sum(unanswered), 'request')} counted here are in the receiver's capture",
             ),
         ),
         frames=frames,

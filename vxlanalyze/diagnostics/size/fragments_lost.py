@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss, path_mtu
 from vxlanalyze.analysis.loss.picture import Picture
-from vxlanalyze.analysis.underlay import pieces
-from vxlanalyze.analysis.underlay.pieces import Pieces
+from vxlanalyze.analysis.underlay import fragmented
+from vxlanalyze.analysis.underlay.fragmented import Fragmented
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, share
@@ -44,12 +44,12 @@ from vxlanalyze.wire.model import NO_FLOW
 CODE = "fragments-lost"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction in which fragmented packets arrive incomplete."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        travelled = pieces.of(picture.direction)
+        travelled = fragmented.of(picture.direction)
         if len(picture.in_pieces):
             answers.append(_finding(pair, picture, travelled))
         elif (travelled.without_rest & picture.direction.delivered).any():
@@ -59,7 +59,7 @@ def check(pair: Comparison) -> list[Answer]:
     return answers
 
 
-def _filtered(direction: Direction, travelled: Pieces) -> str:
+def _filtered(direction: Direction, travelled: Fragmented) -> str:
     return (
         f"{direction.receiver.name}'s capture holds the first fragment of "
         f"{count(int(travelled.without_rest.sum()), 'packet')}, no later fragment of any packet, and "
@@ -68,7 +68,7 @@ def _filtered(direction: Direction, travelled: Pieces) -> str:
     )
 
 
-def _finding(pair: Comparison, picture: Picture, travelled: Pieces) -> Finding:
+def _finding(pair: Comparison, picture: Picture, travelled: Fragmented) -> Finding:
     direction = picture.direction
     lost = np.zeros(len(direction), np.bool_)
     lost[picture.in_pieces] = True
@@ -97,17 +97,17 @@ def _finding(pair: Comparison, picture: Picture, travelled: Pieces) -> Finding:
     )
 
 
-def _summary(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int) -> str:
+def _summary(direction: Direction, lost: NDArray[np.bool_], travelled: Fragmented, sent: int) -> str:
     shown = share(int(lost.sum()), sent)
-    way = f"from {direction.sender.name} to {direction.receiver.name}"
-    what = f"{shown[0].upper()}{shown[1:]} fragmented outer packets {way}"
+    from_to = f"from {direction.sender.name} to {direction.receiver.name}"
+    what = f"{shown[0].upper()}{shown[1:]} fragmented outer packets {from_to}"
     if not (travelled.vanished & lost).any():
         return f"{what} arrive incomplete: some of their fragments are dropped on the path"
     return f"{what} are lost, because fragments are dropped on the path, whatever their size"
 
 
 def _explanation(
-    direction: Direction, lost: NDArray[np.bool_], travelled: Pieces, sent: int, limit: path_mtu.Limit
+    direction: Direction, lost: NDArray[np.bool_], travelled: Fragmented, sent: int, limit: path_mtu.Limit
 ) -> str:
     far = direction.receiver.name
     where = f"by {direction.sender.name} itself" if travelled.at_sender.any() else "on the path"
@@ -139,7 +139,7 @@ def _explanation(
     return ". ".join(parts) + "."
 
 
-def _longest_whole(direction: Direction, travelled: Pieces) -> int:
+def _longest_whole(direction: Direction, travelled: Fragmented) -> int:
     """IP length of the largest packet that arrived in one piece."""
     return int(direction.wire_length[direction.delivered & ~travelled.any].max())
 
@@ -167,7 +167,7 @@ def _peers(direction: Direction) -> list[str]:
     return list(address_text(both[:, 1:], both[:, 0]))
 
 
-def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Pieces) -> tuple[RuledOut, ...]:
+def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Fragmented) -> tuple[RuledOut, ...]:
     whole = direction.judged & ~travelled.any
     gone = int(np.count_nonzero(whole & direction.lost))
     ruled_out = [

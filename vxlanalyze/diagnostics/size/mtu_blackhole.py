@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss, path_mtu
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.loss.path_mtu import Limit
@@ -45,10 +45,10 @@ from vxlanalyze.wire.model import Anomaly
 CODE = "mtu-blackhole"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction with a length above which everything is lost in silence."""
     pictures, not_assessed = loss.pictures(pair, CODE)
-    answers: list[Answer] = list(not_assessed)
+    answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         if picture.of(Kind.SIZE):
             if not underlay_errors.about(pair, picture.direction, underlay_errors.TOO_BIG):
@@ -81,8 +81,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lost = picture.packets_of(explanations)
     found = limit(picture, lost)
     shown = exhibits.of_packets(pair, direction, lost)
-    way = f"from {direction.sender.name} to {direction.receiver.name}"
-    above = f"{count(int(lost.sum()), 'packet')} {way} longer than {found.passes:,} bytes"
+    from_to = f"from {direction.sender.name} to {direction.receiver.name}"
+    above = f"{count(int(lost.sum()), 'packet')} {from_to} longer than {found.passes:,} bytes"
     since = loss.since(explanations)
     return Finding(
         code=CODE,

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, path_mtu
 from vxlanalyze.analysis.loss.path_mtu import Limit
 from vxlanalyze.analysis.underlay import underlay_errors
@@ -41,9 +41,9 @@ from vxlanalyze.wire.addresses import text
 CODE = "mtu-icmp-needed"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction whose outer packets a router calls too big."""
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         seen = underlay_errors.about(pair, direction, TOO_BIG)
         if seen:

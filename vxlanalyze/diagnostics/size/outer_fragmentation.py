@@ -26,10 +26,10 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, path_mtu
-from vxlanalyze.analysis.underlay import pieces
-from vxlanalyze.analysis.underlay.pieces import Pieces
+from vxlanalyze.analysis.underlay import fragmented
+from vxlanalyze.analysis.underlay.fragmented import Fragmented
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import share
@@ -37,17 +37,17 @@ from vxlanalyze.text.words import share
 CODE = "outer-fragmentation"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction whose outer packets travel in fragments."""
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction in pair.directions:
-        travelled = pieces.of(direction)
+        travelled = fragmented.of(direction)
         if travelled.any.any():
             answers.append(_finding(pair, direction, travelled))
     return answers
 
 
-def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Finding:
+def _finding(pair: Comparison, direction: Direction, travelled: Fragmented) -> Finding:
     near, far = direction.sender.name, direction.receiver.name
     cut = travelled.any
     at_sender = int(np.count_nonzero(travelled.at_sender))
@@ -89,7 +89,7 @@ def _finding(pair: Comparison, direction: Direction, travelled: Pieces) -> Findi
     )
 
 
-def _explanation(direction: Direction, travelled: Pieces, limit: path_mtu.Limit) -> str:
+def _explanation(direction: Direction, travelled: Fragmented, limit: path_mtu.Limit) -> str:
     near, far = direction.sender.name, direction.receiver.name
     cut = travelled.any
     text = f"Outer packets of {affected.sizes(direction, cut)} are cut"

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.underlay import pieces, time_exceeded, tunnel_ends, underlay_errors
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay import fragmented, time_exceeded, tunnel_ends, underlay_errors
 from vxlanalyze.analysis.underlay.time_exceeded import REASSEMBLY, Quotes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on
@@ -59,9 +59,9 @@ class _Case(NamedTuple):
         return max(len(rows) for _, rows in self.errors)
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction of which a receiver says that fragments never became complete."""
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         inner = time_exceeded.inside(pair, direction, REASSEMBLY)
         outer = underlay_errors.about(pair, direction, REASSEMBLY)
@@ -70,7 +70,7 @@ def check(pair: Comparison) -> list[Answer]:
         elif outer:
             errors = [(e.point, e.row) for e in outer]
             senders = [a for e in outer for a in time_exceeded.senders_of(e.point, e.row)]
-            cut = pieces.of(direction).any
+            cut = fragmented.of(direction).any
             answers.append(_finding(pair, direction, _Case(errors, list(dict.fromkeys(senders)), cut, False)))
     return answers
 
@@ -141,23 +141,23 @@ def _where(direction: Direction, case: _Case) -> str:
 
 def _explanation(direction: Direction, case: _Case, who: str, sent: int, missing: int) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    said = (
+    text = (
         f"{who} received the first fragment and waited in vain for the others, as "
         f"{count(case.error_count, 'ICMP error')} show. "
     )
     if sent:
         pieces_ = "fragment" if case.inner else "fragmented packet"
-        said += (
+        text += (
             f"Of the packets quoted, {near}'s network card shows {count(sent, pieces_)}, and {far}'s shows "
             f"{sent - missing:,} of them"
         )
-        said += ": between the nodes nothing is missing. " if not missing else f"; {missing:,} are lost. "
+        text += ": between the nodes nothing is missing. " if not missing else f"; {missing:,} are lost. "
     if case.inner and not missing:
-        said += (
+        text += (
             f"So {far} drops later fragments between its network card and the pod: they carry no ports, and "
             "what translates or filters by port there does not know them."
         )
-    return said.rstrip()
+    return text.rstrip()
 
 
 def _remedy(direction: Direction, case: _Case, missing: int) -> str:

@@ -34,7 +34,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import FORWARD, NEITHER, pairs
 from vxlanalyze.analysis.tcp.broken import Broken, broken
@@ -49,14 +49,14 @@ CODE = "connection-reset"
 _MOST_NAMED = 3
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for connections that were reset in the middle, by the direction of their requests."""
     found = broken(pair)
     groups: dict[str | None, list[Broken]] = {}
     for each in found:
         groups.setdefault(_label(pair, each), []).append(each)
-    answers: list[Answer] = [_finding(pair, label, members) for label, members in groups.items()]
-    if not answers and any(way.unread for way in sent(pair)):
+    answers: list[DiagnosticResult] = [_finding(pair, label, members) for label, members in groups.items()]
+    if not answers and any(outbound.unread for outbound in sent(pair)):
         answers.append(NotAssessed(CODE, "the snap length cuts TCP headers: sequence numbers are not known"))
     return answers
 
@@ -69,10 +69,10 @@ def _label(pair: Comparison, each: Broken) -> str | None:
     of_flow = measure(pair).tuples.of_flow[captures.index(each.point.capture)]
     between = pairs(pair)
     place = int(between.of_tuple[of_flow[each.flow]])
-    way = int(between.way[place]) if place >= 0 else NEITHER
-    if way == NEITHER:
+    sense = int(between.sense[place]) if place >= 0 else NEITHER
+    if sense == NEITHER:
         return None
-    return pair.hops[-1].forward.label if way == FORWARD else pair.hops[0].backward.label
+    return pair.hops[-1].forward.label if sense == FORWARD else pair.hops[0].backward.label
 
 
 def _is_fault(each: Broken) -> bool:

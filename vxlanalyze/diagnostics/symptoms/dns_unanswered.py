@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import dns_pairs, fates, silence, stale_entry
 from vxlanalyze.analysis.requests.dns_names import names, types
 from vxlanalyze.analysis.requests.dns_pairs import PairFigures
@@ -70,22 +70,24 @@ class _Server(NamedTuple):
     hop: str | None  # that between two interfaces of a node where most of them, or of their answers, died
 
 
-def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
     """Look for DNS servers that leave queries unanswered.
 
     `chance` is the false alarm probability accepted for a server that is silent once in fifty times.
     """
-    asked = [f for f in services(pair) if f.protocol == "dns"]
-    silent = [_server(pair, f) for f in asked if f.unanswered]
-    told = [s for s in silent if _chance(s) < chance or _dies_inside(s)]
+    queried = [f for f in services(pair) if f.protocol == "dns"]
+    silent = [_server(pair, f) for f in queried if f.unanswered]
+    certain = [s for s in silent if _chance(s) < chance or _dies_inside(s)]
     # Those of whom too few queries died to tell alone belong to a race that all of them show.
-    raced = {s.label for s in told if _races([r for r in silent if r.label == s.label])}
-    told = [s for s in silent if s in told or s.label in raced]
+    raced = {s.label for s in certain if _races([r for r in silent if r.label == s.label])}
+    certain = [s for s in silent if s in certain or s.label in raced]
     groups: dict[str | None, list[_Server]] = {}
-    for server in told:
+    for server in certain:
         groups.setdefault(server.label, []).append(server)
-    answers: list[Answer] = [_finding(pair, label, members, asked) for label, members in groups.items()]
-    if not told:
+    answers: list[DiagnosticResult] = [
+        _finding(pair, label, members, queried) for label, members in groups.items()
+    ]
+    if not certain:
         answers += [
             NotAssessed(CODE, f"{_count(s.figures)}: too few to decide", s.label)
             for s in silent
@@ -96,7 +98,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[Answer]:
 
 def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     requests = unanswered_of(pair, figures.pair, figures.point)
-    found = fates.fates(pair, requests, int(pairs(pair).way[figures.pair]))
+    found = fates.fates(pair, requests, int(pairs(pair).sense[figures.pair]))
     fate = found.counts.sum(axis=0)
     every = measure(pair).of_point[figures.point]
     mine = every.at((pairs(pair).of_tuple[every.tuple_of] == figures.pair) & every.decided)
@@ -128,7 +130,7 @@ def _count(figures: ServiceFigures) -> str:
 
 
 def _finding(
-    pair: Comparison, label: str | None, servers: Sequence[_Server], asked: Sequence[ServiceFigures]
+    pair: Comparison, label: str | None, servers: Sequence[_Server], queried: Sequence[ServiceFigures]
 ) -> Finding:
     servers = sorted(servers, key=lambda s: (-s.figures.unanswered, s.figures.server, s.figures.client))
     fate = np.sum([s.fate for s in servers], axis=0)
@@ -140,9 +142,9 @@ def _finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=_summary(pair, servers, asked, bool(fate[Fate.ANSWER_LOST] == unanswered)),
+        summary=_summary(pair, servers, queried, bool(fate[Fate.ANSWER_LOST] == unanswered)),
         explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
-        f"{others(pair, servers[0].figures, asked)}{_stale(pair, servers[0])}",
+        f"{others(pair, servers[0].figures, queried)}{_stale(pair, servers[0])}",
         remedy=_remedy(pair, servers, fate),
         evidence=_evidence(servers, fate, wanted),
         ruled_out=tuple(_ruled_out(servers, fate)),
@@ -164,7 +166,7 @@ def _explained_by(
 
 
 def _summary(
-    pair: Comparison, servers: Sequence[_Server], asked: Sequence[ServiceFigures], answers_lost: bool
+    pair: Comparison, servers: Sequence[_Server], queried: Sequence[ServiceFigures], answers_lost: bool
 ) -> str:
     first = servers[0].figures
     where = pair.cluster.named(first.server)
@@ -176,7 +178,7 @@ def _summary(
     if answers_lost:
         who = pair.cluster.named(first.client)
         return f"{where} answered {queries} of {who}, and no answer got back{more}"
-    good = always_answers(first, asked) if first.requests >= LEAST_QUERIES else None
+    good = always_answers(first, queried) if first.requests >= LEAST_QUERIES else None
     if good is None:
         return f"{where} answered none of {queries} of {pair.cluster.named(first.client)}{more}"
     return (
@@ -247,9 +249,9 @@ def _broken_part(pair: Comparison, server: _Server) -> str:
 def _evidence(
     servers: Sequence[_Server], fate: NDArray[np.int64], wanted: Sequence[str]
 ) -> dict[str, Quantity]:
-    asked = sum(s.figures.requests for s in servers)
-    told = {
-        "queries": Quantity(asked, "queries"),
+    queries = sum(s.figures.requests for s in servers)
+    evidence = {
+        "queries": Quantity(queries, "queries"),
         "unanswered": Quantity(int(fate.sum()), "queries"),
         "sent_again": Quantity(int(sum((s.requests.copies - 1).sum() for s in servers)), "packets"),
         "second_of_pair_unanswered": Quantity(sum(s.pairs.second_unanswered for s in servers), "queries"),
@@ -257,22 +259,22 @@ def _evidence(
         "first_of_pair_unanswered": Quantity(sum(s.pairs.first_unanswered for s in servers), "queries"),
     }
     for each in Fate:
-        told[each.name.lower()] = Quantity(int(fate[each]), "queries")
+        evidence[each.name.lower()] = Quantity(int(fate[each]), "queries")
     for server in servers[:5]:
         figures = server.figures
-        told[f"{figures.client} > {figures.server}"] = Quantity(
+        evidence[f"{figures.client} > {figures.server}"] = Quantity(
             f"{figures.unanswered} of {figures.requests} unanswered"
         )
     for number, name in enumerate(wanted[:5], 1):
-        told[f"name_{number}"] = Quantity(name, "name")
-    return told
+        evidence[f"name_{number}"] = Quantity(name, "name")
+    return evidence
 
 
 def _names(pair: Comparison, servers: Sequence[_Server]) -> list[str]:
-    asked: dict[str, None] = {}
+    queried_names: dict[str, None] = {}
     for server in servers[:3]:
-        asked |= dict.fromkeys(names(pair, server.requests.point, server.requests.first_row))
-    return list(asked)
+        queried_names |= dict.fromkeys(names(pair, server.requests.point, server.requests.first_row))
+    return list(queried_names)
 
 
 def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[RuledOut]:

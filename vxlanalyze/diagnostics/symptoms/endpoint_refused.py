@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import background, stale_entry
 from vxlanalyze.analysis.requests.refusals import MEANING
 from vxlanalyze.analysis.requests.refused_requests import refused_requests
@@ -61,13 +61,13 @@ class _Endpoint(NamedTuple):
     by_server: bool
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for requests that were refused, by direction."""
     between = pairs(pair)
     groups: dict[str | None, list[_Endpoint]] = {}
     alive: set[str | None] = set()
     for figures in services(pair):
-        label = _label(pair, int(between.way[figures.pair]))
+        label = _label(pair, int(between.sense[figures.pair]))
         if figures.answered:
             alive.add(label)
         if figures.refused:
@@ -116,10 +116,10 @@ def _without_probes(
     return rest
 
 
-def _background(pair: Comparison, groups: dict[str | None, list[_Endpoint]]) -> list[Answer]:
+def _background(pair: Comparison, groups: dict[str | None, list[_Endpoint]]) -> list[DiagnosticResult]:
     """Name probes in a line, for each direction of which nothing else was refused."""
     left = _without_probes(pair, groups)
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for label, members in groups.items():
         probed = _probes(pair, members)
         if probed and label not in left:
@@ -153,23 +153,23 @@ def _named_background(
     )
 
 
-def _label(pair: Comparison, way: int) -> str | None:
-    if way == NEITHER or not pair.hops:
+def _label(pair: Comparison, sense: int) -> str | None:
+    if sense == NEITHER or not pair.hops:
         return None
-    return pair.hops[-1].forward.label if way == FORWARD else pair.hops[0].backward.label
+    return pair.hops[-1].forward.label if sense == FORWARD else pair.hops[0].backward.label
 
 
 def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
-    asked = measure(pair)
+    measured = measure(pair)
     refused = refused_requests(pair)[figures.point]
     begin, end = np.searchsorted(refused.pair, [figures.pair, figures.pair + 1])
     mine = refused.requests.at(refused.order[begin:end])
-    errors = asked.refusals[figures.point]
-    said, found = np.unique(mine.answer_row, return_counts=True)
+    errors = measured.refusals[figures.point]
+    rows, found = np.unique(mine.answer_row, return_counts=True)
     at = {int(row): i for i, row in enumerate(errors.row)}
     by: dict[str, int] = {}
     by_server = True
-    for row, times in zip(said.tolist(), found.tolist(), strict=True):
+    for row, times in zip(rows.tolist(), found.tolist(), strict=True):
         error = at.get(row)
         what = _RESET if error is None else MEANING[int(errors.family[error]), int(errors.code[error])]
         by[what] = by.get(what, 0) + times
@@ -180,22 +180,22 @@ def _endpoint(pair: Comparison, figures: ServiceFigures) -> _Endpoint:
 def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]) -> Finding:
     endpoints = sorted(endpoints, key=lambda e: (-len(e.requests), e.figures.server, e.figures.client))
     refused = sum(len(e.requests) for e in endpoints)
-    asked = sum(e.figures.requests for e in endpoints)
+    total = sum(e.figures.requests for e in endpoints)
     servers = list(dict.fromkeys(named_server(pair, e.figures) for e in endpoints))
     by: dict[str, int] = {}
     for endpoint in endpoints:
         for what, times in endpoint.by.items():
             by[what] = by.get(what, 0) + times
-    ways = [(f"{times:,} " if len(by) > 1 else "") + f"by {_article(what)}" for what, times in by.items()]
-    how = listed(ways)
+    by_whom = [(f"{times:,} " if len(by) > 1 else "") + f"by {_article(what)}" for what, times in by.items()]
+    how = listed(by_whom)
     shown = exhibits.of_rows(pair, _frames(endpoints))
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=f"{listed(servers, at_most=_MOST_NAMED)} refused {refused:,} of {count(asked, 'request')} "
+        summary=f"{listed(servers, at_most=_MOST_NAMED)} refused {refused:,} of {count(total, 'request')} "
         f"({how}): the network delivers, the endpoint refuses",
-        explanation=f"Of {count(asked, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
+        explanation=f"Of {count(total, 'request')}, {refused:,} were refused: {how}. A refusal has made the "
         f"full round trip, so neither the tunnel nor the path is at fault.{_who(endpoints)}",
         remedy=written(
             *_stale(pair, endpoints[0]),
@@ -207,7 +207,7 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
             ),
         ),
         evidence={
-            "requests": Quantity(asked, "requests"),
+            "requests": Quantity(total, "requests"),
             "refused": Quantity(refused, "requests"),
             "servers": Quantity(len(servers), "servers"),
             **{f"by {what}": Quantity(times, "requests") for what, times in by.items()},

@@ -35,17 +35,17 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import by_source, stale_entry
-from vxlanalyze.analysis.requests.asked_endpoints import (
-    AskedEndpoints,
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requested_endpoints import (
+    RequestedEndpoints,
     endpoints_of,
     named_endpoints,
     silent_ratio,
 )
-from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.services import pairs
-from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends, unasked
+from vxlanalyze.analysis.underlay import replies_from_elsewhere, silent_vni, tunnel_ends
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair
@@ -59,17 +59,17 @@ _CHANCE = 1e-3  # that SYNs are taken for discarded by their time stamps
 _LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
 
 
-def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
+def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Look for endpoints of the far node that answer nothing while others there do.
 
     `chance` is the false alarm probability accepted for an endpoint.
     """
-    answers: list[Answer] = []
+    answers: list[DiagnosticResult] = []
     for each in by_source.ignored(pair):
         # What one source asks in vain says nothing of the endpoint: that is `source-unanswered`.
         requests = each.requests.at(~each.chosen)
         if len(requests):
-            found: Sequence[Answer] = _direction(pair, each.label, requests, chance)
+            found: Sequence[DiagnosticResult] = _direction(pair, each.label, requests, chance)
             if not any(isinstance(answer, Finding) for answer in found):
                 found = second_of_pair.find(pair, each.label, requests, chance) or found
             if not any(isinstance(answer, Finding) for answer in found):
@@ -81,50 +81,55 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[Answer]:
     return answers
 
 
-def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[Answer]:
-    asked = endpoints_of(pairs(pair), requests)
-    silent = (asked.answered == 0) & ~asked.dns
+def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[DiagnosticResult]:
+    endpoints = endpoints_of(pairs(pair), requests)
+    silent = (endpoints.answered == 0) & ~endpoints.dns
     if not silent.any():
-        return _fell_silent(pair, label, requests, asked, chance)
-    if not asked.answered.any():
+        return _fell_silent(pair, label, requests, endpoints, chance)
+    if not endpoints.answered.any():
         why = "no endpoint that received requests answered any: see not-answered"
         return [NotAssessed(CODE, why, label)]
-    told = silent & (asked.packets * np.log(silent_ratio(asked, silent)) < np.log(chance))
-    if told.any():
-        return [_finding(pair, label, requests, asked, told)]
-    few = int(asked.packets[silent].sum())
+    certain = silent & (endpoints.packets * np.log(silent_ratio(endpoints, silent)) < np.log(chance))
+    if certain.any():
+        return [_finding(pair, label, requests, endpoints, certain)]
+    few = int(endpoints.packets[silent].sum())
     return [
         NotAssessed(
             CODE,
-            f"{count(few, 'unanswered packet')} to {named_endpoints(pair, asked, silent)}: too few to decide",
+            f"{count(few, 'unanswered packet')} to {named_endpoints(pair, endpoints, silent)}: "
+            "too few to decide",
             label,
         )
     ]
 
 
 def _fell_silent(
-    pair: Comparison, label: str, requests: Requests, asked: AskedEndpoints, chance: float
-) -> list[Answer]:
+    pair: Comparison, label: str, requests: Requests, endpoints: RequestedEndpoints, chance: float
+) -> list[DiagnosticResult]:
     """Look for endpoints that answered, and from a moment on to the end do not."""
     first_ns = requests.point.index.time_ns[requests.first_row]
     open_ = requests.answer_row == NO_ROW
-    last_ns = np.full(len(asked.names), np.iinfo(np.int64).min)
-    np.maximum.at(last_ns, asked.of_request[~open_], first_ns[~open_])
-    late = (first_ns > last_ns[asked.of_request]) & ~asked.dns[asked.of_request]  # open, all of them
-    size = len(asked.names)
-    packets = np.bincount(asked.of_request[late], requests.copies[late], size)
+    last_ns = np.full(len(endpoints.names), np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, endpoints.of_request[~open_], first_ns[~open_])
+    late = (first_ns > last_ns[endpoints.of_request]) & ~endpoints.dns[
+        endpoints.of_request
+    ]  # open, all of them
+    size = len(endpoints.names)
+    packets = np.bincount(endpoints.of_request[late], requests.copies[late], size)
     before = int(requests.copies[open_ & ~late].sum())
-    ratio = (before + 1) / (before + int(asked.answered.sum()) + 2)
+    ratio = (before + 1) / (before + int(endpoints.answered.sum()) + 2)
     until_ns = np.full(size, np.iinfo(np.int64).min)
-    np.maximum.at(until_ns, asked.of_request[late], first_ns[late])
-    told = (packets * np.log(ratio) < np.log(chance)) & (packets > 0)
-    told[told] = until_ns[told] - last_ns[told] >= _LEAST_SILENCE_NS
-    if not told.any():
+    np.maximum.at(until_ns, endpoints.of_request[late], first_ns[late])
+    certain = (packets * np.log(ratio) < np.log(chance)) & (packets > 0)
+    certain[certain] = until_ns[certain] - last_ns[certain] >= _LEAST_SILENCE_NS
+    if not certain.any():
         return []
-    mine = late & told[asked.of_request]
-    since_ns = int(last_ns[told].min())
-    others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~told[asked.of_request]))
-    return [_stopped(pair, label, requests.at(mine), named_endpoints(pair, asked, told), since_ns, others)]
+    mine = late & certain[endpoints.of_request]
+    since_ns = int(last_ns[certain].min())
+    others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~certain[endpoints.of_request]))
+    return [
+        _stopped(pair, label, requests.at(mine), named_endpoints(pair, endpoints, certain), since_ns, others)
+    ]
 
 
 def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: int, others: int) -> Finding:
@@ -165,29 +170,31 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
 
 
 def _finding(
-    pair: Comparison, label: str, requests: Requests, asked: AskedEndpoints, told: NDArray[np.bool_]
+    pair: Comparison, label: str, requests: Requests, endpoints: RequestedEndpoints, chosen: NDArray[np.bool_]
 ) -> Finding:
-    mine = told[asked.of_request]
-    packets, silent = int(asked.packets[told].sum()), int(requests.asked[mine].sum())
-    others, answered = int((asked.answered > 0).sum()), int(asked.answered.sum())
-    ratio = silent_ratio(asked, asked.answered == 0)
+    mine = chosen[endpoints.of_request]
+    packets, silent = int(endpoints.packets[chosen].sum()), int(requests.asked[mine].sum())
+    others, answered = int((endpoints.answered > 0).sum()), int(endpoints.answered.sum())
+    ratio = silent_ratio(endpoints, endpoints.answered == 0)
     shown = exhibits.of_rows(pair, [(requests.point, requests.first_row[mine])])
     node = pair.captures[requests.point.capture].name
     taken = requests.first_row[requests.answer_row != NO_ROW]
     vni = silent_vni.of(requests.point, requests.first_row[mine], taken)
-    place = int(np.argmax(asked.packets * told))
-    address, worst = asked.servers[place], requests.at(asked.of_request == place)
+    place = int(np.argmax(endpoints.packets * chosen))
+    address, worst = endpoints.servers[place], requests.at(endpoints.of_request == place)
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=f"{named_endpoints(pair, asked, told)} answered none of {count(silent, 'request')} that "
+        summary=f"{named_endpoints(pair, endpoints, chosen)} answered none of "
+        f"{count(silent, 'request')} that "
         f"reached {node}, while other endpoints there answered {answered:,}",
         explanation=f"{count(packets, 'packet')} were requests without any response. The other "
         f"endpoints of {node} "
         f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
         f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
-        f"endpoint.{_same_pod(asked, told)}{_stale(pair, address, worst)}" + (vni.words(node) if vni else ""),
+        f"endpoint.{_same_pod(endpoints, chosen)}{_stale(pair, address, worst)}"
+        + (vni.words(node) if vni else ""),
         remedy=written(
             vni.remedy(node) if vni else "",
             _stale_remedy(pair, label, address, worst) or _remedy(pair, node, address),
@@ -195,10 +202,10 @@ def _finding(
         evidence={
             "requests": Quantity(silent, "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
-            "endpoints": Quantity(int(told.sum()), "endpoints"),
+            "endpoints": Quantity(int(chosen.sum()), "endpoints"),
             "answered_by_others": Quantity(answered, "requests"),
             "silent_ratio_of_others": Quantity(ratio, "ratio"),
-            "vni": Quantity(", ".join(map(str, vni.asked_with)) if vni else None),
+            "vni": Quantity(", ".join(map(str, vni.requested_with)) if vni else None),
         },
         ruled_out=(
             RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
@@ -217,7 +224,7 @@ def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
     flow = silent.point.index.flow[silent.first_row]
     replied = [
         point.flows.identity[one.request_flow]
-        for point, found in zip(pair.points, unasked.unasked(pair), strict=True)
+        for point, found in zip(pair.points, replies_from_elsewhere.find(pair), strict=True)
         for one in found
     ]
     if not np.isin(silent.point.flows.identity[flow], np.array(replied, np.uint64)).all():
@@ -263,10 +270,10 @@ def _remedy(pair: Comparison, node: str, address: str) -> str:
     )
 
 
-def _same_pod(asked: AskedEndpoints, told: NDArray[np.bool_]) -> str:
+def _same_pod(endpoints: RequestedEndpoints, chosen: NDArray[np.bool_]) -> str:
     """Whether a silent pod answers to something else."""
-    alive = {s for s, answered in zip(asked.servers, asked.answered, strict=True) if answered}
-    both: Sequence[str] = sorted({asked.servers[i] for i in np.flatnonzero(told)} & alive)
+    alive = {s for s, answered in zip(endpoints.servers, endpoints.answered, strict=True) if answered}
+    both: Sequence[str] = sorted({endpoints.servers[i] for i in np.flatnonzero(chosen)} & alive)
     return f" {listed(both)} itself is alive: it answers other requests." if both else ""
 
 

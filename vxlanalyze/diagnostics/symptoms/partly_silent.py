@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs, pairs
 from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.pairing.model import NO_ROW, Comparison
@@ -83,7 +83,7 @@ def _in_bursts(part: _Part) -> bool:
 
 def _finding(pair: Comparison, label: str, part: _Part) -> Finding:
     node = pair.captures[part.requests.point.capture].name
-    ignored, asked = int(part.open_.sum()), len(part.requests)
+    ignored, requests = int(part.open_.sum()), len(part.requests)
     named = pair.cluster.named(part.server)
     who = f"echo to {named}" if part.kind is Kind.ICMP else f"{part.kind.name} port {part.port} of {named}"
     bursts = _in_bursts(part)
@@ -93,9 +93,9 @@ def _finding(pair: Comparison, label: str, part: _Part) -> Finding:
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=f"{share(ignored, asked)} requests ({who}) that reached {node} got no answer{how}",
+        summary=f"{share(ignored, requests)} requests ({who}) that reached {node} got no answer{how}",
         explanation=f"They are in {node}'s capture, and no answer left it; the same endpoint answered the "
-        f"other {asked - ignored:,}. "
+        f"other {requests - ignored:,}. "
         + (
             "A request that comes alone is answered: a queue in front of the process is full. "
             if bursts
@@ -105,7 +105,7 @@ def _finding(pair: Comparison, label: str, part: _Part) -> Finding:
         f"{part.chance:.2g}.",
         remedy=_remedy(node, part),
         evidence={
-            "requests": Quantity(asked, "requests"),
+            "requests": Quantity(requests, "requests"),
             "unanswered": Quantity(ignored, "requests"),
             "endpoint": Quantity(who),
             "in_bursts": Quantity("yes" if bursts else "no"),

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp.tcp_streams import Sent, sent
-from vxlanalyze.analysis.underlay import pieces
+from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
 from vxlanalyze.text.commands import on, written
@@ -57,36 +57,38 @@ class _Fates(NamedTuple):
         return self.first_only > 0 and self.arrived == 0
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for streams that stopped, each way."""
-    answers: list[Answer] = []
-    for way in sent(pair):
-        if (way.seen.progress.stalled & way.chosen).any():
-            answers.append(_finding(pair, way))
-        elif way.unread:
+    answers: list[DiagnosticResult] = []
+    for outbound in sent(pair):
+        if (outbound.seen.progress.stalled & outbound.chosen).any():
+            answers.append(_finding(pair, outbound))
+        elif outbound.unread:
             why = "the snap length cuts TCP headers: sequence numbers are not known"
-            answers.append(NotAssessed(CODE, why, way.label))
+            answers.append(NotAssessed(CODE, why, outbound.label))
     return answers
 
 
-def _finding(pair: Comparison, way: Sent) -> Finding:
-    went = way.seen.progress
-    stalled = np.flatnonzero(went.stalled & way.chosen)
+def _finding(pair: Comparison, outbound: Sent) -> Finding:
+    went = outbound.seen.progress
+    stalled = np.flatnonzero(went.stalled & outbound.chosen)
     stalled = stalled[np.argsort(-went.copies[stalled], kind="stable")]
-    figures = way.figures
-    times = way.point.index.time_ns
+    figures = outbound.figures
+    times = outbound.point.index.time_ns
     first, last = went.first_row[stalled], went.last_row[stalled]
     longest_ns = int((times[last] - times[first]).max())
     copies = int(went.copies[stalled].max())
-    smallest = int(way.point.index.length[last].min())
-    names = list(dict.fromkeys(_named(pair, way, int(s)) for s in stalled[:_STREAMS_NAMED]))
-    shown = exhibits.of_rows(pair, [(way.point, np.concatenate([first, last]).astype(np.int32))])
-    fates = _fates(pair, way, last)
-    receiver = next((d.receiver.name for d in pair.directions if d.label == way.label), "the receiver's node")
+    smallest = int(outbound.point.index.length[last].min())
+    names = list(dict.fromkeys(_named(pair, outbound, int(s)) for s in stalled[:_STREAMS_NAMED]))
+    shown = exhibits.of_rows(pair, [(outbound.point, np.concatenate([first, last]).astype(np.int32))])
+    fates = _fates(pair, outbound, last)
+    receiver = next(
+        (d.receiver.name for d in pair.directions if d.label == outbound.label), "the receiver's node"
+    )
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
-        direction=way.label,
+        direction=outbound.label,
         summary=f"{count(len(stalled), 'connection')} of {figures.streams:,} stopped: the same data went "
         f"out up to {copies} times in {span(longest_ns)} and was never acknowledged "
         f"({listed(names, at_most=_MOST_NAMED)})",
@@ -115,14 +117,14 @@ def _finding(pair: Comparison, way: Sent) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
         # Fragments that all arrive stop nothing; here, whether they do is not seen.
-        explained_by=(*_CAUSES, f"outer-fragmentation@{way.label}") if fates.cut else None,
+        explained_by=(*_CAUSES, f"outer-fragmentation@{outbound.label}") if fates.cut else None,
     )
 
 
-def _named(pair: Comparison, way: Sent, stream: int) -> str:
+def _named(pair: Comparison, outbound: Sent, stream: int) -> str:
     """Name the ends of a stream; its client's port says nothing."""
-    flows = way.point.flows
-    flow = int(way.point.index.flow[way.seen.progress.last_row[stream]])
+    flows = outbound.point.flows
+    flow = int(outbound.point.index.flow[outbound.seen.progress.last_row[stream]])
     family = np.full(2, flows.family[flow], np.uint8)
     source, target = text(np.stack([flows.src[flow], flows.dst[flow]]), family)
     ports = int(flows.sport[flow]), int(flows.dport[flow])
@@ -132,14 +134,14 @@ def _named(pair: Comparison, way: Sent, stream: int) -> str:
     return " to ".join(ends)
 
 
-def _fates(pair: Comparison, way: Sent, rows: NDArray[np.int64]) -> _Fates:
+def _fates(pair: Comparison, outbound: Sent, rows: NDArray[np.int64]) -> _Fates:
     """Tell what became of the last copies on the first hop."""
-    direction: Direction | None = next((d for d in pair.directions if d.label == way.label), None)
+    direction: Direction | None = next((d for d in pair.directions if d.label == outbound.label), None)
     if direction is None:
         return _Fates(0, 0, 0)
     mine = np.isin(direction.sent_row, rows)
     arrived = mine & (direction.outcome == Outcome.DELIVERED)
-    first_only = int((arrived & pieces.of(direction).without_rest).sum())
+    first_only = int((arrived & fragmented.of(direction).without_rest).sum())
     return _Fates(int(arrived.sum()) - first_only, first_only, int((mine & direction.lost).sum()))
 
 

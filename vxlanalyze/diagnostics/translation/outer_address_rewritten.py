@@ -24,7 +24,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, NotAssessed, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay.rewriting import Rewritten, rewritten
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
@@ -33,19 +33,19 @@ from vxlanalyze.text.words import count, share
 CODE = "outer-address-rewritten"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Compare the outer addresses of each direction's packets at both points."""
-    told: list[Answer] = []
+    results: list[DiagnosticResult] = []
     for direction in pair.directions:
         if not (direction.sender.encapsulated and direction.receiver.encapsulated):
             continue
         if not (direction.received_row != NO_ROW).any():
-            told.append(NotAssessed(CODE, "no packet was seen at both points", direction.label))
+            results.append(NotAssessed(CODE, "no packet was seen at both points", direction.label))
             continue
         changes = rewritten(direction)
         if changes:
-            told.append(_finding(pair, direction, changes))
-    return told
+            results.append(_finding(pair, direction, changes))
+    return results
 
 
 def _finding(pair: Comparison, direction: Direction, changes: list[Rewritten]) -> Finding:
@@ -55,8 +55,8 @@ def _finding(pair: Comparison, direction: Direction, changes: list[Rewritten]) -
     which = "source" if first.before[0] != first.after[0] else "destination"
     both = first.before[0] != first.after[0] and first.before[1] != first.after[1]
     at = 0 if which == "source" else 1
-    asked = answers.of(direction)
-    works = "and requests are answered through it" if asked.answered.any() else "and no answer was seen"
+    responses = answers.of(direction)
+    works = "and requests are answered through it" if responses.answered.any() else "and no answer was seen"
     shown = exhibits.of_packets(pair, direction, chosen)
     ports = " The outer source port is rewritten too." if any(c.ports for c in changes) else ""
     return Finding(

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.underlay.unasked import Unasked, unasked
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.underlay.replies_from_elsewhere import RepliesFromElsewhere, find
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.commands import on, written
@@ -42,17 +42,17 @@ from vxlanalyze.wire.addresses import text
 CODE = "reply-not-translated"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look at each point for replies from addresses that were not asked."""
-    told: dict[str | None, Answer] = {}
-    for point, found in zip(pair.points, unasked(pair), strict=True):
+    results: dict[str | None, DiagnosticResult] = {}
+    for point, found in zip(pair.points, find(pair), strict=True):
         if not found:
             continue
         label = _direction(pair, point, np.concatenate([one.replies for one in found]))
-        if label is _SENT_HERE or label in told:
+        if label is _SENT_HERE or label in results:
             continue
-        told[label] = _finding(pair, point, label or None, found)
-    return list(told.values())
+        results[label] = _finding(pair, point, label or None, found)
+    return list(results.values())
 
 
 _SENT_HERE = "-"
@@ -69,18 +69,20 @@ def _direction(pair: Comparison, point: Point, replies: NDArray[np.int32]) -> st
     return _SENT_HERE if sent else ""
 
 
-def _finding(pair: Comparison, point: Point, label: str | None, found: Sequence[Unasked]) -> Finding:
+def _finding(
+    pair: Comparison, point: Point, label: str | None, found: Sequence[RepliesFromElsewhere]
+) -> Finding:
     requests = np.concatenate([one.requests for one in found])
     replies = np.concatenate([one.replies for one in found])
     resets = sum(one.resets for one in found)
-    ways = list(dict.fromkeys(_ends(point, found)))
-    client, asked, answered = ways[0]
+    triples = list(dict.fromkeys(_ends(point, found)))
+    client, requested, answered = triples[0]
     more = (
-        f" (and {count(len(ways) - 1, 'other pair of addresses', 'other pairs of addresses')})"
-        if len(ways) > 1
+        f" (and {count(len(triples) - 1, 'other pair of addresses', 'other pairs of addresses')})"
+        if len(triples) > 1
         else ""
     )
-    whole = [f"{one} sends to {there} and hears from {other}" for one, there, other in ways]
+    whole = [f"{one} sends to {there} and hears from {other}" for one, there, other in triples]
     shown = exhibits.of_rows(pair, [(point, np.union1d(requests, replies).astype(np.int32))])
     reaction = (
         f"{client} resets {count(resets, 'time')}: to it these are packets of no connection"
@@ -91,18 +93,18 @@ def _finding(pair: Comparison, point: Point, label: str | None, found: Sequence[
         code=CODE,
         severity=Severity.CRITICAL,
         direction=label,
-        summary=f"{client} sends to {asked}, and its replies come from {answered}: "
+        summary=f"{client} sends to {requested}, and its replies come from {answered}: "
         f"{count(len(found), 'conversation')} without an answer that the client accepts{more}",
         explanation=f"At {point.name}, {listed(whole, 4)}. {count(len(requests), 'packet')} went out, "
         f"{count(len(replies), 'packet')} came back, and none from where the requests went. {reaction}. The "
         "request was translated to a backend, the reply was not translated back.",
-        remedy=_remedy(pair, point, (client, asked, answered)),
+        remedy=_remedy(pair, point, (client, requested, answered)),
         evidence={
             "conversations": Quantity(len(found), "flows"),
             "requests": Quantity(len(requests), "packets"),
             "untranslated_replies": Quantity(len(replies), "packets"),
             "resets": Quantity(resets, "packets"),
-            "sent_to": Quantity(asked),
+            "sent_to": Quantity(requested),
             "replied_from": Quantity(answered),
         },
         ruled_out=(
@@ -115,24 +117,24 @@ def _finding(pair: Comparison, point: Point, label: str | None, found: Sequence[
     )
 
 
-def _ends(point: Point, found: Sequence[Unasked]) -> Iterator[tuple[str, str, str]]:
+def _ends(point: Point, found: Sequence[RepliesFromElsewhere]) -> Iterator[tuple[str, str, str]]:
     """Client address, endpoint it sends to, endpoint it hears from."""
     flows = point.flows
     for one in found:
         a, b = one.request_flow, one.reply_flow
-        client, asked, answered = text(
+        client, requested, answered = text(
             np.stack([flows.src[a], flows.dst[a], flows.src[b]]), np.repeat(flows.family[a], 3)
         )
         yield (
             str(client),
-            endpoint_text(str(asked), int(flows.dport[a])),
+            endpoint_text(str(requested), int(flows.dport[a])),
             endpoint_text(str(answered), int(flows.sport[b])),
         )
 
 
 def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
-    client, asked, answered = ends
-    address = asked.rpartition(":")[0].strip("[]")
+    client, requested, answered = ends
+    address = requested.rpartition(":")[0].strip("[]")
     backend = answered.rpartition(":")[0].strip("[]")
     node = f"the node of {client}"
     tables = "ip6tables-save" if ":" in address else "iptables-save"

@@ -28,7 +28,7 @@ import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import Answer, Finding, Quantity, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Severity
 from vxlanalyze.analysis.underlay.translated import Change, changes
 from vxlanalyze.kubernetes.model import Cluster, Service, parse_endpoint
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -38,37 +38,37 @@ from vxlanalyze.text.words import count, listed
 CODE = "service-translation"
 
 
-def check(pair: Comparison) -> list[Answer]:
+def check(pair: Comparison) -> list[DiagnosticResult]:
     """Name what is translated in each direction, also between a pod and its node's NIC."""
     if not len(pair.translated):
         return []
     directions = (d for hop in (*pair.hops, *pair.inside) for d in hop.directions)
     found = ((direction, changes(pair, direction)) for direction in directions)
-    return [_finding(pair, direction, told) for direction, told in found if told]
+    return [_finding(pair, direction, changes_) for direction, changes_ in found if changes_]
 
 
-def _finding(pair: Comparison, direction: Direction, told: list[Change]) -> Finding:
-    chosen = np.logical_or.reduce([change.packets for change in told])
+def _finding(pair: Comparison, direction: Direction, changes: list[Change]) -> Finding:
+    chosen = np.logical_or.reduce([change.packets for change in changes])
     shown = exhibits.of_packets(pair, direction, chosen)
     packets = int(chosen.sum())
-    whole = [_sentence(change) for change in told]
-    explained = [words for change in told if (words := _explained(pair.cluster, change))]
+    whole = [_sentence(change) for change in changes]
+    explained = [words for change in changes if (words := _explained(pair.cluster, change))]
     given = bool(pair.cluster.services or pair.cluster.nodes or pair.cluster.pods)
     reason = " ".join(dict.fromkeys(explained)) or (
         "Neither --kube nor --facts explains it." if given else "--kube would name the service."
     )
     flows = len(np.unique(direction.flow[chosen]))
     evidence = {"translated": Quantity(packets, "packets"), "flows": Quantity(flows, "flows")}
-    evidence |= {f"{c.end}: {c.before}": Quantity(c.after) for c in told}
+    evidence |= {f"{c.end}: {c.before}": Quantity(c.after) for c in changes}
     return Finding(
         code=CODE,
         severity=Severity.INFO,
         direction=direction.label,
-        summary=f"{listed([_short(c) for c in told], 3)}: {count(packets, 'packet')} of "
+        summary=f"{listed([_short(c) for c in changes], 3)}: {count(packets, 'packet')} of "
         f"{count(flows, 'flow')} translated between {direction.sender.name} and "
         f"{direction.receiver.name}",
         explanation=f"{'; '.join(whole[:8])}. {reason}",
-        remedy=_remedy(direction, told),
+        remedy=_remedy(direction, changes),
         evidence=evidence,
         frames=shown.frames,
         frame_count=shown.frame_count,

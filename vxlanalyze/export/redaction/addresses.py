@@ -97,9 +97,9 @@ class AddressCipher:
             turned = 0
             for depth in range(8):
                 begun = byte >> (8 - depth)
-                way = 1 << depth | begun
+                node = 1 << depth | begun
                 if (8 * place + depth, value << depth | begun) not in kept:
-                    turned |= (choices >> way & 1) << (7 - depth)
+                    turned |= (choices >> node & 1) << (7 - depth)
             result.append(byte ^ turned)
         return bytes(result)
 

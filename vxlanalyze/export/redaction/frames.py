@@ -59,8 +59,8 @@ def _only(
 ) -> NDArray[np.uint8]:
     """A copy that holds zeros outside of the spans (first byte, behind the last byte)."""
     steps = np.zeros(len(data) + 1, np.int8)
-    for first, behind in spans:
-        some = behind > first
+    for first, end in spans:
+        some = end > first
         np.add.at(steps, first[some], 1)
-        np.subtract.at(steps, behind[some], 1)
+        np.subtract.at(steps, end[some], 1)
     return np.where(np.cumsum(steps[:-1], dtype=np.int8) > 0, data, np.uint8(0))

@@ -59,23 +59,23 @@ class Headers:
         inner_ip, inner_whole = self._network(INNER)
         inside = (self.inner_frame >= 0) & outer_whole
         spans = [self._whole(self._link(OUTER)), self._whole(outer_ip), outer_l4]
-        for first, behind in (
+        for first, stop in (
             self._tunnel(outer_l4),
             self._whole(self._link(INNER)),
             self._whole(inner_ip),
             self._transport(INNER, inner_whole),
         ):
-            spans.append((first, np.where(inside, behind, first)))
-        bounded = [(first, np.clip(behind, first, np.maximum(self._end, first))) for first, behind in spans]
+            spans.append((first, np.where(inside, stop, first)))
+        bounded = [(first, np.clip(stop, first, np.maximum(self._end, first))) for first, stop in spans]
         end = self._start.copy()
-        for first, behind in bounded:
-            end = np.maximum(end, np.where(behind > first, behind, 0))
+        for first, stop in bounded:
+            end = np.maximum(end, np.where(stop > first, stop, 0))
         return bounded, end
 
     def _whole(self, span: Span) -> Span:
         """A span that was captured whole, else nothing: half an address is not known as one."""
-        first, behind = span
-        return first, np.where(behind <= self._end, behind, first)
+        first, end = span
+        return first, np.where(end <= self._end, end, first)
 
     def _link(self, base: int) -> Span:
         """From the first byte of a frame to its packet; of a frame without one its addresses and type."""
@@ -135,12 +135,12 @@ class Headers:
     def _tcp_bytes(self, at: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.int64]:
         """Bytes of TCP header up to its first option that may tell of its owner."""
         options = at + tcp.HEADER_BYTES
-        behind = np.minimum(np.where(payload >= 0, payload, options), at + 60)
+        end_of_options = np.minimum(np.where(payload >= 0, payload, options), at + 60)
         for _ in range(40):
-            going = options < behind
+            going = options < end_of_options
             kind, length = self._byte(options), self._byte(options + 1)
             step = np.where(kind <= _OF_ONE_BYTE, 1, length)
-            going &= np.isin(kind, _HARMLESS_OPTIONS) & (step > 0) & (options + step <= behind)
+            going &= np.isin(kind, _HARMLESS_OPTIONS) & (step > 0) & (options + step <= end_of_options)
             if not going.any():
                 break
             options = np.where(going, options + step, options)
@@ -150,13 +150,13 @@ class Headers:
         """The tunnel's header, between the outer transport header and the inner frame, without options."""
         over_ip = self._at(OUTER, fields.PROTOCOL) != udp.PROTOCOL
         first = np.where(over_ip, self._at(OUTER, fields.L4_AT), transport[1])
-        behind = np.minimum(self.inner_frame, first + np.where(over_ip, _GRE_BYTES, _TUNNEL_BYTES))
-        return np.maximum(first, 0), np.where(self.inner_frame >= 0, behind, np.maximum(first, 0))
+        end = np.minimum(self.inner_frame, first + np.where(over_ip, _GRE_BYTES, _TUNNEL_BYTES))
+        return np.maximum(first, 0), np.where(self.inner_frame >= 0, end, np.maximum(first, 0))
 
     def _arp(self, base: int) -> NDArray[np.int64]:
         """Where an ARP message begins, -1 where there is none."""
-        told = self._at(base, fields.ARP_OPERATION) >= 0
-        return np.where(told, self._at(base, fields.PAYLOAD_AT) - _ARP_BYTES, -1)
+        present = self._at(base, fields.ARP_OPERATION) >= 0
+        return np.where(present, self._at(base, fields.PAYLOAD_AT) - _ARP_BYTES, -1)
 
     def _at(self, base: int, place: int) -> NDArray[np.int64]:
         return self._record[:, base + place]

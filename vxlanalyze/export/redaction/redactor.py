@@ -62,7 +62,7 @@ class Redactor:
         for name in (*_names(report), *_names_of_cluster(cluster)):
             if name not in codes:
                 self._wording.know(name)
-        for name in _asked_for(report):
+        for name in _requested_in(report):
             self._wording.know(name, self._wording.domain(name))
 
     def _know_file(self, path: str, point: str, place: int, files: int) -> None:
@@ -188,7 +188,7 @@ def _names(report: Report) -> list[str]:
     return labels_of([*points, *services, *report.names.values()])
 
 
-def _asked_for(report: Report) -> list[str]:
+def _requested_in(report: Report) -> list[str]:
     """Domain names that findings and tables quote from packets."""
     quantities = [q for finding in report.findings for q in finding["evidence"].values()]
     quoted = [str(q["value"]) for q in quantities if q["unit"] == "name" and q["value"] is not None]

@@ -59,8 +59,8 @@ class Rewriting:
         for version, source, size in ((4, 12, 4), (ipv6.VERSION, 8, 16)):
             rows = np.flatnonzero((family == version) & (at >= 0) & self._kept(at, source + 2 * size, end))
             for place, offset in ((fields.SRC, source), (fields.DST, source + size)):
-                told = octets_of(record[rows, base + place : base + place + 2])[:, :size]
-                changed[rows] += self._write(rows, at[rows] + offset, self._ip_pseudonyms(told))
+                octets = octets_of(record[rows, base + place : base + place + 2])[:, :size]
+                changed[rows] += self._write(rows, at[rows] + offset, self._ip_pseudonyms(octets))
             if version == 4:
                 self._follow(at[rows] + _IPV4_CHECKSUM, changed[rows])
         self._transport_checksum(base, changed, end)
@@ -75,14 +75,14 @@ class Rewriting:
         rows = np.flatnonzero(ruled & (record[:, fields.INNER_AT] >= 0) & self._kept(at, 2, end))
         self._follow(at[rows], self._covered[rows], zero_is_none=True)
 
-    def _left_out(self, first: NDArray[np.int64], behind: NDArray[np.int64]) -> None:
+    def _left_out(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> None:
         """Take what was left out inside the tunnel, a few words at an even place, off the covered sum."""
-        rows = np.flatnonzero(behind > first)
+        rows = np.flatnonzero(end > first)
         if len(rows) == 0:
             return
-        offsets = np.arange((behind - first).max())
+        offsets = np.arange((end - first).max())
         places = first[rows, np.newaxis] + offsets
-        inside = places < behind[rows, np.newaxis]
+        inside = places < end[rows, np.newaxis]
         old = np.where(inside, self._before[np.minimum(places, len(self._before) - 1)], np.uint8(0))
         self._covered[rows] -= _words(old)
 
@@ -104,14 +104,14 @@ class Rewriting:
 
     def _arp(self, base: int, end: NDArray[np.int64]) -> None:
         record = self._record
-        behind = record[:, base + fields.PAYLOAD_AT]
-        said = (record[:, base + fields.ARP_OPERATION] >= 0) & self._kept(behind, 0, end)
-        self._mac(base, fields.ARP_SENDER_MAC, behind + _ARP_SENDER_MAC, said, end)
-        self._mac(base, fields.ARP_TARGET_MAC, behind + _ARP_TARGET_MAC, said, end)
-        rows = np.flatnonzero(said)
+        payload_at = record[:, base + fields.PAYLOAD_AT]
+        present = (record[:, base + fields.ARP_OPERATION] >= 0) & self._kept(payload_at, 0, end)
+        self._mac(base, fields.ARP_SENDER_MAC, payload_at + _ARP_SENDER_MAC, present, end)
+        self._mac(base, fields.ARP_TARGET_MAC, payload_at + _ARP_TARGET_MAC, present, end)
+        rows = np.flatnonzero(present)
         for place, offset in ((fields.SRC, _ARP_SENDER), (fields.DST, _ARP_TARGET)):
-            told = octets_of(record[rows, base + place : base + place + 2])[:, :4]
-            changed = self._write(rows, behind[rows] + offset, self._ip_pseudonyms(told))
+            octets = octets_of(record[rows, base + place : base + place + 2])[:, :4]
+            changed = self._write(rows, payload_at[rows] + offset, self._ip_pseudonyms(octets))
             if base == INNER:
                 self._covered[rows] += changed
 
@@ -131,11 +131,11 @@ class Rewriting:
         if base == INNER:
             self._covered[rows] += changed
 
-    def _ip_pseudonyms(self, told: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _ip_pseudonyms(self, octets: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Pseudonyms of addresses, shape ``(k, 4 or 16)``; of each different one once."""
-        different, which = np.unique(told, axis=0, return_inverse=True)
+        different, which = np.unique(octets, axis=0, return_inverse=True)
         packed = [self._cipher.ip(address.tobytes()) for address in different]
-        return _table(packed, told.shape[1])[which.reshape(-1)]
+        return _table(packed, octets.shape[1])[which.reshape(-1)]
 
     def _write(
         self, rows: NDArray[np.int64], at: NDArray[np.int64], new: NDArray[np.uint8]

@@ -60,7 +60,7 @@ def _row(line: str) -> Row:
     rule = _RULE.match(line)
     if rule is None:
         return {}
-    words = [quoted or bare for quoted, bare in _WORD.findall(rule["rest"])]
+    words = [quoted or unquoted for quoted, unquoted in _WORD.findall(rule["rest"])]
     counted = {} if rule["packets"] is None else {"packets": rule["packets"]}
     return {"chain": rule["chain"], **counted, **_demands(words)}
 

@@ -101,8 +101,8 @@ def _rule(words: list[str], counted: bool) -> Row:
 
 
 def _of_protocol(text: str) -> str:
-    bare = text.lstrip("!")
-    return ("!" if text.startswith("!") else "") + _PROTOCOLS.get(bare, bare)
+    name = text.lstrip("!")
+    return ("!" if text.startswith("!") else "") + _PROTOCOLS.get(name, name)
 
 
 def _ends(rest: Sequence[str]) -> Row:

@@ -148,8 +148,8 @@ class Direction:
         if self.sender.segment_bytes.any():
             split = self.sender.segment_bytes[self.sent_row] != 0
             others = self.sender.index.payload_length[self.sent_row] - self.payload_length
-            bare = lengths == 0
-            lengths = np.where(split & ~bare, lengths - others, lengths)
+            empty = lengths == 0
+            lengths = np.where(split & ~empty, lengths - others, lengths)
         return lengths
 
     @property

@@ -40,11 +40,11 @@ def _issue(
     return _entry(key_of(finding), finding["summary"], severity, path, frames[0])
 
 
-def _entry(check: str, said: str, severity: str, path: str, line: int) -> dict[str, object]:
+def _entry(check: str, description: str, severity: str, path: str, line: int) -> dict[str, object]:
     """Make one issue; the fingerprint stays the same from run to run as long as the finding does."""
-    name = check if check != "not-as-expected" else f"{check}: {said}"
+    name = check if check != "not-as-expected" else f"{check}: {description}"
     return {
-        "description": plain(said, longest_word=None),
+        "description": plain(description, longest_word=None),
         "check_name": plain(check),
         "fingerprint": hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest(),
         "severity": severity,

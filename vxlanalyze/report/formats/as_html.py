@@ -89,10 +89,10 @@ def _parts(report: Report, drawn: pictures.Drawn) -> list[tuple[str, str]]:
 def _judged(judgement: Judgement | None) -> list[tuple[str, tuple[str, ...]]]:
     if judgement is None:
         return []
-    told = [("Not as expected", judgement.differences)] if judgement.differences else []
+    blocks = [("Not as expected", judgement.differences)] if judgement.differences else []
     if judgement.changes is not None:
-        told.append(("Since the baseline", judgement.changes or ("nothing changed",)))
-    return told
+        blocks.append(("Since the baseline", judgement.changes or ("nothing changed",)))
+    return blocks
 
 
 def _is_note(finding: FindingRecord, findings: Sequence[FindingRecord]) -> bool:
@@ -102,6 +102,6 @@ def _is_note(finding: FindingRecord, findings: Sequence[FindingRecord]) -> bool:
 
 
 def _clear(report: Report) -> list[str]:
-    told = {f["code"] for f in report.findings} | {n["code"] for n in report.not_assessed}
-    told |= {b["code"] for b in report.broken}
-    return [code for code in report.asked if code not in told]
+    named = {f["code"] for f in report.findings} | {n["code"] for n in report.not_assessed}
+    named |= {b["code"] for b in report.broken}
+    return [code for code in report.asked if code not in named]

@@ -54,7 +54,7 @@ def _case(code: str, report: Report, failing: frozenset[str]) -> ElementTree.Ele
     if bad:
         message = plain("; ".join(finding["summary"] for finding in bad))
         failure = ElementTree.SubElement(case, "failure", type=bad[0]["severity"], message=message)
-        failure.text = _lines(line for finding in bad for line in _told(finding))
+        failure.text = _lines(line for finding in bad for line in _of_finding(finding))
     elif broken:
         message = plain(str(broken[0].get("error")))
         ElementTree.SubElement(case, "error", type="broken", message=message)
@@ -63,12 +63,12 @@ def _case(code: str, report: Report, failing: frozenset[str]) -> ElementTree.Ele
         ElementTree.SubElement(case, "skipped", message=plain("; ".join(reasons)))
     rest = [finding for finding in findings if finding not in bad]
     if rest:
-        told = _lines(f"{finding['severity']}: {finding['summary']}" for finding in rest)
-        ElementTree.SubElement(case, "system-out").text = told
+        text = _lines(f"{finding['severity']}: {finding['summary']}" for finding in rest)
+        ElementTree.SubElement(case, "system-out").text = text
     return case
 
 
-def _told(finding: FindingRecord) -> Iterable[str]:
+def _of_finding(finding: FindingRecord) -> Iterable[str]:
     yield f"{finding['severity']} {key_of(finding)}: {finding['summary']}"
     if finding["remedy"]:
         yield from f"Remedy: {finding['remedy']}".splitlines()

@@ -194,15 +194,15 @@ def _captures(page: Page, report: Report, *, verbose: bool) -> None:
 
 def _capture(capture: CaptureRecord) -> str:
     files = capture["files"]
-    said = [files[0]["path"] if len(files) == 1 else f"{len(files)} files from {files[0]['path']} on"]
-    said.append(f"{words.count(capture['packets'], 'packet')} ({capture['tunnel_packets']:,} in the tunnel)")
+    parts = [files[0]["path"] if len(files) == 1 else f"{len(files)} files from {files[0]['path']} on"]
+    parts.append(f"{words.count(capture['packets'], 'packet')} ({capture['tunnel_packets']:,} in the tunnel)")
     if capture["first"] and capture["last"]:
-        said.append(f"{capture['first'][:23]}Z to {capture['last'][11:23]}Z")
+        parts.append(f"{capture['first'][:23]}Z to {capture['last'][11:23]}Z")
     if capture["snaplen"] is not None:
-        said.append(f"cut to {capture['snaplen']:,} bytes each")
+        parts.append(f"cut to {capture['snaplen']:,} bytes each")
     dropped = capture["dropped_by_kernel"]
-    said.append("drops unknown" if dropped is None else f"{dropped:,} dropped while capturing")
-    return ", ".join(said)
+    parts.append("drops unknown" if dropped is None else f"{dropped:,} dropped while capturing")
+    return ", ".join(parts)
 
 
 def _clock(clock: ClockRecord) -> str:
@@ -212,9 +212,9 @@ def _clock(clock: ClockRecord) -> str:
         why = f"({clock['method']}); delays are relative to the smallest"
         return f"clock of {to} against {from_}: cannot be determined {why}"
     ahead = "ahead of" if offset >= 0 else "behind"
-    said = f"clock of {to}: {words.span(abs(offset))} {ahead} {from_}"
+    text = f"clock of {to}: {words.span(abs(offset))} {ahead} {from_}"
     if clock["uncertainty_ns"] is not None:
-        said += f" ± {words.span(clock['uncertainty_ns'])}"
+        text += f" ± {words.span(clock['uncertainty_ns'])}"
     if clock["drift_ppm"] is not None:
-        said += f", drift {formatting.drift(clock['drift_ppm'])}"
-    return said
+        text += f", drift {formatting.drift(clock['drift_ppm'])}"
+    return text

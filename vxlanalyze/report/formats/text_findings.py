@@ -60,8 +60,8 @@ def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
     finding = shown.finding
     texts = [part["explanation"] for part in shown.parts] if verbose else [shown.parts[0]["explanation"]]
     for text in filter(None, dict.fromkeys(texts)):
-        said = text if verbose else " ".join(_fitting(_SENTENCE_END.split(text), None))
-        page.paragraph(("Evidence: ", "bold"), (said, ""), indent=3, hanging=2)
+        text_shown = text if verbose else " ".join(_fitting(_SENTENCE_END.split(text), None))
+        page.paragraph(("Evidence: ", "bold"), (text_shown, ""), indent=3, hanging=2)
     if verbose:
         for name, quantity in finding["evidence"].items():
             figure = f"{name.replace('_', ' ')}: {formatting.quantity(quantity)}"

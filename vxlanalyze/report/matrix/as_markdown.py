@@ -30,6 +30,6 @@ def _table(matrix: Matrix, entries: list[Entry]) -> str:
 
 
 def _entry(entry: Entry) -> list[str]:
-    told = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
+    lines = "\n".join(f"- {escaped(cell['summary'] or cell['direction'])}" for cell in entry.cells)
     todo = [f"**Remedy:** {remedy(entry.remedy)}"] if entry.remedy else []
-    return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", told, *todo]
+    return [f"### {entry.letter}: {entry.severity} {code(entry.code)}", lines, *todo]

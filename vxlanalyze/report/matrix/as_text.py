@@ -8,7 +8,7 @@ from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "good": "green", "untold": "bold", "idle": "dim"}
-_TOLD = 12  # directions told of one finding
+_SHOWN = 12  # directions told of one finding
 _LONGEST_NAME = 24
 
 
@@ -65,10 +65,10 @@ def _entry(page: Page, entry: Entry) -> None:
         (f" {entry.code}", "bold"),
         (f" {where(entry.cells)}", ""),
     )
-    for cell in entry.cells[:_TOLD]:
+    for cell in entry.cells[:_SHOWN]:
         page.paragraph(("- ", ""), (cell["summary"] or cell["direction"], ""), indent=2, hanging=2)
-    if len(entry.cells) > _TOLD:
-        page.paragraph((f"and {len(entry.cells) - _TOLD} more, in the JSON", "dim"), indent=2)
+    if len(entry.cells) > _SHOWN:
+        page.paragraph((f"and {len(entry.cells) - _SHOWN} more, in the JSON", "dim"), indent=2)
     if entry.remedy:
         page.remedy(entry.remedy, indent=2)
 
@@ -77,10 +77,10 @@ def _untold(page: Page, matrix: Matrix) -> None:
     untold = [cell for cell in matrix.cells if cell["state"] == "untold"]
     if untold:
         page.heading("Could not be judged (which does not mean healthy)")
-    for cell in untold[:_TOLD]:
+    for cell in untold[:_SHOWN]:
         page.paragraph(("- ", ""), (f"{cell['direction']}: {cell['summary']}", ""), indent=2, hanging=2)
-    if len(untold) > _TOLD:
-        page.paragraph((f"and {len(untold) - _TOLD} more, in the JSON", "dim"), indent=2)
+    if len(untold) > _SHOWN:
+        page.paragraph((f"and {len(untold) - _SHOWN} more, in the JSON", "dim"), indent=2)
 
 
 def _nodes(page: Page, matrix: Matrix) -> None:
@@ -88,6 +88,6 @@ def _nodes(page: Page, matrix: Matrix) -> None:
     for node in matrix.nodes:
         addresses = ", ".join(node["node_addresses"]) or "address not known"
         tunnel = f"{words.count(node['packets'], 'packet')} ({node['tunnel_packets']:,} in the tunnel)"
-        said = f"{addresses}, {tunnel}, {node['files'][0]['path']}"
-        page.paragraph((f"{node['name']}: ", "bold"), (said, ""), indent=2, hanging=2)
+        text = f"{addresses}, {tunnel}, {node['files'][0]['path']}"
+        page.paragraph((f"{node['name']}: ", "bold"), (text, ""), indent=2, hanging=2)
     page.paragraph(("A pair in full: vxlanalyze CAPTURE CAPTURE", "dim"), indent=2)

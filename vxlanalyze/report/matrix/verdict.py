@@ -17,11 +17,11 @@ def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
     judged = len(bad) + sum(cell["state"] == "good" for cell in cells)
     parts = []
     if bad:
-        told = [f"{code} {where(of_code)}" for (_, code), of_code in by_finding(bad)]
+        causes = [f"{code} {where(of_code)}" for (_, code), of_code in by_finding(bad)]
         be = "is" if len(bad) == 1 else "are"
         parts.append(
             f"{len(bad)} of {words.count(judged, 'direction')} between {nodes} nodes {be} in trouble: "
-            + ", ".join(told)
+            + ", ".join(causes)
         )
     elif judged:
         parts.append(f"Nothing is wrong in {words.count(judged, 'direction')} between {nodes} nodes")

@@ -82,14 +82,14 @@ def _threshold(axes: Axes, series: CountsBySize) -> None:
         return
     axes.axvline(largest, color=LOST, linewidth=1.2, linestyle="--")
     left, right = axes.get_xlim()
-    beside = largest > (left + right) / 2
+    at_side = largest > (left + right) / 2
     axes.annotate(
         f"largest that arrived: {largest:,} bytes\nlonger ones: {series['lost_longer']:,} sent, all lost",
         (largest, 0.04),
-        (-6 if beside else 6, 0),
+        (-6 if at_side else 6, 0),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
-        ha="right" if beside else "left",
+        ha="right" if at_side else "left",
     )
 
 

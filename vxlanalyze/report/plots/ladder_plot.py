@@ -61,7 +61,7 @@ def _follow(
     onward = packet["way"] == "forward"
     path = list(enumerate(packet["seen"]))
     path = path if onward else path[::-1]
-    seen = [(posts[place], sight) for place, sight in path if sight is not None]
+    seen = [(posts[place], seen_at) for place, seen_at in path if seen_at is not None]
     if not seen:
         return
     slope = _SLANT / (posts[-1] - posts[0])
@@ -74,9 +74,9 @@ def _follow(
     if last != posts[path[-1][0]]:
         step = (posts[1] - posts[0]) * (0.5 if onward else -0.5)
         stops.append(_Leg(at(last), at(last + step), packet["fate"]))
-    for post, sight in seen:
+    for post, seen_at in seen:
         side = (post == posts[-1]) - (post == posts[0])
-        _frame_number(axes, sight["frame"], *at(post), side)
+        _frame_number(axes, seen_at["frame"], *at(post), side)
     axes.text(0, row, f"{seen[0][1]['time_ns'] / 1e6:,.3f} ms", va="center")
     axes.text(_WORDS, row, describe_packet(packet), va="center", fontsize=0.9 * rcParams["font.size"])
 

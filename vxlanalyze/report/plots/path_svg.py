@@ -83,7 +83,7 @@ def lying(report: Report) -> Picture:
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (width + gap) + width, 2 + (i + 1) * (width + gap)
         middle = (start + end) / 2
-        above = 78 - _LINE * len(said(onward)) + 4
+        above = 78 - _LINE * len(labels(onward)) + 4
         arrows.append(_arrow((start + 6, 78), (end - 6, 78), onward, (middle, above, "middle")))
         arrows.append(_arrow((end - 6, 92), (start + 6, 92), home, (middle, 110, "middle")))
     return Picture(len(points) * (width + gap) - gap + 4, height + 4, tuple(boxes), tuple(arrows))
@@ -104,9 +104,9 @@ def upright(report: Report) -> Picture:
             (onward, middle - 12, start + 5, end - 5, "end"),
             (home, middle + 12, end - 5, start + 5, "start"),
         ):
-            text = (start + end) / 2 - _LINE * (len(said(hop)) - 1) / 2 + 4
-            beside = side + (10 if anchor == "start" else -10)
-            arrows.append(_arrow((side, first), (side, last), hop, (beside, text, anchor)))
+            text = (start + end) / 2 - _LINE * (len(labels(hop)) - 1) / 2 + 4
+            next_to = side + (10 if anchor == "start" else -10)
+            arrows.append(_arrow((side, first), (side, last), hop, (next_to, text, anchor)))
     return Picture(whole, len(points) * (height + gap) - gap + 4, tuple(boxes), tuple(arrows))
 
 
@@ -119,7 +119,7 @@ def state(hop: HopRecord) -> str:
     return "lossy" if hop["delivered"] else "blocked"
 
 
-def said(hop: HopRecord) -> tuple[str, ...]:
+def labels(hop: HopRecord) -> tuple[str, ...]:
     """What a direction shows, in at most four short lines."""
     if hop["sent"] == 0:
         return ("nothing was sent",)
@@ -148,16 +148,16 @@ def _points(report: Report) -> list[tuple[str, CaptureRecord | None]]:
 
 
 def _box(x: float, y: float, width: float, height: float, name: str, capture: CaptureRecord | None) -> Box:
-    told: list[str] = []
+    texts: list[str] = []
     if capture is not None:
         addresses = capture["node_addresses"]
-        told += [
+        texts += [
             _short(a, width * 1.2) + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "")
             for a in addresses[:1]
         ]
-        told.append(words.count(capture["packets"], "frame"))
-    middle, first = x + width / 2, y + height / 2 - _LINE * len(told) / 2 + 5
-    lines = [Text(middle, first + _LINE * (i + 1), "middle", line) for i, line in enumerate(told)]
+        texts.append(words.count(capture["packets"], "frame"))
+    middle, first = x + width / 2, y + height / 2 - _LINE * len(texts) / 2 + 5
+    lines = [Text(middle, first + _LINE * (i + 1), "middle", line) for i, line in enumerate(texts)]
     return Box(x, y, width, height, name, (Text(middle, first, "middle", _short(name, width)), *lines))
 
 
@@ -165,7 +165,7 @@ def _arrow(
     start: tuple[float, float], end: tuple[float, float], hop: HopRecord, text: tuple[float, float, str]
 ) -> Arrow:
     x, y, anchor = text
-    lines = tuple(Text(x, y + _LINE * i, anchor, line) for i, line in enumerate(said(hop)))
+    lines = tuple(Text(x, y + _LINE * i, anchor, line) for i, line in enumerate(labels(hop)))
     return Arrow(*start, *end, state(hop), lines)
 
 
@@ -176,4 +176,4 @@ def _short(name: str, room: float) -> str:
 
 def alternative(hops: Sequence[HopRecord]) -> str:
     """The picture in words, for those who cannot see it."""
-    return ". ".join(f"{hop['direction']}: {', '.join(said(hop))}" for hop in hops)
+    return ". ".join(f"{hop['direction']}: {', '.join(labels(hop))}" for hop in hops)

@@ -65,9 +65,11 @@ def _fits(series: Plots, directions: set[str]) -> bool:
         flow = series["sequence"]
         cells = (flow["delivered"], flow["lost_cells"], flow["acknowledged"])
         groups += [(held["time"], held["position"]) for held in cells]
-    told = ({c["direction"] for c in part["directions"]} for part in (series["timeline"], series["delay"]))
+    of_plots = (
+        {c["direction"] for c in part["directions"]} for part in (series["timeline"], series["delay"])
+    )
     equal = all(len({len(values) for values in group}) == 1 for group in groups)
-    return equal and all(directions <= known for known in told) and series["timeline"]["bin_ns"] > 0
+    return equal and all(directions <= known for known in of_plots) and series["timeline"]["bin_ns"] > 0
 
 
 def draw(report: Report) -> Drawn:

@@ -54,7 +54,7 @@ def picture(
     *,
     width: float = 9.0,
     height: float = 3.0,
-    bare: bool = False,
+    unframed: bool = False,
     above: float = _ABOVE,
 ) -> str:
     """Draw one picture as an SVG element.
@@ -67,7 +67,7 @@ def picture(
         What the picture shows, for those who cannot see it; also makes its element names its own.
     width, height : float
         Inches of 72 CSS pixels; the page scales it.
-    bare : bool
+    unframed : bool
         Whether it has no axis to leave room for, so that it fills the whole picture.
     above : float
         Inches above the axes, for the legend.
@@ -78,7 +78,7 @@ def picture(
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        draw(figure.add_axes((0.005, 0, 0.99, 1) if bare else _inside(width, height, above)))
+        draw(figure.add_axes((0.005, 0, 0.99, 1) if unframed else _inside(width, height, above)))
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return _for_page(written.getvalue(), title)

@@ -51,8 +51,8 @@ def draw_timeline(axes: Axes, series: Timeline, onward: str, home: str | None = 
     axes.yaxis.set_major_formatter(COUNT)
     axes.set_ylabel(f"packets per {span(series['bin_ns'])}")
     time_axis(axes, series["start"], unit)
-    ways = [("↑", onward)] + ([("↓", home)] if home is not None else [])
-    title(axes, "   ".join(f"{arrow} {label(way)}" for arrow, way in ways))
+    directions = [("↑", onward)] + ([("↓", home)] if home is not None else [])
+    title(axes, "   ".join(f"{arrow} {label(each)}" for arrow, each in directions))
     finish(axes)
     return axes
 

@@ -10,7 +10,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point
 from vxlanalyze.report.series.conversations import TCP, describe, group_flows
 from vxlanalyze.report.series.listing import tcp_flags
-from vxlanalyze.report.series.model import Followed, Ladder, Sight
+from vxlanalyze.report.series.model import Followed, Ladder, SeenAt
 from vxlanalyze.report.series.timebase import Timebase
 
 MOST_LADDERS = 8
@@ -18,7 +18,7 @@ MOST_PACKETS = 20
 _FATES = {Outcome.DELIVERED: "delivered", Outcome.LOST: "lost", Outcome.UNKNOWN: "unknown"}
 
 
-class _Way(NamedTuple):
+class _Route(NamedTuple):
     """All hops in one way of travel: direction `i` goes from point `i` to point `i + 1` of `points`."""
 
     forward: bool
@@ -29,7 +29,7 @@ class _Way(NamedTuple):
 class _Packets(NamedTuple):
     """Some packets of one direction, by place in its arrays."""
 
-    way: _Way
+    route: _Route
     hop: int
     chosen: NDArray[np.int64]
 
@@ -50,7 +50,7 @@ def ladders(comparison: Comparison, findings: Sequence[Finding], base: Timebase)
 
 def _shown(packets: _Packets) -> NDArray[np.int64]:
     """The first packets of as many frames as there is room for: those of one super-packet say the same."""
-    frames = packets.way.directions[packets.hop].sent_row[packets.chosen]
+    frames = packets.route.directions[packets.hop].sent_row[packets.chosen]
     first = np.sort(np.unique(frames, return_index=True)[1])[:MOST_PACKETS]
     more = np.setdiff1d(np.arange(len(frames)), first)[: MOST_PACKETS - len(first)]
     return packets.chosen[np.sort(np.concatenate([first, more]))]
@@ -64,16 +64,16 @@ def flow_ladder(comparison: Comparison, direction: Direction, flow_row: int, bas
     flows = direction.sender.flows
     ends = (flows.family[flow_row], flows.protocol[flow_row], flows.src[flow_row], flows.sport[flow_row])
     found = []
-    for way in _ways(comparison):
-        hop = next((i for i, d in enumerate(way.directions) if d is direction), None)
+    for route in _routes(comparison):
+        hop = next((i for i, d in enumerate(route.directions) if d is direction), None)
         if hop is not None:
             group, _ = group_flows(flows)
-            found.append(_Packets(way, hop, np.flatnonzero((group == group[flow_row])[direction.flow])))
+            found.append(_Packets(route, hop, np.flatnonzero((group == group[flow_row])[direction.flow])))
             continue
-        for hop, other in enumerate(way.directions):
+        for hop, other in enumerate(route.directions):
             back = _toward(other, ends) if other.receiver is direction.sender else np.empty(0, np.int64)
             if len(back):
-                found.append(_Packets(way, hop, back))
+                found.append(_Packets(route, hop, back))
     shown = [p._replace(chosen=p.chosen[:MOST_PACKETS]) for p in found]
     return _ladder(comparison, None, shown, sum(len(p.chosen) for p in found), base)
 
@@ -88,22 +88,22 @@ def _toward(direction: Direction, ends: tuple[Any, ...]) -> NDArray[np.int64]:
     return np.flatnonzero(answers[direction.flow])
 
 
-def _ways(comparison: Comparison) -> list[_Way]:
+def _routes(comparison: Comparison) -> list[_Route]:
     if not comparison.hops:
         return []
     onward = tuple(h.forward for h in comparison.hops)
     home = tuple(h.backward for h in reversed(comparison.hops))
     return [
-        _Way(True, onward, (onward[0].sender, *(d.receiver for d in onward))),
-        _Way(False, home, (home[0].sender, *(d.receiver for d in home))),
+        _Route(True, onward, (onward[0].sender, *(d.receiver for d in onward))),
+        _Route(False, home, (home[0].sender, *(d.receiver for d in home))),
     ]
 
 
 def _packets_of_finding(comparison: Comparison, finding: Finding) -> _Packets | None:
     """The packets of a direction that the frames of a finding hold, its own direction tried first."""
-    candidates = [(way, hop, d) for way in _ways(comparison) for hop, d in enumerate(way.directions)]
+    candidates = [(route, hop, d) for route in _routes(comparison) for hop, d in enumerate(route.directions)]
     candidates.sort(key=lambda c: c[2].label != finding.direction)
-    for way, hop, direction in candidates:
+    for route, hop, direction in candidates:
         for point, rows in (
             (direction.sender, direction.sent_row),
             (direction.receiver, direction.received_row),
@@ -113,7 +113,7 @@ def _packets_of_finding(comparison: Comparison, finding: Finding) -> _Packets | 
                 continue
             chosen = np.flatnonzero(np.isin(point.frame(rows), frames))
             if len(chosen):
-                return _Packets(way, hop, chosen)
+                return _Packets(route, hop, chosen)
     return None
 
 
@@ -134,31 +134,31 @@ def _ladder(
 
 def _follow(part: _Packets, base: Timebase) -> list[Followed]:
     """Describe packets at every point of their way."""
-    way, hop, chosen = part
-    direction = way.directions[hop]
+    route, hop, chosen = part
+    direction = route.directions[hop]
     rows, last_hop_outcome = _trace(part)
     who = describe(direction, direction.flow[chosen].astype(np.int64))
     tcp = direction.sender.flows.protocol[direction.flow[chosen]] == TCP
     flags = direction.sender.index.tcp_flags[direction.sent_row[chosen]]
     lengths = direction.wire_length[chosen]
-    seen = [_seen(point, rows[:, i], base) for i, point in enumerate(way.points)]
+    seen = [_seen(point, rows[:, i], base) for i, point in enumerate(route.points)]
     packets: list[Followed] = []
     for i in range(len(chosen)):
         at_points = [column[i] for column in seen]
         packets.append(
             {
                 **who[i],
-                "way": "forward" if way.forward else "backward",
+                "way": "forward" if route.forward else "backward",
                 "fate": "delivered" if at_points[-1] else _FATES[Outcome(int(last_hop_outcome[i]))],
                 "length": int(lengths[i]),
                 "flags": tcp_flags(int(flags[i])) if tcp[i] else None,
-                "seen": at_points if way.forward else at_points[::-1],
+                "seen": at_points if route.forward else at_points[::-1],
             }
         )
     return packets
 
 
-def _seen(point: Point, rows: NDArray[np.int64], base: Timebase) -> list[Sight | None]:
+def _seen(point: Point, rows: NDArray[np.int64], base: Timebase) -> list[SeenAt | None]:
     found = rows != NO_ROW
     frames = np.where(found, point.frame(rows.astype(np.int32)), 0)
     times = np.zeros(len(rows), dtype=np.int64)
@@ -179,21 +179,21 @@ def _trace(part: _Packets) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     outcome : NDArray[np.int64]
         Shape ``(k,)``: what became of each behind the last point that saw it.
     """
-    way, hop, chosen = part
-    rows = np.full((len(chosen), len(way.points)), NO_ROW, dtype=np.int64)
+    route, hop, chosen = part
+    rows = np.full((len(chosen), len(route.points)), NO_ROW, dtype=np.int64)
     segment = np.zeros_like(rows)
     outcome = np.full(len(chosen), Outcome.UNKNOWN, dtype=np.int64)
-    here = way.directions[hop]
+    here = route.directions[hop]
     rows[:, hop], segment[:, hop] = here.sent_row[chosen], here.segment[chosen]
-    for i in range(hop, len(way.directions)):
-        direction = way.directions[i]
+    for i in range(hop, len(route.directions)):
+        direction = route.directions[i]
         place = _find(direction.sent_row, direction.segment, rows[:, i], segment[:, i])
         found = place != NO_ROW
         rows[found, i + 1] = direction.received_row[place[found]]
         segment[found, i + 1] = direction.received_segment[place[found]]
         outcome[found] = direction.outcome[place[found]]
     for i in range(hop - 1, -1, -1):
-        direction = way.directions[i]
+        direction = route.directions[i]
         place = _find(direction.received_row, direction.received_segment, rows[:, i + 1], segment[:, i + 1])
         found = place != NO_ROW
         rows[found, i] = direction.sent_row[place[found]]

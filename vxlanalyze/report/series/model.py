@@ -109,7 +109,7 @@ class Sequence(TypedDict):
     allowed: NotRequired[Cells]
 
 
-class Sight(TypedDict):
+class SeenAt(TypedDict):
     """Where and when a point saw a packet."""
 
     frame: int
@@ -123,7 +123,7 @@ class Followed(Who):
     fate: str
     length: int
     flags: str | None
-    seen: list[Sight | None]
+    seen: list[SeenAt | None]
 
 
 class Ladder(TypedDict):

@@ -53,10 +53,10 @@ def read(data: Octets, found: Record) -> int:
         return STOP
     if not holds(found, at + HEADER_BYTES):
         return STOP
-    behind = at + HEADER_BYTES + ((first & LENGTH_MASK) << 2)
-    if first & FLAG_CONTROL or not holds(found, behind):
+    end = at + HEADER_BYTES + ((first & LENGTH_MASK) << 2)
+    if first & FLAG_CONTROL or not holds(found, end):
         return STOP
-    found[AT] = behind
+    found[AT] = end
     return _following(data, found, byte(data, at + 1))
 
 
@@ -92,10 +92,10 @@ def _is_packet(data: Octets, found: Record, at: int) -> bool:
         return False
     first = byte(data, at)
     if first >> 4 == ipv4.VERSION:
-        behind = at + ((first & 15) << 2)
-        if be16(data, at + 2) != room or behind < at + ipv4.HEADER_BYTES or behind > found[END]:
+        end = at + ((first & 15) << 2)
+        if be16(data, at + 2) != room or end < at + ipv4.HEADER_BYTES or end > found[END]:
             return False
-        return checksum.fold(checksum.add(data, at, behind)) == 0xFFFF
+        return checksum.fold(checksum.add(data, at, end)) == 0xFFFF
     if first >> 4 != ipv6.VERSION or at + ipv6.HEADER_BYTES > found[END]:
         return False
     return (

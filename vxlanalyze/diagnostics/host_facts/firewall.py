@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import (
-    Said,
+from vxlanalyze.diagnostics.host_facts.model import (
+    Statement,
     accounts_for,
     facts,
     file_of,
@@ -65,7 +65,7 @@ class Passage:
     what: str
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which rule of the node drops what the finding is about, or that none of its rules does."""
     point = direction.receiver
     tables = _tables(pair, point)
@@ -75,11 +75,13 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
     for passage in passages:
         drop, packet = _first(tables, passage)
         if drop is not None and packet is not None:
-            yield _said(drop, packet, point, passage.what, finding)
+            yield _statement(drop, packet, point, passage.what, finding)
             return
     if any(passage.packets for passage in passages) and finding.code not in _LATER:
         files = listed(sorted({file for file, _ in tables}))
-        yield Said(f"The saved rules of {node_of(point)} drop none of these packets ({files}).", False, files)
+        yield Statement(
+            f"The saved rules of {node_of(point)} drop none of these packets ({files}).", False, files
+        )
 
 
 def _tables(pair: Comparison, point: Point) -> _Tables:
@@ -156,7 +158,7 @@ def _first(tables: _Tables, passage: Passage) -> tuple[Drop | None, Packet | Non
     return possible
 
 
-def _said(drop: Drop, packet: Packet, point: Point, what: str, finding: Finding) -> Said:
+def _statement(drop: Drop, packet: Packet, point: Point, what: str, finding: Finding) -> Statement:
     where = place(drop.file, drop.row["line"])
     rule = " ".join(drop.row["text"].split())
     node = node_of(point)
@@ -167,14 +169,14 @@ def _said(drop: Drop, packet: Packet, point: Point, what: str, finding: Finding)
             f"A rule of {node} would drop {what} once they arrive there ({where}: {rule}); packets reach it "
             "after the capture, so it is not what loses them now."
         )
-        return Said(sentence, False, where)
+        return Statement(sentence, False, where)
     matches = bool(drop.counted) and accounts_for(drop.counted or 0, finding)
     cause = drop.certain or matches
     sentence = f"The firewall of {node} {'drops' if cause else 'may drop'} {what} ({which}): {where}: {rule}."
     if drop.counted:
         sentence += f" It has counted {count(drop.counted, 'packet')}"
         sentence += f", and {count(missing(finding), 'packet')} are missing here." if matches else "."
-    return Said(sentence, cause, where, _remedy(drop, packet, node) if cause else "")
+    return Statement(sentence, cause, where, _remedy(drop, packet, node) if cause else "")
 
 
 def _label(finding: Finding, point: Point) -> str | None:

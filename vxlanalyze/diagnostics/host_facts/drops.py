@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, inner, node_of, outer, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, inner, node_of, outer, rows
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
@@ -32,7 +32,7 @@ _CURES = {
 }
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which drops of these packets were seen on either node, the receiving one first."""
     if finding.code not in _RECEIVING:
         return
@@ -55,7 +55,7 @@ class _Key:
         return isinstance(other, _Key) and other.point.capture == self.point.capture
 
 
-def _seen(pair: Comparison, point: Point, ends: set[tuple[str, str]]) -> Iterator[Said]:
+def _seen(pair: Comparison, point: Point, ends: set[tuple[str, str]]) -> Iterator[Statement]:
     reasons: Counter[str] = Counter()
     first: dict[str, tuple[dict[str, str], str]] = {}
     for row, where in rows(pair, point, "drops"):
@@ -70,7 +70,7 @@ def _seen(pair: Comparison, point: Point, ends: set[tuple[str, str]]) -> Iterato
             f"{node_of(point)} dropped {count(dropped, 'packet')} of these, the first from {row['src']} to "
             f"{row['dst']}{at}: {reason} ({where})."
         )
-        yield Said(sentence, True, where, _cure(node_of(point), reason))
+        yield Statement(sentence, True, where, _cure(node_of(point), reason))
 
 
 def _cure(node: str, reason: str) -> str:

@@ -18,12 +18,12 @@ _AGREEING_NS = 5_000_000  # a path's delay; timers that start anew are seldom so
 NEAR_NS = 1_000_000_000  # more than any path's delay, less than between two questions
 
 
-def alike(flows: Flows) -> NDArray[np.bool_]:
+def lookalikes(flows: Flows) -> NDArray[np.bool_]:
     """Tell the flows whose packets have nothing of their own, shape ``(f,)``."""
     kind = flows.sport >> 8  # of ICMP, where ports stand
     first, last = _NEIGHBOUR_DISCOVERY
-    asking = (flows.protocol == _ICMPV6) & (kind >= first) & (kind <= last)
-    result: NDArray[np.bool_] = (flows.family == 0) | asking
+    soliciting = (flows.protocol == _ICMPV6) & (kind >= first) & (kind <= last)
+    result: NDArray[np.bool_] = (flows.family == 0) | soliciting
     return result
 
 
@@ -37,18 +37,20 @@ def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
     doubtful : NDArray[np.bool_]
         Shape ``(m,)``: the packet looks like others of its kind.
     """
-    asked = np.flatnonzero(doubtful)
-    if len(asked) in (0, len(doubtful)):
+    doubted = np.flatnonzero(doubtful)
+    if len(doubted) in (0, len(doubtful)):
         return seen
     sure = np.flatnonzero(~doubtful)
-    after = np.minimum(np.searchsorted(seen.time_ns[sure], seen.time_ns[asked]), len(sure) - 1)
+    after = np.minimum(np.searchsorted(seen.time_ns[sure], seen.time_ns[doubted]), len(sure) - 1)
     before = np.maximum(after - 1, 0)
-    told = seen.difference_ns[asked]
-    off = np.minimum(*(np.abs(told - seen.difference_ns[sure[beside]]) for beside in (before, after)))
+    difference_ns = seen.difference_ns[doubted]
+    off = np.minimum(
+        *(np.abs(difference_ns - seen.difference_ns[sure[neighbour]]) for neighbour in (before, after))
+    )
     if (off <= NEAR_NS).all():
         return seen
     keep = np.ones(len(doubtful), np.bool_)
-    keep[asked[off > NEAR_NS]] = False
+    keep[doubted[off > NEAR_NS]] = False
     return Sightings(seen.time_ns[keep], seen.difference_ns[keep], seen.forward[keep])
 
 

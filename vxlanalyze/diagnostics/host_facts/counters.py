@@ -9,7 +9,15 @@ from pathlib import PurePath
 from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, accounts_for, facts, file_of, missing, node_of, place
+from vxlanalyze.diagnostics.host_facts.model import (
+    Statement,
+    accounts_for,
+    facts,
+    file_of,
+    missing,
+    node_of,
+    place,
+)
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
@@ -42,7 +50,7 @@ _AT_RECEIVER = frozenset(
 )
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which counters of the receiving node rose meanwhile."""
     if finding.code not in _AT_RECEIVER:
         return
@@ -52,12 +60,14 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         if not why:
             continue
         same = accounts_for(grown, finding)
-        beside = f", and {count(missing(finding), 'packet')} are missing here" if missing(finding) else ""
-        sentence = f"Between the saves, {name} of {node} rose by {grown:,}{beside}: {why} ({where})."
-        yield Said(sentence, same, where, _remedy(node, name) if same else "")
+        missing_text = (
+            f", and {count(missing(finding), 'packet')} are missing here" if missing(finding) else ""
+        )
+        sentence = f"Between the saves, {name} of {node} rose by {grown:,}{missing_text}: {why} ({where})."
+        yield Statement(sentence, same, where, _remedy(node, name) if same else "")
 
 
-def of_captures(pair: Comparison, finding: Finding) -> Iterator[Said]:
+def of_captures(pair: Comparison, finding: Finding) -> Iterator[Statement]:
     """Say which drops of card, queue or core rose at the nodes whose captures lack packets."""
     for number, capture in enumerate(pair.captures):
         names = [f"{capture.name} {what}" for what in _LACKED]
@@ -70,9 +80,9 @@ def of_captures(pair: Comparison, finding: Finding) -> Iterator[Said]:
             if not (_is_drop(name) or name == "softnet dropped"):
                 continue
             same = 0 < lacked <= grown <= 1.25 * lacked + 2
-            beside = f", and its capture lacks {count(lacked, 'packet')}" if lacked else ""
-            sentence = f"Between the saves, {name} of {node_of(point)} rose by {grown:,}{beside} ({where})."
-            yield Said(sentence, same, where, _remedy(node_of(point), name) if same else "")
+            lacking = f", and its capture lacks {count(lacked, 'packet')}" if lacked else ""
+            sentence = f"Between the saves, {name} of {node_of(point)} rose by {grown:,}{lacking} ({where})."
+            yield Statement(sentence, same, where, _remedy(node_of(point), name) if same else "")
 
 
 def _remedy(node: str, name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
-from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, inner, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, inner, is_inside, node_of, rows
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count
 
@@ -17,7 +17,7 @@ _ENDPOINT = frozenset(("endpoint-silent", "dns-unanswered", "packet-loss", "not-
 _Row = dict[str, str]
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say that nothing listens on the tunnel's port, or that a socket is full."""
     if is_inside(direction):
         return
@@ -31,26 +31,26 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
                 yield from _full(node_of(direction.receiver), row, where)
 
 
-def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> Iterator[Said]:
+def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> Iterator[Statement]:
     """Tunnel devices hold a socket of the kernel, which ss lists without a process."""
     udp = {row["port"] for row in listening if row.get("protocol", "udp") == "udp"}
     wanted = {str(port) for port in underlay.of(direction, pair.cluster).ports}
     if not udp or not wanted or udp & wanted:
         return
     file = file_of(facts(pair, direction.receiver, "listeners")[0])
-    yield Said(
+    yield Statement(
         f"Nothing on {node_of(direction.receiver)} listens on UDP {', '.join(sorted(wanted))} ({file}).",
         True,
         file,
     )
 
 
-def _full(node: str, row: _Row, where: str) -> Iterator[Said]:
+def _full(node: str, row: _Row, where: str) -> Iterator[Statement]:
     waiting, most = int(row.get("received") or 0), int(row.get("sent") or 0)
     dropped = int(row.get("dropped") or 0)
     name = f"{row['protocol'].upper()} port {row['port']}" if row.get("protocol") else f"port {row['port']}"
     if row.get("state") == "LISTEN" and waiting > most > 0:
-        yield Said(
+        yield Statement(
             f"The listen queue of {name} on {node} is full: {waiting} of {most} connections wait to be "
             f"accepted ({where}: {row['text']}).",
             True,
@@ -61,4 +61,4 @@ def _full(node: str, row: _Row, where: str) -> Iterator[Said]:
     elif row.get("state") != "LISTEN" and (dropped or waiting):
         unread = f"holds {waiting:,} bytes that were not read" if waiting else "is read"
         drops = f" and has dropped {count(dropped, 'packet')}" if dropped else ""
-        yield Said(f"The socket of {name} on {node} {unread}{drops} ({where}).", False, where)
+        yield Statement(f"The socket of {name} on {node} {unread}{drops} ({where}).", False, where)

@@ -36,17 +36,17 @@ def out_of_a_pod(pair: Comparison, pod: Point, chance: float) -> Iterator[Stuck]
     own = {a for p in pair.points if p.capture == pod.capture for a in p.addresses}
     elsewhere = [p.flows.identity for p in pair.points if p.capture != pod.capture]
     arrived = np.isin(pod.flows.identity, elsewhere[-1])  # at the last point of the path
-    rows, flow = _bare(pod)
+    rows, flow = _unencapsulated(pod)
     names, of = ends(pod.flows.family[flow], pod.flows.dst[flow])
     sources = _sources_by_destination(pod, present(flow))
-    heard = set().union(*sources.values())
+    answering = set().union(*sources.values())
     for i, address in enumerate(names):
         mine = of == i
         packets = int(mine.sum())
         if silence.chance(packets, packets) >= chance or arrived[flow[mine]].any():
             continue
         if (
-            address not in heard
+            address not in answering
             and (sources[address] <= own or not own)
             and _may_be_a_pod(pair, address, own)
         ):
@@ -59,12 +59,12 @@ def ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[st
     return text(names[:, 1:], names[:, 0]), of
 
 
-def _bare(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _unencapsulated(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Rows of a point that hold bare IP packets, and their flows."""
     index, flows = point.index, point.flows
-    bare = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
+    unencapsulated = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
-    rows = rows[np.append(bare, False)[index.flow[rows]]]  # the last for NO_FLOW
+    rows = rows[np.append(unencapsulated, False)[index.flow[rows]]]  # the last for NO_FLOW
     return rows, index.flow[rows]
 
 

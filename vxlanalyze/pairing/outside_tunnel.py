@@ -7,33 +7,33 @@ the end.
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing.alike import NEAR_NS
 from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import rows_where, sent_by_receivers_clock
+from vxlanalyze.pairing.lookalikes import NEAR_NS
 from vxlanalyze.pairing.model import NO_ROW, Clock, Point
 from vxlanalyze.pairing.routes import Route
 
 _NONE = np.empty(0, np.int64)
 
 
-def lacking(ends: HopEnds, told: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def lacking(ends: HopEnds, clock: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Times, by a node's own clock, of unencapsulated packets that it sent and lacks, and the other shows.
 
     Of the first node and of the second. Only conversations that its capture shows as well are looked at:
     others a filter may have left out. Empty where the clocks are not known.
     """
-    if told is None or ends.first.capture == ends.second.capture:
+    if clock is None or ends.first.capture == ends.second.capture:
         return _NONE, _NONE
     of_first, of_second = (_flows(ends, route) for route in (Route.FORWARD, Route.BACKWARD))
     here, there = ends.first.index.time_ns, ends.second.index.time_ns
     at = _rows(ends.first, np.concatenate([of_first, of_second]))
     at = at[ends.partner[at] != NO_ROW]
-    near = np.abs(there[ends.partner[at]] - here[at] - told.offset_at(here[at])) <= NEAR_NS
+    near = np.abs(there[ends.partner[at]] - here[at] - clock.offset_at(here[at])) <= NEAR_NS
     by_first = np.setdiff1d(_rows(ends.second, of_first), ends.partner[at[near]])
     by_second = np.setdiff1d(_rows(ends.first, of_second), at[near])
     return (
-        sent_by_receivers_clock(there[by_first], told, forward=False),
-        sent_by_receivers_clock(here[by_second], told, forward=True),
+        sent_by_receivers_clock(there[by_first], clock, forward=False),
+        sent_by_receivers_clock(here[by_second], clock, forward=True),
     )
 
 

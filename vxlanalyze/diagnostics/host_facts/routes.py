@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends
-from vxlanalyze.diagnostics.beside.model import Said, inner, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.kubernetes.model import PrefixTable
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -92,7 +92,7 @@ def _chooses(rule: str) -> bool:
     return not rule.startswith(("0:", "32766:", "32767:")) and "fwmark" not in rule
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say what the receiving node's routes make of requests and answers."""
     if finding.code not in _CODES or is_inside(direction):
         return
@@ -108,7 +108,7 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         yield from _filter(known, packets)
 
 
-def _answers(known: Tables, packets: list[Packet], outside: frozenset[str]) -> Iterator[Said]:
+def _answers(known: Tables, packets: list[Packet], outside: frozenset[str]) -> Iterator[Statement]:
     """Routes back to the requesters that are none, or lead elsewhere; nodes are reached `outside`, too."""
     for source in dict.fromkeys(packet.source for packet in packets):
         if (6 if ":" in source else 4) not in known.versions:
@@ -131,21 +131,23 @@ def _leaves_tunnel(known: Tables, row: _Row) -> bool:
     return bool(device) and device not in known.tunnels and not device.startswith(_ROUTED_BY_AGENT)
 
 
-def _no_route(known: Tables, source: str) -> Said:
+def _no_route(known: Tables, source: str) -> Statement:
     sentence = f"None of the saved routes of {known.node} leads to {source}: answers cannot leave."
     cure = f"Restart the overlay's agent on {known.node}, which makes the routes to other nodes. Then:"
-    return Said(sentence, known.plain, "its routes", cure + commands.on(known.node, f"ip route get {source}"))
+    return Statement(
+        sentence, known.plain, "its routes", cure + commands.on(known.node, f"ip route get {source}")
+    )
 
 
-def _discarded(known: Tables, address: str, found: _Found, what: str) -> Said:
+def _discarded(known: Tables, address: str, found: _Found, what: str) -> Statement:
     row, where = found
     sentence = f"A route of {known.node} discards {what} {address}: {row['text']} ({where})."
     removed = commands.on(known.node, f"ip route del {row['kind']} {row['to']}")
     cure = f"Remove it, and find out what made it:{removed}\nThe overlay's agent writes the right route anew."
-    return Said(sentence, known.plain, where, cure)
+    return Statement(sentence, known.plain, where, cure)
 
 
-def _elsewhere(known: Tables, source: str, found: _Found) -> Said:
+def _elsewhere(known: Tables, source: str, found: _Found) -> Statement:
     row, where = found
     device, tunnel = row["dev"], known.tunnels[0]
     strict = known.strict() if ":" not in source else None
@@ -153,7 +155,9 @@ def _elsewhere(known: Tables, source: str, found: _Found) -> Said:
     shown = commands.on(known.node, f"ip route get {source}")
     if strict is None:
         cure = f"The route must lead into {tunnel}: restart the overlay's agent on {known.node}. To check:"
-        return Said(f"{sentence}; answers leave outside of the tunnel.", known.plain, where, cure + shown)
+        return Statement(
+            f"{sentence}; answers leave outside of the tunnel.", known.plain, where, cure + shown
+        )
     setting, at = strict
     name = setting["name"]
     loose = commands.on(known.node, f"sysctl -w {name}=2")
@@ -163,10 +167,10 @@ def _elsewhere(known: Tables, source: str, found: _Found) -> Said:
         + commands.on(known.node, f"sysctl -w {name}=1")
     )
     why = f"; its reverse path filter is strict ({setting['text']}, {at}), and drops the requests."
-    return Said(sentence + why, known.plain, f"{where} and {at}", cure)
+    return Statement(sentence + why, known.plain, f"{where} and {at}", cure)
 
 
-def _requests(known: Tables, packets: list[Packet]) -> Iterator[Said]:
+def _requests(known: Tables, packets: list[Packet]) -> Iterator[Statement]:
     """Routes to the requested endpoints that discard."""
     for destination in dict.fromkeys(packet.destination for packet in packets):
         found = known.route(destination)
@@ -174,7 +178,7 @@ def _requests(known: Tables, packets: list[Packet]) -> Iterator[Said]:
             yield _discarded(known, destination, found, "packets to")
 
 
-def _filter(known: Tables, packets: list[Packet]) -> Iterator[Said]:
+def _filter(known: Tables, packets: list[Packet]) -> Iterator[Statement]:
     """The strict filter where the routes do not show what it drops: a note."""
     strict = known.strict()
     if strict is None:
@@ -194,4 +198,4 @@ def _filter(known: Tables, packets: list[Packet]) -> Iterator[Said]:
             "comes in by a device by which its source is not reached, and counts it in "
             "TcpExtIPReversePathFilter."
         )
-    yield Said(sentence, False, at)
+    yield Statement(sentence, False, at)

@@ -20,7 +20,7 @@ _ENOUGH = 3  # packets that two points must have in common
 
 
 @dataclass(frozen=True, slots=True)
-class Sights:
+class SeenPackets:
     """Packets of one point: keys that occur once, their times, and the end of the path that sent each."""
 
     keys: NDArray[np.uint64]
@@ -29,7 +29,7 @@ class Sights:
     tunnelled: int
 
 
-def sights_of(decoded: Decoded, here: NDArray[np.bool_]) -> Sights:
+def seen_packets(decoded: Decoded, here: NDArray[np.bool_]) -> SeenPackets:
     """Gather what was seen at one point; `here`, shape ``(n,)``, marks its rows, all of which have a flow."""
     index, flows = decoded.index, decoded.flows
     rows = np.flatnonzero(here & np.append(flows.family > 0, False)[index.flow]).astype(np.int32)
@@ -39,10 +39,10 @@ def sights_of(decoded: Decoded, here: NDArray[np.bool_]) -> Sights:
     once = rows[first[times == 1]]
     _, sender = distinct(flows.outer_src)
     tunnelled = int((flows.tunnel[index.flow[rows]] != Tunnel.NONE).sum())
-    return Sights(keys[times == 1], index.time_ns[once], sender[index.flow[once]], tunnelled)
+    return SeenPackets(keys[times == 1], index.time_ns[once], sender[index.flow[once]], tunnelled)
 
 
-def distance_ns(a: Sights, b: Sights) -> float | None:
+def distance_ns(a: SeenPackets, b: SeenPackets) -> float | None:
     """How far behind `a` on the path of its first packet `b` stands; None where they share too little."""
     _, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
     if len(at_a) < _ENOUGH:

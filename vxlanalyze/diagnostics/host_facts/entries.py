@@ -11,7 +11,7 @@ from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends
-from vxlanalyze.diagnostics.beside.model import Said, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, is_inside, node_of, rows
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.wire.addresses import mac_text
@@ -23,7 +23,7 @@ _UNREACHED = frozenset(("FAILED", "INCOMPLETE"))
 _Row = dict[str, str]
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which entry of the sender does not fit the receiver."""
     if is_inside(direction):
         return
@@ -42,29 +42,29 @@ def _own_macs(pair: Comparison, point: Point) -> dict[str, tuple[_Row, str]]:
     return {row["mac"]: (row, where) for row, where in found if "mac" in row}
 
 
-def _inner_mac(pair: Comparison, direction: Direction) -> Iterator[Said]:
+def _inner_mac(pair: Comparison, direction: Direction) -> Iterator[Statement]:
     """The inner destination MAC on the wire, the sender's neighbour entry, and the receiver's device."""
     used = {mac_text(mac) for mac in tunnel_ends.of(direction).dst_macs}
     own = _own_macs(pair, direction.receiver)
     near, far = node_of(direction.sender), node_of(direction.receiver)
     if not own:
-        own_mac, own_said = "", ""
+        own_mac, own_text = "", ""
     elif used & set(own):
         return
     else:
         own_mac, (device, where) = next(iter(own.items()))
-        own_said = f"{device['name']} of {far} has {own_mac} ({where})"
+        own_text = f"{device['name']} of {far} has {own_mac} ({where})"
     for row, where in rows(pair, direction.sender, "neighbours"):
         if row.get("mac") in used and _over_tunnel(pair, direction.sender, row["dev"]):
             sentence = (
                 f"{near} has {row['mac']} for {row['address']} ({where}: {row['text']}), which the packets "
-                f"carry{f', and {own_said}' if own_said else ''}."
+                f"carry{f', and {own_text}' if own_text else ''}."
             )
-            yield Said(sentence, bool(own_mac), where, _renewed(near, row, own_mac) if own_mac else "")
+            yield Statement(sentence, bool(own_mac), where, _renewed(near, row, own_mac) if own_mac else "")
             return
-    if own_said:
-        sentence = f"The packets are addressed to {', '.join(sorted(used))}, and {own_said}: it drops them."
-        yield Said(sentence, True, own_said.rpartition("(")[2].rstrip(")"))
+    if own_text:
+        sentence = f"The packets are addressed to {', '.join(sorted(used))}, and {own_text}: it drops them."
+        yield Statement(sentence, True, own_text.rpartition("(")[2].rstrip(")"))
 
 
 def _over_tunnel(pair: Comparison, point: Point, device: str) -> bool:
@@ -91,7 +91,7 @@ def _local(pair: Comparison, point: Point) -> set[str]:
     return {row["to"] for row in listed}
 
 
-def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Said]:
+def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Statement]:
     """An outer destination that is no address of the receiver, and the entry that names it."""
     own = _local(pair, direction.receiver)
     near, far = node_of(direction.sender), node_of(direction.receiver)
@@ -109,10 +109,10 @@ def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Said]:
                 f"is not an address of {far}: the routes saved there list "
                 f"{', '.join(sorted(a for a in own if not a.startswith(('127.', '::1'))))[:120]}."
             )
-            yield Said(sentence, True, where, _rewritten(near, row, pair, direction))
+            yield Statement(sentence, True, where, _rewritten(near, row, pair, direction))
             return
     sentence = f"The packets go to {foreign[0]}, which the routes saved on {far} do not list as its own."
-    yield Said(sentence, False, "")
+    yield Statement(sentence, False, "")
 
 
 def _rewritten(node: str, row: _Row, pair: Comparison, direction: Direction) -> str:
@@ -130,7 +130,7 @@ def _rewritten(node: str, row: _Row, pair: Comparison, direction: Direction) -> 
     )
 
 
-def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """The sender's neighbour entry for the receiver's outer address against the receiver's devices."""
     near, far = node_of(direction.sender), node_of(direction.receiver)
     ends = tunnel_ends.of(direction)
@@ -141,7 +141,7 @@ def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iter
             continue
         if row["state"] in _UNREACHED:
             sentence = f"{near} does not reach {row['address']} on the link ({where}: {row['text']})."
-            yield Said(sentence, finding.code == "path-blocked", where)
+            yield Statement(sentence, finding.code == "path-blocked", where)
         elif macs and row["address"] in own and row.get("mac", "") not in macs:
             sentence = (
                 f"{near} sends packets for {row['address']} to the MAC {row.get('mac')} ({where}), and no "
@@ -150,4 +150,4 @@ def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iter
             cure = f"Have {near} ask for it anew:" + commands.on(
                 near, f"ip neigh del {row['address']} dev {quote(row['dev'])}"
             )
-            yield Said(sentence, finding.code == "path-blocked", where, cure)
+            yield Statement(sentence, finding.code == "path-blocked", where, cure)

@@ -17,12 +17,12 @@ from vxlanalyze.wire.model import NO_FLOW, Anomaly, Fragments, Tunnel
 
 _HEADER_BYTES = {4: 20, 6: 48}  # IPv6: with its fragment header
 _UNIT_BYTES = 8  # fragments are cut at multiples of it
-_IN_PIECES = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
+_FRAGMENTED = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
 _FIRST = np.uint32(Anomaly.FIRST_FRAGMENT.value)
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class Fragmented:
     """Fragmentation in a direction of `m` packets; masks of shape ``(m,)``.
 
     Parameters
@@ -70,33 +70,33 @@ class Pieces:
         ), most
 
 
-def of(direction: Direction) -> Pieces:
+def of(direction: Direction) -> Fragmented:
     """Find what travelled fragmented."""
     sender, receiver = direction.sender, direction.receiver
-    in_pieces = any((point.index.anomalies & _IN_PIECES).any() for point in (sender, receiver))
-    if not in_pieces and not len(receiver.decoded.fragments):
+    is_fragmented = any((point.index.anomalies & _FRAGMENTED).any() for point in (sender, receiver))
+    if not is_fragmented and not len(receiver.decoded.fragments):
         none = np.zeros(len(direction), np.bool_)
-        return Pieces(none, none, none, none, none, None)
+        return Fragmented(none, none, none, none, none, None)
     left_as = sender.index.anomalies[direction.sent_row]
-    at_sender = left_as & _IN_PIECES != 0
+    at_sender = left_as & _FRAGMENTED != 0
     arrived = direction.received_row != NO_ROW
     marks = np.zeros(len(direction), np.uint32)
     marks[arrived] = receiver.index.anomalies[direction.received_row[arrived]]
     without_rest = (left_as & _FIRST == 0) & (marks & _FIRST != 0)
     rest_only = _without_first(direction)
-    on_the_way = ~at_sender & ((marks & _IN_PIECES != 0) | rest_only)
+    en_route = ~at_sender & ((marks & _FRAGMENTED != 0) | rest_only)
     shown_by = sender if at_sender.any() else receiver
-    mine = direction.sent_row[at_sender] if at_sender.any() else direction.received_row[on_the_way & arrived]
+    mine = direction.sent_row[at_sender] if at_sender.any() else direction.received_row[en_route & arrived]
     largest = _largest(shown_by, mine)
-    whole = ~at_sender & ~on_the_way & (direction.flow != NO_FLOW)
+    whole = ~at_sender & ~en_route & (direction.flow != NO_FLOW)
     gone = at_sender & direction.lost & ~without_rest & ~rest_only
     if largest is not None and at_sender.any() and _limited(direction, whole, largest):
         rest_only, gone = np.zeros_like(gone), gone & _some_small(direction, gone, whole)
     incomplete = (direction.lost & without_rest) | rest_only
     carried = whole & (direction.judged if at_sender.any() else direction.delivered)
-    return Pieces(
+    return Fragmented(
         at_sender=at_sender,
-        on_the_way=on_the_way,
+        on_the_way=en_route,
         incomplete=incomplete,
         vanished=_vanished(direction, at_sender, gone, whole) if largest is not None else np.zeros_like(gone),
         without_rest=without_rest,
@@ -156,7 +156,7 @@ def _longest(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int)
     return int(lengths.max()) if len(lengths) else 0
 
 
-def lost_in_pieces(direction: Direction, chance: float) -> NDArray[np.bool_]:
+def lost_fragmented(direction: Direction, chance: float) -> NDArray[np.bool_]:
     """Tell the packets that are lost because some or all of their fragments are, shape ``(m,)``.
 
     None where random loss takes so many with the given chance: a packet in two pieces is lost twice as

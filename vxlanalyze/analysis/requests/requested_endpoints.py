@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests.asking import Kind
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.words import listed
@@ -15,7 +15,7 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class AskedEndpoints:
+class RequestedEndpoints:
     """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
 
     names: tuple[str, ...]
@@ -27,7 +27,7 @@ class AskedEndpoints:
     of_request: NDArray[np.intp]  # shape (r,): the endpoint of each request
 
 
-def endpoints_of(between: Pairs, requests: Requests) -> AskedEndpoints:
+def endpoints_of(between: Pairs, requests: Requests) -> RequestedEndpoints:
     """Count what the requests of each endpoint came to."""
     of = between.of_tuple[requests.tuple_of]
     names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
@@ -36,7 +36,7 @@ def endpoints_of(between: Pairs, requests: Requests) -> AskedEndpoints:
     server = {unique[names[i]]: between.server[i] for i in np.unique(of)}
     open_ = requests.answer_row == NO_ROW
     size = len(unique)
-    return AskedEndpoints(
+    return RequestedEndpoints(
         tuple(unique),
         tuple(server[i] for i in range(size)),
         np.bincount(endpoint, minlength=size),
@@ -47,20 +47,20 @@ def endpoints_of(between: Pairs, requests: Requests) -> AskedEndpoints:
     )
 
 
-def silent_ratio(asked: AskedEndpoints, silent: NDArray[np.bool_]) -> float:
+def silent_ratio(endpoints: RequestedEndpoints, silent: NDArray[np.bool_]) -> float:
     """How often the others stay silent; by Laplace's rule of succession never 0."""
-    unanswered, answered = int(asked.packets[~silent].sum()), int(asked.answered[~silent].sum())
+    unanswered, answered = int(endpoints.packets[~silent].sum()), int(endpoints.answered[~silent].sum())
     return (unanswered + 1) / (unanswered + answered + 2)
 
 
-def named_endpoints(pair: Comparison, asked: AskedEndpoints, chosen: NDArray[np.bool_]) -> str:
+def named_endpoints(pair: Comparison, endpoints: RequestedEndpoints, chosen: NDArray[np.bool_]) -> str:
     """Name the chosen endpoints for a sentence."""
     rows = np.flatnonzero(chosen)
-    return listed([_name(pair, asked, int(i)) for i in rows], at_most=_MOST_NAMED)
+    return listed([_name(pair, endpoints, int(i)) for i in rows], at_most=_MOST_NAMED)
 
 
-def _name(pair: Comparison, asked: AskedEndpoints, endpoint: int) -> str:
-    kind, _, address = asked.names[endpoint].partition(" ")
-    name = pair.cluster.name_of(asked.servers[endpoint])
+def _name(pair: Comparison, endpoints: RequestedEndpoints, endpoint: int) -> str:
+    kind, _, address = endpoints.names[endpoint].partition(" ")
+    name = pair.cluster.name_of(endpoints.servers[endpoint])
     what = "echo to " if kind == Kind.ICMP.name else ""
     return f"{what}{address}" + (f" ({name})" if name else "")

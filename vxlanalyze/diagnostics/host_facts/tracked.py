@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, inner, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
@@ -29,7 +29,7 @@ _TO = re.compile(r"--to-destination (?P<to>[0-9a-fA-F.:\[\]]+)|\bdnat to (?P<nft
 _Row = dict[str, str]
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which entry is old, or how far the requests came."""
     if finding.code not in _CODES or is_inside(direction):
         return
@@ -40,14 +40,14 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         yield from _passed(pair, direction.receiver, packets)
 
 
-def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Said]:
+def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Statement]:
     """Entries of the requester's node that translate to an endpoint that no rule names any more."""
-    asked = {(p.source, p.destination, p.protocol) for p in packets}
+    requested = {(p.source, p.destination, p.protocol) for p in packets}
     chosen = _translations(pair, point)
     node = node_of(point)
     for row, where in rows(pair, point, "connections"):
         old = row.get("reply_src", "")
-        if row.get("replied") or (row.get("src"), old, row["protocol"]) not in asked or row["dst"] == old:
+        if row.get("replied") or (row.get("src"), old, row["protocol"]) not in requested or row["dst"] == old:
             continue
         gone = pair.cluster.lacks(old) or (bool(chosen) and not any(old in to for to in chosen))
         why = (
@@ -64,7 +64,7 @@ def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Sa
         )
         delete = f"conntrack -D -p {row['protocol']} -d {row['dst']} -r {old}"
         cure = f"Delete the entries to {old}; new ones follow today's rules:" + commands.on(node, delete)
-        yield Said(sentence, gone, where, cure if gone else "")
+        yield Statement(sentence, gone, where, cure if gone else "")
 
 
 def _translations(pair: Comparison, point: Point) -> list[str]:
@@ -77,19 +77,19 @@ def _translations(pair: Comparison, point: Point) -> list[str]:
     return found
 
 
-def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Said]:
+def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Statement]:
     """Requests that passed the receiving node's chains, without a reply."""
-    asked = {(p.source, p.destination, p.protocol, p.dport) for p in packets}
+    requested = {(p.source, p.destination, p.protocol, p.dport) for p in packets}
     found = [
         (row, where)
         for row, where in rows(pair, point, "connections")
-        if (row.get("src"), row.get("dst"), row["protocol"], int(row.get("dport") or 0)) in asked
+        if (row.get("src"), row.get("dst"), row["protocol"], int(row.get("dport") or 0)) in requested
     ]
     silent = [(row, where) for row, where in found if "[UNREPLIED]" in row["text"]]
     node = node_of(point)
     if silent and len(silent) == len(found):
         row, where = silent[0]
-        yield Said(
+        yield Statement(
             f"{count(len(silent), 'flow')} of these passed all chains of {node} and saw no reply ({where}: "
             f"{row['text']}): no rule of its FORWARD chain drops them; look at the pod, and at what its "
             "answers meet.",
@@ -98,7 +98,7 @@ def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[S
         )
     elif not found and _tracks(pair, point):
         file = file_of(facts(pair, point, "connections")[0])
-        yield Said(
+        yield Statement(
             f"Connection tracking of {node} has no entry of these flows ({file}): they were dropped before "
             "they passed its chains, or the entries have expired.",
             False,

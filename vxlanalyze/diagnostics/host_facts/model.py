@@ -20,7 +20,7 @@ _MOST_FLOWS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Statement:
     """A sentence that a fact adds to a finding.
 
     Parameters

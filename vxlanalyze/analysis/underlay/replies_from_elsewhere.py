@@ -26,7 +26,7 @@ _NO_ROWS = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
-class Unasked:
+class RepliesFromElsewhere:
     """A conversation whose replies come from another address; flows and rows of one point.
 
     `requests` and `replies` are rows of the index; `resets` counts what the client refuses.
@@ -40,28 +40,30 @@ class Unasked:
 
 
 @once
-def unasked(pair: Comparison) -> tuple[tuple[Unasked, ...], ...]:
+def find(pair: Comparison) -> tuple[tuple[RepliesFromElsewhere, ...], ...]:
     """Find, at each point, the conversations whose replies come from elsewhere than the requests go to."""
-    return tuple(tuple(_unasked_at(point)) for point in pair.points)
+    return tuple(tuple(_find_at(point)) for point in pair.points)
 
 
-def _unasked_at(point: Point) -> list[Unasked]:
+def _find_at(point: Point) -> list[RepliesFromElsewhere]:
     pairs = _candidates(point)
     if not pairs:
         return []
-    rows = _rows_by_flow(point, {flow for asked, replied, back in pairs for flow in (asked, replied, *back)})
+    rows = _rows_by_flow(
+        point, {flow for requested, replied, back in pairs for flow in (requested, replied, *back)}
+    )
     found = []
-    for asked, replied, back in pairs:
-        requests, replies = rows[asked], rows[replied]
+    for requested, replied, back in pairs:
+        requests, replies = rows[requested], rows[replied]
         if not len(requests) or not len(replies):
             continue
-        if not _same_conversation(point, asked, replied) and not _answers(point, requests, replies):
+        if not _same_conversation(point, requested, replied) and not _answers(point, requests, replies):
             continue
         refused = np.concatenate([_NO_ROWS, *(rows[flow] for flow in back)])
         if (
             point.index.tcp_flags[refused] & _RST != 0
         ).all():  # else the client talks with that address itself
-            found.append(Unasked(asked, replied, requests, replies, len(refused)))
+            found.append(RepliesFromElsewhere(requested, replied, requests, replies, len(refused)))
     return found
 
 
@@ -89,15 +91,15 @@ def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
     if not len(chosen):
         return []
     forward, backward, source, target = _numbers(flows, chosen)
-    one_way = ~np.isin(backward, forward)
-    asking: dict[int, list[int]] = {}
-    for at in np.flatnonzero(one_way & np.isin(source, target)).tolist():
-        asking.setdefault(int(source[at]), []).append(int(chosen[at]))
+    unanswered = ~np.isin(backward, forward)
+    requesting: dict[int, list[int]] = {}
+    for at in np.flatnonzero(unanswered & np.isin(source, target)).tolist():
+        requesting.setdefault(int(source[at]), []).append(int(chosen[at]))
     candidates = [
-        (asked, at)
-        for at in np.flatnonzero(np.isin(target, list(asking))).tolist()
-        for asked in asking[int(target[at])][:_MOST_PEERS]
-        if _is_elsewhere(flows, asked, int(chosen[at]))
+        (requested, at)
+        for at in np.flatnonzero(np.isin(target, list(requesting))).tolist()
+        for requested in requesting[int(target[at])][:_MOST_PEERS]
+        if _is_elsewhere(flows, requested, int(chosen[at]))
     ]
     if not candidates:
         return []
@@ -106,14 +108,16 @@ def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
     numbers = forward[[at for _, at in candidates]]
     begins, ends = (np.searchsorted(ordered, numbers, side) for side in ("left", "right"))
     return [
-        (asked, int(chosen[at]), chosen[order[begin:end]].tolist())
-        for (asked, at), begin, end in zip(candidates, begins.tolist(), ends.tolist(), strict=True)
+        (requested, int(chosen[at]), chosen[order[begin:end]].tolist())
+        for (requested, at), begin, end in zip(candidates, begins.tolist(), ends.tolist(), strict=True)
     ]
 
 
-def _is_elsewhere(flows: Flows, asked: int, replied: int) -> bool:
+def _is_elsewhere(flows: Flows, requested: int, replied: int) -> bool:
     """Whether a reply comes from another address than was asked, in the same overlay."""
-    return bool((flows.src[replied] != flows.dst[asked]).any() and flows.vni[replied] == flows.vni[asked])
+    return bool(
+        (flows.src[replied] != flows.dst[requested]).any() and flows.vni[replied] == flows.vni[requested]
+    )
 
 
 def _conversing(flows: Flows) -> NDArray[np.bool_]:
@@ -139,13 +143,13 @@ def _numbers(
     return whole[: len(chosen)], whole[len(chosen) :], source, target
 
 
-def _same_conversation(point: Point, asked: int, replied: int) -> bool:
+def _same_conversation(point: Point, requested: int, replied: int) -> bool:
     """Whether another point shows both as the two directions of one conversation (see `Tuples`)."""
     tuples: Tuples | None = point.tuples
     if tuples is None:
         return False
     of_flow = tuples.of_flow[point.capture]
-    return bool(tuples.answer[of_flow[asked]] == of_flow[replied])
+    return bool(tuples.answer[of_flow[requested]] == of_flow[replied])
 
 
 def _answers(point: Point, requests: NDArray[np.int32], replies: NDArray[np.int32]) -> bool:
@@ -159,6 +163,6 @@ def _answers(point: Point, requests: NDArray[np.int32], replies: NDArray[np.int3
         return bool(np.isin(index.ack[accepted], index.seq[syn] + np.uint32(1)).any())
     if port != _DNS:
         return False
-    asked = index.seq[requests[index.seq[requests] & _DNS_RESPONSE == 0]] >> 16
+    requested = index.seq[requests[index.seq[requests] & _DNS_RESPONSE == 0]] >> 16
     answered = index.seq[replies[index.seq[replies] & _DNS_RESPONSE != 0]] >> 16
-    return bool(np.isin(answered, asked).any())
+    return bool(np.isin(answered, requested).any())

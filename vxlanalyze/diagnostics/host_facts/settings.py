@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, node_of, place
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, node_of, place
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 
@@ -13,7 +13,7 @@ _FULL = 0.95
 _Setting = tuple[str, str]
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which setting of the receiving node drops packets of this kind, or that none does."""
     if finding.code not in _DIE_INSIDE | _TABLE_FULL:
         return
@@ -27,7 +27,7 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
     yield from _table(node, found, finding.code)
 
 
-def _forwarding(node: str, found: dict[str, _Setting]) -> Iterator[Said]:
+def _forwarding(node: str, found: dict[str, _Setting]) -> Iterator[Statement]:
     value, where = found.get("net.ipv4.ip_forward", ("1", ""))
     if value == "0":
         sentence = (
@@ -35,14 +35,14 @@ def _forwarding(node: str, found: dict[str, _Setting]) -> Iterator[Said]:
             "tunnel gets to a pod."
         )
         cure = "Let it forward, and find out what has set it (the overlay's agent sets it to 1):"
-        yield Said(sentence, True, where, cure + commands.on(node, "sysctl -w net.ipv4.ip_forward=1"))
+        yield Statement(sentence, True, where, cure + commands.on(node, "sysctl -w net.ipv4.ip_forward=1"))
 
 
-def _table(node: str, found: dict[str, _Setting], code: str) -> Iterator[Said]:
+def _table(node: str, found: dict[str, _Setting], code: str) -> Iterator[Statement]:
     used, where = found.get("net.netfilter.nf_conntrack_count", ("", ""))
     most, _ = found.get("net.netfilter.nf_conntrack_max", ("", ""))
     if used.isdecimal() and most.isdecimal() and int(most) and int(used) >= _FULL * int(most):
-        yield Said(
+        yield Statement(
             f"The table of connections of {node} is full: {int(used):,} entries of {int(most):,} ({where}); "
             "the kernel drops the first packets of new connections.",
             code != "packet-loss",

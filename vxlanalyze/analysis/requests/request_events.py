@@ -52,7 +52,7 @@ class Events(NamedTuple):
     tuple_of: NDArray[np.int32]
     number: NDArray[np.int64]
     kind: NDArray[np.uint8]
-    asks: NDArray[np.bool_]
+    is_request: NDArray[np.bool_]
     refuses: NDArray[np.bool_]
 
     @classmethod
@@ -69,17 +69,17 @@ class _Roles(NamedTuple):
     ----------
     kind : NDArray[np.uint8]
         `Kind`.
-    asks : NDArray[np.bool_]
+    is_request : NDArray[np.bool_]
         Whether they ask, where all of a flow do or none.
-    may_ask : NDArray[np.bool_]
+    may_request : NDArray[np.bool_]
         Requests are those of the tunnel (unencapsulated: outside of one); answers may come back either way.
     own, opposite : NDArray[np.int32]
         Their 5-tuple, and that of the opposite way.
     """
 
     kind: NDArray[np.uint8]
-    asks: NDArray[np.bool_]
-    may_ask: NDArray[np.bool_]
+    is_request: NDArray[np.bool_]
+    may_request: NDArray[np.bool_]
     own: NDArray[np.int32]
     opposite: NDArray[np.int32]
 
@@ -111,7 +111,7 @@ def events(point: Point, numbered: Numbered) -> Events:
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
     kind = kinds(flows)
-    may_ask = (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    may_request = (flows.tunnel != Tunnel.NONE) == point.encapsulated
     talks, spoke_first = _talks(point, rows, kind == Kind.UDP, numbered)
     found = Events.room(len(rows))
     count = _find(
@@ -120,7 +120,7 @@ def events(point: Point, numbered: Numbered) -> Events:
         _Roles(
             np.where((kind == Kind.UDP) & ~talks, np.uint8(Kind.NONE), kind),
             np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (_ECHO, _ECHO_V6))),
-            may_ask,
+            may_request,
             tuple_of,
             answer[tuple_of],
         ),
@@ -129,7 +129,7 @@ def events(point: Point, numbered: Numbered) -> Events:
     found = Events(*(column[:count] for column in found))
     if not refused.any():
         return _numbered(found)
-    each = np.append((kind == Kind.UDP) & may_ask & refused[tuple_of], False)  # the last for NO_FLOW
+    each = np.append((kind == Kind.UDP) & may_request & refused[tuple_of], False)  # the last for NO_FLOW
     by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
     return _numbered(Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True))))
 
@@ -150,26 +150,26 @@ def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
         kind = roles.kind[flow] if flow >= 0 else Kind.NONE.value
         if kind == Kind.NONE.value:
             continue
-        asks, refuses, number = roles.asks[flow], False, np.int64(0)
+        is_request, refuses, number = roles.is_request[flow], False, np.int64(0)
         if kind == Kind.ICMP.value:
             number = np.int64(seq_of[row])
         elif kind == Kind.DNS.value:
             if seq_of[row] == 0:  # the snap length left nothing of the message
                 continue
-            asks, number = seq_of[row] & _DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
+            is_request, number = seq_of[row] & _DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
         elif kind == Kind.TCP.value:
             flags = flags_of[row]
-            asks = flags & (_SYN | _RST | _ACK) == _SYN
+            is_request = flags & (_SYN | _RST | _ACK) == _SYN
             refuses = flags & _RST != 0
             # What answers a SYN, or refuses it, acknowledges its number.
-            if not asks and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
+            if not is_request and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
                 continue
-            number = np.int64(seq_of[row]) if asks else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
-        if asks and not roles.may_ask[flow]:
+            number = np.int64(seq_of[row]) if is_request else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
+        if is_request and not roles.may_request[flow]:
             continue
         found.row[count], found.number[count], found.kind[count] = row, number, kind
-        found.tuple_of[count] = roles.own[flow] if asks else roles.opposite[flow]
-        found.asks[count], found.refuses[count] = asks, refuses
+        found.tuple_of[count] = roles.own[flow] if is_request else roles.opposite[flow]
+        found.is_request[count], found.refuses[count] = is_request, refuses
         count += 1
     return count
 
@@ -209,18 +209,20 @@ def _talks(
     return talks | alone, first | alone
 
 
-def _served(flows: Flows, asking: NDArray[np.bool_], paid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _served(flows: Flows, requesting: NDArray[np.bool_], paid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Flows to endpoints that answer others, and not less often than every second packet; shape ``(f,)``.
 
     So does a service's port at another address of the same network: a pod of the same service, say.
     """
-    if not asking.any():
+    if not requesting.any():
         return np.zeros(len(flows), np.bool_)
     ports = flows.dport.astype(">u2").view(np.uint8).reshape(-1, 2)
     _, endpoint = distinct(np.column_stack([flows.family, flows.dst, ports]))
-    result: NDArray[np.bool_] = np.isin(endpoint, endpoint[asking & paid])
-    result &= ~np.isin(endpoint, endpoint[asking & ~paid])
-    elsewhere = _same_service(flows, asking & paid) & ~np.isin(flows.dport, flows.dport[asking & ~paid])
+    result: NDArray[np.bool_] = np.isin(endpoint, endpoint[requesting & paid])
+    result &= ~np.isin(endpoint, endpoint[requesting & ~paid])
+    elsewhere = _same_service(flows, requesting & paid) & ~np.isin(
+        flows.dport, flows.dport[requesting & ~paid]
+    )
     return result | elsewhere
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.diagnostics.beside.model import Said, facts, file_of, is_inside, node_of, place, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, is_inside, node_of, place, rows
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
@@ -19,7 +19,7 @@ _KINDS = {Tunnel.VXLAN: "vxlan", Tunnel.GENEVE: "geneve"}
 _Row = dict[str, str]
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """Say which setting of the receiver's device does not fit the packets; or that of the MTU."""
     if is_inside(direction):
         return
@@ -32,7 +32,7 @@ def said(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[S
         yield from _differing(pair, direction)
 
 
-def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
+def _taken(pair: Comparison, direction: Direction) -> Iterator[Statement]:
     below = underlay.of(direction, pair.cluster)
     kind = _KINDS.get(below.tunnel)
     node = direction.receiver.name
@@ -43,17 +43,17 @@ def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
         ports = {row.get("dstport", "") for row in ends} - {""}
         wire = {str(port) for port in below.ports}
         if ports and not ports & wire:
-            yield _said(fact, ends[0], node, "dstport", f"UDP {', '.join(sorted(wire))}")
+            yield _statement(fact, ends[0], node, "dstport", f"UDP {', '.join(sorted(wire))}")
             continue
         flows = direction.sender.flows
         used = np.unique(direction.flow[direction.flow >= 0])
         vnis = {str(v) for v in np.unique(flows.vni[used[flows.tunnel[used] > 0]]).tolist()}
         if vnis and not vnis & {row.get("id", "") for row in ends}:
-            yield _said(fact, ends[0], node, "id", f"VNI {', '.join(sorted(vnis))}")
+            yield _statement(fact, ends[0], node, "id", f"VNI {', '.join(sorted(vnis))}")
         elif not any(row["up"] for row in ends):
             where = place(file_of(fact), ends[0]["line"])
             name = ends[0]["name"]
-            yield Said(
+            yield Statement(
                 f"The tunnel device {name} of {node} is down ({where}).",
                 True,
                 where,
@@ -61,7 +61,7 @@ def _taken(pair: Comparison, direction: Direction) -> Iterator[Said]:
             )
 
 
-def _said(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Said:
+def _statement(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Statement:
     where = place(file_of(fact), row["line"])
     shown = row.get(what, "none")
     sentence = (
@@ -70,10 +70,10 @@ def _said(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Said:
     )
     shows = commands.on(node, f"ip -d link show {quote(row['name'])}")
     remedy = f"Give both nodes the same {what} in the overlay's configuration. To compare:{shows}"
-    return Said(sentence, True, where, remedy)
+    return Statement(sentence, True, where, remedy)
 
 
-def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Said]:
+def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """The MTUs of both nodes: of the tunnel devices against those below, and of the receiving card."""
     lost = finding.evidence.get("smallest_lost")
     size = int(lost.value) if lost is not None and isinstance(lost.value, int) else 0
@@ -90,7 +90,7 @@ def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator
                 yield _small_card(node_of(point), below, max(size, sending))
 
 
-def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Said:
+def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Statement:
     room = int(below["mtu"]) - int(row["mtu"])
     enough = 70 if ":" in row.get("local", "") + row.get("remote", "") else 50
     small = room < enough
@@ -100,17 +100,17 @@ def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Said:
         f"below, where {below['name']} has MTU {below['mtu']}: {verb}."
     )
     if not (small and sends):
-        return Said(sentence, False, where)
+        return Statement(sentence, False, where)
     mtu = int(below["mtu"]) - enough
     shown = commands.on(node, f"ip link set {quote(row['name'])} mtu {mtu}")
     cure = (
         f"Set the MTU of the overlay to {mtu} at most in its configuration, so that pods get it too; or "
         f"raise that of {below['name']}. For the tunnel device alone, until then:{shown}"
     )
-    return Said(sentence, True, where, cure)
+    return Statement(sentence, True, where, cure)
 
 
-def _small_card(node: str, below: tuple[_Row, str], wanted: int) -> Said:
+def _small_card(node: str, below: tuple[_Row, str], wanted: int) -> Statement:
     row, where = below
     sentence = (
         f"{row['name']} of {node} has MTU {row['mtu']} ({where}): longer packets do not fit it, and many "
@@ -118,10 +118,10 @@ def _small_card(node: str, below: tuple[_Row, str], wanted: int) -> Said:
     )
     shown = commands.on(node, f"ip link set {quote(row['name'])} mtu {wanted}")
     cure = f"Give {row['name']} of {node} the MTU of the sender's network, {wanted} bytes:"
-    return Said(sentence, True, where, cure + shown)
+    return Statement(sentence, True, where, cure + shown)
 
 
-def _configured(pair: Comparison, direction: Direction) -> Iterator[Said]:
+def _configured(pair: Comparison, direction: Direction) -> Iterator[Statement]:
     """What the overlay's own files say of port and VNI against the packets: a note where they differ."""
     below = underlay.of(direction, pair.cluster)
     ends = tunnel_ends.of(direction)
@@ -130,7 +130,7 @@ def _configured(pair: Comparison, direction: Direction) -> Iterator[Said]:
         used = wire.get(row["name"], set())
         if used and row["value"] not in used:
             what = "UDP port" if row["name"] == "port" else "VNI"
-            yield Said(
+            yield Statement(
                 f"The configuration saved on {node_of(direction.receiver)} says {what} {row['value']} "
                 f"({where}), and the packets have {', '.join(sorted(used))}.",
                 False,
@@ -138,7 +138,7 @@ def _configured(pair: Comparison, direction: Direction) -> Iterator[Said]:
             )
 
 
-def _differing(pair: Comparison, direction: Direction) -> Iterator[Said]:
+def _differing(pair: Comparison, direction: Direction) -> Iterator[Statement]:
     """The tunnel devices of both nodes, where both were saved: a note where their settings differ."""
     kind = _KINDS.get(underlay.of(direction, pair.cluster).tunnel)
     both = []
@@ -150,7 +150,7 @@ def _differing(pair: Comparison, direction: Direction) -> Iterator[Said]:
     (near, mine, at), (far, theirs, there) = both
     for what in ("dstport", "id", "mtu"):
         if mine.get(what) and theirs.get(what) and mine[what] != theirs[what]:
-            yield Said(
+            yield Statement(
                 f"{mine['name']} of {near} has {what} {mine[what]} ({at}), and {theirs['name']} of {far} has "
                 f"{theirs[what]} ({there}).",
                 False,

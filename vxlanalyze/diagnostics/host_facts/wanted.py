@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.beside.model import Said, facts, node_of
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, node_of
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.words import listed
 
@@ -35,14 +35,16 @@ _AT_SENDER = {
 }
 
 
-def said(pair: Comparison, direction: Direction, finding: Finding, known: Sequence[Said]) -> Iterator[Said]:
+def statements(
+    pair: Comparison, direction: Direction, finding: Finding, known: Sequence[Statement]
+) -> Iterator[Statement]:
     """Name what is missing of a node of which something was saved, where nothing saved shows the cause."""
-    if any(said.cause for said in known):
+    if any(statement.cause for statement in known):
         return
     for point, kinds in ((direction.receiver, _AT_RECEIVER), (direction.sender, _AT_SENDER)):
         lacking = [command for kind, command in kinds.get(finding.code, ()) if not facts(pair, point, kind)]
         if lacking and _anything(pair, point):
-            yield Said(f"Not saved on {node_of(point)}, and would decide: {listed(lacking)}.", False, "")
+            yield Statement(f"Not saved on {node_of(point)}, and would decide: {listed(lacking)}.", False, "")
 
 
 def _anything(pair: Comparison, point: Point) -> bool:
