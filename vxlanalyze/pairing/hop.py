@@ -37,7 +37,7 @@ _Item = TypeVar("_Item", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class _Match:
+class _Leg:
     """One direction while it is being worked out."""
 
     sent: Units
@@ -64,11 +64,11 @@ class _Match:
 def build(ends: HopEnds, tuples: Tuples) -> Hop:
     """Work out a hop."""
     known_clock = same_clock(ends) or fit_strict(ends)
-    forward, backward = _match_both(ends, known_clock)
+    forward, backward = _legs(ends, known_clock)
     if known_clock is None:
         known_clock = _fit_matched(ends, forward, backward)
         if known_clock is not None:
-            forward, backward = _match_both(ends, known_clock)
+            forward, backward = _legs(ends, known_clock)
     clock_ = known_clock or unknown_clock(ends)
     by_first, by_second = outside_tunnel.lacking(ends, known_clock)
     covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
@@ -85,16 +85,16 @@ def _threads(ends: HopEnds) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
 
 
-def _fit_matched(ends: HopEnds, forward: _Match, backward: _Match) -> Clock | None:
+def _fit_matched(ends: HopEnds, forward: _Leg, backward: _Leg) -> Clock | None:
     """A clock from packets that had no key of their own, paired by their order alone."""
     times, differences, senses = [], [], []
-    for match in (forward, backward):
-        got = match.matched.partner >= 0
-        sent, received = match.sent.time_ns[got], match.received.time_ns[match.matched.partner[got]]
-        first, second = (sent, received) if match.forward else (received, sent)
+    for leg in (forward, backward):
+        got = leg.matched.partner >= 0
+        sent, received = leg.sent.time_ns[got], leg.received.time_ns[leg.matched.partner[got]]
+        first, second = (sent, received) if leg.forward else (received, sent)
         times.append(first)
         differences.append(second - first)
-        senses.append(np.full(len(first), match.forward))
+        senses.append(np.full(len(first), leg.forward))
     order = np.argsort(np.concatenate(times), kind="stable")
     seen = Sightings(*(np.concatenate(c)[order] for c in (times, differences, senses)))
     return clock.fit(ends.first.name, ends.second.name, seen)
@@ -106,16 +106,16 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
     return rows[later == 0] if later.any() else rows
 
 
-def _match_both(ends: HopEnds, clock_: Clock | None) -> tuple[_Match, _Match]:
+def _legs(ends: HopEnds, clock_: Clock | None) -> tuple[_Leg, _Leg]:
     """Both directions, by a clock."""
     memory.give_back()  # what fitting the clock has freed
     with _threads(ends) as pool:
-        forward, backward = pool.map(lambda forward_: _match(ends, clock_, forward_), (True, False))
+        forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
     memory.give_back()
     return forward, backward
 
 
-def _match(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Match:
+def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Leg:
     wanted = Route.FORWARD if forward else Route.BACKWARD
     at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
     at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
@@ -127,10 +127,10 @@ def _match(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Match:
     matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None)
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
     delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
-    return _Match(sent, received, sent_ns, matched, delay, forward)
+    return _Leg(sent, received, sent_ns, matched, delay, forward)
 
 
-def _cover(facts: CaptureFacts, sends: _Match, unencapsulated_ns: NDArray[np.int64]) -> window.Cover:
+def _cover(facts: CaptureFacts, sends: _Leg, unencapsulated_ns: NDArray[np.int64]) -> window.Cover:
     """What a capture covers, given the direction that its node sends, and what it lacks outside of it."""
     spare = sends.matched.spare
     arrived_ns = sends.received.time_ns[spare]
@@ -140,10 +140,10 @@ def _cover(facts: CaptureFacts, sends: _Match, unencapsulated_ns: NDArray[np.int
 
 
 def _direction(
-    ends: HopEnds, match: _Match, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
+    ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
 ) -> Direction:
-    seen = _as_seen(ends, match, covers, disjoint)
-    near, far = (facts.source for facts in (ends.facts if match.forward else ends.facts[::-1]))
+    seen = _as_seen(ends, leg, covers, disjoint)
+    near, far = (facts.source for facts in (ends.facts if leg.forward else ends.facts[::-1]))
     corrupted = seen.corrupted | damage.in_super_packets(seen, near, far, ends.ports)
     if seen.assessed:
         outcome, reason = seen.outcome.copy(), seen.reason.copy()
@@ -157,34 +157,34 @@ def _direction(
             outcome=np.where(seen.lost, np.uint8(Outcome.UNKNOWN), seen.outcome),
             unsent_reason=np.full(len(seen.unsent_row), Reason.NONE, np.uint8),
         )
-    return _with_other_peers(judged, ends, match)
+    return _with_other_peers(judged, ends, leg)
 
 
 def _as_seen(
-    ends: HopEnds, match: _Match, covers: tuple[window.Cover, window.Cover], disjoint: bool
+    ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool
 ) -> Direction:
     """The direction by what was matched and what the captures cover, before answers are consulted."""
-    sender, receiver = match.sent.point, match.received.point
-    received_row = positions.of_partners(match.received.row, match.matched.partner, NO_ROW)
-    spare = np.flatnonzero(match.matched.spare)
-    outcome, reason = _fates(ends, match, covers[1], received_row, disjoint)
+    sender, receiver = leg.sent.point, leg.received.point
+    received_row = positions.of_partners(leg.received.row, leg.matched.partner, NO_ROW)
+    spare = np.flatnonzero(leg.matched.spare)
+    outcome, reason = _fates(ends, leg, covers[1], received_row, disjoint)
     return Direction(
         label=f"{sender.name}>{receiver.name}",
         sender=sender,
         receiver=receiver,
-        sent_row=match.sent.row,
+        sent_row=leg.sent.row,
         received_row=received_row,
-        segment=match.sent.segment,
-        received_segment=positions.of_partners(match.received.segment, match.matched.partner, 0),
+        segment=leg.sent.segment,
+        received_segment=positions.of_partners(leg.received.segment, leg.matched.partner, 0),
         outcome=outcome,
         reason=reason,
-        copies=match.matched.copies,
-        corrupted=corrupted(match.sent, match.received, match.matched),
-        delay_ns=match.delay_ns,
-        unsent_row=match.received.row[spare],
-        unsent_segment=match.received.segment[spare],
-        unsent_reason=_unsent_reason(match, spare, covers[0]),
-        window_ns=_window(ends, match, covers),
+        copies=leg.matched.copies,
+        corrupted=corrupted(leg.sent, leg.received, leg.matched),
+        delay_ns=leg.delay_ns,
+        unsent_row=leg.received.row[spare],
+        unsent_segment=leg.received.segment[spare],
+        unsent_reason=_unsent_reason(leg, spare, covers[0]),
+        window_ns=_window(ends, leg, covers),
         window_by="; ".join(c.by for c in covers if c.by)
         or "assumed to overlap fully (no evidence to the contrary)",
         assessed=not ends.routes.not_assessed_why,
@@ -193,26 +193,18 @@ def _as_seen(
 
 
 def _fates(
-    ends: HopEnds,
-    match: _Match,
-    receiver_cover: window.Cover,
-    received_row: NDArray[np.int32],
-    disjoint: bool,
+    ends: HopEnds, leg: _Leg, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Outcome and reason of each packet, by what was matched and what the receiver's capture covers."""
-    receiver = match.received.point
-    arrived = match.matched.partner >= 0
+    receiver = leg.received.point
+    arrived = leg.matched.partner >= 0
     outcome = np.where(arrived, np.uint8(Outcome.DELIVERED), np.uint8(Outcome.LOST))
-    reason = np.where(match.matched.ambiguous, np.uint8(Reason.AMBIGUOUS), np.uint8(Reason.NONE))
-    outcome[_incomplete(match.sent.point, receiver, match.sent.row, received_row)] = Outcome.LOST
+    reason = np.where(leg.matched.ambiguous, np.uint8(Reason.AMBIGUOUS), np.uint8(Reason.NONE))
+    outcome[_incomplete(leg.sent.point, receiver, leg.sent.row, received_row)] = Outcome.LOST
     missing = ~arrived
-    beyond = missing & (
-        window.outside(match.sent_at_receiver_ns, receiver_cover, match.span_ns[1]) | disjoint
-    )
-    receiving = ends.facts[1 if match.forward else 0].source
-    beyond |= missing & window.within(
-        match.sent_at_receiver_ns, damage.gaps(receiver, receiving), *match.span_ns
-    )
+    beyond = missing & (window.outside(leg.sent_at_receiver_ns, receiver_cover, leg.span_ns[1]) | disjoint)
+    receiving = ends.facts[1 if leg.forward else 0].source
+    beyond |= missing & window.within(leg.sent_at_receiver_ns, damage.gaps(receiver, receiving), *leg.span_ns)
     outcome[beyond], reason[beyond] = Outcome.UNKNOWN, Reason.WINDOW
     return outcome, reason
 
@@ -242,21 +234,19 @@ def shows_later_fragments(point: Point) -> bool:
     return bool((flows.tunnel == Tunnel.NONE).any())
 
 
-def _unsent_reason(match: _Match, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
+def _unsent_reason(leg: _Leg, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
     """Why the sender's capture lacks a packet that its node sent: its window, or it lost it."""
-    sent_ns = match.received.time_ns[spare] - match.typical_shift
-    shortest, longest = match.span_ns
+    sent_ns = leg.received.time_ns[spare] - leg.typical_shift
+    shortest, longest = leg.span_ns
     inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
     return np.where(inside, np.uint8(Reason.CAPTURE_LOSS), np.uint8(Reason.WINDOW))
 
 
-def _window(
-    ends: HopEnds, match: _Match, covers: tuple[window.Cover, window.Cover]
-) -> tuple[int, int] | None:
+def _window(ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
     """The time both captures cover by the sender's clock, bounded by what either shows."""
     sender, receiver = covers
-    facts = ends.facts if match.forward else ends.facts[::-1]
-    shift = match.typical_shift
+    facts = ends.facts if leg.forward else ends.facts[::-1]
+    shift = leg.typical_shift
     shows = [
         (f.first_ns - s, f.last_ns - s)
         for f, s in zip(facts, (0, shift), strict=True)
@@ -276,9 +266,9 @@ def _window(
     return (begin, end) if begin <= end else None
 
 
-def _with_other_peers(direction: Direction, ends: HopEnds, match: _Match) -> Direction:
+def _with_other_peers(direction: Direction, ends: HopEnds, leg: _Leg) -> Direction:
     """Add what the sender sent to nodes that were not captured, in the order of sending."""
-    route = ends.routes.first if match.forward else ends.routes.second
+    route = ends.routes.first if leg.forward else ends.routes.second
     other = Units.of(direction.sender, _rows(direction.sender, route, Route.OTHER_PEER))
     count = len(other.row)
     if not count:

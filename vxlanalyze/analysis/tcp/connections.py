@@ -78,10 +78,8 @@ class Connections:
 
         Its SYN shows it; where no SYN was seen, the client has the larger port.
         """
-        clients = self.figures[:, at.CLIENT].reshape(-1, 2)
-        first = np.where(
-            clients.any(axis=1), clients[:, 1] > clients[:, 0], self.ports[:, 1] > self.ports[:, 0]
-        )
+        syn = self.figures[:, at.CLIENT].reshape(-1, 2)
+        first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], self.ports[:, 1] > self.ports[:, 0])
         return 2 * np.arange(len(self)) + first
 
     @property
