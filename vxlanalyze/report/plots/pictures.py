@@ -173,7 +173,7 @@ def _ladder(ladder: Ladder) -> Picture:
         note + ", in the order they were sent; the numbers are frames as Wireshark counts them.",
         width=WIDTH_INCHES,
         height=ROW_INCHES * (shown + 1.3),
-        bare=True,
+        unframed=True,
     )
 
 
