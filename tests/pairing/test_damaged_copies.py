@@ -1,5 +1,6 @@
 """Two packets in one place are two packets, not a damaged copy, unless something shows damage."""
 
+import random
 import struct
 
 import pytest
@@ -82,3 +83,63 @@ def test_equal_outer_headers_of_other_packets_join_nothing(tmp_path):
     way = forward(captures(tmp_path, sent, received))
     assert not way.corrupted.any()
     assert not way.delivered.any()
+
+
+def datagram(body):
+    """A datagram without checksum and without IP ID, in an outer packet that has no number of its own."""
+    packet = f.Packet(POD1, POD2, f.Udp(40000, 5000, body, checksum=0), ident=0)
+    return bytes(packet)
+
+
+def in_place(tmp_path, bodies, at, arrives):
+    """What becomes of a stream of which one datagram is missing, and another stands in its place."""
+    sent = [datagram(body) for body in bodies]
+    received = [datagram(arrives) if i == at else packet for i, packet in enumerate(sent)]
+    paths = []
+    for name, packets, later in (("a", sent, 0.0), ("b", received, 0.0005)):
+        frames = [(0.01 * i + later, in_vxlan(packet, NODE1, NODE2)) for i, packet in enumerate(packets)]
+        paths.append(pcap(tmp_path / f"{name}.pcap", frames, ETHERNET))
+    return forward(paths)
+
+
+RANDOM = random.Random(7)
+ENCRYPTED = [RANDOM.randbytes(200) for _ in range(PACKETS)]
+COUNTED = [struct.pack("!QI", 1_700_000_000_000_000 + 10_013 * i, i) + b"x" * 188 for i in range(PACKETS)]
+
+
+def altered(body, place, by):
+    return body[:place] + by + body[place + len(by) :]
+
+
+@pytest.mark.parametrize(
+    ("bodies", "arrives"),
+    [
+        (ENCRYPTED, altered(ENCRYPTED[LOST], 77, bytes([ENCRYPTED[LOST][77] ^ 0x10]))),
+        (ENCRYPTED, altered(ENCRYPTED[LOST], 100, bytes(64))),
+        (ENCRYPTED, altered(ENCRYPTED[LOST], 140, bytes(60))),
+        (COUNTED, altered(COUNTED[LOST], 150, b"y")),
+    ],
+    ids=["one-bit", "block", "the-end", "a-steady-byte-of-a-counted-stream"],
+)
+def test_damage_without_checksum_shows_in_the_bytes(tmp_path, bodies, arrives):
+    way = in_place(tmp_path, bodies, LOST, arrives)
+    assert way.corrupted.nonzero()[0].tolist() == [LOST]
+    assert not way.lost.any()
+
+
+@pytest.mark.parametrize(
+    ("bodies", "arrives"),
+    [
+        (ENCRYPTED, RANDOM.randbytes(200)),
+        (COUNTED, struct.pack("!QI", 1_700_000_000_000_000 + 999_983, 999) + b"x" * 188),
+        (COUNTED, struct.pack("!QI", 1_700_000_000_000_000 + 10_013 * LOST + 1, LOST + 1) + b"x" * 188),
+        (COUNTED[:1] + [b"q" * 150] * 30, struct.pack("!QI", 5, 9) + b"x" * 188),
+    ],
+    ids=["random-bytes", "counter", "counter-by-few-bits", "nothing-to-compare-with"],
+)
+def test_another_datagram_in_the_same_place_is_another_datagram(tmp_path, bodies, arrives):
+    at = LOST if len(bodies) == PACKETS else 0
+    way = in_place(tmp_path, bodies, at, arrives)
+    assert not way.corrupted.any()
+    assert way.received_row[at] < 0
+    assert len(way.unsent_row) == 1

@@ -3,12 +3,13 @@
 The weaker levels of agreement leave out what may be damaged, and so would pair two packets that only stand in
 one place. Damage shows: a checksum is wrong where it was right, or a number that each packet has of its own
 (the IP ID) agrees although bytes differ. Where the checksum is right and no such number is there, the two are
-two packets.
+two packets. Where there is no checksum either, their bytes decide (`altered_bytes`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.match import NO_PARTNER
 from vxlanalyze.pairing.model import Point
@@ -23,14 +24,18 @@ WHOLE = (Level.OUTER, Level.INNER)  # levels of which all that may be damaged ag
 
 
 def refuse_others(
-    level: Level, sent: _Rows, received: _Rows, partner: NDArray[np.int32], copy_of: NDArray[np.int32]
+    agreed: tuple[Level, Rereading],
+    sent: _Rows,
+    received: _Rows,
+    partner: NDArray[np.int32],
+    copy_of: NDArray[np.int32],
 ) -> None:
     """Take back the pairs, and the copies, that are two packets.
 
     Parameters
     ----------
-    level : Level
-        What of them agrees.
+    agreed : tuple of Level and Rereading
+        What of them agrees, and what reads them again where that does not decide.
     sent, received : tuple of Point and NDArray[np.int32]
         The points, and the rows that were paired, shapes ``(n,)`` and ``(k,)``.
     partner, copy_of : NDArray[np.int32]
@@ -38,20 +43,22 @@ def refuse_others(
     """
     (near, here), (far, there) = sent, received
     paired, again = np.flatnonzero(partner >= 0), np.flatnonzero(copy_of >= 0)
-    good = possible(level, (near, here[paired]), (far, there[partner[paired]]))
+    good = possible(*agreed, (near, here[paired]), (far, there[partner[paired]]))
     partner[paired[~good]] = NO_PARTNER
-    good = possible(level, (near, here[copy_of[again]]), (far, there[again]))
+    good = possible(*agreed, (near, here[copy_of[again]]), (far, there[again]))
     good &= partner[copy_of[again]] >= 0
     copy_of[again[~good]] = NO_PARTNER
 
 
-def possible(level: Level, sent: _Rows, received: _Rows) -> NDArray[np.bool_]:
+def possible(level: Level, reread: Rereading, sent: _Rows, received: _Rows) -> NDArray[np.bool_]:
     """Tell which pairs can be one packet.
 
     Parameters
     ----------
     level : Level
         What of them agrees.
+    reread : Rereading
+        Reads them again where that does not decide.
     sent, received : tuple of Point and NDArray[np.int32]
         Rows at the two points, shapes ``(k,)``: the first of the one and the first of the other, and so on.
 
@@ -75,7 +82,10 @@ def possible(level: Level, sent: _Rows, received: _Rows) -> NDArray[np.bool_]:
         numbered |= one.outer_ip_id[here] != 0
     placed = near.flows.protocol[one.flow[here]] == TCP  # by its sequence number
     right = checksum_states(other.checks[there], INNER_L4_SHIFT) == Checksum.OK
-    return ~differs | damaged | numbered | placed | ~right
+    result = ~differs | damaged | numbered | placed
+    open_ = np.flatnonzero(~result & ~right)
+    result[open_] = reread.looks_damaged(near, here[open_], far, there[open_])
+    return result
 
 
 def _proved(before: NDArray[np.uint16], after: NDArray[np.uint16]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import damaged_copies, identity, match, segments
+from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
 from vxlanalyze.pairing.rows import rows_of
@@ -82,6 +83,7 @@ def match_units(
     sent_at_receiver_ns: NDArray[np.int64],
     *,
     timed: bool,
+    reread: Rereading,
 ) -> Matched:
     """Find the partner of each wire packet.
 
@@ -93,6 +95,8 @@ def match_units(
         Send times by the receiver's clock.
     timed : bool
         Whether the clocks are known, so that times may decide.
+    reread : Rereading
+        Reads packets again whose headers do not show whether they are one.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
     partner = np.full(len(known), match.NO_PARTNER, np.int32)
@@ -117,7 +121,7 @@ def match_units(
         )  # fmt: skip
         if level not in damaged_copies.WHOLE:
             ends = (sent.point, sent.row[left]), (received.point, received.row[right])
-            damaged_copies.refuse_others(level, *ends, here, copy_of)
+            damaged_copies.refuse_others((level, reread), *ends, here, copy_of)
         found = here >= 0
         partner[left[found]] = right[here[found]]
         damaged[left[found]] = level == Level.WRAPPED

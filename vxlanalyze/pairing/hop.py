@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing import clock, damage, fate, lookalikes, outside_tunnel, positions, window
+from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.corruption import corrupted
 from vxlanalyze.pairing.ends import HopEnds
@@ -124,7 +125,9 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Leg:
     if not forward:
         known = positions.inverse(known, len(at_second.row))
     sent_ns = fate.sent_by_receivers_clock(sent.time_ns, clock_, forward)
-    matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None)
+    near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
+    reread = Rereading(near, far, ends.ports)
+    matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None, reread=reread)
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
     delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
     return _Leg(sent, received, sent_ns, matched, delay, forward)

@@ -11,8 +11,10 @@ How it decides
     packet is enough. A sample is read again and compared byte by byte, and field by field, for the
     pattern. TTL, DSCP and ECN change on every way and are not looked at,
     nor are checksums, which offload leaves unfilled. Two packets in one place are not taken for one: a
-    wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Where at most one packet in
-    10,000 is damaged and caught by its checksum, and ten times as many are lost, it is only a note.
+    wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Datagrams that have neither are
+    one where few bits or one block of bytes differ, and the other bytes are of this datagram alone, by what
+    the flow sent before and after it. Where at most one packet in 10,000 is damaged and caught by its
+    checksum, and ten times as many are lost, it is only a note.
 When it cannot tell
     The snap length left no payload in one of the captures; no packet with a payload arrived.
 What looks like it
