@@ -27,7 +27,7 @@ _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
 _PLAIN_COMMAND = re.compile(
     r"^\s*(?:\+ )?(?P<line>(?:sudo )?(?:kubectl\b.* get|kubectl\b.* exec|cilium(?:-dbg)? (?:service|bpf)|"
-    r"bridge\b.* fdb|ethtool -|tcpdump -|ip (?:-\S+ )*(?:link|route|rule|neigh)|"
+    r"bridge\b.* fdb|ethtool -|tcpdump -|ip (?:-\S+ )*(?:addr|link|route|rule|neigh)|"
     r"conntrack -|nft list|ip6?tables-save|nstat|sysctl|ss -|tc -s|ipvsadm) ?.*)$"
 )
 _ANY_PROMPT = re.compile(

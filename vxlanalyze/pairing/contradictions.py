@@ -39,15 +39,19 @@ def shared(node: Node, cluster: Cluster) -> str:
     )
 
 
-def by_packets(names: tuple[str, str], ends: tuple[int, int], common: Common, book: AddressBook) -> str:
+def by_packets(
+    names: tuple[str, str], by: str, ends: tuple[int, int], common: Common, book: AddressBook
+) -> str:
     """Say where the packets that two captures share show that each is the other's; "" where they do not.
 
     Parameters
     ----------
     names : tuple of str
         Of the captures.
+    by : str
+        What gives the first one its address.
     ends : tuple of int
-        An address of each one's node, by what the cluster says.
+        An address of each one's node, by what the cluster or its tables say.
     """
     late_ns, filled = -common.ahead_ns(*ends), -common.filled_after(*ends)
     shown = []
@@ -58,6 +62,6 @@ def by_packets(names: tuple[str, str], ends: tuple[int, int], common: Common, bo
     if not shown or late_ns < 0 or filled < 0:
         return ""
     return (
-        f"{book.texts[ends[0]]} is {names[0]}'s by its name, but the capture {names[0]} "
+        f"{book.texts[ends[0]]} is {names[0]}'s by {by}, but the capture {names[0]} "
         f"{' and '.join(shown)}: {_SWAPPED}"
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vxlanalyze.kubernetes.model import Cluster, parse_endpoint
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
-from vxlanalyze.pairing.homes import End
+from vxlanalyze.pairing.home import End
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.protocols import SCTP, TCP, UDP

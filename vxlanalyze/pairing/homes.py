@@ -8,41 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import addresses, contradictions, further_evidence, ownership
+from vxlanalyze.pairing import addresses, contradictions, further_evidence, own_tables, ownership
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Common, Sides
 from vxlanalyze.pairing.further_evidence import Further
+from vxlanalyze.pairing.home import NOBODY, Home
 from vxlanalyze.pairing.points import Place
-from vxlanalyze.wire.model import Decoded
 
 InCommon = Callable[[int, int], Common]
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Addresses that a place's node (unencapsulated: its pod) answers to, and what that rests on.
-
-    `contradiction` says what speaks against it, "" where nothing does: then nothing is to be concluded.
-    """
-
-    numbers: tuple[int, ...]
-    texts: tuple[str, ...]
-    by: str
-    contradiction: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One side of a hop."""
-
-    place: Place
-    decoded: Decoded
-    home: Home
-
-
-NOBODY = Home((), (), "")
 _BY_HUB = "being an end of every packet of the capture"
 _BY_THIRD = "being an end of every packet of the capture, the other end is a third node"
+_BY_OTHER = "being the other end,"
 _TWO = 2
 
 
@@ -60,7 +38,8 @@ def homes(
     in_common : callable
         ``in_common(i, j)``: the packets that captures i and j both saw.
     """
-    found = [_alone(place, side, book, cluster) for place, side in zip(main, ends, strict=True)]
+    tables = own_tables.stated(main, ends, book, cluster)
+    found = [_alone(*known, book, cluster) for known in zip(main, ends, tables, strict=True)]
     nics = [i for i, place in enumerate(main) if place.encapsulated]
     pods = [i for i, place in enumerate(main) if not place.encapsulated]
     # What holds no packet tells nothing of the others, so these come last.
@@ -75,14 +54,14 @@ def homes(
                 found[i] = _behind(main[nic], found[nic], ends[i], book)
     for i, j in combinations(pods, 2):
         _together(_Pair(i, j), found, ends, book, in_common)
-    return found
+    return own_tables.contradicted(main, found, tables, ends, cluster) if cluster.facts else found
 
 
 def _shows(side: Sides) -> bool:
     return bool(addresses.hubs(side))
 
 
-def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Home:
+def _alone(place: Place, side: Sides, tables: Home, book: AddressBook, cluster: Cluster) -> Home:
     for node in cluster.nodes:
         if place.encapsulated and node.name == place.name and node.addresses:
             numbers = book.numbers(node.addresses)
@@ -95,7 +74,7 @@ def _alone(place: Place, side: Sides, book: AddressBook, cluster: Cluster) -> Ho
     every = addresses.hubs(side)
     if len(every) == 1:
         return _home(every, book, _BY_HUB)
-    return NOBODY
+    return tables if tables.numbers else NOBODY
 
 
 def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
@@ -141,7 +120,7 @@ def _of_cards(
         merged[i], merged[j] = (ownership.relabelled(side, label) for side in seen)
         for n in (i, j):
             if not found[n].numbers or found[n].by == _BY_HUB:
-                found[n] = _alone(main[n], merged[n], book, cluster)
+                found[n] = _alone(main[n], merged[n], NOBODY, book, cluster)
             found[n] = replace(found[n], numbers=tuple(dict.fromkeys(label[list(found[n].numbers)].tolist())))
         _together(pair, found, merged, book, lambda *_: ownership.common_relabelled(common, label))
         for n in (i, j):
@@ -161,16 +140,25 @@ def _contradict(
 ) -> None:
     """Note where what two captures share contradicts the names by which the cluster knows them."""
     i, j = both
-    named = [cluster.node(main[n].name) for n in both]
+    bases = [_stated_by(main[n], found[n], cluster) for n in both]
     own = [
         [n for n in found[at].numbers if n not in found[other].numbers] for at, other in (both, both[::-1])
     ]
-    if not all(node is not None and node.addresses for node in named) or not all(own):
+    if not all(bases) or not all(own):
         return
-    common = in_common(i, j)
-    against = contradictions.by_packets((main[i].name, main[j].name), (own[0][0], own[1][0]), common, book)
+    ends = own[0][0], own[1][0]
+    names = main[i].name, main[j].name
+    against = contradictions.by_packets(names, bases[0], ends, in_common(i, j), book)
     for n in both if against else ():
         found[n] = replace(found[n], contradiction=found[n].contradiction or against)
+
+
+def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
+    """By what a file says whose capture it is; "" where packets show it."""
+    node = cluster.node(place.name)
+    if node is not None and node.addresses:
+        return "its name"
+    return home.by if own_tables.BY in home.by or _BY_OTHER in home.by else ""
 
 
 def _is_open(first: Home, second: Home, seen: tuple[Sides, Sides]) -> bool:
@@ -256,7 +244,7 @@ def _together(
         if found[known].numbers:
             rest = tuple(set(pair) - set(found[known].numbers))
             if len(rest) == 1 and addresses.hubs(ends[open_]):
-                found[open_] = _home(rest, book, f"being the other end, {found[known].texts[0]} is not it")
+                found[open_] = _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")
             return
     a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j), of.beside)
     found[i] = _home((a,), book, by)

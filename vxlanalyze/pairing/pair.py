@@ -32,7 +32,7 @@ from vxlanalyze.pairing import (
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.ends import HopEnds
-from vxlanalyze.pairing.homes import NOBODY, End, Home
+from vxlanalyze.pairing.home import NOBODY, End, Home
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.numbered import Tuples

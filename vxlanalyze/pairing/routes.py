@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import dead_ends, headless, points
 from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
-from vxlanalyze.pairing.homes import End
+from vxlanalyze.pairing.home import End
 from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Tunnel
 
@@ -87,7 +87,7 @@ def _tunnel_to_tunnel(
     why = first.home.contradiction or second.home.contradiction or _cut_off(first, second)
     if not second.home.texts:
         peers = np.setdiff1d(book.outer_dst[i][sent & ~points.outer_group(first.decoded.flows)], beyond)
-        if len(peers) > 1:
+        if len(peers) > 1 and not why:
             why = (
                 f"it is not known which of {len(peers)} peers of {first.place.name} is {second.place.name}; "
                 "--kube or --facts would"

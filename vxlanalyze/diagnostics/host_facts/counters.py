@@ -9,15 +9,8 @@ from pathlib import PurePath
 from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.host_facts.model import (
-    Statement,
-    accounts_for,
-    facts,
-    file_of,
-    missing,
-    node_of,
-    place,
-)
+from vxlanalyze.diagnostics.host_facts.model import Statement, accounts_for, facts, missing, node_of
+from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count

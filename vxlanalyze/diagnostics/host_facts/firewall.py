@@ -10,16 +10,15 @@ from vxlanalyze.diagnostics.host_facts.model import (
     Statement,
     accounts_for,
     facts,
-    file_of,
     inner,
     is_before,
     is_inside,
     missing,
     node_of,
     outer,
-    place,
     returning,
 )
+from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.kubernetes.hosts.firewall import Drop, Packet, dropping
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands

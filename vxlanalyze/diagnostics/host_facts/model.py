@@ -8,6 +8,7 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -37,18 +38,6 @@ class Statement:
     cause: bool
     place: str
     remedy: str = ""
-
-
-def file_of(fact: Fact) -> str:
-    """Name the file of a fact by its capture: ``node2/nft.txt``, or ``node2/after/nft.txt``."""
-    parts = PurePath(fact.path).parts
-    name = "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] in ("before", "after") else parts[-1]
-    return f"{fact.capture}/{name}"
-
-
-def place(file: str, line: str) -> str:
-    """Write file and line as people say them."""
-    return f"{file}, line {line}" if line else file
 
 
 def is_before(path: str) -> bool:

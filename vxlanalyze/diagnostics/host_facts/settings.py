@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, node_of, place
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, node_of
+from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 

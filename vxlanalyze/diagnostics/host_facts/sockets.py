@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
-from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, inner, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, inner, is_inside, node_of, rows
+from vxlanalyze.kubernetes.citing import file_of
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count
 

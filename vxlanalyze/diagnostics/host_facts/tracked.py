@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, inner, is_inside, node_of, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, inner, is_inside, node_of, rows
+from vxlanalyze.kubernetes.citing import file_of
 from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands

@@ -7,7 +7,8 @@ import numpy as np
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
-from vxlanalyze.diagnostics.host_facts.model import Statement, facts, file_of, is_inside, node_of, place, rows
+from vxlanalyze.diagnostics.host_facts.model import Statement, facts, is_inside, node_of, rows
+from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands

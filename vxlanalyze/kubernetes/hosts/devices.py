@@ -1,9 +1,9 @@
-"""``ip -d link``: devices with their MTU, state and MAC, and what a tunnel device is set to.
+"""``ip -d link``, ``ip addr``: devices with MTU, state, MAC and addresses; what a tunnel device is set to.
 
-Rows: name, mtu, master, up ("yes" or ""), mac, type ("vxlan", "geneve", ...), id, dstport, local, remote,
-dev, external.
+Rows: name, mtu, master, up ("yes" or ""), mac, addresses (separated by spaces), type ("vxlan", "geneve",
+...), id, dstport, local, remote, dev, external.
 
-Source: ip-link(8); iproute2 ``ip/iplink_vxlan.c``, ``iplink_geneve.c``.
+Sources: ip-link(8), ip-address(8); iproute2 ``ip/iplink_vxlan.c``, ``iplink_geneve.c``.
 """
 
 import re
@@ -17,6 +17,7 @@ _DEVICE = re.compile(
     r"(?:.{0,80}? master (?P<master>\S+))?"
 )
 _MAC = re.compile(r"^\s+link/\S+ (?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b")
+_ADDRESS = re.compile(r"^\s+inet6? (?P<address>[0-9a-f.:]+)(?:/\d+)?\s")
 _TUNNEL = re.compile(r"^\s+(?P<type>vxlan|geneve|gre|gretap|ipip|wireguard|ip6tnl|sit)\b(?P<rest>.*)$")
 _VALUES = ("id", "dstport", "local", "remote", "dev", "group")
 
@@ -31,6 +32,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
     row: Row = {}
     for number, line in lines:
         device, mac, tunnel = _DEVICE.match(line), _MAC.match(line), _TUNNEL.match(line)
+        address = _ADDRESS.match(line)
         if device is not None:
             if row:
                 yield row
@@ -39,6 +41,8 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
             row["up"] = "yes" if "UP" in device["flags"].split(",") else ""
         elif mac is not None and row:
             row["mac"] = mac["mac"]
+        elif address is not None and row:
+            row["addresses"] = f"{row.get('addresses', '')} {address['address']}".strip()
         elif tunnel is not None and row:
             words = tunnel["rest"].split()
             row |= {k: v for k, v in pairwise(words) if k in _VALUES}

@@ -1,4 +1,7 @@
-"""``ip -j -d link``, ``ip -j route``, ``ip -j neigh``, ``bridge -j fdb`` (iproute2 6): rows as of text."""
+"""``ip -j -d link``, ``ip -j addr``, ``ip -j route``, ``ip -j neigh``, ``bridge -j fdb``: rows as of text.
+
+Source: what iproute2 6 prints.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +39,9 @@ def read_links(value: Any, locate: Locate) -> Iterator[Row]:
         flags = item.get("flags")
         row["up"] = "yes" if isinstance(flags, list) and "UP" in flags else ""
         row |= {"master": item["master"]} if isinstance(item.get("master"), str) else {}
+        own = item.get("addr_info")
+        local = [str(a["local"]) for a in _objects(own if isinstance(own, list) else []) if a.get("local")]
+        row |= {"addresses": " ".join(local)} if local else {}
         kind = info.get("info_kind")
         if kind in _TUNNELS:
             keys = {"id": "id", "port": "dstport", "local": "local", "remote": "remote", "link": "dev"}
