@@ -62,3 +62,18 @@ def test_an_interface_is_taken_by_name_or_number(tmp_path: Path) -> None:
 def test_an_interface_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no interface eth7; it has ens3, enp1s0"):
         open_points([f"{merged(tmp_path, 'ens3', 'enp1s0')}#eth7"])
+
+
+def described(tmp_path: Path, *descriptions: str, name: str = "eth0") -> Path:
+    world = talk(Merged(7))
+    world.interfaces = tuple(Interface(name, description=text) for text in descriptions)
+    (path,) = world.run().write(tmp_path)
+    return path
+
+
+def test_descriptions_name_points_whose_interfaces_are_called_alike(tmp_path: Path) -> None:
+    path = described(tmp_path, "worker 3", "worker/4")
+
+    assert [p.name for p in open_points([path])] == ["worker 3", "worker-4"]
+    (there,) = decode_all(open_points([f"east={path}#worker/4"]))
+    assert set(there.flows.interface) == {1}

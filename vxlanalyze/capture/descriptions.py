@@ -137,7 +137,7 @@ def take_interface(body: bytes, reading: Reading, state: State) -> bool:
             resolution = value[0]
         elif code == _IF_TSOFFSET and len(value) == 8:
             (offset_s,) = struct.unpack(order + "q", value)
-    number = reading.interface(link_type, snaplen_bytes, name or description)
+    number = reading.interface(link_type, snaplen_bytes, name or description, description)
     offset_ns = max(-block_times.LAST_NS, min(block_times.LAST_NS, offset_s * NS_PER_S))
     state.describe((number, *block_times.unit_of(resolution), offset_ns, snaplen_bytes))
     return True

@@ -21,13 +21,15 @@ class Interface:
     """One interface of a capture, as its file describes it.
 
     A classic pcap has one; a pcapng has one for each interface description block, numbered
-    through all sections and files of the capture. A rotated set numbers equal ones once.
+    through all sections and files of the capture. A rotated set numbers equal ones once. One without
+    a name is known by its description.
     """
 
     index: int
     link_type: int
     snaplen_bytes: int
     name: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ class Reading:
         self.damages_of_file = 0
         self.odd_records = 0
 
-    def interface(self, link_type: int, snaplen_bytes: int, name: str | None) -> int:
+    def interface(
+        self, link_type: int, snaplen_bytes: int, name: str | None, description: str | None = None
+    ) -> int:
         """Give the number of an interface that the current file describes.
 
         Raises
@@ -49,22 +51,28 @@ class Reading:
         TooMuchDamageError
             No number is left: no real capture has so many link types.
         """
-        kind = (link_type, snaplen_bytes, name)
+        kind = (link_type, snaplen_bytes, name, description)
         occurrence = self._occurrences[kind] = self._occurrences.get(kind, -1) + 1
-        return self._number((*kind, occurrence), link_type, snaplen_bytes, name)
+        return self._number((*kind, occurrence), link_type, snaplen_bytes, (name, description))
 
-    def _number(self, key: tuple[object, ...], link_type: int, snaplen_bytes: int, name: str | None) -> int:
+    def _number(
+        self,
+        key: tuple[object, ...],
+        link_type: int,
+        snaplen_bytes: int,
+        names: tuple[str | None, str | None],
+    ) -> int:
         if key in self._numbers:
             return self._numbers[key]
         if len(self.interfaces) >= MAX_NAMED_INTERFACES:
-            key, snaplen_bytes, name = (link_type,), 0, None
+            key, snaplen_bytes, names = (link_type,), 0, (None, None)
             if key in self._numbers:
                 return self._numbers[key]
         number = len(self.interfaces)
         if number >= MAX_INTERFACES:
             self.damages.append(Damage(self.path, 0, f"more than {MAX_INTERFACES} kinds of interfaces"))
             raise TooMuchDamageError
-        self.interfaces.append(Interface(number, link_type, snaplen_bytes, name))
+        self.interfaces.append(Interface(number, link_type, snaplen_bytes, *names))
         self._numbers[key] = number
         return number
 
@@ -103,7 +111,9 @@ class Reading:
         numbers = np.zeros(len(other.interfaces), np.uint16)
         for key, number in other._numbers.items():
             entry = other.interfaces[number]
-            numbers[number] = self._number(key, entry.link_type, entry.snaplen_bytes, entry.name)
+            numbers[number] = self._number(
+                key, entry.link_type, entry.snaplen_bytes, (entry.name, entry.description)
+            )
         self.damages += other.damages
         for address, name in other.names.items():
             self.name(address, name)

@@ -99,13 +99,15 @@ def _split_interface(spec: str) -> tuple[str, str | None]:
 
 
 def _only_interface(capture: LogicalCapture, interface: str) -> LogicalCapture:
-    """See a capture through one of its interfaces, by name or by number from 0."""
+    """See a capture through one of its interfaces, by name, description or number from 0."""
     seen: list[str] = []
+    described: list[str | None] = []
     for _ in capture.chunks():
         seen = [entry.name or str(entry.index) for entry in capture.interfaces]
-        if interface in seen:
+        described = [entry.description for entry in capture.interfaces]
+        if interface in seen or interface in described:
             break
-    if interface in seen:
+    if interface in seen or interface in described:
         return capture.seen_through(InterfaceView(names=frozenset((interface,))))
     if interface.isdecimal() and int(interface) < len(capture.interfaces):
         return capture.seen_through(InterfaceView(numbers=frozenset((int(interface),))))

@@ -35,7 +35,7 @@ class InterfaceView:
     numbers : frozenset of int
         Their numbers in the file, from 0.
     names : frozenset of str
-        Their names, where they are chosen by name: interfaces of later sections may have the same.
+        Their names or descriptions, where they are chosen so: interfaces of later sections may have the same.
     """
 
     numbers: frozenset[int] = frozenset()
@@ -55,7 +55,8 @@ class InterfaceView:
         return [entry for entry in statistics if not self.numbers or entry.interface in self.numbers]
 
     def _has(self, interface: Interface) -> bool:
-        return interface.index in self.numbers or interface.name in self.names
+        named = interface.name in self.names or interface.description in self.names
+        return named or interface.index in self.numbers
 
 
 def only(frames: Frames, chosen: NDArray[np.bool_]) -> Frames:

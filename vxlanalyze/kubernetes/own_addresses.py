@@ -1,4 +1,4 @@
-"""What a node's own tables say its addresses and MACs are: ``ip addr``, ``ip link``, ``ip route``.
+"""What a node's own tables say its addresses, MACs and devices are: ``ip addr``, ``ip link``, ``ip route``.
 
 Sources: ip-address(8), ip-link(8); ip-route(8) on routes of type local and on the preferred source.
 """
@@ -23,6 +23,12 @@ def addresses(cluster: Cluster, capture: str) -> dict[str, str]:
 def macs(cluster: Cluster, capture: str) -> dict[str, str]:
     """MACs of the node's devices, each with the file and line that lists it."""
     return {row["mac"]: where for row, where in _rows(cluster, capture, "devices") if row.get("mac")}
+
+
+def devices(cluster: Cluster, capture: str) -> dict[int, str]:
+    """Names of the node's devices by their index."""
+    rows = (row for row, _ in _rows(cluster, capture, "devices"))
+    return {int(row["index"]): row["name"] for row in rows if row.get("index", "").isdecimal()}
 
 
 def _listed(cluster: Cluster, capture: str) -> Iterator[tuple[str, str]]:

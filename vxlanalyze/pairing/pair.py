@@ -139,7 +139,7 @@ class _Bench:
         translated = translation.joined(decoded, cluster)
         if len(translated.identities):  # the strict key is of identities that were translated since
             decoded, pairs = translated.decoded, None
-        places = points.places(list(zip(facts, decoded, strict=True)))
+        places = points.places(list(zip(facts, decoded, strict=True)), cluster)
         main = [p for p in places if p.main]
         with ThreadPoolExecutor(1, initializer=memory.adopt) as background:
             numbering = background.submit(_number, decoded, translated.tuples)

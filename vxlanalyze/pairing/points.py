@@ -6,18 +6,21 @@ capture's name, every other that shows IP packets is a place inside the node.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.pairing import address_book, rows
+from vxlanalyze.kubernetes import own_addresses
+from vxlanalyze.kubernetes.model import Cluster
+from vxlanalyze.pairing import address_book, place_names, rows
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Sides
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
 from vxlanalyze.wire.protocols import ICMPV6
 
+_NO_CLUSTER = Cluster()
 _ADVERTISEMENT = 136  # ICMPv6
 
 
@@ -25,7 +28,8 @@ _ADVERTISEMENT = 136  # ICMPv6
 class Place:
     """One interface of a capture.
 
-    `flows` marks the flows seen there, shape ``(f,)``; `main` is the one that stands for the capture.
+    `flows` marks the flows seen there, shape ``(f,)``; `main` is the one that stands for the capture; `key`
+    is the interface of the others (see `place_names`).
     """
 
     name: str
@@ -33,17 +37,19 @@ class Place:
     main: bool
     encapsulated: bool
     flows: NDArray[np.bool_]
+    key: int = 0
 
 
-def places(captures: Sequence[tuple[CaptureFacts, Decoded]]) -> list[Place]:
+def places(captures: Sequence[tuple[CaptureFacts, Decoded]], cluster: Cluster = _NO_CLUSTER) -> list[Place]:
     """All places of all captures, in path order, the main one of each capture first."""
     found: list[Place] = []
     tunnelled = [d.flows.identity[d.flows.tunnel != Tunnel.NONE] for _, d in captures]
     unencapsulated = [d.flows.identity[d.flows.tunnel == Tunnel.NONE] for _, d in captures]
     for number, (facts, decoded) in enumerate(captures):
-        found += _places_of(
+        inside = _places_of(
             number, facts, decoded, _others(tunnelled, number), _others(unencapsulated, number)
         )
+        found += _named(inside, facts, cluster)
     return found
 
 
@@ -89,8 +95,18 @@ def _places_of(
     for k in _busiest(key, np.where(ip & ~nic, packets, 0)):
         here = key == k
         if not (here & nic).any():
-            found.append(Place(_name(facts, k), number, False, bool((here & tunnel).any()), here))
+            found.append(Place("", number, False, bool((here & tunnel).any()), here, k))
     return found
+
+
+def _named(found: list[Place], facts: CaptureFacts, cluster: Cluster) -> list[Place]:
+    """Name the places inside the node, after the first, which has the capture's name."""
+    main, *inside = found
+    if not inside:
+        return found
+    keys, devices = [place.key for place in inside], own_addresses.devices(cluster, facts.name)
+    named = place_names.names(facts.name, facts.interfaces, keys, devices)
+    return [main, *(replace(place, name=name) for place, name in zip(inside, named, strict=True))]
 
 
 def _busiest(key: NDArray[np.int64], packets: NDArray[np.int64]) -> list[int]:
@@ -134,12 +150,6 @@ def _crossing(
     if not shared:
         return np.zeros(len(key), dtype=np.bool_)
     return key == min(shared, key=lambda k: (-shared[k], k))
-
-
-def _name(facts: CaptureFacts, key: int) -> str:
-    interface, if_index = key >> 32, key & 0xFFFFFFFF
-    named = facts.interfaces[interface].name if interface < len(facts.interfaces) else None
-    return f"{facts.name}/if{if_index}" if if_index else f"{facts.name}/{named or f'if{interface}'}"
 
 
 def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:

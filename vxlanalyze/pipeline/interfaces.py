@@ -111,8 +111,9 @@ def _nearest(observed: dict[int, SeenPackets], number: int, nodes: Sequence[list
 
 
 def _names(capture: LogicalCapture, nodes: Sequence[Sequence[int]]) -> list[str]:
-    """Name nodes by their interfaces where that tells them apart, by number where it does not."""
-    names = [capture.interfaces[node[0]].name or "" for node in nodes]
-    if "" in names or len(set(map(cleaned, names))) < len(names):
-        return [f"{capture.name}-{number}" for number in range(1, len(nodes) + 1)]
-    return [cleaned(name) for name in names]
+    """Name nodes by their interfaces where these differ in name or description, else by number."""
+    first = [capture.interfaces[node[0]] for node in nodes]
+    for given in ([entry.description or "" for entry in first], [entry.name or "" for entry in first]):
+        if "" not in given and len(set(map(cleaned, given))) == len(given):
+            return [cleaned(name) for name in given]
+    return [f"{capture.name}-{number}" for number in range(1, len(nodes) + 1)]

@@ -86,8 +86,9 @@ class Redactor:
         return self._wording.text(text)
 
     def interfaces(self, interfaces: Iterable[Interface]) -> tuple[Interface, ...]:
-        """Give interfaces of a capture pseudonyms for names."""
-        return tuple(i if i.name is None else replace(i, name=self._wording.know(i.name)) for i in interfaces)
+        """Give interfaces of a capture pseudonyms for names; without descriptions."""
+        named = (i if i.name is None else replace(i, name=self._wording.know(i.name)) for i in interfaces)
+        return tuple(replace(i, description=None) for i in named)
 
     def frames(self, frames: Frames, interfaces: Sequence[Interface], ports: Sequence[int]) -> Frames:
         """Replace the addresses in frames, and leave everything behind their headers out."""

@@ -1,7 +1,7 @@
 """``ip -d link``, ``ip addr``: devices with MTU, state, MAC and addresses; what a tunnel device is set to.
 
-Rows: name, mtu, master, up ("yes" or ""), mac, addresses (separated by spaces), type ("vxlan", "geneve",
-...), id, dstport, local, remote, dev, external.
+Rows: index, name, mtu, master, up ("yes" or ""), mac, addresses (separated by spaces), type
+("vxlan", "geneve", ...), id, dstport, local, remote, dev, external.
 
 Sources: ip-link(8), ip-address(8); iproute2 ``ip/iplink_vxlan.c``, ``iplink_geneve.c``.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
 _DEVICE = re.compile(
-    r"^\d+: (?P<name>[^:@ ]+)(?:@\S+?)?: <(?P<flags>[A-Z0-9_,-]*)> mtu (?P<mtu>\d+)\b"
+    r"^(?P<index>\d+): (?P<name>[^:@ ]+)(?:@\S+?)?: <(?P<flags>[A-Z0-9_,-]*)> mtu (?P<mtu>\d+)\b"
     r"(?:.{0,80}? master (?P<master>\S+))?"
 )
 _MAC = re.compile(r"^\s+link/\S+ (?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})\b")
@@ -37,6 +37,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
             if row:
                 yield row
             row = {"line": str(number), "text": line.strip(), "name": device["name"], "mtu": device["mtu"]}
+            row["index"] = device["index"]
             row |= {"master": device["master"]} if device["master"] else {}
             row["up"] = "yes" if "UP" in device["flags"].split(",") else ""
         elif mac is not None and row:

@@ -35,6 +35,7 @@ def read_links(value: Any, locate: Locate) -> Iterator[Row]:
             "text": f"{name} mtu {item.get('mtu')}",
             "name": name,
         }
+        row |= {"index": str(item["ifindex"])} if isinstance(item.get("ifindex"), int) else {}
         row |= {"mtu": str(item.get("mtu")), "mac": str(item.get("address", ""))}
         flags = item.get("flags")
         row["up"] = "yes" if isinstance(flags, list) and "UP" in flags else ""
