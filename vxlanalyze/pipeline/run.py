@@ -19,6 +19,7 @@ from vxlanalyze.pairing.strict import Pairs
 from vxlanalyze.pipeline.decoding import decoding, stopped_by_errors
 from vxlanalyze.pipeline.naming import named_by_node
 from vxlanalyze.pipeline.progress import Progress
+from vxlanalyze.planning import next_probe
 from vxlanalyze.report.build import build
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire.model import Decoded
@@ -35,7 +36,8 @@ class Run:
 
     def report(self, *, plots: bool = True) -> Report:
         """Make the report; `plots` is whether to gather the series that plots are drawn from."""
-        return build(self.comparison, self.diagnosis, digests=self.digests, plots=plots)
+        built = build(self.comparison, self.diagnosis, digests=self.digests, plots=plots)
+        return next_probe.with_open(built)
 
     def with_digests(self) -> "Run":
         """Give the same with the SHA-256 of all files; raises CaptureError where a file has changed."""

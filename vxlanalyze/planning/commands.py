@@ -1,9 +1,14 @@
 """Pieces of the tests' commands: which interface, which filter, which family."""
 
+import re
 from shlex import quote
 
 from vxlanalyze.planning.model import Step
 from vxlanalyze.planning.probes import Case
+
+_BLOCKED = re.compile(r"^TCP port (\d+) of ([0-9a-fA-F.:]+)")
+_MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)")
+TUNNELS = "ip -d link show | grep -E -B 2 '^ +(vxlan|geneve|gretap|ipip|sit|bareudp) '"
 
 
 def device_to(address: str) -> str:
@@ -29,6 +34,12 @@ def rising(names: str, seconds: int = 20) -> Step:
     return Step(f"nstat -n; sleep {seconds}; nstat -z {names}", "while the other node sends")
 
 
+def growing(command: str, purpose: str = "", seconds: int = 20) -> Step:
+    """Show the lines of an output that change."""
+    changed = f"count() {{ {command}; }}; count > before.txt; sleep {seconds}; count | diff before.txt -"
+    return Step(changed, purpose or "while the traffic that suffers runs")
+
+
 def rules_that_count(seconds: int = 20) -> list[Step]:
     """Show the dropping rules whose counters rise, with the rules of the first chains that lead to them."""
     wanted = "grep -iE 'drop|reject|-A (INPUT|FORWARD|PREROUTING) ' | sort"
@@ -44,10 +55,33 @@ def rules_that_count(seconds: int = 20) -> list[Step]:
 
 def watch(case: Case, seconds: int = 20) -> Step:
     """Show all interfaces on which packets for the endpoint appear outside of the tunnel."""
-    host = quote(f"host {case.endpoint}") if case.endpoint else "ENDPOINT"
-    return Step(f"timeout {seconds} tcpdump -nei any -c 20 {host}", "tcpdump 4.99 on names the interfaces")
+    return Step(
+        f"timeout {seconds} tcpdump -nei any -c 20 {quote(f'host {case.endpoint}')}",
+        "tcpdump 4.99 on names the interfaces",
+    )
 
 
 def ping(case: Case) -> Step:
-    """Ask the endpoint, or the other node itself where none is known."""
+    """Send echo requests to the endpoint, or to the other node itself where none is known."""
     return Step(f"ping -c 3 {quote(case.endpoint or case.far_address)}", "from a pod there, best of all")
+
+
+def connections(case: Case) -> Step | None:
+    """Open the TCP service that is blocked ten times, each time from another port; None where it is none."""
+    blocked = _BLOCKED.match(str(case.value("blocked") or ""))
+    if blocked is None:
+        return None
+    attempt = f"nc -z -w 2 {blocked[2]} {blocked[1]} && echo open"
+    return Step(
+        f"for i in 1 2 3 4 5 6 7 8 9 10; do {attempt}; done",
+        "from a pod there, best of all: each connection takes another path of several",
+    )
+
+
+def journal(case: Case) -> str:
+    """Command that shows what a node logged around the finding's moment; "" where it has none."""
+    moment = _MOMENT.match(str(case.value("from") or case.value("since") or ""))
+    if moment is None:
+        return ""
+    at = f"{moment[1]} {moment[2]} UTC"
+    return f"at=$(date -u -d '{at}' +%s); journalctl --utc --since @$((at - 10)) --until @$((at + 10))"

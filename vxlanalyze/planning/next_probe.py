@@ -1,16 +1,64 @@
-"""From a report to its next probe, as text: what is open, what to test first, and what it means."""
+"""From a report to its next probe: what each finding leaves open, what to test first, and what it means."""
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vxlanalyze.kubernetes.model import address_text, parse_endpoint
 from vxlanalyze.planning.probes import Case, Outcome, Probe, Question, best
 from vxlanalyze.planning.questions import QUESTIONS
-from vxlanalyze.report.model import FindingRecord, Report, key_of
+from vxlanalyze.report.model import FindingRecord, OpenRecord, OutcomeRecord, ProbeRecord, Report, key_of
 from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.words import in_minutes
 
 _ADDRESSES = re.compile(r"\bip(?:v6)?\.src == ([0-9a-f.:]+) && ip(?:v6)?\.dst == ([0-9a-f.:]+)")
 _PORT = re.compile(r"\budp\.dstport == (\d{1,5})\b")
+
+
+def with_open(report: Report) -> Report:
+    """Add to each finding what it leaves open, and the next probe."""
+    return replace(report, findings=[{**f, "open": open_in(report, f)} for f in report.findings])
+
+
+def open_in(report: Report, finding: FindingRecord) -> OpenRecord | None:
+    """Give what a finding leaves open; None where nothing is, or where another finding explains it."""
+    case = case_of(report, finding)
+    question, keys = _question(case)
+    if question is None:
+        return None
+    explanations = [question.explanations[key] for key in keys]
+    probe = best(question, keys, case)
+    return {"explanations": explanations, "probe": _record(question, case, keys, probe) if probe else None}
+
+
+def _question(case: Case) -> tuple[Question | None, Sequence[str]]:
+    """Choose the question that fits a finding, with the keys of what is open."""
+    decided = case.finding["because"] is not None or case.value("fact_1") is not None
+    for question in () if decided else QUESTIONS:
+        if question.code == case.finding["code"] and len(keys := question.still_open(case)) > 1:
+            return question, keys
+    return None, ()
+
+
+def _record(question: Question, case: Case, keys: Sequence[str], probe: Probe) -> ProbeRecord:
+    steps = probe.steps(case)
+    return {
+        "title": probe.title,
+        "minutes": probe.minutes,
+        "steps": [{"node": where, "command": s.command, "purpose": s.purpose} for where, s in steps],
+        "outcomes": list(_outcomes(question, case, keys, probe.outcomes)),
+    }
+
+
+def _outcomes(
+    question: Question, case: Case, keys: Sequence[str], outcomes: Sequence[Outcome]
+) -> Iterator[OutcomeRecord]:
+    for outcome in outcomes:
+        left = [key for key in keys if key in outcome.leaves]
+        if left:
+            following = best(question, left, case)
+            leaves = [question.explanations[key] for key in left]
+            yield {"seen": outcome.seen, "leaves": leaves, "next": following.title if following else None}
 
 
 def render(report: Report) -> str:
@@ -18,15 +66,10 @@ def render(report: Report) -> str:
 
     Findings come in the order of their causes, so the first one's question decides most.
     """
-    questions = {question.code: question for question in QUESTIONS}
     for finding in report.findings:
-        question = questions.get(finding["code"])
-        if question is None or finding["because"] is not None:
-            continue
-        case = case_of(report, finding)
-        keys = tuple(question.still_open(case))
-        if keys:
-            return "\n".join([*_heading(finding), *_body(question, case, keys)]) + "\n"
+        left = open_in(report, finding)
+        if left is not None and finding["severity"] != "info":
+            return "\n".join([*_heading(finding), *_body(left)]) + "\n"
     nothing = "No finding of this report leaves anything open that a test here decides."
     return f"{plain(report.verdict)}\n{nothing}\n"
 
@@ -39,7 +82,8 @@ def case_of(report: Report, finding: FindingRecord) -> Case:
     silent = [s for s in report.services if not s["answered"]]
     endpoint = next((a for a in (_address(s["server"]) for s in silent) if a), "")
     client = next((a for a in (_address(s["client"]) for s in silent) if a), "")
-    return Case(finding, near, far, own, same, int(port[1]) if port else None, endpoint, client)
+    points = tuple(capture["name"] for capture in report.captures)
+    return Case(finding, near, far, own, same, int(port[1]) if port else None, endpoint, client, points)
 
 
 def _ends(report: Report, finding: FindingRecord, near: str, far: str) -> tuple[str, str]:
@@ -63,36 +107,26 @@ def _heading(finding: FindingRecord) -> Iterator[str]:
     yield "Nothing of this has been run."
 
 
-def _body(question: Question, case: Case, keys: Sequence[str]) -> Iterator[str]:
+def _body(left: OpenRecord) -> Iterator[str]:
     yield ""
     yield "Still open:"
-    yield from (f"  - {question.explanations[key]}" for key in keys)
-    probe = best(question, keys)
+    yield from (f"  - {explanation}" for explanation in left["explanations"])
     yield ""
+    probe = left["probe"]
     if probe is None:
-        yield "This one alone is left; no test here tells more."
+        yield "No test here tells them apart."
         return
-    yield f"Next probe: {probe.title} (about {_time(probe.minutes)})"
-    steps = probe.steps(case)
-    if len({where for where, _ in steps}) > 1:
+    yield f"Next probe: {probe['title']} (about {in_minutes(probe['minutes'])})"
+    if len({step["node"] for step in probe["steps"]}) > 1:
         yield "  Start these in this order, the second while the first still runs."
-    for where, step in steps:
-        yield f"  On {plain(where)}:{f' # {step.purpose}' if step.purpose else ''}"
-        yield f"    {step.command}"
+    for step in probe["steps"]:
+        where = f"On {plain(step['node'])}" if step["node"] else "Where the cluster can be reached"
+        purpose = f" # {step['purpose']}" if step["purpose"] else ""
+        yield f"  {where}:{purpose}"
+        yield f"    {step['command']}"
     yield ""
     yield "What it means:"
-    for outcome in probe.outcomes:
-        left = [key for key in keys if key in outcome.leaves]
-        if left:
-            yield from _meaning(question, outcome, left)
-
-
-def _meaning(question: Question, outcome: Outcome, left: Sequence[str]) -> Iterator[str]:
-    yield f"  - {outcome.seen}: {'; or '.join(question.explanations[key] for key in left)}"
-    following: Probe | None = best(question, left)
-    if following is not None:
-        yield f"    then: {following.title}"
-
-
-def _time(minutes: float) -> str:
-    return f"{minutes:g} min" if minutes >= 1 else f"{round(minutes * 60)} s"
+    for outcome in probe["outcomes"]:
+        yield f"  - {outcome['seen']}: {'; or '.join(outcome['leaves'])}"
+        if outcome["next"]:
+            yield f"    then: {outcome['next']}"

@@ -1,4 +1,4 @@
-"""The next probe: of the tests that a finding declares, the one that tells most for its time.
+"""The next probe: of the tests that a diagnostic declares, the one that decides most for its time.
 
 A question is what a finding leaves open: its explanations, and tests, each of which says which explanations
 every outcome leaves. Open explanations count as equally likely, unless the question weighs them; the test
@@ -27,11 +27,40 @@ class Case:
     port: int | None
     endpoint: str  # an inner address that does not answer
     client: str  # whose requests
+    points: tuple[str, ...] = ()  # all captures
+
+    @property
+    def near_node(self) -> str:
+        """The node of the first observation point: of ``node1/eth0`` that is node1."""
+        return self.near.partition("/")[0]
+
+    @property
+    def far_node(self) -> str:
+        """The node of the second observation point."""
+        return self.far.partition("/")[0]
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether both observation points belong to one node."""
+        return self.near_node == self.far_node or bool(self.value("inside"))
+
+    @property
+    def host(self) -> str:
+        """The node inside which packets die, as the evidence names it."""
+        return str(self.value("inside") or self.far_node)
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether the tunnel addresses of both nodes are known."""
+        return bool(self.near_address and self.far_address)
 
     def value(self, name: str) -> int | float | str | None:
         """Give a figure of the finding's evidence; None where it has none of the name."""
         quantity = self.finding["evidence"].get(name)
         return quantity["value"] if quantity is not None else None
+
+
+Steps = Sequence[tuple[str, Step]]  # each with its node, "" where the cluster can be reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +73,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One test: what is run where, in order, how long it takes, and what each outcome means."""
+    """One test: what is run where, in order, how long it takes, and what each outcome means.
+
+    `steps` gives none where the report does not show what a command needs.
+    """
 
     title: str
     minutes: float
-    steps: Callable[[Case], Sequence[tuple[str, Step]]]
+    steps: Callable[[Case], Steps]
     outcomes: tuple[Outcome, ...]
+
+
+def probe(title: str, minutes: float, steps: Callable[[Case], Steps], *outcomes: tuple[str, str]) -> Probe:
+    """Declare a test; each outcome stands with the keys of the explanations that it leaves."""
+    return Probe(title, minutes, steps, tuple(Outcome(seen, tuple(keys.split())) for seen, keys in outcomes))
+
+
+def always(*keys: str) -> Callable[[Case], Sequence[str]]:
+    """Leave these explanations open, whatever the evidence."""
+    return lambda case: keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +115,25 @@ class Question:
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
-def best(question: Question, keys: Sequence[str]) -> Probe | None:
-    """Choose the test that tells most of the open explanations for each minute; None where none tells any."""
+def best(question: Question, keys: Sequence[str], case: Case | None = None) -> Probe | None:
+    """Choose the test that decides most of the open explanations for each minute; None where none does.
+
+    Parameters
+    ----------
+    case : Case, optional
+        Leaves out tests whose commands cannot be written for it.
+    """
     prior = {key: question.weights.get(key, 1.0) for key in keys}
     rated = [(_bits(test, prior) / test.minutes, test) for test in question.tests]
-    useful = [(gain, test) for gain, test in rated if gain > _LEAST_BITS]
+    useful = [(gain, test) for gain, test in rated if gain > _LEAST_BITS and (not case or test.steps(case))]
     return max(useful, key=lambda pair: pair[0])[1] if useful else None
 
 
 def _bits(test: Probe, prior: Mapping[str, float]) -> float:
-    """How many bits a test is expected to tell.
+    """How many bits a test is expected to decide.
 
     An explanation that several outcomes leave falls to each of them alike; one that no outcome leaves
-    is not asked about.
+    is not tested.
     """
     left = [[key for key in prior if key in outcome.leaves] for outcome in test.outcomes]
     shares = {key: prior[key] / max(1, sum(key in some for some in left)) for key in prior}

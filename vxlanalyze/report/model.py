@@ -132,6 +132,39 @@ class FindingRecord(TypedDict):
     frames: dict[str, list[int]]
     frame_count: int
     display_filter: str
+    open: NotRequired["OpenRecord | None"]  # lacking in reports of earlier versions
+
+
+class ProbeStepRecord(TypedDict):
+    """A command of a probe and its node, "" for wherever the cluster can be reached."""
+
+    node: str
+    command: str
+    purpose: str
+
+
+class OutcomeRecord(TypedDict):
+    """What a probe may show, the explanations that it leaves, and the title of the probe after it."""
+
+    seen: str
+    leaves: list[str]
+    next: str | None
+
+
+class ProbeRecord(TypedDict):
+    """The observation that decides most of what is open for its time."""
+
+    title: str
+    minutes: float
+    steps: list[ProbeStepRecord]
+    outcomes: list[OutcomeRecord]
+
+
+class OpenRecord(TypedDict):
+    """Explanations that the captures leave open, and the next probe, null where none distinguishes them."""
+
+    explanations: list[str]
+    probe: ProbeRecord | None
 
 
 def key_of(finding: FindingRecord) -> str:

@@ -87,9 +87,9 @@ class Page:
         spans = self._drawable([(label, "bold"), (plain(words, longest_word=None), "")])
         self._lines.append([(" " * indent, ""), *spans])
 
-    def remedy(self, text: str, *, indent: int = 0) -> None:
+    def remedy(self, text: str, *, indent: int = 0, label: str = "Remedy: ") -> None:
         """Write what to do: sentences as such, commands numbered, whole, and with the node they run on."""
-        label, number = "Remedy: ", 0
+        number = 0
         for step in commands.steps(text):
             if not step.command:
                 title = [(label, "bold")] * bool(label)

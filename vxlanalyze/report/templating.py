@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vxlanalyze.report import frame_classes, unassessed
+from vxlanalyze.report import frame_classes, still_open, unassessed
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.formatting import FILTERS
 
@@ -26,6 +26,10 @@ def environment() -> Environment:
     )
     made.filters.update(FILTERS)
     made.filters["counted"] = unassessed.counted
+    made.filters["still_open"] = still_open.explanations
+    made.filters["next_probe"] = still_open.next_probe
+    made.filters["probe_commands"] = still_open.commands
+    made.filters["probe_outcomes"] = still_open.outcomes
     made.filters["frame_classes"] = frame_classes.line
     made.filters["undecoded"] = frame_classes.undecoded
     return made

@@ -65,3 +65,8 @@ def listed(items: Sequence[object], at_most: int = 5) -> str:
     if len(items) > at_most:
         names = [*names[: at_most - 1], f"{len(items) - at_most + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def in_minutes(number: float) -> str:
+    """Write a time in minutes: ``2 min``, ``30 s``."""
+    return f"{number:g} min" if number >= 1 else f"{round(number * 60)} s"

@@ -28,7 +28,7 @@ _OWN_WORDS = frozenset(
     (
         *("Backend.Port", "Backend.VNI", "delay_ns.p99", "frame.cap_len", "frame.len", "e.g", "i.e"),
         *("flannel.1", "flannel.alpha.coreos.com", "vxlan.calico", "wireguard.cali"),
-        *("chrony.conf", "net-conf.json", "nm-cloud-setup.service"),
+        *("before.txt", "chrony.conf", "cpu.stat", "net-conf.json", "nm-cloud-setup.service"),
         *("loadBalancer.dsrDispatch", "loadBalancer.mode", "status.podIP"),
     )
 )

@@ -9,6 +9,7 @@ Markdown section 4.10 (tables), section 6.9 (autolinks).
 
 import re
 
+from vxlanalyze.report import still_open
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.text import commands, formatting, words
@@ -70,6 +71,12 @@ def _finding(finding: FindingRecord) -> list[str]:
     if finding["ruled_out"]:
         why = "; ".join(f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"])
         parts.append(f"**Ruled out:** {escaped(why)}")
+    left = still_open.of(finding)
+    if left is not None:
+        parts.append(f"**Still open:** {escaped(still_open.explanations(left))}")
+    if left is not None and left["probe"] is not None:
+        steps = f"{still_open.next_probe(left)}\n{still_open.commands(left['probe'])}"
+        parts.append(f"**Next probe:** {remedy(steps)}")
     if finding["frames"]:
         shown = "; ".join(
             f"{name} {formatting.runs(numbers[:_FRAMES_SHOWN])}"

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from vxlanalyze.report import still_open
 from vxlanalyze.report.both_directions import Shown
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.page import Page, Span
@@ -53,6 +54,24 @@ def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bo
         why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"]]
         why = why if verbose else _fitting(why, "more")
         page.paragraph(("Ruled out: ", "bold"), ("; ".join(why), ""), indent=3, hanging=2)
+    if number == 1 or verbose:
+        _open(page, finding, verbose=verbose)
+
+
+def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
+    """Write which explanations are left, and what would distinguish them; with --verbose its commands."""
+    left = still_open.of(finding)
+    if left is None:
+        return
+    page.paragraph(("Still open: ", "bold"), (still_open.explanations(left), ""), indent=3, hanging=2)
+    if left["probe"] is not None and not verbose:
+        title = f"{still_open.next_probe(left)}; --verbose shows its commands"
+        page.paragraph(("Next probe: ", "bold"), (title, ""), indent=3, hanging=2)
+    if left["probe"] is not None and verbose:
+        steps = f"{still_open.next_probe(left)}\n{still_open.commands(left['probe'])}"
+        page.remedy(steps, indent=3, label="Next probe: ")
+        for line in still_open.outcomes(left["probe"]):
+            page.paragraph(("- ", ""), (line, ""), indent=5, hanging=2)
 
 
 def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:

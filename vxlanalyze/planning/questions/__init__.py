@@ -1,0 +1,44 @@
+"""What each finding leaves open, and what would decide it: an entry for every diagnostic, all in this place.
+
+The explanations of a code are those that its manual and its remedy name. `DECIDED` are the diagnostics whose
+findings leave nothing open, with what decides them. Where a code has several questions, the first that fits
+a finding counts.
+"""
+
+from collections.abc import Mapping
+
+from vxlanalyze.planning.probes import Question
+from vxlanalyze.planning.questions.captures import CAPTURE_QUESTIONS
+from vxlanalyze.planning.questions.damage import DAMAGE_QUESTIONS
+from vxlanalyze.planning.questions.entering import ENTERING_QUESTIONS
+from vxlanalyze.planning.questions.entries import ENTRY_QUESTIONS
+from vxlanalyze.planning.questions.inside import INSIDE_QUESTIONS
+from vxlanalyze.planning.questions.losing import LOSING_QUESTIONS
+from vxlanalyze.planning.questions.path import PATH_QUESTIONS
+from vxlanalyze.planning.questions.size import SIZE_QUESTIONS
+from vxlanalyze.planning.questions.slow import SLOW_QUESTIONS
+
+QUESTIONS: tuple[Question, ...] = (
+    *INSIDE_QUESTIONS,
+    *ENTERING_QUESTIONS,
+    *PATH_QUESTIONS,
+    *SIZE_QUESTIONS,
+    *LOSING_QUESTIONS,
+    *DAMAGE_QUESTIONS,
+    *ENTRY_QUESTIONS,
+    *SLOW_QUESTIONS,
+    *CAPTURE_QUESTIONS,
+)
+DECIDED: Mapping[str, str] = {
+    "same-capture": "the frames of both files are the same",
+    "capture-damaged": "the file itself shows where it is damaged",
+    "truncated-capture": "the frames themselves show where they are cut",
+    "outer-fragmentation": "the captures show where packets are fragmented",
+    "checksum-offload": "the other capture shows the checksums that were filled in",
+    "outer-address-rewritten": "both captures show the addresses before and after",
+    "service-translation": "both captures show the addresses before and after",
+    "nested-tunnel": "the headers stand in the packets",
+    "mirrored-capture": "the mirror's header stands in the packets",
+    "encrypted-underlay": "what is encrypted, no test of the network shows",
+    "clock-offset": "the packets give the offset",
+}

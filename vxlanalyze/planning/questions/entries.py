@@ -1,0 +1,168 @@
+"""What is open where nodes disagree: ports, VNIs, addresses, entries that are stale."""
+
+from shlex import quote
+
+from vxlanalyze.planning import commands as run
+from vxlanalyze.planning.model import Step
+from vxlanalyze.planning.probes import Case, Question, Steps, always, probe
+
+
+def _listens(case: Case) -> Steps:
+    port = case.value("refused_port") or case.port
+    return ((case.far_node, Step(f"ss -lun sport = :{port}")),) if port else ()
+
+
+PORT_UNREACHABLE = Question(
+    "port-unreachable",
+    {
+        "port": "no tunnel device of the node listens on that port",
+        "rule": "a firewall rule of the node rejects it with this error",
+    },
+    lambda case: ("port", "rule") if case.near and not case.value("own_port") else (),
+    (
+        probe(
+            "whether anything listens on the port",
+            0.3,
+            _listens,
+            ("nothing is listed", "port"),
+            ("a socket is listed", "rule"),
+        ),
+    ),
+)
+
+
+def _devices(case: Case) -> Steps:
+    return tuple((node, Step(run.TUNNELS)) for node in case.points[:2])
+
+
+VNI_MISMATCH = Question(
+    "vni-mismatch",
+    {
+        "vni": "the tunnel devices of the two nodes are set to different VNIs",
+        "identity": "VNIs are identities (Cilium), and the nodes drop the packets for another reason",
+    },
+    always("vni", "identity"),
+    (
+        probe(
+            "the tunnel devices of both nodes",
+            0.3,
+            _devices,
+            ("each has an id, and they differ", "vni"),
+            ("external stands there instead of an id", "identity"),
+        ),
+    ),
+)
+
+
+def _held_as(case: Case) -> Steps:
+    mac = case.value("addressed_mac") or case.value("mac")
+    if not mac:
+        return ()
+    wanted = f"grep -i {quote(str(mac))}"
+    return ((case.near_node, Step(f"ip neigh show | {wanted}; bridge fdb show | {wanted}")),)
+
+
+STALE_TUNNEL_MAC = Question(
+    "stale-tunnel-mac",
+    {
+        "neighbour": "the sending node's neighbour entry holds the old MAC",
+        "map": "the sending agent's own map holds it (eBPF), or a static configuration",
+    },
+    lambda case: ("neighbour", "map") if case.near else (),
+    (
+        probe(
+            "what holds the MAC",
+            0.3,
+            _held_as,
+            ("a line with lladdr or dst is printed", "neighbour"),
+            ("nothing is printed", "map"),
+        ),
+    ),
+)
+
+
+def _own_mac(case: Case) -> Steps:
+    mac = case.value("mac")
+    if not mac:
+        return ()
+    return tuple((n, Step(f"ip -br link show | grep -i {quote(str(mac))}")) for n in case.points[:2])
+
+
+DUPLICATE_TUNNEL_MAC = Question(
+    "duplicate-tunnel-mac",
+    {
+        "clone": "two nodes have made the same MAC (cloned machine ids)",
+        "entry": "one node has it, and entries of a node that was replaced lead elsewhere",
+    },
+    always("clone", "entry"),
+    (
+        probe(
+            "which node's devices have the MAC",
+            0.3,
+            _own_mac,
+            ("a device on both nodes, or on one and on the node of the other outer address", "clone"),
+            ("a device on one node only", "entry"),
+        ),
+    ),
+)
+
+
+def _proxies(case: Case) -> Steps:
+    step = Step("sysctl -a 2> /dev/null | grep -E '(proxy_arp|proxy_ndp) = 1'")
+    return tuple((node, step) for node in case.points[:2])
+
+
+DUPLICATE_ADDRESS = Question(
+    "duplicate-address",
+    {
+        "two": "two hosts or pods are configured with the address",
+        "proxy": "one has it, and another answers for it (proxy ARP)",
+    },
+    always("two", "proxy"),
+    (
+        probe(
+            "which node answers for others",
+            0.3,
+            _proxies,
+            ("the interface that claims it is printed", "proxy"),
+            ("nothing is printed", "two"),
+        ),
+    ),
+)
+
+
+def _tracked(case: Case) -> Steps:
+    address, _, port = str(case.value("sent_to") or "").rpartition(":")
+    if not address:
+        return ()
+    step = Step(
+        f"conntrack -L -d {quote(address.strip('[]'))} | grep -w dport={port}", "on the client's node"
+    )
+    return ((case.far_node, step),)
+
+
+REPLY_NOT_TRANSLATED = Question(
+    "reply-not-translated",
+    {
+        "entry": "nothing tracks the conversation where the reply passes (NOTRACK, an entry that expired)",
+        "route": "the reply takes another path than the request, round the node or device that translated it",
+    },
+    lambda case: ("entry", "route") if case.far else (),
+    (
+        probe(
+            "what connection tracking holds",
+            0.5,
+            _tracked,
+            ("an entry with UNREPLIED is printed", "route"),
+            ("nothing is printed, or an entry without UNREPLIED", "entry"),
+        ),
+    ),
+)
+ENTRY_QUESTIONS = (
+    PORT_UNREACHABLE,
+    VNI_MISMATCH,
+    STALE_TUNNEL_MAC,
+    DUPLICATE_TUNNEL_MAC,
+    DUPLICATE_ADDRESS,
+    REPLY_NOT_TRANSLATED,
+)

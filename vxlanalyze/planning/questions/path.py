@@ -1,0 +1,243 @@
+"""What is open where all packets of some kind die between two nodes."""
+
+from collections.abc import Callable
+
+from vxlanalyze.planning import commands as run
+from vxlanalyze.planning.model import Step
+from vxlanalyze.planning.probes import Case, Question, Steps, probe
+
+_Keys = Callable[[Case], tuple[str, ...]]
+
+
+def between(*keys: str) -> _Keys:
+    """Leave these open between two nodes whose addresses are known."""
+    return lambda case: () if case.is_inside or not case.has_addresses else keys
+
+
+def _open_path(case: Case) -> tuple[str, ...]:
+    if case.port is None or not case.has_addresses or case.is_inside:
+        return ()
+    return ("payload",) if case.value("others_delivered") else ("port", "payload", "all", "xdp")
+
+
+def _same_port(case: Case) -> Steps:
+    port = case.port or 0
+    return ((case.far, run.small_datagrams(case, port)), (case.near, run.send_datagrams(case, port)))
+
+
+def _other_port(case: Case) -> Steps:
+    port = (case.port or 0) % 50000 + 10000
+    return ((case.far, run.small_datagrams(case, port)), (case.near, run.send_datagrams(case, port)))
+
+
+def _programs(case: Case) -> Steps:
+    shown = Step(f"ip -d link show dev {run.device_to(case.near_address)} | grep -o 'prog/xdp.*'")
+    return ((case.far, shown),)
+
+
+PATH_BLOCKED = Question(
+    "path-blocked",
+    {
+        "port": "a filter on the path drops the tunnel's port (security group, access list, a router)",
+        "payload": "something on the path takes what is a valid tunnel packet (a hypervisor's overlay)",
+        "all": "nothing at all passes from the one node to the other (route, link, address)",
+        "xdp": "a program on the receiver's NIC drops them before the capture sees them (XDP)",
+    },
+    _open_path,
+    (
+        probe(
+            "other datagrams on the tunnel's port",
+            2,
+            _same_port,
+            ("they arrive", "payload"),
+            ("none arrives", "port all xdp"),
+        ),
+        probe(
+            "datagrams on another port",
+            2,
+            _other_port,
+            ("they arrive", "port payload xdp"),
+            ("none arrives", "all"),
+        ),
+        probe(
+            "programs on the receiver's NIC",
+            1,
+            _programs,
+            ("a program is named", "xdp"),
+            ("nothing is printed", "port payload all"),
+        ),
+    ),
+    {"xdp": 0.2},
+)
+
+
+def _card(address: str, way: str) -> Step:
+    shown = f'tc filter show dev "$dev" {way}; ip -d link show dev "$dev" | grep -o \'prog/.*\''
+    return Step(f"dev={run.device_to(address)}; {shown}")
+
+
+def _cards(case: Case) -> Steps:
+    near, far = _card(case.far_address, "egress"), _card(case.near_address, "ingress")
+    return ((case.near_node, near), (case.far_node, far))
+
+
+def _connections(case: Case) -> Steps:
+    step = run.connections(case)
+    return () if step is None else ((case.near_node, step),)
+
+
+_CARDS = {
+    "near": "a program or policy on the sending node drops them after its capture (tc, eBPF, XDP)",
+    "far": "a program on the receiving node's NIC drops them before its capture (XDP, tc)",
+}
+_BETWEEN = "a device between the nodes that reads the inner packet drops them"
+
+
+def on_cards(code: str) -> Question:
+    """Declare what is open where something about the packets decides, and they do not arrive."""
+    between_them = "a device between the nodes drops them" if code == "header-blocked" else _BETWEEN
+    return Question(
+        code,
+        {**_CARDS, "between": between_them, "member": "one of several equal paths is dead"},
+        between("near", "far", "between", *(("member",) if code == "flow-blocked" else ())),
+        (
+            probe(
+                "programs on both NICs",
+                1,
+                _cards,
+                ("one is named on the sending node", "near"),
+                ("one is named on the receiving node", "far"),
+                ("nothing is printed", "between member"),
+            ),
+            probe(
+                "ten connections, each from another port",
+                1.5,
+                _connections,
+                ("some open", "member"),
+                ("none opens", "near far between"),
+            ),
+        ),
+    )
+
+
+def _offload_off(case: Case) -> Steps:
+    device = run.device_to(case.far_address)
+    off = Step(f"ethtool -K {device} tx-checksum-ip-generic off", "then send again what is lost")
+    return ((case.near_node, off), (case.near_node, Step(f"ethtool -K {device} tx-checksum-ip-generic on")))
+
+
+PROTOCOL_BLOCKED = Question(
+    "protocol-blocked",
+    {
+        "offload": "the sending hypervisor or card drops what it should complete the inner checksum of",
+        "between": _BETWEEN,
+    },
+    lambda case: () if case.value("outer_protocols") else between("offload", "between")(case),
+    (
+        probe(
+            "checksums computed by the kernel (the second command undoes it)",
+            1,
+            _offload_off,
+            ("with offload off, the packets arrive", "offload"),
+            ("they are still lost", "between"),
+        ),
+    ),
+)
+
+
+def _tables(case: Case) -> Steps:
+    shown = "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; conntrack -S"
+    return tuple((node, Step(shown)) for node in (case.near_node, case.far_node))
+
+
+def _policies(case: Case) -> Steps:
+    command = "kubectl get networkpolicies -A --sort-by=.metadata.creationTimestamp"
+    return (("", Step(f"{command} -o custom-columns=:.metadata.namespace,:.metadata.name,"
+                      ":.metadata.creationTimestamp")),)  # fmt: skip
+
+
+NEW_FLOWS_BLOCKED = Question(
+    "new-flows-blocked",
+    {
+        "table": "the connection tracking table of a node is full",
+        "policy": "a network policy or firewall rule was loaded at that moment",
+        "between": "a firewall between the nodes admits no new session",
+    },
+    lambda case: ("table", "policy", "between") if case.value("lost") else ("table", "policy"),
+    (
+        probe(
+            "the connection tracking tables of both nodes",
+            0.5,
+            _tables,
+            ("a count is at its maximum, or drop and insert_failed are not 0", "table"),
+            ("there is room in both", "policy between"),
+        ),
+        probe(
+            "what was loaded when",
+            1,
+            _policies,
+            ("the newest is as old as the trouble", "policy"),
+            ("none was made then", "table between"),
+        ),
+    ),
+)
+
+
+def _bonds(case: Case) -> Steps:
+    shown = "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*"
+    return ((case.near_node, Step(shown)), (case.far_node, Step(shown)))
+
+
+ECMP_MEMBER_BLOCKED = Question(
+    "ecmp-member-blocked",
+    {
+        "bond": "a member of a bond of the sending node, or its switch port, is dead",
+        "device": "a member of a port channel, or an equal-cost next hop, between the nodes is dead",
+    },
+    between("bond", "device"),
+    (
+        probe(
+            "the bonds of the sending node",
+            0.5,
+            lambda case: _bonds(case)[:1],
+            ("a member is down, or counts link failures", "bond"),
+            ("there is none, or all members are up", "device"),
+        ),
+    ),
+)
+
+
+def _trace(case: Case) -> Steps:
+    return ((case.near_node, Step(f"traceroute -n -q 1 -m 64 {case.far_address}")),)
+
+
+TTL_EXCEEDED = Question(
+    "ttl-exceeded",
+    {
+        "device": "the TTL of the tunnel device is smaller than the number of routers",
+        "loop": "two routers send the packets to each other",
+    },
+    lambda case: (
+        () if isinstance(ttl := case.value("ttl"), int) and ttl < 32 else between("device", "loop")(case)
+    ),
+    (
+        probe(
+            "the routers between the nodes",
+            1,
+            _trace,
+            ("the last line is the other node", "device"),
+            ("the same addresses come again and again", "loop"),
+        ),
+    ),
+)
+
+
+PATH_QUESTIONS = (
+    PATH_BLOCKED,
+    PROTOCOL_BLOCKED,
+    NEW_FLOWS_BLOCKED,
+    ECMP_MEMBER_BLOCKED,
+    on_cards("flow-blocked"),
+    on_cards("header-blocked"),
+    TTL_EXCEEDED,
+)

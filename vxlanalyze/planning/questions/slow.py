@@ -1,0 +1,251 @@
+"""What is open where traffic is slow, out of order, or broken off."""
+
+import re
+from collections.abc import Sequence
+from shlex import quote
+
+from vxlanalyze.planning import commands as run
+from vxlanalyze.planning.model import Step
+from vxlanalyze.planning.probes import Case, Question, Steps, always, probe
+from vxlanalyze.planning.questions.path import between
+
+_ENDPOINT = re.compile(r"^\[?([0-9a-fA-F.:]+?)\]?(?: port |:)(\d+)")
+_IN_POD = "in the network namespace of the pod (nsenter -t PID -n)"
+
+
+def _queues(case: Case) -> Steps:
+    device = run.device_to(case.far_address)
+    step = Step(f"for i in 1 2 3 4 5; do tc -s qdisc show dev {device}; sleep 1; done", "during the transfer")
+    return ((case.near_node, step),)
+
+
+QUEUEING_DELAY = Question(
+    "queueing-delay",
+    {
+        "own": "the queue is the sending node's own",
+        "between": "the queue is that of a device between the nodes",
+    },
+    between("own", "between"),
+    (
+        probe(
+            "the sending node's queue",
+            0.5,
+            _queues,
+            ("backlog holds many packets", "own"),
+            ("backlog stays at or near 0", "between"),
+        ),
+    ),
+)
+
+
+def _modes(case: Case) -> Steps:
+    step = Step("grep -H 'Bonding Mode' /proc/net/bonding/*")
+    return ((case.near_node, step), (case.far_node, step))
+
+
+REORDERING = Question(
+    "reordering",
+    {
+        "bond": "a bond of one of the nodes sends in round robin",
+        "path": "the network between the nodes balances by packet, or has paths of different length",
+    },
+    between("bond", "path"),
+    (
+        probe(
+            "the bonds of both nodes",
+            0.3,
+            _modes,
+            ("load balancing (round-robin) is printed", "bond"),
+            ("another mode, or nothing", "path"),
+        ),
+    ),
+)
+DUPLICATION = Question(
+    "duplication",
+    {
+        "bond": "a bond of one of the nodes is in broadcast mode",
+        "path": "a loop, a second gateway or a mirror between the nodes copies them",
+    },
+    between("bond", "path"),
+    (
+        probe(
+            "the bonds of both nodes",
+            0.3,
+            _modes,
+            ("fault-tolerance (broadcast) is printed", "bond"),
+            ("another mode, or nothing", "path"),
+        ),
+    ),
+)
+
+
+def _process(case: Case, rule: str) -> Steps:
+    """What the process of a socket waits for, and whether its cgroup is throttled."""
+    pid = f"pid=$(ss -tlnpH {rule} | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2)"
+    throttled = "grep throttled /sys/fs/cgroup$(cut -d: -f3 /proc/$pid/cgroup | tail -n 1)/cpu.stat"
+    again = f"{throttled}; sleep 10; {throttled}"
+    step = Step(f"{pid}; {again}; cat /proc/$pid/wchan", f"{_IN_POD}; cgroup v2")
+    return ((case.far_node, step),) if case.far_node else ()
+
+
+def _server(case: Case) -> Steps:
+    match = _ENDPOINT.match(str(case.value("server") or ""))
+    return _process(case, f"sport = :{match[2]}") if match else ()
+
+
+def _reader(case: Case) -> Steps:
+    receiver = case.value("receiver")
+    step = Step(f"ss -tnpi src {quote(str(receiver))}; top -b -n 1 | head -n 20", _IN_POD)
+    return ((case.far_node, step),) if receiver and case.far_node else ()
+
+
+def _open_answer(case: Case) -> Sequence[str]:
+    decided = (
+        case.value("syns_ignored") or case.value("silent_from") or case.value("answered_by_an_old_connection")
+    )
+    return () if decided else ("throttled", "waits")
+
+
+_BUSY = {
+    "throttled": "the process there is out of processor time (a limit that throttles it)",
+    "waits": "the process there waits for something else (disk, a lock, an upstream service)",
+}
+SLOW_ANSWER = Question(
+    "slow-answer",
+    _BUSY,
+    _open_answer,
+    (
+        probe(
+            "what the server's process is short of",
+            0.5,
+            _server,
+            ("nr_throttled rises", "throttled"),
+            ("it stays", "waits"),
+        ),
+    ),
+)
+ZERO_WINDOW = Question(
+    "zero-window",
+    _BUSY,
+    always("throttled", "waits"),
+    (
+        probe(
+            "the process whose Recv-Q stays full",
+            0.5,
+            _reader,
+            ("its processor share (CPU of top) is at its limit", "throttled"),
+            ("it is idle", "waits"),
+        ),
+    ),
+)
+
+
+def _buffers(case: Case) -> Steps:
+    match = re.search(r"\(([0-9a-fA-F.:]+) to ([0-9a-fA-F.:]+) port \d+\)", case.finding["summary"])
+    if match is None or not case.far_node:
+        return ()
+    shown = f"ss -tmin src {match[2]} dst {match[1]}; sysctl net.ipv4.tcp_rmem net.core.rmem_max"
+    return ((case.far_node, Step(shown, _IN_POD)),)
+
+
+WINDOW_LIMITED = Question(
+    "window-limited",
+    {
+        "system": "the system's limit (tcp_rmem) keeps the receive buffer small",
+        "application": "the application sets its receive buffer (SO_RCVBUF)",
+    },
+    always("system", "application"),
+    (
+        probe(
+            "the socket's receive buffer",
+            0.3,
+            _buffers,
+            ("rb of skmem is the last number of tcp_rmem", "system"),
+            ("it is smaller, and stays so", "application"),
+        ),
+    ),
+)
+
+
+def _rejecting(case: Case) -> Steps:
+    node = case.far_node
+    return tuple((node, step) for step in run.rules_that_count()) if node else ()
+
+
+ENDPOINT_REFUSED = Question(
+    "endpoint-refused",
+    {
+        "listens": "no process listens there (not started, another port, another address)",
+        "rule": "a rule of the node or a policy rejects in the pod's name",
+    },
+    lambda case: ("listens", "rule") if case.finding["severity"] != "info" else (),
+    (
+        probe(
+            "rules that count",
+            1,
+            _rejecting,
+            ("a rule with REJECT rises", "rule"),
+            ("no rule rises", "listens"),
+        ),
+    ),
+)
+
+
+def _invalid(case: Case) -> Steps:
+    step = run.growing(
+        "conntrack -S", "invalid counts what connection tracking takes for no part of anything"
+    )
+    return tuple((node, step) for node in (case.near_node, case.far_node) if node)
+
+
+CONNECTION_RESET = Question(
+    "connection-reset",
+    {
+        "process": "the process that resets closes them (time-out, crash, full buffers)",
+        "conntrack": "the node takes segments for invalid and passes them untranslated, and the end resets",
+    },
+    lambda case: ("process", "conntrack") if case.finding["severity"] != "info" else (),
+    (
+        probe(
+            "connection tracking of both nodes",
+            1,
+            _invalid,
+            ("invalid rises with the resets", "conntrack"),
+            ("it stays", "process"),
+        ),
+    ),
+)
+
+
+def _unread(case: Case) -> Steps:
+    return ((case.far_node, Step("ss -tnpi", _IN_POD)),) if case.far_node else ()
+
+
+TCP_STALLED = Question(
+    "tcp-stalled",
+    {
+        "reads": "the receiving process does not read",
+        "dies": "segments die between the receiving node's NIC and the pod",
+    },
+    always("reads", "dies"),
+    (
+        probe(
+            "the receiving socket",
+            0.3,
+            _unread,
+            ("Recv-Q stays above 0", "reads"),
+            ("Recv-Q is 0", "dies"),
+        ),
+    ),
+)
+SLOW_QUESTIONS = (
+    QUEUEING_DELAY,
+    REORDERING,
+    DUPLICATION,
+    SLOW_ANSWER,
+    ZERO_WINDOW,
+    WINDOW_LIMITED,
+    ENDPOINT_REFUSED,
+    CONNECTION_RESET,
+    TCP_STALLED,
+)
