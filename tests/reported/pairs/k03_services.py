@@ -39,22 +39,42 @@ def service_dies() -> World:
 
 @pair(
     "silent-backend-on-the-own-node",
-    root=None,
+    root="endpoint-silent",
+    must=["endpoint-silent"],
     mustnot=["no-common-traffic", "not-encapsulated", "path-blocked", "packet-loss", "flow-blocked"],
+    says=[r"10\.43\.0\.99", r"10\.42\.1\.7", r"ping -c 3 10\.42\.1\.7"],
     kube=True,
     source="kubernetes/kubernetes 93337",
     story="A service's only pod runs on the client's own node and answers nothing: no fault of the tunnel.",
-    want="Not a healthy verdict: the table of requests names the service.",
+    want="The service, its pod and the node that both are on; commands for that node.",
 )
 def silent_backend_here() -> World:
-    w, pods = cluster(302)
+    return backend_here(302, silent=True)
+
+
+@pair(
+    "backend-on-the-own-node-healthy",
+    root=None,
+    mustnot=[*QUIET, "endpoint-silent"],
+    kube=True,
+    source="kubernetes/kubernetes 93337",
+    story="A service's only pod runs on the client's own node, and answers there.",
+    want="Healthy.",
+)
+def answering_backend_here() -> World:
+    return backend_here(304, silent=False)
+
+
+def backend_here(seed: int, *, silent: bool) -> World:
+    """Put a service's only pod on the client's node: the card shows nothing of it."""
+    w, pods = cluster(seed)
     traffic(w, pods, "10.43.0.80", "10.43.0.10")
     pods["beside"].silent = False
     near = w.nodes[0].pod("10.42.1.7", "near-0")
-    near.silent = True
-    silent = w.service("10.43.0.99", 8443, near, name="near")
+    near.silent = silent
+    service = w.service("10.43.0.99", 8443, near, name="near")
     for n in range(4):
-        tcp_talk(pods["client"], silent, 8443, 0.3 + 0.4 * n, listen=False)
+        tcp_talk(pods["client"], service, 8443, 0.3 + 0.4 * n, listen=not silent)
     return w
 
 

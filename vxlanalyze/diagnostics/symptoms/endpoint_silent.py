@@ -14,7 +14,8 @@ How it decides
     after the last request that it answered, for more than a second. Of two datagrams that leave a new socket
     together each is counted, at endpoints that answer both elsewhere. An endpoint that answers some requests
     and ignores others is held against one that ignores one in fifty; where it ignores what comes close behind
-    others, a queue overflows.
+    others, a queue overflows. A service that answers nothing, and whose pods all run on the client's own node
+    by `--kube` or `--facts`, is silent inside that node: its requests never reach the tunnel.
 When it cannot tell
     Nothing of Y ever answers: then it is `not-answered`. Where no other request went to Y after an
     endpoint fell silent, it may be the node that did.
@@ -48,7 +49,7 @@ from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.underlay import replies_from_elsewhere, silent_vni, tunnel_ends
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
-from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair
+from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair, silent_on_own_node
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
@@ -78,7 +79,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
                 if partly and not list(discarded_by_time_stamp.find(pair, each, _CHANCE)):
                     found = partly
             answers += found
-    return answers
+    return answers + silent_on_own_node.find(pair, chance)
 
 
 def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[DiagnosticResult]:
