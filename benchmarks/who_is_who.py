@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks.generate import generate
 from vxlanalyze import pairing
 from vxlanalyze.capture import open_sources
-from vxlanalyze.pairing import dead_ends, homes, ownership, translation
+from vxlanalyze.pairing import dead_ends, homes, own_tables, ownership, translation
+from vxlanalyze.pairing.home import NOBODY
 from vxlanalyze.pipeline.decoding import decode_all
 from vxlanalyze.wire import mirrors
 
@@ -30,6 +31,7 @@ PASSES: tuple[tuple[object, str, Callable[..., object]], ...] = (
     (translation, "joined", lambda c, _=None: translation.Translated(c, None, np.zeros(0, np.uint64))),
     (homes, "_extend", lambda *_: None),
     (homes, "_contradict", lambda *_: None),
+    (own_tables, "stated", lambda main, *_: [NOBODY] * len(main)),
     (ownership, "is_plain", lambda _: True),
     (dead_ends, "between", lambda bare, *_: np.zeros(len(bare.decoded.flows), np.bool_)),
 )
