@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests import direct_return, refusals
+from vxlanalyze.analysis.requests import direct_return, refusals, replies_from_elsewhere, untranslated
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
@@ -61,7 +61,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
     half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
     half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
     ends_ns = {capture: _end_ns(comparison, capture) for capture in by_capture}
-    for point in comparison.points:
+    for point, elsewhere in zip(comparison.points, replies_from_elsewhere.find(comparison), strict=True):
         tuple_of = tuples_of[point.capture]
         refused.append(refusals.find(comparison, point, tuple_of))
         marked = np.zeros(len(numbered), np.bool_)
@@ -71,7 +71,8 @@ def measure(comparison: Comparison) -> MeasuredRequests:
         # A capture that shows one direction alone goes on long enough for no answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         decided = _decide(_refuse(paired, refused[-1]), end_ns)
-        found.append(direct_return.left_open(decided, comparison.points))
+        taken = untranslated.left_unanswered(decided, elsewhere)
+        found.append(direct_return.left_open(taken, comparison.points))
     return MeasuredRequests(numbered, tuple(found), tuple(refused))
 
 

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import dns_pairs, fates, silence, stale_entry
+from vxlanalyze.analysis.requests import dns_pairs, fates, silence, stale_entry, untranslated
 from vxlanalyze.analysis.requests.dns_names import names, types
 from vxlanalyze.analysis.requests.dns_pairs import PairFigures
 from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answers, others
@@ -76,7 +76,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
     `chance` is the false alarm probability accepted for a server that is silent once in fifty times.
     """
     queried = [f for f in services(pair) if f.protocol == "dns"]
-    silent = [_server(pair, f) for f in queried if f.unanswered]
+    silent = [s for s in (_server(pair, f) for f in queried if f.unanswered) if len(s.requests)]
     certain = [s for s in silent if _chance(s) < chance or _dies_inside(s)]
     # Those of whom too few queries died to tell alone belong to a race that all of them show.
     raced = {s.label for s in certain if _races([r for r in silent if r.label == s.label])}
@@ -98,6 +98,8 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
 
 def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     requests = unanswered_of(pair, figures.pair, figures.point)
+    # What is answered from an address that was not asked is `reply-not-translated`.
+    requests = requests.at(~untranslated.concerned(pair, requests))
     found = fates.fates(pair, requests, int(pairs(pair).sense[figures.pair]))
     fate = found.counts.sum(axis=0)
     every = measure(pair).of_point[figures.point]
@@ -118,8 +120,8 @@ def _is_inside(pair: Comparison, label: str | None) -> bool:
 
 def _chance(server: _Server) -> float:
     """How likely a working server is that silent; every transmission asks for an answer."""
-    figures = server.figures
-    return silence.chance(figures.unanswered, figures.unanswered + figures.answered)
+    unanswered = int(server.requests.unanswered_transmissions.sum())
+    return silence.chance(unanswered, unanswered + server.figures.answered)
 
 
 def _count(figures: ServiceFigures) -> str:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import by_source, stale_entry
+from vxlanalyze.analysis.requests import by_source, replies_from_elsewhere, stale_entry
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requested_endpoints import (
     RequestedEndpoints,
@@ -46,7 +46,7 @@ from vxlanalyze.analysis.requests.requested_endpoints import (
     silent_ratio,
 )
 from vxlanalyze.analysis.requests.services import pairs
-from vxlanalyze.analysis.underlay import replies_from_elsewhere, silent_vni, tunnel_ends
+from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair, silent_on_own_node

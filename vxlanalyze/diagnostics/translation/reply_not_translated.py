@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.underlay.replies_from_elsewhere import RepliesFromElsewhere, find
+from vxlanalyze.analysis.requests.replies_from_elsewhere import RepliesFromElsewhere, find
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.commands import on, written
@@ -136,7 +136,7 @@ def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
     client, requested, answered = ends
     address = requested.rpartition(":")[0].strip("[]")
     backend = answered.rpartition(":")[0].strip("[]")
-    node = f"the node of {client}"
+    node = _node_of(pair, point, client)
     tables = "ip6tables-save" if ":" in address else "iptables-save"
     if _crossed_a_tunnel(pair, point, backend):
         checks = written(
@@ -162,6 +162,17 @@ def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
         "Where a load balancer in eBPF does it, compare its service table instead (in the Cilium pod):",
         on(node, "cilium-dbg service list"),
     )
+
+
+def _node_of(pair: Comparison, point: Point, client: str) -> str:
+    """Name the client's node: by the cluster, or the node whose card the replies passed before this point."""
+    named = pair.cluster.node_of(client)
+    if named is not None:
+        return named
+    if point.encapsulated or "/" in point.name:
+        return point.name.partition("/")[0]
+    neighbours = (d.sender for d in pair.directions if d.receiver.name == point.name)
+    return next((p.name for p in neighbours if p.encapsulated), f"the node of {client}")
 
 
 def _crossed_a_tunnel(pair: Comparison, point: Point, backend: str) -> bool:
