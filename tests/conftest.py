@@ -31,6 +31,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
     def compare(path: Path, text: str) -> None:
         if request.config.getoption("--update-golden"):
             path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is not there: run pytest --update-golden, and read what it wrote"
         assert path.read_text(encoding="utf-8") == text
 
     return compare

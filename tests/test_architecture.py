@@ -125,6 +125,14 @@ def test_files_stay_short(path):
 
 
 @each_module
+def test_skeletons_are_filled_in(path):
+    """`scripts/new.py` marks by TODO what is left to write."""
+    left = [n for n, line in enumerate(path.read_text().splitlines(), 1) if "TODO" in line]
+
+    assert not left, f"lines {left} are still as scripts/new.py wrote them"
+
+
+@each_module
 def test_names_say_what_is_inside(path):
     assert not {"utils", "util", "common", "helpers", "core", "misc"} & {
         part.removesuffix(".py") for part in path.parts

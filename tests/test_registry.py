@@ -1,26 +1,27 @@
-"""A diagnostic cannot be registered half done: its kinds of test, its manual and its recording exist."""
+"""A diagnostic is not registered half done: its findings can be acted on, and a pair of captures shows it."""
 
 import ast
 import importlib
-import re
-from functools import cache
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.findings_to_act_on import QUOTED, hidden_commands, shortcomings, unreadable
 from tests.lab import __main__ as lab
+from tests.reported.registry import discover
 from vxlanalyze import diagnostics
 
 TESTS = Path(__file__).parent
-# How a test shows its kind: by what it asserts.
-KINDS = {
-    "found": re.compile(r"\bfound\w*\(|\(finding,?\)|\bfindings?\b|\.summary|\.severity|\.evidence"),
-    "clear": re.compile(r"== \[\]|== \(\)|== set\(\)|not in |is None|not any\(|not \w+(\.\w+)?\(|== 0"),
-    "cannot tell": re.compile(r"NotAssessed|[Rr]eason|not_assessed|unassessed|unsure"),
+# Shown by tests of files alone: damaged ones, one given twice, of other times or clusters; and notes.
+WITHOUT_PAIR = {
+    "same-capture",
+    "capture-damaged",
+    "no-common-traffic",
+    "windows-disjoint",
+    "clock-offset",
+    "mirrored-capture",
 }
-# Shown by unit tests alone: damaged files, files given twice, and notes of pairs that are about other codes.
-WITHOUT_PAIR = {"same-capture", "capture-damaged", "clock-offset", "mirrored-capture"}
 
 SPEAKING = sorted(
     path
@@ -28,41 +29,6 @@ SPEAKING = sorted(
     for path in (TESTS.parent / "vxlanalyze" / room).rglob("*.py")
 )
 each_diagnostic = pytest.mark.parametrize("diagnostic", diagnostics.DIAGNOSTICS, ids=lambda d: d.code)
-
-
-@cache
-def sources() -> tuple[tuple[Path, str], ...]:
-    return tuple(
-        (path, path.read_text()) for path in sorted(TESTS.rglob("test_*.py")) if path.name != __file__
-    )
-
-
-def bodies_about(code: str) -> list[str]:
-    """Sources of the test functions that are about a diagnostic: in its own file, or naming it."""
-    name = code.replace("-", "_")
-    found = []
-    for path, source in sources():
-        own = path.stem.startswith(f"test_{name}")
-        if not own and name not in source and code not in source:
-            continue
-        functions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef))
-        bodies = [ast.get_source_segment(source, f) or "" for f in functions if f.name.startswith("test_")]
-        found += [body for body in bodies if own or name in body or code in body]
-    return found
-
-
-@each_diagnostic
-def test_a_diagnostic_has_its_kinds_of_test(diagnostic):
-    """Found, clear, not fooled (a second clear one), and cannot tell where its module has that answer."""
-    module = importlib.import_module(diagnostic.check.__module__)
-    bodies = bodies_about(diagnostic.code)
-    count = {kind: sum(bool(shows.search(body)) for body in bodies) for kind, shows in KINDS.items()}
-    wanted = {"found": 1, "clear": 2}
-    if "NotAssessed(" in Path(module.__file__ or "").read_text():
-        wanted["cannot tell"] = 1
-    missing = [kind for kind, least in wanted.items() if count[kind] < least]
-
-    assert not missing, f"write tests of {diagnostic.code} in tests/diagnostics/: {missing}"
 
 
 @each_diagnostic
@@ -82,18 +48,15 @@ def _makes(node: ast.AST) -> bool:
 
 
 def test_every_code_is_shown_by_a_pair_of_captures():
-    """A recording in tests/captures or sample_pcaps, or a pair in tests/reported/pairs."""
-    shown = "".join((folder / "truth.json").read_text() for _, folder in lab.recordings())
-    shown += "".join(path.read_text() for path in sorted((TESTS / "reported" / "pairs").glob("*.py")))
-    missing = {d.code for d in diagnostics.DIAGNOSTICS if d.code not in shown}
+    """It is required of a recording (tests/captures, sample_pcaps) or of a pair (tests/reported/pairs)."""
+    truths = [json.loads((folder / "truth.json").read_text()) for _, folder in lab.recordings()]
+    wanted = [(truth["root"], truth["must"]) for truth in truths]
+    wanted += [(built.root, built.must) for built in discover().values()]
+    shown = {code.partition("@")[0] for _, must in wanted for code in must}
+    shown |= {root for root, _ in wanted if isinstance(root, str)}
+    missing = {d.code for d in diagnostics.DIAGNOSTICS} - shown
 
-    assert missing == WITHOUT_PAIR
-
-
-def test_a_check_that_always_finds_nothing_is_noticed():
-    """Its test of the kind "found" asserts something about a finding, so it fails."""
-    assert KINDS["found"].search("(finding,) = check(pair)")
-    assert not KINDS["found"].search("assert check(pair) == []")
+    assert missing == WITHOUT_PAIR, "let a pair show it, and name the code in its `must` or as its `root`"
 
 
 @pytest.mark.parametrize("path", SPEAKING, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ TEXTS = ("summary", "explanation", "remedy", "evidence", "ruled_out")
 
 @dataclass
 class Pair:
-    """A pair to be made, with its truth (what each field means: score.py beside the shared captures)."""
+    """A pair to be made, with its truth (what each field means: README.md, and `differences` below)."""
 
     name: str
     make: Callable[[], World]

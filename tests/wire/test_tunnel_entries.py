@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import vxlanalyze as vx
-from tests.wire import build
+from tests.wire import build, outside
 from tests.wire.decoding import row
 from vxlanalyze.wire.dissect import TunnelHeader, dissect
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.tunnels import BY_TUNNEL, KNOWN_PORTS, NAMES, TUNNELS, title
+from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 FRAME = build.ethernet(build.small_packet())
 SAMPLES = {
@@ -28,9 +29,28 @@ SAMPLES = {
 }
 
 
-def test_every_kind_has_a_sample_and_an_entry_under_its_number() -> None:
-    assert set(SAMPLES) == set(BY_TUNNEL) == set(Tunnel) - {Tunnel.NONE}
+def test_every_kind_has_an_entry_under_its_number() -> None:
+    assert set(BY_TUNNEL) == set(Tunnel) - {Tunnel.NONE}, (
+        "each member of `Tunnel` is a module of wire/tunnels"
+    )
     assert all(entry.tunnel is tunnel for tunnel, entry in BY_TUNNEL.items())
+
+
+@pytest.mark.parametrize("entry", TUNNELS, ids=lambda entry: entry.name)
+def test_every_kind_has_its_samples_and_its_page(entry: Encapsulation) -> None:
+    """What `scripts/new.py` leaves to do: frames that are held against the outside, and a line for users."""
+    others = [p for p in sorted(Path(__file__).parent.glob("test_*.py")) if p != Path(__file__)]
+    bytes_of_standards = "".join(path.read_text() for path in others)
+    tables = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
+
+    assert entry.tunnel in SAMPLES, "write a frame into SAMPLES here"
+    assert entry.name in outside.STANDARD, (
+        "write a frame into tests/wire/outside.py: it is compared with tshark"
+    )
+    assert f'"{entry.name}"' in bytes_of_standards, (
+        "write its standard's bytes into tests/wire/test_tunnels.py or a file of its own"
+    )
+    assert f"{entry.name}," in tables or f", {entry.name}" in tables, "run python docs/generate.py"
 
 
 def test_no_two_entries_share_a_priority_a_port_or_a_title() -> None:

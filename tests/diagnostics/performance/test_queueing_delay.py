@@ -1,10 +1,13 @@
 """A queue that a direction fills itself; longer paths, jitter and full windows are none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from tests.diagnostics.performance.streams import handshake, rounds
 from tests.simulate import TCP, Flow, Traffic, comparison, ping
-from vxlanalyze.analysis.finding import Severity
+from vxlanalyze.analysis.finding import NotAssessed, Severity
 from vxlanalyze.diagnostics.performance import queueing_delay
 
 BULK = Flow(protocol=TCP, sport=40000, dport=8443)
@@ -119,3 +122,12 @@ def test_a_short_wait_is_not_worth_a_word():
 def test_one_capture_and_no_packets_are_clear():
     assert queueing_delay.check(comparison([bulk(bursts(), 0.01)], points=("node1",))) == []
     assert queueing_delay.check(comparison([], [])) == []
+
+
+def test_one_capture_cannot_tell_a_queue_from_a_congestion_window():
+    there, back_ = handshake()
+    data, acks = rounds(40, 10, 500)
+    acks = replace(acks, time_s=np.asarray(acks.time_s) + 0.0499)  # as they arrive at node1
+    (result,) = queueing_delay.check(comparison([*there, data], [*back_, acks], points=("node1",)))
+
+    assert isinstance(result, NotAssessed)
