@@ -1,4 +1,4 @@
-"""Wire packets from captured frames, matched between the points, with clocks and windows."""
+"""Wire packets derived from captured frames and matched between points, with clocks and windows."""
 
 from vxlanalyze.pairing.pair import pair, sightings
 

@@ -32,7 +32,7 @@ class AddressBook:
     dst: tuple[NDArray[np.int32], ...]
 
     def numbers(self, addresses: Sequence[str]) -> NDArray[np.int32]:
-        """Numbers of the addresses given that occur in a capture at all."""
+        """Numbers of those of the given addresses that occur in any capture."""
         known = {name: number for number, name in enumerate(self.texts)}
         return np.array([known[a] for a in addresses if a in known], dtype=np.int32)
 

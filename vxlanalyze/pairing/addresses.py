@@ -1,9 +1,9 @@
-"""Addresses of all captures numbered alike, and which of them each point's node answers to.
+"""Number the addresses of all captures alike, and find which of them belong to each point's node.
 
-A capture does not say whose it is. That is known from what takes part in all of its tunnel packets, by
-what the kernel marked as outgoing (Linux cooked captures), and between two captures by delay, checksums and
-loss: a packet is seen where it was sent before it is seen where it went, before its network card filled its
-checksums in, and never less often.
+A capture does not say which node took it. That follows from the address that takes part in all of its tunnel
+packets, from what the kernel marked as outgoing (Linux cooked captures), and, between two captures, from
+delay, checksums and loss: the sender's capture shows a packet earlier than the receiver's, before the network
+card has filled in its checksums, and at least as often.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ PACKET_HOST, PACKET_OUTGOING = 0, 4  # sll.pkttype
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What a capture's flows say of the addresses at its two ends: numbers and frames, shape ``(f,)``.
+    """What a capture's flows say about the addresses at both ends: numbers and frames, shape ``(f,)``.
 
-    `inner_src` and `inner_dst` number the addresses inside (of an unencapsulated packet, its own),
+    `inner_src` and `inner_dst` number the addresses inside (for an unencapsulated packet, its own),
     `unencapsulated_packets` are the unencapsulated frames there, `identity` is that of `Flows`; MACs and
-    family are those of the ends. `answers` marks the flows that answer others: echo replies, and what comes
-    from the smaller port. `claimed` are the addresses for which ARP or neighbour advertisements outside of
-    tunnels name the MACs `claimants`.
+    family are those of the ends. `answers` marks the flows that answer others: echo replies, and flows from
+    the smaller port. `claimed` are the addresses for which ARP or neighbour advertisements outside of tunnels
+    name the MACs `claimants`.
     """
 
     src: NDArray[np.int32]
@@ -52,7 +52,7 @@ class Sides:
 
     @property
     def unicast(self) -> NDArray[np.bool_]:
-        """Flows with packets between two hosts; what goes to a group has no destination here."""
+        """Flows between two hosts; those to a group have no destination here."""
         return (self.packets > 0) & (self.src != NO_ADDRESS) & (self.dst != NO_ADDRESS)
 
     def sent_by(self, address: int) -> int:
@@ -60,7 +60,7 @@ class Sides:
         return int(self.packets[self.src == address].sum())
 
     def behind(self, address: int) -> set[int]:
-        """Inner addresses that send from, or are reached at, an outer one."""
+        """Inner addresses that send from an outer address or are reached through it."""
         seen = self.packets > 0
         at = np.concatenate([
             self.inner_src[seen & (self.src == address)],
@@ -69,15 +69,15 @@ class Sides:
         return set(at[at != NO_ADDRESS].tolist())
 
     def unencapsulated_by(self, inner: set[int], tunnelled: NDArray[np.uint64]) -> int:
-        """Bare frames that some inner addresses sent, and whose flow is none of those in the tunnel."""
+        """Unencapsulated frames sent by some inner addresses whose flow does not occur in the tunnel."""
         chosen = np.isin(self.inner_src, list(inner)) & ~np.isin(self.identity, tunnelled)
         return int(self.unencapsulated_packets[chosen].sum())
 
 
 def marked(sides: Sides) -> tuple[int, ...]:
-    """Addresses that the kernel marked as its own: sources of outgoing frames, and where incoming ones go.
+    """Addresses that the kernel marked as its own: sources of outgoing and destinations of incoming frames.
 
-    An incoming frame whose destination the host also sends to is passed on to another one.
+    An incoming frame whose destination the host also sends to is being forwarded.
     """
     outgoing = (sides.packet_type == PACKET_OUTGOING) & (sides.src != NO_ADDRESS) & (sides.packets > 0)
     if not outgoing.any():
@@ -90,8 +90,8 @@ def marked(sides: Sides) -> tuple[int, ...]:
 def hubs(sides: Sides) -> tuple[int, ...]:
     """Addresses that take part in every frame, at most two (the ends of the only pair).
 
-    A frame of another host now and then (a mirror port, a neighbour's broadcast) does not count
-    against one that takes part in nearly all.
+    An occasional frame of another host (a mirror port, a neighbour's broadcast) does not disqualify an
+    address that takes part in nearly all.
     """
     real = sides.unicast
     if not real.any():
@@ -130,10 +130,9 @@ class Common:
     filled: Callable[[], NDArray[np.int8]]
 
     def ahead_ns(self, a: int, b: int) -> float:
-        """By how much packets of `a` reach the second capture later, after the first, than those of `b`.
+        """How much longer packets of `a` take from the first capture to the second than those of `b`.
 
-        Only neighbours of different sources are compared, so that a clock that drifts or is set does not
-        matter.
+        Only neighbours of different sources are compared, so a clock that drifts or is set does not matter.
         """
         either = (self.source == a) | (self.source == b)
         source, later = self.source, self.later_ns
@@ -146,16 +145,16 @@ class Common:
         return float(np.median(np.where(source[turn] == a, step, -step)))
 
     def filled_after(self, a: int, b: int) -> int:
-        """How many more packets of `a` than of `b` got their checksums behind the first capture."""
+        """How many more packets of `a` than of `b` got their checksums after the first capture."""
         filled = self.filled()
         return int(filled[self.source == a].sum() - filled[self.source == b].sum())
 
 
 def filled(here: NDArray[np.uint16], there: NDArray[np.uint16]) -> NDArray[np.int8]:
-    """Tell from the `checks` of packets at two captures which was nearer to the sender; see `Common.filled`.
+    """Find from the `checks` of packets at two captures which was nearer to the sender; see `Common.filled`.
 
-    Only a sender's capture shows checksums that its network card is still to fill in
-    (Linux Documentation/networking/checksum-offloads.rst). Inside one host they stay unfilled at both.
+    Only a sender's capture shows checksums that its network card has yet to fill in
+    (Linux Documentation/networking/checksum-offloads.rst). Within one host they are unfilled at both.
     """
     nearer = np.zeros(len(here), np.int8)
     for shift in (OUTER_L4_SHIFT, INNER_L4_SHIFT):
@@ -177,7 +176,7 @@ def of_pair(
     common: "Common",
     inside: tuple[Sequence[Sides], Sequence[Sides]] = ((), ()),
 ) -> tuple[int, int, str]:
-    """Which of two addresses belongs to the first and which to the second of two captures.
+    """Assign two addresses to two captures.
 
     Parameters
     ----------
@@ -186,14 +185,14 @@ def of_pair(
     here, there : Sides
         The first and the second capture.
     common : Common
-        The packets that both saw.
+        The packets seen by both.
     inside : tuple of sequences of Sides
         Captures of pods next to the first and next to the second.
 
     Returns
     -------
     tuple of int, int, str
-        Address of the first, of the second, and what this rests on.
+        Address of the first, address of the second, and the evidence for it.
     """
     a, b = ends
     ahead = common.ahead_ns(a, b)
@@ -217,10 +216,10 @@ def of_pair(
 
 
 def _client_end(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
-    """The end whose packets one capture lacks altogether though they were answered, or None.
+    """The end whose packets are all missing from one capture although they were answered, or None.
 
-    They did arrive, so that the capture lacks them for its filter (tcpdump -Q), which says nothing of whose
-    capture it is.
+    They did arrive, so the capture's filter (tcpdump -Q) left them out, which does not show whose capture it
+    is.
     """
     for side in (here, there):
         sent = [side.sent_by(end) for end in ends]
@@ -232,12 +231,12 @@ def _client_end(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:
 
 
 def _each_sees_one_way(ends: tuple[int, int], here: Sides, there: Sides) -> bool:
-    """Whether each capture shows one end's packets at most; two of different times may show both ends'."""
+    """Whether each capture shows packets of at most one end; two from different times may show both ends."""
     return not any(side.sent_by(ends[0]) and side.sent_by(ends[1]) for side in (here, there))
 
 
 def _unencapsulated_surplus(ends: tuple[int, int], cards: tuple[Sides, Sides], seen: Sequence[Sides]) -> int:
-    """Frames that are unencapsulated in some captures: of the first node's pods, less those of the second."""
+    """Unencapsulated frames in some captures: those of the first node's pods minus those of the second's."""
     a, b = (cards[0].behind(end) | cards[1].behind(end) for end in ends)
     tunnelled = np.concatenate([card.identity[card.packets > 0] for card in cards])
     return sum(

@@ -1,4 +1,4 @@
-"""Packets that a capture lacks though the other end answered them: lost by the capture, not the network.
+"""Packets missing from a capture although the other end answered them: lost by the capture, not the network.
 
 An acknowledgement of data, an echo reply, or a DNS response with the same identifier proves that a packet
 arrived, unless another packet with the same content did (a retransmission).
@@ -25,10 +25,10 @@ ACK = 0x10
 
 
 def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
-    """Packets marked lost whose arrival an answer in either capture proves, shape ``(m,)``.
+    """Packets marked as lost whose arrival is proved by an answer in either capture, shape ``(m,)``.
 
-    Where nothing of a direction was seen to arrive, and some of it was answered, the receiver's capture does
-    not show what arrives (tcpdump's ``-Q out``), and no packet is lost for being missing there.
+    Where no packet of a direction was seen to arrive but some were answered, the receiver's capture does not
+    record arrivals (tcpdump's ``-Q out``), so a packet missing there does not count as lost.
     """
     result = np.zeros(len(direction), dtype=np.bool_)
     lost = np.flatnonzero(direction.outcome == Outcome.LOST)
@@ -46,7 +46,7 @@ def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
 
 
 def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Echo requests and DNS queries that were lost, and yet answered."""
+    """Echo requests and DNS queries that are marked as lost but were answered."""
     sender = direction.sender
     index, flows, of_flow = sender.index, sender.flows, tuples.of_flow[sender.capture]
     echo = np.isin(flows.protocol, (1, 58)) & np.isin(flows.sport, (8 << 8, 128 << 8))
@@ -68,7 +68,7 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     open_ &= ~np.isin(wanted, asked(direction.sent_row[arrived]))
     if not open_.any():
         return open_
-    # The answers stand in either capture, in the tuples of the opposite way.
+    # The answers are in either capture, under the tuples of the opposite direction.
     opposite = tuples.answer[wanted[open_] >> 32].astype(np.int64)
     reply = np.where(opposite != NO_TUPLE, opposite << 32 | wanted[open_] & 0xFFFFFFFF, -1)
     answers = [_answers(point, tuples.of_flow[point.capture], opposite) for point in _ends(direction)]
@@ -92,7 +92,7 @@ def _answers(point: Point, of_flow: NDArray[np.int32], tuples: NDArray[np.int64]
 
 
 def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """TCP data that was lost, never sent again successfully, and yet acknowledged."""
+    """TCP data that is marked as lost and was never retransmitted successfully, but was acknowledged."""
     result = np.zeros(len(lost), dtype=np.bool_)
     payload = wire_payload(direction.sender, direction.sent_row[lost], direction.segment[lost])
     data = np.flatnonzero(payload > 0)
@@ -147,7 +147,7 @@ def _acknowledged(
 
 @compiled("(i4[] u2[] u4[]) i4[] u4[] i8[]")
 def _find_highest(columns, wanted, base, highest):  # type: ignore[no-untyped-def]
-    """Note the highest acknowledgement of each tuple that flows acknowledge."""
+    """Record the highest acknowledgement of each tuple that some flows acknowledge."""
     flow_of, flags_of, ack_of = columns
     for row in range(len(flow_of)):
         this = wanted[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
@@ -166,7 +166,7 @@ def _covered(
     have_group: NDArray[np.int32], have_start: NDArray[np.int64], have_length: NDArray[np.int64],
     result: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    # Whether every byte of each range stands in the ranges at hand; all in order of group and start.
+    # Whether the available ranges cover every byte of each range; all are in order of group and start.
     j = 0
     stretch_group, stretch_start, stretch_end = np.int32(-1), np.int64(0), np.int64(0)
     for i in range(len(group)):
@@ -176,7 +176,7 @@ def _covered(
         ):
             if have_group[j] != stretch_group or have_start[j] > stretch_end:
                 if stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end:
-                    break  # this stretch covers it, and the next one begins behind it
+                    break  # this stretch covers it, and the next one begins after it
                 stretch_group, stretch_start, stretch_end = have_group[j], have_start[j], have_start[j]
             stretch_end = max(stretch_end, have_start[j] + have_length[j])
             j += 1

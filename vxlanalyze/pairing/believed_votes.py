@@ -1,4 +1,4 @@
-"""Which pairs of flows that packets vote for are believed: those whose ends agree with what is known."""
+"""Decide which pairs of flows that packets vote for to accept: those whose ends agree with what is known."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,16 +20,16 @@ FIELD_BITS = 16  # of an IP ID, of a payload (a guess at what is random in it), 
 _ADDRESS_BITS = 3
 
 
-_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services seldom have such ports
+_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services rarely use such ports
 
 
 _STRONG_BITS = 40
 
 
-_AGAINST = _BITS_NEEDED - _STRONG_BITS  # a service's table that says otherwise: it may be old
+_AGAINST = _BITS_NEEDED - _STRONG_BITS  # a service's table contradicts it: the table may be outdated
 
 
-_LONGEST_NS = 10_000_000_000  # no packet is longer on its way, after the clocks' difference
+_LONGEST_NS = 10_000_000_000  # no packet takes longer, apart from the clocks' difference
 
 
 class VotedPairs(NamedTuple):
@@ -57,7 +57,7 @@ class FlowEnds:
         far: tuple[Flows, NDArray[np.int32], NDArray[np.bool_]],
         known: KnownTranslations,
     ) -> "FlowEnds":
-        """Describe the flows of both sites, and what is known of them."""
+        """Describe the flows of both sites and what is known about them."""
         sites = (near, far)
         chosen = [np.flatnonzero(only) for _, _, only in sites]
         flow = [
@@ -69,7 +69,7 @@ class FlowEnds:
         return cls(flows, (flow[0], flow[1]), len(flow[1]), tables)
 
     def bits(self, mine: int, theirs: int) -> int:
-        """Weigh the ends that two flows have in common: a client's socket tells much, an address little."""
+        """Weigh the ends that two flows share: a client's socket is strong evidence, an address weak."""
         a, b = (self.flow[side][label] for side, label in enumerate((mine, theirs)))
         one, other = self.flows
         if (one.protocol[a], one.family[a]) != (other.protocol[b], other.family[b]):
@@ -87,7 +87,7 @@ class FlowEnds:
 
 
 def believed(pairs: VotedPairs, ends: FlowEnds, answer: NDArray[np.int32]) -> dict[int, int]:
-    """Take the pairs that chance does not explain; both directions of a conversation speak for it."""
+    """Accept the pairs that chance does not explain; both directions of a conversation count as evidence."""
     content = {
         (a, b): bits
         for a, b, bits in zip(pairs.mine.tolist(), pairs.theirs.tolist(), pairs.bits.tolist(), strict=True)

@@ -1,7 +1,7 @@
-"""Of a capture of a node with many peers, the part that a pair of nodes has to do with.
+"""Reduce the capture of a node with many peers to the part that concerns one pair of nodes.
 
-What is left out is what the node exchanged with nodes whose captures stand in other pairs. So each row is
-looked at in one pair only, however many there are, and a pair is told of as if the two were alone.
+Traffic with nodes whose captures belong to other pairs is left out. So each row is examined in one pair only,
+however many there are, and each pair is reported as if the two nodes were alone.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""What a capture says of itself, gathered from its source and its tables."""
+"""What a capture says about itself, gathered from its source and its tables."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vxlanalyze.wire.snap_lengths import cut_at_bytes
 
 
 def capture_facts(source: Source, decoded: Decoded) -> CaptureFacts:
-    """What a capture says of itself."""
+    """Gather what a capture says about itself."""
     index, flows = decoded.index, decoded.flows
     frames = int(np.count_nonzero(index.is_frame))
     dropped = [s.dropped for s in source.statistics if s.dropped is not None]

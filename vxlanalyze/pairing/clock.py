@@ -1,16 +1,16 @@
-"""The clock of one point against another's, from the packets that both saw.
+"""Fit the clock of one point against another's, from the packets seen by both.
 
-Every packet from X to Y says: offset <= t_Y - t_X (its delay is positive), every packet back says:
-offset >= t_Y - t_X. A clock that runs at a constant rate is a line between those points; where no line
-with a sane rate fits, one of the clocks was set, and a new piece begins. Within a piece the rate is the
-one that brings the lines as close to the points as can be, and the offset lies half way between the two
-lines, since nothing tells the delay there from the delay back: half their distance is the uncertainty,
-and what a rate that may be noise would add until the ends of the piece.
+Every packet from X to Y says: offset <= t_Y - t_X (its delay is positive), every packet in the reverse
+direction says: offset >= t_Y - t_X. A clock that runs at a constant rate is a line between those points;
+where no line with a plausible rate fits, one of the clocks was set, and a new piece begins. Within a piece,
+the rate is the one that brings the lines as close to the points as possible, and the offset lies halfway
+between the two lines, since forward and reverse delay cannot be separated: the uncertainty is half their
+distance, plus what a rate that may be noise would add by the ends of the piece.
 
-Time stamps that are coarse, that are made late, or by several queues or processors whose clocks differ
-contradict each other all the time. A clock is set a few times, not hundreds: where short pieces outnumber a
-handful, the line may miss its points by so much that few pieces are left, and by how much it misses them is
-part of the uncertainty.
+Time stamps that are coarse, taken late, or taken by several queues or processors with different clocks
+contradict each other all the time. A clock is set a few times, not hundreds of times: where there are more
+than a handful of short pieces, the line may miss its points by as much as leaves few pieces, and this
+tolerance becomes part of the uncertainty.
 
 Sources: Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998; Moon, Skelly and
 Towsley, "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999 (the line under
@@ -31,15 +31,15 @@ _ENDS_OF_TIME_NS = np.iinfo(np.int64)
 _LASTING = 4  # fewer packets than this at another offset are outliers, not a clock that was set
 _FEWEST_FOR_DRIFT = 8
 _STRETCHES = 12  # of time, whose fastest packets are compared
-_LEFT_TIMES = 2  # a drift has to be so much larger than the slope that a side is left with
+_LEFT_TIMES = 2  # how much larger a drift must be than the slope that remains on one side
 _SEARCH_STEPS = 60  # narrows 2000 ppm to below 1e-6
 _GOLDEN = (5**0.5 - 1) / 2
 _STEP_SLACK_NS = 20_000  # host time stamps are not wire times; pcap-tstamp(7)
-_SLACK_TIMES = 4  # how much wider the slack gets at a time
+_SLACK_TIMES = 4  # factor by which the slack is widened each time
 _MOST_SLACK_NS = 1_000_000_000
-_SHORT_NS = 5_000_000_000  # a clock that is set stays for longer, as a rule
+_SHORT_NS = 5_000_000_000  # a clock that was set usually stays set for longer
 _MOST_SHORT = 5  # pieces that are shorter
-_MOST_STARTS = 24  # more places where no line fits are no clock that was set
+_MOST_STARTS = 24  # more places than this where no line fits are not explained by setting a clock
 
 
 def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
@@ -83,7 +83,7 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
 
 
 def _split(seen: Sightings) -> list[tuple[int, int]]:
-    """Ranges of sightings that one line fits each, as closely as time stamps allow."""
+    """Ranges of sightings, each fitted by one line, as closely as time stamps allow."""
     slack_ns = _STEP_SLACK_NS
     while slack_ns <= _MOST_SLACK_NS:
         ranges = _ranges(seen, slack_ns)
@@ -95,7 +95,7 @@ def _split(seen: Sightings) -> list[tuple[int, int]]:
 
 
 def _ranges(seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
-    """Ranges of sightings that a line fits each, but for a slack; none where there are too many."""
+    """Ranges of sightings, each fitted by one line within a slack; none where there are too many."""
     starts: list[int] = []
     pending = [(0, len(seen))]
     while pending:  # a range is split until its pieces fit, down to single packets
@@ -110,7 +110,7 @@ def _ranges(seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
 
 
 def _lasting(starts: NDArray[np.int64], seen: Sightings, slack_ns: int) -> list[tuple[int, int]]:
-    """Join neighbouring ranges that one line fits, and drop those too short to be a clock."""
+    """Join neighbouring ranges that one line fits, and drop those too short to be a clock setting."""
     joined: list[tuple[int, int]] = []
     ends = [*starts[1:].tolist(), len(seen)]
     for start, end in zip(starts.tolist(), ends, strict=True):
@@ -136,7 +136,7 @@ def _one_line(start: int, end: int, seen: Sightings, slack_ns: int) -> bool:
 
 
 def _step_at(low: int, at: int, seen: Sightings) -> int:
-    """Where a step lies: packets of the other direction just before the first misfit may be after it."""
+    """Locate a step: packets of the other direction just before the first misfit may be after it."""
     forward = seen.forward
     same = np.flatnonzero(forward[low:at] == forward[at])
     if not len(same):
@@ -153,9 +153,9 @@ def _step_at(low: int, at: int, seen: Sightings) -> int:
 
 
 def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
-    """The line of one piece, half the distance between its two sides, and by how much they cross.
+    """The line of one piece, half the distance between its two sides, and how far they cross.
 
-    The distance is None with one side.
+    The distance is None if there is only one side.
     """
     base_t, base_d = int(seen.time_ns[0]), int(seen.difference_ns[0])
     drift, doubted_ns = _drift(seen)
@@ -166,16 +166,16 @@ def _fit_piece(seen: Sightings) -> tuple[ClockPiece, float | None, int]:
         crossed_ns = max(round(lower - upper), 0)
     else:
         middle, half_gap, crossed_ns = upper if upper is not None else lower, None, 0
-    # A damaged file has times at the ends of int64, whose differences lie beyond it.
+    # A damaged file has times at the limits of int64, whose differences overflow it.
     level_ns = min(max(base_d + round(middle), _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
     return ClockPiece(base_t, level_ns, drift * 1e-3), half_gap, crossed_ns
 
 
 def _drift(seen: Sightings) -> tuple[float, float]:
-    """Rate in ns per second that brings a line under the one and over the other side closest to them.
+    """Rate in ns per second at which a line below one side and one above the other come closest to them.
 
-    A rate that cannot be distinguished from noise is taken for none; then second, what it would add until the
-    ends.
+    A rate that cannot be distinguished from noise counts as zero; the second value is then what it would add
+    by the ends.
     """
     since_ns = seen.time_ns - seen.time_ns[0]
     begin, end = float(since_ns.min() * 1e-9), float(since_ns.max() * 1e-9)
@@ -183,7 +183,7 @@ def _drift(seen: Sightings) -> tuple[float, float]:
         return 0.0, 0.0
     edges = edges_of(0, len(seen))
     drift = 0.0
-    for _ in range(3):  # extremes of bins depend on the drift, a little
+    for _ in range(3):  # extremes of bins depend slightly on the drift
         drift += _steepest(bounds_of(edges, seen, drift))
     if abs(drift) > _doubt(seen, drift, begin, end - begin):
         return drift, 0.0
@@ -194,10 +194,10 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     """Rate in ns per second below which a drift may be noise.
 
     The line rests on the fastest packets of each stretch of time; how much these differ between stretches
-    limits what a rate can mean (three standard errors of a slope through them). A clock that drifts moves
-    both sides alike, a path that gets busy or idle moves them apart: a slope that one of them is left
-    with, once the drift is taken off, tells what the path does to it. `begin` is the first time, and `span`
-    from there to the last, in seconds.
+    limits how precisely the rate is known (three standard errors of a slope through them). A drifting clock
+    moves both sides alike, while a path that gets busy or idle moves them apart: a slope that remains on one
+    side once the drift is removed shows the effect of the path. `begin` is the first time and `span` the
+    duration to the last, in seconds.
     """
     best = np.full((2, _STRETCHES), np.inf)
     _fastest(*seen.columns(), drift, begin, span, best)
@@ -225,7 +225,7 @@ def _fastest(
     span: float,
     best: F64,
 ) -> None:
-    """Find the smallest difference there, and the largest back with its sign turned, of each stretch."""
+    """Each stretch's smallest forward difference, and its largest reverse one with the sign inverted."""
     for i in range(len(time_ns)):
         second = (time_ns[i] - time_ns[0]) * 1e-9
         level = np.float64(difference_ns[i] - difference_ns[0]) - drift * second

@@ -1,8 +1,8 @@
-"""Evidence of whose capture is whose that contradicts itself: said with both sides, never chosen silently.
+"""Contradictory evidence of which node took which capture: reported with both sides, never resolved silently.
 
-A file of the cluster gives a node its addresses by the capture's name. The packets speak for themselves: the
-kernel marks what it sends, a packet is seen at its sender before it is seen where it goes, and only the
-sender's capture shows checksums that its card is still to fill in.
+Cluster files assign addresses to a node by the capture's name. The packets are independent evidence: the
+kernel marks what it sends, the sender's capture shows a packet earlier than the receiver's, and only the
+sender's capture shows checksums that its card has yet to fill in.
 """
 
 from vxlanalyze.kubernetes.model import Cluster, Node
@@ -10,13 +10,13 @@ from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Common
 from vxlanalyze.text.words import count, listed
 
-_CLEARLY_NS = 20_000  # a packet on its way between two hosts; within one, captures differ by less
+_CLEARLY_NS = 20_000  # a packet in transit between two hosts; within one host, captures differ by less
 _ENOUGH = 8  # packets that show where checksums were filled in
 _SWAPPED = "it may be another node's capture"
 
 
 def by_marks(node: Node, own: tuple[int, ...], book: AddressBook, cluster: Cluster) -> str:
-    """Say where the kernel that captured marks what another node sends as its own; "" where it does not."""
+    """Describe where the capturing kernel marks packets of another node as its own; "" where it does not."""
     owners = {book.texts[n]: cluster.node_of(book.texts[n]) for n in own}
     others = [f"{a} ({name})" for a, name in owners.items() if name not in (None, node.name)]
     if not others or node.name in owners.values():
@@ -28,7 +28,7 @@ def by_marks(node: Node, own: tuple[int, ...], book: AddressBook, cluster: Clust
 
 
 def shared(node: Node, cluster: Cluster) -> str:
-    """Say where all addresses of a node are other nodes' as well, by what the cluster says; "" elsewhere."""
+    """Describe where the cluster gives all addresses of a node to other nodes as well; "" elsewhere."""
     rivals = [n for n in cluster.nodes if n.name != node.name and set(n.addresses) & set(node.addresses)]
     if not node.addresses or set(node.addresses) - {a for rival in rivals for a in rival.addresses}:
         return ""
@@ -42,7 +42,7 @@ def shared(node: Node, cluster: Cluster) -> str:
 def by_packets(
     names: tuple[str, str], by: str, ends: tuple[int, int], common: Common, book: AddressBook
 ) -> str:
-    """Say where the packets that two captures share show that each is the other's; "" where they do not.
+    """Describe where the packets shared by two captures show that these are swapped; "" where they do not.
 
     Parameters
     ----------

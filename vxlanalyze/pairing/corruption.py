@@ -1,4 +1,4 @@
-"""Which matched packets arrived with other bytes than they were sent with."""
+"""Find matched packets whose bytes changed between sender and receiver."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ _HEADER_CUT = np.uint32(Anomaly.HEADER_CUT.value)
 
 
 def corrupted(sent: Units, received: Units, matched: Matched) -> NDArray[np.bool_]:
-    """Packets whose payload arrived other than it was sent, shape ``(m,)``.
+    """Packets whose payload differs from the one sent, shape ``(m,)``.
 
-    Digests are compared where both captures kept as much of the payload in one frame; a packet of a
-    super-packet is not judged here. Headers that the snap length cut differ from whole ones undamaged.
+    Digests are compared where both captures kept the same amount of payload in one frame; packets of
+    super-packets are not judged here. A header cut by the snap length differs from a complete one without
+    being damaged.
     """
     result = matched.damaged.copy()
     a, b = sent.point.index, received.point.index
@@ -36,7 +37,7 @@ def _compare(
     partner: NDArray[np.int32],
     differs: NDArray[np.bool_],
 ) -> None:
-    """Mark the packets whose frame has another digest than that of their partner."""
+    """Mark the packets whose frame's digest differs from that of their partner."""
     sent_row, received_row = rows
     here, there = digests
     for i in range(len(partner)):

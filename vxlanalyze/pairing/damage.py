@@ -1,8 +1,9 @@
-"""Damage to packets that were captured in a super-packet, and damage to a file that is none of a packet.
+"""Damage to packets captured in a super-packet, and damage to a file that does not concern the packets.
 
-A digest covers one frame. Where the sender's capture shows a super-packet and what arrived has a wrong
-checksum, both frames are read again and the packet's share of the payload is compared. A damaged stretch of a
-file shows where the next record cannot be one, and may begin in the frame before: its bytes prove nothing.
+A digest covers one frame. Where the sender's capture shows a super-packet and the packet received has an
+invalid checksum, both frames are read again and the packet's share of the payload is compared. Damage to a
+file shows as an impossible next record, but may begin in the frame before it: the bytes of that frame prove
+nothing.
 """
 
 from dataclasses import replace
@@ -27,7 +28,7 @@ _AT_ONCE = 1024  # frames of up to 64 KB held at a time
 
 
 def distrusted(decoded: Decoded, source: Source) -> Decoded:
-    """Take the frames before damaged places of the files for unverifiable: neither digest nor checksums."""
+    """Treat frames before damaged places of the files as unverifiable: neither digest nor checksums count."""
     rows = _before_damages(decoded, source)
     rows = rows[rows >= 0]
     if not len(rows):
@@ -42,9 +43,9 @@ def distrusted(decoded: Decoded, source: Source) -> Decoded:
 
 
 def _before_damages(decoded: Decoded, source: Source) -> NDArray[np.int64]:
-    """Rows of the last frame before each place that could not be read, where reading went on behind it.
+    """Rows of the last frame before each unreadable place after which reading continued.
 
-    A file that just ends within a record has nothing wrong before it. -1 where no frame is before.
+    A file that merely ends within a record is intact before it. -1 where no frame precedes.
     """
     numbers = {file.path: i for i, file in enumerate(source.files)}
     places = [
@@ -58,7 +59,7 @@ def _before_damages(decoded: Decoded, source: Source) -> NDArray[np.int64]:
 
 
 def gaps(point: Point, source: Source) -> list[tuple[int, int]]:
-    """Times that a damaged file does not hold: from the frame before the damage to the one after it."""
+    """Times missing from a damaged file: from the frame before the damage to the one after it."""
     times = point.index.time_ns
     before = _before_damages(point.decoded, source)
     ends = [(max(row, 0), min(row + 1, len(times) - 1)) for row in before.tolist() if len(times)]
@@ -68,12 +69,12 @@ def gaps(point: Point, source: Source) -> list[tuple[int, int]]:
 def in_super_packets(
     direction: Direction, sent: Source, received: Source, ports: tuple[int, ...]
 ) -> NDArray[np.bool_]:
-    """Packets of super-packets whose payload arrived otherwise, shape ``(m,)``.
+    """Packets of super-packets whose payload differs on arrival, shape ``(m,)``.
 
     Raises
     ------
     CaptureError
-        A file changed since it was read.
+        A file has changed since it was read.
     """
     result = np.zeros(len(direction), dtype=np.bool_)
     sender, receiver = direction.sender, direction.receiver

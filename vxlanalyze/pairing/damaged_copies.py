@@ -1,9 +1,9 @@
-"""Whether a packet received can be a damaged copy of the one sent that it was paired with.
+"""Decide whether a packet received can be a damaged copy of the packet sent that it was paired with.
 
-The weaker levels of agreement leave out what may be damaged, and so would pair two packets that only stand in
-one place. Damage shows: a checksum is wrong where it was right, or a number that each packet has of its own
-(the IP ID) agrees although bytes differ. Where the checksum is right and no such number is there, the two are
-two packets. Where there is no checksum either, their bytes decide (`altered_bytes`).
+The weaker levels of agreement leave out what may be damaged, and so could pair two different packets in the
+same position. Damage leaves traces: a checksum has become invalid, or a number unique to each packet (the IP
+ID) agrees although bytes differ. Where the checksum is valid and there is no such number, they are two
+different packets. Where there is no checksum either, their bytes decide (`altered_bytes`).
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _WRONG = (Checksum.BAD, Checksum.ALL_ONES)
 _FEW_BITS = 3
 _Rows = tuple[Point, NDArray[np.int32]]
 
-WHOLE = (Level.OUTER, Level.INNER)  # levels of which all that may be damaged agrees
+WHOLE = (Level.OUTER, Level.INNER)  # levels at which everything that may be damaged agrees
 
 
 def refuse_others(
@@ -30,7 +30,7 @@ def refuse_others(
     partner: NDArray[np.int32],
     copy_of: NDArray[np.int32],
 ) -> None:
-    """Take back the pairs, and the copies, that are two packets.
+    """Undo the pairs and copies that are two different packets.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def refuse_others(
 
 
 def possible(level: Level, reread: Rereading, sent: _Rows, received: _Rows) -> NDArray[np.bool_]:
-    """Tell which pairs can be one packet.
+    """Decide which pairs can be one packet.
 
     Parameters
     ----------
     level : Level
-        What of them agrees.
+        What agrees between them.
     reread : Rereading
         Reads them again where that does not decide.
     sent, received : tuple of Point and NDArray[np.int32]
@@ -89,7 +89,7 @@ def possible(level: Level, reread: Rereading, sent: _Rows, received: _Rows) -> N
 
 
 def _proved(before: NDArray[np.uint16], after: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Whether a checksum inside the tunnel is wrong at the receiver and was not wrong at the sender."""
+    """Whether a checksum inside the tunnel is invalid at the receiver and was not at the sender."""
     result = np.zeros(len(before), np.bool_)
     for shift in (INNER_IP_SHIFT, INNER_L4_SHIFT):
         wrong = np.isin(checksum_states(after, shift), _WRONG)

@@ -1,10 +1,10 @@
-"""Flows of a pod to a service that its node's network card never shows, and that nothing answers.
+"""Flows from a pod to a service that never appear at the node's network card and are never answered.
 
-A service's address is translated inside the node, so that it stands in no tunnel packet. Where the pod's
-interface shows requests to one, no answer comes back to the client's socket, and no flow at the card is
-their translation, the requests died between the two. They count as lost only where the service is known to
-have its backends on other nodes: by `--kube` or `--facts`, by other flows to the same address and port that
-did enter the tunnel, or since the address is farther from the pods' own than those of other nodes are.
+A service's address is translated inside the node, so no tunnel packet contains it. Where the pod's interface
+shows requests to a service, no answer comes back to the client's socket, and no flow at the card is their
+translation, the requests died between the two. They count as lost only where the service is known to have its
+backends on other nodes: by `--kube` or `--facts`, by other flows to the same address and port that did enter
+the tunnel, or because the address is farther from the pods' own than those of other nodes are.
 """
 
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.protocols import SCTP, TCP, UDP
 
 _WITH_PORTS = (TCP, UDP, SCTP)
-_FEWEST_PACKETS = 2  # of an address that only its distance makes a service's
+_FEWEST_PACKETS = 2  # to an address that only its distance identifies as a service's
 
 
 def between(
@@ -33,14 +33,14 @@ def between(
     ends: tuple[NDArray[np.int32], NDArray[np.int32]],
     left: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Mark the flows at the pod's interface that died on their way to a service, shape ``(f,)``.
+    """Mark the flows at the pod's interface that died on the path to a service, shape ``(f,)``.
 
     Parameters
     ----------
     pods : NDArray[np.int32]
         Addresses of the pods there.
     ends : tuple of NDArray[np.int32]
-        Inner addresses of this node and of others.
+        Inner addresses of this node, and of others.
     left : NDArray[np.bool_]
         Flows there that entered the tunnel.
     """
@@ -76,7 +76,7 @@ def between(
 def _receives(
     flows: Flows, src: NDArray[np.int32], dst: NDArray[np.int32], here: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Flows to whose sending socket anything comes back, from whatever address."""
+    """Flows whose sending socket receives anything, from whatever address."""
     sending, hearing = (
         np.column_stack([address, port, flows.protocol]).astype(np.uint64)
         for address, port in ((src, flows.sport), (dst, flows.dport))
@@ -95,7 +95,7 @@ def _recognisable(pod: End, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _by_cluster(address: str, port: int, tunnel: End, cluster: Cluster) -> bool | None:
-    """Whether all backends of a service are on other nodes, by what the cluster says; None: not known."""
+    """Whether all backends of a service are on other nodes, according to the cluster; None: not known."""
     services = [s for s in cluster.services_of(address, port) if address in s.addresses]
     parsed = [parse_endpoint(b) for s in services for b in s.backends]
     homes = {cluster.node_of(backend[0]) for backend in parsed if backend is not None}
@@ -118,7 +118,7 @@ def _is_far(book: AddressBook, address: int, pods: NDArray[np.int32], remote: ND
 
 
 def _is_unfiltered(tunnel: End) -> bool:
-    """Whether the card's capture holds more than tunnel packets, so that others would stand there too."""
+    """Whether the card's capture holds more than tunnel packets, so others would appear there too."""
     flows = tunnel.decoded.flows
     others = tunnel.place.flows & (flows.tunnel == Tunnel.NONE) & (tunnel.decoded.usage.packets > 0)
     return bool(others.any())

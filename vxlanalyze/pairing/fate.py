@@ -1,8 +1,8 @@
 """The fate of each wire packet of a direction: partner, copies, damage.
 
-Input are the rows that the two points have of the direction and the pairs already found by the strict key;
-what remains is matched level by level (`identity.Level`), first within the usual delays, then within
-any that is possible at all.
+The input is the rows of the direction at both points and the pairs already found by the strict key; the
+remaining packets are matched level by level (`identity.Level`), first within the usual delays, then within
+any possible delay.
 """
 
 # The bodies of compiled functions have no types:
@@ -23,13 +23,13 @@ from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.protocols import TCP
 
 ANY_NS = 1 << 61  # wider than any difference of two times, and safe to add to one
-LONGEST_NS = 10_000_000_000  # no network keeps a packet for ten seconds
+LONGEST_NS = 10_000_000_000  # no network holds a packet for ten seconds
 # A merged frame has the time of its first packet: the others may seem to arrive before they were sent, by as
-# long as the kernel waits for more (net.core gro_flush_timeout; some ms at the most).
+# long as the kernel waits for more (net.core gro_flush_timeout; a few ms at most).
 HELD_NS = 5_000_000
 _SLACK_NS = 500_000  # host time stamps: jitter of interrupts and of several queues; pcap-tstamp(7)
 _ENDS_OF_TIME_NS = np.iinfo(np.int64)
-_ENOUGH = 8  # pairs before their delays count as the usual ones
+_ENOUGH = 8  # pairs needed before their delays count as the usual ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Units:
 
     @classmethod
     def of(cls, point: Point, rows: NDArray[np.int32]) -> "Units":
-        """Take rows apart."""
+        """Split rows into wire packets."""
         row, segment = segments.units(rows, point.segment_bytes, point.index.payload_length)
         return cls(point, row, segment, point.index.time_ns[row])
 
@@ -58,7 +58,7 @@ class Units:
         return self.point.flows.protocol[self.point.index.flow[self.row[chosen]]] == TCP
 
     def outer_ip_id(self, chosen: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """Outer IP ID of the frames of packets at given positions."""
+        """Outer IP ID of the frames that hold the packets at given positions."""
         return self.point.index.outer_ip_id[self.row[chosen]]
 
 
@@ -138,7 +138,7 @@ def match_units(
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One round of matching: how much must agree, within which delays."""
+    """One round of matching: how much must agree, and within which delays."""
 
     level: Level
     shortest_ns: int
@@ -149,9 +149,9 @@ class _Round:
 def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round]:
     """Rounds from the surest to the weakest.
 
-    A TCP segment is known by its place in the stream, without IP ID, sooner than by an unusual delay (a
-    retransmission may equal its original in all else). What is no TCP and has neither digest nor IP ID
-    in common is hardly known at all, and comes last.
+    A TCP segment is identified by its place in the stream, without IP ID, before unusual delays are accepted
+    (a retransmission may equal its original in all else). Packets other than TCP that share neither digest
+    nor IP ID are barely identifiable and come last.
     """
     held = shortest - HELD_NS if timed else shortest
     rounds = [
@@ -163,7 +163,8 @@ def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round
     for limit in dict.fromkeys((usual, longest)):
         rounds += [_Round(Level.INNER, held, limit), _Round(Level.LOOSE, held, limit, tcp_only=True)]
     rounds.append(_Round(Level.LOOSE, shortest, usual))
-    # Without a clock nothing says that the captures have anything in common; equal outer headers do not.
+    # Without a clock there is no evidence that the captures have anything in common; equal outer headers are
+    # not enough.
     return [*rounds, _Round(Level.WRAPPED, shortest, usual)] if timed else rounds
 
 
@@ -178,22 +179,22 @@ def _delays(
     if len(delay) < _ENOUGH:
         least = int(delay.min()) if len(delay) else 0
         return max(min(least, 0) - _SLACK_NS, -ANY_NS), LONGEST_NS, LONGEST_NS
-    # A line under the delays touches the smallest: what lies far below the lowest is no delay.
-    # Quartiles, since some pairs may be wrong; what takes longer is paired in a later round.
+    # A line under the delays touches the smallest: a value far below it is not a delay. Quartiles, since some
+    # pairs may be wrong; packets that take longer are paired in a later round.
     low, quarter, middle, most = np.quantile(delay, [0.001, 0.25, 0.5, 0.75])
     spread = max(_SLACK_NS, int(middle - low))
     usual = int(most) + max(10 * _SLACK_NS, 6 * int(most - quarter))
-    # A damaged file has times at the ends of int64: what is possible stays within what can be computed with.
+    # A damaged file has times at the limits of int64: the possible delays stay within what can be computed.
     shortest = min(max(int(low) - spread, -ANY_NS), LONGEST_NS)
     return shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS
 
 
 @compiled("i4[] u2[] (i8[] i8[]) (i8 i8 i8) i4[] i4[] b1[]")
 def _believe(known, numbers, times_ns, limits, partner, copies, used):  # type: ignore[no-untyped-def]
-    """Take the pairs that were known and whose delay is possible.
+    """Accept the known pairs whose delay is possible.
 
-    A pair of unusual delay may be a packet that was lost and the arrival of its retransmission; not where the
-    outer header is numbered, since each packet has a number of its own.
+    A pair with an unusual delay may be a lost packet and the arrival of its retransmission, except where the
+    outer header is numbered, since then each packet has its own number.
     """
     sent_ns, received_ns = times_ns
     shortest, usual, longest = limits
@@ -210,7 +211,7 @@ def _late_copies(
     sent: Units, received: Units, sent_ns: NDArray[np.int64], partner: NDArray[np.int32],
     used: NDArray[np.bool_], copies: NDArray[np.int32], shortest: int, longest: int,
 ) -> None:  # fmt: skip
-    """Count what the receiver saw again of packets whose partner was found before."""
+    """Count the further arrivals of packets whose partner was found before."""
     right = np.flatnonzero(~used)
     if not len(right):
         return
@@ -225,7 +226,7 @@ def _late_copies(
     wanted = received.keys(Level.INNER, right)
     for position, key, at in zip(right, wanted, received.time_ns[right], strict=True):
         low, high = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
-        # A damaged file has times at the ends of int64, from which nothing can be taken.
+        # A damaged file has times at the limits of int64, from which nothing can be subtracted.
         latest = min(max(int(at) - shortest, _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
         last = low + int(np.searchsorted(times[low:high], latest, "right")) - 1
         if last >= low and int(at) - int(times[last]) <= longest:
@@ -236,17 +237,19 @@ def _late_copies(
 def sent_by_receivers_clock(
     time_ns: NDArray[np.int64], clock: Clock | None, forward: bool
 ) -> NDArray[np.int64]:
-    """Times by the sender's clock, read on the receiver's."""
+    """Convert times of the sender's clock to the receiver's clock."""
     if clock is None:
         return time_ns
     if forward:
         return time_ns + clock.offset_at(time_ns)
-    # Backward, the sender is the second point: find the piece by where it begins on that clock.
+    # In the reverse direction, the sender is the second point: find the piece by where it begins on that
+    # clock.
     starts = np.maximum.accumulate([p.from_ns + p.offset_ns for p in clock.pieces])
     piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
     base = np.array([p.offset_ns for p in clock.pieces], dtype=np.int64)[piece]
     begin = np.array([p.from_ns for p in clock.pieces], dtype=np.int64)[piece]
-    # One step suffices: what the drift adds within a piece changes its own time by a millionth of it.
+    # One step suffices: the drift within a piece changes the time that it is computed from by only a
+    # millionth.
     return time_ns - clock.offset_at(np.maximum(time_ns - base, begin))
 
 
@@ -257,10 +260,10 @@ def delays(
     clock: Clock | None,
     forward: bool,
 ) -> NDArray[np.int64]:
-    """One-way delay of each packet that arrived, never negative; NO_DELAY for the rest, shape ``(m,)``."""
+    """One-way delay of each packet that arrived, never negative; NO_DELAY for all others, shape ``(m,)``."""
     if clock is None:
         return np.full(len(sent_ns), NO_DELAY, dtype=np.int64)
-    # In place: of large captures, these are the largest arrays of all.
+    # In place: for large captures, these are the largest arrays of all.
     delay = clock.offset_at(sent_ns if forward else received_ns)
     if forward:
         np.negative(delay, out=delay)

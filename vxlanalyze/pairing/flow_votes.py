@@ -1,10 +1,10 @@
-"""Flows of two observation points decided to be one by what translation leaves of their packets.
+"""Match flows of two observation points by what address translation leaves unchanged in their packets.
 
-Each packet of a flow that only one point shows has a key without addresses and ports. A key that one flow
-has at each point is a vote for these two. A pair of flows is believed where both have more votes for each
-other than for any other, where the votes are a fair share of the packets, and where chance explains them less
-than once in ten thousand: what agrees is weighed in bits, and each doubling of the flows that could have
-agreed costs one.
+Each packet of a flow that only one point shows has a key without addresses and ports. A key that occurs in
+only one flow at each point is a vote for these two. A pair of flows is accepted where both have more votes
+for each other than for any other flow, where the votes are a fair share of the packets, and where chance
+would produce them less than once in ten thousand times: agreement is weighed in bits, and each doubling of
+the candidate flows costs one bit.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,15 @@ from vxlanalyze.wire.model import Decoded, Flows
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 
 _TRANSLATABLE = (ICMP, TCP, UDP, ICMPV6, SCTP)
-_NEIGHBOURS = (133, 137)  # ICMPv6 neighbour discovery, RFC 4861: never leaves a link
+_NEIGHBOURS = (133, 137)  # ICMPv6 neighbour discovery, RFC 4861: never leaves the link
 NONE = -1
 
 _OPENING_BITS = 32  # an initial sequence number is random (RFC 9293 section 3.4.1)
-_STREAM_BITS = 56  # and so is the other end's, which it acknowledges
-_PAYLOADS = 3  # more add nothing
-_FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap in part
-# Within a node; a resolver that asks the next server the same waits for longer (resolv.conf(5): timeout).
+_STREAM_BITS = 56  # as is the other end's, which it acknowledges
+_PAYLOADS = 3  # more payloads add no evidence
+_FAIR_SHARE = 0.2  # of the flow with fewer packets; captures may overlap only in part
+# Within a node; a resolver waits for longer before it sends the query to the next server (resolv.conf(5):
+# timeout).
 _LONGEST_WITHIN_NS = 100_000_000
 
 
@@ -42,7 +43,7 @@ class Site:
 
 
 def translatable(flows: Flows) -> NDArray[np.bool_]:
-    """Flows of a kind that load balancers and masquerading translate, shape ``(f,)``."""
+    """Flows of a kind that load balancing and masquerading translate, shape ``(f,)``."""
     kind = flows.sport >> 8
     discovery = (flows.protocol == ICMPV6) & (kind >= _NEIGHBOURS[0]) & (kind <= _NEIGHBOURS[1])
     group = np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
@@ -75,7 +76,7 @@ def counterparts(
     far: Site,
     known: KnownTranslations = NOTHING_KNOWN,
 ) -> dict[int, int]:
-    """Find for flows of one site the flows of the other that are the same ones, translated.
+    """Find for the flows of one site their translated counterparts at the other.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def counterparts(
     Returns
     -------
     dict of int to int
-        Numbers of 5-tuples at `near`, each with another number at `far`; no two with the same.
+        Numbers of 5-tuples at `near`, each with a different number at `far`; no two with the same.
     """
     mine, theirs = names.only(near, far), names.only(far, near)
     labels = names.of_flow
@@ -114,7 +115,7 @@ def _voted(
     beyond: tuple[Site, NDArray[np.bool_]],
     ends: "FlowEnds",
 ) -> dict[int, int]:
-    """Find the flows whose packets show that they are the same ones."""
+    """Find the flows whose packets show that they are the same flow."""
     (near, mine), (far, theirs) = nearby, beyond
     labels = names.of_flow
     here, there = packets_of(captures, labels, (near.capture, mine), (far.capture, theirs))
@@ -128,7 +129,7 @@ def _voted(
 
 
 def _owner(number: NDArray[np.int32], label: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Give the only flow that has each number, or NONE where none or several have; shape ``(count,)``."""
+    """Give the only flow that has each number, or NONE where none or several have it; shape ``(count,)``."""
     owner = np.full(count, NONE, np.int64)
     owner[number] = label
     shared = number[owner[number] != label]
@@ -193,7 +194,7 @@ def _bits(
     tcp = np.zeros(pairs)
     stream = here.tcp[row]
     np.maximum.at(tcp, place[stream], np.where(here.sequenced[row], _STREAM_BITS, _OPENING_BITS)[stream])
-    # Numbers that count up agree at random as soon as two stretches of them overlap.
+    # Consecutive numbers agree by coincidence as soon as two ranges of them overlap.
     numbered = np.bincount(place, here.numbered[row], pairs) > 0
     chance = np.log2(np.maximum(totals[0] + totals[1], 1))
     result += np.where(numbered, np.maximum(FIELD_BITS - chance, 0), 0)
@@ -204,7 +205,7 @@ def _bits(
 def _payloads(
     here: VotingPackets, there: VotingPackets, votes: tuple[NDArray[np.int64], NDArray[np.intp]], pairs: int
 ) -> NDArray[np.int64]:
-    """Count the different payloads that only this pair has; one that all its packets have does not count."""
+    """Count the distinct payloads that only this pair has, except one that all its packets share."""
     row, place = votes
     count = int(max(here.payload.max(), there.payload.max())) + 1
     own = (_owner(here.payload, here.label, count) != NONE) & (

@@ -1,4 +1,4 @@
-"""What shows whose packets a capture holds, where addresses and time do not decide."""
+"""Further evidence of whose packets a capture holds, where addresses and time do not decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from vxlanalyze.pairing.addresses import Sides
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """An address that a node turns out to have, and what shows it."""
+    """An address found to belong to a node, and the evidence for it."""
 
     number: int
     by: str
 
 
 def sent_from_the_card(side: Sides, own: Sequence[int]) -> list[Further]:
-    """Addresses that send from a node's own MAC, though the other capture may hold nothing of them."""
+    """Addresses that send from a node's own MAC, even if the other capture holds none of their packets."""
     real, mine = side.unicast, np.isin(side.src, own)
     macs = np.setdiff1d(
         side.src_mac[real & mine], np.append(side.src_mac[real & ~mine & np.isin(side.dst, own)], 0)
     )
     if not len(macs):
         return []
-    # A MAC that others' packets come from leads to the network.
+    # A MAC that other nodes' packets come from leads to the network.
     sends = real & np.isin(side.src_mac, macs)
     found = np.setdiff1d(side.src[sends], np.append(own, NO_ADDRESS)).tolist()
     return [Further(n, "it sends from this node's MAC") for n in found]
@@ -34,16 +34,16 @@ def sent_from_the_card(side: Sides, own: Sequence[int]) -> list[Further]:
 def only_peer(
     side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
 ) -> list[Further]:
-    """Addresses taken for the other node's, since nothing else of their family is sent to by the same MAC.
+    """Addresses attributed to the other node, since the same MAC sends to no other of their family.
 
     Parameters
     ----------
     side : Sides
         The capture of the sending node.
     own, peer : sequence of int
-        Addresses known of it and of the other node.
+        Addresses known to belong to it and to the other node.
     strangers : sequence of int
-        Addresses known to be others'.
+        Addresses known to belong to others.
     """
     sent = side.unicast & np.isin(side.src, own)
     macs = np.unique(side.dst_mac[sent & np.isin(side.dst, peer)])
@@ -58,14 +58,14 @@ def only_peer(
 
 
 def claimed(seen: Sequence[Sides], own: Sequence[int], peer: Sequence[int]) -> list[Further]:
-    """Addresses of tunnel packets that a node answers ARP for: with the MAC that it has for its known ones.
+    """Addresses of tunnel packets for which a node answers ARP with the MAC of its known addresses.
 
     Parameters
     ----------
     seen : sequence of Sides
         The captures of both nodes.
     own, peer : sequence of int
-        Addresses known of the node and of the other one.
+        Addresses known to belong to the node and to the other one.
     """
     found: list[int] = []
     for side in seen:
@@ -79,10 +79,10 @@ def claimed(seen: Sequence[Sides], own: Sequence[int], peer: Sequence[int]) -> l
 def counterpart(
     side: Sides, own: Sequence[int], peer: Sequence[int], strangers: Sequence[int]
 ) -> list[Further]:
-    """Addresses taken for the other node's: each is all that a further address of this node sends to.
+    """Addresses attributed to the other node: each is the only destination of a further address of this node.
 
-    One address of a node talks with those of many others; what an address of its own is kept for, by the MAC
-    that leads to the other node, is that node's counterpart of it.
+    One address of a node may talk to many other nodes. Where an address is used for a single destination,
+    through the MAC that leads to the other node, that destination is the other node's.
     """
     sent = side.unicast & np.isin(side.src, own)
     to_peer = sent & np.isin(side.dst, peer)
@@ -97,16 +97,16 @@ def counterpart(
 
 
 def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) -> list[Further]:
-    """Addresses taken for the other node's, since they answer what its capture shows to arrive.
+    """Addresses attributed to the other node, since they answer packets that its capture shows arriving.
 
-    It is so where that capture shows nothing that its node sends: the answers leave by another card.
+    This happens where that capture shows nothing that its node sends: the answers leave through another card.
 
     Parameters
     ----------
     near, far : Sides
         The captures of this node and of the other one.
     own, peer : sequence of int
-        Addresses known of this node and of the other one.
+        Addresses known to belong to this node and to the other one.
     """
     arrived = far.unicast & np.isin(far.src, own) & np.isin(far.dst, peer)
     if not arrived.any() or (far.unicast & ~np.isin(far.src, own)).any():

@@ -1,7 +1,7 @@
-"""Tunnel packets of which the snap length left too little: nothing tells one from another.
+"""Tunnel packets that the snap length cut too short to distinguish one from another.
 
-Without the inner IP header nothing does. Without a TCP sequence number a super-packet cannot be split,
-so that nothing tells how many packets it was on the wire.
+Without the inner IP header, they are indistinguishable. Without a TCP sequence number, a super-packet cannot
+be split, so the number of its packets on the wire is unknown.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def flows(decoded: Decoded) -> NDArray[np.bool_]:
 
 
 def most(decoded: Decoded, place: NDArray[np.bool_]) -> bool:
-    """Whether more than half of the tunnel packets of a place are such; `place` has shape ``(f,)``."""
+    """Whether more than half of the tunnel packets of a place are like this; `place` has shape ``(f,)``."""
     cut = flows(decoded) & place
     if not cut.any():
         return False

@@ -1,4 +1,4 @@
-"""Whose capture each is: the addresses that the node of each capture answers to, and what that rests on."""
+"""Find the node of each capture: its addresses, and the evidence for them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ _TWO = 2
 def homes(
     main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, in_common: InCommon
 ) -> list[Home]:
-    """Addresses of the node of each capture's main place.
+    """Find the addresses of the node of each capture's main place.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ def homes(
     ends : sequence of Sides
         Of each of them.
     in_common : callable
-        ``in_common(i, j)``: the packets that captures i and j both saw.
+        ``in_common(i, j)``: the packets seen by both captures i and j.
     """
     tables = own_tables.stated(main, ends, book, cluster)
     found = [_alone(*known, book, cluster) for known in zip(main, ends, tables, strict=True)]
     nics = [i for i, place in enumerate(main) if place.encapsulated]
     pods = [i for i, place in enumerate(main) if not place.encapsulated]
-    # What holds no packet tells nothing of the others, so these come last.
+    # An empty capture is no evidence for the others, so empty ones come last.
     for i, j in sorted(combinations(nics, 2), key=lambda two: any(not _shows(ends[n]) for n in two)):
-        # In path order, pods stand before the first card and behind the last one.
+        # In path order, pods come before the first card and after the last one.
         before = [ends[p] for p in pods if p < i == nics[0]]
         inside = [ends[p] for p in pods if p > j == nics[-1]]
         _of_cards(_Pair(i, j, (before, inside)), main, found, ends, book, cluster, in_common)
@@ -82,7 +82,7 @@ def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
 
 
 def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
-    """Which of the two ends of all unencapsulated packets lives on the node of the NIC next to this place."""
+    """Which of the two ends of all unencapsulated packets is on the node of the NIC next to this place."""
     n = nic.capture
     sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
     local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())
@@ -107,7 +107,7 @@ def _of_cards(
     cluster: Cluster,
     in_common: InCommon,
 ) -> None:
-    """Tell the homes of two network cards' captures, whose nodes may have several addresses each."""
+    """Find the homes of the captures of two network cards, whose nodes may have several addresses each."""
     i, j = pair.first, pair.second
     seen = ends[i], ends[j]
     plain = ownership.is_plain(seen)
@@ -125,7 +125,7 @@ def _of_cards(
         _together(pair, found, merged, book, lambda *_: ownership.common_relabelled(common, label))
         for n in (i, j):
             found[n] = _spelled_out(found[n], label, ends[n], book)
-    if not plain:  # else no packet has an address that is not known
+    if not plain:  # else no packet has an unknown address
         _extend(pair, main, found, ends, book)
     _contradict((i, j), main, found, book, cluster, in_common)
 
@@ -138,7 +138,7 @@ def _contradict(
     cluster: Cluster,
     in_common: InCommon,
 ) -> None:
-    """Note where what two captures share contradicts the names by which the cluster knows them."""
+    """Record where packets shared by two captures contradict the names that the cluster knows them by."""
     i, j = both
     bases = [_stated_by(main[n], found[n], cluster) for n in both]
     own = [
@@ -162,7 +162,7 @@ def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
 
 
 def _is_open(first: Home, second: Home, seen: tuple[Sides, Sides]) -> bool:
-    """Whether more is to be found out than that each capture has an address of its own."""
+    """Whether there is more to find than one address for each capture."""
     if not first.numbers or not second.numbers or set(first.numbers) & set(second.numbers):
         return True
     here, there = (ownership.of_other_ends(side, first.numbers, second.numbers) for side in seen)
@@ -170,7 +170,7 @@ def _is_open(first: Home, second: Home, seen: tuple[Sides, Sides]) -> bool:
 
 
 def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: AddressBook) -> Home:
-    """Give all addresses of a node that is known by one."""
+    """Give all addresses of a node of which one is known."""
     if not home.numbers:
         return home
     every = ownership.members(label, home.numbers, side)
@@ -185,7 +185,7 @@ def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: Addres
 def _extend(
     pair: _Pair, main: Sequence[Place], found: list[Home], ends: Sequence[Sides], book: AddressBook
 ) -> None:
-    """Add addresses of which one capture alone holds packets: where those of a family are all lost."""
+    """Add addresses whose packets are in one capture only: where all packets of a family are lost."""
     both = (pair.first, pair.second)
     if not all(found[n].numbers for n in both):
         return
@@ -219,12 +219,13 @@ def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: Addr
 def _together(
     of: _Pair, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
 ) -> None:
-    """Tell the homes of two captures that see one pair of addresses."""
+    """Find the homes of two captures that see one pair of addresses."""
     i, j = of.first, of.second
     both = [addresses.hubs(ends[n]) for n in (i, j)]
     pair = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
     if found[i].numbers and found[i] == found[j]:
-        # One address cannot be both nodes': it sends elsewhere what should go to the other, and both see it.
+        # One address cannot belong to both nodes: it sends elsewhere what should go to the other, and both
+        # see it.
         senders = addresses.senders(ends[i], ends[j])
         if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
             pair, found[i], found[j] = senders, NOBODY, NOBODY
@@ -236,7 +237,7 @@ def _together(
         and len(both[0]) == len(both[1]) == _TWO
         and not (found[i].numbers or found[j].numbers)
     ):
-        # Each talks with a third node, and neither with the other.
+        # Each talks to a third node, and neither to the other.
         for n, hubs in zip((i, j), both, strict=True):
             found[n] = _home(tuple(set(hubs) - third), book, _BY_THIRD)
         return

@@ -1,4 +1,4 @@
-"""One hop: the packets of both directions between two points, with the clock between them."""
+"""Build one hop: the packets of both directions between two points, and the clock between them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -33,13 +33,13 @@ from vxlanalyze.pairing.sightings import Sightings
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
 _FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
-_TOO_MANY_FRAMES = 15_000_000  # for both directions at once: what both hold meanwhile is too much
+_TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
 _Item = TypeVar("_Item", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class _Leg:
-    """One direction while it is being worked out."""
+    """One direction while it is being built."""
 
     sent: Units
     received: Units
@@ -50,20 +50,20 @@ class _Leg:
 
     @cached_property
     def span_ns(self) -> tuple[int, int]:
-        """Shortest and longest delay measured; 0 where none was."""
+        """Shortest and longest measured delay; 0 where there is none."""
         known = self.delay_ns[self.delay_ns != NO_DELAY]
         return (int(known.min()), int(known.max())) if len(known) else (0, 0)
 
     @cached_property
     def typical_shift(self) -> int:
-        """Receiver's clock less sender's, where the direction's packets are; within `_FAR_NS`."""
+        """Receiver's clock minus sender's around the direction's packets; within `_FAR_NS`."""
         if not len(self.sent.time_ns):
             return 0
         return int(np.clip(np.median(self.sent_at_receiver_ns - self.sent.time_ns), -_FAR_NS, _FAR_NS))
 
 
 def build(ends: HopEnds, tuples: Tuples) -> Hop:
-    """Work out a hop."""
+    """Build a hop."""
     known_clock = same_clock(ends) or fit_strict(ends)
     forward, backward = _legs(ends, known_clock)
     if known_clock is None:
@@ -81,13 +81,13 @@ def build(ends: HopEnds, tuples: Tuples) -> Hop:
 
 
 def _threads(ends: HopEnds) -> ThreadPoolExecutor:
-    """Threads for both directions: nearly all of it is numpy and kernels, which release the lock."""
+    """Threads for both directions: nearly all of the work is numpy and kernels, which release the lock."""
     frames = len(ends.first.index) + len(ends.second.index)
     return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
 
 
 def _fit_matched(ends: HopEnds, forward: _Leg, backward: _Leg) -> Clock | None:
-    """A clock from packets that had no key of their own, paired by their order alone."""
+    """A clock from packets without a key of their own, paired by order alone."""
     times, differences, senses = [], [], []
     for leg in (forward, backward):
         got = leg.matched.partner >= 0
@@ -108,7 +108,7 @@ def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.
 
 
 def _legs(ends: HopEnds, clock_: Clock | None) -> tuple[_Leg, _Leg]:
-    """Both directions, by a clock."""
+    """Both directions, given a clock."""
     memory.give_back()  # what fitting the clock has freed
     with _threads(ends) as pool:
         forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
@@ -134,7 +134,7 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Leg:
 
 
 def _cover(facts: CaptureFacts, sends: _Leg, unencapsulated_ns: NDArray[np.int64]) -> window.Cover:
-    """What a capture covers, given the direction that its node sends, and what it lacks outside of it."""
+    """What a capture covers, given the direction that its node sends and what it lacks outside of that."""
     spare = sends.matched.spare
     arrived_ns = sends.received.time_ns[spare]
     shift = sends.typical_shift
@@ -153,7 +153,7 @@ def _direction(
         seen_anyway = answered(seen, tuples)
         outcome[seen_anyway], reason[seen_anyway] = Outcome.UNKNOWN, Reason.CAPTURE_LOSS
         judged = replace(seen, corrupted=corrupted, outcome=outcome, reason=reason)
-    else:  # then a packet that is missing says nothing, least of all of a capture that lost it
+    else:  # then a missing packet proves nothing, least of all that the capture lost it
         judged = replace(
             seen,
             corrupted=corrupted,
@@ -166,7 +166,7 @@ def _direction(
 def _as_seen(
     ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool
 ) -> Direction:
-    """The direction by what was matched and what the captures cover, before answers are consulted."""
+    """The direction according to matching and the captures' coverage, before answers are consulted."""
     sender, receiver = leg.sent.point, leg.received.point
     received_row = positions.of_partners(leg.received.row, leg.matched.partner, NO_ROW)
     spare = np.flatnonzero(leg.matched.spare)
@@ -198,7 +198,7 @@ def _as_seen(
 def _fates(
     ends: HopEnds, leg: _Leg, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Outcome and reason of each packet, by what was matched and what the receiver's capture covers."""
+    """Outcome and reason of each packet, according to matching and the receiver's coverage."""
     receiver = leg.received.point
     arrived = leg.matched.partner >= 0
     outcome = np.where(arrived, np.uint8(Outcome.DELIVERED), np.uint8(Outcome.LOST))
@@ -215,7 +215,7 @@ def _fates(
 def _incomplete(
     sender: Point, receiver: Point, sent_row: NDArray[np.int32], received_row: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Packets of which only the first fragment arrived, at a capture that would show the others."""
+    """Packets whose first fragment alone arrived, at a capture that would show the others."""
     first = np.uint32(Anomaly.FIRST_FRAGMENT)
     if not (receiver.index.anomalies & first).any():
         return np.zeros(len(received_row), np.bool_)
@@ -228,8 +228,8 @@ def _incomplete(
 def shows_later_fragments(point: Point) -> bool:
     """Whether a capture would show later fragments: it has some, or it was not filtered by port.
 
-    A filter on UDP ports keeps first fragments only, since later ones carry no port; it also keeps
-    everything out that is no tunnel packet.
+    A filter on UDP ports passes first fragments only, since later ones carry no port; it also leaves out
+    everything but tunnel packets.
     """
     index, flows = point.index, point.flows
     if (index.anomalies & np.uint32(Anomaly.LATER_FRAGMENT)).any() or (index.flow < 0).any():
@@ -238,7 +238,7 @@ def shows_later_fragments(point: Point) -> bool:
 
 
 def _unsent_reason(leg: _Leg, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
-    """Why the sender's capture lacks a packet that its node sent: its window, or it lost it."""
+    """Why the sender's capture lacks a packet that its node sent: its window, or capture loss."""
     sent_ns = leg.received.time_ns[spare] - leg.typical_shift
     shortest, longest = leg.span_ns
     inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
@@ -246,7 +246,7 @@ def _unsent_reason(leg: _Leg, spare: NDArray[np.int64], sender: window.Cover) ->
 
 
 def _window(ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
-    """The time both captures cover by the sender's clock, bounded by what either shows."""
+    """The time covered by both captures, by the sender's clock, bounded by what either shows."""
     sender, receiver = covers
     facts = ends.facts if leg.forward else ends.facts[::-1]
     shift = leg.typical_shift
@@ -270,7 +270,7 @@ def _window(ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover])
 
 
 def _with_other_peers(direction: Direction, ends: HopEnds, leg: _Leg) -> Direction:
-    """Add what the sender sent to nodes that were not captured, in the order of sending."""
+    """Add packets sent to nodes that were not captured, in the order of sending."""
     route = ends.routes.first if leg.forward else ends.routes.second
     other = Units.of(direction.sender, _rows(direction.sender, route, Route.OTHER_PEER))
     count = len(other.row)

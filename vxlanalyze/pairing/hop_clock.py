@@ -1,4 +1,4 @@
-"""The clock between the two points of a hop: fitted, the same by nature, or not known."""
+"""The clock between the two points of a hop: fitted, shared, or unknown."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from vxlanalyze.pairing.sightings import Sightings
 
 
 def same_clock(ends: HopEnds) -> Clock | None:
-    """The clock between two places of one capture: there is only one."""
+    """The clock between two places of one capture, which is the same one."""
     if ends.first.capture != ends.second.capture:
         return None
     piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
@@ -43,14 +43,14 @@ def fit_strict(ends: HopEnds) -> Clock | None:
 
 
 def _single(point: Point, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether each of some rows is one wire packet, shape of `rows`."""
+    """Whether each of some rows is a single wire packet, shape of `rows`."""
     if not point.segment_bytes.any():
         return np.ones(len(rows), np.bool_)
     return point.segment_bytes[rows] == 0
 
 
 def unknown_clock(ends: HopEnds) -> Clock:
-    """No packet in common: the clocks are taken as they are."""
+    """Without a packet in common, the clocks are taken as they are."""
     piece = ClockPiece(ends.facts[0].first_ns or 0, 0, 0.0)
     return Clock(
         ends.first.name, ends.second.name, None, None, None, "no packet in common", (piece,), True, 0, 0
@@ -58,7 +58,7 @@ def unknown_clock(ends: HopEnds) -> Clock:
 
 
 def at_window_start(clock_: Clock, ends: HopEnds) -> Clock:
-    """State the offset at the start of the observation window, by the first point's clock."""
+    """Refer the offset to the start of the observation window, by the first point's clock."""
     firsts = [facts.first_ns for facts in ends.facts]
     if clock_.offset_ns is None or None in firsts:
         return clock_

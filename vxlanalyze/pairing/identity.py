@@ -1,19 +1,20 @@
-"""The key of a wire packet: what no honest network changes.
+"""The key of a wire packet: everything that a working network leaves unchanged.
 
 Inner addresses, protocol and ports (as ``Flows.identity``), IP ID, length, TCP sequence and
 acknowledgement number, and a digest of the payload. Not TTL, TOS, header checksums, the VNI (where it
-carries identity) or anything of the outer header, except as a tie breaker in the first round.
+carries identity) or anything of the outer header, except as a tie-breaker in the first round.
 
-Each level of `Level` leaves out what the one before still trusted:
+Each level of `Level` drops something that the one before still relied on:
 
-``OUTER``     everything, and the outer IP ID and source port, which tell equal packets apart
+``OUTER`` everything, and the outer IP ID and source port, which distinguish equal packets
 ``INNER``     without the outer header (it may have been rewritten)
 ``BYTELESS``  without the payload's digest, for damaged or cut packets and for datagrams of a
               super-packet; TCP without IP ID
 ``LOOSE``     without both
 ``WRAPPED``   the outer header alone, for packets whose inner header was damaged
 
-Where addresses or ports are translated between the points, `translation` has given both flows one identity.
+Where addresses or ports are translated between the points, `translation` has already given both flows one
+identity.
 
 Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293 section 3.4.
 """
@@ -44,13 +45,13 @@ _16 = np.uint64(16)
 
 
 class Part(IntFlag):
-    """What a key is made of, next to length, TCP sequence and acknowledgement, and ICMP sequence number."""
+    """Parts of a key, in addition to length, TCP sequence and acknowledgement, and ICMP sequence number."""
 
     FLOW = 1  # inner addresses, protocol and ports
     OUTER_ADDRESSES = 2
     OUTER_NUMBER = 4  # outer IP ID and source port
-    DIGEST = 8  # of the payload, where it is no TCP
-    TCP_NUMBER = 16  # inner IP ID of TCP; of all else it always counts
+    DIGEST = 8  # of the payload, except for TCP
+    TCP_NUMBER = 16  # inner IP ID of TCP; for all else it always counts
 
 
 _FLOW, _OUTER_ADDRESSES, _OUTER_NUMBER = (
@@ -112,7 +113,7 @@ def _fill_keys(
             key = _mix(key, place << _32 | np.uint64(ack[r]))
         elif protocol[f] == ICMP or protocol[f] == ICMPV6:
             key = _mix(key, np.uint64(seq[r]))
-        else:  # a DNS ID, where there is one: flags may be rewritten
+        else:  # the DNS ID, where there is one: flags may be rewritten
             key = _mix(key, np.uint64(seq[r]) >> _16)
         if parts & _DIGEST and not tcp and size == 0:
             key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
@@ -137,7 +138,7 @@ def keys(
     decoded : Decoded
         The capture.
     rows, segments
-        Shape ``(k,)``: index rows (each with a flow) and places inside their super-packets.
+        Shape ``(k,)``: index rows (each with a flow) and positions inside their super-packets.
     segment_bytes
         Shape ``(n,)``, by index row; see `pairing.model.Point`.
 
@@ -159,7 +160,7 @@ def keys(
 
 
 def frame_keys(level: Level, decoded: Decoded, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Keys of frames taken for one wire packet each, shape of `rows`."""
+    """Keys of frames, each treated as one wire packet, shape of `rows`."""
     whole = np.zeros(len(rows), np.uint16), np.zeros(len(decoded.index), np.uint16)
     return keys(level, decoded, rows, *whole)
 

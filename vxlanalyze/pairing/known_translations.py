@@ -1,8 +1,8 @@
-"""What the cluster's own tables say of translation: connections that are tracked, and services' backends.
+"""What the cluster's own tables say about translation: tracked connections, and the services' backends.
 
-An entry of connection tracking names both 5-tuples of a conversation, so that it decides which flow is which.
-A service's backends confine where a flow to its address may go; a match by content against them needs to be
-a sure one, since a table may have been saved after it changed.
+A connection tracking entry names both 5-tuples of a conversation, which settles which flow is which. A
+service's backends limit where a flow to its address may go; a match by content that contradicts them must be
+certain, since a table may have been saved after it changed.
 
 Sources: conntrack(8); `cilium-dbg bpf nat list`; ipvsadm(8); Kubernetes API, EndpointSlice.
 """
@@ -38,7 +38,7 @@ class Ends(NamedTuple):
     dst: Endpoint
 
     def reverse(self) -> "Ends":
-        """Give that of the answers."""
+        """Give the 5-tuple of the answers."""
         return Ends(self.protocol, self.dst, self.src)
 
 
@@ -57,7 +57,7 @@ NOTHING_KNOWN = KnownTranslations({}, {})
 
 
 def of(cluster: Cluster) -> KnownTranslations:
-    """Gather what a cluster's files say; nothing where none were given."""
+    """Gather what a cluster's files say; empty where none were given."""
     if not cluster.facts and not cluster.services:
         return NOTHING_KNOWN
     connections: dict[Ends, Ends] = {}
@@ -96,7 +96,7 @@ def _endpoint(row: Mapping[str, str], end: str) -> Endpoint | None:
 
 @dataclass(frozen=True)
 class Between:
-    """What is known of the flows of two observation points, which are given by number.
+    """What is known about the flows of two observation points, which are given by number.
 
     `at` counts the far ones by their source and by their destination.
     """
@@ -108,7 +108,7 @@ class Between:
 
     @classmethod
     def of(cls, known: KnownTranslations, *sites: tuple[Flows, Mapping[int, int]]) -> "Between":
-        """Take the 5-tuples of flows, which are given as rows by their numbers."""
+        """Take the 5-tuples of flows, given as rows by number."""
         if not known:
             return cls(known, {}, {}, {})
         near, far = (dict(zip(rows, _ends(flows, rows), strict=True)) for flows, rows in sites)
@@ -126,7 +126,7 @@ class Between:
         return {n: by_ends[ends] for n, ends in other if ends is not None and ends in by_ends}
 
     def bits(self, mine: int, theirs: int, against: float) -> float:
-        """Weigh what the services say of a pair: the fewer fit, the more; `against` where it does not."""
+        """Weigh what services say about a pair: more if few backends fit; `against` if it does not fit."""
         if not self.known.backends:
             return 0.0
         near, far = self.near[mine], self.far[theirs]

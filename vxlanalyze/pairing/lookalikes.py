@@ -1,7 +1,7 @@
-"""What neighbours ask each other looks the same whenever it is asked, and so tells no time by itself.
+"""Neighbour requests look the same every time they are sent, so a single one cannot fix a clock.
 
 An ARP request (RFC 826) or a neighbour solicitation (RFC 4861) has no number of its own. Where each of two
-captures holds one of them, these need not be the same one; all other packets that are paired are.
+captures holds one, they need not be the same packet, unlike all other packets that are paired.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from vxlanalyze.wire.model import Flows
 
 _ICMPV6 = 58
 _NEIGHBOUR_DISCOVERY = (133, 137)  # first and last type
-_APART_NS = 1_000_000_000  # neighbours that are asked again within a second are asked by the same timer
-_AGREEING_NS = 5_000_000  # a path's delay; timers that start anew are seldom so even
-NEAR_NS = 1_000_000_000  # more than any path's delay, less than between two questions
+_APART_NS = 1_000_000_000  # requests repeated within a second come from the same timer
+_AGREEING_NS = 5_000_000  # a path's delay; restarted timers are rarely this regular
+NEAR_NS = 1_000_000_000  # more than any path's delay, less than the time between two requests
 
 
 def lookalikes(flows: Flows) -> NDArray[np.bool_]:
-    """Tell the flows whose packets have nothing of their own, shape ``(f,)``."""
-    kind = flows.sport >> 8  # of ICMP, where ports stand
+    """Mark the flows whose packets have nothing that is unique to each, shape ``(f,)``."""
+    kind = flows.sport >> 8  # ICMP types are stored in place of ports
     first, last = _NEIGHBOUR_DISCOVERY
     soliciting = (flows.protocol == _ICMPV6) & (kind >= first) & (kind <= last)
     result: NDArray[np.bool_] = (flows.family == 0) | soliciting
@@ -28,7 +28,7 @@ def lookalikes(flows: Flows) -> NDArray[np.bool_]:
 
 
 def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
-    """Leave out doubtful sightings that tell another time than the nearest ones that are sure.
+    """Leave out doubtful sightings that disagree with the nearest reliable ones.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def believable(seen: Sightings, doubtful: NDArray[np.bool_]) -> Sightings:
 
 
 def alone_believable(seen: Sightings, facts: tuple[CaptureFacts, CaptureFacts]) -> bool:
-    """Whether a clock may rest on packets that look alike, with no other in common.
+    """Whether a clock may rest on lookalikes where no other packets are in common.
 
-    At two moments they prove each other. At one, they are believed where that leaves the captures most of
-    the time that they have in common by their own clocks: a question at the end of the one and one at the
-    begin of the other are likelier two.
+    At two moments they confirm each other. At a single moment they are accepted where the captures keep most
+    of the overlap that they have by their own clocks: a request at the end of one capture and one at the
+    beginning of the other are more likely two.
     """
     by_own_clocks_ns = overlap_ns(facts)
     shifted_ns = overlap_ns(facts, int(np.median(seen.difference_ns)))
@@ -67,7 +67,7 @@ def alone_believable(seen: Sightings, facts: tuple[CaptureFacts, CaptureFacts]) 
 
 
 def overlap_ns(facts: tuple[CaptureFacts, CaptureFacts], offset_ns: int = 0) -> int:
-    """Time that both captures cover, if the second clock is ahead by an offset; negative where none."""
+    """Overlap of both captures if the second clock is ahead by an offset; negative where there is none."""
     a, b = facts
     if a.first_ns is None or a.last_ns is None or b.first_ns is None or b.last_ns is None:
         return 0
@@ -75,7 +75,7 @@ def overlap_ns(facts: tuple[CaptureFacts, CaptureFacts], offset_ns: int = 0) -> 
 
 
 def _at_two_moments(seen: Sightings) -> bool:
-    """Whether packets at least a second apart tell one offset, as those that only look alike do not."""
+    """Whether packets at least a second apart agree on one offset, which mere lookalikes do not."""
     order = np.argsort(seen.time_ns, kind="stable")
     time_ns, difference_ns = seen.time_ns[order], seen.difference_ns[order]
     apart_ns = time_ns - time_ns[:1]

@@ -1,11 +1,11 @@
-"""Which packet here is which packet there.
+"""Match the packets of one capture with those of another.
 
-Two rounds. `unique` joins all rows by their strictest key where that key occurs once on each side: nearly
-everything, without any clock. From those pairs the clock is determined, and `assign` settles what remains
-(segmented super-packets, equal keys, damage, rewriting) level by level, in order and within the
-time that a packet can have taken.
+Two rounds. `unique` joins all rows whose strictest key occurs once on each side: nearly everything, without
+any clock. The clock is determined from those pairs, and `assign` matches the remaining packets (segmented
+super-packets, equal keys, damage, rewriting) level by level, in order and within the time that a packet can
+have taken.
 
-Both are linear but for a sort of what remains; a flood of one key costs no more than its length.
+Both are linear except for a sort of the remaining packets; a flood of one key costs no more than its length.
 """
 
 import secrets
@@ -47,7 +47,7 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
     taken_by = np.full(len(right), _EMPTY, dtype=np.int32)
     repeated = np.zeros(len(right), dtype=np.bool_)
     high = int(np.count_nonzero(right > _LOWER_HALF))
-    # Whoever sends packets can choose their keys, but not where these fall in the table (multiply-shift,
+    # A sender can choose the keys of its packets, but not where these fall in the table (multiply-shift,
     # Dietzfelbinger et al., J. Algorithms 25, 1997). Partners do not depend on it.
     multiplier = np.uint64(secrets.randbits(64) | 1)
 
@@ -56,14 +56,14 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
         of_half = np.uint64(half), multiplier, np.uint64(65 - len(table).bit_length())
         _unique(of_half, left, right, table, repeated, taken_by, partner)
 
-    # Equal keys are of one half: each thread has a table, and rows, that are its own.
+    # Equal keys are in the same half, so each thread has a table and rows of its own.
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
         list(pool.map(pair_half, (0, 1), (len(right) - high, high)))
     return partner
 
 
 def _table(entries: int) -> NDArray[np.int32]:
-    """Open addressing at most half full, so that probes stay short."""
+    """Open addressing, at most half full so that probes stay short."""
     return np.full(1 << max(4, (2 * entries - 1).bit_length()), _EMPTY, dtype=np.int32)
 
 
@@ -115,7 +115,7 @@ def assign(
     shortest_ns: int,
     longest_ns: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
-    """Pair packets of equal keys in order, where the delay is possible.
+    """Pair packets with equal keys in order, where the delay is possible.
 
     Parameters
     ----------
@@ -129,11 +129,11 @@ def assign(
     Returns
     -------
     partner : NDArray[np.int32]
-        Shape ``(n,)``: position of the packet received, or NO_PARTNER.
+        Shape ``(n,)``: position of the received packet, or NO_PARTNER.
     copy_of : NDArray[np.int32]
-        Shape ``(k,)``: position of the packet sent that this one repeats, or NO_PARTNER.
+        Shape ``(k,)``: position of the sent packet that this one repeats, or NO_PARTNER.
     ambiguous : NDArray[np.bool_]
-        Shape ``(n,)``: another packet with the same key could as well have been meant.
+        Shape ``(n,)``: another packet with the same key would fit equally well.
     """
     sent_order = np.lexsort((sent_ns, sent_keys)).astype(np.int32)
     received_order = np.lexsort((received_ns, received_keys)).astype(np.int32)
@@ -189,7 +189,7 @@ def _pair_forward(
     longest: np.int64,
     partner: I32,
 ) -> None:
-    # More arrived than were sent: each takes the first that can be it, the rest are copies.
+    # More arrived than were sent: each sent packet takes the first possible arrival, the rest are copies.
     j = 0
     for s in sent:
         while j < len(received) and received_ns[received[j]] - sent_ns[s] < shortest:
@@ -209,8 +209,8 @@ def _pair_backward(
     longest: np.int64,
     partner: I32,
 ) -> None:
-    # Fewer arrived: from the end, each that arrived takes the last that can be it. With equal numbers
-    # in order this is the plain pairing; with a loss it is the one of the shortest delays.
+    # Fewer arrived: starting from the end, each arrival takes the last possible sent packet. With equal
+    # numbers in order this is the plain pairing; with loss it is the pairing with the shortest delays.
     i = len(sent) - 1
     for back in range(len(received)):
         r = received[len(received) - 1 - back]
@@ -226,7 +226,7 @@ def _mark_copies(
     sent: I32, sent_ns: I64, received: I32, received_ns: I64,
     shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32,
 ) -> None:  # fmt: skip
-    # Both are in order of time: a spare arrival repeats the last packet sent before it that arrived.
+    # Both are in time order: an unmatched arrival repeats the last packet sent before it that arrived.
     for s in sent:
         if partner[s] != _EMPTY:
             copy_of[partner[s]] = s
@@ -249,7 +249,7 @@ def _mark_ambiguous(
     sent: I32, sent_ns: I64, received_ns: I64,
     shortest: np.int64, longest: np.int64, partner: I32, ambiguous: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    # Crossing the pairs of two neighbours must leave no possible delay, else they cannot be distinguished.
+    # If swapping the partners of two neighbours leaves both delays possible, the two are indistinguishable.
     previous = _EMPTY
     for i in range(len(sent)):
         s = sent[i]

@@ -1,8 +1,8 @@
-"""Many captures of one cluster: whose each is, and which nodes have to do with each other.
+"""Many captures of one cluster: find the node of each, and which nodes talk to each other.
 
 A node takes part in all tunnel packets that its card carries, so the address that is an end of all of them is
-its own. Where it has one peer only, there are two such addresses, and the one that is another node's is not
-it. Last, where one address is nobody's and one node has none, they belong together.
+its own. If it has only one peer, there are two such addresses, and one known to be another node's is ruled
+out. Finally, if one address is left over and one node has none, they belong together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class NodeEvidence:
     name : str
         The capture's.
     ends : frozenset of str
-        Addresses that take part in all its tunnel packets; empty where it holds none.
+        Addresses that take part in all its tunnel packets; empty if it holds none.
     talks : frozenset
         The two ends of each of its tunnel packets, as a frozenset of addresses.
     """
@@ -41,7 +41,7 @@ class NodeEvidence:
 
 
 def sight(source: Source, decoded: Decoded) -> NodeEvidence:
-    """Look at one capture alone."""
+    """Examine one capture alone."""
     facts = capture_facts(source, decoded)
     place = points.places([(facts, decoded)])[0]
     if not place.encapsulated:
@@ -77,7 +77,7 @@ def homes(observed: Sequence[NodeEvidence], cluster: Cluster) -> dict[str, froze
 def concerned(
     observed: Sequence[NodeEvidence], homes_: Mapping[str, frozenset[str]]
 ) -> list[tuple[int, int]]:
-    """Give the pairs of captures, by number, whose nodes sent each other anything; or may have."""
+    """Give the pairs of captures, by number, whose nodes sent each other anything, or may have."""
     seen = frozenset[frozenset[str]]().union(*(s.talks for s in observed))
 
     def talk(a: NodeEvidence, b: NodeEvidence) -> bool:
@@ -91,7 +91,7 @@ def concerned(
 def with_homes(
     cluster: Cluster, observed: Sequence[NodeEvidence], homes_: Mapping[str, frozenset[str]]
 ) -> Cluster:
-    """Give a cluster that knows the addresses of its nodes, where the captures tell them."""
+    """Give the cluster with the addresses of its nodes, where the captures reveal them."""
     known = {node.name: node for node in cluster.nodes}
     for s in observed:
         node = known.get(s.name, Node(s.name))

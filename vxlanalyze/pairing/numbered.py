@@ -21,7 +21,7 @@ class Tuples:
     of_flow : tuple of NDArray[np.int32]
         For each capture, shape ``(f,)``: the tuple of each flow.
     answer : NDArray[np.int32]
-        Shape ``(t,)``: the tuple of the opposite way, or NO_TUPLE.
+        Shape ``(t,)``: the tuple of the opposite direction, or NO_TUPLE.
     """
 
     of_flow: tuple[NDArray[np.int32], ...]

@@ -1,4 +1,4 @@
-"""Offsets of a clock that is linear piece by piece, at many times in one pass."""
+"""Offsets of a piecewise linear clock, at many times in one pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from vxlanalyze.kernels.decorator import compiled
 
 @dataclass(frozen=True, slots=True)
 class ClockPiece:
-    """Offset of the receiver point's clock from the sender point's, linear from a moment on.
+    """Offset of the receiver point's clock from the sender point's, linear from a point in time on.
 
     ``offset(t) = offset_ns + drift_ppm * 1e-6 * (t - from_ns)``, `t` by the first point's clock.
     """
@@ -22,7 +22,7 @@ class ClockPiece:
 
 
 def at(time_ns: NDArray[np.int64], pieces: Sequence[ClockPiece]) -> NDArray[np.int64]:
-    """Give the offset at each time, shape kept; before the first piece begins, that one holds."""
+    """Give the offset at each time, shape kept; the first piece also applies before it begins."""
     starts = np.array([p.from_ns for p in pieces], dtype=np.int64)
     base = np.array([p.offset_ns for p in pieces], dtype=np.int64)
     drift = np.array([p.drift_ppm for p in pieces]) * 1e-6

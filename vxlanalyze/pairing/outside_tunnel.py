@@ -1,7 +1,6 @@
-"""What nodes send each other outside of any tunnel, as a witness of when a capture began and ended.
+"""Traffic between nodes outside of any tunnel, as evidence of when a capture began and ended.
 
-Where nothing comes back through the tunnel, the other node's ARP is all that shows that its capture lacks
-the end.
+Where nothing comes back through the tunnel, only the other node's ARP shows that its capture lacks the end.
 """
 
 import numpy as np
@@ -17,10 +16,10 @@ _NONE = np.empty(0, np.int64)
 
 
 def lacking(ends: HopEnds, clock: Clock | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times, by a node's own clock, of unencapsulated packets that it sent and lacks, and the other shows.
+    """Times, by a node's own clock, of unencapsulated packets it sent that only the other capture shows.
 
-    Of the first node and of the second. Only conversations that its capture shows as well are looked at:
-    others a filter may have left out. Empty where the clocks are not known.
+    For the first node and for the second. Only conversations that its capture also shows are considered: a
+    filter may have left out others. Empty where the clocks are unknown.
     """
     if clock is None or ends.first.capture == ends.second.capture:
         return _NONE, _NONE
@@ -38,7 +37,7 @@ def lacking(ends: HopEnds, clock: Clock | None) -> tuple[NDArray[np.int64], NDAr
 
 
 def _flows(ends: HopEnds, route: Route) -> NDArray[np.uint64]:
-    """Identities of the unencapsulated flows of one way that both captures show."""
+    """Identities of the unencapsulated flows of one direction shown by both captures."""
     mine = ends.first.flows.identity[np.flatnonzero(ends.common == route)]
     return np.intersect1d(mine, ends.second.flows.identity) if len(mine) else mine
 

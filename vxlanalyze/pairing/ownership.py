@@ -1,11 +1,11 @@
-"""Which outer addresses belong to one node, where a node has more than one.
+"""Group outer addresses by node, where a node has more than one.
 
-A dual-stack node has an address of each family; a node whose endpoint stands on a loopback interface sends
-from one address and is sent to at another; a hypervisor has several endpoints on one card. What joins them,
-the surest first: a packet that both captures hold went from one node to the other, so its two outer
-addresses are of different nodes; frames that leave by one MAC leave one node; an inner address sends from
-the node that it is reached at; packets of one node have the same delay. Evidence that contradicts what is
-known already is left out.
+A dual-stack node has an address of each family; a node whose tunnel endpoint is on a loopback interface sends
+from one address and receives at another; a hypervisor has several endpoints on one card. The evidence, most
+reliable first: a packet in both captures went from one node to the other, so its two outer addresses belong
+to different nodes; frames with one source MAC leave one node; an inner address sends from the node where it
+is reached; packets of one node have the same delay. Evidence that contradicts what is already known is
+ignored.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,17 +22,17 @@ from vxlanalyze.wire import hashing
 
 _Key = (
     int | tuple[str, int, int]
-)  # an address, or what stands for a node: a MAC at a capture, an inner address
+)  # an address, or something that represents a node: a MAC at a capture, an inner address
 
 
 @dataclass(slots=True)
 class _Parity:
-    """Sets of keys whose members are known to be of one node, or of the two different ones."""
+    """Sets of keys whose members are known to belong to the same node or to different ones."""
 
     _parent: dict[_Key, tuple[_Key, int]] = field(default_factory=dict)
 
     def find(self, key: _Key) -> tuple[_Key, int]:
-        """Give the representative of a key's set, and 1 where the key is of the other node than it."""
+        """Give the representative of a key's set, and 1 where the key belongs to the other node."""
         path, parity = [], 0
         while (above := self._parent.get(key, (key, 0)))[0] != key:
             path.append((key, above[1]))
@@ -44,7 +44,7 @@ class _Parity:
         return key, parity
 
     def join(self, a: _Key, b: _Key, different: int) -> bool:
-        """Note that two keys are of one node (0) or of different ones (1); False if that is contradicted."""
+        """Record that two keys belong to one node (0) or to different ones (1); False if contradicted."""
         (root, of_a), (other, of_b) = self.find(a), self.find(b)
         if root == other:
             return of_a ^ of_b == different
@@ -62,7 +62,7 @@ def is_plain(seen: Sequence[Sides]) -> bool:
 
 
 def of_other_ends(side: Sides, first: Sequence[int], second: Sequence[int]) -> NDArray[np.uint64]:
-    """Identities, hashed with their ends, of the unicast flows that do not go between two nodes."""
+    """Identities, hashed with their ends, of the unicast flows that are not between the two nodes."""
     near, far = np.array(first, np.int32), np.array(second, np.int32)
     between = np.isin(side.src, near) & np.isin(side.dst, far) | np.isin(side.src, far) & np.isin(
         side.dst, near
@@ -74,16 +74,16 @@ def of_other_ends(side: Sides, first: Sequence[int], second: Sequence[int]) -> N
 
 
 def labels(seen: tuple[Sides, Sides], common: Common, addresses: int) -> NDArray[np.int32]:
-    """Number the nodes that addresses belong to: addresses of one node get the number of one of them.
+    """Label addresses by node: all addresses of one node get the number of one of them.
 
     Parameters
     ----------
     seen : tuple of Sides
         The two captures.
     common : Common
-        The packets that both hold.
+        The packets held by both.
     addresses : int
-        How many there are.
+        Number of addresses.
     """
     known = _Parity()
     matched = [
@@ -111,7 +111,7 @@ def _numbers(known: _Parity, addresses: int) -> NDArray[np.int32]:
 
 
 class _Edge(NamedTuple):
-    """Ends of some packets at a capture, which both captures hold."""
+    """Ends, at one capture, of some packets held by both."""
 
     capture: int
     src: int
@@ -122,7 +122,7 @@ class _Edge(NamedTuple):
 
 
 def _edges(seen: Sequence[Sides], matched: Sequence[NDArray[np.int64]]) -> list[_Edge]:
-    """Distinct ends of the packets that both captures hold, the most frequent first."""
+    """Distinct ends of the packets held by both captures, the most frequent first."""
     found = []
     for capture, (side, packets) in enumerate(zip(seen, matched, strict=True)):
         chosen = np.flatnonzero(side.unicast & (packets > 0))
@@ -138,7 +138,7 @@ def _edges(seen: Sequence[Sides], matched: Sequence[NDArray[np.int64]]) -> list[
 
 
 def _by_macs(known: _Parity, edges: Iterable[_Edge]) -> None:
-    """At one capture, a MAC stands for its own node or for the way to the other one, never for both."""
+    """At one capture, a MAC represents its own node or the path to the other, never both."""
     for edge in edges:
         if edge.src_mac:
             known.join(edge.src, ("mac", edge.capture, edge.src_mac), 0)
@@ -147,7 +147,7 @@ def _by_macs(known: _Parity, edges: Iterable[_Edge]) -> None:
 
 
 def _by_inner(known: _Parity, side: Sides, packets: NDArray[np.int64]) -> None:
-    """Join the address that an inner one sends from with the one that it is reached at."""
+    """Join the address that an inner address sends from with the one it is reached at."""
     chosen = np.flatnonzero(side.unicast & (packets > 0))
     for inner, outer in ((side.inner_src, side.src), (side.inner_dst, side.dst)):
         pairs = np.unique(np.column_stack([inner[chosen], outer[chosen]]), axis=0)
@@ -156,7 +156,7 @@ def _by_inner(known: _Parity, side: Sides, packets: NDArray[np.int64]) -> None:
 
 
 def _by_time(known: _Parity, edges: Sequence[_Edge], common: Common) -> None:
-    """Join what is still apart with the largest set: packets of one node have the same delay."""
+    """Join the remaining sets with the largest one: packets of one node have the same delay."""
     main = edges[0].src
     opposite = next((e.src for e in edges if known.find(e.src) == _other(known.find(main))), None)
     for edge in edges:
@@ -174,10 +174,10 @@ def _other(end: tuple[_Key, int]) -> tuple[_Key, int]:
 
 
 def _by_card(known: _Parity, capture: int, side: Sides) -> None:
-    """Join what stands after one MAC, in a capture of which the other holds nothing.
+    """Join the addresses that share a MAC, in a capture with which the other has nothing in common.
 
-    A MAC that takes part in all frames, where only one does, is the node's own. Where two do, one of them may
-    lead to several nodes: then an address of each family, and one in each role, is as much as it tells.
+    If only one MAC takes part in all frames, it is the node's own. If two do, one of them may lead to several
+    nodes: then it identifies at most an address of each family, and one in each role.
     """
     real = np.flatnonzero(side.unicast & (side.src_mac > 0) & (side.dst_mac > 0))
     if not len(real):
@@ -204,12 +204,12 @@ def _one_of_each_family(side: Sides, some: Sequence[int]) -> bool:
 
 
 def relabelled(side: Sides, label: NDArray[np.int32]) -> Sides:
-    """Look at a capture as if each node had one address."""
+    """Treat a capture as if each node had one address."""
     return replace(side, src=_through(label, side.src), dst=_through(label, side.dst))
 
 
 def common_relabelled(common: Common, label: NDArray[np.int32]) -> Common:
-    """Look at common packets as if each node had one address."""
+    """Treat common packets as if each node had one address."""
     return replace(common, source=_through(label, common.source))
 
 
@@ -218,7 +218,7 @@ def _through(label: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray[np
 
 
 def members(label: NDArray[np.int32], given: Sequence[int], side: Sides) -> tuple[int, ...]:
-    """Addresses of the nodes that some addresses belong to, those with most packets in a capture first."""
+    """Addresses of the nodes that some addresses belong to, busiest in a capture first."""
     every = np.flatnonzero(np.isin(label, label[list(given)])).tolist()
     packets = {n: int(side.packets[(side.src == n) | (side.dst == n)].sum()) for n in every}
     return tuple(sorted(every, key=lambda n: (-packets[n], n)))

@@ -1,4 +1,4 @@
-"""The words of packets that vote for two flows being one: identification, sequence numbers, payload."""
+"""Keys of packets that vote for two flows being one: identification, sequence numbers, payload."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
 _SYN = 2
 
 
-_SHORTEST_PAYLOAD = 4  # bytes that can be distinguished from others at random
+_SHORTEST_PAYLOAD = 4  # bytes needed to be distinguishable from random others
 
 
 class VotingPackets(NamedTuple):
@@ -26,8 +26,8 @@ class VotingPackets(NamedTuple):
     time_ns: NDArray[np.int64]
     tcp: NDArray[np.bool_]
     numbered: NDArray[np.bool_]  # has an IP ID
-    sequenced: NDArray[np.bool_]  # of TCP, with an acknowledgement, beyond the SYN
-    telling: NDArray[np.bool_]  # has a payload that can differ from others
+    sequenced: NDArray[np.bool_]  # TCP with an acknowledgement, after the SYN
+    telling: NDArray[np.bool_]  # has a payload that distinguishes it
 
 
 def packets_of(
@@ -35,7 +35,7 @@ def packets_of(
     labels: Sequence[NDArray[np.int32]],
     *chosen: tuple[int, NDArray[np.bool_]],
 ) -> tuple[VotingPackets, VotingPackets]:
-    """Choose the packets of some flows that may vote, with their words."""
+    """Choose the packets of some flows that may vote, with their keys."""
     rows = [rows_of(captures[i].index.flow, flows) for i, flows in chosen]
     words = [_words(captures[i], row) for (i, _), row in zip(chosen, rows, strict=True)]
     key, _ = number_rows(np.concatenate(words))
@@ -63,7 +63,7 @@ def packets_of(
 
 
 def _words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Make the second key: of TCP the place in the stream, however it was segmented; else all there is."""
+    """Make the second key: for TCP the position in the stream, however segmented; otherwise everything."""
     index, flows = capture.index, capture.flows
     flow = index.flow[row]
     protocol = flows.protocol[flow].astype(np.uint64)

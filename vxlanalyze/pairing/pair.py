@@ -1,7 +1,7 @@
-"""From decoded captures to a Comparison, in the order in which one step needs the other.
+"""Build a Comparison from decoded captures, each step after those that it needs.
 
-Number the tuples and addresses; take super-packets apart; pair what the strict key pairs; tell from these
-pairs whose node each capture is; then work out each hop.
+Number the tuples and addresses; segment super-packets; pair by the strict key; infer from these pairs the
+node of each capture; then build each hop.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,21 +50,21 @@ def pair(
     pairs: Sequence[Iterable[Pairs]] | None = None,
     facts: Sequence[CaptureFacts] | None = None,
 ) -> Comparison:
-    """Find out what became of each wire packet between captures given in path order.
+    """Determine the fate of each wire packet between captures given in path order.
 
     Parameters
     ----------
     captures : sequence of (Source, Decoded)
         Each read to its end, with unique names.
     cluster : Cluster, optional
-        What the cluster says of itself.
+        What the cluster's files say.
     ports : sequence of int
-        Further tunnel ports, kept for those who decode single frames again.
+        Further tunnel ports, kept for later decoding of single frames.
     pairs : sequence, optional
-        For each capture but the last, what `strict.pairs` gave of all partitions of its `sightings` and the
-        next one's, where that was worked out elsewhere.
+        For each capture but the last, the result of `strict.pairs` for all partitions of its `sightings` and
+        the next one's, if computed elsewhere.
     facts : sequence of CaptureFacts, optional
-        What each capture says of itself, where what was decoded is a part of it.
+        What each capture says about itself, where only a part of it was decoded.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def _named(cluster: Cluster, captures: Sequence[tuple[Source, Decoded]]) -> Clus
 
 
 def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sightings:
-    """Give what one of the captures has to be matched; the others need to have their flows only."""
+    """Give the sightings of one of the captures for matching; of the others only the flows are needed."""
     decoded = [segments.complete_lengths(d) if i == number else d for i, (_, d) in enumerate(captures)]
     facts = [capture_facts(source, d) for (source, _), d in zip(captures, decoded, strict=True)]
     decoded[number] = repeats.without(decoded[number])
@@ -105,7 +105,7 @@ def sightings(captures: Sequence[tuple[Source, Decoded]], number: int) -> Sighti
 
 @dataclass(frozen=True)
 class _Bench:
-    """All that the steps need of each other."""
+    """Everything that the steps share."""
 
     decoded: list[Decoded]
     facts: Sequence[CaptureFacts]
@@ -137,7 +137,7 @@ class _Bench:
             for f, w, d in zip(facts, whole, decoded, strict=True)
         ]
         translated = translation.joined(decoded, cluster)
-        if len(translated.identities):  # the strict key is of identities that were translated since
+        if len(translated.identities):  # the strict key used identities that have been translated since
             decoded, pairs = translated.decoded, None
         places = points.places(list(zip(facts, decoded, strict=True)), cluster)
         main = [p for p in places if p.main]
@@ -196,15 +196,15 @@ class _Bench:
         )
 
     def inside(self, place: Place, nic: Place) -> list[Hop]:
-        """The hop between a place inside a node and that node's NIC, which see the same tunnel packets."""
+        """The hop between a place inside a node and that node's NIC, for the same tunnel's packets."""
         if not nic.encapsulated or place.encapsulated:
-            return []  # two sightings of tunnel packets (a bond and its member) show no way through the node
+            return []  # two sightings of the tunnel (a bond and its member), not a path into the node
         a, b = self.end(place), self.end(nic)
         routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(place, nic))
         partner = np.full(len(a.decoded.index), NO_ROW, dtype=np.int32)
         none = np.full(len(a.decoded.flows), Route.NONE, dtype=np.uint8)
         built = self._build(a, b, routed, partner, none)
-        # A pod that only talks to its own node has nothing to do with the tunnel.
+        # A pod that only talks to its own node does not use the tunnel.
         concerned = np.isin(routed.first, (Route.FORWARD, Route.BACKWARD)).any()
         return [built] if concerned or any(d.delivered.any() for d in built.directions) else []
 
@@ -219,12 +219,12 @@ class _Bench:
         return hop.build(ends, self.tuples)
 
     def _further_homes(self, first: Place, second: Place) -> NDArray[np.int32]:
-        """Addresses of the nodes of other captures: whatever goes there does not go from one to the other."""
+        """Addresses of the nodes of other captures: traffic to them does not belong to this hop."""
         others = [home.numbers for name, home in self.homes.items() if name not in (first.name, second.name)]
         return np.array([number for numbers in others for number in numbers], np.int32)
 
     def _inner_addresses_beyond(self, first: Place, second: Place) -> NDArray[np.int32]:
-        """Addresses that only captures of other nodes show: behind the tunnel, seen from these two."""
+        """Addresses shown only by captures of other nodes: beyond the tunnel as seen from these two."""
         here = {first.capture, second.capture}
         shown = [
             np.unique(np.concatenate([self.book.src[n], self.book.dst[n]]))
@@ -241,7 +241,7 @@ _NO_ADDRESSES = np.zeros(0, dtype=np.int32)
 def _number(
     decoded: list[Decoded], known: Tuples | None
 ) -> tuple[Tuples, AddressBook, list[NDArray[np.uint16]]]:
-    """Number tuples and addresses, and take super-packets apart: nothing that the strict key needs."""
+    """Number tuples and addresses, and segment super-packets: independent of the strict key."""
     numbered = known or tuples.number([d.flows for d in decoded])
     return numbered, address_book.number(decoded), segments.segment_sizes(decoded, numbered)
 
@@ -261,7 +261,7 @@ def _homes(
         if (partner == NO_ROW).all():  # all outer headers may have been rewritten on the path
             inner = [Sightings.of(decoded[n], main[n], Level.INNER) for n in (i, j)]
             partner = strict.partners([strict.pairs(*inner)], len(here))
-        # What the nodes send each other bare, ARP before all, tells as much as their tunnel packets.
+        # Unencapsulated traffic between the nodes, above all ARP, is as good evidence as tunnel packets.
         tunnelled = decoded[i].flows.tunnel != Tunnel.NONE
         source = np.where(tunnelled, book.outer_src[i], book.src[i])
         row = np.flatnonzero(partner != NO_ROW)
@@ -280,7 +280,7 @@ def _homes(
 
 
 def _common(first: End, second: End, book: AddressBook) -> NDArray[np.uint8]:
-    """Route of bare traffic between the two nodes themselves (ARP, ICMP, ...): it tells the clock too."""
+    """Route of unencapsulated traffic between the two nodes (ARP, ICMP, ...): it serves the clock, too."""
     near = np.array(first.home.numbers, dtype=np.int32)
     far = np.array(second.home.numbers, dtype=np.int32)
     flows, i = first.decoded.flows, first.place.capture

@@ -1,6 +1,6 @@
-"""A part of the traffic: from a time to a time, and such packets as terms name.
+"""Select a part of the traffic: a time range, and packets that match terms.
 
-It is cut out after matching, so that a packet whose partner lies outside is not taken for lost.
+The selection happens after matching, so a packet whose partner lies outside does not count as lost.
 
 Sources: RFC 3339 section 5.6, the form of times.
 """
@@ -31,7 +31,7 @@ _SECONDS = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?")
 class Moment:
     """A time in nanoseconds: since 1970, since the first capture's first frame, or since midnight.
 
-    A time of day is that closest to the first capture's first frame.
+    A time of day means the one closest to the first capture's first frame.
     """
 
     ns: int
@@ -43,7 +43,7 @@ class Moment:
 class Term:
     """One condition: `kind` is net, port, proto or vni.
 
-    A host is a net of one; a name is the nets of all its addresses, of which one must hold.
+    A host is a net of one; a name stands for the nets of all its addresses, one of which must match.
     """
 
     kind: str
@@ -52,7 +52,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What to look at; everything where nothing is given. All terms must hold."""
+    """What to analyse; everything where nothing is given. All terms must match."""
 
     since: Moment | None = None
     until: Moment | None = None
@@ -65,7 +65,7 @@ def parse_moment(text: str) -> Moment:
     Raises
     ------
     UsageError
-        It is neither.
+        The text is none of these.
     """
     seconds = _SECONDS.fullmatch(text)
     if seconds:
@@ -80,7 +80,7 @@ def parse_moment(text: str) -> Moment:
             whole = datetime.fromisoformat(f"{stamp[1]}T{stamp[2]}{stamp[4].upper()}")
             return Moment(round(whole.timestamp()) * 10**9 + _fraction_ns(stamp[3]), relative=False)
     except ValueError:
-        stamp = None  # the form is right and the day is not, as in February 30
+        stamp = None  # well-formed, but not a date, such as February 30
     raise UsageError(
         f"{text}: not a time; give one like 2026-11-23T10:00:00.5Z, 10:00:00 (UTC), or seconds from the start"
     )
@@ -101,7 +101,7 @@ def parse_term(text: str, addresses_of: Callable[[str], Sequence[str]] | None = 
     Raises
     ------
     UsageError
-        It is none of these.
+        The text is none of these.
     """
     kind, _, value = text.partition("=")
     try:
@@ -201,12 +201,12 @@ def _by_next_clock(moment_ns: int, hop: Hop) -> int:
 
 
 def _in_range(moment_ns: int) -> int:
-    """Hold a moment within what time stamps can say; crafted ones stand at its very ends."""
+    """Clamp a time to the range of time stamps; crafted files reach its limits."""
     return min(max(moment_ns, _ALL_TIME[0]), _ALL_TIME[1])
 
 
 def _chosen_flows(flows: Flows, terms: tuple[Term, ...]) -> NDArray[np.bool_]:
-    """Flows for which all terms hold, and True or False for NO_FLOW behind them; shape ``(f + 1,)``."""
+    """Flows that match all terms, followed by True or False for NO_FLOW; shape ``(f + 1,)``."""
     chosen = np.ones(len(flows) + 1, np.bool_)
     chosen[-1] = not terms
     for term in terms:
@@ -244,7 +244,7 @@ def _in_net(
 def _chosen_rows(
     point: Point, rows: NDArray[np.int32], terms: tuple[Term, ...], span: Span
 ) -> NDArray[np.bool_]:
-    """Rows that are in the part, shape of `rows`."""
+    """Rows that belong to the part, shape of `rows`."""
     time_ns, flow = point.index.time_ns[rows], point.index.flow[rows]
     inside: NDArray[np.bool_] = (time_ns >= span[0]) & (time_ns <= span[1])
     return inside & _chosen_flows(point.flows, terms)[np.where(flow == NO_FLOW, -1, flow)]

@@ -54,7 +54,7 @@ def places(captures: Sequence[tuple[CaptureFacts, Decoded]], cluster: Cluster = 
 
 
 def _is_ip(flows: Flows) -> NDArray[np.bool_]:
-    """Flows of IP packets, bare or around a tunnel: what is inside may be cut off, or be no IP."""
+    """Flows of IP packets, unencapsulated or carrying a tunnel: the inside may be cut off, or not be IP."""
     return np.isin(np.where(flows.tunnel == Tunnel.NONE, flows.family, flows.outer_family), (4, 6))
 
 
@@ -62,7 +62,7 @@ def _others(identities: Sequence[NDArray[np.uint64]], number: int) -> NDArray[np
     return np.concatenate([_NO_IDENTITIES, *(t for i, t in enumerate(identities) if i != number)])
 
 
-_MOST_PLACES = 64  # a node shows some dozens of pods; what shows more is no node
+_MOST_PLACES = 64  # a node shows some dozens of pods; more than this is not a node
 _NO_IDENTITIES = np.zeros(0, dtype=np.uint64)
 
 
@@ -81,11 +81,11 @@ def _places_of(
     everywhere = np.ones(len(flows), dtype=np.bool_)
     keys = np.unique(key[ip])
     if len(keys) <= 1:
-        # Unencapsulated packets that stand inside the tunnel elsewhere make it a pod's interface, not a NIC.
+        # Unencapsulated packets that are inside the tunnel elsewhere make it a pod's interface, not a NIC.
         native = not tunnel.any() and bool(np.isin(flows.identity[ip], tunnelled_elsewhere).any())
         native |= not tunnel.any() and not len(tunnelled_elsewhere) and bool(ip.any())
         return [Place(facts.name, number, True, not native, everywhere)]
-    # Encrypted packets are matched as they stand, and hide whether there is a tunnel in them.
+    # Encrypted packets are matched as they are, and do not show whether they contain a tunnel.
     sealed = ip & (flows.encryption != Encryption.NONE)
     hidden = bool(sealed.any()) and not tunnel.any()
     nic = _nic(key, sealed if hidden else tunnel, packets, flows.identity)
@@ -110,7 +110,7 @@ def _named(found: list[Place], facts: CaptureFacts, cluster: Cluster) -> list[Pl
 
 
 def _busiest(key: NDArray[np.int64], packets: NDArray[np.int64]) -> list[int]:
-    """Interfaces with the most packets, in the order of their numbers: each place takes time of its own."""
+    """Interfaces with the most packets, in numeric order; limited, since each place costs time."""
     keys, of = np.unique(key[packets > 0], return_inverse=True)
     weight = np.bincount(of.reshape(-1), packets[packets > 0], len(keys))
     most = np.argsort(-weight, kind="stable")[:_MOST_PLACES]
@@ -125,8 +125,8 @@ def _nic(
 ) -> NDArray[np.bool_]:
     """Flows at the interfaces that carry the tunnel, each packet once.
 
-    A second one is another way out where it carries other packets, and a second sighting of the same ones (a
-    bond and its member) where it does not.
+    A second interface is another exit if it carries other packets, and a second sighting of the same ones (a
+    bond and its member) if not.
     """
     weight = {int(k): int(packets[tunnel & (key == k)].sum()) for k in np.unique(key[tunnel])}
     chosen = np.zeros(len(key), dtype=np.bool_)
@@ -143,8 +143,8 @@ def _crossing(
 ) -> NDArray[np.bool_]:
     """Flows at the interface whose unencapsulated packets other captures show too; nowhere if none does.
 
-    With no tunnel packet at all, the NIC is what the other node hears of (ARP, ICMP); if there is none,
-    nothing left the node.
+    Without any tunnel packet, the NIC is the interface whose packets the other node sees (ARP, ICMP); if
+    there is none, nothing left the node.
     """
     shared = {int(k): int(packets[common & (key == k)].sum()) for k in np.unique(key[common & (packets > 0)])}
     if not shared:
@@ -160,7 +160,7 @@ def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:
 
 
 def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
-    """The outer ends of a place's tunnel packets, or the ends of its bare ones."""
+    """The outer ends of a place's tunnel packets, or the ends of its unencapsulated ones."""
     flows = decoded.flows
     here = place.flows & ((flows.tunnel != Tunnel.NONE) == place.encapsulated) & _is_ip(flows)
     group = outer_group(flows) if place.encapsulated else to_a_group(flows)
@@ -182,7 +182,7 @@ def sides(place: Place, decoded: Decoded, book: AddressBook) -> Sides:
 def _claims(
     place: Place, flows: Flows, src: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
-    """Addresses that a host on this network says it has, with its MAC (RFC 826; RFC 4861 section 4.4)."""
+    """Addresses that a host on this network claims, with its MAC (RFC 826; RFC 4861 section 4.4)."""
     arp = (flows.family == 0) & (src != address_book.NO_ADDRESS)
     advertised = (flows.protocol == ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
     chosen = (arp | advertised) & place.flows & (flows.tunnel == Tunnel.NONE) & (flows.outer_src_mac > 0)
@@ -190,7 +190,7 @@ def _claims(
 
 
 def _answers(flows: Flows) -> NDArray[np.bool_]:
-    """Flows that answer others: echo replies, and what comes from the smaller port."""
+    """Flows that answer others: echo replies, and flows from the smaller port."""
     ported = np.isin(flows.protocol, (6, 17)) & (flows.sport < flows.dport)
     replies = np.isin(flows.protocol, (1, 58)) & np.isin(flows.sport >> 8, (0, 129))
     answering: NDArray[np.bool_] = ported | replies
@@ -198,7 +198,7 @@ def _answers(flows: Flows) -> NDArray[np.bool_]:
 
 
 def to_a_group(flows: Flows) -> NDArray[np.bool_]:
-    """Flows to multicast and broadcast addresses (RFC 1112 section 4, RFC 4291 section 2.7): to no host."""
+    """Flows to multicast and broadcast addresses (RFC 1112 section 4, RFC 4291 section 2.7)."""
     return _is_group(flows.family, flows.dst)
 
 

@@ -1,4 +1,4 @@
-"""Pairs of rows as pairs of positions among the packets of a direction, which each point has in a row."""
+"""Convert pairs of rows to pairs of positions among each point's packets of a direction."""
 
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
@@ -16,7 +16,7 @@ _Item = TypeVar("_Item", bound=np.generic)
 
 
 def paired(partner: NDArray[np.int32], first: Units, second: Units) -> NDArray[np.int32]:
-    """Pairs of the strict key as positions in the units; only where both frames are one wire packet.
+    """Pairs of the strict key as positions in the units; only where both frames are single wire packets.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _find(rows, segment_bytes, partner, place, known):  # type: ignore[no-untype
 
 
 def inverse(known: NDArray[np.int32], length: int) -> NDArray[np.int32]:
-    """Turn pairs round, shape ``(length,)``."""
+    """Invert pairs, shape ``(length,)``."""
     result = np.full(length, NO_ROW, dtype=np.int32)
     found = np.flatnonzero(known != NO_ROW)
     result[known[found]] = found
@@ -57,7 +57,7 @@ def inverse(known: NDArray[np.int32], length: int) -> NDArray[np.int32]:
 
 
 def of_partners(values: NDArray[_Item], partner: NDArray[np.int32], fill: int) -> NDArray[_Item]:
-    """What the partners have, shape of `partner`; `fill` where there is none."""
+    """The partners' values, shape of `partner`; `fill` where there is none."""
     if not len(values):
         return np.full(len(partner), fill, values.dtype)
     result = values[partner]

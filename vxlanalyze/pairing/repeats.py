@@ -1,8 +1,8 @@
 """Captures that show every packet twice: taken at a bond and its member, at a mirror port of both directions.
 
-The second sightings are no packets: taken for such, one of each two that a node sends would seem lost. They
-are left out where nearly every packet of every sender stands twice within some microseconds; a network that
-copies packets copies those of others, not those that leave the node itself.
+The second sightings are not packets: if counted, half of what a node sends would seem lost. They are left out
+where nearly every packet of every sender appears twice within microseconds; a network that duplicates packets
+duplicates those of others, not those leaving the node itself.
 
 Source: libpcap issue 1105 (twin packets in captures).
 """
@@ -18,13 +18,13 @@ from vxlanalyze.wire.model import NO_FLOW, Decoded, Tunnel
 
 _TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
 _SAMPLE = 4096  # rows at the beginning, by which a capture is judged
-_REACH = 8  # rows behind a packet, within which its twin stands
-_ENOUGH = 8  # rows that a judgement needs, of a capture and of a sender
-_NEARLY_HALF = 0.45  # of the rows are second sightings, where every packet stands twice
+_REACH = 8  # rows after a packet within which its twin appears
+_ENOUGH = 8  # rows needed to judge a capture, and a sender
+_NEARLY_HALF = 0.45  # share of second sightings where every packet appears twice
 
 
 def without(decoded: Decoded) -> Decoded:
-    """Leave out second sightings, where a capture has them throughout."""
+    """Leave out second sightings where a capture has them throughout."""
     again = _second_sightings(decoded)
     return only_rows(decoded, ~again) if again.any() else decoded
 
@@ -34,7 +34,7 @@ def _second_sightings(decoded: Decoded) -> NDArray[np.bool_]:
     index, flows = decoded.index, decoded.flows
     again = np.zeros(len(index), np.bool_)
     several = len(np.unique(flows.interface.astype(np.int64) << 32 | flows.if_index)) > 1
-    if several or not _is_the_rule(decoded):  # interfaces that are distinguished are places of their own
+    if several or not _is_the_rule(decoded):  # interfaces that the capture distinguishes are separate places
         return again
     rows = np.flatnonzero(index.flow != NO_FLOW).astype(np.int32)
     keys = identity.frame_keys(Level.OUTER, decoded, rows)

@@ -1,7 +1,7 @@
-"""Which flows of two neighbouring points go from one to the other, and which to nodes not captured.
+"""Decide which flows of two neighbouring points go from one to the other, and which to nodes not captured.
 
-X>Y holds what X sends to an outer address of Y, or to an inner destination that lives on Y, or that
-Y saw. Between a node's NIC and a place where packets are unencapsulated, inner addresses decide.
+X>Y holds what X sends to an outer address of Y, to an inner destination on Y, or what Y saw. Between a node's
+NIC and a place where packets are unencapsulated, inner addresses decide.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _NO_ADDRESSES = np.empty(0, np.int32)
 class Route(IntEnum):
     """Where a flow goes, for one hop."""
 
-    NONE = 0  # not of this hop: bare traffic of a NIC, traffic inside one node, received from elsewhere
+    NONE = 0  # not of this hop: unencapsulated traffic of a NIC, within one node, or received from elsewhere
     FORWARD = 1
     BACKWARD = 2
     OTHER_PEER = 3  # sent from here to a node that was not captured
@@ -51,8 +51,8 @@ def between(
     Parameters
     ----------
     beyond : NDArray[np.int32]
-        Inner addresses that captures further along show on other nodes: what leaves a pod for one of
-        these must enter the tunnel.
+        Inner addresses that captures further along show on other nodes: packets from a pod to one of these
+        must enter the tunnel.
     further : NDArray[np.int32]
         Outer addresses of nodes that have captures of their own.
     """
@@ -64,7 +64,7 @@ def between(
     towards, back = _pod_to_tunnel(pod, tunnel, book, cluster, beyond)
     if pod is first:
         return Routes(towards, back)
-    # Seen from the tunnel's side, what comes out of the pod goes backward.
+    # As seen from the tunnel, packets from the pod go in the reverse direction.
     swap = np.arange(len(Route), dtype=np.uint8)
     swap[[Route.FORWARD, Route.BACKWARD]] = Route.BACKWARD, Route.FORWARD
     return Routes(swap[back], swap[towards])
@@ -122,7 +122,7 @@ def _tunnel_to_tunnel(
 def _flooded_to(
     end: End, sent: NDArray[np.bool_], other: End, other_sent: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Flows that an end sends to a group of which the other end's node is a member: it uses the same VNI."""
+    """Flows that an end sends to a group of which the other end's node is a member: both use the same VNI."""
     flows = end.decoded.flows
     group = sent & points.outer_group(flows)
     if not group.any():
@@ -135,10 +135,11 @@ def _flooded_to(
 def _from_third_nodes(
     end: End, other: End, other_sent: NDArray[np.bool_], book: AddressBook
 ) -> NDArray[np.bool_]:
-    """Flows at an end that a node sent which is neither of both.
+    """Flows at an end that were sent by a third node.
 
-    It is known by its inner packets, since an address may be rewritten between the nodes: then the other
-    end's capture shows the same packets, and this one does not show them from the other node's own address.
+    It is recognised by its inner packets, since an address may be rewritten between the nodes: in that case,
+    the other end's capture shows the same packets, and this one does not show them from the other node's own
+    address.
     """
     flows, source = end.decoded.flows, book.outer_src[end.place.capture]
     own = np.array([*end.home.numbers, *other.home.numbers], np.int32)
@@ -153,14 +154,14 @@ def _from_third_nodes(
 def _to_third_nodes(
     end: End, sent: NDArray[np.bool_], foreign: NDArray[np.bool_], other: End, book: AddressBook
 ) -> NDArray[np.bool_]:
-    """Flows that an end sends to a node that sends itself and is neither of both, and flooded copies."""
+    """Flows that an end sends to a third node that also sends, and flooded copies."""
     i = end.place.capture
     to_sender = sent & np.isin(book.outer_dst[i], np.unique(book.outer_src[i][foreign]))
     return to_sender | _copies(end, sent, other, book)
 
 
 def _copies(end: End, sent: NDArray[np.bool_], other: End, book: AddressBook) -> NDArray[np.bool_]:
-    """Flows that an end sends elsewhere at the same time as to the other end: flooded."""
+    """Flooded flows, which an end sends elsewhere at the same time as to the other end."""
     flows, usage = end.decoded.flows, end.decoded.usage
     to_other = sent & np.isin(book.outer_dst[end.place.capture], other.home.numbers)
     elsewhere = np.flatnonzero(sent & ~to_other & np.isin(flows.identity, flows.identity[to_other]))
@@ -176,7 +177,7 @@ def _copies(end: End, sent: NDArray[np.bool_], other: End, book: AddressBook) ->
 
 
 def _cut_off(*ends: End) -> str:
-    """Say that the snap length leaves too little to tell packets apart; "" where it does not."""
+    """Say that the snap length leaves too little to distinguish packets; "" where it does not."""
     cut = [e.place.name for e in ends if headless.most(e.decoded, e.place.flows)]
     if not cut:
         return ""
@@ -196,7 +197,7 @@ def _route(
 
 
 def _lives_on(end: End, sent: NDArray[np.bool_], book: AddressBook, cluster: Cluster) -> NDArray[np.int32]:
-    """Inner addresses on an end's node: the sources of what it sent, and what the cluster says."""
+    """Inner addresses on an end's node: the sources of its packets, and those known from the cluster."""
     inner = np.unique(book.src[end.place.capture][sent])
     return np.union1d(inner[inner != NO_ADDRESS], _by_cluster(end.home.texts, book, cluster)).astype(np.int32)
 
@@ -218,7 +219,7 @@ def _identity_in(end: End, other: End, chosen: NDArray[np.bool_]) -> NDArray[np.
 def _same_packets(
     end: End, other: End, seen: NDArray[np.bool_], dst: NDArray[np.int32], other_dst: NDArray[np.int32]
 ) -> NDArray[np.bool_]:
-    """Flows of `end` that `other` saw go to the same outer address, whoever's that is."""
+    """Flows of `end` that `other` saw going to the same outer address, to whichever node it belongs."""
     salt = hashing.GOLDEN
     mine = end.decoded.flows.identity ^ (dst.astype(np.uint64) * salt)
     theirs = other.decoded.flows.identity[seen] ^ (other_dst[seen].astype(np.uint64) * salt)
@@ -251,7 +252,7 @@ def _pod_to_pod(first: End, second: End, book: AddressBook) -> Routes:
 def _pod_to_tunnel(
     pod: End, tunnel: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Routes at the bare and at the tunnel point; FORWARD goes into the tunnel."""
+    """Routes at the unencapsulated and at the tunnel point; FORWARD goes into the tunnel."""
     i, j = pod.place.capture, tunnel.place.capture
     own = np.array(tunnel.home.numbers, dtype=np.int32)
     at_pod, at_tunnel = _unencapsulated(pod), _tunnelled(tunnel)
@@ -260,16 +261,17 @@ def _pod_to_tunnel(
     local = _lives_on(tunnel, sent, book, cluster)
     remote = np.unique(np.concatenate([book.dst[j][sent], book.src[j][received], beyond]))
     remote = np.setdiff1d(remote, np.append(local, NO_ADDRESS))
-    # Whatever the addresses say, a flow that both points show goes from one to the other: a pod may send to a
-    # service, and the tunnel may carry it with the node's own address.
+    # A flow at both points goes from one to the other, whatever its addresses: a pod may send to a service,
+    # and the tunnel may carry it with the node's own address.
     left, came = _identity_in(pod, tunnel, sent), _identity_in(pod, tunnel, received)
     leaving, entering = at_pod & left & ~came, at_pod & came & ~left
     pods = np.array(pod.home.numbers, dtype=np.int32)
     if not len(pods):
-        # What only arrives from the tunnel lives here as well: a pod may take datagrams and answer none.
+        # Destinations that only receive from the tunnel are here as well: a pod may take datagrams without
+        # answering.
         arriving = book.dst[j][received & np.isin(book.outer_dst[j], own)]
         local = np.setdiff1d(np.union1d(local, arriving), remote)
-        # The node's own address, which talks to pods of this node only here, is not one of them.
+        # The node's own address, which only talks to pods of this node here, is not one of them.
         from_here = at_pod & ~np.isin(book.dst[i], local)
         to_here = at_pod & ~np.isin(book.src[i], local)
         pods = np.intersect1d(np.concatenate([book.src[i][from_here], book.dst[i][to_here]]), local)

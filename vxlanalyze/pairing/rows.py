@@ -1,6 +1,6 @@
-"""The rows of chosen flows, found in one pass.
+"""Find the rows of chosen flows in one pass.
 
-numpy would look up each row's flow, then count what it found, and give the rows as numbers twice as wide.
+numpy would look up each row's flow, then count the matches, and give row numbers twice as wide.
 """
 
 import numpy as np
@@ -34,6 +34,6 @@ def rows_of(flow: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.in
 def _choose(flow: NDArray[np.int32], chosen: NDArray[np.bool_], rows: NDArray[np.int32]) -> int:
     count = 0
     for row in range(len(flow)):
-        rows[count] = row  # the next chosen one overwrites it: no branch that cannot be foreseen
+        rows[count] = row  # overwritten by the next chosen row: avoids an unpredictable branch
         count += flow[row] >= 0 and chosen[flow[row]]
     return count

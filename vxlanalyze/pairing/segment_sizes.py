@@ -1,7 +1,7 @@
-"""How large the segments of a flow's super-packets are.
+"""Determine the size of the segments of a flow's super-packets.
 
-It is told, in this order of trust, from a frame at another point that starts at the same sequence number and
-is smaller; from the MSS that the handshake allowed; from IP IDs that count on by more than one.
+The sources, in order of trust: a smaller frame at another point that starts at the same sequence number; the
+MSS allowed by the handshake; IP IDs that advance by more than one.
 
 Sources: RFC 9293 section 3.7.1 (MSS), Linux Documentation/networking/segmentation-offloads.rst.
 """
@@ -27,15 +27,15 @@ _NOTHING = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of the tuples in question at one capture, by tuple and then in file order; shape ``(k,)``."""
+    """Rows of some tuples at one capture, by tuple and then in file order; shape ``(k,)``."""
 
     row: NDArray[np.int64]
     tuple: NDArray[np.int64]
     payload: NDArray[np.int64]
     seq: NDArray[np.int64]
-    ip_ids: NDArray[np.int64]  # outer and inner IP ID together; 0 where either is
+    ip_ids: NDArray[np.int64]  # outer and inner IP ID combined; 0 where either is 0
     options: NDArray[np.int64]  # TCP option bytes
-    id_step: NDArray[np.int64]  # IP IDs counted on until the next row of the tuple; 0 where unknown
+    id_step: NDArray[np.int64]  # advance of the IP ID until the next row of the tuple; 0 where unknown
 
     @classmethod
     def of(
@@ -44,7 +44,7 @@ class Rows:
         """Choose the frames of wanted tuples and a protocol, in the order of tuple and capture."""
         index, flows = capture.index, capture.flows
         row = rows_of(index.flow, wanted[of_flow] & (flows.protocol == protocol))
-        # The first fragment of a packet that was not put together does not show how long its payload is.
+        # The first fragment of a packet that was not reassembled does not show its payload's length.
         row = row[index.anomalies[row] & np.uint32(Anomaly.FIRST_FRAGMENT) == 0]
         tuple_of_row = of_flow[index.flow[row]].astype(np.int64)
         order = np.argsort(tuple_of_row, kind="stable")
@@ -55,7 +55,7 @@ class Rows:
         id_step = np.zeros(len(row), dtype=np.int64)
         step = np.diff(index.ip_id[row]).astype(np.int64)
         follows = (np.diff(tuple_of_row) == 0) & (family[:-1] == 4)
-        if protocol == TCP:  # nothing is missing in between
+        if protocol == TCP:  # nothing missing in between
             follows &= (np.diff(seq) - payload[:-1]) % _SEQUENCE_NUMBERS == 0
         id_step[:-1] = np.where(follows, step, 0)
         id_step[id_step > MAX_SEGMENTS] = 0
@@ -81,7 +81,7 @@ def _both_ids(outer: NDArray[np.uint16], inner: NDArray[np.uint16]) -> NDArray[n
 def _counting(
     group: NDArray[np.int64], family: NDArray[np.uint8], id_step: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Rows of tuples whose IP IDs count on at all: most steps are small, as random ones hardly are."""
+    """Rows of tuples whose IP IDs are sequential: most steps are small, which random IDs rarely are."""
     groups = int(group.max()) + 1 if len(group) else 0
     counting = np.bincount(group, np.append(np.diff(group) == 0, False) & (family == 4), groups)
     small = np.bincount(group, id_step > 0, groups)
@@ -91,9 +91,9 @@ def _counting(
 def tcp_sizes(
     rows: Rows, others: list[Rows], limit: NDArray[np.int64], elsewhere: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Segment size by tuple, 0 where its frames are wire packets or nothing tells; shape ``(t,)``.
+    """Segment size by tuple, 0 where its frames are wire packets or it is unknown; shape ``(t,)``.
 
-    And a second one, which some of its frames may have: a path that turns out narrow changes the size.
+    And a second size that some frames may have: discovery of a smaller path MTU changes the size.
     """
     tuples = len(limit)
     options = np.zeros(tuples, dtype=np.int64)
@@ -101,12 +101,12 @@ def tcp_sizes(
     allowed = np.where(limit > 0, limit - options, NOT_SEEN)
     handshake = np.where(limit > 0, allowed, 0)
     starts = [r.tuple << 32 | r.seq for r in (rows, *others)]
-    # What fits one segment and took one IP ID may be small packets sent again as one.
+    # A payload that fits one segment and took one IP ID may be small packets retransmitted as one.
     merged = (limit[rows.tuple] == 0) | (rows.payload > allowed[rows.tuple]) | (rows.id_step > 1)
     starts[0] = np.where(merged, starts[0], -1)
     row_tuple, smaller = _smaller_elsewhere(rows, others, starts, allowed)
     seen_there = _mode_by(row_tuple, smaller, tuples)
-    rest = smaller % np.maximum(seen_there[row_tuple], 1) != 0  # several segments in one are no new size
+    rest = smaller % np.maximum(seen_there[row_tuple], 1) != 0  # merged segments are not a new size
     seen_too = _mode_by(row_tuple[rest], smaller[rest], tuples)
     by_id = _size_by_id(rows, tuples)
     size = np.where(seen_there > 0, seen_there, handshake)
@@ -123,8 +123,7 @@ def _smaller_elsewhere(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Smaller frames at another point that start with the same packet: tuple and length of each.
 
-    `starts` names that packet for the rows at hand and for those of each other point; negative where
-    nothing names it.
+    `starts` identifies that packet for these rows and for those of each other point; negative where unknown.
     """
     found_tuple, found_size = [], []
     for other, other_start in zip(others, starts[1:], strict=True):
@@ -138,7 +137,7 @@ def _smaller_elsewhere(
 def same_start(
     payload: NDArray[np.int64], start: NDArray[np.int64], other: Rows, other_start: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of frames that another point has a smaller one of, and the length of that."""
+    """Positions of frames that have a smaller counterpart at another point, and its length."""
     some = (other.payload > 0) & (other_start >= 0)
     other_key, other_payload = other_start[some], other.payload[some]
     order = np.argsort(other_key, kind="stable")
@@ -152,18 +151,18 @@ def same_start(
 
 
 def _mode_by(group: NDArray[np.int64], value: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
-    """Most frequent value of each group, the larger of equals; 0 where a group has none."""
+    """Most frequent value of each group, the larger one in a tie; 0 where a group has none."""
     result = np.zeros(groups, dtype=np.int64)
     pair, count = np.unique(group << 32 | value, return_counts=True)
     order = np.lexsort((pair & 0xFFFFFFFF, count))
-    result[pair[order] >> 32] = pair[order] & 0xFFFFFFFF  # of several writes the last stays
+    result[pair[order] >> 32] = pair[order] & 0xFFFFFFFF  # the last of several writes wins
     return result
 
 
 def _size_by_id(rows: Rows, tuples: int) -> NDArray[np.int64]:
-    """Size that the steps of the IP ID ask for: the largest of payload / step, rounded up.
+    """Size implied by the steps of the IP ID: the largest of payload / step, rounded up.
 
-    Where packets overtook each other that is nonsense; then the most frequent is taken.
+    Reordered packets make that meaningless; then the most frequent value is taken.
     """
     result = np.zeros(tuples, dtype=np.int64)
     known = (rows.id_step > 0) & (rows.payload > 0)
@@ -176,7 +175,7 @@ def _size_by_id(rows: Rows, tuples: int) -> NDArray[np.int64]:
 def _share_of_id_steps(
     rows: Rows, size: NDArray[np.int64], chosen: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Share of the frames asked, by tuple, whose IP ID step is the segments that `size` gives (0: one)."""
+    """Share of the given frames, by tuple, whose IP ID step equals the segment count for `size` (0: one)."""
     known = (rows.id_step > 0) & (rows.payload > 0 if chosen is None else chosen)
     right = known & (segments_in(rows.payload, size[rows.tuple]) == rows.id_step)
     count = np.bincount(rows.tuple[known], minlength=len(size))
@@ -184,7 +183,7 @@ def _share_of_id_steps(
 
 
 def segments_in(payload: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many segments of a size a payload is; one where the size is 0."""
+    """Number of segments of a size in a payload; one where the size is 0."""
     return np.where(size > 0, -(-payload // np.maximum(size, 1)), 1)
 
 
@@ -194,7 +193,7 @@ def udp_sizes(
     """Datagram size of UDP GSO by tuple, and no second one; shape ``(t,)``.
 
     The first datagram has both IP IDs of the super-packet. Where these are 0, the largest size seen elsewhere
-    is taken if IP IDs count on by the number of datagrams that it gives, or as many arrived: large
+    is taken if IP IDs advance by the number of datagrams that it implies, or if that many arrived: large
     datagrams may be lost where small ones pass.
     """
     starts = [r.tuple << 32 | r.ip_ids for r in (rows, *others)]

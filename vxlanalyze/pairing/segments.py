@@ -1,8 +1,8 @@
-"""Super-packets segmented: how many wire packets each captured frame stands for.
+"""Segment super-packets: how many wire packets each captured frame represents.
 
-A sender's capture shows what it hands to its NIC (TSO, GSO, UDP GSO), a receiver's may show what GRO
-merged: frames of up to 64 KB that were several packets on the wire. All segments but the last have
-the same size, which `segment_sizes` finds.
+A sender's capture shows what it hands to its NIC (TSO, GSO, UDP GSO), a receiver's may show what GRO merged:
+frames of up to 64 KB that were several packets on the wire. All segments but the last have the same size,
+which `segment_sizes` finds.
 
 Source: Linux Documentation/networking/segmentation-offloads.rst.
 """
@@ -33,15 +33,15 @@ from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Anomaly, Decoded
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES = 8
 _TCP_BYTES = 20
-_ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: worth a look at the IP IDs
+_ONE_LINK_BYTES = 1460  # more payload than a 1500-byte link carries: check the IP IDs
 
 
 def complete_lengths(decoded: Decoded) -> Decoded:
     """Fill in payload lengths where the snap length cut the TCP or UDP header.
 
-    A UDP header always has the same length. That of TCP is known from two packets of a flow that follow each
-    other: the first one's IP length less the step of the sequence number. The most frequent value of all
-    flows is taken.
+    A UDP header always has the same length. That of TCP follows from two consecutive packets of a flow: the
+    first one's IP length minus the step of the sequence number. The most frequent value over all flows is
+    taken.
     """
     index, flows = decoded.index, decoded.flows
     cut = index.payload_length == UNKNOWN_LENGTH
@@ -145,8 +145,8 @@ def _of_second_size(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of a capture whose segments are of their tuple's second size, and that size.
 
-    The first segment shows it at another point, or the step of the IP IDs does where the first size does not
-    explain it.
+    It follows from the first segment at another point, or from the step of the IP IDs where the first size
+    does not explain it.
     """
     both = (size > 0) & (second > 0)
     every = [Rows.of(c, t, both, TCP) for c, t in zip(captures, tuples.of_flow, strict=True)]
@@ -160,7 +160,7 @@ def _of_second_size(
         for sizes, wanted in ((also, True), (first, False)):
             shown = match[smaller == sizes[match]]
             chosen[shown], certain[shown] = wanted, True
-        # A frame seen alike at both points must be split alike.
+        # A frame that both points show identically must be split identically.
         theirs = _by_step(other, size, second)[0]
         alike = np.isin(_frame_key(rows), _frame_key(other)[theirs])
         chosen |= alike & ~certain
@@ -170,7 +170,7 @@ def _of_second_size(
 def _by_step(
     rows: Rows, size: NDArray[np.int64], second: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows whose IP ID step only the second size explains, and those whose step tells anything."""
+    """Rows whose IP ID step only the second size explains, and rows whose step is usable at all."""
     counts = np.bincount(rows.tuple, rows.id_step > 1, len(size))[rows.tuple] > 0  # else one for all segments
     certain = counts & (rows.id_step > 0)
     other = rows.id_step != segments_in(rows.payload, size[rows.tuple])
@@ -186,7 +186,7 @@ def _frame_key(rows: Rows) -> NDArray[np.uint64]:
 def units(
     rows: NDArray[np.int32], point_segment_bytes: NDArray[np.uint16], payload_length: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
-    """Wire packets of some rows: each row repeated by its segments, and the place of each, shape ``(k,)``."""
+    """Wire packets of some rows: each row repeated per segment, and the position of each, shape ``(k,)``."""
     if not point_segment_bytes.any():
         return rows, np.zeros(len(rows), dtype=np.uint16)
     size = point_segment_bytes[rows].astype(np.int64)

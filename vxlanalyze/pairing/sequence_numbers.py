@@ -5,5 +5,5 @@ from vxlanalyze.kernels.decorator import compiled
 
 @compiled
 def after(one: int, other: int) -> int:
-    """Tell how far one sequence number stands behind the other, modulo 2**32."""
+    """Give how far one sequence number is after the other, modulo 2**32."""
     return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000

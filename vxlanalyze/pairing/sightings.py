@@ -1,4 +1,4 @@
-"""Sightings of packets that bound a clock's offset, and the lines between which it must run."""
+"""Sightings of packets that bound a clock's offset, and the lines that it must run between."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from vxlanalyze.kernels.decorator import compiled
 F64: TypeAlias = NDArray[np.float64]
 
 
-MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; twice that is no clock
+MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; allow twice that
 
 
 _BINS = 1024  # extremes kept to look for steps
@@ -26,7 +26,7 @@ class Sightings:
     time_ns : NDArray[np.int64]
         Shape ``(m,)``: by the first point's clock.
     difference_ns : NDArray[np.int64]
-        Time at the second point less time at the first.
+        Time at the second point minus time at the first.
     forward : NDArray[np.bool_]
         Whether it went from the first point to the second.
     """
@@ -39,7 +39,7 @@ class Sightings:
         return len(self.time_ns)
 
     def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """All three, each in one piece, as compiled functions take them."""
+        """All three as contiguous arrays, as compiled functions take them."""
         return (
             np.ascontiguousarray(self.time_ns),
             np.ascontiguousarray(self.difference_ns),
@@ -47,7 +47,7 @@ class Sightings:
         )
 
     def offset(self, places: NDArray[np.int64]) -> F64:
-        """Differences at some places less the first one: so small that float64 holds them."""
+        """Differences at some positions, relative to the first one: small enough for float64."""
         return (self.difference_ns[places] - self.difference_ns[0]).astype(np.float64)
 
 
@@ -57,9 +57,9 @@ def edges_of(start: int, end: int) -> NDArray[np.int64]:
 
 
 def bounds_of(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> F64:
-    """Extremes of each of `b` bins, a drift in ns per second taken off; shape ``(4, b)``.
+    """Extremes of each of `b` bins, with a drift in ns per second removed; shape ``(4, b)``.
 
-    Time and value of the smallest difference there, and of the largest back; NaN where there is none.
+    Time and value of the smallest forward and the largest reverse difference; NaN where there is none.
     Times are seconds, values ns, since the first sighting.
     """
     bounds = np.full((4, len(edges) - 1), np.nan)
@@ -88,8 +88,8 @@ def _extremes(
 
 
 def pieces_of(bounds: F64, slack_ns: int) -> list[tuple[int, bool]]:
-    """First bins of the pieces, and whether that bin alone is crossed by no line."""
-    starts = np.empty(max(bounds.shape[1], 1), np.int64)  # no bin at all makes one piece too
+    """First bins of the pieces, and whether no line crosses even that single bin."""
+    starts = np.empty(max(bounds.shape[1], 1), np.int64)  # no bins also make one piece
     broken = np.zeros(len(starts), np.bool_)
     count = _cut(bounds, MAX_DRIFT_PPM * 1e3, float(slack_ns), starts, broken)
     return list(zip(starts[:count].tolist(), broken[:count].tolist(), strict=True))
@@ -99,7 +99,7 @@ def pieces_of(bounds: F64, slack_ns: int) -> list[tuple[int, bool]]:
 def _cut(  # noqa: C901
     bounds: F64, max_drift: float, slack: float, starts: NDArray[np.int64], broken: NDArray[np.bool_]
 ) -> int:
-    # A line must pass under all upper and over all lower points of its bins.
+    # A line must pass below all upper and above all lower points of its bins.
     upper_t, upper_d, lower_t, lower_d = bounds[0], bounds[1], bounds[2], bounds[3]
     starts[0] = 0
     count = 1

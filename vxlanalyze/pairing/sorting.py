@@ -1,7 +1,7 @@
-"""Orders of many rows by small numbers, and values that are there, by numpy's vectorised sort.
+"""Sort many rows by small numbers, and list the values present, with numpy's vectorised sort.
 
-``argsort`` and ``unique`` are five to forty times slower on a million rows: the one compares through indices,
-the other hashes. Of numbers that lie close together, such as flows and ports, each is just marked.
+``argsort`` and ``unique`` are five to forty times slower on a million rows: the former compares through
+indices, the latter hashes. Numbers that lie close together, such as flows and ports, are simply marked.
 """
 
 from typing import Any, TypeVar
@@ -13,11 +13,11 @@ _Number = TypeVar("_Number", bound=np.number[Any])
 
 _PLACE_BITS = np.uint64(32)
 _PLACE = np.uint64(2**32 - 1)
-_CLOSE = 4  # values to each number that there may be
+_CLOSE = 4  # possible numbers per value
 
 
 def stable_order(group: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Give the order of rows by group, rows of one group in the order that they have.
+    """Give the order of rows by group; rows of one group keep their order.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def stable_order(group: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 
 def present(values: NDArray[_Number]) -> NDArray[_Number]:
-    """Give the different values, ascending."""
+    """Give the distinct values, ascending."""
     if len(values) and values.dtype.kind in "iu" and values.itemsize < np.dtype(np.intp).itemsize:
         least, most = int(values.min()), int(values.max())
         if most - least < len(values) // _CLOSE:
@@ -51,7 +51,7 @@ def present(values: NDArray[_Number]) -> NDArray[_Number]:
 
 
 def counted(values: NDArray[_Number]) -> tuple[NDArray[_Number], NDArray[np.int64]]:
-    """Give the different values, ascending, and how often each is there."""
+    """Give the distinct values, ascending, and how often each occurs."""
     ordered = np.sort(values)
     first = np.flatnonzero(_first_of_equals(ordered))
     return ordered[first], np.diff(np.append(first, len(ordered)))

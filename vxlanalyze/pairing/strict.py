@@ -1,8 +1,9 @@
-"""Packets of two captures paired by the strictest key, at once or partition by partition.
+"""Pair the packets of two captures by the strictest key, at once or partition by partition.
 
-The key is a hash of the packet's flow and of what tells the packets of a flow apart (`identity.Level`). Rows
-whose keys fall into the same partition are matched there: equal keys never part, so that partitions matched
-anywhere give together what matching all at once gives. An elephant flow, too, is spread over all of them.
+The key is a hash of the packet's flow and of what distinguishes the packets of a flow (`identity.Level`).
+Rows are matched within the partition that their keys fall into: equal keys are never separated, so the
+partitions together give the same result as matching everything at once, wherever each is matched. Even an
+elephant flow is spread over all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,12 +31,12 @@ class Sightings(NamedTuple):
 
     @classmethod
     def of(cls, decoded: Decoded, place: Place, level: Level = Level.OUTER) -> "Sightings":
-        """Those of the rows at a place that have a flow, which fragments and unknown protocols have not."""
+        """Those of the rows at a place that have a flow, which fragments and unknown protocols do not."""
         row = rows_of(decoded.index.flow, place.flows)
         return cls(row, identity.frame_keys(level, decoded, row))
 
     def parted(self, parts: int) -> "list[Sightings]":
-        """Give those of each partition; together they are these, and each keeps their order."""
+        """Split into partitions, each in the original order."""
         part = (self.key % np.uint64(parts)).astype(np.int32)
         order = np.argsort(part, kind="stable")
         borders = np.searchsorted(part[order], np.arange(1, parts))
@@ -65,7 +66,7 @@ def partners(found: Iterable[Pairs], frames: int) -> NDArray[np.int32]:
 
 
 def neighbours(captures: Sequence[tuple[Decoded, Place]]) -> list[list[Pairs]]:
-    """Pair each capture with the next one, in one partition; their keys are made side by side."""
+    """Pair each capture with the next one, in one partition; the keys are made in parallel."""
     if len(captures) < 2:
         return []
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # the kernel releases the lock

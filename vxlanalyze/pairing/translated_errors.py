@@ -1,8 +1,8 @@
-"""ICMP errors about translated packets: what they quote is translated too, and often who sends them.
+"""ICMP errors about translated packets: the quoted packet is translated too, and often the sender.
 
-Where a node turns an error back, its quotation changes and with it the payload, so that nothing of its
-content agrees at the two points. Its ends do: each address is the same, or one that a known translation
-turned into the other.
+Where a node reverses the translation for an error, its quotation changes and with it the payload, so no
+content agrees at the two points. Its ends do: each address is either the same, or related to the other by a
+known translation.
 
 Sources: RFC 5508 section 4.2 (the quoted packet is translated); Linux net/netfilter/nf_nat_core.c
 (nf_nat_icmp_reply_translation).
@@ -20,7 +20,7 @@ from vxlanalyze.wire.protocols import ICMP, ICMPV6
 _ERRORS = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}  # RFC 792, RFC 4443
 _WAYS = ("src", "dst")
 _QUOTES = np.uint32(Anomaly.ICMP_ERROR.value)
-Numbered = tuple[Flows, Mapping[int, int]]  # flows, and a row of each number
+Numbered = tuple[Flows, Mapping[int, int]]  # flows, and the row of each number
 
 
 def counterparts(near: Numbered, far: Numbered, found: Mapping[int, int]) -> dict[int, int]:
@@ -31,7 +31,7 @@ def counterparts(near: Numbered, far: Numbered, found: Mapping[int, int]) -> dic
     near, far : tuple of Flows and mapping
         The flows that only one of the points shows.
     found : mapping
-        Which numbers of the one are which of the other.
+        Numbers of the one, by those of the other.
     """
     became: dict[bytes, set[bytes]] = {}
     for mine, theirs in found.items():
@@ -79,7 +79,7 @@ def _ends(near: Numbered, mine: int, far: Numbered, theirs: int) -> Iterator[tup
 
 
 def without_quotations(capture: Decoded) -> Decoded:
-    """Give a capture whose ICMP errors have no digest: where packets are translated, what they quote is."""
+    """Give a capture without digests of ICMP errors: their quotations are translated, too."""
     quoting: NDArray[np.bool_] = capture.index.anomalies & _QUOTES != 0
     if not quoting.any():
         return capture

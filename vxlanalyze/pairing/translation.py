@@ -1,12 +1,12 @@
-"""Flows of neighbouring observation points that are one, though addresses or ports are translated between.
+"""Join flows of neighbouring observation points that are one despite address or port translation.
 
 Service load balancing (kube-proxy, IPVS, a socket or eBPF load balancer) and masquerading change addresses
 and ports inside a node, so that a pod's interface and the node's NIC show one packet as two. What they leave
-alone is a second key: IP ID, length, TCP sequence and acknowledgement number, ICMP sequence number, DNS ID,
-and the payload. It is used only for flows that the next point does not show under their own addresses. Whole
-flows are translated, so packets vote and flows are decided (`flow_votes`); a translated flow then takes the
-identity and the 5-tuple number of its counterpart on the tunnel's side, and everything after treats the two
-as one.
+unchanged forms a second key: IP ID, length, TCP sequence and acknowledgement number, ICMP sequence number,
+DNS ID, and the payload. It is used only for flows that the next point does not show under their own
+addresses. Translation applies to whole flows, so packets vote and flows are decided (`flow_votes`); a
+translated flow then takes the identity and the 5-tuple number of its counterpart on the tunnel's side, and
+everything after treats the two as one.
 
 Sources: RFC 3022 section 4 (what NAT changes); Linux net/netfilter/nf_nat_core.c (IP ID, sequence numbers and
 payload are kept but for protocol helpers).
@@ -50,9 +50,9 @@ class Translated:
 
 
 def joined(captures: list[Decoded], cluster: Cluster | None = None) -> Translated:
-    """Find the translated flows of captures in path order, and give each the identity of its counterpart.
+    """Find the translated flows of captures in path order, and give each its counterpart's identity.
 
-    What the files of the `cluster` say of connections and services decides, or confines, where they do.
+    What the files of the `cluster` say about connections and services settles or narrows the choice.
     """
     names = _Names(captures)
     known = None
@@ -67,7 +67,7 @@ def joined(captures: list[Decoded], cluster: Cluster | None = None) -> Translate
 
 
 class _Names:
-    """Numbers of 5-tuples alike over all captures, and their answers, worked out when they are asked for."""
+    """Numbers of 5-tuples across all captures, and their answers, computed on first use."""
 
     def __init__(self, captures: Sequence[Decoded]) -> None:
         self._captures = captures
@@ -92,7 +92,7 @@ class _Names:
         """The number of each one's opposite direction, or NO_TUPLE."""
         number = np.full(len(self.tuples) + 1, NO_TUPLE, np.int32)
         number[self.tuple_of] = np.arange(len(self.tuple_of))
-        return number[self.tuples.answer[self.tuple_of]]  # NO_TUPLE is the last, which nothing has
+        return number[self.tuples.answer[self.tuple_of]]  # NO_TUPLE is the last, which no flow has
 
     def only(self, site: Site, other: Site) -> NDArray[np.bool_]:
         """Translatable flows of a site that the other does not show."""
@@ -106,7 +106,7 @@ class _Names:
 
 
 def _neighbours(captures: Sequence[Decoded]) -> Iterator[tuple[Site, Site]]:
-    """Give the sites to be compared, the one to be renamed first, outwards from the tunnel."""
+    """Give the sites to compare, the one to be renamed first, outwards from the tunnel."""
     tunnelled = [capture.flows.tunnel != Tunnel.NONE for capture in captures]
     cards = [i for i, flows in enumerate(tunnelled) if flows.any()]
     for before, after in pairwise(cards):
@@ -157,7 +157,7 @@ def _rename(names: _Names, near: Site, found: dict[int, int]) -> None:
 
 
 def _applied(captures: list[Decoded], names: _Names) -> Translated:
-    """Hand on what was renamed."""
+    """Return the captures with the renamed flows."""
     identity_of, tuple_of = names.identity[names.first], names.tuple_of
     decoded, changed = [], [_NOTHING]
     for capture, label in zip(captures, names.of_flow, strict=True):

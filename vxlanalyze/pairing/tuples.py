@@ -1,4 +1,4 @@
-"""Inner 5-tuples numbered alike over all captures, each with the one that answers it."""
+"""Inner 5-tuples numbered consistently across all captures, each with its opposite direction."""
 
 import secrets
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ def number(captures: Sequence[Flows]) -> Tuples:
     total = sum(sizes)
     answer = np.full(len(names), NO_TUPLE, dtype=np.int32)
     answer[code[:total]] = code[total:]
-    # A tuple that only exists as an answer nobody saw is no flow of any capture; it stays numbered, unused.
+    # A tuple that only exists as an unseen answer is not a flow of any capture; its number stays unused.
     ends = np.cumsum(sizes)
     parts = tuple(code[end - size : end] for size, end in zip(sizes, ends, strict=True))
     return Tuples(parts, answer)
 
 
 def at(points: Sequence[Point]) -> Tuples:
-    """Number the 5-tuples of some points' captures alike; `of_flow` stands in the order of the points."""
+    """Number the 5-tuples of some points' captures consistently; `of_flow` is in the order of the points."""
     known = points[0].tuples if points else None
     if known is None:
         return number([point.flows for point in points])
@@ -46,7 +46,7 @@ def at(points: Sequence[Point]) -> Tuples:
 def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Give the distinct rows of bytes, in order, and which of them each row is.
 
-    The same as ``np.unique`` along an axis, which compares whole rows and is a hundred times slower.
+    Like ``np.unique`` along an axis, which compares whole rows and is a hundred times slower.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
 
 
 def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Number the different rows of words as they come.
+    """Number the distinct rows of words in order of appearance.
 
     Parameters
     ----------
@@ -81,11 +81,11 @@ def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[n
     code : NDArray[np.int32]
         Shape ``(n,)``: the number of each row.
     first : NDArray[np.int32]
-        Shape ``(k,)``: where each of the different rows came first.
+        Shape ``(k,)``: where each distinct row first appears.
     """
     code, first = np.empty(len(words), np.int32), np.empty(len(words), np.int32)
     table = np.full(1 << max(4, (2 * len(words)).bit_length()), -1, np.int32)  # at most half full
-    seed = np.uint64(secrets.randbits(64))  # numbers do not depend on it, only how long it takes to find them
+    seed = np.uint64(secrets.randbits(64))  # the numbers do not depend on it, only the time to find them
     return code, first[: _number_rows(words, seed, table, code, first)]
 
 
@@ -97,7 +97,7 @@ def _number_rows(
     code: NDArray[np.int32],
     first: NDArray[np.int32],
 ) -> int:
-    """Number the different rows as they come, remember where each came first, and count them."""
+    """Number the distinct rows in order of appearance, record where each first appears, and count them."""
     mask = np.uint64(len(table) - 1)
     count = 0
     for i in range(len(words)):
@@ -116,7 +116,7 @@ def _number_rows(
 
 @compiled("u8 u8")
 def folded(hashed: np.uint64, word: np.uint64) -> np.uint64:
-    """Take one more word into a hash."""
+    """Mix one more word into a hash."""
     hashed = (hashed ^ word) * _ODD
     return hashed ^ hashed >> np.uint64(32)
 
@@ -151,7 +151,7 @@ def _pack_answer(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _words(rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Rows as little-endian words of eight bytes, zeros behind their end."""
+    """Rows as little-endian words of eight bytes, padded with zeros."""
     padded = np.zeros((len(rows), -(-rows.shape[1] // 8) * 8), np.uint8)
     padded[:, : rows.shape[1]] = rows
     return padded.view("<u8")

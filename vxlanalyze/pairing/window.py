@@ -1,8 +1,8 @@
-"""The time that both captures cover, and what an unmatched packet outside of it means: nothing.
+"""The time covered by both captures; an unmatched packet outside of it is not evidence of loss.
 
-A pcap does not say when its capture began and ended. It is taken to cover the others' time, unless they
-show a packet that its node sent and that it lacks: then it ends (begins) at its last (first) frame. The
-interface statistics of a pcapng say it outright.
+A pcap does not say when its capture began and ended. It is assumed to cover the same time as the others,
+unless these show a packet that its node sent and that it lacks: then it ends (begins) at its last (first)
+frame. The interface statistics of a pcapng state it explicitly.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from vxlanalyze.pairing.model import CaptureFacts
 
 OPEN_BEGIN = np.iinfo(np.int64).min
 OPEN_END = np.iinfo(np.int64).max
-_LONGEST_CAPTURE_NS = 366 * 86_400 * 1_000_000_000  # a capture that waited longer for a frame is a wrong unit
-_FIRST_PCAPNG_NS = 1_072_915_200 * 1_000_000_000  # 2004: no file of this format is older
+_LONGEST_CAPTURE_NS = 366 * 86_400 * 1_000_000_000  # a longer wait for a frame means a wrong time unit
+_FIRST_PCAPNG_NS = 1_072_915_200 * 1_000_000_000  # 2004: no file in this format is older
 _NS_PER_US = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What a capture covers by its own clock; OPEN_BEGIN and OPEN_END where nothing limits it."""
+    """What a capture covers, by its own clock; OPEN_BEGIN and OPEN_END where unlimited."""
 
     begin_ns: int
     end_ns: int
@@ -69,7 +69,7 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
 
 
 def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:
-    """Begin and end as the interface statistics say, where the frames do not contradict them."""
+    """Begin and end as stated by the interface statistics, unless the frames contradict them."""
     first, last = facts.first_ns, facts.last_ns
     if first is None or last is None:
         begin = end = (_FIRST_PCAPNG_NS, OPEN_END)
@@ -82,7 +82,7 @@ def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:
 
 
 def _in_a_unit(stated_ns: int | None, earliest_ns: int, latest_ns: int) -> int | None:
-    """Take a time as it is written, or in microseconds, as dumpcap does whatever if_tsresol says."""
+    """Read a time in the unit declared, or in microseconds, as dumpcap writes it whatever if_tsresol says."""
     if stated_ns is None:
         return None
     possible = (stated_ns, stated_ns * _NS_PER_US)
@@ -92,7 +92,7 @@ def _in_a_unit(stated_ns: int | None, earliest_ns: int, latest_ns: int) -> int |
 def outside(
     sent_at_receiver_ns: NDArray[np.int64], receiver: Cover, longest_delay_ns: int
 ) -> NDArray[np.bool_]:
-    """Packets whose arrival the receiver's capture may have missed by its window, shape ``(m,)``."""
+    """Packets whose arrival the receiver's capture may have missed because of its window, shape ``(m,)``."""
     if receiver.end_ns < receiver.begin_ns:  # it covers nothing
         return np.ones(len(sent_at_receiver_ns), dtype=np.bool_)
     late = np.zeros(len(sent_at_receiver_ns), dtype=np.bool_)
@@ -107,12 +107,12 @@ def outside(
 def within(
     sent_at_receiver_ns: NDArray[np.int64], gaps: list[tuple[int, int]], shortest_ns: int, longest_ns: int
 ) -> NDArray[np.bool_]:
-    """Packets that may have arrived while the receiver's capture holds nothing, shape ``(m,)``.
+    """Packets that may have arrived in a gap of the receiver's capture, shape ``(m,)``.
 
     Parameters
     ----------
     gaps : list of tuple of int
-        From when to when, by the receiver's clock.
+        Begin and end of each gap, by the receiver's clock.
     shortest_ns, longest_ns : int
         How long packets take.
     """

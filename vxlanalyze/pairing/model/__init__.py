@@ -1,8 +1,8 @@
-"""What pairing hands on: every wire packet of every hop with its fate, and the clocks between the points.
+"""The result of pairing: every wire packet of every hop with its fate, and the clocks between the points.
 
 A *point* is a place where packets were seen; a *hop* lies between two neighbouring points; each has two
-*directions* of `m` wire packets: arrays of shape ``(m,)``. What can be derived from the frame that a packet
-was seen in (length, time, addresses) is a property, so that a direction costs some 24 bytes a packet.
+*directions* of `m` wire packets: arrays of shape ``(m,)``. Whatever can be derived from the frame of a packet
+(length, time, addresses) is a property, so a direction costs about 24 bytes per packet.
 """
 
 from vxlanalyze.pairing.model.clock import Clock

@@ -1,4 +1,4 @@
-"""The clock of one observation point against another's, linear piece by piece."""
+"""The clock of one observation point relative to another's, piecewise linear."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from vxlanalyze.pairing.offsets import ClockPiece
 class Clock:
     """The clock of `to` minus that of `from_`, determined from packets.
 
-    `offset_ns` is taken at the start of the observation window. With packets in one direction only it
-    cannot be distinguished from delay: `offset_ns` is None and `relative` holds, so delays count from the
-    smallest. `method` says in words what it rests on. Steps make more than one piece. Where time stamps
-    contradict each other by more than interrupts explain, `contradiction_ns` is by how much at most.
+    `offset_ns` is taken at the start of the observation window. With packets in one direction only it cannot
+    be distinguished from delay: `offset_ns` is None and `relative` holds, so delays count from the smallest.
+    `method` describes what it is based on. Steps make more than one piece. Where time stamps contradict each
+    other by more than interrupts explain, `contradiction_ns` is the largest such amount.
     """
 
     from_: str
@@ -32,5 +32,5 @@ class Clock:
     contradiction_ns: int = 0
 
     def offset_at(self, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Offset at times by the clock of `from_`; what is used to compute delays, shape kept."""
+        """Offset at times by the clock of `from_`, as used to compute delays, shape kept."""
         return offsets.at(time_ns, self.pieces)

@@ -1,4 +1,4 @@
-"""Two points with the packets between them, and all of a run."""
+"""A hop, two points with the packets between them; and a comparison, all hops of a run."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from vxlanalyze.pairing.model.observation import CaptureFacts, Point
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Two neighbouring points; `forward` goes the way of the command line."""
+    """Two neighbouring points; `forward` follows the order of the command line."""
 
     forward: Direction
     backward: Direction
@@ -25,13 +25,13 @@ class Hop:
         return self.forward, self.backward
 
 
-@dataclass(frozen=True, eq=False)  # by identity, so that what is measured of it can be kept next to it
+@dataclass(frozen=True, eq=False)  # compared by identity, so that measurements can be cached for it
 class Comparison:
-    """Captures and what became of each wire packet between them: all that diagnostics look at.
+    """Captures and the fate of each wire packet between them: the input of all diagnostics.
 
-    `hops` lie between neighbouring captures in path order; `inside` are the hops within a node that
-    an `any` capture shows. With one capture both are empty. `translated` are the identities that stand for
-    flows of several 5-tuples: those of services and masquerading (`pairing.translation`).
+    `hops` lie between neighbouring captures in path order; `inside` are the hops within a node that an `any`
+    capture shows. With one capture both are empty. `translated` are the identities shared by flows of several
+    5-tuples, due to services and masquerading (`pairing.translation`).
     """
 
     captures: tuple[CaptureFacts, ...]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model.observation import NO_ROW, Point, gathered, wire_payload
 
-# Fields of a Direction with one value a packet, and with one for each that only the receiver saw.
+# Fields of a Direction with one value per packet, and with one for each packet that only the receiver saw.
 PER_PACKET = (
     "sent_row", "received_row", "segment", "received_segment", "outcome", "reason", "copies", "corrupted",
     "delay_ns",
@@ -20,7 +20,7 @@ PER_UNSENT = ("unsent_row", "unsent_segment", "unsent_reason")
 
 
 class Outcome(IntEnum):
-    """What became of a wire packet."""
+    """The fate of a wire packet."""
 
     DELIVERED = 0
     LOST = 1
@@ -29,10 +29,10 @@ class Outcome(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why an outcome is not plain; names in lower case with dashes stand in tables."""
+    """Qualifies an outcome; tables show the names in lower case with dashes."""
 
     NONE = 0
-    WINDOW = 1  # outside the time that both captures cover
+    WINDOW = 1  # outside the time covered by both captures
     CAPTURE_LOSS = 2  # the other capture lacks it, though the host had it
     AMBIGUOUS = 3  # equal to other packets; the count is right, the pairing may be crossed
     OTHER_PEER = 4  # to or from a node that was not captured
@@ -40,16 +40,16 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: arrays have no single truth
 class Direction:
-    """The `m` wire packets that `sender` saw going to `receiver`, in the order they were sent.
+    """The `m` wire packets that `sender` saw going to `receiver`, in the order of sending.
 
     Parameters
     ----------
     label : str
-        ``X>Y``, as it stands in every output.
+        ``X>Y``, as in every output.
     sent_row, received_row : NDArray[np.int32]
         Rows of the sender's and the receiver's index; `received_row` is NO_ROW where none arrived.
     segment, received_segment : NDArray[np.uint16]
-        Place inside the super-packet of that row.
+        Position inside the super-packet of that row.
     outcome, reason : NDArray[np.uint8]
         `Outcome` (never UNSENT) and `Reason`.
     copies : NDArray[np.uint8]
@@ -63,11 +63,11 @@ class Direction:
     window_ns : tuple[int, int] or None
         The observation window by the sender's clock, both ends included; None where there is none.
     window_by : str
-        What the window rests on, in words.
+        What the window is based on, in words.
     assessed : bool
         Whether loss can be judged at all; `not_assessed_why` says why not.
     maybe_lost : int
-        Unknown packets: lost, or dropped by the receiver's capture, which states so many drops.
+        Unknown packets: lost, or dropped by the receiver's capture, which reports this many drops.
     """
 
     label: str
@@ -109,7 +109,7 @@ class Direction:
         """Packets whose fate is known: delivered or lost, shape ``(m,)``."""
         return self.outcome <= Outcome.LOST
 
-    @cached_property  # asked by nearly every diagnostic
+    @cached_property  # used by nearly every diagnostic
     def flow(self) -> NDArray[np.int32]:
         """Row in ``sender.flows`` of each packet, shape ``(m,)``."""
         return self.sender.index.flow[self.sent_row]
@@ -120,7 +120,7 @@ class Direction:
         return self.sender.index.time_ns[self.sent_row]
 
     def sent_ns(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.int64]:
-        """When some packets were sent, given by place or marked, by the sender's clock."""
+        """When some packets, given by position or mask, were sent, by the sender's clock."""
         return self.sender.index.time_ns[self.sent_row[chosen]]
 
     @property
@@ -140,7 +140,7 @@ class Direction:
 
     @property
     def outer_length(self) -> NDArray[np.uint32]:
-        """Outer IP total length of each wire packet, shape ``(m,)``; 0 where it is bare."""
+        """Outer IP total length of each wire packet, shape ``(m,)``; 0 where it is unencapsulated."""
         return self._less_other_segments(self.sender.index.outer_length)
 
     def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -158,7 +158,7 @@ class Direction:
         return self.seq_of(slice(None))
 
     def seq_of(self, packets: NDArray[np.int64] | slice) -> NDArray[np.uint32]:
-        """TCP sequence numbers of packets at some places, shape kept."""
+        """TCP sequence numbers of packets at some positions, shape kept."""
         rows, segment = self.sent_row[packets], self.segment[packets]
         first = self.sender.index.seq[rows]
         if not segment.any():
@@ -185,7 +185,7 @@ class Direction:
 
     @cached_property
     def wire_length(self) -> NDArray[np.uint32]:
-        """IP length on the wire at the sender: the outer one, or the inner where it is bare."""
+        """IP length on the wire at the sender: the outer one, or the inner where unencapsulated."""
         outer = self.outer_length
         return outer if outer.all() else np.where(outer == 0, self.length, outer)
 

@@ -1,4 +1,4 @@
-"""What one capture says, and the points at which it shows packets."""
+"""What one capture says about itself, and the points at which it shows packets."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ NO_DELAY = np.iinfo(np.int64).min
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """What one capture says of itself; times by its own clock, None where it holds no frame."""
+    """What one capture says about itself; times by its own clock, None where it holds no frame."""
 
     name: str
     source: Source
@@ -30,14 +30,14 @@ class CaptureFacts:
     interfaces: tuple[Interface, ...]
     statistics: tuple[InterfaceStatistics, ...]
     damages: tuple[Damage, ...]
-    packets: int  # frames; those of a merged datagram are one
+    packets: int  # frames; those of a reassembled datagram count as one
     tunnel_packets: int
     first_ns: int | None
     last_ns: int | None
-    snaplen_bytes: int | None  # None: no limit that cut anything
+    snaplen_bytes: int | None  # None: no limit, or none that cut anything
     dropped_by_kernel: int | None
-    mirror: Mirror | None = None  # the session that brought the frames, which its header stood around
-    seen_again: int = 0  # frames that show a packet a second time, and are left out
+    mirror: Mirror | None = None  # the session that mirrored the frames, each encapsulated in its header
+    seen_again: int = 0  # frames that show a packet a second time and were left out
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Point:
     capture : int
         Index into ``Comparison.captures``.
     encapsulated : bool
-        Whether packets stand inside the tunnel here (a node's NIC) or unencapsulated (a pod's veth).
+        Whether packets are inside the tunnel here (a node's NIC) or unencapsulated (a pod's veth).
     rows : NDArray[np.int32] or None
         The rows of `decoded.index` that were seen here; None for all of them.
     segment_bytes : NDArray[np.uint16]
@@ -60,7 +60,7 @@ class Point:
     addresses : tuple[str, ...]
         Outer addresses of the node (unencapsulated: addresses of the pod) that this point belongs to.
     addresses_by : str
-        What they rest on, in words.
+        The evidence for them, in words.
     tuples : Tuples or None
         The 5-tuples of all captures, where they were numbered.
     """
@@ -93,7 +93,7 @@ class Point:
 
 
 def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """L4 payload bytes of wire packets seen in given rows at given places, shape of `rows`."""
+    """L4 payload bytes of wire packets in given rows at given positions, shape of `rows`."""
     whole = point.index.payload_length[rows]
     if not point.segment_bytes.any():
         return whole
@@ -102,7 +102,7 @@ def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint
 
 
 def gathered(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:
-    """Values at rows, 0 at NO_ROW; works on an empty capture too."""
+    """Values at rows, 0 at NO_ROW; also works on an empty capture."""
     found = rows != NO_ROW
     result = np.zeros(len(rows), dtype=values.dtype)
     result[found] = values[rows[found]]
