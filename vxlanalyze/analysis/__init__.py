@@ -1,1 +1,1 @@
-"""What diagnostics measure and share: requests, losses, streams, the underlay."""
+"""Measurements that diagnostics share: requests, losses, streams, the underlay."""

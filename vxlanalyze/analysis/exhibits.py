@@ -1,8 +1,7 @@
 """The frames that show a finding, and a display filter that finds them again in Wireshark.
 
-A filter is made of the outer headers alone: Wireshark takes the tunnel off only on the ports it knows
-(4789, not Linux's 8472), and the outer source port, a hash of the inner flow, picks the flow out (RFC 7348
-section 5).
+A filter uses only the outer headers: Wireshark decodes the tunnel only on the ports it knows (4789, not
+Linux's 8472), and the outer source port, a hash of the inner flow, selects the flow (RFC 7348 section 5).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +15,13 @@ from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW
 
-FRAMES_SHOWN = 100  # a capture, in a finding
+FRAMES_SHOWN = 100  # per capture and finding
 _PATHS_IN_FILTER = 4
 _PORTS_IN_FILTER = 12
 
 
 class Exhibit(NamedTuple):
-    """What a finding shows: first frames by capture name, how many there are in all, and the filter."""
+    """What a finding shows: the first frames by capture name, their total number, and the filter."""
 
     frames: dict[str, NDArray[np.int64]]
     frame_count: int
@@ -39,7 +38,7 @@ def of_packets(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_]
 
 
 def of_rows(pair: Comparison, sides: Iterable[tuple[Point, NDArray[np.int32]]]) -> Exhibit:
-    """Show rows of some points' captures; NO_ROW is passed over."""
+    """Show rows of some points' captures; NO_ROW is skipped."""
     frames: dict[str, NDArray[np.int64]] = {}
     total = 0
     terms: list[str] = []
@@ -56,7 +55,7 @@ def of_rows(pair: Comparison, sides: Iterable[tuple[Point, NDArray[np.int32]]]) 
 
 
 def merged(exhibits: Iterable[Exhibit]) -> Exhibit:
-    """Show several exhibits as one."""
+    """Merge several exhibits."""
     frames: dict[str, NDArray[np.int64]] = {}
     total, filters = 0, []
     for exhibit in exhibits:
@@ -72,7 +71,7 @@ def _joined(terms: Sequence[str]) -> str:
 
 
 def _terms(point: Point, rows: NDArray[np.int32]) -> list[str]:
-    """One filter term for each pair of addresses; the tunnel's or the unencapsulated packets' own."""
+    """One filter term for each pair of addresses; the tunnel's, or the unencapsulated packets' own."""
     flow = point.index.flow[rows]
     flows = np.flatnonzero(np.bincount(flow[flow != NO_FLOW], minlength=1))
     paths: dict[str, set[int]] = {}

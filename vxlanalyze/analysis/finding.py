@@ -1,4 +1,4 @@
-"""What a diagnostic is: one question of a Comparison, answered found, clear, or not assessed."""
+"""The types of a diagnostic: a check of a Comparison that ends as found, clear, or not assessed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from vxlanalyze.pairing.model import Comparison
 
 
 class Severity(IntEnum):
-    """How bad; ordered, so that the worst is the largest."""
+    """How severe; ordered, the worst being the largest."""
 
     INFO = 0  # worth a note, or an artefact that must not be mistaken for a fault
     WARNING = 1  # traffic suffers, or will
@@ -36,26 +36,26 @@ class RuledOut:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth a note, with its proof.
+    """One fault or note, with its evidence.
 
     Parameters
     ----------
     summary : str
-        One sentence with numbers, understood without the rest.
+        One sentence with numbers that can be understood on its own.
     direction : str or None
-        ``X>Y`` where it has one.
+        ``X>Y``, where it has one.
     frames : Mapping[str, NDArray[np.int64]]
-        Frame numbers that show it, by capture name; at most 100 each, the first ones.
+        Frame numbers that show it, by capture name; the first 100 at most for each.
     frame_count : int
-        How many frames show it in all.
+        Total number of frames that show it.
     display_filter : str
         Wireshark display filter that shows them.
     because : str or None
         The finding that explains this one: ``code@direction`` or ``code``. Set by the causal
         ordering, not by the diagnostic itself.
     explained_by : tuple of str or None
-        Codes or layers that may explain it, where it knows better than its diagnostic does in general; with
-        ``code@direction``, from another direction too.
+        Codes or layers that may explain it, where it is more specific than its diagnostic; ``code@direction``
+        also matches another direction.
     """
 
     code: str
@@ -74,13 +74,13 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """What names it among others: ``code@direction``, or ``code``."""
+        """Its identifier: ``code@direction``, or ``code``."""
         return self.code if self.direction is None else f"{self.code}@{self.direction}"
 
 
 @dataclass(frozen=True, slots=True)
 class NotAssessed:
-    """A question that could not be decided; never shown as healthy."""
+    """A check that could not be decided; never shown as healthy."""
 
     code: str
     reason: str
@@ -92,21 +92,21 @@ DiagnosticResult = Finding | NotAssessed
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One question. `check` gives findings and what could not be assessed; nothing means clear.
+    """One check. `check` gives findings and what could not be assessed; an empty result means clear.
 
     Parameters
     ----------
     code : str
         Stable name.
     check : callable
-        ``check(comparison) -> list[DiagnosticResult]``. It raises only where it has a bug.
+        ``check(comparison) -> list[DiagnosticResult]``. It raises only if it has a bug.
     explained_by : tuple of str
-        Codes, or layers for all of their codes, that, found in the same direction (or without one), make
-        this a consequence.
+        Codes, or layers for all of their codes, that make this a consequence when found in the same direction
+        (or without one).
     slow : bool
-        Whether it takes much longer than others with many packets, so that it is started first.
+        Whether it takes much longer than others on many packets and should start first.
     round_trip : bool
-        Whether they explain it from any direction: a question is also unanswered when its answer is lost.
+        Whether they explain it from any direction: a request is also unanswered when its response is lost.
     """
 
     code: str
@@ -117,5 +117,5 @@ class Diagnostic:
 
     @property
     def layer(self) -> str:
-        """The room of its module among the diagnostics: path, size, integrity, receiver, ..."""
+        """The package of its module among the diagnostics: path, size, integrity, receiver, ..."""
         return self.check.__module__.split(".")[-2]

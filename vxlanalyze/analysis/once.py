@@ -1,4 +1,4 @@
-"""Measurements that several questions share are made once, and kept as long as what they measure."""
+"""Measurements shared by several diagnostics are made once, and kept as long as what they measure."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,9 +11,9 @@ _Value = TypeVar("_Value")
 
 
 def once(measure: Callable[[_Key], _Value]) -> Callable[[_Key], _Value]:
-    """Make a function of one Comparison or Direction answer from memory when it is asked again.
+    """Cache a function of one Comparison or Direction.
 
-    Who asks while another thread measures waits for it; measurements must not ask each other in circles.
+    A caller waits while another thread measures; measurements must not depend on each other in a cycle.
     """
     kept: WeakKeyDictionary[_Key, _Value] = WeakKeyDictionary()
     measuring = RLock()

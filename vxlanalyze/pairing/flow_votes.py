@@ -86,7 +86,7 @@ def counterparts(
     near, far : Site
         Where flows are looked for, and where their counterparts are.
     known : KnownTranslations, optional
-        What the cluster's tables say: it decides, or confines.
+        What the cluster's tables say, which settles or narrows the choice.
 
     Returns
     -------

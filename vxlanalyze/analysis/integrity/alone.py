@@ -1,11 +1,11 @@
-"""What arrives at a node, determined from its own capture alone.
+"""Assess what arrives at a node from its own capture alone.
 
-One capture cannot say what was lost. But it shows what reached its node, what the node sent itself, and so
-whether arriving requests were answered and arriving checksums are right. For these questions, a capture
-that stands alone is looked at as two points: what it shows arriving counts as seen at both.
+A single capture cannot show what was lost. But it shows what reached its node and what the node sent, and so
+whether arriving requests were answered and arriving checksums are valid. For these checks, a single capture
+is treated as two points: packets that arrive count as seen at both.
 
-Whose capture it is, it does not say. That is known from its addresses, where pairing found them, or by
-offload: only a node's own packets are captured before its network card fills in their checksums.
+The capture does not say which node took it. That follows from its addresses, where pairing found them, or
+from offload: only a node's own packets are captured before its network card fills in their checksums.
 """
 
 from collections.abc import Callable
@@ -33,14 +33,14 @@ from vxlanalyze.pairing.model import (
 from vxlanalyze.wire.model import INNER_L4_SHIFT, OUTER_L4_SHIFT, UNFILLED
 
 OTHERS = "the other node"
-# Frames that a receiving kernel has merged look unfilled too; what is this small was not merged.
+# Frames merged by the receiving kernel look unfilled, too; frames this small were not merged.
 _SMALL_BYTES = 400
 
 
 def run(
     pair: Comparison, code: str, check: Callable[[Comparison], list[DiagnosticResult]]
 ) -> list[DiagnosticResult]:
-    """Run a diagnostic on a comparison, or on the only capture it has; its results then have no direction."""
+    """Run a diagnostic on a comparison, or on its only capture; the results then have no direction."""
     if pair.hops:
         return check(pair)
     points = [p for p in pair.points if p.encapsulated and len(p.index)]
@@ -51,7 +51,7 @@ def run(
         return [NotAssessed(code, "it is not known which end of the tunnel this capture belongs to")]
     hop = _mirrored(points[0], own)
     results = check(replace(pair, hops=(hop,)))
-    # Of what leaves, one capture does not know whether it arrived.
+    # A single capture does not show whether departing packets arrived.
     kept = [a for a in results if isinstance(a, Finding) or a.direction != hop.backward.label]
     return [_without_direction(a) for a in kept][:1]
 
@@ -80,7 +80,7 @@ def _without_direction(answer: DiagnosticResult) -> DiagnosticResult:
 
 
 def is_alone(direction: Direction) -> bool:
-    """Whether both points of a direction are the same capture's."""
+    """Whether both points of a direction belong to the same capture."""
     return direction.sender.decoded is direction.receiver.decoded
 
 
@@ -108,7 +108,7 @@ def _mirrored(point: Point, own: set[str]) -> Hop:
 
 
 def _rows(point: Point, column: NDArray[np.uint8], own: set[str]) -> NDArray[np.int32]:
-    """Rows of tunnel packets whose outer address in a column is one of the given."""
+    """Rows of tunnel packets whose outer address in a column is one of those given."""
     flows = point.flows
     chosen = np.zeros(len(flows) + 1, np.bool_)  # one more: NO_FLOW is the last
     for address in map(ip_address, own):

@@ -1,10 +1,10 @@
-"""States of checksums at both points of a direction, and whether the receiver takes packets with wrong ones.
+"""States of checksums at both points of a direction, and whether the receiver accepts invalid ones.
 
-What a capture at the sender shows is often not what the wire carries: the network card fills checksums in
-behind the capture. What a capture at the receiver shows is the wire, but for two cases: frames that
-the kernel has merged again, and paths inside one host (veth, virtio), over which unfilled checksums
-travel and are known to be right. Whether a wrong looking checksum hurts is known from the answers: a flow of
-which every packet is wrong and which is answered was accepted.
+A capture at the sender often differs from the wire: the network card fills in checksums after the capture. A
+capture at the receiver shows the wire, with two exceptions: frames merged by the kernel, and paths inside one
+host (veth, virtio), where unfilled checksums are passed on and known to be correct. Answers show whether a
+checksum that looks invalid does harm: a flow whose packets are all invalid but which is answered was
+accepted.
 """
 
 # The bodies of compiled functions have no types:
@@ -37,7 +37,7 @@ class Checks(NamedTuple):
     ----------
     sent, received : NDArray[np.uint8]
         `Checksum` at the sender and at the receiver; NONE where the packet did not arrive or arrived in a
-        frame that was merged of several.
+        merged frame.
     judged : NDArray[np.bool_]
         Packets that carry this checksum and were captured in full at the receiver.
     """
@@ -48,12 +48,12 @@ class Checks(NamedTuple):
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
-        """Arrived with a checksum that is no offload picture, shape ``(m,)``."""
+        """Arrived with an invalid checksum that offload does not explain, shape ``(m,)``."""
         return among(self.received, WRONG)
 
     @property
     def unfilled(self) -> NDArray[np.bool_]:
-        """Arrived with a checksum that nobody has filled in, shape ``(m,)``."""
+        """Arrived with an unfilled checksum, shape ``(m,)``."""
         return among(self.received, UNFILLED)
 
 
@@ -89,7 +89,7 @@ def _read(rows, checks, segment_bytes, shift, found):  # type: ignore[no-untyped
 
 
 def among(states_: NDArray[np.uint8], kinds: Iterable[Checksum]) -> NDArray[np.bool_]:
-    """Which states are of some kinds, shape kept; `np.isin` takes ten times as long."""
+    """Whether each state is one of some kinds, shape kept; `np.isin` takes ten times as long."""
     result = np.zeros(len(states_), np.bool_)
     for kind in kinds:
         result |= states_ == kind
@@ -103,14 +103,14 @@ def states(point: Point, shift: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of conversations of which every packet arrived with an odd checksum.
+    """The fate of conversations whose packets all arrived with a suspicious checksum.
 
     Parameters
     ----------
     accepted : int
-        Conversations that were answered all the same: the receiver does not mind.
+        Conversations that were answered nevertheless: the receiver accepts them.
     ignored : NDArray[np.bool_]
-        Shape ``(f,)``: flows of those that were not answered, whether they asked or not.
+        Shape ``(f,)``: flows of those that were not answered, whether they sent requests or not.
     """
 
     accepted: int
@@ -118,8 +118,8 @@ class Fate:
 
 
 def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) -> Fate:
-    """Tell whether the receiver takes packets with odd checksums; `odd` has shape ``(m,)``."""
-    # Linux gives a SYN that is sent again another outer port, so one conversation may be several flows.
+    """Determine whether the receiver accepts suspicious checksums; `odd` has shape ``(m,)``."""
+    # Linux gives a retransmitted SYN another outer port, so one conversation may be several flows.
     talk, first = number_rows(direction.sender.flows.identity[:, np.newaxis])
     arrived = np.bincount(talk[responses.flow[direction.received_row != NO_ROW]], minlength=len(first))
     wrong = np.bincount(talk[responses.flow[odd]], minlength=len(first))
@@ -130,5 +130,5 @@ def fate_of(odd: NDArray[np.bool_], direction: Direction, responses: Answers) ->
 
 
 def where_it_became(wrong: NDArray[np.bool_], sent: NDArray[np.uint8], *, origin: bool) -> NDArray[np.bool_]:
-    """Keep what became wrong on this hop; at the first point of a path, also what left it wrong."""
+    """Keep checksums that became invalid on this hop; at a path's first point, also those sent invalid."""
     return wrong if origin else wrong & ~among(sent, WRONG)

@@ -1,4 +1,4 @@
-"""Where the bytes of damaged packets differ, and whether there is a pattern to it."""
+"""Find where the bytes of damaged packets differ, and whether there is a pattern."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,10 @@ class Pattern:
         Shape ``(sampled,)``: first differing byte of each, counted from the start of the L4 payload and from
         its end (1 is the last byte).
     spans, changed, bits : NDArray[np.int64]
-        Shape ``(sampled,)``: bytes from the first to the last that differs, bytes that differ, bits that do.
+        Shape ``(sampled,)``: bytes from the first to the last difference, number of differing bytes, number
+        of differing bits.
     masks : int
-        Different values of the first changed byte, sent against received (exclusive or).
+        Number of distinct values of the first changed byte, sent XOR received.
     example : str
         The first packet in words: offset, and the bytes before and after.
     """
@@ -38,7 +39,7 @@ class Pattern:
 
     @property
     def shape(self) -> str:
-        """Say how the damage looks, in most packets."""
+        """Describe the damage of most packets."""
         if not self.sampled:
             return "in bytes that one of the captures does not hold"
         half = self.sampled / 2
@@ -55,7 +56,7 @@ class Pattern:
 
     @property
     def place(self) -> str:
-        """Say whether it is always the same place."""
+        """Say whether it is always in the same place."""
         if not self.sampled:
             return ""
         at = np.unique(self.offsets)
@@ -87,7 +88,7 @@ def find(sample: Sample) -> Pattern:
 
 
 def _payloads(reading: Reading, length: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    """L4 payload of each wire packet, as far as it was captured."""
+    """L4 payload of each wire packet, as far as captured."""
     data, fields = reading.frames.data, reading.fields
     skip = reading.point.segment_bytes[reading.rows].astype(np.int64) * reading.segment
     start = fields["payload_start"] + skip
@@ -98,7 +99,7 @@ def _payloads(reading: Reading, length: NDArray[np.int64]) -> list[NDArray[np.ui
 def _compare(
     sent: NDArray[np.uint8], received: NDArray[np.uint8]
 ) -> tuple[int, int, int, int, int, int] | None:
-    """Offset, span, changed bytes and bits, place from the end, first mask; None where equal."""
+    """Offset, span, changed bytes and bits, offset from the end, first mask; None where equal."""
     both = min(len(sent), len(received))
     mask = sent[:both] ^ received[:both]
     at = np.flatnonzero(mask)

@@ -1,7 +1,7 @@
-"""Which fields of inner headers arrive otherwise than they were sent.
+"""Find inner header fields that change between sender and receiver.
 
-What every way changes (TTL, DSCP, ECN, the checksum over them) is left out, and so are checksums, which
-offload leaves unfilled.
+Fields that any path may change (TTL, DSCP, ECN, the checksum over them) are left out, and so are checksums,
+which offload leaves unfilled.
 
 Sources: RFC 791 section 3.1, RFC 8200 section 3, RFC 9293 section 3.1.
 """
@@ -35,18 +35,18 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What a sample of packets has in common whose inner headers changed.
+    """What a sample of packets with changed inner headers has in common.
 
     Parameters
     ----------
     sampled : int
-        Packets of which a field differs.
+        Packets in which a field differs.
     fields : dict of str to int
-        Packets by the field that differs, most first.
+        Packets by differing field, the most frequent first.
     one_bit : bool
         Whether one bit of one field differs in each.
     example : str
-        The first of them in words: its field, before and after.
+        The first of them in words: the field, before and after.
     """
 
     sampled: int
@@ -56,7 +56,7 @@ class Headers:
 
     @property
     def shape(self) -> str:
-        """Say what differs, and how."""
+        """Describe what differs, and how."""
         each = ", one bit each" if self.one_bit else ""
         return f"in the inner header, the {listed(list(self.fields))}{each}"
 
@@ -67,14 +67,14 @@ NONE = Headers(0, {}, False, "")
 def find(sample: Sample) -> Headers:
     """Compare inner headers at both points.
 
-    A packet of a super-packet has no header of its own there, and is left out.
+    Packets of super-packets have no header of their own and are left out.
     """
     single = _single(sample.sent) & _single(sample.received)
     if not single.any():
         return NONE
     sent, received = (_headers(reading, single) for reading in (sample.sent, sample.received))
     bits = {name: _bits(sent[name], received[name]) for name in _FIELDS}
-    # Where it is no IP any more, or another protocol, no field after that is what it was.
+    # Where it is no longer IP, or another protocol, the fields after that cannot be compared.
     after = list(_FIELDS)[1:]
     for decisive in ("family", "protocol"):
         for name in after:

@@ -1,4 +1,4 @@
-"""A sample of the packets that arrive damaged, read again at both points."""
+"""A sample of packets that arrive damaged, read again at both points."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

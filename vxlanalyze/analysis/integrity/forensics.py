@@ -1,14 +1,14 @@
-"""How outer checksums came to be wrong: read from a sample of packets at both points.
+"""Find out how outer checksums became invalid, from a sample of packets at both points.
 
-The outer UDP checksum sums the addresses, the ports, and everything after them (RFC 768). If one 16-bit
-field was rewritten and the checksum left as it was, the stored checksum is as much larger than the right
-one as the field is than its original, modulo 65535 (RFC 1624). So the original of a rewritten
-source port is ``port - (stored - right)``; it is proved where the sender's capture shows that port, or where
-all packets of each flow give the same one and all of these lie in the range that kernels choose from.
+The outer UDP checksum sums the addresses, the ports, and everything after them (RFC 768). If one 16-bit field
+was rewritten without updating the checksum, the stored checksum exceeds the correct one by as much as the
+field exceeds its original, modulo 65535 (RFC 1624). So the original of a rewritten source port is ``port -
+(stored - right)``; it is proved if the sender's capture shows that port, or if all packets of each flow give
+the same port and all of these are in the range that kernels choose from.
 
-Consecutive segments of a flow with one and the same error, and another error in the next run, were cut
-from one large packet each that was segmented in software a second time: what the first segmentation got
-wrong is copied into every segment (pjknkda/vxlan-gso-csum-bug, Linux 5.15 and later).
+Runs of consecutive segments of a flow, each run with the same error in all its segments, stem from large
+packets that were segmented in software twice: the error of the first segmentation is copied into every
+segment (pjknkda/vxlan-gso-csum-bug, Linux 5.15 and later).
 """
 
 from dataclasses import dataclass, replace
@@ -24,18 +24,18 @@ from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import Checksum
 from vxlanalyze.wire.rows import Columns, columns
 
-_MODULUS = 0xFFFF  # of ones' complement arithmetic: 0 and 65535 are the same sum
+_MODULUS = 0xFFFF  # ones' complement arithmetic: 0 and 65535 are the same sum
 _SAMPLE = 2000
-# net.ipv4.ip_local_port_range of Linux, which its VXLAN devices use unless told otherwise (srcport); it
-# holds the range of RFC 7348 section 5 (49152 to 65535) but for its end.
+# net.ipv4.ip_local_port_range of Linux, which its VXLAN devices use by default (srcport); it covers the range
+# of RFC 7348 section 5 (49152 to 65535) except for its end.
 _KERNEL_PORTS = (32768, 65535)
 
 
-_SHORTEST_RUN = 3  # segments with one error: at random once in 65,535 squared
+_SHORTEST_RUN = 3  # segments with the same error: by coincidence once in 65,535 squared
 
 
 class Kind(Enum):
-    """How the checksums came to be wrong."""
+    """How the checksums became invalid."""
 
     ALL_ONES = "all ones"
     PORT = "source port rewritten"
@@ -51,30 +51,30 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Forensics:
-    """What a sample of packets with wrong outer checksums tells.
+    """What a sample of packets with invalid outer checksums shows.
 
     Parameters
     ----------
     kind : Kind
         Of most of them.
     sampled, of_kind : int
-        Packets looked at, and those of that kind.
+        Packets examined, and those of that kind.
     same_at_both : int
-        Packets that carry the same wrong checksum at both points.
+        Packets with the same invalid checksum at both points.
     original_ports : tuple of int
-        Source ports before they were rewritten, most frequent first.
+        Source ports before rewriting, most frequent first.
     seen_ports : tuple of int
-        Source ports that arrive.
+        Source ports on arrival.
     proved : bool
-        Whether the sender's capture shows the original ports itself.
+        Whether the sender's capture itself shows the original ports.
     alone : bool
         Whether there is no capture of the sender.
     vnis : tuple of (int, int)
-        VNIs as sent and as they arrive, most frequent first.
+        VNIs as sent and on arrival, most frequent first.
     runs, longest_run : int
         Runs of consecutive segments of a flow that share one error, and the longest of them, in packets.
     others_right : int
-        Further packets of these flows that carry a right checksum.
+        Further packets of these flows with a valid checksum.
     """
 
     kind: Kind
@@ -94,7 +94,7 @@ class Forensics:
 def examine(
     pair: Comparison, direction: Direction, wrong: NDArray[np.bool_], states: NDArray[np.uint8], chance: float
 ) -> Forensics:
-    """Look at a sample of packets whose outer checksum arrives wrong.
+    """Examine a sample of packets whose outer checksum is invalid on arrival.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ def examine(
     states : NDArray[np.uint8]
         Shape ``(m,)``: `Checksum` as received.
     chance : float
-        Probability accepted that ports which only look original are taken for it.
+        Accepted probability of mistaking arbitrary ports for the original ones.
     """
     chosen = np.flatnonzero(wrong)
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _SAMPLE)).astype(np.intp)]
     there = _read(pair, direction.receiver, direction.received_row[chosen])
     here = _read(pair, direction.sender, direction.sent_row[chosen])
-    # A frame that the card will cut into several has other lengths, so its checksum says nothing of theirs.
+    # A frame that the card will segment has other lengths, so its checksum says nothing about theirs.
     whole = direction.sender.segment_bytes[direction.sent_row[chosen]] == 0
     same = whole & (here["outer_checksum"] == there["outer_checksum"])
-    # On its way out a card may still work on a field that the kernel has spoilt.
+    # The card may still process a field that the kernel has corrupted.
     all_ones = (states[chosen] == Checksum.ALL_ONES) | (here["outer_checksum_state"] == Checksum.ALL_ONES)
     original = original_ports(there["outer_sport"], there["outer_checksum"], there["outer_checksum_expected"])
     as_sent = (here["outer_sport"] - original) % _MODULUS == 0
@@ -121,7 +121,7 @@ def examine(
         return _ports(rewritten, original, there, same, proved=True)
     if 2 * int(all_ones.sum()) > len(chosen):
         return Forensics(Kind.ALL_ONES, len(chosen), int(all_ones.sum()), int(same.sum()))
-    # What the card is to complete further in (LCO) is as right as what is complete.
+    # A checksum that the card completes further in (LCO) is as valid as a complete one.
     was_right = np.isin(here["outer_checksum_state"], (Checksum.OK, Checksum.LCO))
     left_wrong = same & ~was_right
     if is_alone(direction):
@@ -140,7 +140,7 @@ def examine(
     moved = _made_for_other_addresses(here, there)
     if 2 * int(moved.sum()) > len(chosen):
         return Forensics(Kind.ADDRESS, len(chosen), int(moved.sum()), int(same.sum()))
-    # What the card completed is right for the packet as the sender's capture shows it.
+    # A checksum completed by the card is valid for the packet as the sender's capture shows it.
     covered = same & was_right | whole & (there["outer_checksum"] == here["outer_checksum_expected"])
     other_vni = covered & (here["vni"] != there["vni"])
     if 2 * int(other_vni.sum()) > len(chosen):
@@ -158,7 +158,7 @@ def _segmented_twice(
     states: NDArray[np.uint8],
     read: tuple[Columns, NDArray[np.bool_]],
 ) -> Forensics | None:
-    """Recognise runs of TCP segments that share one error each; None where they do not."""
+    """Recognise runs of TCP segments that share an error; None where there are none."""
     there, left_wrong = read
     flows, flow = direction.sender.flows, direction.flow[chosen]
     error = ((there["outer_checksum"] - there["outer_checksum_expected"]) % _MODULUS)[left_wrong]
@@ -189,16 +189,15 @@ def _segmented_twice(
 def original_ports(
     port: NDArray[np.int64], stored: NDArray[np.int64], right: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Recover the source ports that wrong checksums were made for, shape kept."""
+    """Recover the source ports that invalid checksums were computed for, shape kept."""
     return (port - (stored - right)) % _MODULUS
 
 
 def consistent(flow: NDArray[np.int32], original: NDArray[np.int64], chance: float) -> bool:
-    """Whether recovered ports are what they look like.
+    """Whether recovered ports are plausible as originals.
 
-    A wrong checksum of any other origin gives a number at random: that packets of one flow agree, and
-    that flows hit the range of ports that kernels choose from, then has a probability that is compared with
-    `chance`.
+    An invalid checksum of any other origin gives an arbitrary number: the probability that packets of one
+    flow agree, and that flows fall into the port range that kernels choose from, is compared with `chance`.
     """
     flows, first, code = np.unique(flow, return_index=True, return_inverse=True)
     if (original != original[first][code]).any():
@@ -240,7 +239,7 @@ def _changes(before: NDArray[np.int64], after: NDArray[np.int64]) -> tuple[tuple
 
 
 def _made_for_other_addresses(here: Columns, there: Columns) -> NDArray[np.bool_]:
-    """Packets whose checksum would be right with the addresses that the sender's capture shows."""
+    """Packets whose checksum would be valid with the addresses in the sender's capture."""
     grown = _sum(there) - _sum(here)
     short = there["outer_checksum"] - there["outer_checksum_expected"]
     made: NDArray[np.bool_] = (grown != 0) & ((short - grown) % _MODULUS == 0)

@@ -1,4 +1,4 @@
-"""What each kind of wrong outer checksum means, and what to do about it."""
+"""What each kind of invalid outer checksum means, and what to do about it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from vxlanalyze.text.words import count, listed, share
 
 
 class Case(NamedTuple):
-    """The packets at hand: what their sample shows, the names of both nodes, and what carries them."""
+    """The case at hand: what the sample shows, the names of both nodes, and what carries the packets."""
 
     shows: Forensics
     near: str
@@ -31,7 +31,7 @@ class Description:
 
 
 def _compute_in_kernel(case: Case) -> str:
-    """Let the sender's kernel compute what its tunnel device leaves to the card, and how to undo it."""
+    """Have the sender's kernel compute what its tunnel device leaves to the card, and how to undo it."""
     below, device = case.below, case.below.device
     return written(
         "" if device != "DEVICE" else f"The name of the tunnel device of {case.near} (DEVICE):",

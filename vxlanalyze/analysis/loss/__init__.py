@@ -1,1 +1,1 @@
-"""What explains lost packets."""
+"""Explanations of lost packets."""

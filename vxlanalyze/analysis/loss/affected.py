@@ -1,4 +1,4 @@
-"""Who is affected by an explained loss, and who is not, in words."""
+"""Describe which traffic an explained loss affects, and which it does not."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def protocol_name(number: int) -> str:
 
 
 def members(direction: Direction, lost: Losses, rule: Hypothesis, cluster: Cluster) -> list[str]:
-    """Name the classes that a rule is about."""
+    """Name the classes of a rule."""
     if rule.trait is None:
         return []
     sorted_by = lost.traits[rule.trait]
@@ -92,14 +92,14 @@ def families(direction: Direction, chosen: NDArray[np.bool_]) -> dict[str, int]:
 
 
 def sizes(direction: Direction, chosen: NDArray[np.bool_]) -> str:
-    """Say how long chosen packets are on the wire: ``110 to 155 bytes``."""
+    """State the wire lengths of chosen packets: ``110 to 155 bytes``."""
     lengths = direction.wire_length[chosen]
     least, most = int(lengths.min()), int(lengths.max())
     return f"{least:,} bytes" if least == most else f"{least:,} to {most:,} bytes"
 
 
 def not_by_size(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
-    """Rule out a black hole for large packets, where lost ones are no larger than some that arrive."""
+    """Rule out a black hole for large packets where lost ones are no larger than some that arrive."""
     smallest, largest = int(direction.wire_length[lost].min()), direction.largest_delivered
     if largest is None or smallest > largest:
         return ()

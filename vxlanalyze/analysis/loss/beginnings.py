@@ -1,7 +1,7 @@
-"""Conversations that begin after a moment and deliver nothing, while those from before it go on.
+"""Conversations that begin after some moment and deliver nothing, while earlier ones go on.
 
-What keeps track of connections (a full nf_conntrack table, a firewall that was loaded) finds the established
-ones and refuses new ones. The moment follows from the deliveries: the beginning of the last conversation of
+Connection tracking (a full nf_conntrack table, a newly loaded firewall) passes established connections and
+refuses new ones. The moment follows from the deliveries: it is the beginning of the last conversation of
 which anything arrived. A conversation is an inner 5-tuple, whatever its outer source port.
 """
 
@@ -19,7 +19,7 @@ _FEWEST_PROTOCOLS, _FEWEST_ENDPOINTS = 2, 2
 
 @dataclass(frozen=True, eq=False)
 class Beginnings:
-    """Lost packets of the conversations that began after the last one that got through.
+    """Lost packets of conversations that began after the last successful one.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Beginnings:
     first : int
         Position of the first of them, -1 where there is none.
     conversations, protocols, endpoints : int
-        How many begin after the moment, of how many protocols, to how many addresses.
+        Conversations that begin after the moment, their protocols, and their destination addresses, counted.
     established : int
-        Conversations from before it that deliver after it.
+        Earlier conversations that still deliver after it.
     """
 
     part: NDArray[np.bool_]
@@ -42,7 +42,7 @@ class Beginnings:
 
     @property
     def telling(self) -> bool:
-        """Whether new conversations of several protocols and endpoints die, while others go on."""
+        """Whether new conversations of several protocols and endpoints fail while others go on."""
         enough = self.conversations >= _FEWEST_NEW and self.established >= _FEWEST_ESTABLISHED
         return enough and self.protocols >= _FEWEST_PROTOCOLS and self.endpoints >= _FEWEST_ENDPOINTS
 
@@ -63,8 +63,8 @@ def find(
     last_delivered, first_seen : NDArray[np.intp]
         Positions by flow, shape ``(f,)``; -1 where there are none.
     opened : NDArray[np.bool_]
-        Flows of conversations that this direction opens, shape ``(f,)``; answers to the other end's pass what
-        refuses new ones.
+        Flows of conversations that this direction opens, shape ``(f,)``; answers to the other end's
+        conversations pass where new ones are refused.
     """  # fmt: skip
     flow, position = losses
     none = Beginnings(np.zeros(len(flow), np.bool_), -1, 0, 0, 0, 0)

@@ -1,8 +1,8 @@
-"""Whether a loss that was explained took the very packets that a symptom is about.
+"""Decide whether an explained loss affected the packets of a symptom.
 
-A blocked service explains the unanswered queries to that service, and no others. So before a finding of the
-loss family is named as a cause, the flows of the symptom's frames are compared with those that lost packets
-to it.
+A blocked service explains the unanswered queries to that service, but no others. So before a finding of the
+loss family is named as a cause, the flows of the symptom's frames are compared with the flows that it
+affected.
 """
 
 import numpy as np
@@ -27,14 +27,14 @@ _KINDS = {
     "new-flows-blocked": Kind.NEW,
     "header-blocked": Kind.HEADER,
 }
-_INSIDE = ("new-flows-blocked", "header-blocked")  # that these packets die, or those that arrived
+_INSIDE = ("new-flows-blocked", "header-blocked")  # about lost packets, or about those that arrived
 _OF_LOSS = (*_KINDS, "packet-loss")
 
 
 def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
-    """Give the share of a symptom's flows that lost packets to a cause; None where not known."""
+    """Give the share of a symptom's flows that a cause took packets from; None where unknown."""
     if cause.code == "duplicate-address" and cause.direction is None and symptom.code in _OF_LOSS:
-        return 0.0  # nothing that was lost went to the other owner
+        return 0.0  # no lost packet went to the other owner
     inside = [d for hop in pair.inside for d in hop.directions]
     direction = next((d for d in (*pair.directions, *inside) if d.label == cause.direction), None)
     if direction is None or (symptom.direction != cause.direction and direction not in inside):
@@ -42,7 +42,7 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     picture = loss.explain(direction) if direction in inside else loss.picture_of(pair, direction)
     concerned = _flows(pair, direction, symptom)
     if cause.code in _INSIDE and not picture.of(_KINDS[cause.code]):
-        taken_flows = _flows(pair, direction, cause)  # what it speaks of arrived, and dies in the receiver
+        taken_flows = _flows(pair, direction, cause)  # its packets arrived, and are dropped in the receiver
         return float(np.isin(concerned, taken_flows).mean()) if len(concerned) and len(taken_flows) else None
     taken = _taken(picture, cause.code)
     if taken is None or len(concerned) == 0:
@@ -51,7 +51,7 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
 
 
 def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
-    """Packets that a finding of the loss family speaks of; None for other findings."""
+    """Packets of a finding of the loss family; None for other findings."""
     if code == "packet-loss":
         return picture.unexplained
     if code == "fragments-lost":

@@ -1,4 +1,4 @@
-"""Where loss that nothing explains is heavier than elsewhere: a hint, for it is no rule without exception."""
+"""Where unexplained loss is heavier than elsewhere: a hint, since it is not a rule without exception."""
 
 from dataclasses import dataclass
 from math import log
@@ -21,7 +21,7 @@ _WHAT = {Trait.OUTER_PORT: "packets with outer source port "}
 
 @dataclass(frozen=True, slots=True)
 class Concentration:
-    """Packets that are lost more often than the others: who, how many of how many, and of the rest."""
+    """Packets lost more often than others: which, their losses and total, and those of all others."""
 
     who: str
     lost: int
@@ -39,7 +39,7 @@ class Concentration:
 
 
 def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
-    """Find the class of packets whose loss stands out most from the rest, if it is beyond chance."""
+    """Find the class of packets whose loss stands out most, if chance does not explain it."""
     if picture.lost is None:
         return None
     direction, losses = picture.direction, picture.lost
@@ -55,9 +55,9 @@ def heaviest(picture: Picture, cluster: Cluster) -> Concentration | None:
 
 
 def held(picture: Picture) -> list[str]:
-    """Name what was tested and found not to decide: at least two kinds would show it, and lose alike.
+    """Name the tested traits that make no difference: at least two kinds would show it, and lose alike.
 
-    Five losses are expected of each of two kinds, and the one that loses most does so within chance.
+    Five losses are expected of each of two kinds, and the excess of the worst one is within chance.
     """
     if picture.lost is None:
         return []
@@ -78,11 +78,11 @@ def held(picture: Picture) -> list[str]:
 
 
 _TESTED = {"protocol": Trait.PROTOCOL, "service": Trait.SERVICE, "outer source port": Trait.OUTER_PORT}
-_EXPECTED = 5  # losses of a kind, for it to show that it loses as others do
+_EXPECTED = 5  # losses a kind needs to show that it loses like others
 
 
 def _alike(sent: NDArray[np.int64], gone: NDArray[np.int64], scale: float) -> bool:
-    """Whether at least two kinds had the chance to lose, and none loses more than the rest beyond chance."""
+    """Whether at least two kinds could have lost packets, and none loses more than chance explains."""
     all_sent, all_gone = int(sent.sum()), int(gone.sum())
     expected = np.sort(sent * (scale * all_gone / all_sent))
     if len(sent) < 2 or expected[-2] < _EXPECTED:
@@ -145,7 +145,7 @@ def _by_trait(
     gone_by_flow: NDArray[np.int64],
     cluster: Cluster,
 ) -> tuple[float, Concentration] | None:
-    """Compare the class that stands out most with the rest; packets by flow have shape ``(f,)``."""
+    """Compare the class that stands out most with all others; packets by flow have shape ``(f,)``."""
     if len(sorted_by) < 2:
         return None
     direction, lost = picture.direction, np.sort(picture.unexplained)
@@ -168,7 +168,7 @@ def _by_class(sorted_by: Classes, packets: NDArray[np.int64]) -> NDArray[np.int6
 def _by_size(
     picture: Picture, left: NDArray[np.bool_], lost: NDArray[np.bool_]
 ) -> tuple[float, Concentration] | None:
-    """Compare the packets above the middle of all sizes with those below."""
+    """Compare the packets above the median size with those below."""
     direction = picture.direction
     lengths = direction.wire_length
     middle = (int(lengths[left].min()) + int(lengths[left].max())) // 2
@@ -185,10 +185,10 @@ def _by_size(
 def _compare(
     time_ns: NDArray[np.int64], mine: NDArray[np.bool_], sent: int, all_sent: int
 ) -> tuple[float, tuple[int, int, int, int]] | None:
-    """Evidence that a part loses more than the rest, and the counts of both.
+    """Evidence that a part loses more than all others, and the counts of both.
 
-    Where the part loses as the rest does, which of the packets are lost is a draw without replacement:
-    neither rate has to be known. Losses in bursts are so many draws as they are events.
+    If the part loses like the others, the lost packets are a draw without replacement, so neither rate has to
+    be known. Losses in bursts count as many draws as there are events.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
-"""Which header field or option decides: read again from a sample of lost and of delivered packets.
+"""Find the header field or option that decides, from a sample of lost and delivered packets.
 
 Every field that a device may filter by is a hypothesis: "all packets with this value are lost". One delivered
-packet with the value denies it. What is left is weighed against chance: that a draw of so many lost packets
-out of the sample holds all that have the value. The number of values that were looked at is taken off.
+packet with the value refutes it. The remaining hypotheses are weighed against chance: that a draw of this
+many lost packets from the sample includes all that have the value. The evidence is reduced by the number of
+values examined.
 
 Sources: W. Hoeffding, JASA 58 (1963), for draws without replacement; RFC 6040 (ECN in tunnels), RFC 2983
 (DSCP).
@@ -42,7 +43,7 @@ class HeaderRule:
     field, value : str
         The field and its value, in words.
     also : tuple of str
-        Other fields that tell the same packets apart.
+        Other fields that single out the same packets.
     chosen : NDArray[np.intp]
         Packets of the direction that the rule explains.
     sampled, others, others_with : int
@@ -70,11 +71,11 @@ def decide(
     lost, others : NDArray[np.intp]
         Packets of the direction; of both, a sample is read.
     chance : float
-        Accepted probability that chance looks like this.
+        Accepted probability of a coincidence.
     """
     if len(lost) < _FEWEST or len(others) < _FEWEST:
         return None
-    # Services differ in their fields for reasons of their own, so only like is compared with like.
+    # Services differ in their fields anyway, so only packets of the same service are compared.
     gone_at, kept_at = np.zeros((2, len(direction)), np.bool_)
     gone_at[lost], kept_at[others] = True, True
     lost = lost[alike(direction, gone_at, kept_at, SERVICE)[lost]]
@@ -119,7 +120,7 @@ def mark(
 def alike(
     direction: Direction, packets: NDArray[np.bool_], others: NDArray[np.bool_], what: str
 ) -> NDArray[np.bool_]:
-    """Which packets, shape ``(m,)``, are of a service (or source) that is among the others too."""
+    """Which packets, shape ``(m,)``, are of a service (or source) that also occurs among the others."""
     flows, flow = direction.sender.flows, direction.flow
     known = flow != NO_FLOW
     at_source = traits.serves_at_source(flows)
@@ -143,7 +144,7 @@ _Field = tuple[str, NDArray[np.int64], dict[int, str]]
 
 
 def _looked_at(read: list[_Field]) -> int:
-    """How many values occur often enough to be found: so many hypotheses there are."""
+    """Number of values frequent enough to be found, that is, of hypotheses."""
     often = 0
     for _, values, named in read:
         value, times = np.unique(values, return_counts=True)
@@ -154,7 +155,7 @@ def _looked_at(read: list[_Field]) -> int:
 def _weigh(
     direction: Direction, field: _Field, gone: NDArray[np.intp], looked_at: int
 ) -> Iterator[tuple[float, str, str, NDArray[np.bool_]]]:
-    """Weigh each value that some lost packets have and no other one."""
+    """Weigh each value that some lost packets have and no other packets."""
     name, values, named = field
     for value in present(values[: len(gone)]):
         has = values == value

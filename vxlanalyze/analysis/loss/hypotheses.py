@@ -1,9 +1,8 @@
-"""What might explain lost packets: every rule "all packets of this kind are lost" that no delivery denies.
+"""Hypotheses about lost packets: every rule "all packets of this kind are lost" that no delivery refutes.
 
-A rule holds for the whole of the direction, or from a moment on: the one after the last packet of its
-kind that was delivered. So each rule is found from the deliveries, never searched by trying. Its `cost`
-is the negative logarithm of its prior probability: the kind of rule first, all alike, then which
-of all rules of that kind.
+A rule holds for the entire direction, or from the moment after the last packet of its kind was delivered. So
+each rule follows from the deliveries, without a search. Its `cost` is the negative logarithm of its prior
+probability: first the kind of rule, all equally likely, then the choice among all rules of that kind.
 """
 
 from collections.abc import Iterator
@@ -17,27 +16,27 @@ from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.traits import Classes, Trait
 from vxlanalyze.analysis.statistics import evidence
 
-# IPv6 asks this much of every link (RFC 8200 section 5), and IPv4 links carry it as well: a smaller
-# path MTU is rare.
+# IPv6 requires this of every link (RFC 8200 section 5), and IPv4 links carry it as well: a smaller path MTU
+# is rare.
 SMALLEST_LIKELY_MTU = 1280
 _SMALLEST_MTU = 576  # what every IPv4 host must be able to receive (RFC 791 section 3.1)
-# Nothing arriving at all is what overlays suffer from most: a third. The rest is shared alike by the eight
-# traits, remainders, size, parts, and times.
+# Overlays suffer most often from nothing arriving at all: a third. The remainder is shared equally by the
+# eight traits, remainders, size, parts, and times.
 _NOTHING_ARRIVES = log(3)
 _KIND = log(12 * 3 / 2)
-_RARE = 2.0  # what a rule costs that the real world seldom has
-_TAILS = 6  # classes per trait whose losses at the end are looked at
+_RARE = 2.0  # extra cost of a rule that is rare in practice
+_TAILS = 6  # classes per trait whose losses at the end are examined
 _SINGLES = 3
-_MOST_TIMES = 64  # runs that are looked at together
-_LASTING = 2.0  # a run that weighs less is no more than one burst
+_MOST_TIMES = 64  # runs that are examined together
+_LASTING = 2.0  # a run that weighs less may be a single burst
 _MOST_PATHS = 16
 _FEWEST_TALKS = 3  # conversations that go on after their first packet was lost
-_FEWEST_PORTS = 3  # lost ones that share a remainder, for that to mean something
+_FEWEST_PORTS = 3  # lost ports that must share a remainder
 _SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
 
 
 def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothesis]:
-    """Give the rules that explain some of the unexplained losses and contradict no delivery."""
+    """Give the rules that explain some of the unexplained losses and that no delivery contradicts."""
     rows = np.flatnonzero(unexplained)
     yield from _everything(lost, rows)
     if lost.delivered == 0:
@@ -69,7 +68,7 @@ def _interruptions(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]
     run = np.cumsum(np.diff(before, prepend=before[0]) != 0)
     weights = evidence.independent_by(run, lost.time_ns[rows], len(start))
     first, last = lost.position[rows[start]], lost.position[rows[np.append(start[1:], len(rows)) - 1]]
-    # A length of any magnitude: 1 / (length * log n) adds up to about one.
+    # A length of any magnitude: 1 / (length * log n) sums to about one.
     length_cost = np.log(last - first + 1) + log(1 + log(lost.n))
     heaviest = np.argsort(-weights, kind="stable")
     for i in heaviest[:_SINGLES]:
@@ -108,7 +107,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
         if len(over) == 0:
             continue
         cost = _KIND + (log(lost.n) + _RARE if first else 0.0)
-        # A small threshold could stand anywhere between two sizes, and few links have one.
+        # A small threshold could be anywhere between two sizes, and few links have one.
         for rare in (SMALLEST_LIKELY_MTU, _SMALLEST_MTU):
             if int(lost.length[over].min()) <= rare:
                 cost += _RARE + log(lost.sizes.different)
@@ -117,7 +116,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 
 def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Only what opens conversations is lost, all first packets or some SYNs; or only some of a service."""
+    """Only packets that open conversations are lost, all first ones or some SYNs; or some of a service."""
     if lost.beginnings.telling:
         yield _new_conversations(lost, rows)
     openings = lost.openings
@@ -141,7 +140,7 @@ def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 
 def _new_conversations(lost: Losses, rows: NDArray[np.intp]) -> Hypothesis:
-    """Give the rule that whatever begins after a moment is lost."""
+    """Give the rule that all conversations that begin after a moment are lost."""
     begun = lost.beginnings
     losses = evidence.independent(lost.time_ns[rows[begun.part[rows]]])
     cost = _KIND + _RARE + log(lost.n)
@@ -151,7 +150,7 @@ def _new_conversations(lost: Losses, rows: NDArray[np.intp]) -> Hypothesis:
 def _some(
     lost: Losses, part: NDArray[np.bool_], rows: NDArray[np.intp], arrived: int, which: float
 ) -> Hypothesis:
-    """Give the rule that just these are lost of packets of a kind: any of so many, and so many of them."""
+    """Give the rule that exactly these packets of a kind are lost: their number, and the choice of them."""
     of_all = len(rows) + arrived
     cost = _KIND + which + evidence.log_choose(of_all, len(rows)) + log(of_all)
     return Hypothesis(cost, evidence.independent(lost.time_ns[rows]), 0, lost.n - 1, part=part)
@@ -171,7 +170,7 @@ def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterat
     for first in _onsets(last, weights):
         bad = (last < first) & (weights > 0)
         if (last[~bad] < first).all():
-            continue  # nothing else arrives: that is no rule about classes
+            continue  # nothing else arrives, so this is not a rule about classes
         yield from _set_of_classes(lost, rows, member, sorted_by, bad, first)
 
 
@@ -184,10 +183,10 @@ def _last_delivered(lost: Losses, sorted_by: Classes) -> NDArray[np.intp]:
 
 
 def _remainders(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:
-    """Nothing arrives of the outer source ports that leave one remainder when divided by a few.
+    """Nothing arrives from outer source ports with the same remainder modulo a small number.
 
-    Where that is how one of so many paths is chosen (Linux bonding's layer3+4 and others take the low bits
-    of the ports), one dead path is a rule much simpler than the set of its ports.
+    Where one of several paths is chosen that way (Linux bonding's layer3+4 and others use the low bits of the
+    ports), one dead path is a much simpler rule than the set of its ports.
     """
     port, silent = lost.outer_sport[sorted_by.example], _last_delivered(lost, sorted_by) < 0
     member = sorted_by.of_flow[lost.flow[rows]]
@@ -204,7 +203,7 @@ def _remainders(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Ite
 
 
 def _onsets(last: NDArray[np.intp], weights: NDArray[np.float64]) -> list[int]:
-    """Positions from which whole classes are lost: the start, and behind the last delivery of some."""
+    """Positions from which whole classes are lost: the start, and after the last delivery of some."""
     tails = np.flatnonzero((last >= 0) & (weights >= 2))
     heavy = tails[np.argsort(-weights[tails], kind="stable")[:_TAILS]]
     return sorted({0, *(int(p) + 1 for p in last[heavy])})
@@ -218,7 +217,7 @@ def _single_classes(
     last: NDArray[np.intp],
     weights: NDArray[np.float64],
 ) -> Iterator[Hypothesis]:
-    """Give the rules that nothing of one class arrives, for the classes that lost most."""
+    """Give the rules that nothing of one class arrives, for the classes with the most losses."""
     for i in np.argsort(-weights, kind="stable")[:_SINGLES]:
         others_arrive = (np.delete(last, i) > last[i]).any()
         if weights[i] > 0 and others_arrive and _is_general(lost, sorted_by, rows[member == i]):
@@ -248,9 +247,9 @@ def _set_of_classes(
 
 
 def _is_general(lost: Losses, sorted_by: Classes, rows: NDArray[np.intp]) -> bool:
-    """Whether a rule says more than one about a single port or service would.
+    """Whether a rule says more than a rule about a single port or service would.
 
-    All UDP that was lost may be DNS: then the rule is about DNS. ICMP has no ports, and is meant as a whole.
+    If all lost UDP is DNS, the rule is about DNS. ICMP has no ports and counts as a whole.
     """
     if sorted_by.trait is Trait.FAMILY:
         return len(np.unique(lost.traits[Trait.PROTOCOL].of_flow[lost.flow[rows]])) > 1
@@ -267,9 +266,9 @@ def _of_members(
     lost: Losses, sorted_by: Classes, members: NDArray[np.intp], first: int, losses: float
 ) -> Hypothesis:
     cost = _KIND + evidence.log_choose(len(sorted_by), len(members))
-    cost += log(len(sorted_by))  # how many they are
+    cost += log(len(sorted_by))  # their number
     if first:
         cost += log(lost.n) + _RARE
     if sorted_by.trait is Trait.OUTER_PORT:
-        cost += _RARE  # an address or service says the same more plainly
+        cost += _RARE  # an address or service says the same more simply
     return Hypothesis(cost, losses, first, lost.n - 1, sorted_by.trait, members)

@@ -12,24 +12,24 @@ from vxlanalyze.analysis.loss.traits import Trait
 
 @dataclass(frozen=True, eq=False)
 class Hypothesis:
-    """All packets that are so are lost.
+    """A rule: all packets that match it are lost.
 
     Parameters
     ----------
     trait : Trait or None
-        With `members`, the classes of it that are lost; None for rules about size or time alone.
+        With `members`, its classes that are lost; None for rules about size or time alone.
     above_bytes : int or None
-        Packets of a greater wire length are lost.
+        Packets with a greater wire length are lost.
     part : NDArray[np.bool_] or None
-        Lost packets, shape ``(k,)``, of a kind of which others may arrive: these are lost.
+        The packets that are lost, shape ``(k,)``, of a kind of which others may arrive.
     paths : int
-        Where `members` are all outer source ports with one remainder: by what they were divided.
+        The modulus, where `members` are all outer source ports with the same remainder.
     first, last : int
         Positions between which it holds, both included.
     cost : float
         Negative logarithm of its prior probability.
     losses : float
-        What it explains, by the weight of its losses.
+        Total weight of the losses it explains.
     """
 
     cost: float
@@ -46,7 +46,7 @@ class Hypothesis:
     times: tuple[tuple[int, int], ...] = ()  # about several: first and last position of each
 
     def alone(self) -> Iterator["Hypothesis"]:
-        """Give the rule once for each of its times."""
+        """Split the rule into one for each of its times."""
         for first, last in self.times or ((self.first, self.last),):
             yield replace(self, first=first, last=last, times=())
 

@@ -1,4 +1,4 @@
-"""The finding about packets that are lost inside a node: its words, and where to look on that node."""
+"""The finding about packets lost inside a node: its wording, and where to look on that node."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
 
 _MOST_NAMED = 4
-# What is completely lost has a finding of its own; the rest is packet-loss.
+# Complete loss has its own finding; everything else is packet-loss.
 _KINDS = {"flow-blocked": Kind.FLOW, "protocol-blocked": Kind.PROTOCOL}
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
 _COUNTERS = (
@@ -30,7 +30,7 @@ _TWICE = "Take each of these twice, before and after a test:"
 
 
 def findings(pair: Comparison, code: str) -> list[Finding]:
-    """Report what is lost inside nodes and belongs to a code, the most packets first."""
+    """Report losses inside nodes that belong to a code, the most packets first."""
     cases = [_of_code(lost, code) for lost in inside_node.losses(pair)]
     cases = [case for case in cases if case.packets.any()]
     cases.sort(key=lambda case: -int(case.packets.sum()))
@@ -38,7 +38,7 @@ def findings(pair: Comparison, code: str) -> list[Finding]:
 
 
 def _of_code(lost: LostInside, code: str) -> LostInside:
-    """Leave of what is lost inside a node the packets that a code speaks of."""
+    """Reduce the losses inside a node to the packets of a code."""
     kind = _KINDS.get(code)
     if lost.only_seconds:
         return lost if kind is None else replace(lost, packets=np.zeros_like(lost.packets))
@@ -85,7 +85,7 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
 
 
 def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:
-    """Say how much of what passes is lost, and where."""
+    """State the share of passing packets that is lost, and where."""
     direction = inside.picture.direction
     gone = int(np.count_nonzero(inside.packets))
     judged = gone + int(np.count_nonzero(direction.delivered))
@@ -98,7 +98,7 @@ def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:
 
 
 def _all_of(pair: Comparison, inside: LostInside, code: str) -> str:
-    """Say which kind of packets is completely lost, and where."""
+    """State which kind of packets is completely lost, and where."""
     direction = inside.picture.direction
     node = pair.captures[direction.sender.capture].name
     gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))
@@ -121,7 +121,7 @@ def _only(inside: LostInside) -> str:
 
 
 def _race(inside: LostInside) -> str:
-    """Explain that it hits second packets alone, where it does."""
+    """Explain that it affects only second packets, where it does."""
     if not inside.only_seconds:
         return ""
     return (
@@ -174,13 +174,13 @@ def commands(place: str, node: str) -> str:
 
 
 def node_of(direction: Direction) -> str | None:
-    """Name the node that a hop lies inside of: one side shows packets without the tunnel; else None."""
+    """Name the node that contains a hop, where one side shows packets without the tunnel; else None."""
     near, far = direction.sender, direction.receiver
     return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
 
 
 def remedy_of(direction: Direction) -> str | None:
-    """Say where to look on the node that a hop lies inside of; None for a hop between nodes."""
+    """Say where to look on the node that contains a hop; None for a hop between nodes."""
     place = node_of(direction)
     card = direction.sender if direction.sender.encapsulated else direction.receiver
     return None if place is None else commands(place, card.name.partition("/")[0])

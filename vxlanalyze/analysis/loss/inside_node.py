@@ -1,12 +1,11 @@
-"""Packets that get lost inside a node: seen at one of its interfaces, and not at the next.
+"""Packets lost inside a node: seen at one of its interfaces, but not at the next.
 
 An `any` capture shows a packet at the network card, the tunnel device, perhaps a bridge, and the pod's
 interface. Each of the inner interfaces is compared with the card. A packet that dies before the bridge is
 missing at the bridge and at the pod's interface; it is counted once, at the interface closest to the card.
 
-What only looks like loss is left out: a direction of which an interface shows nothing at all (datapaths that
-hand packets to the pod directly do not pass it), and what the node itself takes, for it has no place at a
-pod's interface.
+Apparent losses are left out: a direction of which an interface shows nothing at all (some datapaths bypass it
+and hand packets to the pod directly), and packets to the node itself, which never reach a pod's interface.
 """
 
 from collections.abc import Iterator
@@ -21,14 +20,14 @@ from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
 from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import NO_FLOW
 
-_MOSTLY = 0.9  # of the lost packets that an interface shows, for it to be the last one that does
+_MOSTLY = 0.9  # share of the lost packets that an interface must show to be the last one that does
 _PAIR_NS = 20_000_000  # a resolver sends A and AAAA within microseconds
 _FEWEST_SECONDS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class LostInside:
-    """What is lost between two interfaces of a node.
+    """The losses between two interfaces of a node.
 
     Parameters
     ----------
@@ -37,11 +36,11 @@ class LostInside:
     packets : NDArray[np.bool_]
         The lost ones, shape ``(m,)``.
     last : str
-        The interface that shows them last.
+        The last interface that shows them.
     inwards : bool
         Whether they come out of the tunnel, and not from a pod.
     seconds : int
-        How many of them are the second packet of a conversation, right after the first.
+        Number of second packets of a conversation among them, right after the first.
     """
 
     picture: Picture
@@ -57,7 +56,7 @@ class LostInside:
 
 
 def losses(pair: Comparison) -> Iterator[LostInside]:
-    """Find what is lost inside each node, each packet once."""
+    """Find the losses inside each node, each packet once."""
     for capture in range(len(pair.captures)):
         for inwards in (True, False):
             yield from _of_node(pair, capture, inwards)
@@ -105,7 +104,7 @@ def _lost(
 
 
 def _keys(point: Point, rows: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Number packets by what no interface of a node changes, shape of `rows`."""
+    """Number packets by what the interfaces of a node leave unchanged, shape of `rows`."""
     index = point.index
     rows = rows[index.flow[rows] != NO_FLOW]
     mixed = index.seq[rows].astype(np.uint64) << np.uint64(32) | index.digest[rows].astype(np.uint64)

@@ -1,8 +1,8 @@
-"""What explains the lost packets of a direction: one procedure that compares all explanations.
+"""Explain the lost packets of a direction: one procedure that compares all explanations.
 
-Each diagnostic of the loss family asks this module, so one cause is never reported under two codes, and two
-faults at once are both seen: take the explanation that the evidence favours most, set its packets aside,
-and look again at the rest, until random loss does as well. What is left over is loss at random.
+All diagnostics of the loss family use this module, so one cause is never reported under two codes, and
+simultaneous faults are both found: take the explanation that the evidence favours most, set its packets
+aside, and repeat with the remaining ones until random loss explains them equally well.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ _MOST_ROUNDS = 12
 EDGE_NS = 3 * evidence.BURST_NS
 _NO_HEADER = np.uint32((Anomaly.RESERVED_BITS | Anomaly.VNI_NOT_VALID).value)
 _SIMPLER = 1e-3
-_AS_GOOD = 4.0  # nats: a rule that explains the same packets and is hardly less likely fits as well
+_AS_GOOD = 4.0  # nats: a rule that explains the same packets and is barely less likely fits equally well
 
 
 _KIND_OF_TRAIT = {
@@ -51,7 +51,7 @@ _SERVICES = (Trait.SERVICE, Trait.PORT)
 
 
 def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssessed]]:
-    """Explain every direction whose loss can be judged, and say for `code` why the others cannot."""
+    """Explain every direction whose loss can be judged, and state for `code` why the others cannot be."""
     found: list[Picture] = []
     not_assessed = []
     for direction in pair.directions:
@@ -73,13 +73,13 @@ def picture_of(pair: Comparison, direction: Direction) -> Picture:
 
 @once
 def _with_headers(pair: Comparison) -> dict[str, Picture]:
-    """Pictures of the directions in which a header field decides; the frames are read once."""
+    """Pictures of the directions in which a header field decides; frames are read once."""
     found = ((d, _by_header(pair, explain(d)) or _by_mark(pair, explain(d))) for d in pair.directions)
     return {d.label: picture for d, picture in found if picture is not None}
 
 
 def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
-    """Look for a header field in what is left, and in what whole source ports explain as well."""
+    """Look for a header field in what is left, and in what whole source ports also explain."""
     if picture.lost is None:
         return None
     ports = [e for e in picture.of(Kind.ECMP) if not isinstance(e.detail, Turn) and not e.rule.paths]
@@ -89,7 +89,8 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     others = np.flatnonzero(direction.delivered)
     rule = headers.decide(pair, direction, lost, others, weighing.CHANCE)
     if rule is None and ports and len(picture.unexplained):
-        # That these are not lost at random is proved: one rule for all of them needs less than for a part.
+        # These losses are proved not to be random: a rule for all of them needs less evidence than one for a
+        # part.
         rule = headers.decide(pair, direction, lost, others, _SIMPLER)
         rule = rule if rule is not None and len(rule.chosen) == len(lost) else None
     if rule is None:
@@ -102,9 +103,9 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
 
 
 def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
-    """Look for a mark (DSCP, ECN) that tells the packets of blocked services from all others.
+    """Look for a mark (DSCP, ECN) that distinguishes the packets of blocked services from all others.
 
-    One mark is a simpler rule than a set of services; next to a single service it is said as a rival.
+    One mark is a simpler rule than a set of services; for a single service it is stated as a rival.
     """
     blocked = [e for e in picture.of(Kind.FLOW) if e.from_ns is None and e.rule.trait in _SERVICES]
     if not blocked:
@@ -122,27 +123,27 @@ def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
 
 
 def since(explanations: Iterable[Explanation]) -> str:
-    """Say from when on, as the beginning of a sentence, where none of them holds from the start."""
+    """State the time from which they hold, as the beginning of a sentence, if none holds from the start."""
     begin = [e.from_ns for e in explanations]
     known = [b for b in begin if b is not None]
     return f"From {moment(min(known))} on, " if known and len(known) == len(begin) else ""
 
 
 def by_chance(explanations: Iterable[Explanation]) -> str:
-    """Say, as a sentence, how seldom loss at random looks like the least certain of them."""
+    """State, as a sentence, the probability under random loss of the least certain of them."""
     chance = max(e.chance for e in explanations)
     return under_random_loss(chance)
 
 
 def hop_of(pair: Comparison, direction: Direction) -> Hop:
-    """Find the hop of a direction by its label, which that of a picture shares with the one it looks at."""
+    """Find the hop of a direction by its label, which a picture's direction shares with the original."""
     return next(h for h in pair.hops if direction.label in (h.forward.label, h.backward.label))
 
 
 def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
-    """Leave out what goes to the tunnel's port and is no tunnel packet; count what of it arrived.
+    """Leave out packets to the tunnel's port that are not tunnel packets; count those that arrived.
 
-    Other bytes in place of a tunnel header show in bits that are to be zero, and hold neither IP nor ARP.
+    Bytes that are not a tunnel header have reserved bits set, and contain neither IP nor ARP.
     """
     flows, flow = direction.sender.flows, direction.flow
     anomalies = direction.sender.index.anomalies
@@ -179,7 +180,7 @@ def explain(direction: Direction) -> Picture:
         found += [_explanation(lost, best, rule, choices) for rule in best.rule.alone()]
         open_ = open_ & ~best.explained
     open_ &= ~_at_the_edges(lost, found)
-    # A rule about a part of a kind says which packets are lost, not what loses them: loss without a cause.
+    # A rule about a part of a kind says which packets are lost, not why: loss without a cause.
     parts = [e for e in found if e.kind is Kind.PART]
     found = [e for e in found if e.kind is not Kind.PART]
     causes = (c for c in weighed if c.rule.part is None and weighing.suspicious(c, open_))
@@ -202,9 +203,9 @@ def explain(direction: Direction) -> Picture:
 def _by_pattern(
     direction: Direction, lost: Losses, found: list[Explanation], open_: NDArray[np.bool_]
 ) -> tuple[list[Explanation], NDArray[np.bool_]]:
-    """Look in what is left for loss in turn, of whole light flows, and above a rate.
+    """Look among the remaining losses for loss in turn, of whole light flows, and above a rate.
 
-    A rate may be what interrupts: then the outages go that begin where it is exceeded.
+    A rate limit may look like outages: those that begin where it is exceeded are then dropped.
     """
     gaps = [e for e in found if e.kind is Kind.INTERRUPTION]
     burst = open_ | _explained(lost, gaps)
@@ -227,7 +228,7 @@ def _pattern(
     nats: float,
     detail: RateLimit | Turn | HeaderRule | None = None,
 ) -> Explanation:
-    """Make an explanation of a pattern that chosen losses follow from the start to the end."""
+    """Make an explanation of a pattern that chosen losses follow from start to end."""
     rule = Hypothesis(0.0, 0.0, 0, lost.n - 1, part=chosen)
     return Explanation(rule, kind, lost.packet[chosen], nats, None, None, (), detail)
 
@@ -269,7 +270,7 @@ def _kind(rule: Hypothesis) -> Kind:
 
 
 def _at_the_edges(lost: Losses, found: list[Explanation]) -> NDArray[np.bool_]:
-    """Losses so close to the moment a path failed or came back that they belong to it."""
+    """Losses so close to a path's failure or recovery that they belong to it."""
     near = np.zeros(len(lost.packet), np.bool_)
     for explanation in found:
         if explanation.kind in (Kind.INTERRUPTION, Kind.PATH):

@@ -1,4 +1,4 @@
-"""The lost packets of a direction, next to what of the delivered ones can deny an explanation of them."""
+"""The lost packets of a direction, and the facts about delivered ones that can refute an explanation."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,15 +19,15 @@ _STEPS = 64  # moments at which the largest size delivered may have fallen
 
 
 class Sizes(NamedTuple):
-    """What lengths the delivered packets have.
+    """Lengths of the delivered packets.
 
     Parameters
     ----------
     different : int
-        How many lengths there are.
+        Number of distinct lengths.
     largest : list of tuple of int
-        A position, and the largest length that is delivered from there on: of the first packet, and of the
-        first moments behind which it is less than before.
+        A position, and the largest length that is delivered from there on: at the first packet, and at the
+        first positions after which it decreases.
     """
 
     different: int
@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, length: NDArray[np.uint32], position: NDArray[np.intp]) -> "Sizes":
-        """Find them; the packets stand in order."""
+        """Find them; the packets are in order."""
         if len(length) == 0:
             return cls(0, [])
         since = np.maximum.accumulate(length[::-1])[::-1]
@@ -79,9 +79,9 @@ class Losses:
         length = direction.wire_length[judged]
         gone, kept = np.flatnonzero(lost), np.flatnonzero(~lost)
         last = np.full(len(direction.sender.flows), -1, np.intp)
-        last[flow[kept]] = kept  # in order, so the last one stays
+        last[flow[kept]] = kept  # in order, so the last one wins
         first = np.full(len(last), -1, np.intp)
-        first[flow[::-1]] = np.arange(len(flow))[::-1]  # in reverse order, so the first one stays
+        first[flow[::-1]] = np.arange(len(flow))[::-1]  # in reverse order, so the first one wins
         active = np.flatnonzero(first >= 0)
         sorted_by = classes(direction.sender.flows, active)
         opening = openings.find(direction, judged, lost, sorted_by[Trait.SERVICE].from_server)
@@ -108,7 +108,7 @@ class Losses:
         )
 
     def events(self, chosen: NDArray[np.bool_]) -> float:
-        """Count chosen losses by their weight; whatever stands behind a delivery is a new event."""
+        """Count chosen losses by weight; the first loss after a delivery begins a new event."""
         times, before = self.time_ns[chosen], self.deliveries_before[chosen]
         weights = np.where(np.diff(before) == 0, evidence.weight(np.diff(times)), 1.0)
         return 1 + float(weights.sum()) if len(times) else 0.0

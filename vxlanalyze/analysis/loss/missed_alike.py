@@ -1,4 +1,4 @@
-"""Packets that a capture lacks in both directions alike: its own loss, not the network's."""
+"""Packets that a capture lacks equally in both directions: its own loss, not the network's."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +8,17 @@ from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction, Outcome, Reason
 from vxlanalyze.text.words import count
 
-_FEWEST_MISSED = 3  # packets that were answered and not captured: one or two tell no share
+_FEWEST_MISSED = 3  # packets answered but not captured: one or two do not allow an estimate
 
 
-_REALLY_LOST_PART = 4  # for each packet lost beyond doubt, at least so many that were answered
+_REALLY_LOST_PART = 4  # at least this many answered ones for each packet certainly lost
 
 
 def missed_alike(direction: Direction, lost: NDArray[np.bool_]) -> str:
-    """Say, as sentences, that the capture missed as large a share of what its node answered; "" where not.
+    """State that the capture missed an equally large share of what its node answered; "" where not.
 
-    Of what tells by an answer that it arrived, the capture lacks some packets. If nothing of that kind is
-    missing without an answer, and of the other packets no larger share is missing, nothing was lost.
+    The capture lacks some packets whose answers prove that they arrived. If no packet of that kind is missing
+    without an answer, and no larger share of the other packets is missing, nothing was lost.
     """
     tells = answers.of(direction).request & (direction.payload_length > 0)
     captured = direction.delivered & tells

@@ -1,4 +1,4 @@
-"""Loss that takes what opens conversations, and nothing else: its words, and where to look."""
+"""Loss that affects only packets that open conversations: its wording, and where to look."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class NewConversations:
 
 
 def of(picture: Picture) -> NewConversations | None:
-    """Say so where all unexplained losses of a direction open a conversation, beyond chance."""
+    """Describe it where all unexplained losses of a direction open a conversation, beyond chance."""
     opening, lost = picture.opening, picture.lost
     if opening is None or lost is None or not np.isin(picture.unexplained, opening.packets).all():
         return None

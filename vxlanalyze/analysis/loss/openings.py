@@ -1,8 +1,8 @@
-"""Packets that open a conversation, next to all others: what keeps track of connections decides at these.
+"""Packets that open a conversation, as opposed to all others: connection tracking decides on these.
 
-A firewall, a NAT or a load balancer makes an entry for the first packet of a conversation and finds it for
-the rest. Where the entry fails or new ones are limited, openings are lost and everything else passes.
-The one that sends again gets through, or not: Linux gives a SYN that it repeats another outer source port.
+A firewall, a NAT or a load balancer creates an entry for the first packet of a conversation and looks it up
+for the following ones. Where the entry fails or new ones are limited, openings are lost and everything else
+passes. A retransmission may get through or not: Linux gives a repeated SYN another outer source port.
 """
 
 # The bodies of compiled functions have no types:
@@ -19,12 +19,12 @@ from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import number_rows
 
 _SYN, _ACK = 0x02, 0x10
-_ECHOES = (0x0800, 0x8000)  # type and code, as they stand in for the source port
+_ECHOES = (0x0800, 0x8000)  # type and code, stored as the source port
 
 
 @dataclass(frozen=True, eq=False)
 class Openings:
-    """What opens a conversation among the judged packets of a direction, of which `k` were lost.
+    """Opening packets among the judged packets of a direction, of which `k` were lost.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Openings:
     went_on : int
         Conversations whose first packet was lost and of which a later one arrived.
     syn : NDArray[np.bool_]
-        Lost packets that ask for a connection, sent again or not, shape ``(k,)``.
+        Lost SYNs, retransmitted or not, shape ``(k,)``.
     syn_delivered : int
         Those that arrived.
     opened : NDArray[np.bool_]
@@ -50,7 +50,7 @@ class Openings:
     opened: NDArray[np.bool_]
 
     def has(self, part: NDArray[np.bool_] | None) -> bool:
-        """Whether a part of the lost packets is one of these."""
+        """Whether a subset of the lost packets is one of these."""
         return part is self.first or part is self.syn
 
 
@@ -71,7 +71,7 @@ def find(
     flows, flow = direction.sender.flows, direction.flow[judged]
     requests = (flows.protocol == UDP) & ~from_server
     requests |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
-    # Flows that differ in their outer headers alone are one conversation.
+    # Flows that differ only in their outer headers are one conversation.
     talk, _ = number_rows(flows.identity[:, np.newaxis])
     begun, arrived = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
     first, syn = np.empty(len(judged), np.bool_), np.empty(len(judged), np.bool_)
@@ -96,7 +96,7 @@ def find(
 
 @compiled("(i4[] u2[] b1[]) (b1[] b1[] i4[]) (b1[] b1[]) b1[] b1[]")
 def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
-    """Mark what opens a conversation, what asks for a connection, and conversations that arrived in part."""
+    """Mark openings, connection requests, and conversations that arrived in part."""
     flow_of, flags, lost = packets
     tcp, is_request, talk_of = of_flow
     begun, arrived = of_talk

@@ -1,7 +1,7 @@
-"""Options and extension headers of one frame, read from a sample of frames when loss is to be explained.
+"""Options and extension headers of one frame, read from a sample of frames to explain loss.
 
 The compiled decoder reads what every packet has. Options are rare, and only frames of a bounded sample are
-looked at again, so they are walked here in plain Python, each header bounded by the end of the frame.
+read again, so they are parsed here in plain Python, each header bounded by the end of the frame.
 
 Sources: RFC 791 section 3.1; RFC 8200 section 4; RFC 9293 section 3.1; RFC 8926 section 3.5.
 """
@@ -63,7 +63,7 @@ def _of_tcp(data: bytes) -> Iterator[str]:
 
 
 def _kinds(data: bytes) -> Iterator[int]:
-    """Kinds of options in a list as IPv4 and TCP have it, without padding."""
+    """Kinds of options in a list as in IPv4 and TCP, without padding."""
     at = 0
     while at < len(data) and data[at] != 0:
         if data[at] == 1:

@@ -1,4 +1,4 @@
-"""Sizes on the path: what a limit on outer packets leaves for the pods, with the arithmetic shown.
+"""Sizes on the path: what a limit on outer packets leaves for the pods, with the arithmetic.
 
 Sources: RFC 7348 section 4.3 and section 5 (what VXLAN adds), RFC 8926 section 3.4 (Geneve and its options),
 RFC 8200 section 5 (every IPv6 link carries 1280 bytes), the WireGuard white paper section 5.4 (32 bytes of
@@ -25,7 +25,7 @@ _WIREGUARD = (32, "WireGuard")
 _ESP = (37, "ESP in tunnel mode with AES-GCM, padding included")  # RFC 4303, RFC 4106: 8 + 8 + 5 + 16
 _FRAGMENT_HEADER_BYTES = 8
 _FRAGMENTED = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
-_CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, next to a digest of 16 bytes
+_CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, with a digest of 16 bytes
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
 LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
@@ -41,7 +41,7 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What is known of the largest outer packet that passes, in bytes of IP length.
+    """Bounds on the largest outer packet that passes, in bytes of IP length.
 
     `passes` is the largest known to pass, `blocked` the smallest known not to (None where the limit
     itself is known, and `passes` is it).
@@ -61,7 +61,7 @@ class Limit:
 
     @property
     def inner_mtu(self) -> int:
-        """Inner MTU that is safe to set: what passes, and no less than what every link carries."""
+        """Inner MTU that is safe to set: what passes, but at least what every link carries."""
         safe = self.passes
         if self.blocked is not None and self.blocked > SMALLEST_LIKELY_MTU:
             safe = max(safe, SMALLEST_LIKELY_MTU)
@@ -77,7 +77,7 @@ class Limit:
 
     @property
     def added(self) -> str:
-        """Say what is around the packets of pods, and the sum; "" where nothing is known to be."""
+        """List what encapsulates the packets of pods, and the sum; "" where nothing is known to."""
         if not self.overhead.bytes:
             return ""
         added = f"What surrounds a pod's packet takes {self.overhead.bytes} bytes"
@@ -95,14 +95,14 @@ class Limit:
 
 
 def limit(direction: Direction, packets: NDArray[np.bool_], passes: int, blocked: int | None) -> Limit:
-    """Say what is known of a limit; the overhead is that of the given packets."""
+    """State the bounds of a limit; the overhead is that of the given packets."""
     flows = direction.sender.flows
     inner_ipv6 = bool((flows.family[np.unique(direction.flow[packets])] == 6).any())
     return Limit(passes, blocked, overhead(direction, packets), inner_ipv6)
 
 
 def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
-    """Measure what stands around the inner IP packet of some packets: the most that any has."""
+    """Measure the largest encapsulation around the inner IP packets of some packets."""
     outer, inner = direction.outer_length[packets].astype(np.int64), direction.length[packets]
     if len(outer) == 0 or not outer.any():
         return _encrypted(direction, packets)
@@ -125,7 +125,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
 def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     """What WireGuard or ESP adds, where the packets themselves are encrypted; nothing where they are not."""
     flows, rows = direction.sender.flows, np.unique(direction.flow[packets])
-    # A WireGuard message as long as the MTU is not padded, so that its length may not tell what it is.
+    # A WireGuard message as long as the MTU is not padded, so its length may not identify it.
     sealed = np.flatnonzero(flows.encryption != Encryption.NONE)
     sealed = sealed[np.isin(_ends(flows, sealed), _ends(flows, rows[flows.tunnel[rows] == Tunnel.NONE]))]
     if not len(sealed):
@@ -171,7 +171,7 @@ def encryption(direction: Direction) -> str:
 
 
 def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
-    """Name the setting that lowers the inner MTU, of the network plugin that the packets speak of."""
+    """Name the setting that lowers the inner MTU in the network plugin that the packets suggest."""
     inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
     flannel = f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off itself)'
     cilium = f"Cilium: the Helm value MTU={path} (it takes the overhead off itself)"

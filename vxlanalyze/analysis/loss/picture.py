@@ -1,4 +1,4 @@
-"""What the losses of a direction look like: explanations, each with its kind, and what is left."""
+"""The losses of a direction: explanations, each with its kind, and what remains unexplained."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from vxlanalyze.pairing.model import Direction
 
 
 class Kind(Enum):
-    """What an explanation is about; each belongs to one family of findings."""
+    """The subject of an explanation; each belongs to one family of findings."""
 
     PATH = "path"
     INTERRUPTION = "interruption"
@@ -33,7 +33,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A rule that the evidence bears out.
+    """A rule that the evidence supports.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ class Explanation:
     packets : NDArray[np.intp]
         The lost packets that the rule explains, as indices of the direction's packets.
     proof : float
-        Evidence against random loss in nats, its prior cost taken off.
+        Evidence against random loss in nats, minus its prior cost.
     from_ns, until_ns : int or None
         First and last of these packets' times where the rule began, or ended, within the window.
     rivals : tuple of Kind
-        Other kinds of explanation that fit the same packets about as well.
+        Other kinds of explanation that fit the same packets about equally well.
     detail : RateLimit, Turn or HeaderRule, optional
-        What loss above a rate, in turn or by a header field was found to be.
+        Details of loss above a rate, in turn, or by a header field.
     """
 
     rule: Hypothesis
@@ -62,35 +62,34 @@ class Explanation:
 
     @property
     def chance(self) -> float:
-        """Largest probability that loss at random looks like this."""
+        """Upper bound on the probability under random loss."""
         return evidence.chance(self.proof)
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The losses of a direction, explained as far as they can be.
+    """The losses of a direction, explained as far as possible.
 
     Parameters
     ----------
     direction : Direction
-        The direction, with the packets that are no tunnel packets taken out: their outcome is unknown here.
+        The direction, without packets that are not tunnel packets: their outcome is unknown here.
     judged : int
         Packets whose fate is known.
     lost : Losses or None
-        The lost ones; None where none was.
+        The lost ones; None where there are none.
     explanations : tuple of Explanation
         The best first.
     in_pieces : NDArray[np.intp]
-        Packets lost because some of their fragments are, as indices of the direction's packets.
+        Packets lost because some of their fragments were, as indices of the direction's packets.
     unexplained : NDArray[np.intp]
-        Lost packets that nothing of this explains, likewise.
-        What opens conversations is among them.
+        Lost packets that none of these explain, likewise. Packets that open conversations are among them.
     opening : Explanation or None
-        The rule that of the unexplained ones those are lost that open a conversation.
+        The rule that the unexplained losses are packets that open a conversation.
     suspected : Explanation or None
-        What fits some of the unexplained ones better than loss at random, without being proved.
+        An explanation that fits some of the unexplained ones better than random loss, without proof.
     others_delivered : int
-        Packets to the tunnel's port that are no tunnel packets and arrived.
+        Packets to the tunnel's port that are not tunnel packets and arrived.
     """
 
     direction: Direction

@@ -1,13 +1,12 @@
-"""Loss that sets in above a rate: a policer, an allowance of the cloud, a queue that overflows within bursts.
+"""Loss that sets in above a rate: a policer, a cloud allowance, a queue that overflows in bursts.
 
-What limits a rate lets a number of packets pass at once, and then as many as it refills. So the first losses
-of each burst come after about as many packets, and whatever is sent more slowly loses nothing. Load is how
-many packets (or bytes) were sent within a time before each packet: of all the direction, of the packet's
-flow, or of its source; the time, what is counted and among whom are hypotheses, and their number is taken off
-the evidence.
+A rate limiter passes a number of packets at once, and then as many as it refills. So the first losses of each
+burst come after about the same number of packets, and slower traffic loses nothing. Load is the number of
+packets (or bytes) sent within a time before each packet: by the entire direction, by the packet's flow, or by
+its source. The time, the unit and the scope are hypotheses, and the evidence is reduced by their number.
 
-Losses are put together into episodes, which are the independent events: one bad moment of a link that happens
-to meet a burst proves nothing, however many packets it takes.
+Losses are grouped into episodes, which are the independent events: one outage of a link that happens to
+coincide with a burst proves nothing, however many packets it affects.
 
 Sources: RFC 2697 (token bucket); AWS, "Monitor network performance for ENA" (pps_allowance_exceeded).
 """
@@ -29,29 +28,29 @@ from vxlanalyze.wire.model import NO_FLOW
 _WINDOWS_NS = tuple(int(1e6 * w) for w in (1, 3, 10, 30, 100, 300, 1000))
 _SCOPES = ("all packets", "the packets of its flow", "the packets of its source")
 _FEWEST_EPISODES = 3
-_FEWEST_PACKETS = 8  # within the time: a pair of queries is no burst
-_FEWEST_SLOWER = 20  # packets of the same flows that were sent more slowly, and none of which was lost
-_SAMPLE = 20_000  # packets whose load stands for that of all
+_FEWEST_PACKETS = 8  # within the time: a pair of queries is not a burst
+_FEWEST_SLOWER = 20  # packets of the same flows that were sent more slowly, none of which was lost
+_SAMPLE = 20_000  # packets whose load represents that of all
 _NS_PER_S = 1e9
 _LONGEST_NS = np.iinfo(np.int64).max >> 1
 
 
 @dataclass(frozen=True, eq=False)
 class RateLimit:
-    """Above which load packets are lost.
+    """The load above which packets are lost.
 
     Parameters
     ----------
     scope : str
         Whose packets are counted.
     window_ns : int
-        Time over which they are counted.
+        Time window over which they are counted.
     burst : int
         Packets within that time after which loss sets in: the median over the episodes.
     least : int
-        The fewest packets within that time at which any was lost.
+        The smallest number of packets within that time at which any was lost.
     passing_per_s : float or None
-        Packets of these flows that still pass a second, between the first and the last loss of an episode.
+        Packets per second of these flows that still pass between the first and the last loss of an episode.
     episodes : int
         Bursts, or phases, that lose packets.
     slower : int
@@ -74,15 +73,15 @@ class RateLimit:
 
     @property
     def onset_per_s(self) -> float:
-        """The rate at which loss sets in, in packets a second over the window."""
+        """The rate at which loss sets in, in packets per second over the window."""
         return self.burst / self.window_ns * _NS_PER_S
 
 
 @dataclass(frozen=True, eq=False)
 class _Sent:
-    """Judged packets in the order sent, which of them are of the losing flows, and which are lost.
+    """Judged packets in the order sent, which of them belong to the losing flows, and which are lost.
 
-    `others` is how many of the losing flows are not lost.
+    `others` counts the packets of the losing flows that are not lost.
     """
 
     time_ns: NDArray[np.int64]
@@ -93,7 +92,7 @@ class _Sent:
 
 
 def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLimit | None:
-    """Find the load above which the given packets are lost, if that is beyond chance."""
+    """Find the load above which the given packets are lost, if chance does not explain it."""
     if len(lost) < _FEWEST_EPISODES:
         return None
     sent = _sent(direction, lost)
@@ -133,7 +132,7 @@ def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
             continue  # the same as all packets
         of_packet, counts = group[sent.flow], np.zeros(groups, np.int64)
         loads = partial(_loads_within, sent.time_ns, of_packet, chosen, counts)
-        # A longer time holds no fewer packets: what is no burst within the longest is none within another.
+        # A longer time holds no fewer packets: without a burst in the longest there is none in any other.
         if _least(sent, chosen, loads(_WINDOWS_NS[-1])) < _FEWEST_PACKETS:
             continue
         for window_ns in _WINDOWS_NS:
@@ -149,7 +148,7 @@ def _loads_within(
     counts: NDArray[np.int64],
     window_ns: int,
 ) -> NDArray[np.int64]:
-    """Count for each chosen packet those of its group that were sent within a time before it."""
+    """Count for each chosen packet those of its group sent within a time before it."""
     load = np.empty(len(chosen), np.int64)
     counts[:] = 0
     _count_loads(time_ns, group, chosen, window_ns, counts, load)
@@ -165,8 +164,8 @@ def _count_loads(
     counts: NDArray[np.int64],
     load: NDArray[np.int64],
 ) -> None:
-    """Move a window over packets in order of time; `counts` holds, by group, those that are in it."""
-    first = end = 0  # the packets within the window, as places
+    """Slide a window over packets in time order; `counts` holds the packets in it by group."""
+    first = end = 0  # the packets within the window, as positions
     for k in range(len(chosen)):
         now_ns = time_ns[chosen[k]]
         while end < len(time_ns) and time_ns[end] <= now_ns:
@@ -184,7 +183,7 @@ def _least(sent: _Sent, chosen: NDArray[np.intp], load: NDArray[np.int64]) -> in
 
 
 def _chosen(sent: _Sent) -> NDArray[np.intp]:
-    """Places of all lost packets and a sample of the others of their flows, in order."""
+    """Positions of all lost packets and a sample of the others of their flows, in order."""
     others = np.flatnonzero(sent.kind & ~sent.lost)
     step = max(1, len(others) // _SAMPLE)
     gone = np.flatnonzero(sent.lost)
@@ -194,7 +193,7 @@ def _chosen(sent: _Sent) -> NDArray[np.intp]:
 def _weigh(
     sent: _Sent, chosen: NDArray[np.intp], load: NDArray[np.int64], window_ns: int, scope: str
 ) -> RateLimit | None:
-    """Take the evidence of one way to count."""
+    """Weigh the evidence of one way to count."""
     lost, time_ns = sent.lost[chosen], sent.time_ns[chosen]
     gone = np.flatnonzero(lost)
     least = _least(sent, chosen, load)
@@ -221,7 +220,7 @@ def _weigh(
 def _starts(
     time_ns: NDArray[np.int64], gone: NDArray[np.intp], below: NDArray[np.bool_], window_ns: int
 ) -> NDArray[np.intp]:
-    """Losses that begin an episode: long after the one before, or when the load had fallen meanwhile."""
+    """Losses that begin an episode: long after the previous one, or after the load had fallen."""
     since_ns = np.diff(time_ns[gone], prepend=np.iinfo(np.int64).min >> 1)
     fallen = np.diff(np.cumsum(below)[gone], prepend=0) > 0
     return gone[(since_ns > _gap(window_ns)) | (fallen & (since_ns > evidence.BURST_NS))]
@@ -232,9 +231,9 @@ def _gap(window_ns: int) -> int:
 
 
 def _same_onset(first: NDArray[np.int64], load: NDArray[np.int64]) -> float:
-    """Evidence that episodes begin at about one load, and not at that of any packet.
+    """Evidence that episodes begin at about the same load, and not at any packet's.
 
-    A range of `width` different loads may begin at each of them; the narrower it is, the more it is trusted.
+    A range of `width` distinct loads may begin at each of them; the narrower it is, the more it counts.
     """
     loads = np.unique(load)
     width = int(np.count_nonzero((loads >= first.min()) & (loads <= first.max())))
@@ -243,7 +242,7 @@ def _same_onset(first: NDArray[np.int64], load: NDArray[np.int64]) -> float:
 
 
 def _nothing_slower(time_ns: NDArray[np.int64], lost: NDArray[np.bool_], above: NDArray[np.bool_]) -> float:
-    """Evidence that what is below the least load of a loss loses less than the rest."""
+    """Evidence that packets below the smallest load of a loss are lost less often than the others."""
     gone, sent = int(lost.sum()), len(lost)
     scale = evidence.independent(time_ns) / gone
     different = max(2, gone)
@@ -253,7 +252,7 @@ def _nothing_slower(time_ns: NDArray[np.int64], lost: NDArray[np.bool_], above: 
 
 
 def _passing(sent: _Sent, window_ns: int) -> float | None:
-    """Packets a second of the losing flows that pass between the first and the last loss of an episode."""
+    """Packets per second of the losing flows that pass between first and last loss of an episode."""
     kind = np.flatnonzero(sent.kind)
     time_ns, lost = sent.time_ns[kind], sent.lost[kind]
     gone = np.flatnonzero(lost)

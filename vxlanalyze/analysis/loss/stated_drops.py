@@ -1,9 +1,8 @@
-"""Losses that the receiver's capture itself may account for: it states how many packets it dropped.
+"""Losses that the receiver's capture itself may account for, since it states its number of drops.
 
-A capture that says "32 packets dropped by kernel" lacks 32 packets that arrived. As many of the missing
-packets are neither lost nor delivered, but unknown. Only losses without a rule are given up: a kernel that is
-short of buffers drops packets of every kind, in bursts, so a blocked service or a limit on size stays what it
-is.
+A capture that says "32 packets dropped by kernel" lacks 32 packets that arrived. That many of the missing
+packets are neither lost nor delivered, but unknown. Only losses without a rule are reclassified: a kernel
+short of buffers drops packets of every kind, in bursts, so a blocked service or a size limit stands.
 
 Sources: pcap_stats(3PCAP); draft-ietf-opsawg-pcapng sections 4.3 (epb_dropcount) and 4.6 (isb_ifdrop,
 isb_osdrop).
@@ -46,7 +45,7 @@ def credited(pair: Comparison) -> Comparison:
 
 
 def _of_capture(pair: Comparison, number: int, dropped: int) -> dict[str, Direction]:
-    """Directions that end at a capture, with what it may have dropped taken out of their losses."""
+    """Directions that end at a capture, without the losses that it may have dropped."""
     arriving = [d for d in pair.directions if d.receiver.capture == number and d.assessed]
     left = dropped - _proved(pair, arriving, number)
     changed = {}
@@ -65,7 +64,7 @@ def _of_capture(pair: Comparison, number: int, dropped: int) -> dict[str, Direct
 
 
 def _proved(pair: Comparison, arriving: Sequence[Direction], number: int) -> int:
-    """Packets that the capture lacks for certain: answered by its node, or received elsewhere."""
+    """Packets that the capture certainly missed: answered by its node, or received elsewhere."""
     answered = sum(
         int(np.count_nonzero((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)))
         for d in arriving
@@ -79,7 +78,7 @@ def _proved(pair: Comparison, arriving: Sequence[Direction], number: int) -> int
 
 
 def _likeliest(direction: Direction, picture: Picture, most: int) -> NDArray[np.intp]:
-    """Losses without a rule, at most so many; those in the longest runs first: a full buffer."""
+    """Losses without a rule, up to a number; those in the longest runs first: a full buffer."""
     gaps = [e.packets for e in picture.of(Kind.INTERRUPTION)]
     candidates = np.sort(np.concatenate([picture.unexplained, *gaps]).astype(np.intp))
     if len(candidates) <= most:

@@ -1,4 +1,4 @@
-"""What loss that nothing explains looks like: said as "perhaps", never as a finding, for it may be random."""
+"""A suspected cause of unexplained loss: stated as "perhaps", never as a finding, as it may be random."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ CODE_OF = {
     Kind.FLOW: "flow-blocked",
     Kind.ECMP: "ecmp-member-blocked",
 }
-_FEW_PORTS = 3  # so many source ports that deliver nothing are worth a word, proved or not
+_FEW_PORTS = 3  # this many source ports that deliver nothing are worth mentioning, proved or not
 _PORTS_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A cause that fits, without being proved.
+    """A cause that fits without being proved.
 
     `perhaps` is a clause for the summary, "" where the evidence is too weak for it; `text` are sentences with
     the evidence, `remedy` says how to find out.
@@ -37,7 +37,7 @@ class Suspicion:
 
 
 def of(picture: Picture, cluster: Cluster) -> Suspicion | None:
-    """Say what the unexplained losses of a direction look like, if anything."""
+    """State the suspected cause of a direction's unexplained losses, if any."""
     suspected = picture.suspected
     if suspected is None:
         return _whole_ports(picture)
@@ -91,7 +91,7 @@ def _ports(picture: Picture, packets: np.ndarray[tuple[int], np.dtype[np.intp]])
 
 
 def _whole_ports(picture: Picture) -> Suspicion | None:
-    """Say so where no outer source port that loses a packet delivers any, while others deliver."""
+    """Suspect whole ports where no outer source port with a loss delivers anything, while others do."""
     direction = picture.direction
     sport, flow = direction.sender.flows.outer_sport, direction.flow
     losing, delivering = (

@@ -1,4 +1,4 @@
-"""What packets of a direction have in common, so that it can be asked whether loss follows it.
+"""Traits that packets of a direction share, to test whether loss follows them.
 
 A trait sorts the flows of a direction into classes: by inner address family, protocol, service, port,
 address, outer source port or tunnel endpoint. Each packet belongs to the class of its flow.
@@ -16,12 +16,12 @@ from vxlanalyze.wire.model import Flows
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _ICMP_TYPE_SHIFT = 8
-_MANY_TIMES = 3  # a client with one port for two servers is common, for more it is not
+_MANY_TIMES = 3  # a client using one port for two servers is common, for more it is not
 # Odd multipliers of xxHash64: they spread bits well.
 
 
 class Trait(Enum):
-    """By what flows are sorted; the value says it in words."""
+    """The trait by which flows are sorted; the value is its text."""
 
     FAMILY = "inner address family"
     PROTOCOL = "inner protocol"
@@ -40,7 +40,7 @@ class Classes:
     Parameters
     ----------
     of_flow : NDArray[np.intp]
-        Class of each flow, shape ``(f,)``; -1 for flows that the direction has not.
+        Class of each flow, shape ``(f,)``; -1 for flows not in the direction.
     example : NDArray[np.intp]
         One flow of each class, shape ``(k,)``.
     from_server : NDArray[np.bool_]
@@ -69,9 +69,9 @@ def classes(flows: Flows, active: NDArray[np.intp]) -> dict[Trait, Classes]:
 def serves_at_source(flows: Flows) -> NDArray[np.bool_]:
     """Whether each flow comes from the server, shape ``(f,)``.
 
-    The smaller port serves: those that systems give to clients start at 32768 (Linux) or 49152 (RFC 6335
-    section 6). An end that many times more flows share than the other end serves whatever its port, since
-    each client takes one of its own.
+    The smaller port is the server's: ephemeral ports start at 32768 (Linux) or 49152 (RFC 6335 section 6). An
+    end shared by many times more flows than the other is the server whatever its port, since each client uses
+    a port of its own.
     """
     ends = np.concatenate(
         (_end(flows.src, flows.protocol, flows.sport), _end(flows.dst, flows.protocol, flows.dport))
@@ -87,7 +87,7 @@ def serves_at_source(flows: Flows) -> NDArray[np.bool_]:
 def _end(
     address: NDArray[np.uint8], protocol: NDArray[np.uint8], port: NDArray[np.uint16]
 ) -> NDArray[np.uint64]:
-    """Number the ends of flows by a hash, which may very seldom give two of them one number."""
+    """Number the ends of flows by a hash, which may very rarely collide."""
     halves = np.ascontiguousarray(address).view(np.uint64).reshape(-1, 2)
     last = protocol.astype(np.uint64) << np.uint64(16) | port
     hashed: NDArray[np.uint64] = (
@@ -108,7 +108,7 @@ def _sorted(
 ) -> Classes:
     names, member = distinct(key)
     example = np.empty(len(names), np.intp)
-    example[member[::-1]] = np.arange(len(key))[::-1]  # of equal indices the last stays: the first flow
+    example[member[::-1]] = np.arange(len(key))[::-1]  # the last of equal indices wins: the first flow
     of_flow = np.full(len(from_server), -1, np.intp)
     of_flow[active] = member
     return Classes(trait, of_flow, active[example], from_server)
@@ -117,7 +117,7 @@ def _sorted(
 def _keys(
     flows: Flows, rows: NDArray[np.intp], at_source: NDArray[np.bool_]
 ) -> dict[Trait, tuple[NDArray[np.generic], ...]]:
-    """Give the columns that each trait is known from, of some flows."""
+    """Give the columns that determine each trait, for some flows."""
     protocol, port = flows.protocol[rows], server_port(flows, rows, at_source)
     src, dst = flows.src[rows], flows.dst[rows]
     server = np.where(at_source[:, None], src, dst)
@@ -134,6 +134,6 @@ def _keys(
 
 
 def _packed(parts: tuple[NDArray[np.generic], ...], rows: int) -> NDArray[np.uint8]:
-    """Put columns side by side as bytes, so that rows can be compared whole."""
+    """Put columns side by side as bytes, so that whole rows can be compared."""
     wide = [np.ascontiguousarray(p).reshape(rows, -1).view(np.uint8).reshape(rows, -1) for p in parts]
     return np.concatenate(wide, axis=1)

@@ -1,9 +1,9 @@
-"""Loss that takes every n-th packet, whatever its flow: paths are taken in turn, and one of them is dead.
+"""Loss of every n-th packet, whatever its flow: paths are used in turn, and one of them is dead.
 
 A bond in round robin (balance-rr) and per-packet balancing send consecutive packets over different members.
-Places count all that the sender put into the tunnel, so packets whose fate is unknown take their turn as
-well. Traffic whose own kinds come in turn (a large packet after each small one) looks alike; then size or
-flow decides, and not the turn.
+Positions count everything that the sender put into the tunnel, so packets of unknown fate take their turn as
+well. Traffic whose kinds alternate (a large packet after each small one) looks similar; then size or flow
+decides, not the turn.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction
 
 _MOST_MEMBERS = 16
-_IN_TURN = 0.9  # of the losses at least, for it to be strict
+_IN_TURN = 0.9  # minimum share of the losses for a strict turn
 _FEWEST = 8
 _COST = log(2 * _MOST_MEMBERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Every `every`-th packet is lost; `in_turn` is the share of gaps between losses that are so long."""
+    """Every `every`-th packet is lost; `in_turn` is the share of gaps between losses with that length."""
 
     every: int
     in_turn: float
@@ -32,7 +32,7 @@ class Turn:
 
 
 def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> Turn | None:
-    """Find the turn in which the given packets are lost, if there is one beyond chance."""
+    """Find the turn in which the given packets are lost, if chance does not explain it."""
     if len(lost) < _FEWEST:
         return None
     gaps = np.diff(np.sort(lost))
@@ -51,7 +51,7 @@ def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> Turn | 
 
 
 def _decided_otherwise(direction: Direction, lost: NDArray[np.intp], enough: float) -> bool:
-    """Whether size or flow tells the lost packets from the others as well."""
+    """Whether size or flow separates the lost packets from the others equally well."""
     used = direction.delivered.copy()
     gone = np.zeros(len(direction), np.bool_)
     gone[lost] = True

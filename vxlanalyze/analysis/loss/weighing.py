@@ -1,4 +1,4 @@
-"""Which explanations of losses the evidence bears out, and which of them to believe first."""
+"""Decide which explanations of losses the evidence supports, and which to accept first."""
 
 from dataclasses import dataclass
 from math import log
@@ -12,8 +12,8 @@ from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.statistics import evidence
 
-CHANCE = 1e-4  # at most, per direction: that loss at random is taken for something else
-_LIKELIER = 10.0  # times: a rule that is so much likelier than random loss is suspected, though not proved
+CHANCE = 1e-4  # upper bound per direction on mistaking random loss for something else
+_LIKELIER = 10.0  # a rule this many times likelier than random loss is suspected, though not proved
 _WEIGHED_EXACTLY = 16  # the most promising hypotheses of a round
 _PROMISING, _LOOK_AHEAD = 4, 3
 
@@ -22,8 +22,8 @@ _PROMISING, _LOOK_AHEAD = 4, 3
 class Choice:
     """A rule, and which unexplained losses it explains.
 
-    `nats` is how much likelier all losses are with the rule than without: of several rules together it is
-    the sum, so rules can be compared. `proof` is the evidence that its own losses are not random.
+    `nats` is how much likelier all losses are with the rule than without: for several rules it is the sum, so
+    rules can be compared. `proof` is the evidence that its own losses are not random.
     """
 
     rule: Hypothesis
@@ -38,13 +38,13 @@ def proved(weighed: list[Choice]) -> list[Choice]:
 
 
 def suspicious(choice: Choice, open_: NDArray[np.bool_]) -> bool:
-    """Whether it is likelier than loss at random, and all that it explains is unexplained still."""
+    """Whether it is likelier than random loss, and all that it explains is still unexplained."""
     likely = min(choice.nats, choice.proof) >= log(_LIKELIER)
     return likely and not bool((choice.explained & ~open_).any())
 
 
 def weigh(lost: Losses, open_: NDArray[np.bool_]) -> list[Choice]:
-    """Weigh the most promising rules; the one that explains most stands first."""
+    """Weigh the most promising rules; the one that explains most comes first."""
     if not open_.any():
         return []
     total = evidence.independent(lost.time_ns[open_])
@@ -66,7 +66,7 @@ def weigh(lost: Losses, open_: NDArray[np.bool_]) -> list[Choice]:
 
 
 def most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[Choice]) -> Choice:
-    """Choose with an eye on what is left.
+    """Choose with regard to what remains.
 
     One rule that happens to cover two faults must not win over the two rules that fit them better.
     """
@@ -80,7 +80,7 @@ def most_promising(lost: Losses, open_: NDArray[np.bool_], choices: list[Choice]
 def _outermost(best: Choice, choices: list[Choice]) -> Choice:
     """Prefer a tunnel endpoint to a kind of inner packets where each explains exactly the other's losses.
 
-    What lies between the nodes looks at the outer header, as of the IPv6 tunnel of a dual-stack cluster.
+    Devices between the nodes look at the outer header, such as that of a dual-stack cluster's IPv6 tunnel.
     """
     if best.rule.trait is None:
         return best
@@ -91,9 +91,9 @@ def _outermost(best: Choice, choices: list[Choice]) -> Choice:
 
 
 def _plainer(best: Choice, choices: list[Choice]) -> Choice:
-    """Prefer a time to what began to fail at that time, where nothing else arrived meanwhile.
+    """Prefer a time to the class that began to fail at it, where nothing else arrived meanwhile.
 
-    Then nothing speaks of a kind of packets, and all kinds may be lost.
+    Then there is no evidence for a kind of packets, and all kinds may be lost.
     """
     if best.rule.trait is None or best.rule.first == 0:
         return best

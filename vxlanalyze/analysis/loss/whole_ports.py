@@ -1,9 +1,9 @@
-"""Many light flows, and one dead path among several: no flow is hit in its middle.
+"""Many light flows, and one dead path among several: no flow is lost in part.
 
-Of flows with one to three packets none proves anything by itself. Together they do: where loss at random took
-the packets, some flows would lose one packet and deliver another. That none of them does, though many could,
-is evidence that whole source ports are lost. A burst takes the packets of a flow that are close together
-alike, so a flow counts with as many packets as are independent of each other.
+A flow with one to three packets proves nothing by itself. Together they do: with random loss, some flows
+would lose one packet and deliver another. That none does, though many could, is evidence that whole source
+ports are lost. A burst loses packets of a flow that are close together, so a flow counts as many packets as
+are independent of each other.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from vxlanalyze.wire.model import NO_FLOW
 
 _COST = log(100)
 _FEWEST_PORTS = 3
-_MOST_OF_PORTS = 0.6  # of all source ports: what takes more is no single path
+_MOST_OF_PORTS = 0.6  # of all source ports: a larger share is not a single path
 
 
 @dataclass(frozen=True, eq=False)
 class WholePorts:
-    """Source ports of which every packet is lost: classes of the trait, and what proves them."""
+    """Source ports with every packet lost: classes of the trait, and their proof."""
 
     members: NDArray[np.intp]
     several: int
@@ -33,7 +33,7 @@ class WholePorts:
 
 
 def find(direction: Direction, lost: Losses, open_: NDArray[np.bool_], chance: float) -> WholePorts | None:
-    """Find whole source ports among the unexplained losses, shape ``(k,)``, if they are beyond chance."""
+    """Find whole source ports among the unexplained losses, shape ``(k,)``, if beyond chance."""
     ports = lost.traits[Trait.OUTER_PORT]
     member = ports.of_flow[lost.flow[open_]]
     members = np.unique(member)
@@ -48,7 +48,7 @@ def find(direction: Direction, lost: Losses, open_: NDArray[np.bool_], chance: f
     weights = _independent(direction, lost, open_)
     rate = len(member) / (len(member) + lost.delivered)
     several = weights[weights > 1]
-    # Of so many packets all are lost or all arrive, at random:
+    # Probability that this many packets are all lost or all arrive, at random:
     pure = np.log(rate**several + (1 - rate) ** several)
     nats = -float(pure.sum()) - _COST
     hit = int(np.count_nonzero(weights[members] > 1))

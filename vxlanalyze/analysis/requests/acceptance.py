@@ -1,9 +1,9 @@
-"""Whether whoever asked took the answer that its node's capture shows.
+"""Determine whether clients accepted the answers that their node's capture shows.
 
-An asker that got its answer does not ask the same again: it sends no second SYN with the same sequence
-number, and no second query with the same identifier, ports and content. Both are seen by one capture, so no
-clock enters. A resolver that misses one of two answers sends both queries again, so a query whose partner got
-no answer says nothing; nor does one whose answer was an error or was truncated.
+A client that got its answer does not repeat the request: it sends no second SYN with the same sequence
+number, and no second query with the same identifier, ports and content. One capture shows both, so clocks do
+not matter. A resolver that misses one of two answers repeats both queries, so a query whose partner got no
+answer proves nothing; nor does one whose answer was an error or truncated.
 
 Source: RFC 9293 section 3.10.7.3 (SYN-SENT), RFC 1035 section 4.1.1 (RCODE, TC), RFC 6298 section 2.
 """
@@ -21,7 +21,7 @@ from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 CHANCE = 1e-3  # of a false alarm
-_SOON_NS, _LATE_NS = 100_000_000, 30_000_000_000  # a retry comes after the one and before the other
+_SOON_NS, _LATE_NS = 100_000_000, 30_000_000_000  # a retry comes after the former and before the latter
 _PARTNER_NS = 50_000_000
 _RCODE, _TRUNCATED = 0x000F, 0x0200
 _GOOD_RCODES = (0, 3)  # no error; no such name
@@ -29,22 +29,22 @@ _GOOD_RCODES = (0, 3)  # no error; no such name
 
 @dataclass(frozen=True, eq=False)
 class NotTaken:
-    """Answers of one direction that were not taken.
+    """Answers of one direction that were not accepted.
 
     Parameters
     ----------
     label : str
         The direction of the answers.
     requests : Requests
-        Those whose answer was not taken, of all clients that are concerned.
+        Those whose answer was not accepted, of all affected clients.
     times : NDArray[np.int64]
-        Shape ``(r,)``: how often each was asked again.
+        Shape ``(r,)``: how often each was repeated.
     answered : int
-        Answered requests of the same clients to the same servers, but for answers that are errors.
+        Answered requests of the same clients to the same servers, except where the answer is an error.
     inside : int
-        Requests of which a place inside the node shows the answer too.
+        Requests whose answer a place inside the node shows as well.
     chance : float
-        Bound on the probability of so many where one in fifty is lost inside a node.
+        Upper bound on the probability of this many if one in fifty is lost inside a node.
     """
 
     label: str
@@ -56,7 +56,7 @@ class NotTaken:
 
 
 def not_taken(comparison: Comparison, chance: float) -> list[NotTaken]:
-    """Find answers that reach a node's wire and are asked for again."""
+    """Find answers that reach a node's wire although the requests are repeated."""
     if not comparison.hops:
         return []
     found = []
@@ -102,7 +102,7 @@ def _one_way(
 
 
 def _again(requests: Requests) -> NDArray[np.int64]:
-    """How often each request was asked again though its answer had arrived, shape ``(r,)``."""
+    """How often each request was repeated although its answer had arrived, shape ``(r,)``."""
     times = np.where(requests.kind == Kind.TCP, requests.again, 0).astype(np.int64)
     times[requests.refused] = 0
     dns = np.flatnonzero(requests.kind == Kind.DNS)
@@ -125,7 +125,7 @@ def _again(requests: Requests) -> NDArray[np.int64]:
 
 
 def _tells(requests: Requests) -> NDArray[np.bool_]:
-    """Requests whose answer leaves nothing to ask again, shape ``(r,)``: no error, and not truncated."""
+    """Requests whose answer gives no reason for a repetition, shape ``(r,)``: no error, not truncated."""
     flags = requests.point.index.seq[np.maximum(requests.answer_row, 0)]
     good = np.isin(flags & _RCODE, _GOOD_RCODES) & (flags & _TRUNCATED == 0)
     tells: NDArray[np.bool_] = (requests.kind != Kind.DNS) | good

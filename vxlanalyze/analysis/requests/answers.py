@@ -1,12 +1,12 @@
-"""What a direction asks of the other side, and which of its flows were answered there.
+"""The requests of a direction, and which of its flows the other side answered.
 
-A *request* is a packet that a working receiver answers: an ICMP echo request, a DNS query, a TCP packet
-that occupies sequence numbers (RFC 9293 section 3.4: SYN, FIN and data are acknowledged, a pure
-acknowledgement is not). A plain UDP stream asks nothing; it counts as answered where packets come back
-after it began, and never as unanswered.
+A *request* is a packet that a working receiver answers: an ICMP echo request, a DNS query, a TCP packet that
+occupies sequence numbers (RFC 9293 section 3.4: SYN, FIN and data are acknowledged, a pure acknowledgement is
+not). A plain UDP stream contains no requests; it counts as answered where packets come back after it began,
+and never as unanswered.
 
-An answer is looked for in both captures of the hop, the receiver's first: one that leaves the receiver and
-is lost on its way back is an answer too. So is one that an `any` capture shows inside the node only.
+An answer is looked for in both captures of the hop, the receiver's first: one that leaves the receiver and is
+lost on the return path is an answer too. So is one that an `any` capture shows only inside the node.
 """
 
 # The bodies of compiled functions have no types:
@@ -34,12 +34,12 @@ _HEADER_CUT = Anomaly.HEADER_CUT.value
 _LONG_AGO_NS = np.iinfo(np.int64).min
 _ECHO_REQUESTS = ((ICMP, 8 << 8), (ICMPV6, 128 << 8))
 
-# A node of which one request in fifty stays unanswered is an incident of its own; so this bounds from
-# above how often a working one is silent.
+# A node that leaves one request in fifty unanswered is an incident in itself, so this is an upper bound on
+# how often a working one is silent.
 SILENT_RATIO = 0.02
 
-# Within a cluster an echo, a SYN or a cached name is answered in a few milliseconds; what arrived later
-# than this before the receiver's capture ended has not been refused an answer.
+# Within a cluster an echo, a SYN or a cached name is answered in a few milliseconds; requests that arrive
+# later than this before the end of the receiver's capture do not count as unanswered.
 PATIENCE_NS = 100_000_000
 
 
@@ -56,7 +56,7 @@ class Answers:
     arrived : NDArray[np.bool_]
         Shape ``(m,)``: requests seen at the receiver, early enough for an answer to be in its capture.
     answered : NDArray[np.bool_]
-        Shape ``(f,)``: flows to which anything came back, whether they asked or not.
+        Shape ``(f,)``: flows to which anything came back, whether they sent requests or not.
     used : NDArray[np.bool_]
         Shape ``(f,)``: flows that have packets in this direction.
     flow : NDArray[np.int32]
@@ -76,19 +76,19 @@ class Answers:
         return self.arrived & silent[self.flow]
 
     def silent(self, chance: float, flows: NDArray[np.bool_] | None = None) -> bool:
-        """Whether nothing came back to (chosen) flows, and asked often enough that chance cannot do it."""
+        """Whether nothing came back to (chosen) flows, with enough requests to exclude chance."""
         used = self.used if flows is None else self.used & flows
         requested = int(np.count_nonzero(self.arrived & used[self.flow]))
         return not (self.answered & used).any() and conclusive(requested, chance)
 
 
 def conclusive(requests: int, chance: float) -> bool:
-    """Whether so many requests do not all stay unanswered by a working node, but with a given chance."""
+    """Whether a working node leaves this many requests unanswered at most with a given probability."""
     return bool(SILENT_RATIO**requests < chance)
 
 
 def requests_needed(chance: float) -> int:
-    """How many unanswered requests are conclusive."""
+    """Number of unanswered requests that is conclusive."""
     return int(np.floor(np.log(chance) / np.log(SILENT_RATIO))) + 1
 
 
@@ -136,7 +136,7 @@ def of(direction: Direction) -> Answers:
 
 @dataclass(frozen=True, slots=True)
 class _Kinds:
-    """How each flow asks, shape ``(f,)``."""
+    """The kind of requests in each flow, shape ``(f,)``."""
 
     echo: NDArray[np.bool_]
     dns: NDArray[np.bool_]
@@ -153,7 +153,7 @@ class _Kinds:
 
 
 class _Requested(NamedTuple):
-    """What a direction asks: as in `Answers`; and the first TCP request of each tuple, or -1."""
+    """The requests of a direction, as in `Answers`, and the first TCP request of each tuple, or -1."""
 
     request: NDArray[np.bool_]
     sent: NDArray[np.bool_]
@@ -179,7 +179,7 @@ def _requested(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32],
 
 
 def _end_ns(point: Point) -> int:
-    """What is well before the end of a point's capture is not later than this."""
+    """The latest time that is well before the end of a point's capture."""
     latest_ns = int(point.index.time_ns.max(initial=_LONG_AGO_NS))
     return max(latest_ns, _LONG_AGO_NS + PATIENCE_NS) - PATIENCE_NS
 
@@ -189,7 +189,7 @@ def _end_ns(point: Point) -> int:
     "_Requested(b1[] b1[] b1[] b1[] i4[])"
 )
 def _find_requests(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
-    """Tell which packets ask, and which of them early enough for an answer to be captured."""
+    """Mark request packets, and those early enough for an answer to be captured."""
     sent_row, received_row = rows
     flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
     echo, dns, tcp, tuple_of = of_flow
@@ -198,7 +198,7 @@ def _find_requests(rows, columns, times_ns, ends_ns, of_flow, found):  # type: i
         found.used[flow] = True
         is_request = echo[flow]
         if tcp[flow]:
-            # Where the snap length leaves no flags and no acknowledgement, it asks nothing.
+            # Where the snap length leaves neither flags nor acknowledgement, it does not count as a request.
             is_request = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
             is_request = is_request and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
             if is_request and found.first_tcp[tuple_of[flow]] < 0:
@@ -224,7 +224,7 @@ def _seen(size: int, sides: Sides) -> NDArray[np.bool_]:
 
 
 def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Sender's flows that were seen before what came back, at whichever point saw both; shape ``(f,)``."""
+    """Sender's flows that were seen before the responses, at whichever point saw both; shape ``(f,)``."""
     never = np.iinfo(np.int64).max
     first = np.zeros(len(back), np.bool_)
     for point, codes in sides:
@@ -238,7 +238,7 @@ def _began_first(size: int, sides: Sides, back: NDArray[np.int32]) -> NDArray[np
 def _acknowledged(
     direction: Direction, numbered: Tuples, first: NDArray[np.int32], sides: Sides
 ) -> NDArray[np.bool_]:
-    """Tuples whose first request, or anything after it, was acknowledged or reset; shape ``(t,)``."""
+    """Tuples whose first request or anything after it was acknowledged or reset; shape ``(t,)``."""
     opened = np.flatnonzero(first >= 0)
     base = np.zeros(len(numbered), np.uint32)
     base[opened] = direction.seq_of(first[opened])
@@ -255,14 +255,14 @@ def _acknowledged(
 
 @compiled("(i4[] u2[] u4[] u4[]) i4[] u4[] b1[]")
 def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untyped-def]
-    """Mark the tuples to which a packet of a capture answers."""
+    """Mark the tuples that a packet of a capture answers."""
     flow_of, flags_of, ack_of, anomalies_of = columns
     for row in range(len(flow_of)):
         request = wanted[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
         if request == NO_TUPLE or acknowledged[request]:
             continue
-        # Where the snap length cut the flags, a number in the field says as much; where it cut the number
-        # too, nothing tells that this is no answer.
+        # Where the snap length cut the flags, a number in the field shows the same; where it cut the number
+        # too, the packet may be an answer.
         cut = anomalies_of[row] & _HEADER_CUT != 0
         acks = flags_of[row] & _ACK != 0 or (cut and ack_of[row] != 0)
         beyond = after(np.int64(ack_of[row]), np.int64(base[request])) > 0

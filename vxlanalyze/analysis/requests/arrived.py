@@ -1,4 +1,4 @@
-"""Requests that reached the node they were meant for, by that node's own capture."""
+"""Requests that reached their destination node, according to that node's own capture."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ _KINDS = (Kind.ICMP, Kind.TCP, Kind.DNS, Kind.UDP)
 
 
 def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:
-    """Give the requests that reached the last and the first node, each with the label of its direction.
+    """Give the requests that reached the last and the first node, with the labels of their directions.
 
-    Only those are given of which the capture shows what became. One that only a place inside the node shows
-    an answer to counts as answered, so it is left out.
+    Only requests whose fate the capture shows are given. One whose answer appears only inside the node counts
+    as answered and is left out.
     """
     if not comparison.hops:
         return

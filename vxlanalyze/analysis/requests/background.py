@@ -1,6 +1,6 @@
-"""Refusals that are wanted: the probes of a traceroute, and of whoever tries one port after the other.
+"""Intended refusals: the probes of traceroute and of port scanners.
 
-Sources: traceroute(8) (UDP probes go to ports from 33434 on, one port a probe); Nmap reference guide, "Port
+Sources: traceroute(8) (UDP probes go to ports from 33434 on, one port per probe); Nmap reference guide, "Port
 Scanning Basics" (closed ports answer with a reset or port unreachable).
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _TRACEROUTE_PORTS = range(33434, 33690)
-_FEWEST_PORTS = 3  # of one client at one server, each asked a few times, before it counts as probing
+_FEWEST_PORTS = 3  # of one client at one server, each tried a few times, before it counts as probing
 _FEWEST_SCANNED = 8
-_MOST_TIMES = 3  # probes a hop, or a port
+_MOST_TIMES = 3  # probes per hop, or per port
 
 
 class Refused(NamedTuple):
@@ -26,7 +26,7 @@ class Refused(NamedTuple):
 
 
 def probes(refused: Iterable[Refused]) -> dict[tuple[str, str], str]:
-    """Tell which clients only probe which servers, by (client, server): what it is, in words."""
+    """Find clients that only probe servers; gives a description by (client, server)."""
     by_ends: dict[tuple[str, str], list[Refused]] = defaultdict(list)
     for entry in refused:
         by_ends[entry.client, entry.server].append(entry)

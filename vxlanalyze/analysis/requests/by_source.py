@@ -1,10 +1,10 @@
 """Sources whose requests a node ignores while it answers those of others to the same endpoints.
 
-The requests that reached a node are compared client by client at those endpoints that answer somebody else.
-How often these others stay unanswered (by Laplace's rule of succession never 0) bounds the probability that
-all packets of a client do; it is multiplied by the number of clients and sockets that are looked at. An
-endpoint that stops answering, or begins to, ignores everybody at that time: so requests count as evidence
-only where others were answered both before and after them, and some must.
+The requests that reached a node are compared by client at endpoints that answer others. The rate at which
+these others stay unanswered (by Laplace's rule of succession never 0) bounds the probability that all packets
+of a client do; it is multiplied by the number of clients and sockets examined. An endpoint that stops or
+starts answering ignores everybody at that time, so requests count as evidence only if others were answered
+both before and after them, and some such requests are required.
 
 Source: P. S. Laplace's rule of succession; C. E. Bonferroni's inequality (several hypotheses).
 """
@@ -32,7 +32,7 @@ CHANCE = 1e-5
 _LEAST_PACKETS = 4
 _LEAST_BETWEEN = 2  # packets that were ignored between answers to others
 _LEAST_OF_GROUP = 2  # silent clients
-_LEAST_OF_SOCKET = 3  # requests of one socket, which may be one application's trouble
+_LEAST_OF_SOCKET = 3  # requests of one socket, which may be a single application's problem
 _PREFIXES = {4: (16, 24), 6: (48, 64)}  # widest first
 _MIN_NS, _MAX_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
@@ -58,7 +58,7 @@ class Source:
     chosen : NDArray[np.bool_]
         Shape ``(r,)``: its unanswered requests among those that arrived.
     packets : int
-        Transmissions of these.
+        Their transmissions.
     others : int
         Requests of other sources that the same endpoints answered.
     elsewhere : int
@@ -104,7 +104,7 @@ def ignored(comparison: Comparison) -> tuple[Ignored, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Requests with who sent them and whom they ask; arrays of shape ``(r,)``."""
+    """Requests with their clients and endpoints; arrays of shape ``(r,)``."""
 
     requests: Requests
     clients: tuple[str, ...]
@@ -115,7 +115,7 @@ class _Table:
 
     @cached_property
     def between(self) -> NDArray[np.bool_]:
-        """Requests that were sent while their endpoint answered others: before and after them."""
+        """Requests sent while their endpoint answered others, both before and after them."""
         return _between(self.requests, self.endpoint, self.open_)
 
     @classmethod
@@ -135,9 +135,9 @@ class _Table:
         )
 
     def judge(self, mine: NDArray[np.bool_], silent: NDArray[np.bool_], tests: int) -> tuple[int, int, float]:
-        """Give the packets, what others got, and the bound on the chance of some unanswered requests.
+        """Give packet count, answers to others, and probability bound of some unanswered requests.
 
-        `silent` are all requests of sources that got no answer: they are no standard for others.
+        `silent` are all requests of sources without an answer: these are not a reference for others.
         """
         there = np.isin(self.endpoint, np.unique(self.endpoint[mine])) & ~mine & ~silent
         answered, unanswered = int((there & ~self.open_).sum()), int(self.packets[there & self.open_].sum())
@@ -167,7 +167,7 @@ def _between(requests: Requests, endpoint: NDArray[np.intp], open_: NDArray[np.b
 
 
 def _sources(table: _Table) -> Iterator[Source]:
-    """Find ignored subnets, then addresses, then sockets; none twice."""
+    """Find ignored subnets, then addresses, then sockets, without duplicates."""
     comparable = _comparable(table)
     size = len(table.clients)
     requests = np.bincount(table.client[comparable], minlength=size)
@@ -215,7 +215,7 @@ def _source(
 def _groups(
     clients: tuple[str, ...], silent: NDArray[np.bool_], answered: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """Prefixes that hold two silent clients or more, and none that was answered."""
+    """Prefixes with at least two silent clients and none that was answered."""
     if np.count_nonzero(silent) < _LEAST_OF_GROUP:
         return
     addresses = [ipaddress.ip_address(c) for c in clients]
@@ -230,7 +230,7 @@ def _groups(
 
 
 def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:
-    """Look for single sockets over UDP that are ignored, of clients that are not."""
+    """Find single UDP sockets that are ignored, of clients that are not."""
     kind, tuple_of = table.requests.kind, table.requests.tuple_of
     udp = chosen & np.isin(kind, (Kind.DNS, Kind.UDP))
     if not (udp & table.open_).any():

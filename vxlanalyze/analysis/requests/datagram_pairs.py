@@ -1,7 +1,7 @@
-"""Datagrams that leave a new socket in pairs, at endpoints that answer each by one, and pairs answered once.
+"""Pairs of datagrams from new sockets that get one answer, at endpoints that answer every datagram.
 
-Where a node has no connection tracking entry for a socket yet, two packets right after each other make one
-each, and the second is dropped (`insert_failed`). DNS shows it by its identifiers (`dns_pairs`); other
+Where a node has no connection tracking entry for a socket yet, two packets in quick succession each create
+one, and the second is dropped (`insert_failed`). DNS shows it by its identifiers (`dns_pairs`); other
 protocols show it by the number of their answers.
 
 Source: kubernetes issues 56903 and 62628.
@@ -22,7 +22,7 @@ _LEAST_SHORT, _LEAST_WHOLE = 3, 5
 
 
 class AnsweredOnce(NamedTuple):
-    """An endpoint of which some pairs of datagrams got one answer.
+    """An endpoint where some pairs of datagrams got one answer.
 
     `server` is its text, `short` the requests with one answer, `whole` how many pairs got two.
     """
@@ -47,7 +47,7 @@ def answered_once(between: Pairs, requests: Requests) -> list[AnsweredOnce]:
 
 
 def _pairs(requests: Requests) -> NDArray[np.bool_]:
-    """Requests over UDP that are two datagrams at once and all that their socket sent."""
+    """UDP requests of two datagrams sent at once that are all their socket sent."""
     times = requests.point.index.time_ns
     alone = np.bincount(requests.tuple_of)[requests.tuple_of] == 1 if len(requests) else np.zeros(0, np.bool_)
     close = times[requests.last_row] - times[requests.first_row] <= _PAIR_NS
@@ -57,13 +57,13 @@ def _pairs(requests: Requests) -> NDArray[np.bool_]:
 
 
 def _judge(server: str, pairs: Requests) -> AnsweredOnce | None:
-    """Tell an endpoint that answers datagram by datagram from one that answers as it likes."""
+    """Distinguish an endpoint that answers every datagram from one that answers at its own pace."""
     once, twice = pairs.replies == 1, pairs.replies == 2
     short, whole = int(once.sum()), int(twice.sum())
     if short < _LEAST_SHORT or whole < max(_LEAST_WHOLE, short) or short + whole < len(pairs):
         return None
     size = pairs.point.index.payload_length[pairs.answer_row]
-    if not np.isin(size[once], size[twice]).all():  # one answer for both would be another one
+    if not np.isin(size[once], size[twice]).all():  # one answer to both would differ in size
         return None
     chance = silence.chance(short, len(pairs))
     return AnsweredOnce(server, pairs.at(once), whole, chance)

@@ -1,10 +1,10 @@
-"""SYN ACKs that leave a node for a client outside of the cluster directly, and whether the client takes them.
+"""SYN ACKs that a node sends directly to a client outside of the cluster, and whether it accepts them.
 
 A SYN that came through the tunnel is answered without one where the pod's node knows the client's address:
 by design in direct server return, by mistake where the forwarding node should have put its own address there.
-The acknowledgement number tells which SYN is answered, whatever the address that the answer comes from.
+The acknowledgement number identifies the SYN, whatever address the answer comes from.
 
-Source: RFC 9293 section 3.10.7.3 (SYN-SENT: an acceptable ACK is SND.UNA + 1, from the address asked).
+Source: RFC 9293 section 3.10.7.3 (SYN-SENT: an acceptable ACK is SND.UNA + 1, from the address contacted).
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
 
 _SYN, _ACK, _FLAGS = 0x02, 0x10, 0x17
-_SOON_NS = 100_000_000  # who sends again later than this after an answer did not take it
+_SOON_NS = 100_000_000  # a retransmission later than this after an answer means that it was not accepted
 
 
 class DirectAnswers(NamedTuple):
@@ -30,11 +30,11 @@ class DirectAnswers(NamedTuple):
     Parameters
     ----------
     not_taken : Requests
-        Those that were sent again after the answer.
+        Those that were retransmitted after the answer.
     answers : NDArray[np.int64]
         Row of the first answer to each of these.
     taken : int
-        How many others were taken: the client went on.
+        Number of others that were accepted: the client went on.
     """
 
     not_taken: Requests
@@ -43,12 +43,12 @@ class DirectAnswers(NamedTuple):
 
 
 def find(requests: Requests, outside: NDArray[np.bool_]) -> DirectAnswers | None:
-    """Find SYNs from the tunnel whose answers leave natively; None where all of these are taken.
+    """Find SYNs from the tunnel whose answers leave natively; None where all are accepted.
 
     Parameters
     ----------
     outside : NDArray[np.bool_]
-        Shape ``(f,)``: flows that clients outside of the cluster send.
+        Shape ``(f,)``: flows sent by clients outside of the cluster.
     """
     point = requests.point
     index, flows = point.index, point.flows

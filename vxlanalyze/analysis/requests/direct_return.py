@@ -1,8 +1,8 @@
-"""Requests whose answers go to the client directly, outside of the tunnel, from another address.
+"""Requests answered directly to the client, outside of the tunnel, from another address.
 
-Direct server return: a load balancer forwards what a client outside of the cluster asked, in the tunnel, and
-the node of the pod answers the client itself, from the address that the client asked. A capture of the tunnel
-alone shows requests without answers; nothing is missing.
+Direct server return: a load balancer forwards requests of a client outside of the cluster through the tunnel,
+and the pod's node answers the client itself, from the address that the client contacted. A capture of the
+tunnel alone shows requests without answers; nothing is missing.
 
 Source: Cilium documentation, "Direct Server Return (DSR)"; cilium pull request 23890.
 """
@@ -24,9 +24,9 @@ _WITH_PORTS = (6, 17, 132)
 
 
 def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
-    """Take requests without an answer in the tunnel, whose client is answered directly, for undecided.
+    """Treat requests without an answer in the tunnel as undecided if their client is answered directly.
 
-    The answer may be seen at any of the `points`: the forwarding node's capture does not show it.
+    Any of the `points` may show the answer; the forwarding node's capture does not.
     """
     point = requests.point
     flows = point.flows
@@ -40,7 +40,7 @@ def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
 
 
 def _answered(point: Point) -> NDArray[np.void]:
-    """Give the sockets that get anything outside of tunnels."""
+    """Give the sockets that receive anything outside of tunnels."""
     flows, used = point.flows, point.decoded.usage.used
     direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, _WITH_PORTS)
     return keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]

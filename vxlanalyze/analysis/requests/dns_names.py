@@ -1,4 +1,4 @@
-r"""The names that DNS queries ask for, made harmless: whoever sends a query chooses its bytes.
+r"""The names in DNS queries, sanitised, since the sender of a query chooses its bytes.
 
 Source: RFC 1035 sections 2.3.4, 4.1 and 5.1 (unprintable octets are written as ``\DDD``).
 """
@@ -30,13 +30,13 @@ _LONGEST_LABEL_BYTES, _LONGEST_NAME_BYTES = 63, 255
 
 
 def names(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list[str]:
-    """Read the names that the first of some queries ask for, each once, in the order of the rows."""
+    """Read the names in the first of some queries, each once, in the order of the rows."""
     found = (name_of(message) for message in _messages(comparison, point, rows))
     return list(dict.fromkeys(name for name in found if name is not None))
 
 
 def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict[str, int]:
-    """Count the types that the first of some queries ask for (A, AAAA, ...)."""
+    """Count the types in the first of some queries (A, AAAA, ...)."""
     found = [type_of(message) for message in _messages(comparison, point, rows)]
     return {kind: found.count(kind) for kind in sorted({f for f in found if f is not None})}
 
@@ -44,7 +44,7 @@ def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict
 def questions(
     comparison: Comparison, point: Point, rows: NDArray[np.int32]
 ) -> list[tuple[str | None, str] | None]:
-    """Read name and type of each query; the name is None where it is no text, all of it where it is cut."""
+    """Read name and type of each query; the name is None if it is not text, both are None if cut."""
     messages = _payloads(comparison, point, rows)
     types_ = (type_of(message) for message in messages)
     return [None if t is None else (name_of(m), t) for m, t in zip(messages, types_, strict=True)]
@@ -56,7 +56,7 @@ def _messages(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> 
 
 
 def _payloads(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list[bytes]:
-    """Read what the transport carries in each row; nothing where that was cut off."""
+    """Read the transport payload of each row; empty where it was cut off."""
     if len(rows) == 0:
         return []
     source = comparison.captures[point.capture].source
@@ -67,7 +67,7 @@ def _payloads(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> 
 
 
 def type_of(message: bytes) -> str | None:
-    """Read the type of the first question of a message; None where it is cut or broken."""
+    """Read the type of the first question of a message; None where it is cut or malformed."""
     at = _HEADER_BYTES
     while at < len(message) and 0 < message[at] <= _LONGEST_LABEL_BYTES:
         at += 1 + message[at]
@@ -78,9 +78,9 @@ def type_of(message: bytes) -> str | None:
 
 
 def name_of(message: bytes) -> str | None:
-    """Read the name in the first question of a message; None where it is cut or broken.
+    """Read the name in the first question of a message; None where it is cut or malformed.
 
-    Nothing stands before it that it could be abbreviated to: it is all labels.
+    No earlier name exists that it could point to, so it consists of labels only.
     """
     questions, at = int.from_bytes(message[4:6]), _HEADER_BYTES
     labels = []

@@ -1,7 +1,7 @@
 """Queries that leave one socket in pairs, and whether it is the second of a pair that stays unanswered.
 
-The resolver of a C library asks for A and AAAA from one socket at once. Where the node has no connection
-tracking entry for that socket yet, both packets make one, and the second is dropped (`insert_failed`).
+The resolver of a C library sends A and AAAA queries from one socket at once. Where the node has no connection
+tracking entry for that socket yet, both packets create one, and the second is dropped (`insert_failed`).
 
 Source: kubernetes issues 56903 and 62628, weave issue 3287.
 """
@@ -29,20 +29,20 @@ class PairFigures(NamedTuple):
 
     @property
     def second_dies(self) -> bool:
-        """Whether nearly all that stay unanswered are the second of a pair, more than random loss gives."""
+        """Whether nearly all unanswered ones are the second of a pair, more than random loss explains."""
         unanswered = self.first_unanswered + self.second_unanswered
         most = self.second_unanswered > 9 * self.first_unanswered
         return unanswered > 0 and most and self.chance < CHANCE
 
     @property
     def second_seems_to_die(self) -> bool:
-        """Whether only second ones die, some of them: enough where they are known to die inside a node."""
+        """Whether only second ones fail: sufficient where they are known to be dropped inside a node."""
         several = self.second_unanswered >= _LEAST_INSIDE and self.first_unanswered == 0
         return self.second_dies or (several and self.chance < _CHANCE_INSIDE)
 
     @property
     def chance(self) -> float:
-        """Probability that so many of them are the second at random."""
+        """Probability that this many of them are the second at random."""
         return fisher.chance(
             self.second_unanswered, self.second_answered, self.first_unanswered, self.first_answered
         )
@@ -64,7 +64,7 @@ def figures(requests: Requests) -> PairFigures:
 
 
 def explain(found: PairFigures, types: dict[str, int]) -> str:
-    """Say what the figures mean; `types` are those that the unanswered queries ask for."""
+    """Explain the figures; `types` are those of the unanswered queries."""
     kind = f" (type {next(iter(types))})" if len(types) == 1 else ""
     seconds = found.second_unanswered + found.second_answered
     firsts = found.first_unanswered + found.first_answered
@@ -81,7 +81,7 @@ def explain(found: PairFigures, types: dict[str, int]) -> str:
 
 
 def remedy(node: str) -> str:
-    """Say how to see the race on a node, and how to avoid it."""
+    """Say how to detect the race on a node, and how to avoid it."""
     return written(
         what_drops(node),
         "Let the resolver use one socket a query, in the pod specification of the clients: "
@@ -91,7 +91,7 @@ def remedy(node: str) -> str:
 
 
 def what_drops(node: str) -> str:
-    """Say how to see whether connection tracking drops the second of two packets, or something else does."""
+    """Say how to check whether connection tracking or something else drops the second of two packets."""
     return written(
         "See whether connection tracking drops them (insert_failed rises with each one lost):",
         on(node, "conntrack -S | grep -o 'insert_failed=[0-9]*'"),

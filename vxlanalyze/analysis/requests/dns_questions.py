@@ -1,7 +1,7 @@
-"""What each client asks a DNS server for: figures by name and type, as A and AAAA of one name fail apart.
+"""DNS queries by client, name and type, since A and AAAA of one name fail independently.
 
-The name and type of a query stand in its frame, which is read again. So of captures with very many queries,
-those of the first ones are told.
+The name and type of a query are read again from its frame. So in captures with very many queries, only the
+first ones are covered.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import pairs, services
 from vxlanalyze.pairing.model import Comparison
 
-_MOST_READ = 4_000  # queries of a point
-_MOST_SHOWN = 20  # names and types of a pair
+_MOST_READ = 4_000  # queries per point
+_MOST_SHOWN = 20  # names and types per pair
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One name and type, and what became of the transmissions that ask for it; `name` is None where cut."""
+    """One name and type, with the fate of the transmissions for it; `name` is None where cut."""
 
     name: str | None
     type: str
@@ -32,7 +32,7 @@ class Question:
 
 
 def questions(comparison: Comparison) -> Mapping[int, tuple[Question, ...]]:
-    """Give the questions of each pair of client and server that asks DNS, the worst first."""
+    """Give the questions of each pair of DNS client and server, the worst first."""
     wanted = {f.pair: f.point for f in services(comparison) if f.protocol == "dns"}
     found: dict[int, tuple[Question, ...]] = {}
     for place in sorted(set(wanted.values())):

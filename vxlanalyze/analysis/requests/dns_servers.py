@@ -1,6 +1,6 @@
 """The DNS servers behind one service: which of them answer, and which are not seen.
 
-Behind one service address stand several DNS pods, so when one of them is cut off, names resolve by turns.
+One service address stands for several DNS pods, so when one of them is cut off, names resolve intermittently.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ def always_answers(silent: ServiceFigures, queried: Iterable[ServiceFigures]) ->
 
 
 def others(pair: Comparison, silent: ServiceFigures, queried: Sequence[ServiceFigures]) -> str:
-    """Tell of the service's other pods: what they answered, or why they are not to be seen."""
+    """Describe the service's other pods: what they answered, or why they are not visible."""
     if always_answers(silent, queried) is not None:
         return " So names resolve by turns, depending on which pod a query goes to."
     unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in queried}]

@@ -1,7 +1,7 @@
-"""Where an unanswered request died: on its way, inside the server's node, or on its answer's way back.
+"""Where an unanswered request died: on the forward path, in the server's node, or on the return path.
 
-A request has the same key at every point, so the capture nearest its server tells how many of its
-transmissions arrived there and how many answers left. What neither capture shows stays unknown.
+A request has the same key at every point, so the capture nearest its server shows how many of its
+transmissions arrived and how many answers left. Whatever neither capture shows stays unknown.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from vxlanalyze.wire.model import NO_FLOW
 
 
 class Fate(IntEnum):
-    """What became of a request that nothing came back to."""
+    """The fate of a request without an answer."""
 
     UNKNOWN = 0
     LOST = 1
-    SILENT = 2  # it arrived, and nothing came out of the server's node
+    SILENT = 2  # it arrived, but nothing left the server's node
     ANSWER_LOST = 3
 
 
@@ -48,7 +48,7 @@ class Fates:
         The direction in which most of them died, by fate.
     inside : dict
         The direction between two interfaces of one node in which most of them died, by fate; no entry where
-        no capture shows that.
+        no capture shows it.
     """
 
     counts: NDArray[np.int64]
@@ -57,12 +57,12 @@ class Fates:
 
 
 def fates(comparison: Comparison, requests: Requests, sense: int) -> Fates:
-    """Tell where transmissions without an answer died.
+    """Determine where transmissions without an answer died.
 
     Parameters
     ----------
     requests : Requests
-        Of one point, and of pairs that ask the same way, each with such transmissions.
+        Of one point and of pairs with requests in the same direction, each with such transmissions.
     sense : int
         FORWARD, BACKWARD or NEITHER.
     """
@@ -123,7 +123,7 @@ def _inside(comparison: Comparison, requests: Requests, sense: int) -> dict[Fate
 def _packets_lost(
     comparison: Comparison, direction: Direction, wanted: NDArray[np.int32], answers: bool
 ) -> int:
-    """Count the packets of some requests' 5-tuples, or of their answers', that a direction lost."""
+    """Count the packets that a direction lost of some requests' 5-tuples, or of their answers'."""
     numbered = measure(comparison).tuples
     place = sorted({p.capture for p in comparison.points}).index(direction.sender.capture)
     flow = direction.flow[direction.lost]
@@ -134,7 +134,7 @@ def _packets_lost(
 def _sums(wanted: Requests, there: Requests, values: NDArray[np.integer]) -> NDArray[np.int64]:
     """Sum a column of requests at another point by their keys, for each wanted one; shape ``(k,)``.
 
-    Requests with one key (an identifier that comes round again) share the sum: it is given to the first ones.
+    Requests with one key (a reused identifier) share the sum: it is assigned to the first ones.
     """
     keys, code = np.unique(there.key, return_inverse=True)
     sums = np.bincount(code, values, len(keys)).astype(np.int64)
@@ -149,7 +149,7 @@ def _far(comparison: Comparison, sense: int) -> int:
 
 
 def _directions(comparison: Comparison, sense: int) -> tuple[list[Direction], list[Direction]]:
-    """Directions from client to server in the order that packets take, and those back."""
+    """Directions from client to server in path order, and those back."""
     forward = [h.forward for h in comparison.hops]
     backward = [h.backward for h in comparison.hops]
     return (backward[::-1], forward) if sense == BACKWARD else (forward, backward[::-1])
@@ -168,7 +168,7 @@ def _lost(comparison: Comparison, there: list[Direction]) -> Iterator[tuple[Requ
 
 
 def _copies(requests: Requests, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count marked copies of each request; of those between the first and the last by their share."""
+    """Count marked copies of each request; those between the first and the last count in proportion."""
     ends = marked[requests.first_row].astype(np.int64) + marked[requests.last_row]
     both = np.where(requests.copies > 1, ends, marked[requests.first_row])
     between = np.maximum(requests.copies - 2, 0)
@@ -188,7 +188,7 @@ def unanswered_of(comparison: Comparison, pair: int, place: int) -> Requests:
 
 
 def died(fate: NDArray[np.int64]) -> str:
-    """Say where unanswered queries died, counted by fate."""
+    """State where unanswered queries died, counted by fate."""
     unanswered, kinds = int(fate.sum()), [f for f in Fate if fate[f]]
     if len(kinds) > 1:
         parts = [_WHERE[f].format(n=_share(int(fate[f]), unanswered)) for f in kinds]

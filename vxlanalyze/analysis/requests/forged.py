@@ -1,9 +1,9 @@
-"""Packets that claim to come from the sender of a direction and that the sender's own capture lacks.
+"""Packets that claim to come from a direction's sender but are missing from the sender's own capture.
 
-A middlebox that breaks off a connection, or answers a name itself, does so in the name of the far end: a
-reset, a SYN ACK, a DNS response or an ICMP error arrives that its alleged node never sent. A capture that
-merely lost packets lacks others too, so the share of other packets that it lacks bounds the probability that
-it lacks all of these by accident. Where the request is missing there as well, that counts again.
+A middlebox that terminates a connection, or answers a name itself, impersonates the far end: a reset, a SYN
+ACK, a DNS response or an ICMP error arrives that the alleged node never sent. A capture that merely lost
+packets lacks others as well, so its share of other missing packets bounds the probability that it lacks all
+of these by accident. A request that is missing there as well counts again.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _CUT = (Anomaly.HEADER_CUT | Anomaly.INNER_FRAGMENT).value
 
 
 class Sort(IntEnum):
-    """What a packet says that ends or answers something."""
+    """The kind of packet that ends or answers something."""
 
     NONE = 0
     RESET = 1
@@ -79,7 +79,7 @@ class Forged:
 
 
 def of(opposite: Direction, direction: Direction) -> Forged:
-    """Find what answers or refuses in a direction without having been sent there.
+    """Find answers and refusals in a direction that were not sent there.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def of(opposite: Direction, direction: Direction) -> Forged:
     rows = _unsent(direction)
     sort = _sorts(direction, rows)
     flow = direction.receiver.index.flow[rows]
-    # A conversation of which the capture lacks more than its end was not captured (a filter, another card).
+    # A conversation that the capture lacks beyond its end was not captured (a filter, another card).
     others = np.isin(flow, np.unique(flow[sort == Sort.NONE]))
     chosen = (sort != Sort.NONE) & ~others
     matched, missing = int(np.count_nonzero(direction.delivered)), int(np.count_nonzero(~chosen))
@@ -104,7 +104,7 @@ def of(opposite: Direction, direction: Direction) -> Forged:
 
 
 def proved(opposite: Direction, direction: Direction) -> NDArray[np.int32]:
-    """Rows of what was not sent, where that it was merely not captured can be excluded."""
+    """Rows of packets that were not sent, where a mere gap in the capture can be excluded."""
     if not len(rows(direction)):
         return np.empty(0, np.int32)
     found = of(opposite, direction)
@@ -113,7 +113,7 @@ def proved(opposite: Direction, direction: Direction) -> NDArray[np.int32]:
 
 @once
 def rows(direction: Direction) -> NDArray[np.int32]:
-    """Rows of answers and refusals in a direction that its sender's capture lacks, whatever the reason."""
+    """Rows of answers and refusals missing from the capture of their direction's sender, for any reason."""
     unsent = _unsent(direction)
     return unsent[_sorts(direction, unsent) != Sort.NONE]
 
@@ -151,7 +151,7 @@ def _sorts(direction: Direction, rows: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def _requests(opposite: Direction, direction: Direction, flows: NDArray[np.int32]) -> tuple[int, int]:
-    """Count the conversations that flows of the receiver answer, and those that never reached the sender."""
+    """Count the conversations answered by flows of the receiver, and those that never reached the sender."""
     if not len(flows) or not len(opposite):
         return 0, 0
     numbered = answers.numbered_flows(direction)
@@ -166,7 +166,7 @@ def _requests(opposite: Direction, direction: Direction, flows: NDArray[np.int32
 
 
 def _same_numbers(direction: Direction, opposite: Direction, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give tuples of a direction the numbers that the opposite direction has for them."""
+    """Translate tuple numbers of a direction to those of the opposite direction."""
     here, there = answers.numbered_flows(direction), answers.numbered_flows(opposite)
     if np.array_equal(here.of_flow[1], there.of_flow[0]):
         return wanted

@@ -1,12 +1,13 @@
-"""What a node was asked after it had answered for the last time.
+"""The requests that a node received after its last answer.
 
-A node that stops answering looks healthy when its capture is taken as a whole. So the last packet that
-answers anything is looked for, in both captures by their own clocks; what arrives after it and asks is
-unanswered whatever its flow got before. Only who has answered can stop: an endpoint that never did says
-nothing of its node, and services that never did may be filtered. Nor does a requester that never got an
-answer: the node may ignore it from the beginning.
+A node that stops answering looks healthy if its capture is judged as a whole. So the last packet that answers
+anything is determined, in both captures by their own clocks; requests that arrive after it are unanswered
+whatever their flow got before. Only endpoints that have answered can stop: one that never did proves nothing
+about its node, and services that never did may be filtered. Neither does a client that never got an answer:
+the node may have ignored it from the beginning.
 
-Source: RFC 9293 section 3.8.1 (a sender repeats what is not acknowledged, so that a silence is asked often).
+Source: RFC 9293 section 3.8.1 (a sender repeats unacknowledged data, so a silent node receives many
+requests).
 """
 
 from dataclasses import replace
@@ -21,19 +22,19 @@ from vxlanalyze.pairing.model import Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Flows
 
-# The longest time-out of a first transmission (RFC 6298 section 2.1): who is silent for less may be slow.
+# The longest time-out of a first transmission (RFC 6298 section 2.1): a shorter silence may be slowness.
 _LEAST_SILENCE_NS = 1_000_000_000
 
 
 def since(direction: Direction, responses: Answers) -> tuple[int, Answers] | None:
-    """Give the time of the last answer, by the receiver's clock, and what was asked after it.
+    """Give the time of the last answer, by the receiver's clock, and the requests after it.
 
     Returns
     -------
     tuple of int and Answers, or None
-        In these answers only what arrived after that time between addresses that got and gave answers before
-        asks, and nothing was answered. None where nothing was ever answered, none of the services asked after
-        it ever did, or the requests after it fill less than a second.
+        In these answers, only packets that arrived after that time between addresses that got and gave
+        answers before count as requests, and none was answered. None where nothing was ever answered, none of
+        the services contacted after it ever answered, or the requests after it span less than a second.
     """
     requesting = np.zeros(len(direction.sender.flows), np.bool_)
     requesting[responses.flow[responses.request]] = True
@@ -51,7 +52,7 @@ def since(direction: Direction, responses: Answers) -> tuple[int, Answers] | Non
         arrived = arrived[direction.sent_ns(arrived) > here]
     service = _services(direction.sender.flows, by_source=True)
     if not np.isin(service[responses.flow[arrived]], service[responses.answered]).any():
-        return None  # nothing that is asked now ever answered whoever asks now: it did not stop
+        return None  # no current server ever answered a current client: it did not stop
     received_ns = direction.receiver.index.time_ns[direction.received_row[arrived]]
     if not len(arrived) or int(received_ns.max()) - there < _LEAST_SILENCE_NS:
         return None
@@ -72,12 +73,12 @@ def _spoke(direction: Direction, responses: Answers) -> NDArray[np.bool_]:
 
 
 def services(direction: Direction, responses: Answers) -> int:
-    """How many services were asked: endpoints by protocol and port, an endpoint's echo as one."""
+    """Number of services contacted: endpoints by protocol and port, an endpoint's echo as one."""
     return len(present(_services(direction.sender.flows)[responses.flow[responses.request]]))
 
 
 def _services(flows: Flows, *, by_source: bool = False) -> NDArray[np.intp]:
-    """Number the service that each flow asks, shape ``(f,)``; of each source by itself where wanted."""
+    """Number the service that each flow contacts, shape ``(f,)``; optionally per source."""
     port = np.where(np.isin(flows.protocol, (answers.TCP, answers.UDP)), flows.dport, 0).astype(">u2")
     ports = port.view(np.uint8).reshape(-1, 2)
     ends = [flows.src] if by_source else []
@@ -85,7 +86,7 @@ def _services(flows: Flows, *, by_source: bool = False) -> NDArray[np.intp]:
 
 
 def _last_ns(point: Point, chosen: NDArray[np.bool_]) -> int | None:
-    """Time of the last packet of chosen flows of a point's capture, shape of these ``(f,)``."""
+    """Time of the last packet of chosen flows of a point's capture, shape ``(f,)``."""
     usage = point.decoded.usage
     chosen = chosen & usage.used
     return int(usage.latest_ns[chosen].max()) if chosen.any() else None

@@ -1,8 +1,9 @@
-"""Conversations that begin after a moment and are never answered, while those from before it go on.
+"""Conversations that begin after some moment and are never answered, while earlier ones go on.
 
-A full connection table does that, or a policy inside the receiving node: the openings arrive at its network
-card and die inside. The moment is the beginning of the last conversation that was answered. A conversation is
-an inner 5-tuple; only those count that the direction opens itself, to addresses that answered before.
+A full connection table or a policy inside the receiving node causes this: the openings arrive at its network
+card and are dropped inside. The moment is the beginning of the last conversation that was answered. A
+conversation is an inner 5-tuple; only those count that the direction opens itself, to addresses that answered
+before.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ _FEWEST_PROTOCOLS, _FEWEST_ENDPOINTS = 2, 2
 
 @dataclass(frozen=True, eq=False)
 class NewSilence:
-    """What began after a moment and got nothing.
+    """Conversations that began after some moment and got no answer.
 
     Parameters
     ----------
@@ -36,9 +37,9 @@ class NewSilence:
     since_ns : int
         When the first of them was sent, by the sender's clock.
     conversations, protocols, endpoints : int
-        How many there are, of how many protocols, to how many addresses.
+        Their number, and the numbers of protocols and destination addresses.
     established : int
-        Conversations from before that are answered after it.
+        Earlier conversations that are still answered after it.
     """
 
     requests: NDArray[np.bool_]
@@ -123,7 +124,7 @@ def _going_on(
     talk: NDArray[np.int32],
     answered: NDArray[np.bool_],
 ) -> int:
-    """Count the conversations of which the receiver sends something after the first new one arrived."""
+    """Count the conversations in which the receiver sends something after the first new one arrived."""
     receiver, numbered = direction.receiver, answers.numbered_flows(direction)
     arrived_ns = int(receiver.index.time_ns[direction.received_row[np.flatnonzero(requests)]].min())
     usage = receiver.decoded.usage

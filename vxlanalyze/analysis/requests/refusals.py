@@ -1,6 +1,6 @@
-"""ICMP errors that come back out of the tunnel and refuse what was asked.
+"""ICMP errors that come back through the tunnel and refuse requests.
 
-An error names the packet it refuses by quoting its beginning, so its 5-tuple is known for certain.
+An error names the packet it refuses by quoting its beginning, so the packet's 5-tuple is certain.
 
 Sources: RFC 792 and RFC 1812 section 5.2.7.1 (codes of destination unreachable), RFC 4443 section 3.1,
 RFC 1122 section 3.2.2 (what is quoted).
@@ -20,9 +20,9 @@ from vxlanalyze.wire.rows import Columns, columns
 _ICMP, _ICMPV6 = 1, 58
 _UNREACHABLE, _UNREACHABLE_V6 = 3, 1
 _NO_PORT = 0xFFFF  # what an absent port becomes in 16 bits
-_MOST_ERRORS = 2000  # read whole, a point; more of the same say nothing new
+_MOST_ERRORS = 2000  # read per point; more of the same add nothing new
 
-# What an error says, by family and code; other codes speak of the way, not of the endpoint.
+# What an error says, by family and code; other codes are about the path, not the endpoint.
 MEANING = {
     (4, 0): "no route to its network",
     (4, 1): "no such host",
@@ -53,7 +53,7 @@ class Refusals:
     code : NDArray[np.uint8]
         Key of `MEANING` together with its `family`.
     by_server : NDArray[np.bool_]
-        Whether the server itself sent it, and not somebody before it.
+        Whether the server itself sent it, rather than a device on the path.
     """
 
     row: NDArray[np.int32]
@@ -88,7 +88,7 @@ def find(comparison: Comparison, point: Point, tuple_of: NDArray[np.int32]) -> R
 
 
 def _errors(point: Point) -> NDArray[np.int64]:
-    """The first rows of a point that say that something cannot be reached for good."""
+    """The first rows of a point with permanent "unreachable" errors."""
     flows, index = point.flows, point.index
     kind, code = flows.sport >> 8, flows.sport & 0xFF
     refuses = np.zeros(len(flows), np.bool_)
@@ -105,7 +105,7 @@ def _errors(point: Point) -> NDArray[np.int64]:
 
 
 def _number_of(found: Columns, flows: Flows, tuple_of: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number of the quoted 5-tuples among those of the capture's flows; NO_TUPLE where none is like it."""
+    """Number of the quoted 5-tuples among those of the capture's flows; NO_TUPLE where none matches."""
     quoted = _packed(
         found["quoted_family"],
         found["quoted_src"],

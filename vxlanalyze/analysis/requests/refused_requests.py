@@ -1,4 +1,4 @@
-"""Which requests to an endpoint were refused, and by what."""
+"""Find requests to an endpoint that were refused, and by what."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ _IN_FLIGHT_NS = 1_000_000_000  # longer than a path and its queues hold a packet
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What was refused at a point, in the order of pairs of client and server: `order` sorts it by `pair`."""
+    """Refused requests at a point, grouped by client and server: `order` sorts them by `pair`."""
 
     requests: Requests
     order: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Refused:
 
 @once
 def refused_requests(pair: Comparison) -> tuple[Refused, ...]:
-    """Find what was refused at each point; done once, as there may be an endpoint for every port."""
+    """Find refused requests at each point; done once, as there may be an endpoint for every port."""
     measured, of_tuple = measure(pair), pairs(pair).of_tuple
     found = []
     for requests in measured.of_point:
@@ -43,7 +43,7 @@ def refused_requests(pair: Comparison) -> tuple[Refused, ...]:
 
 
 def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
-    """Whether the capture of the alleged sender lacks a refusal: then nothing proves that it refused."""
+    """Whether the alleged sender's capture lacks a refusal: then there is no proof that it refused."""
     result = np.zeros(len(refused), np.bool_)
     for direction in pair.directions:
         if direction.receiver.capture == refused.point.capture:
@@ -52,9 +52,9 @@ def _not_sent(pair: Comparison, refused: Requests) -> NDArray[np.bool_]:
 
 
 def _after_a_talk(measured: MeasuredRequests, refused: Requests) -> NDArray[np.bool_]:
-    """Refused packets that were under way when the refusing end, which had talked, closed its port.
+    """Refused packets that were in flight when the refusing end, after a conversation, closed its port.
 
-    Whoever goes on sending has not heard that the talk is over, and that is worth a note.
+    A client that goes on sending has not noticed that the conversation is over, which deserves a note.
     """
     point = refused.point
     index, tuple_of = point.index, measured.tuples.of_flow[point.capture]

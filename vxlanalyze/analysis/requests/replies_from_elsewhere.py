@@ -1,7 +1,8 @@
 """Replies that reach a client from an address to which it never sent anything.
 
-A socket takes a reply only from the address and port it sent to. Where requests go to one address and replies
-carry another one, the translation that turned the requests to a backend did not turn the replies back.
+A socket accepts a reply only from the address and port it sent to. Where requests go to one address and
+replies carry another, the translation that redirected the requests to a backend did not translate the replies
+back.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from vxlanalyze.wire.protocols import TCP, UDP
 _DNS = 53
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _DNS_RESPONSE = 0x8000  # RFC 1035 section 4.1.1
-_MOST_PEERS = 16  # of one socket without replies: a scanner has more
+_MOST_PEERS = 16  # peers of one socket without replies: a scanner has more
 _NO_ROWS = np.zeros(0, np.int32)
 
 
@@ -29,7 +30,7 @@ _NO_ROWS = np.zeros(0, np.int32)
 class RepliesFromElsewhere:
     """A conversation whose replies come from another address; flows and rows of one point.
 
-    `requests` and `replies` are rows of the index; `resets` counts what the client refuses.
+    `requests` and `replies` are rows of the index; `resets` counts the client's refusals.
     """
 
     request_flow: int
@@ -41,7 +42,7 @@ class RepliesFromElsewhere:
 
 @once
 def find(pair: Comparison) -> tuple[tuple[RepliesFromElsewhere, ...], ...]:
-    """Find, at each point, the conversations whose replies come from elsewhere than the requests go to."""
+    """Find, at each point, the conversations whose replies come from another address than requests go to."""
     return tuple(tuple(_find_at(point)) for point in pair.points)
 
 
@@ -62,7 +63,7 @@ def _find_at(point: Point) -> list[RepliesFromElsewhere]:
         refused = np.concatenate([_NO_ROWS, *(rows[flow] for flow in back)])
         if (
             point.index.tcp_flags[refused] & _RST != 0
-        ).all():  # else the client talks with that address itself
+        ).all():  # else the client talks to that address itself
             found.append(RepliesFromElsewhere(requested, replied, requests, replies, len(refused)))
     return found
 
@@ -84,7 +85,7 @@ def _rows_by_flow(point: Point, chosen: set[int]) -> dict[int, NDArray[np.int32]
 def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
     """Pairs of a flow without replies and a flow to the same socket without requests, by the flows alone.
 
-    With the flows that go back to where the unasked replies come from.
+    With the flows that go back to the source of the unsolicited replies.
     """
     flows = point.flows
     chosen = np.flatnonzero(_conversing(flows) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated))
@@ -114,14 +115,14 @@ def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
 
 
 def _is_elsewhere(flows: Flows, requested: int, replied: int) -> bool:
-    """Whether a reply comes from another address than was asked, in the same overlay."""
+    """Whether a reply comes from an address other than the one contacted, in the same overlay."""
     return bool(
         (flows.src[replied] != flows.dst[requested]).any() and flows.vni[replied] == flows.vni[requested]
     )
 
 
 def _conversing(flows: Flows) -> NDArray[np.bool_]:
-    """Flows of TCP and UDP between hosts; whoever sends to a group is answered from elsewhere."""
+    """TCP and UDP flows between hosts; requests to a group are answered from other addresses."""
     group = np.where(flows.family == 6, flows.dst[:, 0] == 0xFF, flows.dst[:, 0] >= 0xE0)
     result: NDArray[np.bool_] = np.isin(flows.family, (4, 6)) & np.isin(flows.protocol, (TCP, UDP)) & ~group
     return result
@@ -130,7 +131,7 @@ def _conversing(flows: Flows) -> NDArray[np.bool_]:
 def _numbers(
     flows: Flows, chosen: NDArray[np.intp]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Number 5-tuples, their opposites, and both ends, each alike."""
+    """Number 5-tuples, their opposites, and both ends consistently."""
     kind = flows.protocol[chosen].astype(np.uint64) << np.uint64(16)
     ends = [
         np.column_stack([address[chosen].view(np.uint64), kind | port[chosen]])
@@ -153,7 +154,7 @@ def _same_conversation(point: Point, requested: int, replied: int) -> bool:
 
 
 def _answers(point: Point, requests: NDArray[np.int32], replies: NDArray[np.int32]) -> bool:
-    """Whether replies answer the requests by what they carry: a SYN's number, a DNS ID."""
+    """Whether the content of replies answers the requests: a SYN's number, a DNS ID."""
     index, flows = point.index, point.flows
     protocol, port = (c[index.flow[requests[0]]] for c in (flows.protocol, flows.dport))
     if protocol == TCP:

@@ -18,19 +18,19 @@ class Requests:
     tuple_of : NDArray[np.int32]
         The 5-tuple (of `MeasuredRequests.tuples`) from client to server.
     number : NDArray[np.int64]
-        What tells it from others of its tuple: echo sequence, DNS identifier, first TCP sequence number.
+        What distinguishes it within its tuple: echo sequence, DNS identifier, first TCP sequence number.
     kind : NDArray[np.uint8]
         `Kind`.
     first_row, last_row : NDArray[np.int32]
         Index rows of its first and last copy.
     copies : NDArray[np.int32]
-        How often it was seen.
+        Number of times it was seen.
     answer_row : NDArray[np.int32]
         The first answer (or refusal), or NO_ROW.
     refused : NDArray[np.bool_]
         Whether that is a refusal.
     missed : NDArray[np.int32]
-        Its transmissions that got no answer, or that will be so where the request stays unanswered.
+        Its transmissions without an answer, or those that will be if the request stays unanswered.
     replies : NDArray[np.int32]
         Packets that answered it.
     again : NDArray[np.int32]
@@ -57,40 +57,40 @@ class Requests:
         return len(self.first_row)
 
     def at(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Requests":
-        """Choose some of them, marked or by number."""
+        """Choose some of them, by mask or number."""
         columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
         return replace(self, **columns)
 
     @property
     def key(self) -> NDArray[np.int64]:
-        """What is the same for a request at every point that saw it."""
+        """Key of each request, the same at every point that saw it."""
         return self.tuple_of.astype(np.int64) << 32 | self.number
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """Requests with an answer that is no refusal."""
+        """Requests with an answer other than a refusal."""
         result: NDArray[np.bool_] = (self.answer_row != NO_ROW) & ~self.refused
         return result
 
     @property
     def unanswered(self) -> NDArray[np.bool_]:
-        """Requests to which nothing came, though the capture went on."""
+        """Requests without an answer although the capture went on."""
         result: NDArray[np.bool_] = self.decided & (self.answer_row == NO_ROW)
         return result
 
     @property
     def unanswered_transmissions(self) -> NDArray[np.int32]:
-        """Transmissions without an answer, shape ``(r,)``; 0 where it is not known what became of them."""
+        """Transmissions without an answer, shape ``(r,)``; 0 where their fate is unknown."""
         return np.where(self.decided, self.missed, 0).astype(np.int32)
 
     @property
     def asked(self) -> NDArray[np.int32]:
-        """How often each was asked, retries aside; the datagrams of UDP, which have no number, each count."""
+        """Requests without retries; UDP datagrams, which have no number, each count."""
         return np.where(self.kind == Kind.UDP, self.copies, 1).astype(np.int32)
 
     @property
     def wait_ns(self) -> NDArray[np.int64]:
-        """Time from the first copy to the answer, as whoever asks feels it; without one, undefined."""
+        """Time from the first copy to the answer, as the client experiences it; undefined without one."""
         times = self.point.index.time_ns
         return times[np.maximum(self.answer_row, 0)] - times[self.first_row]
 

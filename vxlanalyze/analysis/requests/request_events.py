@@ -1,4 +1,4 @@
-"""Which packets ask, which answer, and by what number the two belong together.
+"""Find request and response packets, and the number that links the two.
 
 Sources: RFC 792 and RFC 4443 section 4 (echo), RFC 1035 section 4.1.1 (identifier, QR bit), RFC 9293
 section 3.5 (SYN, reset).
@@ -24,15 +24,15 @@ _ECHO, _ECHO_REPLY, _ECHO_V6, _ECHO_REPLY_V6 = 0x0800, 0x0000, 0x8000, 0x8100
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _DNS_RESPONSE = 0x8000
 
-# A UDP conversation of more packets is a stream, whose packets do not wait for each other.
+# A UDP conversation with more packets is a stream, whose packets do not wait for each other.
 _STREAM_PACKETS = 10_000
-_LEAST_CONVERSATIONS = 3  # before a port counts as that of a service that answers
+_LEAST_CONVERSATIONS = 3  # conversations before a port counts as that of an answering service
 _FIRST_EPHEMERAL = 32_768
-_SERVED = 0.5  # responses a packet, where a server answers packet by packet
+_SERVED = 0.5  # responses per packet, where a server answers packet by packet
 
 
 class Kind(IntEnum):
-    """What is asked; the names in lower case stand in the report."""
+    """The kind of request; reports show the names in lower case."""
 
     NONE = 0
     ICMP = 1
@@ -42,9 +42,9 @@ class Kind(IntEnum):
 
 
 class Events(NamedTuple):
-    """Packets that ask or answer, shape ``(k,)``.
+    """Request and response packets, shape ``(k,)``.
 
-    `tuple_of` is the 5-tuple from client to server, whichever way the packet goes; `number` is what
+    `tuple_of` is the 5-tuple from client to server, whichever direction the packet goes; `number` is what
     request and answer have in common: echo sequence, DNS identifier, first TCP sequence number.
     """
 
@@ -57,24 +57,24 @@ class Events(NamedTuple):
 
     @classmethod
     def room(cls, size: int) -> "Events":
-        """Make room for some."""
+        """Allocate space for some events."""
         dtypes = (np.int32, np.int32, np.int64, np.uint8, np.bool_, np.bool_)
         return cls(*(np.empty(size, dtype) for dtype in dtypes))
 
 
 class _Roles(NamedTuple):
-    """What the packets of each flow are taken for, shape ``(f,)``.
+    """The role of the packets of each flow, shape ``(f,)``.
 
     Parameters
     ----------
     kind : NDArray[np.uint8]
         `Kind`.
     is_request : NDArray[np.bool_]
-        Whether they ask, where all of a flow do or none.
+        Whether they are requests, where this holds for all or none of a flow.
     may_request : NDArray[np.bool_]
-        Requests are those of the tunnel (unencapsulated: outside of one); answers may come back either way.
+        Requests are inside the tunnel (unencapsulated: outside of one); answers may come back either way.
     own, opposite : NDArray[np.int32]
-        Their 5-tuple, and that of the opposite way.
+        Their 5-tuple, and that of the opposite direction.
     """
 
     kind: NDArray[np.uint8]
@@ -85,16 +85,16 @@ class _Roles(NamedTuple):
 
 
 class Numbered(NamedTuple):
-    """The 5-tuples of a point's capture, and what is known of them.
+    """The 5-tuples of a point's capture, and what is known about them.
 
     Parameters
     ----------
     of_flow : NDArray[np.int32]
         Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
     answer : NDArray[np.int32]
-        Shape ``(t,)``: the tuple of the opposite way.
+        Shape ``(t,)``: the tuple of the opposite direction.
     refused : NDArray[np.bool_]
-        Shape ``(t,)``: tuples that an ICMP error refuses; of these, every UDP packet asks.
+        Shape ``(t,)``: tuples that an ICMP error refuses; every UDP packet of these is a request.
     lost : NDArray[np.bool_]
         Shape ``(t,)``: tuples that the network completely lost.
     """
@@ -106,7 +106,7 @@ class Numbered(NamedTuple):
 
 
 def events(point: Point, numbered: Numbered) -> Events:
-    """Find the packets of a point that ask or answer."""
+    """Find the request and response packets of a point."""
     tuple_of, answer, refused, _ = numbered
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
@@ -135,14 +135,14 @@ def events(point: Point, numbered: Numbered) -> Events:
 
 
 def _numbered(found: Events) -> Events:
-    """Leave out what answers a tuple that has no number: nobody was seen to ask it."""
+    """Leave out responses to a tuple without a number: no request was seen."""
     known = found.tuple_of >= 0
     return found if known.all() else Events(*(column[known] for column in found))
 
 
 @compiled("i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) Events(i4[] i4[] i8[] u1[] b1[] b1[])")
 def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
-    """Write down the packets that ask or answer, in the order of their rows, and count them."""
+    """Record the request and response packets, in row order, and count them."""
     flow_of, seq_of, ack_of, flags_of = columns
     count = 0
     for row in rows:
@@ -161,7 +161,7 @@ def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
             flags = flags_of[row]
             is_request = flags & (_SYN | _RST | _ACK) == _SYN
             refuses = flags & _RST != 0
-            # What answers a SYN, or refuses it, acknowledges its number.
+            # An answer to a SYN, or its refusal, acknowledges its number.
             if not is_request and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
                 continue
             number = np.int64(seq_of[row]) if is_request else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
@@ -175,7 +175,7 @@ def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
 
 
 def kinds(flows: Flows) -> NDArray[np.uint8]:
-    """What each flow asks or answers, as `Kind`, shape ``(f,)``; NONE for those to many receivers."""
+    """The `Kind` of requests or responses in each flow, shape ``(f,)``; NONE for those to many receivers."""
     result = np.zeros(len(flows), np.uint8)
     echo = (flows.protocol == ICMP) & np.isin(flows.sport, (_ECHO, _ECHO_REPLY))
     echo |= (flows.protocol == ICMPV6) & np.isin(flows.sport, (_ECHO_V6, _ECHO_REPLY_V6))
@@ -193,7 +193,7 @@ def kinds(flows: Flows) -> NDArray[np.uint8]:
 def _talks(
     point: Point, rows: NDArray[np.int32], udp: NDArray[np.bool_], numbered: Numbered
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Flows of UDP conversations, and those of the end that spoke first: the client; shape ``(f,)``."""
+    """Flows of UDP conversations, and those of the client, which sent first; shape ``(f,)``."""
     tuple_of, answer = numbered.of_flow, numbered.answer
     packets = np.zeros(len(answer) + 1, np.int64)  # the last for NO_TUPLE
     spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
@@ -210,9 +210,9 @@ def _talks(
 
 
 def _served(flows: Flows, requesting: NDArray[np.bool_], paid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Flows to endpoints that answer others, and not less often than every second packet; shape ``(f,)``.
+    """Flows to endpoints that answer others, at least every second packet; shape ``(f,)``.
 
-    So does a service's port at another address of the same network: a pod of the same service, say.
+    A service's port at another address of the same network also counts, such as a pod of the same service.
     """
     if not requesting.any():
         return np.zeros(len(flows), np.bool_)
@@ -227,7 +227,7 @@ def _served(flows: Flows, requesting: NDArray[np.bool_], paid: NDArray[np.bool_]
 
 
 def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Flows to a low port that answered several conversations, wherever; shape ``(f,)``."""
+    """Flows to a low port that answered several conversations at any address; shape ``(f,)``."""
     ports, conversations = np.unique(flows.dport[served], return_counts=True)
     known = ports[(conversations >= _LEAST_CONVERSATIONS) & (ports < _FIRST_EPHEMERAL)]
     result: NDArray[np.bool_] = np.isin(flows.dport, known)
@@ -236,7 +236,7 @@ def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 @compiled("i4[] i4[] i8[] b1[] i4[] i8[] i8[]")
 def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ignore[no-untyped-def]
-    """Count the packets of each tuple of UDP flows, and note the earliest time."""
+    """Count the packets of each tuple of UDP flows, and record the earliest time."""
     for row in rows:
         flow = flow_of[row]
         if flow >= 0 and udp[flow]:
@@ -246,7 +246,7 @@ def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ig
 
 
 def _refused(rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]) -> Events:
-    """Each packet by itself: its row is its number."""
+    """Each packet on its own, with its row as the number."""
     size = len(rows)
     yes, kind = np.ones(size, np.bool_), np.full(size, Kind.UDP, np.uint8)
     return Events(rows, tuple_of[flow_of[rows]], rows.astype(np.int64), kind, yes, ~yes)

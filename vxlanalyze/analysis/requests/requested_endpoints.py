@@ -1,4 +1,4 @@
-"""What the endpoints of a node were sent, and how much of it they answered."""
+"""The requests to a node's endpoints, and how many of them were answered."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class RequestedEndpoints:
-    """What `e` endpoints of a node were asked, by name; arrays of shape ``(e,)``."""
+    """Requests to `e` endpoints of a node, by name; arrays of shape ``(e,)``."""
 
     names: tuple[str, ...]
     servers: tuple[str, ...]
@@ -28,7 +28,7 @@ class RequestedEndpoints:
 
 
 def endpoints_of(between: Pairs, requests: Requests) -> RequestedEndpoints:
-    """Count what the requests of each endpoint came to."""
+    """Count the outcomes of each endpoint's requests."""
     of = between.of_tuple[requests.tuple_of]
     names = [f"{kind} {text}" for kind, text in zip(between.protocols, between.server_texts, strict=True)]
     unique = {name: i for i, name in enumerate(dict.fromkeys(names[i] for i in np.unique(of)))}
@@ -48,7 +48,7 @@ def endpoints_of(between: Pairs, requests: Requests) -> RequestedEndpoints:
 
 
 def silent_ratio(endpoints: RequestedEndpoints, silent: NDArray[np.bool_]) -> float:
-    """How often the others stay silent; by Laplace's rule of succession never 0."""
+    """Rate at which the others stay silent; by Laplace's rule of succession never 0."""
     unanswered, answered = int(endpoints.packets[~silent].sum()), int(endpoints.answered[~silent].sum())
     return (unanswered + 1) / (unanswered + answered + 2)
 

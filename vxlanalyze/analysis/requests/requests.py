@@ -1,10 +1,10 @@
-"""Requests, and what came back to them, as each point of a comparison saw it.
+"""Requests and their responses, as seen by each point of a comparison.
 
 A *request* is an ICMP echo request, a DNS query over UDP, a TCP SYN, or what a client sends over UDP before
-its server speaks again. Copies of one (a SYN sent again, a query of the same identifier) are one
-request. It is *answered* by the reply with its number, *refused* by a reset of the SYN or an ICMP
-error, and *unanswered* where neither came though the capture went on long enough. What a UDP packet wants
-is only known where something comes back: those that nothing answers are left out.
+its server sends again. Copies (a retransmitted SYN, a query with the same identifier) are one request. It is
+*answered* by the reply with its number, *refused* by a reset of the SYN or an ICMP error, and *unanswered*
+where neither came although the capture went on long enough. A UDP packet is only known to be a request where
+something comes back: those without any answer are left out.
 """
 
 # The bodies of compiled functions have no types:
@@ -30,20 +30,21 @@ from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import number_rows
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
-# ask others answer later than the rest. So an answer is waited for ten times as long as the slowest one.
+# query others answer later. So the wait for an answer is ten times as long as for the slowest one.
 _LEAST_PATIENCE_NS = 1_000_000_000
 _MOST_PATIENCE_NS = 5_000_000_000
 _SLOWEST_TIMES = 10
 _NEVER_NS = 0
 
-# Copies of a burst (queued behind an ARP entry, say) want one answer; who has waited for longer had none.
+# Copies in a burst (queued for ARP resolution, for example) expect one answer; later ones show that none
+# came.
 _RETRY_NS = 100_000_000
-_LEAST_TURNS = 3  # of a UDP conversation, before it counts as one of a request and a response each
+_LEAST_TURNS = 3  # turns before a UDP conversation counts as requests with a response each
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredRequests:
-    """What all points of a comparison saw; `of_point` and `refusals` stand in the order of its points."""
+    """Requests at all points of a comparison; `of_point` and `refusals` are in the order of its points."""
 
     tuples: Tuples
     of_point: tuple[Requests, ...]
@@ -68,7 +69,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
         marked[refused[-1].tuple_of] = True
         tuples_ = Numbered(tuple_of, numbered.answer, marked, lost)
         paired = _paired(point, events(point, tuples_))
-        # A capture that shows one direction alone goes on long enough for no answer.
+        # A capture of one direction only never goes on long enough for an answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         decided = _decide(_refuse(paired, refused[-1]), end_ns)
         taken = untranslated.left_unanswered(decided, elsewhere)
@@ -79,7 +80,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
 def _all_lost(
     comparison: Comparison, tuples_of: dict[int, NDArray[np.int32]], size: int
 ) -> NDArray[np.bool_]:
-    """Tuples that the network completely lost, as far as their packets' fate is known; shape ``(t,)``."""
+    """Tuples that the network completely lost, as far as known; shape ``(t,)``."""
     lost, kept = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     for direction in comparison.directions:
         tuple_of = tuples_of[direction.sender.capture][direction.flow]
@@ -90,10 +91,10 @@ def _all_lost(
 
 
 def _end_ns(comparison: Comparison, capture: int) -> int:
-    """When a capture ended, or what is looked at of it.
+    """End of a capture, or of its selected part.
 
-    Its statistics say so, else its last frame does. Where only a part of its rows is looked at, an answer
-    behind the last of them would not be seen.
+    It is taken from its statistics, else from its last frame. Where only a part of its rows is selected, an
+    answer after the last of them would not be seen.
     """
     places = [p for p in comparison.points if p.capture == capture]
     times = places[0].index.time_ns
@@ -105,11 +106,11 @@ def _end_ns(comparison: Comparison, capture: int) -> int:
 
 
 def _paired(point: Point, found: Events) -> Requests:
-    """Put the packets of each request together with the first packet that answers it."""
+    """Join the packets of each request with the first packet that answers it."""
     size = len(found.row)
     dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
     room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
-    # Of one time what asks comes first.
+    # At equal times, requests come first.
     in_time = np.lexsort((~found.is_request, point.index.time_ns[found.row]))
     group, groups = _groups(found)
     count = _pair(
@@ -129,9 +130,9 @@ def _paired(point: Point, found: Events) -> Requests:
 
 
 def _groups(found: Events) -> tuple[NDArray[np.int32], int]:
-    """Number what is of one tuple and number, shape ``(k,)``, and say how many numbers are taken."""
+    """Number the groups with the same tuple and number, shape ``(k,)``, and give the number of groups."""
     group = found.tuple_of.copy()
-    of_tuple = int(group.max(initial=-1)) + 1  # where there is no other number, the tuple's is good enough
+    of_tuple = int(group.max(initial=-1)) + 1  # without another number, the tuple's is sufficient
     numbered = np.flatnonzero(found.number)
     keys = group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64)
     code, first = number_rows(keys[:, np.newaxis])
@@ -160,9 +161,9 @@ class _Paired(NamedTuple):
     "i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
 )
 def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
-    """Write down the requests, in the order in which they begin, and count them.
+    """Record the requests, in the order in which they begin, and count them.
 
-    Of each group, `last` is the last request, and `answered` whether nothing was asked since an answer.
+    For each group, `last` is the last request, and `answered` whether no request followed an answer.
     """
     count = 0
     for i in in_time:
@@ -170,11 +171,11 @@ def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ig
         request = last[this]
         if not events_.is_request[i]:
             answered[this] = True
-            if request >= 0:  # else it answers what was asked before the capture
+            if request >= 0:  # else it answers a request from before the capture
                 _answer(request, row, events_.refuses[i], paired)
             continue
         tcp = events_.kind[i] == Kind.TCP.value
-        # Identifiers come round again, so a query behind an answer is a new one; a SYN's number does not.
+        # Identifiers are reused, so a query after an answer is a new one; a SYN's number is not.
         if request < 0 or (answered[this] and not tcp):
             request = last[this] = count
             paired.tuple_of[count], paired.number[count] = events_.tuple_of[i], events_.number[i]
@@ -195,7 +196,7 @@ def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ig
 
 @compiled
 def _answer(request, row, refuses, paired):  # type: ignore[no-untyped-def]
-    """Take note of an answer; a further one is for a transmission that seemed to get none."""
+    """Record an answer; a further one belongs to a transmission that seemed to get none."""
     if paired.answer_row[request] == NO_ROW:
         paired.answer_row[request], paired.refused[request] = row, refuses
     elif paired.missed[request] > 0 and not refuses:
@@ -204,7 +205,7 @@ def _answer(request, row, refuses, paired):  # type: ignore[no-untyped-def]
 
 
 def _refuse(requests: Requests, refused: Refusals) -> Requests:
-    """Mark what ICMP errors refuse: the last open request of the quoted tuple before the error."""
+    """Mark requests refused by ICMP errors: the last open one of the quoted tuple before the error."""
     if len(refused) == 0:
         return requests
     times, open_ = requests.point.index.time_ns, np.flatnonzero(requests.answer_row == NO_ROW)
@@ -218,12 +219,12 @@ def _refuse(requests: Requests, refused: Refusals) -> Requests:
     same = tuple_of[request] == tuple_of[error]
     chosen, row = open_[request[same]][::-1], refused.row[error[same] - len(open_)][::-1]
     answer_row, marked = requests.answer_row.copy(), requests.refused.copy()
-    answer_row[chosen], marked[chosen] = row, True  # of several errors the first stays
+    answer_row[chosen], marked[chosen] = row, True  # the first of several errors wins
     return replace(requests, answer_row=answer_row, refused=marked)
 
 
 def _decide(requests: Requests, end_ns: int) -> Requests:
-    """Tell of which requests the capture shows what became, and which transmissions got no answer."""
+    """Decide which requests have a known fate, and which transmissions got no answer."""
     replied = requests.answer_row != NO_ROW
     wait_ns = end_ns - requests.point.index.time_ns[requests.first_row]
     decided = replied | (wait_ns >= _patience_ns(requests)[requests.kind])
@@ -234,16 +235,17 @@ def _decide(requests: Requests, end_ns: int) -> Requests:
     missed = np.where(by_turns & replied, np.maximum(requests.copies - requests.replies, 0), missed)
     missed = np.minimum(missed, _open(requests, by_turns, missed.astype(np.int64)))
     requests = replace(requests, decided=decided, missed=missed.astype(np.int32))
-    # The last packets of a conversation that is none of requests and responses want nothing.
+    # In a conversation without requests and responses, the last packets do not expect an answer.
     talked = np.isin(requests.tuple_of, requests.tuple_of[udp & replied])
     return requests.at(~udp | replied | by_turns | ~talked)
 
 
 def _open(requests: Requests, by_turns: NDArray[np.bool_], missed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Most transmissions of each request that can lack an answer.
+    """Maximum number of transmissions of each request that can lack an answer.
 
-    Where the round trip is longer than the time between requests, several are under way, and the answers to
-    the first stand after the last. So a conversation lacks no more answers than it has fewer than requests.
+    Where the round trip is longer than the time between requests, several are in flight, and the answers to
+    the first come after the last. So a conversation lacks at most as many answers as it has fewer than
+    requests.
     """
     most = missed.copy()
     chosen = np.flatnonzero(by_turns)
@@ -258,7 +260,7 @@ def _open(requests: Requests, by_turns: NDArray[np.bool_], missed: NDArray[np.in
 
 
 def _by_turns(requests: Requests) -> NDArray[np.bool_]:
-    """UDP conversations in which each packet of the client is followed by one of the server, mostly."""
+    """UDP conversations in which most packets of the client are each followed by one of the server."""
     udp = np.flatnonzero((requests.kind == Kind.UDP) & (requests.replies > 0))
     result = np.zeros(len(requests), np.bool_)
     if not len(udp):
@@ -272,7 +274,7 @@ def _by_turns(requests: Requests) -> NDArray[np.bool_]:
 
 
 def _patience_ns(found: Requests) -> NDArray[np.int64]:
-    """How long an answer is waited for, by `Kind`."""
+    """How long to wait for an answer, by `Kind`."""
     result = np.full(len(Kind), _LEAST_PATIENCE_NS)
     answered = found.at(found.answered)
     latency_ns = answered.latency_ns

@@ -1,8 +1,8 @@
-"""Who asked whom, and what came of it: figures by client, server and port.
+"""Requests and their outcomes: figures by client, server and port.
 
-Each is taken at the point nearest the client, because there stands what the client itself saw: an answer that
-is lost on its way back is none to it. A client is on the side from which its requests come in the
-hops between the captures.
+Each is measured at the point nearest the client, because it shows what the client itself saw: an answer lost
+on the return path does not count. A client is on the side from which its requests come in the hops between
+the captures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 
 FORWARD, BACKWARD, NEITHER = 1, -1, 0
-_NAMES = [kind.name for kind in Kind]  # asked for each of thousands of pairs
+_NAMES = [kind.name for kind in Kind]  # looked up for each of thousands of pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Pairs:
     Parameters
     ----------
     of_tuple : NDArray[np.int32]
-        Shape ``(t,)``: the pair of each tuple of `MeasuredRequests.tuples`; -1 where it asks nothing.
+        Shape ``(t,)``: the pair of each tuple of `MeasuredRequests.tuples`; -1 where it has no requests.
     kind : NDArray[np.uint8]
         Shape ``(g,)``: `Kind`.
     client, server : tuple of str
@@ -41,7 +41,7 @@ class Pairs:
     port : NDArray[np.uint16]
         Shape ``(g,)``: the server's port; 0 for echo.
     sense : NDArray[np.int8]
-        Shape ``(g,)``: FORWARD where its requests go the way of the command line, BACKWARD, or NEITHER.
+        Shape ``(g,)``: FORWARD where its requests follow the order of the command line, BACKWARD, or NEITHER.
     """
 
     of_tuple: NDArray[np.int32]
@@ -56,7 +56,7 @@ class Pairs:
 
     @cached_property
     def server_texts(self) -> tuple[str, ...]:
-        """Addresses of the servers, with their ports where the protocol does not tell them."""
+        """Addresses of the servers, with their ports where the protocol does not imply them."""
         bare = (self.kind == Kind.ICMP) | (self.kind == Kind.DNS) & np.isin(self.port, DNS_PORTS)
         ends = zip(self.server, self.port.tolist(), bare.tolist(), strict=True)
         return tuple(server if alone else endpoint_text(server, port) for server, port, alone in ends)
@@ -69,11 +69,11 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFigures:
-    """What became of one client's requests to one server, where the client's node saw them.
+    """The outcomes of one client's requests to one server, as seen at the client's node.
 
     `requests` are transmissions whose fate the capture shows: answered, refused and unanswered together;
-    `open` ones were asked too late in it. One that was sent again counts each time. Latency counts from a
-    request's first transmission, as whoever asks feels it. `pair` is the row in `Pairs`, `point` the one in
+    `open` ones were sent too late in it. Each retransmission counts. Latency counts from a request's first
+    transmission, as the client experiences it. `pair` is the row in `Pairs`, `point` the one in
     ``Comparison.points``. Times are nanoseconds, None where nothing was answered.
     """
 
@@ -95,7 +95,7 @@ class ServiceFigures:
 
 @once
 def pairs(comparison: Comparison) -> Pairs:
-    """Tell the pairs of client and server of a comparison; done once, and kept as long as it."""
+    """Give the pairs of client and server of a comparison; done once, and kept as long as it."""
     return _find_pairs(comparison, measure(comparison))
 
 
@@ -103,7 +103,7 @@ def pairs(comparison: Comparison) -> Pairs:
 def services(comparison: Comparison) -> tuple[ServiceFigures, ...]:
     """Give the figures of every pair of client and server, ordered by protocol, client and server.
 
-    They are taken once, and kept as long as the comparison.
+    They are measured once, and kept as long as the comparison.
     """
     return tuple(_all_figures(comparison))
 
@@ -122,7 +122,7 @@ def _all_figures(comparison: Comparison) -> list[ServiceFigures]:
 def _find_pairs(comparison: Comparison, measured: MeasuredRequests) -> Pairs:
     wanted = present(np.concatenate([r.tuple_of for r in measured.of_point] or [np.empty(0, np.int32)]))
     fields = _fields(comparison, measured)[wanted]
-    fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is no port
+    fields[np.isin(fields[:, 0], (Kind.ICMP,)), -2:] = 0  # the identifier of an echo is not a port
     fields[:, 34:36] = 0  # nor does the client's port matter
     names, code = distinct(fields)
     of_tuple = np.full(len(measured.tuples), -1, np.int32)
@@ -153,7 +153,7 @@ def _fields(comparison: Comparison, measured: MeasuredRequests) -> NDArray[np.ui
 def _senses(
     comparison: Comparison, measured: MeasuredRequests, of_tuple: NDArray[np.int32], count: int
 ) -> NDArray[np.int8]:
-    """Tell which way the requests of each pair go, by the direction with more of them."""
+    """Determine the direction of each pair's requests, by the direction with more of them."""
     place = {c: i for i, c in enumerate(sorted({p.capture for p in comparison.points}))}
     packets = np.zeros((2, count), np.int64)
     for hop in comparison.hops:
@@ -208,17 +208,17 @@ class _Table:
 
 
 def _quantiles(ordered: NDArray[np.int64], counts: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """Of each group the smallest value that at least `share` of it do not exceed; -1 for empty ones."""
+    """For each group, the smallest value not exceeded by at least `share` of it; -1 for empty ones."""
     ends = np.cumsum(counts)
     at = ends - counts + np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
     return np.where(counts > 0, np.append(ordered, -1)[np.minimum(at, len(ordered))], -1)
 
 
 def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
-    """Tell at which point the figures of each pair are taken, shape ``(g,)``; -1 where none saw it.
+    """Choose the point where the figures of each pair are measured, shape ``(g,)``; -1 where none saw it.
 
-    Nearest the client first; within its node a pod's interface before the NIC, and of several that where
-    most was asked and least answered.
+    Nearest the client first; within its node a pod's interface before the NIC, and of several the one with
+    the most requests and fewest answers.
     """
     best = np.full(len(between), -1)
     rank = np.full((4, len(between)), np.iinfo(np.int64).max)
@@ -238,7 +238,7 @@ def _nearest(between: Pairs, tables: Sequence[_Table]) -> NDArray[np.int64]:
 def _figures(
     cluster: Cluster, between: Pairs, chosen: NDArray[np.int64], place: int, table: _Table
 ) -> Iterator[ServiceFigures]:
-    """Write down the figures of some pairs, as plain numbers: one by one, numpy's take most of the time."""
+    """Collect the figures of some pairs as plain numbers, since accessing numpy's one by one is slow."""
     counts = (table.seen, table.answered, table.refused, table.unanswered, table.retried)
     quantiles = (table.latency_p50_ns, table.latency_p99_ns)
     columns = (column[chosen].tolist() for column in (between.port, *counts, *quantiles))

@@ -1,8 +1,8 @@
-"""When silence is more than a working server leaves behind.
+"""Decide when silence is more than a working server would show.
 
-A server of which one request in fifty stays unanswered is an incident of its own, so that ratio bounds from
-above how often a working one is silent. The chance of so many silent requests or more among those asked is
-bounded by Chernoff's inequality.
+A server that leaves one request in fifty unanswered is an incident in itself, so that ratio is an upper bound
+on how often a working one is silent. The probability of this many unanswered requests or more is bounded by
+Chernoff's inequality.
 
 Source: H. Chernoff, "A measure of asymptotic efficiency for tests of a hypothesis based on the sum
 of observations", Annals of Mathematical Statistics 23 (1952).
@@ -14,7 +14,7 @@ from vxlanalyze.analysis.requests.answers import SILENT_RATIO
 
 
 def chance(silent: int, requests: int, ratio: float = SILENT_RATIO) -> float:
-    """Bound the chance that at least `silent` of `requests` stay unanswered where that happens at `ratio`."""
+    """Bound the probability that at least `silent` of `requests` stay unanswered at a rate of `ratio`."""
     if requests == 0 or silent <= ratio * requests:
         return 1.0
     share = silent / requests

@@ -1,4 +1,4 @@
-"""Clients that go on asking an address which nobody has any more, and what frees them.
+"""Clients that keep sending to an address no longer in use, and how to release them.
 
 A service's address is translated once for each socket; a socket over UDP that stays open keeps the pod that
 was chosen, even after that pod is gone, until its connection tracking entry is deleted.
@@ -18,7 +18,7 @@ _LEAST_REQUESTS = 3
 
 
 def sockets(requests: Requests) -> tuple[int, ...]:
-    """Ports of the sockets over UDP that ask; empty where there are more than a few."""
+    """Ports of the UDP sockets with requests; empty where there are more than a few."""
     if not len(requests) or not np.isin(requests.kind, (Kind.DNS, Kind.UDP)).all():
         return ()
     flow = requests.point.index.flow[requests.first_row]
@@ -27,14 +27,14 @@ def sockets(requests: Requests) -> tuple[int, ...]:
 
 
 def is_likely(pair: Comparison, server: str, requests: Requests) -> bool:
-    """Whether requests look like those of sockets that an old entry sends to a pod that is gone."""
+    """Whether requests look like those of sockets that a stale entry directs to a deleted pod."""
     if not sockets(requests):
         return False
     return pair.cluster.lacks(server) or (not pair.cluster.pods and requests.asked.sum() >= _LEAST_REQUESTS)
 
 
 def explain(pair: Comparison, server: str, requests: Requests) -> str:
-    """Say who still asks whom."""
+    """State which clients still send to which address."""
     ports = sockets(requests)
     which = f"port {ports[0]}" if len(ports) == 1 else f"ports {', '.join(map(str, ports))}"
     who = f"{'One client socket' if len(ports) == 1 else f'{len(ports)} client sockets'} ({which})"

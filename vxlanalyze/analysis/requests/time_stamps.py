@@ -1,8 +1,8 @@
-"""TCP time stamps of SYNs, and whether a server ignores those that are older than one it accepted.
+"""TCP time stamps of SYNs, and whether a server ignores those older than one it accepted.
 
 A receiver that keeps one time stamp for each peer address (PAWS with TIME_WAIT recycling) discards SYNs whose
-time stamp is below it. Several clients that share one address by masquerading each have a clock of their own,
-so the ones with lower values are ignored while another is active.
+time stamp is below it. Clients that share one address through masquerading each have their own clock, so
+those with lower values are ignored while another is active.
 
 Sources: RFC 7323 sections 3.2 and 5; Linux ip-sysctl, tcp_tw_recycle (removed in 4.12).
 """
@@ -25,23 +25,23 @@ _LEAST_HEADER_BYTES, _MOST_HEADER_BYTES = 20, 60
 
 
 class Older(NamedTuple):
-    """Of SYNs with a time stamp below an accepted one, and of the others, how many were (un)answered."""
+    """Numbers of (un)answered SYNs with a time stamp below an accepted one, and of the others."""
 
     older_unanswered: int
     older_answered: int
     newer_unanswered: int
     newer_answered: int
-    chance: float  # that chance alone divides them so
+    chance: float  # probability of such a split by chance alone
 
 
 class Clocks(NamedTuple):
-    """SYNs from several clocks: how many of those that are ignored, and of the others, were (un)answered."""
+    """SYNs from several clocks: numbers of (un)answered ones from ignored clocks, and from the others."""
 
     ignored_unanswered: int
     ignored_answered: int
     other_unanswered: int
     other_answered: int
-    chance: float  # that chance alone divides them so
+    chance: float  # probability of such a split by chance alone
     clocks: int
     ignored: int
 
@@ -84,12 +84,12 @@ def _option(options: bytes) -> int:
 
 
 def _later(one: int, other: int) -> int:
-    """How far one time stamp is later than the other, modulo 2**32 (RFC 7323 section 5.2)."""
+    """How much later one time stamp is than the other, modulo 2**32 (RFC 7323 section 5.2)."""
     return ((one - other + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 def older(value: NDArray[np.int64], answered: NDArray[np.bool_]) -> Older:
-    """Divide SYNs, in the order of time, by whether an accepted one before had a higher time stamp."""
+    """Divide SYNs, in time order, by whether an earlier accepted one had a higher time stamp."""
     counts = np.zeros((2, 2), np.int64)
     highest = NO_STAMP
     for stamp, ok in zip(value.tolist(), answered.tolist(), strict=True):
@@ -108,10 +108,10 @@ def older(value: NDArray[np.int64], answered: NDArray[np.bool_]) -> Older:
 def clocks(
     time_ns: NDArray[np.int64], value: NDArray[np.int64], answered: NDArray[np.bool_]
 ) -> Clocks | None:
-    """Divide SYNs by the clocks that their time stamps come from; None where these are not a few.
+    """Divide SYNs by the clocks of their time stamps; None where these are not just a few.
 
-    Clocks lie further apart on the circle of 2**32 than any can have ticked meanwhile. Those most of whose
-    SYNs are unanswered are the ignored ones.
+    Clocks are further apart on the circle of 2**32 than any can have ticked meanwhile. Those with mostly
+    unanswered SYNs are the ignored ones.
     """
     stamped = value != NO_STAMP
     value, answered = value[stamped], answered[stamped]

@@ -1,1 +1,1 @@
-"""How much observations prove."""
+"""Statistics: how much observations prove."""

@@ -1,15 +1,15 @@
 """How much lost packets prove, when losses come in bursts.
 
-Two losses within a few milliseconds may be one event: a queue that was full. So lost packets are not
-counted but weighed: a loss long after the one before it counts as one, a loss right after it as
-almost nothing. Between the two, the chance that a burst still lasts decays exponentially (the
-two-state loss model of Gilbert 1960, in continuous time).
+Two losses within a few milliseconds may be one event: a queue that was full. So lost packets are weighted
+rather than counted: a loss long after the previous one counts as one, a loss right after it as almost
+nothing. In between, the probability that a burst still lasts decays exponentially (the two-state loss model
+of Gilbert 1960, in continuous time).
 
-Explanations are compared as evidence (Jeffreys 1961): how much likelier does an explanation make what was
-seen than loss at random, at a rate that is not known? Before looking, that rate is taken for about one in
-a hundred (a Beta distribution of that mean). Explanations have prior probabilities that add up to
-at most one (Rissanen 1978), so by Markov's inequality random loss is taken for any of them
-with a probability of at most the accepted one, however many explanations were tried.
+Explanations are compared as evidence (Jeffreys 1961): how much likelier does an explanation make the
+observations than random loss at an unknown rate? The prior of that rate is about one in a hundred (a Beta
+distribution with that mean). Explanations have prior probabilities that add up to at most one (Rissanen
+1978), so by Markov's inequality the probability of mistaking random loss for any of them is at most the
+accepted one, however many explanations were tried.
 
 Sources: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960);
 H. Jeffreys, "Theory of Probability", 3rd ed. (1961); J. Rissanen, "Modeling by shortest data
@@ -28,23 +28,23 @@ BURST_NS = 10_000_000
 _TYPICAL_RATE = 0.01
 _PRIOR_LOST = 0.5
 _PRIOR_DELIVERED = _PRIOR_LOST / _TYPICAL_RATE - _PRIOR_LOST
-_Z_95 = 1.959963984540054  # of the normal distribution, two-sided 95 %
+_Z_95 = 1.959963984540054  # normal distribution, two-sided 95 %
 
 
 def weight(gap_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weigh losses by the time since the loss before them, shape kept; 1 for independent ones."""
+    """Weight losses by the time since the previous loss, shape kept; 1 for independent ones."""
     lasting = np.exp(-np.maximum(gap_ns, 0) / BURST_NS)
     weights: NDArray[np.float64] = np.log(_TYPICAL_RATE + (1 - _TYPICAL_RATE) * lasting) / log(_TYPICAL_RATE)
     return weights
 
 
 def independent(time_ns: NDArray[np.int64]) -> float:
-    """Count the losses at the given times (in order) by their weight; the first counts as one."""
+    """Sum the weights of losses at the given times (in order); the first counts as one."""
     return 1 + float(weight(np.diff(time_ns)).sum()) if len(time_ns) else 0.0
 
 
 def independent_by(group: NDArray[np.intp], time_ns: NDArray[np.int64], groups: int) -> NDArray[np.float64]:
-    """Count the losses of each group by their weight, shape ``(groups,)``; times in order."""
+    """Sum the weights of each group's losses, shape ``(groups,)``; times in order."""
     order = np.argsort(group, kind="stable")
     members, times = group[order], time_ns[order]
     weights = np.ones(len(order))
@@ -53,18 +53,18 @@ def independent_by(group: NDArray[np.intp], time_ns: NDArray[np.int64], groups: 
 
 
 def log_random(losses: float, delivered: float) -> float:
-    """Logarithm of how likely random loss of an unknown rate makes this many losses and deliveries."""
+    """Log-likelihood of this many losses and deliveries under random loss at an unknown rate."""
     lost, kept = _PRIOR_LOST + losses, _PRIOR_DELIVERED + delivered
     return _log_beta(lost, kept) - _log_beta(_PRIOR_LOST, _PRIOR_DELIVERED)
 
 
 def against_random(losses: float, other_losses: float, delivered: float) -> float:
-    """Evidence, in nats, that so many losses do not come at random, at the rate of all other packets."""
+    """Evidence, in nats, against this many losses being random at the rate of all other packets."""
     return log_random(other_losses, delivered) - log_random(other_losses + losses, delivered)
 
 
 def excess(lost: float, sent: float, rate: float) -> float:
-    """Evidence, in nats, that more is lost than at a given rate (the bound of Chernoff, 1952)."""
+    """Evidence, in nats, that more is lost than at a given rate (Chernoff bound, 1952)."""
     ratio = lost / sent
     if ratio <= rate:
         return 0.0
@@ -73,11 +73,10 @@ def excess(lost: float, sent: float, rate: float) -> float:
 
 
 def uneven(lost: float, sent: float, all_lost: float, all_sent: float) -> float:
-    """Evidence, in nats, that a part of all packets loses more than the rest of them; neither rate is known.
+    """Evidence, in nats, that a part of all packets loses more than the others; neither rate is known.
 
-    Which packets are lost is a draw without replacement, for which the bound of Chernoff holds with the
-    rate of all (Hoeffding, 1963, section 6). How many of the part are lost can be asked, or how few of the
-    rest.
+    The lost packets are a draw without replacement, for which the Chernoff bound holds with the overall rate
+    (Hoeffding, 1963, section 6). It can be applied to the losses of the part, or of the others.
     """
     rate = all_lost / all_sent
     if lost / sent <= rate:
@@ -87,7 +86,7 @@ def uneven(lost: float, sent: float, all_lost: float, all_sent: float) -> float:
 
 
 def usual_rate(lost: int, delivered: int) -> float:
-    """Estimate a loss rate from packets that may be few."""
+    """Estimate a loss rate from possibly few packets."""
     return (_PRIOR_LOST + lost) / (_PRIOR_LOST + _PRIOR_DELIVERED + lost + delivered)
 
 
@@ -97,15 +96,15 @@ def log_choose(n: int, k: int) -> float:
 
 
 def chance(nats: float) -> float:
-    """Turn evidence into the largest probability that random loss looks like this."""
+    """Convert evidence to an upper bound on the probability under random loss."""
     return min(1.0, exp(-nats))
 
 
 def loss_interval(lost: int, judged: int, runs: int, maybe: int = 0) -> tuple[float, float]:
     """Give the 95 % interval of a loss ratio, widened where losses come in runs.
 
-    A packet after a lost one is lost with the chance 1 - runs / lost. What that is above the ratio itself
-    is the correlation of neighbours, and makes the sample as much smaller (Markov chain of two states).
+    A packet after a lost one is lost with probability 1 - runs / lost. Its excess over the ratio itself is
+    the correlation of neighbours, which reduces the effective sample size (two-state Markov chain).
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def loss_interval(lost: int, judged: int, runs: int, maybe: int = 0) -> tuple[fl
     middle = ratio + _Z_95**2 / (2 * size)
     half = _Z_95 * sqrt(ratio * (1 - ratio) / size + _Z_95**2 / (4 * size * size))
     scale = 1 + _Z_95**2 / size
-    # At its ends the interval is 0 and 1; arithmetic leaves some 1e-17 of it.
+    # The limits are exactly 0 and 1; rounding would leave about 1e-17.
     low = max(0.0, (middle - half) / scale) if lost else 0.0
     high = min(1.0, (middle + half) / scale) if lost < judged else 1.0
     return low, high

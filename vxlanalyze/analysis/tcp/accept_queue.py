@@ -1,7 +1,8 @@
-"""Connections that a server's kernel has answered and that its application does not accept.
+"""Connections that a server's kernel has answered but its application does not accept.
 
 With a full accept queue, Linux ignores the last ACK of a handshake (and the data after it) and repeats its
-SYN ACK: the client takes the connection for established while the server does not. It ignores further SYNs.
+SYN ACK: the client considers the connection established while the server does not. Linux also ignores further
+SYNs.
 
 Source: Linux tcp_minisocks.c (tcp_check_req), ip-sysctl (tcp_abort_on_overflow); kubernetes issue 76699.
 """
@@ -18,7 +19,7 @@ _SYN_ACK, _MASK = 0x12, 0x16  # SYN and ACK of SYN, RST and ACK
 
 
 def ignored_last_acks(late: Sequence[Late]) -> int:
-    """Count late answers over TCP for which the server repeated its SYN ACK after the data had arrived."""
+    """Count late TCP answers for which the server repeated its SYN ACK after the data had arrived."""
     return sum(_repeats(each) for each in late if each.kind == "TCP")
 
 
@@ -32,14 +33,14 @@ def _repeats(late: Late) -> bool:
 
 
 def ignored_syns(late: Sequence[Late]) -> int:
-    """Count connections to the server that kept data waiting longest whose first SYNs it ignored."""
+    """Count connections whose first SYNs were ignored, at the server that kept data waiting longest."""
     worst = late[0]
     mine = (e for e in late if (e.server, e.port) == (worst.server, worst.port))
     return sum(e.kind == "SYN" and e.copies > 1 for e in mine)
 
 
 def explain(connections: int, syns: int) -> str:
-    """Say what the repeated SYN ACKs, or else the ignored SYNs, mean."""
+    """Explain the repeated SYN ACKs, or else the ignored SYNs."""
     if not connections:
         return (
             f"Of {count(syns, 'connection')} to the same port the kernel ignored the first SYNs meanwhile, "
@@ -54,7 +55,7 @@ def explain(connections: int, syns: int) -> str:
 
 
 def remedy(node: str, late: Late) -> str:
-    """Say how to see a full queue, and what enlarges it."""
+    """Say how to detect a full queue, and how to enlarge it."""
     return written(
         f"In the network namespace of {late.server}, see the overflows of the queue; of the socket, what "
         "waits to be accepted (Recv-Q) and the limit (Send-Q):",

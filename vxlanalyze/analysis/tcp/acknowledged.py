@@ -1,7 +1,7 @@
 """What the sender of a stream learns from its peer: bytes that arrived, and the window; part of `waiting`.
 
-Sources: RFC 7323 section 2 (window scale); RFC 6298 section 3 (Karn's algorithm: no round trip is taken of
-data that was sent twice).
+Sources: RFC 7323 section 2 (window scale); RFC 6298 section 3 (Karn's algorithm: no round trip is measured on
+retransmitted data).
 """
 
 # The bodies of compiled functions have no types:
@@ -49,7 +49,7 @@ from vxlanalyze.wire.model import WINDOW_MASK
 
 @compiled
 def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-untyped-def]
-    """Take note of what the sender of a stream learns: bytes that arrived, and the window."""
+    """Record what the sender of a stream learns: bytes that arrived, and the window."""
     state, figures = out.state, out.figures
     other = stream ^ 1
     if not state[stream, BEGUN] or after(ack, state[stream, ACKED]) < 0:
@@ -81,7 +81,7 @@ def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-u
 
 @compiled
 def _close_or_open(stream, row, now, flags, window, out):  # type: ignore[no-untyped-def]
-    """Take note of a window that closes or opens."""
+    """Record a window that closes or opens."""
     state, figures = out.state, out.figures
     zero = window & WINDOW_MASK == 0 and not flags & SYN
     if zero and not state[stream, ZERO]:
@@ -95,7 +95,7 @@ def _close_or_open(stream, row, now, flags, window, out):  # type: ignore[no-unt
 
 @compiled
 def _octets(advertiser, stream, window, flags, state):  # type: ignore[no-untyped-def]
-    """Scale a window as the handshake agreed; -1 where that was not seen."""
+    """Scale a window as negotiated in the handshake; -1 where that was not seen."""
     if flags & SYN:
         return window & WINDOW_MASK
     mine, theirs = state[advertiser, SCALE], state[stream, SCALE]
@@ -112,7 +112,7 @@ def _both_scale(one, other, state):  # type: ignore[no-untyped-def]
 
 @compiled
 def _sample(stream, now, out):  # type: ignore[no-untyped-def]
-    """Write down the round trip of a segment that was sent once."""
+    """Record the round trip of a segment that was sent once."""
     state, figures, samples, counts = out.state, out.figures, out.samples, out.counts
     sent = state[stream, SAMPLE_NS]
     state[stream, SAMPLE_NS] = 0

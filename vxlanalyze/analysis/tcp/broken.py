@@ -1,4 +1,4 @@
-"""Connections that were reset in the middle, by the service and by the end that sent the reset."""
+"""Connections reset in the middle, by service and by the end that sent the reset."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.tuples import distinct
 
 CHANCE = 1e-3
-_IDLE_NS = 10_000_000_000  # longer than an application or a slow answer pauses, shorter than usual time-outs
+_IDLE_NS = 10_000_000_000  # longer than usual pauses of applications, shorter than usual time-outs
 
 
 @dataclass(frozen=True, eq=False)
 class Broken:
-    """Connections to one service that one of its ends resets; arrays of shape ``(k,)``.
+    """Connections to one service that one end resets; arrays of shape ``(k,)``.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Broken:
     reset_row, before_row : NDArray[np.int64]
         Rows of the resets, and of the other end's last packet before each.
     old : NDArray[np.bool_]
-        Whether that packet lay below the window.
+        Whether that packet was below the window.
     idle_ns : NDArray[np.int64]
         How long each connection had been idle before that packet.
     survived_idle_ns : int
-        The longest time for which any of the service's connections was idle and went on.
+        The longest idle time after which any of the service's connections went on.
     long_first, long_first_spared : int
         Connections whose first message took two segments or more: reset, and not reset.
     """
@@ -62,31 +62,31 @@ class Broken:
 
     @property
     def below_window(self) -> bool:
-        """Whether nearly all resets answer a packet from below the window."""
+        """Whether nearly all resets answer a packet below the window."""
         return bool(self.old.mean() > 0.9)
 
     @property
     def after_idling(self) -> bool:
-        """Whether all resets came after a time for which no other connection was idle and went on."""
+        """Whether all resets came after an idle time that no other connection survived."""
         shortest_ns = int(self.idle_ns.min())
         return shortest_ns >= _IDLE_NS and shortest_ns > self.survived_idle_ns
 
     @property
     def long_first_chance(self) -> float:
-        """Probability that resets hit so many of those with a long first message at random."""
+        """Probability that resets hit this many of those with a long first message at random."""
         spared = self.connections - len(self) - self.long_first_spared
         short = len(self) - self.long_first
         return fisher.chance(self.long_first, self.long_first_spared, short, spared)
 
     @property
     def long_first_decides(self) -> bool:
-        """Whether resets hit connections whose first message takes several segments, and no others."""
+        """Whether resets only hit connections whose first message takes several segments."""
         return self.long_first == len(self) and self.long_first_chance < CHANCE
 
 
 @once
 def broken(comparison: Comparison) -> tuple[Broken, ...]:
-    """Find the connections that were reset, at the first node's capture; where it saw none, at the last's."""
+    """Find the connections that were reset, at the first node's capture or, if it saw none, at the last's."""
     numbered = measure(comparison).tuples
     captures = sorted({p.capture for p in comparison.points})
     ends = [p for p in comparison.points if p.name == comparison.captures[p.capture].name]

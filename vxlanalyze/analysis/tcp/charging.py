@@ -1,4 +1,4 @@
-"""To whom the time between two advances of a connection is charged; part of `waiting`."""
+"""Charge the time between two advances of a connection to its cause; part of `waiting`."""
 
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
@@ -53,17 +53,17 @@ from vxlanalyze.pairing.sequence_numbers import after
 
 @compiled
 def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: ignore[no-untyped-def]
-    """Take note of data that is sent again: the time since the last advance went to its recovery."""
+    """Record retransmitted data: the time since the last advance went into its recovery."""
     state, figures = out.state, out.figures
     leader = stream & ~1
     if payload <= 1 and seq != state[stream, START]:
         if state[stream, ZERO]:
             state[stream, PROBED] = 1
-        if payload == 0 or after(state[stream, TOP], seq) == 1:  # a FIN again, a keep-alive
+        if payload == 0 or after(state[stream, TOP], seq) == 1:  # a repeated FIN, or a keep-alive
             return
     figures[stream, RESENT] += payload > 0
     state[stream, SAMPLE_NS] = 0
-    if after(end, state[stream, ACKED]) <= 0:  # its acknowledgement had come: no time was lost by it
+    if after(end, state[stream, ACKED]) <= 0:  # it had already been acknowledged: no time was lost
         return
     gap = now - state[leader, CURSOR]
     arrived = not (unseen_arrival or state[stream, GAP]) and after(state[stream, ARRIVED], end) >= 0
@@ -81,13 +81,13 @@ def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: 
 
 @compiled
 def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-def]
-    """Charge the time since the connection last advanced to what held this new data back."""
+    """Charge the time since the connection last advanced to the cause that held this new data back."""
     state, figures = out.state, out.figures
     other, leader = stream ^ 1, stream & ~1
     start = state[leader, CURSOR]
     gap = max(0, now - start)
     state[leader, CURSOR] = max(start, now)
-    # A sender that cuts in hardware waits for room for two segments, where it has as much to send.
+    # A sender with segmentation offload waits for room for two segments if it has that much to send.
     segment = min(payload, 2 * max(figures[stream, LARGEST], 1)) if figures[stream, LARGEST] else payload
     prompt = now - max(state[stream, ACK_NS], state[stream, EDGE_NS]) <= REACTION_NS
     in_flight = state[stream, ACK_NS] > state[stream, SENT_NS] or after(
@@ -117,7 +117,7 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
 
 @compiled
 def _held_back(stream, segment, payload, prompt, state):  # type: ignore[no-untyped-def]
-    """Tell by the state at the last packet what held data back that waited; APPLICATION where none did."""
+    """Find, from the state at the last packet, what held waiting data back; APPLICATION where none waited."""
     moved = state[stream, EDGE_NS] > state[stream, SENT_NS]
     if state[stream, RECOVERING] or state[stream ^ 1, RECOVERING]:
         return RECOVERY
@@ -125,13 +125,13 @@ def _held_back(stream, segment, payload, prompt, state):  # type: ignore[no-unty
         return ZERO_WINDOW
     if moved and prompt and _was_full(stream, segment, state):
         return WINDOW
-    # What left last was not the end of what the application had written.
+    # The last packet was not the end of what the application had written.
     return ACKNOWLEDGEMENT if state[stream, MORE] and payload > 0 else APPLICATION
 
 
 @compiled
 def _was_full(stream, segment, state):  # type: ignore[no-untyped-def]
-    """Whether the segment that leaves now had no room in the window when the last one left."""
+    """Whether this segment had no room in the window when the last one left."""
     if not state[stream, EDGE_KNOWN]:
         return False
     return after(state[stream, EDGE_AT_SEND], (state[stream, TOP] + segment) & 0xFFFFFFFF) < 0
@@ -139,7 +139,7 @@ def _was_full(stream, segment, state):  # type: ignore[no-untyped-def]
 
 @compiled
 def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
-    """Charge a change of turns: the peer's data was on the path, then the application thought about it."""
+    """Charge a change of turns: the peer's data was on the path, then the application processed it."""
     state, figures, turns, counts = out.state, out.figures, out.turns, out.counts
     flags, payload = packet
     other = stream ^ 1
@@ -166,6 +166,6 @@ def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def add(stream, cause, nanoseconds, out):  # type: ignore[no-untyped-def]
-    """Charge some time to a cause."""
+    """Add time to a cause."""
     if nanoseconds > 0:
         out.waited_ns[stream, cause] += nanoseconds

@@ -1,7 +1,7 @@
-"""The TCP connections of a comparison, and how the time of each divides.
+"""The TCP connections of a comparison, and how the time of each is spent.
 
-Each connection is followed at both ends at once, the far end's times set to the near end's clock; where only
-one capture shows it, at that one. Where there are very many, those with most packets are followed.
+Each connection is followed at both ends at once, with the far end's times converted to the near end's clock,
+or at one end if only one capture shows it. If there are very many, those with the most packets are followed.
 """
 
 # mypy: disable-error-code="no-untyped-call, call-arg"
@@ -38,7 +38,7 @@ class Connections:
     points : tuple of Point
         The first and the last point of the path; one where there is one capture.
     total : int
-        How many there are.
+        Total number of connections.
     stream : NDArray[np.int32]
         Shape ``(2 c,)``: the 5-tuple of each stream, -1 where no packet of it was seen.
     home : NDArray[np.int8]
@@ -52,7 +52,7 @@ class Connections:
     turns, samples : NDArray[np.int64]
         Changes of turns, and round trips; see `waiting_columns`.
     turns_left_out : int
-        Quick turns for which there was no room.
+        Quick turns that were not recorded for lack of space.
     tuple_of_flow : tuple of NDArray[np.int32]
         For each point, the 5-tuple of each flow of its capture.
     """
@@ -74,9 +74,9 @@ class Connections:
 
     @cached_property
     def client(self) -> NDArray[np.int64]:
-        """The stream of each connection that its client sends, shape ``(c,)``.
+        """The stream sent by each connection's client, shape ``(c,)``.
 
-        Its SYN shows it; where no SYN was seen, the client has the larger port.
+        The SYN identifies the client; where none was seen, it has the larger port.
         """
         syn = self.figures[:, at.CLIENT].reshape(-1, 2)
         first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], self.ports[:, 1] > self.ports[:, 0])
@@ -84,7 +84,7 @@ class Connections:
 
     @property
     def server(self) -> NDArray[np.int64]:
-        """The stream of each connection that its server sends, shape ``(c,)``."""
+        """The stream sent by each connection's server, shape ``(c,)``."""
         return self.client ^ 1
 
     @cached_property
@@ -113,7 +113,7 @@ class Connections:
 
 
 class _Chosen(NamedTuple):
-    """Streams that are followed: their tuples, homes and points, and the slot of each tuple."""
+    """The streams to follow: their tuples, homes and points, and the slot of each tuple."""
 
     total: int
     stream: NDArray[np.int32]
@@ -124,7 +124,7 @@ class _Chosen(NamedTuple):
 
 @once
 def connections(comparison: Comparison) -> Connections | None:
-    """Follow the connections of a comparison; None where no TCP is. Done once, and kept as long as it."""
+    """Follow the connections of a comparison; None without TCP. Done once, and kept as long as it."""
     points = _ends(comparison)
     if not any((p.flows.protocol == 6).any() for p in points):
         return None
@@ -144,7 +144,7 @@ def connections(comparison: Comparison) -> Connections | None:
 
 
 def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Set times by the clock of the last point to the clock of the first, shape kept."""
+    """Convert times of the last point's clock to the first point's, shape kept."""
     for hop in reversed(comparison.hops):
         if hop.clock.pieces:
             far_ns = far_ns - hop.clock.offset_at(far_ns - hop.clock.pieces[0].offset_ns)
@@ -154,7 +154,7 @@ def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.i
 def _overlapping(
     chosen: _Chosen, comparison: Comparison, events: list[tuple[NDArray[Any], ...]]
 ) -> list[tuple[NDArray[Any], ...]]:
-    """Leave out what only one capture was there to see, of connections that both show."""
+    """Leave out times covered by one capture only, for connections that both show."""
     window = _common_window(comparison)
     if window is None:
         return events
@@ -170,7 +170,7 @@ def _overlapping(
 
 
 def _common_window(comparison: Comparison) -> tuple[int, int] | None:
-    """Give the time that all captures cover, by the first point's clock; what is on its way then arrives."""
+    """Give the time that all captures cover, by the first point's clock, plus transit time."""
     forward, backward = comparison.hops[0].forward, comparison.hops[-1].backward
     if forward.window_ns is None or backward.window_ns is None:
         return None
@@ -182,7 +182,7 @@ def _common_window(comparison: Comparison) -> tuple[int, int] | None:
 
 
 def _bounded(time_ns: int) -> int:
-    """Keep a time, which a damaged file may have moved beyond int64, where sums with it still fit."""
+    """Clamp a time from a possibly damaged file so that sums with it fit int64."""
     return min(max(time_ns, -_FAR_NS), _FAR_NS)
 
 
@@ -199,9 +199,9 @@ def _choose(
     tuple_of: tuple[NDArray[np.int32], ...],
     answer: NDArray[np.int32],
 ) -> _Chosen:
-    """Choose the connections between the ends, those with most packets where there are very many."""
+    """Choose the connections between the ends; if very many, those with the most packets."""
     size = len(answer)
-    counts = np.zeros((2, size + 1), np.int64)  # one more, for what nothing answers
+    counts = np.zeros((2, size + 1), np.int64)  # one more, for tuples without an opposite
     for place, each in enumerate(packets):
         counts[place, :size] = np.bincount(each.stream, minlength=size)
     home = np.full(size + 1, -1, np.int8)
@@ -235,7 +235,7 @@ def _tuples(direction: Direction, tuple_of: NDArray[np.int32], size: int) -> NDA
 
 
 def _only(counts: NDArray[np.int64], pair: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Tell which connections one point alone shows whole: each stream that exists must be at both."""
+    """Find connections that only one point shows completely: each existing stream must be at both."""
     near, far = counts[0][pair], counts[1][pair]
     both = ((near > 0) == (far > 0)).all(axis=1)
     alone = np.where(near.sum(axis=1) >= far.sum(axis=1), NEAR, FAR)
@@ -245,7 +245,7 @@ def _only(counts: NDArray[np.int64], pair: NDArray[np.int64]) -> NDArray[np.int8
 def _events(
     packets: TcpPackets, chosen: _Chosen, comparison: Comparison, *, far: bool
 ) -> tuple[NDArray[Any], ...]:
-    """Give the packets of chosen streams, in the order of time: rows, slots, times; and index columns."""
+    """Give the packets of chosen streams, in time order: rows, slots, times; and index columns."""
     slot = chosen.slot_of[packets.stream]
     kept = (slot >= 0) & packets.sound
     row, slot = packets.row[kept], slot[kept]
@@ -294,7 +294,7 @@ def _followed(
 
 
 def active_ns(found: Connections) -> NDArray[np.int64]:
-    """Time of each connection in which somebody was waited for, shape ``(c,)``."""
+    """Time of each connection in which either end waited for something, shape ``(c,)``."""
     waited = found.waited_ns.reshape(len(found), 2, at.CAUSES)
     total: NDArray[np.int64] = waited.sum(axis=(1, 2)) - waited[:, :, Cause.IDLE].sum(axis=1)
     return total

@@ -1,9 +1,9 @@
-"""How the time of each TCP connection divides among those who are waited for.
+"""Divide the time of each TCP connection among the parties that it waits for.
 
-A sender that waits for acknowledgements with room in the window is limited by its congestion window, or by a
-path that is full: the part of its round trips in which data queued (its one-way delay over the smallest one)
-is charged to the queue, the other part to the congestion window. So is what requests and responses take on
-the path beyond the smallest delay of their direction, over all connections.
+A sender that waits for acknowledgements with room in the window is limited by its congestion window or by a
+full path: the part of its round trips spent queueing (one-way delay above the smallest one) is charged to the
+queue, the remainder to the congestion window. The time that requests and responses spend on the path beyond
+their direction's smallest delay over all connections is also charged to the queue.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from vxlanalyze.pairing.model import Comparison
 WAITED_FOR = ("client", "server", "congestion", "recovery", "window", "zero_window", "path", "queue")
 """Who or what is waited for, in the order of the columns of a division."""
 
-# What a user would gain back where the worst of them went away; what the client waits for itself, and what
-# the path must take, no one can give back.
+# What a user would gain if the worst of them were removed; time spent by the client itself and the minimum
+# path delay cannot be regained.
 _GAINS = ("server", "congestion", "recovery", "window", "zero_window", "queue")
 
 
@@ -36,7 +36,7 @@ class Quantiles(NamedTuple):
 
     @classmethod
     def of(cls, values: NDArray[np.int64]) -> "Quantiles":
-        """Take them of values of any order."""
+        """Compute them from values in any order."""
         if len(values) == 0:
             return cls(None, None, None, None)
         found = np.quantile(values, (0, 0.5, 0.99, 1), method="inverted_cdf")
@@ -52,7 +52,7 @@ class Division:
     waited_ns : NDArray[np.int64]
         Shape ``(c, 8)``: time waited for each of `WAITED_FOR`.
     idle_ns : NDArray[np.int64]
-        Shape ``(c,)``: time in which nobody waited.
+        Shape ``(c,)``: time in which neither end waited.
     """
 
     connections: Connections
@@ -61,30 +61,30 @@ class Division:
 
     @property
     def active_ns(self) -> NDArray[np.int64]:
-        """Time in which somebody waited, shape ``(c,)``."""
+        """Time in which either end waited, shape ``(c,)``."""
         total: NDArray[np.int64] = self.waited_ns.sum(axis=1)
         return total
 
     @property
     def gain_ns(self) -> NDArray[np.int64]:
-        """What could be gained at most by removing the worst limit of each, shape ``(c,)``."""
+        """Upper bound on the gain from removing the worst limit of each, shape ``(c,)``."""
         columns = [WAITED_FOR.index(name) for name in _GAINS]
         most: NDArray[np.int64] = self.waited_ns[:, columns].max(axis=1)
         return most
 
     def limit(self, connection: int) -> str:
-        """Name what a connection waited for longest."""
+        """Name the cause that a connection waited for longest."""
         return WAITED_FOR[int(np.argmax(self.waited_ns[connection]))]
 
     def worst(self, most: int) -> list[int]:
-        """Give the connections with most to gain, the first the worst."""
+        """Give the connections with the most to gain, the worst first."""
         order = np.lexsort((-self.active_ns, -self.gain_ns))
         return [int(c) for c in order[:most]]
 
 
 @once
 def division(comparison: Comparison) -> Division | None:
-    """Divide the time of a comparison's connections; None where there is no TCP."""
+    """Divide the time of a comparison's connections; None without TCP."""
     found = connections(comparison)
     return None if found is None else divided(found)
 
@@ -98,8 +98,7 @@ def divided(found: Connections) -> Division:
     queued = (by_stream[:, :, Cause.ACKNOWLEDGEMENT] * _queued_share(found).reshape(size, 2)).sum(axis=1)
     late = _late_on_path(found, by_stream[:, :, Cause.PATH])
     columns = {
-        # What a client's data waits for at its peer, the server's host is waited for, and the other way
-        # round.
+        # Data of the client that waits at its peer waits for the server's host, and vice versa.
         "client": by_stream[every, client, Cause.APPLICATION] + by_stream[every, server, Cause.PEER],
         "server": by_stream[every, server, Cause.APPLICATION] + by_stream[every, client, Cause.PEER],
         "congestion": by_stream[:, :, Cause.ACKNOWLEDGEMENT].sum(axis=1) - queued.astype(np.int64),
@@ -123,7 +122,7 @@ def _late_on_path(found: Connections, on_path_ns: NDArray[np.int64]) -> NDArray[
 
 
 def one_way_floor(found: Connections) -> NDArray[np.int64]:
-    """Give the smallest one-way delay of each stream's data, shape ``(2 c,)``; -1 where none is known."""
+    """Give the smallest one-way delay of each stream's data, shape ``(2 c,)``; -1 if unknown."""
     stream, one_way = found.samples[:, 0], found.samples[:, 3]
     floor = np.full(len(found.stream), np.iinfo(np.int64).max)
     np.minimum.at(floor, stream[one_way >= 0], one_way[one_way >= 0])
@@ -131,7 +130,7 @@ def one_way_floor(found: Connections) -> NDArray[np.int64]:
 
 
 def _direction_floor(found: Connections) -> NDArray[np.int64]:
-    """Give each stream the smallest one-way delay of all that send from its end: a queue may stand long."""
+    """Give each stream the smallest one-way delay of all streams from its end: a queue may persist."""
     of_stream = one_way_floor(found)
     floor = np.full(len(of_stream), -1)
     for place in (NEAR, FAR):
@@ -142,7 +141,7 @@ def _direction_floor(found: Connections) -> NDArray[np.int64]:
 
 
 def _queued_share(found: Connections) -> NDArray[np.float64]:
-    """Give the part of each stream's round trips in which its data queued, shape ``(2 c,)``."""
+    """Give the share of each stream's round trips spent queueing, shape ``(2 c,)``."""
     size = len(found.stream)
     stream, rtt, one_way = found.samples[:, 0], found.samples[:, 2], found.samples[:, 3]
     known = one_way >= 0

@@ -1,10 +1,9 @@
-"""Requests with their answers, and where the time of each went: path there, server, path back, transfer.
+"""Requests with their answers, and the time of each: forward path, server, return path, transfer.
 
-Measured at both ends at once, so only for requests that both show. Datagrams (DNS, echo, UDP by turns) and
-SYNs are matched by number at the client's and at the server's end; TCP data by turns of direction. What a
-message of TCP takes beyond the smallest delay of its direction is its transfer (further segments, windows,
-queues, retransmissions). Requests that were sent more than once are left out: their copies cannot be
-distinguished.
+Measured at both ends at once, so only for requests that both show. Datagrams (DNS, echo, alternating UDP) and
+SYNs are matched by number at the client's and the server's end; TCP data by changes of direction. The time
+that a TCP message takes beyond its direction's smallest delay is its transfer (further segments, windows,
+queues, retransmissions). Requests sent more than once are left out: their copies are indistinguishable.
 """
 
 from collections.abc import Iterator
@@ -37,9 +36,9 @@ class Exchanges:
     pair : NDArray[np.int64]
         The row in `Pairs` of client and server, UNKNOWN where no request of that pair was counted.
     opens : NDArray[np.bool_]
-        Whether the request is a SYN and not data, of TCP.
+        Whether the request is a TCP SYN rather than data.
     connection : NDArray[np.int64]
-        The connection in `Connections`, UNKNOWN where it is no data of TCP.
+        The connection in `Connections`, UNKNOWN if it is not TCP data.
     request_row, answer_row : NDArray[np.int64]
         The first packet of the request in the capture of the client's end, and the first of the answer in
         that of the server's.
@@ -48,7 +47,7 @@ class Exchanges:
     sent_ns : NDArray[np.int64]
         When the request left, by the first point's clock.
     there_ns, server_ns, back_ns, transfer_ns : NDArray[np.int64]
-        Path to the server, the server's own time, path back, and what the transfer of both took beyond that.
+        Forward path, the server's own time, return path, and what the transfer of both took beyond that.
     """
 
     pair: _Longs
@@ -68,7 +67,7 @@ class Exchanges:
 
     @property
     def latency_ns(self) -> _Longs:
-        """What the client waited for each."""
+        """How long the client waited for each."""
         return self.there_ns + self.server_ns + self.back_ns + self.transfer_ns
 
 
@@ -90,12 +89,12 @@ def exchanges(comparison: Comparison) -> Exchanges | None:
 
 
 def one_clock(comparison: Comparison) -> bool:
-    """Whether the clocks of both ends are known well enough to tell the path there from the path back."""
+    """Whether the clocks are known well enough to separate the forward from the return path."""
     return all(not hop.clock.relative for hop in comparison.hops)
 
 
 def _by_number(comparison: Comparison) -> Iterator[Exchanges]:
-    """Match requests by number at both ends, those of each way at a time."""
+    """Match requests by number at both ends, one direction at a time."""
     between, measured = pairs(comparison), measure(comparison)
     names = [point.name for point in comparison.points]
     ends = (comparison.hops[0].forward.sender.name, comparison.hops[-1].forward.receiver.name)
@@ -107,7 +106,7 @@ def _by_number(comparison: Comparison) -> Iterator[Exchanges]:
 
 
 def _sound(requests: Requests, between: Pairs, sense: int) -> Requests:
-    """Keep answered requests of one way that were sent once, and whose number no other has."""
+    """Keep answered requests of one direction that were sent once and have a unique number."""
     pair = between.of_tuple[requests.tuple_of]
     kept = requests.answered & (requests.copies == 1) & (pair >= 0)
     kept &= between.sense[np.maximum(pair, 0)] == sense
@@ -151,7 +150,7 @@ def _times(comparison: Comparison, requests: Requests, rows: NDArray[np.int32], 
 
 
 def _by_turns(comparison: Comparison) -> Iterator[Exchanges]:
-    """Put each client's turn and the server's after it together, of connections that both ends show."""
+    """Join each client's turn with the server's next one, for connections that both ends show."""
     found = connections(comparison)
     if found is None:
         return
@@ -169,7 +168,7 @@ def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served:
     stream = answer[:, 0]
     following = turns[np.minimum(served + 1, len(turns) - 1)]
     goes_on = (served + 1 < len(turns)) & (following[:, 0] == stream ^ 1)
-    # The last answer of a connection is whole with the last data that arrived.
+    # The last answer of a connection is complete with the last data that arrived.
     received = np.where(goes_on, following[:, 1], found.figures[stream, at.DATA_NS])
     left, came, gone = request[:, 2], answer[:, 1], answer[:, 2]
     received = np.maximum(received, gone)

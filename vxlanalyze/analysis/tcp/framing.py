@@ -1,4 +1,4 @@
-"""What a message over TCP is, by its first octets: HTTP/1, HTTP/2, TLS; as far as their framing shows.
+"""Recognise a TCP message by its first octets: HTTP/1, HTTP/2, TLS, as far as framing shows.
 
 Sources: RFC 9112 section 3 (request line), RFC 9113 section 3.4 (connection preface), RFC 8446 sections 4 and
 5.1 (handshake types, records).
@@ -16,7 +16,7 @@ _TLS_HANDSHAKES = {1: "ClientHello", 2: "ServerHello", 16: "ClientKeyExchange", 
 
 
 def message(octets: bytes) -> str | None:
-    """Name a message by its first octets, without queries (secrets); None where they say nothing."""
+    """Name a message by its first octets, without query strings (secrets); None where unknown."""
     if line := _REQUEST_LINE.match(octets):
         target = line[2].partition(b"?")[0].decode("ascii")
         short = target if len(target) <= _LONGEST_TARGET else target[: _LONGEST_TARGET - 1] + "…"

@@ -1,8 +1,8 @@
-"""Answers that come late because of the answering end: how long each request waited at the server's node.
+"""Answers delayed by the server's end: how long each request waited at its node.
 
 Measured where the answering end was captured, between the request's arrival and the answer's departure, so
-that no clock of another host and no path is in it. Where only the other end was captured, the shortest round
-trip is taken off.
+neither another host's clock nor the path is included. Where only the other end was captured, the shortest
+round trip is subtracted.
 """
 
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ from vxlanalyze.wire.model import (
     checksum_states,
 )
 
-LATE_NS = 1_000_000_000  # what everybody notices
-OFTEN_LATE_NS = 300_000_000  # what is noticed where most answers take it
+LATE_NS = 1_000_000_000  # noticed by everybody
+OFTEN_LATE_NS = 300_000_000  # noticed if most answers take this long
 _OFTEN = 3
 
 
@@ -59,7 +59,7 @@ class Late:
 
     @property
     def by_kernel(self) -> bool:
-        """Whether a kernel answers such requests, without any application."""
+        """Whether the kernel answers such requests without any application."""
         return self.kind in ("SYN", "ICMP")
 
 
@@ -73,7 +73,7 @@ def late_answers(pair: Comparison) -> list[Late]:
 
 
 def answers_of(pair: Comparison, server: str, port: int) -> NDArray[np.int64]:
-    """Give how long every answer of a TCP server took there, in nanoseconds; empty where it has none."""
+    """Give the server time of each answer of a TCP server, in nanoseconds; empty without answers."""
     turns = _server_turns(pair)
     chosen = turns[_answering(pair).get((server, port), np.empty(0, np.int64))]
     return chosen[:, 2] - chosen[:, 1]
@@ -81,7 +81,7 @@ def answers_of(pair: Comparison, server: str, port: int) -> NDArray[np.int64]:
 
 @once
 def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
-    """Give the places of each server's turns among `_server_turns`; done once for all servers."""
+    """Give the positions of each server's turns in `_server_turns`; done once for all servers."""
     found = connections(pair)
     if found is None:
         return {}
@@ -144,7 +144,7 @@ def _parties(
     for number, point in enumerate(found.points):
         mine = np.flatnonzero(place == number)
         flows, rows = point.flows, flow[mine]
-        from_client = owner[mine] == found.client[chosen[mine]]  # the flow is what the client sends
+        from_client = owner[mine] == found.client[chosen[mine]]  # the flow is the client's
         client[mine] = np.where(from_client[:, np.newaxis], flows.src[rows], flows.dst[rows])
         server[mine] = np.where(from_client[:, np.newaxis], flows.dst[rows], flows.src[rows])
         port[mine] = np.where(from_client, flows.dport[rows], flows.sport[rows])
@@ -153,7 +153,7 @@ def _parties(
 
 
 def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:
-    """Give the place of each end's point, the direction whose requests it answers, and their way."""
+    """Give each end's point by position, the direction whose requests it answers, and their sense."""
     if not pair.hops:
         return
     places = {id(point): place for place, point in enumerate(pair.points)}
@@ -192,14 +192,14 @@ def _requests(pair: Comparison, place: int, direction: Direction, sense: int) ->
 
 
 def _waited_ns(requests: Requests) -> NDArray[np.int64]:
-    """How long each answer took; a SYN waits from its first copy on, a query asked again is a new attempt."""
+    """How long each answer took; a SYN counts from its first copy, a repeated query is a new attempt."""
     times = requests.point.index.time_ns
     since_first = times[np.maximum(requests.answer_row, 0)] - times[requests.first_row]
     return np.where(requests.kind == Kind.DNS, requests.latency_ns, since_first)
 
 
 def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
-    """Whether the first copy of each request has no wrong checksum, for which its host discards it."""
+    """Whether the first copy of each request is free of invalid checksums, which make a host discard it."""
     checks = requests.point.index.checks[requests.first_row]
     states = [checksum_states(checks, shift) for shift in (OUTER_L4_SHIFT, INNER_IP_SHIFT, INNER_L4_SHIFT)]
     wrong: NDArray[np.bool_] = np.any(np.isin(states, (Checksum.BAD, Checksum.ALL_ONES)), axis=0)
@@ -207,7 +207,7 @@ def _arrived_well(requests: Requests) -> NDArray[np.bool_]:
 
 
 def noticed(pair: Comparison, late: list[Late]) -> list[Late]:
-    """Keep what a user notices: answers that take a second, and servers most of whose answers are slow."""
+    """Keep what a user notices: answers that take a second, and servers with mostly slow answers."""
     slow: dict[tuple[str, int], int] = {}
     for each in late:
         if each.kind == "TCP":

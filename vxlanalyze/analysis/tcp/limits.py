@@ -1,4 +1,4 @@
-"""What holds connections back, in the terms of findings: who they join, their windows and round trips."""
+"""What holds connections back, in terms of findings: their endpoints, windows and round trips."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _SHOWN_STREAMS = 20
 
 
 class Ends(NamedTuple):
-    """Who a stream joins: addresses and ports of its sender and receiver, and the names of both."""
+    """The endpoints of a stream: addresses and ports of sender and receiver, and their names."""
 
     sender: str
     sender_port: int
@@ -27,7 +27,7 @@ class Ends(NamedTuple):
 
 
 def ends(pair: Comparison, found: Connections, stream: int) -> Ends:
-    """Name the ends of a stream; of the client, the port says nothing."""
+    """Name the ends of a stream; the client's port is left out."""
     place, flow, owner = found.flow[stream >> 1].tolist()
     flows = found.points[place].flows
     source, target = text(
@@ -59,19 +59,19 @@ def by_label(pair: Comparison, found: Connections, streams: NDArray[np.int64]) -
 
 
 def receiver_name(pair: Comparison, direction: str | None) -> str:
-    """Name the node that the receivers of a direction's streams live on."""
+    """Name the node of the receivers of a direction's streams."""
     return "the receiver's node" if direction is None else direction.rpartition(">")[2]
 
 
 class Samples(NamedTuple):
-    """Medians of what was sampled of a stream; None where nothing was."""
+    """Medians of a stream's samples; None without samples."""
 
     rtt_ns: int | None
     window_bytes: int | None
 
 
 def samples_of(found: Connections, stream: int) -> Samples:
-    """Take the medians of a stream's round trips, and of the windows that it was advertised then."""
+    """Compute the medians of a stream's round trips and of the windows advertised to it then."""
     mine = found.samples[found.samples[:, 0] == stream]
     if len(mine) == 0:
         return Samples(None, None)
@@ -80,13 +80,13 @@ def samples_of(found: Connections, stream: int) -> Samples:
 
 
 def shares(found: Connections, cause: at.Cause) -> NDArray[np.float64]:
-    """Give for each stream what part of its connection's active time a cause took, shape ``(2 c,)``."""
+    """Give the share of each stream's active connection time taken by a cause, shape ``(2 c,)``."""
     active = np.repeat(np.maximum(active_ns(found), 1), 2)
     return np.asarray(found.waited_ns[:, cause] / active)
 
 
 def shown(pair: Comparison, found: Connections, streams: Sequence[int], column: int) -> Exhibit:
-    """Show the packets that a column of figures names, at the points where they were noted: the senders'."""
+    """Show the packets in a column of figures at the points where they were recorded: the senders'."""
     sides = []
     for stream in streams[:_SHOWN_STREAMS]:
         row = int(found.figures[stream, column])

@@ -1,8 +1,8 @@
-"""What loss leaves of the throughput of TCP, against what connections reached.
+"""Limit that loss puts on TCP throughput, compared with what connections reached.
 
 Sources: Mathis, Semke, Mahdavi, Ott, "The macroscopic behavior of the TCP congestion avoidance algorithm"
-(1997), for Reno; RFC 9438 section 5.1, figure 6, for CUBIC (C = 0.4, beta = 0.7). Both hold for loss at
-random; where time-outs govern (above some 5 %), they are upper bounds.
+(1997), for Reno; RFC 9438 section 5.1, figure 6, for CUBIC (C = 0.4, beta = 0.7). Both hold for random loss;
+where time-outs dominate (above about 5 %), they are upper bounds.
 """
 
 from math import sqrt
@@ -20,14 +20,14 @@ from vxlanalyze.wire import protocols
 
 _LEAST_NS, _LEAST_SHARE, _LEAST_RESENT = 500_000_000, 0.5, 3
 _CUBIC = (0.4 * 3.7 / 1.2) ** 0.25
-_MUCH_MORE = 2.0  # the formulas are good to about this factor
+_MUCH_MORE = 2.0  # the formulas are accurate to about this factor
 
 
 class LossLimit(NamedTuple):
-    """The connection of a direction that loss costs most time, and what the formulas allow it.
+    """The connection of a direction that loses most time to loss, and what the formulas allow it.
 
-    `share` is the part of its active time that went to recovery and to waiting for acknowledgements,
-    `connections` how many are limited so.
+    `share` is the share of its active time spent on recovery and on waiting for acknowledgements,
+    `connections` the number of connections limited like this.
     """
 
     connections: int
@@ -44,7 +44,7 @@ class LossLimit(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Say it in a sentence."""
+        """Describe it in a sentence."""
         does = (
             "more than that: its congestion control takes no loss for congestion, as BBR does"
             if self.reached_bits_per_s > _MUCH_MORE * self.allowed_bits_per_s
@@ -62,7 +62,7 @@ class LossLimit(NamedTuple):
 
 
 def of(pair: Comparison, direction: Direction, loss_ratio: float) -> LossLimit | None:
-    """Find the connection that loses most time to the loss of a direction; None where none loses much."""
+    """Find the connection that loses most time to a direction's loss; None where none loses much."""
     found = connections(pair)
     if found is None or not 0 < loss_ratio < 1:
         return None

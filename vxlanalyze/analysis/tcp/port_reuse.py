@@ -1,9 +1,9 @@
 """SYNs from a port whose last connection the server still holds in TIME_WAIT.
 
-Who closed first keeps the connection for a minute (RFC 9293 section 3.6.1). A new SYN on the same ports that
-it cannot tell to be newer (no time stamps, a sequence number that is not above the old ones) gets an
+The end that closed first keeps the connection for a minute (RFC 9293 section 3.6.1). A new SYN on the same
+ports that is not recognisably newer (no time stamps, a sequence number not above the old ones) gets an
 acknowledgement of the old connection; the client answers with a reset, which frees the port, and its next SYN
-is taken (RFC 6191).
+is accepted (RFC 6191).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _LOOKED_AT = 200
 
 
 def answered_by_old(late: Sequence[Late]) -> int:
-    """Count late answers to SYNs that the server first acknowledged as of an old connection."""
+    """Count late answers to SYNs that the server first answered for an old connection."""
     return sum(_by_old(each) for each in late[:_LOOKED_AT] if each.kind == "SYN")
 
 

@@ -1,4 +1,4 @@
-"""Times in which a node sends nothing to its peer though it is asked."""
+"""Times in which a node sends nothing to its peer despite requests."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from vxlanalyze.analysis.tcp.late_answers import Late
 from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, Comparison, Direction
 
 _LEAST_NS = 500_000_000
-_EDGE_NS = 1_000_000  # what answers at the end of a silence is no part of it
+_EDGE_NS = 1_000_000  # the answers at the end of a silence are not part of it
 
 
 class Silence(NamedTuple):
-    """From when to when nothing left, by the silent node's clock, and what arrived meanwhile.
+    """Begin and end of a silence, by the silent node's clock, and what arrived meanwhile.
 
-    `peer` is the outer address that it sends to, None where that is not known.
+    `peer` is the outer address that it sends to, None where unknown.
     """
 
     from_ns: int
@@ -25,7 +25,7 @@ class Silence(NamedTuple):
 
 
 def of(pair: Comparison, label: str | None, late: Sequence[Late]) -> Silence | None:
-    """Find the longest silence of the node that answers a direction's requests, while one of them waited."""
+    """Find the longest silence, with a request waiting, of the node that answers a direction's requests."""
     hops = [hop for hop in pair.hops if label in (hop.forward.label, hop.backward.label)]
     if not hops:
         return None
@@ -50,14 +50,14 @@ def of(pair: Comparison, label: str | None, late: Sequence[Late]) -> Silence | N
 
 
 def _arrivals(direction: Direction) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """When each packet of a direction arrived, and its flow there, shape ``(k, 2)``."""
+    """Arrival time of each packet of a direction, and its flow there, shape ``(k, 2)``."""
     rows = direction.received_row[direction.received_row != NO_ROW]
     index = direction.receiver.index
     return np.column_stack([index.time_ns[rows], index.flow[rows]])
 
 
 def round_trip_ns(pair: Comparison) -> int | None:
-    """Add up the median delays of both directions of all hops; the clocks' offsets cancel out."""
+    """Sum the median delays of both directions of all hops; the clocks' offsets cancel out."""
     total = 0
     for direction in pair.directions:
         known = direction.delay_ns[direction.delay_ns != NO_DELAY]

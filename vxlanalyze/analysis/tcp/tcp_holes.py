@@ -1,11 +1,11 @@
-"""TCP data that a capture lacks though its receiver acknowledged it.
+"""TCP data missing from a capture although its receiver acknowledged it.
 
-Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end
-acknowledges all the same stood in packets that passed and were not captured. Holes are kept to the end,
-because captures may hold a packet after its acknowledgement. A packet with a wrong checksum was captured
-too: its bytes fill holes, though what it acknowledges is not believed. A copy of a SYN that leaves late
-begins nothing anew, and an acknowledgement that answers a new SYN with a number of the connection before it
-(a port reused within TIME_WAIT) says nothing about the new one.
+Bytes between two segments are a *hole* until a later segment fills it. A hole that the other end acknowledges
+nevertheless was in packets that passed but were not captured. Holes are kept to the end, because captures may
+hold a packet after its acknowledgement. A packet with an invalid checksum was captured too: its bytes fill
+holes, but its acknowledgement is ignored. A late copy of a SYN does not begin a new connection, and an
+acknowledgement that answers a new SYN with a number of the previous connection (a port reused within
+TIME_WAIT) says nothing about the new one.
 
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4.
 """
@@ -22,15 +22,15 @@ from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, TcpPackets, span
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
-_HOLES = 8  # kept, a stream, in case that they are filled; then the first acknowledged one is counted
+_HOLES = 8  # kept per stream in case they are filled; beyond that, the first acknowledged one is counted
 _NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged
-_NEAR_IF_DAMAGED = 1 << 20  # a window's worth: its sequence number may be what is damaged
-_LARGEST_HOLE = 1 << 26  # more than a window that systems give: a number of another connection
+_NEAR_IF_DAMAGED = 1 << 20  # one window: the sequence number itself may be damaged
+_LARGEST_HOLE = 1 << 26  # more than any real window: a number of another connection
 _START, _END, _ACKNOWLEDGED = 0, 1, 2
 
 
 class Missing(NamedTuple):
-    """What is missing of each stream, shape ``(t,)``: bytes, the holes they make, and a row near the last."""
+    """Missing data of each stream, shape ``(t,)``: bytes, holes, and a row near the last."""
 
     octets: NDArray[np.int64]
     holes: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Missing(NamedTuple):
 
 
 def missing(packets: TcpPackets) -> Missing:
-    """Find what was acknowledged and never seen; nothing is said of partial streams."""
+    """Find data that was acknowledged but never seen; partial streams are not judged."""
     size = len(packets.opposite)
     found = Missing(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1, np.int64))
     if len(packets.row):
@@ -61,7 +61,7 @@ def missing(packets: TcpPackets) -> Missing:
 )
 def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, _ = columns
-    # Of each stream: whether it has begun, what follows the last byte seen or acknowledged, its holes,
+    # For each stream: whether it has begun, the position after the last byte seen or acknowledged, its holes,
     # whether it may have any, the sequence number of its SYN, and whether only that was seen.
     begun, top, holes, some, initial, opening = scratch
     for i in range(len(rows)):
@@ -72,7 +72,8 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
             continue
         if flags & ACK and that >= 0 and begun[that] and sound[i]:
             ack = np.int64(ack_of[row])
-            # A SYN is followed by nothing until it is acknowledged: more than it is another connection's.
+            # Nothing follows a SYN until it is acknowledged: acknowledging more belongs to another
+            # connection.
             opening[that] = opening[that] and not 0 <= after(ack, top[that]) < _NEAR_IF_DAMAGED
             if not opening[that]:
                 _acknowledge(that, ack, row, top, holes, some, found)
@@ -98,11 +99,11 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
 
 @compiled
 def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
-    """Mark the holes that an acknowledgement covers; what it says beyond the last byte seen is one too."""
+    """Mark the holes that an acknowledgement covers; anything beyond the last byte seen is also one."""
     beyond = after(ack, top[stream])
     if beyond >= _LARGEST_HOLE or -beyond >= _NEAR:
         return
-    if beyond > 1:  # 1: a FIN that was not seen
+    if beyond > 1:  # 1: an unseen FIN
         _open(stream, top[stream], ack, holes, some, found)
     if beyond > 0:
         top[stream] = ack
@@ -117,7 +118,7 @@ def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-
 
 @compiled
 def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untyped-def]
-    """Take a segment's bytes out of the holes; one behind the last byte seen makes a hole before it."""
+    """Remove a segment's bytes from the holes; one beyond the last byte seen leaves a hole before it."""
     if after(seq, top[stream]) > 0:
         _open(stream, top[stream], seq, holes, some, found)
     if after(end, top[stream]) > 0:
@@ -133,14 +134,14 @@ def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untype
             hole[_START] = end if after(finish, end) > 0 else finish
         elif after(finish, end) <= 0:
             hole[_END] = seq
-        else:  # in its middle: the part behind it is a hole of its own
+        else:  # in its middle: the part after it becomes a separate hole
             hole[_END] = seq
             _open(stream, end, finish, holes, some, found)
 
 
 @compiled
 def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-def]
-    """Remember a hole; where there is no room, one that was acknowledged goes."""
+    """Record a hole; without room, an acknowledged one is dropped."""
     some[stream] = True
     chosen = -1
     for at in range(_HOLES):
@@ -165,7 +166,7 @@ def _count(stream, hole, found):  # type: ignore[no-untyped-def]
 
 @compiled
 def _settle(stream, holes, found):  # type: ignore[no-untyped-def]
-    """Count the holes that stayed open and were acknowledged, and forget all."""
+    """Count the holes that stayed open and were acknowledged, and clear all."""
     for at in range(_HOLES):
         hole = holes[stream, at]
         _count(stream, hole, found)

@@ -1,4 +1,4 @@
-"""The TCP packets that a point saw, in the order of time, by stream: one way of a connection is one."""
+"""The TCP packets at a point, in time order, by stream, which is one direction of a connection."""
 
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
@@ -37,11 +37,11 @@ class TcpPackets:
     Parameters
     ----------
     row : NDArray[np.int32]
-        Shape ``(k,)``: index rows, in the order of time.
+        Shape ``(k,)``: index rows, in time order.
     stream : NDArray[np.int32]
         Shape ``(k,)``: the 5-tuple of each packet.
     sound : NDArray[np.bool_]
-        Shape ``(k,)``: packets whose checksum is not wrong, so that each of their fields is to be believed.
+        Shape ``(k,)``: packets without an invalid checksum, so that all their fields are reliable.
     opposite : NDArray[np.int32]
         Shape ``(t,)``: the stream that answers, or -1.
     partial : NDArray[np.bool_]
@@ -82,7 +82,7 @@ def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int3
     tuple_of : NDArray[np.int32]
         Shape ``(f,)``: the 5-tuple of each flow of the point's capture.
     answer : NDArray[np.int32]
-        Shape ``(t,)``: the tuple of the opposite way.
+        Shape ``(t,)``: the tuple of the opposite direction.
     """
     index, flows = point.index, point.flows
     ours = (flows.protocol == TCP) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated)
@@ -102,7 +102,7 @@ def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int3
 
 @compiled("(i4[] u4[] u4[] u2[]) i4[] i4[] i4[] b1[] b1[]")
 def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[no-untyped-def]
-    """Keep the rows that are whole packets of streams, and count them; mark the streams of others."""
+    """Keep the rows that are complete packets of streams, and count them; mark the streams of others."""
     flow_of, anomalies_of, payload_of, checks_of = columns
     count = 0
     for row in rows:

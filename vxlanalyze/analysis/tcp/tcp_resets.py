@@ -1,8 +1,8 @@
 """Open connections that are reset in the middle, and what came just before.
 
-A connection is open where both ends acknowledged each other's SYN or data, and data went either way. It is
-reset in the middle where a reset comes before either end sent its FIN: whoever closes first and resets late
-data afterwards has ended the connection itself.
+A connection is open where both ends acknowledged each other's SYN or data, and data went in either direction.
+It is reset in the middle where a reset comes before either end sent its FIN: an end that closes first and
+resets late data afterwards has ended the connection itself.
 
 Sources: RFC 9293 sections 3.5.2 and 3.10.7.4 (resets, segments outside of the window).
 """
@@ -23,18 +23,18 @@ _FIRST_EPHEMERAL = 32_768  # Linux; other systems begin above it
 
 
 class Resets(NamedTuple):
-    """What became of each stream, shape ``(t,)``; that of a reset stands with the stream that sent it.
+    """The outcome of each stream, shape ``(t,)``; a reset is attributed to the stream that sent it.
 
     Parameters
     ----------
     opened : NDArray[np.bool_]
-        Streams of a connection that was open, and in which data went either way.
+        Streams of a connection that was open and carried data in either direction.
     asked : NDArray[np.bool_]
         Streams of the end that opened the connection, or that has the ephemeral port where no SYN was seen.
     reset_row, before_row : NDArray[np.int64]
         Rows of the reset, and of the last packet of the other end before it; -1 where there is none.
     old : NDArray[np.bool_]
-        Whether that packet lay below the window: all of it had been acknowledged.
+        Whether that packet was below the window: all of it had been acknowledged.
     idle_ns : NDArray[np.int64]
         How long the connection had been idle before that packet.
     longest_idle_ns : NDArray[np.int64]
@@ -54,7 +54,7 @@ class Resets(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What is known of each stream while it is followed, shape ``(t,)``."""
+    """State of each stream while it is followed, shape ``(t,)``."""
 
     begun: NDArray[np.bool_]
     ended: NDArray[np.bool_]
@@ -88,7 +88,7 @@ def resets(packets: TcpPackets) -> Resets:
 
 
 def _by_port(packets: TcpPackets, found: Resets) -> None:
-    """Tell who asked where no SYN was seen: who got the SYN ACK, or the only end with an ephemeral port."""
+    """Find the client without a SYN: the receiver of the SYN ACK, or the only end with an ephemeral port."""
     index, flows = packets.point.index, packets.point.flows
     size, opposite = len(packets.opposite), packets.opposite
     flags = index.tcp_flags[packets.row] & (SYN | ACK)
@@ -153,7 +153,7 @@ def _send(this, that, state, found):  # type: ignore[no-untyped-def]
 
 @compiled
 def _begin_anew(this, that, state, found):  # type: ignore[no-untyped-def]
-    """Forget a connection of the same ports, unless the SYN is one sent again."""
+    """Discard a connection on the same ports, unless the SYN is a retransmission."""
     if not state.heard[this]:
         return
     for stream in (this, that):
@@ -172,14 +172,14 @@ def _acknowledge(stream, ack, state):  # type: ignore[no-untyped-def]
 
 @compiled
 def _idle(this, that, now_ns, state):  # type: ignore[no-untyped-def]
-    """Time since the last packet of a connection, either way."""
+    """Time since the last packet of a connection, in either direction."""
     last_ns = max(state.last_ns[this], state.last_ns[that])
     return now_ns - last_ns if last_ns > 0 else 0
 
 
 @compiled
 def _reset(this, that, row, state, found):  # type: ignore[no-untyped-def]
-    """Take note of the first reset of an open connection that neither end had closed."""
+    """Record the first reset of an open connection that neither end had closed."""
     if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
         return
     if not found.opened[this] or state.ended[this] or state.ended[that]:
@@ -193,7 +193,7 @@ def _reset(this, that, row, state, found):  # type: ignore[no-untyped-def]
 
 @compiled
 def _survive(this, that, state, found):  # type: ignore[no-untyped-def]
-    """Take note of the idle time before the other end's last packet: the connection went on after it."""
+    """Record the idle time before the other end's last packet: the connection went on after it."""
     if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
         return
     longest_ns = max(found.longest_idle_ns[this], state.last_idle_ns[that])

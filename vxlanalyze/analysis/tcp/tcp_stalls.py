@@ -1,7 +1,7 @@
-"""TCP data that is sent again, and streams that stop.
+"""Retransmitted TCP data, and streams that stop.
 
-A stream *stalls* when its first unacknowledged segment is sent again and again and is never acknowledged, to
-the end of the capture or until somebody resets the connection. A window of zero is no stall: its probes
+A stream *stalls* when its first unacknowledged segment is sent repeatedly and never acknowledged, up to the
+end of the capture or until either end resets the connection. A window of zero is not a stall: its probes
 carry one byte at most, and each is answered.
 
 Sources: RFC 6298 section 5 (retransmission, back-off); RFC 9293 section 3.8.6.1 (zero-window probes).
@@ -19,14 +19,14 @@ from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, TcpPackets, span
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
-# A segment sent so often, over so long, is not unlucky any more: at a loss of one in fifty, four in a row
-# are lost once in six million times.
+# A segment sent this often, over this long, is no longer bad luck: at a loss rate of one in fifty, four in a
+# row are lost once in six million times.
 STALLED_COPIES = 4
 STALLED_NS = 1_000_000_000
 
 
 class Progress(NamedTuple):
-    """How each stream went on, shape ``(t,)``.
+    """The progress of each stream, shape ``(t,)``.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     stalled : NDArray[np.bool_]
         Whether it stopped, its last data never acknowledged.
     copies : NDArray[np.int64]
-        How often the segment was sent at which it stopped.
+        How often the segment at which it stopped was sent.
     first_row, last_row : NDArray[np.int64]
         Rows of the first and last of these, -1 where there are none.
     """
@@ -76,8 +76,8 @@ def progress(packets: TcpPackets) -> Progress:
 )
 def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
     seq_of, ack_of, payload_of, flags_of, time_of = columns
-    # Of each stream: whether it has begun, what is behind the last byte sent, the first byte that is not
-    # acknowledged, and whether its last packet carried one byte; all zeros.
+    # For each stream: whether it has begun, the position after the last byte sent, the first unacknowledged
+    # byte, and whether its last packet carried one byte; all zeros.
     begun, top, acked, probing = scratch
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
@@ -103,7 +103,7 @@ def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[n
 
 @compiled
 def _hear(stream, ack, flags, begun, acked, probing, found):  # type: ignore[no-untyped-def]
-    """Take note of what the other end of a stream acknowledges."""
+    """Record what the other end of a stream acknowledges."""
     if flags & RST or not flags & ACK or not begun[stream]:
         return
     if probing[stream]:
@@ -118,7 +118,7 @@ def _hear(stream, ack, flags, begun, acked, probing, found):  # type: ignore[no-
 
 @compiled
 def _send(stream, row, seq, payload, top, acked, probing, found):  # type: ignore[no-untyped-def]
-    """Count a packet with data, and whether it is the one that nobody acknowledges."""
+    """Count a packet with data, and check whether it is the unacknowledged one."""
     found.segments[stream] += 1
     probing[stream] = payload == 1  # of a window or of an idle connection
     if after(top[stream], seq) > 0 and payload > 1:
@@ -139,7 +139,7 @@ def _stands_still(stream, time_of, found):  # type: ignore[no-untyped-def]
 
 @compiled
 def _reset(this, that, time_of, found):  # type: ignore[no-untyped-def]
-    """End a connection; what stood still before stays so."""
+    """End a connection; a stream that stalled before stays stalled."""
     if found.opened[this] or (that >= 0 and found.opened[that]):
         found.reset[this] = True
         if that >= 0:

@@ -1,4 +1,4 @@
-"""The TCP streams of a comparison: how they went on where they were sent, and what each point lacks."""
+"""The TCP streams of a comparison: their progress where they were sent, and data missing at each point."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 class Seen(NamedTuple):
     """What one point saw of all streams.
 
-    `there` are those with packets that can be read, `partial` those of which some cannot; shape ``(t,)``.
+    `there` are those with readable packets, `partial` those with some unreadable ones; shape ``(t,)``.
     """
 
     point: Point
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TcpFigures:
-    """What became of the TCP streams that send in one direction, where they are sent.
+    """Outcomes of the TCP streams that send in one direction, at the point where they are sent.
 
     `opened` counts connections of this side's clients that were accepted, `reset` streams whose open
     connection was reset, `segments` packets with data as captured, `resent` those sent again.
@@ -61,7 +61,7 @@ def seen(comparison: Comparison) -> tuple[Seen, ...]:
 class Sent:
     """Streams of one direction at the point where they are sent; `chosen` has shape ``(t,)``.
 
-    `unread` tells that there are others whose headers the snap length cuts.
+    `unread` means that there are others whose headers the snap length cuts.
     """
 
     label: str | None
@@ -85,7 +85,7 @@ class Sent:
 
 
 def sent(comparison: Comparison) -> list[Sent]:
-    """Tell the streams of each way, at the first point that they pass; with one capture, all at its NIC."""
+    """Give each direction's streams, at the first point that they pass; with one capture, all at its NIC."""
     found = seen(comparison)
     if not comparison.hops:
         return [

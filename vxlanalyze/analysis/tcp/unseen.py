@@ -1,4 +1,4 @@
-"""What the captures do not show of TCP connections, so that the question who limits them stays open."""
+"""What captures do not show of TCP connections, which leaves their limits undecided."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def not_followed(pair: Comparison, code: str) -> Iterator[NotAssessed]:
 
 @once
 def _cut(pair: Comparison) -> tuple[tuple[str | None, int], ...]:
-    """Count, for each direction, the streams of which headers are cut and that are not followed."""
+    """Count, for each direction, the streams with cut headers that are not followed."""
     found = connections(pair)
     followed = np.empty(0, np.int32) if found is None else found.stream[found.stream >= 0]
     hidden: list[tuple[str | None, int]] = []
@@ -42,7 +42,7 @@ def _cut(pair: Comparison) -> tuple[tuple[str | None, int], ...]:
 
 
 def handshake_is_cut(pair: Comparison, found: Connections, stream: int) -> bool:
-    """Whether the snap length cuts headers of a connection that is followed: those with most options."""
+    """Whether the snap length cuts headers of a followed connection: those with the most options."""
     mine = found.stream[[stream & ~1, stream | 1]]
     return any(np.isin(mine, _with_cut_headers(pair, point)).any() for point in found.points)
 
@@ -57,7 +57,7 @@ def coarse_clock(pair: Comparison, found: Connections) -> str | None:
 
 
 def _sides(pair: Comparison) -> Iterator[tuple[str | None, Point, NDArray[np.int32] | None]]:
-    """Give label, point nearest the sender, and 5-tuples of the two ways; with one capture all of its own."""
+    """Give label, point nearest the sender, and 5-tuples of both directions; with one capture, its own."""
     if not pair.hops:
         for point in pair.points[:1]:
             yield None, point, None

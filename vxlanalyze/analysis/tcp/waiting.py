@@ -1,10 +1,10 @@
-"""Who is waited for at every moment of a TCP connection, followed through the captures of both ends.
+"""What a TCP connection waits for at every moment, followed through the captures of both ends.
 
-A connection advances when one end sends what it had not sent before. The time since the last advance is
-charged to what held this packet back (`charging`): the sender's application, acknowledgements (its congestion
-window), the window that its peer advertises, the recovery of lost data, or the path that the peer's data was
-still on. What each end does is read from its own capture: data *leaves* at the sender's point and *arrives*
-at the receiver's.
+A connection advances when one end sends new data. The time since the last advance is charged to the cause
+that held this packet back (`charging`): the sender's application, acknowledgements (its congestion window),
+the window that its peer advertises, the recovery of lost data, or the path that the peer's data was still on.
+Each end's actions are read from its own capture: data *leaves* at the sender's point and *arrives* at the
+receiver's.
 
 Sources: RFC 9293 section 3.8.6 (windows, probes); RFC 7323 section 2 (window scale); Zhang, Breslau, Paxson,
 Shenker, "On the characteristics and origins of Internet flow rates" (2002), for the idea.
@@ -73,9 +73,9 @@ from vxlanalyze.wire.model import WINDOW_SCALE_SHIFT
 
 
 class Followed(NamedTuple):
-    """What is written while streams are followed; rows of the first three are streams.
+    """Output of following the streams; rows of the first three are streams.
 
-    `counts` are the turns and the samples that were written down, and the turns for which there was no room.
+    `counts` are the turns and the samples recorded, and the turns for which there was no room.
     """
 
     state: NDArray[np.int64]
@@ -91,7 +91,7 @@ class Followed(NamedTuple):
     "Followed(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
 )
 def divide(near, far, setup, out):  # type: ignore[no-untyped-def]
-    """Follow all streams in the order of time; the packets of two points, `far` by the clock of `near`."""
+    """Follow all streams in time order, with the packets of two points, `far` by the clock of `near`."""
     time_near, time_far = near[2], far[2]
     i = j = 0
     while i < len(time_near) or j < len(time_far):
@@ -134,7 +134,7 @@ def _packet(packets, at, place, setup, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-untyped-def]
-    """Take note of a packet at the point nearest its sender."""
+    """Process a packet at the point nearest its sender."""
     state, figures = out.state, out.figures
     seq, ack, payload, flags, window = packet
     end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
@@ -168,7 +168,7 @@ def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-un
 
 @compiled
 def _advance(stream, end, now, payload, flags, out):  # type: ignore[no-untyped-def]
-    """Take note of what was sent for the first time."""
+    """Record data that was sent for the first time."""
     state, figures = out.state, out.figures
     state[stream, TOP] = end
     state[stream, SENT_NS] = now
@@ -200,7 +200,7 @@ def _open(stream, seq, flags, window, now, out):  # type: ignore[no-untyped-def]
     state, figures = out.state, out.figures
     if state[stream, BEGUN] and state[stream, START] == seq:
         return
-    if state[stream, BEGUN] and not flags & ACK:  # its port is used again
+    if state[stream, BEGUN] and not flags & ACK:  # its port is reused
         leader = stream & ~1
         add(stream, IDLE, now - state[leader, CURSOR], out)
         state[leader, CURSOR] = now
@@ -218,7 +218,7 @@ def _open(stream, seq, flags, window, now, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
-    """Take note of a packet at the point nearest its receiver, who sends the other stream."""
+    """Process a packet at the point nearest its receiver, which sends the other stream."""
     state, figures = out.state, out.figures
     seq, ack, payload, flags, window = packet
     end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
@@ -244,7 +244,7 @@ def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _finish(leader, out):  # type: ignore[no-untyped-def]
-    """Charge what is left at the end of a connection."""
+    """Charge the remaining time at the end of a connection."""
     state, figures = out.state, out.figures
     left = state[leader, LAST_NS] - state[leader, CURSOR]
     cause, charged = IDLE, leader

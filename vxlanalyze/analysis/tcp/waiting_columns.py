@@ -1,19 +1,19 @@
-"""What is kept and found of each TCP stream while it is followed; see `waiting`."""
+"""State and results of each TCP stream while it is followed; see `waiting`."""
 
 from enum import IntEnum
 
 
 class Cause(IntEnum):
-    """What a stream's sender waited for."""
+    """The cause that a stream's sender waited for."""
 
     APPLICATION = 0  # its own application
     ACKNOWLEDGEMENT = 1  # its congestion window, with room left in the peer's window
-    RECOVERY = 2  # data was lost, or taken for lost
+    RECOVERY = 2  # data was lost, or considered lost
     WINDOW = 3  # the window that its peer advertises is full
     ZERO_WINDOW = 4  # the peer advertises a window of zero
     PATH = 5  # the peer's data was on the path
-    PEER = 6  # its data had arrived, and the peer's host acknowledged nothing
-    IDLE = 7  # nobody: all was delivered, and nobody had anything to say
+    PEER = 6  # its data had arrived, but the peer's host acknowledged nothing
+    IDLE = 7  # nothing: all data was delivered, and neither end had more to send
 
 
 APPLICATION, ACKNOWLEDGEMENT, RECOVERY, WINDOW, ZERO_WINDOW, PATH, PEER, IDLE = (c.value for c in Cause)
@@ -33,21 +33,22 @@ STATE_COLUMNS = 31
  DATA_NS, PUSHES) = range(19)  # fmt: skip
 FIGURE_COLUMNS = 19
 
-# Columns of a turn (stream that answers, when the data it answers had arrived, when its answer left, the rows
-# of both, SYN_TURN or 0), and of a sample (stream, when sent, round trip, one way or -1, window or -1).
+# Columns of a turn (answering stream, arrival of the data it answers, departure of its answer, the rows of
+# both, SYN_TURN or 0), and of a sample (stream, send time, round trip, one-way delay or -1, window or -1).
 TURN_COLUMNS, SAMPLE_COLUMNS = 6, 5
 SYN_TURN = 1
 
 NO_SCALE, UNSEEN = -1, -2  # a SYN without the option; no SYN
-WITHOUT_SCALE, WITH_SCALE = 1, 2  # what SCALED says where the handshake was seen
-# What a host takes to send after an acknowledgement lets it; longer, and its application was not ready.
+WITHOUT_SCALE, WITH_SCALE = 1, 2  # values of SCALED where the handshake was seen
+# Time a host needs to send after an acknowledgement permits it; longer means that its application was not
+# ready.
 REACTION_NS = 2_000_000
-# What an application writes at once ends with less than a full segment. Messages of one size are no full
-# segments where they are smaller than those of any path.
+# A single write of an application ends with less than a full segment. Messages of one size are not full
+# segments if they are smaller than those of any path.
 FULL_SEGMENT_BYTES = 1200
-# Longer without any data due, and nobody waits; a user notices what takes a second.
+# Longer without any data due means that neither end waits; a user notices delays of a second.
 IDLE_NS = 1_000_000_000
-# A server that is silent for so long holds the request back on purpose, as a subscription does.
+# A server that is silent for this long holds the request on purpose, as for a subscription.
 LONG_POLL_NS = 60_000_000_000
-SLOW_TURN_NS = 100_000_000  # slower ones are still written down when little room is left
+SLOW_TURN_NS = 100_000_000  # slower ones are still recorded when little room is left
 RESERVED_TURNS = 4096

@@ -1,1 +1,1 @@
-"""Delays and the order of packets."""
+"""Delays and packet order."""

@@ -1,15 +1,15 @@
-"""Times in which all packets of a direction take longer than they usually do.
+"""Times in which all packets of a direction take longer than usual.
 
-A network that has changed delays every packet; jitter and bursts that queue behind themselves delay some.
-So time is cut into slots of 10 ms, and of each the fastest packet counts. A spike is a *run*: consecutive
-slots whose fastest packets are all slower than usual, by more than the spread of the fast ones. Were the `k`
-slow slots of `n` dealt out at random, a run of `l` of them would be found somewhere with a probability
-of at most ``(n - l + 1) * C(n - l, k - l) / C(n, k)``.
+A change in the network delays every packet; jitter and self-queueing bursts delay some. So time is divided
+into slots of 10 ms, and the fastest packet of each counts. A spike is a *run*: consecutive slots whose
+fastest packets are all slower than usual, by more than the spread of the fast ones. If the `k` slow slots of
+`n` were distributed at random, a run of `l` of them would occur somewhere with a probability of at most ``(n
+- l + 1) * C(n - l, k - l) / C(n, k)``.
 
-Not each run is a change of the path. When something stood still for a moment (a host that was paused, a
-full queue), what was held back arrives all at once; there the arrivals are compressed, where a longer path
-keeps their distances. A direction's own load fills queues as well, and is compared. Delays are differences of
-two clocks, so the other direction must not have become faster at the same time.
+Not every run is a change of the path. After a brief standstill (a paused host, a full queue), the packets
+held back arrive all at once: their arrivals are compressed, whereas a longer path preserves their spacing. A
+direction's own load fills queues as well, so it is compared. Delays are differences of two clocks, so the
+other direction must not have become faster at the same time.
 """
 
 from dataclasses import dataclass, replace
@@ -26,25 +26,25 @@ from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Reason
 
 _MS = 1_000_000
 _NOISE_NS = 1 * _MS  # host stamps and schedulers; pcap-tstamp(7)
-# What a process waits for its turn on a busy host: the slices of Linux's scheduler (EEVDF's base slice is
+# How long a process waits for its turn on a busy host: the slices of Linux's scheduler (EEVDF's base slice is
 # 3 ms at most, a tick up to 10 ms), and a capture on a virtual card shows that wait as delay.
 _TURN_NS = 5 * _MS
-_SPREADS = 8  # of the fast packets; more is counted as slow, and chance is known from the runs
+_SPREADS = 8  # of the fast packets; anything more counts as slow, and runs rule out chance
 _SLOT_NS = 10 * _MS  # bursts of a sender are shorter
-# Linux's least retransmission time-out (TCP_RTO_MIN): what is held back longer is sent again, and what
-# passes faster, no time-out notices.
+# Linux's least retransmission time-out (TCP_RTO_MIN): packets delayed longer are retransmitted, shorter
+# delays trigger no time-out.
 _LEAST_DURATION_NS = 200 * _MS
 _LEAST_STALL_NS = 200 * _MS
 _LOAD_WINDOW_NS = 100 * _MS
 _FEW_FLOWS = 3
-_NOISE_SHARE = 0.05  # of the time outside of all runs in which packets may be as slow by themselves
-_LONGEST_WORD_NS = 1_000 * _MS  # a packet speaks for the time up to the next one, but for no longer
+_NOISE_SHARE = 0.05  # share of the time outside of all runs in which packets may be equally slow
+_LONGEST_WORD_NS = 1_000 * _MS  # a packet represents the time up to the next one, but at most this long
 
 _AMBIGUOUS = Reason.AMBIGUOUS.value
 
 
 class Doubt(Enum):
-    """Why a run is not taken for a change of the path."""
+    """Why a run does not count as a change of the path."""
 
     NONE = ""
     CLOCK = "the clocks may have been set against each other then"
@@ -56,22 +56,22 @@ class Doubt(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """Packets that all take longer.
+    """Packets that all take longer than usual.
 
     Parameters
     ----------
     packets : NDArray[np.int64]
-        Their places in the direction's arrays, in the order sent.
+        Their positions in the direction's arrays, in the order sent.
     from_ns, to_ns : int
         When the first and the last were sent, by the sender's clock.
     by_ns, most_ns : int
-        How much longer than usual, in the median and at most.
+        How much longer than usual, median and maximum.
     at_start, at_end : bool
-        Whether it lasts from the first packet on, or to the last.
+        Whether it includes the first packet, or the last.
     held_back : bool
         Whether they arrive all at once, rather than each later than usual.
     doubt : Doubt
-        What else it may be.
+        What else may explain it.
     """
 
     packets: NDArray[np.int64]
@@ -89,8 +89,8 @@ class Spike:
 class Series:
     """The fastest packets of a direction's time slots, in the order sent, shape ``(n,)``.
 
-    `packets` are their places in the direction's arrays. `usual_ns` is the delay of the fast ones; what
-    exceeds it by `slow_ns` is slow.
+    `packets` are their positions in the direction's arrays. `usual_ns` is the delay of the fast ones; delays
+    that exceed it by `slow_ns` are slow.
     """
 
     packets: NDArray[np.int64]
@@ -104,7 +104,7 @@ class Series:
 
 
 def known(direction: Direction) -> NDArray[np.int64]:
-    """Places of packets with a delay and a pairing that is certain."""
+    """Positions of packets with a delay and a certain pairing."""
     return np.flatnonzero((direction.delay_ns != NO_DELAY) & (direction.reason != Reason.AMBIGUOUS))
 
 
@@ -121,7 +121,7 @@ def series(direction: Direction, clock: Clock) -> Series:
 
 @once
 def _fastest(direction: Direction) -> NDArray[np.int64]:
-    """Places of the fastest packet of each slot; looked for once, and kept as long as the direction."""
+    """Positions of each slot's fastest packet; found once, and kept as long as the direction."""
     packets = np.empty(len(direction), np.int64)
     index = direction.sender.index
     count = _find_fastest(direction.sent_row, index.time_ns, direction.delay_ns, direction.reason, packets)
@@ -136,7 +136,7 @@ def _find_fastest(
     reason: NDArray[np.uint8],
     packets: NDArray[np.int64],
 ) -> int:
-    """Write down the places, of equals the first, and count them; packets stand in the order sent."""
+    """Record the positions, the first of equals, and count them; packets are in the order sent."""
     count, last_slot = 0, np.int64(0)
     for i in range(len(sent_row)):
         if delay_ns[i] == NO_DELAY or reason[i] == _AMBIGUOUS:
@@ -151,7 +151,7 @@ def _find_fastest(
 
 
 def least_slots(chance: float) -> int:
-    """How many slots with packets there must be for a spike among them to stand out against chance."""
+    """Number of slots with packets needed for a spike among them to stand out against chance."""
     n = 4
     while min(_log_chance(n, k, k) for k in range(1, n // 2 + 1)) >= log(chance):
         n += 1
@@ -159,14 +159,14 @@ def least_slots(chance: float) -> int:
 
 
 def spikes(direction: Direction, back: Direction, clock: Clock, chance: float) -> list[Spike]:
-    """Find the runs of slow slots, with what speaks against each.
+    """Find the runs of slow slots, with the doubts about each.
 
     Parameters
     ----------
     back : Direction
         The opposite direction.
     chance : float
-        The probability accepted that chance alone makes such a run in this direction.
+        The accepted probability that chance alone produces such a run in this direction.
     """
     found = series(direction, clock)
     slow = found.delay_ns > found.usual_ns + found.slow_ns
@@ -187,9 +187,9 @@ def spikes(direction: Direction, back: Direction, clock: Clock, chance: float) -
 
 
 def _noise_ns(found: Series, runs: list[slice]) -> int:
-    """How much longer than usual packets outside of all runs take, for some of the time.
+    """How much longer than usual packets outside of all runs take some of the time.
 
-    Counted by time, not by packets: a ping every second tells of a busy host as much as a stream does.
+    Counted by time, not by packets: a ping every second reveals a busy host as well as a stream does.
     """
     outside = np.ones(len(found), np.bool_)
     for run in runs:
@@ -205,7 +205,7 @@ def _noise_ns(found: Series, runs: list[slice]) -> int:
 
 
 def _log_chance(n: int, slow: int, length: int) -> float:
-    """Logarithm of the bound for a run of this length somewhere, were the slow ones dealt out at random."""
+    """Logarithm of the bound for a run of this length with slow slots distributed at random."""
     if not 0 < length <= slow < n:
         return 0.0
     log_ways = log_choose(n - length, slow - length) - log_choose(n, slow)
@@ -238,7 +238,7 @@ def _spike(direction: Direction, back: Direction, clock: Clock, found: Series, r
 
 
 def _slow_within(direction: Direction, span_ns: tuple[int, int], limit_ns: int) -> NDArray[np.int64]:
-    """All packets sent in a time that take longer than a limit."""
+    """All packets sent in a time range that take longer than a limit."""
     packets = known(direction)
     sent = direction.sent_ns(packets)
     chosen = (sent >= span_ns[0]) & (sent <= span_ns[1]) & (direction.delay_ns[packets] > limit_ns)
@@ -250,8 +250,8 @@ def _clock_in_doubt(
 ) -> bool:
     """Whether the clocks, rather than the path, may have changed.
 
-    One direction alone cannot tell a delay that changes for good from a clock that was set. With both,
-    the other one becomes faster by the same amount; delays are never negative, so it falls to 0.
+    One direction alone cannot distinguish a permanent change of delay from a clock that was set. With both,
+    the other direction becomes faster by the same amount; delays are never negative, so it falls to 0.
     """
     if clock.relative:
         return edge
@@ -261,7 +261,7 @@ def _clock_in_doubt(
 def _near_a_step(clock: Clock, span_ns: tuple[int, int]) -> bool:
     starts = [p.from_ns for p in clock.pieces[1:]]
     margin = _LOAD_WINDOW_NS
-    # The pieces count by the clock of the first point; the other one may be far from it, so both are tried.
+    # The pieces use the first point's clock; the other one may be far from it, so both are tried.
     shifted = [s + p.offset_ns for s, p in zip(starts, clock.pieces[1:], strict=True)]
     return any(abs(at - edge) < margin for at in (*starts, *shifted) for edge in span_ns)
 
@@ -270,7 +270,7 @@ def _becomes_faster(back: Direction, clock: Clock, span_ns: tuple[int, int], by_
     other = series(back, clock)
     if len(other) == 0:
         return False
-    # Its times are by the other clock, and on arrival they are by this one.
+    # Its times are by the other clock, its arrival times by this one.
     arrived = back.received_time_ns[other.packets]
     meanwhile = (arrived >= span_ns[0]) & (arrived <= span_ns[1])
     if meanwhile.sum() < 3 or meanwhile.all():
@@ -280,7 +280,7 @@ def _becomes_faster(back: Direction, clock: Clock, span_ns: tuple[int, int], by_
 
 
 def _flows_apart(direction: Direction, found: Series, run: slice) -> bool:
-    """Whether the slow packets are those of a few flows that are seen at no other time."""
+    """Whether the slow packets belong to a few flows that are seen at no other time."""
     packets = known(direction)
     flow, sent = direction.flow[packets], direction.sent_ns(packets)
     meanwhile = (sent >= found.sent_ns[run.start]) & (sent <= found.sent_ns[run.stop - 1])

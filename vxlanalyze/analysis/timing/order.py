@@ -1,8 +1,8 @@
-"""Which packets of a flow arrive behind one that was sent later, by how much, and past how many.
+"""Find packets that arrive after a later packet of their flow, by how much time, and after how many.
 
-Order is known from the captures, so their own disorder bounds what can be determined. A capture of several
-queues stamps its packets out of order, and its file shows it: times step back. A packet counts as late only
-where it is later than its captures' stamps are disordered.
+Order is taken from the captures, so their own disorder limits what can be determined. A capture of several
+queues stamps its packets out of order, which its file shows: times step back. A packet counts as late only if
+its lateness exceeds the disorder of the captures' stamps.
 
 Source: RFC 4737 sections 3.3 (reordered), 4.2 (reordering extent), 4.3 (late time offset).
 """
@@ -17,24 +17,24 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
 from vxlanalyze.pairing.sorting import stable_order
 
-# Stamps of a network card's queues are microseconds apart; a larger step back is a clock that was set.
+# Stamps of a network card's queues are microseconds apart; a larger step back means that the clock was set.
 _MOST_DISORDER_NS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` but for `judged`.
+    """The `l` late packets of a direction of `m`; arrays have shape ``(l,)`` except for `judged`.
 
     Parameters
     ----------
     packets : NDArray[np.int64]
-        Their places in the direction's arrays.
+        Their positions in the direction's arrays.
     by_ns : NDArray[np.int64]
-        Time behind the first packet of the flow that was sent later and arrived earlier.
+        Time after the first packet of the flow that was sent later and arrived earlier.
     extent : NDArray[np.int64]
         Packets of the flow that arrived from that one up to this one.
     judged : int
-        Packets whose order could be judged: arrived, and not to be confused with an equal one.
+        Packets whose order could be judged: those that arrived and are not ambiguous.
     """
 
     packets: NDArray[np.int64]
@@ -45,7 +45,7 @@ class Late:
 
 @once
 def late(direction: Direction) -> Late:
-    """Find packets that arrive behind one of their flow that was sent later; done once a direction."""
+    """Find packets that arrive after a later one of their flow; done once per direction."""
     chosen = np.flatnonzero((direction.received_row != NO_ROW) & (direction.reason != Reason.AMBIGUOUS))
     arrival = direction.received_row[chosen].astype(np.int64) << 16 | direction.received_segment[chosen]
     none = np.empty(0, np.int64)
@@ -61,7 +61,7 @@ def late(direction: Direction) -> Late:
     ]  # by flow, then as sent: the arrays are in sent order
     chosen, arrival, flow = chosen[overtaken_], arrival[overtaken_], flow[overtaken_]
     arrived = np.lexsort((arrival, flow))
-    # `arrived` lists places in sent order, flow behind flow, so its running maximum never mixes two flows.
+    # `arrived` lists positions in sent order, flow by flow, so its running maximum never mixes two flows.
     furthest = np.maximum.accumulate(arrived)
     late_ = np.flatnonzero(arrived < furthest)
     overtaker = np.searchsorted(furthest, arrived[late_], side="right")
@@ -82,7 +82,7 @@ def _mark_overtaken(
     furthest: NDArray[np.int64],
     overtaken: NDArray[np.bool_],
 ) -> None:
-    """Mark flows with a packet that arrived before one sent earlier; all stand in sent order.
+    """Mark flows with a packet that arrived before one sent earlier; all are in sent order.
 
     `furthest`, zeros at first, becomes the latest arrival of each flow.
     """
@@ -95,7 +95,7 @@ def _mark_overtaken(
 
 
 def disorder_ns(point: Point) -> int:
-    """How far the time stamps of a capture step back at most; 0 where they never do."""
+    """Largest backward step of a capture's time stamps; 0 where there is none."""
     steps = np.diff(point.index.time_ns)
     back = -steps[(steps < 0) & (steps >= -_MOST_DISORDER_NS)]
     return int(back.max()) if len(back) else 0

@@ -1,10 +1,9 @@
-"""Queues that a direction fills itself: delay that grows with what is sent.
+"""Queues that a direction fills itself: delay that grows with the load.
 
-What waits in a queue before a link of rate `R` waits for what stands ahead of it: a packet that takes `e`
-longer than the fastest sees ``R * e`` bits of its direction arrive in the meantime, whatever was sent. So the
-quotient of the two is the same for all packets, and it is the rate of the link. A path that became longer
-shows the rate that is sent instead; so it must also have been exceeded before, and not be reached where
-nothing waits.
+A packet in the queue of a link with rate `R` waits for the packets ahead of it: if it takes `e` longer than
+the fastest, ``R * e`` bits of its direction arrive in the meantime, whatever was sent. So the quotient of the
+two is the same for all packets, and it is the rate of the link. A path that became longer shows the sending
+rate instead; so the rate must also have been exceeded before, and not be reached where nothing waits.
 """
 
 from dataclasses import dataclass
@@ -16,16 +15,16 @@ from vxlanalyze.analysis.timing import delays
 from vxlanalyze.pairing.model import Clock, Direction
 
 _MS = 1_000_000
-# Half of what ITU-T G.114 allows speech for one way, and twenty times what queues should hold (RFC 8289: 5
-# ms).
+# Half of the one-way delay that ITU-T G.114 allows for speech, and twenty times what queues should hold (RFC
+# 8289: 5 ms).
 LEAST_NS = 100 * _MS
 _LEAST_LASTING_NS = 500 * _MS
 _SLOT_NS = 10 * _MS
 _RATE_WINDOW_NS = 200 * _MS
 _MOST_MEASURED = 4_000
-_SPREAD = 0.25  # of the quotients, between their quartiles, over the median
-_FASTER, _SLOWER = 1.2, 0.85  # times the link's rate: sent before the queue grew; sent where nothing waits
-_BULK_SHARE = 0.1  # a flow with so much of the bytes that wait fills the queue
+_SPREAD = 0.25  # interquartile range of the quotients relative to their median
+_FASTER, _SLOWER = 1.2, 0.85  # of the link's rate: sent before the queue grew; sent where nothing waits
+_BULK_SHARE = 0.1  # a flow with at least this share of the waiting bytes fills the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +34,19 @@ class Queue:
     Parameters
     ----------
     packets : NDArray[np.int64]
-        Places of the packets that waited `LEAST_NS` and longer.
+        Positions of the packets that waited `LEAST_NS` or longer.
     waited_ns : NDArray[np.int64]
         How much longer than the fastest each took.
     bits_per_s, sent_bits_per_s : float
-        What leaves the queue, and the most that was sent within 200 ms.
+        Rate at which the queue drains, and the most that was sent within 200 ms.
     floor_ns : int
-        What the fastest packets take.
+        Delay of the fastest packets.
     lasting_ns : int
-        For how long packets waited so.
+        How long packets kept waiting.
     bulk : NDArray[np.int64]
-        Flows that fill it, those with most bytes first.
+        Flows that fill it, those with the most bytes first.
     others : NDArray[np.bool_]
-        Which of the packets are of other flows, shape of `packets`.
+        Which of the packets belong to other flows, shape of `packets`.
     """
 
     packets: NDArray[np.int64]
@@ -61,7 +60,7 @@ class Queue:
 
 
 def queue(direction: Direction, clock: Clock) -> Queue | None:
-    """Find the queue that a direction fills; None where packets wait for nothing or something else."""
+    """Find the queue that a direction fills; None where packets do not wait, or for something else."""
     slots = delays.series(direction, clock)
     if len(slots) == 0:
         return None
@@ -101,7 +100,7 @@ def queue(direction: Direction, clock: Clock) -> Queue | None:
 def _rates(
     direction: Direction, packets: NDArray[np.int64], floor_ns: int, slow: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Give the bits a second that arrived while some of the slow packets waited."""
+    """Give the bits per second that arrived while some of the slow packets waited."""
     sent, delay = direction.sent_ns(packets), direction.delay_ns[packets]
     arrived = sent + delay
     order = np.argsort(arrived, kind="stable")
@@ -116,7 +115,7 @@ def _rates(
 
 
 def _sent_rates(direction: Direction) -> NDArray[np.float64]:
-    """Give for each packet the bits a second that were sent in the 200 ms up to it."""
+    """Give for each packet the bits per second sent in the 200 ms up to it."""
     times = direction.time_ns
     total = np.concatenate(([0], np.cumsum(direction.wire_length.astype(np.int64))))
     upto = np.searchsorted(times, times, side="right")

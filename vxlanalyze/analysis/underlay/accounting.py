@@ -1,7 +1,7 @@
-"""Where every frame of every capture is accounted for: a judged direction, or a named class.
+"""Account for every frame of every capture: in a judged direction, or in a named class.
 
-The counts of a capture's classes sum up to its frames. What no class explains would be a hole in every
-statement that the report makes, so there is none.
+The counts of a capture's classes add up to its frames. Unclassified frames would undermine every statement of
+the report, so there are none.
 
 Sources: RFC 826 and RFC 4861 (ARP, neighbour discovery); RFC 2236, RFC 3810 (group membership); RFC 2328
 (OSPF), RFC 5798 (VRRP), RFC 7761 (PIM); RFC 4271 (BGP), RFC 5880 and RFC 5881 (BFD); RFC 2131 (DHCP);
@@ -42,13 +42,13 @@ class Place(IntEnum):
 
     @property
     def code(self) -> str:
-        """What it is called in JSON: ``other-peer``."""
+        """Its name in JSON: ``other-peer``."""
         return self.name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How many frames of a capture are of which class; classes without frames are left out."""
+    """Frames of a capture by class; classes without frames are left out."""
 
     capture: str
     frames: dict[Place, int]
@@ -79,7 +79,7 @@ def _account(pair: Comparison, capture: int) -> Account:
 
 
 def _of_directions(pair: Comparison, capture: int, rows: int) -> NDArray[np.uint8]:
-    """Class of each row that stands in a direction, `_NOT_YET` elsewhere; the surest one counts."""
+    """Class of each row in a direction, `_NOT_YET` elsewhere; the most certain one counts."""
     place = np.full(rows, _NOT_YET, np.uint8)
     for direction in (d for hop in (*pair.hops, *pair.inside) for d in hop.directions):
         kinds = np.full(len(direction), int(Place.UNKNOWN), np.uint8)
@@ -97,7 +97,7 @@ def _of_directions(pair: Comparison, capture: int, rows: int) -> NDArray[np.uint
 
 
 def _complete(pair: Comparison, points: list[Point], place: NDArray[np.uint8]) -> None:
-    """Give the rows of no direction their class: by their flow, or, where they have none, by the frame."""
+    """Classify the rows of no direction: by flow, or by frame if they have none."""
     point = points[0]
     index, flows = point.index, point.flows
     open_ = np.flatnonzero(place == _NOT_YET)
@@ -115,7 +115,7 @@ def _complete(pair: Comparison, points: list[Point], place: NDArray[np.uint8]) -
 
 
 def _with_their_first(point: Point, place: NDArray[np.uint8]) -> None:
-    """Give later fragments the class of the datagram that they belong to, where its beginning is there."""
+    """Give later fragments the class of their datagram, where its first fragment is present."""
     fragments = point.decoded.fragments
     if not len(fragments):
         return
@@ -130,7 +130,7 @@ def _with_their_first(point: Point, place: NDArray[np.uint8]) -> None:
 
 
 def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Class of each flow by what it is alone; of several that fit, the later one counts."""
+    """Class of each flow on its own; if several fit, the later one counts."""
     point = points[0]
     flows = point.flows
     judged = best == Place.JUDGED
@@ -147,7 +147,7 @@ def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> ND
     for unanswered in native_unanswered.find(pair):
         identities = unanswered.point.flows.identity[unanswered.flows]
         kind[np.isin(flows.identity, identities) & ~tunnel] = Place.UNENCAPSULATED
-    kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP, and what carries no IP
+    kind[(flows.family == 0) & ~tunnel] = Place.CONTROL  # ARP and other non-IP traffic
     kind[tunnel] = _tunnelled(pair, flows, tunnel, judged)[tunnel]
     return kind
 
@@ -155,7 +155,7 @@ def _kinds(pair: Comparison, points: list[Point], best: NDArray[np.uint8]) -> ND
 def _tunnelled(
     pair: Comparison, flows: Flows, tunnel: NDArray[np.bool_], judged: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Class of tunnel flows that no direction holds."""
+    """Class of tunnel flows that are in no direction."""
     kind = np.full(len(flows), int(Place.TUNNEL), np.uint8)
     nodes = {a for p in pair.points if p.encapsulated for a in p.addresses}
     if pair.hops and nodes:
@@ -170,14 +170,14 @@ def _tunnelled(
 
 
 def _to_a_group(flows: Flows) -> NDArray[np.bool_]:
-    """Whether the outer destination is a multicast group or everybody."""
+    """Whether the outer destination is a multicast group or broadcast."""
     first = flows.outer_dst[:, 0]
     ipv4 = (flows.outer_family == 4) & ((first & 0xF0 == 0xE0) | (flows.outer_dst[:, :4] == 255).all(axis=1))
     return ipv4 | ((flows.outer_family == 6) & (first == 0xFF))
 
 
 def _is_control(flows: Flows) -> NDArray[np.bool_]:
-    """ICMP but for that of pods, neighbour discovery, routing, addresses, time, and SSH."""
+    """ICMP except for that of pods, neighbour discovery, routing, addresses, time, and SSH."""
     ports = np.isin(flows.protocol, (_TCP, _UDP)) & (
         np.isin(flows.dport, _CONTROL_PORTS) | np.isin(flows.sport, _CONTROL_PORTS)
     )

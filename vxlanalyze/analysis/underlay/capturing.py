@@ -1,4 +1,4 @@
-"""The tcpdump command that captures the traffic at hand again, for remedies that ask for another capture.
+"""The tcpdump command that captures this traffic again, for remedies that need another capture.
 
 Sources: pcap-filter(7); tcpdump(8).
 """
@@ -18,19 +18,19 @@ _MOST_PORTS = 4
 
 
 def on_both(pair: Comparison, captures: list[CaptureFacts], options: str = "", seconds: int = 0) -> str:
-    """Write the commands that capture on several nodes, each on a line of its own."""
+    """Write the commands that capture on several nodes, each on its own line."""
     return "".join(commands.on(f.name, command(pair, f, options, seconds)) for f in captures)
 
 
 def command(pair: Comparison, facts: CaptureFacts, options: str = "", seconds: int = 0) -> str:
-    """Write the command that captures what a capture was made for: its interface, the tunnels seen anywhere.
+    """Write the command that repeats a capture: its interface, and the tunnels seen anywhere.
 
     Parameters
     ----------
     options : str
         Further options of tcpdump.
     seconds : int
-        How long it runs; 0 until it is stopped.
+        How long it runs; 0: until stopped.
     """
     names = {interface.name for interface in facts.interfaces} - {None, *_NEEDLESS}
     device = quote(str(names.pop())) if len(names) == 1 else "NIC"
@@ -45,7 +45,7 @@ def command(pair: Comparison, facts: CaptureFacts, options: str = "", seconds: i
 
 
 def tunnel_filter(pair: Comparison) -> str:
-    """Write the capture filter for the tunnels of a comparison; where none is seen, for the usual ones."""
+    """Write the capture filter for the tunnels of a comparison, or for the usual ones if none is seen."""
     ports: set[int] = set()
     kinds: set[Tunnel] = set()
     for point in pair.points:

@@ -1,4 +1,4 @@
-"""The rule that lets a tunnel into a node, for the addresses and ports at hand, and how to remove it."""
+"""The firewall rule that admits a tunnel to a node, for these addresses and ports, and how to undo it."""
 
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.text import commands
@@ -8,7 +8,7 @@ _PROTOCOLS = {Tunnel.GRE: "-p gre", Tunnel.NVGRE: "-p gre", Tunnel.IPIP: "-p ipe
 
 
 def allow(below: Underlay, node: str) -> str:
-    """Commands for a node on lines of their own, one for each peer address, and how to undo them."""
+    """Commands for a node, one line per peer address, and how to undo them."""
     port = f"-p udp --dport {below.ports[0]}" if below.ports else ""
     what = port or _PROTOCOLS.get(below.tunnel, "")
     return commands.allow(node, below.src, what).lstrip()

@@ -1,4 +1,4 @@
-"""Which packets of a direction travelled fragmented: outer IP fragments, and where they were made.
+"""Find packets of a direction that travelled fragmented (outer IP fragments), and where that happened.
 
 Sources: RFC 791 section 3.2 and RFC 8200 section 4.5 (fragments), RFC 7348 section 4.3 (a tunnel endpoint
 must not fragment, and may discard fragments).
@@ -28,22 +28,21 @@ class Fragmented:
     Parameters
     ----------
     at_sender : NDArray[np.bool_]
-        Packets that the sender's capture shows in fragments already.
+        Packets that are already fragmented in the sender's capture.
     on_the_way : NDArray[np.bool_]
-        Packets that left whole and arrived in fragments.
+        Packets that left in one piece and arrived in fragments.
     incomplete : NDArray[np.bool_]
         Lost packets of which some fragments arrived.
     vanished : NDArray[np.bool_]
-        Lost packets that the sender's capture shows in fragments and of which none arrived, though some
-        fragment is no larger than packets that arrive whole: it is not the size that stops that one.
+        Lost packets that the sender's capture shows in fragments and of which none arrived, although some
+        fragment is no larger than packets that arrive unfragmented: its size is not the reason.
     without_rest : NDArray[np.bool_]
-        Packets of which the receiver's capture has the first fragment and not all others: lost, or taken
-        for delivered where the capture was filtered by port.
+        Packets of which the receiver's capture has the first fragment but not all others: lost, or counted as
+        delivered where the capture was filtered by port.
     largest_bytes : int or None
-        IP length of the largest fragment but the last ones.
+        IP length of the largest fragment, last ones excluded.
     whole_bytes : int
-        IP length of the largest packet that the link which fragments carried in one piece; 0 where there is
-        none.
+        IP length of the largest packet that the fragmenting link carried in one piece; 0 where there is none.
     """
 
     at_sender: NDArray[np.bool_]
@@ -71,7 +70,7 @@ class Fragmented:
 
 
 def of(direction: Direction) -> Fragmented:
-    """Find what travelled fragmented."""
+    """Find packets that travelled fragmented."""
     sender, receiver = direction.sender, direction.receiver
     is_fragmented = any((point.index.anomalies & _FRAGMENTED).any() for point in (sender, receiver))
     if not is_fragmented and not len(receiver.decoded.fragments):
@@ -106,15 +105,15 @@ def of(direction: Direction) -> Fragmented:
 
 
 def _limited(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int) -> bool:
-    """Whether first fragments may be lost for their size: no whole packet as large as they are arrives."""
+    """Whether size may explain lost first fragments: no unfragmented packet as large arrives."""
     lengths = direction.wire_length[whole & direction.delivered]
     return len(lengths) == 0 or int(lengths.max()) < largest_bytes
 
 
 def _some_small(direction: Direction, gone: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which packets have a fragment no larger than packets that arrive whole, and that a capture would show.
+    """Packets with a fragment that a capture would show, no larger than packets arriving unfragmented.
 
-    A capture filtered by UDP port holds no later fragment; other frames in it tell that it was not.
+    A capture filtered by UDP port holds no later fragment; other frames in it show that it was not.
     """
     receiver, delivered = direction.receiver, whole & direction.delivered
     result = np.zeros(len(direction), np.bool_)
@@ -133,7 +132,7 @@ def _some_small(direction: Direction, gone: NDArray[np.bool_], whole: NDArray[np
 def _vanished(
     direction: Direction, at_sender: NDArray[np.bool_], gone: NDArray[np.bool_], whole: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Keep those of flows that deliver whole packets; where nothing fragmented arrives, all of them."""
+    """Keep those of flows that deliver unfragmented packets; all of them if nothing fragmented arrives."""
     proved = gone & _delivering(direction, whole)
     if proved.any() and not (at_sender & direction.delivered).any():
         return gone
@@ -141,26 +140,26 @@ def _vanished(
 
 
 def _delivering(direction: Direction, whole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Packets of flows of which whole packets arrive: their flow is not what stops them."""
+    """Packets of flows whose unfragmented packets arrive, so the flow is not blocked."""
     flows = direction.sender.flows
-    talk, names = number_rows(flows.identity[:, np.newaxis])  # flows that differ in their outer header alone
+    talk, names = number_rows(flows.identity[:, np.newaxis])  # flows that differ only in their outer header
     arrived = np.bincount(talk[direction.flow[whole & direction.delivered]], minlength=len(names))
     result: NDArray[np.bool_] = (direction.flow != NO_FLOW) & (arrived[talk[direction.flow]] > 0)
     return result
 
 
 def _longest(direction: Direction, whole: NDArray[np.bool_], largest_bytes: int) -> int:
-    """Length of the longest whole packet that is hardly longer than the largest fragment."""
+    """Length of the longest unfragmented packet that barely exceeds the largest fragment."""
     lengths = direction.wire_length[whole]
     lengths = lengths[lengths < largest_bytes + _UNIT_BYTES]
     return int(lengths.max()) if len(lengths) else 0
 
 
 def lost_fragmented(direction: Direction, chance: float) -> NDArray[np.bool_]:
-    """Tell the packets that are lost because some or all of their fragments are, shape ``(m,)``.
+    """Mark the packets that are lost because some or all of their fragments are, shape ``(m,)``.
 
-    None where random loss takes so many with the given chance: a packet in two pieces is lost twice as
-    often as a whole one.
+    None where random loss explains this many at the given probability: a packet in two fragments is lost
+    twice as often as an unfragmented one.
     """
     travelled = of(direction)
     lost, judged = travelled.incomplete | travelled.vanished, direction.judged
@@ -177,7 +176,7 @@ def lost_fragmented(direction: Direction, chance: float) -> NDArray[np.bool_]:
 
 
 def _without_first(direction: Direction) -> NDArray[np.bool_]:
-    """Lost packets of which later fragments arrived: known by outer source and IP identification."""
+    """Lost packets of which later fragments arrived: identified by outer source and IP identification."""
     result = np.zeros(len(direction), np.bool_)
     fragments, index = direction.receiver.decoded.fragments, direction.sender.index
     if len(fragments) == 0:

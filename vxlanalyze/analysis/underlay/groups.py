@@ -1,4 +1,4 @@
-"""Tunnel packets to multicast and broadcast addresses: how an endpoint floods what it has no entry for."""
+"""Tunnel packets to multicast and broadcast addresses, with which an endpoint floods unknown destinations."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,6 @@ def to_groups(direction: Direction) -> NDArray[np.bool_]:
 
 
 def only(direction: Direction, packets: NDArray[np.intp]) -> bool:
-    """Whether all of some packets, given by place, go to a group."""
+    """Whether all of some packets, given by position, go to a group."""
     flow = direction.flow[packets]
     return bool(len(flow)) and bool(outer_group(direction.sender.flows)[flow].all())

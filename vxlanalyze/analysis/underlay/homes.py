@@ -1,4 +1,4 @@
-"""Behind which outer addresses an inner address lives: told by the cluster, or by what it sends."""
+"""The outer addresses that an inner address is reached through, from the cluster or from its packets."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from vxlanalyze.wire.addresses import text
 class Home:
     """The outer addresses of the node that an inner address lives on.
 
-    `words` says it as a clause: ``10.233.65.20 lives on node2 (172.26.50.201)``.
+    `words` is this as a clause: ``10.233.65.20 lives on node2 (172.26.50.201)``.
     """
 
     addresses: tuple[str, ...]
@@ -25,12 +25,12 @@ class Home:
 
 @once
 def homes_of(pair: Comparison) -> "Homes":
-    """Tell where the inner addresses of a comparison live; done once, and kept as long as it."""
+    """Find where the inner addresses of a comparison live; done once, and kept as long as it."""
     return Homes(pair)
 
 
 class Homes:
-    """Answers for all inner addresses of a comparison; looks at the flows once."""
+    """The homes of all inner addresses of a comparison; reads the flows once."""
 
     def __init__(self, pair: Comparison) -> None:
         self._cluster = pair.cluster
@@ -58,7 +58,7 @@ class Homes:
                 self._of_node.setdefault(node, set()).add(outer)
 
     def of(self, inner: str) -> Home | None:
-        """Tell where an inner address lives; None where nothing does."""
+        """Give the home of an inner address; None where unknown."""
         node = self._cluster.node_of(inner)
         addresses = tuple(sorted(self._of_node.get(node or "", ())))
         if node is not None and addresses:
@@ -69,8 +69,8 @@ class Homes:
         return None
 
     def at_home(self, outer: str, home: Home) -> bool:
-        """Whether an outer address is one of a home's, or known to be of the same node."""
-        # What a capture seems to belong to is known from packets; the cluster's own files come first.
+        """Whether an outer address is one of a home's, or known to belong to the same node."""
+        # The node of a capture is inferred from packets; the cluster's own files take precedence.
         alike = self._rewritten if home.by_cluster else [*self._rewritten, *self._captured]
         own = set(home.addresses)
         return outer in own or any(outer in group and group & own for group in alike)

@@ -1,4 +1,4 @@
-"""How far packets get inside the receiving node: what an `any` capture and ICMP errors tell.
+"""How far packets get inside the receiving node, from an `any` capture and ICMP errors.
 
 Sources: Linux cooked captures (LINKTYPE_LINUX_SLL2) name the interface of each frame; RFC 1812 section
 5.2.7.1 (administratively prohibited is sent by a filter).
@@ -24,16 +24,16 @@ _PROHIBITED = {4: (9, 10, 13), 6: (1, 5)}  # codes of destination unreachable th
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where unanswered packets were seen last.
+    """The last place where unanswered packets were seen.
 
     Parameters
     ----------
     decapsulated : bool or None
         Whether they were seen outside of the tunnel in the node; None where no capture could show it.
     endpoint_spoke : bool
-        Whether an endpoint or its node said that it does not serve them: then they did not vanish.
+        Whether an endpoint or its node reported that it does not serve them: then they did not vanish.
     rejected : bool
-        Whether a firewall behind the tunnel says that it rejects them.
+        Whether a firewall after the tunnel reports that it rejects them.
     verdict, words : str
         The same as a clause for the summary ("" where nothing is known), and as sentences.
     """
@@ -76,7 +76,7 @@ def reached(pair: Comparison, direction: Direction, responses: Answers) -> Reach
 
 
 def _rejections(pair: Comparison, direction: Direction, responses: Answers) -> tuple[int, int]:
-    """ICMP errors about the requests that came out of the tunnel: those of a filter, and the others."""
+    """ICMP errors about requests that came out of the tunnel: those of a filter, and the others."""
     wanted = np.zeros(len(direction.sender.flows), np.bool_)
     wanted[responses.flow[responses.request]] = True
     best = (0, 0)

@@ -1,4 +1,4 @@
-"""What the headers of unanswered packets rule out, and what they make suspicious."""
+"""What the headers of unanswered packets rule out, and what they make suspect."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,7 +22,7 @@ _IPV6 = 6
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """Lookalikes that are ruled out, sentences about what is odd, how to fix that, and the figures.
+    """Lookalikes that are ruled out, sentences about anomalies, how to fix them, and the figures.
 
     `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
     """
@@ -35,7 +35,7 @@ class Insights:
 
 
 def gather(pair: Comparison, direction: Direction, responses: Answers) -> Insights:
-    """Look at everything that could make a node discard the unanswered requests of a direction."""
+    """Check everything that could make a node discard the unanswered requests of a direction."""
     requests = int(responses.unanswered().sum())
     ruled_out = [RuledOut("path-blocked", f"all {requests:,} requests counted here were seen on arrival")]
     if not direction.receiver.encapsulated:
@@ -94,7 +94,7 @@ def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
 
 
 def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """One VNI in each direction, and they differ."""
+    """Each direction has one VNI, and they differ."""
     if len(there.vnis) != 1 or len(here.vnis) != 1 or there.vnis.keys() == here.vnis.keys():
         return None
     if tunnel_ends.is_cilium(pair.cluster):
@@ -112,9 +112,9 @@ def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) 
 
 
 def _other_source(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """The sender sends from addresses that the receiver never sends to: its entries name another one.
+    """The sender uses addresses that the receiver never sends to: the receiver's entries name another one.
 
-    Linux drops what comes from an address other than that of a static entry (vxlan_snoop in
+    Linux drops packets from an address other than that of a static entry (vxlan_snoop in
     drivers/net/vxlan/vxlan_core.c).
     """
     if not here.destinations or there.sources.keys() & here.destinations.keys():
@@ -159,7 +159,7 @@ def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -
 
 
 def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> _Suspicion | None:
-    """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless told to accept them."""
+    """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless configured to accept them."""
     unanswered = responses.unanswered()
     rows = direction.received_row[unanswered]
     state = direction.receiver.index.checks[rows] >> OUTER_L4_SHIFT & CHECK_MASK
@@ -200,7 +200,7 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspi
 
 
 def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """A MAC that the receiver never sends from; what both ways share is a router's, made up for all."""
+    """A MAC that the receiver never sends from; one used in both directions is a router's virtual MAC."""
     strange = there.dst_macs.keys() - here.src_macs.keys() - here.dst_macs.keys()
     several = max(len(there.vnis), len(here.vnis)) > 1
     if not here.src_macs or strange != there.dst_macs.keys() or not strange:

@@ -1,7 +1,7 @@
-"""Inner addresses that send from one outer address until a moment and from another one afterwards.
+"""Inner addresses that send from one outer address up to some moment and from another one afterwards.
 
 A virtual machine that migrates, or an address that fails over, is seen at its old place and then at its new
-one. Whatever sends from both in turn is reached through several endpoints, and has not moved.
+one. An address that alternates between both is reached through several endpoints and has not moved.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _TWO = 2
 
 
 class Move(NamedTuple):
-    """Where an inner address was last seen to send from before, and since when from where."""
+    """The last place an inner address sent from before it moved, and since when and where it sends now."""
 
     address: str
     before: str
@@ -27,12 +27,12 @@ class Move(NamedTuple):
     until_ns: int
     from_ns: int
     packets: int  # from the new place
-    flows: NDArray[np.intp]  # flows in which it sent, of either place
+    flows: NDArray[np.intp]  # flows in which it sent, from either place
 
 
 @once
 def moves_of(pair: Comparison) -> dict[int, dict[str, Move]]:
-    """Find the inner addresses that moved, in the sight of each capture; done once, and kept as long as it.
+    """Find the inner addresses that moved, as seen by each capture; done once, and kept as long as it.
 
     An address that moved more than once is given with its last move.
     """

@@ -1,7 +1,7 @@
 """Traffic between pods that leaves a node without a tunnel and never reaches the other captured node.
 
-Answers count whose request the other node sent without a tunnel too, and requests to pods that live on the
-other node. Native routing that works shows in both captures, and is none of this.
+Answers count if the other node sent their requests without a tunnel, too, as do requests to pods on the other
+node. Working native routing appears in both captures and does not count.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _OF_PODS = (1, 6, 17, 58, 132)  # ICMP, TCP, UDP, ICMPv6, SCTP
 
 
 class Unseen(NamedTuple):
-    """Flows of `point` that left its node without a tunnel, and that `other`, where they belong, lacks.
+    """Flows of `point` that left its node without a tunnel and are missing from `other`, their destination.
 
-    `answers` says of each whether it answers a request that `other` sent without a tunnel.
+    `answers` marks those that answer a request that `other` sent without a tunnel.
     """
 
     point: Point
@@ -35,7 +35,7 @@ class Unseen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """What one capture shows, by number of 5-tuple."""
+    """What one capture shows, by 5-tuple number."""
 
     point: Point
     native: NDArray[np.int64]  # flows
@@ -66,7 +66,7 @@ def unseen(pair: Comparison) -> tuple[Unseen, ...]:
 
 
 def _shows_native(point: Point) -> bool:
-    """Whether a capture was not filtered for the tunnel: other frames, if only ARP, stand in it."""
+    """Whether a capture was not filtered for the tunnel: it has other frames, if only ARP."""
     used = np.flatnonzero(point.decoded.usage.used)
     return bool((point.flows.tunnel[used] == Tunnel.NONE).any())
 
@@ -86,7 +86,7 @@ def _between(here: _View, there: _View, answer: NDArray[np.int32], pods: PodAddr
 
 
 def _lacking(here: _View, there: _View, pods: PodAddresses) -> NDArray[np.int64]:
-    """Flows that one capture shows without a tunnel only, the other not at all, and no node is an end of."""
+    """Flows only without a tunnel in one capture, absent from the other, and not to or from a node."""
     flows, tuple_of = here.point.flows, here.tuple_of
     tunnelled = np.setdiff1d(np.flatnonzero(here.point.decoded.usage.used), here.native)
     elsewhere = np.union1d(there.shown, tuple_of[tunnelled])
@@ -101,7 +101,7 @@ def _lacking(here: _View, there: _View, pods: PodAddresses) -> NDArray[np.int64]
 def _to_its_pods(
     here: Point, there: Point, native: NDArray[np.int64], pods: PodAddresses
 ) -> NDArray[np.bool_]:
-    """Flows from a pod that is not on the other node to one that is."""
+    """Flows from a pod that is not on the other node to a pod that is."""
     far = set(there.addresses)
     family = here.flows.family[native]
 

@@ -1,7 +1,7 @@
-"""Requests that pass both nodes' network cards without a tunnel, and that nothing ever answers.
+"""Requests that pass both nodes' network cards without a tunnel and are never answered.
 
-Ends of them are not the nodes themselves: they are pods as the tunnel or the cluster's files show, or lie in
-networks of which neither card is a member, though each frame goes from the one card to the other directly.
+Their ends are not the nodes themselves: they are pods according to the tunnel or the cluster's files, or are
+in networks of which neither card is a member, although each frame goes directly from one card to the other.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _ACK = 0x10
 
 
 class Unanswered(NamedTuple):
-    """Flows of `point` that its node sends to `other` without a tunnel, that arrive, and get no answer."""
+    """Flows of `point` that its node sends to `other` without a tunnel and that arrive but get no answer."""
 
     point: Point
     other: Point
@@ -79,7 +79,7 @@ def _between(here: _Card, there: _Card, answered: NDArray[np.bool_], pods: PodAd
 
 
 def _requests(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Flows that ask for an answer, and show that none came: TCP that acknowledges nothing, DNS, echoes."""
+    """Flows of requests that show that no answer came: TCP that acknowledges nothing, DNS, echoes."""
     flows, index = point.flows, point.index
     mask = np.zeros(len(flows), np.bool_)
     mask[native] = True
@@ -94,7 +94,7 @@ def _requests(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _beyond(flows: Flows, native: NDArray[np.int64], pods: PodAddresses) -> NDArray[np.bool_]:
-    """Flows of which no end is a node, and one is a pod or both are of different networks."""
+    """Flows with no node as an end, where one end is a pod or both are in different networks."""
     names, code = distinct(np.column_stack([flows.family, flows.src, flows.dst])[native])
     ends = zip(text(names[:, 1:17], names[:, 0]), text(names[:, 17:], names[:, 0]), strict=True)
     return np.array([_are_beyond(src, dst, pods) for src, dst in ends], np.bool_)[code]

@@ -1,4 +1,4 @@
-"""Packets that were sent to a MAC at which none of them arrives, while those sent to another one arrive."""
+"""Packets sent to a MAC through which none arrives, while packets sent to another MAC arrive."""
 
 import numpy as np
 from numpy.typing import NDArray

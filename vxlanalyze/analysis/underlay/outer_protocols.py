@@ -1,4 +1,4 @@
-"""IP protocols that carry other packets between nodes, and what lets them through a firewall.
+"""IP protocols that carry other packets between nodes, and how to allow them in a firewall.
 
 Security groups list what they allow by protocol: rules for TCP, UDP and ICMP leave out ESP, IP in IP and GRE,
 which have no ports.
@@ -32,7 +32,7 @@ _VXLAN_INSTEAD = (
 
 @dataclass(frozen=True, slots=True)
 class OuterProtocol:
-    """A protocol as rules name it: in words, for iptables, and what to do where it cannot be allowed."""
+    """A protocol as rules name it: in words, for iptables, and the alternative if it cannot be allowed."""
 
     name: str
     number: int
@@ -54,7 +54,7 @@ _KNOWN = {
 
 
 def of(direction: Direction, lost: NDArray[np.bool_]) -> list[OuterProtocol]:
-    """Give the protocols of packets without a tunnel; none where one of them is of another protocol."""
+    """Give the protocols of packets without a tunnel; none if any of them has another protocol."""
     flows, rows = direction.sender.flows, np.unique(direction.flow[lost])
     numbers = np.unique(flows.protocol[rows]).tolist()
     if (flows.tunnel[rows] != Tunnel.NONE).any() or not all(n in _KNOWN for n in numbers):

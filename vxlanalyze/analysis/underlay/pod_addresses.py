@@ -1,8 +1,8 @@
-"""Which addresses are pods', as far as the tunnel, the cluster's files, and their networks show.
+"""Find the pod addresses, as far as the tunnel, the cluster's files, and their networks show.
 
-What a node sends through a tunnel comes from its pods, unless it forwards what clients outside of the cluster
-sent it (a load balancer in direct server return, an `externalTrafficPolicy` of Cluster without masquerade).
-Such a client shows: its packets arrive at that node without a tunnel, addressed to the MAC of that node.
+A node's tunnel packets come from its pods, unless it forwards packets of clients outside of the cluster (a
+load balancer with direct server return, an `externalTrafficPolicy` of Cluster without masquerade). Such a
+client is recognisable: its packets arrive at that node without a tunnel, addressed to the node's MAC.
 
 Sources: RFC 4632 section 3.1 (prefixes); Kubernetes documentation, `--node-cidr-mask-size` (each node has a
 /24 of IPv4 and a /64 of IPv6 for its pods by default).
@@ -48,7 +48,7 @@ class PodAddresses:
     cluster: Cluster
 
     def is_pod(self, address: str) -> bool:
-        """Whether an address is a pod's, or of a network that holds pods and no node."""
+        """Whether an address is a pod's, or in a network with pods and no node."""
         if address in self.nodes or address in self.outside:
             return False
         if address in self.known or network_of(address) in self.networks:
@@ -56,7 +56,7 @@ class PodAddresses:
         return self.cluster.node_of(address) is not None
 
     def nodes_of(self, address: str) -> frozenset[str]:
-        """Outer addresses of the node that an address lives on; empty where nothing shows it."""
+        """Outer addresses of the node that an address is on; empty where unknown."""
         name = self.cluster.node_of(address)
         if name is not None and (stated := _of_node(self.cluster, name)):
             return stated
@@ -122,7 +122,7 @@ def _one_a_capture(pair: Comparison) -> list[Point]:
 def _node_addresses(pair: Comparison) -> set[str]:
     known = {a for p in pair.points if p.encapsulated for a in p.addresses}
     known |= {address_text(a) or a for node in pair.cluster.nodes for a in node.addresses}
-    for point in _one_a_capture(pair):  # whoever is an end of a tunnel is a node
+    for point in _one_a_capture(pair):  # every tunnel end is a node
         flows = point.flows
         rows = np.flatnonzero(point.decoded.usage.used & (flows.outer_family > 0))
         for ends in (flows.outer_src, flows.outer_dst):
@@ -164,7 +164,7 @@ def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
 
 
 def _networks(pods: dict[str, frozenset[str]], nodes: set[str]) -> dict[bytes, frozenset[str]]:
-    """Networks of pods with the outer addresses that they were sent from, but for those that hold nodes."""
+    """Networks of pods with the outer addresses that they sent from, except those that contain nodes."""
     taken = {network_of(a) for a in nodes}
     found: dict[bytes, frozenset[str]] = {}
     for address, outer in pods.items():

@@ -1,4 +1,4 @@
-"""Which outer addresses and ports of a packet changed between two points."""
+"""Find outer addresses and ports that changed between two points."""
 
 # The bodies of compiled functions have no types:
 # mypy: disable-error-code="no-untyped-call, arg-type"
@@ -19,7 +19,7 @@ _AMBIGUOUS = Reason.AMBIGUOUS.value
 
 
 class Rewritten(NamedTuple):
-    """Packets of a direction whose outer header was changed on the path, by what it was and became.
+    """Packets of a direction whose outer header changed on the path, by original and new values.
 
     `before` and `after` are (source, destination) addresses; `ports` says whether the source port
     changed as well for any of them. `packets` has shape ``(m,)``.
@@ -33,9 +33,9 @@ class Rewritten(NamedTuple):
 
 @once
 def rewritten(direction: Direction) -> list[Rewritten]:
-    """Compare the outer addresses of delivered packets at both points; the commonest change first.
+    """Compare the outer addresses of delivered packets at both points; the most common change first.
 
-    Packets that equal others are passed over: they may be paired crosswise. Done once a direction.
+    Ambiguous packets are skipped: they may be paired crosswise. Done once per direction.
     """
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return []
@@ -72,12 +72,12 @@ def rewritten(direction: Direction) -> list[Rewritten]:
 
 
 def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
-    """Give the outer source addresses that are another behind the direction's path, as (before, after)."""
+    """Give the outer source addresses that change on the direction's path, as (before, after)."""
     return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
 
 
 def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Number the outer addresses of the flows of two captures alike, shape ``(f,)`` each."""
+    """Number the outer addresses of the flows of two captures consistently, shape ``(f,)`` each."""
     rows = [np.column_stack([f.outer_family, f.outer_src, f.outer_dst]) for f in (here, there)]
     _, code = distinct(np.concatenate(rows))
     return code[: len(here)], code[len(here) :]
@@ -85,7 +85,7 @@ def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[n
 
 @compiled("(i4[] i4[]) i4[] u1[] (i8[] i8[]) b1[]")
 def _compare(flows, received_row, reason, ends, differs):  # type: ignore[no-untyped-def]
-    """Mark the packets that arrived with other outer addresses than they were sent with."""
+    """Mark the packets whose outer addresses changed on the path."""
     sent_flow, received_flow = flows
     ends_sent, ends_received = ends
     for i in range(len(sent_flow)):

@@ -1,4 +1,4 @@
-"""Whether all that stayed unanswered came in a VNI in which a node answers nothing and sends nothing."""
+"""Check whether all unanswered requests came in a VNI in which a node neither answers nor sends."""
 
 from typing import NamedTuple
 
@@ -14,14 +14,14 @@ from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 
 class SilentVni(NamedTuple):
-    """VNIs of requests without an answer, those that the node sends with, and the kind of tunnel."""
+    """VNIs of requests without an answer, VNIs that the node sends with, and the kind of tunnel."""
 
     requested_with: tuple[int, ...]
     sends_with: tuple[int, ...]
     tunnel: Tunnel
 
     def words(self, node: str) -> str:
-        """Say it in a sentence, with a space before it."""
+        """Describe it in a sentence, with a leading space."""
         requested, sent = (
             listed([f"{v:,}" for v in vnis]) for vnis in (self.requested_with, self.sends_with)
         )
@@ -45,8 +45,8 @@ class SilentVni(NamedTuple):
 def of(point: Point, unanswered: NDArray[np.integer], answered: NDArray[np.integer]) -> SilentVni | None:
     """Compare the VNIs of unanswered requests with those that a node sends with and answers.
 
-    Where a VNI says who sends (Cilium), or a packet travels in the VNI of its destination's subnet, answers
-    come with other VNIs than requests: then nothing is concluded.
+    Where a VNI identifies the sender (Cilium), or a packet travels in the VNI of its destination's subnet,
+    answers have other VNIs than requests: then no conclusion is drawn.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""ICMP and ICMPv6 "time exceeded", which quotes the packet that died: on its way, or during reassembly.
+"""ICMP and ICMPv6 "time exceeded", which quotes the packet that expired: in transit, or in reassembly.
 
 Errors outside of the tunnel quote outer packets, errors inside it quote packets of pods.
 
@@ -21,12 +21,12 @@ from vxlanalyze.wire.rows import columns
 _ICMP, _ICMPV6 = 1, 58
 IN_TRANSIT: tuple[Kind, ...] = ((_ICMP, 11 << 8), (_ICMPV6, 3 << 8))
 REASSEMBLY: tuple[Kind, ...] = ((_ICMP, 11 << 8 | 1), (_ICMPV6, 3 << 8 | 1))
-_MOST_ERRORS = 2000  # read whole, a capture; more of the same say nothing new
+_MOST_ERRORS = 2000  # read per capture; more of the same add nothing new
 _ANY_ID = -1
 
 
 class Quotes(NamedTuple):
-    """Errors that a capture shows inside the tunnel, and the packets that they quote; shape ``(e,)``.
+    """Errors inside the tunnel in a capture, and the packets that they quote; shape ``(e,)``.
 
     `senders` are the addresses that sent the errors; `ip_id` is -1 where the quoted packet has none.
     """

@@ -1,4 +1,4 @@
-"""Which inner addresses and ports of a direction's packets differ between its two observation points."""
+"""Find inner addresses and ports of a direction's packets that differ between its observation points."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Change:
 
 
 def changes(pair: Comparison, direction: Direction) -> list[Change]:
-    """Give what is translated between a direction's points, most packets first."""
+    """Give the translations between a direction's points, those with the most packets first."""
     packets, sent, received = _matched(pair, direction)
     if not len(packets):
         return []
@@ -64,7 +64,7 @@ def _matched(
 
 
 def _differences(direction: Direction, here: int, there: int) -> Iterator[tuple[str, str, str, bool]]:
-    """Give the ends that differ: name, how it is written before and after, whether a client port changed."""
+    """Give the ends that differ: name, text before and after, whether a client port changed."""
     for end in ("source", "destination"):
         before, after = _end(direction.sender.flows, here, end), _end(direction.receiver.flows, there, end)
         if before == after:

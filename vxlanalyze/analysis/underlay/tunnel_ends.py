@@ -1,9 +1,9 @@
-"""How the two ends of a tunnel name themselves and each other: VNIs, MACs, ports, outer addresses.
+"""How the two ends of a tunnel identify themselves and each other: VNIs, MACs, ports, outer addresses.
 
-Static overlays (flannel, Calico, plain Linux) give each node one tunnel device with one MAC, and one VNI
-to all; the device is addressed by its MAC. Overlays that route by a map instead (Cilium, OVN, Antrea)
-put the pod's or a shared virtual MAC there, and Cilium puts the sender's security identity where the
-VNI stands. Whoever compares two ends must first tell which of these it is looking at.
+Static overlays (flannel, Calico, plain Linux) give each node one tunnel device with one MAC, and one VNI to
+all; the device is addressed by its MAC. Overlays that route by a map instead (Cilium, OVN, Antrea) put the
+pod's or a shared virtual MAC there, and Cilium puts the sender's security identity in the VNI field. A
+comparison of two ends must first determine which of these applies.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _VRRP = (0x00005E0001, 0x00005E0002)  # for IPv4 and IPv6; the last octet is the
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Packets of one direction, wherever they were seen, by what stood in their headers; most first."""
+    """Packets of one direction, wherever seen, by the values in their headers; the most frequent first."""
 
     packets: int
     vnis: dict[int, int]
@@ -38,7 +38,7 @@ class Ends:
 
 @once
 def of(direction: Direction) -> Ends:
-    """Gather the names used in a direction, by packets sent and by packets that only the receiver saw.
+    """Gather the identifiers used in a direction, from packets sent and packets that only the receiver saw.
 
     Done once, and kept as long as the direction.
     """
@@ -62,9 +62,9 @@ def of(direction: Direction) -> Ends:
 
 
 def other_sources(direction: Direction, opposite: Direction) -> list[str]:
-    """Outer addresses that a node sends from and is not sent to, of the family of those that it is sent to.
+    """Outer addresses that a node sends from but never receives at, in a family that it receives in.
 
-    Such as that of a second network card.
+    For example, that of a second network card.
     """
     sources, sent_to = of(direction).sources, of(opposite).destinations
     families = {":" in address for address in sent_to}
@@ -72,7 +72,7 @@ def other_sources(direction: Direction, opposite: Direction) -> list[str]:
 
 
 def origins(pair: Comparison) -> list[Direction]:
-    """Directions that begin at an end of the path: what is odd at their sender left it so."""
+    """Directions that begin at an end of the path: anomalies at their sender originate there."""
     return [pair.hops[0].forward, pair.hops[-1].backward] if pair.hops else []
 
 
@@ -84,7 +84,7 @@ def entering(pair: Comparison) -> list[Direction]:
 
 
 def entry_points(pair: Comparison) -> list[tuple[Point, NDArray[np.int32], Direction | None]]:
-    """Point, rows and direction of the packets that enter the tunnel; all that a lone capture shows of it."""
+    """Point, rows and direction of the packets that enter the tunnel; all those of a single capture."""
     if pair.hops:
         return [(d.sender, d.sent_row, d) for d in entering(pair)]
     every = [(p, np.arange(len(p.index), dtype=np.int32)) for p in pair.points if p.encapsulated]
@@ -104,7 +104,7 @@ def packets_of(point: Point, rows: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def is_device(macs: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Tell MACs that can be one device's own: unicast, not zero, not VRRP's (RFC 9568 section 7.3)."""
+    """Mark MACs that can belong to one device: unicast, not zero, not VRRP's (RFC 9568 section 7.3)."""
     own: NDArray[np.bool_] = (macs != 0) & (macs & np.uint64(_GROUP_BIT) == 0)
     return own & ~np.isin(macs >> np.uint64(8), np.array(_VRRP, np.uint64))
 
@@ -118,7 +118,7 @@ def device_macs(forward: Ends, backward: Ends) -> bool:
 
 
 def is_cilium(cluster: Cluster) -> bool:
-    """Whether something that the user gave names Cilium."""
+    """Whether any file or option from the user names Cilium."""
     return any(fact.kind.startswith("cilium") for fact in cluster.facts)
 
 

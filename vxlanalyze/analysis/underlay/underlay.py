@@ -1,4 +1,4 @@
-"""What the outer headers say about the network below the overlay, for remedies that name the right setting.
+"""What the outer headers reveal about the underlay, so that remedies name the right setting.
 
 Sources: IEEE registration authority (VMware 00:50:56, 00:0c:29, 00:05:69, 00:1c:14; Microsoft 00:15:5d,
 00:0d:3a, 60:45:bd; Xen 00:16:3e); the MAC prefixes that Google Cloud (42:01), OpenStack (fa:16:3e) and
@@ -66,11 +66,11 @@ class Underlay:
     tunnel : Tunnel
         The tunnel that most flows use.
     platform : str or None
-        What the nodes run on, as their MAC addresses tell.
+        What the nodes run on, according to their MAC addresses.
     cni : str or None
         "flannel", "cilium" or "calico", where ports, VNIs or the cluster's files show it.
     link_type : str
-        The kind of the tunnel's device for ``ip link``; "" where that is not known.
+        The kind of the tunnel's device for ``ip link``; "" where unknown.
     """
 
     src: tuple[str, ...]
@@ -83,7 +83,7 @@ class Underlay:
 
     @property
     def device(self) -> str:
-        """The tunnel device as the network plugin names it; DEVICE where that is not known."""
+        """The tunnel device as the network plugin names it; DEVICE where unknown."""
         return _DEVICES.get((self.cni or "", self.tunnel), "DEVICE")
 
     @property
@@ -93,17 +93,17 @@ class Underlay:
 
     @property
     def near(self) -> str:
-        """An address of the sender in commands; PEER where none is known."""
+        """An address of the sender for commands; PEER where unknown."""
         return self.src[0] if self.src else "PEER"
 
     @property
     def far(self) -> str:
-        """An address of the receiver in commands; PEER where none is known."""
+        """An address of the receiver for commands; PEER where unknown."""
         return self.dst[0] if self.dst else "PEER"
 
     @property
     def port_setting(self) -> str:
-        """Where the tunnel's port is set: of the plugin, or of all where it is not known which."""
+        """Where the tunnel's port is set: by the plugin, or by all plugins if it is unknown."""
         if self.cni in PORT_SETTINGS:
             return PORT_SETTINGS[self.cni]
         return "; ".join(PORT_SETTINGS.values())
@@ -115,7 +115,7 @@ class Underlay:
 
     @property
     def ports_text(self) -> str:
-        """What a firewall rule allows: ``UDP 8472``; of tunnels without ports the IP protocol."""
+        """What a firewall rule allows: ``UDP 8472``, or the IP protocol of tunnels without ports."""
         if self.ports:
             return f"UDP {', '.join(map(str, self.ports))}"
         return _PROTOCOL_OF.get(self.tunnel, "the tunnel's port")
@@ -127,7 +127,7 @@ class Underlay:
 
 
 def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None = None) -> Underlay:
-    """Read what the flows of a direction, or of some of its packets, say; `cluster` may name the plugin."""
+    """Infer it from the flows of a direction, or of some of its packets; `cluster` may name the plugin."""
     flows = direction.sender.flows
     used = direction.flow if packets is None else direction.flow[packets]
     rows = np.flatnonzero(np.bincount(used[used != NO_FLOW], minlength=len(flows)))

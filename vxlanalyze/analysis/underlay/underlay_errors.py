@@ -16,7 +16,7 @@ from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.rows import columns
 
 _ICMP, _UDP, _ICMPV6 = 1, 17, 58
-_MOST_ERRORS = 20_000  # read whole, a point: some fractions of a second
+_MOST_ERRORS = 20_000  # read per point: a fraction of a second
 
 Kind = tuple[int, int]  # protocol, and type << 8 | code
 
@@ -40,10 +40,10 @@ PROHIBITED: tuple[Kind, ...] = (
 class Errors(NamedTuple):
     """The `e` errors that a point saw about outer packets of a direction.
 
-    `port` is the destination port of the packet quoted; `by_target` says whether the address that it
-    was sent to sent the error itself; `mtu` is the MTU of the next hop in bytes (RFC 1191 section 4,
-    RFC 4443 section 3.2), 0 or less where it is not known. All have shape ``(e,)``, as `row`, index rows of
-    the errors.
+    `port` is the destination port of the packet quoted; `by_target` says whether the error came from the
+    address that it was sent to; `mtu` is the MTU of the next hop in bytes (RFC 1191 section 4, RFC 4443
+    section 3.2), 0 or less where unknown. All have shape ``(e,)``, as `row`, index rows of the
+    errors.
     """
 
     point: Point
@@ -55,7 +55,7 @@ class Errors(NamedTuple):
 
 def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> list[Errors]:
     """Read the errors of some kinds about a direction's packets, at each of its points that saw any."""
-    # A capture that stands alone is both points: it is read once.
+    # A single capture is both points: it is read once.
     points = {p.capture: p for p in (direction.sender, direction.receiver) if p.encapsulated}
     found = [_at(pair, point, direction, kinds) for point in points.values()]
     return [errors for errors in found if len(errors.row)]

@@ -1,7 +1,7 @@
-"""Unencapsulated packets that belong into a tunnel, as captures of cards or of a pod show them.
+"""Unencapsulated packets that should be in a tunnel, in captures of cards or of a pod.
 
 Sources: RFC 7348 section 4.1 (what a tunnel end encapsulates); RFC 4291 sections 2.5.6 and 2.7, RFC 3927
-section 2.1, RFC 1112 section 4 (addresses that never leave a link or name no host).
+section 2.1, RFC 1112 section 4 (addresses that never leave a link or do not identify a host).
 """
 
 import ipaddress
@@ -28,10 +28,10 @@ class Stuck(NamedTuple):
 
 
 def out_of_a_pod(pair: Comparison, pod: Point, chance: float) -> Iterator[Stuck]:
-    """Packets of a pod to what never sends anything, where no capture shows any tunnel packet.
+    """Packets of a pod to destinations that never send, where no capture shows any tunnel packet.
 
-    The captures stand in the order that the packets should take: out of the pod, through its node's card, on
-    to the other node. What the other captures show bare has left, and is not this.
+    The captures are in the order of the packets' path: out of the pod, through its node's card, to the other
+    node. Unencapsulated packets in the other captures have left the node and do not count.
     """
     own = {a for p in pair.points if p.capture == pod.capture for a in p.addresses}
     elsewhere = [p.flows.identity for p in pair.points if p.capture != pod.capture]
@@ -60,7 +60,7 @@ def ends(family: NDArray[np.uint8], address: NDArray[np.uint8]) -> tuple[list[st
 
 
 def _unencapsulated(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Rows of a point that hold bare IP packets, and their flows."""
+    """Rows of a point that hold unencapsulated IP packets, and their flows."""
     index, flows = point.index, point.flows
     unencapsulated = (flows.tunnel == Tunnel.NONE) & (flows.family > 0) & (flows.encryption == 0)
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
@@ -69,7 +69,7 @@ def _unencapsulated(point: Point) -> tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, set[str]]:
-    """Who sends to each inner destination, among the flows that are used."""
+    """The sources of each inner destination, among the flows in use."""
     flows = point.flows
     pairs, _ = distinct(np.column_stack([flows.family, flows.src, flows.dst])[used])
     found: dict[str, set[str]] = {}
@@ -80,7 +80,7 @@ def _sources_by_destination(point: Point, used: NDArray[np.int32]) -> dict[str, 
 
 
 def _may_be_a_pod(pair: Comparison, address: str, pods: set[str]) -> bool:
-    """Whether an address can be one of a pod on another node, as far as anything tells."""
+    """Whether an address can belong to a pod on another node, as far as known."""
     ip = ipaddress.ip_address(address)
     if ip.is_multicast or ip.is_link_local or ip.is_unspecified or ip == _BROADCAST:
         return False

@@ -1,4 +1,4 @@
-"""Requests that die inside of a node: what to look at before and after its tunnel device."""
+"""Requests that die inside a node: what to check before and after its tunnel device."""
 
 from vxlanalyze.analysis.underlay import firewall
 from vxlanalyze.analysis.underlay.underlay import Underlay
@@ -8,12 +8,12 @@ from vxlanalyze.text.words import listed
 
 
 def lowered(sentences: str) -> str:
-    """Write sentences as the end of another."""
+    """Write sentences as the continuation of another."""
     return sentences[0].lower() + sentences[1:]
 
 
 def before_the_tunnel(direction: Direction, below: Underlay) -> str:
-    """Say what may keep packets from the tunnel device."""
+    """State what may keep packets from the tunnel device."""
     near, far = direction.sender.name, direction.receiver.name
     return written(
         f"Allow {below.ports_text} from {listed(list(below.src))} in the host firewall:",
@@ -25,7 +25,7 @@ def before_the_tunnel(direction: Direction, below: Underlay) -> str:
 
 
 def after_the_tunnel(far: str, below: Underlay) -> str:
-    """Say what may drop packets that the tunnel device has taken."""
+    """State what may drop packets after the tunnel device has accepted them."""
     cilium = ("In the Cilium pod of that node:", on(far, "cilium-dbg monitor --type drop"))
     return written(
         "Compare these counters before and after a test: of the reverse path filter, and of rules that drop:",
