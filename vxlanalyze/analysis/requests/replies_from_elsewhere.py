@@ -61,9 +61,7 @@ def _find_at(point: Point) -> list[RepliesFromElsewhere]:
         if not _same_conversation(point, requested, replied) and not _answers(point, requests, replies):
             continue
         refused = np.concatenate([_NO_ROWS, *(rows[flow] for flow in back)])
-        if (
-            point.index.tcp_flags[refused] & _RST != 0
-        ).all():  # else the client talks to that address itself
+        if (point.index.tcp_flags[refused] & _RST != 0).all():  # else the client talks to that address itself
             found.append(RepliesFromElsewhere(requested, replied, requests, replies, len(refused)))
     return found
 
