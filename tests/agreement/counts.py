@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tests.agreement.world import World
+from vxlanalyze.report.series.packed import unpack
 
 FATES = ("delivered", "lost", "unknown")
 QUANTILES = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -90,8 +91,8 @@ def _drawn(plots: dict[str, Any], direction: str) -> Iterator[tuple[str, dict[st
             limits = {name: entry[name] for name in ("largest_delivered", "smallest_lost")}
             yield "sizes", {fate: sum(entry[fate]) for fate in ("delivered", "lost")} | limits
     flows = plots["flows"]
-    if flows["total"] == len(flows["rows"]):
-        rows = [row for row in flows["rows"] if row["direction"] == direction]
+    if flows["total"] == flows["table"]["rows"]:
+        rows = [row for row in unpack(flows["table"]) if row["direction"] == direction]
         yield "list of flows", {name: sum(row[name] for row in rows) for name in ("sent", *FATES)}
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 import vxlanalyze as vx
 from tests.agreement.world import World
+from vxlanalyze.report.series.packed import unpack
 
 # Columns of `packets` that say what the sender's frame holds, under their names in `frames`.
 INSIDE = {
@@ -115,7 +116,7 @@ def pictures_against_packets(world: World) -> Iterator[str]:
     columns = ("direction", "sent_frame", "segment", "length", "time")
     known = set(zip(*(lost[name] for name in columns), strict=True))
     listed = world.saved["plots"]["lost_packets"]
-    for row in listed["rows"]:
+    for row in unpack(listed["table"]):
         time = pd.Timestamp(listed["start"]) + pd.Timedelta(row["time_ns"], "ns")
         if (row["direction"], row["frame"], row["segment"], row["length"], time) not in known:
             yield f"lost packet of frame {row['frame']} {row['direction']} is not lost in packets"

@@ -89,6 +89,8 @@ def findings_in_texts(world: World) -> Iterator[str]:
 
 def _evidence(words: str, finding: Any, between: str, where: str) -> Iterator[str]:
     for name, quantity in finding["evidence"].items():
+        if quantity["value"] is None:
+            continue
         label = f"{'|' * (between == '|')}{plain(name.replace('_', ' '))}{between}"
         said = [part.split("|")[0].split("\n")[0] for part in words.split(label)[1:]]
         if not any(_says(text, quantity) for text in said):

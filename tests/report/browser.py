@@ -74,11 +74,15 @@ class Browser:
             "POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
         )
 
-    def media(self, kind: str) -> None:
-        """Show the page as on a screen, or as on paper."""
-        self._do(
-            "POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": kind}}
-        )
+    def run_async(self, script: str) -> Any:
+        """The same of a script that calls its argument with what it gives."""
+        return self._do("POST", "/execute/async", {"script": script, "args": []})
+
+    def media(self, kind: str, scheme: str = "light") -> None:
+        """Show the page as on a screen, or as on paper; in a light or dark scheme."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        emulated = {"media": kind, "features": features}
+        self._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": emulated})
 
     def console(self) -> list[str]:
         """What the page has written to the console since the last call, errors of loading included."""

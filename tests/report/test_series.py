@@ -10,6 +10,7 @@ from tests.report.broken_pair import HOUR_NS, LARGEST, WEB, broken, findings
 from tests.simulate import START_NS, UDP, Flow, Traffic, comparison
 from vxlanalyze.report.series import delays, ladders, listing, sequences, series, sizes, timeline
 from vxlanalyze.report.series.model import Plots
+from vxlanalyze.report.series.packed import is_sound, pack, unpack
 from vxlanalyze.report.series.timebase import nice_at_least, timebase, to_first_clock
 from vxlanalyze.report.shape import demand
 
@@ -29,7 +30,7 @@ def test_a_single_capture_has_empty_series():
     demand(made, Plots, "plots")
     assert made["timeline"]["directions"] == []
     assert made["sequence"] is None
-    assert made["flows"] == {"total": 0, "rows": []}
+    assert made["flows"] == {"total": 0, "table": {"rows": 0, "texts": [], "columns": {}}}
 
 
 def test_captures_without_a_frame_give_series_without_counts():
@@ -198,12 +199,13 @@ def test_a_ladder_of_a_flow_shows_its_answers_too():
 def test_flows_are_listed_by_what_they_lost():
     listed = listing.flow_list(broken())
 
-    assert listed["total"] == len(listed["rows"]) == 4
-    worst = listed["rows"][0]
+    rows = unpack(listed["table"])
+    assert listed["total"] == len(rows) == 4
+    worst = rows[0]
     assert (worst["direction"], worst["protocol"], worst["dport"]) == ("node1>node2", "TCP", 8080)
     assert worst["lost"] > 0
     assert worst["sent"] == worst["delivered"] + worst["lost"] + worst["unknown"]
-    assert [row["lost"] for row in listed["rows"][1:]] == [0, 0, 0]
+    assert [row["lost"] for row in rows[1:]] == [0, 0, 0]
     assert worst["first_lost_frame"] > worst["first_frame"]
 
 
@@ -212,17 +214,18 @@ def test_outer_ports_and_interfaces_do_not_split_a_flow():
 
     listed = listing.flow_list(comparison(forward=traffic))
 
-    assert [row["sent"] for row in listed["rows"]] == [10]
+    assert [row["sent"] for row in unpack(listed["table"])] == [10]
 
 
-def test_lost_packets_are_shared_out_among_directions():
+def test_lost_packets_are_shared_out_among_directions(monkeypatch):
+    monkeypatch.setattr(listing, "MOST_LOST", 500)
     lossy = [Traffic(Flow(), packets=2000, lost=True)], [Traffic(Flow().reverse(), packets=2000, lost=True)]
     pair = comparison(forward=lossy[0], backward=lossy[1])
 
     listed = listing.lost_list(pair, timebase(pair, timeline.MOST_BINS))
 
     assert listed["total"] == 4000
-    directions = [row["direction"] for row in listed["rows"]]
+    directions = [row["direction"] for row in unpack(listed["table"])]
     assert directions == ["node1>node2"] * 250 + ["node2>node1"] * 250
 
 
@@ -241,9 +244,10 @@ def test_series_stay_small_whatever_was_sent():
 
     made = series(pair, findings(pair))
 
-    assert len(json.dumps(made)) < 600_000
-    assert len(made["flows"]["rows"]) == listing.MOST_FLOWS
-    assert len(made["lost_packets"]["rows"]) == listing.MOST_LOST
+    tables = [made.pop(name)["table"] for name in ("flows", "lost_packets")]
+    assert [table["rows"] for table in tables] == [2001, pair.directions[0].lost.sum()]
+    assert len(json.dumps(tables)) < 100 * sum(table["rows"] for table in tables)
+    assert len(json.dumps(made)) < 300_000
     assert len(made["timeline"]["directions"][0]["lost"]) <= timeline.MOST_BINS
     assert len(made["sequence"]["delivered"]["time"]) <= sequences.MOST_CELLS
     assert len(made["sequence"]["lost_cells"]["time"]) <= sequences.MOST_CELLS
@@ -253,9 +257,33 @@ def test_series_stay_small_whatever_was_sent():
 def test_icmp_has_no_ports():
     ping = Flow(protocol=1, sport=0x0800, dport=77)
 
-    row = listing.flow_list(comparison(forward=[Traffic(ping)]))["rows"][0]
+    (row,) = unpack(listing.flow_list(comparison(forward=[Traffic(ping)]))["table"])
 
     assert (row["protocol"], row["sport"], row["dport"]) == ("ICMP", None, None)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"src": [], "lost": []},
+        {"src": [None], "lost": [None]},
+        {"src": ["a", None, "a", "b"], "sport": [1, None, -3, 4], "delay": [0.5, 1e-20, None, -2e30]},
+    ],
+)
+def test_what_is_packed_comes_out_again(columns):
+    packed = pack(columns)
+
+    rows = unpack(packed)
+    assert is_sound(packed)
+    assert {name: [row[name] for row in rows] for name in columns} == columns
+
+
+@pytest.mark.parametrize(
+    "columns", [{"lost": "1,2", "sent": "1"}, {"lost": "1,x"}, {"lost": "<script>,"}, {"lost": "1,--2"}]
+)
+def test_packed_tables_of_another_shape_are_noticed(columns):
+    assert not is_sound({"rows": 2, "texts": [], "columns": columns})
 
 
 def test_flags_are_written_as_letters():

@@ -15,6 +15,7 @@ from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.report.connection_records import connection_records, connections_total
 from vxlanalyze.report.figures import hop_record
+from vxlanalyze.report.impact import impact
 from vxlanalyze.report.model import (
     CaptureRecord,
     ClockRecord,
@@ -72,6 +73,7 @@ def build(
     ]
     return Report(
         tool={"name": "vxlanalyze", "version": __version__},
+        impact=impact(comparison, findings),
         verdict=verdict(captures, hops, findings, not_assessed, services_),
         captures=captures,
         clock=[_clock_record(hop.clock) for hop in comparison.hops],

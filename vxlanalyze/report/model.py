@@ -278,7 +278,7 @@ class Report:
     from (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are
     the codes of all diagnostics that ran; `inside` are the hops within nodes, which JSON lists after the
     hops between captures; `connections` are those TCP connections, of `connections_total`, that have most
-    to gain.
+    to gain; `impact` says who suffers, a sentence each.
     """
 
     tool: ToolRecord
@@ -297,4 +297,5 @@ class Report:
     inside: list[HopRecord] = field(default_factory=list)
     connections: list[ConnectionRecord] = field(default_factory=list)
     connections_total: int = 0
+    impact: list[str] = field(default_factory=list)
     schema: str = SCHEMA

@@ -13,21 +13,23 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from vxlanalyze.report.both_directions import merged
-from vxlanalyze.report.model import FindingRecord, Report, key_of
+from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
+from vxlanalyze.report.page_tables import flow_table, lost_table, service_table
 from vxlanalyze.report.plots import path_svg, pictures
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.report.unassessed import by_reason
 from vxlanalyze.text.escaping import inert
 
-_MOST_SERVICES = 200
+_MEASURED = ("reordered", "duplicated", "corrupted", "largest_delivered", "smallest_lost")
+_SCRIPTS = ("report_tables.js", "report_zoom.js", "report.js")
 _SEVERITIES = ("critical", "warning", "info")
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write a report as an HTML page; never fails on its content, and is the same for the same report."""
     page = environment().get_template("report.html")
-    script = asset("report.js")
+    script = Markup("\n").join(map(asset, _SCRIPTS))
     drawn = pictures.draw(report)
     findings = merged(report.findings)
     anchors = [f"finding-{number}" for number in range(1, len(findings) + 1)]
@@ -48,15 +50,34 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         path_words=path_svg.alternative(report.hops),
         anchor_of=dict(zip(map(key_of, records), anchors, strict=True)),
         pictures=drawn.pictures,
-        flows=drawn.flows,
-        lost=drawn.lost,
-        services=sorted(report.services, key=lambda s: -s["unanswered"])[:_MOST_SERVICES],
+        flows=drawn.flows and flow_table(drawn.flows, report.names),
+        lost=drawn.lost and lost_table(drawn.lost, report.names),
+        lost_start=drawn.lost and drawn.lost["start"],
+        services=service_table(report.services, report.names) if report.services else None,
+        known=_known(report.hops),
+        title=title(report),
         clear=_clear(report),
         faults=[entry for entry in shown if not _is_note(entry[0], records)],
         notes=[entry for entry in shown if _is_note(entry[0], records)],
         unassessed=by_reason(report.not_assessed),
     )
     return inert(written, "&#{};")
+
+
+def title(report: Report) -> str:
+    """Some words for a tab, a bookmark or a printed page."""
+    where = " → ".join(points(report))
+    faults = [f for f in report.findings if f["severity"] != "info"]
+    if faults:
+        direction = faults[0]["direction"]
+        return f"{faults[0]['code']} {direction.replace('>', ' → ') if direction else where} – vxlanalyze"
+    return f"{'No fault' if worst(report) == 'good' else 'Not determined'}: {where} – vxlanalyze"
+
+
+def _known(hops: Sequence[HopRecord]) -> set[str]:
+    """Figures of the path's table that say anything in any direction."""
+    said = {name for hop in hops for name in _MEASURED if dict(hop)[name] is not None}
+    return said | ({"delay"} if any(hop["delay_ns"]["p50"] is not None for hop in hops) else set())
 
 
 def _digest(script: str) -> str:

@@ -17,11 +17,12 @@ from vxlanalyze.report.shape import ShapeError, demand, slip
 from vxlanalyze.text.escaping import inert
 from vxlanalyze.text.nearest import nearest
 
-_ADDED = ("connections", "connections_total")  # reports that were saved before have none
+_ADDED = ("connections", "connections_total", "impact")  # reports that were saved before have none
 _ORDER = (
     "schema",
     "tool",
     "verdict",
+    "impact",
     "captures",
     "clock",
     "hops",

@@ -6,7 +6,10 @@ Every string goes through `plain` and is escaped.
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, grid, legend, short
 from vxlanalyze.report.matrix.model import BAD, Matrix
 from vxlanalyze.report.templating import asset, environment
+from vxlanalyze.text import words
 from vxlanalyze.text.escaping import inert
+
+_MOST_LINES = 5
 
 
 def render(matrix: Matrix) -> str:
@@ -25,6 +28,21 @@ def worst(matrix: Matrix) -> str:
     return next((state for state in (*BAD, "untold", "good") if state in states), "untold")
 
 
+def title(matrix: Matrix) -> str:
+    """Some words for a tab, a bookmark or a printed page."""
+    judged = sum(cell["state"] in (*BAD, "good") for cell in matrix.cells)
+    if matrix.bad:
+        return f"{len(matrix.bad):,} of {words.count(judged, 'direction')} in trouble – vxlanalyze"
+    said = "No fault" if worst(matrix) == "good" else "Not determined"
+    return f"{said}: {words.count(len(matrix.nodes), 'node')} – vxlanalyze"
+
+
+def impact(matrix: Matrix) -> list[str]:
+    """Who suffers, a sentence each; what several pairs say is said once."""
+    lines = dict.fromkeys(line for pair in matrix.pairs for line in pair.get("impact", []))
+    return list(lines)[:_MOST_LINES]
+
+
 def _rendered(template: str, matrix: Matrix, css: str) -> str:
     entries = legend(matrix)
     rows = [
@@ -33,6 +51,13 @@ def _rendered(template: str, matrix: Matrix, css: str) -> str:
     ]
     page = environment().get_template(template)
     written = page.render(
-        matrix=matrix, css=css, rows=rows, entries=entries, worst=worst(matrix), legend=LEGEND
+        matrix=matrix,
+        css=css,
+        rows=rows,
+        entries=entries,
+        worst=worst(matrix),
+        legend=LEGEND,
+        title=title(matrix),
+        impact=impact(matrix),
     )
     return inert(written, "&#{};")

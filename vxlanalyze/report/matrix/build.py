@@ -41,6 +41,7 @@ def _pair(report: Report) -> PairRecord:
     return {
         "nodes": [capture["name"] for capture in report.captures],
         "verdict": report.verdict,
+        "impact": report.impact,
         "clock": report.clock,
         "findings": report.findings,
         "not_assessed": report.not_assessed,

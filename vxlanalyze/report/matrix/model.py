@@ -5,7 +5,7 @@ the shapes of the report of one pair.
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from vxlanalyze.report.model import (
     CaptureRecord,
@@ -45,6 +45,7 @@ class PairRecord(TypedDict):
 
     nodes: list[str]
     verdict: str
+    impact: NotRequired[list[str]]
     clock: list[ClockRecord]
     findings: list[FindingRecord]
     not_assessed: list[NotAssessedRecord]

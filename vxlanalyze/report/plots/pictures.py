@@ -15,6 +15,7 @@ from vxlanalyze.report.plots.svg import picture
 from vxlanalyze.report.plots.timeline_plot import draw_timeline
 from vxlanalyze.report.plots.waiting_plot import BAR_INCHES, LEGEND_INCHES, MOST_BARS, draw_waiting
 from vxlanalyze.report.series.model import FlowList, Ladder, LostList, Plots, Sequence
+from vxlanalyze.report.series.packed import is_sound
 from vxlanalyze.report.shape import ShapeError, demand
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
@@ -69,6 +70,7 @@ def _fits(series: Plots, directions: set[str]) -> bool:
         {c["direction"] for c in part["directions"]} for part in (series["timeline"], series["delay"])
     )
     equal = all(len({len(values) for values in group}) == 1 for group in groups)
+    equal &= all(is_sound(series[name]["table"]) for name in ("flows", "lost_packets"))
     return equal and all(directions <= known for known in of_plots) and series["timeline"]["bin_ns"] > 0
 
 

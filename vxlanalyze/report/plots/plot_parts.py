@@ -22,6 +22,7 @@ WINDOW = "#b07d00"
 ONWARD = "#0e7ac4"  # the way of the command line
 HOME = "#b0609a"  # the way back
 _LONGEST_NAME = 28
+_TIME_AXIS = "time-axis"
 
 
 class Unit(NamedTuple):
@@ -72,6 +73,21 @@ def time_axis(axes: Axes, start: str, unit: Unit, key: str = "") -> None:
     """Say below the time axis when it begins, and below that how the picture is to be read."""
     words = f"{unit.name} since {label(moment(start), 40)}, by the first capture's clock"
     axes.set_xlabel(f"{words}\n{key}" if key else words)
+    axes.xaxis.set_gid(f"{_TIME_AXIS} {unit.size_ns} {start}")
+
+
+class TimeAxis(NamedTuple):
+    """What an axis of time counts: nanoseconds of its unit, since a moment (RFC 3339)."""
+
+    unit_ns: int
+    start: str
+
+
+def time_of(axes: Axes) -> TimeAxis | None:
+    """What `time_axis` said of the x axis; None where it was not called."""
+    kind, _, said = (axes.xaxis.get_gid() or "").partition(" ")
+    unit_ns, _, start = said.partition(" ")
+    return TimeAxis(int(unit_ns), start) if kind == _TIME_AXIS else None
 
 
 def title(axes: Axes, text: str) -> None:

@@ -29,6 +29,7 @@ _VARIABLES = {
 }
 # Inches next to the axes. matplotlib could measure what it needs, but draws everything twice for that.
 _LEFT, _RIGHT, _BELOW, _ABOVE = 0.94, 0.52, 0.66, 0.3
+_PIXELS = 72  # in an inch of matplotlib's SVG
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -78,10 +79,27 @@ def picture(
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        draw(figure.add_axes((0.005, 0, 0.99, 1) if unframed else _inside(width, height, above)))
+        axes = figure.add_axes((0.005, 0, 0.99, 1) if unframed else _inside(width, height, above))
+        draw(axes)
+        attributes = _zoomable(axes, (width, height))
+        for axis, name in ((axes.xaxis, "x-axis"), (axes.yaxis, "y-axis")):
+            axis.set_gid(name)
         written = io.StringIO()
         figure.savefig(written, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return _for_page(written.getvalue(), title)
+    return _for_page(written.getvalue(), title, attributes)
+
+
+def _zoomable(axes: Axes, inches: tuple[float, float]) -> str:
+    """Attributes by which the page's script zooms: where the axes stand, and what time they show, if any."""
+    time = plot_parts.time_of(axes)
+    if time is None:
+        return ""
+    width, height = inches[0] * _PIXELS, inches[1] * _PIXELS
+    (left, low), (right, high) = axes.get_position().get_points() * (width, height)
+    box = f"{left:.2f} {height - high:.2f} {right:.2f} {height - low:.2f}"
+    first, last = (round(limit * time.unit_ns) for limit in axes.get_xlim())
+    start = escape(plain(time.start))
+    return f' data-box="{box}" data-span="{first} {last}" data-unit="{time.unit_ns}" data-start="{start}"'
 
 
 def _inside(width: float, height: float, above: float) -> tuple[float, float, float, float]:
@@ -90,19 +108,20 @@ def _inside(width: float, height: float, above: float) -> tuple[float, float, fl
     return _LEFT / width, _BELOW / height, across, up
 
 
-def _for_page(svg: str, title: str) -> str:
+def _for_page(svg: str, title: str, attributes: str = "") -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]+>", _tag, svg)  # what stands between tags is text, and stays as it is
     svg = re.sub(r"\s*\n\s*", "\n", svg).strip()
     box = re.search(r'viewBox="([-0-9. ]*)"', svg)
-    opening = f'<svg viewBox="{box[1] if box else ""}" role="img"><title>{escape(title)}</title>'
+    opening = f'<svg viewBox="{box[1] if box else ""}" role="img"{attributes}><title>{escape(title)}</title>'
     return opening + svg[svg.index(">") + 1 :]
 
 
 def _tag(match: re.Match[str]) -> str:
     """One tag: two decimals, no names that nothing refers to, the page's colours and font."""
     tag = re.sub(r"(\d\.\d\d)\d+", r"\1", match[0])
+    tag = re.sub(r'^<g id="([xy]-axis)"', r'<g class="\1"', tag)
     tag = re.sub(r'^(<(?:g|text)) id="[^"]*"', r"\1", tag)
     tag = re.sub(r" transform=\"rotate\(-?0 [^\"]*\"|font-family: 'DejaVu Sans';? ?", "", tag)
     tag = re.sub(r"font: ((?:bold |700 )?)([0-9.]+px) 'DejaVu Sans'", r"font: \1\2 var(--face)", tag)

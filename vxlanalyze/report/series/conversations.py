@@ -1,5 +1,7 @@
 """Flows as people think of them: one inner 5-tuple and VNI, whatever its outer ports and interfaces."""
 
+from typing import Any, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,8 +12,7 @@ from vxlanalyze.wire.model import NO_VNI, Flows
 
 TCP, UDP = 6, 17
 _PROTOCOLS = {1: "ICMP", 2: "IGMP", TCP: "TCP", UDP: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
-_ICMP = (1, 58)
-_PORTS = (TCP, UDP, 132)
+_PORTS = (TCP, UDP, 132)  # what stands in their place of ICMP is type, code and identifier
 
 
 def group_flows(flows: Flows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -32,30 +33,33 @@ def group_flows(flows: Flows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def describe(direction: Direction, rows: NDArray[np.int64]) -> list[Who]:
     """Say who talks to whom in given rows of the sender's flows; null where there is no port or VNI."""
+    columns = describe_columns(direction, rows)
+    return [cast("Who", dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def describe_columns(direction: Direction, rows: NDArray[np.int64]) -> dict[str, list[Any]]:
+    """The same as columns, by the names of `Who`."""
     flows = direction.sender.flows
-    sources = text(flows.src[rows], flows.family[rows])
-    targets = text(flows.dst[rows], flows.family[rows])
+    protocols = zip(flows.protocol[rows].tolist(), flows.family[rows].tolist(), strict=True)
+    has_port = np.isin(flows.protocol[rows], _PORTS)
+    return {
+        "direction": [direction.label] * len(rows),
+        "protocol": [protocol_name(number, family) for number, family in protocols],
+        "src": text(flows.src[rows], flows.family[rows]),
+        "sport": nullable(flows.sport[rows], has_port),
+        "dst": text(flows.dst[rows], flows.family[rows]),
+        "dport": nullable(flows.dport[rows], has_port),
+        "vni": nullable(flows.vni[rows], flows.vni[rows] != NO_VNI),
+    }
+
+
+def nullable(values: NDArray[Any], known: NDArray[np.bool_]) -> list[int | None]:
+    """Plain numbers, None where they are not known."""
     return [
-        {
-            "direction": direction.label,
-            "protocol": protocol_name(int(flows.protocol[row]), int(flows.family[row])),
-            "src": source,
-            "sport": _port(flows, row, "sport"),
-            "dst": target,
-            "dport": _port(flows, row, "dport"),
-            "vni": None if flows.vni[row] == NO_VNI else int(flows.vni[row]),
-        }
-        for row, source, target in zip(rows, sources, targets, strict=True)
+        value if is_known else None for value, is_known in zip(values.tolist(), known.tolist(), strict=True)
     ]
 
 
 def protocol_name(number: int, family: int) -> str:
     """What people call an IP protocol number."""
     return "ARP" if family == 0 else _PROTOCOLS.get(number, f"IP protocol {number}")
-
-
-def _port(flows: Flows, row: int, side: str) -> int | None:
-    if flows.protocol[row] in _ICMP:
-        # `sport` holds type and code, `dport` the echo identifier: neither is a port.
-        return None
-    return int(getattr(flows, side)[row]) if flows.protocol[row] in _PORTS else None

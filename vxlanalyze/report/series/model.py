@@ -136,45 +136,36 @@ class Ladder(TypedDict):
     packets: list[Followed]
 
 
-class FlowRow(Who):
-    """What became of one flow, in packets; `bytes` of inner IP; frames at the sender."""
+class Packed(TypedDict):
+    """A long table in columns: see `packed`. `texts` are the strings that columns refer to by their place."""
 
-    sent: int
-    delivered: int
-    lost: int
-    unknown: int
-    bytes: int
-    largest_delivered: int | None
-    smallest_lost: int | None
-    first_frame: int
-    first_lost_frame: int | None
+    rows: int
+    texts: list[str]
+    columns: dict[str, str]
 
 
 class FlowList(TypedDict):
-    """The flows that lost most, then those that sent most; `total` counts all."""
+    """The flows that lost most, then those that sent most; `total` counts all.
+
+    A row is `Who`, and what became of the flow in packets (`sent`, `delivered`, `lost`, `unknown`, `bytes` of
+    inner IP, `largest_delivered`, `smallest_lost`) with frames at the sender (`first_frame`,
+    `first_lost_frame`).
+    """
 
     total: int
-    rows: list[FlowRow]
-
-
-class LostRow(Who):
-    """One lost packet: its frame at the sender, and its place in that frame's super-packet."""
-
-    time_ns: int
-    frame: int
-    segment: int
-    length: int
-    wire_length: int
-    seq: int | None
-    flags: str | None
+    table: Packed
 
 
 class LostList(TypedDict):
-    """The first lost packets of each direction; `total` counts all."""
+    """The first lost packets of each direction; `total` counts all.
+
+    A row is `Who`, when it was sent (`time_ns`), its `frame` at the sender and its place in that frame's
+    super-packet (`segment`), its `length` inside and on the wire (`wire_length`), `flags` and `seq` of TCP.
+    """
 
     start: str
     total: int
-    rows: list[LostRow]
+    table: Packed
 
 
 class Plots(TypedDict):

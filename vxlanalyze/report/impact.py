@@ -1,0 +1,131 @@
+"""Who suffers, in a line: requests that nobody answers, by service, since when, and from which node.
+
+A server counts as silent from the first request on after which it answered nothing; one that still answers
+now and then is counted by its requests.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.analysis.requests.services import Pairs, ServiceFigures, pairs, services
+from vxlanalyze.kubernetes.model import Cluster, parse_endpoint
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.report.model import FindingRecord
+from vxlanalyze.text import words
+from vxlanalyze.text.times import rfc3339
+
+_MOST_LINES = 3
+_FEWEST = 3  # requests in vain, before a server that answered earlier counts as silent
+_NEVER_NS = np.iinfo(np.int64).max
+_CALLED = {"dns": "DNS", "icmp": "Ping"}
+
+
+class _Asked(NamedTuple):
+    """Requests of one client to one server at `address`; `since_ns` is None where the last was answered."""
+
+    figures: ServiceFigures
+    address: str
+    since_ns: int | None
+
+
+class _Suffering(NamedTuple):
+    """Requests of one kind from the clients of one capture."""
+
+    what: str
+    node: str
+    asked: list[_Asked]
+
+    def total(self, name: str) -> int:
+        """Sum of one of the figures."""
+        return sum(getattr(one.figures, name) for one in self.asked)
+
+
+def impact(comparison: Comparison, findings: Sequence[FindingRecord]) -> list[str]:
+    """Say who suffers from a fault, a sentence each; nothing where there is none.
+
+    Requests that are not answered come first, the most frequent at the top; where all are, what follows from
+    the fault.
+    """
+    if all(finding["severity"] == "info" for finding in findings):
+        return []
+    symptoms = [f["summary"] for f in findings if f["because"] is not None and f["severity"] != "info"]
+    return _unanswered(comparison) or symptoms[:1]
+
+
+def _unanswered(comparison: Comparison) -> list[str]:
+    if not any(figures.unanswered for figures in services(comparison)):
+        return []
+    groups = [group for group in _groups(comparison) if group.total("unanswered")]
+    groups.sort(key=lambda group: (-group.total("unanswered"), group.what, group.node))
+    return [_sentence(group, comparison.cluster) for group in groups[:_MOST_LINES]]
+
+
+def _groups(comparison: Comparison) -> Iterator[_Suffering]:
+    found: dict[tuple[str, str], list[_Asked]] = defaultdict(list)
+    between, requests_of = pairs(comparison), measure(comparison).of_point
+    since_ns = {f.point: _since(requests_of[f.point], between) for f in services(comparison)}
+    for figures in services(comparison):
+        node = comparison.captures[comparison.points[figures.point].capture].name
+        silent_ns = int(since_ns[figures.point][figures.pair])
+        one = _Asked(figures, between.server[figures.pair], None if silent_ns == _NEVER_NS else silent_ns)
+        what = _CALLED.get(figures.protocol) or figures.service
+        port = int(between.port[figures.pair])
+        found[what or f"{figures.protocol.upper()} port {port}", node].append(one)
+    for (what, node), group in found.items():
+        yield _Suffering(what, node, group)
+
+
+def _since(requests: Requests, between: Pairs) -> NDArray[np.int64]:
+    """The moment of each pair at one point, shape ``(g,)``."""
+    pair = between.of_tuple[requests.tuple_of]
+    sent_ns = requests.point.index.time_ns[requests.first_row]
+    answered = requests.answered | requests.refused
+    last_ns = np.full(len(between), np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, pair[answered], sent_ns[answered])
+    since_ns = np.full(len(between), _NEVER_NS)
+    late = requests.unanswered & (sent_ns > last_ns[pair])
+    np.minimum.at(since_ns, pair[late], sent_ns[late])
+    ever = np.bincount(pair, answered, len(between)) > 0
+    few = np.bincount(pair, late, len(between)) < _FEWEST
+    since_ns[ever & few] = _NEVER_NS
+    return since_ns
+
+
+def _sentence(group: _Suffering, cluster: Cluster) -> str:
+    silent = [one for one in group.asked if one.figures.unanswered and one.since_ns is not None]
+    dead = {one.address for one in silent} - {one.address for one in group.asked if one not in silent}
+    if not dead:
+        asked = words.count(group.total("requests"), "request")
+        return f"{group.what}: {group.total('unanswered'):,} of {asked} from {group.node} unanswered"
+    everyone = {one.address for one in group.asked}
+    if group.what != _CALLED["icmp"]:
+        everyone |= set(_backends(cluster, everyone))
+    pods = {address for pod in cluster.pods for address in pod.addresses}
+    noun = "pod" if everyone <= pods else "server"
+    which = f"{len(dead):,} of {words.count(len(everyone), noun)}"
+    if len(everyone) == 1:
+        which = f"the {noun} {cluster.named(min(dead))}"
+    elif dead == everyone:
+        which = f"both {noun}s" if len(dead) == 2 else f"all {len(dead):,} {noun}s"
+    first_ns = min(one.since_ns for one in silent if one.since_ns is not None and one.address in dead)
+    return f"{group.what} of {which} unanswered since {_clock(first_ns)} from {group.node}"
+
+
+def _backends(cluster: Cluster, asked: Iterable[str]) -> Iterator[str]:
+    """All pods of the services whose pods are asked, of the same address family."""
+    for server in asked:
+        for service in cluster.services_of(server):
+            for endpoint in filter(None, map(parse_endpoint, service.backends)):
+                if (":" in endpoint[0]) == (":" in server):
+                    yield endpoint[0]
+
+
+def _clock(time_ns: int) -> str:
+    """The time of day in UTC, to the second."""
+    return f"{rfc3339(time_ns)[11:19]} UTC"
