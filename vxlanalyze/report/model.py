@@ -276,7 +276,7 @@ class Report:
     `names` maps addresses to what the cluster calls them; `verdict` is one sentence that answers "what is
     wrong?", `impact` says who suffers; `plots` holds the aggregated series that plots are drawn from (keys by
     plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are the codes of all
-    diagnostics that ran; `inside` are the hops within nodes, which JSON lists after the hops between captures;
+    diagnostics that ran; `inside` are the hops within nodes, which JSON lists after those between captures;
     `connections` are those TCP connections, of `connections_total`, that have most to gain.
     """
 
