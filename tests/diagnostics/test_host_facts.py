@@ -1,8 +1,10 @@
 """What a node's own tables say stands in the finding, with file and line; what contradicts does not."""
 
+import numpy as np
 import pytest
 
 from tests.simulate import Flow, Traffic, comparison
+from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, Severity
 from vxlanalyze.diagnostics import facts_check
 from vxlanalyze.kubernetes.facts import read_facts
@@ -288,8 +290,83 @@ def test_a_drop_that_an_agent_saw_is_the_cause_where_it_is_of_these_packets(afte
     line = f'{{"type":"drop","reason":"Policy denied","summary":{summary}}}\n'
     found = after("endpoint-silent", {"drops.json": line * 3})
 
-    assert ("node2 dropped 3 packets of these" in found.explanation) == cause
+    assert ("node2 dropped 3 of the 20 packets: Policy denied" in found.explanation) == cause
     assert found.summary == ("So; the cause stands in node2/drops.json, line 1" if cause else "So")
+
+
+PWRU = (
+    "{skb} 0 <empty>:0 4026531840 0 vx0:5 0x0800 1450 128 "
+    "10.233.64.10:{sport}->10.233.65.20:5201({over}) {function}\n"
+)
+
+
+def traced(sport: int, packets: int, over: str = "udp") -> str:
+    """What pwru prints of packets that a rule drops: where each went, and that it was freed."""
+    reason = "kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP)"
+    steps = ("ip_rcv", "nf_hook_slow", reason, "kfree_skbmem")
+    lines = [
+        PWRU.format(skb=f"{n:#x}", sport=sport, over=over, function=f) for n in range(packets) for f in steps
+    ]
+    return "SKB CPU PROCESS NETNS MARK/x IFACE PROTO MTU LEN TUPLE FUNC\n" + "".join(lines)
+
+
+def lossy_finding(pair):
+    (direction,) = (d for d in pair.directions if d.label == "node1>node2")
+    exhibit = exhibits.of_packets(pair, direction, direction.lost)
+    finding = Finding("packet-loss", Severity.WARNING, "So", "E.", "R.", "node1>node2", frames=exhibit.frames)
+    return finding, int(direction.lost.sum())
+
+
+@pytest.fixture
+def lossy(tmp_path):
+    """A finding of packets that are lost, after what a tracer on node2 printed was held against it."""
+
+    def held(text: str) -> tuple[Finding, int]:
+        (tmp_path / "trace.txt").write_text(text)
+        cluster = with_facts(Cluster(), read_facts("node2", tmp_path))
+        traffic = [
+            Traffic(FLOW, packets=40, lost=np.arange(40) % 5 == 0),
+            Traffic(Flow(sport=4001), packets=20),
+        ]
+        pair = comparison(traffic, cluster=cluster)
+        finding, lost = lossy_finding(pair)
+        (result,) = facts_check.with_evidence([finding], pair)
+        return result, lost
+
+    return held
+
+
+def test_lost_packets_are_matched_to_the_drops_that_a_tracer_saw(lossy):
+    """Drops of a flow that delivers everything (its earlier packets) are none of the lost."""
+    of_these = traced(FLOW.sport, 6)
+    found, lost = lossy(of_these + traced(4001, 3).partition("\n")[2])
+
+    assert lost == 8
+    assert "node2 dropped 6 of the 8 lost packets in nf_hook_slow: NETFILTER_DROP" in found.explanation
+    assert "dropped 3" not in found.explanation
+    assert found.summary == "So; the cause stands in node2/trace.txt, line 4"
+
+
+def test_no_more_drops_are_counted_than_packets_are_lost(lossy):
+    found, _ = lossy(traced(FLOW.sport, 30))
+
+    assert "node2 dropped all 8 lost packets in nf_hook_slow" in found.explanation
+
+
+def test_drops_of_another_protocol_are_not_of_these_packets(lossy):
+    assert lossy(traced(FLOW.sport, 6, "tcp"))[0].summary == "So"
+
+
+@pytest.mark.parametrize(("second", "cause"), [("20", True), ("50", False)], ids=["meanwhile", "later"])
+def test_drops_outside_of_the_time_are_of_others(second, cause, lossy):
+    layers = '"IP":{"source":"10.233.64.10","destination":"10.233.65.20"}'
+    ports = f'"l4":{{"UDP":{{"source_port":{FLOW.sport},"destination_port":5201}}}}'
+    place = '"file":{"name":"bpf_lxc.c","line":1965}'
+    time = f'"time":"2023-11-14T22:13:{second}.500Z"'
+    reason = '"verdict":"DROPPED","drop_reason_desc":"POLICY_DENIED"'
+    found, _ = lossy(f'{{"flow":{{{time},{reason},{layers},{ports},{place}}}}}\n')
+
+    assert ("dropped 1 of the 8 lost packets (bpf_lxc.c:1965): POLICY_DENIED" in found.explanation) == cause
 
 
 SOCKETS = "State Recv-Q Send-Q Local Address:Port Peer\n{rest}\n"

@@ -224,6 +224,47 @@ def test_several_outputs_under_their_commands_are_each_read(tmp_path):
             {"value": "NETFILTER_DROP", "src": "10.0.0.1", "dst": "10.0.1.2", "at": "kfree_skb_reason"},
         ),
         (
+            "2026-11-30T10:00:00.000 0xffff8b7f0331f800 0 <empty>:0 4026531840 0 eth0:2 0x0800 1500 60 "
+            "10.0.0.1:4242->10.0.1.2:80(tcp:SYN) sk_skb_reason_drop(SKB_DROP_REASON_NO_SOCKET) tcp_v4_rcv\n",
+            "drops",
+            {"value": "NO_SOCKET", "sport": "4242", "dport": "80", "protocol": "tcp", "at": "tcp_v4_rcv"},
+        ),
+        (
+            '{"skb":"0xff","func":"nf_hook_slow","tuple":{"saddr":"10.0.0.1"}}\n'
+            '{"skb":"0xff","func":"kfree_skb_reason(SKB_DROP_REASON_NETFILTER_DROP)","tuple":{"saddr":'
+            '"10.0.0.1","daddr":"10.0.1.2","sport":4242,"dport":80,"proto":6}}\n',
+            "drops",
+            {"value": "NETFILTER_DROP", "dport": "80", "protocol": "tcp", "at": "nf_hook_slow", "line": "2"},
+        ),
+        (
+            '{"kernel":{"symbol":"ip_rcv_finish"},"skb-tracking":{"orig_head":7,"timestamp":9}}\n'
+            '{"kernel":{"symbol":"skb:kfree_skb"},"skb-tracking":{"orig_head":7,"timestamp":9},"skb-drop":'
+            '{"drop_reason":"IP_RPFILTER"},"skb":{"ip":{"saddr":"10.0.0.1","daddr":"10.0.1.2","v4":{"id":77}},'
+            '"udp":{"sport":4242,"dport":53}}}\n',
+            "drops",
+            {"value": "IP_RPFILTER", "ip_id": "77", "dport": "53", "protocol": "udp", "at": "ip_rcv_finish"},
+        ),
+        (
+            "3316376220653 (1) [ping] 100854/100854 [k] ip_rcv\n    #3042ff (skb 7) n 0\n"
+            "3316376220660 (1) [ping] 100854/100854 [tp] skb:kfree_skb drop (reason IP_RPFILTER)\n"
+            "    #3042ff (skb 7) n 1\n"
+            "    10.0.0.1.4242 > 10.0.1.2.80 tos 0x0 ttl 64 id 77 off 0 [DF] len 60 proto TCP (6)\n",
+            "drops",
+            {"value": "IP_RPFILTER", "ip_id": "77", "dport": "80", "protocol": "tcp", "at": "ip_rcv"},
+        ),
+        (
+            "xx drop (Policy denied) flow 0x0 to endpoint 77, ifindex 5, file bpf_lxc.c:1965, , "
+            "identity 1->2: [fd00::1]:4242 -> [fd00::2]:80 udp\n",
+            "drops",
+            {
+                "src": "fd00::1",
+                "dst": "fd00::2",
+                "dport": "80",
+                "protocol": "udp",
+                "source": "bpf_lxc.c:1965",
+            },
+        ),
+        (
             "3316376220653 (1) [ping] 100854 [k] kfree_skb #304a drop (NETFILTER_DROP)\n"
             "  if 2 (eth0) 10.0.0.1.4242 > 10.0.1.2.80 ttl 64 proto TCP (6) flags [S]\n",
             "drops",

@@ -1,15 +1,18 @@
 """Packets that an agent, a tracer or the kernel's log saw being dropped: Cilium, Hubble, pwru, retis.
 
-A drop of the same two addresses on one of the two nodes is the cause, with the reason that was given.
+Each is an observation of one packet inside a node. Matched to the packets that a finding misses, it is the
+cause: how many of them, for which reason, in which function or program.
 
 Sources: Cilium ``pkg/monitor/api/drop.go``; Linux ``include/net/dropreason-core.h``.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.diagnostics.host_facts import suspects
 from vxlanalyze.diagnostics.host_facts.model import Statement, inner, node_of, outer, rows
+from vxlanalyze.diagnostics.host_facts.suspects import Suspects
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
@@ -22,6 +25,8 @@ _RECEIVING = frozenset(
         *("tcp-stalled", "header-blocked"),
     )
 )
+_MOST_REASONS = 3
+_Seen = tuple[dict[str, str], str]  # a drop, and its file and line
 _CURES = {
     "policy": ("Look at the policies that select these pods:", "kubectl get networkpolicies -A"),
     "netfilter": ("Find the rule whose counter rises:", "iptables-save -c | grep -E 'DROP|REJECT'"),
@@ -36,38 +41,66 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
     """Say which drops of these packets were seen on either node, the receiving one first."""
     if finding.code not in _RECEIVING:
         return
+    for point in _of_each_capture(direction.receiver, direction.sender):
+        seen = list(rows(pair, point, "drops"))
+        if seen:
+            yield from _of_packets(pair, direction, finding, point, seen)
+
+
+def _of_each_capture(*points: Point) -> Iterator[Point]:
+    captures: set[int] = set()
+    for point in points:
+        if point.capture not in captures:
+            captures.add(point.capture)
+            yield point
+
+
+def _of_packets(
+    pair: Comparison, direction: Direction, finding: Finding, point: Point, seen: Sequence[_Seen]
+) -> Iterator[Statement]:
+    """Say how many of the packets that a finding misses are drops, by reason and function."""
+    missed = suspects.of(pair, direction, finding, point)
+    found: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], _Seen] = {}
+    for row, where in seen:
+        if missed.match(row):
+            key = (row["value"], row.get("at") or row.get("source", ""))
+            found[key] += 1
+            first.setdefault(key, (row, where))
+    for key, dropped in found.most_common(_MOST_REASONS):
+        yield _statement(node_of(point), missed, dropped, *first[key])
+    if not found:
+        yield from _of_responses(pair, direction, finding, point, seen)
+
+
+def _statement(node: str, missed: Suspects, dropped: int, row: dict[str, str], where: str) -> Statement:
+    of = f"{dropped:,} of the {missed.total:,}" if missed.total != dropped else f"all {dropped:,}"
+    what = f"{of} {'lost ' if missed.lost else ''}packets"
+    if missed.total == 1:
+        what = "the lost packet" if missed.lost else "the packet"
+    at = f" in {row['at']}" if row.get("at") else ""
+    source = f" ({row['source']})" if row.get("source") else ""
+    sentence = f"{node} dropped {what}{at}{source}: {row['value']} ({where})."
+    return Statement(sentence, True, where, _cure(node, row["value"]))
+
+
+def _of_responses(
+    pair: Comparison, direction: Direction, finding: Finding, point: Point, seen: Sequence[_Seen]
+) -> Iterator[Statement]:
+    """Say which responses to these packets were dropped."""
     packets = [*inner(pair, direction, finding), *outer(pair, direction)]
-    ends = {(p.source, p.destination) for p in packets}
-    for point in dict.fromkeys(map(_Key, (direction.receiver, direction.sender))):
-        yield from _seen(pair, point.point, ends)
-
-
-class _Key:
-    """A point, equal to others of its capture."""
-
-    def __init__(self, point: Point) -> None:
-        self.point = point
-
-    def __hash__(self) -> int:
-        return hash(self.point.capture)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.point.capture == self.point.capture
-
-
-def _seen(pair: Comparison, point: Point, ends: set[tuple[str, str]]) -> Iterator[Statement]:
-    reasons: Counter[str] = Counter()
-    first: dict[str, tuple[dict[str, str], str]] = {}
-    for row, where in rows(pair, point, "drops"):
-        there = (row.get("src", ""), row.get("dst", ""))
-        if there in ends or there[::-1] in ends:
-            reasons[row["value"]] += 1
+    ends = {(p.destination, p.source) for p in packets}
+    found: Counter[str] = Counter()
+    first: dict[str, _Seen] = {}
+    for row, where in seen:
+        if (row.get("src", ""), row.get("dst", "")) in ends:
+            found[row["value"]] += 1
             first.setdefault(row["value"], (row, where))
-    for reason, dropped in reasons.most_common(3):
+    for reason, dropped in found.most_common(_MOST_REASONS):
         row, where = first[reason]
-        at = f" at {row['at']}" if row.get("at") else ""
+        at = f" in {row['at']}" if row.get("at") else ""
         sentence = (
-            f"{node_of(point)} dropped {count(dropped, 'packet')} of these, the first from {row['src']} to "
+            f"{node_of(point)} dropped {count(dropped, 'response')} to these, the first from {row['src']} to "
             f"{row['dst']}{at}: {reason} ({where})."
         )
         yield Statement(sentence, True, where, _cure(node_of(point), reason))

@@ -16,7 +16,7 @@ from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
 
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 _MOST_FLOWS = 50
 
 
@@ -118,6 +118,6 @@ def _packets(
 ) -> list[Packet]:
     flows = zip(sources, destinations, protocols, ports, strict=True)
     found = [
-        Packet(s, d, _PROTOCOLS.get(p, str(p)), port if p in (6, 17, 132) else 0) for s, d, p, port in flows
+        Packet(s, d, PROTOCOLS.get(p, str(p)), port if p in (6, 17, 132) else 0) for s, d, p, port in flows
     ]
     return list(dict.fromkeys(found))

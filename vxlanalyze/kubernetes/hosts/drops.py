@@ -1,10 +1,10 @@
-"""Packets seen being dropped: Cilium's monitor, Hubble, pwru, retis, and the kernel's own log.
+"""Packets seen being dropped: Cilium's monitor, Hubble, tracers (JSON lines), and the kernel's own log.
 
-Rows: name "drop", value (the reason), src and dst where they are known, at (function, interface or chain).
+Rows: name "drop", value (the reason), and as far as they are known src, dst, sport, dport, protocol, ip_id,
+at (function, interface or chain), source (file and line of the program that dropped), time (RFC 3339).
 
-Sources: Cilium ``pkg/monitor/format``, Hubble ``flow.proto``; pwru README (its columns); retis documentation
-of events (``skb_drop``, ``drop (reason)``); Linux ``net/ipv4/route.c`` (martian source): all written from
-their documentation, since these programs were not at hand.
+Sources: Cilium 1.16 ``pkg/monitor/format`` and ``DropNotifyVerbose``, Hubble ``flow.proto``; Linux
+``net/ipv4/route.c`` (martian source): written from these, since the programs were not at hand.
 """
 
 import json
@@ -13,115 +13,106 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+from vxlanalyze.kubernetes.hosts.tracers import Passed, pwru_event, retis_event, row
 
-_ADDRESS = r"[0-9a-fA-F]{0,4}[.:][0-9a-fA-F.:]{2,40}"
-_MONITOR = re.compile(
-    r"\bdrop \((?P<reason>[^)]{1,80})\).{0,400}?[ :]\[?(?P<src>\d[\d.]{6,15}|[0-9a-fA-F:]{3,40}?)\]?"
-    r"(?::\d+)? -> \[?(?P<dst>\d[\d.]{6,15}|[0-9a-fA-F:]{3,40}?)\]?(?::\d+)?(?: |$)"
-)
-_PWRU = re.compile(
-    r"^0x[0-9a-f]+\s.{0,200}?\s\[?(?P<src>[0-9a-fA-F.:]+?)\]?:\d+->\[?(?P<dst>[0-9a-fA-F.:]+?)\]?:\d+\(\w+\)\s+"
-    r"(?P<function>\w+)(?:\((?:SKB_DROP_REASON_)?(?P<reason>\w+)\))?"
-)
-_PWRU_HEADER = re.compile(r"^SKB\s+CPU\s+PROCESS\b")
-_RETIS = re.compile(r"\[k\] (?P<at>\S+).{0,200}?\bdrop \((?P<reason>[A-Z][\w/]+)\)")
-_RETIS_ENDS = re.compile(
-    r"(?:^|\s)(?P<src>\d+(?:\.\d+){3}|[0-9a-f:]{3,39})(?:\.\d+)? > "
-    r"(?P<dst>\d+(?:\.\d+){3}|[0-9a-f:]{3,39})(?:\.\d+)?\b"
+_MONITOR = re.compile(r"\bdrop \((?P<reason>[^)]{1,80})\)")
+_SOURCE = re.compile(r"\bfile (?P<source>[\w.]{1,40}:\d{1,6})\b")
+_ENDS = re.compile(
+    r"[ :]\[?(?P<src>\d[\d.]{6,15}|[0-9a-fA-F:]{3,40}?)\]?(?::(?P<sport>\d{1,5}))? -> "
+    r"\[?(?P<dst>\d[\d.]{6,15}|[0-9a-fA-F:]{3,40}?)\]?(?::(?P<dport>\d{1,5}))?"
+    r"(?: (?P<protocol>tcp|udp|sctp|icmp|icmpv6)\b|(?= |$))",
+    re.IGNORECASE,
 )
 _MARTIAN = re.compile(
-    r"\bmartian source (?P<dst>\d+(?:\.\d+){3}) from (?P<src>\d+(?:\.\d+){3}), on dev (?P<at>\S+)"
+    r"\bmartian source (?P<dst>[\d.]{7,15}) from (?P<src>[\d.]{7,15}), on dev (?P<at>\S{1,64})"
 )
 _TABLE_FULL = re.compile(r"nf_conntrack: .{0,40}table full, dropping packet")
 _LOG = re.compile(
     r"^(?:\[\s*\d+\.\d+\]|\[\w{3} \w{3} +\d+ |\w{3} +\d+ [\d:]{8} \S+ kernel:|\d{4}-\d\d-\d\dT\S+ )"
 )
 _LONGEST_JSON = 1 << 16
-
-
-def _row(number: int, line: str, reason: str, **more: str | None) -> Row:
-    row = {"line": str(number), "text": line.strip()[:200], "name": "drop", "value": reason}
-    return row | {key: value for key, value in more.items() if value}
+_IN_JSON = ('"drop_reason', '"type":"drop"', '"skb_drop"', '"skb-drop"', '"func":"')
+_PROTOCOLS = {"ICMPv4": "icmp", "ICMPv6": "ipv6-icmp", "TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 
 def read_json_lines(lines: Sequence[Line]) -> Iterator[Row]:
-    """JSON lines of ``cilium-dbg monitor -j``, Hubble and retis, of drops alone."""
+    """JSON lines of ``cilium-dbg monitor -j``, Hubble, pwru and retis, of drops alone."""
+    passed = Passed()
     for number, line in lines:
         try:
             event = json.loads(line) if line[:1] == "{" and len(line) <= _LONGEST_JSON else None
         except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict):
+        if not isinstance(event, dict):
+            continue
+        if "kernel" in event or "skb-drop" in event or "skb_drop" in event:
+            yield from retis_event(number, line, event, passed)
+        elif isinstance(event.get("func"), str) and "skb" in event:
+            yield from pwru_event(number, line, event, passed)
+        else:
             yield from _event(number, line, event)
 
 
 def _event(number: int, line: str, event: dict[str, Any]) -> Iterator[Row]:
     flow = event.get("flow", event)
-    retis = event.get("skb_drop") or event.get("skb-drop")
-    if isinstance(retis, dict):
-        skb = event.get("skb")
-        ip = skb.get("ip") if isinstance(skb, dict) else None
-        kernel = event.get("kernel")
-        at = kernel.get("symbol") if isinstance(kernel, dict) else None
-        yield _row(number, line, str(retis.get("drop_reason")), **_named(ip, "saddr", "daddr"), at=_text(at))
-        return
     if not isinstance(flow, dict):
         return
     reason = flow.get("drop_reason_desc") or (flow.get("reason") if flow.get("type") == "drop" else None)
     if not isinstance(reason, str):
         return
-    ends = flow.get("IP") if isinstance(flow.get("IP"), dict) else flow.get("summary")
-    if isinstance(ends, dict):
-        l3 = ends.get("l3")
-        ends = l3 if isinstance(l3, dict) and "src" in l3 else ends
-        key = ("src", "dst") if "src" in ends else ("source", "destination")
-        yield _row(number, line, reason, **_named(ends, *key))
-    else:
-        yield _row(number, line, reason)
+    ends = _hubble(flow) if isinstance(flow.get("IP"), dict) else _monitor(flow.get("summary"))
+    file = flow.get("file")
+    place = (file.get("name"), file.get("line")) if isinstance(file, dict) else (file, flow.get("line"))
+    source = f"{place[0]}:{place[1]}" if isinstance(place[0], str) and place[0] else None
+    time = flow.get("time") or event.get("time")
+    yield row(number, line, reason, **ends, source=source, time=_text(time))
 
 
-def _named(ends: object, source: str, destination: str) -> dict[str, str | None]:
-    known = ends if isinstance(ends, dict) else {}
-    return {"src": _text(known.get(source)), "dst": _text(known.get(destination))}
+def _hubble(flow: dict[str, Any]) -> dict[str, str | None]:
+    above = flow.get("l4")
+    name, ports = next(iter(above.items()), ("", None)) if isinstance(above, dict) else ("", None)
+    known = ports if isinstance(ports, dict) else {}
+    ends = {"src": _text(flow["IP"].get("source")), "dst": _text(flow["IP"].get("destination"))}
+    ports_of = {"sport": _number(known.get("source_port")), "dport": _number(known.get("destination_port"))}
+    return {**ends, **ports_of, "protocol": _PROTOCOLS.get(name)}
+
+
+def _monitor(summary: object) -> dict[str, str | None]:
+    known = summary if isinstance(summary, dict) else {}
+    three, four = known.get("l3"), known.get("l4")
+    ends = three if isinstance(three, dict) and "src" in three else known
+    key = ("src", "dst") if "src" in ends else ("source", "destination")
+    ports = four if isinstance(four, dict) else {}
+    above = next((name for name in ("tcp", "udp", "sctp") if isinstance(known.get(name), str)), None)
+    return {
+        "src": _text(ends.get(key[0])),
+        "dst": _text(ends.get(key[1])),
+        "sport": _number(ports.get("src")),
+        "dport": _number(ports.get("dst")),
+        "protocol": above,
+    }
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _number(value: object) -> str | None:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return text if text.isascii() and text.isdecimal() and len(text) <= 5 else None
+
+
 def read_monitor(lines: Sequence[Line]) -> Iterator[Row]:
     """``cilium-dbg monitor --type drop`` as text."""
     for number, line in lines:
         match = _MONITOR.search(line)
-        if match is not None:
-            yield _row(number, line, match["reason"], src=match["src"], dst=match["dst"])
-
-
-def read_pwru(lines: Sequence[Line]) -> Iterator[Row]:
-    """The events of pwru at which a packet was freed with a reason to drop it."""
-    for number, line in lines:
-        match = _PWRU.match(line)
-        if match is not None and match["function"].startswith(("kfree_skb", "sk_skb_reason_drop")):
-            reason = match["reason"] or "not given"
-            if reason not in ("NOT_SPECIFIED_CONSUMED", "CONSUMED"):
-                yield _row(number, line, reason, src=match["src"], dst=match["dst"], at=match["function"])
-
-
-def read_retis(lines: Sequence[Line]) -> Iterator[Row]:
-    """The events of ``retis collect`` as text: a line of the probe, then lines of the packet."""
-    opened: Row = {}
-    for number, line in lines:
-        match = _RETIS.search(line)
-        ends = _RETIS_ENDS.search(line) if opened and match is None else None
-        if match is not None:
-            if opened:
-                yield opened
-            opened = _row(number, line, match["reason"], at=match["at"])
-        elif ends is not None:
-            yield opened | {"src": ends["src"], "dst": ends["dst"]}
-            opened = {}
-    if opened:
-        yield opened
+        ends = _ENDS.search(line, match.end()) if match is not None else None
+        if match is None or ends is None:
+            continue
+        known = {key: value for key, value in ends.groupdict().items() if value}
+        known["protocol"] = known.get("protocol", "").lower().replace("icmpv6", "ipv6-icmp")
+        source = _SOURCE.search(line, match.end())
+        yield row(number, line, match["reason"], **known, source=source["source"] if source else None)
 
 
 def read_log(lines: Sequence[Line]) -> Iterator[Row]:
@@ -130,26 +121,23 @@ def read_log(lines: Sequence[Line]) -> Iterator[Row]:
         martian = _MARTIAN.search(line)
         if martian is not None:
             ends = {"src": martian["src"], "dst": martian["dst"], "at": martian["at"].rstrip(",")}
-            yield _row(number, line, "martian source (reverse path filter)", **ends)
+            yield row(number, line, "martian source (reverse path filter)", **ends)
         elif _TABLE_FULL.search(line):
-            yield _row(number, line, "nf_conntrack: table full")
+            yield row(number, line, "nf_conntrack: table full")
 
 
 def _is_json(line: str) -> bool:
-    compact = line.replace(" ", "")
-    return line.startswith("{") and any(
-        word in compact for word in ('"drop_reason', '"type":"drop"', '"skb_drop"', '"skb-drop"')
-    )
+    compact = line[:_LONGEST_JSON].replace(" ", "")
+    return line.startswith("{") and any(word in compact for word in _IN_JSON)
+
+
+def _is_monitor(line: str) -> bool:
+    match = _MONITOR.search(line)
+    return match is not None and _ENDS.search(line, match.end()) is not None
 
 
 OUTPUTS = (
     Output("drops", lambda f: any(map(_is_json, f)), read_json_lines),
-    Output("drops", lambda f: any(map(_MONITOR.search, f)), read_monitor),
-    Output("drops", lambda f: any(map(_PWRU_HEADER.match, f)) or bool(_PWRU.match(f[0])), read_pwru),
-    Output(
-        "drops",
-        lambda f: any("[k] " in line for line in f) and any("drop (" in line for line in f),
-        read_retis,
-    ),
-    Output("drops", lambda f: sum(bool(_LOG.match(line)) for line in f) * 2 > len(f), read_log),
+    Output("drops", lambda f: any(map(_is_monitor, f)), read_monitor),
 )
+LOG = Output("drops", lambda f: sum(bool(_LOG.match(line)) for line in f) * 2 > len(f), read_log)

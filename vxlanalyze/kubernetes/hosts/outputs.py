@@ -18,6 +18,7 @@ from vxlanalyze.kubernetes.hosts import (
     overlays,
     routes,
     settings,
+    tracers,
 )
 from vxlanalyze.kubernetes.hosts.document import Document, locator, parse
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
@@ -37,6 +38,8 @@ OUTPUTS: tuple[Output, ...] = (
     *overlays.OUTPUTS,
     forwarding.OUTPUT,
     *drops.OUTPUTS,
+    *tracers.OUTPUTS,
+    drops.LOG,
 )
 DOCUMENTS: tuple[Document, ...] = (nft_json.DOCUMENT, *iproute_json.DOCUMENTS, configured.DOCUMENT)
 

@@ -1,0 +1,173 @@
+"""The packets that a finding misses, to be matched to drops that were seen inside a node.
+
+A drop is an event of one packet: it matches by protocol, addresses and ports, inner or outer, by IP
+identification where the event has one, and by time where it says when. What has no ports in the event
+(ICMP in pwru) matches by addresses and protocol.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.analysis.exhibits import FRAMES_SHOWN
+from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.diagnostics.host_facts.model import PROTOCOLS
+from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
+from vxlanalyze.wire.addresses import text
+
+_MOST_FLOWS = 20_000
+_TOLERANCE_NS = 1_000_000_000
+_UDP = 17
+Key = tuple[str, ...]  # addresses, protocol, and ports as far as they are known
+
+
+@dataclass(slots=True)
+class _Packets:
+    """Packets with one key, and how many of them are still to be matched."""
+
+    left: int = 0
+    ids: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Suspects:
+    """What a finding misses, by all keys under which an event may name it.
+
+    Parameters
+    ----------
+    total : int
+        How many packets there are.
+    between_ns : tuple of int
+        When the first and the last of them were sent, by the clock of the node that saw the drops.
+    """
+
+    total: int
+    lost: bool
+    between_ns: tuple[int, int] | None
+    _by_key: dict[Key, _Packets]
+
+    def match(self, event: Mapping[str, str]) -> bool:
+        """Take the packet that a drop is of; whether there is one."""
+        if not self._in_time(event.get("time", "")):
+            return False
+        for key in _keys_of(event):
+            packets = self._by_key.get(key)
+            if packets is None or packets.left == 0:
+                continue
+            number = event.get("ip_id", "")
+            if number and int(number) and packets.ids and not packets.ids[int(number)]:
+                return False
+            if number:
+                packets.ids[int(number)] -= 1
+            packets.left -= 1
+            return True
+        return False
+
+    def _in_time(self, moment: str) -> bool:
+        time_ns = _nanoseconds(moment)
+        if time_ns is None or self.between_ns is None:
+            return True
+        return self.between_ns[0] - _TOLERANCE_NS <= time_ns <= self.between_ns[1] + _TOLERANCE_NS
+
+
+def of(pair: Comparison, direction: Direction, finding: Finding, point: Point) -> Suspects:
+    """Give the packets that a finding misses, as the node of a point may have seen them die."""
+    places = _places(pair, direction, finding)
+    rows = direction.sent_row[places]
+    lost = bool(len(places)) and bool((direction.outcome[places] == Outcome.LOST).all())
+    times = direction.sender.index.time_ns[rows]
+    shift = _shift_ns(pair, direction, point)
+    between = (
+        (int(times.min()) + shift, int(times.max()) + shift) if len(rows) and shift is not None else None
+    )
+    return Suspects(len(rows), lost, between, _by_key(direction.sender, rows))
+
+
+def _places(pair: Comparison, direction: Direction, finding: Finding) -> NDArray[np.intp]:
+    """Places in a direction of what the frames show; all of the same flows where only the first are shown."""
+    numbers = finding.frames.get(pair.captures[direction.sender.capture].name)
+    if numbers is None:
+        return np.flatnonzero(direction.lost if direction.lost.any() else direction.flow >= 0)
+    shown = np.isin(direction.sender.frame(direction.sent_row), numbers)
+    if len(numbers) < FRAMES_SHOWN:
+        return np.flatnonzero(shown)
+    alike = np.isin(direction.flow, np.unique(direction.flow[shown]))
+    if (direction.outcome[shown] == Outcome.LOST).all():
+        alike = direction.lost
+    return np.flatnonzero(alike)
+
+
+def _shift_ns(pair: Comparison, direction: Direction, point: Point) -> int | None:
+    """How far the clock of a point's node is ahead of the sender's; None where it is not known."""
+    if point.capture == direction.sender.capture:
+        return 0
+    clock = pair.clock_of(direction)
+    if clock.offset_ns is None:
+        return None
+    return clock.offset_ns if clock.from_ == direction.sender.name else -clock.offset_ns
+
+
+def _by_key(point: Point, rows: NDArray[np.int32]) -> dict[Key, _Packets]:
+    found: dict[Key, _Packets] = {}
+    rows = rows[point.index.flow[rows] >= 0]
+    rows = rows[np.argsort(point.index.flow[rows], kind="stable")]
+    flows, begins = np.unique(point.index.flow[rows], return_index=True)
+    parts = np.split(rows, begins[1:])[:_MOST_FLOWS]
+    for own, keys in zip(parts, _keys(point, flows[:_MOST_FLOWS].astype(np.intp)), strict=bool(len(rows))):
+        ids = Counter(point.index.ip_id[own].tolist())
+        outer_ids = Counter(point.index.outer_ip_id[own].tolist())
+        for outside, key in keys:
+            packets = found.setdefault(key, _Packets())
+            packets.left += len(own)
+            packets.ids.update(outer_ids if outside else ids)
+    return found
+
+
+def _keys(point: Point, chosen: NDArray[np.intp]) -> Iterator[list[tuple[bool, Key]]]:
+    """The keys of each flow: inner, and of the tunnel's packet."""
+    table = point.flows
+    family, outer = table.family[chosen], table.outer_family[chosen]
+    ends = zip(text(table.src[chosen], family), text(table.dst[chosen], family), strict=True)
+    outside = zip(text(table.outer_src[chosen], outer), text(table.outer_dst[chosen], outer), strict=True)
+    inner_ports = zip(table.sport[chosen].tolist(), table.dport[chosen].tolist(), strict=True)
+    outer_ports = zip(table.outer_sport[chosen].tolist(), table.outer_dport[chosen].tolist(), strict=True)
+    protocols = table.protocol[chosen].tolist()
+    for at, (own, below, ports, below_ports) in enumerate(
+        zip(ends, outside, inner_ports, outer_ports, strict=True)
+    ):
+        keys = [(False, key) for key in _forms(own, protocols[at], ports)] if family[at] else []
+        if outer[at]:
+            keys += [(True, key) for key in _forms(below, _UDP, below_ports)]
+        yield keys
+
+
+def _forms(ends: tuple[str, str], protocol: int, ports: tuple[int, int]) -> list[Key]:
+    """A packet's keys, from the most that an event may say to the least."""
+    name = PROTOCOLS.get(protocol, str(protocol))
+    keys: list[Key] = [ends, (*ends, name)]
+    if protocol in (6, 17, 132):
+        keys.append((*ends, name, str(ports[0]), str(ports[1])))
+    return keys
+
+
+def _keys_of(event: Mapping[str, str]) -> list[Key]:
+    """The one key under which an event stands."""
+    ends = (event.get("src", ""), event.get("dst", ""))
+    protocol, sport, dport = (event.get(name, "") for name in ("protocol", "sport", "dport"))
+    if protocol in ("tcp", "udp", "sctp") and sport and dport:
+        return [(*ends, protocol, sport, dport)]
+    return [(*ends, protocol)] if protocol else [ends]
+
+
+def _nanoseconds(moment: str) -> int | None:
+    if not moment:
+        return None
+    try:
+        time = datetime.fromisoformat(moment[:26].rstrip("Z") + ("+00:00" if moment.endswith("Z") else ""))
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else int(time.timestamp() * 1e9)

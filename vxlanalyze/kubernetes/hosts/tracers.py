@@ -1,0 +1,180 @@
+"""Packets that a tracer of the kernel saw being freed with a reason: pwru and retis, as text and as JSON.
+
+Rows as those of `drops`. `at` is the function in which the packet died: the caller where the tracer prints
+it, else the last one before through which the same packet went.
+
+Sources: pwru v1.0.11 ``internal/pwru/output.go``; retis 1.6 ``docs/events`` (core, packet, skb drop,
+skb tracking): written from these, since the programs were not at hand.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+
+_FREEING = frozenset(("kfree_skb", "kfree_skb_reason", "kfree_skb_list_reason", "sk_skb_reason_drop"))
+_NO_DROP = frozenset(("NOT_SPECIFIED_CONSUMED", "CONSUMED", "SKB_CONSUMED"))
+_PREFIX = "SKB_DROP_REASON_"
+_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
+_PWRU = re.compile(
+    r"^(?:[\d:.T-]{12,29} +)?(?P<skb>0x[0-9a-f]+)\s.{0,200}?\s"
+    r"\[?(?P<src>[0-9a-fA-F.:]{2,45}?)\]?:(?P<sport>\d{1,5})->\[?(?P<dst>[0-9a-fA-F.:]{2,45}?)\]?:(?P<dport>\d{1,5})"
+    r"\((?P<protocol>[\w-]+)[^)]{0,30}\)\s+"
+    r"(?P<function>[\w.]{1,128})(?: ?\((?P<reason>\w{1,80})\))?(?: +(?P<caller>[a-z_]\w{1,128}))?"
+)
+_PWRU_HEADER = re.compile(r"^(?:TIME +)?SKB\s+CPU\s+PROCESS\b")
+_RETIS = re.compile(r"\[(?:k|kr|tp|raw_tracepoint)\] (?P<at>\S+)")
+_RETIS_DROP = re.compile(r"\bdrop \((?:reason )?(?P<reason>[A-Z][\w/]+)\)")
+_RETIS_ID = re.compile(r"#(?P<id>[0-9a-f]{4,40})")
+_RETIS_ENDS = re.compile(
+    r"(?:^|\s)(?P<src>\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]{3,39})(?:\.(?P<sport>\d{1,5}))? > "
+    r"(?P<dst>\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]{3,39})(?:\.(?P<dport>\d{1,5}))?(?=\s|$)"
+    r"(?:.{0,120}?\bid (?P<ip_id>\d{1,5})\b)?(?:.{0,200}?\bproto (?P<protocol>\w+))?"
+)
+
+
+def row(number: int, line: str, reason: str, **more: str | None) -> Row:
+    """Make the row of one drop; what is not known is left out."""
+    found = {"line": str(number), "text": line.strip()[:200], "name": "drop", "value": reason}
+    return found | {key: value for key, value in more.items() if value}
+
+
+class Passed:
+    """The functions through which packets went, by what identifies a packet; bounded."""
+
+    _MOST = 100_000
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def note(self, packet: str, function: str) -> None:
+        """Remember where a packet was seen last."""
+        if packet and len(self._last) < self._MOST:
+            self._last[packet] = function
+
+    def before(self, packet: str) -> str | None:
+        """Give where a packet was seen last, and forget it: its address is used again."""
+        return self._last.pop(packet, None)
+
+
+def read_pwru(lines: Sequence[Line]) -> Iterator[Row]:
+    """The events of pwru at which a packet was freed with a reason to drop it."""
+    passed = Passed()
+    for number, line in lines:
+        match = _PWRU.match(line)
+        if match is None:
+            continue
+        if match["function"] not in _FREEING:
+            passed.note(match["skb"], match["function"])
+            continue
+        reason = (match["reason"] or "not given").removeprefix(_PREFIX)
+        at = match["caller"] or passed.before(match["skb"]) or match["function"]
+        if reason not in _NO_DROP:
+            ends = {key: match[key] for key in ("src", "dst", "sport", "dport", "protocol")}
+            yield row(number, line, reason, **ends, at=at)
+
+
+def pwru_event(number: int, line: str, event: dict[str, Any], passed: Passed) -> Iterator[Row]:
+    """One event of ``pwru --output-json``."""
+    function, packet = str(event.get("func")), str(event.get("skb"))
+    name, _, reason = function.partition("(")
+    if name.strip() not in _FREEING:
+        passed.note(packet, name)
+        return
+    reason = reason.strip(" )").removeprefix(_PREFIX) or "not given"
+    caller = event.get("caller_func")
+    at = caller if isinstance(caller, str) and caller else passed.before(packet) or name.strip()
+    if reason not in _NO_DROP:
+        yield row(number, line, reason, **_tuple(event.get("tuple")), at=at)
+
+
+def _tuple(value: object) -> dict[str, str | None]:
+    known = value if isinstance(value, dict) else {}
+    protocol = known.get("proto")
+    return {
+        "src": _text(known.get("saddr")),
+        "dst": _text(known.get("daddr")),
+        "sport": _number(known.get("sport")),
+        "dport": _number(known.get("dport")),
+        "protocol": _PROTOCOLS.get(protocol) if isinstance(protocol, int) else None,
+    }
+
+
+def read_retis(lines: Sequence[Line]) -> Iterator[Row]:
+    """The events of retis as text: a line of the probe, then lines of the packet."""
+    passed = Passed()
+    at, opened, packet = "", Row(), ""
+    for number, line in lines:
+        probe, dropped = _RETIS.search(line), _RETIS_DROP.search(line)
+        if probe is not None:
+            if opened:
+                yield opened
+            if at and not opened:
+                passed.note(packet, at)
+            at, opened, packet = probe["at"], Row(), ""
+        if (named := _RETIS_ID.search(line)) is not None:
+            packet = named["id"]
+            if opened and (earlier := passed.before(packet)) is not None:
+                opened["at"] = earlier
+        if at and dropped is not None:
+            opened = row(number, line, dropped["reason"], at=passed.before(packet) or at)
+        elif opened and (ends := _RETIS_ENDS.search(line)) is not None:
+            yield opened | _ends(ends)
+            opened, at = Row(), ""
+    if opened:
+        yield opened
+
+
+def _ends(match: re.Match[str]) -> Row:
+    known = {key: match[key] for key in ("src", "dst", "sport", "dport", "ip_id") if match[key]}
+    protocol = (match["protocol"] or "").lower().replace("icmpv6", "ipv6-icmp")
+    return known | ({"protocol": protocol} if protocol else {})
+
+
+def retis_event(number: int, line: str, event: dict[str, Any], passed: Passed) -> Iterator[Row]:
+    """One event of ``retis collect -o``: JSON of a packet that was dropped, or went through a function."""
+    kernel, tracked = event.get("kernel"), event.get("skb-tracking") or event.get("skb_tracking")
+    at = _text(kernel.get("symbol")) if isinstance(kernel, dict) else None
+    known = tracked if isinstance(tracked, dict) else {}
+    packet = f"{known.get('orig_head')} {known.get('timestamp')}" if known else ""
+    dropped = event.get("skb-drop") or event.get("skb_drop")
+    if not isinstance(dropped, dict):
+        passed.note(packet, at or "")
+        return
+    yield row(number, line, str(dropped.get("drop_reason")), **_headers(event.get("skb")),
+              at=passed.before(packet) or at)  # fmt: skip
+
+
+def _headers(value: object) -> dict[str, str | None]:
+    skb = value if isinstance(value, dict) else {}
+    ip = skb["ip"] if isinstance(skb.get("ip"), dict) else {}
+    four = ip["v4"] if isinstance(ip.get("v4"), dict) else {}
+    above = next((name for name in ("tcp", "udp") if isinstance(skb.get(name), dict)), None)
+    ports = skb[above] if above else {}
+    return {
+        "src": _text(ip.get("saddr")),
+        "dst": _text(ip.get("daddr")),
+        "ip_id": _number(four.get("id")),
+        "sport": _number(ports.get("sport")),
+        "dport": _number(ports.get("dport")),
+        "protocol": above,
+    }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> str | None:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _is_retis(first: Sequence[str]) -> bool:
+    return any(map(_RETIS.search, first)) and any("(" in line and "[" in line for line in first)
+
+
+OUTPUTS = (
+    Output("drops", lambda f: any(map(_PWRU_HEADER.match, f)) or bool(_PWRU.match(f[0])), read_pwru),
+    Output("drops", _is_retis, read_retis),
+)
