@@ -382,8 +382,9 @@ def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_space_for_the_copy_of_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.pcap", FRAMES)
-    full = Path("/dev/full").open("wb")  # noqa: SIM115 - the reader closes it
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+    (tmp_path / "copy").touch()
+    full = os.open("/dev/full", os.O_RDWR)  # the copy closes it
+    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (full, str(tmp_path / "copy")))
 
     with path.open("rb") as handle, monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", handle)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import vxlanalyze as vx
 from vxlanalyze.command import cli
 
 RECORDED = Path(__file__).parents[1] / "captures" / "facts-iptables-input"
@@ -128,3 +129,29 @@ def test_links_in_an_archive_are_passed_over(folders, capsys):
         bundle.addfile(link)
 
     assert len(report_of(capsys, str(folders / "link.tar"))["captures"]) == 1
+
+
+def test_an_archive_of_many_nodes_is_a_matrix_with_its_facts(folders, capsys):
+    shutil.copytree(folders / "node2", folders / "node3")
+    (folders / "node3" / "capture" / "node2.pcap00").rename(folders / "node3" / "capture" / "node3.pcap00")
+    many = tarred(folders / "many.tar.gz", *(folders / node for node in (*NODES, "node3")))
+    matrix = report_of(capsys, "--matrix", many)
+
+    assert [node["name"] for node in matrix["nodes"]] == [*NODES, "node3"]
+    assert vx.matrix(many).table().shape == (3, 3)
+
+
+def test_python_takes_an_archive_with_its_facts_too(folders):
+    both = tarred(folders / "both.tar.gz", *(folders / node for node in NODES))
+    result = vx.compare(both)
+
+    assert [capture["name"] for capture in result.report.captures] == list(NODES)
+    assert "fact_1" in result.findings["not-answered"].evidence
+    parts = vx.compare(f"{both}/node1", f"{both}/node2")
+    assert "fact_1" in parts.findings["not-answered"].evidence
+
+
+def test_captures_alone_in_an_archive_have_no_facts(folders, capsys):
+    files = [next((folders / node / "capture").iterdir()) for node in NODES]
+
+    assert report_of(capsys, tarred(folders / "alone.tar", *files))["facts"] == []

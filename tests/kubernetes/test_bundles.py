@@ -130,3 +130,71 @@ def test_a_sysdump_says_itself_on_which_node_an_agent_ran(tmp_path):
     (rules,) = cluster.facts_of("firewall", "node2")
     assert rules.rows[0]["policy"] == "DROP"
     assert rules.rows[0]["line"] == "5"
+
+
+GATHERED = "must-gather.local.7/quay-io-openshift-release-dev-ocp-v4-0-art-dev-sha256-0a1b"
+NODE = """\
+apiVersion: v1
+kind: Node
+metadata: {name: worker-0.example.org, annotations: {k8s.ovn.org/zone-name: worker-0.example.org}}
+spec: {podCIDR: 10.128.2.0/23}
+status: {addresses: [{type: InternalIP, address: 192.168.56.12}]}
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: ovnkube-node-x7abc, namespace: openshift-ovn-kubernetes}
+spec: {nodeName: worker-0.example.org, hostNetwork: true}
+status: {phase: Running, podIP: 192.168.56.12}
+"""
+SERVICES = """\
+apiVersion: v1
+kind: ServiceList
+items:
+- metadata: {name: dns-default, namespace: openshift-dns}
+  spec: {clusterIP: 172.30.0.10, ports: [{port: 53, protocol: UDP}]}
+"""
+OVS = """\
+11111111-2222-3333-4444-555555555555
+    Bridge br-int
+        Port ovn-1
+            Interface ovn-1
+                type: geneve
+                options: {key=flow, remote_ip="192.168.56.11"}
+"""
+
+
+@pytest.fixture
+def must_gather(tmp_path):
+    """As `oc adm must-gather` leaves it: objects by scope and namespace, logs by pod, files by node.
+
+    Written after openshift/must-gather's collection scripts (gather, gather_ppc) and `oc adm inspect`, 2026.
+    """
+    path = tmp_path / "must-gather.tar.gz"
+    files = {
+        "cluster-scoped-resources/core/nodes/worker-0.example.org.yaml": NODE,
+        "namespaces/openshift-dns/core/services.yaml": SERVICES,
+        "namespaces/openshift-ovn-kubernetes/pods/ovnkube-node-x7abc/ovnkube-node-x7abc.yaml": POD,
+        "namespaces/openshift-ovn-kubernetes/pods/ovnkube-node-x7abc/ovn-controller/ovs-vsctl.txt": OVS,
+        "nodes/worker-0.example.org/iptables-save.txt": "*filter\n:INPUT DROP [7:900]\nCOMMIT\n",
+        "nodes/worker-0.example.org/lspci": "00:00.0 Host bridge: Intel\n",
+        "network_logs/cluster_scale": "services amount: 70\n",
+        "event-filter.html": "<!DOCTYPE html>\n",
+    }
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"{GATHERED}/{name}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def test_a_must_gather_names_nodes_services_and_whose_file_each_is(must_gather):
+    """OpenShift calls nodes by their whole host names, people call captures by the first part."""
+    cluster = read_cluster(None, [("", str(must_gather))], ["worker-0", "worker-1"])
+
+    assert cluster.node_of("192.168.56.12") == "worker-0.example.org"
+    assert cluster.node_of("10.128.2.7") == "worker-0.example.org"
+    assert cluster.name_of("172.30.0.10") == "openshift-dns/dns-default"
+    assert {fact.kind for fact in cluster.facts if fact.capture == "worker-0"} >= {"firewall", "overlay"}
+    assert not [fact for fact in cluster.facts if fact.capture == "worker-1"]

@@ -1,5 +1,6 @@
 """Compare captures, from Python."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,13 +37,15 @@ def compare(
     Parameters
     ----------
     *captures : path or Capture
-        Files, directories, globs, comma-separated rotated sets, or what `read` gave.
+        Files, directories, globs, comma-separated rotated sets, archives (also ``ARCHIVE/FOLDER``), or what
+        `read` gave.
     names : sequence of str, optional
         What the points are called, for paths.
     kube : path, optional
         JSON of ``kubectl get nodes,pods,services -A -o json``.
     facts : mapping, optional
-        Capture's name to the directory of what was saved on its node.
+        Capture's name to the directory of what was saved on its node; by default what archives among the
+        captures hold.
     ports : sequence of int
         Further tunnel ports.
     since, until : str or float, optional
@@ -68,8 +71,9 @@ def compare(
     """
     sources = opened(captures, names)
     known = {c.name: c.decoded for c in captures if isinstance(c, Capture) and c.ports == tuple(ports)}
+    paths = [os.fspath(capture) for capture in captures if not isinstance(capture, Capture)]
     questions = questions_of(
-        sources, kube=kube, facts=facts, ports=ports, since=since, until=until, only=only,
+        sources, archives=paths, kube=kube, facts=facts, ports=ports, since=since, until=until, only=only,
         select=select, ignore=ignore,
     )  # fmt: skip
     if client is not None:

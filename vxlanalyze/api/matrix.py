@@ -138,7 +138,7 @@ def matrix(
     Parameters
     ----------
     *captures : path
-        One for each node, as `compare` takes them; or directories with a capture of each node.
+        One for each node, as `compare` takes them; or directories or archives with a capture of each node.
     names : sequence of str, optional
         What the nodes are called, one for each path.
     kube, facts, ports, only, select, ignore, jobs, memory
@@ -159,7 +159,7 @@ def matrix(
     named = paths if names is None else [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
     sources = open_node_points(named)
     questions = questions_of(
-        sources, kube=kube, facts=facts, ports=ports, only=only, select=select, ignore=ignore
+        sources, archives=named, kube=kube, facts=facts, ports=ports, only=only, select=select, ignore=ignore
     )
     if client is not None:
         from vxlanalyze.dask.on_dask import OnDask

@@ -9,8 +9,9 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.saved import read_cluster
 from vxlanalyze.pairing.part import Moment, Part, parse_moment, parse_term
+from vxlanalyze.pipeline import bundled
 from vxlanalyze.pipeline import run as pipeline
-from vxlanalyze.pipeline.opening import apart
+from vxlanalyze.pipeline.opening import apart, open_points
 
 PathLike = str | os.PathLike[str]
 
@@ -34,10 +35,10 @@ def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) 
         if len(paths) < len(captures):
             raise UsageError("names are for paths; name a Capture when it is read: read(path, name=...)")
         paths = [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
-    from_paths = iter(open_sources(paths))
+    from_paths = iter(_from_paths(paths))
     sources: list[LogicalCapture] = []
     for capture in captures:
-        sources += apart([capture.source if isinstance(capture, Capture) else next(from_paths)])
+        sources += apart([capture.source]) if isinstance(capture, Capture) else next(from_paths)
     taken = [source.name for source in sources]
     for name in taken:
         if taken.count(name) > 1:
@@ -47,9 +48,17 @@ def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) 
     return sources
 
 
+def _from_paths(paths: Sequence[str]) -> list[list[LogicalCapture]]:
+    """Give the observation points of each path; an archive stands for the captures in it."""
+    if any(bundled.archive_of(path) for path in paths):
+        return [open_points([path]) for path in paths]
+    return [apart([source]) for source in open_sources(paths)]
+
+
 def questions_of(
     sources: Sequence[LogicalCapture],
     *,
+    archives: Sequence[str] = (),
     kube: PathLike | None,
     facts: Mapping[str, PathLike] | None,
     ports: Sequence[int],
@@ -59,17 +68,24 @@ def questions_of(
     select: Collection[str] | None,
     ignore: Collection[str],
 ) -> pipeline.Questions:
-    """Read the files that tell of the cluster, and what part of the traffic is meant.
+    """Read the files that describe the cluster, and what part of the traffic is meant.
+
+    Parameters
+    ----------
+    archives : sequence of str
+        Paths of captures; archives among them hold the facts where `facts` names none.
 
     Raises
     ------
     UsageError
         An argument makes no sense.
     """
+    names = [source.name for source in sources]
+    given = [(name, os.fspath(directory)) for name, directory in (facts or {}).items()]
     cluster = read_cluster(
         None if kube is None else os.fspath(kube),
-        [(name, os.fspath(directory)) for name, directory in (facts or {}).items()],
-        [source.name for source in sources],
+        given or list(bundled.facts(archives, names)),
+        names,
     )
     part = Part(
         _moment(since), _moment(until), tuple(parse_term(term, cluster.addresses_of) for term in only)

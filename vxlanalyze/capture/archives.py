@@ -29,5 +29,17 @@ def is_archive(path: str | Path) -> bool:
         os.close(descriptor)
 
 
+def inside(path: str | Path) -> tuple[Path, str] | None:
+    """Part a path into an archive and the folder in it that is meant, "" for all; None where it is none."""
+    whole = Path(path)
+    for at in (whole, *whole.parents):
+        if os.path.isfile(at):
+            below = whole.relative_to(at).as_posix().removeprefix(".")
+            return (at, f"{below}/" if below else "") if is_archive(at) else None
+        if at.exists():
+            return None
+    return None
+
+
 def _is_tar(head: bytes) -> bool:
     return head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC)

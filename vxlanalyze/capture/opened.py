@@ -16,6 +16,7 @@ from typing import IO
 from vxlanalyze.capture.compressed import compression_of, open_stream
 from vxlanalyze.capture.model import File
 from vxlanalyze.capture.signatures import HEAD_BYTES, format_of, what_else
+from vxlanalyze.capture.spool import Spool
 from vxlanalyze.capture.streams import ByteStream
 from vxlanalyze.errors import CaptureError
 
@@ -196,12 +197,11 @@ def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
         head += piece
     if compression_of(head) is None and format_of(head) is None:
         raise CaptureError(path, what_else(head))
-    spool = tempfile.TemporaryFile(prefix="vxlanalyze-")  # noqa: SIM115 - the capture closes it
+    spool = Spool()
     try:
-        spool.write(head)
+        spool.write_all(head)
         while piece := _read(handle.fileno(), _COPY_BYTES):
-            spool.write(piece)
-        spool.flush()
+            spool.write_all(piece)
     except BaseException:
         spool.close()
         raise

@@ -176,11 +176,12 @@ def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
     from vxlanalyze.capture import other_files
     from vxlanalyze.dask.matrix import compare_nodes, compare_nodes_there
     from vxlanalyze.dask.on_dask import connected
+    from vxlanalyze.pipeline.bundled import archive_of
     from vxlanalyze.pipeline.opening import open_node_points
 
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
-        others = other_files(options.captures)
+        others = [path for path in other_files(options.captures) if archive_of(path) is None]
         for path in others:
             terminal.complain(f"{path} is no capture, and is left out")
         sources = open_node_points([capture for capture in options.captures if capture not in others])

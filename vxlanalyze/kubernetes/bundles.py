@@ -8,7 +8,6 @@ import io
 import os
 import re
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from vxlanalyze.capture.compressed import compression_of, open_stream
 from vxlanalyze.capture.signatures import HEAD_BYTES, format_of
+from vxlanalyze.capture.spool import Spool
 from vxlanalyze.capture.streams import ByteStream
 from vxlanalyze.errors import CaptureError, UsageError
 
@@ -49,7 +49,8 @@ def members(path: Path) -> Iterator[Member]:
     with _damage_named(path):
         for name, file in _entries(path):
             if format_of(head := file.read(HEAD_BYTES)) is not None:
-                continue  # a capture: those are no facts
+                yield Member(f"{path}/{name}", head)  # a capture: its name alone matters
+                continue
             data = head + file.read(_LARGEST_MEMBER_BYTES - len(head))
             total += len(data)
             if total > _MOST_BYTES:
@@ -77,16 +78,15 @@ def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
             called = compression_of(head) is not None and _CALLED_CAPTURE.search(name) is not None
             if (format_of(head) is None and not called) or not f"{name}/".startswith(below):
                 continue
-            spool = tempfile.TemporaryFile(prefix="vxlanalyze-")  # noqa: SIM115 - the capture closes it
+            spool = Spool()
             try:
-                spool.write(head)
+                spool.write_all(head)
                 while piece := file.read(_COPY_BYTES):
-                    spool.write(piece)
+                    spool.write_all(piece)
                     total += len(piece)
                     if total > _LARGEST_CAPTURES_BYTES:
                         most = _LARGEST_CAPTURES_BYTES >> 30
                         raise UsageError(f"{path}: its captures unpack to more than {most} GiB")
-                spool.flush()
             except BaseException:
                 spool.close()
                 raise

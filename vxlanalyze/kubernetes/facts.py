@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vxlanalyze.capture.archives import is_archive
+from vxlanalyze.capture.archives import inside, is_archive
 from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.bundles import members
@@ -45,6 +45,8 @@ _NOISE = re.compile(r"^\s*(?:\.\.\.|…|\^C\s*$|-{3,}|={3,}|(?:tcpdump|dumpcap):
 def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     """Read every table in the files of a directory (or in one file), in the order of their paths.
 
+    The directory may lie in an archive (``ARCHIVE/FOLDER``).
+
     Captures among the files are passed over.
 
     Raises
@@ -53,6 +55,11 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
         The directory or a file in it cannot be read.
     """
     root = Path(directory)
+    folder = inside(root)
+    if folder is not None and folder[1]:
+        place = f"{folder[0]}/{folder[1]}"
+        found = [(name, data) for name, data in members(folder[0]) if f"{name}/".startswith(place)]
+        return tuple(fact for name, data in found for fact in _text_facts(capture_name, name, data))
     if not root.exists():
         raise UsageError(f"{root}: no such directory; --facts NAME=DIR takes what was saved with a capture")
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
@@ -74,19 +81,22 @@ def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod]
     UsageError
         It is no archive, cannot be read, or no member of it names a capture.
     """
-    root = Path(path)
-    if not root.is_file() or not is_archive(root):
+    folder = inside(path)
+    if folder is None:
         raise UsageError(
-            f"--facts {root}: no archive; give a capture's name and a directory, as in node1=facts/node1"
+            f"--facts {path}: no archive; give a capture's name and a directory, as in node1=facts/node1"
         )
+    root, below = folder
     named_so = [(name, name) for name in captures]
-    named_so += [(pod.name, pod.node) for pod in pods if pod.node in captures]
+    named_so += [(pod.name, node) for pod in pods if (node := _capture_of(pod.node, captures)) is not None]
     whose = [(node, re.compile(rf"(?:^|[/._-]){re.escape(name)}(?:[/._-]|$)")) for name, node in named_so]
     found: list[Fact] = []
     named = False
     for name, data in members(root):
-        inside = name.removeprefix(f"{root}/")
-        capture = next((c for c, pattern in whose if pattern.search(inside)), None)
+        member = name.removeprefix(f"{root}/")
+        if not f"{member}/".startswith(below):
+            continue
+        capture = next((c for c, pattern in whose if pattern.search(member)), None)
         named |= capture is not None
         found += _text_facts(capture, name, data) if capture is not None else ()
     if not named:
@@ -95,6 +105,11 @@ def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod]
             "give --facts NAME=BUNDLE"
         )
     return tuple(found)
+
+
+def _capture_of(node: str, captures: Collection[str]) -> str | None:
+    """Give the capture of a node, called by its whole name or by the first part of it."""
+    return next((name for name in (node, node.partition(".")[0]) if name in captures), None)
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

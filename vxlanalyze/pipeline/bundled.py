@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from vxlanalyze.capture.archives import is_archive
+from vxlanalyze.capture.archives import inside
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.opened import OpenedFile, look_into
 from vxlanalyze.capture.sources import in_order, name_of
@@ -26,24 +26,28 @@ class Archive(NamedTuple):
     path: Path
     below: str
 
+    @property
+    def place(self) -> Path:
+        """The archive with the folder."""
+        return self.path / self.below
+
 
 def archive_of(spec: str | os.PathLike[str]) -> Archive | None:
     """Take a word of the command line for an archive; None where it is none."""
     whole = os.fspath(spec)
     name, equals, rest = whole.partition("=")
     given, text = (name, rest) if equals and not os.path.exists(whole) else ("", whole)
-    path = Path(text)
-    for at in (path, *path.parents):
-        if os.path.isfile(at):
-            below = path.relative_to(at).as_posix().removeprefix(".")
-            return Archive(given, at, f"{below}/" if below else "") if is_archive(at) else None
-        if at.exists():
-            return None
-    return None
+    found = inside(text)
+    return None if found is None else Archive(given, *found)
 
 
-def open_captures(archive: Archive) -> list[LogicalCapture]:
+def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[LogicalCapture]:
     """Open the captures of an archive, those of one folder and name as one rotated set.
+
+    Parameters
+    ----------
+    at_most : int or None
+        How many there may be; None for any number.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def open_captures(archive: Archive) -> list[LogicalCapture]:
             member = PurePosixPath(name)
             files = sets.setdefault((member.parent.as_posix(), name_of(member.name)), [])
             files.append(look_into(f"{archive.path}/{name}", spool))
-        _demand_few(archive, list(sets))
+        _demand_few(archive, list(sets), at_most)
         return [LogicalCapture(name, in_order(sets[key])) for key, name in _names(archive, list(sets))]
     except BaseException:
         for file in (file for files in sets.values() for file in files):
@@ -68,11 +72,12 @@ def open_captures(archive: Archive) -> list[LogicalCapture]:
         raise
 
 
-def _demand_few(archive: Archive, found: Sequence[tuple[str, str]]) -> None:
+def _demand_few(archive: Archive, found: Sequence[tuple[str, str]], at_most: int | None) -> None:
     shown = archive.path if not archive.below else f"{archive.path}/{archive.below}"
     if not found:
         raise UsageError(f"{shown}: an archive without a capture; give facts with --facts NAME=PATH")
-    if len(found) > (1 if archive.name else _MOST_POINTS):
+    most = 1 if archive.name else at_most
+    if most is not None and len(found) > most:
         places = listed([f"{archive.path}/{folder}".removesuffix("/.") for folder, _ in found], at_most=8)
         raise UsageError(f"{shown}: holds {len(found)} captures; give those of two nodes: {places}")
 
@@ -90,4 +95,4 @@ def facts(specs: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str
     archives = [archive_of(spec) for spec in specs]
     for archive, spec in zip(archives, specs, strict=True):
         if archive is not None:
-            yield (names[specs.index(spec)] if len(names) == len(specs) else ""), str(archive.path)
+            yield (names[specs.index(spec)] if len(names) == len(specs) else ""), str(archive.place)

@@ -40,7 +40,14 @@ def open_node_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCap
     UsageError
         A name is refused or given twice.
     """
-    return _apart(open_nodes(specs))
+    specs = list(specs)
+    archives = [bundled.archive_of(spec) for spec in specs]
+    if not any(archives):
+        return _apart(open_nodes(specs))
+    sources: list[LogicalCapture] = []
+    for spec, archive in zip(specs, archives, strict=True):
+        sources += open_nodes([spec]) if archive is None else bundled.open_captures(archive, None)
+    return _apart(sources)
 
 
 def _apart(sources: Sequence[LogicalCapture]) -> list[LogicalCapture]:

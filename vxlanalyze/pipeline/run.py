@@ -16,6 +16,7 @@ from vxlanalyze.memory import limit as memory
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
+from vxlanalyze.pipeline import other_cluster
 from vxlanalyze.pipeline.decoding import decoding, stopped_by_errors
 from vxlanalyze.pipeline.naming import named_by_node
 from vxlanalyze.pipeline.progress import Progress
@@ -126,12 +127,11 @@ def conclude(
     facts: Sequence[CaptureFacts] | None = None,
 ) -> Run:
     """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
+    cluster = other_cluster.left_out(questions.cluster, decoded, [source.name for source in sources])
 
     def paired(sources: Sequence[LogicalCapture]) -> Comparison:
         captures = list(zip(sources, decoded, strict=True))
-        return pairing.pair(
-            captures, cluster=questions.cluster, ports=questions.ports, pairs=pairs, facts=facts
-        )
+        return pairing.pair(captures, cluster=cluster, ports=questions.ports, pairs=pairs, facts=facts)
 
     comparison = paired(sources)
     named = named_by_node(sources, comparison)

@@ -236,6 +236,6 @@ def _fact_records(comparison: Comparison) -> list[FactRecord]:
     whole = [path for path in comparison.cluster.sources if path not in tables]
     kube: list[FactRecord] = [{"capture": None, "kind": "kube", "path": _printable(path)} for path in whole]
     return kube + [
-        {"capture": fact.capture, "kind": fact.kind, "path": _printable(fact.path)}
+        {"capture": fact.capture or None, "kind": fact.kind, "path": _printable(fact.path)}
         for fact in comparison.cluster.facts
     ]

@@ -190,6 +190,9 @@ def _captures(page: Page, report: Report, *, verbose: bool) -> None:
     for fact in report.facts:
         if fact["kind"] == "unknown":
             page.paragraph((f"not understood, and ignored: {fact['path']}", ""), indent=2, hanging=2)
+        if fact["kind"] == "other-cluster":
+            why = "none of its addresses occurs in the captures (another cluster?), so it is not used"
+            page.paragraph((f"{fact['path']}: {why}", ""), indent=2, hanging=2)
 
 
 def _capture(capture: CaptureRecord) -> str:
