@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vxlanalyze.analysis.finding import Diagnostic, Finding, Severity
-from vxlanalyze.analysis.loss import blame
+from vxlanalyze.analysis.loss import blame, inside_words
 from vxlanalyze.pairing.model import Comparison
 
-_INSIDE = ("flow-blocked", "protocol-blocked", "packet-loss")
+_INSIDE = (*inside_words.KINDS, "packet-loss")
 _OF_INSIDE = ("answer-not-accepted", "dns-unanswered", "endpoint-silent", "source-unanswered", "tcp-stalled")
 
 

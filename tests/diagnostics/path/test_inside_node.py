@@ -1,13 +1,15 @@
 """Loss between two interfaces of a node is found there, once, with a node's remedies."""
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from tests.simulate import NODE1, UDP, Flow, Traffic, comparison
-from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.path import packet_loss
+from vxlanalyze.analysis.finding import Finding, Severity
+from vxlanalyze.diagnostics.path import burst_outage, packet_loss, path_blocked, rate_limited
+from vxlanalyze.diagnostics.size import mtu_blackhole
 from vxlanalyze.pairing.model import Comparison, Reason
 
 
@@ -86,3 +88,58 @@ def test_random_loss_is_no_race(seed):
     ]
     (finding,) = found(node(talks))
     assert "only second packets" not in finding.summary
+
+
+def of_code(pair: Comparison, diagnostic: ModuleType) -> Finding:
+    """What a diagnostic finds on a hop inside a node; nothing of it is left for packet-loss."""
+    (finding,) = [a for a in diagnostic.check(pair) if isinstance(a, Finding)]
+    assert not found(pair)
+    assert finding.evidence["inside"].value == "node2"
+    assert "Look on node2, not at the network between the nodes." in finding.remedy
+    assert "security group" not in finding.remedy
+    return finding
+
+
+def test_what_dies_from_a_moment_on_is_blocked_in_the_node():
+    flows = [
+        Traffic(Flow(sport=41000 + n), packets=60, lost=np.arange(60) >= 30, start_s=0.003 * n)
+        for n in range(4)
+    ]
+    finding = of_code(node(flows), path_blocked)
+
+    assert finding.severity is Severity.CRITICAL
+    assert finding.evidence["lost"].value == 120
+    assert "to the end, none of 120 packets from the tunnel to its pods passes node2" in finding.summary
+    assert "node2# journalctl --utc --since" in finding.remedy
+
+
+def test_what_dies_for_a_time_is_an_outage_in_the_node():
+    gap = (np.arange(200) >= 80) & (np.arange(200) < 120)
+    finding = of_code(node([Traffic(packets=200, lost=gap)]), burst_outage)
+
+    assert finding.evidence["lost"].value == 40
+    assert "Nothing from the tunnel to its pods passes node2 between" in finding.summary
+
+
+def test_what_dies_above_a_size_is_a_black_hole_in_the_node():
+    large = np.arange(120) % 3 == 0
+    sizes = np.where(large, 1200, 200)
+    finding = of_code(node([Traffic(packets=120, length=sizes, lost=large)]), mtu_blackhole)
+
+    assert finding.evidence["lost"].value == 40
+    assert "or more (inner IP packet) are lost inside node2" in finding.summary
+    assert "node2# ip -d link | grep" in finding.remedy
+
+
+def test_what_dies_above_a_rate_is_limited_in_the_node():
+    bursts = np.repeat(np.arange(8) * 1.5, 60) + np.tile(np.arange(60) * 1e-4, 8)
+    slow = np.arange(0.7, 12, 0.1)
+    at = np.sort(np.concatenate([bursts, slow]))
+    behind = np.searchsorted(at, at - 0.01)
+    lost = np.arange(len(at)) - behind >= 40
+    finding = of_code(node([Traffic(time_s=at.tolist(), lost=lost)]), rate_limited)
+
+    assert finding.severity is Severity.WARNING
+    assert finding.evidence["lost"].value == lost.sum() > 100
+    assert "inside node2 within bursts" in finding.summary
+    assert "bandwidth" in finding.remedy

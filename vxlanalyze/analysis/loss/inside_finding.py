@@ -3,20 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, inside_node, loss
+from vxlanalyze.analysis.loss import affected, inside_node, inside_words
 from vxlanalyze.analysis.loss.inside_node import LostInside
-from vxlanalyze.analysis.loss.picture import Explanation, Kind
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
-from vxlanalyze.text.words import count, listed
+from vxlanalyze.text.words import count
 
-_MOST_NAMED = 4
-# Complete loss has its own finding; everything else is packet-loss.
-_KINDS = {"flow-blocked": Kind.FLOW, "protocol-blocked": Kind.PROTOCOL}
+_SUFFERS = ("rate-limited", "packet-loss")  # traffic suffers; the other codes mean that it does not pass
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
 _COUNTERS = (
     _CONNTRACK,
@@ -39,12 +37,12 @@ def findings(pair: Comparison, code: str) -> list[Finding]:
 
 def _of_code(lost: LostInside, code: str) -> LostInside:
     """Reduce the losses inside a node to the packets of a code."""
-    kind = _KINDS.get(code)
+    named = code in inside_words.KINDS
     if lost.only_seconds:
-        return lost if kind is None else replace(lost, packets=np.zeros_like(lost.packets))
-    explanations = lost.picture.of(*(_KINDS.values() if kind is None else (kind,)))
-    explained = lost.picture.packets_of(explanations)
-    return replace(lost, packets=lost.packets & (~explained if kind is None else explained))
+        return replace(lost, packets=np.zeros_like(lost.packets)) if named else lost
+    codes = (code,) if named else tuple(inside_words.KINDS)
+    explained = lost.picture.packets_of(e for c in codes for e in inside_words.explanations(lost, c))
+    return replace(lost, packets=lost.packets & (explained if named else ~explained))
 
 
 def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
@@ -55,17 +53,18 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
     runs = int(ordered[0]) + int(np.count_nonzero(ordered[1:] & ~ordered[:-1]))
     low, high = evidence.loss_interval(gone, gone + delivered, runs)
     shown = exhibits.of_packets(pair, direction, inside.packets)
-    summary = _all_of(pair, inside, code) if code in _KINDS else _share(inside, node, (low, high))
+    named = code in inside_words.KINDS
+    summary = inside_words.summary(pair, inside, code) if named else _share(inside, node, (low, high))
     return Finding(
         code=code,
-        severity=Severity.CRITICAL if code in _KINDS else Severity.WARNING,
+        severity=Severity.WARNING if code in _SUFFERS else Severity.CRITICAL,
         direction=direction.label,
         summary=summary,
         explanation=f"{affected.packets(affected.protocols(direction, inside.packets))} of "
         f"{affected.sizes(direction, inside.packets)} reach {inside.last} and do not reach "
         f"{direction.receiver.name}, by the one capture of {node}, which shows both: nothing between the "
-        f"nodes loses them. {_race(inside) if code not in _KINDS else ''}",
-        remedy=_remedy(node, inside),
+        f"nodes loses them. {'' if named else _race(inside)}",
+        remedy=_remedy(node, inside, code),
         evidence={
             "lost": Quantity(gone, "packets"),
             "judged": Quantity(gone + delivered, "packets"),
@@ -91,29 +90,10 @@ def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:
     judged = gone + int(np.count_nonzero(direction.delivered))
     are = "is" if gone == 1 else "are"
     return (
-        f"{gone:,} of {count(judged, 'packet')} {_whither(inside)} {are} lost inside {node} "
+        f"{gone:,} of {count(judged, 'packet')} {inside_words.towards(inside)} {are} lost inside {node} "
         f"({100 * gone / judged:.3g} %, between {100 * bounds[0]:.3g} % and {100 * bounds[1]:.3g} %): "
         f"seen at {inside.last} and not at {direction.receiver.name}{_only(inside)}"
     )
-
-
-def _all_of(pair: Comparison, inside: LostInside, code: str) -> str:
-    """State which kind of packets is completely lost, and where."""
-    direction = inside.picture.direction
-    node = pair.captures[direction.sender.capture].name
-    gone, delivered = int(np.count_nonzero(inside.packets)), int(np.count_nonzero(direction.delivered))
-    explanations = inside.picture.of(_KINDS[code])
-    names = sorted({n for e in explanations for n in _names(pair, inside, e)})
-    whom = f"{loss.since(explanations)}{listed(names, at_most=_MOST_NAMED)}"
-    return (
-        f"{whom[:1].upper()}{whom[1:]}: all {count(gone, 'packet')} {_whither(inside)} are lost inside "
-        f"{node}, seen at {inside.last} and not at {direction.receiver.name}, while "
-        f"{count(delivered, 'other packet')} {'reaches' if delivered == 1 else 'reach'} it"
-    )
-
-
-def _whither(inside: LostInside) -> str:
-    return "from the tunnel to its pods" if inside.inwards else "from its pods into the tunnel"
 
 
 def _only(inside: LostInside) -> str:
@@ -130,13 +110,7 @@ def _race(inside: LostInside) -> str:
     )
 
 
-def _names(pair: Comparison, inside: LostInside, explanation: Explanation) -> list[str]:
-    if inside.picture.lost is None:
-        return []
-    return affected.members(inside.picture.direction, inside.picture.lost, explanation.rule, pair.cluster)
-
-
-def _remedy(node: str, inside: LostInside) -> str:
+def _remedy(node: str, inside: LostInside, code: str) -> str:
     names = (inside.last, inside.picture.direction.receiver.name)
     numbers = [name.rpartition("/if")[2] for name in names if "/if" in name]
     devices = ""
@@ -145,7 +119,7 @@ def _remedy(node: str, inside: LostInside) -> str:
     where = f"Look on {node}, not at the network between the nodes."
     first = (f"{where} The names of these interfaces:", devices) if devices else (where,)
     if not inside.only_seconds:
-        return written(*first, _everywhere(node))
+        return written(*first, _specific(inside, code, node), _everywhere(node))
     return written(
         *first,
         _TWICE,
@@ -155,6 +129,14 @@ def _remedy(node: str, inside: LostInside) -> str:
         "dnsConfig of the pod. NodeLocal DNSCache, which asks over TCP and without conntrack, avoids the "
         "race altogether.",
     )
+
+
+def _specific(inside: LostInside, code: str, node: str) -> str:
+    return inside_words.where_to_look(code, node, _first_ns(inside.picture.direction, inside.packets))
+
+
+def _first_ns(direction: Direction, packets: NDArray[np.bool_]) -> int:
+    return int(direction.sent_ns(packets).min())
 
 
 def _everywhere(node: str) -> str:
@@ -179,8 +161,28 @@ def node_of(direction: Direction) -> str | None:
     return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
 
 
-def remedy_of(direction: Direction) -> str | None:
-    """Say where to look on the node that contains a hop; None for a hop between nodes."""
+def evidence_of(direction: Direction) -> dict[str, Quantity]:
+    """Say inside of which node a hop lies, as evidence; nothing for a hop between nodes."""
+    node = node_of(direction)
+    return {} if node is None else {"inside": Quantity(node)}
+
+
+def remedy_of(direction: Direction, code: str = "", lost: NDArray[np.bool_] | None = None) -> str | None:
+    """Say where to look on the node that contains a hop; None for a hop between nodes.
+
+    Parameters
+    ----------
+    direction : Direction
+        One side of it shows packets without the tunnel.
+    code : str
+        Of the finding.
+    lost : NDArray[np.bool_], optional
+        The packets that it is about, shape ``(m,)``.
+    """
     place = node_of(direction)
+    if place is None:
+        return None
     card = direction.sender if direction.sender.encapsulated else direction.receiver
-    return None if place is None else commands(place, card.name.partition("/")[0])
+    node = card.name.partition("/")[0]
+    first = "" if lost is None else inside_words.where_to_look(code, node, _first_ns(direction, lost))
+    return written(first, commands(place, node))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
@@ -42,7 +42,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     """Report each direction that was interrupted."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     found = [_finding(pair, p) for p in pictures if p.of(Kind.INTERRUPTION)]
-    return [*not_assessed, *found]
+    return [*not_assessed, *found, *inside_finding.findings(pair, CODE)]
 
 
 def _finding(pair: Comparison, picture: Picture) -> Finding:
@@ -58,7 +58,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=_summary(picture, outages, int(lost.sum()), lasted_ns),
         explanation=_explanation(picture, outages, lost),
-        remedy=_remedy(direction, first),
+        remedy=inside_finding.remedy_of(direction, CODE, lost) or _remedy(direction, first),
         evidence={
             "outages": Quantity(len(outages), "outages"),
             "from": Quantity(moment(first)),
@@ -67,6 +67,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "lost": Quantity(int(lost.sum()), "packets"),
             "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
             "chance": Quantity(max(o.chance for o in outages), "ratio"),
+            **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
         frames=shown.frames,

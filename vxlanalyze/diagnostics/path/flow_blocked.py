@@ -76,6 +76,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
             "largest_delivered": Quantity(direction.largest_delivered, "bytes"),
             "chance": Quantity(max(e.chance for e in explanations), "ratio"),
+            **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
         frames=shown.frames,

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
 from vxlanalyze.analysis.underlay import firewall, groups, tunnel_ends, underlay
@@ -64,7 +64,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
             answers.append(_finding(pair, picture, blocked[0]))
         elif picture.lost is not None and picture.lost.delivered == 0 and not picture.of(Kind.PATH):
             answers.append(NotAssessed(CODE, _too_few(picture), picture.direction.label))
-    return answers
+    return [*answers, *inside_finding.findings(pair, CODE)]
 
 
 def _too_few(picture: Picture) -> str:
@@ -260,6 +260,7 @@ def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -
         "smallest_lost": Quantity(int(picture.direction.wire_length[lost].min()), "bytes"),
         "largest_lost": Quantity(int(picture.direction.wire_length[lost].max()), "bytes"),
         "chance": Quantity(blocked.chance, "ratio"),
+        **inside_finding.evidence_of(picture.direction),
     }
 
 

@@ -97,6 +97,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
             "largest_delivered": Quantity(direction.largest_delivered, "bytes"),
             "chance": Quantity(explanations[0].chance, "ratio"),
+            **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost, kept),
         frames=shown.frames,

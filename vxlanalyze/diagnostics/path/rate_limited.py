@@ -58,7 +58,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
         if len(picture.unexplained) and len(np.unique(picture.direction.sent_ns(picture.unexplained))) < 3:
             why = "fewer than three moments of loss: whether they follow the rate cannot be determined"
             answers.append(NotAssessed(CODE, why, picture.direction.label))
-    return answers
+    return [*answers, *inside_finding.findings(pair, CODE)]
 
 
 def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit: RateLimit) -> Finding:
@@ -82,7 +82,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit
         f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): of "
         f"{count(limit.slower, 'slower packet')} "
         f"of the same flows none{of_flow}. {_passing(limit)}{loss.by_chance([explanation])}",
-        remedy=inside_finding.remedy_of(direction)
+        remedy=inside_finding.remedy_of(direction, CODE, lost)
         or _remedy(near, far, underlay.of(direction, pair.cluster)),
         evidence={
             "lost": Quantity(gone, "packets"),
@@ -94,6 +94,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit
             "onset_rate": Quantity(limit.onset_per_s, "packets/s"),
             "passing_rate": Quantity(limit.passing_per_s, "packets/s"),
             "chance": Quantity(explanation.chance, "ratio"),
+            **inside_finding.evidence_of(direction),
         },
         ruled_out=(
             *affected.not_by_size(direction, lost),

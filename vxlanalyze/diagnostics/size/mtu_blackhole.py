@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, loss, path_mtu
+from vxlanalyze.analysis.loss import affected, inside_finding, loss, path_mtu
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.loss.path_mtu import Limit
 from vxlanalyze.analysis.loss.picture import Kind, Picture
@@ -55,7 +55,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
                 answers.append(_finding(pair, picture))
         elif (why := _cannot_tell(picture)) is not None:
             answers.append(NotAssessed(CODE, why, picture.direction.label))
-    return answers
+    return [*answers, *inside_finding.findings(pair, CODE)]
 
 
 def _cannot_tell(picture: Picture) -> str | None:
@@ -90,16 +90,23 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         direction=direction.label,
         summary=f"{since}{'all' if since else 'All'} {above} are silently dropped: {_measured(found)}",
         explanation=_explanation(picture, lost, found) + loss.by_chance(explanations),
-        remedy=written(
-            path_mtu.settings(pair, direction, found),
-            f"Or raise the MTU of the link between the nodes to {_needed(direction, lost):,} or more.",
-            path_mtu.probe(pair, direction, found),
-        ),
+        remedy=_remedy(pair, direction, lost, found),
         evidence=_evidence(direction, lost, found, max(e.chance for e in explanations)),
         ruled_out=_ruled_out(direction, lost),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=f"({shown.display_filter}) && {_longer_than(direction, found.passes)}",
+    )
+
+
+def _remedy(pair: Comparison, direction: Direction, lost: NDArray[np.bool_], found: Limit) -> str:
+    inside = inside_finding.remedy_of(direction, CODE, lost)
+    if inside is not None:
+        return written(inside, path_mtu.settings(pair, direction, found))
+    return written(
+        path_mtu.settings(pair, direction, found),
+        f"Or raise the MTU of the link between the nodes to {_needed(direction, lost):,} or more.",
+        path_mtu.probe(pair, direction, found),
     )
 
 
@@ -163,6 +170,7 @@ def _evidence(
         "inner_mtu": Quantity(found.inner_mtu, "bytes"),
         "inner_mtu_at_most": Quantity(found.inner_mtu_at_most, "bytes"),
         "chance": Quantity(chance, "ratio"),
+        **inside_finding.evidence_of(direction),
     }
 
 
