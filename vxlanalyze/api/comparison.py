@@ -77,8 +77,8 @@ class Comparison:
 
     @property
     def hops(self) -> Records[HopRecord]:
-        """Figures of each hop and direction; a list, with ``.to_frame()``."""
-        return Records(self._short_report.hops)
+        """Figures of each hop and direction, then of hops inside nodes; a list, with ``.to_frame()``."""
+        return Records([*self._short_report.hops, *self._short_report.inside])
 
     @property
     def services(self) -> Records[ServiceRecord]:

@@ -175,7 +175,7 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
 
 
 def _demand_directions(expected: Expectation, report: Report) -> None:
-    known = {hop["direction"] for hop in report.hops}
+    known = {hop["direction"] for hop in (*report.hops, *report.inside)}
     known |= {finding["direction"] for finding in report.findings if finding["direction"] is not None}
     entries = (*expected.must, *expected.must_not, *expected.allow)
     named = [entry.partition("@")[2] for entry in entries if "@" in entry]
@@ -219,7 +219,7 @@ def _why_not(entry: str, report: Report) -> str:
 
 def _outside(bound: Bound, report: Report) -> Iterator[str]:
     name = f"{bound.direction}: {bound.figure}"
-    hops = [hop for hop in report.hops if hop["direction"] == bound.direction]
+    hops = [hop for hop in (*report.hops, *report.inside) if hop["direction"] == bound.direction]
     value = _figure(hops[0], bound.figure) if hops else None
     if value is None:
         yield f"{name} was not measured"

@@ -31,7 +31,7 @@ def comparison_html(report: Report) -> str:
         points=points(report),
         worst=worst(report),
         lying=path_svg.lying(report),
-        path_words=path_svg.alternative(report.hops),
+        path_words=path_svg.alternative(report),
         pictures=pictures.draw(report).pictures,
         image=_image,
         unassessed=by_reason(report.not_assessed),

@@ -20,6 +20,15 @@ def draw(page: Page, report: Report) -> None:
         _arrow(page, backward, towards_right=False)
         for hop in (forward, backward):
             _remarks(page, hop)
+    for hop in report.losing_inside:
+        _inside(page, hop)
+
+
+def _inside(page: Page, hop: HopRecord) -> None:
+    """One line for a hop between two interfaces of a node."""
+    node = hop["from"].partition("/")[0]
+    figures = f"{plain(hop['direction'])}: {_labels(hop)[-2]}"
+    page.paragraph((f"inside {plain(node)}, ", "dim"), (figures, _style(hop)), indent=2, hanging=4)
 
 
 def _ends(page: Page, left: CaptureRecord | None, right: CaptureRecord | None, hop: HopRecord) -> None:

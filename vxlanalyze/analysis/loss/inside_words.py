@@ -142,7 +142,7 @@ def where_to_look(code: str, node: str, first_ns: int) -> str:
     if code == "rate-limited":
         return written(
             "Look for a limit on the node: bandwidth annotations of pods, policers, rules that limit a rate:",
-            anywhere("kubectl get pods -A -o yaml | grep -E 'kubernetes.io/(in|e)gress-bandwidth'"),
+            anywhere("kubectl get pods -A -o yaml | grep -E '(in|e)gress-bandwidth'"),
             on(node, "iptables-save -c | grep -wE 'limit|hashlimit'", "nft list ruleset | grep -w limit"),
             on(node, "cat /proc/net/softnet_stat"),
         )

@@ -47,7 +47,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         parts=_parts(report, drawn),
         lying=path_svg.lying(report),
         upright=path_svg.upright(report),
-        path_words=path_svg.alternative(report.hops),
+        path_words=path_svg.alternative(report),
         anchor_of=dict(zip(map(key_of, records), anchors, strict=True)),
         pictures=drawn.pictures,
         flows=drawn.flows and flow_table(drawn.flows, report.names),

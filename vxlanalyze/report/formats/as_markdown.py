@@ -40,7 +40,7 @@ def _path(report: Report) -> list[str]:
         return []
     head = ("direction", "sent", "delivered", "lost", "unknown", "loss", "delay p50", "delay p99")
     rows = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
-    rows += [" | ".join(_cells(hop)) for hop in report.hops]
+    rows += [" | ".join(_cells(hop)) for hop in (*report.hops, *report.losing_inside)]
     return ["\n".join(f"| {row} |" for row in rows)]
 
 

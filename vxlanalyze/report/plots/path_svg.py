@@ -3,7 +3,6 @@
 Only geometry and words; the page's template draws them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
@@ -78,7 +77,7 @@ def lying(report: Report) -> Picture:
     boxes = []
     for i, (name, capture) in enumerate(points):
         left = 2 + i * (width + gap)
-        boxes.append(_box(left, 2, width, height, name, capture))
+        boxes.append(_box((left, 2), (width, height), name, capture, report.lost_inside(name)))
     arrows = []
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (width + gap) + width, 2 + (i + 1) * (width + gap)
@@ -96,7 +95,8 @@ def upright(report: Report) -> Picture:
     middle = whole / 2
     boxes = []
     for i, (name, capture) in enumerate(points):
-        boxes.append(_box(middle - width / 2, 2 + i * (height + gap), width, height, name, capture))
+        place = (middle - width / 2, 2 + i * (height + gap))
+        boxes.append(_box(place, (width, height), name, capture, report.lost_inside(name)))
     arrows = []
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (height + gap) + height, 2 + (i + 1) * (height + gap)
@@ -147,7 +147,14 @@ def _points(report: Report) -> list[tuple[str, CaptureRecord | None]]:
     return [(name, captures.get(name)) for name in names]
 
 
-def _box(x: float, y: float, width: float, height: float, name: str, capture: CaptureRecord | None) -> Box:
+def _box(
+    place: tuple[float, float],
+    size: tuple[float, float],
+    name: str,
+    capture: CaptureRecord | None,
+    lost_inside: int,
+) -> Box:
+    (x, y), (width, height) = place, size
     texts: list[str] = []
     if capture is not None:
         addresses = capture["node_addresses"]
@@ -156,6 +163,8 @@ def _box(x: float, y: float, width: float, height: float, name: str, capture: Ca
             for a in addresses[:1]
         ]
         texts.append(words.count(capture["packets"], "frame"))
+    if lost_inside:
+        texts.append(f"{lost_inside:,} lost inside")
     middle, first = x + width / 2, y + height / 2 - _LINE * len(texts) / 2 + 5
     lines = [Text(middle, first + _LINE * (i + 1), "middle", line) for i, line in enumerate(texts)]
     return Box(x, y, width, height, name, (Text(middle, first, "middle", _short(name, width)), *lines))
@@ -174,6 +183,7 @@ def _short(name: str, room: float) -> str:
     return name if len(name) <= longest else f"{name[: longest - 6]}…{name[-5:]}"
 
 
-def alternative(hops: Sequence[HopRecord]) -> str:
+def alternative(report: Report) -> str:
     """The picture in words, for those who cannot see it."""
+    hops = (*report.hops, *report.losing_inside)
     return ". ".join(f"{hop['direction']}: {', '.join(labels(hop))}" for hop in hops)
