@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import vxlanalyze as vx
+from vxlanalyze.report import inside_hops
 from vxlanalyze.report.formats import as_html, as_markdown, as_text
 
 CAPTURES = Path(__file__).parents[1] / "captures"
@@ -34,7 +35,7 @@ def test_text_html_and_markdown_show_it(result):
 def test_healthy_hops_inside_are_not_drawn():
     healthy = vx.compare(*sorted((CAPTURES / "any-healthy").glob("*.pcap.gz")))
     assert healthy.report.inside
-    assert not healthy.report.losing_inside
+    assert not inside_hops.losing(healthy.report)
     assert "inside node2" not in as_text.render(healthy.report)
 
 

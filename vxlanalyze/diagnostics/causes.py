@@ -17,7 +17,10 @@ from vxlanalyze.analysis.loss import blame, inside_words
 from vxlanalyze.pairing.model import Comparison
 
 _INSIDE = (*inside_words.KINDS, "packet-loss")
-_OF_INSIDE = ("answer-not-accepted", "dns-unanswered", "endpoint-silent", "source-unanswered", "tcp-stalled")
+_OF_INSIDE = (
+    *("answer-not-accepted", "dns-unanswered", "endpoint-silent", "not-answered", "source-unanswered"),
+    "tcp-stalled",
+)
 
 
 def order(

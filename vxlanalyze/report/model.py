@@ -298,15 +298,3 @@ class Report:
     connections_total: int = 0
     impact: list[str] = field(default_factory=list)
     schema: str = SCHEMA
-
-    @property
-    def losing_inside(self) -> list[HopRecord]:
-        """Hops within nodes, between two interfaces of one capture, that lose some of what they carry."""
-        return [
-            hop for hop in self.inside if hop["lost"] and hop["delivered"] and hop["not_assessed"] is None
-        ]
-
-    def lost_inside(self, name: str) -> int:
-        """Packets that findings say are lost inside the node of a capture, each counted once."""
-        told = (f["evidence"] for f in self.findings if "last_seen" in f["evidence"])
-        return sum(int(e["lost"]["value"] or 0) for e in told if e["inside"]["value"] == name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from vxlanalyze.report import inside_hops
 from vxlanalyze.report.formats.as_html import points, worst
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.plots import path_svg, pictures
@@ -32,6 +33,7 @@ def comparison_html(report: Report) -> str:
         worst=worst(report),
         lying=path_svg.lying(report),
         path_words=path_svg.alternative(report),
+        losing_inside=inside_hops.losing(report),
         pictures=pictures.draw(report).pictures,
         image=_image,
         unassessed=by_reason(report.not_assessed),

@@ -2,6 +2,7 @@
 
 from rich.cells import cell_len, set_cell_size
 
+from vxlanalyze.report import inside_hops
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 from vxlanalyze.report.page import Page
 from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
@@ -20,7 +21,7 @@ def draw(page: Page, report: Report) -> None:
         _arrow(page, backward, towards_right=False)
         for hop in (forward, backward):
             _remarks(page, hop)
-    for hop in report.losing_inside:
+    for hop in inside_hops.losing(report):
         _inside(page, hop)
 
 

@@ -61,7 +61,7 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
         direction=direction.label,
         summary=summary,
         explanation=f"{affected.packets(affected.protocols(direction, inside.packets))} of "
-        f"{affected.sizes(direction, inside.packets)} reach {inside.last} and do not reach "
+        f"{_sizes(direction, inside.packets)} reach {inside.last} and do not reach "
         f"{direction.receiver.name}, by the one capture of {node}, which shows both: nothing between the "
         f"nodes loses them. {'' if named else _race(inside)}",
         remedy=_remedy(node, inside, code),
@@ -81,6 +81,12 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _sizes(direction: Direction, chosen: NDArray[np.bool_]) -> str:
+    """State the smallest and largest packet, as a pod sees them: without a tunnel's headers."""
+    low, high = int(direction.length[chosen].min()), int(direction.length[chosen].max())
+    return f"{low:,} bytes" if low == high else f"{low:,} to {high:,} bytes"
 
 
 def _share(inside: LostInside, node: str, bounds: tuple[float, float]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from vxlanalyze.report import inside_hops
 from vxlanalyze.report.both_directions import merged
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.report.page_tables import flow_table, lost_table, service_table
@@ -48,6 +49,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         lying=path_svg.lying(report),
         upright=path_svg.upright(report),
         path_words=path_svg.alternative(report),
+        losing_inside=inside_hops.losing(report),
         anchor_of=dict(zip(map(key_of, records), anchors, strict=True)),
         pictures=drawn.pictures,
         flows=drawn.flows and flow_table(drawn.flows, report.names),

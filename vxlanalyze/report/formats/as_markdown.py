@@ -9,7 +9,7 @@ Markdown section 4.10 (tables), section 6.9 (autolinks).
 
 import re
 
-from vxlanalyze.report import still_open
+from vxlanalyze.report import inside_hops, still_open
 from vxlanalyze.report.model import FindingRecord, HopRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.text import commands, formatting, words
@@ -40,7 +40,7 @@ def _path(report: Report) -> list[str]:
         return []
     head = ("direction", "sent", "delivered", "lost", "unknown", "loss", "delay p50", "delay p99")
     rows = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)])]
-    rows += [" | ".join(_cells(hop)) for hop in (*report.hops, *report.losing_inside)]
+    rows += [" | ".join(_cells(hop)) for hop in (*report.hops, *inside_hops.losing(report))]
     return ["\n".join(f"| {row} |" for row in rows)]
 
 

@@ -5,6 +5,7 @@ Only geometry and words; the page's template draws them.
 
 from dataclasses import dataclass
 
+from vxlanalyze.report import inside_hops
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 from vxlanalyze.text import words
 
@@ -77,7 +78,7 @@ def lying(report: Report) -> Picture:
     boxes = []
     for i, (name, capture) in enumerate(points):
         left = 2 + i * (width + gap)
-        boxes.append(_box((left, 2), (width, height), name, capture, report.lost_inside(name)))
+        boxes.append(_box((left, 2), (width, height), name, capture, inside_hops.lost_in(report, name)))
     arrows = []
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (width + gap) + width, 2 + (i + 1) * (width + gap)
@@ -96,7 +97,7 @@ def upright(report: Report) -> Picture:
     boxes = []
     for i, (name, capture) in enumerate(points):
         place = (middle - width / 2, 2 + i * (height + gap))
-        boxes.append(_box(place, (width, height), name, capture, report.lost_inside(name)))
+        boxes.append(_box(place, (width, height), name, capture, inside_hops.lost_in(report, name)))
     arrows = []
     for i, (onward, home) in enumerate(_pairs(report)):
         start, end = 2 + i * (height + gap) + height, 2 + (i + 1) * (height + gap)
@@ -185,5 +186,5 @@ def _short(name: str, room: float) -> str:
 
 def alternative(report: Report) -> str:
     """The picture in words, for those who cannot see it."""
-    hops = (*report.hops, *report.losing_inside)
+    hops = (*report.hops, *inside_hops.losing(report))
     return ". ".join(f"{hop['direction']}: {', '.join(labels(hop))}" for hop in hops)
