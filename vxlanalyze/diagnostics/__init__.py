@@ -1,7 +1,7 @@
-"""The diagnostics that are run on a Comparison, and the results of all.
+"""Run the diagnostics on a Comparison and collect their results.
 
-`DIAGNOSTICS` stands in causal order: what comes first explains what comes later. Where two findings
-are equally bad, the earlier one is the better answer to "what is wrong?".
+`DIAGNOSTICS` is in causal order: earlier ones explain later ones. Of two equally severe findings, the earlier
+one is the better answer to "what is wrong?".
 """
 
 from collections import deque
@@ -19,15 +19,15 @@ from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.nearest import nearest
 
 _MODULES = (
-    # What leaves no answer at all:
+    # Nothing can be compared:
     "limits.same_capture",
     "limits.windows_disjoint",
     "limits.no_tunnel_traffic",
     "limits.no_common_traffic",
-    # What leaves wrongly:
+    # Sent incorrectly:
     "path.not_encapsulated",
     "path.wrong_tunnel_endpoint",
-    # What the way takes:
+    # Lost on the path:
     "path.ttl_exceeded",
     "path.foreign_reset",
     "path.path_blocked",
@@ -42,12 +42,12 @@ _MODULES = (
     "size.fragments_lost",
     "size.reassembly_timeout",
     "path.burst_outage",
-    # What arrives damaged:
+    # Damaged on arrival:
     "integrity.merged_datagram",
     "integrity.corrupted_in_transit",
     "integrity.outer_checksum_bad",
     "integrity.inner_checksum_bad",
-    # What dies inside the receiver:
+    # Dropped inside the receiver:
     "receiver.port_unreachable",
     "receiver.vni_mismatch",
     "receiver.stale_tunnel_mac",
@@ -57,7 +57,7 @@ _MODULES = (
     "receiver.not_answered",
     "receiver.source_unanswered",
     "receiver.answer_not_accepted",
-    # What suffers:
+    # Degraded performance:
     "size.outer_fragmentation",
     "path.rate_limited",
     "path.packet_loss",
@@ -69,18 +69,18 @@ _MODULES = (
     "performance.window_limited",
     "performance.slow_answer",
     "path.flooded_unicast",
-    # What the pods see of it:
+    # Symptoms that pods notice:
     "symptoms.endpoint_silent",
     "symptoms.dns_unanswered",
     "symptoms.endpoint_refused",
     "symptoms.tcp_stalled",
     "symptoms.connection_reset",
-    # What limits the answer without being a fault:
+    # Limits of the analysis that are not faults:
     "limits.capture_loss",
     "limits.capture_damaged",
     "limits.truncated_capture",
     "limits.clock_step",
-    # What only looks like a fault:
+    # Artefacts that only look like a fault:
     "artefacts.checksum_offload",
     "translation.outer_address_rewritten",
     "translation.service_translation",
@@ -98,7 +98,7 @@ def _diagnostic(module: str) -> Diagnostic:
     return diagnostic
 
 
-# With fewer packets, threads cost more than they gain; with more, what two questions hold is too much.
+# With fewer packets, threads cost more than they gain; with more, two diagnostics need too much memory.
 _MANY_PACKETS, _TOO_MANY_PACKETS = 100_000, 3_000_000
 
 DIAGNOSTICS: tuple[Diagnostic, ...] = tuple(_diagnostic(module) for module in _MODULES)
@@ -114,9 +114,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What all diagnostics said; the first finding is the answer to "what is wrong?".
+    """The results of all diagnostics; the first finding is the answer to "what is wrong?".
 
-    `asked` are the codes of those that ran: what is run and reported nowhere is clear.
+    `asked` are the codes of those that ran: a code that ran and appears in no result is clear.
     """
 
     findings: tuple[Finding, ...]
@@ -150,10 +150,10 @@ def diagnose(
 
 
 def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[DiagnosticResult | Broken]]:
-    """Run in turn; of many packets on two threads.
+    """Run in turn, or on two threads for many packets.
 
-    What takes longest comes first, so that neither thread ends long before the other. Then one goes on from
-    each end: neighbours rest on the same figures.
+    The slowest come first, so that neither thread ends long before the other. Then the threads proceed from
+    opposite ends, since neighbours share the same measurements.
     """
     packets = sum(len(direction) for direction in comparison.directions)
     if packets < _MANY_PACKETS:
@@ -178,7 +178,7 @@ def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[
 
 
 def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[DiagnosticResult | Broken]:
-    """Ask with as much memory as there is: what the question before has freed is given back."""
+    """Run one diagnostic after returning the memory freed by the previous one."""
     memory.give_back()
     return _answers(diagnostic, comparison)
 
@@ -187,18 +187,18 @@ def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Diagnos
     try:
         return diagnostic.check(comparison)
     except (VxlanalyzeError, MemoryError):
-        raise  # a capture changed, the memory is full: nothing that the question can help
+        raise  # a capture changed, or memory is full: not the diagnostic's fault
     except Exception as error:  # noqa: BLE001  one broken question must not silence the others
         return [Broken(diagnostic.code, f"{type(error).__name__}: {error}")]
 
 
 def demand_codes(codes: Iterable[str]) -> None:
-    """Check that codes are those of diagnostics.
+    """Check that all codes belong to diagnostics.
 
     Raises
     ------
     UsageError
-        Names the first that is not, and the nearest known one.
+        Names the first unknown one, and the nearest known one.
     """
     known = [diagnostic.code for diagnostic in DIAGNOSTICS]
     for code in codes:

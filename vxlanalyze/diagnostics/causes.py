@@ -1,12 +1,12 @@
-"""Which finding explains which, and in what order they are shown.
+"""Decide which finding explains which, and in what order they are shown.
 
-A finding is a consequence where its diagnostic names a code as its cause (`Diagnostic.explained_by`)
-and that code was found in the same direction, or in none. A question that needs its answer to arrive
-(`Diagnostic.round_trip`) fails by a fault anywhere on the path or the return path, so a cause in any
-direction explains it; the same direction is tried first. A finding that knows more of its own case than its
-diagnostic in general names its possible causes itself (`Finding.explained_by`). Where packets can tell
-whether a cause took what the symptom is about, they do: a blocked service explains its own silence only.
-What is lost between two interfaces of a node explains symptoms at that node, if it took their packets.
+A finding is a consequence where its diagnostic names a code as its cause (`Diagnostic.explained_by`) and that
+code was found in the same direction, or in none. A check that needs responses (`Diagnostic.round_trip`) fails
+with a fault anywhere on the path or the return path, so a cause in any direction explains it; the same
+direction is tried first. A finding that is more specific than its diagnostic names its possible causes itself
+(`Finding.explained_by`). Where packets show whether a cause affected the symptom, they decide: a blocked
+service only explains its own silence. Loss between two interfaces of a node explains symptoms at that node if
+it affected their packets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def order(
 ) -> tuple[Finding, ...]:
     """Findings with their causes named: root causes first, then by severity, then as registered.
 
-    What is only worth a note is no cause, unless it explains something, and stands at the end.
+    A note is not a cause unless it explains something, and comes last.
     """
     rank = {d.code: i for i, d in enumerate(diagnostics)}
     by_code = {d.code: d for d in diagnostics}
@@ -49,7 +49,7 @@ def _cause(
 ) -> str | None:
     """Name the finding that explains this one.
 
-    The own direction comes first, then what took most of its packets, then the causal order.
+    Its own direction comes first, then the cause that took most of its packets, then the causal order.
     """
     place = {c.key: i for i, c in enumerate(ordered)}
     causes = _causes(finding, by_code)
@@ -65,7 +65,7 @@ def _cause(
         if _is_near(c, finding) or c.key in causes or _dies_inside(c, finding, comparison)
     ]
     shares = [blame.share(comparison, c, finding) for c in near]
-    # What cannot be determined from packets is believed as much as what took all of them.
+    # A cause that packets cannot confirm counts as if it took all of them.
     proved = [(1.0 if s is None else s, c) for s, c in zip(shares, near, strict=True) if s != 0]
     if proved:
         return max(proved, key=lambda p: p[0])[1].key
@@ -79,7 +79,7 @@ def _is_near(cause: Finding, finding: Finding) -> bool:
 
 
 def _dies_inside(cause: Finding, finding: Finding, comparison: Comparison) -> bool:
-    """Whether a cause is loss inside a node that a symptom's direction begins or ends at."""
+    """Whether a cause is loss inside a node where a symptom's direction begins or ends."""
     if finding.code not in _OF_INSIDE or cause.code not in _INSIDE or finding.direction is None:
         return False
     directions = (d for hop in comparison.inside for d in hop.directions)

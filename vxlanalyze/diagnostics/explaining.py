@@ -1,4 +1,4 @@
-"""Causes that several diagnostics name together, where no layer holds just these."""
+"""Sets of causes shared by several diagnostics, where no layer contains exactly these."""
 
 MISDIRECTED = ("wrong-tunnel-endpoint", "duplicate-address")
 """The packets go to another place than they should."""

@@ -1,9 +1,9 @@
-"""What was saved with the captures, held against the packets: evidence for findings.
+"""Compare facts saved with the captures with the packets: evidence for findings.
 
-Each table that `--facts` reads says something that packets can confirm or contradict: the tunnel map where
-packets for a pod network go, the forwarding entries by which MAC a node is addressed, the service list
-which pods stand behind an address, the offload settings why checksums look unfilled. What agrees is ruled
-out as a cause, in a sentence; what does not is said by the finding that it proves
+Each table that `--facts` reads makes a statement that packets can confirm or contradict: the tunnel map gives
+the destination of packets for a pod network, the forwarding entries the MAC of a node, the service list the
+pods of a service address, and the offload settings the reason for unfilled checksums. An entry that agrees is
+ruled out as a cause, in a sentence; one that does not is reported by the finding that it proves
 (`wrong-tunnel-endpoint`).
 """
 
@@ -56,11 +56,10 @@ _SETTINGS_SPEAK = frozenset(("checksum-offload", "outer-checksum-bad", "inner-ch
 
 @dataclass(frozen=True, slots=True)
 class MapCheck:
-    """An entry of a node's tunnel map against the packets that the node sent.
+    """An entry of a node's tunnel map compared with the packets that the node sent.
 
-    `followed` packets for its network went to its endpoint, `elsewhere` counts the others by where they went.
-    `right` tells whether the endpoint is known for an address of the node on which the network lives, None
-    where nothing tells.
+    `followed` packets for its network went to its endpoint, `elsewhere` counts the others by destination.
+    `right` says whether the endpoint is an address of the node that hosts the network, None where unknown.
     """
 
     route: Route
@@ -71,7 +70,7 @@ class MapCheck:
 
 
 def tunnel_map(pair: Comparison, direction: Direction) -> list[MapCheck]:
-    """Hold the map saved with a direction's sender against the packets of that direction."""
+    """Compare the map saved with a direction's sender with the packets of that direction."""
     capture = pair.captures[direction.sender.capture].name
     sent: dict[Route, dict[str, int]] = {}
     for (outer, inner), packets in _destinations(direction).items():
@@ -106,7 +105,7 @@ def _destinations(direction: Direction) -> dict[tuple[str, str], int]:
 
 
 def map_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
-    """Say of each entry of the tunnel map that packets and cluster bear out that it is not the cause."""
+    """State for each tunnel map entry confirmed by packets and cluster that it is not the cause."""
     for check in tunnel_map(pair, direction):
         if not check.followed or check.elsewhere or check.right is False:
             continue
@@ -121,7 +120,7 @@ def map_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
 
 
 def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
-    """Say of each forwarding entry that the packets use that it leads to the far node."""
+    """State for each forwarding entry in use that it leads to the far node."""
     capture = pair.captures[direction.sender.capture].name
     rows = [row for fact in pair.cluster.facts_of("bridge-fdb", capture) for row in fact.rows if "dst" in row]
     entries = {(row["mac"], row["dst"]) for row in rows}
@@ -139,7 +138,7 @@ def entry_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut
 
 
 def backend_sentences(pair: Comparison) -> Iterator[str]:
-    """Hold the backends of services against the pods that were asked."""
+    """Compare the backends of services with the pods that received requests."""
     figures = services(pair)
     backends = {s.full_name: s.backends for s in pair.cluster.services if s.name}
     for service in dict.fromkeys(f.service for f in figures if f.service):
@@ -156,7 +155,7 @@ def _backends(service: str, backends: Sequence[str], figures: Sequence[ServiceFi
 
 
 def setting_sentences(pair: Comparison, direction: Direction) -> Iterator[RuledOut]:
-    """Hold the offload settings of the sender against the checksums in its capture."""
+    """Compare the offload settings of the sender with the checksums in its capture."""
     capture = pair.captures[direction.sender.capture].name
     unfilled = _unfilled(direction.sender, direction)
     for fact in pair.cluster.facts_of("ethtool-k", capture):
@@ -197,7 +196,7 @@ _SPEAKERS = (
 
 
 def with_evidence(findings: Iterable[Finding], pair: Comparison) -> tuple[Finding, ...]:
-    """Add to each finding what the saved tables say of it; a code that was found is ruled out nowhere."""
+    """Add to each finding what the saved tables say about it; a code that was found is never ruled out."""
     findings = tuple(findings)
     if not pair.cluster.facts:
         return findings
@@ -221,13 +220,13 @@ def _with_sentences(finding: Finding, pair: Comparison, found: set[str]) -> Find
 
 
 def _direction(pair: Comparison, finding: Finding) -> Direction | None:
-    """The direction of a finding, between nodes or inside of one."""
+    """The direction of a finding, between nodes or inside one."""
     inside = (d for hop in pair.inside for d in hop.directions)
     return next((d for d in (*pair.directions, *inside) if d.label == finding.direction), None)
 
 
 def _with_facts(finding: Finding, statements: Sequence[Statement]) -> Finding:
-    """Put causes that facts show before what the packets suggest, and notes behind it."""
+    """Put causes shown by facts before those suggested by packets, and notes after them."""
     causes, notes = [s for s in statements if s.cause], [s for s in statements if not s.cause]
     explanation = [*(s.sentence for s in causes), finding.explanation.strip(), *(s.sentence for s in notes)]
     remedies = [s.remedy for s in causes if s.remedy] or [finding.remedy]

@@ -89,7 +89,7 @@ class Connections:
 
     @cached_property
     def flow(self) -> NDArray[np.int64]:
-        """A point that shows each connection, its flow there, and the stream of that, shape ``(c, 3)``."""
+        """For each connection, a point that shows it, its flow there, and its stream, shape ``(c, 3)``."""
         found = np.full((len(self), 3), -1, np.int64)
         slot = np.full(int(self.stream.max(initial=-1)) + 2, -1, np.int64)
         slot[self.stream[self.stream >= 0]] = np.flatnonzero(self.stream >= 0)

@@ -1,1 +1,1 @@
-"""What looks like a fault and is none."""
+"""Artefacts that look like faults."""

@@ -1,22 +1,22 @@
-"""Checksums that look wrong at the sender, or packets larger than the wire takes, are offload at work.
+"""Invalid-looking checksums or oversized packets at the sender are an effect of offload.
 
 What it checks
-    Does a sender's capture show checksums that its network card is still to fill in, or packets that it is
-    still to cut into several?
+    Does a sender's capture show checksums that its network card has yet to fill in, or packets that it has
+    yet to segment?
 Why it matters
     tcpdump and Wireshark call these checksums incorrect, and these packets are larger than the MTU. Many
-    hunts for a fault have ended here. Nothing is wrong: the capture sits between the kernel and the card.
+    investigations have ended here. Nothing is wrong: the capture is taken between the kernel and the card.
 How it decides
-    At the sender the field holds the sum of the pseudo-header, or, in the outer UDP header, what will be
-    right once the card has filled in the inner one; or one frame is several packets at the receiver. What
-    arrives is the evidence: the checksums are right or absent there. Packets that arrive unfilled and are
-    answered all the same went over a path inside one host, and are listed here as well.
+    At the sender the field holds the sum of the pseudo-header, or, in the outer UDP header, a value that will
+    be valid once the card has filled in the inner one; or one frame becomes several packets at the receiver.
+    Arrival is the evidence: there the checksums are valid or absent. Packets that arrive with unfilled
+    checksums and are answered nevertheless took a path inside one host, and are listed here as well.
 When it cannot tell
-    With one capture only, what arrives is not seen; what the capture itself shows is listed all the same.
+    With only one capture, arrivals are not visible; what the capture itself shows is listed anyway.
 What looks like it
-    Checksums that are wrong on arrival: `outer-checksum-bad`, `inner-checksum-bad`.
+    Checksums that are invalid on arrival: `outer-checksum-bad`, `inner-checksum-bad`.
 What to do
-    Nothing. To see what the wire carries, capture at the receiver or on a switch.
+    Nothing. To see the packets as on the wire, capture at the receiver or on a switch.
 Sources
     Linux Documentation/networking/checksum-offloads.rst and segmentation-offloads.rst; net/ipv4/udp.c,
     udp_set_csum; Wireshark wiki, CaptureSetup/Offloading.
@@ -39,7 +39,7 @@ CODE = "checksum-offload"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look at what each sender's capture shows of its own packets."""
+    """Examine each sender's own packets in its capture."""
     if not pair.hops:
         return [f for f in (_alone(pair, point) for point in pair.points) if f is not None]
     found = (_direction(pair, direction) for direction in pair.directions)
@@ -49,7 +49,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     outer, inner = checksums.of(direction, OUTER_L4_SHIFT), checksums.of(direction, INNER_L4_SHIFT)
     sent = _unfilled(outer.sent, inner.sent)
-    # What is wrong at the sender by any other measure and right on arrival was filled in after the capture.
+    # Any other checksum that is invalid at the sender and valid on arrival was filled in after the capture.
     sent |= _put_right(outer) | _put_right(inner)
     large = direction.sender.segment_bytes[direction.sent_row] != 0
     inside = _unfilled(outer.received, inner.received) & _answered(direction, outer, inner)
@@ -113,7 +113,7 @@ def _put_right(checks: checksums.Checks) -> NDArray[np.bool_]:
 
 
 def _answered(direction: Direction, outer: checksums.Checks, inner: checksums.Checks) -> NDArray[np.bool_]:
-    """Packets of flows that are answered; not looked up where nothing arrives unfilled."""
+    """Packets of flows that are answered; skipped where nothing arrives unfilled."""
     if not (outer.unfilled | inner.unfilled).any():
         return np.zeros(len(direction), np.bool_)
     responses = answers.of(direction)
@@ -132,7 +132,7 @@ def _ruled_out(outer: checksums.Checks, inner: checksums.Checks) -> tuple[RuledO
 
 
 def _features(pair: Comparison, point: Point) -> str:
-    """What the offload settings that were saved on the node say."""
+    """Describe the offload settings saved on the node."""
     name = pair.captures[point.capture].name
     on = {
         row["feature"]
@@ -144,7 +144,7 @@ def _features(pair: Comparison, point: Point) -> str:
 
 
 def _alone(pair: Comparison, point: Point) -> Finding | None:
-    """Look at one capture for which nothing tells what arrives."""
+    """Examine a capture without one of the receiver."""
     outer, inner = checksums.states(point, OUTER_L4_SHIFT), checksums.states(point, INNER_L4_SHIFT)
     unfilled = _unfilled(outer, inner)
     if point.rows is not None:

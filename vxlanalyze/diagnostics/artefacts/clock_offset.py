@@ -1,19 +1,19 @@
 """The nodes' clocks differ.
 
 What it checks
-    By how much is each capture's clock ahead of the one before it on the path, and does it run faster?
+    How far is each capture's clock ahead of the previous one on the path, and does it run faster?
 Why it matters
-    Times of two captures cannot be compared directly, nor can logs. Nothing here depends on it, since
-    the offset is taken out of every delay.
+    Times of two captures cannot be compared directly, nor can logs. This report is not affected, since the
+    offset is removed from every delay.
 How it decides
-    The offset follows from the packets themselves: each one bounds it, forward ones from above and those
-    back from below. It is reported where it is larger than both its own uncertainty and the path's usual
-    delay; below that it does not mislead anybody.
+    The offset follows from the packets themselves: each one bounds it, in the forward direction from above
+    and in the reverse direction from below. It is reported where it exceeds both its own uncertainty and the
+    path's usual delay; a smaller offset does not mislead.
 When it cannot tell
     Packets were seen at both points in one direction only, or none at all: then delay and offset cannot be
     separated.
 What looks like it
-    A path whose delay differs between the directions moves the estimate by half the difference at most,
+    A path whose delay differs between the directions shifts the estimate by at most half the difference,
     which the uncertainty covers. A clock that was set during the capture is `clock-step`.
 What to do
     `chronyc tracking` or `timedatectl timesync-status` on both nodes.

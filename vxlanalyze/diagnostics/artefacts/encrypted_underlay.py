@@ -1,21 +1,21 @@
 """The nodes talk to each other encrypted: ESP or WireGuard instead of the tunnel, or around it.
 
 What it checks
-    Do encrypted packets go between the captured nodes?
+    Do the captured nodes exchange encrypted packets?
 Why it matters
-    What is inside cannot be read: not the pods, not the protocol, not the tunnel. Much of what is checked in
-    the captures then has no answer, and that must not be taken for health.
+    The content cannot be read: neither the pods, nor the protocol, nor the tunnel. Many checks then have no
+    result, which must not be mistaken for a healthy network.
 How it decides
     ESP is an IP protocol of its own (50), or is in UDP on port 4500; WireGuard is recognised by its
     message types, their lengths and the zeros in their headers. Packets count whose addresses belong to
     captured nodes, or that more than one capture shows.
 When it cannot tell
-    Other encryption (TLS, QUIC, MACsec on the link) is not looked for.
+    Other encryption (TLS, QUIC, MACsec on the link) is not checked.
 What looks like it
     A VPN of a pod, whose packets are inside the tunnel; encrypted traffic of a node with a third party.
 What to do
     Capture where the packets are not encrypted: on the WireGuard device (`tcpdump -i cilium_wg0`,
-    `wireguard.cali`), or for IPsec on the pods' interfaces. The MTU must leave room: WireGuard takes 60 bytes
+    `wireguard.cali`), or on the pods' interfaces for IPsec. The MTU must leave room: WireGuard takes 60 bytes
     over IPv4 and 80 over IPv6, ESP in tunnel mode 57 to 77 over IPv4.
 Sources
     RFC 4303 (ESP); RFC 3948 (ESP in UDP); WireGuard protocol, https://www.wireguard.com/protocol/; Calico
@@ -46,7 +46,7 @@ class _Seen(NamedTuple):
     """Packets of one kind between two addresses, by the captures that show them."""
 
     kind: Encryption
-    ends: Ends  # in order of text, whichever sends
+    ends: Ends  # in text order, whichever end sends
     packets: dict[str, int]
 
 
@@ -76,7 +76,7 @@ def _encrypted(point: Point) -> list[tuple[Encryption, Ends, int]]:
 
 
 def _clear_tunnel(points: list[Point]) -> int:
-    """Most tunnel packets in clear that one capture shows."""
+    """Largest number of cleartext tunnel packets in any capture."""
     held = []
     for point in points:
         packets = point.decoded.usage.packets

@@ -3,21 +3,22 @@
 What it checks
     Are packets inside the tunnel IP fragments?
 Why it matters
-    It works, so nothing looks wrong, but one lost fragment loses the whole datagram, and what may not be
-    fragmented (most TCP) is refused by the node instead: pods whose MTU leaves no room for the tunnel's
-    headers rely on ICMP errors inside the node, which a firewall there easily swallows.
+    It works, so nothing looks wrong, but one lost fragment loses the whole datagram, and packets that may not
+    be fragmented (most TCP) are refused by the node instead: pods whose MTU leaves no room for the tunnel's
+    headers rely on ICMP errors inside the node, which a firewall may drop.
 How it decides
     Inner IP headers say that the packet is a fragment, where the packets enter the tunnel. The largest
-    fragment shows the MTU of the interface that cuts, up to 7 bytes: fragments end at multiples of 8.
+    fragment shows the MTU of the fragmenting interface to within 7 bytes: fragments end at multiples of 8.
 When it cannot tell
-    Whether the pod cut (its datagrams are larger than its own MTU) or the node did (the pod's MTU is larger
-    than the tunnel device's): only a capture at the pod shows. Always clear where no fragment is inside.
+    Whether the pod fragmented (its datagrams are larger than its own MTU) or the node did (the pod's MTU is
+    larger than the tunnel device's): only a capture at the pod shows that. Always clear without fragments
+    inside the tunnel.
 What looks like it
-    Outer fragments (`outer-fragmentation`): there the tunnel's packets are cut, which an endpoint of the
-    tunnel may discard.
+    Outer fragments (`outer-fragmentation`): there the tunnel's packets are fragmented, and a tunnel endpoint
+    may discard the fragments.
 What to do
-    Give the pods an MTU that is no larger than the tunnel device's. Applications that send datagrams above
-    it on purpose (`ping -s`, DNS over UDP with large answers) may stay as they are.
+    Give the pods an MTU no larger than the tunnel device's. Applications that exceed it on purpose (`ping
+    -s`, DNS over UDP with large answers) need no change.
 Sources
     RFC 791 section 3.2 and RFC 8200 section 4.5 (fragments); RFC 7348 section 4.3; RFC 8900 (fragments are
     fragile).
@@ -39,11 +40,11 @@ from vxlanalyze.wire.model import Anomaly
 
 CODE = "inner-fragmentation"
 _INNER = np.uint32(Anomaly.INNER_FRAGMENT.value)
-_SLACK_BYTES = 7  # fragments are cut at multiples of 8
+_SLACK_BYTES = 7  # fragments end at multiples of 8
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look for fragments in the tunnel: where packets enter it, or in the only capture there is."""
+    """Look for fragments in the tunnel: where packets enter it, or in the only capture."""
     results = [_look(pair, *place) for place in entry_points(pair)]
     return [finding for finding in results if finding is not None]
 

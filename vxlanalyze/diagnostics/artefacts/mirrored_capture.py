@@ -4,21 +4,21 @@ What it checks
     Are the frames of a capture copies that a switch or a cloud sent to a collector (ERSPAN, TZSP, AWS VPC
     Traffic Mirroring, Azure vTAP, Ethernet in GRE)?
 Why it matters
-    The mirror's header is no part of the traffic: left on, it makes packets too large and headers seem to
-    differ. And what a mirror cuts, leaves out or loses is missing from the capture only.
+    The mirror's header is not part of the traffic: if kept, it makes packets too large and headers seem to
+    differ. And packets that a mirror truncates, omits or loses are missing from the capture only.
 How it decides
     By protocol type (ERSPAN, TZSP). A VXLAN or GRE header is a mirror's where the frames inside carry a
-    tunnel themselves, both directions of a conversation go to one address, and that address sends none.
-    The header is taken off first; each session (VNI, key) is an observation point. Missing sequence numbers
-    are copies that were lost: they count as dropped by the capture (`capture-loss`).
+    tunnel themselves, both directions of a conversation go to one address, and that address sends none. The
+    header is removed first; each session (VNI, key) is an observation point. Missing sequence numbers are
+    lost copies: they count as dropped by the capture (`capture-loss`).
 When it cannot tell
-    A mirror that shows one direction in one session only looks like a tunnel in a tunnel (`nested-tunnel`).
+    A mirror that shows only one direction in one session looks like a tunnel in a tunnel (`nested-tunnel`).
     Without sequence numbers (VXLAN, ERSPAN I) a lost copy looks like a lost packet.
 What looks like it
-    A tunnel in a tunnel: its outer header goes from node to node, forth and back.
+    A tunnel in a tunnel: its outer header goes from node to node, in both directions.
 What to do
-    Nothing for the network. Raise the mirror's packet length (or the MTU towards the collector) where packets
-    were cut.
+    Nothing in the network. Raise the mirror's packet length (or the MTU towards the collector) where packets
+    were truncated.
 Sources
     draft-foschiano-erspan-03; AWS "Traffic Mirroring considerations" (what is not mirrored: ARP, DHCP,
     instance metadata; truncation); beats 1283 and 34819; zui 1067.
@@ -34,7 +34,7 @@ CODE = "mirrored-capture"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Describe the mirrors that brought the captures."""
+    """Describe the mirrors that produced the captures."""
     mirrors = {facts.name: facts.mirror for facts in pair.captures if facts.mirror is not None}
     return [_finding(mirrors)] if mirrors else []
 

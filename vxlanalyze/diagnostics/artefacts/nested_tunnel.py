@@ -3,19 +3,18 @@
 What it checks
     Are packets in more than one tunnel?
 Why it matters
-    Each tunnel takes its headers off the MTU, and a cluster inside virtual machines of another one easily
-    forgets the outer one. Two overlays on the same UDP port on one node take each other's packets.
+    The headers of each tunnel reduce the MTU, and a cluster inside another one's virtual machines often
+    ignores the outer one. Two overlays on the same UDP port on one node receive each other's packets.
 How it decides
-    The decoder takes off every tunnel that it finds; packets with more than one are counted, and what all
-    headers around the innermost IP packet cost is measured on them.
+    The decoder removes every tunnel that it finds; packets with more than one are counted, and the total size
+    of the headers around the innermost IP packet is measured on them.
 When it cannot tell
-    A tunnel inside an encrypted one is not seen (`encrypted-underlay`). Always clear where no packet has
-    two.
+    A tunnel inside an encrypted one is not seen (`encrypted-underlay`). Always clear where no packet has two.
 What looks like it
     A pod's own UDP traffic to a tunnel's port that carries no tunnel.
 What to do
-    Give the innermost interfaces the MTU of the underlay less the whole cost, and nested clusters a UDP port
-    of their own.
+    Give the innermost interfaces the MTU of the underlay minus the total overhead, and nested clusters their
+    own UDP port.
 Sources
     RFC 7348 section 4.3; hypershift pull request 1206 (nested clusters on one port); felix pull requests 2063
     and 2481 (encapsulated packets from workloads are dropped on purpose).
@@ -88,7 +87,7 @@ def _look(pair: Comparison, point: Point, rows: NDArray[np.int32], label: str | 
 
 
 def _commonest(values: NDArray[np.int64]) -> tuple[int, int]:
-    """Give the value that occurs most, and how many different ones there are."""
+    """Give the most frequent value, and the number of distinct ones."""
     names, counts = np.unique(values, return_counts=True)
     return int(names[counts.argmax()]), len(names)
 

@@ -1,1 +1,1 @@
-"""What the hosts' own tables say of a finding, one kind of fact a module."""
+"""What the hosts' own tables say about a finding, one module per kind of fact."""

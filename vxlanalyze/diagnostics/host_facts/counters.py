@@ -1,7 +1,7 @@
-"""Counters that were saved before and after: what rose, next to what is missing.
+"""Counters saved before and after: their increase compared with the missing packets.
 
-Files belong to "before" or "after" by the last of these words in their path. What rose by about as much as is
-missing is the cause; what rose by less is a note.
+Files belong to "before" or "after" by the last of these words in their path. A counter that rose by about the
+number of missing packets is the cause; one that rose by less is a note.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ _AT_RECEIVER = frozenset(
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which counters of the receiving node rose meanwhile."""
+    """State which counters of the receiving node rose in between."""
     if finding.code not in _AT_RECEIVER:
         return
     node = node_of(direction.receiver)
@@ -61,7 +61,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def of_captures(pair: Comparison, finding: Finding) -> Iterator[Statement]:
-    """Say which drops of card, queue or core rose at the nodes whose captures lack packets."""
+    """State which drop counters of card, queue or core rose at nodes whose captures lack packets."""
     for number, capture in enumerate(pair.captures):
         names = [f"{capture.name} {what}" for what in _LACKED]
         found = [finding.evidence[name].value for name in names if name in finding.evidence]
@@ -79,7 +79,7 @@ def of_captures(pair: Comparison, finding: Finding) -> Iterator[Statement]:
 
 
 def _remedy(node: str, name: str) -> str:
-    """How to look closer at a queue, or make a backlog longer; "" where the finding's own remedy says it."""
+    """How to examine a queue or enlarge a backlog; "" where the finding's own remedy covers it."""
     kind, _, rest = name.partition(" ")
     if kind == "qdisc":
         device = quote(rest.removesuffix(" dropped"))
@@ -96,7 +96,7 @@ def _is_drop(name: str) -> bool:
 
 
 def _grown(pair: Comparison, point: Point) -> dict[str, tuple[int, str]]:
-    """What rose between the first "before" and the first "after", with the place of the latter."""
+    """Increases between the first "before" and the first "after", with the place of the latter."""
     saved: dict[str, dict[str, tuple[int, str]]] = {"before": {}, "after": {}}
     for fact in facts(pair, point, "counters"):
         when = _when(fact.path)

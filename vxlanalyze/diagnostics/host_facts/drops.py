@@ -38,7 +38,7 @@ _CURES = {
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which drops of these packets were seen on either node, the receiving one first."""
+    """State which drops of these packets were seen on either node, the receiving one first."""
     if finding.code not in _RECEIVING:
         return
     for point in _of_each_capture(direction.receiver, direction.sender):

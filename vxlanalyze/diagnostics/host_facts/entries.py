@@ -1,9 +1,9 @@
-"""Saved neighbour and forwarding entries against the MACs and addresses on the wire and of the other node.
+"""Compare saved neighbour and forwarding entries with MACs and addresses on the wire and of the peer.
 
-The sender's entries decide where tunnel packets go and which MAC the inner frame carries; the receiver takes
-only frames for the MAC of its tunnel device, and only packets for its own addresses.
+The sender's entries decide where tunnel packets go and which MAC the inner frame carries; the receiver
+accepts only frames for the MAC of its tunnel device, and only packets for its own addresses.
 
-Sources: bridge(8), ip-neighbour(8); Linux ``net/ethernet/eth.c`` (frames for another MAC are not taken).
+Sources: bridge(8), ip-neighbour(8); Linux ``net/ethernet/eth.c`` (frames for another MAC are not accepted).
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _Row = dict[str, str]
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which entry of the sender does not fit the receiver."""
+    """State which entry of the sender does not match the receiver."""
     if is_inside(direction):
         return
     if finding.code in _MACS:
@@ -35,7 +35,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def _own_macs(pair: Comparison, point: Point) -> dict[str, tuple[_Row, str]]:
-    """MACs of a node's routed tunnel devices: no bridge takes frames for other MACs from them."""
+    """MACs of a node's routed tunnel devices, which do not pass frames for other MACs to a bridge."""
     found = [(row, where) for row, where in rows(pair, point, "devices") if row.get("type") in _TUNNELS]
     if any(row.get("external") or row.get("master") for row, _ in found):
         return {}
@@ -92,11 +92,11 @@ def _local(pair: Comparison, point: Point) -> set[str]:
 
 
 def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Statement]:
-    """An outer destination that is no address of the receiver, and the entry that names it."""
+    """An outer destination that is not an address of the receiver, and the entry that names it."""
     own = _local(pair, direction.receiver)
     near, far = node_of(direction.sender), node_of(direction.receiver)
     ends = tunnel_ends.of(direction)
-    homes = {pair.cluster.node_of(address) for address in own} - {None}  # behind a NAT, another is its own
+    homes = {pair.cluster.node_of(address) for address in own} - {None}  # NAT: it owns another address
     foreign = [a for a in ends.destinations if a not in own and pair.cluster.node_of(a) not in homes]
     if not own or not foreign:
         return
@@ -116,7 +116,7 @@ def _not_owned(pair: Comparison, direction: Direction) -> Iterator[Statement]:
 
 
 def _rewritten(node: str, row: _Row, pair: Comparison, direction: Direction) -> str:
-    """How to write the entry anew: with the address that the receiver itself sends from, where known."""
+    """How to replace the entry: with the address that the receiver itself sends from, where known."""
     back = next((d for d in pair.directions if d.sender is direction.receiver), None)
     seen = tunnel_ends.of(back).sources if back is not None else {}
     right = next(iter([*direction.receiver.addresses, *seen]), "ADDRESS")
@@ -131,7 +131,7 @@ def _rewritten(node: str, row: _Row, pair: Comparison, direction: Direction) -> 
 
 
 def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """The sender's neighbour entry for the receiver's outer address against the receiver's devices."""
+    """Compare the sender's neighbour entry for the receiver's outer address with the receiver's devices."""
     near, far = node_of(direction.sender), node_of(direction.receiver)
     ends = tunnel_ends.of(direction)
     macs = {row["mac"] for row, _ in rows(pair, direction.receiver, "devices") if "mac" in row}

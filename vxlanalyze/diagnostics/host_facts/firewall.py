@@ -24,7 +24,7 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, listed
 
-# Where the packets of a finding die: before the tunnel takes them, or after.
+# Where the packets of a finding die: before or after decapsulation.
 _ENTERING = frozenset(("not-answered", "answer-not-accepted"))
 _FORWARDED = frozenset(
     (
@@ -65,7 +65,7 @@ class Passage:
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which rule of the node drops what the finding is about, or that none of its rules does."""
+    """State which rule of the node drops the packets of a finding, or that none does."""
     point = direction.receiver
     tables = _tables(pair, point)
     passages = _passages(pair, direction, finding)
@@ -84,8 +84,8 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def _tables(pair: Comparison, point: Point) -> _Tables:
-    """The node's rules; where they were saved before too, with what they counted between."""
-    # The rules of iptables-nft stand in both outputs; they are changed with iptables.
+    """The node's rules, with their counts in between if they were also saved before."""
+    # The rules of iptables-nft appear in both outputs; they are changed with iptables.
     saved = sorted(facts(pair, point, "firewall"), key=lambda fact: fact.rows[0].get("tool") == "nft")
     before: dict[tuple[str, ...], int] = {}
     for fact in saved:
@@ -104,7 +104,7 @@ def _key(row: _Row) -> tuple[str, ...]:
 
 
 def _since(row: _Row, before: dict[tuple[str, ...], int]) -> _Row:
-    """A rule with what it counted since; rules without counters, and chains, stay as they are."""
+    """A rule with the increase of its counters; rules without counters, and chains, are unchanged."""
     earlier = before.get(_key(row)) if "packets" in row and "policy" not in row else None
     if earlier is None or int(row["packets"]) < earlier:
         return row
@@ -112,7 +112,7 @@ def _since(row: _Row, before: dict[tuple[str, ...], int]) -> _Row:
 
 
 def _passages(pair: Comparison, direction: Direction, finding: Finding) -> list[Passage]:
-    """The hooks on the node that packets, and then their responses, go through after the capture's place."""
+    """The hooks on the node that packets, and then their responses, pass after the capture point."""
     code = finding.code
     if is_inside(direction):
         return _within(pair, direction, finding) if code in _INSIDE | _FORWARDED else []
@@ -146,7 +146,7 @@ def _within(pair: Comparison, direction: Direction, finding: Finding) -> list[Pa
 
 
 def _first(tables: _Tables, passage: Passage) -> tuple[Drop | None, Packet | None]:
-    """The first certain drop of one of the packets, or else the first possible one that has counted some."""
+    """The first certain drop of one of the packets, or else the first possible one with a count."""
     possible: tuple[Drop | None, Packet | None] = (None, None)
     for packet in passage.packets:
         drop = dropping(tables, packet, passage.hook)
@@ -185,7 +185,7 @@ def _label(finding: Finding, point: Point) -> str | None:
 
 
 def _remedy(drop: Drop, packet: Packet, node: str) -> str:
-    """How to accept the packets before the rule; a rule that an agent keeps is changed by its policy."""
+    """How to accept the packets before the rule; an agent's rule is changed through its policy."""
     row = drop.row
     where = place(drop.file, row["line"])
     kept_by = next((who for start, who in _AGENTS if row["chain"].startswith(start)), "")

@@ -1,4 +1,4 @@
-"""What a fact says of a finding, and the packets that facts are held against."""
+"""Statements of facts about a finding, and the packets that facts are compared with."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class Statement:
     Parameters
     ----------
     cause : bool
-        Whether it shows the cause; else it is a note.
+        Whether it shows the cause; otherwise it is a note.
     remedy : str
-        What mends it, with commands on lines of their own; "" for a note.
+        What fixes it, with commands on lines of their own; "" for a note.
     place : str
         File and line.
     """
@@ -41,13 +41,13 @@ class Statement:
 
 
 def is_before(path: str) -> bool:
-    """Whether a file was saved before the captures, by the last of the words "before" and "after" in it."""
+    """Whether a file was saved before the captures, by the last "before" or "after" in its path."""
     words = [w for part in PurePath(path).parts for w in ("before", "after") if w in part.lower()]
     return bool(words) and words[-1] == "before"
 
 
 def missing(finding: Finding) -> int:
-    """How many packets a finding misses; 0 where it does not say."""
+    """Number of packets missing according to a finding; 0 where it does not say."""
     for name in ("wrong", "unanswered_requests", "unanswered_packets", "lost", "unanswered", "dropped"):
         quantity = finding.evidence.get(name)
         if quantity is not None and isinstance(quantity.value, int | float) and quantity.value:
@@ -56,7 +56,7 @@ def missing(finding: Finding) -> int:
 
 
 def accounts_for(counted: int, finding: Finding) -> bool:
-    """Whether something counted about as many packets as a finding misses."""
+    """Whether a counter matches the number of packets missing according to a finding."""
     return missing(finding) > 0 and missing(finding) <= counted <= 1.25 * missing(finding) + 2
 
 
@@ -72,7 +72,7 @@ def rows(pair: Comparison, point: Point, kind: str) -> Iterator[tuple[dict[str, 
 
 
 def node_of(point: Point) -> str:
-    """Name of the node that a point belongs to: of ``node2/if3`` that is node2."""
+    """Name of the node that a point belongs to: node2 for ``node2/if3``."""
     return point.name.partition("/")[0]
 
 
@@ -82,7 +82,7 @@ def is_inside(direction: Direction) -> bool:
 
 
 def outer(pair: Comparison, direction: Direction) -> list[Packet]:
-    """The tunnel's packets of a direction, one for each pair of addresses and port."""
+    """The tunnel packets of a direction, one for each pair of addresses and port."""
     below = underlay.of(direction, pair.cluster)
     if below.tunnel == Tunnel.NONE or not below.ports:
         return []
@@ -91,7 +91,7 @@ def outer(pair: Comparison, direction: Direction) -> list[Packet]:
 
 
 def returning(packets: Sequence[Packet]) -> list[Packet]:
-    """The responses to packets, whose own port is not known."""
+    """The responses to packets; their own port is unknown."""
     return [Packet(p.destination, p.source, p.protocol, 0, new=False) for p in packets]
 
 

@@ -1,7 +1,7 @@
-"""Saved routes of the receiving node: where answers go, whether its reverse path filter accepts the requests.
+"""Saved routes of the receiving node: where answers go, and whether its reverse path filter is strict.
 
-A node routes an answer by the requester's address. Where that leads into nothing, or out of another device
-than the tunnel's, the answer is lost; where the filter is strict, the request is dropped already.
+A node routes an answer by the requester's address. Where there is no route, or one through a device other
+than the tunnel's, the answer is lost; where the filter is strict, the request is already dropped.
 
 Sources: Linux ip-sysctl (rp_filter: the larger of the settings for all and for the device); RFC 3704
 section 2.2; ip-route(8).
@@ -27,14 +27,14 @@ _ROUTED_BY_AGENT = (
     "ovn",
     "antrea",
     "genev_sys",
-)  # devices that lead into a tunnel of theirs
+)  # devices that lead into a tunnel of their own
 _Row = dict[str, str]
 _Found = tuple[_Row, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What a node's routes and settings say, with their places.
+    """A node's routes and settings, with their places.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Tables:
     settings: dict[str, _Found]
 
     def route(self, address: str) -> _Found | None:
-        """The route to an address; None where there is none, or none of its family was saved."""
+        """The route to an address; None where none exists, or none of its family was saved."""
         return self.main.find(address)
 
     def strict(self) -> _Found | None:
@@ -93,13 +93,13 @@ def _chooses(rule: str) -> bool:
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say what the receiving node's routes make of requests and answers."""
+    """State how the receiving node's routes treat requests and answers."""
     if finding.code not in _CODES or is_inside(direction):
         return
     known = tables(pair, direction.receiver)
     packets = inner(pair, direction, finding)
     outside = frozenset(tunnel_ends.of(direction).sources)
-    # Where other endpoints of the node are answered, the way back is right.
+    # Where other endpoints of the node are answered, the return path is correct.
     back = () if finding.code == "endpoint-silent" else _answers(known, packets, outside)
     wrong = [*back] or [*_requests(known, packets)]
     if wrong:
@@ -109,7 +109,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def _answers(known: Tables, packets: list[Packet], outside: frozenset[str]) -> Iterator[Statement]:
-    """Routes back to the requesters that are none, or lead elsewhere; nodes are reached `outside`, too."""
+    """Return routes that are missing or lead elsewhere; nodes are also reached `outside`."""
     for source in dict.fromkeys(packet.source for packet in packets):
         if (6 if ":" in source else 4) not in known.versions:
             continue

@@ -15,7 +15,7 @@ _Setting = tuple[str, str]
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which setting of the receiving node drops packets of this kind, or that none does."""
+    """State which setting of the receiving node drops packets of this kind, or that none does."""
     if finding.code not in _DIE_INSIDE | _TABLE_FULL:
         return
     found: dict[str, _Setting] = {}

@@ -1,7 +1,7 @@
-"""Saved sockets of the receiving node: whether anything listens, and whether what listens keeps up.
+"""Saved sockets of the receiving node: whether anything listens, and whether it keeps up.
 
-Source: ss(8): of a listening TCP socket Recv-Q counts connections that wait to be accepted, Send-Q how
-many may; of others Recv-Q counts bytes that were not read; in skmem, d counts packets that were dropped.
+Source: ss(8): for a listening TCP socket, Recv-Q counts connections waiting to be accepted and Send-Q is
+their limit; for others, Recv-Q counts unread bytes; in skmem, d counts dropped packets.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _Row = dict[str, str]
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say that nothing listens on the tunnel's port, or that a socket is full."""
+    """State that nothing listens on the tunnel's port, or that a socket is full."""
     if is_inside(direction):
         return
     listening = list(rows(pair, direction.receiver, "listeners"))
@@ -33,7 +33,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> Iterator[Statement]:
-    """Tunnel devices hold a socket of the kernel, which ss lists without a process."""
+    """Tunnel devices hold a kernel socket, which ss lists without a process."""
     udp = {row["port"] for row in listening if row.get("protocol", "udp") == "udp"}
     wanted = {str(port) for port in underlay.of(direction, pair.cluster).ports}
     if not udp or not wanted or udp & wanted:

@@ -1,7 +1,7 @@
-"""Saved entries of connection tracking against requests that are not answered.
+"""Compare saved connection tracking entries with unanswered requests.
 
-On the requester's node an entry may still translate a service to a pod that is gone. On the receiving node,
-an entry without a reply shows how far the request came: it is confirmed when a packet has passed every chain.
+On the requester's node, an entry may still translate a service to a deleted pod. On the receiving node, an
+entry without a reply shows how far the request got: it is confirmed once a packet has passed every chain.
 
 Sources: conntrack(8); Linux ``nf_conntrack_core.c`` (confirmed in POSTROUTING and LOCAL_IN).
 """
@@ -31,7 +31,7 @@ _Row = dict[str, str]
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which entry is old, or how far the requests came."""
+    """State which entry is stale, or how far the requests got."""
     if finding.code not in _CODES or is_inside(direction):
         return
     packets = inner(pair, direction, finding)
@@ -42,7 +42,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
 
 
 def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[Statement]:
-    """Entries of the requester's node that translate to an endpoint that no rule names any more."""
+    """Entries of the requester's node that translate to an endpoint no longer in any rule."""
     requested = {(p.source, p.destination, p.protocol) for p in packets}
     chosen = _translations(pair, point)
     node = node_of(point)

@@ -1,4 +1,4 @@
-"""The saved tunnel devices of both nodes, against each other and against what is on the wire."""
+"""Compare the saved tunnel devices of both nodes with each other and with the packets on the wire."""
 
 from collections.abc import Iterator
 from shlex import quote
@@ -21,7 +21,7 @@ _Row = dict[str, str]
 
 
 def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """Say which setting of the receiver's device does not fit the packets; or that of the MTU."""
+    """State which setting of the receiver's device does not match the packets, or an MTU mismatch."""
     if is_inside(direction):
         return
     if finding.code in _CODES:
@@ -75,7 +75,7 @@ def _statement(fact: Fact, row: _Row, node: str, what: str, wire: str) -> Statem
 
 
 def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
-    """The MTUs of both nodes: of the tunnel devices against those below, and of the receiving card."""
+    """Compare both nodes' MTUs: tunnel devices with underlying ones, and the receiving card."""
     lost = finding.evidence.get("smallest_lost")
     size = int(lost.value) if lost is not None and isinstance(lost.value, int) else 0
     sending = 0
@@ -123,7 +123,7 @@ def _small_card(node: str, below: tuple[_Row, str], wanted: int) -> Statement:
 
 
 def _configured(pair: Comparison, direction: Direction) -> Iterator[Statement]:
-    """What the overlay's own files say of port and VNI against the packets: a note where they differ."""
+    """Compare port and VNI in the overlay's own files with the packets: a note where they differ."""
     below = underlay.of(direction, pair.cluster)
     ends = tunnel_ends.of(direction)
     wire = {"port": set(map(str, below.ports)), "vni": set(map(str, ends.vnis))}
@@ -140,7 +140,7 @@ def _configured(pair: Comparison, direction: Direction) -> Iterator[Statement]:
 
 
 def _differing(pair: Comparison, direction: Direction) -> Iterator[Statement]:
-    """The tunnel devices of both nodes, where both were saved: a note where their settings differ."""
+    """Compare the tunnel devices of both nodes, where both were saved: a note where settings differ."""
     kind = _KINDS.get(underlay.of(direction, pair.cluster).tunnel)
     both = []
     for point in (direction.sender, direction.receiver):

@@ -1,4 +1,4 @@
-"""What would decide a finding and was not saved, by the kinds of facts that speak of its code."""
+"""Facts that would decide a finding but were not saved, by the kinds relevant to its code."""
 
 from collections.abc import Iterator, Sequence
 
@@ -38,7 +38,7 @@ _AT_SENDER = {
 def statements(
     pair: Comparison, direction: Direction, finding: Finding, known: Sequence[Statement]
 ) -> Iterator[Statement]:
-    """Name what is missing of a node of which something was saved, where nothing saved shows the cause."""
+    """Name the facts missing from a node with some saved, where none of these shows the cause."""
     if any(statement.cause for statement in known):
         return
     for point, kinds in ((direction.receiver, _AT_RECEIVER), (direction.sender, _AT_SENDER)):

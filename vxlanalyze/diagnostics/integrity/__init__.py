@@ -1,1 +1,1 @@
-"""Whether packets arrive as they were sent."""
+"""Integrity: whether packets arrive as they were sent."""

@@ -1,29 +1,29 @@
-"""Inner bytes arrive other than they were sent.
+"""Inner packets are corrupted in transit.
 
 What it checks
     Do matched packets carry the same payload at both points?
 Why it matters
-    A checksum that catches the damage makes it look like loss. One that was made or renewed after the
-    damage does not catch it, and the pods work with wrong data.
+    If a checksum catches the damage, it looks like loss. If the checksum was computed or updated after the
+    damage, nothing catches it, and the pods work with wrong data.
 How it decides
-    The payload of each packet was digested at both points, as far as both captured it; packets are
-    matched by their headers, and where the inner one is damaged, by the outer. A difference is proof, one
-    packet is enough. A sample is read again and compared byte by byte, and field by field, for the
-    pattern. TTL, DSCP and ECN change on every way and are not looked at,
-    nor are checksums, which offload leaves unfilled. Two packets in one place are not taken for one: a
-    wrong checksum or an equal IP ID has to show it, and DNS IDs never differ. Datagrams that have neither are
-    one where few bits or one block of bytes differ, and the other bytes are of this datagram alone, by what
-    the flow sent before and after it. Where at most one packet in 10,000 is damaged and caught by its
-    checksum, and ten times as many are lost, it is only a note.
+    The payload of each packet was digested at both points, as far as both captured it; packets are matched by
+    their headers, and where the inner one is damaged, by the outer. A difference is proof; one packet is
+    enough. A sample is read again and compared byte by byte and field by field, to find a pattern. TTL, DSCP
+    and ECN may change on any path and are ignored, as are checksums, which offload leaves unfilled. Two
+    packets in the same position only count as one if an invalid checksum or an equal IP ID confirms it, and
+    DNS IDs never differ. Datagrams with neither count as one if only a few bits or one block of bytes differ
+    and the remaining bytes are unique to this datagram, compared with what the flow sent before and after it.
+    Where at most one packet in 10,000 is damaged and caught by its checksum, and ten times as many are lost,
+    it is only a note.
 When it cannot tell
-    The snap length left no payload in one of the captures; no packet with a payload arrived.
+    The snap length left no payload in one of the captures, or no packet with a payload arrived.
 What looks like it
     Another packet with the same headers (a retransmission with other bounds); a gateway that rewrites payload
-    on purpose (SIP, FTP), recognised by checksums that are right.
+    on purpose (SIP, FTP), recognised by valid checksums.
 What to do
-    Find where: with a capture between, or by turning offloads off one after the other. Damage in the same
-    place or of the same bit is a memory or bus fault of one device; damage under right checksums happened
-    before a card filled them in, or in a device that makes them anew.
+    Locate it, with a capture in between or by disabling offloads one at a time. Damage at the same offset or
+    to the same bit points to a memory or bus fault of one device; damage with valid checksums happened before
+    a card filled them in, or in a device that recomputes them.
 Sources
     J. Stone and C. Partridge, "When the CRC and TCP checksum disagree", SIGCOMM 2000; tailscale issues 11026
     and 21335 (UDP segmentation offload); Linux Documentation/networking/checksum-offloads.rst.
@@ -51,7 +51,7 @@ _MINOR_TIMES = 10  # as many packets are lost
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look at the payload of each direction's packets at both points."""
+    """Compare the payload of each direction's packets at both points."""
     results: list[DiagnosticResult] = []
     for direction in pair.directions:
         compared = _compared(direction)
@@ -63,7 +63,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _compared(direction: Direction) -> NDArray[np.bool_]:
-    """Packets of which both captures hold some payload, shape ``(m,)``."""
+    """Packets with some payload in both captures, shape ``(m,)``."""
     arrived = np.flatnonzero(direction.received_row != NO_ROW)
     here, there = direction.sent_row[arrived], direction.received_row[arrived]
     kept = np.zeros(len(direction), np.bool_)
@@ -122,7 +122,7 @@ def _finding(pair: Comparison, direction: Direction, compared: NDArray[np.bool_]
 
 
 def _is_minor(direction: Direction, damaged: int, compared: int) -> bool:
-    """Whether hardly any packet is damaged and far more are lost: then loss is what users notice."""
+    """Whether very few packets are damaged and far more are lost: then users notice the loss."""
     few = damaged <= max(1, compared * _MINOR_SHARE)
     return few and int(direction.lost.sum()) >= _MINOR_TIMES * damaged
 
@@ -132,7 +132,7 @@ def _more_is_lost(direction: Direction) -> str:
 
 
 def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
-    """What becomes of the damaged packets, by their checksums."""
+    """Describe the fate of the damaged packets, by their checksums."""
     text = ""
     if caught:
         text += f" {count(caught, 'packet')} arrive with an invalid checksum because of it and are discarded."
@@ -150,7 +150,7 @@ def _consequences(near: str, caught: int, passed: int, made_late: int) -> str:
 
 
 def _differs(direction: Direction, packets: int, pattern: Pattern, headers: Headers) -> str:
-    """Say between which points what differs, with an example."""
+    """Describe what differs between which points, with an example."""
     near, far = direction.sender.name, direction.receiver.name
     text = f"{count(packets, 'packet')} differ{'s' if packets == 1 else ''} between {near} and {far}."
     if pattern.sampled:
@@ -189,7 +189,7 @@ def _measures(pattern: Pattern) -> dict[str, Quantity]:
 
 
 def _caught(direction: Direction) -> tuple[int, int, int]:
-    """Damaged packets with a wrong checksum, with right ones only, and of these those filled in later."""
+    """Damaged packets with an invalid checksum, with valid ones, and with ones filled in later."""
     inner, outer = checksums.of(direction, INNER_L4_SHIFT), checksums.of(direction, OUTER_L4_SHIFT)
     damaged = direction.corrupted
     caught = damaged & (inner.wrong | outer.wrong)

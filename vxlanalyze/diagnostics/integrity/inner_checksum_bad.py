@@ -1,27 +1,28 @@
 """Inner checksums arrive invalid, while the packets are otherwise as they were sent.
 
 What it checks
-    Do packets reach the other node with a wrong inner TCP, UDP, ICMP or IPv4 header checksum?
+    Do packets reach the other node with an invalid inner TCP, UDP, ICMP or IPv4 header checksum?
 Why it matters
-    The node takes the packet out of the tunnel and hands it on; the pod's kernel discards it and counts a
-    checksum error (`InCsumErrors`) that is rarely looked at. If it is all packets of a protocol, nothing
-    works; if it is some, transfers are slow by retransmissions.
+    The node decapsulates the packet and passes it on; the pod's kernel discards it and counts a checksum
+    error (`InCsumErrors`) that is rarely checked. If all packets of a protocol are affected, nothing works;
+    if some are, retransmissions slow transfers down.
 How it decides
-    The checksum is computed again from packets captured whole at the receiver. A wrong one is no picture of
-    offload, which exists at the sender only; packets whose payload was damaged are left to
+    The checksum is recomputed from packets captured in full at the receiver. An invalid one is not an effect
+    of offload, which only shows at the sender; packets with a damaged payload are left to
     `corrupted-in-transit`. Checksums that were never completed count only where nothing of these flows is
     answered, beyond a probability of `chance`.
 When it cannot tell
-    No packet was captured whole (a snap length, fragments). The packets are wrong and answered all the same.
+    No packet was captured in full (a snap length, fragments). The checksums are invalid, but the packets are
+    answered nevertheless.
 What looks like it
     Offload at the sender (`checksum-offload`); frames that the receiving kernel merged; paths inside one
-    host, over which checksums travel unfilled and are known to be right.
+    host, over which checksums travel unfilled and are known to be correct.
 What to do
-    Let the sending kernel compute them: turn off the card's offload for tunnel packets, update firmware,
-    driver or hypervisor. With Ethernet padding that is not zero inside the tunnel: the hypervisor sums it
-    up wrongly.
+    Let the sending kernel compute them: disable the card's offload for tunnel packets, update firmware,
+    driver or hypervisor. With non-zero Ethernet padding inside the tunnel: the hypervisor wrongly includes it
+    in the sum.
 Sources
-    RFC 9293 section 3.1, RFC 768, RFC 792, RFC 1071; Broadcom KB 385625 (padding that is not zero); calico
+    RFC 9293 section 3.1, RFC 768, RFC 792, RFC 1071; Broadcom KB 385625 (non-zero padding); calico
     issue 7040, cilium issue 21801 (vmxnet3); netdev, "virtio-net: fix hdr_len" (segmentation).
 """
 
@@ -52,7 +53,7 @@ _PADDED = "nearly all carry Ethernet padding that is not zero, and "
 
 
 class _Wrong(NamedTuple):
-    """Packets that arrive wrong, of those that could be verified, shape ``(m,)``, and how that came."""
+    """Packets invalid on arrival, of those that could be verified, shape ``(m,)``, and the origin."""
 
     packets: NDArray[np.bool_]
     judged: NDArray[np.bool_]
@@ -61,7 +62,7 @@ class _Wrong(NamedTuple):
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Look at the inner checksums with which each direction's packets arrive.
+    """Verify the inner checksums of each direction's packets on arrival.
 
     `chance` is the false alarm probability accepted for a direction.
     """
@@ -114,7 +115,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
 
 
 def _before_the_card(pair: Comparison, direction: Direction) -> bool:
-    """Whether the way from a pod to a further point of its own node is all that was crossed so far."""
+    """Whether the packets have so far only crossed from a pod to another point of its own node."""
     last = direction in (pair.hops[-1].forward, pair.hops[0].backward) if pair.hops else True
     return not direction.sender.encapsulated and not last
 
@@ -130,7 +131,7 @@ def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
 
 
 def _origin(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[str, str]:
-    """Say where they became wrong, by what the sender's capture shows of the same packets."""
+    """State where they became invalid, by the same packets in the sender's capture."""
     if alone.is_alone(direction):
         untold = "a capture at the sender would show where they become invalid"
         return untold, "One capture does not show whether they left like this or were damaged on the path."
@@ -204,7 +205,7 @@ def _ruled_out(direction: Direction, packets: int) -> tuple[RuledOut, ...]:
 
 
 def _by_protocol(direction: Direction, wrong: _Wrong) -> list[str]:
-    """Wrong packets of those whose checksum could be verified, by inner protocol, most first."""
+    """Invalid packets among the verified ones, by inner protocol, the most frequent first."""
     protocol = direction.sender.flows.protocol[direction.flow]
     bad = np.bincount(protocol[wrong.packets], minlength=256)
     judged = np.bincount(protocol[wrong.judged], minlength=256)
@@ -213,7 +214,7 @@ def _by_protocol(direction: Direction, wrong: _Wrong) -> list[str]:
 
 
 def _padding(direction: Direction, wrong: NDArray[np.bool_]) -> tuple[int, str]:
-    """Wrong packets with Ethernet padding that holds bytes, where these are most of them and most of such."""
+    """Invalid packets with non-zero Ethernet padding, where the two mostly coincide."""
     padded = direction.sender.index.anomalies[direction.sent_row] & Anomaly.PADDING_NOT_ZERO.value != 0
     both, among = int((padded & wrong).sum()), int((padded & (direction.received_row != NO_ROW)).sum())
     if 2 * both <= int(wrong.sum()) or 2 * both <= among:

@@ -3,22 +3,22 @@
 What it checks
     Does one UDP datagram of the tunnel hold several encapsulated packets?
 Why it matters
-    The kernel's tunnel device takes the first packet out of a datagram and drops the others. The network
-    delivered them all, and senders see loss as soon as traffic is dense enough to be merged.
+    The kernel's tunnel device extracts the first packet of a datagram and drops the others. The network
+    delivered them all, but senders see loss as soon as traffic is dense enough to be merged.
 How it decides
-    After the inner packet, where its own length says that it ends, the same tunnel header (flags and VNI)
-    appears again, and an Ethernet frame after it. Each such packet is counted as arrived, and matched with
-    what the other capture shows.
+    Where the inner packet ends according to its own length, the same tunnel header (flags and VNI) appears
+    again, followed by an Ethernet frame. Each such packet is counted as arrived, and matched with the other
+    capture.
 When it cannot tell
-    Where the snap length cut datagrams that are longer than their tunnel headers and first inner packet.
+    The snap length cut datagrams that are longer than their tunnel headers and first inner packet.
 What looks like it
-    Loss on the path (`packet-loss`): there the packets are in no datagram of the receiver's capture. Ethernet
-    padding that is not zero holds no tunnel header.
+    Loss on the path (`packet-loss`): there no datagram of the receiver's capture contains the packets.
+    Non-zero Ethernet padding does not contain a tunnel header.
 What to do
-    Turn off the receive offload that merges UDP, on the device that the tunnel runs over, at the receiver.
+    At the receiver, disable the receive offload that merges UDP on the device that carries the tunnel.
 Sources
     tailscale issue 11026 and wireguard-go pull request 26 (vxlan and geneve devices lose coalesced
-    datagrams), tailscale pull request 11924 (how to turn it off); Linux
+    datagrams), tailscale pull request 11924 (how to disable it); Linux
     Documentation/networking/segmentation-offloads (UDP GRO); ethtool(8).
 """
 
@@ -40,7 +40,7 @@ _LEAST_FURTHER_BYTES = 8 + 14 + 20  # tunnel header, Ethernet and IPv4: padding 
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look behind the inner packets of what each direction's receiver shows."""
+    """Look after the inner packets in the capture of each direction's receiver."""
     found = [_look(pair, direction) for direction in pair.directions if direction.receiver.encapsulated]
     return [answer for answer in found if answer is not None]
 
@@ -82,7 +82,7 @@ def _look(pair: Comparison, direction: Direction) -> DiagnosticResult | None:
 
 
 def _hidden(direction: Direction, arrived: NDArray[np.int32]) -> NotAssessed | None:
-    """Say that datagrams are longer than what they show, where the snap length cut them."""
+    """State that datagrams are longer than captured, where the snap length cut them."""
     index, flows = direction.receiver.index, direction.receiver.flows
     rows = arrived[(index.flow[arrived] != NO_FLOW) & (index.length[arrived] > 0)]
     cut = (index.anomalies[rows] & np.uint32(Anomaly.CUT)) > 0

@@ -1,29 +1,29 @@
 """Outer UDP checksums arrive invalid: the receiving kernel discards the packets before it looks inside.
 
 What it checks
-    Do packets reach the other node with an outer UDP checksum that is neither right, nor absent, nor what
-    offload leaves in the field?
+    Do packets reach the other node with an outer UDP checksum that is neither valid, nor absent, nor a
+    partial one left by offload?
 Why it matters
     tcpdump shows these packets on the receiver, so the path looks fine, but the kernel drops them ("UDP: bad
-    checksum", `UdpInCsumErrors`). Known faults of NAT together with checksum offload, of network cards and
-    of hypervisors do this to all tunnel packets, or to some.
+    checksum", `UdpInCsumErrors`). Known bugs of NAT combined with checksum offload, of network cards and of
+    hypervisors affect all tunnel packets, or some.
 How it decides
-    The checksum is computed again from packets that were captured in full. A wrong one at the receiver is no
-    picture of offload, which exists at the sender only. A sample at both points shows which kind it is: all
-    ones; equal at both points, so wrong when it left; the source port rewritten (the original follows from
-    the checksum); an address rewritten; or computed wrongly between the captures. Checksums that nothing
-    has filled in count only where nothing of these flows is answered, beyond a probability of `chance`.
+    The checksum is recomputed from packets captured in full. An invalid one at the receiver is not an effect
+    of offload, which only shows at the sender. A sample at both points shows which kind it is: all ones;
+    equal at both points, so invalid when sent; the source port rewritten (the original follows from the
+    checksum); an address rewritten; or computed incorrectly between the captures. Unfilled checksums count
+    only where nothing of these flows is answered, beyond a probability of `chance`.
 When it cannot tell
-    No packet with an outer checksum was captured whole (a snap length, fragments). Packets are wrong and are
-    accepted all the same (a receiver need not verify: RFC 7348 section 4.1).
+    No packet with an outer checksum was captured in full (a snap length, fragments). Checksums are invalid,
+    but the packets are accepted nevertheless (a receiver need not verify: RFC 7348 section 4.1).
 What looks like it
     Offload at the sender (`checksum-offload`); unfilled checksums over a path inside one host, which are
-    answered; frames that the receiving kernel merged; packets damaged on the path, whose checksum is
-    wrong for it (`corrupted-in-transit`).
+    answered; frames that the receiving kernel merged; packets damaged on the path, whose checksum is invalid
+    for that reason (`corrupted-in-transit`).
 What to do
-    All ones, or a rewritten port: keep NAT away from the tunnel's packets, or let no card fill in the
-    checksum: `ethtool -K <tunnel device> tx-checksum-ip-generic off`, Calico ChecksumOffloadBroken. Filled
-    in wrong: turn off the tunnel offload of that card, update its firmware or the hypervisor.
+    All ones, or a rewritten port: exempt the tunnel's packets from NAT, or disable checksum offload: `ethtool
+    -K <tunnel device> tx-checksum-ip-generic off`, Calico ChecksumOffloadBroken. Filled in incorrectly:
+    disable the tunnel offload of that card, update its firmware or the hypervisor.
 Sources
     RFC 768; RFC 1624; RFC 7348 section 5; calico issues 3145 and 4865, pull requests 6842 and 9036; rke2
     issue 1541; kubernetes issues 88986 and 92035; Linux net/core/utils.c, inet_proto_csum_replace4, and
@@ -52,7 +52,7 @@ _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Look at the outer checksums with which each direction's packets arrive.
+    """Verify the outer checksums of each direction's packets on arrival.
 
     `chance` is the false alarm probability accepted for a direction.
     """
@@ -95,7 +95,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
 
 
 def _not_seen(direction: Direction, checks: Checks) -> NotAssessed | None:
-    """Clear, unless nothing could be judged; no checksum at all is nothing that could be wrong."""
+    """Clear, unless nothing could be judged; an absent checksum cannot be invalid."""
     arrived = direction.received_row != NO_ROW
     if not arrived.any():
         return NotAssessed(CODE, "no packet was seen to arrive", direction.label)
@@ -156,7 +156,7 @@ def _finding(
 
 
 def _that_have_one(checks: Checks) -> str:
-    """Say of which packets a checksum can be judged."""
+    """Describe the packets whose checksum can be judged."""
     cut = bool((checks.received == Checksum.UNVERIFIABLE).any())
     return "that have one and were captured in full" if cut else "that have one"
 

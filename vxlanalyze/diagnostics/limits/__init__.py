@@ -1,1 +1,1 @@
-"""What limits the answer."""
+"""Limits of the analysis."""

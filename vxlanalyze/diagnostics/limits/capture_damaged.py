@@ -1,17 +1,17 @@
 """A capture file is damaged or cut short.
 
 What it checks
-    Where could a capture not be read, and what was left out?
+    Which parts of a capture could not be read and were left out?
 Why it matters
     Packets after the damage are missing, and would otherwise count as lost.
 How it decides
-    Every record states its length; one that cannot be is damage. Reading goes on at the next place where
-    a row of sound records begins. A file whose only fault is a last record that is not complete was copied
-    while tcpdump was still writing, or tcpdump was killed: that is normal, and only said.
+    Every record states its length; an impossible one means damage. Reading continues at the next place where
+    a series of valid records begins. A file whose only fault is an incomplete last record was copied while
+    tcpdump was still writing, or tcpdump was killed: that is normal and only noted.
 When it cannot tell
-    Damage inside a frame's bytes is not seen here; checksums show it.
+    Damage within a frame's bytes is not detected here; checksums show it.
 What looks like it
-    A capture that just ends early is no damaged one: see the observation window of the captures.
+    A capture that merely ends early is not damaged: see the observation window of the captures.
 What to do
     Copy the file again after tcpdump has ended (SIGINT, not SIGKILL), and compare checksums of both copies.
 Sources
@@ -32,7 +32,7 @@ _LONGEST_RECORD_BYTES = 262_144 + 32  # libpcap's largest snap length, and a rec
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Say where captures could not be read."""
+    """Report where captures could not be read."""
     damaged = [facts for facts in pair.captures if facts.damages]
     if not damaged:
         return []
@@ -69,7 +69,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _size_bytes(facts: CaptureFacts, damage: Damage) -> int | None:
-    """Size of the damaged file, where offsets count in it as it is."""
+    """Size of the damaged file, where offsets refer to the file as it is."""
     sizes = [f.bytes for f in facts.files if f.path == damage.path and f.compression is None]
     return sizes[0] if sizes else None
 

@@ -1,24 +1,24 @@
-"""A capture lacks packets that its host did receive or send.
+"""A capture lacks packets that its host received or sent.
 
 What it checks
-    Did the kernel drop packets before they were written, or do others prove that a capture lacks some?
+    Did the kernel drop packets before they were written, or do other packets prove that a capture lacks some?
 Why it matters
     A packet that was not captured looks like one that was lost. Where captures lose packets, loss between the
     nodes is only bounded from above.
 How it decides
-    Three witnesses, each by itself enough. The counters of the capture (pcapng's interface statistics,
-    tcpdump's closing lines). TCP data that its receiver acknowledged in this very capture, though it never
-    stands there. Packets that arrived at the other point while this one was capturing, between others of
-    the same conversation that it has. A capture that shows no packet of a direction of which some were
-    answered does not show what arrives, as with tcpdump's `-Q out`; one that shows no packet of a direction
-    of which the other shows many does not show what leaves.
+    There are three kinds of evidence, each sufficient by itself. The counters of the capture (pcapng's
+    interface statistics, tcpdump's closing lines). TCP data that is acknowledged in this capture but never
+    appears in it. Packets that arrived at the other point while this one was capturing, between others of the
+    same conversation that it has. A capture that shows no packet of a direction of which some were answered
+    does not record arrivals, as with tcpdump's `-Q out`; one that shows no packet of a direction of which the
+    other shows many does not record departures.
 When it cannot tell
     A classic pcap holds no counters; without TCP in it and without packets that only the other side saw,
-    nothing witnesses.
+    there is no evidence.
 What looks like it
-    A capture that began late or ended early lacks what lies outside. Super-packets hold all their bytes.
-    Outer fragments of which only the first one passed the capture's filter are left out, and so are cut
-    headers.
+    A capture that began late or ended early lacks packets outside of its window. Super-packets contain all
+    their bytes. Outer fragments of which only the first one passed the capture's filter are left out, and so
+    are truncated headers.
 What to do
     Give tcpdump a larger buffer and less to write: `-B 65536 -s 192`, a filter, a faster disk.
 Sources
@@ -50,7 +50,7 @@ CODE = "capture-loss"
 
 
 class _Witness(NamedTuple):
-    """What speaks against one capture; `dropped` is None where nothing counts."""
+    """Evidence against one capture; `dropped` is None without counters."""
 
     facts: CaptureFacts
     point: Point
@@ -62,9 +62,9 @@ class _Witness(NamedTuple):
     uncaptured: int
     received: list[tuple[Point, NDArray[np.int32]]]
     answered: int
-    deaf_to: list[str]  # senders of whose packets it shows none, though its node answered them
+    deaf_to: list[str]  # senders of whose packets it shows none although its node answered them
     mute_to: list[str]  # receivers of its node's packets, of which it shows none
-    other_card: list[str]  # addresses that these come from, and that nobody sends to
+    other_card: list[str]  # addresses that these come from and that are never sent to
 
     @property
     def lacks(self) -> bool:
@@ -76,9 +76,9 @@ class _Witness(NamedTuple):
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look for witnesses of packets that captures lack."""
+    """Look for evidence of packets that captures lack."""
     if any(unrelated(hop) for hop in pair.hops):
-        return []  # neither capture speaks of the other's packets: see no-common-traffic
+        return []  # the captures have no packets in common: see no-common-traffic
     witnesses = [_witness(pair, capture) for capture in range(len(pair.captures))]
     lacking = [w for w in witnesses if w.lacks]
     if lacking:
@@ -96,7 +96,7 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     each = seen(pair)[places[0]]
     sent = [(d, _uncaptured(pair, d)) for d in pair.directions if d.sender.capture == capture]
     came = [d for d in pair.directions if d.receiver.capture == capture]
-    # What somebody else answered in this node's name, its capture need not hold.
+    # A capture need not hold answers forged in its node's name.
     answered = sum(
         int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) - d.maybe_lost
         for d in came
@@ -122,10 +122,10 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
 
 
 def _uncaptured(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
-    """Rows at the receiver of packets that the sender's capture lacks though it has those before and after.
+    """Rows at the receiver of packets missing at the sender, which has those before and after.
 
-    Only packets of conversations that the sender's capture shows are taken, and none whose content is damaged
-    (its partner is not to be found). The receiver's clock alone orders them.
+    Only packets of conversations in the sender's capture count, and none with damaged content (its partner
+    cannot be found). They are ordered by the receiver's clock alone.
     """
     rows = direction.unsent_row[direction.unsent_reason != Reason.OTHER_PEER]
     rows = rows[~np.isin(rows, forged.proved(opposite(pair, direction), direction))]
@@ -135,7 +135,7 @@ def _uncaptured(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
     index, flows = direction.receiver.index, direction.receiver.flows
     arrived = index.time_ns[direction.received_row[delivered]]
     delay_ns = direction.delay_ns[delivered]
-    # In Python's integers: damaged files have times at the ends of int64.
+    # With Python's integers: damaged files have times at the limits of int64.
     spread_ns = int(delay_ns.max()) - int(delay_ns.min())
     times = index.time_ns[rows]
     between = (times > int(arrived.min()) + spread_ns) & (times < int(arrived.max()) - spread_ns)
@@ -176,7 +176,7 @@ def _finding(pair: Comparison, lacking: list[_Witness]) -> Finding:
 
 
 def _explanation(pair: Comparison) -> str:
-    """Say what follows for the loss of each direction: what is not captured looks like a loss."""
+    """State the consequences for each direction's loss: an uncaptured packet looks like a lost one."""
     maybe = [_maybe(d) for d in pair.directions if d.maybe_lost]
     text = "A packet that was not captured looks like a lost one. "
     if maybe:
@@ -191,7 +191,7 @@ def _explanation(pair: Comparison) -> str:
 
 
 def _delivered(lacking: list[_Witness]) -> tuple[RuledOut, ...]:
-    """Rule out loss in the network for what is proved to have passed it."""
+    """Rule out loss in the network for packets proved to have passed it."""
     if not any(w.holes or w.uncaptured or w.answered for w in lacking):
         return ()
     why = "the network delivered what was acknowledged, answered or received elsewhere"
@@ -199,7 +199,7 @@ def _delivered(lacking: list[_Witness]) -> tuple[RuledOut, ...]:
 
 
 def _maybe(direction: Direction) -> str:
-    """Name what is missing of a direction and may have been dropped by its capture."""
+    """Name the missing packets of a direction that its capture may have dropped."""
     missing = f"{count(direction.maybe_lost, 'missing packet')} {direction.label}"
     if direction.lost.any():
         return f"{missing}, besides {int(np.count_nonzero(direction.lost)):,} that were lost"

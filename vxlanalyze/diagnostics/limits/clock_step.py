@@ -1,22 +1,22 @@
 """A node's clock was set while it captured.
 
 What it checks
-    Does the offset between two captures jump, or does the time of one capture run backwards?
+    Does the offset between two captures jump, or does time in one capture run backwards?
 Why it matters
-    A jump looks like a delay that changes at once and stays. Whoever reads the times of that capture, or
-    the logs of that node, sees responses before their requests.
+    A jump looks like a sudden, permanent change of delay. In the times of that capture, and in the logs of
+    that node, responses may precede their requests.
 How it decides
-    Where no clock that runs evenly explains the packets between two points, the series is split; a jump is
+    Where no steadily running clock explains the packets between two points, the series is split; a jump is
     the difference between the offsets on both sides of the split, reported where it exceeds the uncertainty
-    of both. In a capture that no other clock can be held against, time that runs backwards by more than
+    of both. In a capture without another clock to compare with, time that runs backwards by more than
     `backwards_ns` is a jump.
 When it cannot tell
-    A jump forward in a single capture, or of which packets go one way only.
+    A forward jump in a single capture, or with packets in one direction only.
 What looks like it
-    Routes that change move the delay in one direction only. Several queues of one NIC stamp their packets out
-    of order, by microseconds.
+    Route changes affect the delay in one direction only. Several queues of one NIC stamp their packets out of
+    order by microseconds.
 What to do
-    See what set the clock: chrony's `makestep`, a hypervisor that resumed the node.
+    Find out what set the clock: chrony's `makestep`, a hypervisor that resumed the node.
 Sources
     Zhang, Liu and Xia, INFOCOM 2002 (clocks that are set); pcap-tstamp(7) (stamps out of order).
 """
@@ -31,11 +31,11 @@ from vxlanalyze.text.words import count, listed, moment, span
 
 CODE = "clock-step"
 _JOURNAL = "journalctl -u chronyd -u systemd-timesyncd"
-_BACKWARDS_NS = 100_000_000  # queues of a NIC are never so far apart
+_BACKWARDS_NS = 100_000_000  # queues of a NIC are never this far apart
 
 
 def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[DiagnosticResult]:
-    """Look for clocks that were set: between points, and within captures that stand alone."""
+    """Look for clocks that were set: between points, and within single captures."""
     answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop)]
     judged = {c for hop in pair.hops if not hop.clock.relative for c in (hop.clock.from_, hop.clock.to)}
     for point in pair.points:
@@ -85,7 +85,7 @@ def _hop(hop: Hop) -> list[Finding]:
 
 
 def _jump_ns(before: ClockPiece, after: ClockPiece) -> int:
-    """Offset at the beginning of a piece, less what the piece before it predicted."""
+    """Offset at the beginning of a piece minus the prediction of the previous piece."""
     elapsed_ns = after.from_ns - before.from_ns
     return after.offset_ns - before.offset_ns - round(before.drift_ppm * 1e-6 * elapsed_ns)
 

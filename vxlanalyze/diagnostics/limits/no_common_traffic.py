@@ -6,16 +6,15 @@ Why it matters
     Captures of nodes that do not talk to each other, or of the right nodes while the failing pods were
     elsewhere, cannot show the fault.
 How it decides
-    A packet belongs to a pair of points when it was sent to an address of the other node or to a pod that
-    lives there, or was seen by both. Where neither way has a single such packet, there is nothing in
-    common.
+    A packet belongs to a pair of points if it was sent to an address of the other node or to a pod on it, or
+    was seen by both. If neither direction has a single such packet, the captures have nothing in common.
 When it cannot tell
-    One of the captures holds no packet from host to host, and nothing says whose it is.
+    One of the captures holds no host-to-host packet, and its node is unknown.
 What looks like it
-    Packets sent to the other node of which none arrives belong to the pair: that is `path-blocked`.
-    Captures of two networks with the same addresses show both directions each, and no packet stands in both:
-    those have nothing in common either. Nodes whose pods talk unencapsulated have that in common.
-    Captures of different times are `windows-disjoint`, and without any tunnel `no-tunnel-traffic`.
+    Packets sent to the other node of which none arrives belong to the pair: that is `path-blocked`. Captures
+    of two networks with the same addresses each show both directions, but share no packet: those have nothing
+    in common either. Nodes whose pods talk unencapsulated have that traffic in common. Captures from
+    different times are `windows-disjoint`, and those without any tunnel `no-tunnel-traffic`.
 What to do
     Capture on the nodes of the two pods in question: `kubectl get pods -o wide` lists them.
 Sources
@@ -114,7 +113,7 @@ def _explanation(sides: list[CaptureFacts], points: tuple[Point, Point], *, alik
 
 
 def _in_both(first: Point, second: Point) -> int:
-    """Count unencapsulated packets, from host to host, of flows that both captures show."""
+    """Count unencapsulated host-to-host packets of flows that both captures show."""
     shown = [
         p.decoded.usage.used & (p.flows.tunnel == Tunnel.NONE) & (p.flows.family > 0) & ~to_a_group(p.flows)
         for p in (first, second)
@@ -124,7 +123,7 @@ def _in_both(first: Point, second: Point) -> int:
 
 
 def _talks(point: Point) -> bool:
-    """Whether a capture shows IP packets from one host to another: no ARP, nothing to a group."""
+    """Whether a capture shows IP packets between hosts: neither ARP nor packets to a group."""
     flows = point.flows
     talking = (flows.family > 0) & ~to_a_group(flows) | (flows.outer_family > 0)
     return bool((talking & point.decoded.usage.used).any())

@@ -1,19 +1,19 @@
 """Nothing in a capture is encapsulated.
 
 What it checks
-    Does every capture that should show tunnel packets show some?
+    Does every capture that should show tunnel packets contain some?
 Why it matters
     A capture of the wrong interface, or with a filter for the wrong port, proves nothing about the tunnel.
 How it decides
-    Tunnels are known by their ports and by content on any other port. A capture with frames and without a
-    tunnel packet is held against what the others show: where the next point received packets from this
-    node, this capture looked elsewhere. Where all captures are unencapsulated and packets match, they are
-    compared as they are.
+    Tunnels are recognised by their ports, and by content on any other port. A capture with frames but without
+    a tunnel packet is compared with the others: where the next point received packets from this node, this
+    capture was taken elsewhere. Where all captures are unencapsulated and packets match, they are compared as
+    they are.
 When it cannot tell
     ESP or WireGuard between the nodes may hide a tunnel: see `encrypted-underlay`.
 What looks like it
     A capture at the receiver that holds no tunnel packet, or no frame at all, because nothing arrives: that
-    is evidence of `path-blocked`, and not said here. A pod's interface shows packets before the tunnel.
+    is evidence of `path-blocked` and not reported here. A pod's interface shows packets before the tunnel.
 What to do
     Find the interface that carries the tunnel with `ip -d link show type vxlan` (dev) and `ss -lun`, and
     capture there, on its port.
@@ -90,7 +90,7 @@ def _compared_unencapsulated(pair: Comparison, frames: int, matched: int) -> Fin
 
 
 def _some(pair: Comparison) -> list[DiagnosticResult]:
-    """Captures without tunnel packets of nodes from which others received some."""
+    """Captures without tunnel packets, of nodes from which others received some."""
     elsewhere: dict[str, int] = {}
     for direction in pair.directions:
         facts = pair.captures[direction.sender.capture]

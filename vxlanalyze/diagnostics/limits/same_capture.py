@@ -6,17 +6,17 @@ Why it matters
     A capture compared with itself loses nothing and delays nothing: the report would be perfect and
     worthless.
 How it decides
-    Frames are identified by their time to the nanosecond, their place in the stream of bytes (sequence
+    Frames are identified by their time to the nanosecond, their position in the byte stream (sequence
     numbers, IP identifiers) and a digest of their payload. Two nodes never see the same packet at the same
-    nanosecond by their own clocks, packet after packet; where almost all frames of the smaller capture are
-    in the other, they come from one.
+    nanosecond by their own clocks, packet after packet; where almost all frames of the smaller capture are in
+    the other, both come from one.
 When it cannot tell
-    Captures of fewer than `frames` frames, unless they are one file.
+    Captures with fewer than `frames` frames, unless they are the same file.
 What looks like it
     Clocks that agree well: delays still differ from packet to packet. Places inside one node, taken from one
-    capture of all interfaces, are meant.
+    capture of all interfaces, are intended.
 What to do
-    Give each node's own capture.
+    Provide each node's own capture.
 Sources
     editcap(1), option -d (what makes a frame a duplicate of another).
 """
@@ -44,7 +44,7 @@ _SAMPLES = 16
 def check(pair: Comparison, *, frames: int = 3) -> list[DiagnosticResult]:
     """Look for captures that hold the same frames.
 
-    `frames` is the fewest of the smaller one by which content alone can prove it.
+    `frames` is the minimum size of the smaller one for content alone to prove it.
     """
     answers: list[DiagnosticResult] = []
     indices = {p.capture: p.index for p in pair.points}
@@ -61,7 +61,7 @@ def check(pair: Comparison, *, frames: int = 3) -> list[DiagnosticResult]:
 
 
 def _times_agree(smaller: Index, larger: Index) -> bool:
-    """Whether a few frames of one capture have their like in time in the other: cheaper than all of them."""
+    """Whether a few frames of one capture occur at the same time in the other: cheaper than comparing all."""
     step = max(len(smaller) // _SAMPLES, 1)
     times = smaller.time_ns[::step][:_SAMPLES]
     missing = sum(not (larger.time_ns == time).any() for time in times)
@@ -69,7 +69,7 @@ def _times_agree(smaller: Index, larger: Index) -> bool:
 
 
 def _prints(index: Index) -> NDArray[np.uint64]:
-    """One number a frame that tells it from others, shape ``(n,)``."""
+    """One distinguishing number per frame, shape ``(n,)``."""
     print_ = index.time_ns.astype(np.uint64)
     for column in (index.digest, index.seq, index.length, index.ip_id, index.outer_ip_id):
         print_ = (print_ ^ column.astype(np.uint64)) * hashing.GOLDEN

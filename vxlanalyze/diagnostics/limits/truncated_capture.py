@@ -1,10 +1,10 @@
 """The snap length cuts packets.
 
 What it checks
-    How many frames were captured in part only, and does that hide headers, or only payload?
+    How many frames were captured only in part, and does that hide headers, or only payload?
 Why it matters
-    Without payload no checksum can be verified and no damage be seen. Without headers a packet cannot even be
-    distinguished from others: matching it, its ports, its sequence number are guesses or missing.
+    Without payload, checksums cannot be verified and damage cannot be detected. Without headers, a packet
+    cannot even be distinguished from others: its match, ports and sequence number are guesses or missing.
 How it decides
     A frame is cut where fewer bytes were captured than were on the wire; a header is cut where it ends
     after the last byte captured. The tunnel costs 50 bytes (70 over IPv6), so a snap length that is ample
@@ -13,8 +13,8 @@ How it decides
 When it cannot tell
     Nothing is left open here.
 What looks like it
-    A frame that is short on the wire is whole. Lengths are taken from headers, so sizes and loss are right in
-    spite of the cut.
+    A frame that is short on the wire is complete. Lengths are taken from headers, so sizes and loss are
+    correct despite the truncation.
 What to do
     Capture with `-s 0` (or `-s 192` to leave payload out and keep every header).
 Sources
@@ -93,7 +93,7 @@ _LEFT_OUT = (
 
 
 def _nameless(point: Point) -> int:
-    """Count the frames of which too little is left to match them."""
+    """Count the frames cut too short to be matched."""
     return int(point.decoded.usage.packets[headless.flows(point.decoded)].sum())
 
 

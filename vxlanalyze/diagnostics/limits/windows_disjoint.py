@@ -1,21 +1,20 @@
 """The captures do not overlap in time.
 
 What it checks
-    Was there a time in which neighbouring captures both ran?
+    Was there a time when neighbouring captures were both running?
 Why it matters
-    A packet that is missing from a capture that was not running says nothing. Without an overlap there is
-    nothing to compare, and loss cannot be judged.
+    A packet missing from a capture that was not running proves nothing. Without an overlap there is nothing
+    to compare, and loss cannot be judged.
 How it decides
     A packet seen at both points proves that they overlap, whatever their clocks say. Without one, the first
     and last times of both captures are compared as they are.
 When it cannot tell
-    A capture without frames has no times; then its silence is evidence of its own (`path-blocked`). Of
-    several points, those that no packet of the path got to are left to the hops before them.
+    A capture without frames has no times; then its silence is evidence in itself (`path-blocked`). With
+    several points, those that no packet of the path reached are left to the earlier hops.
 What looks like it
-    Files of one rotated set that were given as observation points, as by a glob that the shell expanded:
-    one begins after the other ends, and their names differ in digits only. Clocks that are hours apart
-    while nothing passes in either direction: the times cannot separate that from captures taken one after
-    the other.
+    Files of one rotated set given as observation points, for example by a shell glob: one begins after the
+    other ends, and their names differ only in digits. Clocks that are hours apart while nothing passes in
+    either direction: times alone cannot distinguish that from captures taken one after the other.
 What to do
     Start both captures before the traffic and stop both after it: `timeout 60 tcpdump -i eth0 -w FILE udp
     port 8472` on both nodes at once; compare `date -u` on both.
@@ -45,7 +44,7 @@ def _hop(pair: Comparison, hop: Hop) -> list[DiagnosticResult]:
     if any(d.delivered.any() for d in hop.directions):
         return []
     if len(pair.hops) > 1 and not any(belongs(d) for d in hop.directions):
-        return []  # nothing got as far as here: the hops before tell why, and there is nothing to compare
+        return []  # nothing got this far: earlier hops show why, and there is nothing to compare
     sides = (hop.forward.sender, hop.forward.receiver)
     first, second = sorted((pair.captures[p.capture] for p in sides), key=_begin)
     if first.last_ns is None or second.first_ns is None or first.last_ns >= second.first_ns:
@@ -83,7 +82,7 @@ def _hop(pair: Comparison, hop: Hop) -> list[DiagnosticResult]:
 
 
 def _of_pieces(captures: Sequence[CaptureFacts], first: CaptureFacts, second: CaptureFacts) -> str:
-    """Say how pieces of a rotated set are given as one capture, where these may be such pieces."""
+    """Say how to pass pieces of a rotated set as one capture, where these may be such pieces."""
     if not _may_follow(first, second):
         return ""
     sets: list[list[CaptureFacts]] = []
@@ -110,7 +109,7 @@ def _may_follow(first: CaptureFacts, second: CaptureFacts) -> bool:
 
 
 def belongs(direction: Direction) -> bool:
-    """Whether any packet belongs to a direction, whatever became of it."""
+    """Whether any packet belongs to a direction, whatever its fate."""
     return bool((direction.reason != Reason.OTHER_PEER).any() or len(direction.unsent_row))
 
 

@@ -1,1 +1,1 @@
-"""Whether packets get from node to node."""
+"""Path: whether packets get from node to node."""

@@ -1,21 +1,21 @@
 """Everything in a direction is lost for a time, and passes before and after.
 
 What it checks
-    Is there a time in which no packet of a direction arrives, although packets go on being sent?
+    Is there a time in which no packet of a direction arrives although packets are being sent?
 Why it matters
-    A link or route that fails and recovers, a node that stalls, a migration of the virtual machine: users
-    see a freeze of seconds, connections that end, and nothing wrong when they look.
+    A link or route that fails and recovers, a node that stalls, a migration of the virtual machine: users see
+    a freeze of seconds and broken connections, and find nothing wrong when they check.
 How it decides
-    Losses without a delivery in between are one run. A run is an outage where, of all explanations, it
-    fits the losses best, its place and length taken into account, and losses that come in bursts of some
-    10 ms, as full queues make them, look like that at most once in ten thousand directions. In a steady
-    stream that takes about a quarter of a second.
+    Losses without a delivery in between are one run. A run is an outage if it is the best explanation of the
+    losses, taking its position and length into account, and if losses in bursts of about 10 ms, as full
+    queues cause them, would look like this at most once in ten thousand directions. In a steady stream that
+    takes about a quarter of a second.
 When it cannot tell
     Sparse traffic: a handful of lost pings may be random. Shorter gaps are `packet-loss`, which says how
     they cluster. An outage that lasts to the end of the captures is `path-blocked` from a moment on.
 What looks like it
-    A service that is blocked and happens to be alone on the wire at that time, a capture that paused (then
-    the other node answered what it did not see), delay without loss (`delay-spike`).
+    A blocked service that happens to be alone on the wire at that time; a capture that paused (then the node
+    answered packets that the capture lacks); delay without loss (`delay-spike`).
 What to do
     Look for what happened at that moment: link and route changes on the path, the node's kernel log, a
     restart of the network plugin's agent, a live migration, a reload of firewall rules.

@@ -1,26 +1,25 @@
 """One of several equal-cost paths between the nodes is dead.
 
 What it checks
-    Are all packets of some outer source ports lost, of every size and to every service, while the other
-    source ports of the same direction lose nothing of the kind?
+    Are all packets of some outer source ports lost, of every size and to every service, while other source
+    ports of the same direction are not affected?
 Why it matters
-    The outer source port is a hash of the inner flow, and it is what routers choose among equal paths by. One
-    dead link or line card then takes a fixed share of all connections: each either works perfectly or not at
-    all, and trying again with a new client port may help.
+    The outer source port is a hash of the inner flow, and routers use it to choose among equal paths. One
+    dead link or line card then affects a fixed share of all connections: each either works perfectly or not
+    at all, and a retry from a new client port may help.
 How it decides
-    Of all explanations the set of outer source ports fits the losses best, the number of ways to choose such
-    a set taken into account, and loss at random looks like that at most once in ten thousand directions.
-    Ports that alone leave one remainder when divided by the number of paths are a simpler set. Many light
-    flows are pooled: that no source port is hit in its middle, though many could be, is evidence. Where every
-    n-th packet is lost whatever its flow, members take turns and one of them is dead.
+    Of all explanations, the set of outer source ports fits the losses best, taking the number of possible
+    sets into account, and random loss would look like this at most once in ten thousand directions. Ports
+    that share a remainder modulo the number of paths are a simpler set. Many light flows are pooled: that no
+    source port loses only a part of its packets, although many could, is evidence. Where every n-th packet is
+    lost whatever its flow, members are used in turn and one of them is dead.
 When it cannot tell
-    Few flows: where each lost flow is one whole service, the service says the same more plainly, and it is
-    `flow-blocked`. Where one service loses a part of flows of one packet each, it may be the service or the
-    path: that is `packet-loss`, and says so. Flows of a single packet prove nothing one by one, only
-    together.
+    Few flows: where each lost flow is an entire service, the service is the simpler explanation
+    (`flow-blocked`). Where one service loses some of its single-packet flows, it may be the service or the
+    path: that is `packet-loss`, which says so. Single-packet flows prove nothing individually, only together.
 What looks like it
-    A blocked service (all lost flows go to it), random loss among flows of one packet, loss that takes SYNs
-    alone: Linux gives a SYN that it sends again another outer source port (`packet- loss` says so).
+    A blocked service (all lost flows go to it), random loss among flows of one packet, loss of SYNs only:
+    Linux gives a retransmitted SYN another outer source port (`packet-loss` says so).
 What to do
     Give the network team the lost outer source ports and the pair of outer addresses: with their hash they
     find the member of the port channel or the next hop.
@@ -194,7 +193,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut,
 
 
 def _same_services(direction: Direction, lost: NDArray[np.bool_]) -> int:
-    """Services of which some flows are completely lost and others arrive."""
+    """Services with some flows completely lost while others arrive."""
     flows = direction.sender.flows
 
     def services(chosen: NDArray[np.bool_]) -> set[tuple[bytes, int, int]]:

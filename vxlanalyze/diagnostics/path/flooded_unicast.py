@@ -1,23 +1,23 @@
-"""The same unicast frame goes to several tunnel endpoints, since no entry is known for its MAC.
+"""Unicast frames are flooded to several tunnel endpoints, since there is no entry for their MAC.
 
 What it checks
     Does a node send one inner frame, addressed to a single MAC, to more than one outer address or to a group?
 Why it matters
-    An endpoint floods what it has no forwarding entry for. Until the first answer that is normal. Where it
-    goes on, every node receives traffic that is not its own: bandwidth and processor time multiplied by the
-    number of nodes, and what one guest receives can be read on all hosts.
+    An endpoint floods frames for which it has no forwarding entry. Until the first answer that is normal. If
+    it continues, every node receives traffic that is not its own: bandwidth and processor time are multiplied
+    by the number of nodes, and one guest's traffic can be read on all hosts.
 How it decides
-    Of the frames that a node sends, those with one content that went to two outer destinations or more, and
-    those for a unicast MAC that went to a multicast group. It is reported from 10 such frames for one MAC
-    on, more than learning takes.
+    Frames of a node count if the same content went to two or more outer destinations, or if they are for a
+    unicast MAC and went to a multicast group. It is reported from 10 such frames for one MAC, more than
+    learning takes.
 When it cannot tell
     No capture shows tunnel packets at the node that sends them.
 What looks like it
     ARP requests and broadcasts, which are meant for all; a conversation that is spread over several
-    endpoints, each packet to one; a guest that moved, and is sent to at its new place afterwards.
+    endpoints, each packet to one; a guest that moved and is reached at its new place afterwards.
 What to do
-    Find out why no entry is learned: learning is switched off and the control plane does not know the MAC,
-    the guest never sends, or its answers come by another path.
+    Find out why no entry is learned: learning is disabled and the control plane does not know the MAC, the
+    guest never sends, or its answers take another path.
 Sources
     RFC 7348 section 4.1 and 4.2; Linux bridge(8), fdb; cloudstack issue 7930.
 """
@@ -46,7 +46,7 @@ _MOST_NAMED = 4
 
 
 class _Flood(NamedTuple):
-    """Frames for one MAC that went to several places: rows, how many different ones, and the flows."""
+    """Frames for one MAC that went to several places: rows, number of distinct ones, and the flows."""
 
     mac: int
     rows: NDArray[np.int32]
@@ -55,7 +55,7 @@ class _Flood(NamedTuple):
 
 
 def check(pair: Comparison, *, fewest: int = 10) -> list[DiagnosticResult]:
-    """Look at what each node sends into the tunnel; `fewest` frames for one MAC are reported."""
+    """Examine what each node sends into the tunnel; `fewest` frames for one MAC are needed for a report."""
     points = [p for p in pair.points if p.encapsulated]
     if not any((p.flows.outer_family > 0).any() for p in points):
         return [NotAssessed(CODE, "no capture shows a tunnel packet")]
@@ -96,7 +96,7 @@ def _sent_by(point: Point) -> NDArray[np.bool_]:
 
 
 def _to_several(point: Point, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Flows that this node sends and whose inner packets go to more than one outer address."""
+    """Flows of this node whose inner packets go to more than one outer address."""
     flows = point.flows
     rows = np.flatnonzero(used)
     identities, member = np.unique(flows.identity[rows], return_inverse=True)
@@ -113,7 +113,7 @@ def _to_several(point: Point, used: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _copied(point: Point, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which of some rows show a frame that went to another outer address as well, shape of `rows`."""
+    """Whether each row's frame also went to another outer address, shape of `rows`."""
     flows, flow = point.flows, point.index.flow[rows]
     halves = np.ascontiguousarray(flows.outer_dst).view(np.uint64)
     to = (halves[:, 0] * hashing.PRIMES[0] ^ halves[:, 1])[flow]

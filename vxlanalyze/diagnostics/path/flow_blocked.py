@@ -1,23 +1,24 @@
-"""All packets of one inner service or endpoint are lost, and the rest arrives.
+"""All packets of one inner service or endpoint are lost, while other traffic arrives.
 
 What it checks
-    Is everything lost that goes to (or comes from) one inner address, one service at it, or one port at
-    any address, while other traffic of the same direction arrives?
+    Is all traffic to (or from) one inner address, one of its services, or one port at any address lost, while
+    other traffic of the same direction arrives?
 Why it matters
-    One application is down and the network looks fine to all others. Since the packets vanish between the
-    nodes, neither the pod nor its own network policy is to blame.
+    One application is down while the network looks fine to all others. Since the packets vanish between the
+    nodes, neither the pod nor its network policy is to blame.
 How it decides
-    Of all explanations the service or endpoint fits the losses best: nothing of it was delivered (from the
-    start, or from a moment on), and loss at random looks like that at most once in ten thousand
+    Of all explanations, the service or endpoint fits the losses best: none of its packets was delivered (from
+    the start, or from some moment on), and random loss would look like this at most once in ten thousand
     directions. The smaller port counts as the service's.
 When it cannot tell
-    A handful of lost packets, or nothing else sent in that direction (then it is `path-blocked`).
+    Only a handful of packets was lost, or nothing else was sent in that direction (then it is
+    `path-blocked`).
 What looks like it
-    One dead path of several (there flows of the same service arrive whose outer source port differs), a black
-    hole where the service alone sends large packets, an outage that falls into the service's time, a
-    server that is silent (there the requests arrive).
+    One dead path of several (there, flows of the same service with other outer source ports arrive); a black
+    hole where only this service sends large packets; an outage while this service was active; a silent server
+    (there, the requests arrive).
 What to do
-    Look for what filters by inner address or port between the nodes: a policy that the sending node's plugin
+    Look for a filter by inner address or port between the nodes: a policy that the sending node's plugin
     enforces after the capture point, a firewall that decapsulates, an access list of the fabric.
 Sources
     RFC 7348 section 5; RFC 6335 section 6 (which ports serve).

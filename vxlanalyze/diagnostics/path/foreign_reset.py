@@ -1,23 +1,23 @@
-"""A reset or an answer arrives that the node it claims to come from never sent.
+"""A reset or an answer arrives that its alleged sender never sent.
 
 What it checks
     Which resets, SYN ACKs, DNS responses and ICMP errors arrive at X in the name of a pod on Y, while Y's own
     capture, which covers the time, shows that Y never sent them?
 Why it matters
-    Somebody between the nodes answers in the far pod's name. The client's log says "connection refused" or
-    "connection reset by peer", and everybody looks at a pod that never received the request.
+    A device between the nodes answers in the far pod's name. The client's log says "connection refused" or
+    "connection reset by peer", and everybody investigates a pod that never received the request.
 How it decides
-    By the far node's capture: it holds other packets of the direction and of the time, and lacks these. The
-    share of all other packets that it lacks (never taken for less than their number allows) bounds the
-    probability that it lacks all of these by accident; where the requests that they answer are missing
-    there too, that counts again. Below `chance` it is reported.
+    By the far node's capture: it holds other packets of the same direction and time, but lacks these. The
+    share of other packets that it lacks (never assumed to be lower than their number allows) bounds the
+    probability that it lacks all of these by accident; missing requests count again. It is reported below
+    `chance`.
 When it cannot tell
     The far capture holds nothing of the direction, does not cover the time, or lacks so many packets that
-    these may be among them. Conversations that it does not show at all (a filter, another card) are left out.
+    these may be among them. Conversations that it does not show at all (a filter, another card) are ignored.
 What looks like it
     A pod that refuses (`endpoint-refused`): then its node's capture holds the refusal. A capture that lost
-    packets (`capture-loss`): it lacks data packets as well. A rule on X itself that rejects: its reset never
-    crosses X's network card.
+    packets (`capture-loss`): it also lacks data packets. A reject rule on X itself: its reset never crosses
+    X's network card.
 What to do
     Find the device between the nodes that looks into the tunnel: a firewall with "reject", an intrusion
     prevention system, a load balancer, the hypervisor's distributed firewall.
@@ -56,7 +56,7 @@ _NOUNS = {
 
 
 def check(pair: Comparison, *, chance: float = forged.CHANCE) -> list[DiagnosticResult]:
-    """Look for answers and refusals that their alleged sender did not send, in each direction.
+    """Look for answers and refusals in each direction that their alleged sender did not send.
 
     `chance` is the false alarm probability accepted for a direction.
     """
@@ -157,7 +157,7 @@ def _wanted(names: Sequence[str]) -> str:
 
 
 def _hop_limits(pair: Comparison, direction: Direction, rows: NDArray[np.int32]) -> tuple[str, str] | None:
-    """TTLs of the forged packets, and of genuine ones of the direction, as they arrived."""
+    """TTLs of the forged packets, and of genuine ones of the direction, on arrival."""
     genuine = direction.received_row[direction.delivered]
     sources = [_ttls(pair, direction, some[:_MOST_READ]) for some in (rows, genuine)]
     if not all(len(s) for s in sources):

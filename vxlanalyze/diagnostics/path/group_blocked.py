@@ -1,24 +1,24 @@
 """Tunnel packets to a multicast group are lost while unicast between the nodes passes.
 
 What it checks
-    Of a direction, are the packets lost whose outer destination is a multicast or broadcast address, and
-    those to the other node's own address delivered?
+    Are a direction's packets to a multicast or broadcast outer destination lost, while those to the other
+    node's own address are delivered?
 Why it matters
-    A VXLAN device with a group floods to it what it has no entry for: ARP and neighbour solicitations first
-    of all. Without the group, pods find each other only where an entry already exists, and new
-    conversations fail after a while. To the eye it is a blocked port, but no firewall is involved.
+    A VXLAN device with a group floods frames without a forwarding entry to it: above all ARP and neighbour
+    solicitations. Without the group, pods find each other only where an entry already exists, and new
+    conversations fail after a while. It resembles a blocked port, but no firewall is involved.
 How it decides
-    By what explains the losses of a direction (see `packet-loss`): its tunnel destinations, and those that
-    lose everything are groups; or all of the direction's packets, and all go to a group. The other node
-    must use the same VNI, so that it is a member.
+    The best explanation of a direction's losses (see `packet-loss`) is its tunnel destination, and those that
+    lose everything are groups; or all of the direction's packets are lost, and all go to a group. The other
+    node must use the same VNI, which makes it a member.
 When it cannot tell
     Too few packets to the group.
 What looks like it
-    A blocked path loses unicast as well (`path-blocked`). A node that uses other VNIs is no member of the
+    A blocked path loses unicast as well (`path-blocked`). A node that uses other VNIs is not a member of the
     group: its packets do not belong to the direction.
 What to do
     Let the network carry the group: an IGMP (MLD) querier in the VLAN where switches snoop, multicast routing
-    between subnets. Or do without: one entry for each other node (head-end replication).
+    between subnets. Or avoid multicast: one entry for each other node (head-end replication).
 Sources
     RFC 7348 section 4.2 (broadcast and multicast mapping); RFC 4541 (snooping switches); cloudstack issue
     7930 and pull request 5078; Linux ip-link(8), type vxlan, `group`.
@@ -41,7 +41,7 @@ _IGMP_EXPIRES = 260  # seconds, RFC 3376 section 8.4: robustness 2 times 125 s, 
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction that loses what goes to a group."""
+    """Report each direction that loses its packets to a group."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     flooding = {d.label for d in pair.directions if groups.to_groups(d).any()}
     answers: list[DiagnosticResult] = [n for n in not_assessed if n.direction in flooding]

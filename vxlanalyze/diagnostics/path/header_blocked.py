@@ -1,23 +1,24 @@
-"""All packets with one value of a header field or option die, and the others pass.
+"""All packets with one value of a header field or option are dropped, while others pass.
 
 What it checks
-    Do lost and delivered packets differ in a field that neither size, protocol, service nor source port
-    tells: ECN or DSCP, TTL, don't fragment, VNI, VLAN, a TCP flag, an option of IP, TCP or Geneve? And where
-    packets die inside the receiver: do unanswered requests differ so from answered ones?
+    Do lost and delivered packets differ in a field other than size, protocol, service or source port: ECN or
+    DSCP, TTL, don't fragment, VNI, VLAN, a TCP flag, an option of IP, TCP or Geneve? And where packets die
+    inside the receiver: do unanswered requests differ from answered ones in this way?
 Why it matters
-    A filter on a field that is easily overlooked takes some connections of every service, as clients and
-    settings differ. It looks like random loss, and no amount of retrying helps.
+    A filter on an easily overlooked field blocks some connections of every service, as clients and settings
+    differ. It looks like random loss, but retrying never helps.
 How it decides
-    Of lost and of delivered packets a sample is read again with every field. A value counts where at least
-    five lost packets have it and no delivered one. Chance would put them there at most once in ten thousand
-    directions, the number of values that were looked at taken off.
+    A sample of lost and delivered packets is read again with every field. A value counts if at least five
+    lost packets have it and no delivered one. Chance would produce this at most once in ten thousand
+    directions, taking the number of values examined into account.
 When it cannot tell
-    Fewer than five packets that were lost, or that were not; fields that a short snap length cut off.
+    Fewer than five packets were lost, or fewer than five were delivered; a short snap length cut off the
+    fields.
 What looks like it
-    A field that goes with a size, service or client: then that is named, which says the same more plainly.
-    What a client sends only while something else is broken (retransmitted SYNs without options).
+    A field that correlates with a size, service or client: then that simpler explanation is named. Packets
+    that a client sends only while something else is broken (retransmitted SYNs without options).
 What to do
-    Find what filters by that field; until then, do not set it.
+    Find the device that filters by that field; until then, do not set it.
 Sources
     systemd issue 9748 (ECN); cilium issue 22955 and PR 23890 (Geneve option of direct server return); RFC
     6040; RFC 7126 (filtering of IPv4 options); RFC 7872 (extension headers in the wild).
@@ -62,11 +63,11 @@ def check(pair: Comparison, *, chance: float = 1e-4) -> list[DiagnosticResult]:
 
 
 def _unanswered(pair: Comparison, direction: Direction, chance: float) -> HeaderRule | None:
-    """Compare requests that arrived and got nothing with those that were answered."""
+    """Compare requests that arrived but got no answer with those that were answered."""
     requested = requests.of(direction)
     silent = requested.unanswered()
     served = requested.arrived & ~silent
-    # A client none of whose requests is answered has other fields than others have, and its own fault.
+    # A client without any answer differs from others in its fields, but also has a separate fault.
     silent &= headers.alike(direction, silent, served, headers.SOURCE)
     if not silent.any() or not served.any():
         return None
@@ -74,7 +75,7 @@ def _unanswered(pair: Comparison, direction: Direction, chance: float) -> Header
 
 
 def _with_rival(finding: Finding, direction: Direction, explanation: Explanation) -> Finding:
-    """Say so where a filter by service would look the same."""
+    """State where a filter by service would look the same."""
     if Kind.FLOW not in explanation.rivals:
         return finding
     chosen = np.zeros(len(direction), np.bool_)
@@ -142,7 +143,7 @@ def _remedy(direction: Direction, rule: HeaderRule, answered: bool, below: Under
 
 
 def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
-    """Say how not to send it until then."""
+    """Say how to avoid sending it until then."""
     field = rule.field
     if field.endswith("ECN") or field in ("TCP flag ECE", "TCP flag CWR"):
         return _switched_off(
@@ -171,7 +172,7 @@ def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
 
 
 def _switched_off(near: str, name: str, undo: int, also: str = "") -> list[str]:
-    """Turn a setting of TCP off, and how to undo it."""
+    """Disable a TCP setting, and how to undo it."""
     return [
         f"Until then, on {near}{also}:",
         on(near, f"sysctl -w {name}=0"),

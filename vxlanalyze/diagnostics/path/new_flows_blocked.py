@@ -1,25 +1,25 @@
-"""Conversations that begin after a moment die, in several protocols, while established ones go on.
+"""New conversations fail from some moment on, in several protocols, while established ones continue.
 
 What it checks
     Is there a moment after which no new conversation of a direction gets a single packet through, to several
-    endpoints and in several protocols, while conversations from before it go on?
+    endpoints and in several protocols, while earlier conversations continue?
 Why it matters
-    What runs goes on running, so monitoring stays green; whoever connects anew fails, whatever he connects
-    to. It looks like DNS, or like each service by itself, and is one thing.
+    Existing connections keep working, so monitoring stays green; every new connection fails, whatever its
+    destination. It looks like a DNS problem, or like separate faults of each service, but is a single one.
 How it decides
     A conversation is an inner 5-tuple. The moment is the beginning of the last one of which anything arrived.
     At least four conversations began later, to two addresses and in two protocols, and lost every packet; at
-    least two from before it deliver later. Of all explanations it fits the losses best, and loss at random
-    looks like that at most once in ten thousand directions. The same is asked of openings that arrive and are
-    never answered, at addresses that answered before: then they die inside the receiving node.
+    least two earlier ones still deliver packets after it. Of all explanations, this fits the losses best, and
+    random loss would look like this at most once in ten thousand directions. The same check applies to
+    openings that arrive and are never answered, at addresses that answered before: then they die inside the
+    receiving node.
 When it cannot tell
-    Everything stops (`path-blocked`), or only one protocol or service begins anything new (`protocol-
-    blocked`, `flow-blocked`).
+    Everything stops (`path-blocked`), or only one protocol or service opens new conversations
+    (`protocol-blocked`, `flow-blocked`).
 What looks like it
-    One dead path of several takes some new flows all the time. A limit on SYNs takes TCP alone.
+    One dead path of several affects some new flows all the time. A limit on SYNs affects only TCP.
 What to do
-    Look at what keeps track of connections on the path: the conntrack table, a policy that was loaded, a
-    firewall.
+    Check connection tracking on the path: the conntrack table, a newly loaded policy, a firewall.
 Sources
     kubernetes issue 71261; Linux Documentation/networking/nf_conntrack-sysctl; conntrack(8).
 """
@@ -42,7 +42,7 @@ CODE = "new-flows-blocked"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction in which new conversations die from a moment on."""
+    """Report each direction in which new conversations fail from some moment on."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     answers += [_finding(pair, p, e, p.lost.beginnings) for p in pictures if p.lost for e in p.of(Kind.NEW)]

@@ -3,29 +3,29 @@
 What it checks
     Do packets that a pod sends to a pod on another node leave this node inside the tunnel?
 Why it matters
-    What never leaves cannot be lost on the path: looking at the network between the nodes is then in vain.
-    The fault is a missing route, forwarding entry or neighbour on the sending node, or an encapsulation
-    that is off.
+    Packets that never leave cannot be lost on the path: investigating the network between the nodes is
+    pointless. The fault is a missing route, forwarding entry or neighbour on the sending node, or disabled
+    encapsulation.
 How it decides
     By captures that show both sides of the encapsulation: an `any` capture, or one of a pod next to one of
-    its node. A destination counts when it lives on another node (by `--kube`, `--facts`, or because it was
-    seen with another node's outer address). It is reported when all its packets, so many that a node which
-    mislays one in fifty would do it with a probability below `chance`, are unencapsulated and none
-    tunnelled. In captures of network cards alone: packets between pods that pass one without a tunnel and
-    that the other node, where they belong, never shows. These are requests to pods that live there and get
-    no answer, answers to requests that came from there without a tunnel, and requests that pass both cards
-    without a tunnel and are never answered (a second address family). Where no capture shows a
-    tunnel packet, what a pod sends by way of two captured nodes to addresses that stay silent. In an `any`
-    capture without that knowledge, packets of pods to several destinations that the node forwards to an
-    interface which never gives anything back.
+    its node. A destination counts if it is on another node (by `--kube`, `--facts`, or because it was seen
+    with another node's outer address). It is reported if all its packets are unencapsulated and none is
+    tunnelled, with so many packets that a node which misroutes one in fifty would do so with a probability
+    below `chance`. In captures of network cards only: packets between pods that pass one card without a
+    tunnel and never appear at their destination node. These are requests to pods there that get no answer,
+    answers to requests that came from there without a tunnel, and requests that pass both cards without a
+    tunnel and are never answered (a second address family). Where no capture shows a tunnel packet: packets
+    that a pod sends through two captured nodes to addresses that stay silent. In an `any` capture without
+    such knowledge: packets of pods to several destinations that the node forwards to an interface from which
+    nothing ever returns.
 When it cannot tell
     No capture shows packets before the tunnel.
 What looks like it
-    Service addresses (translated before they are encapsulated), the Internet, pods of the same node and
-    nodes' own addresses are not meant for the tunnel. Nor are answers in direct server return, which go to
-    clients outside of the cluster on purpose, although one node forwards those clients through the tunnel.
-    Native routing, where unencapsulated packets do arrive: nothing is said. A part of a destination's packets
-    missing is loss inside the node: `packet-loss`.
+    Traffic to service addresses (translated before encapsulation), the Internet, pods of the same node and
+    nodes' own addresses is not meant for the tunnel. Nor are answers in direct server return, which go to
+    clients outside of the cluster by design, although one node forwards those clients' requests through the
+    tunnel. Native routing, where unencapsulated packets do arrive, is not reported. If only some of a
+    destination's packets are missing, that is loss inside the node: `packet-loss`.
 What to do
     On the sending node: `ip route get POD`, `bridge fdb show dev flannel.1`, `ip -s link show` (TX dropped
     on the tunnel device).
@@ -59,7 +59,7 @@ _TO_US, _OUTGOING = 0, 4  # LINKTYPE_LINUX_SLL2, packet type
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Look for destinations of another node whose packets do not leave in the tunnel.
+    """Look for destinations on another node whose packets do not leave in the tunnel.
 
     `chance` is the false alarm probability accepted for a destination.
     """
@@ -97,7 +97,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
 
 
 def _no_tunnel_at_all(pair: Comparison, chance: float) -> Iterator[Finding]:
-    """What a pod sends by way of two nodes, where no capture shows a tunnel packet or what may hide one."""
+    """Packets that a pod sends through two nodes, where no capture shows a tunnel or encryption."""
     tunnelled = any(facts.tunnel_packets for facts in pair.captures)
     encrypted = any((p.flows.encryption > 0).any() for p in pair.points)
     matched = len(pair.hops) > 1 and any(d.delivered.any() for d in pair.hops[-1].directions)
@@ -112,7 +112,7 @@ def _no_tunnel_at_all(pair: Comparison, chance: float) -> Iterator[Finding]:
 
 
 def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance: float) -> Iterator[Stuck]:
-    """Destinations that live elsewhere and of which every packet stops before the tunnel."""
+    """Destinations on other nodes whose packets all stop before the tunnel."""
     own = _own_addresses(pair, direction.sender.capture)
     if not own or not direction.assessed or not direction.lost.any():
         return
@@ -132,9 +132,9 @@ def _before_tunnel(pair: Comparison, direction: Direction, homes: Homes, chance:
 
 
 def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -> Iterator[Stuck]:
-    """Packets that a node forwards to an interface which gives nothing back and hands nothing to the tunnel.
+    """Packets forwarded to an interface that returns nothing and passes nothing to the tunnel.
 
-    One destination may be a pod of this node that is gone, on its own interface; several are behind a device.
+    One destination may be a deleted pod of this node, with its own interface; several share a device.
     """
     index, flows = point.index, point.flows
     rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)
@@ -169,7 +169,7 @@ def _into_nothing(pair: Comparison, point: Point, homes: Homes, chance: float) -
 
 
 def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> list[Stuck]:
-    """What pods send to pods of other nodes, where the node's capture shows no tunnel packet at all."""
+    """Packets between pods of different nodes, where the node's capture shows no tunnel packet at all."""
     own = _own_addresses(pair, point.capture)
     if not own or point.rows is None or pair.captures[point.capture].tunnel_packets or _encrypts(point):
         return []
@@ -189,7 +189,7 @@ def _for_others(pair: Comparison, point: Point, homes: Homes, chance: float) -> 
 
 
 def _encrypts(point: Point) -> bool:
-    """Whether a capture shows encryption, inside of which the tunnel may be."""
+    """Whether a capture shows encryption that may contain the tunnel."""
     return bool((point.flows.encryption[point.decoded.usage.used] > 0).any())
 
 

@@ -1,29 +1,29 @@
-"""Packets are lost that no other explanation covers.
+"""Packets are lost without a more specific explanation.
 
 What it checks
-    Are packets of a direction lost, besides those that a blocked path, protocol, service or source port, a
-    limit on size, lost fragments or an outage explain?
+    Are packets of a direction lost beyond those explained by a blocked path, protocol, service or source
+    port, a size limit, lost fragments or an outage?
 Why it matters
-    One percent of loss halves the throughput of a TCP connection over a long way, and each lost DNS query
-    costs its client seconds.
+    One percent of loss halves the throughput of a TCP connection over a long distance, and each lost DNS
+    query costs its client seconds.
 How it decides
-    Every packet that the sender's capture shows, that the receiver's should, and that is not explained,
-    counts. One is enough to say so. Where a capture shows several interfaces of a node, packets that reach
-    one of them and not the next are lost inside that node, and are reported with that hop's direction. The
-    ratio is given as a 95 % interval, widened where losses come in bursts. Where one class of packets loses
-    more than the others beyond chance, that is said, and so is loss that takes first packets of
-    conversations, or SYNs, and nothing else. Where a rule (one dead path, one blocked service, an outage) is
-    at least ten times likelier than loss at random, without being proved, it is named with "perhaps".
+    Every unexplained packet that the sender's capture shows and the receiver's should show, but does not,
+    counts. One is enough for a report. Where a capture shows several interfaces of a node, packets that reach
+    one of them but not the next are lost inside that node, and are reported with that hop's direction. The
+    ratio is given as a 95 % interval, widened where losses come in bursts. Where one class of packets is lost
+    more often than others beyond chance, the finding says so, as for loss that only affects first packets of
+    conversations, or SYNs. Where a rule (one dead path, one blocked service, an outage) is at least ten times
+    likelier than random loss, without being proved, it is named with "perhaps".
 When it cannot tell
     All such packets were sent before the first or after the last frame of the receiver's capture: then the
     capture may have begun later or ended earlier. Loss on the wire and loss inside the capturing program look
-    alike, but for what the receiver answered, which is never counted as lost.
+    alike, except for packets that the receiver answered, which never count as lost.
 What looks like it
     A capture that dropped packets (`capture-loss`), a receiver's capture with a filter, packets that never
     left the node after the capture point.
 What to do
-    Where only new conversations suffer, look at what keeps track of connections: conntrack, firewalls, NAT.
-    Else follow the drop counters along the path: queue discipline and network card of the sender, switches,
+    Where only new conversations are affected, check connection tracking: conntrack, firewalls, NAT. Otherwise
+    follow the drop counters along the path: queue discipline and network card of the sender, switches,
     network card, ring and socket buffers of the receiver.
 Sources
     RFC 2680 (one-way loss); E. B. Wilson, JASA 22 (1927); Mathis et al., "The macroscopic behavior of the TCP
@@ -74,7 +74,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | None:
-    """Say so where all of it lies before the receiver's first frame or after its last."""
+    """State where all of it is before the receiver's first frame or after its last."""
     direction = picture.direction
     times = direction.receiver.index.time_ns
     if len(times) == 0:
@@ -92,7 +92,7 @@ def _outside_of_receiver(pair: Comparison, picture: Picture) -> NotAssessed | No
 
 
 def _due_ns(pair: Comparison, picture: Picture) -> NDArray[np.int64]:
-    """When the unexplained losses were sent, by the receiver's clock, shape ``(k,)``."""
+    """Send times of the unexplained losses, by the receiver's clock, shape ``(k,)``."""
     direction = picture.direction
     clock, sent_ns = loss.hop_of(pair, direction).clock, direction.sent_ns(picture.unexplained)
     shift = clock.offset_at(sent_ns)
@@ -164,14 +164,14 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
 
 
 def _causes(pair: Comparison, picture: Picture) -> tuple[str, ...] | None:
-    """Name what explains all of it: an outage of the way back."""
+    """Name a cause that explains all of it: an outage of the reverse direction."""
     hop = loss.hop_of(pair, picture.direction)
     back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
     outages = back.of(Kind.INTERRUPTION)
     arrived_ns = back.direction.sent_ns(back.direction.delivered)
     due_ns = _due_ns(pair, picture)
     during = np.zeros(len(due_ns), np.bool_)
-    for outage in outages:  # each lies between two deliveries, and what was to arrive between them is of it
+    for outage in outages:  # each lies between two deliveries, and includes everything due in between
         times = back.direction.sent_ns(outage.packets)
         before, after = arrived_ns[arrived_ns <= times.min()][-1:], arrived_ns[arrived_ns >= times.max()][:1]
         during |= (due_ns >= before.max(initial=due_ns.min()) - loss.EDGE_NS) & (
@@ -181,7 +181,7 @@ def _causes(pair: Comparison, picture: Picture) -> tuple[str, ...] | None:
 
 
 def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, whom: str) -> str:
-    """Say what was lost, how it clusters, and whom it hits."""
+    """Describe what was lost, how it clusters, and which traffic it affects."""
     were = "was" if np.count_nonzero(lost) == 1 else "were"
     return (
         f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)} "
@@ -191,7 +191,7 @@ def _who(direction: Direction, lost: NDArray[np.bool_], runs: Runs, whom: str) -
 
 
 def _held(picture: Picture) -> str:
-    """Say what was tested and does not decide; "" where nothing could be."""
+    """State what was tested and makes no difference; "" where nothing could be."""
     tested = concentration.held(picture)
     return (
         f"Loss does not depend on {listed(tested)}: all kinds that were sent lose alike. " if tested else ""
@@ -203,7 +203,7 @@ def _tcp_evidence(again: int, could: int) -> dict[str, Quantity]:
 
 
 def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int]:
-    """Count lost TCP packets with payload: those whose sequence number was sent more than once, and all."""
+    """Count lost TCP packets with payload: those with a retransmitted sequence number, and all."""
     tcp = direction.sender.flows.protocol[direction.flow] == _TCP
     data = tcp & (direction.payload_length > 0)
     mine = np.flatnonzero(data & lost)
@@ -219,7 +219,7 @@ def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int
 
 
 def _really_lost(direction: Direction, again: int, could: int, dropped: int | None) -> str:
-    """Say what speaks for loss in the network, and what the capture itself may have dropped."""
+    """State the evidence for loss in the network, and what the capture itself may have dropped."""
     receiver = direction.receiver.name
     text = ""
     if could:

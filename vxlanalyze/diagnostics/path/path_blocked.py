@@ -1,28 +1,28 @@
-"""Tunnel packets leave one node for the other, and none arrives.
+"""Tunnel packets leave one node for the other, but none arrives.
 
 What it checks
-    Is everything of a direction lost, whatever its size, inner protocol or flow: from the start, or from a
-    moment on until the end? Or is everything lost that goes to one of several tunnel endpoints?
+    Are all packets of a direction lost, whatever their size, inner protocol or flow, from the start or from
+    some moment until the end? Or all packets to one of several tunnel endpoints?
 Why it matters
-    No pod on the one node can reach a pod on the other. Seen from inside, it looks like DNS time-outs and
-    connections that hang, although both nodes are up and reach each other otherwise.
+    No pod on one node can reach a pod on the other. From inside, it looks like DNS time-outs and hanging
+    connections, although both nodes are up and reach each other otherwise.
 How it decides
-    No packet of the direction is delivered (after the moment) and some are lost. Few losses may be
-    chance: it is reported when loss at random, at a rate learned from the packets before, or expected to be
-    about one in a hundred, would look like this at most once in ten thousand directions. Packets within
-    10 ms of each other count as little more than one.
+    No packet of the direction is delivered (after the moment) and some are lost. Few losses may be chance: it
+    is reported if random loss, at a rate estimated from earlier packets or assumed to be about one in a
+    hundred, would look like this at most once in ten thousand directions. Packets within 10 ms of each other
+    count as little more than one.
 When it cannot tell
-    Fewer than three separate packets were sent. The receiver's capture ended early, or looked at
-    another interface or port: what it cannot have seen is not counted as lost. Where it holds nothing at
-    all after the last packet that arrived, and no packet of its node is missing, it may have ended there:
-    that is said.
+    Fewer than three separate packets were sent. The receiver's capture ended early, or was taken on another
+    interface or port: packets that it cannot have seen do not count as lost. Where it holds nothing after the
+    last packet that arrived, and no packet of its node is missing, it may have ended there: the finding says
+    so.
 What looks like it
-    A black hole for large packets (there small ones arrive), a blocked protocol (there others arrive), an
-    outage (there packets arrive again afterwards), a wrong tunnel endpoint (there the outer destination
-    is not the other node), a capture filter on the receiver that leaves out the tunnel's port.
+    A black hole for large packets (there, small ones arrive); a blocked protocol (there, others arrive); an
+    outage (there, packets arrive again afterwards); a wrong tunnel endpoint (there, the outer destination is
+    not the other node); a capture filter on the receiver that excludes the tunnel's port.
 What to do
-    Allow the tunnel's UDP port between all nodes, both ways, for IPv4 and for IPv6: security group, network
-    security group, host firewall. On VMware the hypervisor may swallow valid VXLAN on ports 4789 and
+    Allow the tunnel's UDP port between all nodes, in both directions, for IPv4 and IPv6: security group,
+    network security group, host firewall. On VMware, the hypervisor may drop valid VXLAN on ports 4789 and
     8472: move the overlay to another port.
 Sources
     RFC 7348 section 5 (outer headers); Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"
@@ -53,12 +53,12 @@ CODE = "path-blocked"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction in which nothing arrives, at all or from a moment on."""
+    """Report each direction in which nothing arrives, at all or from some moment on."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
         if not picture.direction.sender.encapsulated:
-            continue  # what never enters the tunnel is another question
+            continue  # packets that never enter the tunnel are checked elsewhere
         blocked = [e for e in picture.of(Kind.PATH) if not groups.only(picture.direction, e.packets)]
         if blocked:
             answers.append(_finding(pair, picture, blocked[0]))
@@ -129,7 +129,7 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
 
 
 def _other_source(pair: Comparison, direction: Direction) -> str:
-    """Say where a node sends from another address than it is sent to: rules may know the latter alone."""
+    """State where a node sends from one address but receives at another: rules may only know the latter."""
     hop = loss.hop_of(pair, direction)
     back = hop.backward if direction.label == hop.forward.label else hop.forward
     sources = tunnel_ends.other_sources(direction, back)
@@ -142,7 +142,7 @@ def _other_source(pair: Comparison, direction: Direction) -> str:
 
 
 def _other_traffic(pair: Comparison, direction: Direction) -> str:
-    """Say what else the receiver's capture shows, for a filter could have hidden the packets."""
+    """State what else the receiver's capture shows, since a filter could have hidden the packets."""
     receiver = direction.receiver
     frames = pair.captures[receiver.capture].packets
     if frames == 0:
@@ -159,7 +159,7 @@ def _other_traffic(pair: Comparison, direction: Direction) -> str:
 
 
 def _afterwards(direction: Direction) -> str:
-    """Say whether the receiver's capture holds anything behind the last packet that arrived."""
+    """State whether the receiver's capture holds anything after the last packet that arrived."""
     name, later = direction.receiver.name, _frames_afterwards(direction)
     if later:
         return f"After the last one, {name}'s capture goes on with {count(later, 'other frame')}. "
@@ -204,7 +204,7 @@ def _worked_before(direction: Direction, from_ns: int) -> str:
 
 
 def _other_port(below: Underlay) -> str:
-    """Say when the overlay has to move to another port; "" where nothing suggests it."""
+    """Say when the overlay must move to another port; "" where nothing suggests it."""
     port = below.ports[0] if below.ports else 0
     if below.is_vmware:
         return (

@@ -1,27 +1,27 @@
-"""Some inner protocols never arrive, whatever their size or service; the others do.
+"""Some inner protocols never arrive, whatever their size or service, while others do.
 
 What it checks
     Is every packet of one or more inner protocols, or of an inner address family, lost, to every service,
-    while others of the same direction arrive? Of what goes between the nodes without a tunnel (ESP), the
+    while others of the same direction arrive? For packets between the nodes without a tunnel (ESP), the
     protocol of the IP packet itself counts.
 Why it matters
-    Ping works and everything else hangs. A virtual network card whose driver hands tunnelled TCP and UDP to
-    a hypervisor that cannot offload them does exactly this: ICMP needs no offloaded checksum.
+    Ping works and everything else hangs. A virtual network card whose driver passes tunnelled TCP and UDP to
+    a hypervisor that cannot offload them causes exactly this: ICMP needs no offloaded checksum.
 How it decides
-    The losses are explained best, of all explanations, by the inner protocol: no packet of it was delivered
-    (from the start, or from a moment on), at least two ports or two protocols are hit, and loss at
-    random looks like that at most once in ten thousand directions.
+    Of all explanations, the inner protocol fits the losses best: none of its packets was delivered (from the
+    start, or from some moment on), at least two ports or two protocols are affected, and random loss would
+    look like this at most once in ten thousand directions.
 When it cannot tell
-    All that was lost of a protocol belongs to one service: then it is `flow-blocked`, for nothing indicates
+    All lost packets of a protocol belong to one service: then it is `flow-blocked`, since nothing indicates
     the protocol as a whole. Only one protocol was sent: then it is `path-blocked`.
 What looks like it
-    A black hole for large packets: there the small packets of every protocol arrive (a SYN is small). A
-    blocked service: there the same protocol reaches other services.
+    A black hole for large packets: there, the small packets of every protocol arrive (a SYN is small). A
+    blocked service: there, the same protocol reaches other services.
 What to do
-    On VMware, move the overlay to another port or to Geneve, update ESXi (8.0 U3) or the node's kernel
-    (5.14 and later), or switch the node's checksum offload off; elsewhere look for a filter that reads the
-    inner packet. Where ESP between the nodes is what is lost, no inner packet is involved: allow that IP
-    protocol between them, or carry it over UDP.
+    On VMware, move the overlay to another port or to Geneve, update ESXi (8.0 U3) or the node's kernel (5.14
+    and later), or disable the node's checksum offload; elsewhere look for a filter that inspects the inner
+    packet. If ESP between the nodes is lost, no inner packet is involved: allow that IP protocol between
+    them, or carry it over UDP.
 Sources
     Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"; Broadcom KB 432932; Calico issues
     7040 and 9433; cilium issue 21801; k3s issue 8804.
@@ -62,7 +62,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _only_one(picture: Picture) -> bool:
-    """Whether all judged packets are of one protocol and loss is left that nothing explains."""
+    """Whether all judged packets have one protocol and some loss remains unexplained."""
     judged = affected.protocols(picture.direction, picture.direction.judged)
     return len(judged) == 1 and len(picture.unexplained) > 0
 
@@ -127,7 +127,7 @@ def _ports(direction: Direction, lost: NDArray[np.bool_]) -> int:
 
 
 def _offload(direction: Direction, lost: NDArray[np.bool_]) -> str:
-    """Say how many of the lost packets left the node with a checksum for the network card to fill in."""
+    """State how many of the lost packets left the node with a checksum for the network card to fill in."""
     states = direction.sender.index.checks[direction.sent_row[lost]] >> INNER_L4_SHIFT & CHECK_MASK
     partial = int(np.count_nonzero(states == Checksum.PARTIAL))
     if partial == 0:

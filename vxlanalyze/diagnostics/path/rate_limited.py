@@ -1,25 +1,25 @@
-"""Packets are lost above a rate, or within bursts, and slower traffic of the same kind loses nothing.
+"""Packets are lost above a rate, or within bursts, while slower traffic of the same kind loses nothing.
 
 What it checks
-    Do the losses of a direction begin, burst after burst, once about as many packets have been sent within a
-    short time, while packets of the same flows that are sent more slowly all arrive?
+    Do the losses of a direction begin, burst after burst, once about the same number of packets have been
+    sent within a short time, while packets of the same flows that are sent more slowly all arrive?
 Why it matters
-    Nothing is broken: something takes what exceeds an allowance. Averages look harmless, because bursts last
-    milliseconds. Retransmissions hide it from TCP, which merely gets slow; UDP loses for good.
+    Nothing is broken: something drops traffic in excess of an allowance. Averages look harmless, because
+    bursts last milliseconds. Retransmissions hide it from TCP, which merely slows down; UDP packets are gone.
 How it decides
     The load before each packet is counted over times from 1 ms to 1 s: among all packets, those of its flow,
-    those of its source. The losses are grouped into episodes, at least three. Either their first losses
-    come at about the same load, or no packet below a load is lost while enough were sent; loss that does not
-    depend on the rate would look like that at most once in ten thousand directions, the number of ways to
-    count taken off.
+    and those of its source. The losses are grouped into at least three episodes. Either their first losses
+    occur at about the same load, or no packet below some load is lost although enough were sent; loss that
+    does not depend on the rate would look like this at most once in ten thousand directions, taking the
+    number of ways to count into account.
 When it cannot tell
     Traffic at an even rate: all of it is above the limit, or none. Fewer than three bursts. Then it is
     `packet-loss`.
 What looks like it
-    One bad moment of a link that meets a burst (one episode). Outages that come again: they begin at any
-    load. A service or size that is blocked takes slow packets too.
+    A brief link fault that coincides with a burst (one episode). Recurring outages: they begin at any load. A
+    blocked service or size also loses slow packets.
 What to do
-    Look at the counters of allowances and policers on the sender, on the path and at the receiver; pace the
+    Check the counters of allowances and policers on the sender, on the path and at the receiver; pace the
     sender, or raise the limit.
 Sources
     RFC 2697; AWS "Monitor network performance" (pps_allowance_exceeded, bw_in_allowance_exceeded); tailscale

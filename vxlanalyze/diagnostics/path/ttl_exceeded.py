@@ -1,17 +1,17 @@
-"""A router discards packets because their TTL, or hop limit, is used up.
+"""A router discards packets because their TTL (hop limit) has expired.
 
 What it checks
     Do ICMP or ICMPv6 errors "time exceeded in transit" quote packets of a direction that are lost: outer ones
     (from a router between the nodes), or inner ones (from inside the overlay)?
 Why it matters
-    It looks like a firewall: nothing arrives, or nothing of one route. Some systems give their tunnel devices
-    a TTL of 16, which is too little for a routed network; and a routing loop uses up any TTL.
+    It looks like a firewall: nothing arrives, or nothing over one route. Some systems give their tunnel
+    devices a TTL of 16, which is too low for a routed network, and a routing loop exhausts any TTL.
 How it decides
-    An error that quotes packets of the direction is proof of itself; it is reported where such packets are
-    lost. The TTL that they left with is read at the sender: a small one is a setting, a usual one (64, 128,
-    255) a loop.
+    An error that quotes packets of the direction is proof in itself; it is reported where such packets are
+    lost. Their initial TTL is read at the sender: a small one is a setting, a usual one (64, 128, 255)
+    indicates a loop.
 When it cannot tell
-    Routers that send no ICMP, or a network that does not let it through.
+    Routers that send no ICMP, or a network that blocks it.
 What looks like it
     Traceroute, which raises the TTL step by step and wants these errors: background. Reassembly time exceeded
     has another code (`reassembly-timeout`).
@@ -40,11 +40,11 @@ from vxlanalyze.wire.rows import columns
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
-_USUAL_TTL = 32  # smaller ones are chosen by a tunnel device or a traceroute, not by an operating system
+_USUAL_TTL = 32  # smaller ones are set by a tunnel device or a traceroute, not by an operating system
 
 
 class _Case(NamedTuple):
-    """Errors about a direction's packets, who sent them, the packets meant, and the TTLs at the sender."""
+    """Errors about a direction's packets, their senders, the packets quoted, and the TTLs at the sender."""
 
     errors: list[tuple[Point, NDArray[np.int32]]]
     routers: list[str]
@@ -58,7 +58,7 @@ class _Case(NamedTuple):
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction whose lost packets a router says to have discarded for their TTL."""
+    """Report each direction whose lost packets a router reports as discarded for their TTL."""
     answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         case = _outer(pair, direction) or _inner(pair, direction)
@@ -78,7 +78,7 @@ def _outer(pair: Comparison, direction: Direction) -> _Case | None:
 
 
 def _inner(pair: Comparison, direction: Direction) -> _Case | None:
-    """What routers inside the overlay discard, but for the probes of a traceroute."""
+    """Packets that routers inside the overlay discard, except for the probes of a traceroute."""
     found = time_exceeded.inside(pair, direction, IN_TRANSIT)
     marked = np.zeros(len(direction), np.bool_)
     for quotes in found:
@@ -93,7 +93,7 @@ def _inner(pair: Comparison, direction: Direction) -> _Case | None:
 
 
 def _ttls(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_], column: str) -> list[int]:
-    """TTLs, or hop limits, of some packets as they left, the most frequent first."""
+    """TTLs (hop limits) of some packets as sent, the most frequent first."""
     rows = np.unique(direction.sent_row[chosen])[:_SAMPLE]
     source = pair.captures[direction.sender.capture].source
     found = columns(source.fetch(direction.sender.index.place[rows]), source.interfaces, ports=pair.ports)[

@@ -1,4 +1,4 @@
-"""What `not-encapsulated` says of packets that pass a network card without a tunnel and never arrive.
+"""`not-encapsulated` for packets that pass a network card without a tunnel and never arrive.
 
 Sources: Calico documentation, "eBPF dataplane" and FAQ (the host side of every pod interface has the MAC
 ee:ee:ee:ee:ee:ee); calico issue 13191 (a reply sent out of the network card as a raw frame); Amazon EC2
@@ -28,9 +28,9 @@ _CALICO_HOST_SIDE = 0xEEEEEEEEEEEE
 
 
 def findings(pair: Comparison, chance: float) -> Iterator[Finding]:
-    """Report each direction whose node sends packets of pods without a tunnel, and none of them arrives.
+    """Report each direction whose node sends packets of pods without a tunnel, none of which arrives.
 
-    `chance` is the false alarm probability accepted, for a node of whose packets one in fifty is mislaid.
+    `chance` is the accepted false alarm probability, for a node that misroutes one packet in fifty.
     """
     for found in native.unseen(pair):
         direction = _direction(pair, found)
@@ -86,7 +86,7 @@ def _finding(pair: Comparison, direction: Direction, found: Unseen, rows: NDArra
 
 
 def _named(pair: Comparison, found: Unseen, end: str) -> list[str]:
-    """Name the addresses at one end of the flows, those of most flows first."""
+    """Name the addresses at one end of the flows, those with the most flows first."""
     flows = found.point.flows
     rows = np.column_stack([flows.family, getattr(flows, end)])[found.flows]
     names, of = distinct(rows)

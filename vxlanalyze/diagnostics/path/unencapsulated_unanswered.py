@@ -1,4 +1,4 @@
-"""What `not-encapsulated` says of requests that pass both network cards without a tunnel, unanswered.
+"""`not-encapsulated` for unanswered requests that pass both network cards without a tunnel.
 
 Sources: cilium issue 12624 (the second address family has no tunnel); Kubernetes documentation, "IPv4/IPv6
 dual-stack"; Calico IPPool `vxlanMode`; flannel `EnableIPv6`; RFC 4861 (next hops).
@@ -83,7 +83,7 @@ def _finding(pair: Comparison, direction: Direction, found: Unanswered, rows: ND
 
 
 def _family(found: Unanswered) -> str:
-    """Say so where the tunnel carries the other address family only."""
+    """State where the tunnel carries only the other address family."""
     flows = found.point.flows
     mine = set(flows.family[found.flows].tolist())
     used = found.point.decoded.usage.used & (flows.outer_family > 0) & (flows.family > 0)
@@ -93,7 +93,7 @@ def _family(found: Unanswered) -> str:
 
 
 def _named(pair: Comparison, found: Unanswered, end: str) -> list[str]:
-    """Name the addresses at one end of the flows, those of most flows first."""
+    """Name the addresses at one end of the flows, those with the most flows first."""
     flows = found.point.flows
     names, of = distinct(np.column_stack([flows.family, getattr(flows, end)])[found.flows])
     order = np.argsort(-np.bincount(of), kind="stable")

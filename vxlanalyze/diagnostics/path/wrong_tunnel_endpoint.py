@@ -4,22 +4,22 @@ What it checks
     Is the outer destination of each packet an address of the node on which its inner destination lives?
 Why it matters
     Each node keeps a map from pod networks to node addresses (flannel: neighbour and forwarding entries;
-    Cilium: the tunnel map and ipcache; Calico: routes). An entry that was not renewed when a node changed
-    its address sends everything for its pods into the void, or to a node that has never heard of them.
+    Cilium: the tunnel map and ipcache; Calico: routes). An entry that was not updated when a node changed its
+    address sends all packets for its pods nowhere, or to a node that does not know them.
 How it decides
     The node of a pod is known from the cluster itself (`--kube`, `--facts`): the node of the pod or of the
-    pod network, and that node's addresses, with those from which its pods were seen to send. Without them,
-    by packets: the outer address with which the pod itself was seen to send, of a pod that moved the last
-    one. A destination that is none of these is wrong where nothing sent there for the pod was answered, so
-    many requests that a working node would be that silent with a probability below `chance`, or where the
-    cluster says that the address is another node's.
+    pod network, and that node's addresses, including those from which its pods were seen to send. Without
+    these, packets decide: the outer address from which the pod itself was seen to send, the last one for a
+    pod that moved. A destination that is none of these is wrong if nothing sent there for the pod was
+    answered, with so many requests that a working node would be this silent with a probability below
+    `chance`, or if the cluster says that the address belongs to another node.
 When it cannot tell
     Nothing was answered, and neither files nor packets show where the inner destinations run.
 What looks like it
     Nodes with several addresses, of which the cluster lists one; NAT between the nodes; anycast tunnel
-    endpoints: all these are answered. A pod that moved after the cluster's state was saved: so is that.
+    endpoints; a pod that moved after the cluster's state was saved: all of these are answered.
 What to do
-    Look at the entry on the sending node and renew it: restart the CNI's agent there.
+    Check the entry on the sending node and refresh it: restart the CNI's agent there.
 Sources
     cilium issues 21844, 31528, 15406 (stale tunnel map and ipcache); felix issue 2494 and flannel issue 654
     (stale forwarding entries); RFC 7348 section 4.1.
@@ -50,11 +50,11 @@ CODE = "wrong-tunnel-endpoint"
 
 
 class _Wrong(NamedTuple):
-    """Flows of a direction that go to one address though their pods live behind others."""
+    """Flows of a direction to one address although their pods are reached through others."""
 
     sent_to: str
     right: tuple[str, ...]
-    home: str  # what lives where, in words
+    home: str  # the correct home, in words
     by_cluster: bool
     pods: list[str]
     flows: NDArray[np.bool_]
@@ -69,7 +69,7 @@ class _Places(NamedTuple):
     def at(
         self, point: Point, sent_to: str, pod: str, members: NDArray[np.intp]
     ) -> tuple[Home | None, NDArray[np.intp]]:
-        """Tell where a pod lives, and for which flows to it: of one that moved, the later ones."""
+        """Give a pod's home, and the flows to it that count: for one that moved, the later ones."""
         move = self.moves.get(pod)
         if move is None or move.before != sent_to:
             return self.homes.of(pod), members
@@ -82,7 +82,7 @@ _RESTART = "Restarting the network plugin's agent on {} writes its entries anew.
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Compare outer destinations with where the inner ones live, as their first tunnel point sends them.
+    """Compare outer destinations at their first tunnel point with the homes of the inner ones.
 
     `chance` is the false alarm probability accepted for an address.
     """
@@ -101,7 +101,7 @@ def _direction(
     responses = answers.of(direction)
     flows = direction.sender.flows
     tunnelled = (flows.outer_family > 0) & (flows.family > 0)
-    # An address behind which one pod of a node answers is that node's, whatever the cluster lists.
+    # An address through which one pod of a node answers is that node's, whatever the cluster lists.
     answering = _destinations(direction, responses.answered & tunnelled)
     right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
     moves = moves_of(pair).get(direction.sender.capture, {})
@@ -123,7 +123,7 @@ def _direction(
 def _compare(
     direction: Direction, places: _Places, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
 ) -> tuple[list[_Wrong], NDArray[np.bool_]]:
-    """Flows sent to the wrong place, by that place and the right one; and those of which nothing is known."""
+    """Flows sent to a wrong address, by that and the right one; and those with an unknown home."""
     flows = direction.sender.flows
     untold = np.zeros(len(flows), np.bool_)
     groups: dict[tuple[str, tuple[str, ...]], _Wrong] = {}
@@ -144,7 +144,7 @@ def _compare(
 def _destinations(
     direction: Direction, chosen: NDArray[np.bool_]
 ) -> Iterable[tuple[str, str, NDArray[np.intp]]]:
-    """Each pair of outer and inner destination of chosen flows, and the flows it stands in."""
+    """Each pair of outer and inner destination of chosen flows, and its flows."""
     flows, rows = direction.sender.flows, np.flatnonzero(chosen)
     key = np.column_stack([flows.outer_family, flows.outer_dst, flows.family, flows.dst])[rows]
     names, code = distinct(key)
@@ -156,7 +156,7 @@ def _destinations(
 
 
 def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers, chance: float) -> bool:
-    """Whether silence proves it, lost or arrived, or the cluster itself says whose the address is."""
+    """Whether silence proves it, lost or arrived, or the cluster itself names the address's owner."""
     requests = responses.sent & wrong.flows[responses.flow] & (direction.reason != Reason.WINDOW)
     if answers.conclusive(int(requests.sum()), chance):
         return True
@@ -203,7 +203,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, responses: A
 
 
 def _captured(pair: Comparison, address: str) -> str | None:
-    """Name the capture whose node answers to an address."""
+    """Name the capture whose node has an address."""
     return next((p.name for p in pair.points if p.encapsulated and address in p.addresses), None)
 
 
@@ -232,7 +232,7 @@ def _remedy(near: str, wrong: _Wrong, right: str, cni: str | None) -> str:
 
 
 def _saved_map(pair: Comparison, wrong: _Wrong) -> tuple[str, dict[str, Quantity]]:
-    """What the tunnel maps that the user saved say of it."""
+    """What the tunnel maps saved by the user say about it."""
     routes = [r for r in pair.cluster.routes_of(wrong.pods[0]) if r.endpoint]
     if not routes:
         return "", {}

@@ -1,1 +1,1 @@
-"""Whether packets arrive in time and in order."""
+"""Performance: whether packets arrive in time and in order."""

@@ -1,29 +1,29 @@
 """The one-way delay of a direction jumps.
 
 What it checks
-    Is there a time in which all packets of a direction take longer than they usually do?
+    Is there a time in which all packets of a direction take longer than usual?
 Why it matters
-    A path that changed, a queue of somebody else's traffic, a policer or a paused host delays every packet:
-    answers are late, transfers slow down, and what exceeds the retransmission time-out is sent twice.
+    A path change, a queue of other traffic, a policer or a paused host delays every packet: answers are late,
+    transfers slow down, and packets beyond the retransmission time-out are sent twice.
 How it decides
-    Of each 10 ms the fastest packet counts, as a burst delays itself. It is slow where it exceeds the usual
-    delay (that of the fastest fifth) by 1 ms, by eight times the spread of the fast ones, and by half of
-    it. Slow ones in a row are reported where random delays would put so many in a row with a probability
-    below `chance`, where they stand out from the slower packets otherwise, and where they last 200 ms and
-    longer than the delay itself. What was held back and arrives all at once counts from 200 ms on, when TCP
-    begins to send again.
+    In each 10 ms, the fastest packet counts, since a burst delays itself. It is slow if it exceeds the usual
+    delay (that of the fastest fifth) by 1 ms, by eight times the spread of the fast ones, and by half of the
+    usual delay. A run of slow ones is reported if random delays would produce it with a probability below
+    `chance`, if it stands out from slow packets at other times, and if it lasts at least 200 ms and longer
+    than the delay itself. Packets that were held back and arrive all at once count from 200 ms on, when TCP
+    begins to retransmit.
 When it cannot tell
-    Too few packets; packets in one direction only, where a delay that changes for good may be a clock that
-    was set; a clock that was set at that time; packets that are as slow at other times, one by one; less
-    than 5 ms, and unevenly, as processes on a busy host wait for their turn; more load of its own at that
-    time, which fills queues; flows that are slow from their first packet to their last.
+    Too few packets; packets in one direction only, where a permanent change of delay may be a clock that was
+    set; a clock that was set at that time; individual packets that are equally slow at other times; an
+    irregular increase of less than 5 ms, as processes on a busy host wait for their turn; more load of its
+    own at that time, which fills queues; flows that are slow from their first packet to their last.
 What looks like it
-    A clock that was set (`clock-step`): the other direction becomes faster by as much. Single late packets
-    (`reordering`). The first packet of all, which waits for address resolution. Queues that a transfer in
-    the same direction fills itself.
+    A clock that was set (`clock-step`): the other direction becomes faster by the same amount. Single late
+    packets (`reordering`). The very first packet, which waits for address resolution. Queues that a transfer
+    in the same direction fills itself.
 What to do
-    Look at what happened on the path at that time: routes, a failover, load of others, a hypervisor that
-    paused or moved the machine.
+    Find out what happened on the path at that time: routes, a failover, other load, a hypervisor that paused
+    or moved the machine.
 Sources
     RFC 7679 (one-way delay metric); S. Moon, P. Skelly, D. Towsley, INFOCOM 1999 (clocks under delays); Linux
     include/net/tcp.h, TCP_RTO_MIN; pcap-tstamp(7).

@@ -3,24 +3,24 @@
 What it checks
     Does the receiver's capture show packets more often than the sender's?
 Why it matters
-    A network that copies packets has two ways where it should have one: a loop in layer 2, two gateways that
-    both forward, a bond that sends on all links. TCP survives it at a cost; UDP services see requests twice,
-    and each copy takes bandwidth.
+    A network that duplicates packets has two paths where it should have one: a layer 2 loop, two gateways
+    that both forward, a bond that sends on all links. TCP survives it at a cost; UDP services see requests
+    twice, and each copy consumes bandwidth.
 How it decides
-    Packets that were sent once and are seen several times at the receiver, equal down to IP identification,
-    sequence number and payload. Reported where more than `tolerable_ratio` of the packets are
-    doubled, beyond a probability of `chance`.
+    Packets that were sent once appear several times at the receiver, with identical IP identification,
+    sequence number and payload. It is reported if more than `tolerable_ratio` of the packets are duplicated,
+    beyond a probability of `chance`.
 When it cannot tell
     Nearly every packet appears twice in the capture within microseconds: then the capture itself sees each
-    packet twice (two interfaces of one path, a mirror of both directions), or somebody copies all of them.
-    Where those that the node itself sends do so as well, it is the capture, and second sightings are left
-    out.
+    packet twice (two interfaces of one path, a mirror of both directions), or the network duplicates all of
+    them. Where the packets sent by the node itself appear twice as well, it is the capture, and second
+    sightings are left out.
 What looks like it
     TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are kept
-    apart; mirror ports.
+    separate; mirror ports.
 What to do
-    Look at the copies' time to live and MACs: equal ones were copied in layer 2, a smaller one took
-    another route. Then look for the second way.
+    Compare the copies' TTLs and MACs: copies with equal values were made in layer 2, a smaller TTL means
+    another route. Then look for the second path.
 Sources
     RFC 5560 (packet duplication metric); libpcap issue 1105 (twin packets in captures); Linux
     Documentation/networking/bonding.rst (broadcast mode).
@@ -48,17 +48,17 @@ _TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within th
 
 
 class _Copies(NamedTuple):
-    """A sample of packets that came again: rows of the first and of the second copy, shape ``(k,)``."""
+    """A sample of duplicated packets: rows of the first and of the second copy, shape ``(k,)``."""
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
 
 
 def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Count the copies with which each direction's packets arrive.
+    """Count the copies of each direction's packets on arrival.
 
-    `tolerable_ratio` of doubled packets is taken for ordinary; `chance` is the false alarm probability
-    accepted for a direction that has just that.
+    A `tolerable_ratio` of duplicated packets counts as ordinary; `chance` is the false alarm probability
+    accepted for a direction with exactly that ratio.
     """
     results: list[DiagnosticResult] = []
     for direction in pair.directions:
@@ -167,7 +167,7 @@ def _finding(
 
 
 def _route(pair: Comparison, direction: Direction, copies: _Copies) -> str:
-    """What the headers of both copies say of their ways."""
+    """What the headers of both copies say about their paths."""
     if not len(copies.first):
         return ""
     source = pair.captures[direction.receiver.capture].source

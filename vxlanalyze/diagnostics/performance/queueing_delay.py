@@ -1,28 +1,28 @@
-"""A direction fills a queue before its slowest link: delay grows with what is sent (bufferbloat).
+"""A direction fills the queue of its slowest link: delay grows with the load (bufferbloat).
 
 What it checks
-    Does the one-way delay grow where more is sent than a link carries, so that everything waits?
+    Does the one-way delay grow when more is sent than a link carries, so that everything waits?
 Why it matters
-    A transfer that fills a deep queue loses nothing and is as fast as the link; but requests of everybody
-    else wait for the whole queue, each time: names resolve in seconds, and health checks time out.
+    A transfer that fills a deep queue loses nothing and is as fast as the link, but everybody else's requests
+    wait for the entire queue each time: name resolution takes seconds, and health checks time out.
 How it decides
-    A packet that waits in a queue sees what stands ahead of it arrive first. The bytes that arrive while a
-    packet takes longer than the fastest one, divided by how much longer it takes, are the rate of the link:
-    the same for all packets (quartiles within a quarter of the median). More than 1.2 times that rate was
-    sent within 200 ms before, and less than 0.85 times of it where nothing waits. Reported from 100 ms of
-    waiting on that last for half a second in all. A note, unless packets of other conversations wait for a
-    second, which their users notice.
+    When a packet waits in a queue, the packets ahead of it arrive first. The bytes that arrive during a
+    packet's extra delay over the fastest one, divided by that delay, give the rate of the link: the same for
+    all packets (quartiles within a quarter of the median). More than 1.2 times that rate was sent within the
+    preceding 200 ms, and less than 0.85 times that rate where nothing waits. It is reported from 100 ms of
+    waiting that lasts for half a second in total. It is a note, unless packets of other conversations wait
+    for a second, which their users notice.
 When it cannot tell
-    One capture: a queue and a congestion window look the same there. Other traffic, which is not in the
-    captures, shares the link: then delay does not follow what is sent. The queue stood from the first
-    packet to the last. The queue stands in the sender's own node, before its capture: then packets leave at
-    the link's rate, and none waits between the captures.
+    With one capture, a queue and a congestion window look the same. If other traffic, which is not in the
+    captures, shares the link, delay does not follow the load. The queue was full from the first packet to the
+    last. The queue is in the sender's own node, before its capture: then packets leave at the link's rate,
+    and none waits between the captures.
 What looks like it
-    A path that became longer (`delay-spike`), at any rate. A full window (`window-limited`), whose data does
-    not wait on the path. A policer, which drops instead of queueing (`rate-limited`).
+    A path that became longer (`delay-spike`), whatever the rate. A full window (`window-limited`), whose data
+    does not wait on the path. A policer, which drops instead of queueing (`rate-limited`).
 What to do
-    A short or fair queue at the slowest link (fq_codel, cake), a limit just below its rate where it is
-    somebody else's, or a limit for the transfer itself.
+    Use a short or fair queue at the slowest link (fq_codel, cake), a limit just below its rate if others
+    operate it, or a limit for the transfer itself.
 Sources
     RFC 8289 (CoDel), RFC 8290 (FQ-CoDel); J. Gettys, K. Nichols, "Bufferbloat: dark buffers in the internet"
     (2011); ITU-T G.114; tc-cake(8).
@@ -49,7 +49,7 @@ CODE = "queueing-delay"
 _NOTICED_NS, _NOTICED_PACKETS = 1_000_000_000, 3
 _MOST_NAMED = 3
 _LEAST_NS = 500_000_000
-_BELOW = 0.95  # of the link's rate: then the queue stands where it can be managed
+_BELOW = 0.95  # of the link's rate: then the queue builds up where it can be managed
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
@@ -61,7 +61,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _of_one_capture(pair: Comparison) -> Iterator[NotAssessed]:
-    """Say so where connections wait for acknowledgements, and one capture cannot say for what."""
+    """State where connections wait for acknowledgements for a reason that one capture cannot show."""
     found = connections(pair)
     if found is not None and (found.waited_ns[:, Cause.ACKNOWLEDGEMENT] >= _LEAST_NS).any():
         why = "one capture cannot tell data that waits in a queue from a congestion window"

@@ -3,23 +3,23 @@
 What it checks
     Do packets arrive after others of the same flow that were sent later?
 Why it matters
-    TCP takes three packets out of order for a loss: it sends again what was never lost and halves its rate.
-    Receivers hand up nothing until the gap is filled, and merge packets (GRO) no longer.
+    TCP interprets three packets out of order as a loss: it retransmits packets that were never lost and
+    halves its rate. Receivers deliver nothing until the gap is filled, and can no longer merge packets (GRO).
 How it decides
-    A packet is late where one of its flow that was sent later arrived before it, in the receiver's capture
-    and by its clock, by more than the captures' own stamps are out of order. Reported where more
-    than `tolerable_ratio` of the packets are late, beyond a probability of `chance`: below that no transfer
-    suffers; and where one of them is later than 50 µs or past three others.
+    A packet is late if a later one of its flow arrived before it, in the receiver's capture and by its clock,
+    by more than the captures' own stamps are out of order. It is reported if more than `tolerable_ratio` of
+    the packets are late, beyond a probability of `chance` (below that no transfer suffers), and if one of
+    them is more than 50 µs or three packets late.
 When it cannot tell
-    Fewer than two packets of any flow arrived. Packets that equal others are left out: they may be
-    paired crosswise.
+    Fewer than two packets of any flow arrived. Packets identical to others are left out: they may be paired
+    crosswise.
 What looks like it
-    The end of a `delay-spike`, when what was sent later overtakes what was sent before: then it is its
-    consequence. Flows on different paths (only packets of one flow are compared); retransmissions, which are
-    packets of their own; a card of several queues that stamps packets out of order.
+    The end of a `delay-spike`, when later packets overtake earlier ones: then it is a consequence of the
+    spike. Flows on different paths (only packets of one flow are compared); retransmissions, which are
+    separate packets; a card with several queues that stamps packets out of order.
 What to do
-    Find what spreads the packets of one flow over several paths: balancing by packet instead of by flow
-    (bonding mode balance-rr, switches that spray), or a path in which some packets wait longer.
+    Find what spreads the packets of one flow over several paths: per-packet instead of per-flow balancing
+    (bonding mode balance-rr, packet spraying in switches), or a path in which some packets wait longer.
 Sources
     RFC 4737 sections 3.3, 4.2 and 4.3; RFC 5681 section 3.2 (three duplicate acknowledgements); Linux
     Documentation/networking/bonding.rst (balance-rr).
@@ -42,15 +42,15 @@ from vxlanalyze.text.words import count, listed, share, span
 CODE = "reordering"
 _DUPLICATE_ACKNOWLEDGEMENTS = 3
 _NEARLY_ALL = 0.9
-# Neighbours that two processors handle are stamped, and handed on, in either order; pcap-tstamp(7).
+# Neighbours handled by two processors are stamped and passed on in either order; pcap-tstamp(7).
 _STAMP_NS = 50_000
 
 
 def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare the orders in which each flow's packets were sent and arrived.
 
-    `tolerable_ratio` of late packets does no harm; `chance` is the false alarm probability accepted
-    for a direction that has just that.
+    A `tolerable_ratio` of late packets does no harm; `chance` is the false alarm probability accepted for a
+    direction with exactly that ratio.
     """
     results: list[DiagnosticResult] = []
     for direction in pair.directions:
@@ -67,7 +67,7 @@ def check(pair: Comparison, *, tolerable_ratio: float = 1e-4, chance: float = 1e
 
 
 def _matters(found: Late, clock: Clock) -> bool:
-    """Whether any packet is late by more than time stamps and processors that share the work explain."""
+    """Whether any packet is late by more than time stamping and parallel processing explain."""
     if not len(found.packets) or found.by_ns.max() <= clock.contradiction_ns:
         return False
     return bool(found.by_ns.max() > _STAMP_NS or found.extent.max() >= _DUPLICATE_ACKNOWLEDGEMENTS)
@@ -119,7 +119,7 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
 
 
 def _at_the_end_of_spikes(pair: Comparison, direction: Direction, found: Late, chance: float) -> bool:
-    """Whether nearly all late packets were sent while the delay was raised, and overtaken when it fell."""
+    """Whether nearly all late packets were sent during increased delay, and overtaken when it fell."""
     back, clock = answers.opposite(pair, direction), pair.clock_of(direction)
     spikes = [s for s in delays.spikes(direction, back, clock, chance) if s.doubt is Doubt.NONE]
     slow = np.zeros(len(direction), np.bool_)

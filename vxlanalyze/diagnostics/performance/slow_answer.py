@@ -1,29 +1,29 @@
-"""Answers come late because of the answering end, not of the path.
+"""Answers are late because of the server's end, not the path.
 
 What it checks
-    Which requests arrived in time and were answered late, and was it the server or its whole node?
+    Which requests arrived in time but were answered late, and was it the server or its entire node?
 Why it matters
-    "The network is slow" is mostly a server that thinks, a resolver that waits for another one, a listen
-    queue that is full, or a node that sends nothing for a while. Both captures show how much of each wait was
-    the path's, so the right people are woken.
+    "The network is slow" usually means a slow server, a resolver that waits for another one, a full listen
+    queue, or a node that sends nothing for a while. The captures show how much of each wait was on the path,
+    so the right team is called.
 How it decides
-    At the answering node's capture, from the arrival of the request to the departure of the answer. TCP: by
-    turns of direction, from the last byte of the request to the first of the response; SYN: from its first
-    copy; DNS and echo: from the copy that was answered. Reported from one second on, or where a server
-    takes 300 ms and more for most of its answers, at least three. Where the node sent nothing at all to its
-    peer meanwhile though more packets arrived, it is the node that was silent.
+    Measured in the capture of the server's node, from the arrival of the request to the departure of the
+    answer. TCP: by changes of direction, from the last byte of the request to the first of the response; SYN:
+    from its first copy; DNS and echo: from the copy that was answered. It is reported from one second on, or
+    where a server takes 300 ms or more for most of its answers, at least three. Where the node sent nothing
+    at all to its peer in that time although more packets arrived, the node was silent.
 When it cannot tell
-    TCP headers are cut by the snap length. The answering end was not captured: then its time and the path's
-    cannot be separated exactly. Several requests at once on one connection (HTTP/2, gRPC) show only the
-    first wait.
+    TCP headers are cut by the snap length. The server's end was not captured: then its time and the path's
+    cannot be separated exactly. Concurrent requests on one connection (HTTP/2, gRPC) only show the first
+    wait.
 What looks like it
-    Loss: the request is sent again, or the answer is. A receiver that does not read (`zero-window`). A long
-    poll or a subscription, which is held back on purpose: waits of a minute and more are taken for that. A
-    client that takes its time between two requests. A path that became longer (`delay-spike`).
+    Loss: the request or the answer is retransmitted. A receiver that does not read (`zero-window`). A long
+    poll or a subscription, which is held on purpose: waits of a minute or more count as that. A client that
+    pauses between two requests. A path that became longer (`delay-spike`).
 What to do
-    A server that thinks: its own logs and traces, processor limits (throttling), what it waits for. SYNs
-    answered late: its listen queue. A silent node: its neighbour table, processor and soft interrupts at that
-    time.
+    For a slow server, check its own logs and traces, processor limits (throttling), and what it waits for.
+    For SYNs answered late, check its listen queue. For a silent node, check its neighbour table, processor
+    and soft interrupts at that time.
 Sources
     RFC 9293 section 3.5; RFC 1035; projectcalico/calico issues 9450 and 4743; cilium/cilium issues 18169,
     28413.
@@ -181,7 +181,7 @@ def _explanation(
 
 
 def _usual_ns(pair: Comparison, worst: Late) -> int | None:
-    """How long a server's other answers take, in the median."""
+    """Median time of a server's other answers."""
     if worst.kind != "TCP":
         return None
     every = np.sort(answers_of(pair, worst.server, worst.port))[:-1]
@@ -218,7 +218,7 @@ def _remedy(
 
 
 def _of_a_silent_node(node: str, silence: Silence) -> str:
-    """Say how to see why a node sent nothing for a while."""
+    """Say how to find out why a node sent nothing for a while."""
     since, until = _clock(silence.from_ns, -60), _clock(silence.to_ns, 60)
     peer = f" to {silence.peer}" if silence.peer else ""
     return written(
@@ -230,7 +230,7 @@ def _of_a_silent_node(node: str, silence: Silence) -> str:
 
 
 def _more_ports(node: str, worst: Late) -> str:
-    """Say how ports come to be used again later, or are distinguished."""
+    """Say how to delay the reuse of ports, or to distinguish their connections."""
     return written(
         f"Let {worst.client} use its ports again later than the minute of TIME_WAIT: keep connections open "
         "and use them again, let the client close first, or give it more ports. Where it connects (a "
@@ -247,7 +247,7 @@ def _bracketed(address: str) -> str:
 
 
 def _clock(time_ns: int, seconds: int) -> str:
-    """Write a time as journalctl takes it, some seconds away."""
+    """Write a time for journalctl, shifted by some seconds."""
     return moment(time_ns + seconds * 1_000_000_000)[:19].replace("T", " ") + " UTC"
 
 

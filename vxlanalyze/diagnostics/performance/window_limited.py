@@ -1,27 +1,27 @@
-"""A connection sends one receive window each round trip, and waits.
+"""A connection sends one receive window per round trip and then waits.
 
 What it checks
-    Which connections wait, for a large part of their time, because the window that the receiver advertises
-    is full, though the receiver reads?
+    Which connections wait for a large part of their time because the receiver's advertised window is full,
+    although the receiver reads?
 Why it matters
-    Nothing is lost, every packet is fast, and the transfer is slow: no connection carries more than its
-    window in a round trip. On a path of 100 ms, a window of 64 KB is 5 Mbit/s, whatever the link can carry.
+    Nothing is lost, every packet is fast, but the transfer is slow: no connection carries more than its
+    window per round trip. On a path of 100 ms, a window of 64 KB is 5 Mbit/s, whatever the link can carry.
 How it decides
-    At the sender's capture, with the scale that the handshake agreed on. A segment waited for the window
-    where it had no room in it when the previous one left, and left within 2 ms of the acknowledgement that
-    made room. Reported where that took `least_share` of a connection's active time and `least_ns` in all, and
-    the window allows less than 1 Gbit/s.
+    In the sender's capture, with the scale negotiated in the handshake. A segment waited for the window if it
+    did not fit when the previous one left, and left within 2 ms of the acknowledgement that made room. It is
+    reported if that took `least_share` of a connection's active time and `least_ns` in total, and the window
+    allows less than 1 Gbit/s.
 When it cannot tell
     The handshake is not in the captures, or cut by the snap length: then the scale of the window is
     unknown. TCP headers are cut. Time stamps are whole milliseconds, and round trips not much longer.
 What looks like it
     A window of zero: the receiving application does not read (`zero-window`). A sender that waits for
     acknowledgements with room left in the window: its congestion window, after loss or at the start. A sender
-    whose application has nothing to send; a server that thinks (`slow-answer`). A link that is full: its
-    queue makes the round trips longer.
+    whose application has nothing to send; a slow server (`slow-answer`). A full link: its queue lengthens the
+    round trips.
 What to do
     Let the receiver's buffer grow to the bandwidth-delay product: `net.ipv4.tcp_rmem` in the receiving pod's
-    network namespace, or the application's SO_RCVBUF, which switches the automatic growth off. Without the
+    network namespace, or the application's SO_RCVBUF, which disables automatic growth. Without the
     window scale option no window exceeds 65,535 bytes.
 Sources
     RFC 7323 section 2 (window scale); RFC 9293 section 3.8.6; Linux Documentation/networking/ip-sysctl.rst
@@ -95,12 +95,12 @@ def _limit(found: Connections, stream: int, share: float) -> _Limit:
 
 
 def _allowed(limit: _Limit) -> float:
-    """How many bits a second one window each round trip is."""
+    """Bits per second of one window per round trip."""
     return 8e9 * limit.window_bytes / limit.rtt_ns if limit.rtt_ns > 0 else 0.0
 
 
 def _unknown(pair: Comparison, found: Connections) -> Iterator[NotAssessed]:
-    """Name the directions in which connections wait for acknowledgements, and their window is not known."""
+    """Name the directions in which connections with an unknown window wait for acknowledgements."""
     waits = found.waited_ns[:, Cause.ACKNOWLEDGEMENT]
     share = limits.shares(found, Cause.ACKNOWLEDGEMENT)
     unscaled = found.figures[:, at.SCALED] == 0

@@ -3,19 +3,19 @@
 What it checks
     Which connections wait because the receiver advertises a window of zero?
 Why it matters
-    The transfer stops although the network carries everything: the receiving process is stopped, overloaded,
-    blocked on its disk or a lock, or does not take from this socket. It looks like a network that hangs.
+    The transfer stops although the network delivers everything: the receiving process is stopped, overloaded,
+    blocked on its disk or a lock, or does not read from this socket. It looks like a hanging network.
 How it decides
-    At the sender's capture: the time from the acknowledgement that closes the window to the first new data
-    after it opens, or, where the sender probes, to the end. Reported where that took `least_ns` in all and
-    `least_share` of the connection's active time. A window of zero needs no scale to be known.
+    In the sender's capture: the time from the acknowledgement that closes the window to the first new data
+    after it opens, or to the end if the sender is probing. It is reported if that took `least_ns` in total
+    and `least_share` of the connection's active time. A window of zero can be read without knowing the scale.
 When it cannot tell
     TCP headers are cut by the snap length.
 What looks like it
     A window that is small but never zero (`window-limited`). A sender with nothing to send: a window that
-    opens again and is not used at once. A RST or a last FIN carries a window of zero that means nothing.
+    reopens but is not used at once. A window of zero in a RST or a last FIN, which means nothing.
 What to do
-    Look at the process that receives: is it running, what does it wait for, how full is its receive queue?
+    Check the receiving process: is it running, what does it wait for, how full is its receive queue?
 Sources
     RFC 9293 section 3.8.6.1 (zero-window probes); RFC 1122 section 4.2.2.17; ss(8) (Recv-Q).
 """

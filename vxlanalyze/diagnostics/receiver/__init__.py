@@ -1,1 +1,1 @@
-"""Whether the receiving node takes what arrives."""
+"""Receiver: whether the receiving node accepts what arrives."""

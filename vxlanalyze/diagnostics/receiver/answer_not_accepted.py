@@ -1,26 +1,26 @@
 """Responses reach a node's wire, but the requester does not accept them: they are dropped inside the node.
 
 What it checks
-    Does a client send the same request again although its node's capture shows the answer: the same query
-    with the same identifier from the same port, the same SYN after its SYN ACK?
+    Does a client repeat a request although its node's capture shows the answer: the same query with the same
+    identifier from the same port, or the same SYN after its SYN ACK?
 Why it matters
     The request arrived, the answer came back, and the capture on the network card looks healthy. The answer
-    dies inside the node: in connection tracking, a filter, a policy, or for want of a translation.
+    dies inside the node: in connection tracking, a filter, a policy, or because a translation is missing.
 How it decides
-    By the asker's own capture, so no clock is compared. A request counts where the same was sent again more
-    than 100 ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does
-    not count, since resolvers then send both again; nor one whose answer was an error or truncated. It is
-    reported where so many of a client's answers would be lost with a probability below `chance`, if one in
-    fifty were. Of SYNs of clients outside of the cluster that a node answers directly, without the tunnel,
-    those count that come again after the answer, and whose client never acknowledges it.
+    By the client's own capture, so no clocks are compared. A request counts if it was repeated more than 100
+    ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does not count,
+    since resolvers then repeat both; nor does one whose answer was an error or truncated. It is reported if
+    losing one answer in fifty would explain this many of a client's repetitions with a probability below
+    `chance`. SYNs from clients outside of the cluster that a node answers directly, without the tunnel, count
+    if they are repeated after the answer and the client never acknowledges it.
 When it cannot tell
-    What was answered once is not sent again: echo requests, plain UDP.
+    Echo requests and plain UDP: these are not repeated.
 What looks like it
-    Loss of answers on the path (`packet-loss`, `path-blocked`): then they are not in the asker's capture. A
-    scanner or half-open health check that resets the SYN ACK sends no second SYN. Answers with a wrong
+    Loss of answers on the path (`packet-loss`, `path-blocked`): then they are not in the client's capture. A
+    scanner or half-open health check that resets the SYN ACK sends no second SYN. Answers with an invalid
     checksum (`inner-checksum-bad`) or from an address that got no request (`reply-not-translated`).
 What to do
-    Follow one answer inside the node: `tcpdump -ni any` shows up to which interface it gets; the counters of
+    Follow one answer inside the node: `tcpdump -ni any` shows which interfaces it reaches; the counters of
     netfilter and connection tracking show what drops it.
 Sources
     cilium issues 9755, 13349; calico issue 13191; kubernetes issue 74839; RFC 9293 section 3.10.7.3.
@@ -47,7 +47,7 @@ _RST = 0x04
 
 
 def check(pair: Comparison, *, chance: float = CHANCE) -> list[DiagnosticResult]:
-    """Look for answers that arrive and are asked for again; `chance` is that of a false alarm."""
+    """Look for answers that arrive although the request is repeated; `chance` is that of a false alarm."""
     found = [_finding(pair, found) for found in not_taken(pair, chance)]
     return [*found, *direct_answer.findings(pair, chance)]
 
@@ -117,7 +117,7 @@ def _inside(found: NotTaken) -> str:
 
 
 def _resets(found: NotTaken) -> int:
-    """Connections whose asker sent a reset after the SYN ACK arrived."""
+    """Connections whose client sent a reset after the SYN ACK arrived."""
     requests = found.requests
     tcp = requests.kind == Kind.TCP
     if not tcp.any():
@@ -146,7 +146,7 @@ def _remedy(node: str, client: str, server: str) -> str:
 
 
 def _host_firewall(pair: Comparison, found: NotTaken, node: str) -> str:
-    """Where nothing shows that the node takes anything out of the tunnel, its firewall may drop it all."""
+    """Without evidence that the node decapsulates anything, its firewall may drop all of it."""
     direction = next(d for hop in pair.hops for d in (hop.forward, hop.backward) if d.label == found.label)
     if answers.of(direction).answered.any():
         return ""

@@ -1,6 +1,6 @@
-"""What `answer-not-accepted` says of answers that leave a node natively for a client outside of the cluster.
+"""`answer-not-accepted` for answers that leave a node natively for a client outside of the cluster.
 
-Sources: cilium issue 12624 and pull request 23890, flannel issue 1394 (a node port asked at one node, and
+Sources: cilium issue 12624 and pull request 23890, flannel issue 1394 (a node port contacted at one node and
 answered by another from the pod's address); kube-router issue 549 (direct return and stateful firewalls);
 Kubernetes documentation, "Source IP" (externalTrafficPolicy).
 """
@@ -29,7 +29,7 @@ _MOST_NAMED = 3
 
 
 def findings(pair: Comparison, chance: float) -> Iterator[Finding]:
-    """Report the node whose direct answers are not taken; `chance` is that of a false alarm."""
+    """Report the node whose direct answers are not accepted; `chance` is that of a false alarm."""
     measured = measure(pair).of_point
     ends = {0, len(pair.captures) - 1} if pair.hops else set()
     for number, requests in enumerate(measured):
@@ -94,7 +94,7 @@ def _ends(point: Point, flow: NDArray[np.integer], end: str) -> list[str]:
 
 
 def _wanted(near: Point, point: Point, flow: NDArray[np.integer]) -> list[str]:
-    """Name the addresses and ports that the clients asked at the node that forwarded them."""
+    """Name the addresses and ports that clients contacted at the forwarding node."""
     here, there = near.flows, point.flows
     mine = keys(there.family, there.src, there.protocol, there.sport)[flow]
     came = near.decoded.usage.used & (here.tunnel == Tunnel.NONE)

@@ -1,7 +1,7 @@
-"""SYNs of one address that a receiver discards for their TCP time stamps: a case of `source-unanswered`.
+"""SYNs of one address that a receiver discards because of TCP time stamps: a case of `source-unanswered`.
 
-Several clients share the address by masquerading, each with a clock of its own. A receiver that keeps one
-time stamp for an address ignores those whose clock is behind.
+Several clients share the address through masquerading, each with its own clock. A receiver that keeps one
+time stamp per address ignores those whose clock is behind.
 
 Sources: flannel issue 530, kubernetes issue 33945, calico issue 6439; RFC 7323 section 5; Linux ip-sysctl.
 """
@@ -25,9 +25,9 @@ from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
 
 CODE = "source-unanswered"
-_LEAST_UNANSWERED = 4  # SYNs, before their time stamps are read
+_LEAST_UNANSWERED = 4  # SYNs needed before their time stamps are read
 _MOST_READ = 500
-_MOSTLY = 9  # times as many fit the explanation as do not
+_MOSTLY = 9  # ratio of SYNs that fit the explanation to those that do not
 
 
 class _Discarded(NamedTuple):
@@ -38,7 +38,7 @@ class _Discarded(NamedTuple):
 
 
 def find(pair: Comparison, each: Ignored, chance: float) -> Iterator[Finding]:
-    """Look for a client whose SYNs die by their time stamps; `chance` is that of a false alarm."""
+    """Look for a client whose SYNs are dropped for their time stamps; `chance` is that of a false alarm."""
     found = _discarded(pair, each.requests, chance)
     if found is not None:
         yield _finding(pair, each.label, found)
@@ -72,7 +72,7 @@ def _divisions(pair: Comparison, syns: Requests) -> Iterator[Older | Clocks]:
 
 
 def _decides(division: Older | Clocks) -> bool:
-    """Whether nearly all that fell on one side died, and nearly all on the other lived."""
+    """Whether nearly all on one side were dropped, and nearly all on the other were not."""
     dead, odd, silent = division[:3]
     return dead > _MOSTLY * (odd + silent)
 
@@ -116,7 +116,7 @@ def _finding(pair: Comparison, label: str, found: _Discarded) -> Finding:
 
 
 def _texts(division: Older | Clocks, client: str) -> tuple[str, str]:
-    """Say which SYNs die, and by what figures."""
+    """State which SYNs are dropped, with figures."""
     dead, odd, silent, fine = division[:4]
     if isinstance(division, Older):
         return (

@@ -1,20 +1,20 @@
 """One address is claimed by two MACs at the same time.
 
 What it checks
-    Do ARP messages or neighbour advertisements name two MACs for one address, of a node or inside one overlay
-    network, in turn?
+    Do ARP messages or neighbour advertisements alternately name two MACs for one address, of a node or inside
+    one overlay network?
 Why it matters
     An ARP request returns one MAC or the other: connections to the address reach one owner, then the other,
-    and are reset or stall. It comes and goes with the neighbour caches, and looks like a bad network.
+    and are reset or stall. It comes and goes with the neighbour caches, and looks like an unreliable network.
 How it decides
     Each ARP message, and each neighbour advertisement, claims its sender's address for the MAC it comes from.
-    Claims are compared within one network: an interface, or a VNI inside the tunnel. Two MACs that claim an
-    address in turn, or answer one asker within a second, are a duplicate. Where inside the tunnel, the outer
-    addresses say on which nodes the owners are. Packets to a node's address that are lost wherever they were
-    sent to one of the MACs, and arrive where they were sent to the other, are lost for that reason.
+    Claims are compared within one network: an interface, or a VNI inside the tunnel. Two MACs that
+    alternately claim an address, or answer one requester within a second, are a duplicate. Inside the tunnel,
+    the outer addresses show on which nodes the owners are. If packets to a node's address are always lost
+    when sent to one of the MACs, and arrive when sent to the other, they are lost for that reason.
 When it cannot tell
-    Something was lost or not answered, and no capture holds ARP or neighbour advertisements (a filter on the
-    tunnel's port leaves them out).
+    Something was lost or not answered, but no capture holds ARP or neighbour advertisements (a filter on the
+    tunnel's port excludes them).
 What looks like it
     A move (a virtual machine that migrates, a virtual address that fails over): one MAC or place after the
     other, once. VRRP's MACs; proxy ARP, where one MAC answers for many addresses; probes from 0.0.0.0.
@@ -50,11 +50,11 @@ _ICMPV6, _ADVERTISEMENT = 58, 136
 _REPLY = 2
 _SAME_TIME_NS = 1_000_000_000
 _TWO = 2
-_PROXY = 5  # addresses that one MAC claims at least where it answers for others
+_PROXY = 5  # addresses that one MAC must claim to count as answering for others
 
 
 class _Conflict(NamedTuple):
-    """Claims of one address in one network by several MACs: rows, and the MAC of each."""
+    """Claims of one address in one network by several MACs: rows, and each one's MAC."""
 
     point: Point
     address: str
@@ -64,7 +64,7 @@ class _Conflict(NamedTuple):
 
 
 class _Astray(NamedTuple):
-    """Packets of a direction that went to the owner at which none of them arrives."""
+    """Packets of a direction sent to the owner at which none arrives."""
 
     direction: Direction
     mac: int
@@ -83,7 +83,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for addresses that two MACs claim in turn."""
     points = list({p.capture: p for p in pair.points}.values())
     if not any(_claims(p.flows).any() for p in points):
-        # Two owners of an address lose each other's packets: where nothing is missing, there are none.
+        # Two owners of an address lose each other's packets: if nothing is missing, there is no duplicate.
         unknown = NotAssessed(CODE, "no capture holds ARP or neighbour advertisements")
         return [unknown] if _suffers(pair) else []
     conflicts = [conflict for point in points for conflict in _conflicts(point)]
@@ -95,12 +95,12 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _suffers(pair: Comparison) -> bool:
-    """Whether anything was lost, or asked and not answered."""
+    """Whether anything was lost, or requested without an answer."""
     return any(d.lost.any() or answers.of(d).unanswered().any() for d in pair.directions)
 
 
 def _astray(pair: Comparison, conflict: _Conflict) -> _Astray | None:
-    """Find the packets for a node's address that its other owner got, where they are seen to be lost."""
+    """Find the packets for a node's address that went to the other owner, where these are lost."""
     if conflict.vni is not None:
         return None
     for direction in tunnel_ends.entering(pair):
@@ -175,7 +175,7 @@ def _in_turn(macs: NDArray[np.uint64]) -> bool:
 def _at_once(
     point: Point, rows: NDArray[np.int32], flow: NDArray[np.int32], macs: NDArray[np.uint64]
 ) -> bool:
-    """Whether two owners answer one asker within a second."""
+    """Whether two owners answer one requester within a second."""
     replies = point.flows.sport[flow] == _REPLY
     times = point.index.time_ns[rows]
     order = [
@@ -242,7 +242,7 @@ def _whereabouts(conflict: _Conflict) -> str:
 
 
 def _place(conflict: _Conflict, mac: int) -> str:
-    """Say where a MAC sends from: the outer address, or the capture."""
+    """State where a MAC sends from: the outer address, or the capture."""
     point = conflict.point
     flows = point.flows
     if conflict.vni is None:

@@ -3,23 +3,23 @@
 What it checks
     Does one inner source MAC appear with two outer addresses of different nodes?
 Why it matters
-    A tunnel endpoint finds the node of a MAC in its forwarding table: with two nodes of one MAC, what is
-    meant for one goes to the other, or back and forth. Between the two themselves nothing works at all: Linux
-    drops a frame whose source MAC is that of its own tunnel device, taking it for a loop.
+    A tunnel endpoint finds the node of a MAC in its forwarding table: if two nodes share a MAC, packets for
+    one go to the other, or alternate. Between the two themselves nothing works: Linux drops a frame whose
+    source MAC is that of its own tunnel device, as a loop.
 How it decides
-    Of all tunnel packets of all captures, the outer source addresses of each inner source MAC. Addresses
-    of one node (as its capture or the cluster's state shows) and addresses that a gateway rewrote
-    into each other count as one. The MAC must be one that nodes address, as they do a tunnel device's.
+    The outer source addresses of each inner source MAC, over all tunnel packets of all captures. Addresses of
+    one node (as its capture or the cluster's state shows) and addresses that a gateway translated into each
+    other count as one. The MAC must be one that nodes send to, as for a tunnel device.
 When it cannot tell
     No tunnel packet with an inner MAC was seen.
 What looks like it
-    A virtual router's MAC, used by all nodes alike and addressed by none (OVN, anycast gateways of EVPN);
-    VRRP; a virtual machine that moved, whose MAC is seen at one node first and later at another
-    only; NAT between the nodes; a node with two addresses; an appliance on a third node (a load balancer, a
-    service chain) that passes the same conversations on.
+    A virtual router's MAC, used by all nodes and addressed by none (OVN, anycast gateways of EVPN); VRRP; a
+    virtual machine that moved, whose MAC is seen at one node first and later at another only; NAT between the
+    nodes; a node with two addresses; an appliance on a third node (a load balancer, a service chain) that
+    forwards the same conversations.
 What to do
-    Give each node its own MAC: a cloned /etc/machine-id is the usual cause, for systemd derives the MAC
-    from it; make a new one, delete the device, restart the CNI's agent.
+    Give each node its own MAC. A cloned /etc/machine-id is the usual cause, since systemd derives the MAC
+    from it: generate a new one, delete the device, restart the CNI's agent.
 Sources
     systemd issue 14744; Mellanox network-operator issue 418; calico issue 7281; Linux drivers/net/vxlan,
     vxlan_set_mac ("Ignore packet loops"); RFC 9568 section 7.3 (VRRP's MACs).
@@ -49,7 +49,7 @@ CODE = "duplicate-tunnel-mac"
 
 
 class _Use(NamedTuple):
-    """One MAC behind one outer address in one capture."""
+    """One MAC with one outer source address in one capture."""
 
     mac: int
     source: str
@@ -61,7 +61,7 @@ class _Use(NamedTuple):
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look for a MAC behind the outer addresses of different nodes."""
+    """Look for a MAC used with the outer addresses of different nodes."""
     points = {p.capture: p for p in pair.points if p.encapsulated}
     uses = [use for point in points.values() for use in _uses(point)]
     if not uses:
@@ -98,13 +98,13 @@ def _uses(point: Point) -> list[_Use]:
 
 
 def _addressed(points: list[Point]) -> set[int]:
-    """MACs that stand as inner destination somewhere."""
+    """MACs that occur as an inner destination."""
     macs = [p.flows.inner_dst_mac[is_device(p.flows.inner_dst_mac)] for p in points]
     return set(np.unique(np.concatenate(macs)).tolist())
 
 
 def _nodes(pair: Comparison) -> dict[str, str]:
-    """Name the node of each outer address that is known to be a node's; rewritten ones are their node's."""
+    """Name the node of each outer address known to be a node's; translated ones belong to their node."""
     node_of: dict[str, str] = {}
     for node in pair.cluster.nodes:
         node_of |= dict.fromkeys(node.addresses, node.name)
@@ -119,7 +119,7 @@ def _nodes(pair: Comparison) -> dict[str, str]:
 
 
 def _passed_on(uses: list[_Use]) -> bool:
-    """Whether an appliance passes on what another node sends: one address at most has flows of its own."""
+    """Whether an appliance forwards another node's packets: at most one address has flows of its own."""
     flows = {source: set[int]() for source in sorted({u.source for u in uses})}
     for use in uses:
         flows[use.source] |= use.identities
@@ -128,7 +128,7 @@ def _passed_on(uses: list[_Use]) -> bool:
 
 
 def _moved(uses: list[_Use]) -> bool:
-    """Whether each capture saw the MAC behind one address first, and then behind another for good."""
+    """Whether each capture saw the MAC with one address first, and then with another permanently."""
     together = False
     for name in {u.point.name for u in uses}:
         spans = sorted((u.first_ns, u.last_ns) for u in uses if u.point.name == name)

@@ -1,30 +1,30 @@
-"""Packets reach a node's wire, and nothing at all that is sent there is answered: they die inside.
+"""Packets reach a node's wire but nothing is ever answered: they are dropped inside the node.
 
 What it checks
-    Of the requests of a direction that the receiver's capture shows, was any answered, by any pod? Or does
-    the receiver stop answering at some moment, while requests go on arriving?
+    Was any request of a direction that appears in the receiver's capture answered, by any pod? Or does the
+    receiver stop answering at some moment while requests keep arriving?
 Why it matters
     A capture on the network card sees packets before the kernel checks, filters and decapsulates them. So
-    both captures look healthy, the network is, and the fault is in the receiving node.
+    both captures look healthy, the network is healthy, and the fault is in the receiving node.
 How it decides
     Requests are echo requests, DNS queries and TCP packets that occupy sequence numbers; answers count
-    wherever they were seen, also those that are lost on their way back. It is reported when no flow of the
-    direction was answered, though so many requests arrived that a working node, which leaves fewer than 2
-    in 100 unanswered, would be that silent with a probability below `chance`. The same applies to what
-    arrives after the very last answer, where that goes on for a second or longer and concerns several
-    services. An `any` capture at the receiver shows how far they get: taken out of the tunnel or not, and
-    up to which interface.
+    wherever they were seen, including those lost on the return path. It is reported if no flow of the
+    direction was answered although so many requests arrived that a working node, which leaves fewer than 2 in
+    100 unanswered, would be this silent with a probability below `chance`. The same applies to requests after
+    the very last answer, if they continue for a second or longer and involve several services. An `any`
+    capture at the receiver shows how far they get: whether they are decapsulated, and which interfaces they
+    reach.
 When it cannot tell
-    Nothing that expects an answer arrived (plain UDP streams expect none), or too little of it; the captures
-    hold one way only (a filter), though the sender acknowledges what no capture shows.
+    Nothing that expects an answer arrived (plain UDP streams expect none), or too little; the captures hold
+    only one direction (a filter), although the sender acknowledges packets that no capture shows.
 What looks like it
     A path that loses the answers (they leave the receiver: `path-blocked`); one silent pod while others
     answer (`endpoint-silent`, `dns-unanswered`); a pod that refuses (`endpoint-refused`).
 What to do
-    Take the causes that are found with it first (VNI, MAC, port, checksum, address). Otherwise capture on
-    all interfaces of the receiver (`tcpdump -i any`) while sending: packets that never come out of the tunnel
-    device meet a firewall before it, or a device with other settings; those that come out and do not reach
-    the pod meet the reverse path filter or a firewall after it.
+    Start with the causes found alongside it (VNI, MAC, port, checksum, address). Otherwise capture on all
+    interfaces of the receiver (`tcpdump -i any`) while sending: packets that never leave the tunnel device
+    are dropped by a firewall before it, or by a device with other settings; those that leave it but do not
+    reach the pod are dropped by the reverse path filter or a firewall after it.
 Sources
     flannel issue 2055, k3s issue 2935, rke2 issue 1053 (firewall after decapsulation); cilium issue 13130,
     calico pull request 10511 (reverse path filter); RFC 3704 (reverse path filtering); RFC 7348 section 4.1.
@@ -57,7 +57,7 @@ _ACK, _SYN = 0x10, 0x02
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Look at both directions where their packets end, at the last point of the path.
+    """Examine both directions where their packets end, at the last point of the path.
 
     `chance` is the false alarm probability accepted for a direction.
     """
@@ -70,7 +70,7 @@ def _run(pair: Comparison, chance: float) -> list[DiagnosticResult]:
 
 
 def _ends(pair: Comparison) -> list[Direction]:
-    """Give the last direction each way that any packet got to, or else the last one."""
+    """Give the last direction of each sense that any packet reached, or else the last one."""
     if not pair.hops:
         return []
     there = [hop.forward for hop in pair.hops if len(hop.forward)] or [pair.hops[-1].forward]
@@ -97,7 +97,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
 
 
 def _responses_only(pair: Comparison, direction: Direction, responses: Answers) -> bool:
-    """Whether all that is unanswered are SYN ACKs that their clients do not take: `answer-not-accepted`."""
+    """Whether only SYN ACKs are unanswered, since clients do not accept them: `answer-not-accepted`."""
     return set(_kinds(direction, responses)) == {"tcp_syn_acks"} and any(
         found.label == direction.label for found in acceptance.not_taken(pair, acceptance.CHANCE)
     )
@@ -106,7 +106,7 @@ def _responses_only(pair: Comparison, direction: Direction, responses: Answers) 
 def _stopped(
     pair: Comparison, direction: Direction, responses: Answers, chance: float
 ) -> DiagnosticResult | None:
-    """Look at what arrives after the last answer of all; one service that stops is not its node."""
+    """Examine what arrives after the very last answer; a single service that stops is not its node."""
     found = last_answer.since(direction, responses)
     if found is None or new_silence.of(direction) is not None:  # that is new-flows-blocked
         return None
@@ -130,7 +130,7 @@ def _too_little(direction: Direction, requests: int, chance: float) -> str:
 
 
 def _one_way_only(pair: Comparison, direction: Direction, responses: Answers) -> bool:
-    """Whether no packet of the other way was captured, though the sender's TCP proves that some came."""
+    """Whether no packet of the other direction was captured although the sender's TCP proves some."""
     back = answers.opposite(pair, direction)
     if len(back) or len(back.unsent_row):
         return False
@@ -189,7 +189,7 @@ def _finding(
 
 
 def _kinds(direction: Direction, responses: Answers) -> dict[str, int]:
-    """Unanswered requests by kind; those there are."""
+    """Unanswered requests by kind, without empty kinds."""
     unanswered = responses.unanswered()
     protocol = direction.sender.flows.protocol[responses.flow[unanswered]]
     flags = direction.sender.index.tcp_flags[direction.sent_row[unanswered]]

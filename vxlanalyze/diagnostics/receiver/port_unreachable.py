@@ -1,22 +1,22 @@
 """A node answers tunnel packets with ICMP port unreachable: nothing listens there.
 
 What it checks
-    Do ICMP (or ICMPv6) errors of the kind "port unreachable" come back that quote an outer tunnel packet?
+    Do ICMP (or ICMPv6) "port unreachable" errors come back that quote an outer tunnel packet?
 Why it matters
-    The two nodes do not agree on the tunnel's UDP port, or the receiver has no tunnel device at all.
+    The two nodes disagree on the tunnel's UDP port, or the receiver has no tunnel device at all.
     Every packet of the direction is refused, and the error goes to the sending node, where no pod sees it.
 How it decides
-    An error outside of any tunnel that quotes a UDP packet with the addresses and the destination port of
-    tunnel packets that one of the captures holds. One is evidence: a host sends it for nothing else. Kernels
-    limit how many they send, so their number says nothing of how many packets were refused.
+    An error outside of any tunnel quotes a UDP packet with the addresses and the destination port of tunnel
+    packets in one of the captures. One is enough: a host sends it for no other reason. Kernels limit the rate
+    of errors, so their number does not show how many packets were refused.
 When it cannot tell
-    The captures were filtered to the tunnel's port (ICMP has none), and nothing is answered.
+    The captures were filtered by the tunnel's port (ICMP has none), and nothing is answered.
 What looks like it
-    A pod that refuses (that error comes back inside the tunnel: `endpoint-refused`); a firewall that
-    rejects instead of dropping, for iptables' REJECT sends this very error.
+    A pod that refuses (that error comes back inside the tunnel: `endpoint-refused`); a firewall that rejects
+    instead of dropping, since iptables' REJECT sends the same error.
 What to do
-    One port on all nodes: Linux's default is 8472, IANA's 4789. `ss -lun` on the receiver shows whether
-    anybody listens, `nft list ruleset` whether a rule rejects.
+    Use one port on all nodes: Linux's default is 8472, IANA's 4789. `ss -lun` on the receiver shows whether
+    anything listens, `nft list ruleset` whether a rule rejects.
 Sources
     RFC 792 and RFC 1122 section 3.2.2.1 (code 3); RFC 4443 section 3.1 (code 4); RFC 1812 section 4.3.2.8
     (rate limits); RFC 7348 section 5; calico issue 10692; flannel Documentation/backends.md (8472, but
@@ -40,7 +40,7 @@ CODE = "port-unreachable"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look for port unreachable that quotes tunnel packets of each direction."""
+    """Look for "port unreachable" errors that quote tunnel packets of each direction."""
     return alone.run(pair, CODE, _run)
 
 
@@ -59,7 +59,7 @@ def _run(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _blind(direction: Direction) -> bool:
-    """Whether nothing is answered, and no capture holds anything but tunnel packets."""
+    """Whether nothing is answered and no capture holds anything but tunnel packets."""
     if any(p.encapsulated and _holds_others(p) for p in (direction.sender, direction.receiver)):
         return False
     return answers.of(direction).silent(1e-6)

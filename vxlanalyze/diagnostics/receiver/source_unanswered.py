@@ -1,27 +1,28 @@
-"""A node answers others and ignores one source.
+"""A node ignores one source while it answers others.
 
 What it checks
-    Which source (address, subnet, one socket) sends requests that reach Y and gets no answer to any of them,
-    though the same endpoints answer the requests of other sources?
+    Which source (address, subnet, one socket) sends requests that reach Y without getting any answer,
+    although the same endpoints answer the requests of other sources?
 Why it matters
-    The endpoint works, the tunnel works, and one group of clients is cut off. By endpoint, this looks like a
-    server that answers now and then, and people look for what changed over time.
+    The endpoint works, the tunnel works, but one group of clients is cut off. Seen by endpoint, this looks
+    like a server that answers intermittently, and people look for changes over time.
 How it decides
-    By Y's own capture. At the endpoints that answered somebody else, every transmission of a source stayed
-    unanswered; at the rate at which the same endpoints ignore others (never taken for less than their number
-    allows) the probability of that, times the number of sources looked at, is below 1e-5. Some of these
-    requests must lie between answers to others, so that an endpoint that stopped is not blamed on a source.
-    Of SYNs of one source that are answered in part it reads the TCP time stamps: where those below an
-    accepted one die and the others are accepted, or those of one of two clocks that share the address, the
-    receiver discards them as old.
+    By Y's own capture. At endpoints that answered others, every transmission of a source stayed unanswered;
+    at the rate at which the same endpoints ignore others (never assumed to be lower than their number
+    allows), the probability of that, times the number of sources examined, is below 1e-5. Some of these
+    requests must lie between answers to others, so that an endpoint that stopped is not attributed to a
+    source. For SYNs of one source that are answered in part, the TCP time stamps are read: where those below
+    an accepted one are dropped and the others accepted, or those of one of two clocks that share the address,
+    the receiver discards them as old.
 When it cannot tell
     The same endpoints answered no one else, or too little was sent.
 What looks like it
-    An endpoint that answers no one (`endpoint-silent`) or stops at a moment. Answers that leave and are lost
-    on the return path: they are in Y's capture, so they count. A network policy that allows some clients
-    only: said where other endpoints of Y answer the source.
+    An endpoint that answers no one (`endpoint-silent`) or stops at some moment. Answers that leave and are
+    lost on the return path: they are in Y's capture, so they count. A network policy that allows only some
+    clients: reported where other endpoints of Y answer the source.
 What to do
-    See how Y would route an answer to that source, and whether its reverse path check discards the requests.
+    Check how Y would route an answer to that source, and whether its reverse path filter discards the
+    requests.
 Sources
     RFC 3704 (reverse path filtering); cilium pull request 23241 (a masquerade address that all nodes have);
     kubernetes issues 125467, 71514 (stale connection tracking of one socket); flannel issue 530, kubernetes
@@ -49,7 +50,7 @@ _MOST_NAMED = 4
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
-    """Look for ignored sources each way; `chance` is that of a false alarm by time stamps, a client."""
+    """Look for ignored sources; `chance` is that of a false alarm by time stamps, per client."""
     found: list[DiagnosticResult] = []
     for each in by_source.ignored(pair):
         if each.sources:
@@ -112,7 +113,7 @@ def _named(pair: Comparison, source: Source) -> str:
 
 
 def _what(requests: Requests, packets: int) -> str:
-    """Say what was asked in vain; of connections, how many SYNs that were."""
+    """Describe the unanswered requests; for connections, the number of SYNs."""
     if (requests.kind == Kind.TCP).all():
         return f"{count(len(requests), 'connection')} ({count(packets, 'SYN')})"
     return count(packets, "request")
@@ -146,7 +147,7 @@ def _contrast(source: Source, far: str) -> str:
 
 
 def _belongs(pair: Comparison, source: Source, near: str) -> str:
-    """Say whether the cluster knows the source; an address that every node may have comes first."""
+    """State whether the cluster knows the source; an address that every node may have comes first."""
     client = source.clients[0]
     if source.level == Level.SOCKET or source.elsewhere:
         return ""

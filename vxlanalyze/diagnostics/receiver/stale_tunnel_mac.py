@@ -1,28 +1,28 @@
-"""A node addresses the other's tunnel device by a MAC that the other does not use.
+"""A node addresses its peer's tunnel device by a MAC that the peer does not use.
 
 What it checks
     Is the inner destination MAC of packets to a node one that this node never sends from, and are these
-    packets not answered?
+    packets unanswered?
 Why it matters
-    flannel and Calico write a static neighbour entry for each node's tunnel device. When the device is made
-    anew with another MAC (a restart, systemd's MACAddressPolicy) and one node keeps the old entry, the
-    other takes its packets off the wire, sees a frame for a stranger and drops it silently.
+    flannel and Calico write a static neighbour entry for each node's tunnel device. If the device is
+    recreated with another MAC (a restart, systemd's MACAddressPolicy) and one node keeps the old entry, the
+    other receives its packets, finds a frame for another MAC and drops it silently.
 How it decides
-    Requests to a MAC that is not among those the receiver sends from (or, where the cluster's own words name
-    the MACs of its tunnel device, not among these) stay unanswered, so many that a working node would be
-    that silent with a probability below `chance`. That tunnel devices are addressed by MAC at all must show:
-    the receiver addresses the sender by the MAC that the sender uses, and either the same inner address
-    is seen with both MACs, or one MAC is used for several inner addresses, as no pod's own does. Where both
-    entries are stale, port and VNI have to be those of flannel or Calico, and one of the two MACs, each
-    addressed one way only, has to stand for several inner addresses.
+    Requests to a MAC that the receiver does not send from (or, where the cluster's files name the MACs of its
+    tunnel device, that is not among these) stay unanswered, so many that a working node would be this silent
+    with a probability below `chance`. There must be evidence that tunnel devices are addressed by MAC at all:
+    the receiver addresses the sender by the MAC that the sender uses, and either the same inner address is
+    seen with both MACs, or one MAC is used for several inner addresses, unlike a pod's own. Where both
+    entries are stale, port and VNI must be those of flannel or Calico, and one of the two MACs, each
+    addressed in one direction only, must represent several inner addresses.
 When it cannot tell
-    The receiver was never heard and nothing names its MAC; several VNIs in a direction or files that name
-    Cilium (it does not look at this MAC); too few requests; no proof that the MAC is a tunnel device's.
+    No packet of the receiver was seen and nothing names its MAC; several VNIs in a direction or files that
+    name Cilium (it ignores this MAC); too few requests; no proof that the MAC is a tunnel device's.
 What looks like it
     A pod's own MAC in an overlay of layer 2, where the pod is silent; virtual router MACs (OVN, Antrea),
     which nothing ever sends from.
 What to do
-    Renew the entry: restart the CNI's agent on the sending node; keep the MAC from changing with
+    Refresh the entry: restart the CNI's agent on the sending node; prevent MAC changes with
     `MACAddressPolicy=none` for the device.
 Sources
     flannel issues 1155, 1795 and pull request 1485 (systemd 242 and later change the MAC); calico pull
@@ -60,7 +60,7 @@ class _Stale(NamedTuple):
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Compare the MACs that each direction is addressed to with those that the other is sent from.
+    """Compare each direction's destination MACs with the source MACs of the opposite one.
 
     `chance` is the false alarm probability accepted for a direction.
     """
@@ -100,7 +100,7 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
 
 
 def _macs_of_node(pair: Comparison, direction: Direction) -> set[str]:
-    """MACs of the receiver's tunnel device, as the files that the user gave name them."""
+    """MACs of the receiver's tunnel device, as named in the user's files."""
     nodes = {pair.cluster.node_of(a) for a in direction.receiver.addresses}
     found = [pair.cluster.node(name) for name in nodes if name is not None]
     return {mac.lower() for node in found if node is not None for mac in node.tunnel_macs}
@@ -116,7 +116,7 @@ def _too_few(direction: Direction, responses: Answers, strange: list[int]) -> No
 
 
 def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.bool_]) -> bool:
-    """Whether a MAC is meant for a tunnel device: these are addressed by MAC here, and it is no pod's own."""
+    """Whether a MAC is meant for a tunnel device: these are addressed by MAC, and it is not a pod's."""
     flows, returning = direction.sender.flows, back.sender.flows
     back_used = tunnel_ends.packets_of(back.sender, back.sent_row) > 0
     used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
@@ -127,13 +127,13 @@ def _device(direction: Direction, back: Direction, mac: int, chosen: NDArray[np.
     answering = tunnel_ends.inner_addresses(returning, returning.src, back_used)
     if addressed & answering:
         return True
-    # A router's or a tunnel device's MAC stands for several addresses; a pod's own for one.
+    # A router's or a tunnel device's MAC represents several addresses; a pod's own represents one.
     senders = returning.inner_src_mac[back_used]
     return len(np.unique(senders)) == 1 and (len(addressed) > 1 or len(answering) > 1)
 
 
 def _both_stale(pair: Comparison, direction: Direction, back: Direction) -> bool:
-    """Whether a plugin that addresses devices by MAC is at work, and neither end knows the other's."""
+    """Whether a plugin that addresses devices by MAC is in use, and neither end knows the other's."""
     if not {underlay.of(each, pair.cluster).cni for each in (direction, back)} <= {"flannel", "calico"}:
         return False
     there, here = tunnel_ends.of(direction), tunnel_ends.of(back)
@@ -143,7 +143,7 @@ def _both_stale(pair: Comparison, direction: Direction, back: Direction) -> bool
 
 
 def _stands_for_several(direction: Direction) -> bool:
-    """Whether a direction has one inner destination MAC, and several inner addresses behind it."""
+    """Whether a direction has one inner destination MAC for several inner addresses."""
     flows = direction.sender.flows
     used = tunnel_ends.packets_of(direction.sender, direction.sent_row) > 0
     used &= tunnel_ends.is_device(flows.inner_dst_mac)

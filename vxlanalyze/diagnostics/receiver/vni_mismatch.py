@@ -6,17 +6,17 @@ Why it matters
     A tunnel endpoint discards packets of a VNI that it has no device for, silently, without an
     ICMP error: both nodes send, both captures show the packets, and no pod ever sees one.
 How it decides
-    Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was
-    answered in one direction, with so many requests that a working node, which leaves fewer than 2 in 100
-    unanswered, would be that silent with a probability below `chance`. Responses in the other direction do
-    not count against it: they carry the VNI that the silent node discards, as every packet to it does.
+    Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was answered
+    in one direction, with so many requests that a working node, which leaves fewer than 2 in 100 unanswered,
+    would be this silent with a probability below `chance`. Responses in the other direction do not count
+    against it: they carry the VNI that the silent node discards, as every packet to it does.
 When it cannot tell
     Several VNIs in one direction, or files that name Cilium: there the VNI is the security identity of the
-    sending pod, and differs by design. The same holds for one VNI each way that could be a Cilium identity
-    (256 and above) where neither node addresses the other's tunnel device by its MAC. Too few requests, or
-    tunnel packets one way only.
+    sending pod, and differs by design. The same holds for one VNI per direction that could be a Cilium
+    identity (256 and above) where neither node addresses the other's tunnel device by its MAC. Too few
+    requests, or tunnel packets in one direction only.
 What looks like it
-    Cilium identities; a firewall on both nodes (then the VNIs are equal); one VNI each way with answers,
+    Cilium identities; a firewall on both nodes (then the VNIs are equal); one VNI per direction with answers,
     which proves that both nodes accept both.
 What to do
     Give both nodes the same VNI: flannel `Backend.VNI` (1 on Linux, 4096 or above on Windows), Calico
@@ -43,7 +43,7 @@ _FIRST_CILIUM_IDENTITY = 256
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
-    """Compare the VNIs of both directions; the first hop whose ends disagree stands for all.
+    """Compare the VNIs of both directions; the first hop whose ends disagree represents all.
 
     `chance` is the false alarm probability accepted for a hop.
     """
@@ -92,7 +92,7 @@ def _identities(hop: Hop, forward: Ends, backward: Ends) -> str:
 
 
 def _could_be_identities(forward: Ends, backward: Ends) -> bool:
-    """Whether all that was seen is as Cilium would do it; without MACs nothing speaks for Cilium."""
+    """Whether everything seen is consistent with Cilium; without MACs there is no evidence for Cilium."""
     known = bool(forward.dst_macs and backward.dst_macs)
     high = min(*forward.vnis, *backward.vnis) >= _FIRST_CILIUM_IDENTITY
     return known and high and not tunnel_ends.device_macs(forward, backward)
@@ -145,7 +145,7 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
 
 
 def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> str:
-    """Say which node takes what: one that answers has a device for the VNI that it was sent."""
+    """State which node accepts which VNI: one that answers has a device for the VNI that it receives."""
     near, far = hop.forward.sender.name, hop.forward.receiver.name
     reached = [
         f"{count(int(a.unanswered().sum()), 'request')} reached {n}"

@@ -1,1 +1,1 @@
-"""Whether the size of packets decides."""
+"""Size: whether the size of packets decides."""

@@ -1,22 +1,21 @@
-"""Outer packets are fragmented, and not all of the fragments arrive.
+"""Outer packets are fragmented, but not all fragments arrive.
 
 What it checks
-    Do fragments of outer packets arrive without the others of the same packet, or none of them, although
-    packets as large as each of them arrive in one piece?
+    Do only some fragments of outer packets arrive, or none, although unfragmented packets of the same size
+    arrive?
 Why it matters
     One missing fragment loses the whole packet. Clouds, load balancers and firewalls often pass the first
     fragment, which has the UDP header, and drop the others: then every large packet is lost.
 How it decides
-    A datagram of which some fragments are in the receiver's capture and others are not is incomplete. One
-    that the sender's capture shows in fragments, and of which none arrived, counts too where its flow
-    delivers others and whole packets no smaller than the largest fragment arrive. It is reported when more
-    of the fragmented packets are lost than random loss, at twice the rate of the whole packets, takes at
-    most once in ten thousand directions.
+    A datagram with only some fragments in the receiver's capture is incomplete. One that the sender's capture
+    shows in fragments, none of which arrived, also counts if its flow delivers others and unfragmented
+    packets at least as large as the largest fragment arrive. It is reported if random loss, at twice the rate
+    of unfragmented packets, would lose this many fragmented packets at most once in ten thousand directions.
 When it cannot tell
-    A capture filtered by UDP port holds first fragments only, since later ones carry no port. Where the
-    receiver's capture has no later fragment of any packet and nothing outside of the tunnel, it looks so.
+    A capture filtered by UDP port holds first fragments only, since later ones carry no port. This is assumed
+    where the receiver's capture has no later fragment of any packet and nothing outside of the tunnel.
 What looks like it
-    A capture filter; a black hole, which stops whole packets of the fragments' size as well; random loss.
+    A capture filter; a black hole, which also drops unfragmented packets of the fragments' size; random loss.
 What to do
     Never rely on fragments: lower the MTU of the pods and tunnel devices so that no outer packet is
     fragmented. Or allow fragments in the security groups and firewalls between the nodes.
@@ -145,7 +144,7 @@ def _longest_whole(direction: Direction, travelled: Fragmented) -> int:
 
 
 def _remedy(pair: Comparison, direction: Direction, limit: path_mtu.Limit, known: bool) -> str:
-    """Say what MTU needs no fragments, and how fragments of this peer are let in."""
+    """State the MTU that avoids fragments, and how to allow fragments of this peer."""
     far, peers = direction.receiver.name, _peers(direction)
     text = path_mtu.settings(pair, direction, limit) if known else "Lower the pods' MTU."
     text += (

@@ -1,28 +1,28 @@
 """Packets above a size are silently dropped while smaller ones pass.
 
 What it checks
-    Is there a length above which no outer packet of a direction arrives, and no ICMP error about it?
+    Is there a length above which no outer packet of a direction arrives, without an ICMP error about it?
 Why it matters
-    The tunnel adds 50 bytes (70 over IPv6). A link that carries less than the nodes believe drops only
-    full packets: ping, DNS and handshakes work, every transfer hangs.
+    The tunnel adds 50 bytes (70 over IPv6). A link that carries less than the nodes assume drops only
+    full-size packets: ping, DNS and handshakes work, every transfer hangs.
 How it decides
-    Take the packets longer than any that arrived (from the start, or from a moment on). They are reported
-    when, of all explanations of the losses, the size fits best, and loss at random looks like that at most
-    once in ten thousand directions; a limit below 1280 bytes, which links seldom have, needs more proof.
-    Super-packets of segmentation offload are segmented into wire packets first, lengths are those of the
-    IP headers, so neither offload nor the snap length matters. Additional random loss is kept separate.
+    Packets longer than any that arrived (from the start, or from some moment on) are reported if size is the
+    best explanation of the losses and random loss would look like this at most once in ten thousand
+    directions; a limit below 1280 bytes, which links rarely have, needs more evidence. Super-packets of
+    segmentation offload are segmented into wire packets first and lengths are taken from the IP headers, so
+    neither offload nor the snap length matters. Additional random loss is kept separate.
 When it cannot tell
-    No packet above 1280 bytes was sent, or too few: that is said, for a limit may still be there. Between
-    the largest packet that arrived and the smallest that did not, the limit is not known; the
-    MTU to set is the safe end, but no less than what every link carries.
+    No packet above 1280 bytes was sent, or too few: this is stated, since there may still be a limit. The
+    exact limit between the largest packet that arrived and the smallest that did not is unknown; the MTU to
+    set is the safe end, but at least what every link carries.
 What looks like it
-    A router that says "fragmentation needed" (`mtu-icmp-needed`), fragments that get lost
-    (`fragments-lost`), a blocked service that alone sends large packets, one large packet lost at random.
+    A router that reports "fragmentation needed" (`mtu-icmp-needed`), lost fragments (`fragments-lost`), a
+    blocked service that is the only one to send large packets, one large packet lost at random.
 What to do
-    Lower the MTU of the pods and tunnel devices to the limit less the overhead, or raise the MTU of the
+    Lower the MTU of the pods and tunnel devices to the limit minus the overhead, or raise the MTU of the
     link.
 Sources
-    RFC 7348 section 4.3; RFC 2923 section 2.1 (black holes); RFC 8899 (finding the size without ICMP).
+    RFC 7348 section 4.3; RFC 2923 section 2.1 (black holes); RFC 8899 (path MTU discovery without ICMP).
 """
 
 import numpy as np
@@ -46,7 +46,7 @@ CODE = "mtu-blackhole"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction with a length above which everything is lost in silence."""
+    """Report each direction with a length above which everything is silently lost."""
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
@@ -59,16 +59,16 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _cannot_tell(picture: Picture) -> str | None:
-    """Say why a limit may be there that does not show; None where none is."""
+    """State why there may be an undetected limit; None where there is none."""
     direction = picture.direction
     largest = int(direction.wire_length[direction.judged].max())
     if picture.of(Kind.PATH) and not direction.delivered.any():
-        return None  # nothing arrives: size is not the question
+        return None  # nothing arrives: size does not matter
     if largest <= SMALLEST_LIKELY_MTU:
         return f"the largest packet sent has {largest:,} bytes: a limit above that would not show"
     passed = direction.largest_delivered or 0
     above = int(np.count_nonzero(direction.wire_length[picture.unexplained] > passed))
-    if 2 * above > len(picture.unexplained):  # else it is loss at random that took large ones as well
+    if 2 * above > len(picture.unexplained):  # else it is random loss that included large ones
         return (
             f"{count(above, 'packet')} above {passed:,} bytes {'was' if above == 1 else 'were'} sent and "
             "none arrived: too few to distinguish a size limit from random loss"
@@ -111,14 +111,14 @@ def _remedy(pair: Comparison, direction: Direction, lost: NDArray[np.bool_], fou
 
 
 def _measured(found: Limit) -> str:
-    """Say what was seen to arrive and to be lost; the limit itself where the two leave no room."""
+    """State the sizes seen to arrive and to be lost, or the limit itself where these leave no gap."""
     if found.blocked is None or found.blocked == found.passes + 1:
         return f"the path carries {found.text}"
     return f"the largest that arrived has {found.passes:,} bytes, the smallest lost {found.blocked:,}"
 
 
 def limit(picture: Picture, lost: NDArray[np.bool_]) -> Limit:
-    """Give the limit that the lost packets show: what arrived at the most, and did not at the least."""
+    """Give the limit shown by the lost packets: the largest that arrived, and the smallest that did not."""
     direction = picture.direction
     passes = max(e.rule.above_bytes or 0 for e in picture.of(Kind.SIZE))
     lengths = direction.wire_length[lost]

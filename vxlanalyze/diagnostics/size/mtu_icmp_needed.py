@@ -1,23 +1,23 @@
-"""A router says that outer packets are too large for the next link.
+"""A router reports that outer packets are too large for the next link.
 
 What it checks
     Is there an ICMP "fragmentation needed" (IPv4) or "packet too big" (IPv6) that quotes an outer packet
     of a direction, in either capture?
 Why it matters
-    The path carries less than the nodes believe. The node that gets the error can lower its packets, but
+    The path carries less than the nodes assume. The node that gets the error can send smaller packets, but
     often the error is filtered, or the tunnel device does not inform the pods: then transfers hang.
 How it decides
-    One such error is proof; the MTU that it states is taken. It is critical where packets above that MTU
-    are lost on this way, a warning where none is (any more).
+    One such error is proof; its MTU is used. It is critical if packets above that MTU are lost in this
+    direction, a warning if none is (any longer).
 When it cannot tell
     Captures filtered by the tunnel's UDP port hold no ICMP: then silence proves nothing, and such loss
     shows as `mtu-blackhole`.
 What looks like it
-    The error that a node's own tunnel device sends to its pods: it quotes an inner packet and is healthy
-    path MTU discovery. A black hole: there no error comes.
+    The error that a node's own tunnel device sends to its pods: it quotes an inner packet and is normal path
+    MTU discovery. A black hole: there is no error.
 What to do
-    Lower the MTU of the pods and tunnel devices to the stated MTU less the overhead. Let ICMP type 3 code
-    4 and ICMPv6 type 2 pass all firewalls.
+    Lower the MTU of the pods and tunnel devices to the stated MTU minus the overhead. Allow ICMP type 3 code
+    4 and ICMPv6 type 2 in all firewalls.
 Sources
     RFC 1191 section 4; RFC 8201 section 4; RFC 4443 section 3.2; RFC 7348 section 4.3; kube-router issue
     685, cilium issue 26193.
@@ -42,7 +42,7 @@ CODE = "mtu-icmp-needed"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction whose outer packets a router calls too big."""
+    """Report each direction whose outer packets a router reports as too big."""
     answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         seen = underlay_errors.about(pair, direction, TOO_BIG)
@@ -95,7 +95,7 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
 
 
 def _stated_mtu(direction: Direction, seen: list[Errors]) -> int:
-    """The smallest MTU stated; of routers that state none, the largest packet that arrived."""
+    """The smallest MTU stated; for routers that state none, the largest packet that arrived."""
     stated = np.concatenate([e.mtu for e in seen])
     if (stated > 0).any():
         return int(stated[stated > 0].min())

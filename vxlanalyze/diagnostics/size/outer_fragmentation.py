@@ -1,20 +1,20 @@
 """Outer packets are fragmented, at the sender or on the path.
 
 What it checks
-    Does either capture show outer packets in IP fragments, and which one first?
+    Does either capture show fragmented outer packets, and which one first?
 Why it matters
-    Fragments cost the receiver memory and time, defeat receive offload and the spreading over queues by
-    port, and are what firewalls and clouds drop first. What works today may stop with the next change of
+    Fragments cost the receiver memory and time, defeat receive offload and port-based queue distribution, and
+    are the first packets that firewalls and clouds drop. What works today may stop with the next change of
     the path.
 How it decides
-    Fragments in the sender's capture: the node itself fragments, its tunnel's MTU is too large for its own
-    link. Whole packets there and fragments at the receiver: a router on the path does.
+    Fragments in the sender's capture: the node itself fragments, since its tunnel's MTU is too large for its
+    own link. Unfragmented packets there and fragments at the receiver: a router on the path fragments.
 When it cannot tell
     A direction whose capture points see no outer packets (a pod's interface).
 What looks like it
-    Inner fragments: the pods' packets are larger than the tunnel device's MTU and are cut before they
-    enter the tunnel; each outer packet is whole. Segmentation offload: a large frame at the sender is no
-    datagram.
+    Inner fragments: the pods' packets are larger than the tunnel device's MTU and are fragmented before they
+    enter the tunnel; each outer packet is complete. Segmentation offload: a large frame at the sender is not
+    a datagram.
 What to do
     Lower the MTU of the pods and tunnel devices so that an outer packet fits the smallest link.
 Sources

@@ -1,26 +1,25 @@
-"""A node or a pod says that a fragmented packet never became complete: reassembly time exceeded.
+"""A node or a pod reports that a fragmented packet was never completed: reassembly time exceeded.
 
 What it checks
     Are there ICMP or ICMPv6 errors "fragment reassembly time exceeded" about packets of a direction, inside
     the tunnel (from a pod) or outside of it (from a node)?
 Why it matters
-    Names with many addresses, large answers over UDP, jumbo datagrams: they die while everything small works,
-    and nothing is missing between the nodes. The receiver itself says that it got the first fragment and not
+    Names with many addresses, large UDP answers and jumbo datagrams fail while everything small works, and
+    nothing is missing between the nodes. The receiver itself reports that it got the first fragment but not
     the others.
 How it decides
-    Every such error is evidence: it is sent where the first fragment arrived and another did not, and it
-    quotes the packet. Where that packet's fragments are in the captures shows where the missing ones were
-    dropped: before the sender's network card, between the nodes, or inside the receiver after its network
-    card.
+    Every such error is evidence: it is sent if the first fragment arrived but another did not, and it quotes
+    the packet. The captures that contain that packet's fragments show where the missing ones were dropped:
+    before the sender's network card, between the nodes, or inside the receiver after its network card.
 When it cannot tell
     A receiver that is not allowed to send ICMP, or a capture that ends within the 30 to 60 seconds that a
     receiver waits.
 What looks like it
-    Loss of fragments between the nodes (`fragments-lost`), of which this is then a consequence; time exceeded
-    in transit (`ttl-exceeded`, traceroute).
+    Loss of fragments between the nodes (`fragments-lost`), which then causes this; time exceeded in transit
+    (`ttl-exceeded`, traceroute).
 What to do
-    Fragments after the first carry no ports: whatever translates or filters by port inside the node must
-    track fragments. Until then, send less than the MTU: smaller EDNS buffers, DNS over TCP.
+    Fragments after the first carry no ports: translation and filtering by port inside the node must track
+    fragments. Until then, stay below the MTU: smaller EDNS buffers, DNS over TCP.
 Sources
     RFC 792, RFC 4443 section 3.3, RFC 1122 section 3.3.2; RFC 6891 section 6.2.3 (EDNS buffer size); cilium
     issues 9755 and 13349.
@@ -47,7 +46,7 @@ _INNER_FRAGMENT = np.uint32(Anomaly.INNER_FRAGMENT.value)
 
 
 class _Case(NamedTuple):
-    """Errors about packets of a direction, who sent them, and what was seen of the packets quoted."""
+    """Errors about packets of a direction, their senders, and what was seen of the quoted packets."""
 
     errors: list[tuple[Point, NDArray[np.int32]]]
     senders: list[str]
@@ -60,7 +59,7 @@ class _Case(NamedTuple):
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Report each direction of which a receiver says that fragments never became complete."""
+    """Report each direction with packets that a receiver reports as never completed."""
     answers: list[DiagnosticResult] = []
     for direction in pair.directions:
         inner = time_exceeded.inside(pair, direction, REASSEMBLY)
@@ -79,7 +78,7 @@ def _of_pods(direction: Direction, found: list[Quotes]) -> _Case:
     marked = np.zeros(len(direction), np.bool_)
     for quotes in found:
         marked |= time_exceeded.quoted(direction, quotes)
-    # Over IPv6 no identifier tells whose fragments these are, but that they are some.
+    # Over IPv6 no identifier shows which packet the fragments belong to, only that they are fragments.
     pieces_ = direction.sender.index.anomalies[direction.sent_row] & _INNER_FRAGMENT != 0
     marked = marked & pieces_ if (marked & pieces_).any() else marked
     senders = list(dict.fromkeys(a for quotes in found for a in quotes.senders))

@@ -1,1 +1,1 @@
-"""What the pods notice."""
+"""Symptoms: what the pods notice."""

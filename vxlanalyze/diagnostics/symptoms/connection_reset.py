@@ -1,23 +1,24 @@
 """Open connections are reset in the middle.
 
 What it checks
-    Which established connections does one of their ends reset before either closed, how many of how many, and
-    what came just before?
+    Which established connections does one end reset before either closed, how many of how many, and what came
+    just before?
 Why it matters
-    Clients see "connection reset by peer" now and then, though every packet arrives. The end that sends the
+    Clients occasionally see "connection reset by peer" although every packet arrives. The end that sends the
     reset is often not the one at fault: it answers a packet that should not have reached it.
 How it decides
-    Each connection is followed in one capture. It was open where both ends acknowledged each other and data
-    went either way; a reset counts where neither end had sent its FIN. What the reset connections of one
-    service share is sought: the packet before lay below the window; the connection had been idle for longer
-    than any that went on; the first message took several segments where that of the others took one (Fisher's
-    exact test, below 1e-3). Resets that a client sends on its own are an application's way to close: info.
+    Each connection is followed in one capture. It was open if both ends acknowledged each other and data went
+    in either direction; a reset counts if neither end had sent its FIN. The reset connections of one service
+    are checked for common traits: the preceding packet was below the window; the connection had been idle for
+    longer than any that went on; the first message took several segments while that of the others took one
+    (Fisher's exact test, below 1e-3). Resets that a client sends on its own are an application's way of
+    closing: info.
 When it cannot tell
     TCP headers are cut by the snap length; the captures hold one direction only.
 What looks like it
     A refused connection (`endpoint-refused`): it was never open. A reset that its alleged sender never sent
-    (`foreign-reset`). A client that closes and resets what the server still sends: it sent its FIN first. A
-    health check that connects and resets sends no data.
+    (`foreign-reset`). A client that closes and then resets the server's remaining data: it sent its FIN
+    first. A health check that connects and resets: it sends no data.
 What to do
     Below the window: drop packets of state INVALID where addresses are translated. After idling: shorten the
     keepalive time, or raise the time-out of the NAT, firewall or load balancer. Otherwise look at the process
@@ -120,7 +121,7 @@ def _finding(pair: Comparison, label: str | None, members: Sequence[Broken]) -> 
 
 
 def _ends(pair: Comparison, each: Broken) -> tuple[str, str]:
-    """Write a client, and its server with the port."""
+    """Format a client, and its server with the port."""
     flows, flow = each.point.flows, each.flow
     family = np.full(2, flows.family[flow], np.uint8)
     client, server = text(np.stack([flows.src[flow], flows.dst[flow]]), family)
@@ -214,7 +215,7 @@ def _remedy(pair: Comparison, each: Broken) -> str:
 
 
 def _invalid(node: str) -> str:
-    """Say how to drop what connection tracking calls INVALID, so that no reset answers it."""
+    """Say how to drop packets that connection tracking marks INVALID, so that they trigger no reset."""
     rule = "FORWARD -m conntrack --ctstate INVALID -j DROP"
     return written(
         "See whether kube-proxy's rule for state INVALID is there:",

@@ -1,32 +1,32 @@
-"""DNS queries stay without an answer.
+"""DNS queries stay unanswered.
 
 What it checks
     Which DNS servers leave queries unanswered, how many of how many, for which names, and where do these die?
 Why it matters
-    Service discovery is the first thing that pods notice. One service address has several DNS
-    pods, so when the path to one of them is broken, names resolve by turns: every query to the pod on
-    the client's own node is answered, every query to the pod on the other node is not.
+    Failing service discovery is the first thing that pods notice. One service address has several DNS pods,
+    so when the path to one of them is broken, names resolve intermittently: every query to the pod on the
+    client's own node is answered, but none to the pod on the other node.
 How it decides
-    Queries over UDP are identified by client, server and identifier; each transmission counts. A
-    server is reported when it leaves more unanswered than a working one does: the probability of that, at one
-    in fifty, is below `chance`. Queries sent so late that the answer may lie after the end of the capture
-    are left out. The far capture shows where they died: lost on their way, arrived and not answered, or
-    answered and the answer lost. Where queries leave a socket in pairs, and it is the second that stays
-    unanswered (Fisher's exact test), the race in connection tracking is named.
+    Queries over UDP are identified by client, server and identifier; each transmission counts. A server is
+    reported if it leaves more unanswered than a working one: the probability of that, at one in fifty, is
+    below `chance`. Queries sent so late that the answer may come after the end of the capture are left out.
+    The far capture shows where they died: lost on the path, arrived but not answered, or answered with the
+    answer lost. Where queries leave a socket in pairs, and the second stays unanswered (Fisher's exact test),
+    the race in connection tracking is named.
 When it cannot tell
-    All queries were sent at the very end of the capture; none of too few was answered; the snap length cut
-    the identifiers off. DNS over TCP or TLS is not looked at.
+    All queries were sent at the very end of the capture; there were too few, and none was answered; the snap
+    length cut off the identifiers. DNS over TCP or TLS is not examined.
 What looks like it
     A server that refuses (`endpoint-refused`) or answers with an error (that is an answer). A path that loses
-    packets: then this is its consequence. A race for the same translation on the client's node (the
-    five-second delay) before the tunnel: only a capture of the pod shows the query that died.
+    packets: then this is a consequence. A race for the same translation on the client's node (the five-second
+    delay) before the tunnel: only a capture at the pod shows the query that died.
 What to do
     Query each DNS pod by itself: `dig @POD-ADDRESS kubernetes.default.svc.cluster.local`. Where queries
     arrive and are not answered, look at that pod: its log, its readiness, its upstream servers.
 Sources
-    RFC 1035 section 4.1.1; RFC 5452 section 3 (a query is known by its identifier and its ports);
+    RFC 1035 section 4.1.1; RFC 5452 section 3 (a query is identified by its identifier and its ports);
     kubernetes issues 56903, 62628, weave issue 3287 (the race); kubernetes issues 71514, 125467 (a socket
-    that is held to a pod that is gone).
+    that stays bound to a deleted pod).
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,26 +59,26 @@ _INSIDE = (*explaining.IGNORED_ON_ARRIVAL, "port-unreachable", "endpoint-silent"
 
 
 class _Server(NamedTuple):
-    """A client and server with unanswered queries, and of their transmissions how many had each fate."""
+    """A client and server with unanswered queries, and the number of transmissions by fate."""
 
     figures: ServiceFigures
     requests: Requests
     fate: NDArray[np.int64]
     label: str | None
     pairs: PairFigures
-    inside: bool  # all of them are lost on a hop that lies inside a node
-    hop: str | None  # that between two interfaces of a node where most of them, or of their answers, died
+    inside: bool  # all of them are lost on a hop inside a node
+    hop: str | None  # the hop between two interfaces of a node where most of them, or of their answers, died
 
 
 def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
     """Look for DNS servers that leave queries unanswered.
 
-    `chance` is the false alarm probability accepted for a server that is silent once in fifty times.
+    `chance` is the false alarm probability accepted for a server that leaves one in fifty unanswered.
     """
     queried = [f for f in services(pair) if f.protocol == "dns"]
     silent = [s for s in (_server(pair, f) for f in queried if f.unanswered) if len(s.requests)]
     certain = [s for s in silent if _chance(s) < chance or _dies_inside(s)]
-    # Those of whom too few queries died to tell alone belong to a race that all of them show.
+    # Servers with too few failed queries to judge individually belong to a race that all of them show.
     raced = {s.label for s in certain if _races([r for r in silent if r.label == s.label])}
     certain = [s for s in silent if s in certain or s.label in raced]
     groups: dict[str | None, list[_Server]] = {}
@@ -113,13 +113,13 @@ def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
 
 
 def _is_inside(pair: Comparison, label: str | None) -> bool:
-    """Whether a hop lies inside a node: one side shows packets without the tunnel."""
+    """Whether a hop is inside a node: one side shows packets without the tunnel."""
     direction = next((d for d in pair.directions if d.label == label), None)
     return direction is not None and direction.sender.encapsulated != direction.receiver.encapsulated
 
 
 def _chance(server: _Server) -> float:
-    """How likely a working server is that silent; every transmission asks for an answer."""
+    """Probability that a working server is this silent; every transmission expects an answer."""
     unanswered = int(server.requests.unanswered_transmissions.sum())
     return silence.chance(unanswered, unanswered + server.figures.answered)
 
@@ -160,7 +160,7 @@ def _finding(
 def _explained_by(
     servers: Sequence[_Server], fate: NDArray[np.int64], unanswered: int
 ) -> tuple[str, ...] | None:
-    """Codes and findings that may explain it: what died between two interfaces of a node died there."""
+    """Codes and findings that may explain it: packets lost between two interfaces of a node died there."""
     there = [f"{code}@{s.hop}" for s in servers if s.hop for code in _LOST]
     if there:
         return (*there, *_LOST, *_INSIDE)
@@ -190,18 +190,18 @@ def _summary(
 
 
 def _races(servers: Sequence[_Server]) -> bool:
-    """Whether the second query of a pair dies, over all clients and servers."""
+    """Whether the second query of a pair is dropped, over all clients and servers."""
     found = PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist())
     return found.second_dies or (all(s.inside for s in servers) and found.second_seems_to_die)
 
 
 def _dies_inside(server: _Server) -> bool:
-    """Whether queries are lost inside a node by the race: then it is no matter of the server's habits."""
+    """Whether queries are lost inside a node by the race: then the server does not matter."""
     return server.inside and _races([server])
 
 
 def _race(pair: Comparison, servers: Sequence[_Server]) -> str:
-    """Say what the unanswered queries have in common."""
+    """Describe what the unanswered queries have in common."""
     if not _races(servers):
         return ""
     found = PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist())

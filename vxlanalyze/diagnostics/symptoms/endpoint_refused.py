@@ -3,25 +3,25 @@
 What it checks
     Which endpoints answer a SYN with a reset, or a packet with an ICMP error from inside the tunnel?
 Why it matters
-    A refusal shows that the round trip works. It looks like an outage to the client, and sends
-    people to look for a fault in the network that is not there.
+    A refusal shows that the round trip works. To the client it looks like an outage, and people look for a
+    network fault that does not exist.
 How it decides
     A reset that acknowledges the SYN, or an ICMP error (port or host unreachable, administratively
-    prohibited) that came through the tunnel and quotes the request. Every one is proof, so no number is
-    needed. One that the far node's capture lacks, though it covers the time, is left out: see
-    `foreign-reset`. Who sent the error shows the rest: the pod, or its node's firewall or router before it.
+    prohibited) that came through the tunnel and quotes the request. A single one is proof. One that the far
+    node's capture lacks although it covers the time is left out: see `foreign-reset`. The sender of the error
+    shows the origin: the pod, or its node's firewall or router in front of it.
 When it cannot tell
-    The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything, and no
-    pod there answers at all, no endpoint got a request: that is `not-answered`.
+    The snap length cuts TCP flags or the quoted packet off. Where the node itself rejects everything and no
+    pod there ever answers, no endpoint got a request: that is `not-answered`.
 What looks like it
-    Background: the probes of a traceroute or a port scan, which want to be refused, are named as an info, and
+    Background: the probes of a traceroute or a port scan, which expect refusals, are reported as info, and
     left out where something else is refused too. A reset in the middle of a connection (`tcp-stalled`), and
-    an ICMP error outside the tunnel about the tunnel itself (`port-unreachable`). A port that is closed for a
-    moment while a pod starts. The end of a talk over UDP: whoever has closed its port refuses what is still
-    under way to it.
+    an ICMP error outside the tunnel about the tunnel itself (`port-unreachable`). A port that is briefly
+    closed while a pod starts. The end of a UDP conversation: an end that has closed its port refuses packets
+    still in flight.
 What to do
-    Port closed: let the process listen there, or correct the service's targetPort. Prohibited: look at the
-    firewall of the far node. No such host: the pod is gone, its service still points to it.
+    Port closed: let the process listen there, or correct the service's targetPort. Prohibited: check the
+    firewall of the far node. No such host: the pod has been deleted, but its service still points to it.
 Sources
     RFC 9293 section 3.10.7.1 (reset of a closed port); RFC 792, RFC 1812 section 5.2.7.1, RFC 4443
     section 3.1.
@@ -53,7 +53,7 @@ _MOST_NAMED = 3
 
 
 class _Endpoint(NamedTuple):
-    """One client and server with refused requests, and by what they were refused."""
+    """One client and server with refused requests, and the kind of refusal."""
 
     figures: ServiceFigures
     requests: Requests
@@ -85,7 +85,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _probes(pair: Comparison, members: Sequence[_Endpoint]) -> dict[tuple[str, str], str]:
-    """Tell which clients only probe which servers, and how."""
+    """Find clients that only probe servers, and how."""
     between = pairs(pair)
     return background.probes(
         background.Refused(
@@ -107,7 +107,7 @@ def _ends(pair: Comparison, member: _Endpoint) -> tuple[str, str]:
 def _without_probes(
     pair: Comparison, groups: dict[str | None, list[_Endpoint]]
 ) -> dict[str | None, list[_Endpoint]]:
-    """Leave out what only probes; directions of which nothing is left are left out too."""
+    """Leave out mere probes, and directions without anything else."""
     rest = {}
     for label, members in groups.items():
         probed = _probes(pair, members)
@@ -117,7 +117,7 @@ def _without_probes(
 
 
 def _background(pair: Comparison, groups: dict[str | None, list[_Endpoint]]) -> list[DiagnosticResult]:
-    """Name probes in a line, for each direction of which nothing else was refused."""
+    """Name probes in one line, for each direction in which nothing else was refused."""
     left = _without_probes(pair, groups)
     answers: list[DiagnosticResult] = []
     for label, members in groups.items():
@@ -224,7 +224,7 @@ def _finding(pair: Comparison, label: str | None, endpoints: Sequence[_Endpoint]
 
 
 def named_server(pair: Comparison, figures: ServiceFigures) -> str:
-    """Write a server with its port and what the cluster calls it."""
+    """Format a server with its port and its name in the cluster."""
     address = pairs(pair).server[figures.pair]
     name = pair.cluster.name_of(address)
     return figures.server if name is None else f"{figures.server} ({name})"
@@ -249,7 +249,7 @@ def _who(endpoints: Sequence[_Endpoint]) -> str:
 
 
 def _stale(pair: Comparison, endpoint: _Endpoint) -> Iterator[str]:
-    """Say how to free a socket that an old entry of connection tracking holds to a pod that is gone."""
+    """Say how to free a socket that a stale connection tracking entry binds to a deleted pod."""
     figures, between = endpoint.figures, pairs(pair)
     server = between.server[figures.pair]
     gone = any(what.startswith("no ") for what in endpoint.by) and not figures.answered

@@ -1,32 +1,33 @@
 """One endpoint stays silent while others of its node answer.
 
 What it checks
-    Which endpoints of Y get requests (SYN, echo) and answer none of them, though Y's others answer?
+    Which endpoints of Y get requests (SYN, echo) and answer none of them, although others on Y answer?
 Why it matters
-    The tunnel works: what is silent is one pod, its port, or a policy in front of it. Looking for the
-    fault in the network costs hours.
+    The tunnel works: the fault is in one pod, its port, or a policy in front of it. Looking for it in the
+    network costs hours.
 How it decides
     By Y's own capture: requests that arrived there, and whether any place of Y shows an answer to them. An
-    endpoint (address and port of a connection, address of an echo) that answered nothing is silent
-    when, at the rate at which Y's others stay silent (never taken for less than their number allows), the
-    chance of so many unanswered packets is below `chance`. Every copy of a SYN counts: a working
-    endpoint would answer each. Likewise for one that answered before: it fell silent where so much came
-    after the last request that it answered, for more than a second. Of two datagrams that leave a new socket
-    together each is counted, at endpoints that answer both elsewhere. An endpoint that answers some requests
-    and ignores others is held against one that ignores one in fifty; where it ignores what comes close behind
-    others, a queue overflows. A service that answers nothing, and whose pods all run on the client's own node
-    by `--kube` or `--facts`, is silent inside that node: its requests never reach the tunnel.
+    endpoint (address and port of a connection, address of an echo) that answered nothing is silent if, at the
+    rate at which others on Y stay silent (never assumed to be lower than their number allows), the
+    probability of this many unanswered packets is below `chance`. Every copy of a SYN counts: a working
+    endpoint would answer each. The same holds for one that answered before: it fell silent if this many
+    packets came after its last answered request, for more than a second. Of two datagrams that leave a new
+    socket together, each counts, at endpoints that answer both elsewhere. An endpoint that answers some
+    requests and ignores others is compared with one that ignores one in fifty; where it ignores requests that
+    closely follow others, a queue overflows. A service that answers nothing, and whose pods all run on the
+    client's own node by `--kube` or `--facts`, is silent inside that node: its requests never reach the
+    tunnel.
 When it cannot tell
-    Nothing of Y ever answers: then it is `not-answered`. Where no other request went to Y after an
-    endpoint fell silent, it may be the node that did.
+    Nothing on Y ever answers: then it is `not-answered`. Where no other request went to Y after an endpoint
+    fell silent, the node may have fallen silent.
 What looks like it
-    A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on their way back
-    (`path-blocked` in reverse) are in Y's capture, so they count here. DNS has its own
-    diagnostic (`dns-unanswered`). An echo that a policy forbids while the pod's service works: said by name.
+    A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on the return path
+    (`path-blocked` in reverse) are in Y's capture, so they count here. DNS has its own diagnostic
+    (`dns-unanswered`). An echo that a policy forbids while the pod's service works: named as such.
 What to do
-    See whether the pod runs and listens, and which NetworkPolicy selects it.
+    Check whether the pod is running and listening, and which NetworkPolicy selects it.
 Sources
-    RFC 9293 section 3.10.7.1 (a closed port answers with a reset: silence is no closed port); RFC 792.
+    RFC 9293 section 3.10.7.1 (a closed port answers with a reset, so silence is not a closed port); RFC 792.
 """
 
 from collections.abc import Sequence
@@ -56,8 +57,8 @@ from vxlanalyze.text.words import count, listed, moment
 
 CODE = "endpoint-silent"
 _CAUSES = (*explaining.IGNORED_ON_ARRIVAL, "header-blocked", "duplicate-address", "fragments-lost")
-_CHANCE = 1e-3  # that SYNs are taken for discarded by their time stamps
-_LEAST_SILENCE_NS = 1_000_000_000  # who is silent for less may be slow
+_CHANCE = 1e-3  # of mistaking SYNs for ones discarded for their time stamps
+_LEAST_SILENCE_NS = 1_000_000_000  # a shorter silence may be slowness
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -67,7 +68,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """
     answers: list[DiagnosticResult] = []
     for each in by_source.ignored(pair):
-        # What one source asks in vain says nothing of the endpoint: that is `source-unanswered`.
+        # Unanswered requests of one source say nothing about the endpoint: that is `source-unanswered`.
         requests = each.requests.at(~each.chosen)
         if len(requests):
             found: Sequence[DiagnosticResult] = _direction(pair, each.label, requests, chance)
@@ -75,7 +76,7 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
                 found = second_of_pair.find(pair, each.label, requests, chance) or found
             if not any(isinstance(answer, Finding) for answer in found):
                 partly = partly_silent.find(pair, each.label, requests, chance)
-                # What a server discards by its time stamp is a matter of the source too.
+                # SYNs that a server discards for their time stamps also concern the source.
                 if partly and not list(discarded_by_time_stamp.find(pair, each, _CHANCE)):
                     found = partly
             answers += found
@@ -107,7 +108,7 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
 def _fell_silent(
     pair: Comparison, label: str, requests: Requests, endpoints: RequestedEndpoints, chance: float
 ) -> list[DiagnosticResult]:
-    """Look for endpoints that answered, and from a moment on to the end do not."""
+    """Look for endpoints that answered, but stopped from some moment until the end."""
     first_ns = requests.point.index.time_ns[requests.first_row]
     open_ = requests.answer_row == NO_ROW
     last_ns = np.full(len(endpoints.names), np.iinfo(np.int64).min)
@@ -234,13 +235,13 @@ def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
 
 
 def _stale(pair: Comparison, address: str, requests: Requests) -> str:
-    """Say so where a socket is held to a pod that is gone."""
+    """State where a socket stays bound to a deleted pod."""
     likely = stale_entry.is_likely(pair, address, requests)
     return f" {stale_entry.explain(pair, address, requests)}" if likely else ""
 
 
 def _stale_remedy(pair: Comparison, label: str, address: str, requests: Requests) -> str:
-    """Say how to free a socket from a pod that is gone; "" where that is not likely."""
+    """Say how to free a socket from a deleted pod; "" where that is unlikely."""
     if not stale_entry.is_likely(pair, address, requests):
         return ""
     near = next(d.sender.name for d in pair.directions if d.label == label)
@@ -272,7 +273,7 @@ def _remedy(pair: Comparison, node: str, address: str) -> str:
 
 
 def _same_pod(endpoints: RequestedEndpoints, chosen: NDArray[np.bool_]) -> str:
-    """Whether a silent pod answers to something else."""
+    """Whether a silent pod answers other requests."""
     alive = {s for s, answered in zip(endpoints.servers, endpoints.answered, strict=True) if answered}
     both: Sequence[str] = sorted({endpoints.servers[i] for i in np.flatnonzero(chosen)} & alive)
     return f" {listed(both)} itself is alive: it answers other requests." if both else ""

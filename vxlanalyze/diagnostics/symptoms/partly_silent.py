@@ -1,7 +1,7 @@
-"""An endpoint answers a part of what reaches its node and ignores the rest: a case of `endpoint-silent`.
+"""An endpoint answers only some of the requests that reach its node: a case of `endpoint-silent`.
 
-DNS has its own question (`dns-unanswered`). Where the unanswered requests are those that come close behind
-others, it is a queue that overflows: a socket buffer, or a listen queue.
+DNS has its own diagnostic (`dns-unanswered`). Where the unanswered requests are those that closely follow
+others, a queue overflows: a socket buffer, or a listen queue.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share
 
 CODE = "endpoint-silent"
-_CLOSE_NS, _CROWD = 50_000_000, 3  # so many requests within that time are a burst
+_CLOSE_NS, _CROWD = 50_000_000, 3  # this many requests within that time are a burst
 _BURST_CHANCE = 1e-3
 _LEAST_RUNS = 3
 
 
 class _Part(NamedTuple):
-    """One endpoint: its kind, its name, its requests, and which of these stay unanswered, shape ``(r,)``."""
+    """One endpoint: kind, name, requests, and which of these stay unanswered, shape ``(r,)``."""
 
     kind: Kind
     server: str
@@ -39,7 +39,7 @@ class _Part(NamedTuple):
 
 
 def find(pair: Comparison, label: str, requests: Requests, chance: float) -> list[Finding]:
-    """Report the endpoint that ignores most of what others get answered; `chance` is of a false alarm."""
+    """Report the endpoint with the most unanswered requests; `chance` is that of a false alarm."""
     found = list(_parts(pairs(pair), requests))
     likely = [part for part in found if part.chance * len(found) < chance]
     worst = max(likely, key=lambda part: int(part.open_.sum()), default=None)
@@ -47,7 +47,7 @@ def find(pair: Comparison, label: str, requests: Requests, chance: float) -> lis
 
 
 def _parts(between: Pairs, requests: Requests) -> Iterator[_Part]:
-    """Endpoints that answer some requests, and others not."""
+    """Endpoints that answer some requests but not others."""
     of = between.of_tuple[requests.tuple_of]
     ends = list(zip(between.kind.tolist(), between.server, between.port.tolist(), strict=True))
     number: dict[tuple[int, str, int], int] = {}
@@ -59,19 +59,19 @@ def _parts(between: Pairs, requests: Requests) -> Iterator[_Part]:
             continue
         mine = endpoint == place
         if _runs(requests.at(mine), open_[mine]) < _LEAST_RUNS:
-            continue  # silent for a time, and perhaps only slow
+            continue  # silent for a while, and perhaps only slow
         bound = silence.chance(int(ignored[place]), int(ignored[place] + taken[place]))
         yield _Part(Kind(kind), server, port, requests.at(mine), open_[mine], bound)
 
 
 def _runs(requests: Requests, open_: NDArray[np.bool_]) -> int:
-    """How many times the endpoint fell silent, in the order in which requests arrived."""
+    """Number of times the endpoint fell silent, in the order in which requests arrived."""
     in_order = open_[np.argsort(requests.point.index.time_ns[requests.first_row], kind="stable")]
     return int(in_order[0]) + int(np.count_nonzero(in_order[1:] & ~in_order[:-1]))
 
 
 def _in_bursts(part: _Part) -> bool:
-    """Whether the unanswered requests are those that come close behind several others."""
+    """Whether the unanswered requests are those that closely follow several others."""
     times = part.requests.point.index.time_ns[part.requests.first_row]
     ordered = np.sort(times)
     before = np.searchsorted(ordered, times) - np.searchsorted(ordered, times - _CLOSE_NS)
@@ -119,7 +119,7 @@ def _finding(pair: Comparison, label: str, part: _Part) -> Finding:
 
 
 def _remedy(node: str, part: _Part) -> str:
-    """Say how to see a full queue, then what else drops packets on the node."""
+    """Say how to detect a full queue, then what else drops packets on the node."""
     inside = f"In the network namespace of {part.server}, before and after a test, see"
     queue = ""
     if part.kind is Kind.UDP:

@@ -1,6 +1,6 @@
 """An endpoint answers one of two datagrams that leave a new socket together: a case of `endpoint-silent`.
 
-DNS has its own question (`dns-unanswered`), which knows by the identifiers which of the two died.
+DNS has its own diagnostic (`dns-unanswered`), where identifiers show which of the two died.
 """
 
 from vxlanalyze.analysis import exhibits

@@ -1,22 +1,22 @@
 """Connections stop in the middle.
 
 What it checks
-    Which connections send the same data again and again, without an acknowledgement?
+    Which connections send the same data repeatedly without an acknowledgement?
 Why it matters
-    The handshake works, small answers work, and then a transfer hangs until somebody's patience ends: the
-    look of a black hole for large packets, of a path that died, or of a receiver that discards.
+    The handshake works, small answers work, and then a transfer hangs until one end gives up: the typical
+    picture of a black hole for large packets, a failed path, or a receiver that discards packets.
 How it decides
-    Each stream is followed at the point nearest its sender. It stalled where its first unacknowledged
-    segment was sent at least four times over at least a second, and was not acknowledged before the capture
-    ended or the connection was reset. Ordinary loss does not do that: the second copy arrives.
+    Each stream is followed at the point nearest its sender. It stalled if its first unacknowledged segment
+    was sent at least four times over at least a second, and was not acknowledged before the capture ended or
+    the connection was reset. Ordinary loss does not do that: the second copy arrives.
 When it cannot tell
     TCP headers are cut by the snap length. A capture that ends within a second of the first copy.
 What looks like it
     A receiver whose window is zero: each probe is answered. Retransmissions that succeed: loss. A capture
-    that lacks the acknowledgements (`capture-loss`): then later data goes on. SYNs that stay unanswered
-    are no connection yet: `path-blocked`, `endpoint-silent`.
+    that lacks the acknowledgements (`capture-loss`): then later data goes on. Unanswered SYNs are not yet a
+    connection: `path-blocked`, `endpoint-silent`.
 What to do
-    Look at the finding that explains it. Where there is none, at the receiver: does it read?
+    Follow the finding that explains it. If there is none, check the receiver: does it read?
 Sources
     RFC 6298 section 5 (retransmission and back-off); RFC 2923 section 2.1 (black holes).
 """
@@ -45,7 +45,7 @@ _CAUSES = (*explaining.LOST_BETWEEN_THE_NODES, "integrity", "not-answered")
 
 
 class _Fates(NamedTuple):
-    """What became of the last copies: how many arrived whole, as a first fragment alone, and not at all."""
+    """Fates of the last copies: numbers that arrived completely, as a first fragment only, and not at all."""
 
     arrived: int
     first_only: int
@@ -53,12 +53,12 @@ class _Fates(NamedTuple):
 
     @property
     def cut(self) -> bool:
-        """Whether all that was seen of them are first fragments."""
+        """Whether only first fragments were seen."""
         return self.first_only > 0 and self.arrived == 0
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look for streams that stopped, each way."""
+    """Look for streams that stopped, in both directions."""
     answers: list[DiagnosticResult] = []
     for outbound in sent(pair):
         if (outbound.seen.progress.stalled & outbound.chosen).any():
@@ -116,13 +116,13 @@ def _finding(pair: Comparison, outbound: Sent) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
-        # Fragments that all arrive stop nothing; here, whether they do is not seen.
+        # Fragments that all arrive do no harm; whether they do is not visible here.
         explained_by=(*_CAUSES, f"outer-fragmentation@{outbound.label}") if fates.cut else None,
     )
 
 
 def _named(pair: Comparison, outbound: Sent, stream: int) -> str:
-    """Name the ends of a stream; its client's port says nothing."""
+    """Name the ends of a stream; the client's port is left out."""
     flows = outbound.point.flows
     flow = int(outbound.point.index.flow[outbound.seen.progress.last_row[stream]])
     family = np.full(2, flows.family[flow], np.uint8)
@@ -135,7 +135,7 @@ def _named(pair: Comparison, outbound: Sent, stream: int) -> str:
 
 
 def _fates(pair: Comparison, outbound: Sent, rows: NDArray[np.int64]) -> _Fates:
-    """Tell what became of the last copies on the first hop."""
+    """Determine the fates of the last copies on the first hop."""
     direction: Direction | None = next((d for d in pair.directions if d.label == outbound.label), None)
     if direction is None:
         return _Fates(0, 0, 0)

@@ -1,1 +1,1 @@
-"""Whether addresses are translated on the path, and back."""
+"""Translation: whether addresses are translated on the path, and back."""

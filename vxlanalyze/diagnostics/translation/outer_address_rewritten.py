@@ -1,18 +1,18 @@
-"""A node between the points rewrites the outer address of tunnel packets.
+"""A device between the points rewrites the outer address of tunnel packets.
 
 What it checks
-    Do matched packets have another outer source or destination address at the receiver than at the sender?
+    Do matched packets have a different outer source or destination address at the receiver?
 Why it matters
-    NAT between the nodes works as long as answers find their way back, and breaks quietly: tunnel endpoints
-    know each other by address, security groups and maps may know another one than arrives, and a NAT that
-    knows nothing of the UDP checksum leaves it invalid. All other findings use the inner packet.
+    NAT between the nodes works as long as answers find their way back, but breaks silently: tunnel endpoints
+    know each other by address, security groups and maps may contain a different address, and a NAT that does
+    not update the UDP checksum leaves it invalid. All other findings use the inner packet.
 How it decides
-    Matched packets that are not like others (which may be paired crosswise), at points that both see the
-    tunnel; outer source and destination are compared. No threshold: what is rewritten is rewritten.
+    For matched packets that are unlike others (those may be paired crosswise), at points that both see the
+    tunnel, outer source and destination are compared. There is no threshold: one rewritten packet is proof.
 When it cannot tell
     No packet of the direction was seen at both points inside the tunnel.
 What looks like it
-    A packet that was sent twice over two paths; a mirror port (the addresses are equal there).
+    A packet sent twice over two paths; a mirror port (there, the addresses are equal).
 What to do
     Nothing where traffic is answered. Where it is not, let the nodes reach each other without NAT, or
     announce the translated address as the node's (flannel `--public-ip`, Calico's node address).

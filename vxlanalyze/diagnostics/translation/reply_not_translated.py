@@ -1,23 +1,24 @@
-"""A reply reaches the client from another address than it sent to: nothing translates it back.
+"""A reply reaches the client from an address that it did not send to: nothing translates it back.
 
 What it checks
     Does a client get its replies from an address and port that it never sent anything to?
 Why it matters
-    A socket takes replies only from where it sent its request. The network delivers everything, the backend
-    answers, and still each request times out ("reply from unexpected source") or its connection is reset.
+    A socket accepts replies only from where it sent its request. The network delivers everything and the
+    backend answers, but still each request times out ("reply from unexpected source") or its connection is
+    reset.
 How it decides
     At the client's observation point: a request without any reply from the address it went to, and a packet
-    to the same client socket from another address to which the client sent nothing (but resets). The two
+    to the same client socket from another address to which the client sent nothing (except resets). The two
     belong together by the SYN's sequence number that the SYN ACK acknowledges, by the DNS ID, or because
     another point shows the translated request and this reply as one conversation.
 When it cannot tell
-    UDP other than DNS, where no other point shows what the request was translated to.
+    For UDP other than DNS, if no other point shows what the request was translated to.
 What looks like it
-    Replies from another address that are meant so: to multicast and broadcast requests, direct server return
-    (which keeps the service's address as the source). Single late packets that connection tracking takes for
+    Intended replies from another address: to multicast and broadcast requests, and direct server return
+    (which keeps the service's address as the source). Single late packets that connection tracking considers
     invalid, in a conversation whose other replies are translated.
 What to do
-    Let the replies pass the node and the connection tracking that translated the request: netfilter on
+    Route the replies through the node and the connection tracking that translated the request: netfilter on
     bridged traffic, no path for replies that bypasses it, masquerading where the backend answers directly.
 Sources
     kubernetes issues 38802 and 87426 (bridged replies bypass netfilter); projectcalico/calico 5171 and 3821;
@@ -43,7 +44,7 @@ CODE = "reply-not-translated"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Look at each point for replies from addresses that were not asked."""
+    """Look at each point for replies from addresses that got no request."""
     results: dict[str | None, DiagnosticResult] = {}
     for point, found in zip(pair.points, find(pair), strict=True):
         if not found:
@@ -59,7 +60,7 @@ _SENT_HERE = "-"
 
 
 def _direction(pair: Comparison, point: Point, replies: NDArray[np.int32]) -> str:
-    """Name the direction by which replies reach a point; _SENT_HERE where its node sends them, else ""."""
+    """Name the direction through which replies reach a point; _SENT_HERE if its node sends them; ""."""
     hops = (*pair.hops, *pair.inside)
     directions = [d for hop in hops for d in hop.directions]
     for direction in directions:
@@ -118,7 +119,7 @@ def _finding(
 
 
 def _ends(point: Point, found: Sequence[RepliesFromElsewhere]) -> Iterator[tuple[str, str, str]]:
-    """Client address, endpoint it sends to, endpoint it hears from."""
+    """Client address, endpoint it sends to, endpoint it receives from."""
     flows = point.flows
     for one in found:
         a, b = one.request_flow, one.reply_flow

@@ -1,24 +1,25 @@
 """A node translates inner addresses or ports between two observation points: a service, or masquerading.
 
 What it checks
-    Do matched packets have another inner source or destination at the receiving point than at the sending
-    one?
+    Do matched packets have a different inner source or destination at the receiving point?
 Why it matters
-    A pod sends to a service's address, and the tunnel carries the address of one of its pods. All figures
-    across such a node rest on knowing the two as one packet, and a search for the service's address in the
-    tunnel finds nothing. Translation is also state (connection tracking) that can be full, stale or missing.
+    A pod sends to a service's address, but the tunnel carries the address of one of the service's pods. All
+    figures across such a node depend on recognising the two as one packet, and a search for the service's
+    address in the tunnel finds nothing. Translation also keeps state (connection tracking) that can be full,
+    stale or missing.
 How it decides
     Flows that only one of two neighbouring points shows are matched without addresses and ports: by TCP
     sequence and acknowledgement numbers, IP ID, length, ICMP sequence number and payload. A pair of flows is
-    believed where chance explains it less than once in 10,000 times. `--kube` and `--facts` name the service.
+    accepted if chance would explain it less than once in 10,000 times. `--kube` and `--facts` name the
+    service.
 When it cannot tell
-    Packets without IP ID whose payload is always the same, and flows of which too few packets were seen.
+    Packets without IP ID whose payload is always the same, and flows with too few packets.
 What looks like it
     A proxy, which ends the connection and opens another: sequence numbers and IP IDs differ, and nothing
     matches.
 What to do
-    Nothing, as long as requests are answered. Where they are not, compare the backend with the endpoints of
-    the service, and look for stale entries of connection tracking.
+    Nothing, as long as requests are answered. Otherwise compare the backend with the endpoints of the
+    service, and look for stale connection tracking entries.
 Sources
     Kubernetes documentation, Virtual IPs and Service Proxies; RFC 3022 section 4; kubernetes issues 38802
     (masquerading picks its source port), 56903.
@@ -39,7 +40,7 @@ CODE = "service-translation"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
-    """Name what is translated in each direction, also between a pod and its node's NIC."""
+    """Name the translations in each direction, including those between a pod and its node's NIC."""
     if not len(pair.translated):
         return []
     directions = (d for hop in (*pair.hops, *pair.inside) for d in hop.directions)
@@ -89,7 +90,7 @@ def _sentence(change: Change) -> str:
 
 
 def _explained(cluster: Cluster, change: Change) -> str:
-    """Say what the cluster's own tables know of a change; "" where they know nothing."""
+    """State what the cluster's own tables say about a change; "" where nothing."""
     for virtual, backend in ((change.before, change.after), (change.after, change.before)):
         service = _service(cluster, virtual)
         if service is None:
@@ -106,7 +107,7 @@ def _explained(cluster: Cluster, change: Change) -> str:
 
 
 def _service(cluster: Cluster, virtual: str) -> Service | None:
-    """Find the service of which something is the virtual address."""
+    """Find the service that a virtual address belongs to."""
     parsed = parse_endpoint(virtual) or (virtual, None)
     found = [*cluster.services_of(parsed[0], parsed[1]), *cluster.services_of(parsed[0])]
     return next((service for service in found if parsed[0] in service.addresses), None)
