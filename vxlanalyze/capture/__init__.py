@@ -1,4 +1,4 @@
-"""Bytes on disk to frames: opens captures, of whatever format, packing and number of files."""
+"""Read frames from disk: opens captures of any format, compression and number of files."""
 
 from vxlanalyze.capture.model import (
     PLACE_FILE_SHIFT,

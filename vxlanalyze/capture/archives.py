@@ -1,4 +1,4 @@
-"""Whether a file is an archive of several files, by its content: tar, plain or compressed, and zip."""
+"""Recognise an archive of several files by its content: tar, plain or compressed, and zip."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From the time units of a pcapng interface to nanoseconds, exactly and within 64 bits.
+"""Convert the time units of a pcapng interface to nanoseconds, exactly and within 64 bits.
 
 Source: draft-ietf-opsawg-pcapng section 4.2, ``if_tsresol`` and ``if_tsoffset``.
 """
@@ -20,7 +20,7 @@ _SMALLEST_DECIMAL = 28  # 2 ** 64 units of 10 ** -29 s, as of 2 ** -127 s, are l
 
 
 def unit_of(resolution: int) -> tuple[int, int, int]:
-    """Give how a value of ``if_tsresol`` becomes nanoseconds: unit, factor and shift of `units_to_ns`."""
+    """Give the conversion for a value of ``if_tsresol``: unit, factor and shift of `units_to_ns`."""
     if resolution & _BINARY_RESOLUTION:
         return BINARY, 1, resolution & ~_BINARY_RESOLUTION
     if resolution <= 9:
@@ -31,9 +31,9 @@ def unit_of(resolution: int) -> tuple[int, int, int]:
 
 
 def time_in_python(units: int, interface: tuple[int, ...]) -> int:
-    """Give what `time_of` gives, for a row of the table of interfaces, without the cost of calling a kernel.
+    """Like `time_of`, for a row of the table of interfaces, without the cost of calling a kernel.
 
-    Python's integers have no end, so this is the definition.
+    Python's integers are unbounded, so this is the definition.
     """
     _, unit, factor, shift, offset_ns, _ = interface
     last_ns = LAST_NS
@@ -46,10 +46,10 @@ def time_in_python(units: int, interface: tuple[int, ...]) -> int:
 
 @compiled
 def units_to_ns(high: int, low: int, unit: int, factor: int, shift: int) -> Any:
-    """Turn ``high << 32 | low`` units into nanoseconds, rounded down; -1 where int64 is too small.
+    """Convert ``high << 32 | low`` units to nanoseconds, rounded down; -1 where int64 is too small.
 
-    A unit is `factor` ns (``MULTIPLY``), 1 / (2 * `factor`) ns (``DIVIDE``: halved, since 10 ** 19 is more
-    than int64 holds), or 2 ** -`shift` s (``BINARY``). All arithmetic is exact in 64 bits.
+    A unit is `factor` ns (``MULTIPLY``), 1 / (2 * `factor`) ns (``DIVIDE``: halved, since 10 ** 19 exceeds
+    int64), or 2 ** -`shift` s (``BINARY``). All arithmetic is exact in 64 bits.
     """
     if unit == DIVIDE:
         return (high << 31 | low >> 1) // factor

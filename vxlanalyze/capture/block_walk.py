@@ -1,4 +1,4 @@
-"""Compiled walk over the blocks of a pcapng: packets into rows, and packets by place.
+"""Compiled walk over the blocks of a pcapng, reading packets into rows, or by place.
 
 Source: draft-ietf-opsawg-pcapng sections 4.3, 4.4 and appendix A.
 """
@@ -26,15 +26,15 @@ from vxlanalyze.kernels.decorator import compiled
 
 OPTION_PACKET_DROPS = 4  # epb_dropcount
 DROPS_UNKNOWN = 0xFFFF  # in the obsolete packet block
-_DROPS_BELIEVED_HIGH = 1 << 8  # more than 10 ** 12 between two packets is no count
+_DROPS_BELIEVED_HIGH = 1 << 8  # more than 10 ** 12 between two packets is not a count
 
-# Places in `notes`: offset of the first block of which this is true, or -1.
+# Indices in `notes`: offset of the first block for which this holds, or -1.
 TIME_CLAMPED, TIME_ABSENT, NOTES = 0, 1, 2
 
 
 @compiled
 def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
-    """Give how many packets a packet block says were dropped since the one before, 0 where it does not.
+    """Give the number of drops that a packet block reports since the previous one, 0 without a report.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def walk_blocks(
 ) -> Any:  # fmt: skip
     """Fill rows from `row` on with the packets of the blocks in ``data[at:end]``.
 
-    The section's interfaces are ``table[first : first + interfaces]``. Blocks without packets are passed
-    over, except those that the caller must see. `place` gets `base` plus the index in `data`.
+    The section's interfaces are ``table[first : first + interfaces]``. Blocks without packets are skipped,
+    except those that the caller must see. `place` gets `base` plus the index in `data`.
 
     Returns
     -------
     tuple of int
         The next free row, index of the first block not taken, and why: ``FULL``, ``MORE``,
-        ``BLOCK`` (whole, and for the caller), ``BAD`` (no block) or ``ODD`` (a packet block that
+        ``BLOCK`` (complete, and for the caller), ``BAD`` (not a block) or ``ODD`` (a packet block that
         contradicts itself).
     """
     while row < len(start):
@@ -121,13 +121,13 @@ def packet_of(
     data: Any, body: int, at: int, end: int, at_end: bool, big: bool, table: Any, first: int,
     interfaces: int, with_simple: bool,
 ) -> Any:  # fmt: skip
-    """Read the packet whose data begin at `body`, by what stands before them.
+    """Read the packet whose data begin at `body`, from the header before them.
 
     Parameters
     ----------
     with_simple : bool
-        The file has simple packet blocks. What is before one of these may look like an enhanced packet
-        block, so the end of that is asked for too.
+        The file has simple packet blocks. The bytes before one of these may look like an enhanced packet
+        block, so the end of that is checked, too.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Compiled readers of single pcapng blocks, and the search for the next one after a damage.
+"""Compiled readers of single pcapng blocks, and the search for the next one after damage.
 
     |  type  |  total length  |  body, padded to 32 bits  |  total length  |
 
@@ -28,7 +28,7 @@ CUSTOM = 0x0BAD
 CUSTOM_NOT_COPIED = 0x40000BAD
 
 LITTLE_ENDIAN_MAGIC = 0x1A2B3C4D
-BIG_ENDIAN_MAGIC = 0x4D3C2B1A  # the same, read as little endian
+BIG_ENDIAN_MAGIC = 0x4D3C2B1A  # the same, read as little-endian
 SECTION_BYTES = 28
 SMALLEST_BYTES = 12
 LARGEST_BYTES = 16 << 20  # Wireshark, wiretap/pcapng.c: MAX_BLOCK_SIZE
@@ -50,9 +50,9 @@ def section_is_big(data: Any, at: int) -> Any:
 
 @compiled("u1[] i8 i8 b1")
 def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
-    """Give the padded length of the block at `at`; 0 where it goes on behind `end`, -1 where it is none.
+    """Give the padded length of the block at `at`; 0 where it extends beyond `end`, -1 if it is not a block.
 
-    Some writers leave the padding out of the total length; Wireshark reads those too.
+    Some writers omit the padding from the total length; Wireshark also reads those.
     """
     if at + SMALLEST_BYTES > end:
         return 0
@@ -73,10 +73,10 @@ def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
 
 @compiled
 def simple_packet(data: Any, at: int, size: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
-    """Read a simple packet block; for the answer see `packet_at`.
+    """Read a simple packet block; for the result see `packet_at`.
 
-    It belongs to the section's first interface, and as much is captured as packet, snap length and
-    block allow.
+    It belongs to the section's first interface, and its captured length is limited by packet, snap length and
+    block.
     """
     if size < SIMPLE_HEAD_BYTES + TRAILER_BYTES or interfaces == 0:
         return -1, at, 0, 0, 0, False
@@ -114,7 +114,7 @@ def packet_at(data: Any, at: int, size: int, big: bool, table: Any, first: int, 
 
 @compiled
 def may_begin_block(data: Any, at: int, big: bool) -> Any:
-    """Tell whether the type at `at` is a known one."""
+    """Whether the type at `at` is known."""
     kind = u32(data, at, big)
     return (
         INTERFACE_DESCRIPTION <= kind <= ENHANCED_PACKET
@@ -125,17 +125,17 @@ def may_begin_block(data: Any, at: int, big: bool) -> Any:
 
 @compiled("u1[] i8 i8 b1 i8 b1")
 def find_block(data: Any, at: int, end: int, at_end: bool, reach: int, big: bool) -> Any:
-    """Search for the next block of a known type whose two lengths agree, and behind which one can begin.
+    """Search for the next block of a known type whose two lengths agree and after which another can begin.
 
     Parameters
     ----------
     reach : int
-        How many bytes of a block must be in the window for a verdict, unless the stream ends.
+        Number of bytes of a block that must be in the window for a decision, unless the stream ends.
 
     Returns
     -------
     tuple of (int, bool)
-        Index and true where one was found; else the index at which to go on with more bytes.
+        Index and true where one was found; else the index at which to continue with more bytes.
     """
     while at + SMALLEST_BYTES <= end:
         if may_begin_block(data, at, big):

@@ -1,8 +1,8 @@
 """Compressed captures, recognised by their first bytes: gzip, bzip2, zstd, lz4, xz.
 
-One step of output is held at a time, so a file that unpacks to any size takes no more memory than
-another. Several members or frames after each other are one stream (RFC 1952 section 2.2; RFC 8878
-section 3; LZ4 frame format, "Frame Concatenation").
+One step of output is held at a time, so memory does not depend on the decompressed size. Several consecutive
+members or frames form one stream (RFC 1952 section 2.2; RFC 8878 section 3; LZ4 frame format, "Frame
+Concatenation").
 """
 
 import bz2
@@ -22,15 +22,15 @@ _SIGNATURES = {
     b"\x04\x22\x4d\x18": "lz4",
     b"\xfd7zX": "xz",
 }
-_SKIPPABLE_ZSTD = b"\x2a\x4d\x18"  # behind 0x50 to 0x5f: pzstd begins with such a frame
+_SKIPPABLE_ZSTD = b"\x2a\x4d\x18"  # after 0x50 to 0x5f: pzstd begins with such a frame
 _INPUT_BYTES = 1 << 18
 _SKIP_BYTES = 1 << 20
-# pyarrow gives nothing of a read that meets damage: small reads lose little.
+# pyarrow returns nothing for a read that encounters damage: small reads lose little.
 _ARROW_READ_BYTES = 1 << 14
 
 
 def compression_of(head: bytes) -> str | None:
-    """Tell the compression of a file by its first bytes; None where it is not compressed."""
+    """Give the compression of a file by its first bytes; None where it is not compressed."""
     if head[1:4] == _SKIPPABLE_ZSTD and 0x50 <= head[0] <= 0x5F:
         return "zstd"
     return next((name for magic, name in _SIGNATURES.items() if head.startswith(magic)), None)
@@ -45,7 +45,7 @@ def open_stream(descriptor: int, size_bytes: int, compression: str | None) -> By
 
 
 class _Raw(io.RawIOBase):
-    """A stream as the file object that decompressors take."""
+    """A stream as the file object that decompressors expect."""
 
     def __init__(self, stream: PlainStream) -> None:
         self._stream = stream
@@ -60,7 +60,7 @@ class _Raw(io.RawIOBase):
 class CompressedStream:
     """The decompressed bytes of a compressed file.
 
-    Damage or a cut in the compressed data ends the stream; `fault` says so then.
+    Damage or truncation of the compressed data ends the stream; then `fault` says so.
     """
 
     def __init__(self, packed: PlainStream, compression: str) -> None:
@@ -81,7 +81,7 @@ class CompressedStream:
         return done
 
     def skip(self, count: int) -> int:
-        """Pass over up to `count` bytes by unpacking them, and say how many there were."""
+        """Skip up to `count` bytes by decompressing them, and return how many there were."""
         view = memoryview(bytearray(min(count, _SKIP_BYTES)))
         done = 0
         while done < count and (step := self.readinto(view[: count - done])):
@@ -94,20 +94,20 @@ class CompressedStream:
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
-            place = self._packed.offset_bytes  # of what was read ahead
+            place = self._packed.offset_bytes  # of the data read ahead
             self.fault = f"{self._compression} data cut or damaged before their byte {place}: {error}"
             return b""
 
 
 def _reader(packed: io.BufferedReader, compression: str) -> Callable[[int], bytes]:
-    """Give a function that reads up to so many decompressed bytes, and none only at the end."""
+    """Give a function that reads up to a number of decompressed bytes, returning none only at the end."""
     if compression == "gzip":
         return gzip.GzipFile(fileobj=packed).read1
     if compression == "bzip2":
         return bz2.BZ2File(packed).read1
     if compression == "xz":
         return lzma.LZMAFile(packed).read1
-    import pyarrow as pa  # late: it takes 0.1 s and most captures are not compressed
+    import pyarrow as pa  # imported late: it takes 0.1 s, and most captures are not compressed
 
     unpacked = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), compression)
 

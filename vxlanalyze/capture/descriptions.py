@@ -1,4 +1,4 @@
-"""What the blocks of a pcapng say about its sections and interfaces.
+"""Metadata blocks of a pcapng: its sections and interfaces.
 
 Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1, 4.2, 4.5 and 4.6.
 """
@@ -27,10 +27,10 @@ _ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4,
 
 @dataclass
 class State:
-    """What the blocks of one pass over a file have said so far.
+    """What the blocks seen so far in one pass over a file have said.
 
     `sections` has a row (offset, big, first row in `table`, interfaces) for each section; the first
-    stands for what is before any section header.
+    represents everything before any section header.
     """
 
     sections: list[tuple[int, int, int, int]] = field(default_factory=lambda: [(0, 0, 0, 0)])
@@ -45,7 +45,7 @@ class State:
 
     @property
     def big(self) -> bool:
-        """The byte order of the section at hand."""
+        """The byte order of the current section."""
         return bool(self.sections[-1][1])
 
     @property
@@ -55,18 +55,18 @@ class State:
         return bool(big), self.table, first, interfaces, self.drops, self.notes
 
     def begin_section(self, offset_bytes: int, big: bool) -> None:
-        """Forget the interfaces: each section describes its own."""
+        """Discard the interfaces: each section describes its own."""
         self.sections.append((offset_bytes, int(big), self.described, 0))
 
     def section_rows(self) -> NDArray[np.int64]:
-        """Give `sections` as an array, shape ``(k, 4)``, made once for as long as none comes new."""
+        """Give `sections` as an array, shape ``(k, 4)``, cached until a new one is added."""
         known = (len(self.sections), self.described)
         if self._section_rows_of != known:
             self._section_rows, self._section_rows_of = np.array(self.sections, np.int64), known
         return self._section_rows
 
     def describe(self, row: tuple[int, ...]) -> None:
-        """Take in the next interface of the section at hand."""
+        """Add the next interface of the current section."""
         if self.described == len(self.table):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.drops = np.concatenate([self.drops, np.zeros_like(self.drops)])
@@ -76,11 +76,11 @@ class State:
         self.sections[-1] = (offset_bytes, big, first, interfaces + 1)
 
     def copied(self) -> "State":
-        """Give a state that knows the same sections and interfaces, and has counted nothing yet."""
+        """Give a state with the same sections and interfaces, but no counts."""
         return State(list(self.sections), self.table.copy(), np.zeros_like(self.drops), self.described)
 
     def joined(self, earlier: Sequence["State"]) -> "State":
-        """Give this state with what was counted and noted in the stretches before, which are in order."""
+        """Give this state with the counts and notes of the previous stretches, which are in order."""
         whole = self.copied()
         for part in (*earlier, self):
             whole.drops[: part.described] += part.drops[: part.described]
@@ -89,7 +89,7 @@ class State:
         return whole
 
     def renumbered(self, numbers: NDArray[np.uint16]) -> "State":
-        """Give the same where interface `i` has the number ``numbers[i]``."""
+        """Give the same with interface `i` numbered ``numbers[i]``."""
         known = slice(0, self.described)
         self.table[known, block_times.NUMBER] = numbers[self.table[known, block_times.NUMBER]]
         statistics = [
@@ -98,7 +98,7 @@ class State:
         return replace(self, statistics={(entry.interface, entry.start_ns): entry for entry in statistics})
 
     def all_statistics(self) -> list[InterfaceStatistics]:
-        """Give the statistics blocks, and the packets' own drop counts where no block counts drops."""
+        """Give the statistics blocks, and the packets' own drop counts where no block has any."""
         counted = {entry.interface for entry in self.statistics.values() if entry.dropped is not None}
         own: dict[int, int] = {}
         for row in np.flatnonzero(self.drops[: self.described]):

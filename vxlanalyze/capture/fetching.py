@@ -1,4 +1,4 @@
-"""Frames by place: one forward pass over each file that holds some of them."""
+"""Fetch frames by place: one forward pass over each file that holds some of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from vxlanalyze.capture.opened import OpenedFile
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import Window
 
-LONGEST_HEADER_BYTES = 28  # what stands before a frame's data and is needed to know it
+LONGEST_HEADER_BYTES = 28  # header bytes before a frame's data that are needed to read it
 RUN_GAP_BYTES = 1 << 15  # places nearer than this are read in one go
 RUN_BYTES = 4 << 20
 TYPICAL_FRAME_BYTES = 2048
@@ -20,7 +20,7 @@ LONG_FRAME_BYTES = 1 << 16
 
 
 class Locating(Protocol):
-    """A reader that can copy out the frames at known places."""
+    """A reader that can copy the frames at known places."""
 
     def copy_frames(
         self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
@@ -44,14 +44,14 @@ class Locating(Protocol):
 def fetch_from_files(
     opened: Sequence[OpenedFile], readers: Sequence[Any], places: NDArray[np.int64]
 ) -> Frames:
-    """Read the frames at `places`, shape ``(k,)``; rows of the answer are in their order.
+    """Read the frames at `places`, shape ``(k,)``; rows of the result are in their order.
 
     Raises
     ------
     CaptureError
-        A file is gone or changed.
+        A file is missing or has changed.
     ValueError
-        A place is none that the capture gave.
+        A place does not belong to the capture.
     """
     sorted_places, order = np.unique(places, return_inverse=True)
     rows = Rows(len(sorted_places))
@@ -99,7 +99,7 @@ def _fetch_from_file(
 
 
 def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[tuple[int, int, int]]:
-    """Give (first row, row after the last, bytes) of places that are near each other."""
+    """Give (first row, row after the last, bytes) of places that are close together."""
     gaps = np.flatnonzero(np.diff(offsets[first:]) > RUN_GAP_BYTES) + first + 1
     for begin, end in zip([first, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
         while begin < end:

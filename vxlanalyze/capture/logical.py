@@ -1,4 +1,4 @@
-"""One logical capture: the frames of one file, of a stream, or of a rotated set, numbered through."""
+"""One logical capture: the frames of one file, of a stream, or of a rotated set, numbered consecutively."""
 
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -23,16 +23,16 @@ from vxlanalyze.capture.window import Window
 
 
 class LogicalCapture:
-    """A capture that was opened; implements `model.Source`.
+    """An opened capture; implements `model.Source`.
 
     Parameters
     ----------
     name : str
-        What the point is called.
+        Name of the point.
     opened : sequence of OpenedFile
         Its files in the order of their first frames.
     view : View, optional
-        What of them belongs to the point; by default everything.
+        The part of them that belongs to the point; by default everything.
     """
 
     def __init__(self, name: str, opened: Sequence[OpenedFile], view: View | None = None) -> None:
@@ -53,13 +53,13 @@ class LogicalCapture:
 
     @property
     def statistics(self) -> list[InterfaceStatistics]:
-        """What interface statistics blocks say, as far as the capture has been read."""
+        """Contents of interface statistics blocks, as far as the capture has been read."""
         statistics = self._reading.statistics
         return statistics if self.view is None else self.view.statistics(statistics)
 
     @property
     def names(self) -> dict[str, str]:
-        """Names of addresses, as the file's name resolution blocks give them, as far as it has been read."""
+        """Names of addresses from the file's name resolution blocks, as far as it has been read."""
         return self._reading.names
 
     @property
@@ -78,7 +78,7 @@ class LogicalCapture:
         Raises
         ------
         CaptureError
-            A file is gone or cannot be read, or it changed since it was opened.
+            A file is missing or unreadable, or has changed since it was opened.
         """
         reading = Reading()
         if not self._is_read:
@@ -96,21 +96,21 @@ class LogicalCapture:
         self._reading = reading
 
     def stretches(self, step_bytes: int) -> list[Stretch]:
-        """Cut it into stretches of about so many bytes that can be read side by side.
+        """Split it into stretches of about this many bytes that can be read in parallel.
 
         Raises
         ------
         CaptureError
-            A file is gone or cannot be read.
+            A file is missing or unreadable.
         """
         return cut(self._opened, self._readers, step_bytes)
 
     def stretch(self, stretch: Stretch) -> StretchSource:
-        """Give one stretch to be read."""
+        """Give one stretch for reading."""
         return StretchSource(self._opened[stretch.file], self._readers[stretch.file], stretch, self.view)
 
     def take_over(self, learned: Sequence[Learned]) -> list[NDArray[np.uint16]]:
-        """Know what all stretches together have told, as if `chunks` had been read to its end.
+        """Take over what reading all stretches has shown, as if `chunks` had been read to its end.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class LogicalCapture:
         return numbers
 
     def parts(self) -> list[Part]:
-        """Give the stretches that `take_over` has put together, each to be read by itself."""
+        """Give the stretches that `take_over` has joined, each to be read on its own."""
         return [
             Part(
                 (self._opened[place.stretch.file], self._readers[place.stretch.file], self.view),
@@ -142,7 +142,7 @@ class LogicalCapture:
         ]
 
     def seen_through(self, view: View, name: str | None = None) -> "LogicalCapture":
-        """Give one observation point of the capture; both read the same files, and are closed together."""
+        """Give one observation point of the capture; both read the same files and are closed together."""
         point = self.renamed(name or self.name)
         point.view = view
         return point
@@ -155,16 +155,16 @@ class LogicalCapture:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it was sent into this process, so that no other can read it."""
+        """Whether it was piped into this process, so that no other can read it."""
         return any(entry.spool is not None for entry in self._opened)
 
     def seen_here(self) -> "LogicalCapture":
-        """Give the same capture, with what is known of it, as the machine that asks sees its files.
+        """Give the same capture, with what is known about it, through this machine's file system.
 
         Raises
         ------
         CaptureError
-            A file is not there, or is not the same.
+            A file is missing, or not the same.
         """
         here = copy(self)
         here._opened = tuple(entry.seen_here() for entry in self._opened)
@@ -173,23 +173,23 @@ class LogicalCapture:
     def fetch(self, places: NDArray[np.int64]) -> Frames:
         """Read again the frames at the given places, in the order given, into a buffer of its own.
 
-        `first_frame` of the answer is 0: the frames need not follow each other.
+        `first_frame` of the result is 0: the frames need not be consecutive.
 
         Parameters
         ----------
         places : NDArray[np.int64]
-            Places that `chunks` gave, shape ``(k,)``, in any order; one may stand several times.
+            Places given by `chunks`, shape ``(k,)``, in any order, possibly repeated.
 
         Raises
         ------
         CaptureError
-            A file is gone or cannot be read, or it changed since it was opened.
+            A file is missing or unreadable, or has changed since it was opened.
         """
         frames = fetch_from_files(self._opened, self._readers, np.asarray(places, np.int64))
         return frames if self.view is None else self.view.frames(frames, self._reading.interfaces)
 
     def sha256(self, stop: Event | None = None) -> tuple[str, ...]:
-        """Give the digest of each file as it lies there, in hexadecimal; ends early once `stop` is set."""
+        """Give the digest of each file on disk, in hexadecimal; ends early once `stop` is set."""
         return tuple(entry.sha256(stop) for entry in self._opened)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""What the capture layer hands on: frames by the chunk, and what the files say about themselves.
+"""The capture layer's result: frames in chunks, and the files' own metadata.
 
 All times are int64 nanoseconds since 1970-01-01 UTC, by the clock of the machine that captured.
-A *place* is where a frame's bytes lie: ``file_index << PLACE_FILE_SHIFT | offset_bytes``, the
+A *place* is the position of a frame's bytes: ``file_index << PLACE_FILE_SHIFT | offset_bytes``, the
 offset counted in the decompressed file and pointing at the first byte of the frame's data.
 """
 
@@ -20,9 +20,9 @@ PLACE_OFFSET_MASK = (1 << PLACE_FILE_SHIFT) - 1
 class Interface:
     """One interface of a capture, as its file describes it.
 
-    A classic pcap has one; a pcapng has one for each interface description block, numbered
-    through all sections and files of the capture. A rotated set numbers equal ones once. One without
-    a name is known by its description.
+    A classic pcap has one; a pcapng has one for each interface description block, numbered through all
+    sections and files of the capture. A rotated set numbers equal ones once. One without a name goes by its
+    description.
     """
 
     index: int
@@ -34,9 +34,9 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceStatistics:
-    """What a pcapng interface statistics block says; None where it does not say.
+    """The content of a pcapng interface statistics block; None where absent.
 
-    `dropped` is what the kernel or the interface dropped (isb_ifdrop and isb_osdrop together).
+    `dropped` counts drops by the kernel or the interface (isb_ifdrop and isb_osdrop together).
     """
 
     interface: int
@@ -48,7 +48,7 @@ class InterfaceStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A place where a capture could not be read; reading went on at `resumed_bytes`, or ended."""
+    """A place where a capture could not be read; reading continued at `resumed_bytes`, or ended."""
 
     path: str
     offset_bytes: int
@@ -70,9 +70,9 @@ class File:
 class Frames:
     """A chunk of `n` frames of one file, in file order; all arrays have shape ``(n,)``.
 
-    `data` is the buffer that holds them, shape ``(k,)`` uint8: frame `i` is
-    ``data[start[i] : start[i] + captured_length[i]]``. The buffer is only valid until the next
-    chunk is asked for: what is to be kept must be copied.
+    `data` is the buffer that holds them, shape ``(k,)`` uint8: frame `i` is ``data[start[i] : start[i] +
+    captured_length[i]]``. The buffer is only valid until the next chunk is requested: data to keep must be
+    copied.
     """
 
     data: NDArray[np.uint8]
@@ -83,7 +83,7 @@ class Frames:
     interface: NDArray[np.uint16]  # index into Source.interfaces
     place: NDArray[np.int64]
     first_frame: int  # 1-based number of the first frame of this chunk in the whole capture
-    number: NDArray[np.int64] | None = None  # 1-based numbers, where frames between them are left out
+    number: NDArray[np.int64] | None = None  # 1-based numbers, where frames in between are left out
 
     def __len__(self) -> int:
         return len(self.start)
@@ -97,16 +97,16 @@ class Frames:
 
     @property
     def cut_at_bytes(self) -> int | None:
-        """Most octets that were kept of a frame that was cut; None where none was.
+        """Largest captured length of a truncated frame; None where none was truncated.
 
-        A file's header may allow more, where it was cut afterwards (`editcap -s`).
+        A file's header may allow more, if it was truncated afterwards (`editcap -s`).
         """
         cut = self.captured_length[self.captured_length < self.original_length]
         return int(cut.max()) if len(cut) else None
 
 
 class Readable(Protocol):
-    """Frames to be read from the start: a whole capture, or a part of one."""
+    """Frames that can be read from the start: a whole capture, or a part of one."""
 
     files: tuple[File, ...]
 
@@ -130,12 +130,12 @@ class Source(Readable, Protocol):
 
     @property
     def statistics(self) -> list[InterfaceStatistics]:
-        """What interface statistics blocks say, seen so far."""
+        """Contents of interface statistics blocks seen so far."""
         ...
 
     @property
     def damages(self) -> list[Damage]:
-        """The places that could not be read, seen so far."""
+        """The unreadable places seen so far."""
         ...
 
     def fetch(self, places: NDArray[np.int64]) -> Frames:
@@ -144,7 +144,7 @@ class Source(Readable, Protocol):
         Raises
         ------
         CaptureError
-            The file changed since it was read.
+            The file has changed since it was read.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""One capture for each node of a cluster: named one by one, or all that lie in a directory."""
+"""One capture for each node of a cluster: named individually, or all in a directory."""
 
 import os
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from vxlanalyze.errors import CaptureError, UsageError
 
 
 def open_nodes(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
-    """Open the captures of many nodes, under names that are all different.
+    """Open the captures of many nodes, under distinct names.
 
     Parameters
     ----------
     specs : iterable of paths
-        Captures as `open_sources` takes them. A directory stands for a node for each name in it: files of
-        one name up to the first dot (``node1.pcap0``, ``node1.pcap1``) are a rotated set, and so is what lies
-        in a directory below it. With ``NAME=`` before it, a directory is the rotated set of that node.
+        Captures as `open_sources` takes them. A directory represents one node for each name in it: files with
+        the same name up to the first dot (``node1.pcap0``, ``node1.pcap1``) are a rotated set, and so are the
+        files in a subdirectory. With ``NAME=`` before it, a directory is the rotated set of that node.
 
     Raises
     ------
@@ -34,9 +34,9 @@ def open_nodes(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
 
 
 def other_files(specs: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """List the files of another kind (notes, lists) that a glob gave next to the captures.
+    """List the other files (notes, lists) that a glob matched in addition to the captures.
 
-    A file that is called a capture and is none is an error, and stays.
+    A file named like a capture that is not one is an error, and stays.
     """
     paths = [os.fspath(spec) for spec in specs]
     return [p for p in paths if os.path.isfile(p) and "cap" not in os.path.basename(p) and not is_capture(p)]
@@ -59,7 +59,7 @@ def _in_directory(path: str) -> list[str]:
 
 
 def _holds_capture(entry: "os.DirEntry[str]") -> bool:
-    """Tell whether an entry is a capture, or a directory with one in it; what is neither is left."""
+    """Whether an entry is a capture, or a directory that contains one; others are ignored."""
     if entry.is_dir():
         with os.scandir(entry.path) as inside:
             return any(inner.is_file() and is_capture(inner.path) for inner in inside)

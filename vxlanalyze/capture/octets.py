@@ -1,4 +1,4 @@
-"""Numbers out of raw octets, in either byte order, for the compiled readers of this package."""
+"""Read numbers from raw octets, in either byte order, for the compiled readers of this package."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from vxlanalyze.kernels.decorator import compiled
 
-# What a compiled walk tells its caller when it stops.
+# The reason why a compiled walk stops.
 FULL = 0  # no room for another row
-MORE = 1  # the next record goes on after the end of the buffer
-BAD = 2  # what stands here cannot be a record
-ODD = 3  # a record that contradicts itself, but may be meant so
+MORE = 1  # the next record extends beyond the buffer
+BAD = 2  # this cannot be a record
+ODD = 3  # a record that contradicts itself, possibly on purpose
 BLOCK = 4  # a block that is left to Python
 
 NS_PER_S = 1_000_000_000
@@ -19,7 +19,7 @@ NS_PER_S = 1_000_000_000
 @compiled
 def u16(data: Any, at: int, big: bool) -> Any:
     """Read 16 bits at `at` as int64."""
-    place = np.uint64(at)  # an unsigned index is not tried as one from the end, and the loads become one
+    place = np.uint64(at)  # an unsigned index needs no check for negative values, and the loads are combined
     value = np.uint32(data[place]) | np.uint32(data[place + np.uint64(1)]) << np.uint32(8)
     if big:
         value = (value >> np.uint32(8)) | (value & np.uint32(0xFF)) << np.uint32(8)
@@ -48,6 +48,6 @@ def u32(data: Any, at: int, big: bool) -> Any:
 
 @compiled
 def copy_octets(out: Any, to: int, data: Any, at: int, count: int) -> None:
-    """Copy ``data[at : at + count]`` to ``out[to:]``, without the copy between that a slice makes."""
+    """Copy ``data[at : at + count]`` to ``out[to:]``, without the intermediate copy of a slice."""
     for k in range(count):
         out[to + k] = data[at + k]

@@ -1,4 +1,4 @@
-"""One file of a capture: found to be a capture, and read again whenever its bytes are asked for."""
+"""One file of a capture: identified as a capture, and reopened whenever its bytes are needed."""
 
 import errno
 import hashlib
@@ -28,25 +28,25 @@ _CHANGED = "it changed while it was read; end the capture first, or copy the fil
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A capture file that was looked at. No descriptor stays open, except of a spooled stream.
+    """An examined capture file. No descriptor stays open, except for a spooled stream.
 
     Attributes
     ----------
     file : File
-        What it is.
+        Its description.
     head : bytes
         Its first decompressed bytes.
     whole : bool
-        `head` is all there is.
+        `head` is the entire file.
     spool : IO[bytes] or None
-        The unlinked copy of a stream that can be read once only.
+        The unlinked copy of a stream that can be read only once.
     """
 
     file: File
     head: bytes
     whole: bool
     spool: IO[bytes] | None
-    _place: str  # absolute: what reads it later may stand in another directory
+    _place: str  # absolute: a later reader may run in another directory
     _identity: tuple[int, ...]
 
     @contextmanager
@@ -56,13 +56,13 @@ class OpenedFile:
         Raises
         ------
         CaptureError
-            The file is gone or changed, before or while it was read, or cannot be read.
+            The file is missing, unreadable, or has changed before or during reading.
         """
         with self._descriptor() as descriptor:
             yield open_stream(descriptor, self.file.bytes, self.file.compression)
 
     def sha256(self, stop: Event | None = None) -> str:
-        """Give the hexadecimal digest of the file as it lies there; ends early once `stop` is set."""
+        """Give the hexadecimal digest of the file on disk; ends early once `stop` is set."""
         digest = hashlib.sha256()
         with self._descriptor() as descriptor:
             at = 0
@@ -72,12 +72,12 @@ class OpenedFile:
         return digest.hexdigest()
 
     def seen_here(self) -> "OpenedFile":
-        """Give the same file as the machine that asks sees it, after another one opened it.
+        """Give the same file through this machine's file system, after another machine opened it.
 
         Raises
         ------
         CaptureError
-            It is not there, or is not the same.
+            It is missing, or not the same.
         """
         with _errors_named(self.file.path), open(self._place, "rb", buffering=0) as handle:
             status = os.fstat(handle.fileno())
@@ -106,7 +106,7 @@ class OpenedFile:
 
 
 def look_at(path: str) -> OpenedFile:
-    """Open a file, or a stream, and tell what it is.
+    """Open a file or a stream, and identify it.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def look_at(path: str) -> OpenedFile:
     Raises
     ------
     CaptureError
-        It cannot be opened, or is no capture; the message says what it is instead.
+        It cannot be opened, or is not a capture; the message says what it is instead.
     """
     with _errors_named(path), _source(path) as handle:
         status = os.fstat(handle.fileno())
@@ -129,19 +129,19 @@ def look_at(path: str) -> OpenedFile:
 
 
 def look_into(path: str, spool: IO[bytes]) -> OpenedFile:
-    """Tell what an unlinked copy is, which the capture then owns; `path` is what messages call it.
+    """Identify an unlinked copy, which the capture then owns; `path` is its name in messages.
 
     Raises
     ------
     CaptureError
-        It is no capture; the message says what it is instead.
+        It is not a capture; the message says what it is instead.
     """
     with _errors_named(path):
         return _known(path, spool, spool)
 
 
 def _known(path: str, handle: IO[bytes], spool: IO[bytes] | None) -> OpenedFile:
-    """Tell what an open file is."""
+    """Identify an open file."""
     descriptor = handle.fileno()
     status = os.fstat(descriptor)
     compression = compression_of(os.pread(descriptor, 8, 0))
@@ -166,7 +166,7 @@ def _source(path: str) -> IO[bytes]:
         if sys.stdin is None:
             raise CaptureError(path, "standard input is closed; send a capture into it")
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-    # A pipe is waited for; a device is not: opening one may do something.
+    # A pipe is waited for; a device is not, since opening one may have side effects.
     mode = os.stat(path).st_mode
     if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)):
         raise CaptureError(path, "a device, no capture file")
@@ -176,9 +176,9 @@ def _source(path: str) -> IO[bytes]:
 
 
 def _read(descriptor: int, count: int) -> bytes:
-    """Read from a stream, in turns that a signal can come between.
+    """Read from a stream in steps that a signal can interrupt.
 
-    One that comes just before a read that waits would be noticed only when that ends.
+    A signal just before a blocking read would be noticed only when that ends.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -189,7 +189,7 @@ def _read(descriptor: int, count: int) -> bytes:
 
 
 def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
-    """Copy a stream to an unlinked file, unless its first bytes already show that it is no capture."""
+    """Copy a stream to an unlinked file, unless its first bytes already show that it is not a capture."""
     if stat.S_ISCHR(status.st_mode) and os.isatty(handle.fileno()):
         raise CaptureError(path, "standard input is a terminal; send a capture into it")
     head = b""
@@ -220,7 +220,7 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 
 @contextmanager
 def _errors_named(path: str) -> Iterator[None]:
-    """Turn what the operating system says into an error that names the file and what to do."""
+    """Convert errors of the operating system to one that names the file and what to do."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Parts of a capture that was read in stretches, each a source of its own, to be read wherever one likes."""
+"""Parts of a capture that was read in stretches, each a separate source that can be read anywhere."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -15,12 +15,12 @@ from vxlanalyze.capture.view import View
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stretch stands in its capture.
+    """The position of a stretch in its capture.
 
     Parameters
     ----------
     frames_before : int
-        How many frames the stretches before it hold.
+        Number of frames in the stretches before it.
     interface : NDArray[np.uint16]
         The capture's number of each of its interfaces, shape ``(k,)``.
     """
@@ -51,10 +51,10 @@ class Part:
         Raises
         ------
         CaptureError
-            The file is gone or cannot be read, or it changed since it was opened.
+            The file is missing or unreadable, or has changed since it was opened.
         """
         before, place = self._place.frames_before, self._place
-        # Readers remember what they read last, by which frames of the whole capture are found again.
+        # Readers remember what they last read, which is used to find frames of the whole capture again.
         own = StretchSource(self._opened, copy(self._reader), place.stretch, self._view)
         for frames in own.chunks():
             yield replace(

@@ -1,4 +1,4 @@
-"""Classic pcap, in all variants that are known from their magic number or by how their records follow.
+"""Classic pcap, in all variants recognised by magic number or by the sequence of their records.
 
     | magic | major 16, minor 16 | time zone | accuracy | snap length | FCS, link type |
 
@@ -25,9 +25,9 @@ RECORD_BYTES = 16
 MAXIMUM_SNAPLEN = 262_144  # libpcap, pcap-int.h
 MAX_CAPTURED_BYTES = MAX_RECORD_BYTES - 64  # where the header's snap length allows more
 PLAUSIBLE_RECORD_BYTES = RECORD_BYTES + records.PLAUSIBLE_CAPTURED_BYTES
-ODD_RECORDS = 100  # with more odd but readable records than this, a file means them so
+ODD_RECORDS = 100  # with more odd but readable records than this, they are considered intentional
 ANY_TIME = -1
-SEARCH_BYTES = 64 << 20  # how far behind a damage the next record is looked for
+SEARCH_BYTES = 64 << 20  # how far after damage to search for the next record
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class _Variant:
     header_bytes: int = HEADER_BYTES
 
 
-# Where a magic number stands for several record headers, the first whose records follow each
-# other is taken. 24: Kuznetzov's patches of 1999-04-17 and 1999-10-29; 28: of 1999-09-15; 20: Nokia.
+# Where a magic number stands for several record headers, the first whose records form a sequence is used. 24:
+# Kuznetzov's patches of 1999-04-17 and 1999-10-29; 28: of 1999-09-15; 20: Nokia.
 _VARIANTS = {
     0xA1B2C3D4: _Variant(1000, (16, 24, 20)),
     0xA1B23C4D: _Variant(1),
     0xA1B2CD34: _Variant(1000, (24, 28)),
-    0x1C0001AC: _Variant(1, header_bytes=28),  # IXIA hardware: the length of all records behind the header
+    0x1C0001AC: _Variant(1, header_bytes=28),  # IXIA hardware: the length of all records after the header
     0x1C0001AB: _Variant(1000, header_bytes=28),  # IXIA software
 }
 MAGICS = frozenset(struct.pack(order + "I", magic) for magic in _VARIANTS for order in "<>")
@@ -54,7 +54,7 @@ _AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
 
 @dataclass(frozen=True, slots=True)
 class PcapHeader:
-    """What the head of a pcap says about its records."""
+    """Information about the records from the head of a pcap."""
 
     big_endian: bool
     link_type: int
@@ -86,7 +86,7 @@ def parse_header(path: str, head: bytes, at_end: bool) -> PcapHeader:
     Raises
     ------
     CaptureError
-        The head is cut, or of a version before 2.
+        The head is truncated, or older than version 2.
     """
     order = "<" if struct.unpack_from("<I", head)[0] in _VARIANTS else ">"
     (magic,) = struct.unpack_from(order + "I", head)
@@ -120,12 +120,12 @@ def _length_order(major: int, minor: int) -> int:
 
 
 def _fitting(header: PcapHeader, sizes: tuple[int, ...], head: bytes, at_end: bool) -> PcapHeader:
-    """Choose the record header by which records follow each other, the usual one in doubt."""
+    """Choose the record header for which records form a sequence; in doubt, the usual one."""
     data = np.frombuffer(head, np.uint8)
     for size in sizes:
         fitting = replace(header, record_bytes=size)
         arguments = fitting.record_arguments
-        is_usual = size == sizes[0]  # a cut shortly behind the first record is no reason to doubt it
+        is_usual = size == sizes[0]  # truncation shortly after the first record is not a reason to doubt it
         found = records.chain_at(data, header.header_bytes, len(data), at_end, *arguments, ANY_TIME, is_usual)
         if found == 1:
             return fitting
@@ -140,7 +140,7 @@ class PcapReader:
     file_index : int
         Its number in the capture.
     header : PcapHeader
-        What its head says.
+        Content of its head.
     """
 
     def __init__(self, file_index: int, header: PcapHeader) -> None:
@@ -149,12 +149,12 @@ class PcapReader:
         self._interface = 0
 
     def read(self, window: Window, rows: Rows, reading: Reading, begin_bytes: int = 0) -> Iterator[int]:
-        """Fill `rows` chunk by chunk, and give how many are filled; the bytes are in the window.
+        """Fill `rows` chunk by chunk, and give the number filled; the bytes are in the window.
 
         Parameters
         ----------
         begin_bytes : int
-            Place in the file of the first record to read; by default behind the head.
+            Position in the file of the first record to read; by default after the head.
         """
         self._interface = reading.interface(self._header.link_type, self._header.snaplen_bytes, None)
         rows.interface[:] = self._interface
@@ -179,7 +179,7 @@ class PcapReader:
                 return
 
     def know(self, interface: int) -> None:
-        """Take the number that a pass over the capture has given the file's interface."""
+        """Set the file's interface number from a pass over the capture."""
         self._interface = interface
 
     def _walk(self, window: Window, rows: Rows, near_s: int, trusted: int) -> tuple[int, int, int]:
@@ -191,15 +191,15 @@ class PcapReader:
         return walked
 
     def _records_follow(self, window: Window) -> bool:
-        """Tell whether the record at hand ends where others begin, odd as it is itself.
+        """Whether the current record, although odd, ends where others begin.
 
-        Clocks are set while captures run: the times of the others are asked only where the lengths are odd.
+        Clocks may be set during a capture: the times of the others matter only where the lengths are odd.
         """
         header = self._header
         captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
         body_bytes = header.record_bytes + int(captured)
         window.hold(body_bytes + records.CHAIN_RECORDS * PLAUSIBLE_RECORD_BYTES)
-        if window.left_bytes < body_bytes or original == 0:  # zeros are a hole in the file, no frame
+        if window.left_bytes < body_bytes or original == 0:  # zeros are a hole in the file, not a frame
             return False
         own_s = int(u32(window.data, window.at, header.big_endian))
         near_s = own_s if captured > original else ANY_TIME
@@ -210,7 +210,7 @@ class PcapReader:
         return bool(found == 1)
 
     def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
-        """Go to the next record after a damage and note it; false where there is none."""
+        """Go to the next record after damage and record the damage; false where there is none."""
         offset_bytes = window.offset_bytes
         what = self._what_is_wrong(window)
         found = self._search(window, near_s)
@@ -240,7 +240,7 @@ class PcapReader:
         return self.seek(window, limit, near_s)
 
     def seek(self, window: Window, limit: int, near_s: int = ANY_TIME) -> bool:
-        """Go to the next place where records follow each other; false where none is up to about `limit`."""
+        """Go to the next place where a sequence of records begins; false if there is none up to `limit`."""
         while True:
             window.at, found = records.find_record(
                 window.data, window.at, window.end, window.at_end, *self._header.record_arguments, near_s

@@ -1,7 +1,7 @@
-"""pcapng: sections, interfaces, their statistics, and how a damaged file is read on.
+"""pcapng: sections, interfaces, their statistics, and recovery after damage.
 
-Packets are read by the compiled walk of `blocks`; this module reads the blocks that say how to
-understand them, which are few.
+Packets are read by the compiled walk of `blocks`; this module reads the few blocks that describe how to
+interpret them.
 
 Source: draft-ietf-opsawg-pcapng.
 """
@@ -27,7 +27,7 @@ _TAKE = {
     blocks.INTERFACE_STATISTICS: take_statistics,
     blocks.NAME_RESOLUTION: take_names,
 }
-_SEARCHED_BLOCK_BYTES = 1 << 20  # larger blocks are not looked for behind a damage
+_SEARCHED_BLOCK_BYTES = 1 << 20  # larger blocks are not searched for after damage
 _PACKETS = frozenset((blocks.ENHANCED_PACKET, blocks.SIMPLE_PACKET, blocks.PACKET))
 _HEADS = {False: struct.Struct("<II"), True: struct.Struct(">II")}
 _ORDERS = {
@@ -51,7 +51,7 @@ class PcapngReader:
     Raises
     ------
     CaptureError
-        The file does not begin with a whole section header that can be read.
+        The file does not begin with a complete, readable section header.
     """
 
     def __init__(self, file_index: int, path: str, head: bytes) -> None:
@@ -71,7 +71,7 @@ class PcapngReader:
             raise CaptureError(path, f"pcapng version {major}.{minor} is not supported; 1.x is", 12)
 
     def read(self, window: Window, rows: Rows, reading: Reading) -> Iterator[int]:
-        """Fill `rows` chunk by chunk, and give how many are filled; the bytes are in the window."""
+        """Fill `rows` chunk by chunk, and give the number filled; the bytes are in the window."""
         state = State()
         if not self._state.complete:
             self._state = state
@@ -83,7 +83,7 @@ class PcapngReader:
         self.conclude(state, reading)
 
     def conclude(self, state: State, reading: Reading) -> None:
-        """Take what a pass over the whole file has told of its blocks."""
+        """Take over what a pass over the whole file has shown about its blocks."""
         try:
             _note_times(reading, state)
         finally:
@@ -92,17 +92,17 @@ class PcapngReader:
         self._state = state
 
     def head(self, window: Window, reading: Reading) -> State:
-        """Read what the file says of its blocks before the first packet."""
+        """Read the file's metadata blocks before the first packet."""
         state = State()
         next(self.read_blocks(window, Rows(1), reading, state), None)
         return state.copied()
 
     def seek(self, window: Window, limit: int) -> bool:
-        """Go to the next place where blocks follow each other; false where none is up to about `limit`."""
+        """Go to the next place where a sequence of blocks begins; false if there is none up to `limit`."""
         return _seek(window, limit, self._big)
 
     def read_blocks(self, window: Window, rows: Rows, reading: Reading, state: State) -> Iterator[int]:
-        """Do what `read` does, from where the window and `state` are, without drawing conclusions."""
+        """Like `read`, from the current window and `state`, but without drawing conclusions."""
         count, going_on = 0, True
         while going_on:
             count, window.at, stop = block_walk.walk_blocks(
@@ -113,7 +113,7 @@ class PcapngReader:
             if stop in (BLOCK, ODD):
                 going_on = _without_packets(window, reading, state, stop)
             else:
-                # The window may move from here on: what it holds must be handed on first.
+                # The window may move from here on: its content must be passed on first.
                 if count:
                     yield count
                     count = 0
@@ -147,14 +147,14 @@ def _version(data: NDArray[np.uint8], at: int, big: bool) -> tuple[int, int]:
 
 
 def _without_packets(window: Window, reading: Reading, state: State, stop: int) -> bool:
-    """Read or pass over the block at hand; false where reading must end."""
+    """Read or skip the current block; false where reading must end."""
     try:
         if stop == BLOCK:
             return _take_blocks(window, reading, state)
         big, table, first, interfaces, *_ = state.arguments
         end = block_walk.end_of_odd(window.data, window.at, window.end, big, table, first, interfaces)
         _pass_over(window, reading, int(end), "a packet block that contradicts itself")
-    except TooMuchDamageError:  # the packets before it are still to be handed on
+    except TooMuchDamageError:  # the packets before it must still be passed on
         return False
     return True
 
@@ -162,7 +162,7 @@ def _without_packets(window: Window, reading: Reading, state: State, stop: int) 
 def _take_blocks(window: Window, reading: Reading, state: State) -> bool:
     """Read all blocks up to the next packet; false where reading must end.
 
-    Most captures have a handful. Where a file holds a million, each costs what Python takes to read it.
+    Most captures have a handful. In a file with a million, each is read in Python.
     """
     going_on = True
     while going_on:
@@ -174,9 +174,9 @@ def _take_blocks(window: Window, reading: Reading, state: State) -> bool:
 
 
 def _block_at_hand(window: Window, big: bool) -> tuple[int, int]:
-    """Give type and padded size of a block without a packet; 0 where no whole one stands here.
+    """Give type and padded size of a block without a packet; 0 where there is no complete one here.
 
-    As `blocks.block_bytes`, which is for compiled functions: calling one takes longer than this.
+    Like `blocks.block_bytes`, which is for compiled functions: calling one takes longer than this.
     """
     at, room = window.at, window.limit - window.at
     if room < blocks.SMALLEST_BYTES:
@@ -197,7 +197,7 @@ def _block_at_hand(window: Window, big: bool) -> tuple[int, int]:
 
 
 def _take_block(window: Window, reading: Reading, state: State, kind: int, size: int) -> bool:
-    """Read a block that says how to understand the packets, pass over others; false to end reading."""
+    """Read a metadata block, skip others; false to end reading."""
     if kind == blocks.SECTION_HEADER:
         big = _ORDERS[window.data[window.at + 8 : window.at + 12].tobytes()]
         major, minor = _version(window.data, window.at, big)
@@ -216,14 +216,14 @@ def _take_block(window: Window, reading: Reading, state: State, kind: int, size:
 
 
 def _pass_over(window: Window, reading: Reading, end: int, what: str) -> None:
-    """Leave out what is whole but cannot be understood: up to an index of the window."""
+    """Skip complete but unintelligible data, up to an index of the window."""
     offset_bytes = window.offset_bytes
     window.at = end
     reading.damage(offset_bytes, what, window.offset_bytes)
 
 
 def _recover(window: Window, reading: Reading, state: State) -> bool:
-    """Go to the next block after a damage and note it; false where there is none."""
+    """Go to the next block after damage and record the damage; false where there is none."""
     offset_bytes = window.offset_bytes
     what = _what_is_wrong(window, state)
     window.at += 1
@@ -236,7 +236,7 @@ def _recover(window: Window, reading: Reading, state: State) -> bool:
 
 
 def _seek(window: Window, limit: int, big: bool) -> bool:
-    """Go to the next place where blocks follow each other; false where none is up to about `limit`."""
+    """Go to the next place where a sequence of blocks begins; false if there is none up to `limit`."""
     while True:
         window.at, found = blocks.find_block(
             window.data, window.at, window.end, window.at_end, _SEARCHED_BLOCK_BYTES, big
@@ -259,7 +259,7 @@ def _what_is_wrong(window: Window, state: State) -> str:
 
 
 def _note_times(reading: Reading, state: State) -> None:
-    """Say once a file where times could not be given as they are."""
+    """Record once per file where times could not be represented exactly."""
     for note, what in (
         (block_walk.TIME_CLAMPED, "a time beyond the year 2262, of which the last ns is given"),
         (block_walk.TIME_ABSENT, "simple packet blocks: they have no time, and 1970 is given"),

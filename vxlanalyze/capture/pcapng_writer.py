@@ -1,4 +1,4 @@
-"""Writes a pcapng with times in nanoseconds and comments at packets, as Wireshark shows them.
+"""Write a pcapng with times in nanoseconds and packet comments, as shown by Wireshark.
 
 Source: draft-ietf-opsawg-pcapng sections 3.5, 4.1 to 4.3.
 """
@@ -25,7 +25,7 @@ class PcapngWriter:
     handle : BinaryIO
         Takes the bytes; the caller opens and closes it.
     interfaces : sequence of Interface, optional
-        What packets will refer to by its position; None to go on in a section that was begun elsewhere.
+        The interfaces that packets refer to by position; None to continue a section begun elsewhere.
     """
 
     def __init__(self, handle: BinaryIO, interfaces: Sequence[Interface] | None = None) -> None:
@@ -58,11 +58,11 @@ class PcapngWriter:
         interface : int
             Position in `interfaces`.
         time_ns : int
-            Since 1970-01-01 UTC; the format has no times before, and gets 0 for them.
+            Since 1970-01-01 UTC; the format has no earlier times, which are written as 0.
         data : bytes-like
             The captured bytes.
         original_length : int
-            What the frame had on the wire.
+            Length of the frame on the wire.
         comments : iterable of str
             Each becomes a comment of the packet.
         """
@@ -93,7 +93,7 @@ def _padded(value: bytes) -> bytes:
 
 
 def _cut(value: bytes) -> bytes:
-    """Cut a text to what an option holds, not inside a character."""
+    """Truncate a text to what an option holds, between characters."""
     if len(value) <= _LONGEST_OPTION_BYTES:
         return value
     return value[:_LONGEST_OPTION_BYTES].decode(errors="ignore").encode()

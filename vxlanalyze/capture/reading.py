@@ -1,4 +1,4 @@
-"""What one pass over a capture has learned next to its frames."""
+"""Metadata found in one pass over a capture, in addition to its frames."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Damage, Interface, InterfaceStatistics
 
-# More damaged places than this, and what is found between them is chance.
+# With more damaged places than this, whatever is found between them is accidental.
 MAX_DAMAGES = 1000
-# Interface numbers are uint16. Real captures describe some hundred; past this many, those of
-# one link type share a number, so that any number of them can be read.
+# Interface numbers are uint16. Real captures describe a few hundred; beyond this number, those of one link
+# type share a number, so that any number of them can be read.
 MAX_NAMED_INTERFACES = 1 << 15
 MAX_INTERFACES = 1 << 16
-MAX_NAMES, LONGEST_NAME = 1 << 16, 255  # a name of the DNS is no longer (RFC 1035 section 2.3.4)
+MAX_NAMES, LONGEST_NAME = 1 << 16, 255  # the longest DNS name (RFC 1035 section 2.3.4)
 
 
 class TooMuchDamageError(Exception):
-    """Inside this package only: a file has so many damaged places that reading it ends."""
+    """Internal to this package: a file has so many damaged places that reading it ends."""
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Reading:
     interfaces: list[Interface] = field(default_factory=list)
     statistics: list[InterfaceStatistics] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)  # of addresses, as the file gives them
-    odd_records: int = 0  # of the current file: those that contradict themselves and were taken all the same
+    names: dict[str, str] = field(default_factory=dict)  # of addresses, from the file
+    odd_records: int = 0  # in the current file: those that contradict themselves but were accepted
     _numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
     _occurrences: dict[tuple[object, ...], int] = field(default_factory=dict)
     path: str = ""  # of the current file
@@ -49,7 +49,7 @@ class Reading:
         Raises
         ------
         TooMuchDamageError
-            No number is left: no real capture has so many link types.
+            No number is left: no real capture has this many link types.
         """
         kind = (link_type, snaplen_bytes, name, description)
         occurrence = self._occurrences[kind] = self._occurrences.get(kind, -1) + 1
@@ -77,12 +77,12 @@ class Reading:
         return number
 
     def name(self, address: str, name: str) -> None:
-        """Note a name of an address, the first one; more than ``MAX_NAMES`` are left out."""
+        """Record the first name of an address; more than ``MAX_NAMES`` are left out."""
         if name and len(self.names) < MAX_NAMES:
             self.names.setdefault(address, name[:LONGEST_NAME])
 
     def damage(self, offset_bytes: int, what: str, resumed_bytes: int | None = None) -> None:
-        """Record a damage; one that follows at once on an equal one makes that one longer.
+        """Record damage; if it immediately follows equal damage, extend that.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Reading:
         self.damages.append(Damage(self.path, offset_bytes, what, resumed_bytes))
 
     def take_over(self, other: "Reading") -> NDArray[np.uint16]:
-        """Take in what another stretch of the current file has learned, all but its statistics.
+        """Take over the metadata of another stretch of the current file, except its statistics.
 
         Returns
         -------
@@ -124,8 +124,8 @@ class Reading:
     def end_file(self, statistics: list[InterfaceStatistics]) -> None:
         """Take over the statistics of a file.
 
-        Counters run from the start of a capture: of several with the same interface and start, as
-        the files of a rotated set have them, the last holds.
+        Counters run from the start of a capture: of several with the same interface and start, as in the
+        files of a rotated set, the last one counts.
         """
         held = {(entry.interface, entry.start_ns): entry for entry in self.statistics}
         held.update({(entry.interface, entry.start_ns): entry for entry in statistics})

@@ -2,7 +2,7 @@
 
     |   seconds   |   fraction   | captured length | original length |
 
-Each 32 bits in the byte order of the file; variants have further fields after them.
+Each has 32 bits in the byte order of the file; variants have further fields after them.
 
 Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 """
@@ -16,7 +16,7 @@ LENGTHS_IN_ORDER = 0
 LENGTHS_SWAPPED = 1  # files older than version 2.3
 LENGTHS_SWAPPED_MAYBE = 2  # some files of version 2.3
 
-# What a header must look like to be taken for one where nothing else says that a record begins.
+# What a header must look like to count as one where nothing else shows that a record begins.
 PLAUSIBLE_CAPTURED_BYTES = 262_144  # libpcap, pcap-int.h: MAXIMUM_SNAPLEN
 PLAUSIBLE_ORIGINAL_BYTES = 16 << 20
 PLAUSIBLE_DISTANCE_S = 7 * 24 * 3600
@@ -34,13 +34,13 @@ def record_lengths(data: Any, at: int, big: bool, swapped: int) -> Any:
 
 @compiled("i8 i8")
 def is_odd(captured: int, original: int) -> bool:
-    """Tell whether a frame can hardly have had these lengths."""
+    """Whether these lengths are implausible for a frame."""
     return captured > original or original > PLAUSIBLE_ORIGINAL_BYTES
 
 
 @compiled
 def is_far(time_s: int, near_s: int) -> bool:
-    """Tell whether a time is farther from `near_s` than captures usually pause."""
+    """Whether a time is farther from `near_s` than captures usually pause."""
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
@@ -52,8 +52,8 @@ def walk_records(
 ) -> Any:  # fmt: skip
     """Fill rows with the records in ``data[at:end]``; `place` gets `base` plus the index in `data`.
 
-    A record is odd whose lengths are, or that is far in time from the one before, whose time is `near_s`
-    (negative where there is none). Those that begin up to the index `trusted` are taken as they are.
+    A record is odd if its lengths are, or if it is far in time from the previous one, whose time is `near_s`
+    (negative where there is none). Those that begin up to the index `trusted` are accepted as they are.
 
     Returns
     -------
@@ -90,14 +90,14 @@ def walk_records(
 def plausible_record(
     data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int, lenient: bool
 ) -> bool:
-    """Tell whether a record header could stand at `at`.
+    """Whether there could be a record header at `at`.
 
     Parameters
     ----------
     near_s : int
-        A time near it, or negative.
+        A nearby time, or negative.
     lenient : bool
-        More may be captured than there was of the frame.
+        The captured length may exceed the frame's.
     """
     captured, original = record_lengths(data, at, big, swapped)
     if (
@@ -116,10 +116,10 @@ def chain_at(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int, lenient: bool,
 ) -> Any:  # fmt: skip
-    """Tell whether records follow each other from `at`: 1 yes, 0 no, -1 more bytes are needed.
+    """Whether a sequence of records begins at `at`: 1 yes, 0 no, -1 more bytes are needed.
 
-    Yes is ``CHAIN_RECORDS`` plausible headers, each where the one before ends, or fewer of them
-    that end where the file ends; with `lenient` also where the file ends inside the last.
+    A sequence is ``CHAIN_RECORDS`` plausible headers, each where the previous record ends, or fewer that end
+    with the file; if `lenient`, the file may also end inside the last.
     """
     for _ in range(CHAIN_RECORDS):
         if at_end and (at == end or (lenient and at + header_bytes > end)):
@@ -137,12 +137,12 @@ def find_record(
     data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
     max_bytes: int, near_s: int,
 ) -> Any:  # fmt: skip
-    """Search for the next place where records follow each other.
+    """Search for the next place where a sequence of records begins.
 
     Returns
     -------
     tuple of (int, bool)
-        Index and true where one was found; else the index at which to go on with more bytes.
+        Index and true where one was found; else the index at which to continue with more bytes.
     """
     while at + header_bytes <= end:
         if plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s, False):

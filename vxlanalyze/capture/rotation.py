@@ -1,4 +1,4 @@
-"""Files of one rotated set by their names: which may be one, and what names them on the command line."""
+"""Recognise the files of one rotated set by their names, and name the set on the command line."""
 
 import glob
 import re
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 
 def alike(path: str, other: str) -> bool:
-    """Tell whether two paths differ in digits only, as ``node1.pcap0`` and ``node1.pcap1`` do."""
+    """Whether two paths differ only in digits, as ``node1.pcap0`` and ``node1.pcap1`` do."""
     return re.sub(r"\d+", "0", path) == re.sub(r"\d+", "0", other) or _unnumbered(path) == _unnumbered(other)
 
 
 def _unnumbered(path: str) -> str:
-    """Leave out the number that tcpdump -C puts behind the name of all files but the first."""
+    """Remove the number that tcpdump -C appends to the names of all files but the first."""
     return re.sub(r"\d+$", "", path)
 
 
@@ -24,7 +24,7 @@ def beginning(paths: Sequence[str]) -> str:
 
 
 def argument(paths: Sequence[str]) -> str:
-    """Name some files as one capture, for a shell: by a quoted glob where that matches nothing else."""
+    """Name some files as one capture for a shell, by a quoted glob if that matches nothing else."""
     pattern = glob.escape(beginning(paths)) + "*"
     if len(paths) > 1 and set(glob.glob(pattern)) == set(paths):
         return shlex.quote(pattern)

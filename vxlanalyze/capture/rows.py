@@ -1,4 +1,4 @@
-"""The rows that a compiled walk fills, used again for each chunk."""
+"""The rows that a compiled walk fills, reused for each chunk."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ _COPY_BYTES = 1 << 20
 
 
 class Rows:
-    """Room for the frames of one chunk; each array has shape ``(ROWS,)``."""
+    """Space for the frames of one chunk; each array has shape ``(ROWS,)``."""
 
     def __init__(self, capacity: int | None = None) -> None:
         capacity = ROWS if capacity is None else capacity
@@ -23,7 +23,7 @@ class Rows:
         self.place = np.zeros(capacity, np.int64)
 
     def frames(self, count: int, window: Window, first_frame: int) -> Frames:
-        """Hand on the first `count` rows, as copies; the bytes stay in the window."""
+        """Give the first `count` rows as copies; the bytes stay in the window."""
         return Frames(
             data=window.data,
             start=self.start[:count].copy(),
@@ -37,14 +37,14 @@ class Rows:
 
 
 class Copies:
-    """A buffer that grows with what is copied into it."""
+    """A buffer that grows as data is copied into it."""
 
     def __init__(self) -> None:
         self.data: NDArray[np.uint8] = np.empty(_COPY_BYTES, np.uint8)
         self.used = 0
 
     def grow(self) -> None:
-        """Double the room."""
+        """Double the capacity."""
         larger = np.empty(2 * len(self.data), np.uint8)
         larger[: self.used] = self.data[: self.used]
         self.data = larger

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a capture, or something else that is then named.
+"""Identify a file by its first bytes: a capture, or something else, which is named.
 
 Sources: draft-ietf-opsawg-pcap; draft-ietf-opsawg-pcapng section 4.1; RFC 1761 (snoop); Wireshark,
 wiretap/*.c, for the magic numbers of other capture formats; POSIX pax, "ustar Interchange Format".
@@ -36,14 +36,14 @@ _ERF_TYPES = 48  # types of extensible record format in use: Endace ERF types re
 
 
 def format_of(head: bytes) -> str | None:
-    """Tell the capture format: "pcap", "pcapng", or None."""
+    """Give the capture format: "pcap", "pcapng", or None."""
     if head[:4] in PCAP_MAGICS:
         return "pcap"
     return "pcapng" if head[:4] == SECTION_MAGIC else None
 
 
 def what_else(head: bytes) -> str:
-    """Say in one sentence what a file is that is no capture, and what would be right."""
+    """Describe in one sentence what a file other than a capture is, and what to use instead."""
     if not head:
         return "empty; a capture has at least its header (24 bytes), which tcpdump writes when it starts"
     for magic, what, remedy in _OTHERS:
@@ -64,14 +64,14 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        if len(head) < HEAD_BYTES or error.start < len(head) - 4:  # a letter may be cut at the end
+        if len(head) < HEAD_BYTES or error.start < len(head) - 4:  # a character may be cut at the end
             return False
         text = head[: error.start].decode()
     return all(letter.isprintable() or letter in "\t\r\n\f\v\b\x1b" for letter in text)
 
 
 def _looks_like_erf(head: bytes) -> bool:
-    """Two records behind each other: type in byte 8, record length in bytes 10 and 11, big endian."""
+    """Two consecutive records: type in byte 8, record length in bytes 10 and 11, big-endian."""
     at = 0
     for _ in range(2):
         if len(head) < at + 16 or not 0 < head[at + 8] & 0x7F <= _ERF_TYPES:

@@ -1,7 +1,7 @@
-"""From what stands on the command line to captures: names, files, directories, globs, rotated sets.
+"""Open the captures named on the command line: names, files, directories, globs, rotated sets.
 
-A rotated set (``tcpdump -C``, ``-G``, ``-W``; ``dumpcap -b``) is one logical capture: its files are put in
-order by the time of their first frame, for the names of a ring do not tell the order.
+A rotated set (``tcpdump -C``, ``-G``, ``-W``; ``dumpcap -b``) is one logical capture: its files are ordered
+by the time of their first frame, since the names in a ring do not show the order.
 """
 
 import glob
@@ -17,7 +17,7 @@ from vxlanalyze.capture.view import InterfaceView
 from vxlanalyze.errors import CaptureError, UsageError
 
 REFUSED_IN_NAMES = ">@/,="
-DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")  # what a shell's <(...) is called
+DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")  # the names of a shell's <(...)
 MAX_FILES = 1 << 15  # the file's number has 15 bits of a place
 
 
@@ -27,18 +27,18 @@ def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> Log
     Parameters
     ----------
     spec : str or path-like
-        A file, ``-``, a directory, a glob, or a comma-separated list of one rotated set; before it
-        ``NAME=`` where `name` is None; after a pcapng ``#INTERFACE`` for one of its interfaces. A file or
-        directory of exactly this path goes before every other reading.
+        A file, ``-``, a directory, a glob, or a comma-separated list of one rotated set; before it ``NAME=``
+        where `name` is None; after a pcapng ``#INTERFACE`` for one of its interfaces. A file or directory
+        with exactly this path takes precedence over every other interpretation.
     name : str, optional
-        What the point is called; by default the file's name up to its first dot.
+        Name of the point; by default the file's name up to its first dot.
 
     Raises
     ------
     CaptureError
-        There is no such file, or it is no capture; the message says what it is instead.
+        There is no such file, or it is not a capture; the message says what it is instead.
     UsageError
-        The name holds a character that is refused.
+        The name contains a character that is not allowed.
     """
     given, spec = _split_name(os.fspath(spec)) if name is None else (name, os.fspath(spec))
     point = _checked(given) if given is not None else name_of(spec)
@@ -48,17 +48,17 @@ def open_source(spec: str | os.PathLike[str], *, name: str | None = None) -> Log
 
 
 def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
-    """Open the captures of one comparison, under names that are all different.
+    """Open the captures of one comparison, under distinct names.
 
-    Where two names that were not given are equal, the parent directory stands before them; where they
-    are equal even so, their number after them.
+    If two names that were not given explicitly are equal, the parent directory is prepended; if they are
+    still equal, a number is appended.
 
     Raises
     ------
     CaptureError
         One of them cannot be read as a capture.
     UsageError
-        A name is refused or given twice, or standard input is asked for twice.
+        A name is not allowed or given twice, or standard input is used twice.
     """
     split = [_split_name(os.fspath(spec)) for spec in specs]
     if sum(_members(spec).count(STANDARD_INPUT) for _, spec in split) > 1:
@@ -76,12 +76,12 @@ def open_sources(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture
 
 
 def _split_name(spec: str) -> tuple[str | None, str]:
-    """Take ``NAME=`` off, unless a file is called so as a whole."""
+    """Split off ``NAME=``, unless a file has the whole text as its name."""
     name, equals, rest = spec.partition("=")
     if not equals or not name or os.path.exists(spec):
         return None, spec
     if any(letter in REFUSED_IN_NAMES for letter in name):
-        # As with a slash before it, the equals sign is part of a path, unless what follows is there.
+        # As with a slash before it, the equals sign is part of a path, unless the remainder exists.
         if rest == STANDARD_INPUT or os.path.exists(rest):
             _checked(name)
         return None, spec
@@ -91,7 +91,7 @@ def _split_name(spec: str) -> tuple[str | None, str]:
 
 
 def _split_interface(spec: str) -> tuple[str, str | None]:
-    """Take ``#INTERFACE`` off, unless a file is called so as a whole."""
+    """Split off ``#INTERFACE``, unless a file has the whole text as its name."""
     path, hash_, interface = spec.rpartition("#")
     if not hash_ or os.path.exists(spec) or not os.path.exists(path):
         return spec, None
@@ -99,7 +99,7 @@ def _split_interface(spec: str) -> tuple[str, str | None]:
 
 
 def _only_interface(capture: LogicalCapture, interface: str) -> LogicalCapture:
-    """See a capture through one of its interfaces, by name, description or number from 0."""
+    """View a capture through one of its interfaces, by name, description or number from 0."""
     seen: list[str] = []
     described: list[str | None] = []
     for _ in capture.chunks():
@@ -125,7 +125,7 @@ def _checked(name: str) -> str:
 
 
 def cleaned(name: str) -> str:
-    """Make of what a file or interface is called what may name an observation point."""
+    """Turn the name of a file or interface into a valid name for an observation point."""
     kept = "".join(
         "-" if letter in REFUSED_IN_NAMES or not letter.isprintable() else letter for letter in name
     )
@@ -133,7 +133,7 @@ def cleaned(name: str) -> str:
 
 
 def name_of(spec: str) -> str:
-    """Give the name that a capture has by its first file or its directory: up to the first dot."""
+    """Give the name of a capture from its first file or its directory, up to the first dot."""
     if spec == STANDARD_INPUT:
         return "stdin"
     if spec.startswith(DESCRIPTORS):
@@ -178,7 +178,7 @@ def _unique_names(split: Sequence[tuple[str | None, str]]) -> list[str]:
 
 
 def _members(spec: str) -> list[str]:
-    """Take a comma list apart, unless a file is called so as a whole."""
+    """Split a comma-separated list, unless a file has the whole text as its name."""
     if os.path.exists(spec) or "," not in spec:
         return [spec]
     return [part for part in spec.split(",") if part] or [spec]
@@ -210,7 +210,7 @@ def _open_member(path: str) -> list[OpenedFile]:
 
 
 def _open_directory(path: str) -> list[OpenedFile]:
-    """Open all captures of a directory; what is clearly no capture lies next to them and is left."""
+    """Open all captures of a directory; files that are clearly not captures are ignored."""
     try:
         entries = sorted(entry.path for entry in os.scandir(path) if entry.is_file())
     except OSError as error:
@@ -222,7 +222,7 @@ def _open_directory(path: str) -> list[OpenedFile]:
 
 
 def is_capture(path: str) -> bool:
-    """Tell whether a file in a directory is a capture; what is called one counts, if it cannot be read."""
+    """Whether a file in a directory is a capture; an unreadable one counts if it is named like one."""
     try:
         look_at(path)
     except CaptureError:
@@ -235,7 +235,7 @@ def _is_called_capture(path: str) -> bool:
 
 
 def in_order(opened: list[OpenedFile]) -> list[OpenedFile]:
-    """Put a rotated set in order by first frame; files without frames come last."""
+    """Sort a rotated set by first frame; files without frames come last."""
     if len(opened) == 1:
         return opened
     seen = set()

@@ -1,30 +1,30 @@
-"""Where bytes come from: a file on disk, read ahead, one piece after the other."""
+"""Byte streams: a file on disk, read ahead, piece by piece."""
 
 import os
 from typing import Protocol
 
 READ_AHEAD_BYTES = 64 << 20  # a cold disk gave 1.2 GB/s with it, 0.4 without
 _ADVICE_STEP_BYTES = 16 << 20
-_IN_A_ROW_BYTES = 8 << 20  # who reads no more of a place than this does not want what follows
+_IN_A_ROW_BYTES = 8 << 20  # a reader of less than this at one place does not need what follows
 
 
 class ByteStream(Protocol):
-    """Bytes in order, whatever they are packed in."""
+    """Bytes in order, whatever the compression."""
 
     fault: str | None
     """What stopped the stream early, once `readinto` gave 0; None where it ended well."""
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view` from its start and say how many bytes came; 0 at the end."""
+        """Fill `view` from its start and return the number of bytes read; 0 at the end."""
         ...
 
     def skip(self, count: int) -> int:
-        """Pass over up to `count` bytes, and say how many there were."""
+        """Skip up to `count` bytes, and return how many there were."""
         ...
 
 
 class PlainStream:
-    """The bytes of an open file as they are, from its first to the one at `size_bytes`.
+    """The bytes of an open file, up to `size_bytes`.
 
     Reads by position: several streams may share one file descriptor.
     """
@@ -34,12 +34,12 @@ class PlainStream:
         self._descriptor = descriptor
         self._size_bytes = size_bytes
         self._at = 0
-        self._begun = 0  # where reading began after what was passed over last
+        self._begun = 0  # where reading began after the last skip
         self._advised = 0
 
     @property
     def offset_bytes(self) -> int:
-        """The place in the file of the next byte."""
+        """Position in the file of the next byte."""
         return self._at
 
     def readinto(self, view: memoryview) -> int:
@@ -57,7 +57,7 @@ class PlainStream:
         return done
 
     def skip(self, count: int) -> int:
-        """Pass over `count` bytes without reading them."""
+        """Skip `count` bytes without reading them."""
         count = min(count, self._size_bytes - self._at)
         if count:
             self._at += count
@@ -66,7 +66,7 @@ class PlainStream:
         return count
 
     def _advise(self) -> None:
-        """Tell the kernel what will be read next, a large step at a time."""
+        """Advise the kernel of what will be read next, a large step at a time."""
         end = min(self._at + READ_AHEAD_BYTES, self._size_bytes)
         in_a_row = self._at - self._begun >= _IN_A_ROW_BYTES
         if in_a_row and end - self._advised >= _ADVICE_STEP_BYTES:

@@ -1,9 +1,9 @@
-"""A capture read in stretches side by side, and what each has learned put together again.
+"""Read a capture in parallel stretches, and combine what each has found.
 
-A *stretch* is a byte range of one file. Behind the first, each begins where a record (a block) seems to, as
-behind a damage. Whether one does is not taken on trust: the stretch before must end exactly there, knowing
-just what the next one took for granted. Where that fails, the two are read again as one, so that what
-comes of it is what one pass over the whole would give.
+A *stretch* is a byte range of one file. After the first, each begins where a record (a block) seems to begin,
+as after damage. This is verified: the previous stretch must end exactly there, with the state that the next
+one assumed. Where that fails, the two are read again as one, so the result is that of one pass over the
+whole.
 """
 
 import sys
@@ -28,9 +28,9 @@ from vxlanalyze.capture.window import Window
 
 FormatReader = PcapReader | PcapngReader
 
-_SEEK_BYTES = 1 << 20  # a border is looked for this far; the longest frames take a quarter of it
+_SEEK_BYTES = 1 << 20  # how far to search for a border; the longest frames take a quarter of it
 _TO_THE_END = sys.maxsize
-_BLOCK_NOTES = 2  # damages that are noted of a whole pcapng
+_BLOCK_NOTES = 2  # damages that are recorded for a whole pcapng
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,18 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What reading a stretch has told next to its frames.
+    """Metadata found by reading a stretch, in addition to its frames.
 
     Parameters
     ----------
     reached_bytes : int
-        Where in the file reading ended.
+        Position in the file where reading ended.
     first_ns, last_ns : int or None
         Times of its first and last frame; None where it has none.
     begun, state : State or None
-        Of a pcapng: what was known of its blocks at the beginning, and is at the end.
+        For a pcapng: what is known about its blocks at the beginning, and at the end.
     frames : int
-        How many it holds, be they of the point or not.
+        Number of its frames, whether or not they belong to the point.
     """
 
     stretch: Stretch
@@ -69,9 +69,9 @@ class Learned:
 
 
 class StretchSource:
-    """One stretch of a capture, read as a source is; `learned` once `chunks` has come to its end.
+    """One stretch of a capture, read like a source; `learned` is set once `chunks` is exhausted.
 
-    Interfaces have numbers of their own, which `put_together` leads to those of the capture.
+    Interfaces have their own numbers, which `put_together` maps to those of the capture.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class StretchSource:
         Raises
         ------
         CaptureError
-            The file is gone or cannot be read, or it changed since it was opened.
+            The file is missing or unreadable, or has changed since it was opened.
         """
         reading = self._reading = Reading()
         reading.begin_file(self.file.path)
@@ -118,7 +118,7 @@ class StretchSource:
                 if window.fault is not None:
                     reading.damage(window.base + window.end, window.fault)
             except TooMuchDamageError:
-                pass  # the place reached tells
+                pass  # the position reached shows it
             reached = window.offset_bytes
         seen_ = (first_ns, last_ns, begun, state, first_frame - 1)
         self.learned = Learned(self.stretch, reading, reached, *seen_)
@@ -132,7 +132,7 @@ class StretchSource:
 
 
 def _begun(opened: OpenedFile, reader: FormatReader, stretch: Stretch, reading: Reading) -> State | None:
-    """What a pcapng has said before the stretch: taken to be what it says before its first packet."""
+    """The state of a pcapng before the stretch, assumed to be that before its first packet."""
     if isinstance(reader, PcapReader):
         return None
     if stretch.begin_bytes == 0:
@@ -145,12 +145,12 @@ def _begun(opened: OpenedFile, reader: FormatReader, stretch: Stretch, reading: 
 
 
 def cut(opened: Sequence[OpenedFile], readers: Sequence[FormatReader], step_bytes: int) -> list[Stretch]:
-    """Cut a capture into stretches of about `step_bytes`; a compressed file stays whole.
+    """Split a capture into stretches of about `step_bytes`; a compressed file is not split.
 
     Raises
     ------
     CaptureError
-        A file is gone or cannot be read.
+        A file is missing or unreadable.
     """
     found: list[Stretch] = []
     for number, (entry, reader) in enumerate(zip(opened, readers, strict=True)):
@@ -164,7 +164,7 @@ def cut(opened: Sequence[OpenedFile], readers: Sequence[FormatReader], step_byte
 
 
 def _border(opened: OpenedFile, reader: FormatReader, wanted: int) -> list[int]:
-    """The first place behind `wanted` where a record seems to begin; none where none does."""
+    """The first position after `wanted` where a record seems to begin; None where none does."""
     with opened.stream() as stream:
         window = Window(stream, _SEEK_BYTES)
         if window.jump(wanted) and reader.seek(window, wanted + _SEEK_BYTES):
@@ -173,7 +173,7 @@ def _border(opened: OpenedFile, reader: FormatReader, wanted: int) -> list[int]:
 
 
 def repaired(learned: Sequence[Learned]) -> list[Stretch]:
-    """The stretches as they have to be read: those of `learned`, made one where a border does not hold."""
+    """The stretches as they must be read: those of `learned`, joined where a border is not valid."""
     trusted = {
         file for file, parts in groupby(learned, lambda part: part.stretch.file) if _countable([*parts])
     }
@@ -188,14 +188,14 @@ def repaired(learned: Sequence[Learned]) -> list[Stretch]:
 
 
 def _countable(parts: Sequence[Learned]) -> bool:
-    """Tell whether a file is below the numbers of oddities from which on it is read otherwise."""
+    """Whether a file has too few anomalies to change the way it is read."""
     odd_records = sum(part.reading.odd_records for part in parts)
     damages = sum(part.reading.damages_of_file for part in parts)
     return odd_records < ODD_RECORDS and damages + _BLOCK_NOTES <= MAX_DAMAGES
 
 
 def _seamless(before: Learned, after: Learned) -> bool:
-    """Tell whether one pass would have come to the border too, and gone on from there in the same way."""
+    """Whether one pass would also have reached the border, and continued from there in the same way."""
     if before.reached_bytes != after.stretch.begin_bytes or not _same_blocks(before.state, after.begun):
         return False
     if before.last_ns is None or after.first_ns is None:
@@ -203,7 +203,7 @@ def _seamless(before: Learned, after: Learned) -> bool:
     distance_s = abs(after.first_ns // NS_PER_S - before.last_ns // NS_PER_S)
     if before.state is None and distance_s > PLAUSIBLE_DISTANCE_S:
         return False
-    # How far a search behind a damage goes depends on where the window stood.
+    # How far a search after damage goes depends on the position of the window.
     return all(
         (damage.resumed_bytes or after.reached_bytes) - damage.offset_bytes < SEARCH_BYTES // 2
         for damage in after.reading.damages
@@ -219,14 +219,14 @@ def _same_blocks(first: State | None, second: State | None) -> bool:
 def put_together(
     learned: Sequence[Learned], readers: Sequence[FormatReader]
 ) -> tuple[Reading, list[NDArray[np.uint16]]]:
-    """Make of what all stretches of a capture have told what one pass would have told.
+    """Combine what all stretches of a capture have found to the result of one pass.
 
     Parameters
     ----------
     learned : sequence of Learned
         In order, and such that `repaired` changes nothing.
     readers : sequence
-        One for each file; they know then what is needed to find frames again.
+        One for each file; afterwards they can find frames again.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What of a file belongs to one observation point: some interfaces, or a mirror (see `wire.mirrors`)."""
+"""The part of a file that belongs to one observation point: some interfaces, or a mirror."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +11,18 @@ from vxlanalyze.capture.model import Frames, Interface, InterfaceStatistics
 
 
 class View(Protocol):
-    """Makes of the frames of a file those of one observation point."""
+    """Reduces the frames of a file to those of one observation point."""
 
     def frames(self, frames: Frames, interfaces: Sequence[Interface]) -> Frames:
         """Give the frames of the point, in order, with their `number` in the file."""
         ...
 
     def interfaces(self, interfaces: Sequence[Interface]) -> list[Interface]:
-        """Describe the file's interfaces as the point's frames have to be read."""
+        """Describe the file's interfaces as needed to read the point's frames."""
         ...
 
     def statistics(self, statistics: Sequence[InterfaceStatistics]) -> list[InterfaceStatistics]:
-        """Give what is counted of the point."""
+        """Give the point's counters."""
         ...
 
 
@@ -35,7 +35,7 @@ class InterfaceView:
     numbers : frozenset of int
         Their numbers in the file, from 0.
     names : frozenset of str
-        Their names or descriptions, where they are chosen so: interfaces of later sections may have the same.
+        Their names or descriptions, if chosen by these: interfaces of later sections may have the same.
     """
 
     numbers: frozenset[int] = frozenset()
@@ -47,7 +47,7 @@ class InterfaceView:
         return only(frames, chosen[frames.interface])
 
     def interfaces(self, interfaces: Sequence[Interface]) -> list[Interface]:
-        """Leave them as they are: frames refer to them by number."""
+        """Unchanged: frames refer to them by number."""
         return list(interfaces)
 
     def statistics(self, statistics: Sequence[InterfaceStatistics]) -> list[InterfaceStatistics]:

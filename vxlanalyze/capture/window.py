@@ -1,4 +1,4 @@
-"""A window that moves over a stream of bytes and holds whole records."""
+"""A sliding window over a byte stream that holds complete records."""
 
 import sys
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.streams import ByteStream
 
 MAX_RECORD_BYTES = 16 << 20  # Wireshark, wiretap/pcapng.c: MAX_BLOCK_SIZE
-WINDOW_BYTES = 4 << 20  # half and twice as much take a tenth longer: hand-overs between threads, caches
+WINDOW_BYTES = 4 << 20  # half and twice as much take a tenth longer: thread synchronisation, caches
 
 
 class Window:
-    """The part of a stream that is in memory: ``data[at:end]`` is not used up yet.
+    """The part of a stream in memory: ``data[at:end]`` is not yet consumed.
 
-    Memory does not follow what a file claims: the buffer holds one step and the longest record
-    that is believed, and only the pages that bytes were read into become real.
+    Memory does not depend on what a file claims: the buffer holds one step and the longest accepted record,
+    and only pages that bytes were read into are allocated.
 
     Attributes
     ----------
     data : NDArray[np.uint8]
         The buffer, shape ``(k,)``; the same array as long as the window lives.
     at, end : int
-        Bounds of the bytes in `data` that are not used up.
+        Bounds of the bytes in `data` that are not yet consumed.
     base : int
         Offset in the stream of ``data[0]``.
     at_end : bool
@@ -31,10 +31,10 @@ class Window:
     Parameters
     ----------
     step_bytes : int, optional
-        How much is read at once.
+        Number of bytes read at once.
     border_bytes : int
-        Place in the stream where reading is to end: a record that begins after it is another's. What
-        stands there may be looked at.
+        Position in the stream where reading ends: a record that begins after it belongs to another window.
+        Its bytes may be examined.
     """
 
     def __init__(
@@ -52,36 +52,36 @@ class Window:
 
     @property
     def offset_bytes(self) -> int:
-        """The place in the stream of the next byte."""
+        """Position in the stream of the next byte."""
         return self.base + self.at
 
     @property
     def left_bytes(self) -> int:
-        """How many bytes are in memory and not used up."""
+        """Number of bytes in memory that are not yet consumed."""
         return self.end - self.at
 
     @property
     def limit(self) -> int:
-        """Index in `data` of the end of what may be taken: `end`, or the border before it."""
+        """Index in `data` up to which records may be taken: `end`, or the border before it."""
         return min(self.end, self._border_bytes - self.base)
 
     @property
     def border_reached(self) -> bool:
-        """Whether the border lies in the window or before it: no record is taken from after it."""
+        """Whether the border is in the window or before it: no record is taken from after it."""
         return self._border_bytes - self.base <= self.end
 
     @property
     def fault(self) -> str | None:
-        """What ended the stream early."""
+        """The reason why the stream ended early."""
         return self._stream.fault
 
     def advance(self, wanted_bytes: int | None = None) -> bool:
-        """Drop what is used up and read on; false where nothing came.
+        """Drop consumed bytes and read on; false where nothing was read.
 
         Parameters
         ----------
         wanted_bytes : int, optional
-            How much to read; by default one step.
+            Number of bytes to read; by default one step.
         """
         kept = self.end - self.at
         if self.at:
@@ -95,15 +95,15 @@ class Window:
         return count > 0
 
     def learn(self) -> bool:
-        """Read on, or learn that the stream ends here; false where that was known.
+        """Read on, or find that the stream ends here; false where that was known.
 
-        What looks like the beginning of something longer is judged otherwise once nothing more can come.
+        The beginning of a longer record is judged differently once nothing more can follow.
         """
         was_at_end = self.at_end
         return self.advance() or self.at_end != was_at_end
 
     def jump(self, offset_bytes: int) -> bool:
-        """Go forward to a place of the stream; false where the stream ends before it."""
+        """Go forward to a position in the stream; false where the stream ends before it."""
         ahead = offset_bytes - self.offset_bytes
         inside = min(ahead, self.left_bytes)
         self.at += inside
@@ -115,7 +115,7 @@ class Window:
         return skipped == ahead - inside
 
     def hold(self, count: int, wanted_bytes: int | None = None) -> bool:
-        """Have at least `count` bytes in memory; false where the stream ends before."""
+        """Ensure that at least `count` bytes are in memory; false where the stream ends before."""
         while self.left_bytes < count:
             if not self.advance(wanted_bytes):
                 return False

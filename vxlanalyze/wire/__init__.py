@@ -1,6 +1,6 @@
-"""Bytes to fields: every frame down to its innermost packet, in one pass.
+"""Decode bytes to fields: every frame down to its innermost packet, in one pass.
 
-The table of all frames is made in `vxlanalyze.wire.table` (it needs pyarrow), one packet becomes
+The table of all frames is built in `vxlanalyze.wire.table` (it needs pyarrow), a single packet is turned into
 objects in `vxlanalyze.wire.dissect` (dpkt): neither is loaded before it is used.
 """
 

@@ -1,6 +1,6 @@
-"""Addresses as people read them.
+"""Addresses in text form.
 
-Sources: RFC 5952 (text of IPv6 addresses), IEEE 802 (MAC addresses in hexadecimal, colons between).
+Sources: RFC 5952 (text of IPv6 addresses), IEEE 802 (MAC addresses in hexadecimal, separated by colons).
 """
 
 from ipaddress import IPv6Address
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def text(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> list[str]:
-    """Write IP addresses, one for each row.
+    """Format IP addresses, one for each row.
 
     Parameters
     ----------
@@ -32,5 +32,5 @@ def text(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> list[str]:
 
 
 def mac_text(mac: int) -> str:
-    """Write a MAC address held in the low 48 bits of an integer."""
+    """Format a MAC address held in the low 48 bits of an integer."""
     return ":".join(f"{mac:012x}"[i : i + 2] for i in range(0, 12, 2))

@@ -1,9 +1,9 @@
 """Ones' complement sums, CRC32c, and the payload digest, over bytes loaded eight at a time.
 
-A sum is kept as the sum of little-endian 32-bit words in 64 bits and folded at the end: the ones'
-complement sum does not depend on byte order or word size (RFC 1071 section 2). The digest is a sum of
-products of the two halves of each 8-byte word, after a key of its position was added (the NH
-hash of UMAC, RFC 4418 section 5.2.2), so that both go through the bytes once and in vectors.
+A sum is kept as the sum of little-endian 32-bit words in 64 bits and folded at the end: the ones' complement
+sum does not depend on byte order or word size (RFC 1071 section 2). The digest is a sum of products of the
+two halves of each 8-byte word, after a position-dependent key was added (the NH hash of UMAC, RFC 4418
+section 5.2.2), so both process the bytes in a single vectorised pass.
 
 Sources: RFC 1071; RFC 4418; RFC 9260 appendix A (CRC32c); Steele, Lea, Flood, "Fast splittable
 pseudorandom number generators" (the finisher).
@@ -30,7 +30,7 @@ _31 = np.uint64(31)
 
 @compiled
 def tail(data: Octets, at: int, length: int) -> np.uint64:
-    """Load the last `length` < 8 bytes from `at` as one little-endian word, zeros behind them."""
+    """Load the last `length` < 8 bytes from `at` as one little-endian word, padded with zeros."""
     value = np.uint64(0)
     shift = np.uint64(0)
     if length & 4:
@@ -82,7 +82,7 @@ def add_and_digest(data: Octets, start: int, end: int) -> tuple[np.uint64, Any]:
 
 @compiled
 def mix(value: np.uint64) -> np.uint64:
-    """Spread every bit of a 64-bit word over all of it."""
+    """Spread every bit of a 64-bit word over the entire word."""
     value = (value ^ (value >> _30)) * _MIX_1
     value = (value ^ (value >> _27)) * _MIX_2
     return value ^ (value >> _31)
@@ -100,13 +100,13 @@ def fold(total: np.uint64) -> int:
 
 @compiled
 def swap(value: int) -> int:
-    """Swap the two bytes of a 16-bit value: also the sum of the same bytes, begun one place later."""
+    """Swap the two bytes of a 16-bit value; also gives the sum of the same bytes at an odd offset."""
     return ((value & 0xFF) << 8) | (value >> 8)
 
 
 @compiled
 def join(first: int, second: int, second_offset: int) -> int:
-    """Add two folded sums, the second of bytes that begin `second_offset` behind the first's start."""
+    """Add two folded sums, the second of bytes that begin `second_offset` after the first's start."""
     total = first + (swap(second) if second_offset & 1 else second)
     return (total & 0xFFFF) + (total >> 16)
 
@@ -123,7 +123,7 @@ _CRC32C = _crc32c_table()
 
 @compiled
 def crc32c(data: Octets, start: int, end: int, zero_at: int) -> int:
-    """CRC32c of the bytes, the four at `zero_at` (the checksum itself) taken as zero."""
+    """CRC32c of the bytes, with the four at `zero_at` (the checksum itself) treated as zero."""
     crc = 0xFFFFFFFF
     for at in range(start, end):
         value = 0 if zero_at <= at < zero_at + 4 else byte(data, at)

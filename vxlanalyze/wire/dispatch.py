@@ -1,7 +1,7 @@
-"""Which tunnel it is: by port, by protocol number, by content. Made from ``TUNNELS`` at import.
+"""Identify the tunnel by port, protocol number or content. Built from ``TUNNELS`` at import.
 
-numba cannot call through a list of functions and keep them inlined; so the registered readers are
-composed into one compiled function, each link of the chain calling the next.
+numba cannot call through a list of functions and inline them, so the registered readers are composed into one
+compiled function, each link of the chain calling the next.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.tunnels import TUNNELS
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
-# What `bindings` says of a port, or of 65536 + an IP protocol: a Tunnel; or this much more than one, where
-# content decides, and the tunnel (which may be none) is for when it cannot.
+# The value in `bindings` for a port, or for 65536 + an IP protocol: a Tunnel; or this offset plus a Tunnel
+# where content decides and that tunnel (possibly NONE) is the fallback.
 ASK_CONTENT = 128
 NOTHING_BOUND = 0
 _PORTS = 65536
@@ -29,7 +29,7 @@ _NO_TUNNEL = int(Tunnel.NONE)
 
 
 def bindings(ports: Sequence[int] = ()) -> NDArray[np.uint8]:
-    """Make the table that tells tunnels by number, from what each of ``TUNNELS`` says of itself.
+    """Build the table from port or protocol numbers to tunnels, from the entries of ``TUNNELS``.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def _chain_of_readers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
 
 
 def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
-    """Compose the registered recognisers into one compiled question, asked in order."""
+    """Compose the registered recognisers into one compiled check, in order."""
     if not entries:
 
         @compiled
@@ -98,7 +98,7 @@ def _chain_of_recognisers(entries: Sequence[Encapsulation]) -> Callable[..., Any
 
 
 def _chain_of_fits(entries: Sequence[Encapsulation]) -> Callable[..., Any]:
-    """Compose what the tunnels say of a header on their own port into one compiled question."""
+    """Compose the tunnels' checks of a header on their own port into one compiled check."""
     if not entries:
 
         @compiled
@@ -129,10 +129,10 @@ fits = _chain_of_fits(TUNNELS)
 
 @compiled
 def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8]) -> int:
-    """Tell the tunnel that a UDP destination port announces for the header at `AT`.
+    """Give the tunnel that a UDP destination port announces for the header at `AT`.
 
-    A port can be configured: where the header cannot be that of the tunnel it is known for, and the content
-    is another's, it is the other (VXLAN on Geneve's 6081, Geneve on Linux's 8472).
+    Ports are configurable: where the header cannot be that of the port's usual tunnel but the content matches
+    another, it is the other (VXLAN on Geneve's 6081, Geneve on Linux's 8472).
     """
     known: Any = np.int64(bound_to[port])
     if known == _NO_TUNNEL or (known < ASK_CONTENT and fits(known, data, found)):
@@ -147,7 +147,7 @@ def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8])
 
 @compiled
 def by_protocol(data: Octets, found: Record, protocol: int, bound_to: NDArray[np.uint8]) -> int:
-    """Tell the tunnel that an IP protocol number announces for the header at `AT`."""
+    """Give the tunnel that an IP protocol number announces for the header at `AT`."""
     known: Any = np.int64(bound_to[_PORTS + protocol])
     if known >= ASK_CONTENT:
         answer: int = recognise(data, found, protocol)

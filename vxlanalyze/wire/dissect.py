@@ -1,6 +1,6 @@
-"""One packet as dpkt objects, outer to inner, for looking closer.
+"""One packet as dpkt objects, outer to inner, for closer inspection.
 
-dpkt knows the layers but not the tunnels: those are taken off here, by the readers that decode captures.
+dpkt knows the layers but not the tunnels: these are removed here, by the readers that decode captures.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Parse = Callable[[bytes], dpkt.Packet]
 
 
 class TunnelHeader(dpkt.Packet):  # type: ignore[misc]
-    """What stands between the packet that carries a tunnel and what the tunnel carries.
+    """The header between the packet that carries a tunnel and the tunnel's content.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class TunnelHeader(dpkt.Packet):  # type: ignore[misc]
 
 
 def dissect(packet: bytes, link_type: int, *, ports: Sequence[int] = ()) -> list[Any]:
-    """Take one frame apart.
+    """Dissect one frame.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ def dissect(packet: bytes, link_type: int, *, ports: Sequence[int] = ()) -> list
     link_type : int
         Of its interface.
     ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
+        UDP ports that carry tunnels, in addition to the known ones.
 
     Returns
     -------
     list of dpkt.Packet
-        Each layer from the link inwards; a `TunnelHeader` between a carrier and what it carries. The
-        payload is the `data` of the last. What dpkt cannot read ends the list as bytes.
+        Each layer from the link inwards, with a `TunnelHeader` between a carrier and its content. The payload
+        is the `data` of the last. Anything that dpkt cannot read ends the list as bytes.
     """
     data = np.frombuffer(packet, np.uint8)
     bound_to = bindings(ports)

@@ -18,7 +18,7 @@ UDP_PORT = 4500
 
 @compiled
 def in_udp(data: Octets, found: Record, base: int) -> bool:
-    """Tell whether the UDP payload at `AT` is an ESP packet."""
+    """Whether the UDP payload at `AT` is an ESP packet."""
     if found[base + DPORT] != UDP_PORT and found[base + SPORT] != UDP_PORT:
         return False
     return found[AT] + HEADER_BYTES <= found[END] and be32(data, found[AT]) != 0

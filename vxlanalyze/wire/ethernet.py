@@ -19,7 +19,7 @@ SNAP_BYTES = 8
 
 IPV4 = 0x0800
 ARP = 0x0806
-TRANSPARENT_ETHERNET = 0x6558  # a whole Ethernet frame follows
+TRANSPARENT_ETHERNET = 0x6558  # a complete Ethernet frame follows
 TAG_CUSTOMER = 0x8100
 IPV6 = 0x86DD
 TAG_SERVICE = 0x88A8
@@ -45,7 +45,7 @@ def read(data: Octets, found: Record, base: int) -> int:
 
 @compiled
 def typed(data: Octets, found: Record, base: int, ethertype: int) -> int:
-    """Read the tags and the SNAP header that an EtherType announces; return the one behind them."""
+    """Read the tags and the SNAP header that an EtherType announces; return the EtherType after them."""
     while is_tag(ethertype):
         at = found[AT]
         if not holds(found, at + TAG_BYTES):
@@ -61,13 +61,13 @@ def typed(data: Octets, found: Record, base: int, ethertype: int) -> int:
 
 @compiled
 def is_tag(ethertype: int) -> bool:
-    """Tell whether a VLAN tag follows this EtherType."""
+    """Whether a VLAN tag follows this EtherType."""
     return ethertype in (TAG_CUSTOMER, TAG_SERVICE, TAG_OLD_9100, TAG_OLD_9200)
 
 
 @compiled
 def is_followed(ethertype: int) -> bool:
-    """Tell whether what this EtherType announces can be decoded here."""
+    """Whether the protocol of this EtherType can be decoded here."""
     return ethertype in (IPV4, IPV6, ARP, TRANSPARENT_ETHERNET) or is_tag(ethertype)
 
 
@@ -84,10 +84,10 @@ def _snap(data: Octets, found: Record, length: int) -> int:
 
 @compiled
 def plausible(data: Octets, found: Record, at: int) -> bool:
-    """Tell whether an Ethernet frame with IP or ARP, and nothing else, fits between `at` and `LIMIT`.
+    """Whether an Ethernet frame with IP or ARP fits exactly between `at` and `LIMIT`.
 
-    The test by which a tunnel on an unknown port is recognised: it has to be hard to meet by chance. Of a
-    packet that the snap length cut, what was captured must fit.
+    This test recognises a tunnel on an unknown port, so it must be unlikely to succeed by accident. For a
+    packet cut by the snap length, the captured part must fit.
     """
     end = found[END]
     if at + 7 <= end and byte(data, at + 6) & 1:  # a source address is never a group's
@@ -113,7 +113,7 @@ def plausible(data: Octets, found: Record, at: int) -> bool:
 
 
 _SMALLEST_PACKET_BYTES = 20
-_LARGEST_PADDING_BYTES = 46  # of a frame of 60 bytes
+_LARGEST_PADDING_BYTES = 46  # in a frame of 60 bytes
 
 
 @compiled

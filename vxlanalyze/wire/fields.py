@@ -3,11 +3,11 @@
 The walker clears the record, the readers fill it, the emitters (`index`, `rows`) read it. It has a
 part for the frame and two parts of the same form for packets: `OUTER` for the outermost IP packet
 with the frame around it, `INNER` for the innermost where there is a tunnel. A position in a packet
-is ``base + SPORT`` with `base` one of the two. What a frame has not is `ABSENT`.
+is ``base + SPORT`` with `base` one of the two. Fields that a frame does not have are `ABSENT`.
 
-Positions of bytes count from the start of the buffer. Two ends bound every read: `END`, behind the
-last byte captured, and `LIMIT`, behind the last byte that was on the wire; every length field that
-is met can only bring both closer.
+Positions of bytes count from the start of the buffer. Two limits bound every read: `END`, after the last byte
+captured, and `LIMIT`, after the last byte on the wire; every length field encountered can only move both
+closer.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ Record = NDArray[Any]  # int64, shape (RECORD_FIELDS,); Any, so that an element 
 
 ABSENT = -1
 MAX_DEPTH = 8
-STOP = -1  # a reader's answer: nothing after this header can be decoded
+STOP = -1  # a reader's result: nothing after this header can be decoded
 
 # Of the frame.
 (
@@ -33,17 +33,17 @@ STOP = -1  # a reader's answer: nothing after this header can be decoded
     PACKET_TYPE,  # SLL, SLL2
     IF_INDEX,  # SLL2
     DEPTH,  # of tunnels
-    DEEPEST,  # how many of them to follow
+    DEEPEST,  # maximum depth to follow
     TUNNEL,  # Tunnel of the innermost
     VNI,
     GROUP_POLICY,
     OPTIONS_BYTES,  # Geneve
     ENCRYPTION,
-    IN_FRAGMENT,  # 1 behind a first fragment: lengths may say more than is there
+    IN_FRAGMENT,  # 1 after a first fragment: lengths may exceed the data present
     FRAGMENT_AT,  # IPv6 fragment header of the outermost packet
     INNER_AT,  # where the frame or packet inside the innermost tunnel starts,
     INNER_TYPE,  # and its EtherType: 0x6558 for an Ethernet frame
-    INNER_END,  # behind its last byte on the wire
+    INNER_END,  # after its last byte on the wire
     DIGEST,
     DIGEST_LENGTH,
 ) = range(20)
@@ -71,12 +71,12 @@ OUTER = 20
     IP_AT,
     L4_AT,
     IP_STATE,  # Checksum of the IPv4 header
-    ROUTED,  # 1 where IPv6 extension headers put other addresses in the place of the header's
+    ROUTED,  # 1 where IPv6 extension headers replace the header's addresses
     SPORT,
     DPORT,
-    CHECK_RULE,  # how the L4 checksum is made: RULE_...
+    CHECK_RULE,  # how the L4 checksum is computed: RULE_...
     CHECK_AT,
-    CHECK_END,  # behind the last byte it covers
+    CHECK_END,  # after the last byte it covers
     CHECK_STORED,
     CHECK_EXPECTED,
     CHECK_STATE,
@@ -103,14 +103,14 @@ _PACKET_FIELDS = 45
 INNER = OUTER + _PACKET_FIELDS
 RECORD_FIELDS = INNER + _PACKET_FIELDS
 
-# How the checksum at CHECK_AT is made.
+# How the checksum at CHECK_AT is computed.
 RULE_NONE = 0
 RULE_PLAIN = 1  # of the covered bytes alone: ICMP, GRE
 RULE_PSEUDO = 2  # with the pseudo-header: TCP, ICMPv6
-RULE_UDP = 3  # with the pseudo-header, and 0 says that there is none
+RULE_UDP = 3  # with the pseudo-header, and 0 means that there is none
 RULE_CRC32C = 4  # SCTP
 
-# Anomaly, as the kernels want it: plain integers.
+# Anomaly as plain integers, which the kernels need.
 CUT = int(Anomaly.CUT)
 HEADER_CUT = int(Anomaly.HEADER_CUT)
 LENGTH_LIES = int(Anomaly.LENGTH_LIES)
@@ -146,7 +146,7 @@ BLANK.flags.writeable = False
 
 @compiled
 def holds(found: Record, end: int) -> bool:
-    """Tell whether all up to `end` was captured; mark why where it was not."""
+    """Whether everything up to `end` was captured; if not, mark the reason."""
     if end <= found[END]:
         return True
     if end <= found[LIMIT]:
@@ -158,7 +158,7 @@ def holds(found: Record, end: int) -> bool:
 
 @compiled
 def bound(found: Record, end: int) -> None:
-    """Let a length field end the layer at `end`; mark it where it says more than there was."""
+    """Let a length field end the layer at `end`; mark it where it exceeds the data."""
     if end <= found[LIMIT]:
         found[LIMIT] = end
         found[END] = min(found[END], end)
@@ -168,6 +168,6 @@ def bound(found: Record, end: int) -> None:
 
 @compiled
 def packet_end(found: Record, base: int) -> int:
-    """Tell where the IP packet ends, as its header says."""
+    """Give the end of the IP packet according to its header."""
     end: int = found[base + IP_AT] + found[base + LENGTH]
     return end

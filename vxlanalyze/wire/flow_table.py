@@ -1,9 +1,9 @@
 """Flows by number: an open-addressing hash table that a kernel fills and Python grows.
 
-A flow's key is 16 words that hold all that `Flows` says of it. Keys stand in the order of their
-first packet; `slots` leads from a hash to their row. The hash adds a secret key to each word before
-multiplying (NH, RFC 4418 section 5.2.2), so that a capture made to collide does not: a flood of flows costs
-time linear in its packets. Numbers do not depend on the secret.
+A flow's key is 16 words with everything that `Flows` says about it. Keys are in the order of their first
+packet; `slots` maps a hash to their row. The hash adds a secret key to each word before multiplying (NH, RFC
+4418 section 5.2.2), so a crafted capture cannot cause collisions: a flood of flows costs time linear in its
+packets. Numbers do not depend on the secret.
 """
 
 import secrets
@@ -49,7 +49,7 @@ _32 = np.uint64(32)
 
 @dataclass(slots=True)
 class FlowTable:
-    """The flows met so far; `count` rows of `keys` and `mss` are in use."""
+    """The flows seen so far; `count` rows of `keys` and `mss` are in use."""
 
     secret: NDArray[np.uint64]  # shape (KEY_WORDS,)
     slots: NDArray[np.int32]  # shape (4 * capacity,), a power of two
@@ -59,7 +59,7 @@ class FlowTable:
 
     @classmethod
     def empty(cls, capacity: int = _FIRST_CAPACITY) -> "FlowTable":
-        """Make a table for a few flows; `capacity` is a power of two."""
+        """Create a table for a few flows; `capacity` is a power of two."""
         words = [secrets.randbits(64) for _ in range(KEY_WORDS)]
         return cls(
             np.array(words, np.uint64),
@@ -77,14 +77,14 @@ class FlowTable:
         place_again(self.keys, self.count, self.slots, self.secret)
 
     def take_over(self, keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> NDArray[np.int32]:
-        """Take in the flows of another table, behind those that are here.
+        """Append the flows of another table.
 
         Parameters
         ----------
         keys : NDArray[np.int64]
-            All different or not, shape ``(k, KEY_WORDS)``.
+            Shape ``(k, KEY_WORDS)``; need not be distinct.
         mss : NDArray[np.uint16]
-            Of each; 0 where none was seen later than what is known here.
+            Of each; 0 where none was seen later than the one known here.
 
         Returns
         -------
@@ -99,13 +99,13 @@ class FlowTable:
         return rows
 
     def flows(self) -> Flows:
-        """Take the keys apart."""
+        """Unpack the keys."""
         return unpack(self.keys[: self.count], self.mss[: self.count].copy())
 
 
 @compiled
 def key_of(found: NDArray[np.int64], base: int, interface: Any, key: NDArray[np.int64]) -> None:
-    """Pack what a flow's packets share into `key`, shape (1, KEY_WORDS); what is absent counts as 0."""
+    """Pack what a flow's packets share into `key`, shape (1, KEY_WORDS); absent fields count as 0."""
     tunnelled = found[DEPTH] > 0
     key[0, 0] = (
         interface
@@ -152,7 +152,7 @@ def hash_of(keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64]) -> np
 def first_slot(
     keys: NDArray[np.int64], row: int, secret: NDArray[np.uint64], slots: NDArray[np.int32]
 ) -> Any:
-    """Tell where among the slots a key of a row of keys is looked for first."""
+    """Give the first slot to probe for a row of keys."""
     return np.int64(hash_of(keys, row, secret) & np.uint64(len(slots) - 1))
 
 
@@ -164,9 +164,9 @@ def find_or_add(
     keys: NDArray[np.int64],
     count: int,
 ) -> Any:
-    """Return the row of a key; `count` if it was not there: then it is, in that row.
+    """Return the row of a key; if it was absent, it is added in row `count`.
 
-    `slot` is where it is looked for first. There must be room: ``count < len(keys)``.
+    `slot` is the first one to probe. There must be room: ``count < len(keys)``.
     """
     mask = len(slots) - 1
     while True:
@@ -195,7 +195,7 @@ def _add_all(
     count: int,
     rows: NDArray[np.int32],
 ) -> int:
-    """Find or add each key, for which there must be room; return how many flows there are then."""
+    """Find or add each key, for which there must be room; return the resulting number of flows."""
     for other in range(len(others)):
         slot = first_slot(others, other, secret, slots)
         row = find_or_add(others[other : other + 1], slot, slots, keys, count)
@@ -210,7 +210,7 @@ def _add_all(
 def place_again(
     keys: NDArray[np.int64], count: int, slots: NDArray[np.int32], secret: NDArray[np.uint64]
 ) -> None:
-    """Enter the first `count` keys, all different, into empty slots."""
+    """Enter the first `count` keys, all distinct, into empty slots."""
     mask = len(slots) - 1
     for row in range(count):
         slot = first_slot(keys, row, secret, slots)
@@ -220,7 +220,7 @@ def place_again(
 
 
 def unpack(keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> Flows:
-    """Take keys, shape ``(f, KEY_WORDS)``, apart into columns."""
+    """Unpack keys, shape ``(f, KEY_WORDS)``, into columns."""
     words = keys.view(np.uint64)
     first, second, third, ports = words[:, 0], words[:, 1], words[:, 2], words[:, 9]
     vni = _bits(second, 32, np.uint32)
@@ -251,7 +251,7 @@ def unpack(keys: NDArray[np.int64], mss: NDArray[np.uint16]) -> Flows:
         mss=mss,
         identity=identity_of(keys),
     )
-    assert np.iinfo(vni.dtype).max == NO_VNI  # what an absent VNI was packed as
+    assert np.iinfo(vni.dtype).max == NO_VNI  # the value that an absent VNI was packed as
     return packed
 
 

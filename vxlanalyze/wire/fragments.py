@@ -1,12 +1,12 @@
 """Outer IP fragments: found during the pass, and grouped by datagram.
 
-A fragment belongs to the oldest open datagram of its addresses, protocol and identification (RFC 791
-section 3.2, RFC 8200 section 4.5) that lacks its bytes; so two copies of a datagram give two
-datagrams, interleaved or not. Overlapping fragments make a datagram unusable (RFC 5722 section 4).
+A fragment belongs to the oldest open datagram of its addresses, protocol and identification (RFC 791 section
+3.2, RFC 8200 section 4.5) that lacks its bytes, so two copies of a datagram give two datagrams, interleaved
+or not. Overlapping fragments make a datagram unusable (RFC 5722 section 4).
 
-Bounds: a datagram stays open for `_OPEN_NS`, far longer than its pieces need on any path; RFC 791's 15 s
-would join pieces of different datagrams once the 16-bit identification comes round. A datagram
-of more than `_MOST_PIECES` pieces is left alone, and so is the ninth of those open at once with equal keys.
+Bounds: a datagram stays open for `_OPEN_NS`, far longer than its fragments need on any path; RFC 791's 15 s
+would join fragments of different datagrams once the 16-bit identification wraps. A datagram of more than
+`_MOST_PIECES` fragments is ignored, and so is the ninth of those open at once with equal keys.
 """
 
 from dataclasses import dataclass, field
@@ -54,17 +54,17 @@ _NONE = -1
 ) = range(19)
 COLUMNS = 19
 
-# What makes two fragments pieces of one datagram; of IPv4, the protocol too.
+# What identifies fragments of one datagram; for IPv4, also the protocol.
 _KEY = (INTERFACE, IF_INDEX, PACKET_TYPE, FAMILY, SRC, SRC_REST, DST, DST_REST, IP_ID)
 
-# What is known of a datagram while its fragments are met.
+# State of a datagram while its fragments are read.
 _SINCE, _HAVE, _TOTAL, _PIECES, _LAST_PIECE, _OLDER, _BROKEN, _COMPLETE = range(8)
 _STATE_COLUMNS = 8
 
 
 @dataclass(slots=True)
 class Collector:
-    """The fragments met so far; blocks of shape ``(k, COLUMNS)``."""
+    """The fragments seen so far; blocks of shape ``(k, COLUMNS)``."""
 
     blocks: list[NDArray[np.int64]] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ class Collector:
         self.blocks.append(block[header_end > start])
 
     def items(self) -> NDArray[np.int64]:
-        """Give all fragments, in frame order; the collector is empty then."""
+        """Give all fragments, in frame order, and empty the collector."""
         whole = np.concatenate(self.blocks) if self.blocks else np.empty((0, COLUMNS), np.int64)
         self.blocks.clear()
         return whole
@@ -127,7 +127,7 @@ def grouped(items: NDArray[np.int64]) -> Fragments:
     Parameters
     ----------
     items : ndarray of int64, shape (k, COLUMNS)
-        What a `Collector` gave.
+        The result of a `Collector`.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def _group(
     previous: NDArray[Any],
     state: NDArray[Any],
 ) -> None:
-    """Walk the fragments key by key; `previous` links the pieces of a datagram backwards."""
+    """Walk the fragments key by key; `previous` links the fragments of a datagram backwards."""
     datagrams = 0
     newest = _NONE
     for place in range(len(order)):
@@ -195,7 +195,7 @@ def _group(
 def _datagram_for(
     items: NDArray[Any], piece: int, newest: int, previous: NDArray[Any], state: NDArray[Any]
 ) -> int:
-    """Find the oldest open datagram that lacks this piece."""
+    """Find the oldest open datagram that lacks this fragment."""
     chosen = _NONE
     datagram = newest
     for _ in range(_MOST_OPEN):
@@ -209,7 +209,7 @@ def _datagram_for(
 
 @compiled
 def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any], state: NDArray[Any]) -> bool:
-    """Tell whether a datagram has just this piece already; one that overlaps breaks it."""
+    """Whether a datagram already has exactly this fragment; an overlapping one invalidates it."""
     offset = items[piece, OFFSET]
     end = offset + items[piece, LENGTH]
     other = state[datagram, _LAST_PIECE]
@@ -226,7 +226,7 @@ def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any],
 
 @compiled
 def _take(items: NDArray[Any], piece: int, datagram: int, state: NDArray[Any]) -> None:
-    """Add a piece to a datagram; it is complete once its pieces, none overlapping, sum to its length."""
+    """Add a fragment to a datagram; it is complete once its fragments, without overlap, cover its length."""
     end = items[piece, OFFSET] + items[piece, LENGTH]
     state[datagram, _HAVE] += items[piece, LENGTH]
     state[datagram, _PIECES] += 1

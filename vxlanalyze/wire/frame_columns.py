@@ -1,8 +1,9 @@
 """The columns of the table `frames`: name, type and meaning, in order.
 
-Columns that begin with ``outer_`` are of the outermost IP packet, tunnel or not; `src`, `dst` and what
-follows are of the innermost one and null without a tunnel, except `mss`, `window_scale` and those that begin
-with ``icmp_``, ``quoted_``, ``arp_`` and ``nd_``: they are of the innermost packet, encapsulated or not.
+Columns that begin with ``outer_`` describe the outermost IP packet, tunnel or not; `src`, `dst` and the
+following describe the innermost one and are null without a tunnel, except `mss`, `window_scale` and those
+that begin with ``icmp_``, ``quoted_``, ``arp_`` and ``nd_``: these describe the innermost packet,
+encapsulated or not.
 """
 
 from typing import Any, NamedTuple
@@ -13,13 +14,13 @@ from vxlanalyze.wire.model import FACTS, Anomaly, Checksum
 from vxlanalyze.wire.tunnels import NAMES
 
 ADDRESS = pa.dictionary(pa.int32(), pa.string())
-MAC = pa.dictionary(pa.int32(), pa.large_string())  # a type of its own: distinguished from IP addresses
+MAC = pa.dictionary(pa.int32(), pa.large_string())  # a separate type, distinct from IP addresses
 NAME = pa.dictionary(pa.int8(), pa.string())
 FILE = pa.dictionary(pa.int32(), pa.string())
 ANOMALIES = pa.list_(pa.string())
 TIME = pa.timestamp("ns", tz="UTC")
 
-# Both pictures of a checksum that a network card will fill are "offload"; all ones is one way to be bad.
+# Both forms of a checksum that a network card will fill in are "offload"; all ones is one kind of bad.
 CHECKSUM_NAMES = {
     int(Checksum.OK): "ok",
     int(Checksum.BAD): "bad",

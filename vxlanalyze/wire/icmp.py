@@ -69,7 +69,7 @@ def read(data: Octets, found: Record, base: int) -> None:
 
 @compiled
 def begin(data: Octets, found: Record, base: int, rule: int) -> None:
-    """Read what ICMP and ICMPv6 have in common."""
+    """Read the fields common to ICMP and ICMPv6."""
     at = found[AT]
     if at + 2 <= found[END]:
         found[base + ICMP_TYPE] = byte(data, at)

@@ -1,4 +1,4 @@
-"""Frames to index rows and flows, chunk by chunk."""
+"""Decode frames to index rows and flows, chunk by chunk."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -52,11 +52,11 @@ from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import walk
 
 _LOOKED_UP_AT_ONCE = 64
-_NO_KEY = -1  # in the place of a key's first word, which is never negative
+_NO_KEY = -1  # in place of a key's first word, which is never negative
 
 
 def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int = WITHOUT_LIMIT) -> Passage:
-    """Decode all frames but those that have to be put together from fragments.
+    """Decode all frames except those to be reassembled from fragments.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def decode_into(
     )
     row = 0
     while True:
-        # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing lives on.
+        # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing relies on.
         with np.errstate(over="ignore"):
             row, table.count = _decode_rows(
                 (frames.data, frames.start, frames.captured_length, frames.original_length),
@@ -157,9 +157,9 @@ def _decode_rows(
     row: int,
     rows: Rows,
 ) -> tuple[int, int]:
-    """Decode from `row` on, until the end or until the flow table is full; return where, and the flows.
+    """Decode from `row` to the end or until the flow table is full; return the position and the flows.
 
-    Flows are looked up for some rows at once, so that the processor waits for several of them at a time.
+    Flows are looked up for several rows at once, so that their memory accesses overlap.
     """
     data, start, captured, original = frames
     found, wanted, options, _ = scratch
@@ -192,7 +192,7 @@ def _look_up(
     count: int,
     flow: NDArray[np.int32],
 ) -> int:
-    """Find or add the flows of some rows, for which there must be room; return how many there are then."""
+    """Find or add the flows of some rows, for which there must be room; return the resulting number."""
     _, wanted, options, slot = scratch
     secret, slots, keys, mss = flow_table
     for i in range(len(flow)):
@@ -211,7 +211,7 @@ def _look_up(
 
 @compiled
 def _emit(found: Record, base: int, row: int, rows: Rows) -> None:
-    """Write the row of one decoded frame, all but its flow."""
+    """Write the row of one decoded frame, except for its flow."""
     anomalies = found[ANOMALIES]
     if found[base + DONT_FRAGMENT] > 0:
         anomalies |= INNER_DF

@@ -7,8 +7,8 @@
     |                    Destination Address                        |
     |                    Options, up to IHL words                   |
 
-Sources: RFC 791 section 3.1. A total length of 0 is what Linux shows for a packet of more than
-65535 bytes, before segmentation (include/net/ip.h, ``iph_totlen``): it lasts as long as the frame.
+Sources: RFC 791 section 3.1. Linux uses a total length of 0 for a packet of more than 65535 bytes before
+segmentation (include/net/ip.h, ``iph_totlen``): the packet is as long as the frame.
 """
 
 from vxlanalyze.kernels.decorator import compiled

@@ -1,4 +1,4 @@
-"""IPv6 header and the extension headers behind it.
+"""IPv6 header and its extension headers.
 
     |Version| Traffic Class |           Flow Label                  |
     |         Payload Length        |  Next Header  |   Hop Limit   |
@@ -8,10 +8,9 @@
     |  Next Header  |  Hdr Ext Len  |   hop-by-hop, routing, destination options, ...
     |  Next Header  |   Reserved    |   Fragment Offset  |Res|M|  Identification (4)   (fragment)
 
-Sources: RFC 8200 sections 3 and 4; RFC 4302 section 2.2 (its length counts 4 octets); RFC 2675
-(payload length 0: a jumbogram, or Linux's packet before segmentation); RFC 5533 section 5.2 (shim6);
-RFC 6564 section 4. Mobility (RFC 6275) and host identity (RFC 7401) headers have nothing after them: they
-count as protocols.
+Sources: RFC 8200 sections 3 and 4; RFC 4302 section 2.2 (its length counts 4 octets); RFC 2675 (payload
+length 0: a jumbogram, or Linux's packet before segmentation); RFC 5533 section 5.2 (shim6); RFC 6564 section
+4. Nothing follows mobility (RFC 6275) and host identity (RFC 7401) headers: they count as protocols.
 """
 
 import numpy as np
@@ -77,7 +76,7 @@ FRAGMENT_RESERVED = 0x0006  # between offset and flag
 
 @compiled
 def read(data: Octets, found: Record, base: int) -> int:
-    """Read one header, its extensions and its bounds; return the protocol behind them, or STOP."""
+    """Read one header, its extensions and its bounds; return the protocol after them, or STOP."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return STOP
@@ -133,7 +132,7 @@ def _extensions(data: Octets, found: Record, base: int, protocol: int) -> int:
 
 @compiled
 def is_extension(protocol: int) -> bool:
-    """Tell whether this next header value announces an extension header that can be passed over."""
+    """Whether this next header value announces an extension header that can be skipped."""
     return protocol in _EXTENSIONS
 
 
@@ -148,7 +147,7 @@ def _extension_bytes(protocol: int, length: int) -> int:
 
 @compiled
 def _replaces_address(data: Octets, at: int, length: int, protocol: int) -> bool:
-    """Tell whether a header puts another address into the pseudo-header.
+    """Whether a header puts another address into the pseudo-header.
 
     That is the last destination of a route not yet travelled, or a home address (RFC 6275 section 6.3).
     """

@@ -1,7 +1,7 @@
-"""A whole capture to its index and flows, in one pass or in several that are joined.
+"""Decode a whole capture to its index and flows, in one pass or in several that are joined.
 
-Joined passages give what one pass gives, bit by bit: flows are numbered in the order of their first packets,
-fragments are put together across the borders.
+Joined passages give the same result as one pass, bit by bit: flows are numbered in the order of their first
+packets, fragments are reassembled across the borders.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class DecodedStretch(NamedTuple):
 
 
 def decode(source: Source, *, ports: Sequence[int] = (), keep_inner_bytes: int | None = None) -> Decoded:
-    """Decode a whole capture to an index row a frame and the flows they belong to.
+    """Decode a whole capture to one index row per frame and the flows they belong to.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def decode(source: Source, *, ports: Sequence[int] = (), keep_inner_bytes: int |
     ports : sequence of int
         UDP ports that carry tunnels, besides the known ones.
     keep_inner_bytes : int, optional
-        How many bytes of each innermost IP packet the payload digest may cover. Two captures with
-        different snap lengths digest the same bytes when both are given the smaller one's.
+        How many bytes of each innermost IP packet the payload digest may cover. Two captures with different
+        snap lengths digest the same bytes if both use the smaller value.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def decode(source: Source, *, ports: Sequence[int] = (), keep_inner_bytes: int |
     Raises
     ------
     CaptureError
-        A file cannot be read, or no interface has a link type that is supported.
+        A file cannot be read, or no interface has a supported link type.
     """
     keep = WITHOUT_LIMIT if keep_inner_bytes is None else keep_inner_bytes
     return _joined(source, [pass_over(source, ports=ports, keep_bytes=keep)], ports, keep)
@@ -79,7 +79,7 @@ def decode_stretch(
     Parameters
     ----------
     watched : callable
-        Puts something between the frames and the decoder, as a progress meter.
+        Wraps the frames before decoding, for example in a progress meter.
 
     Raises
     ------
@@ -101,17 +101,17 @@ def join_stretches(
     ports: Sequence[int] = (),
     keep_inner_bytes: int | None = None,
 ) -> Decoded:
-    """Make of all stretches of a capture, in order, what `decode` gives; they are used up.
+    """Combine all stretches of a capture, in order, to the result of `decode`; they are used up.
 
     Parameters
     ----------
     decode_again : callable
-        Decodes a stretch, where two have to be read as one.
+        Decodes a stretch where two must be read as one.
 
     Raises
     ------
     CaptureError
-        No interface has a link type that is supported, or a file cannot be read again.
+        No interface has a supported link type, or a file cannot be read again.
     """
     while True:
         wanted = repaired([part.learned for part in parts])
@@ -172,23 +172,21 @@ def _renumber_interfaces(passage: Passage, numbers: NDArray[np.uint16]) -> None:
 
 
 def _renumber(passages: Sequence[Passage], table: FlowTable) -> NDArray[np.int64]:
-    """Give flows and fragments the numbers that they have in the whole; the flows stand in `table` then."""
+    """Give flows and fragments their numbers in the whole capture; the flows are then in `table`."""
     before = 0
     for passage in passages:
-        flows = np.append(
-            table.take_over(passage.keys, passage.mss), np.int32(NO_FLOW)
-        )  # NO_FLOW leads there
+        flows = np.append(table.take_over(passage.keys, passage.mss), np.int32(NO_FLOW))  # NO_FLOW indexes it
         if not np.array_equal(flows[:-1], np.arange(len(flows) - 1)):
             pieces = passage.columns[_FLOW_COLUMN]
             for number, piece in enumerate(pieces):
-                pieces[number] = flows[piece]  # NO_FLOW is -1, and so leads to itself
+                pieces[number] = flows[piece]  # NO_FLOW is -1 and so maps to itself
         passage.fragments[:, ROW] += before
         before += len(passage)
     return np.concatenate([passage.fragments for passage in passages])
 
 
 def _index(passages: Sequence[Passage]) -> Index:
-    """Put the pieces of each column together, two columns at a time: few are in memory twice."""
+    """Concatenate the pieces of each column, two columns at a time, so that few are in memory twice."""
 
     def whole(number: int) -> NDArray[Any]:
         pieces = [piece for passage in passages for piece in passage.columns[number]]

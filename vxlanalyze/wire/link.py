@@ -1,4 +1,4 @@
-"""The link layers of captures: by the number in the capture's header, the reader of what a frame begins with.
+"""The link layers of captures: the reader of a frame's first header, by the number in the capture's header.
 
 Source: the tcpdump group's list of link-layer header types (tcpdump.org/linktypes.html).
 """

@@ -1,4 +1,4 @@
-"""Linux "cooked" captures, as the `any` interface gives them.
+"""Linux "cooked" captures, as taken on the `any` interface.
 
     SLL:   | packet type | ARPHRD | address length | address (8) | protocol |
     SLL2:  | protocol | reserved | interface index (4) | ARPHRD | type (1) | length (1) | address (8) |
@@ -16,7 +16,7 @@ LINK_TYPE_2 = 276
 HEADER_BYTES = 16
 HEADER_2_BYTES = 20
 _MAC_BYTES = 6
-_ARPHRD_NETLINK = 824  # the protocol is a netlink family then, not an EtherType
+_ARPHRD_NETLINK = 824  # then the protocol is a netlink family, not an EtherType
 _LARGEST_PACKET_TYPE = 254  # 255 stands for unknown
 
 

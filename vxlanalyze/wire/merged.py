@@ -1,9 +1,10 @@
-"""Tunnel datagrams that were merged: one UDP header, and behind the first inner frame further tunnel headers.
+"""Merged tunnel datagrams: one UDP header, and further tunnel headers after the first inner frame.
 
     | IP | UDP | tunnel | frame | tunnel | frame | ...
 
-A receiver's offload (UDP GRO) joins datagrams of one flow for whoever takes them apart; tunnel devices
-do not. The further packets did arrive: each gets an index row, as if its datagram had never been merged.
+A receiver's offload (UDP GRO) merges datagrams of one flow for receivers that split them again; tunnel
+devices do not. The further packets did arrive: each gets an index row, as if its datagram had never been
+merged.
 
 Sources: RFC 1624 section 3 (the header checksum is updated); Linux
 Documentation/networking/segmentation-offloads.
@@ -87,7 +88,7 @@ def _with_rows(index: Index, added: list[tuple[NDArray[np.int64], Rows]]) -> tup
 
 
 def _split(frames: Frames, record: NDArray[np.int64], more: NDArray[np.bool_]) -> tuple[Frames, Frames]:
-    """Cut frames after their first inner packet; give these, and what follows under the same headers."""
+    """Split frames after their first inner packet; give these, and the remainder under the same headers."""
     inside = record[:, INNER + fields.IP_AT] + record[:, INNER + fields.LENGTH]
     payload = record[:, OUTER + fields.PAYLOAD_AT]
     end = frames.start + frames.captured_length
@@ -103,7 +104,7 @@ def _split(frames: Frames, record: NDArray[np.int64], more: NDArray[np.bool_]) -
 def _without(
     frames: Frames, begin: NDArray[np.int64], stop: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> Frames:
-    """Copy the chosen frames without the octets between two places."""
+    """Copy the chosen frames without the octets between two positions."""
     start, end = frames.start[chosen], (frames.start + frames.captured_length)[chosen]
     head, tail = begin[chosen] - start, end - stop[chosen]
     sizes = head + tail
@@ -129,7 +130,7 @@ def _shorten(
     moved: NDArray[np.int64],
     by: NDArray[np.int64],
 ) -> None:
-    """Say in the outer headers that the packets are so many octets shorter, and have no UDP checksum."""
+    """Shorten the lengths in the outer headers by some octets, and clear the UDP checksum."""
     at = record[:, OUTER + fields.IP_AT] + moved
     is_4 = record[:, OUTER + fields.FAMILY] == ipv4.VERSION
     _less(data, at + np.where(is_4, 2, 4), by)
@@ -148,7 +149,7 @@ def _less(data: NDArray[np.uint8], at: NDArray[np.int64], by: NDArray[np.int64])
 def _updated(
     data: NDArray[np.uint8], at: NDArray[np.int64], by: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Checksums of IPv4 headers whose total length became less."""
+    """Checksums of IPv4 headers whose total length was reduced."""
     place = at + ipv4.CHECKSUM_AT
     now = data[at + 2].astype(np.int64) << 8 | data[at + 3]
     total = (~(data[place].astype(np.int64) << 8 | data[place + 1]) & 0xFFFF) + (~(now + by) & 0xFFFF) + now

@@ -37,7 +37,7 @@ from vxlanalyze.wire.walk import begin
 
 ERSPAN, TZSP, VXLAN, GRE = 1, 2, 3, 4
 
-# Columns of what is read; the first eight tell whose frame it is.
+# Columns of the result; the first eight identify the session.
 KIND, SESSION, FAMILY, SRC, DST, SEQUENCE = 0, 1, 2, 3, 5, 7
 START, CAPTURED, ORIGINAL, CUT, TUNNEL, INNER_SRC, INNER_DST = 8, 9, 10, 11, 12, 13, 15
 COLUMNS = 17
@@ -57,7 +57,7 @@ Scratch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def scratch() -> Scratch:
-    """Make what `read_all` needs: the known tunnels, and a record."""
+    """Create what `read_all` needs: the known tunnels, and a record."""
     return bindings(), np.empty(RECORD_FIELDS, np.int64)
 
 
@@ -105,7 +105,7 @@ def _packet(data: Octets, found: Record, base: int, ethertype: int) -> int:
         protocol = ipv6.read(data, found, base)
     else:
         return STOP
-    # A mirror that fragments its copies leaves the copied headers to the first piece: a copy that is cut.
+    # A mirror that fragments its copies leaves the copied headers in the first fragment: a truncated copy.
     return STOP if found[base + FRAGMENT_OFFSET] > 0 else protocol
 
 
@@ -190,7 +190,7 @@ def _tzsp(data: Octets, found: Record, mirror: NDArray[np.int64]) -> None:
 
 @compiled
 def _copied(data: Octets, found: Record, bound_to: NDArray[np.uint8], mirror: NDArray[np.int64]) -> None:
-    """Say how long the copied frame is, and whether it is an underlay's packet with a tunnel."""
+    """Give the length of the copied frame, and whether it is an underlay packet with a tunnel."""
     at, end, limit = mirror[START], found[END], found[LIMIT]
     if at > end:
         mirror[KIND] = 0

@@ -1,12 +1,13 @@
-"""Mirrors: captures of a collector, to which switches or clouds send copies of whole frames.
+"""Mirrors: captures at a collector, to which switches or clouds send copies of whole frames.
 
     ERSPAN I, II, III    GRE, protocol types 0x88BE and 0x22EB; a session of 10 bits, a sequence number
     TZSP                 UDP 37008; tagged fields before the frame
     VXLAN, GRE           AWS VPC Traffic Mirroring, Azure vTAP, gretap devices: an ordinary tunnel's header
 
-The header is taken off before anything else. The first three name themselves. A VXLAN or GRE header is
-a mirror's where the frames inside are themselves those of an underlay with a tunnel, and all go to one
-collector that never sends any: a tunnel in a tunnel goes forth and back, a mirror sends both to one address.
+The header is removed before anything else. The first three identify themselves. A VXLAN or GRE header is a
+mirror's where the frames inside are themselves from an underlay with a tunnel, and all go to one collector
+that never sends any: a tunnel in a tunnel goes in both directions, while a mirror sends both directions to
+one address.
 
 Sources: draft-foschiano-erspan-03 sections 4.1 to 4.3; RFC 2890; TZSP
 (wireshark.org/docs/dfref/t/tzsp.html); AWS "Traffic Mirroring concepts" (VXLAN to UDP 4789, packets cut to
@@ -27,7 +28,7 @@ from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.mirror_headers import COLUMNS, INNER_DST, INNER_SRC, KIND, SEQUENCE, SESSION, SRC
 from vxlanalyze.wire.rows import link_types_of, octets_of
 
-_LOOKED_AT = 1 << 14  # frames at the beginning, by which a capture is judged
+_LOOKED_AT = 1 << 14  # frames at the beginning by which a capture is judged
 _TITLES = {
     mirror_headers.ERSPAN: "ERSPAN",
     mirror_headers.TZSP: "TZSP",
@@ -37,7 +38,7 @@ _TITLES = {
 _BY_ITSELF = (mirror_headers.ERSPAN, mirror_headers.TZSP)  # their headers say what they are
 _IDENTITY = slice(KIND, SEQUENCE)  # kind, session, source and collector
 _MOST_SESSIONS = 64
-_NONSENSE = 8  # times as many missing as there: then the numbers do not count packets
+_NONSENSE = 8  # this many times more missing than present: the numbers do not count packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,17 @@ class Mirror:
     Parameters
     ----------
     identity : tuple of int
-        Kind, session or VNI, source and collector, as `mirror_headers` has them.
+        Kind, session or VNI, source and collector, as in `mirror_headers`.
     title : str
-        What it is, in sentences.
+        Its name in sentences.
     frames, others : int
-        How many frames it brought; and how many of the file are of no mirror.
+        Number of its frames, and of frames in the file that belong to no mirror.
     missing : int or None
-        Frames that its sequence numbers count and the file lacks; None where it does not number them.
+        Frames counted by its sequence numbers but missing from the file; None where it does not number them.
     cut : int
-        Frames that it brought in part.
+        Number of truncated frames.
     cut_at_bytes : int
-        The most that it brought of those.
+        Largest length of those.
     """
 
     identity: tuple[int, ...]
@@ -114,11 +115,11 @@ class MirrorView:
         return self.mirror.view_frames(frames, interfaces)
 
     def interfaces(self, interfaces: Sequence[Interface]) -> list[Interface]:
-        """What a mirror copies are Ethernet frames, whatever the collector's interface is."""
+        """A mirror copies Ethernet frames, whatever the collector's interface is."""
         return [replace(interface, link_type=link.ETHERNET) for interface in interfaces]
 
     def statistics(self, statistics: Sequence[InterfaceStatistics]) -> list[InterfaceStatistics]:
-        """Count what the mirror lost on its way as dropped by the capture."""
+        """Count the copies lost in transit as dropped by the capture."""
         found = list(statistics)
         if self.mirror.missing is not None:
             found.append(InterfaceStatistics(0, dropped=self.mirror.missing))
@@ -147,7 +148,7 @@ def points(capture: LogicalCapture) -> list[LogicalCapture]:
 
 
 def _labels(found: Sequence[Mirror]) -> list[str]:
-    """Name sessions as shortly as tells them apart: by session, by source, by number."""
+    """Name sessions by the shortest distinct label: session, source, or number."""
     for labels in ([m.label for m in found], [f"{m.label}-{m.source}".replace(":", "-") for m in found]):
         if len(set(labels)) == len(labels):
             return labels
@@ -155,7 +156,7 @@ def _labels(found: Sequence[Mirror]) -> list[str]:
 
 
 def mirror_of(source: object) -> Mirror | None:
-    """Give the mirror session that a capture is seen through, None where it is none."""
+    """Give the mirror session that a capture is viewed through, or None."""
     view = getattr(source, "view", None)
     return view.mirror if isinstance(view, MirrorView) else None
 
@@ -180,7 +181,7 @@ def _taken_off(frames: Frames, found: NDArray[np.int64], identity: tuple[int, ..
 
 
 def _begins_with_a_mirror(capture: LogicalCapture) -> bool:
-    """Look at the first frames: a collector's capture shows little else than mirrors."""
+    """Examine the first frames: a collector's capture contains little else than mirrored frames."""
     first = next(capture.chunks(), None)
     if first is None:
         return False
@@ -190,7 +191,7 @@ def _begins_with_a_mirror(capture: LogicalCapture) -> bool:
 
 
 def _mirrors(found: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Identities of the sessions among these headers, each once, in the order of their first frames."""
+    """Distinct identities of the sessions among these headers, in the order of their first frames."""
     if not len(found):
         return np.empty((0, SEQUENCE), np.int64)
     different, first = np.unique(found[:, _IDENTITY], axis=0, return_index=True)
@@ -207,9 +208,9 @@ _COLLECTOR = (mirror_headers.DST, mirror_headers.DST + 1)
 
 
 def _is_collector(found: NDArray[np.int64], to_it: NDArray[np.bool_], address: NDArray[np.int64]) -> bool:
-    """Tell whether both directions of an underlay's tunnel go to one address that sends none itself.
+    """Whether both directions of an underlay's tunnel go to one address that sends none itself.
 
-    Where only one direction is seen, two sessions that bring the same conversation show it too.
+    Where only one direction is seen, two sessions with the same conversation also prove it.
     """
     if (found[:, SRC : SRC + 2] == address).all(axis=1).any():
         return False
@@ -225,14 +226,14 @@ def _is_collector(found: NDArray[np.int64], to_it: NDArray[np.bool_], address: N
 
 
 def _sessions(capture: LogicalCapture) -> list[Mirror]:
-    """Read the whole capture for its sessions, and what each lost or cut."""
+    """Read the whole capture for its sessions, and what each lost or truncated."""
     found = [headers(frames, capture.interfaces) for frames in capture.chunks()]
     table = np.concatenate(found)
     others = len(table)
     mirrors: list[Mirror] = []
     for identity in _mirrors(table[table[:, KIND] > 0])[:_MOST_SESSIONS]:
         own = table[(table[:, _IDENTITY] == identity).all(axis=1)]
-        if own[:, mirror_headers.TUNNEL].any():  # others mirror what has no part in the overlay
+        if own[:, mirror_headers.TUNNEL].any():  # others mirror traffic outside of the overlay
             others -= len(own)
             mirrors.append(_described(identity, own))
     return [replace(mirror, others=others) for mirror in mirrors]
@@ -252,7 +253,7 @@ def _described(identity: NDArray[np.int64], own: NDArray[np.int64]) -> Mirror:
 
 
 def _missing(sequence: NDArray[np.int64]) -> int | None:
-    """Count what a run of sequence numbers of 32 bits lacks; None where they do not count frames."""
+    """Count the gaps in a run of 32-bit sequence numbers; None where they do not count frames."""
     if len(sequence) < 2 or (sequence < 0).any():
         return None
     steps = (np.diff(sequence) + (1 << 31)) % (1 << 32) - (1 << 31)

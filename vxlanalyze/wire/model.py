@@ -1,9 +1,9 @@
-"""What the decoder hands on: a compact row for each frame, and the flows those rows belong to.
+"""The decoder's result: a compact row for each frame, and the flows that the rows belong to.
 
-A capture of `n` frames gives an `Index` of `n` rows (row `i` is frame `i + 1`) and `f` flows. What
-is the same for all packets of a flow (addresses, ports, VNI, MACs) stands once, in `Flows`; what
-varies stands in the row. Where there is a tunnel, a row describes its innermost packet
-(`length`, `ip_id`, `seq`, ...) and the outermost IP packet around it (`outer_...`).
+A capture of `n` frames gives an `Index` of `n` rows (row `i` is frame `i + 1`) and `f` flows. Fields shared
+by all packets of a flow (addresses, ports, VNI, MACs) are stored once, in `Flows`; those that vary are in the
+row. Where there is a tunnel, a row describes its innermost packet (`length`, `ip_id`, `seq`, ...) and the
+outermost IP packet around it (`outer_...`).
 """
 
 from dataclasses import dataclass, field, fields
@@ -24,8 +24,8 @@ WINDOW_MASK, WINDOW_SCALE_SHIFT = 0xFFFF, 16  # of Index.window
 class Tunnel(IntEnum):
     """Kinds of encapsulation, by their numbers in the tables; `NONE` where the packet is unencapsulated.
 
-    A number says nothing else: name, title, header length, ports and the order in which contents are
-    examined are fields of the module of this name in `vxlanalyze.wire.tunnels`.
+    Everything else (name, title, header length, ports, and the order in which contents are examined) is
+    defined in the module of this name in `vxlanalyze.wire.tunnels`.
     """
 
     NONE = 0
@@ -39,7 +39,7 @@ class Tunnel(IntEnum):
 
 
 class Encryption(IntEnum):
-    """Encryption recognised (not taken off) in the outermost IP packet."""
+    """Encryption recognised (but not removed) in the outermost IP packet."""
 
     NONE = 0
     ESP = 1
@@ -49,9 +49,9 @@ class Encryption(IntEnum):
 class Checksum(IntEnum):
     """State of one checksum field, as far as the captured bytes can tell.
 
-    `PARTIAL` holds the folded pseudo-header sum, `LCO` is right for the packet that the NIC will
-    make of it (Linux Documentation/networking/checksum-offloads.rst); both are "offload".
-    `ALL_ONES` is 0xFFFF where that is wrong.
+    `PARTIAL` holds the folded pseudo-header sum, `LCO` is valid for the packet as completed by the NIC (Linux
+    Documentation/networking/checksum-offloads.rst); both are "offload". `ALL_ONES` is 0xFFFF where that is
+    invalid.
     """
 
     NONE = 0  # no such field in this packet
@@ -80,52 +80,51 @@ def checksum_states(checks: NDArray[np.uint16], shift: int) -> NDArray[np.uint8]
 
 
 class Anomaly(IntFlag):
-    """What is odd about a frame. Names in lower case stand in the `anomalies` column."""
+    """Anomalies of a frame. The `anomalies` column shows the names in lower case."""
 
     CUT = 1 << 0  # captured_length < original_length
-    HEADER_CUT = 1 << 1  # the snap length cut a header: the columns behind it are unknown
-    LENGTH_LIES = 1 << 2  # a length field says more than the frame held on the wire
+    HEADER_CUT = 1 << 1  # the snap length cut a header: the columns after it are unknown
+    LENGTH_LIES = 1 << 2  # a length field exceeds the frame's length on the wire
     BAD_VERSION = 1 << 3
     BAD_HEADER_LENGTH = 1 << 4
-    FIRST_FRAGMENT = 1 << 5  # outer fragment with offset 0; decoded as far as it goes
+    FIRST_FRAGMENT = 1 << 5  # outer fragment with offset 0; decoded as far as possible
     LATER_FRAGMENT = 1 << 6  # outer fragment with offset > 0; has no flow
-    REASSEMBLED = 1 << 7  # row of a first fragment whose datagram was put together
+    REASSEMBLED = 1 << 7  # row of a first fragment whose datagram was reassembled
     INNER_FRAGMENT = 1 << 8
     VNI_NOT_VALID = 1 << 9  # the I flag is clear
     RESERVED_BITS = 1 << 10
     UNKNOWN_PROTOCOL = 1 << 11
-    TOO_DEEP = 1 << 12  # more tunnels inside each other than are decoded
-    PADDING_NOT_ZERO = 1 << 13  # Ethernet padding of the inner frame holds bytes
+    TOO_DEEP = 1 << 12  # more nested tunnels than are decoded
+    PADDING_NOT_ZERO = 1 << 13  # Ethernet padding of the inner frame is not zero
     ICMP_ERROR = 1 << 14  # the innermost packet is an ICMP error that quotes another
     TUNNEL_GUESSED = 1 << 15  # recognised by content, not by port
     UNSUPPORTED_LINK = 1 << 16
-    OUTER_DF = 1 << 17  # not odd, but wanted per packet: Don't Fragment of the outermost IPv4
+    OUTER_DF = 1 << 17  # not an anomaly, but needed per packet: Don't Fragment of the outermost IPv4
     INNER_DF = 1 << 18
-    MERGED_DATAGRAM = 1 << 19  # behind the inner frame stand further encapsulated packets
+    MERGED_DATAGRAM = 1 << 19  # further encapsulated packets follow the inner frame
     FURTHER_PACKET = 1 << 20  # row of a packet after the first of a merged datagram
     UNDECODED_LINK = 1 << 21  # a header between Ethernet and IP that is not decoded
 
 
-# Which header that is, in the bits above: its place in `vxlanalyze.wire.shims.NOT_DECODED`.
+# The bits above identify that header: its index in `vxlanalyze.wire.shims.NOT_DECODED`.
 UNDECODED_KIND_SHIFT, UNDECODED_KIND_MASK = 22, 7
 
-# Bits of Anomaly that are facts, not oddities: left out of the `anomalies` column.
+# Bits of Anomaly that are plain facts, omitted from the `anomalies` column.
 FACTS = Anomaly.OUTER_DF | Anomaly.INNER_DF | Anomaly.ICMP_ERROR | Anomaly.FURTHER_PACKET
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One row a frame; all arrays have shape ``(n,)``. What a packet has not is 0.
+    """One row per frame; all arrays have shape ``(n,)``. Absent fields are 0.
 
-    `length` and `outer_length` are IP total lengths as the headers say (IPv6: payload length + 40),
-    so they are right for frames cut by the snap length. For a reassembled datagram `outer_length`
-    is that of the whole. For an unencapsulated packet the `outer_` columns are 0, and its own fields stand in
-    the plain ones.
+    `length` and `outer_length` are IP total lengths from the headers (IPv6: payload length + 40), so they are
+    correct for frames cut by the snap length. For a reassembled datagram, `outer_length` is that of the
+    whole. For an unencapsulated packet, the `outer_` columns are 0, and its own fields are in the plain ones.
 
-    `seq` is the TCP sequence number; for ICMP echo the sequence number; for DNS over UDP (a port
-    53 or 5353) ``transaction_id << 16 | flags``. `digest` covers the L4 payload as captured, up to
-    the limit given to the decoder, `digest_length` of its bytes. `window` is the TCP window as the header has
-    it; a SYN with the window scale option (RFC 7323) has its shift count plus 1 above these 16 bits.
+    `seq` is the TCP sequence number; for ICMP echo the sequence number; for DNS over UDP (a port 53 or 5353)
+    ``transaction_id << 16 | flags``. `digest` covers the L4 payload as captured, up to the limit given to the
+    decoder, `digest_length` of its bytes. `window` is the TCP window as in the header; a SYN with the window
+    scale option (RFC 7323) has its shift count plus 1 above these 16 bits.
     """
 
     time_ns: NDArray[np.int64]
@@ -150,20 +149,20 @@ class Index:
 
     @property
     def is_frame(self) -> NDArray[np.bool_]:
-        """Whether a row is a frame's first: further packets of a merged datagram have rows behind it."""
+        """Whether a row is a frame's first: further packets of a merged datagram have rows after it."""
         first: NDArray[np.bool_] = self.anomalies & np.uint32(Anomaly.FURTHER_PACKET) == 0
         return first
 
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """What all packets of a flow share; all arrays have shape ``(f,)``, addresses ``(f, 16)``.
+    """Fields shared by all packets of a flow; all arrays have shape ``(f,)``, addresses ``(f, 16)``.
 
-    A flow is one way. IPv4 addresses stand in the first 4 of the 16 bytes, the rest 0. `family` is
-    4, 6, or 0 for ARP (then `src`, `dst` are sender and target protocol address and `sport` the
-    operation) and for frames without IP. `sport` and `dport` of ICMP hold ``type << 8 | code`` and
-    the echo identifier (0 for other types).
-    `identity` is a hash of what no honest network changes: family, src, dst, protocol, sport, dport.
+    A flow is unidirectional. IPv4 addresses are in the first 4 of the 16 bytes, the others are 0. `family` is
+    4, 6, or 0 for ARP (then `src`, `dst` are sender and target protocol address and `sport` the operation)
+    and for frames without IP. `sport` and `dport` of ICMP hold ``type << 8 | code`` and the echo identifier
+    (0 for other types). `identity` is a hash of fields that a working network leaves unchanged: family, src,
+    dst, protocol, sport, dport.
     """
 
     interface: NDArray[np.uint16]
@@ -202,8 +201,8 @@ class Flows:
 class Fragments:
     """The fragments of outermost IP packets, in frame order; arrays of shape ``(k,)``, addresses ``(k, 16)``.
 
-    Those of one `group` belong to one datagram; `complete` says that all of it was captured, so that
-    it was put together (unless the snap length cut it) and its first fragment's row describes it.
+    Those of one `group` belong to one datagram; `complete` means that all of it was captured, so it was
+    reassembled (unless the snap length cut it) and its first fragment's row describes it.
     """
 
     row: NDArray[np.int64]  # in Index
@@ -223,7 +222,7 @@ class Fragments:
 
     @classmethod
     def none(cls) -> "Fragments":
-        """Make the table of a capture without fragments."""
+        """Create the table of a capture without fragments."""
         return cls(
             row=np.empty(0, np.int64),
             family=np.empty(0, np.uint8),
@@ -243,7 +242,7 @@ class Fragments:
 class Decoded:
     """A decoded capture, or a part of one.
 
-    `frame` numbers the frame of each row, from 1 on, shape ``(n,)``; None where the rows are all frames.
+    `frame` is the number of each row's frame, from 1, shape ``(n,)``; None where the rows are all frames.
     """
 
     index: Index
@@ -253,7 +252,7 @@ class Decoded:
 
     @cached_property
     def usage(self) -> Usage:
-        """What the rows hold of each flow."""
+        """The rows' usage by each flow."""
         return usage(self.index.flow, self.index.time_ns, len(self.flows))
 
     def row(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ def read(data: Octets, found: Record) -> int:
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return STOP
-    family = min(be32(data, at), le32(data, at))  # families are small: the wrong order is a large number
+    family = min(be32(data, at), le32(data, at))  # families are small: the wrong order gives a large one
     found[AT] = at + HEADER_BYTES
     if family == _AF_INET:
         return ethernet.IPV4

@@ -1,8 +1,8 @@
 """Loads of 1 to 8 bytes from a buffer, in network or in little-endian order.
 
-A compiled load is one machine instruction, checks nothing and needs no alignment: whoever calls it
-has made sure that the bytes are there (``fields.holds``). With ``NUMBA_BOUNDSCHECK=1`` and
-``NUMBA_DISABLE_JIT=1`` every byte is read by index instead, so that the tests can prove it.
+A compiled load is one machine instruction, checks nothing and needs no alignment: the caller must ensure that
+the bytes exist (``fields.holds``). With ``NUMBA_BOUNDSCHECK=1`` and ``NUMBA_DISABLE_JIT=1`` every byte is
+read by index instead, so that the tests can prove it.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Load = Callable[[Octets, int], Any]
 
 
 def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
-    """Make a load that is a single instruction; 64-bit results are unsigned, shorter ones int64."""
+    """Create a load that is a single instruction; 64-bit results are unsigned, shorter ones int64."""
     return cast(Load, intrinsic(partial(_single_instruction, 8 * size_bytes, network_order)))
 
 
@@ -30,7 +30,7 @@ def _single_instruction(bits: int, network_order: bool) -> Any:
 
 
 def _indexed_load(size_bytes: int, network_order: bool) -> Load:
-    """Make the same load out of single indexed bytes."""
+    """Create the same load from individually indexed bytes."""
     wide = np.uint64 if size_bytes == 8 else np.int64
     step = wide(8)
 

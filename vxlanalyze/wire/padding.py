@@ -17,12 +17,12 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.octets import Octets, be16, be32, byte
 
-_TUNNEL_BYTES = 8  # of VXLAN, GPE and Geneve: what a merged datagram repeats
+_TUNNEL_BYTES = 8  # of VXLAN, GPE and Geneve: repeated in a merged datagram
 
 
 @compiled
 def check_padding(data: Octets, found: Record, end: int) -> None:
-    """Mark what stands behind the packet, inside its frame, unless it is zero as it should be."""
+    """Mark bytes after the packet, inside its frame, unless they are zero as they should be."""
     for at in range(found[LIMIT], end):
         if byte(data, at):
             found[ANOMALIES] |= MERGED_DATAGRAM if _is_merged(data, found, end) else PADDING_NOT_ZERO
@@ -31,7 +31,7 @@ def check_padding(data: Octets, found: Record, end: int) -> None:
 
 @compiled
 def _is_merged(data: Octets, found: Record, end: int) -> bool:
-    """Tell whether the tunnel's header stands again behind the inner packet, and a frame after it."""
+    """Whether the tunnel's header is repeated after the inner packet and followed by a frame."""
     first, again = found[OUTER + PAYLOAD_AT], found[LIMIT]
     header_bytes = found[INNER_AT] - first
     frame = again + header_bytes

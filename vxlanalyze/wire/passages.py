@@ -1,4 +1,4 @@
-"""What a pass over a capture gives and takes along: rows of frames, tables of flows, buffers."""
+"""Data of a pass over a capture: rows of frames, tables of flows, buffers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from vxlanalyze.capture.model import Frames, Interface
 
 
 class Rows(NamedTuple):
-    """Columns of `Index` that the kernel fills, for the frames of one chunk."""
+    """Columns of `Index` that the kernel fills for the frames of one chunk."""
 
     flow: NDArray[np.int32]
     seq: NDArray[np.uint32]
@@ -38,7 +38,7 @@ COLUMN_DTYPES = (np.int64, np.int64, *DTYPES)
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What one pass over some frames gave: pieces of columns, flows and fragments, numbered from 0.
+    """The result of one pass over some frames: pieces of columns, flows and fragments, numbered from 0.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Passage:
     keys, mss : ndarray
         Of the flows, in the order of their first packets, shapes ``(f, KEY_WORDS)`` and ``(f,)``.
     fragments : ndarray of int64, shape (k, fragments.COLUMNS)
-        What a `Collector` gave.
+        The result of a `Collector`.
     number : ndarray of int64 or None
         Number of each frame, from 1; None where none is left out.
     """
@@ -66,13 +66,13 @@ class Passage:
         return self.keys.nbytes + self.mss.nbytes + self.fragments.nbytes + sum(pieces)
 
     def apart(self) -> "Passage":
-        """Give the same, to be used up while this one stays as it is."""
+        """Give a copy that can be used up while this one stays unchanged."""
         columns = [list(pieces) for pieces in self.columns]
         return Passage(columns, self.keys.copy(), self.mss, self.fragments.copy(), self.number)
 
 
 class Passable(Protocol):
-    """What can be passed over: a source, or one stretch of it."""
+    """Input of a pass: a source, or one stretch of it."""
 
     @property
     def interfaces(self) -> list[Interface]:
@@ -85,9 +85,9 @@ class Passable(Protocol):
 
 
 class Blocks:
-    """Room for the columns of `Index`, in blocks: chunks alone would leave the heap full of small holes.
+    """Space for the columns of `Index`, in blocks: chunks alone would fragment the heap.
 
-    Each block is as large as all before it, up to 2^18 rows.
+    Each block is as large as all earlier ones together, up to 2^18 rows.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Blocks:
         self._used = self._before = 0
 
     def room(self, rows: int) -> list[NDArray[Any]]:
-        """Give the columns of the next rows, to be written."""
+        """Give the columns of the next rows for writing."""
         if self._used + rows > len(self._block[0]):
             self._close()
             size = max(rows, min(self._before, _BLOCK_ROWS))
@@ -105,7 +105,7 @@ class Blocks:
         return [column[self._used - rows : self._used] for column in self._block]
 
     def pieces(self) -> list[list[NDArray[Any]]]:
-        """Give for each column the pieces that were written."""
+        """Give the written pieces of each column."""
         self._close()
         return self._pieces
 

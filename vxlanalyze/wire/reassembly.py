@@ -1,4 +1,4 @@
-"""Outer datagrams put together from their fragments, as if they had never been split.
+"""Reassemble outer datagrams from their fragments, as if they had never been fragmented.
 
 Sources: RFC 791 section 3.2; RFC 8200 section 4.5; RFC 1624 section 3 (the header checksum is updated).
 """
@@ -33,23 +33,23 @@ _BATCH_FRAGMENTS = 8192
 def reassembled(
     source: Source, items: NDArray[np.int64], fragments: Fragments
 ) -> Iterator[tuple[NDArray[np.int64], Frames]]:
-    """Put the complete datagrams together, batch by batch.
+    """Reassemble the complete datagrams, batch by batch.
 
     Parameters
     ----------
     source : Source
-        Where the bytes are.
+        Source of the bytes.
     items : ndarray of int64, shape (k, COLUMNS)
         The fragments.
     fragments : Fragments
-        What `grouped` made of them.
+        The result of `grouped` for them.
 
     Yields
     ------
     rows : ndarray of int64, shape (d,)
         The index row of each datagram's first fragment.
     frames : Frames
-        The datagrams as if they had never been fragmented, each behind its first fragment's link header.
+        The datagrams as if they had never been fragmented, each after its first fragment's link header.
     """
     pieces = np.flatnonzero(fragments.complete)
     pieces = pieces[np.lexsort((items[pieces, OFFSET], fragments.group[pieces]))]
@@ -67,7 +67,7 @@ def reassembled(
 
 
 def _joined(source: Source, batch: NDArray[np.int64], edges: NDArray[np.int64]) -> Frames:
-    """Join the pieces of datagram `d`, rows ``edges[d]`` to ``edges[d + 1]`` of `batch`."""
+    """Join the fragments of datagram `d`, rows ``edges[d]`` to ``edges[d + 1]`` of `batch`."""
     raw = source.fetch(batch[:, PLACE])
     heads = batch[edges[:-1], PIECE_AT]
     totals = np.add.reduceat(batch[:, LENGTH], edges[:-1])
@@ -99,7 +99,7 @@ def _join(
     start: NDArray[Any],
     captured: NDArray[Any],
 ) -> None:
-    """Copy head and pieces, up to the first byte that the snap length cut."""
+    """Copy head and fragments, up to the first byte cut by the snap length."""
     for datagram in range(len(edges) - 1):
         at = start[datagram]
         piece = edges[datagram]
@@ -123,7 +123,7 @@ def _join(
 
 @compiled
 def _unfragment(data: Octets, start: int, end: int, batch: NDArray[Any], piece: int) -> None:
-    """Make the header say what it would say of the whole datagram."""
+    """Set the header fields to those of the whole datagram."""
     at = start + batch[piece, IP_AT]
     length = end - at
     if batch[piece, FAMILY] == ipv4.VERSION:
@@ -138,7 +138,7 @@ def _unfragment(data: Octets, start: int, end: int, batch: NDArray[Any], piece: 
 
 @compiled
 def _replace(data: Octets, at: int, value: int, check_at: int) -> None:
-    """Store a word and update the checksum over it (RFC 1624 section 3): right stays right, wrong wrong."""
+    """Store a word and update the checksum over it (RFC 1624 section 3), preserving its validity."""
     change = checksum.join(0xFFFF - be16(data, at), value, 0)
     total = checksum.join(0xFFFF - be16(data, check_at), change, 0)
     _store(data, check_at, 0xFFFF - total)

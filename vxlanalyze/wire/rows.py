@@ -88,7 +88,7 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     Parameters
     ----------
     frames : Frames
-        `n` frames: a chunk, or what ``Source.fetch`` gave.
+        `n` frames: a chunk, or the result of ``Source.fetch``.
     interfaces : sequence of Interface
         Those of the source.
     ports : sequence of int
@@ -97,16 +97,16 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     Returns
     -------
     dict of str to ndarray
-        Columns of int64, shape ``(n,)``, with -1 for what a frame has not; addresses are uint8 of
-        shape ``(n, 16)`` (IPv4 in the first 4, the rest 0) and a column of their `family` (4, 6,
-        or 0 for none). MAC addresses are numbers of 48 bits.
+        Columns of int64, shape ``(n,)``, with -1 for absent fields; addresses are uint8 of shape ``(n, 16)``
+        (IPv4 in the first 4, the others 0) and a column of their `family` (4, 6, or 0 for none). MAC
+        addresses are numbers of 48 bits.
 
-        Columns that begin with ``outer_``, and `vlan`, are of the outermost IP packet and the frame
-        around it, tunnel or not. `src`, `dst`, `protocol`, ... and what begins with ``inner_`` are of
-        the innermost packet and are absent without a tunnel. What belongs to TCP, ICMP, ARP
-        and neighbour discovery, and `payload_...`, is of the innermost packet, tunnel or not.
-        ``quoted_...`` is of the packet that an ICMP error quotes (``quoted_inner_...``: of the packet in the
-        tunnel in it). ``..._start`` are places in ``frames.data``; ``..._state`` are `Checksum`.
+        Columns that begin with ``outer_``, and `vlan`, describe the outermost IP packet and the frame around
+        it, tunnel or not. `src`, `dst`, `protocol`, ... and those that begin with ``inner_`` describe the
+        innermost packet and are absent without a tunnel. The columns of TCP, ICMP, ARP and neighbour
+        discovery, and `payload_...`, describe the innermost packet, tunnel or not. ``quoted_...`` describes
+        the packet that an ICMP error quotes (``quoted_inner_...``: the packet in its tunnel). ``..._start``
+        are positions in ``frames.data``; ``..._state`` are `Checksum`.
     """
     n = len(frames)
     link_types = link_types_of(interfaces)
@@ -133,12 +133,12 @@ def link_types_of(interfaces: Sequence[Interface]) -> NDArray[np.int64]:
 
 
 def check_link_types(source: Readable) -> None:
-    """Refuse a capture none of whose interfaces can be decoded.
+    """Reject a capture without any decodable interface.
 
     Raises
     ------
     CaptureError
-        Names what the capture has and what is supported.
+        Names the capture's link types and the supported ones.
     """
     there = {interface.link_type for interface in source.interfaces}
     if there and not there & link.SUPPORTED.keys():
@@ -155,14 +155,14 @@ def records(
     link_types: NDArray[np.int64],
     bound_to: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Decode the chosen frames to whole scratch records.
+    """Decode the chosen frames to complete scratch records.
 
     Returns
     -------
     record : ndarray of int64, shape (k, RECORD_FIELDS)
         Of each frame.
     quoted : ndarray of int64, shape (k, RECORD_FIELDS)
-        Of the packet that it quotes; blank where it is no ICMP error.
+        Of the packet that it quotes; blank where it is not an ICMP error.
     base : ndarray of int64, shape (k,)
         Of the innermost packet, OUTER or INNER.
     """
@@ -218,7 +218,7 @@ def _decode_records(
 
 @compiled
 def _quoted(data: Octets, found: Record, at: int, end: int, bound_to: NDArray[np.uint8]) -> None:
-    """Decode the beginning of a packet: its own length says more than is quoted, and does not lie."""
+    """Decode the beginning of a packet, whose length field legitimately exceeds the quoted bytes."""
     found[AT] = at
     found[END] = end
     found[LIMIT] = end
@@ -267,10 +267,10 @@ def _packet(block: Columns, prefix: str, record: NDArray[np.int64], base: int) -
 
 
 def _innermost(block: Columns, last: NDArray[np.int64], end: NDArray[np.int64]) -> None:
-    """Add what is told of the innermost packet, be it tunnelled or bare."""
+    """Add the columns of the innermost packet, encapsulated or not."""
     for name, place in _LAST.items():
         block[name] = last[:, place].copy()
-    block["tcp_seq"][block["tcp_flags"] < 0] = fields.ABSENT  # the place also serves pings and DNS
+    block["tcp_seq"][block["tcp_flags"] < 0] = fields.ABSENT  # the field is also used for echoes and DNS
     block["mss"][block["mss"] == 0] = fields.ABSENT
     start, stop = last[:, fields.PAYLOAD_AT], last[:, fields.PAYLOAD_END]
     block["payload_length"] = np.where(start >= 0, stop - start, fields.ABSENT)
@@ -284,5 +284,5 @@ def _innermost(block: Columns, last: NDArray[np.int64], end: NDArray[np.int64]) 
 
 
 def octets_of(words: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Turn pairs of little-endian words, shape ``(k, 2)``, to addresses, shape ``(k, 16)``."""
+    """Convert pairs of little-endian words, shape ``(k, 2)``, to addresses, shape ``(k, 16)``."""
     return words.astype("<i8", order="C").view(np.uint8).reshape(len(words), 16)

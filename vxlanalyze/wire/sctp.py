@@ -34,7 +34,7 @@ CHECKSUM_AT = 8
 
 @compiled
 def read(data: Octets, found: Record, base: int) -> None:
-    """Read one common header; the chunks behind it count as payload."""
+    """Read one common header; the chunks after it count as payload."""
     at = found[AT]
     if at + 4 <= found[END]:
         found[base + SPORT] = be16(data, at)

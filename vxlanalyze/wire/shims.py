@@ -5,8 +5,8 @@
     802.1ah     | PCP, flags, I-SID (4) | customer's destination (6), source (6), EtherType (2) |
     NSH         |Ver|O|U| TTL | Length |U|U|U|U| MD type | Next protocol | path (4) | context, Length words
 
-What is known of other headers in this place is their EtherType: such frames are marked `UNDECODED_LINK`,
-with their kind.
+Other headers in this position are only known by EtherType: such frames are marked `UNDECODED_LINK`, with
+their kind.
 
 Sources: RFC 3032 section 2.1; RFC 4385 section 3 (the word before Ethernet in MPLS); RFC 2516 section 4 and
 RFC 1661; IEEE Std 802.1Q-2018 clause 9.7; RFC 8300 section 2.2; IANA, "IEEE 802 Numbers".
@@ -37,7 +37,7 @@ NOT_DECODED: dict[int, str] = {
 }
 _UNDECODED = tuple(NOT_DECODED)
 
-_MOST = 8  # such headers behind each other
+_MOST = 8  # consecutive headers of this kind
 _LABEL_BYTES, _BOTTOM_AT = 4, 2
 _MOST_LABELS = 16
 _PPPOE_BYTES, _PPP_IPV4, _PPP_IPV6 = 6, 0x0021, 0x0057
@@ -48,7 +48,7 @@ _NSH_IPV4, _NSH_IPV6, _NSH_ETHERNET, _NSH_NSH, _NSH_MPLS = 1, 2, 3, 4, 5
 
 @compiled
 def through(data: Octets, found: Record, base: int, ethertype: int) -> int:
-    """Read what stands before IP or ARP; return the EtherType of what follows, or STOP."""
+    """Read the headers before IP or ARP; return the EtherType of what follows, or STOP."""
     for _ in range(_MOST):
         if ethertype not in DECODED:
             break
@@ -69,7 +69,7 @@ def through(data: Octets, found: Record, base: int, ethertype: int) -> int:
 
 
 def undecoded(anomalies: NDArray[np.uint32]) -> dict[str, int]:
-    """Count the frames of rows, shape ``(n,)``, that hold a header which is not decoded, by its name."""
+    """Count the frames of rows, shape ``(n,)``, with an undecoded header, by its name."""
     marked = anomalies[anomalies & np.uint32(UNDECODED_LINK) != 0]
     kinds = marked >> np.uint32(UNDECODED_KIND_SHIFT) & np.uint32(UNDECODED_KIND_MASK)
     counts = np.bincount(kinds, minlength=len(NOT_DECODED)).tolist()
@@ -78,7 +78,7 @@ def undecoded(anomalies: NDArray[np.uint32]) -> dict[str, int]:
 
 @compiled
 def _labels(data: Octets, found: Record) -> int:
-    """Pass over the label stack; nothing but the first four bits behind it says what follows."""
+    """Skip the label stack; only the first four bits after it show what follows."""
     for _ in range(_MOST_LABELS):
         at = found[AT]
         if not holds(found, at + _LABEL_BYTES):

@@ -1,6 +1,6 @@
 """The `frames` table: every frame's fields as an Arrow table, null where a layer is absent.
 
-Built by the chunk, so that a capture of any length can be written to Parquet in bounded memory.
+Built chunk by chunk, so a capture of any length can be written to Parquet in bounded memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ _NAMES = {
     "inner_checksum_state": CHECKSUM_NAMES,
     "inner_ip_checksum_state": CHECKSUM_NAMES,
 }
-# `columns` gives these of the innermost packet even where it is unencapsulated; the table does not.
+# `columns` gives these for the innermost packet even if unencapsulated; the table does not.
 _ONLY_TUNNELLED = ("tcp_seq", "tcp_ack", "tcp_flags", "tcp_window", "payload_length")
 
 
 def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa.RecordBatch]:
-    """Make the table of all frames of a capture, a chunk at a time.
+    """Build the table of all frames of a capture, chunk by chunk.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa
     Raises
     ------
     CaptureError
-        A file cannot be read, or no interface has a link type that is supported.
+        A file cannot be read, or no interface has a supported link type.
     """
     for frames in source.chunks():
         table = columns(frames, source.interfaces, ports=ports)
@@ -62,7 +62,7 @@ def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa
 
 
 def _array(table: Columns, column: pa.Field, files: Sequence[File]) -> pa.Array:
-    """Turn one column of numbers into an Arrow array."""
+    """Convert one column of numbers to an Arrow array."""
     values = table[column.name]
     if column.name == "file":
         return _files(values, files)
@@ -82,7 +82,7 @@ def _array(table: Columns, column: pa.Field, files: Sequence[File]) -> pa.Array:
 
 
 def _family(table: Columns, name: str) -> NDArray[np.int64]:
-    """Tell the version of each address in a column, 0 where there is none."""
+    """Give the version of each address in a column, 0 where there is none."""
     if name.startswith("arp_"):
         return np.where(table["arp_operation"] >= 0, 4, 0)
     if name == "nd_target":
@@ -92,7 +92,7 @@ def _family(table: Columns, name: str) -> NDArray[np.int64]:
 
 
 def _addresses(values: NDArray[np.uint8], family: NDArray[np.int64]) -> pa.Array:
-    """Write each address once and refer to it."""
+    """Format each address once and refer to it."""
     there = family > 0
     keys = np.concatenate((family[:, np.newaxis].astype(np.uint8), values), axis=1)
     rows = np.ascontiguousarray(keys).view(np.dtype((np.void, keys.shape[1]))).ravel()
@@ -108,7 +108,7 @@ def _macs(values: NDArray[np.int64]) -> pa.Array:
 
 
 def _files(values: NDArray[np.int64], files: Sequence[File]) -> pa.Array:
-    """Write the path of each file once; octets that are no text as escapes."""
+    """Store the path of each file once; octets that are not text are escaped."""
     words = [file.path.encode(errors="backslashreplace").decode() for file in files]
     return pa.DictionaryArray.from_arrays(pa.array(values, pa.int32()), pa.array(words, pa.string()))
 
@@ -126,7 +126,7 @@ def _names(values: NDArray[np.int64], names: dict[int, str]) -> pa.Array:
 def _dictionary(
     index: NDArray[np.intp], there: NDArray[np.bool_], words: list[str], kind: pa.DictionaryType
 ) -> pa.Array:
-    """Make a dictionary-encoded array from the entries of the rows that have one."""
+    """Build a dictionary-encoded array from the entries of the rows that have one."""
     places = np.zeros(len(there), kind.index_type.to_pandas_dtype())
     places[there] = index
     return pa.DictionaryArray.from_arrays(

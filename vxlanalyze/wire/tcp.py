@@ -53,7 +53,7 @@ OPTION_WINDOW_SCALE = 3
 
 @compiled
 def read(data: Octets, found: Record, base: int) -> None:
-    """Read one header; of a cut one, as many fields as there are (an ICMP error quotes 8 bytes)."""
+    """Read one header, or the available fields of a truncated one (an ICMP error quotes 8 bytes)."""
     at = found[AT]
     if at + 8 <= found[END]:
         found[base + SEQ] = be32(data, at + 4)
@@ -87,7 +87,7 @@ def read(data: Octets, found: Record, base: int) -> None:
 
 @compiled
 def _options(data: Octets, found: Record, base: int, at: int, end: int) -> None:
-    """Read what a SYN agrees on; a malformed option ends the list."""
+    """Read the options that a SYN negotiates; a malformed option ends the list."""
     while at + 1 < end:
         kind = byte(data, at)
         if kind == OPTION_NOTHING:

@@ -3,9 +3,9 @@
     |          Source Port          |       Destination Port        |
     |            Length             |           Checksum            |
 
-Sources: RFC 768; RFC 2675 section 4 (in a jumbogram, a length of 0 lasts as long as the packet). Linux takes
-0 so in every IPv6 packet (net/ipv6/udp.c, ``__udp6_lib_rcv``), and discards it in an IPv4 packet of
-ordinary size.
+Sources: RFC 768; RFC 2675 section 4 (in a jumbogram, a length of 0 extends to the end of the packet). Linux
+interprets 0 this way in every IPv6 packet (net/ipv6/udp.c, ``__udp6_lib_rcv``), and discards it in an IPv4
+packet of ordinary size.
 """
 
 from vxlanalyze.kernels.decorator import compiled
@@ -72,7 +72,7 @@ def read(data: Octets, found: Record, base: int) -> int:
 
 @compiled
 def name_query(data: Octets, found: Record, base: int) -> None:
-    """Keep identifier and flags of a DNS message, by which query and answer are told (RFC 1035 4.1.1)."""
+    """Keep identifier and flags of a DNS message, which match query and answer (RFC 1035 section 4.1.1)."""
     sport = found[base + SPORT]
     dport = found[base + DPORT]
     if (dport in (DNS_PORT, MULTICAST_DNS_PORT) or sport in (DNS_PORT, MULTICAST_DNS_PORT)) and found[

@@ -1,4 +1,4 @@
-"""What a capture holds of each of its flows, found in one pass over its rows."""
+"""A capture's frames by flow, counted in one pass over its rows."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ class Usage(NamedTuple):
     Parameters
     ----------
     packets : NDArray[np.int64]
-        How many they are.
+        Number of frames.
     first_row, last_row : NDArray[np.int64]
         Rows of the first and last of them, NO_ROW where there is none.
     latest_ns : NDArray[np.int64]
-        The latest of their times; the least integer where there is none.
+        The latest of their times; the smallest integer where there is none.
     """
 
     packets: NDArray[np.int64]
@@ -36,7 +36,7 @@ class Usage(NamedTuple):
 
 
 def usage(flow: NDArray[np.int32], time_ns: NDArray[np.int64], flows: int) -> Usage:
-    """Count the rows of `flows` flows; those with NO_FLOW are passed over."""
+    """Count the rows of `flows` flows; those with NO_FLOW are skipped."""
     found = Usage(
         np.zeros(flows, np.int64),
         np.full(flows, NO_ROW, np.int64),

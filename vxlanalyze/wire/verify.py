@@ -1,12 +1,12 @@
 """Checksum states and the payload digest of one walked frame, with each byte read once.
 
-At the sender, checksums are often not there yet: the network card fills them in. What Linux leaves
-in the field until then:
+At the sender, checksums are often not yet present: the network card fills them in. Until then, Linux leaves
+in the field:
 
-* the folded sum of the pseudo-header, its complement not taken (``PARTIAL``). Drivers that
-  segment want it without the length (``tcp_v6_gso_csum_prep``): both forms are recognised;
-* in the outer UDP header, the sum that will be right once the card has filled the inner one
-  (``LCO``): then it is as far from right as the inner one is, modulo 65535.
+* the folded sum of the pseudo-header, not complemented (``PARTIAL``). Drivers that segment need it without
+the length (``tcp_v6_gso_csum_prep``): both forms are recognised;
+* in the outer UDP header, the sum that will be valid once the card has filled in the inner one (``LCO``):
+until then, both are off by the same amount, modulo 65535.
 
 Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, zero); RFC 9260
 section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).
@@ -59,7 +59,7 @@ LCO = int(Checksum.LCO)
 UNVERIFIABLE = int(Checksum.UNVERIFIABLE)
 ALL_ONES = int(Checksum.ALL_ONES)
 
-WITHOUT_LIMIT = 1 << 40  # more than any packet has, for `keep_bytes`
+WITHOUT_LIMIT = 1 << 40  # larger than any packet, for `keep_bytes`
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
@@ -74,11 +74,11 @@ def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes
     data : ndarray of uint8, shape (k,)
         The buffer.
     found : ndarray of int64, shape (RECORD_FIELDS,)
-        What the walker found.
+        The walker's result.
     base : int
         The innermost packet, OUTER or INNER.
     captured_end : int
-        Behind the last captured byte of the frame.
+        Position after the last captured byte of the frame.
     keep_bytes : int
         How many bytes of the innermost IP packet the digest may cover.
     """
@@ -154,7 +154,7 @@ def _layer_4(
     payload_end: int,
     payload: int,
 ) -> None:
-    """Judge the L4 checksum of one packet; the sum of the innermost payload is known already."""
+    """Judge the L4 checksum of one packet; the sum of the innermost payload is already known."""
     rule = found[base + CHECK_RULE]
     stored = found[base + CHECK_STORED]
     if rule == RULE_UDP and stored == 0:
@@ -195,7 +195,7 @@ def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
     if rule != RULE_PLAIN and is_partial(found, base, pseudo):
         found[base + CHECK_STATE] = PARTIAL
     elif found[base + ROUTED] > 0:
-        found[base + CHECK_STATE] = UNVERIFIABLE  # made for other addresses (RFC 8200 8.1)
+        found[base + CHECK_STATE] = UNVERIFIABLE  # computed for other addresses (RFC 8200 8.1)
     elif stored == 0xFFFF:
         found[base + CHECK_STATE] = ALL_ONES
     else:
@@ -204,14 +204,14 @@ def _judge(found: Record, base: int, total: int, pseudo: int) -> None:
 
 @compiled
 def is_partial(found: Record, base: int, pseudo: int) -> bool:
-    """Tell whether the field holds the sum of the pseudo-header, with or without its length."""
+    """Whether the field holds the sum of the pseudo-header, with or without its length."""
     stored = found[base + CHECK_STORED]
     return stored == checksum.join(pseudo, _length_sum(found, base), 0) or stored == pseudo
 
 
 @compiled
 def _local_offload(found: Record) -> None:
-    """Tell an outer checksum that is right for what the network card will send."""
+    """Recognise an outer checksum that is valid for what the network card will send."""
     unexplained = found[OUTER + CHECK_STATE] == BAD or found[OUTER + CHECK_STATE] == ALL_ONES
     if not unexplained or found[INNER + CHECK_STATE] != PARTIAL:
         return

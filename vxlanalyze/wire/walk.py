@@ -1,11 +1,11 @@
-"""The walker: from the link layer down to the innermost packet. Nobody else knows the order of layers.
+"""The walker: from the link layer to the innermost packet. Only this module knows the order of layers.
 
-Each reader reads one header and tells the number that announces what follows (an EtherType, an IP
-protocol, a port); here that number chooses the next reader. Decoding is lax: what parsed is kept, and
-where a header is cut or wrong the walk ends with a mark.
+Each reader reads one header and returns the number that announces what follows (an EtherType, an IP protocol,
+a port); here that number selects the next reader. Decoding is lenient: whatever was parsed is kept, and where
+a header is truncated or invalid the walk ends with an anomaly mark.
 
-Tunnels inside tunnels are followed to a depth of `MAX_DEPTH`; of more than one, the outermost and the
-innermost packet are kept.
+Nested tunnels are followed to a depth of `MAX_DEPTH`; with more than one, the outermost and the innermost
+packet are kept.
 """
 
 from typing import Any
@@ -91,11 +91,11 @@ def walk(
     data : ndarray of uint8, shape (k,)
         The buffer; the frame is ``data[start : start + captured]``.
     start, captured, original : int
-        Place and lengths of the frame, bytes.
+        Position and lengths of the frame, in bytes.
     link_type : int
         As in the capture's header.
     bound_to : ndarray of uint8, shape (65792,)
-        What `bindings` made.
+        The table built by `bindings`.
     found : ndarray of int64, shape (RECORD_FIELDS,)
         The scratch record.
 
@@ -112,7 +112,7 @@ def walk(
 def walk_to_depth(
     data: Octets, link_type: int, bound_to: NDArray[np.uint8], depth: int, found: Record
 ) -> None:
-    """Decode a whole frame, but no more tunnels inside each other than `depth`."""
+    """Decode a whole frame, following at most `depth` nested tunnels."""
     begin(found, 0, len(data), len(data))
     found[DEEPEST] = depth
     descend(data, found, bound_to, link.read(data, found, link_type))
@@ -132,7 +132,7 @@ def begin(found: Record, start: int, captured: int, original: int) -> None:
 
 @compiled
 def descend(data: Octets, found: Record, bound_to: NDArray[np.uint8], ethertype: int) -> int:
-    """Decode what stands at `AT`, tunnel by tunnel; return the base of the innermost packet."""
+    """Decode from `AT`, tunnel by tunnel; return the base of the innermost packet."""
     base = OUTER
     while True:
         if ethertype == ethernet.TRANSPARENT_ETHERNET:
@@ -185,14 +185,14 @@ def _network(data: Octets, found: Record, base: int, ethertype: int) -> int:
 
 @compiled
 def _opaque(found: Record, base: int) -> None:
-    """Take everything that is left for payload."""
+    """Treat everything that remains as payload."""
     found[base + PAYLOAD_AT] = found[AT]
     found[base + PAYLOAD_END] = found[LIMIT]
 
 
 @compiled
 def _fragment(found: Record, base: int, protocol: int) -> int:
-    """Mark a fragment; only a first one has headers to go on with."""
+    """Mark a fragment; only a first one has further headers."""
     later = found[base + FRAGMENT_OFFSET] > 0
     if base == OUTER:
         found[ANOMALIES] |= LATER_FRAGMENT if later else FIRST_FRAGMENT
@@ -230,7 +230,7 @@ def _transport(
             found[ENCRYPTION] = _ESP
         return by_protocol(data, found, protocol, bound_to)
     if base == INNER and found[base + MORE_FRAGMENTS] > 0:
-        _opaque(found, base)  # of a fragment, all that can be compared is everything
+        _opaque(found, base)  # only the whole content of a fragment can be compared
     return _NO_TUNNEL
 
 
@@ -264,7 +264,7 @@ def _datagram(data: Octets, found: Record, base: int, bound_to: NDArray[np.uint8
 
 @compiled
 def _enter(found: Record, tunnel: int) -> Any:
-    """Make the inner part of the record ready for what the tunnel carries; return its base."""
+    """Prepare the inner part of the record for the tunnel's content; return its base."""
     if found[DEPTH] > 0:
         for place in range(INNER, RECORD_FIELDS):
             found[place] = BLANK[place]

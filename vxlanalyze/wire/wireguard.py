@@ -11,7 +11,7 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, LIMIT, SPORT, Record
 from vxlanalyze.wire.octets import Octets, le32
 
-UDP_PORT = 51820  # of the documentation and of most set-ups; no port is assigned
+UDP_PORT = 51820  # of the documentation and most installations; no port is assigned
 
 INITIATION = 1
 RESPONSE = 2
@@ -24,8 +24,8 @@ COOKIE_BYTES = 64
 KEEPALIVE_BYTES = 32  # data without content: header 16, tag 16
 PADDING_BYTES = 16
 
-# On another port than the usual one, data messages are known from their length alone: a shorter one
-# could be anything. An IPv4 packet in it has at least 20 octets, padded to 32.
+# On other than the usual port, data messages are recognised by length alone: a shorter one could be anything.
+# An IPv4 packet in it has at least 20 octets, padded to 32.
 _SURE_DATA_BYTES = KEEPALIVE_BYTES + 2 * PADDING_BYTES
 # A packet is padded to no more than the device's MTU: the largest ones may end anywhere.
 _NEAR_MTU_BYTES = 1200
@@ -33,7 +33,7 @@ _NEAR_MTU_BYTES = 1200
 
 @compiled
 def in_udp(data: Octets, found: Record, base: int) -> bool:
-    """Tell whether the UDP payload at `AT` is a WireGuard message."""
+    """Whether the UDP payload at `AT` is a WireGuard message."""
     at = found[AT]
     if at + 4 > found[END]:
         return False

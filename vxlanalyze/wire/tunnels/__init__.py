@@ -1,4 +1,4 @@
-"""The tunnels this package understands: for each member of `Tunnel`, the entry of the module of its name."""
+"""The tunnels this package decodes: for each member of `Tunnel`, the entry of the module with its name."""
 
 from importlib import import_module
 
@@ -21,5 +21,5 @@ NAMES: dict[int, str] = {int(entry.tunnel): entry.name for entry in TUNNELS}
 
 
 def title(tunnel: int) -> str:
-    """Give the name of a kind of tunnel in sentences."""
+    """Give the name of a kind of tunnel for use in sentences."""
     return BY_TUNNEL[Tunnel(tunnel)].title

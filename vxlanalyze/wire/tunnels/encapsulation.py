@@ -21,28 +21,28 @@ class Encapsulation:
     tunnel : Tunnel
         Its number in the tables.
     title : str
-        Its name in sentences; in the tables it stands in lower case.
+        Its name in sentences; in the tables it is in lower case.
     priority : int
-        Its place, from the lowest, among those whose contents are examined: where one header is a special
-        case of another, its number is the lower.
+        Its rank, lowest first, among those whose contents are examined: where one header is a special case of
+        another, it has the lower number.
     header_bytes : int or None
         Length of its header without options; None where the length depends on the header's flags.
     read : callable
-        Compiled ``read(data, found) -> int``: reads the header at `AT`, moves `AT` behind it, and returns
-        the EtherType of what follows, or STOP.
+        Compiled ``read(data, found) -> int``: reads the header at `AT`, moves `AT` past it, and returns the
+        EtherType of what follows, or STOP.
     recognise : callable
-        Compiled ``recognise(data, found, carrier) -> bool``: tells by content whether this tunnel
-        starts at `AT`; `carrier` is the IP protocol number of what carries it. Called where neither
-        port nor protocol number decides, in the order of ``TUNNELS``.
+        Compiled ``recognise(data, found, carrier) -> bool``: decides by content whether this tunnel starts at
+        `AT`; `carrier` is the IP protocol number of what carries it. Called where neither port nor protocol
+        number decides, in the order of ``TUNNELS``.
     udp_ports, ip_protocols : tuple of int
-        What announces it.
+        The numbers that announce it.
     fits : callable, optional
-        Compiled ``fits(data, found) -> bool``: whether the header at `AT` can be its own. Asked on its own
-        ports, where all but what another tunnel may have been moved to is taken for it.
+        Compiled ``fits(data, found) -> bool``: whether the header at `AT` can be its own. Used on its own
+        ports, where everything counts as this tunnel unless another one may have been moved there.
     link_type : str
         The kind of its device for ``ip link``, in commands of remedies; "" where Linux has none.
     options : str
-        What may follow the header, in the words of a sum of header lengths.
+        What may follow the header, as a term in a sum of header lengths.
     """
 
     tunnel: Tunnel

@@ -4,7 +4,7 @@
     |        Virtual Network Identifier (VNI)       |    Reserved   |
     |                 Options, Opt Len words                        |
 
-VXLAN is run on its port as well. There, the flags of VXLAN would be eight words of options.
+VXLAN also runs on its port. There, the flags of VXLAN would mean eight words of options.
 
 Sources: RFC 8926 section 3.4; IANA port 6081.
 """
@@ -34,7 +34,7 @@ RESERVED_FLAGS = 0x3F
 
 @compiled
 def read(data: Octets, found: Record) -> int:
-    """Read one header, passing over its options; the protocol type is an EtherType."""
+    """Read one header, skipping its options; the protocol type is an EtherType."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return STOP
@@ -55,7 +55,7 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Tell whether version, reserved bits and the Ethernet frame inside are as they must be."""
+    """Whether version, reserved bits and the Ethernet frame inside are valid."""
     at = found[AT]
     if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:
         return False
@@ -71,7 +71,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 @compiled
 def fits(data: Octets, found: Record) -> bool:
-    """Tell whether version and protocol type can be Geneve's; VXLAN has zeros for the latter."""
+    """Whether version and protocol type can be Geneve's; VXLAN has zeros for the latter."""
     at = found[AT]
     return at + 4 > found[END] or (byte(data, at) >> 6 == 0 and be16(data, at + 2) != 0)
 

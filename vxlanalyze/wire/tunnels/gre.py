@@ -58,7 +58,7 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Take whatever the protocol number announces and no other tunnel claims."""
+    """Accept whatever the protocol number announces and no other tunnel claims."""
     return carrier == IP_PROTOCOL
 
 

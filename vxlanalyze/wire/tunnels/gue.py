@@ -4,8 +4,8 @@
     |     Extension fields and private data, Hlen words             |
 
 The first two bits are the variant. In variant 1 there is no header: they are those of an IP version, 4 or 6.
-Linux's foo-over-UDP (``ip fou``) with an IP tunnel and flannel's ``udp`` backend send just that; kube-router
-sends either, on port 5555. No network identifier; that of a GRE header inside, where there is one.
+Linux's foo-over-UDP (``ip fou``) with an IP tunnel and flannel's ``udp`` backend send exactly that;
+kube-router sends either, on port 5555. There is no network identifier, except that of a GRE header inside.
 
 Sources: draft-ietf-intarea-gue-09 sections 3.2, 3.3 and 4; IANA port 6080; Linux net/ipv4/fou_core.c.
 """
@@ -34,14 +34,14 @@ VARIANT_DIRECT = 1
 FLAG_CONTROL = 0x20  # C: a control message, for the tunnel's ends themselves
 LENGTH_MASK = 0x1F  # in words
 
-# Headers without extensions, as Linux writes them: all zero but the protocol.
+# Headers without extensions, as Linux writes them: all zero except for the protocol.
 _PLAIN_IPV4 = ipip.PROTOCOL_IPV4 << 16
 _PLAIN_IPV6 = ipip.PROTOCOL_IPV6 << 16
 
 
 @compiled
 def read(data: Octets, found: Record) -> int:
-    """Read one header; what follows is named by its protocol."""
+    """Read one header; its protocol field names what follows."""
     at = found[AT]
     if not holds(found, at + 1):
         return STOP
@@ -74,7 +74,7 @@ def _following(data: Octets, found: Record, protocol: int) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Tell whether one IP packet fills the rest of the datagram, with a plain header before it or none."""
+    """Whether one IP packet fills the remaining datagram, with a plain header before it or none."""
     at = found[AT]
     if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:
         return False
@@ -86,7 +86,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 @compiled
 def _is_packet(data: Octets, found: Record, at: int) -> bool:
-    """Ask what is hard to meet by chance: the length, to the octet, and the checksum or the addresses."""
+    """Check what rarely matches by accident: the exact length, and the checksum or the addresses."""
     room = found[LIMIT] - at
     if at + ipv4.HEADER_BYTES > found[END]:
         return False
@@ -107,7 +107,7 @@ def _is_packet(data: Octets, found: Record, at: int) -> bool:
 
 @compiled
 def _is_unicast(first: int) -> bool:
-    """Tell whether an IPv6 address begins as global, unique local and link-local ones do (RFC 4291 2.4)."""
+    """Whether an IPv6 address has a global, unique local or link-local prefix (RFC 4291 section 2.4)."""
     return first >> 13 == 1 or first >> 9 == 0x7E or first >> 6 == 0x3FA
 
 

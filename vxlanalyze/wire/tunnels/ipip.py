@@ -16,7 +16,7 @@ PROTOCOL_IPV6 = 41
 
 @compiled
 def read(data: Octets, found: Record) -> int:
-    """Tell the version of the packet inside."""
+    """Return the EtherType for the version of the packet inside."""
     if not holds(found, found[AT] + 1):
         return STOP
     return ethernet.IPV4 if byte(data, found[AT]) >> 4 == ipv4.VERSION else ethernet.IPV6
@@ -24,7 +24,7 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Take what the protocol number announces."""
+    """Accept what the protocol number announces."""
     return carrier in (PROTOCOL_IPV4, PROTOCOL_IPV6)
 
 

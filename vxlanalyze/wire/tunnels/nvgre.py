@@ -3,8 +3,8 @@
     |0| |1|0|   Reserved0     | Ver |   Protocol Type 0x6558        |
     |               Virtual Subnet ID (VSID)        |    FlowID     |
 
-An Ethernet-over-GRE tunnel with a key (Linux ``gretap key``) has the very same header: its key is shown
-as NVGRE shows it, divided by 256.
+An Ethernet-over-GRE tunnel with a key (Linux ``gretap key``) has the same header: its key is shown in NVGRE
+form, divided by 256.
 
 Sources: RFC 7637 section 3.2.
 """
@@ -33,7 +33,7 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Tell whether a GRE header has a key, nothing else, and an Ethernet frame behind it."""
+    """Whether a GRE header has only a key and is followed by an Ethernet frame."""
     at = found[AT]
     return (
         carrier == gre.IP_PROTOCOL

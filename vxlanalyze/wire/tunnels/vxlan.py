@@ -57,14 +57,14 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Tell whether flags, reserved bits and the frame inside are what Linux would send."""
+    """Whether flags, reserved bits and the frame inside are as Linux would send them."""
     at = found[AT]
     if carrier != udp.PROTOCOL or at + HEADER_BYTES > found[END]:
         return False
     flags = byte(data, at)
     if flags == FLAG_VNI_VALID:
         clear = be32(data, at) & 0x00FFFFFF == 0
-    elif at + HEADER_BYTES + ethernet.HEADER_BYTES <= found[END]:  # else too little speaks for it
+    elif at + HEADER_BYTES + ethernet.HEADER_BYTES <= found[END]:  # else there is too little evidence
         clear = flags == FLAG_VNI_VALID | FLAG_GROUP_POLICY and byte(data, at + 1) & ~POLICY_FLAGS == 0
     else:
         clear = False
@@ -73,7 +73,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 @compiled
 def fits(data: Octets, found: Record) -> bool:
-    """Tell whether the flag is there that VXLAN cannot do without; on its ports, nothing more is asked."""
+    """Whether the mandatory VXLAN flag is set; on its own ports, nothing more is required."""
     at = found[AT]
     return at >= found[END] or byte(data, at) & FLAG_VNI_VALID != 0
 

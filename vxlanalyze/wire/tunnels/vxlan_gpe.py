@@ -25,7 +25,7 @@ from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 HEADER_BYTES = 8
 FLAG_VNI_VALID = 0x08  # I
-FLAG_NEXT_PROTOCOL = 0x04  # P: byte 3 names the protocol; clear, an Ethernet frame follows
+FLAG_NEXT_PROTOCOL = 0x04  # P: byte 3 names the protocol; if clear, an Ethernet frame follows
 RESERVED_FLAGS = 0xC0
 
 NEXT_IPV4 = 1
@@ -37,7 +37,7 @@ NEXT_MPLS = 5
 
 @compiled
 def read(data: Octets, found: Record) -> int:
-    """Read one header; what follows is named by its next protocol."""
+    """Read one header; its next protocol field names what follows."""
     at = found[AT]
     if not holds(found, at + HEADER_BYTES):
         return STOP
@@ -71,7 +71,7 @@ def _ethertype(found: Record, following: int) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Never: on another port, a header with an IP packet behind it is too easily met by chance."""
+    """Never: on another port, a header followed by an IP packet matches too easily by accident."""
     return False
 
 
