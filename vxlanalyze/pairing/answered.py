@@ -6,12 +6,10 @@ arrived, unless another packet with the same content did (a retransmission).
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035 section 4.1.1.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
 from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
@@ -146,7 +144,7 @@ def _acknowledged(
 
 
 @compiled("(i4[] u2[] u4[]) i4[] u4[] i8[]")
-def _find_highest(columns, wanted, base, highest):  # type: ignore[no-untyped-def]
+def _find_highest(columns: tuple[I32, U16, U32], wanted: I32, base: U32, highest: I64) -> None:
     """Record the highest acknowledgement of each tuple that some flows acknowledge."""
     flow_of, flags_of, ack_of = columns
     for row in range(len(flow_of)):

@@ -5,14 +5,12 @@ remaining packets are matched level by level (`identity.Level`), first within th
 any possible delay.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, I64, U16, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import damaged_copies, identity, match, segments
 from vxlanalyze.pairing.altered_bytes import Rereading
@@ -190,7 +188,15 @@ def _delays(
 
 
 @compiled("i4[] u2[] (i8[] i8[]) (i8 i8 i8) i4[] i4[] b1[]")
-def _believe(known, numbers, times_ns, limits, partner, copies, used):  # type: ignore[no-untyped-def]
+def _believe(
+    known: I32,
+    numbers: U16,
+    times_ns: tuple[I64, I64],
+    limits: tuple[int, int, int],
+    partner: I32,
+    copies: I32,
+    used: Bools,
+) -> None:
     """Accept the known pairs whose delay is possible.
 
     A pair with an unusual delay may be a lost packet and the arrival of its retransmission, except where the

@@ -20,19 +20,14 @@ Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293
 """
 
 from enum import Enum, IntFlag
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, U16, U32, U64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
-
-I32: TypeAlias = NDArray[np.int32]
-U16: TypeAlias = NDArray[np.uint16]
-U32: TypeAlias = NDArray[np.uint32]
-U64: TypeAlias = NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood 2014
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

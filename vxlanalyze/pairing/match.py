@@ -10,19 +10,15 @@ Both are linear except for a sort of the remaining packets; a flood of one key c
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, I64, U64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.memory import limit as memory
 
 NO_PARTNER = -1
-
-I32: TypeAlias = NDArray[np.int32]
-I64: TypeAlias = NDArray[np.int64]
-U64: TypeAlias = NDArray[np.uint64]
 
 _EMPTY = np.int32(-1)
 _1 = np.uint64(1)

@@ -1,13 +1,11 @@
 """Convert pairs of rows to pairs of positions among each point's packets of a direction."""
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, U16
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.fate import Units
 from vxlanalyze.pairing.model import NO_ROW
@@ -36,7 +34,9 @@ def paired(partner: NDArray[np.int32], first: Units, second: Units) -> NDArray[n
 
 
 @compiled("(i4[] i4[]) (u2[] u2[]) i4[] i4[] i4[]")
-def _find(rows, segment_bytes, partner, place, known):  # type: ignore[no-untyped-def]
+def _find(
+    rows: tuple[I32, I32], segment_bytes: tuple[U16, U16], partner: I32, place: I32, known: I32
+) -> None:
     first_row, second_row = rows
     here, there = segment_bytes
     for k in range(len(second_row)):

@@ -7,9 +7,6 @@ checksum that looks invalid does harm: a flow whose packets are all invalid but 
 accepted.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.kernels.arrays import I32, U16
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import NO_ROW, Direction, Point
 from vxlanalyze.pairing.tuples import number_rows
@@ -76,7 +74,9 @@ def of(direction: Direction, shift: int) -> Checks:
 
 
 @compiled("(i4[] i4[]) (u2[] u2[]) u2[] i8 Checks(u1[] u1[] b1[])")
-def _read(rows, checks, segment_bytes, shift, found):  # type: ignore[no-untyped-def]
+def _read(
+    rows: tuple[I32, I32], checks: tuple[U16, U16], segment_bytes: U16, shift: int, found: Checks
+) -> None:
     sent_row, received_row = rows
     sent_checks, received_checks = checks
     for i in range(len(sent_row)):

@@ -5,15 +5,13 @@ for the following ones. Where the entry fails or new ones are limited, openings 
 passes. A retransmission may get through or not: Linux gives a repeated SYN another outer source port.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.traits import ICMP, ICMPV6, TCP, UDP
+from vxlanalyze.kernels.arrays import I32, U16, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import number_rows
@@ -95,7 +93,13 @@ def find(
 
 
 @compiled("(i4[] u2[] b1[]) (b1[] b1[] i4[]) (b1[] b1[]) b1[] b1[]")
-def _find(packets, of_flow, of_talk, first, syn):  # type: ignore[no-untyped-def]
+def _find(
+    packets: tuple[I32, U16, Bools],
+    of_flow: tuple[Bools, Bools, I32],
+    of_talk: tuple[Bools, Bools],
+    first: Bools,
+    syn: Bools,
+) -> None:
     """Mark openings, connection requests, and conversations that arrived in part."""
     flow_of, flags, lost = packets
     tcp, is_request, talk_of = of_flow

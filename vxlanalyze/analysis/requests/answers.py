@@ -9,9 +9,6 @@ An answer is looked for in both captures of the hop, the receiver's first: one t
 lost on the return path is an answer too. So is one that an `any` capture shows only inside the node.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
@@ -188,7 +186,14 @@ def _end_ns(point: Point) -> int:
     "(i4[] i4[]) (i4[] u2[] u4[] u4[] u4[]) (i8[] i8[]) (i8 i8) (b1[] b1[] b1[] i4[]) "
     "_Requested(b1[] b1[] b1[] b1[] i4[])"
 )
-def _find_requests(rows, columns, times_ns, ends_ns, of_flow, found):  # type: ignore[no-untyped-def]
+def _find_requests(
+    rows: tuple[I32, I32],
+    columns: tuple[I32, U16, U32, U32, U32],
+    times_ns: tuple[I64, I64],
+    ends_ns: tuple[int, int],
+    of_flow: tuple[Bools, Bools, Bools, I32],
+    found: _Requested,
+) -> None:
     """Mark request packets, and those early enough for an answer to be captured."""
     sent_row, received_row = rows
     flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
@@ -254,7 +259,7 @@ def _acknowledged(
 
 
 @compiled("(i4[] u2[] u4[] u4[]) i4[] u4[] b1[]")
-def _acknowledge(columns, wanted, base, acknowledged):  # type: ignore[no-untyped-def]
+def _acknowledge(columns: tuple[I32, U16, U32, U32], wanted: I32, base: U32, acknowledged: Bools) -> None:
     """Mark the tuples that a packet of a capture answers."""
     flow_of, flags_of, ack_of, anomalies_of = columns
     for row in range(len(flow_of)):

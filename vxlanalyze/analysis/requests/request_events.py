@@ -4,15 +4,14 @@ Sources: RFC 792 and RFC 4443 section 4 (echo), RFC 1035 section 4.1.1 (identifi
 section 3.5 (SYN, reset).
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.tuples import distinct
@@ -59,7 +58,7 @@ class Events(NamedTuple):
     def room(cls, size: int) -> "Events":
         """Allocate space for some events."""
         dtypes = (np.int32, np.int32, np.int64, np.uint8, np.bool_, np.bool_)
-        return cls(*(np.empty(size, dtype) for dtype in dtypes))
+        return cls._make(np.empty(size, dtype) for dtype in dtypes)
 
 
 class _Roles(NamedTuple):
@@ -126,22 +125,23 @@ def events(point: Point, numbered: Numbered) -> Events:
         ),
         found,
     )
-    found = Events(*(column[:count] for column in found))
+    found = Events._make(column[:count] for column in found)
     if not refused.any():
         return _numbered(found)
     each = np.append((kind == Kind.UDP) & may_request & refused[tuple_of], False)  # the last for NO_FLOW
     by_itself = _refused(rows[each[index.flow[rows]]], index.flow, tuple_of)
-    return _numbered(Events(*(np.concatenate(columns) for columns in zip(found, by_itself, strict=True))))
+    both: Iterator[tuple[NDArray[Any], NDArray[Any]]] = zip(found, by_itself, strict=True)
+    return _numbered(Events._make(map(np.concatenate, both)))
 
 
 def _numbered(found: Events) -> Events:
     """Leave out responses to a tuple without a number: no request was seen."""
     known = found.tuple_of >= 0
-    return found if known.all() else Events(*(column[known] for column in found))
+    return found if known.all() else Events._make(column[known] for column in found)
 
 
 @compiled("i4[] (i4[] u4[] u4[] u2[]) _Roles(u1[] b1[] b1[] i4[] i4[]) Events(i4[] i4[] i8[] u1[] b1[] b1[])")
-def _find(rows, columns, roles, found):  # type: ignore[no-untyped-def]
+def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: Events) -> int:
     """Record the request and response packets, in row order, and count them."""
     flow_of, seq_of, ack_of, flags_of = columns
     count = 0
@@ -235,7 +235,9 @@ def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @compiled("i4[] i4[] i8[] b1[] i4[] i8[] i8[]")
-def _hear(rows, flow_of, time_ns, udp, tuple_of, packets, spoke_ns):  # type: ignore[no-untyped-def]
+def _hear(
+    rows: I32, flow_of: I32, time_ns: I64, udp: Bools, tuple_of: I32, packets: I64, spoke_ns: I64
+) -> None:
     """Count the packets of each tuple of UDP flows, and record the earliest time."""
     for row in rows:
         flow = flow_of[row]

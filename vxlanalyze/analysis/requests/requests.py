@@ -7,9 +7,6 @@ where neither came although the capture went on long enough. A UDP packet is onl
 something comes back: those without any answer are left out.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,6 +18,7 @@ from vxlanalyze.analysis.requests import direct_return, refusals, replies_from_e
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
+from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
@@ -125,7 +123,7 @@ def _paired(point: Point, found: Events) -> Requests:
     order = np.arange(count)
     for column in (room.number, room.tuple_of):
         order = order[stable_order(column[order])]
-    paired = _Paired(*(column[order] for column in room))
+    paired = _Paired._make(column[order] for column in room)
     return Requests(point, *paired, decided=paired.answer_row != NO_ROW)
 
 
@@ -160,7 +158,9 @@ class _Paired(NamedTuple):
     "i8[] i8[] i4[] Events(i4[] i4[] i8[] u1[] b1[] b1[]) i4[] b1[] _Paired(i4[] i8[] u1[] i4[] "
     "i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
 )
-def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ignore[no-untyped-def]
+def _pair(
+    time_ns: I64, in_time: I64, group: I32, events_: Events, last: I32, answered: Bools, paired: _Paired
+) -> int:
     """Record the requests, in the order in which they begin, and count them.
 
     For each group, `last` is the last request, and `answered` whether no request followed an answer.
@@ -195,7 +195,7 @@ def _pair(time_ns, in_time, group, events_, last, answered, paired):  # type: ig
 
 
 @compiled
-def _answer(request, row, refuses, paired):  # type: ignore[no-untyped-def]
+def _answer(request: Integer, row: Integer, refuses: bool, paired: _Paired) -> None:
     """Record an answer; a further one belongs to a transmission that seemed to get none."""
     if paired.answer_row[request] == NO_ROW:
         paired.answer_row[request], paired.refused[request] = row, refuses

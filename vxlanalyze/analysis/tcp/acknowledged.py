@@ -4,9 +4,6 @@ Sources: RFC 7323 section 2 (window scale); RFC 6298 section 3 (Karn's algorithm
 retransmitted data).
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 import numpy as np
 
 from vxlanalyze.analysis.tcp.tcp_packets import FIN, SYN
@@ -41,16 +38,20 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     ZERO_NS,
     ZERO_TIMES,
     ZERO_TOTAL_NS,
+    Followed,
+    Packet,
 )
+from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import WINDOW_MASK
 
 
 @compiled
-def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-untyped-def]
+def acknowledge(stream: Integer, packet: Packet, out: Followed) -> None:
     """Record what the sender of a stream learns: bytes that arrived, and the window."""
-    state, figures = out.state, out.figures
+    state, figures, now = out.state, out.figures, packet.time_ns
+    ack, flags, window = packet.ack, packet.flags, packet.window
     other = stream ^ 1
     if not state[stream, BEGUN] or after(ack, state[stream, ACKED]) < 0:
         return
@@ -65,7 +66,7 @@ def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-u
             _sample(stream, now, out)
     if flags & FIN and window == 0:
         return
-    _close_or_open(stream, row, now, flags, window, out)
+    _close_or_open(stream, packet, out)
     octets = _octets(other, stream, window, flags, state)
     if octets < 0:
         return
@@ -80,10 +81,10 @@ def acknowledge(stream, row, now, ack, flags, window, out):  # type: ignore[no-u
 
 
 @compiled
-def _close_or_open(stream, row, now, flags, window, out):  # type: ignore[no-untyped-def]
+def _close_or_open(stream: Integer, packet: Packet, out: Followed) -> None:
     """Record a window that closes or opens."""
-    state, figures = out.state, out.figures
-    zero = window & WINDOW_MASK == 0 and not flags & SYN
+    state, figures, now, row = out.state, out.figures, packet.time_ns, packet.row
+    zero = packet.window & WINDOW_MASK == 0 and not packet.flags & SYN
     if zero and not state[stream, ZERO]:
         state[stream, ZERO], state[stream, ZERO_NS] = 1, now
         figures[stream, ZERO_TIMES] += 1
@@ -94,7 +95,7 @@ def _close_or_open(stream, row, now, flags, window, out):  # type: ignore[no-unt
 
 
 @compiled
-def _octets(advertiser, stream, window, flags, state):  # type: ignore[no-untyped-def]
+def _octets(advertiser: Integer, stream: Integer, window: Integer, flags: Integer, state: I64) -> Integer:
     """Scale a window as negotiated in the handshake; -1 where that was not seen."""
     if flags & SYN:
         return window & WINDOW_MASK
@@ -105,13 +106,13 @@ def _octets(advertiser, stream, window, flags, state):  # type: ignore[no-untype
 
 
 @compiled
-def _both_scale(one, other, state):  # type: ignore[no-untyped-def]
+def _both_scale(one: Integer, other: Integer, state: I64) -> bool:
     """Whether both SYNs had the window scale option, without which neither end scales."""
     return state[one, SCALE] > NO_SCALE and state[other, SCALE] > NO_SCALE
 
 
 @compiled
-def _sample(stream, now, out):  # type: ignore[no-untyped-def]
+def _sample(stream: Integer, now: Integer, out: Followed) -> None:
     """Record the round trip of a segment that was sent once."""
     state, figures, samples, counts = out.state, out.figures, out.samples, out.counts
     sent = state[stream, SAMPLE_NS]

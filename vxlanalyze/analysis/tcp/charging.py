@@ -1,8 +1,5 @@
 """Charge the time between two advances of a connection to its cause; part of `waiting`."""
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from vxlanalyze.analysis.tcp.tcp_packets import SYN
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,
@@ -46,15 +43,19 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     WINDOW,
     ZERO,
     ZERO_WINDOW,
+    Followed,
+    Packet,
 )
+from vxlanalyze.kernels.arrays import I64, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
 
 @compiled
-def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: ignore[no-untyped-def]
+def charge_again(stream: Integer, packet: Packet, end: Integer, unseen_arrival: bool, out: Followed) -> None:
     """Record retransmitted data: the time since the last advance went into its recovery."""
     state, figures = out.state, out.figures
+    seq, payload, now = packet.seq, packet.payload, packet.time_ns
     leader = stream & ~1
     if payload <= 1 and seq != state[stream, START]:
         if state[stream, ZERO]:
@@ -80,9 +81,9 @@ def charge_again(stream, seq, end, payload, now, unseen_arrival, out):  # type: 
 
 
 @compiled
-def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-def]
+def charge(stream: Integer, packet: Packet, out: Followed) -> None:
     """Charge the time since the connection last advanced to the cause that held this new data back."""
-    state, figures = out.state, out.figures
+    state, figures, payload, now = out.state, out.figures, packet.payload, packet.time_ns
     other, leader = stream ^ 1, stream & ~1
     start = state[leader, CURSOR]
     gap = max(0, now - start)
@@ -96,18 +97,18 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
     turn = state[other, ARRIVED_NS] > state[stream, SENT_NS]
     cause = _held_back(stream, segment, payload, prompt, state)
     if cause == WINDOW and (figures[stream, ROW_BLOCKED] < 0 or gap > REACTION_NS):
-        figures[stream, ROW_BLOCKED] = row
+        figures[stream, ROW_BLOCKED] = packet.row
     if cause != APPLICATION:
         pass
     elif turn and start <= state[other, ARRIVED_NS]:
-        _turn(stream, row, now, start, (flags, payload), out)
+        _turn(stream, packet, start, out)
         return
     elif in_flight and prompt:
         cause = ACKNOWLEDGEMENT
     elif in_flight and now - state[stream, SENT_NS] <= REACTION_NS:
         cause = state[stream, LAST_CAUSE]
     elif turn:
-        _turn(stream, row, now, start, (flags, payload), out)
+        _turn(stream, packet, start, out)
         return
     elif gap > IDLE_NS:
         cause = IDLE
@@ -116,7 +117,7 @@ def charge(stream, row, now, payload, flags, out):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _held_back(stream, segment, payload, prompt, state):  # type: ignore[no-untyped-def]
+def _held_back(stream: Integer, segment: Integer, payload: Integer, prompt: bool, state: I64) -> int:
     """Find, from the state at the last packet, what held waiting data back; APPLICATION where none waited."""
     moved = state[stream, EDGE_NS] > state[stream, SENT_NS]
     if state[stream, RECOVERING] or state[stream ^ 1, RECOVERING]:
@@ -130,7 +131,7 @@ def _held_back(stream, segment, payload, prompt, state):  # type: ignore[no-unty
 
 
 @compiled
-def _was_full(stream, segment, state):  # type: ignore[no-untyped-def]
+def _was_full(stream: Integer, segment: Integer, state: I64) -> Boolean:
     """Whether this segment had no room in the window when the last one left."""
     if not state[stream, EDGE_KNOWN]:
         return False
@@ -138,10 +139,10 @@ def _was_full(stream, segment, state):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
+def _turn(stream: Integer, packet: Packet, start: Integer, out: Followed) -> None:
     """Charge a change of turns: the peer's data was on the path, then the application processed it."""
     state, figures, turns, counts = out.state, out.figures, out.turns, out.counts
-    flags, payload = packet
+    flags, payload, now = packet.flags, packet.payload, packet.time_ns
     other = stream ^ 1
     arrived = state[other, ARRIVED_NS]
     gap = max(0, now - max(start, arrived))
@@ -157,7 +158,7 @@ def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
     if room > 0 and (payload > 0 or flags & SYN):
         at = counts[0]
         turns[at, 0], turns[at, 1], turns[at, 2] = stream, arrived, now
-        turns[at, 3], turns[at, 4] = state[other, ARRIVED_ROW], row
+        turns[at, 3], turns[at, 4] = state[other, ARRIVED_ROW], packet.row
         turns[at, 5] = SYN_TURN if flags & SYN else 0
         counts[0] += 1
     elif payload > 0:
@@ -165,7 +166,7 @@ def _turn(stream, row, now, start, packet, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add(stream, cause, nanoseconds, out):  # type: ignore[no-untyped-def]
+def add(stream: Integer, cause: Integer, nanoseconds: Integer, out: Followed) -> None:
     """Add time to a cause."""
     if nanoseconds > 0:
         out.waited_ns[stream, cause] += nanoseconds

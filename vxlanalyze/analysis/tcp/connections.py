@@ -4,11 +4,9 @@ Each connection is followed at both ends at once, with the far end's times conve
 or at one end if only one capture shows it. If there are very many, those with the most packets are followed.
 """
 
-# mypy: disable-error-code="no-untyped-call, call-arg"
-
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +15,8 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
-from vxlanalyze.analysis.tcp.waiting import Followed, divide
-from vxlanalyze.analysis.tcp.waiting_columns import Cause
+from vxlanalyze.analysis.tcp.waiting import divide
+from vxlanalyze.analysis.tcp.waiting_columns import Captured, Cause, Followed, Homes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 
@@ -137,7 +135,7 @@ def connections(comparison: Comparison) -> Connections | None:
         return None
     events = [_events(p, chosen, comparison, far=bool(i)) for i, p in enumerate(packets)]
     if len(events) == 1:
-        events.append(tuple(column[:0] for column in events[0]))
+        events.append(Captured._make(column[:0] for column in events[0]))
     else:
         events = _overlapping(chosen, comparison, events)
     return _followed(points, tuple_of, chosen, events)
@@ -151,20 +149,19 @@ def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.i
     return far_ns
 
 
-def _overlapping(
-    chosen: _Chosen, comparison: Comparison, events: list[tuple[NDArray[Any], ...]]
-) -> list[tuple[NDArray[Any], ...]]:
+def _overlapping(chosen: _Chosen, comparison: Comparison, events: list[Captured]) -> list[Captured]:
     """Leave out times covered by one capture only, for connections that both show."""
     window = _common_window(comparison)
     if window is None:
         return events
     kept = []
     for event in events:
-        slot, time_ns = event[1], event[2]
-        inside = (time_ns >= window[0]) & (time_ns <= window[1])
+        inside = (event.time_ns >= window[0]) & (event.time_ns <= window[1])
         if not inside.all():
-            inside |= chosen.only[slot >> 1] != BOTH
-            event = (*(column[inside] for column in event[:3]), *event[3:])
+            inside |= chosen.only[event.stream >> 1] != BOTH
+            event = event._replace(
+                row=event.row[inside], stream=event.stream[inside], time_ns=event.time_ns[inside]
+            )
         kept.append(event)
     return kept
 
@@ -242,10 +239,8 @@ def _only(counts: NDArray[np.int64], pair: NDArray[np.int64]) -> NDArray[np.int8
     return np.where(both, BOTH, alone).astype(np.int8)
 
 
-def _events(
-    packets: TcpPackets, chosen: _Chosen, comparison: Comparison, *, far: bool
-) -> tuple[NDArray[Any], ...]:
-    """Give the packets of chosen streams, in time order: rows, slots, times; and index columns."""
+def _events(packets: TcpPackets, chosen: _Chosen, comparison: Comparison, *, far: bool) -> Captured:
+    """Return the packets of chosen streams."""
     slot = chosen.slot_of[packets.stream]
     kept = (slot >= 0) & packets.sound
     row, slot = packets.row[kept], slot[kept]
@@ -253,7 +248,7 @@ def _events(
     time_ns = index.time_ns[row]
     if far:
         time_ns = near_time(comparison, time_ns)
-    return (
+    return Captured(
         *(row, slot, time_ns, index.seq, index.ack, index.payload_length),
         *(index.tcp_flags, index.window),
     )
@@ -263,7 +258,7 @@ def _followed(
     points: tuple[Point, ...],
     tuple_of: tuple[NDArray[np.int32], ...],
     chosen: _Chosen,
-    events: list[tuple[NDArray[Any], ...]],
+    events: list[Captured],
 ) -> Connections:
     size = len(chosen.stream)
     packets = len(events[0][0]) + len(events[1][0])
@@ -277,7 +272,7 @@ def _followed(
     samples = np.empty((min(packets, _MOST_SAMPLES), at.SAMPLE_COLUMNS), np.int64)
     counts = np.zeros(3, np.int64)
     found = Followed(state, waited, figures, turns, samples, counts)
-    divide(*events, (chosen.home, chosen.only), found)
+    divide(events[0], events[1], Homes(chosen.home, chosen.only), found)
     return Connections(
         points=points,
         total=chosen.total,

@@ -10,15 +10,13 @@ TIME_WAIT) says nothing about the new one.
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
@@ -37,33 +35,61 @@ class Missing(NamedTuple):
     row: NDArray[np.int64]
 
 
+class _State(NamedTuple):
+    """What is known of each stream while it is followed, shape ``(t,)``.
+
+    Parameters
+    ----------
+    begun : NDArray[np.bool_]
+        Whether a packet of it was seen.
+    top : NDArray[np.int64]
+        The sequence number after the last byte seen or acknowledged.
+    holes : NDArray[np.int64]
+        Shape ``(t, _HOLES, 3)``: start, end, and whether it was acknowledged.
+    some : NDArray[np.bool_]
+        Whether it may have holes.
+    initial : NDArray[np.int64]
+        The sequence number of its SYN.
+    opening : NDArray[np.bool_]
+        Whether only that was seen.
+    """
+
+    begun: NDArray[np.bool_]
+    top: NDArray[np.int64]
+    holes: NDArray[np.int64]
+    some: NDArray[np.bool_]
+    initial: NDArray[np.int64]
+    opening: NDArray[np.bool_]
+
+
 def missing(packets: TcpPackets) -> Missing:
     """Find data that was acknowledged but never seen; partial streams are not judged."""
     size = len(packets.opposite)
     found = Missing(np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1, np.int64))
     if len(packets.row):
-        scratch = (
-            np.zeros(size, np.bool_),
-            np.zeros(size, np.int64),
-            np.zeros((size, _HOLES, 3), np.int64),
-            np.zeros(size, np.bool_),
-            np.full(size, -1, np.int64),
-            np.zeros(size, np.bool_),
+        state = _State(
+            begun=np.zeros(size, np.bool_),
+            top=np.zeros(size, np.int64),
+            holes=np.zeros((size, _HOLES, 3), np.int64),
+            some=np.zeros(size, np.bool_),
+            initial=np.full(size, -1, np.int64),
+            opening=np.zeros(size, np.bool_),
         )
-        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, scratch, found)
+        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, state, found)
         found.octets[packets.partial] = 0
         found.holes[packets.partial] = 0
     return found
 
 
 @compiled(
-    "i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[,,] b1[] i8[] b1[]) Missing(i8[] i8[] i8[])"
+    "i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] i8[] i8[,,] b1[] i8[] b1[]) "
+    "Missing(i8[] i8[] i8[])"
 )
-def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
+def _follow(
+    rows: I32, streams: I32, sound: Bools, opposite: I32, columns: Columns, state: _State, found: Missing
+) -> None:
     seq_of, ack_of, payload_of, flags_of, _ = columns
-    # For each stream: whether it has begun, the position after the last byte seen or acknowledged, its holes,
-    # whether it may have any, the sequence number of its SYN, and whether only that was seen.
-    begun, top, holes, some, initial, opening = scratch
+    begun, top, holes, some, initial, opening = state
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
@@ -76,8 +102,9 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
             # connection.
             opening[that] = opening[that] and not 0 <= after(ack, top[that]) < _NEAR_IF_DAMAGED
             if not opening[that]:
-                _acknowledge(that, ack, row, top, holes, some, found)
+                _acknowledge(that, ack, row, state, found)
         length = span(np.int64(payload_of[row]), flags)
+        near = _NEAR if sound[i] else _NEAR_IF_DAMAGED
         if not begun[this] or (flags & SYN and seq != initial[this]):
             if some[this]:
                 _settle(this, holes, found)
@@ -86,28 +113,25 @@ def _follow(rows, streams, sound, opposite, columns, scratch, found):  # type: i
             opening[this] = flags & SYN != 0
             initial[this] = seq if flags & SYN else (seq - 1) & 0xFFFFFFFF
             top[this] = (seq + length) & 0xFFFFFFFF
-        elif (
-            flags & SYN == 0
-            and length > 0
-            and abs(after(seq, top[this])) < (_NEAR if sound[i] else _NEAR_IF_DAMAGED)
-        ):
-            _cover(this, seq, (seq + length) & 0xFFFFFFFF, top, holes, some, found)
+        elif flags & SYN == 0 and length > 0 and -near < after(seq, top[this]) < near:
+            _cover(this, seq, (seq + length) & 0xFFFFFFFF, state, found)
     for stream in range(len(some)):
         if some[stream]:
             _settle(stream, holes, found)
 
 
 @compiled
-def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-untyped-def]
+def _acknowledge(stream: Integer, ack: Integer, row: Integer, state: _State, found: Missing) -> None:
     """Mark the holes that an acknowledgement covers; anything beyond the last byte seen is also one."""
+    top, holes = state.top, state.holes
     beyond = after(ack, top[stream])
     if beyond >= _LARGEST_HOLE or -beyond >= _NEAR:
         return
     if beyond > 1:  # 1: an unseen FIN
-        _open(stream, top[stream], ack, holes, some, found)
+        _open(stream, top[stream], ack, state, found)
     if beyond > 0:
         top[stream] = ack
-    if not some[stream]:
+    if not state.some[stream]:
         return
     for at in range(_HOLES):
         hole = holes[stream, at]
@@ -117,13 +141,14 @@ def _acknowledge(stream, ack, row, top, holes, some, found):  # type: ignore[no-
 
 
 @compiled
-def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untyped-def]
+def _cover(stream: Integer, seq: Integer, end: Integer, state: _State, found: Missing) -> None:
     """Remove a segment's bytes from the holes; one beyond the last byte seen leaves a hole before it."""
+    top, holes = state.top, state.holes
     if after(seq, top[stream]) > 0:
-        _open(stream, top[stream], seq, holes, some, found)
+        _open(stream, top[stream], seq, state, found)
     if after(end, top[stream]) > 0:
         top[stream] = end
-    if not some[stream]:
+    if not state.some[stream]:
         return
     for at in range(_HOLES):
         hole = holes[stream, at]
@@ -136,13 +161,14 @@ def _cover(stream, seq, end, top, holes, some, found):  # type: ignore[no-untype
             hole[_END] = seq
         else:  # in its middle: the part after it becomes a separate hole
             hole[_END] = seq
-            _open(stream, end, finish, holes, some, found)
+            _open(stream, end, finish, state, found)
 
 
 @compiled
-def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-def]
+def _open(stream: Integer, start: Integer, end: Integer, state: _State, found: Missing) -> None:
     """Record a hole; without room, an acknowledged one is dropped."""
-    some[stream] = True
+    state.some[stream] = True
+    holes = state.holes
     chosen = -1
     for at in range(_HOLES):
         hole = holes[stream, at]
@@ -158,14 +184,14 @@ def _open(stream, start, end, holes, some, found):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _count(stream, hole, found):  # type: ignore[no-untyped-def]
+def _count(stream: Integer, hole: I64, found: Missing) -> None:
     if hole[_START] != hole[_END] and hole[_ACKNOWLEDGED]:
         found.octets[stream] += after(hole[_END], hole[_START])
         found.holes[stream] += 1
 
 
 @compiled
-def _settle(stream, holes, found):  # type: ignore[no-untyped-def]
+def _settle(stream: Integer, holes: I64, found: Missing) -> None:
     """Count the holes that stayed open and were acknowledged, and clear all."""
     for at in range(_HOLES):
         hole = holes[stream, at]

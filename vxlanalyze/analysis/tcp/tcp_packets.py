@@ -1,15 +1,14 @@
 """The TCP packets at a point, in time order, by stream, which is one direction of a connection."""
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
@@ -28,6 +27,9 @@ FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 _PARTIAL = (Anomaly.HEADER_CUT | Anomaly.FIRST_FRAGMENT | Anomaly.INNER_FRAGMENT).value
 _REASSEMBLED = Anomaly.REASSEMBLED.value
 _BAD, _ALL_ONES = Checksum.BAD.value, Checksum.ALL_ONES.value
+
+
+Columns: TypeAlias = tuple[U32, U32, U32, U16, I64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class TcpPackets:
     partial: NDArray[np.bool_]
 
     @property
-    def columns(self) -> tuple[NDArray[np.generic], ...]:
+    def columns(self) -> Columns:
         """Sequence, acknowledgement, payload length, flags and time, by index row."""
         index = self.point.index
         return index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns
@@ -101,7 +103,9 @@ def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int3
 
 
 @compiled("(i4[] u4[] u4[] u2[]) i4[] i4[] i4[] b1[] b1[]")
-def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[no-untyped-def]
+def _choose(
+    columns: tuple[I32, U32, U32, U16], stream_of: I32, rows: I32, streams: I32, sound: Bools, partial: Bools
+) -> int:
     """Keep the rows that are complete packets of streams, and count them; mark the streams of others."""
     flow_of, anomalies_of, payload_of, checks_of = columns
     count = 0
@@ -122,6 +126,6 @@ def _choose(columns, stream_of, rows, streams, sound, partial):  # type: ignore[
 
 
 @compiled
-def span(payload: int, flags: int) -> int:
+def span(payload: Integer, flags: Integer) -> Integer:
     """Count the sequence numbers that a packet takes: its payload, SYN and FIN."""
     return payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)

@@ -7,15 +7,13 @@ resets late data afterwards has ended the connection itself.
 Sources: RFC 9293 sections 3.5.2 and 3.10.7.4 (resets, segments outside of the window).
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.kernels.arrays import I32, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
@@ -106,7 +104,7 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
     "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] b1[] b1[] b1[] i8[] i8[] i8[] b1[] i8[]) "
     "Resets(b1[] b1[] i8[] i8[] b1[] i8[] i8[] i8[])"
 )
-def _follow(rows, streams, opposite, columns, state, found):  # type: ignore[no-untyped-def]
+def _follow(rows: I32, streams: I32, opposite: I32, columns: Columns, state: _State, found: Resets) -> None:
     seq_of, ack_of, payload_of, flags_of, time_of = columns
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
@@ -137,7 +135,7 @@ def _follow(rows, streams, opposite, columns, state, found):  # type: ignore[no-
 
 
 @compiled
-def _is_old(stream, seq, length, state):  # type: ignore[no-untyped-def]
+def _is_old(stream: Integer, seq: Integer, length: Integer, state: _State) -> Boolean:
     """Whether all of a segment had been acknowledged; a pure acknowledgement repeats nothing."""
     if not state.heard[stream] or after(seq, state.acked[stream]) >= 0:
         return False
@@ -145,14 +143,14 @@ def _is_old(stream, seq, length, state):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _send(this, that, state, found):  # type: ignore[no-untyped-def]
+def _send(this: Integer, that: Integer, state: _State, found: Resets) -> None:
     if not state.data[that]:
         found.first_segments[this] += 1
     state.data[this] = True
 
 
 @compiled
-def _begin_anew(this, that, state, found):  # type: ignore[no-untyped-def]
+def _begin_anew(this: Integer, that: Integer, state: _State, found: Resets) -> None:
     """Discard a connection on the same ports, unless the SYN is a retransmission."""
     if not state.heard[this]:
         return
@@ -164,21 +162,21 @@ def _begin_anew(this, that, state, found):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _acknowledge(stream, ack, state):  # type: ignore[no-untyped-def]
+def _acknowledge(stream: Integer, ack: Integer, state: _State) -> None:
     if after(ack, state.acked[stream]) > 0:
         state.acked[stream] = ack
         state.heard[stream] = True
 
 
 @compiled
-def _idle(this, that, now_ns, state):  # type: ignore[no-untyped-def]
+def _idle(this: Integer, that: Integer, now_ns: Integer, state: _State) -> Integer:
     """Time since the last packet of a connection, in either direction."""
     last_ns = max(state.last_ns[this], state.last_ns[that])
     return now_ns - last_ns if last_ns > 0 else 0
 
 
 @compiled
-def _reset(this, that, row, state, found):  # type: ignore[no-untyped-def]
+def _reset(this: Integer, that: Integer, row: Integer, state: _State, found: Resets) -> None:
     """Record the first reset of an open connection that neither end had closed."""
     if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
         return
@@ -192,7 +190,7 @@ def _reset(this, that, row, state, found):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _survive(this, that, state, found):  # type: ignore[no-untyped-def]
+def _survive(this: Integer, that: Integer, state: _State, found: Resets) -> None:
     """Record the idle time before the other end's last packet: the connection went on after it."""
     if found.reset_row[this] >= 0 or found.reset_row[that] >= 0:
         return

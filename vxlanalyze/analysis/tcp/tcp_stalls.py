@@ -7,15 +7,13 @@ carry one byte at most, and each is answered.
 Sources: RFC 6298 section 5 (retransmission, back-off); RFC 9293 section 3.8.6.1 (zero-window probes).
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.kernels.arrays import I32, I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 
@@ -52,6 +50,25 @@ class Progress(NamedTuple):
     last_row: NDArray[np.int64]
 
 
+class _State(NamedTuple):
+    """What is known of each stream while it is followed, shape ``(t,)``.
+
+    Parameters
+    ----------
+    begun : NDArray[np.bool_]
+        Whether a packet of it was seen.
+    top, acked : NDArray[np.int64]
+        The sequence numbers after the last byte sent, and of the first byte that is not acknowledged.
+    probing : NDArray[np.bool_]
+        Whether its last packet carried one byte.
+    """
+
+    begun: NDArray[np.bool_]
+    top: NDArray[np.int64]
+    acked: NDArray[np.int64]
+    probing: NDArray[np.bool_]
+
+
 def progress(packets: TcpPackets) -> Progress:
     """Follow every stream of a point to its end."""
     size = len(packets.opposite)
@@ -60,32 +77,30 @@ def progress(packets: TcpPackets) -> Progress:
     rows = [np.full(size, -1, np.int64) for _ in range(2)]
     found = Progress(counts[0], counts[1], marks[0], marks[1], marks[2], counts[2], rows[0], rows[1])
     if len(packets.row):
-        scratch = (
-            np.zeros(size, np.bool_),
-            np.zeros(size, np.int64),
-            np.zeros(size, np.int64),
-            np.zeros(size, np.bool_),
+        state = _State(
+            begun=np.zeros(size, np.bool_),
+            top=np.zeros(size, np.int64),
+            acked=np.zeros(size, np.int64),
+            probing=np.zeros(size, np.bool_),
         )
-        _follow(packets.row, packets.stream, packets.opposite, packets.columns, scratch, found)
+        _follow(packets.row, packets.stream, packets.opposite, packets.columns, state, found)
     return found
 
 
 @compiled(
-    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) (b1[] i8[] i8[] b1[]) Progress(i8[] i8[] b1[] "
-    "b1[] b1[] i8[] i8[] i8[])"
+    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] i8[] i8[] b1[]) "
+    "Progress(i8[] i8[] b1[] b1[] b1[] i8[] i8[] i8[])"
 )
-def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[no-untyped-def]
+def _follow(rows: I32, streams: I32, opposite: I32, columns: Columns, state: _State, found: Progress) -> None:
     seq_of, ack_of, payload_of, flags_of, time_of = columns
-    # For each stream: whether it has begun, the position after the last byte sent, the first unacknowledged
-    # byte, and whether its last packet carried one byte; all zeros.
-    begun, top, acked, probing = scratch
+    begun, top, acked, _ = state
     for i in range(len(rows)):
         row, this = rows[i], streams[i]
         that = opposite[this]
         flags, seq = np.int64(flags_of[row]), np.int64(seq_of[row])
         payload = np.int64(payload_of[row])
         if that >= 0:
-            _hear(that, np.int64(ack_of[row]), flags, begun, acked, probing, found)
+            _hear(that, np.int64(ack_of[row]), flags, state, found)
         if flags & RST:
             _reset(this, that, time_of, found)
             continue
@@ -94,7 +109,7 @@ def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[n
             begun[this], top[this], acked[this] = True, end, seq
             found.copies[this] = 0
         if payload > 0:
-            _send(this, row, seq, payload, top, acked, probing, found)
+            _send(this, row, seq, payload, state, found)
         if after(end, top[this]) > 0:
             top[this] = end
     for stream in range(len(begun)):
@@ -102,28 +117,30 @@ def _follow(rows, streams, opposite, columns, scratch, found):  # type: ignore[n
 
 
 @compiled
-def _hear(stream, ack, flags, begun, acked, probing, found):  # type: ignore[no-untyped-def]
+def _hear(stream: Integer, ack: Integer, flags: Integer, state: _State, found: Progress) -> None:
     """Record what the other end of a stream acknowledges."""
-    if flags & RST or not flags & ACK or not begun[stream]:
+    if flags & RST or not flags & ACK or not state.begun[stream]:
         return
-    if probing[stream]:
+    if state.probing[stream]:
         found.copies[stream] = 0
-    if after(ack, acked[stream]) <= 0:
+    if after(ack, state.acked[stream]) <= 0:
         return
-    acked[stream] = ack
+    state.acked[stream] = ack
     found.copies[stream] = 0
     if flags & SYN:
         found.opened[stream] = True
 
 
 @compiled
-def _send(stream, row, seq, payload, top, acked, probing, found):  # type: ignore[no-untyped-def]
+def _send(
+    stream: Integer, row: Integer, seq: Integer, payload: Integer, state: _State, found: Progress
+) -> None:
     """Count a packet with data, and check whether it is the unacknowledged one."""
     found.segments[stream] += 1
-    probing[stream] = payload == 1  # of a window or of an idle connection
-    if after(top[stream], seq) > 0 and payload > 1:
+    state.probing[stream] = payload == 1  # of a window or of an idle connection
+    if after(state.top[stream], seq) > 0 and payload > 1:
         found.resent[stream] += 1
-    if seq == acked[stream]:
+    if seq == state.acked[stream]:
         if found.copies[stream] == 0:
             found.first_row[stream] = row
         found.copies[stream] += 1
@@ -131,14 +148,14 @@ def _send(stream, row, seq, payload, top, acked, probing, found):  # type: ignor
 
 
 @compiled
-def _stands_still(stream, time_of, found):  # type: ignore[no-untyped-def]
+def _stands_still(stream: Integer, time_of: I64, found: Progress) -> bool:
     if found.copies[stream] < STALLED_COPIES:
         return False
     return time_of[found.last_row[stream]] - time_of[found.first_row[stream]] >= STALLED_NS
 
 
 @compiled
-def _reset(this, that, time_of, found):  # type: ignore[no-untyped-def]
+def _reset(this: Integer, that: Integer, time_of: I64, found: Progress) -> None:
     """End a connection; a stream that stalled before stays stalled."""
     if found.opened[this] or (that >= 0 and found.opened[that]):
         found.reset[this] = True

@@ -10,17 +10,11 @@ Sources: RFC 9293 section 3.8.6 (windows, probes); RFC 7323 section 2 (window sc
 Shenker, "On the characteristics and origins of Internet flow rates" (2002), for the idea.
 """
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from vxlanalyze.analysis.tcp.acknowledged import acknowledge
 from vxlanalyze.analysis.tcp.charging import add, charge, charge_again
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, PSH, RST, SYN
+from vxlanalyze.analysis.tcp.tcp_packets import ACK, PSH, RST, SYN, span
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,
     ACKED,
@@ -66,55 +60,44 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     ZERO_NS,
     ZERO_TOTAL_NS,
     ZERO_WINDOW,
+    Captured,
+    Followed,
+    Homes,
+    Packet,
 )
+from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import WINDOW_SCALE_SHIFT
 
 
-class Followed(NamedTuple):
-    """Output of following the streams; rows of the first three are streams.
-
-    `counts` are the turns and the samples recorded, and the turns for which there was no room.
-    """
-
-    state: NDArray[np.int64]
-    waited_ns: NDArray[np.int64]
-    figures: NDArray[np.int64]
-    turns: NDArray[np.int64]
-    samples: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-
 @compiled(
-    "(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) (i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) (i1[] i1[]) "
-    "Followed(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
+    "Captured(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) Captured(i4[] i4[] i8[] u4[] u4[] u4[] u2[] u4[]) "
+    "Homes(i1[] i1[]) Followed(i8[,] i8[,] i8[,] i8[,] i8[,] i8[])"
 )
-def divide(near, far, setup, out):  # type: ignore[no-untyped-def]
+def divide(near: Captured, far: Captured, homes: Homes, out: Followed) -> None:
     """Follow all streams in time order, with the packets of two points, `far` by the clock of `near`."""
-    time_near, time_far = near[2], far[2]
+    time_near, time_far = near.time_ns, far.time_ns
     i = j = 0
     while i < len(time_near) or j < len(time_far):
         if j >= len(time_far) or (i < len(time_near) and time_near[i] <= time_far[j]):
-            _packet(near, i, 0, setup, out)
+            _packet(near, i, 0, homes, out)
             i += 1
         else:
-            _packet(far, j, 1, setup, out)
+            _packet(far, j, 1, homes, out)
             j += 1
     for stream in range(0, len(out.state), 2):
         _finish(stream, out)
 
 
 @compiled
-def _packet(packets, at, place, setup, out):  # type: ignore[no-untyped-def]
-    rows, streams, times, seq_of, ack_of, payload_of, flags_of, window_of = packets
-    home, only = setup
+def _packet(packets: Captured, at: Integer, place: Integer, homes: Homes, out: Followed) -> None:
     state, figures = out.state, out.figures
-    stream, now, row = streams[at], times[at], rows[at]
-    alone = only[stream >> 1]
+    stream, now, row = packets.stream[at], packets.time_ns[at], packets.row[at]
+    alone = homes.only[stream >> 1]
     if alone >= 0 and alone != place:
         return
-    flags = np.int64(flags_of[row])
+    flags = np.int64(packets.tcp_flags[row])
     leader = stream & ~1
     if figures[stream, FIRST_NS] == 0:
         figures[stream, FIRST_NS] = now
@@ -123,24 +106,25 @@ def _packet(packets, at, place, setup, out):  # type: ignore[no-untyped-def]
     state[leader, LAST_NS] = max(state[leader, LAST_NS], now)
     if flags & RST:
         return
-    seq, ack = np.int64(seq_of[row]), np.int64(ack_of[row])
-    payload, window = np.int64(payload_of[row]), np.int64(window_of[row])
-    if alone >= 0 or home[stream] == place:
-        far_unseen = alone >= 0 and home[stream] == place
-        _leave(stream, row, now, (seq, ack, payload, flags, window), far_unseen, out)
-    if alone >= 0 or home[stream] != place:
-        _arrive(stream, row, now, (seq, ack, payload, flags, window), out)
+    seq, ack = np.int64(packets.seq[row]), np.int64(packets.ack[row])
+    payload, window = np.int64(packets.payload_length[row]), np.int64(packets.window[row])
+    packet = Packet(row, now, seq, ack, payload, flags, window)
+    at_home = homes.home[stream] == place
+    if alone >= 0 or at_home:
+        _leave(stream, packet, alone >= 0 and at_home, out)
+    if alone >= 0 or not at_home:
+        _arrive(stream, packet, out)
 
 
 @compiled
-def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-untyped-def]
+def _leave(stream: Integer, packet: Packet, unseen_arrival: bool, out: Followed) -> None:
     """Process a packet at the point nearest its sender."""
     state, figures = out.state, out.figures
-    seq, ack, payload, flags, window = packet
-    end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
+    seq, ack, payload, flags = packet.seq, packet.ack, packet.payload, packet.flags
+    end = (seq + span(payload, flags)) & 0xFFFFFFFF
     other = stream ^ 1
     if flags & SYN:
-        _open(stream, seq, flags, window, now, out)
+        _open(stream, packet, out)
     if not state[stream, BEGUN]:
         state[stream, BEGUN], state[stream, TOP], state[stream, ACKED] = 1, seq, seq
         state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
@@ -151,7 +135,7 @@ def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-un
     new = after(end, state[stream, TOP])
     if new <= 0:
         if seq != end:
-            charge_again(stream, seq, end, payload, now, unseen_arrival, out)
+            charge_again(stream, packet, end, unseen_arrival, out)
         elif state[stream, ZERO] and after(state[stream, TOP], seq) == 1:
             state[stream, PROBED] = 1
         return
@@ -162,18 +146,18 @@ def _leave(stream, row, now, packet, unseen_arrival, out):  # type: ignore[no-un
         figures[stream, PUSHES] += flags & PSH != 0
         figures[stream, SEGMENTS] += 1
         figures[stream, BYTES] += new
-    charge(stream, row, now, payload, flags, out)
-    _advance(stream, end, now, payload, flags, out)
+    charge(stream, packet, out)
+    _advance(stream, packet, end, out)
 
 
 @compiled
-def _advance(stream, end, now, payload, flags, out):  # type: ignore[no-untyped-def]
+def _advance(stream: Integer, packet: Packet, end: Integer, out: Followed) -> None:
     """Record data that was sent for the first time."""
-    state, figures = out.state, out.figures
+    state, figures, now = out.state, out.figures, packet.time_ns
     state[stream, TOP] = end
     state[stream, SENT_NS] = now
-    state[stream, MORE] = _goes_on(stream, payload, flags, figures)
-    if payload > 0 and state[stream, FLIGHT_NS] == 0:
+    state[stream, MORE] = _goes_on(stream, packet.payload, packet.flags, figures)
+    if packet.payload > 0 and state[stream, FLIGHT_NS] == 0:
         state[stream, FLIGHT_NS] = now
     state[stream, EDGE_AT_SEND] = state[stream, EDGE]
     state[stream, WAS_ZERO] = 0
@@ -184,7 +168,7 @@ def _advance(stream, end, now, payload, flags, out):  # type: ignore[no-untyped-
 
 
 @compiled
-def _goes_on(stream, payload, flags, figures):  # type: ignore[no-untyped-def]
+def _goes_on(stream: Integer, payload: Integer, flags: Integer, figures: I64) -> bool:
     """Whether more data waited when a packet left: it has no PSH, or consists of full segments."""
     if payload == 0:
         return False
@@ -195,9 +179,10 @@ def _goes_on(stream, payload, flags, figures):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _open(stream, seq, flags, window, now, out):  # type: ignore[no-untyped-def]
+def _open(stream: Integer, packet: Packet, out: Followed) -> None:
     """Begin a stream by its SYN; a copy of the SYN changes nothing."""
     state, figures = out.state, out.figures
+    seq, flags, now = packet.seq, packet.flags, packet.time_ns
     if state[stream, BEGUN] and state[stream, START] == seq:
         return
     if state[stream, BEGUN] and not flags & ACK:  # its port is reused
@@ -211,27 +196,27 @@ def _open(stream, seq, flags, window, now, out):  # type: ignore[no-untyped-def]
     state[stream, BEGUN], state[stream, START] = 1, seq
     state[stream, TOP], state[stream, ACKED], state[stream, ARRIVED] = seq, seq, seq
     state[stream, RECOVER] = seq
-    state[stream, SCALE] = (window >> WINDOW_SCALE_SHIFT) - 1
+    state[stream, SCALE] = (packet.window >> WINDOW_SCALE_SHIFT) - 1
     if not flags & ACK:
         figures[stream, CLIENT] = 1
 
 
 @compiled
-def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
+def _arrive(stream: Integer, packet: Packet, out: Followed) -> None:
     """Process a packet at the point nearest its receiver, which sends the other stream."""
     state, figures = out.state, out.figures
-    seq, ack, payload, flags, window = packet
-    end = (seq + payload + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)) & 0xFFFFFFFF
+    seq, payload, flags, now = packet.seq, packet.payload, packet.flags, packet.time_ns
+    end = (seq + span(payload, flags)) & 0xFFFFFFFF
     if not state[stream, BEGUN]:
         state[stream, BEGUN], state[stream, TOP], state[stream, ACKED] = 1, end, seq
         state[stream, ARRIVED], state[stream, RECOVER] = seq, seq
         if flags & SYN:
-            state[stream, START], state[stream, SCALE] = seq, (window >> WINDOW_SCALE_SHIFT) - 1
+            state[stream, START], state[stream, SCALE] = seq, (packet.window >> WINDOW_SCALE_SHIFT) - 1
     if after(seq, state[stream, ARRIVED]) > 0:
         state[stream, GAP] = 1
     if after(end, state[stream, ARRIVED]) > 0:
         state[stream, ARRIVED], state[stream, ARRIVED_NS] = end, now
-        state[stream, ARRIVED_ROW] = row
+        state[stream, ARRIVED_ROW] = packet.row
         if payload > 0:
             figures[stream, DATA_NS] = now
         figures[stream, LARGEST] = max(figures[stream, LARGEST], min(payload, 65535))
@@ -239,11 +224,11 @@ def _arrive(stream, row, now, packet, out):  # type: ignore[no-untyped-def]
         if waits and after(end, state[stream, SAMPLE]) >= 0:
             state[stream, SAMPLE_ARRIVED_NS] = now
     if flags & ACK:
-        acknowledge(stream ^ 1, row, now, ack, flags, window, out)
+        acknowledge(stream ^ 1, packet, out)
 
 
 @compiled
-def _finish(leader, out):  # type: ignore[no-untyped-def]
+def _finish(leader: Integer, out: Followed) -> None:
     """Charge the remaining time at the end of a connection."""
     state, figures = out.state, out.figures
     left = state[leader, LAST_NS] - state[leader, CURSOR]

@@ -1,6 +1,9 @@
 """State and results of each TCP stream while it is followed; see `waiting`."""
 
 from enum import IntEnum
+from typing import NamedTuple
+
+from vxlanalyze.kernels.arrays import I8, I32, I64, U16, U32, Integer
 
 
 class Cause(IntEnum):
@@ -52,3 +55,52 @@ IDLE_NS = 1_000_000_000
 LONG_POLL_NS = 60_000_000_000
 SLOW_TURN_NS = 100_000_000  # slower ones are still recorded when little room is left
 RESERVED_TURNS = 4096
+
+
+class Captured(NamedTuple):
+    """The TCP packets of a point that belong to streams that are followed, in the order of time.
+
+    The first three have shape ``(k,)``, the rest are columns of the point's index, by row.
+    """
+
+    row: I32
+    stream: I32
+    time_ns: I64
+    seq: U32
+    ack: U32
+    payload_length: U32
+    tcp_flags: U16
+    window: U32
+
+
+class Homes(NamedTuple):
+    """The point nearest the sender of each stream, and the only point that shows each connection, or -1."""
+
+    home: I8
+    only: I8
+
+
+class Packet(NamedTuple):
+    """One of them; `window` with its scale, as the index has both."""
+
+    row: Integer
+    time_ns: Integer
+    seq: Integer
+    ack: Integer
+    payload: Integer
+    flags: Integer
+    window: Integer
+
+
+class Followed(NamedTuple):
+    """What is written while streams are followed; rows of the first three are streams.
+
+    `counts` are the turns and the samples that were written down, and the turns for which there was no room.
+    """
+
+    state: I64
+    waited_ns: I64
+    figures: I64
+    turns: I64
+    samples: I64
+    counts: I64

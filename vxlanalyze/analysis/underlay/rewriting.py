@@ -1,14 +1,12 @@
 """Find outer addresses and ports that changed between two points."""
 
-# The bodies of compiled functions have no types:
-# mypy: disable-error-code="no-untyped-call, arg-type"
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
+from vxlanalyze.kernels.arrays import I32, I64, U8, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
@@ -84,7 +82,9 @@ def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[n
 
 
 @compiled("(i4[] i4[]) i4[] u1[] (i8[] i8[]) b1[]")
-def _compare(flows, received_row, reason, ends, differs):  # type: ignore[no-untyped-def]
+def _compare(
+    flows: tuple[I32, I32], received_row: I32, reason: U8, ends: tuple[I64, I64], differs: Bools
+) -> None:
     """Mark the packets whose outer addresses changed on the path."""
     sent_flow, received_flow = flows
     ends_sent, ends_received = ends

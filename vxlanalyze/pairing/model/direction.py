@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ class Direction:
         """TCP sequence number of each wire packet (see `Index.seq`), shape ``(m,)``."""
         return self.seq_of(slice(None))
 
-    def seq_of(self, packets: NDArray[np.int64] | slice) -> NDArray[np.uint32]:
+    def seq_of(self, packets: NDArray[np.integer[Any]] | slice) -> NDArray[np.uint32]:
         """TCP sequence numbers of packets at some positions, shape kept."""
         rows, segment = self.sent_row[packets], self.segment[packets]
         first = self.sender.index.seq[rows]

@@ -1,0 +1,22 @@
+"""Names of what kernels take, for annotations: ``I32`` is what a declaration calls ``i4[]`` or ``i4[,]``.
+
+Declarations say more than annotations can (axes, widths of numbers); a test holds the two together.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools: TypeAlias = NDArray[np.bool_]
+I8: TypeAlias = NDArray[np.int8]
+I32: TypeAlias = NDArray[np.int32]
+I64: TypeAlias = NDArray[np.int64]
+U8: TypeAlias = NDArray[np.uint8]
+U16: TypeAlias = NDArray[np.uint16]
+U32: TypeAlias = NDArray[np.uint32]
+U64: TypeAlias = NDArray[np.uint64]
+
+# Inside a kernel a number is Python's, or one of numpy's that an array holds.
+Integer: TypeAlias = int | np.integer[Any]
+Boolean: TypeAlias = bool | np.bool_
