@@ -1,4 +1,4 @@
-"""Paired captures of an overlay network in, the cause of the fault out.
+"""Find the cause of a fault in an overlay network from a pair of captures.
 
 How to use it, with the captures in path order (the sender's node first):
 
@@ -6,15 +6,15 @@ How to use it, with the captures in path order (the sender's node first):
 >>> result = vx.compare("node1.pcap", "node2.pcap", kube="cluster.json")
 >>> result                                    # in Jupyter: verdict, path, findings, pictures
 >>> result.verdict                            # one sentence: what is wrong
->>> result.findings.to_frame()                # causes before what follows from them
+>>> result.findings.to_frame()                # causes before consequences
 >>> result.findings["mtu-blackhole"].remedy   # proof, remedy and frames of one finding
 >>> result.packets.query("outcome == 'lost'") # every wire packet with its fate, a DataFrame
 >>> result.flows, result.hops.to_frame(), result.services.to_frame()
 >>> result.plot.timeline()                    # matplotlib Axes; also .ladder(), .delay(), .loss_by_size()
 >>> result.save("report.html", redact=True)   # or .json, .xml, .md
 
-`read` opens one capture, `matrix` compares those of many nodes, `load` and `diff` take saved reports, and
-`check` fails a test where a result is not as expected.
+`read` opens one capture, `matrix` compares those of many nodes, `load` and `diff` read saved reports, and
+`check` fails a test if a result is not as expected.
 """
 
 from importlib import import_module
@@ -52,7 +52,7 @@ __all__ = [
     "read",
 ]
 
-# Imported when they are first asked for: the command's --help and --version need none of them.
+# Imported on first access: the command's --help and --version need none of them.
 _MODULES = {
     "Capture": "capture",
     "Comparison": "comparison",

@@ -4,20 +4,20 @@ import gc
 import os
 import sys
 
-# What is loaded at the start lives on: looking for garbage among it takes a tenth of that time. It stays
-# below this number, and after it objects come by the thousand, however many packets there are.
+# Objects loaded at the start stay alive: searching them for garbage takes a tenth of the start-up time. Their
+# number stays below this threshold, and afterwards only thousands follow, however many packets there are.
 _FEW_COLLECTIONS = 200_000
-# Threads that decode want the interpreter for a moment between two pieces. By default, what is loaded
-# meanwhile would give it to them after 5 ms, in which they decode as much again.
+# Decoding threads need the interpreter briefly between two pieces. By default, concurrent imports would yield
+# it only after 5 ms, in which the threads could decode as much again.
 _SWITCH_S = 50e-6
 INTERRUPTED = 130  # as in vxlanalyze.command.cli, which may not be loaded yet
 
 
 def main() -> int:
-    """Run the command; an interrupt while it is loaded is no traceback."""
+    """Run the command; an interrupt during loading gives no traceback."""
     gc.set_threshold(_FEW_COLLECTIONS)
     sys.setswitchinterval(_SWITCH_S)
-    # No stage multiplies matrices; the threads that numpy keeps for it would spin while the command starts.
+    # No stage multiplies matrices; numpy's threads for that would spin while the command starts.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from vxlanalyze.command.cli import main as command
@@ -29,10 +29,10 @@ def main() -> int:
         terminal.complain("interrupted")
         return INTERRUPTED
     finally:
-        # Python takes an interrupt in source that it has as a string (data classes are made of such, as they
-        # are loaded) for one that nobody handled, and ends itself by the signal; unless other such ran since.
+        # Python treats an interrupt in code compiled from a string (as for data classes during loading) as
+        # unhandled, and ends itself by the signal, unless other such code has run since.
         exec("")
-        # Nothing more is to be made: the interpreter need not look three times for garbage as it ends.
+        # Nothing more will be created: the interpreter need not collect garbage three times as it ends.
         gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""The errors that a user can act on; everything else is a bug and keeps its traceback."""
+"""Errors that a user can act on; everything else is a bug and keeps its traceback."""
 
 import errno
 import os
@@ -6,13 +6,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What numpy, numba and their libraries map before the first packet; with less, they abort.
+# Address space that numpy, numba and their libraries map before the first packet; with less, they abort.
 _LEAST_ADDRESS_SPACE_BYTES = 700_000_000
 _LEAST_FILES = 16
 
 
 class VxlanalyzeError(Exception):
-    """The work cannot be done; the message is one line: what, where, what would be right."""
+    """The work cannot be done; the message is one line: what, where, and how to fix it."""
 
     exit_status = 2
 
@@ -22,16 +22,16 @@ class UsageError(VxlanalyzeError):
 
 
 class CaptureError(VxlanalyzeError):
-    """An input is no capture that can be read.
+    """An input is not a readable capture.
 
     Parameters
     ----------
     path : str
         The file as the user named it.
     what : str
-        What is wrong, and what would be right.
+        What is wrong, and how to fix it.
     offset_bytes : int, optional
-        Place of the fault in the (decompressed) file.
+        Offset of the fault in the (decompressed) file.
     """
 
     def __init__(self, path: str, what: str, offset_bytes: int | None = None) -> None:
@@ -51,12 +51,12 @@ class OutputError(VxlanalyzeError):
 
 @contextmanager
 def writing(path: object) -> Iterator[None]:
-    """Turn what the operating system says while a file is written into an error that names the file.
+    """Convert operating system errors during writing to an error that names the file.
 
     Raises
     ------
     OutputError
-        With the file and why, as where the disk is full.
+        With the file and the reason, such as a full disk.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def writing(path: object) -> Iterator[None]:
 
 
 class OutOfMemoryError(VxlanalyzeError):
-    """The memory did not suffice."""
+    """Memory was insufficient."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -87,17 +87,17 @@ class TooFewFilesError(VxlanalyzeError):
 
 
 def is_too_few_files(error: OSError) -> bool:
-    """Whether something failed since no further file may be opened."""
+    """Whether something failed because no further file may be opened."""
     return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 def demand_open_files() -> None:
-    """Check that enough files may be open: modules and fonts are read while captures are.
+    """Check that enough files may be open: modules and fonts are read along with captures.
 
     Raises
     ------
     TooFewFilesError
-        They may not.
+        Too few may be open.
     """
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= allowed < _LEAST_FILES:
@@ -105,12 +105,12 @@ def demand_open_files() -> None:
 
 
 def demand_address_space() -> None:
-    """Check that the limit of this process leaves room for what is loaded: too little ends in an abort.
+    """Check that the process's address space limit leaves room for loading: too little causes an abort.
 
     Raises
     ------
     UsageError
-        It does not.
+        It is too low.
     """
     allowed_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
     if 0 <= allowed_bytes < _LEAST_ADDRESS_SPACE_BYTES:

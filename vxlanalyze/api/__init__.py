@@ -1,1 +1,1 @@
-"""The library: what ``import vxlanalyze as vx`` gives."""
+"""The library: the contents of ``import vxlanalyze as vx``."""

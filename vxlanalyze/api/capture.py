@@ -1,4 +1,4 @@
-"""One capture, as a library user holds it."""
+"""One capture in the library."""
 
 import os
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Capture:
-    """A capture that was read and decoded; made by `read`.
+    """A capture that was read and decoded; created by `read`.
 
     Parameters
     ----------
     source : LogicalCapture
-        Where its frames are read again.
+        Source for reading its frames again.
     decoded : Decoded
         Its `n` rows and the flows they belong to.
     ports : tuple of int
-        Tunnel ports that it was decoded with, besides the known ones.
+        Tunnel ports that it was decoded with, in addition to the known ones.
     """
 
     def __init__(self, source: LogicalCapture, decoded: Decoded, ports: tuple[int, ...]) -> None:
@@ -54,11 +54,11 @@ class Capture:
         return to_frame(frame_columns.SCHEMA, table.frame_batches(self.source, ports=self.ports))
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write the same table to a Parquet file, in memory for one chunk of frames."""
+        """Write the same table to a Parquet file, with memory for one chunk of frames."""
         write_parquet(Path(path), frame_columns.SCHEMA, table.frame_batches(self.source, ports=self.ports))
 
     def summary(self) -> dict[str, Any]:
-        """Say what the capture holds, in plain values."""
+        """Summarise the capture in plain values."""
         index, flows = self.decoded.index, self.decoded.flows
         known = index.flow[index.is_frame & (index.flow != NO_FLOW)]
         tunnel = flows.tunnel[known]
@@ -76,7 +76,7 @@ class Capture:
         }
 
     def dissect(self, frame: int) -> list[Any]:
-        """Take one frame apart with dpkt, from the link inwards.
+        """Dissect one frame with dpkt, from the link inwards.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Capture:
         return dissect_row(self.source, self.decoded, row, self.ports)
 
     def _repr_html_(self) -> str:
-        """What it holds, for Jupyter."""
+        """A summary for Jupyter."""
         from vxlanalyze.report import notebook
 
         return notebook.capture_html(self.summary())
@@ -117,19 +117,19 @@ def read(
     ----------
     path : str or path-like
         A file, ``-`` for standard input, a directory, a glob, or a comma-separated list of one rotated
-        set; ``NAME=`` may stand before it where `name` is None.
+        set; ``NAME=`` may precede it if `name` is None.
     name : str, optional
-        What the point is called; by default the file's name up to its first dot.
+        Name of the point; by default the file's name up to its first dot.
     ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
+        UDP ports that carry tunnels, in addition to the known ones.
     point : str, optional
-        Which observation point of a file that holds several (mirror sessions, interfaces of several nodes),
-        as `compare` calls it; by default the whole file as it stands.
+        Observation point in a file with several (mirror sessions, interfaces of several nodes), by its name
+        in `compare`; by default the whole file as it is.
 
     Raises
     ------
     CaptureError
-        It is no capture that can be read.
+        It is not a readable capture.
     UsageError
         The name cannot be used, or the file has no such point.
     """
@@ -153,7 +153,7 @@ def _chosen(points: Sequence[LogicalCapture], point: str) -> LogicalCapture:
 
 
 def dissect_row(source: Any, decoded: Decoded, row: int, ports: Sequence[int]) -> list[Any]:
-    """Take the frame of one index row apart."""
+    """Dissect the frame of one index row."""
     frames = source.fetch(decoded.index.place[row : row + 1])
     start, length = int(frames.start[0]), int(frames.captured_length[0])
     link_type = source.interfaces[int(frames.interface[0])].link_type

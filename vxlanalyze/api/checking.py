@@ -1,4 +1,4 @@
-"""A test's demand on a result, as a library user makes it."""
+"""Assertions on a result, for tests."""
 
 import os
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ from vxlanalyze.report import expectation, judging
 
 
 def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
-    """Demand that a result is as expected; for tests.
+    """Assert that a result is as expected; for tests.
 
     Parameters
     ----------
     expect : path or mapping
-        A TOML file as for ``--expect``, or what it holds.
+        A TOML file as for ``--expect``, or its content.
 
     Raises
     ------
     UnexpectedError
         It is not; an AssertionError that lists the differences.
     UsageError
-        The expectation makes no sense.
+        The expectation is invalid.
     """
     __tracebackhide__ = True  # pytest shows the test, not this
     if isinstance(expect, Mapping):
@@ -34,4 +34,4 @@ def check(result: Comparison, expect: PathLike | Mapping[str, object]) -> None:
 
 
 class UnexpectedError(AssertionError):
-    """Captures do not show what was expected of them; the message lists the differences."""
+    """Captures do not show what was expected; the message lists the differences."""

@@ -32,42 +32,42 @@ def compare(
     memory: str | int | None = None,
     client: "Client | None" = None,
 ) -> Comparison:
-    """Compare captures that stand in path order, the sender's node first.
+    """Compare captures given in path order, the sender's node first.
 
     Parameters
     ----------
     *captures : path or Capture
-        Files, directories, globs, comma-separated rotated sets, archives (also ``ARCHIVE/FOLDER``), or what
-        `read` gave.
+        Files, directories, globs, comma-separated rotated sets, archives (also ``ARCHIVE/FOLDER``), or
+        results of `read`.
     names : sequence of str, optional
-        What the points are called, for paths.
+        Names of the points, for paths.
     kube : path, optional
         JSON of ``kubectl get nodes,pods,services -A -o json``.
     facts : mapping, optional
-        Capture's name to the directory of what was saved on its node; by default what archives among the
-        captures hold.
+        Directory of the files saved on a node, by the name of its capture; by default from archives among the
+        captures.
     ports : sequence of int
         Further tunnel ports.
     since, until : str or float, optional
         RFC 3339, or seconds from the first capture's first frame.
     only : sequence of str
-        Terms such as ``host=10.0.0.1`` or ``port=53``, all of which must hold.
+        Terms such as ``host=10.0.0.1`` or ``port=53``, all of which must match.
     select, ignore : collections of str
-        Codes of diagnostics that run, and that do not.
+        Codes of diagnostics to run, and not to run.
     jobs : int, optional
-        Threads that read; by default one a core.
+        Reading threads; by default one per core.
     memory : str or int, optional
-        Memory (``"2G"``, or bytes) above which work goes through disk.
+        Memory (``"2G"``, or bytes) above which disk is used.
     client : distributed.Client, optional
-        Has the workers of a Dask cluster do the work; all of them must see the files under the same path.
-        They keep the packets as long as the result lives. Only `packet` takes a comparison on this machine.
+        Runs the work on a Dask cluster; all workers must see the files under the same path. They keep the
+        packets as long as the result exists. Only `packet` needs a comparison on this machine.
 
     Raises
     ------
     CaptureError
-        A file is no capture that can be read.
+        A file is not a readable capture.
     UsageError
-        An argument makes no sense.
+        An argument is invalid.
     """
     sources = opened(captures, names)
     known = {c.name: c.decoded for c in captures if isinstance(c, Capture) and c.ports == tuple(ports)}
@@ -87,7 +87,7 @@ def compare(
 def _run_on_cluster(
     client: "Client", sources: Sequence[LogicalCapture], questions: pipeline.Questions
 ) -> "RunThere":
-    """Compare on a cluster, which keeps the packets as long as the comparison lives."""
+    """Compare on a cluster, which keeps the packets as long as the comparison exists."""
     from vxlanalyze.dask.compare import run_there
     from vxlanalyze.dask.on_dask import OnDask
 

@@ -1,4 +1,4 @@
-"""Captures compared, as a library user holds it."""
+"""The result of a comparison in the library."""
 
 import os
 from functools import cached_property
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 class Comparison:
-    """What became of each packet between captures, and what it means; made by `compare` and `load`.
+    """The fate of each packet between captures, and its diagnosis; created by `compare` and `load`.
 
-    In Jupyter it shows itself; ``print`` gives the text report.
+    Jupyter displays it; ``print`` gives the text report.
     """
 
     def __init__(self, report: Report, run: pipeline.Run | None, exports: "Exports | None" = None) -> None:
@@ -62,12 +62,12 @@ class Comparison:
 
     @property
     def not_assessed(self) -> Records[NotAssessedRecord]:
-        """What could not be decided, and why; a list, with ``.to_frame()``."""
+        """Checks that could not be decided, and why; a list, with ``.to_frame()``."""
         return Records(self._short_report.not_assessed)
 
     @property
     def captures(self) -> Records[CaptureRecord]:
-        """What each capture is; a list, with ``.to_frame()``."""
+        """Description of each capture; a list, with ``.to_frame()``."""
         return Records(self.report.captures)
 
     @property
@@ -86,7 +86,7 @@ class Comparison:
         return Records(self._short_report.services)
 
     def summary(self) -> dict[str, Any]:
-        """Say in plain values what was found, as for a dashboard or a log line."""
+        """Summarise the result in plain values, for example for a dashboard or a log line."""
         return {
             "verdict": self.verdict,
             "findings": {finding.key: finding.severity for finding in self.findings},
@@ -103,7 +103,7 @@ class Comparison:
 
     @cached_property
     def packets(self) -> "pd.DataFrame":
-        """A row for each wire packet and hop, with what became of it."""
+        """A row for each wire packet and hop, with its fate."""
         return self._frame("packets")
 
     @cached_property
@@ -117,7 +117,7 @@ class Comparison:
         return to_frame(TABLES[table].SCHEMA, self._of_packets.batches(table))
 
     def to_arrow(self, table: Literal["packets", "flows"] = "packets") -> Any:
-        """Give a table as a pyarrow.Table, which polars and DuckDB take as it is (Arrow's C stream).
+        """Give a table as a pyarrow.Table, which polars and DuckDB accept directly (Arrow's C stream).
 
         Raises
         ------
@@ -129,10 +129,10 @@ class Comparison:
         return to_arrow(table, self._of_packets.batches)
 
     def slow(self) -> "pd.DataFrame":
-        """Who limits each TCP connection, those with most to gain first.
+        """The limit of each TCP connection, those with the most to gain first.
 
-        `limit` names what it waited for longest, the columns ``waited_...`` how long for each; `gain_ns` is
-        what would be gained at most by removing the worst limit.
+        `limit` names the cause it waited for longest, the columns ``waited_...`` give the time for each;
+        `gain_ns` is the upper bound of the gain from removing the worst limit.
         """
         from vxlanalyze.api.slow import slow_frame
 
@@ -140,17 +140,17 @@ class Comparison:
 
     @cached_property
     def requests(self) -> "pd.DataFrame":
-        """A row for each request that both ends show, and its time: path there, server, path back, transfer.
+        """A row for each request that both ends show, with its time: forward, server, return, transfer.
 
-        DNS, pings and handshakes by their numbers, data over TCP by turns of direction; `message` names what
-        HTTP and TLS show of it. No rows with one capture, which cannot divide the time.
+        DNS, echoes and handshakes are matched by number, TCP data by changes of direction; `message`
+        describes it for HTTP and TLS. Empty with one capture, which cannot divide the time.
         """
         from vxlanalyze.export.exchange_table import exchange_frame
 
         return exchange_frame(self.of_captures.comparison)
 
     def packet(self, row: int) -> Packet:
-        """Give the packet in a row of `packets`, to be split.
+        """Give the packet in a row of `packets`, for dissection.
 
         Raises
         ------
@@ -161,12 +161,12 @@ class Comparison:
 
     @property
     def of_captures(self) -> pipeline.Run:
-        """The run behind it, stage by stage.
+        """The underlying run, stage by stage.
 
         Raises
         ------
         UsageError
-            It was loaded from a report, or a cluster made it: there are no packets here.
+            It was loaded from a report, or computed on a cluster: there are no packets here.
         """
         if self._run is None:
             raise UsageError("a report alone has no packets; compare the captures on this machine for them")
@@ -174,7 +174,7 @@ class Comparison:
 
     @property
     def _of_packets(self) -> "Exports":
-        """What gives the packets, here or on a cluster; raises UsageError as `of_captures`."""
+        """Source of the packets, here or on a cluster; raises UsageError like `of_captures`."""
         if self._exports is not None:
             return self._exports
         from vxlanalyze.export.exports import ExportsHere
@@ -183,7 +183,7 @@ class Comparison:
         return ExportsHere(run.comparison, run.diagnosis.findings)
 
     def save(self, path: PathLike, *, redact: bool = False) -> None:
-        """Write a report; the suffix tells the format: .html, .json, .txt, .md, .xml (JUnit).
+        """Write a report; the suffix selects the format: .html, .json, .txt, .md, .xml (JUnit).
 
         Parameters
         ----------
@@ -232,7 +232,7 @@ class Comparison:
             exports.annotate(outputs.directory(os.fspath(directory)), redactor)
 
     def decapsulate(self, directory: PathLike, *, redact: bool = False) -> None:
-        """Write each capture with the tunnel taken off, as pcapng.
+        """Write each capture with the tunnel removed, as pcapng.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class Comparison:
         return outputs
 
     def redactor(self) -> "Redactor":
-        """Give what replaces addresses and names in outputs, the same in all of them."""
+        """Give the redactor of addresses and names, the same for all outputs."""
         from vxlanalyze.export.redaction import Redactor
 
         known = self._run is not None or self._exports is not None
@@ -278,12 +278,12 @@ class Comparison:
 
 
 def load(path: PathLike) -> Comparison:
-    """Read a JSON report that was saved: everything but the packets.
+    """Load a saved JSON report: everything except the packets.
 
     Raises
     ------
     UsageError
-        It cannot be read, or is no report.
+        It cannot be read, or is not a report.
     """
     name = os.fspath(path)
     return Comparison(as_json.from_json(judging.read_text(name), name), None)

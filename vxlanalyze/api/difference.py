@@ -1,4 +1,4 @@
-"""Two results compared, as a library user asks for it."""
+"""Compare two results in the library."""
 
 from vxlanalyze.api.comparison import Comparison, load
 from vxlanalyze.api.questions import PathLike
@@ -21,7 +21,7 @@ def diff(before: PathLike | Comparison, after: PathLike | Comparison) -> Differe
     Raises
     ------
     UsageError
-        A file cannot be read, or is no report.
+        A file cannot be read, or is not a report.
     """
     first, second = (each if isinstance(each, Comparison) else load(each) for each in (before, after))
     return difference(first.report, second.report)

@@ -1,4 +1,4 @@
-"""Findings as objects: looked up by code, compared with nothing, shown as text."""
+"""Findings as objects, looked up by code and shown as text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or worth a note, with its proof.
+    """One fault or note, with its evidence.
 
     Parameters
     ----------
     severity : str
         ``critical``, ``warning`` or ``info``.
     direction : str or None
-        ``X>Y`` where it has one.
+        ``X>Y``, where it has one.
     evidence : Mapping
         Measured values by name; `units` has their units.
     ruled_out : Mapping
-        Why it is not a lookalike, by the lookalike's code.
+        Why a lookalike is ruled out, by the lookalike's code.
     because : str or None
         Key of the finding that explains this one.
     frames : Mapping
-        Frame numbers that show it, by capture; at most 100 each, of `frame_count` in all.
+        Frame numbers that show it, by capture; at most 100 each, of `frame_count` in total.
     """
 
     code: str
@@ -49,7 +49,7 @@ class Finding:
 
     @classmethod
     def of(cls, record: FindingRecord) -> "Finding":
-        """Make one of what a report says."""
+        """Create one from a report's record."""
         return cls(
             code=record["code"],
             severity=cast('Literal["critical", "warning", "info"]', record["severity"]),
@@ -69,11 +69,11 @@ class Finding:
 
     @property
     def key(self) -> str:
-        """What names it among others: ``code@direction``, or ``code``."""
+        """Its identifier: ``code@direction``, or ``code``."""
         return key_of(self.record)
 
     def _repr_html_(self) -> str:
-        """Its summary, proof and remedy, for Jupyter."""
+        """Its summary, evidence and remedy, for Jupyter."""
         from vxlanalyze.report import notebook
 
         return notebook.finding_html(self.record)
@@ -94,7 +94,7 @@ class Findings(Sequence[Finding]):
     """Findings in causal order: the first is the answer to "what is wrong?".
 
     ``findings[0]`` is the first; ``findings["mtu-blackhole"]`` the first of that code, and
-    ``findings["mtu-blackhole@node1>node2"]`` that of a direction; ``"mtu-blackhole" in findings`` tells
+    ``findings["mtu-blackhole@node1>node2"]`` that of a direction; ``"mtu-blackhole" in findings`` says
     whether there is one.
     """
 
@@ -114,7 +114,7 @@ class Findings(Sequence[Finding]):
         return found
 
     def get(self, name: str) -> Finding | None:
-        """Give the first finding of a code, or of ``code@direction``; None where there is none."""
+        """Give the first finding with a code, or ``code@direction``; None if there is none."""
         return next((finding for finding in self._findings if name in (finding.code, finding.key)), None)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -138,7 +138,7 @@ class Findings(Sequence[Finding]):
         return len(self._findings)
 
     def _repr_html_(self) -> str:
-        """Each in a line that unfolds, for Jupyter."""
+        """One expandable line each, for Jupyter."""
         from vxlanalyze.report import notebook
 
         return notebook.findings_html([finding.record for finding in self._findings])

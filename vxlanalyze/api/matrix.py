@@ -1,4 +1,4 @@
-"""The nodes of a cluster compared with each other, as a library user holds them."""
+"""The comparison of a cluster's nodes in the library."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class Matrix:
-    """Which node talks badly to which; made by `matrix`.
+    """Which nodes have trouble with each other; created by `matrix`.
 
-    In Jupyter it shows itself; ``print`` gives it as text.
+    Jupyter displays it; ``print`` gives it as text.
     """
 
     def __init__(self, report: plain.Matrix, cluster: Cluster | None = None) -> None:
@@ -40,12 +40,12 @@ class Matrix:
 
     @property
     def nodes(self) -> list[CaptureRecord]:
-        """What each node's capture is, with the node's addresses."""
+        """Description of each node's capture, with the node's addresses."""
         return self.report.nodes
 
     @cached_property
     def findings(self) -> Findings:
-        """What is wrong or worth a note between any two nodes, pair by pair."""
+        """Faults and notes between any two nodes, pair by pair."""
         return Findings(self.report.findings)
 
     @cached_property
@@ -69,12 +69,12 @@ class Matrix:
         return self.cells.pivot(index="from", columns="to", values=column).reindex(index=names, columns=names)
 
     def pair(self, first: str, second: str) -> plain.PairRecord:
-        """Give what comparing two nodes gave.
+        """Give the comparison of two nodes.
 
         Raises
         ------
         KeyError
-            They have nothing to do with each other, or there is no such node.
+            There is no traffic between them, or no such node.
         """
         for found in self.report.pairs:
             if set(found["nodes"]) == {first, second}:
@@ -82,7 +82,7 @@ class Matrix:
         raise KeyError(f"{first} and {second}")
 
     def save(self, path: PathLike, *, redact: bool = False) -> None:
-        """Write it; the suffix tells the format: .html, .json, .txt, .md.
+        """Write it; the suffix selects the format: .html, .json, .txt, .md.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Matrix:
             outputs.write_text(name, text)
 
     def to_json(self) -> str:
-        """Give all of it as JSON."""
+        """Give the complete matrix as JSON."""
         return render(self.report, "json")
 
     def _repr_html_(self) -> str:
@@ -138,20 +138,20 @@ def matrix(
     Parameters
     ----------
     *captures : path
-        One for each node, as `compare` takes them; or directories or archives with a capture of each node.
+        One for each node, as for `compare`, or directories or archives with a capture of each node.
     names : sequence of str, optional
-        What the nodes are called, one for each path.
+        Names of the nodes, one for each path.
     kube, facts, ports, only, select, ignore, jobs, memory
-        As `compare`'s.
+        As for `compare`.
     client : distributed.Client, optional
-        Has the workers of a Dask cluster do the work; all of them must see the files under the same path.
+        Runs the work on a Dask cluster; all workers must see the files under the same path.
 
     Raises
     ------
     CaptureError
-        A file is no capture that can be read.
+        A file is not a readable capture.
     UsageError
-        There are fewer than two nodes, or an argument makes no sense.
+        There are fewer than two nodes, or an argument is invalid.
     """
     if names is not None and len(names) != len(captures):
         raise UsageError(f"{len(names)} names for {len(captures)} captures")

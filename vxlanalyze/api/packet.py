@@ -1,4 +1,4 @@
-"""One row of the table `packets`, to be looked at closer."""
+"""One row of the table `packets`, for closer inspection."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +18,9 @@ class Packet:
     direction : str
         ``X>Y``.
     outcome, reason : str
-        As in the table; `reason` is empty where the outcome is plain.
+        As in the table; `reason` is empty if the outcome is unqualified.
     frames : dict of str to int
-        Frame number by point, as Wireshark counts, of the points that saw it.
+        Frame number, as Wireshark counts, by point that saw it.
     """
 
     direction: str
@@ -31,12 +31,12 @@ class Packet:
     _points: tuple[Point, ...] = field(repr=False)
 
     def dissect(self, point: str | None = None) -> list[Any]:
-        """Take it apart with dpkt, from the link inwards; a super-packet is shown whole.
+        """Dissect it with dpkt, from the link inwards; a super-packet is shown whole.
 
         Parameters
         ----------
         point : str, optional
-            Where it was seen; by default at the first point that saw it.
+            Point where it was seen; by default the first one.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The plots of a result: ``result.plot.timeline()`` and its like, each drawn onto matplotlib Axes."""
+"""The plots of a result: ``result.plot.timeline()`` and others, each drawn onto matplotlib Axes."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -28,14 +28,14 @@ _WIDTH_INCHES = 9.0
 
 
 class Plot:
-    """Draws what a comparison shows; each method returns the Axes, and takes some to draw onto as `ax`.
+    """Draws the plots of a comparison; each method returns the Axes, and accepts Axes to draw onto as `ax`.
 
     Parameters
     ----------
     report : Report
-        What is drawn where no packet is needed.
+        Data of plots that need no packets.
     comparison : Comparison, optional
-        The packets; without them (a loaded report) only what the report holds can be drawn.
+        The packets; without them (a loaded report), only the report's own data can be drawn.
     """
 
     def __init__(self, report: Report, comparison: Comparison | None) -> None:
@@ -47,7 +47,7 @@ class Plot:
         Parameters
         ----------
         direction : str, optional
-            ``X>Y``, whose hop is drawn; by default the one that lost most.
+            ``X>Y``, whose hop is drawn; by default the one with the most losses.
         """
         onward, home = self._hop(direction)
         return draw_timeline(_axes(ax, 3.0), self._series["timeline"], onward, home)
@@ -58,35 +58,35 @@ class Plot:
         Parameters
         ----------
         direction : str, optional
-            ``X>Y``, whose hop is drawn; by default the one that lost most.
+            ``X>Y``, whose hop is drawn; by default the one with the most losses.
         """
         onward, home = self._hop(direction)
         return plots.draw_delay(_axes(ax, 3.0), self._series["delay"], onward, home)
 
     def loss_by_size(self, direction: str | None = None, *, ax: Axes | None = None) -> Axes:
-        """Draw delivered and lost packets by their length, and the length from which on nothing arrives.
+        """Draw delivered and lost packets by length, and the length above which nothing arrives.
 
         Parameters
         ----------
         direction : str, optional
-            ``X>Y``; by default the direction that lost most.
+            ``X>Y``; by default the direction with the most losses.
         """
         chosen = self._record(direction)["direction"]
         counts = next(s for s in self._series["sizes"] if s["direction"] == chosen)
         return plots.draw_sizes(_axes(ax, 3.0), counts)
 
     def sequence(self, flow: Any = None, *, ax: Axes | None = None) -> Axes:
-        """Draw one flow: how far it came by when, what was lost and what was acknowledged.
+        """Draw one flow: its progress over time, what was lost and what was acknowledged.
 
         Parameters
         ----------
         flow : row of `flows` or its number, optional
-            Also a table of one row, as ``flows.query(...)`` gives; by default the flow that lost most.
+            Also a table of one row, as from ``flows.query(...)``; by default the flow with the most losses.
         """
         return plots.draw_sequence(_axes(ax, 3.6), self._sequence(flow))
 
     def waiting(self, *, ax: Axes | None = None) -> Axes:
-        """Draw where the time goes of the connections that have most to gain, a bar for each.
+        """Draw how the connections with the most to gain spend their time, one bar for each.
 
         Raises
         ------
@@ -101,12 +101,12 @@ class Plot:
         return draw_waiting(_axes(ax, BAR_INCHES * len(slowest) + 1.2), slowest)
 
     def ladder(self, flow: Any = None, *, ax: Axes | None = None) -> Axes:
-        """Draw packets on their way from point to point, with their frame numbers.
+        """Draw packets on their path from point to point, with their frame numbers.
 
         Parameters
         ----------
         flow : row of `flows` or its number, or a finding or its key, optional
-            Whose first packets are drawn; by default those of the first finding that has any.
+            Its first packets are drawn; by default those of the first finding that has any.
         """
         drawn = self._ladder(flow)
         height = ROW_INCHES * (len(drawn["packets"]) + 1.3)
@@ -143,7 +143,7 @@ class Plot:
         return known[direction]
 
     def _hop(self, direction: str | None) -> tuple[str, str]:
-        """Labels of both directions of a hop, the way of the command line first."""
+        """Labels of both directions of a hop, the forward one first."""
         chosen = self._record(direction)["direction"]
         for onward, home in zip(self._report.hops[::2], self._report.hops[1::2], strict=True):
             if chosen in (onward["direction"], home["direction"]):
@@ -176,7 +176,7 @@ class Plot:
         raise UsageError(f"no packets are kept of {key}; there are some of: {', '.join(map(str, by_key))}")
 
     def _found(self, flow: Any) -> tuple[Direction, int]:
-        """The direction and the sender's flow that a row of `flows` is about."""
+        """The direction and the sender's flow of a row of `flows`."""
         packets = self._packets
         row = _row(flow, packets)
         wanted = {name: row[name] for name in ("src", "dst", "protocol", "sport", "dport", "vni")}
@@ -190,7 +190,7 @@ class Plot:
 
 
 def _row(flow: Any, packets: Comparison) -> Mapping[Any, Any]:
-    """What stands in a row of `flows`, given by number, by itself, or as a table of one row."""
+    """The content of a row of `flows`, given by number, directly, or as a table of one row."""
     if isinstance(flow, int | np.integer):
         flows = flows_frame(packets)
         if not 0 <= flow < len(flows):
@@ -204,7 +204,7 @@ def _row(flow: Any, packets: Comparison) -> Mapping[Any, Any]:
 
 
 def _rows_of(direction: Direction, wanted: Mapping[str, Any]) -> NDArray[np.int64]:
-    """Rows of the sender's flows that have the wanted addresses, protocol, ports and VNI."""
+    """Rows of the sender's flows with the given addresses, protocol, ports and VNI."""
     flows, rows = direction.sender.flows, np.unique(direction.flow).astype(np.int64)
     wanted = {name: None if pd.isna(value) else value for name, value in wanted.items()}
     vni = NO_VNI if wanted["vni"] is None else int(wanted["vni"])

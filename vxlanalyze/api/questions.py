@@ -1,4 +1,4 @@
-"""What a library user asks, made what the stages understand."""
+"""Convert the library's arguments for the pipeline."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -17,14 +17,14 @@ PathLike = str | os.PathLike[str]
 
 
 def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) -> list[LogicalCapture]:
-    """Open captures that stand in path order, or take those that were read before.
+    """Open captures in path order, or use those already read.
 
     Raises
     ------
     CaptureError
-        A file is no capture that can be read.
+        A file is not a readable capture.
     UsageError
-        There is none, or names are missing, refused or given twice.
+        There is none, or names are missing, not allowed or given twice.
     """
     if not captures:
         raise UsageError("no capture is given; give them in path order")
@@ -68,17 +68,17 @@ def questions_of(
     select: Collection[str] | None,
     ignore: Collection[str],
 ) -> pipeline.Questions:
-    """Read the files that describe the cluster, and what part of the traffic is meant.
+    """Read the cluster's files, and parse the selected part of the traffic.
 
     Parameters
     ----------
     archives : sequence of str
-        Paths of captures; archives among them hold the facts where `facts` names none.
+        Paths of captures; archives among them provide the facts if `facts` names none.
 
     Raises
     ------
     UsageError
-        An argument makes no sense.
+        An argument is invalid.
     """
     names = [source.name for source in sources]
     given = [(name, os.fspath(directory)) for name, directory in (facts or {}).items()]

@@ -1,4 +1,4 @@
-"""Records of a report as a list that also gives itself as a DataFrame."""
+"""Records of a report as a list that can be converted to a DataFrame."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,7 +16,7 @@ class Records(list[_Record]):
     def to_frame(self) -> "pd.DataFrame":
         """Give a row for each record.
 
-        Nested figures are columns of their own, with the unit last: ``delay_ns: {p99: ...}`` is
+        Nested figures become separate columns, with the unit last: ``delay_ns: {p99: ...}`` is
         `delay_p99_ns`.
         """
         import pandas as pd
@@ -26,7 +26,7 @@ class Records(list[_Record]):
 
 
 def _kind(name: str, values: "pd.Series[Any]") -> str | None:
-    """Tell the nullable type of a column of numbers; None for what holds anything else."""
+    """Give the nullable type of a column of numbers; None for other columns."""
     there = [value for value in values if value is not None and value == value]
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in there):
         return None

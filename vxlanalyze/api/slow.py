@@ -13,7 +13,7 @@ _COLUMNS = ("client", "server", "service", "limit", "gain_ns", "active_ns", "idl
 
 
 def slow_frame(records: Sequence[ConnectionRecord]) -> "pd.DataFrame":
-    """Make a row of each connection; what is nested becomes columns such as ``waited_server_ns``."""
+    """Build one row per connection; nested values become columns such as ``waited_server_ns``."""
     import pandas as pd
 
     rows = [_flat(record) for record in records]

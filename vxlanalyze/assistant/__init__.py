@@ -1,1 +1,1 @@
-"""A server for assistants (Model Context Protocol): reads below one folder, answers redacted and bounded."""
+"""A server for assistants (Model Context Protocol): reads one folder; answers are redacted and bounded."""

@@ -1,4 +1,4 @@
-"""Answers that fit an assistant's memory: of a report what decides, cut where it is long, and said so."""
+"""Answers that fit an assistant's context: the decisive parts of a report, with truncation stated."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ _SERVICE = ("protocol", "client", "server", "service", "requests", "answered", "
 
 
 def of_report(report: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a report (as its JSON has it) what answers "what is wrong, and what shows it"."""
+    """Extract from a report's JSON what is wrong, and the evidence for it."""
     findings = [_finding(f) for f in report["findings"][:_MOST_FINDINGS]]
     open_ = [{k: n[k] for k in ("code", "direction", "reason")} for n in report["not_assessed"]]
     return {
@@ -63,7 +63,7 @@ def _cut(value: Any) -> Any:
 
 
 def written(answer: dict[str, Any], shrinking: Iterable[str]) -> str:
-    """Write an answer as JSON of at most `MOST_BYTES`; the lists named in `shrinking` give way, in order."""
+    """Write an answer as JSON of at most `MOST_BYTES`; the lists named in `shrinking` are cut, in order."""
     answer = dict(answer)
     for name in shrinking:
         rows = answer.get(name)

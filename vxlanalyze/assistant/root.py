@@ -1,4 +1,4 @@
-"""The one folder that an assistant may read: every path is resolved, links too, and must lie in it."""
+"""The one folder that an assistant may read: every path is resolved, including links, and must be in it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from vxlanalyze.errors import UsageError
 
 _MOST_FILES = 10_000
-_MEANT_OTHERWISE = frozenset("*?[]#,")  # globs, interfaces and rotated sets: a folder says the last as well
+_MEANT_OTHERWISE = frozenset("*?[]#,")  # globs, interfaces, and rotated sets (use a folder)
 
 
 class Root:
@@ -18,12 +18,12 @@ class Root:
             raise UsageError(f"--root {folder}: no such directory")
 
     def path(self, text: str) -> Path:
-        """Find a file or folder; all that lies in a folder must lie in the root, too.
+        """Find a file or folder; everything in a folder must also be in the root.
 
         Raises
         ------
         UsageError
-            It is not there, or leads out of the root.
+            It is missing, or leads out of the root.
         """
         if "\0" in text or _MEANT_OTHERWISE & set(text):
             raise UsageError(f"{text[:200]!r}: give the path of one file or folder")
@@ -38,7 +38,7 @@ class Root:
         return found
 
     def files(self, folder: Path) -> Iterator[Path]:
-        """All entries of a folder that are not folders, in order.
+        """All entries of a folder except folders, in order.
 
         Raises
         ------
@@ -52,12 +52,12 @@ class Root:
                 yield path
 
     def named(self, text: str) -> tuple[str, Path]:
-        """Take ``NAME=PATH`` apart; the name is "" where only a path is given."""
+        """Split ``NAME=PATH``; the name is "" if only a path is given."""
         name, given, path = text.partition("=")
         return (name, self.path(path)) if given else ("", self.path(text))
 
     def shown(self, text: str | Path) -> str:
-        """Write a text with the paths in it relative to the root."""
+        """Make the paths in a text relative to the root."""
         return str(text).replace(f"{self.folder}/", "").replace(str(self.folder), ".")
 
     def _holds(self, path: Path) -> bool:

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build(root: Root, *, redact: bool = True) -> "MCPServer":
-    """Make the server of one folder.
+    """Create the server of one folder.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def build(root: Root, *, redact: bool = True) -> "MCPServer":
         raise UsageError("the MCP SDK (2.0 or later) is missing: pip install 'vxlanalyze[mcp]'") from error
 
     def guarded(function: Callable[_Given, str]) -> Callable[_Given, str]:
-        """Give errors of use and input as one line, with paths relative to the root."""
+        """Give usage and input errors as one line, with paths relative to the root."""
 
         @wraps(function)
         def answered(*args: _Given.args, **kwargs: _Given.kwargs) -> str:

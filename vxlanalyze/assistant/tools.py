@@ -1,4 +1,4 @@
-"""What an assistant may use: compare, packets, explain, plan, facts. Plain functions, no protocol."""
+"""The tools for assistants: compare, packets, explain, plan, facts. Plain functions, no protocol."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.report.formats.as_json import from_json
 from vxlanalyze.report.model import Report
 
-_KEPT = 2  # comparisons whose packets stay in memory
+_KEPT = 2  # comparisons whose packets are kept in memory
 _MOST_CAPTURES = 8
 _MOST_PACKETS = 200
 _MOST_LISTED = 300
@@ -31,7 +31,7 @@ _ADDRESSES = ("src", "dst", "outer_src", "outer_dst", "direction")
 
 
 class _Query(NamedTuple):
-    """What `compare` and `packets` are given."""
+    """Arguments of `compare` and `packets`."""
 
     captures: list[str]
     kube: str | None
@@ -59,10 +59,10 @@ class Tools:
         facts: list[str] | None = None,
         ports: list[int] | None = None,
     ) -> str:
-        """Say what is wrong between two or more nodes, from captures in path order (sender first).
+        """Diagnose what is wrong between two or more nodes, from captures in path order (sender first).
 
-        captures: paths below the root, or NAME=PATH. kube: what kubectl get nodes,pods,services -A printed.
-        facts: NAME=FOLDER of what was saved on a node, or the path of a bundle. ports: further tunnel ports.
+        captures: paths below the root, or NAME=PATH. kube: output of kubectl get nodes,pods,services -A.
+        facts: NAME=FOLDER of files saved on a node, or the path of a bundle. ports: further tunnel ports.
         Gives verdict, findings (cause first, each with evidence and frames), figures, and what was not
         assessed.
         """
@@ -82,10 +82,10 @@ class Tools:
         offset: int = 0,
         limit: int = 50,
     ) -> str:
-        """Give wire packets (at most 200) with what became of each, and the frames that hold it.
+        """Give wire packets (at most 200) with their fates, and the frames that hold them.
 
-        The first four as in compare. outcome: lost, delivered or unknown. address: an inner address, as
-        other answers show it. offset goes on where an answer ended.
+        The first four as in compare. outcome: lost, delivered or unknown. address: an inner address, as in
+        other answers. offset continues where an answer ended.
         """
         result = self._comparison(_Query(captures, kube, facts, ports))
         table = result.packets.loc[:, list(_COLUMNS)]
@@ -141,7 +141,7 @@ class Tools:
         return as_text.render(made)[:_LONGEST_TEXT]
 
     def facts(self, path: str = ".") -> str:
-        """List a folder or bundle below the root: captures, reports, and the tables that are understood."""
+        """List a folder or bundle below the root: captures, reports, and recognised tables."""
         from vxlanalyze.kubernetes.facts import read_facts
 
         place = self._root.path(path)
@@ -184,14 +184,14 @@ def _redacted(report: Report) -> Report:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Tell whether a file has changed since it was read; of a folder, its newest file decides."""
+    """Detect whether a file has changed since it was read; for a folder, its newest file decides."""
     files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
     seen = [p.stat() for p in files]
     return max((s.st_mtime_ns for s in seen), default=0), sum(s.st_size for s in seen)
 
 
 def _kind(file: Path) -> dict[str, Any]:
-    """What a file is, as far as its first bytes tell."""
+    """The kind of a file, as far as its first bytes show."""
     try:
         with file.open("rb") as opened:
             head = opened.read(512)

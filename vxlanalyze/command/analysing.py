@@ -1,4 +1,4 @@
-"""The run of one comparison, as the command line wants it: read, compared, redacted, written."""
+"""Run one comparison for the command line: read, compare, redact, write."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_again(options: Options) -> "tuple[Report, Redactor | None]":
-    """Read a report again; there are no packets to write."""
+    """Load a saved report; there are no packets to write."""
     from vxlanalyze.report.formats.as_json import from_json
     from vxlanalyze.report.judging import read_text
 
@@ -38,7 +38,7 @@ def _redactor(options: Options, report: Report, cluster: "Cluster | None" = None
 
 
 def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, Redactor | None]":
-    """Run the line of stages, and write what needs the packets themselves."""
+    """Run the pipeline, and write the outputs that need the packets themselves."""
     from vxlanalyze.pipeline.decoding import decoding
     from vxlanalyze.pipeline.opening import open_points
 
@@ -63,7 +63,7 @@ def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, 
                 _write_packets(options, there, outputs, redactor)
                 return report, redactor
             with decoding(sources, options.port, jobs=options.jobs, progress=progress) as decoded:
-                # While they are decoded, what follows is loaded, and the questions are read.
+                # During decoding, later modules are loaded and the options are read.
                 from vxlanalyze.pipeline import run as pipeline
 
                 questions = questions_of(options, sources)
@@ -81,7 +81,7 @@ def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, 
 def _write_packets(
     options: Options, exports: "Exports", outputs: Outputs, redactor: "Redactor | None"
 ) -> None:
-    """Write what the command line wants of tables and captures."""
+    """Write the tables and captures requested on the command line."""
     if options.tables is not None:
         exports.write_tables(outputs.directory(options.tables), redactor)
     if options.annotate is not None:
@@ -91,7 +91,7 @@ def _write_packets(
 
 
 def questions_of(options: Options, sources: "Sequence[LogicalCapture]") -> "Questions":
-    """Read what the command line wants to know, and the files of the cluster that it names."""
+    """Read the analysis options of the command line, and the cluster files that it names."""
     from vxlanalyze.kubernetes.saved import read_cluster
     from vxlanalyze.pairing.part import Part, parse_moment, parse_term
     from vxlanalyze.pipeline import bundled

@@ -1,4 +1,4 @@
-"""The options of the command line, in groups, as argparse takes them."""
+"""The options of the command line, in groups, for argparse."""
 
 import argparse
 

@@ -1,6 +1,6 @@
-"""The command ``vxlanalyze``: reads the command line, runs the line of stages, prints, and exits.
+"""The command ``vxlanalyze``: reads the command line, runs the pipeline, prints, and exits.
 
-What is heavy is imported where it is needed, so that ``--help`` and ``--version`` answer at once.
+Heavy modules are imported where needed, so ``--help`` and ``--version`` respond at once.
 """
 
 import os
@@ -39,7 +39,7 @@ DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and give its exit status; errors of use and input are one line on standard error."""
+    """Run the command and give its exit status; usage and input errors are one line on standard error."""
     try:
         with unwinding():
             return _run(command_line.parse(arguments))
@@ -104,7 +104,7 @@ def _compare(options: Options) -> int:
 
 
 def _difference(options: Options) -> int:
-    """Say what changed between two saved reports."""
+    """Print the changes between two saved reports."""
     from vxlanalyze.report.difference import difference
     from vxlanalyze.report.formats.as_json import from_json
     from vxlanalyze.report.judging import read_text
@@ -121,7 +121,7 @@ def _difference(options: Options) -> int:
 
 
 def _plan(options: Options) -> int:
-    """Say what to run on the nodes; nothing is run here."""
+    """Print what to run on the nodes; nothing is run here."""
     from vxlanalyze.command.planned import planned
 
     for path in options.output:
@@ -143,7 +143,7 @@ def _demand_directories(options: Options) -> None:
 
 
 def _hush_matplotlib() -> None:
-    """Let it not tell every user of a read-only home where it keeps its fonts now."""
+    """Suppress its message to users with a read-only home about the location of its font cache."""
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -228,7 +228,7 @@ def _print(renderer: Renderer, report: Report, judgement: Judgement, options: Op
 
 
 def _manual(code: str) -> str:
-    """Give the manual of a finding; of several codes that begin so, or of all, the list."""
+    """Give the manual of a finding, or the list of codes with this prefix."""
     from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
 
     manuals = {d.code: (sys.modules[d.check.__module__].__doc__ or "").strip() for d in DIAGNOSTICS}
@@ -260,7 +260,7 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
 
 
 def _inputs(options: Options) -> Iterator[tuple[str, str]]:
-    """Give the files that are read, each with what it is."""
+    """Give the input files, each with its role."""
     named = {
         "the file of --kube": options.kube,
         "the file of --baseline": options.baseline,

@@ -1,4 +1,4 @@
-"""Options that a project sets for itself, in the table ``[tool.vxlanalyze]`` of its pyproject.toml.
+"""Options that a project sets in the table ``[tool.vxlanalyze]`` of its pyproject.toml.
 
     [tool.vxlanalyze]
     kube = "captures/cluster.json"
@@ -8,8 +8,8 @@
     [tool.vxlanalyze.expect]             # or expect = "expect.toml"
     must = ["path-blocked@node1>node2"]
 
-Only a pyproject.toml of the current directory counts. What writes files cannot be set there: a folder of
-captures may be somebody else's.
+Only a pyproject.toml in the current directory counts. Options that write files cannot be set there: a folder
+of captures may come from somebody else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,28 +28,28 @@ _OF_A_PAIR = ("expect", "baseline")
 
 
 def arguments(*, pair: bool) -> list[str]:
-    """Give the options that the current directory's project sets, as words of a command line.
+    """Give the options set by the current directory's project, as command line arguments.
 
     Parameters
     ----------
     pair : bool
-        Whether one pair is compared: what judges a pair says nothing of a matrix.
+        Whether one pair is compared: criteria for a pair do not apply to a matrix.
 
     Raises
     ------
     UsageError
-        The table holds what is no option, or a value of the wrong type.
+        The table contains an unknown option, or a value of the wrong type.
     """
     chosen = {name: value for name, value in _table().items() if pair or name not in _OF_A_PAIR}
     return [word for name, value in chosen.items() for word in _words(name, value)]
 
 
 def _table() -> Mapping[str, object]:
-    """Read the project's table; empty where there is none."""
+    """Read the project's table; empty if there is none."""
     try:
         text = Path(PROJECT).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        return {}  # no business of this program
+        return {}  # not related to this program
     if "tool.vxlanalyze" not in text:
         return {}
     return project_table(text, PROJECT)

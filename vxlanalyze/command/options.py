@@ -1,4 +1,4 @@
-"""The command line: what can be asked for, and how it is read."""
+"""The command line: its options, and how they are parsed."""
 
 import argparse
 import sys
@@ -37,7 +37,7 @@ examples:
 
 @dataclass(frozen=True)
 class Options:
-    """The command line, read. Fields are called as the options are."""
+    """The parsed command line. Fields are named like the options."""
 
     captures: tuple[str, ...]
     matrix: bool
@@ -86,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _hint(option: str, known: Iterable[str]) -> str:
-    """Say which option was probably meant: the formats are written with -o, the short options are few."""
+    """Suggest the option that was probably meant: formats are written with -o, and short options are few."""
     suffixes = {suffix.strip("."): suffix for renderer in RENDERERS for suffix in renderer.suffixes}
     meant = suffixes.get(option.strip("-").lower())
     if meant is not None:
@@ -100,15 +100,15 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     Raises
     ------
     UsageError
-        It makes no sense.
+        It is invalid.
     SystemExit
-        It asked for the help or the version, which were printed.
+        The help or the version was requested and printed.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     given = vars(parser().parse_intermixed_args(words))
     compares = given["captures"] and not given["plan"]
     if compares and (project := configured.arguments(pair=not given["matrix"])):
-        given = vars(parser().parse_intermixed_args([*project, *words]))  # what is given last counts
+        given = vars(parser().parse_intermixed_args([*project, *words]))  # the last one counts
         terminal.complain(f"{PROJECT} sets {' '.join(project)}")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
@@ -117,7 +117,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 
 def described() -> dict[str, list[tuple[str, str]]]:
-    """Give all options by group: how each is written, and what it means."""
+    """Give all options by group: syntax and meaning."""
     groups = [group for group in parser()._action_groups if group.title in GROUPS]
     return {
         group.title or "": [
@@ -130,7 +130,7 @@ def described() -> dict[str, list[tuple[str, str]]]:
 
 
 def _metavar(action: argparse.Action) -> str:
-    """Write what an option takes."""
+    """Format the value of an option."""
     return " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar or ""
 
 
@@ -170,7 +170,7 @@ def _demand_compatible(options: Options) -> None:
 
 
 def parser() -> _Parser:
-    """Make the reader of the command line, which also says what there is to complete."""
+    """Create the parser of the command line, which also drives completion."""
     made = _Parser(
         prog="vxlanalyze",
         usage="vxlanalyze CAPTURE CAPTURE [CAPTURE ...] [options]",

@@ -1,4 +1,4 @@
-"""The options of ``--plan``, and what they cannot stand next to."""
+"""The options of ``--plan``, and what they cannot be combined with."""
 
 import argparse
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _OF_COMPARISON = (
 
 
 def add(group: argparse._ArgumentGroup) -> None:
-    """Add the options to their group of the help."""
+    """Add the options to their group in the help."""
     group.add_argument(
         "--plan",
         action="store_true",
@@ -44,12 +44,12 @@ def add(group: argparse._ArgumentGroup) -> None:
 
 
 def demand(options: Mapping[str, object]) -> None:
-    """Check that a plan is given names of nodes, or a report, and nothing of a comparison.
+    """Check that a plan gets names of nodes, or a report, and no options of a comparison.
 
     Raises
     ------
     UsageError
-        It is given something else.
+        It gets something else.
     """
     if options["report"] is not None and options["captures"]:
         raise UsageError("--plan takes the names of two nodes, or --from REPORT.json; give one of them")

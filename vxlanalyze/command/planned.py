@@ -1,4 +1,4 @@
-"""What ``--plan`` prints: the plan of two captures, or the next probe of a report."""
+"""Output of ``--plan``: the plan of two captures, or the next probe of a report."""
 
 from vxlanalyze.command.options import Options
 from vxlanalyze.errors import UsageError
@@ -6,12 +6,12 @@ from vxlanalyze.planning import as_script, as_text, next_probe, stations
 
 
 def planned(options: Options, *, script: bool) -> str:
-    """Write the plan that the command line asks for.
+    """Write the plan requested on the command line.
 
     Raises
     ------
     UsageError
-        Names are not known, or a probe is to be a script.
+        Names are unknown, or a probe is requested as a script.
     """
     if options.report is not None:
         if script:

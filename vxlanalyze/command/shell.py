@@ -1,6 +1,6 @@
 """Completions for bash, zsh and fish, and a manual page: ``python -m vxlanalyze.command.shell DIR``.
 
-The wheel's build runs this, and installs what it writes below the prefix's ``share``. It needs shtab and
+The wheel's build runs this, and installs its output below the prefix's ``share``. It needs shtab and
 argparse-manpage, which the program itself does not.
 """
 
@@ -31,7 +31,7 @@ def files() -> dict[str, str]:
 
 
 def _with_values() -> argparse.ArgumentParser:
-    """Make the program's parser, with what options take as far as it can be listed."""
+    """Create the program's parser, with the possible values of options where they can be listed."""
     import shtab
 
     known = parser()
@@ -54,7 +54,7 @@ def _manual() -> str:
     from argparse_manpage.manpage import Manpage
 
     _, *lines = str(Manpage(parser(), format="pretty")).splitlines()
-    head = f'.TH VXLANALYZE "1" "" "vxlanalyze {__version__}" "User Commands"'  # no date: builds are alike
+    head = f'.TH VXLANALYZE "1" "" "vxlanalyze {__version__}" "User Commands"'  # no date: reproducible
     name = r".SH NAME", r"vxlanalyze \- find the cause of a fault in paired captures of an overlay network"
     return "\n".join([head, *name, *lines[lines.index(".SH SYNOPSIS") :]]) + "\n"
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error: what they can show, and how far the work has come."""
+"""Standard output and standard error: their capabilities, and progress."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ _DRAWN = "─│►◄✗→±µ…"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What standard output can show."""
+    """Capabilities of standard output."""
 
     width: int
     colour: bool
@@ -33,11 +33,11 @@ class Look:
 
 
 def look(color: str) -> Look:
-    """Tell what standard output can show; `color` is auto, always or never."""
+    """Determine the capabilities of standard output; `color` is auto, always or never."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     colour = color == "always" or (color == "auto" and terminal and not plain)
-    # It is COLUMNS, where that is set, in a pipe too.
+    # It is COLUMNS, if set, even in a pipe.
     columns = shutil.get_terminal_size().columns if terminal or os.environ.get("COLUMNS") else 80
     return Look(min(max(columns, _WIDTHS[0]), _WIDTHS[1]), colour, not _encodes(_DRAWN))
 
@@ -52,12 +52,12 @@ def _encodes(letters: str) -> bool:
 
 
 def say(text: str) -> None:
-    """Write to standard output; a reader that has gone is no error.
+    """Write to standard output; a closed pipe is not an error.
 
     Raises
     ------
     OutputError
-        It cannot be written, as where the disk is full.
+        It cannot be written, for example because the disk is full.
     """
     if sys.stdout is None:  # closed by the caller (>&-)
         return
@@ -74,12 +74,12 @@ def say(text: str) -> None:
 
 
 def _forget(stream: TextIO) -> None:
-    """Let the interpreter flush what is left at its end to where nobody complains."""
+    """Redirect the interpreter's final flush so that it cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def complain(text: str) -> None:
-    """Write one line to standard error, after the program's name; the exit status tells where it cannot."""
+    """Write one line to standard error, after the program's name; if that fails, the exit status remains."""
     if sys.stderr is not None:
         line = inert(f"vxlanalyze: {text}\n")
         encoding = sys.stderr.encoding or "ascii"
@@ -92,9 +92,9 @@ def complain(text: str) -> None:
 
 @contextmanager
 def waiting_for(paths: Iterable[str]) -> Iterator[None]:
-    """Say which pipes are waited for: on a terminal at once, elsewhere where it takes long.
+    """Name the pipes being waited for: on a terminal at once, elsewhere only after a while.
 
-    Nothing else would tell a job that hangs, since a pipe without a writer never ends, from one that works.
+    Otherwise a job that hangs on a pipe without a writer would look like one that works.
     """
     pipes = list(paths)
 
@@ -115,7 +115,7 @@ def waiting_for(paths: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(wanted: bool) -> Iterator["Reading | None"]:
-    """Show how far the captures have been read, on a terminal, where it takes longer than two seconds."""
+    """Show reading progress on a terminal if it takes longer than two seconds."""
     if not (wanted and sys.stderr is not None and sys.stderr.isatty()):
         yield None
         return
@@ -127,7 +127,7 @@ def progress_bar(wanted: bool) -> Iterator["Reading | None"]:
 
 
 class Reading:
-    """One bar for each capture: done, rate and time left; made when the work turns out to be long."""
+    """One bar for each capture: done, rate and time left; created when the work turns out to be long."""
 
     def __init__(self) -> None:
         self._begin_s = time.monotonic()
@@ -136,7 +136,7 @@ class Reading:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, name: str, done_bytes: int, total_bytes: int | None) -> None:
-        """Take note of how far a capture has been read; called from several threads."""
+        """Record a capture's reading progress; called from several threads."""
         with self._lock:
             if time.monotonic() - self._begin_s < _SHOWN_AFTER_S:
                 return
@@ -146,7 +146,7 @@ class Reading:
             bars.update(self._tasks[name], completed=done_bytes)
 
     def close(self) -> None:
-        """Take the bars off the screen."""
+        """Remove the bars from the screen."""
         if self._bars is not None:
             self._bars.stop()
 

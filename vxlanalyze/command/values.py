@@ -1,4 +1,4 @@
-"""The values of options, read from words of the command line; what is wrong is said in one line."""
+"""Parse the values of options; errors are one line."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from vxlanalyze.text.nearest import nearest
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """Words with commas between."""
+    """Comma-separated words."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
@@ -22,7 +22,7 @@ def format(text: str) -> str:
 
 
 def ports(text: str) -> tuple[int, ...]:
-    """Ports with commas between."""
+    """Comma-separated ports."""
     ports = [int(part) for part in listed(text) if part.isascii() and part.isdecimal()]
     if len(ports) != len(listed(text)) or not ports or not all(0 < port < 65536 for port in ports):
         raise argparse.ArgumentTypeError(f"{text}: ports are numbers from 1 to 65535, commas between")
@@ -30,7 +30,7 @@ def ports(text: str) -> tuple[int, ...]:
 
 
 def facts(text: str) -> tuple[tuple[str, str], ...]:
-    """A capture and what was saved with it; a name of "" for a bundle of several nodes."""
+    """A capture and its saved files; the name is "" for a bundle of several nodes."""
     name, equals, directory = text.partition("=")
     if text and not equals:
         return (("", text),)  # a bundle of several nodes
@@ -42,14 +42,14 @@ def facts(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """A positive integer."""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text}: must be a number of at least 1")
     return int(text)
 
 
 def size(text: str) -> int:
-    """A number of bytes, as 2G."""
+    """A number of bytes, such as 2G."""
     try:
         return size_bytes(text)
     except UsageError as error:

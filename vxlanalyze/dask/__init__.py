@@ -1,5 +1,5 @@
-"""More than one process can carry: the work of a comparison on the machines of a Dask cluster.
+"""Comparisons too large for one process: the work runs on the machines of a Dask cluster.
 
-`tasks` is what workers do, `on_dask` who they are, `compare` says what has to be done in which order. Dask is
-loaded where it is used only: it is an extra.
+`tasks` defines what workers do, `on_dask` manages them, and `compare` orders the tasks. Dask is only imported
+where used: it is an extra.
 """

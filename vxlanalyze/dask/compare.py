@@ -1,8 +1,8 @@
-"""The same report as `pipeline.run` makes of the same captures, made on the workers of a cluster.
+"""Produce the same report as `pipeline.run` on the workers of a cluster.
 
-Captures are read in stretches, each on a worker that is free; the stretches of a capture are joined; what is
-to be matched is parted by a hash of flow and packet, and matched partition by partition; one worker puts
-the answers together and diagnoses them.
+Captures are read in stretches, each on a free worker; the stretches of a capture are joined; the packets to
+be matched are partitioned by a hash of flow and packet, and matched partition by partition; one worker
+combines the results and diagnoses them.
 """
 
 import operator
@@ -24,7 +24,7 @@ from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire.snap_lengths import common_bytes
 
-_LARGEST_STRETCH_BYTES = 256 << 20  # bounds what one task holds and gives, whatever the file
+_LARGEST_STRETCH_BYTES = 256 << 20  # bounds the input and output of one task, whatever the file
 
 
 def compare(
@@ -41,7 +41,7 @@ def compare(
     Parameters
     ----------
     plots : bool
-        Whether the report holds the series that plots are drawn from.
+        Whether the report includes the series for plots.
     """
     return run_there(sources, questions, workers, digests=digests, progress=progress).report(plots=plots)
 
@@ -59,14 +59,14 @@ def run_there(
     Parameters
     ----------
     digests : bool
-        Whether its report holds the files' SHA-256.
+        Whether its report includes the files' SHA-256.
 
     Raises
     ------
     CaptureError
-        A capture cannot be read, where it was to be read.
+        A capture cannot be read on its worker.
     UsageError
-        A code or a part of the traffic makes no sense, or a capture is a stream.
+        A code or a part of the traffic is invalid, or a capture is a stream.
     """
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
     sums = [workers.start(tasks.sha256_of, source) for source in sources] if digests else []
@@ -81,7 +81,7 @@ def run_there(
 def decode(
     sources: Sequence[LogicalCapture], ports: Sequence[int], workers: OnDask, progress: Progress
 ) -> list[Handle]:
-    """Have captures decoded so that the payload digests of all cover the same bytes.
+    """Have captures decoded so that all payload digests cover the same bytes.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def decode(
     captures = _decoded(sources, settings, workers, progress)
     read = workers.results([workers.start(tasks.source_of, capture) for capture in captures])
     cut = workers.results([workers.start(tasks.cut_at_bytes, capture) for capture in captures])
-    if common_bytes(read, cut) != settings.keep_inner_bytes:  # later sections or frames are cut otherwise
+    if common_bytes(read, cut) != settings.keep_inner_bytes:  # later frames are cut differently
         settings = DecodeSettings(settings.ports, common_bytes(read, cut))
         captures = _decoded(sources, settings, workers, progress)
     return captures
@@ -123,7 +123,7 @@ def _count(meter: Meter, count: int, _: Handle) -> None:
 
 
 def _matched(captures: Sequence[Handle], workers: OnDask) -> list[list[Handle]]:
-    """Have each capture matched with the next one; handles of the pairs of each partition."""
+    """Have each capture matched with the next one; gives handles of the pairs of each partition."""
     parts = workers.threads
     flows = [workers.start(tasks.without_rows, capture) for capture in captures]
     seen = [

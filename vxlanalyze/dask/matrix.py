@@ -1,7 +1,7 @@
-"""All pairs of nodes of a cluster compared, on this machine or on the workers of a cluster.
+"""Compare all pairs of nodes of a cluster, on this machine or on Dask workers.
 
-Each capture is decoded once. What its addresses tell of the nodes says which pairs have to do with each
-other; each of these is compared like any two captures.
+Each capture is decoded once. Its addresses show which pairs of nodes have traffic; each of these is compared
+like any two captures.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ from vxlanalyze.report.model import Report
 
 
 class Together(NamedTuple):
-    """Captures to be compared, two or one that stands alone, and the addresses of all other nodes."""
+    """Captures to be compared, two or a single one, and the addresses of all other nodes."""
 
     nodes: tuple[int, ...]
     peers: frozenset[str]
@@ -53,7 +53,7 @@ def compare_nodes(
     CaptureError
         A capture cannot be read.
     UsageError
-        There are fewer than two, or a code or a part of the traffic makes no sense.
+        There are fewer than two, or a code or a part of the traffic is invalid.
     """
     _demand_sense(sources, questions)
     decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
@@ -83,7 +83,7 @@ def compare_nodes_there(
     *,
     progress: Progress | None = None,
 ) -> Matrix:
-    """Compare all pairs of nodes on a cluster, each pair on the worker that is free; see `compare_nodes`."""
+    """Compare all pairs of nodes on a cluster, each pair on a free worker; see `compare_nodes`."""
     _demand_sense(sources, questions)
     captures = decode(sources, questions.ports, workers, progress or unheard)
 
@@ -122,6 +122,6 @@ def _matrix(
 
 
 def _others(homes: Mapping[str, frozenset[str]], pair: Collection[str]) -> frozenset[str]:
-    """Addresses of the nodes that are not of a pair."""
+    """Addresses of the nodes outside of a pair."""
     own = frozenset[str]().union(*(homes[name] for name in pair if name in homes))
     return frozenset[str]().union(*homes.values()) - own

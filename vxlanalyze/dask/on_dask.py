@@ -1,9 +1,9 @@
-"""The workers of a Dask cluster, and what can go wrong with them.
+"""The workers of a Dask cluster, and their possible failures.
 
-Results lie where they were made and travel from worker to worker as numpy arrays, without a copy through this
-process. What a worker takes with it when it dies is made again by Dask, from the files.
+Results stay where they were computed and move between workers as numpy arrays, without passing through this
+process. Results lost with a worker are recomputed by Dask from the files.
 
-The files must lie under the same path on this machine and on all workers.
+The files must have the same path on this machine and on all workers.
 """
 
 import logging
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10
 _FIRST_WORKER_S = 30
-_AHEAD = 1  # results for each thread that wait to be fetched in order
-_RETRIES = 2  # of work that fails; workers that die are Dask's own `allowed-failures`
+_AHEAD = 1  # results per thread that wait to be fetched in order
+_RETRIES = 2  # of failing tasks; dying workers are covered by Dask's own `allowed-failures`
 INSTALL = "pip install 'vxlanalyze[dask]'"
 
 Handle = Any
@@ -29,7 +29,7 @@ Handle = Any
 
 
 class OnDask:
-    """The workers of a cluster. As a context, it lets go of all results at its end.
+    """The workers of a cluster. As a context, it releases all results at its end.
 
     Parameters
     ----------
@@ -39,11 +39,11 @@ class OnDask:
     Raises
     ------
     UsageError
-        No worker comes within 30 s, or the workers cannot do this work.
+        No worker appears within 30 s, or the workers cannot do this work.
     """
 
     def __init__(self, client: "Client") -> None:
-        self._client: Any = client  # of its functions, some have types
+        self._client: Any = client  # only some of its functions have types
         self._started: list[Handle] = []
         _demand_workers(client)
 
@@ -56,26 +56,26 @@ class OnDask:
 
     @property
     def threads(self) -> int:
-        """How many tasks can run at once."""
+        """Number of tasks that can run at once."""
         return max(sum(self._client.nthreads().values()), 1)
 
     def start(self, function: Callable[..., Any], *arguments: Any) -> Handle:
-        """Have a function called on a worker; handles among its arguments, in lists too, are then results."""
+        """Call a function on a worker, with handles among its arguments, also in lists, as results."""
         handle = self._client.submit(function, *arguments, retries=_RETRIES, pure=False)
         self._started.append(handle)
         return handle
 
     def keep(self, handles: Sequence[Handle]) -> None:
-        """Let go of all results but some; what these rest on is still made again where a worker dies."""
+        """Release all results except some; their dependencies are still recomputed if a worker dies."""
         self._started[:] = handles
 
     def in_turn(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Have functions called on the workers, and give their results in order, a few of them at a time.
+        """Call functions on the workers, and give their results in order, a few at a time.
 
         Parameters
         ----------
         calls : iterable of tuple
-            A function and its arguments each.
+            Each a function and its arguments.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class OnDask:
         Raises
         ------
         VxlanalyzeError
-            Workers died at a task again and again, or the scheduler is gone; or what the work raised.
+            Workers died repeatedly at a task, or the scheduler is gone; or the task's own error.
         """
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
@@ -115,18 +115,18 @@ class OnDask:
 
 @contextmanager
 def connected(address: str) -> Iterator[OnDask]:
-    """Give the workers of the scheduler at an address.
+    """Connect to the workers of the scheduler at an address.
 
     Raises
     ------
     UsageError
-        Dask is not installed, nobody answers within 10 s, or there is no worker.
+        Dask is not installed, the scheduler does not answer within 10 s, or there is no worker.
     """
     try:
         import distributed
     except ImportError as error:
         raise UsageError(f"--scheduler needs Dask: {INSTALL}") from error
-    # What Dask would say of lost connections, an error of ours says in one line.
+    # Dask's messages about lost connections are replaced by a one-line error of ours.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     client_class: Any = distributed.Client
     try:
@@ -146,7 +146,7 @@ def _demand_workers(client: Any) -> None:
         raise UsageError(f"{client.scheduler.address}: the Dask scheduler has no worker") from error
     try:
         version = client.submit(_version, pure=False).result()
-    except Exception as error:  # what a worker raises that lacks a module is up to Dask
+    except Exception as error:  # the error of a worker that lacks a module depends on Dask
         raise UsageError(
             f"the Dask workers cannot run vxlanalyze {__version__}; install it there: {INSTALL}"
         ) from error

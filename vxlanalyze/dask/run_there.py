@@ -1,7 +1,7 @@
-"""A run whose packets lie on a worker: its outputs come from there part by part.
+"""A run whose packets stay on a worker: its outputs come from there part by part.
 
-What the captures alone tell (tables of frames, captures without the tunnel) is made of their stretches, each
-on a worker that is free. This process holds a few parts at a time, and writes them in order.
+Outputs that only need the captures (tables of frames, captures without the tunnel) are made from their
+stretches, each on a free worker. This process holds a few parts at a time, and writes them in order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ from vxlanalyze.report.model import Report
 
 
 class RunThere:
-    """Made by `compare.run_there`; implements `export.exports.Exports`.
+    """Created by `compare.run_there`; implements `export.exports.Exports`.
 
-    Its outputs hold what those of a run on this machine hold.
+    Its outputs equal those of a run on this machine.
     """
 
     def __init__(self, workers: OnDask, run: Handle, read: Sequence[Handle], questions: Questions) -> None:
@@ -32,7 +32,7 @@ class RunThere:
         self.cluster = questions.cluster
 
     def report(self, *, plots: bool) -> Report:
-        """Make the report; raises what the run raised."""
+        """Build the report; raises what the run raised."""
         report: Report
         (report,) = self._workers.in_turn([(tasks.report_of, self._run, plots)])
         return report
@@ -62,7 +62,7 @@ class RunThere:
         annotate.write(captures, self._ports, directory, redactor)
 
     def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
-        """Write the captures with the tunnel taken off."""
+        """Write the captures with the tunnel removed."""
         cipher = None if redactor is None else redactor.cipher
         for source in self._sources:
             name, interfaces = source.name, source.interfaces

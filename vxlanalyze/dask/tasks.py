@@ -1,7 +1,7 @@
-"""What workers of a cluster do: functions of values, which may run anywhere and be run again.
+"""Tasks for workers: pure functions, which may run anywhere and be repeated.
 
-A worker may die and take its results with it; so no task changes its arguments, and files are read where the
-task runs.
+A worker may die and lose its results, so no task changes its arguments, and files are read where the task
+runs.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -42,14 +42,14 @@ class DecodeSettings(NamedTuple):
 
 
 class DecodedCapture(NamedTuple):
-    """A capture that was read to its end, with its rows and flows."""
+    """A capture that was read completely, with its rows and flows."""
 
     source: LogicalCapture
     decoded: Decoded
 
 
 class Part(NamedTuple):
-    """What a pair of nodes has to do with of a capture; `whole` is what the capture says of itself."""
+    """The part of a capture that concerns a pair of nodes; `whole` is what the capture says about itself."""
 
     source: LogicalCapture
     decoded: Decoded
@@ -62,7 +62,7 @@ def decode_stretch(source: LogicalCapture, stretch: Stretch, settings: DecodeSet
 
 
 def join(source: LogicalCapture, parts: Sequence[DecodedStretch], settings: DecodeSettings) -> DecodedCapture:
-    """Put all stretches of a capture together."""
+    """Join all stretches of a capture."""
     source = _seen(source)
     again = partial(wire.decode_stretch, source, **settings._asdict())
     own = [DecodedStretch(part.learned, part.passage.apart()) for part in parts]
@@ -70,17 +70,17 @@ def join(source: LogicalCapture, parts: Sequence[DecodedStretch], settings: Deco
 
 
 def source_of(capture: DecodedCapture) -> LogicalCapture:
-    """Give the capture alone, with what reading it has told."""
+    """Give the capture alone, with the metadata found by reading it."""
     return capture.source
 
 
 def cut_at_bytes(capture: DecodedCapture) -> int | None:
-    """Give the captured length of frames that are cut."""
+    """Give the captured length of truncated frames."""
     return snap_lengths.cut_at_bytes(capture.source, capture.decoded.index)
 
 
 def without_rows(capture: DecodedCapture) -> DecodedCapture:
-    """Give the capture with its flows, which are few."""
+    """Give the capture with its flows only, which are few."""
     empty: list[Any] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
     return DecodedCapture(capture.source, replace(capture.decoded, index=Index(*empty)))
 
@@ -88,19 +88,19 @@ def without_rows(capture: DecodedCapture) -> DecodedCapture:
 def sightings(
     number: int, parts: int, capture: DecodedCapture, all_flows: Sequence[DecodedCapture]
 ) -> list[Sightings]:
-    """Give what capture `number` has to be matched, partition by partition.
+    """Give the sightings of capture `number` for matching, partition by partition.
 
     Parameters
     ----------
     all_flows : sequence of DecodedCapture
-        What `without_rows` gave of each capture, this one too.
+        The result of `without_rows` for each capture, including this one.
     """
     captures = [*all_flows[:number], capture, *all_flows[number + 1 :]]
     return pairing.sightings(captures, number).parted(parts)
 
 
 def sight(capture: DecodedCapture) -> nodes.NodeEvidence:
-    """Give what the capture shows of the nodes of its cluster."""
+    """Give what the capture shows about the nodes of its cluster."""
     return nodes.sight(*capture)
 
 
@@ -115,14 +115,14 @@ def conclude(
     questions: Questions,
     digests: Sequence[Sequence[str]],
 ) -> Run:
-    """Work out what became of each packet, and diagnose it.
+    """Determine the fate of each packet, and diagnose it.
 
     Parameters
     ----------
     pairs : sequence
         For each capture but the last, the pairs of all partitions with the next one; None to find them here.
     digests : sequence
-        SHA-256 of the files of each capture, or nothing.
+        SHA-256 of the files of each capture, or empty.
     """
     sources = [_seen(capture.source) for capture in captures]
     for source, capture in zip(sources, captures, strict=True):
@@ -133,12 +133,12 @@ def conclude(
 
 
 def report_of(run: Run, plots: bool) -> Report:
-    """Report a run; `plots` is whether to gather the series that plots are drawn from."""
+    """Report a run; `plots` is whether to compute the series for plots."""
     return run.report(plots=plots)
 
 
 def parts_of_table(run: Run, name: str) -> list[Any]:
-    """Tell the batches of a table of a run."""
+    """List the batches of a table of a run."""
     parts: list[Any] = tables.TABLES[name].parts(run.comparison)
     return parts
 
@@ -164,12 +164,12 @@ def frame_batches(source: LogicalCapture, part: int, ports: Sequence[int]) -> li
 def decapsulated(
     source: LogicalCapture, part: int, ports: Sequence[int], cipher: AddressCipher | None
 ) -> bytes:
-    """Give the frames of a part of a capture with the tunnel taken off, as blocks of a pcapng."""
+    """Give the frames of a part of a capture with the tunnel removed, as blocks of a pcapng."""
     return packets_of(_seen(source).parts()[part], ports, cipher)
 
 
 def part_of(capture: DecodedCapture, peers: Collection[str]) -> Part:
-    """Give what is left of a capture without what was exchanged with some addresses."""
+    """Give a capture without the packets exchanged with some addresses."""
     part = between.without_peers(capture.decoded, peers)
     return Part(capture.source, part, capture_facts(*capture))
 
@@ -183,7 +183,7 @@ def report_of_parts(parts: Sequence[Part], questions: Questions) -> Report:
 
 
 def _seen(source: LogicalCapture) -> LogicalCapture:
-    """Give the capture as this worker sees it."""
+    """Give the capture through this worker's file system."""
     from distributed import get_worker
 
     try:

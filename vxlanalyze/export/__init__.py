@@ -1,1 +1,1 @@
-"""Files made of a comparison besides its report: tables, captures, and what is redacted in them."""
+"""Files exported from a comparison in addition to its report: tables and captures, and their redaction."""

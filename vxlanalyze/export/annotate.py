@@ -1,4 +1,4 @@
-"""Small captures for Wireshark: the frames of the findings alone, each with what it shows as its comment.
+"""Small captures for Wireshark with only the frames of the findings, each with an explanatory comment.
 
 A comment says what is wrong, which frame of the whole capture this is, and where its partner at the next
 point is. Wireshark shows comments above the packet and finds them with the filter ``frame.comment``.
@@ -37,14 +37,14 @@ def annotate(
     Parameters
     ----------
     findings : sequence of Finding
-        In the order of the report; a frame that several show has a comment of each.
+        In the order of the report; a frame of several findings has a comment for each.
     redactor : Redactor, optional
-        Takes addresses, names and payload out.
+        Removes addresses, names and payload.
 
     Raises
     ------
     CaptureError
-        A capture changed since it was read.
+        A capture has changed since it was read.
     OutputError
         A file cannot be written.
     """
@@ -52,7 +52,7 @@ def annotate(
 
 
 class Annotated(NamedTuple):
-    """The frames of one capture that findings show, and the comments of each."""
+    """The frames of one capture shown by findings, and the comments of each."""
 
     name: str
     interfaces: tuple[Interface, ...]
@@ -61,7 +61,7 @@ class Annotated(NamedTuple):
 
 
 def annotated(comparison: Comparison, findings: Sequence[Finding]) -> list[Annotated]:
-    """Read the frames of the findings, of each capture; see `annotate`."""
+    """Read the frames of the findings in each capture; see `annotate`."""
     result = []
     for place, facts in enumerate(comparison.captures):
         shown = _shown(findings, facts.name)
@@ -80,14 +80,14 @@ def annotated(comparison: Comparison, findings: Sequence[Finding]) -> list[Annot
 def write(
     captures: Sequence[Annotated], ports: Sequence[int], directory: Path, redactor: Redactor | None
 ) -> None:
-    """Write what `annotated` gave, wherever it was read; see `annotate`."""
+    """Write the result of `annotated`, wherever it was read; see `annotate`."""
     for capture in captures:
         name = capture.name if redactor is None else redactor.name(capture.name)
         _write(capture, ports, directory / f"{name}.pcapng", redactor)
 
 
 def _shown(findings: Sequence[Finding], capture: str) -> dict[int, list[Finding]]:
-    """The findings that each frame of a capture shows, by frame number."""
+    """The findings of each frame of a capture, by frame number."""
     shown: dict[int, list[Finding]] = defaultdict(list)
     for finding in findings:
         for frame in np.unique(finding.frames.get(capture, np.empty(0, np.int64))).tolist():
@@ -101,7 +101,7 @@ def _write(capture: Annotated, ports: Sequence[int], path: Path, redactor: Redac
         frames = redactor.frames(frames, interfaces, ports)
         interfaces = redactor.interfaces(interfaces)
         comments = [[redactor.text(comment) for comment in several] for several in comments]
-    # They quote names from packets and the cluster, and whoever lists comments may be at a terminal.
+    # Comments quote names from packets and the cluster, and may be listed on a terminal.
     comments = [[plain(comment) for comment in several] for several in comments]
     data = memoryview(frames.data.data)
     with writing(path), path.open("xb") as handle:
@@ -128,7 +128,7 @@ def _where(capture: str, frame: int, partners: Sequence[str]) -> str:
 
 
 def _partners(comparison: Comparison, place: int, rows: NDArray[np.int64]) -> dict[int, list[str]]:
-    """Say where each frame of a capture is at the points before and behind it, by row."""
+    """State where each frame of a capture is at the previous and next points, by row."""
     comments: dict[int, list[str]] = {row: [] for row in rows.tolist()}
     for hop in (*comparison.hops, *comparison.inside):
         for direction in hop.directions:
@@ -144,14 +144,14 @@ def _partners(comparison: Comparison, place: int, rows: NDArray[np.int64]) -> di
 
 
 def _groups(column: NDArray[np.int32], rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Places in a direction's arrays where each of some rows stands: one for each of its wire packets."""
+    """Positions in a direction's arrays of some rows: one for each wire packet."""
     chosen = np.flatnonzero(np.isin(column, rows))
     for row in np.unique(column[chosen]).tolist():
         yield row, chosen[column[chosen] == row]
 
 
 def _onward(direction: Direction, chosen: NDArray[np.int64]) -> str:
-    """What became of the wire packets of one frame."""
+    """The fates of the wire packets of one frame."""
     to, outcome = direction.receiver.name, direction.outcome[chosen]
     lost = int(np.count_nonzero(outcome == Outcome.LOST))
     if lost == len(chosen):

@@ -1,7 +1,7 @@
 """The columns of the tables `packets` and `flows`: name, type and meaning, in order.
 
-What a packet has not is null. Times are by the clock of the capture that they come from; addresses and
-what else repeats are dictionary-encoded strings.
+Absent fields are null. Times are by the clock of their capture; addresses and other repeated values are
+dictionary-encoded strings.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Captures with the tunnel taken off: what was inside, frame for frame.
+"""Captures with the tunnel removed, frame by frame.
 
-Frames keep their numbers and times: a frame without a tunnel stays as it is, so that frame 4711 of the
-capture is frame 4711 here.
+Frames keep their numbers and times: a frame without a tunnel is unchanged, so frame 4711 of the capture is
+frame 4711 here.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ _TRANSPARENT_ETHERNET = 0x6558  # EtherType of a bridged frame (RFC 1701, RFC 76
 
 
 def decapsulate(comparison: Comparison, directory: Path, redactor: Redactor | None = None) -> None:
-    """Write ``NAME.pcapng`` for each capture into a directory, a chunk at a time.
+    """Write ``NAME.pcapng`` for each capture into a directory, chunk by chunk.
 
     Parameters
     ----------
     redactor : Redactor, optional
-        Takes addresses, names and payload out.
+        Removes addresses, names and payload.
 
     Raises
     ------
@@ -50,14 +50,14 @@ def decapsulate(comparison: Comparison, directory: Path, redactor: Redactor | No
 
 
 def packets_of(part: Readable, ports: Sequence[int], cipher: AddressCipher | None) -> bytes:
-    """Give the blocks of the frames of a part of a capture, to stand behind the interfaces."""
+    """Give the blocks of the frames of a part of a capture, to follow the interfaces."""
     blocks = BytesIO()
     _copy(part, ports, PcapngWriter(blocks), cipher)
     return blocks.getvalue()
 
 
 def three_of_each(interfaces: Sequence[Interface]) -> list[Interface]:
-    """Each interface as it is, then as one of the frames inside, then of the IP packets inside.
+    """Each interface as it is, then one for the frames inside, then one for the IP packets inside.
 
     A pcapng interface has one link type, and a tunnel may carry either.
     """
@@ -90,9 +90,9 @@ def _copy(source: Readable, ports: Sequence[int], writer: PcapngWriter, cipher: 
 def _inside(
     frames: Frames, interfaces: Sequence[Interface], ports: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Where the inner frame of each frame lies, what was captured of it, its length, and its kind.
+    """Position, captured length, original length and kind of the inner frame of each frame.
 
-    The kind is 0 where the frame stays as it is, 1 for an Ethernet frame, 2 for an IP packet inside.
+    The kind is 0 if the frame is unchanged, 1 for an Ethernet frame, 2 for an IP packet inside.
     """
     table = wire.columns(frames, interfaces, ports=ports)
     outer_start, outer_captured = frames.start.astype(np.int64), frames.captured_length.astype(np.int64)

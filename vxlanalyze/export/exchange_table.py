@@ -15,7 +15,7 @@ from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.wire.rows import columns
 
-# Payloads are read again from the captures: of so many requests at most.
+# Payloads are read again from the captures, for at most this many requests.
 MOST_READ = 20_000
 _AT_ONCE = 1_000
 _NAMES = ("there_ns", "server_ns", "back_ns", "transfer_ns", "latency_ns")
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def exchange_frame(comparison: Comparison) -> pd.DataFrame:
-    """Make the table; without rows where there is one capture only, which cannot divide a request's time."""
+    """Build the table; empty with one capture, which cannot divide a request's time."""
     found = exchanges(comparison)
     if found is None or len(found) == 0:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -73,7 +73,7 @@ def _who(comparison: Comparison, found: Exchanges) -> list[tuple[str, str, str, 
 
 
 def _messages(comparison: Comparison, found: Exchanges) -> list[str | None]:
-    """Say what each request is, where its payload shows it."""
+    """Describe each request where its payload identifies it."""
     messages: list[str | None] = ["SYN" if opens else None for opens in found.opens.tolist()]
     chosen = np.flatnonzero(found.connection != UNKNOWN)[:MOST_READ]
     for place, end in enumerate(_ends(comparison)):

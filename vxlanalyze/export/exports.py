@@ -1,4 +1,4 @@
-"""What a run gives next to its report: tables, annotated captures, captures without the tunnel."""
+"""Outputs of a run in addition to its report: tables, annotated captures, captures without the tunnel."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from vxlanalyze.pairing.model import Comparison
 
 
 class Exports(Protocol):
-    """Outputs that need the packets, wherever these are; `cluster` names who `--redact` has to hide."""
+    """Outputs that need the packets, wherever these are; `cluster` has the names for `--redact` to hide."""
 
     cluster: Cluster
 
@@ -31,12 +31,12 @@ class Exports(Protocol):
         ...
 
     def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
-        """Write the captures with the tunnel taken off; see `decapsulate.decapsulate`."""
+        """Write the captures with the tunnel removed; see `decapsulate.decapsulate`."""
         ...
 
 
 class ExportsHere:
-    """Those of a comparison in this process."""
+    """Exports of a comparison in this process."""
 
     def __init__(self, comparison: Comparison, findings: Sequence[Finding]) -> None:
         self._comparison, self._findings = comparison, findings
@@ -55,5 +55,5 @@ class ExportsHere:
         annotate(self._comparison, self._findings, directory, redactor)
 
     def decapsulate(self, directory: Path, redactor: Redactor | None) -> None:
-        """Write the captures with the tunnel taken off."""
+        """Write the captures with the tunnel removed."""
         decapsulate(self._comparison, directory, redactor)

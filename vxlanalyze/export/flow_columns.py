@@ -1,4 +1,4 @@
-"""Columns that are the same for all packets of a flow, written once a flow and taken by packet."""
+"""Columns shared by all packets of a flow, formatted once per flow and taken per packet."""
 
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ _TUNNELS = pa.array([NAMES.get(number, "") for number in range(max(NAMES) + 1)])
 
 
 class FlowColumns:
-    """Makes the columns of packets out of their flows.
+    """Creates the columns of packets from their flows.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class FlowColumns:
         self._cluster = cluster
 
     def columns(self, flow: NDArray[np.int32]) -> dict[str, Any]:
-        """Give the columns that tell who talks to whom, for packets of the given flows, shape ``(k,)``."""
+        """Give the columns that identify the conversation, for packets of the given flows, shape ``(k,)``."""
         flows = self._flows
         tunnel, vni = flows.tunnel[flow], flows.vni[flow]
         encapsulated = flows.outer_family[flow] != 0
@@ -95,7 +95,7 @@ class FlowColumns:
 
 
 def _encoded(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Any]:
-    """Number the different addresses, shape ``(f,)``, and write each once: also one that ARP has too."""
+    """Number the distinct addresses, shape ``(f,)``, and format each once, even if ARP uses it too."""
     rows = np.column_stack([addresses, family])
     unique, code = distinct(rows)
     names, same = np.unique(np.array(text(unique[:, :16], unique[:, 16]), object), return_inverse=True)

@@ -1,7 +1,7 @@
 """The table `flows`: a row for each inner 5-tuple, VNI and direction, with its counts and delays.
 
-Sources: RFC 9293 section 3.4 for the sequence numbers that a segment occupies; section 3.8.4 for
-keep-alives, which are no retransmissions.
+Sources: RFC 9293 section 3.4 for the sequence numbers that a segment occupies; section 3.8.4 for keep-alives,
+which are not retransmissions.
 """
 
 from collections.abc import Iterator
@@ -34,12 +34,12 @@ Groups = NDArray[np.intp]
 
 
 def batches(comparison: Comparison) -> Iterator[Any]:
-    """Give the table in Arrow record batches of `SCHEMA`, one a direction."""
+    """Give the table in Arrow record batches of `SCHEMA`, one per direction."""
     return (batch(comparison, part) for part in parts(comparison))
 
 
 def parts(comparison: Comparison) -> list[tuple[int, int]]:
-    """Tell the batches of the table, in order: hop (counting those inside nodes too) and direction."""
+    """List the batches of the table, in order: hop (including those inside nodes) and direction."""
     return [
         (number, side)
         for number, hop in enumerate((*comparison.hops, *comparison.inside))
@@ -85,7 +85,7 @@ def _number(sent: Flows, received: Flows) -> tuple[Groups, Groups, int]:
 
 
 def _in_order_of_appearance(group: Groups, size: int) -> Groups:
-    """Groups that have a packet, the one that has it first at the front."""
+    """Groups with a packet, in order of their first packet."""
     first = np.full(size, len(group))
     np.minimum.at(first, group, np.arange(len(group)))
     order = np.argsort(first, kind="stable")
@@ -102,7 +102,7 @@ def _flow_of(direction: Direction, group: Groups, size: int) -> NDArray[np.int32
 def _who(
     direction: Direction, cluster: Cluster, group: Groups, unsent: Groups, unsent_flow: NDArray[np.int32]
 ) -> dict[str, Any]:
-    """Who talks to whom, recognised by one packet of each flow: the sender's where it saw one."""
+    """The conversation of each flow, from one of its packets: the sender's if it saw one."""
     size = int(max(group.max(initial=-1), unsent.max(initial=-1))) + 1
     of_sent = _flow_of(direction, group, size)
     only_received = np.full(size, -1, np.int32)
@@ -125,7 +125,7 @@ def _who(
 
 
 def _counted(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
-    """Packets and inner bytes of each flow by outcome, and the sizes that passed and did not."""
+    """Packets and inner bytes of each flow by outcome, and the sizes that passed or were lost."""
     lengths, wire_lengths = direction.length, direction.wire_length.astype(np.int64)
     place = group * len(Outcome) + direction.outcome
     packets = np.bincount(place, minlength=size * len(Outcome)).reshape(size, len(Outcome))
@@ -165,7 +165,7 @@ def _extremes(group: Groups, time_ns: Counts, size: int) -> tuple[Counts, Counts
 
 
 def _delays(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
-    """Quantiles of each flow's delays: the smallest value that so large a share does not exceed."""
+    """Quantiles of each flow's delays: the smallest value not exceeded by a given share."""
     measured = direction.delay_ns != NO_DELAY
     delay, owner = direction.delay_ns[measured], group[measured]
     order = np.lexsort((delay, owner))
@@ -183,7 +183,7 @@ def _delays(direction: Direction, group: Groups, size: int) -> dict[str, Any]:
 
 
 def _jitter(delay: Counts, owner: Groups, size: int) -> Any:
-    """Give the mean difference of the delays of packets of a flow that were sent one after the other."""
+    """Give the mean delay difference of consecutive packets of a flow."""
     order = np.argsort(owner, kind="stable")
     of, steps = owner[order], np.abs(np.diff(delay[order]))
     same = of[1:] == of[:-1]
@@ -194,7 +194,7 @@ def _jitter(delay: Counts, owner: Groups, size: int) -> Any:
 
 
 def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
-    """TCP segments of each flow that lie below the highest byte sent before; null where it is not TCP."""
+    """TCP segments of each flow below the highest byte sent before; null if not TCP."""
     tcp = direction.sender.flows.protocol[direction.flow] == _TCP
     is_tcp = np.zeros(size, np.bool_)
     is_tcp[group[tcp]] = True
@@ -205,7 +205,7 @@ def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
 
 
 def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) -> NDArray[np.bool_]:
-    """Whether a segment lies below the highest byte sent before; `rows` by flow, then in the order sent."""
+    """Whether a segment is below the highest byte sent before; `rows` by flow, then in the order sent."""
     row = direction.sent_row[rows]
     flags = direction.sender.index.tcp_flags[row]
     payload = wire_payload(direction.sender, row, direction.segment[rows]).astype(np.int64)
@@ -221,7 +221,7 @@ def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) ->
     travelled = np.cumsum(step)
     start = travelled - travelled[begins][run]
     end = start + occupied
-    # Flows lie far apart on one axis, so that one running maximum serves them all.
+    # Flows are far apart on one axis, so one running maximum serves them all.
     span = int(end.max() - start.min()) + 1 if len(rows) else 1
     highest = np.maximum.accumulate(end + run * span)
     before = np.full(len(rows), -1)

@@ -1,6 +1,6 @@
-"""Files that appear whole or not at all: written next to their place, and put there at the end.
+"""Files that appear completely or not at all: written next to their destination, and moved there at the end.
 
-Either all outputs of a run appear or none of them.
+Either all outputs of a run appear or none.
 """
 
 import os
@@ -18,19 +18,19 @@ from vxlanalyze.export.signals import held
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """A file or a directory of files that waits next to the place where it belongs."""
+    """A file or a directory of files that waits next to its destination."""
 
     waiting: Path
     target: Path
 
 
 class Outputs:
-    """The outputs of one run; as a context, they appear when it is left without an error.
+    """The outputs of one run; as a context, they appear when it ends without an error.
 
     Raises
     ------
     OutputError
-        A place cannot be written; with the place and why.
+        A destination cannot be written; with its path and the reason.
     """
 
     def __init__(self) -> None:
@@ -53,24 +53,24 @@ class Outputs:
                 self._clean(failed=kind is not None)
 
     def spare(self, inputs: Iterable[str]) -> None:
-        """Name files that were read: no output is ever put in the place of one."""
+        """Name input files, which no output may replace."""
         self._inputs |= {Path(os.path.realpath(path)) for path in inputs}
 
     def write_text(self, path: str, text: str) -> None:
-        """Write a text file in UTF-8; a device or pipe is written at once."""
+        """Write a text file in UTF-8; a device or pipe is written immediately."""
         target = Path(os.path.realpath(path))
         with writing(path):
             if target.exists() and not stat.S_ISREG(target.stat().st_mode):
                 target.write_text(text, encoding="utf-8")
                 return
-            # Not after the target, whose name may be as long as a name can be.
+            # Not derived from the target, whose name may have the maximum length.
             waiting = target.with_name(f".vxlanalyze-{_by_chance()}.part")
             self._files.append(_Staged(waiting, target))
             with waiting.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
 
     def directory(self, path: str) -> Path:
-        """Give an empty directory to write files into; they appear in `path`, which is made if need be."""
+        """Give an empty directory to write files into; they appear in `path`, created if necessary."""
         target = Path(os.path.realpath(path))
         with writing(path):
             if not target.exists():
@@ -88,7 +88,7 @@ class Outputs:
             for file in sorted(staged.waiting.iterdir())
         ]
         files += self._files
-        for staged in files:  # found out before the first one appears
+        for staged in files:  # detected before the first one appears
             if staged.target.is_dir():
                 raise OutputError(f"{staged.target}: a directory, where a file is to be written")
             if staged.target in self._inputs:
@@ -106,7 +106,7 @@ class Outputs:
         for staged in self._directories:
             shutil.rmtree(staged.waiting, ignore_errors=True)
         for made in self._made if failed else ():
-            with suppress(OSError):  # an interrupt came before it was made
+            with suppress(OSError):  # an interrupt came before it was created
                 made.rmdir()
 
 
@@ -116,12 +116,12 @@ def _by_chance() -> str:
 
 
 def demand_writable(path: str) -> None:
-    """Check before the work that a file can be written at its end.
+    """Check in advance that a file can be written at the end.
 
     Raises
     ------
     OutputError
-        Its directory is missing or may not be written, or it is a directory itself.
+        Its directory is missing or not writable, or it is a directory itself.
     """
     parent = Path(os.path.realpath(path)).parent
     if os.path.isdir(path):
@@ -133,12 +133,12 @@ def demand_writable(path: str) -> None:
 
 
 def demand_directory(path: str) -> None:
-    """Check before the work that files can be written into a directory, which is made if need be.
+    """Check in advance that files can be written into a directory, which is created if necessary.
 
     Raises
     ------
     OutputError
-        It is a file, its parent is missing, or it may not be written.
+        It is a file, its parent is missing, or it is not writable.
     """
     place = Path(path)
     if place.exists() and not place.is_dir():
@@ -152,12 +152,12 @@ def demand_directory(path: str) -> None:
 
 
 def demand_apart(annotate: str | None, decapsulate: str | None) -> None:
-    """Check that two outputs do not write the same files: both name them after the captures.
+    """Check that two outputs do not write the same files, as both name them after the captures.
 
     Raises
     ------
     UsageError
-        They go into one directory.
+        They use the same directory.
     """
     if annotate is None or decapsulate is None:
         return

@@ -1,7 +1,7 @@
-"""The table `packets`: a row for each wire packet and hop, with what became of it.
+"""The table `packets`: a row for each wire packet and hop, with its fate.
 
-Rows stand in the order of the hops, forward before backward, each direction in the order sent; behind
-them the packets that only its receiver saw.
+Rows are in the order of the hops, forward before reverse, each direction in the order sent, followed by the
+packets that only its receiver saw.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ BATCH_ROWS = 1 << 17
 SCHEMA = schema_of(PACKETS)
 _REASONS = pa.array([reason.name.lower().replace("_", "-") for reason in Reason])
 _OUTCOMES = pa.array([outcome.name.lower() for outcome in Outcome])
-# Which of two checksums says more: a bad one above all, a good one only where nothing else is there.
+# Ranks the states of two checksums: a bad one counts most, a good one least.
 _STATES = pa.array(["ok", "absent", "offload", "unverifiable", "bad"])
 _OK, _ABSENT, _OFFLOAD, _UNVERIFIABLE, _BAD = range(5)
 _NO_STATE = -1
@@ -57,7 +57,7 @@ Columns = dict[str, Any]
 
 
 class Part(NamedTuple):
-    """Some rows of the table: of a direction (`hop` counts those inside nodes too), from `start` on.
+    """Some rows of the table: of a direction (`hop` includes those inside nodes), from `start`.
 
     `unsent` are those that only the receiver saw.
     """
@@ -78,7 +78,7 @@ def batches(comparison: Comparison) -> Iterator[Any]:
 
 
 def parts(comparison: Comparison) -> list[Part]:
-    """Tell the batches of the table, in order."""
+    """List the batches of the table, in order."""
     return [
         Part(hop, side, unsent, start)
         for hop, each in enumerate(_hops(comparison))
@@ -115,7 +115,7 @@ def _batch_of(comparison: Comparison, part: Part, flows: FlowColumns) -> Any:
 
 
 def _common_time(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> Any:
-    """When a point saw packets, by the first capture's clock."""
+    """Times at which a point saw packets, by the first capture's clock."""
     return pa.array(to_first_clock(comparison, point, point.index.time_ns[rows])).cast(TIME)
 
 
@@ -152,7 +152,7 @@ def _sent_columns(direction: Direction, flows: FlowColumns) -> Columns:
 
 
 def _unsent_columns(direction: Direction, rows: slice, flows: FlowColumns) -> Columns:
-    """Columns of packets that only the receiver saw: what the sender would say is null."""
+    """Columns of packets that only the receiver saw: the sender's values are null."""
     point, row, segment = direction.receiver, direction.unsent_row[rows], direction.unsent_segment[rows]
     size = len(row)
     flow = point.index.flow[row]
@@ -193,7 +193,7 @@ def _common(direction: Direction, outcome: NDArray[np.uint8], reason: NDArray[np
 
 
 def _times(point: Point, rows: NDArray[np.int32], prefix: str) -> Columns:
-    """When, in which frame and with what checksums a point saw packets; null at NO_ROW."""
+    """Time, frame and checksums of packets at a point; null at NO_ROW."""
     missing = rows == NO_ROW
     if len(point.index) == 0:
         checks = np.zeros(len(rows), np.uint16)
@@ -209,14 +209,14 @@ def _times(point: Point, rows: NDArray[np.int32], prefix: str) -> Columns:
 
 
 def _state(checks: NDArray[np.uint16], shifts: tuple[int, int], missing: NDArray[np.bool_]) -> Any:
-    """The graver of two checksums."""
+    """The more severe of two checksum states."""
     network, transport = (_RANK[(checks >> shift) & CHECK_MASK] for shift in shifts)
     worst = np.maximum(network, transport)
     return named(np.maximum(worst, 0), _STATES, missing | (worst == _NO_STATE))
 
 
 def named(codes: NDArray[Any], names: Any, missing: NDArray[np.bool_] | None = None) -> Any:
-    """Dictionary-encode codes that are places in a list of names."""
+    """Dictionary-encode codes that are indices into a list of names."""
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=missing), names).cast(NAME)
 
 

@@ -1,6 +1,6 @@
-"""An end that is asked for from outside: everything is put away first, and nothing is half done.
+"""Termination by signals: clean up first, and leave nothing half done.
 
-Ctrl-C raises KeyboardInterrupt by itself; SIGTERM and SIGHUP would end the process where it stands. Sources:
+Ctrl-C raises KeyboardInterrupt by itself; SIGTERM and SIGHUP would end the process immediately. Sources:
 signal(7); POSIX, Shell Command Language, 2.8.2 (exit status of a command that a signal ended).
 """
 
@@ -15,7 +15,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class TerminatedError(BaseException):
-    """A signal asked for the end; no Exception, so that nothing takes it for an error of its own.
+    """A signal requested termination; not an Exception, so that no handler mistakes it for an error.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TerminatedError(BaseException):
 def unwinding() -> Iterator[None]:
     """Within it, SIGTERM and SIGHUP raise TerminatedError in the main thread.
 
-    What the caller ignores or handles stays so: ``nohup`` ignores SIGHUP.
+    Signals that the caller ignores or handles stay so: ``nohup`` ignores SIGHUP.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -53,7 +53,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within it, no signal interrupts; what came is delivered behind it: for steps that belong together."""
+    """Within it, no signal interrupts; pending ones are delivered afterwards: for atomic steps."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

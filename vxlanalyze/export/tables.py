@@ -1,6 +1,6 @@
 """The tables as Parquet files and as DataFrames.
 
-Files are written batch by batch, so that memory holds one batch whatever the captures hold.
+Files are written batch by batch, so memory holds one batch however large the captures.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ Rewrite = Callable[[str], str]
 TABLES: dict[str, Any] = {"packets": packets, "flows": flow_table}
 """Modules with the `SCHEMA` and the `batches` of a comparison's tables; single ones are its `parts`."""
 
-# Dictionary-encoded columns whose words are the program's, not the captures'.
+# Dictionary-encoded columns with the program's words, not the captures'.
 _OWN_WORDS = frozenset(
     (
         *("outcome", "reason", "tunnel", "encryption", "protocol_name"),
@@ -70,7 +70,7 @@ def write_all(
     directory: Path,
     rewrite: Rewrite | None = None,
 ) -> None:
-    """Write tables from their record batches, wherever they come from.
+    """Write tables from record batches, wherever they come from.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def to_arrow(name: str, batches: Callable[[str], Iterable[Any]]) -> Any:
 
 
 def packets_frame(comparison: Comparison) -> pd.DataFrame:
-    """Give the table `packets` as a DataFrame: names categorical, numbers that may be missing nullable."""
+    """Give the table `packets` as a DataFrame: names categorical, optional numbers nullable."""
     return to_frame(packets.SCHEMA, packets.batches(comparison))
 
 
@@ -139,9 +139,9 @@ def flows_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def to_frame(schema: Any, batches: Iterable[Any]) -> pd.DataFrame:
-    """Put record batches into one DataFrame."""
+    """Combine record batches into one DataFrame."""
     whole = pa.Table.from_batches(batches, schema=schema).unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas(types_mapper=_NULLABLE.get)
-    for name in frame.select_dtypes("category"):  # groupby would list those that no row has
+    for name in frame.select_dtypes("category"):  # groupby would list unused ones
         frame[name] = frame[name].cat.remove_unused_categories()
     return frame

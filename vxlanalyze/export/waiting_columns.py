@@ -1,4 +1,4 @@
-"""Columns of `flows` that say how the time of a TCP flow's connection divides; null where it is not known."""
+"""Columns of `flows` with the division of a TCP connection's time; null where unknown."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def _streams(
 
 
 def _values(found: Division) -> dict[str, NDArray[Any]]:
-    """Give every column for every stream; what is not known is negative."""
+    """Give every column for every stream; unknown values are negative."""
     followed = found.connections
     figures, size = followed.figures, len(followed.stream)
     active = np.repeat(found.active_ns, 2)
@@ -71,7 +71,7 @@ def _values(found: Division) -> dict[str, NDArray[Any]]:
 
 
 def _quantile(owner: _Longs, values: _Longs, share: float, size: int) -> _Longs:
-    """Of each owner the smallest value that at least `share` of its values do not exceed; -1 without any."""
+    """For each owner, the smallest value not exceeded by at least `share` of its values; -1 without any."""
     order = np.lexsort((values, owner))
     counts = np.bincount(owner, minlength=size)
     ends = np.cumsum(counts)

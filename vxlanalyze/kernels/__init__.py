@@ -1,1 +1,1 @@
-"""Compiled functions: written in Python, compiled by numba while the wheel is made, loaded without it."""
+"""Compiled functions: written in Python, compiled by numba when the wheel is built, loaded without it."""

@@ -1,8 +1,8 @@
-"""Builds the library of kernels: ``python -m vxlanalyze.kernels.build``, and the hook of the wheel.
+"""Build the library of kernels: ``python -m vxlanalyze.kernels.build``, and the hook of the wheel.
 
-Each processor level is compiled by a process of its own, since numba asks once for the processor; then a C
-compiler links. Only who builds the package needs numba. ``VXLANALYZE_MACHINE=aarch64`` builds for other
-machines than this one, with a compiler for them: the one that ``CC`` names, or ziglang's.
+Each processor level is compiled in a separate process, since numba detects the processor once; then a C
+compiler links. numba is only needed to build the package. ``VXLANALYZE_MACHINE=aarch64`` cross-compiles with
+a suitable compiler: the one named by ``CC``, or ziglang's.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _ENTRY_POINTS = "entry_points"  # name of their object file
 
 
 def machine() -> str:
-    """Name the kind of machine to build for, as ``uname -m`` does."""
+    """Name the kind of machine to build for, as in ``uname -m``."""
     return os.environ.get("VXLANALYZE_MACHINE") or platform.machine()
 
 
@@ -38,7 +38,7 @@ def levels() -> tuple[str, ...]:
 
 
 def linker() -> list[str] | None:
-    """Give the command of a C compiler, as ``CC`` names it, the system's, or ziglang's; None without one."""
+    """Give the command of a C compiler: ``CC``, the system's, or ziglang's; None without one."""
     crossing = machine() != platform.machine()
     for name in (os.environ.get("CC"), *(() if crossing else ("cc", "gcc", "clang"))):
         if name and shutil.which(name.split()[0]):
@@ -82,7 +82,7 @@ def _numba_version() -> str:
 
 
 def _compile_apart(of: tuple[str, Path]) -> None:
-    """Compile for a level in a process of its own."""
+    """Compile for a level in a separate process."""
     level, place = of
     place.mkdir()
     processor = {"NUMBA_CPU_NAME": level if "x86" in level else "generic", "NUMBA_CPU_FEATURES": ""}
@@ -114,7 +114,7 @@ def compile_level(level: str, place: Path) -> None:
 
 
 def kernels() -> Sequence[Any]:
-    """Import all modules that declare kernels, and give these."""
+    """Import all modules that declare kernels, and give the kernels."""
     from vxlanalyze.kernels.decorator import KERNELS
 
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -124,7 +124,7 @@ def kernels() -> Sequence[Any]:
 
 
 def entry_points() -> str:
-    """Give the functions that C calls; to be called after `kernels`."""
+    """Give the functions called from C; to be called after `kernels`."""
     from vxlanalyze.kernels.decorator import ENTRY_POINTS
 
     return "\n".join(write() for write in ENTRY_POINTS)

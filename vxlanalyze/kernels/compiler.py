@@ -1,6 +1,6 @@
-"""numba: what it makes of kernels, for the library and for kernels that are newer than it.
+"""Compile kernels with numba, for the library and for kernels newer than it.
 
-Only `build` and a checkout import this.
+Only imported by `build` and in a checkout.
 """
 
 # numba's inside has no types:
@@ -27,8 +27,8 @@ from numba.np.numpy_support import as_dtype, from_dtype
 from vxlanalyze.kernels.decorator import CHECKED, Kernel
 from vxlanalyze.kernels.signature import Array, Items, Parameter, flattened, parse
 
-# Reference counts of arrays are atomic operations at each call of each function, which cost a decoder more
-# than decoding. So kernels cannot make arrays. Nobody needs the other entry points that numba would make.
+# Reference counts of arrays are atomic operations at each function call, which would cost more than decoding
+# itself. So kernels cannot create arrays. The other entry points that numba would create are not needed.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -56,19 +56,19 @@ class Compiled(NamedTuple):
 
 
 def dispatcher_of(function: Callable[..., Any]) -> Any:
-    """Give what numba makes of a function that compiled functions call."""
+    """Give numba's dispatcher of a function called by compiled functions."""
     dispatcher = numba.njit(pipeline_class=_Pipeline, **_OPTIONS)(function)
     dispatcher.get_call_template = partial(_template_for_numbers, dispatcher.get_call_template)
     return dispatcher
 
 
 def _template_for_numbers(template_for: Callable[..., Any], args: Any, kws: Any) -> Any:
-    """Have numba compile a function for numbers, not once more for each constant that it is called with."""
+    """Make numba compile a function for numbers, rather than again for each constant argument."""
     return template_for(tuple(unliteral(a) for a in args), {name: unliteral(kws[name]) for name in kws})
 
 
 class _Pipeline(CompilerBase):
-    """numba's own passes; functions that are taken in are optimised once, where they are taken in."""
+    """numba's own passes; inlined functions are optimised once, where they are inlined."""
 
     def define_pipelines(self) -> list[Any]:
         if not _executed:
@@ -76,17 +76,17 @@ class _Pipeline(CompilerBase):
         return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
-_executed: list[bool] = []  # not empty where this process runs what it compiles
+_executed: list[bool] = []  # not empty if this process runs what it compiles
 
 
 class _Library(JITCodeLibrary):
-    """A function for LLVM, of which machine code is made on demand only."""
+    """A function for LLVM, with machine code generated only on demand."""
 
     def module_of(self, name: str) -> Any:
-        """Optimise the function of a name with all that it calls, and give the module."""
+        """Optimise a function by name with everything it calls, and give the module."""
         self._ensure_finalized()
-        # An array is seven numbers to numba. Where nobody else can call a function, LLVM leaves out the
-        # numbers that are not used: the decoder takes two thirds of the time.
+        # An array is seven numbers to numba. If a function cannot be called from elsewhere, LLVM drops the
+        # unused numbers: the decoder takes two thirds of the time.
         for function in self._final_module.functions:
             if not function.is_declaration and function.name != name:
                 function.linkage = "internal"
@@ -112,7 +112,7 @@ class _Library(JITCodeLibrary):
 
 
 class _Unexecuted:
-    """What gives code in this process its environment; there is none."""
+    """Would provide the environment of code in this process; there is none."""
 
     @staticmethod
     def set_env(name: str, environment: Any) -> None:
@@ -133,8 +133,8 @@ def compile_kernel(kernel: Kernel, symbol: str) -> Compiled:
     Raises
     ------
     TypeError
-        It cannot be compiled, or calls what only numba has, or takes its arguments other than `loader` gives
-        them.
+        It cannot be compiled, calls something that only numba provides, or does not match the calling
+        convention of `loader`.
     """
     parameters = parse(kernel.declared or "")
     types = tuple(_types(parameters, kernel.py_func.__globals__))
@@ -167,7 +167,7 @@ def _types(parameters: Sequence[Parameter], names: Mapping[str, Any]) -> list[An
 
 
 def _demand_convention(kernel: Kernel, function: Any, parameters: Sequence[Parameter]) -> None:
-    """Check that the function takes what `loader` gives it."""
+    """Check that the function matches the calling convention of `loader`."""
     made = [_plain(argument.type) for argument in function.arguments]
     codes = ("p", "p", *flattened(parameters))
     assumed = ["ptr" if code == "p" else _LLVM_TYPES.get(code, f"i{8 * int(code[1])}") for code in codes]
@@ -181,7 +181,7 @@ def _plain(type_: Any) -> str:
 
 
 def _demand_known(kernel: Kernel, module: Any) -> None:
-    """Check that the C library has all that the code calls: nothing else is there when it is loaded."""
+    """Check that the C library provides everything the code calls: nothing else is available at load."""
     c_library = ctypes.CDLL(None)
     for called in module.functions:
         own = called.is_declaration and not called.name.startswith("llvm.")
@@ -200,19 +200,19 @@ def target_machine(level: str) -> Any:
 
 
 def machine_code(machine: Any, module: Any) -> bytes:
-    """Make an object file of a module, be it for another kind of machine than this one."""
+    """Create an object file of a module, possibly for another kind of machine."""
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     code: bytes = machine.emit_object(module)
     return code
 
 
 def assembled(machine: Any, assembly: str) -> bytes:
-    """Make an object file of LLVM's assembly."""
+    """Create an object file from LLVM assembly."""
     return machine_code(machine, llvm.parse_assembly(assembly))
 
 
 def load_instruction(bits: int, network_order: bool) -> Any:
-    """Give an intrinsic that loads an integer from an array of octets, at any alignment, without a check."""
+    """Give an intrinsic that loads an integer from an octet array, at any alignment, without checks."""
     make_array: Any = arrayobj.make_array
     result = uint64 if bits == 64 else int64
 

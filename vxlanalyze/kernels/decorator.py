@@ -1,7 +1,7 @@
 """The decorator of all compiled functions.
 
-They are written in Python and compiled while the wheel is made (`build`). In a checkout, those that have
-changed since are compiled by numba, where it is installed, in each process anew.
+They are written in Python and compiled when the wheel is built (`build`). In a checkout, those that have
+changed since then are compiled by numba, if installed, in each process.
 
 Source: numba documentation, "Environment variables" (``NUMBA_BOUNDSCHECK``, ``NUMBA_DISABLE_JIT``).
 """
@@ -18,7 +18,7 @@ from vxlanalyze.kernels.loader import Entry, KernelError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-# As plain Python, and with every index checked, the tests prove that kernels read nothing that is not there.
+# As plain Python, and with every index checked, the tests prove that kernels never read out of bounds.
 PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 CHECKED = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 
@@ -38,15 +38,15 @@ def compiled(declared: _Function) -> _Function: ...
 def compiled(declared: Any) -> Any:
     """Compile a function.
 
-    It takes arrays, numbers, and tuples of these, makes no arrays, and returns numbers or a tuple of them. It
-    runs without the interpreter lock. Content never raises: a division by zero gives what numpy gives. With
-    ``NUMBA_DISABLE_JIT=1`` it stays as it is.
+    It takes arrays, numbers, and tuples of these, creates no arrays, and returns numbers or a tuple of them.
+    It runs without the interpreter lock. Content never raises: division by zero behaves as in numpy. With
+    ``NUMBA_DISABLE_JIT=1`` it stays plain Python.
 
     Parameters
     ----------
     declared : str
-        Types of the arguments (see `signature`), for functions that Python calls. Those that only
-        compiled functions call declare none: ``@compiled`` alone.
+        Types of the arguments (see `signature`), for functions called from Python. Those called only by
+        compiled functions declare none: ``@compiled`` alone.
     """
     if isinstance(declared, str):
         return partial(_compiled, declared=declared)
@@ -63,12 +63,12 @@ def _compiled(function: _Function, declared: str | None) -> _Function:
 
 
 def intrinsic(make: Callable[[], Any]) -> Any:
-    """Give a function in the compiler's own terms, for compiled functions to call.
+    """Define a compiler intrinsic for use in compiled functions.
 
     Parameters
     ----------
     make : callable
-        Makes it, by ``numba.extending``, when something is compiled.
+        Creates it with ``numba.extending`` when something is compiled.
     """
     return _Intrinsic(make)
 
@@ -81,14 +81,14 @@ class _Intrinsic:
         return repr(getattr(self._make, "args", ""))
 
     @cached_property
-    def _numba_type_(self) -> Any:  # numba looks for this on what a compiled function refers to
+    def _numba_type_(self) -> Any:  # numba looks for this on objects that a compiled function refers to
         from vxlanalyze.kernels.compiler import type_of_intrinsic
 
         return type_of_intrinsic(self._make())
 
 
 class Kernel:
-    """A function that is looked up in the library when Python first calls it."""
+    """A function that is looked up in the library when first called from Python."""
 
     def __init__(self, function: Callable[..., Any], declared: str | None) -> None:
         update_wrapper(self, function)
@@ -101,7 +101,7 @@ class Kernel:
         return f"{self.py_func.__module__}.{self.py_func.__qualname__}".removeprefix("vxlanalyze.")
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run it; raises KernelError where it is not built, and TypeError where arguments do not fit."""
+        """Run it; raises KernelError if it is not built, and TypeError if arguments do not match."""
         return self._callable(*arguments)
 
     @cached_property
@@ -117,7 +117,7 @@ class Kernel:
             return compile_now(self)
 
     def _built(self) -> Entry | None:
-        """Give its entry in the library; None where numba has to compile it.
+        """Give its entry in the library; None if numba must compile it.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Kernel:
         return dispatcher_of(self.py_func)
 
     @property
-    def _numba_type_(self) -> Any:  # numba looks for this on what a compiled function refers to
+    def _numba_type_(self) -> Any:  # numba looks for this on objects that a compiled function refers to
         return self._dispatcher._numba_type_
 
 

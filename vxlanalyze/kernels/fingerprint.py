@@ -1,6 +1,6 @@
-"""What a kernel's machine code depends on: its bytecode, that of all it calls, and the constants they use.
+"""Digest of everything a kernel's machine code depends on: its bytecode, that of its callees, and constants.
 
-In a checkout this tells which kernels have changed since the library was built.
+In a checkout this shows which kernels have changed since the library was built.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _PACKAGE = "vxlanalyze."
 
 
 def fingerprint(function: Any) -> str:
-    """Give a digest of a function and of all that it reaches."""
+    """Give a digest of a function and of everything it reaches."""
     summary = hashlib.sha256(sys.version.encode())
     for part in _parts(function, set()):
         summary.update(part.encode())
@@ -48,7 +48,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _globals(function: FunctionType) -> Iterator[Any]:
-    """Give what a function refers to by name; of a module of ours, what the function may use of it."""
+    """Give the globals of a function; for a module of this package, the attributes that it may use."""
     names = function.__code__.co_names
     for name in names:
         if name not in function.__globals__:

@@ -1,10 +1,10 @@
-"""The shared library of kernels that was built with the package, and how its functions are called.
+"""Load the shared library of kernels built with the package, and call its functions.
 
 A compiled function takes numbers and addresses (`signature.flattened`) and returns a status:
 
     int32 function(result *, exception **, number or address...)
 
-`build` compares this with what the compiler made of each kernel, so that a mismatch ends the build.
+`build` compares this with the compiled signature of each kernel, and a mismatch ends the build.
 
 Source: numba documentation, "Numba architecture"; x86-64 psABI, section 3.1.1 (levels of the architecture).
 """
@@ -32,13 +32,13 @@ _TYPES: dict[str, Any] = {
     "i1": ctypes.c_int8, "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_int64,
     "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_uint64,
 }  # fmt: skip
-# What a processor needs for each level, as Linux names its flags; best first.
+# Processor features required for each level, by Linux's flag names; best first.
 LEVELS = {
     "x86-64-v3": {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"},
     "x86-64-v2": {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"},
     "aarch64": set[str](),
 }
-_FLAGS_WITHIN_BYTES = 1 << 14  # of /proc/cpuinfo, which repeats itself for each processor
+_FLAGS_WITHIN_BYTES = 1 << 14  # of /proc/cpuinfo, which repeats for each processor
 _FINE = (0, -2)  # with a result, and without
 
 
@@ -56,11 +56,11 @@ class Entry(NamedTuple):
     declared : str
         Types of its arguments; see `signature`.
     results : sequence of str
-        Codes of what it returns; several for a tuple, none for None.
+        Codes of its results; several for a tuple, none for None.
     is_tuple : bool
         Whether it returns a tuple.
     fingerprint : str
-        Of the source that it was compiled from; see `fingerprint`.
+        Fingerprint of its source; see `fingerprint`.
     """
 
     symbol: str
@@ -72,7 +72,7 @@ class Entry(NamedTuple):
 
 @cache
 def manifest() -> dict[str, Any]:
-    """Read what was built; raises KernelError where there is nothing."""
+    """Read the manifest of the build; raises KernelError if there is none."""
     try:
         content: dict[str, Any] = json.loads(MANIFEST.read_bytes())
     except OSError:
@@ -83,7 +83,7 @@ def manifest() -> dict[str, Any]:
 
 
 def is_checkout() -> bool:
-    """Whether the package lies in its source tree, where kernels may be newer than the library."""
+    """Whether the package is in its source tree, where kernels may be newer than the library."""
     return (PACKAGE.parent / "pyproject.toml").exists()
 
 
@@ -94,7 +94,7 @@ def library() -> ctypes.CDLL:
     Raises
     ------
     KernelError
-        There is none, or it is not the one that was built.
+        There is none, or it does not match the manifest.
     """
     digests = manifest()["libraries"]
     level = level_of_processor()
@@ -115,7 +115,7 @@ def library() -> ctypes.CDLL:
 
 
 def level_of_processor() -> str | None:
-    """Name the best of `LEVELS` that this processor has; None where it has none."""
+    """Name the best of `LEVELS` that this processor supports; None if none."""
     machine = platform.machine()
     if machine in LEVELS:
         return machine
@@ -124,7 +124,7 @@ def level_of_processor() -> str | None:
     try:
         with open("/proc/cpuinfo", "rb") as file:
             flags = set(file.read(_FLAGS_WITHIN_BYTES).decode(errors="replace").split())
-    except OSError:  # a chroot without /proc: what every processor since 2009 has
+    except OSError:  # a chroot without /proc: assume what every processor since 2009 supports
         return "x86-64-v2"
     lacking = {name: needed - flags for name, needed in LEVELS.items() if name.startswith("x86")}
     if not lacking["x86-64-v2"]:
@@ -138,7 +138,7 @@ def _runnable(level: str | None) -> tuple[str, ...]:
 
 
 def bind(entry: Entry) -> Callable[..., Any]:
-    """Make a compiled function callable with arrays, numbers and tuples; the interpreter lock is not held."""
+    """Make a compiled function callable with arrays, numbers and tuples, without the interpreter lock."""
     parameters = parse(entry.declared)
     function = library()[entry.symbol]
     function.restype = ctypes.c_int32
@@ -163,11 +163,11 @@ def bind(entry: Entry) -> Callable[..., Any]:
 
 
 class _MisfitError(Exception):
-    """An argument is not what a kernel takes; says what it is."""
+    """An argument does not match a kernel's signature; says what it is."""
 
 
 def _flattener(parameters: Sequence[Parameter]) -> Callable[[Sequence[Any]], list[Any]]:
-    """Give a function from arguments to the numbers that compiled code takes; it runs at each call."""
+    """Give a function that converts arguments to the numbers of compiled code; it runs at each call."""
     parts = [_part(parameter) for parameter in parameters]
 
     def flatten(values: Sequence[Any]) -> list[Any]:

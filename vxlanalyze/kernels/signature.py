@@ -2,10 +2,10 @@
 
 A declaration names one type for each argument, separated by blanks:
 
-``i8``, ``u1``, ``f8``, ``b1``   a number: signed, unsigned, floating-point, boolean, and its bytes
+``i8``, ``u1``, ``f8``, ``b1`` a number: signed, unsigned, floating-point, boolean, and its size in bytes
 ``u4[]``, ``i8[,]``             a C-contiguous array of one or two axes
 ``(i4[] u2[])``                a tuple
-``Rows(i4[] u4[])``            a named tuple of that name, which the kernel's module knows
+``Rows(i4[] u4[])`` a named tuple of that name, defined in the kernel's module
 """
 
 import re
@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"\s*(?:(\w*)\(|(\))|([biuf][1248])(\[,*\])?)")
 
 
 class Number(NamedTuple):
-    """A number; `code` is numpy's letter and the bytes."""
+    """A number; `code` is numpy's letter and the size in bytes."""
 
     code: str
 
@@ -31,7 +31,7 @@ class Array(NamedTuple):
 
 
 class Items(NamedTuple):
-    """A tuple; `name` is empty where it has none."""
+    """A tuple; `name` is empty if it has none."""
 
     name: str
     items: tuple["Parameter", ...]
@@ -46,7 +46,7 @@ def parse(declared: str) -> tuple[Parameter, ...]:
     Raises
     ------
     ValueError
-        It is not one.
+        It is not a declaration.
     """
     if declared.count("(") != declared.count(")"):
         raise ValueError(f"{declared}: its parentheses do not match")
@@ -77,7 +77,7 @@ def _items(tokens: Iterator[re.Match[str]]) -> Iterator[Parameter]:
 
 
 def flattened(parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Give the codes of the numbers that a compiled function takes; ``p`` is an address.
+    """Give the codes of a compiled function's arguments as numbers; ``p`` is an address.
 
     An array is its owner and its object (both null), items, bytes of an item, address, then the extents
     and the strides of its axes.

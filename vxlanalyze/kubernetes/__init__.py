@@ -1,1 +1,1 @@
-"""What the cluster says of itself, read from files that the user gives."""
+"""What the cluster says about itself, read from the user's files."""

@@ -1,7 +1,8 @@
-"""Archives of what was saved: tar (plain, gzip, bzip2, xz, zstd, lz4) and zip, read member by member.
+"""Archives of saved files: tar (plain, gzip, bzip2, xz, zstd, lz4) and zip, read member by member.
 
-Nothing is unpacked to a name on disk. A member whose path leads outside of its folder refuses the whole
-bundle; links and devices are passed over; what is too large, too deep or too much is an error of one line.
+Nothing is unpacked to a named file. A member whose path leads outside of its folder causes the whole bundle
+to be rejected; links and devices are skipped; anything too large, too deep or too numerous is a one-line
+error.
 """
 
 import io
@@ -25,13 +26,13 @@ _MOST_MEMBERS = 100_000
 _MOST_BYTES = 2 << 30  # unpacked, all members together
 _CALLED_CAPTURE = re.compile(r"\.p?cap(?:ng)?\d*\.\w+$")
 _DEEPEST = 32
-_LARGEST_MEMBER_BYTES = (64 << 20) + 1  # one more than is read of a file, so that it is named
+_LARGEST_MEMBER_BYTES = (64 << 20) + 1  # one more than is read of a file, so that the excess is noticed
 _LARGEST_CAPTURES_BYTES = 16 << 30  # unpacked, all captures together
 _COPY_BYTES = 1 << 20
 
 
 class Member(NamedTuple):
-    """One file of a bundle; `data` is cut where it is too large."""
+    """One file of a bundle; `data` is truncated if too large."""
 
     path: str
     data: bytes
@@ -43,7 +44,7 @@ def members(path: Path) -> Iterator[Member]:
     Raises
     ------
     UsageError
-        It is damaged, too large, or holds a member outside of its folder.
+        It is damaged, too large, or contains a member outside of its folder.
     """
     total = 0
     with _damage_named(path):
@@ -64,12 +65,12 @@ def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
     Parameters
     ----------
     below : str
-        The folder or member that is meant; "" for all.
+        The folder or member to read; "" for all.
 
     Raises
     ------
     UsageError
-        As of `members`.
+        As in `members`.
     """
     total = 0
     with _damage_named(path):
@@ -94,7 +95,7 @@ def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Names and open files of all regular members, as far as there may be."""
+    """Names and open files of all regular members, up to the limits."""
     for count, entry in enumerate(_zipped(path) if zipfile.is_zipfile(path) else _tarred(path), 1):
         if count > _MOST_MEMBERS:
             raise UsageError(f"{path}: holds more than {_MOST_MEMBERS:,} files")
@@ -103,7 +104,7 @@ def _entries(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Turn what the libraries say of a damaged archive into one line that names it."""
+    """Convert library errors about a damaged archive to one line that names it."""
     try:
         yield
     except (
@@ -158,7 +159,7 @@ class _Opened(io.RawIOBase):
 
     @property
     def fault(self) -> str | None:
-        """What ended the stream early; None where it ended well."""
+        """The reason why the stream ended early; None if it is complete."""
         return self._stream.fault
 
     def readable(self) -> bool:

@@ -1,4 +1,4 @@
-"""How saved tables are cited: by the capture that they belong to, file and line."""
+"""How saved tables are cited: by capture, file and line."""
 
 from pathlib import PurePath
 
@@ -6,12 +6,12 @@ from vxlanalyze.kubernetes.model import Fact
 
 
 def file_of(fact: Fact) -> str:
-    """Name the file of a fact by its capture: ``node2/nft.txt``, or ``node2/after/nft.txt``."""
+    """Name the file of a fact with its capture: ``node2/nft.txt``, or ``node2/after/nft.txt``."""
     parts = PurePath(fact.path).parts
     name = "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] in ("before", "after") else parts[-1]
     return f"{fact.capture}/{name}"
 
 
 def place(file: str, line: str) -> str:
-    """Write file and line as people say them."""
+    """Format file and line for a sentence."""
     return f"{file}, line {line}" if line else file

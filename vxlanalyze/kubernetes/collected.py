@@ -1,6 +1,6 @@
-"""Objects of Kubernetes inside bundles of a whole cluster, as ``cilium sysdump`` and must-gather make them.
+"""Kubernetes objects in bundles of a whole cluster, as created by ``cilium sysdump`` and must-gather.
 
-They name pods and nodes as ``--kube`` does, and say on which node a pod runs whose name a path holds.
+They name pods and nodes as ``--kube`` does, and give the node of a pod whose name is in a path.
 
 Sources: cilium-cli ``sysdump`` (``k8s-pods-TIME.yaml``); oc adm must-gather (``core/nodes/NAME.yaml``).
 """
@@ -24,12 +24,12 @@ _LARGEST_BYTES = 32 << 20
 
 
 def cluster_in(path: Path) -> Cluster:
-    """Read the nodes, pods and services that a bundle holds; what is none of them is passed over.
+    """Read the nodes, pods and services of a bundle; everything else is skipped.
 
     Raises
     ------
     UsageError
-        As of `bundles.members`.
+        As in `bundles.members`.
     """
     found: list[tuple[str, Object]] = []
     for name, data in members(path):
@@ -38,5 +38,5 @@ def cluster_in(path: Path) -> Cluster:
         try:
             found += objects(name, decode_text(data))
         except UsageError:
-            continue  # cut, or not what its name says: the facts name it
+            continue  # truncated, or not what its name says: reported with the facts
     return cluster_of(found, str(path)) if found else Cluster()

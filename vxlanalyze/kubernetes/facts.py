@@ -1,7 +1,7 @@
-"""Reads what was saved on a node next to its capture, recognised by content, whatever the files are called.
+"""Read tables saved on a node with its capture, recognised by content, whatever the file names.
 
-A file may hold several tables, with the prompts and commands they stand under, and with "..." where
-somebody left lines out. What is not understood becomes a fact of kind "unknown" that names it.
+A file may hold several tables, with prompts and commands above them, and with "..." for omitted lines.
+Anything unrecognised becomes a fact of kind "unknown" that names it.
 """
 
 import re
@@ -21,8 +21,8 @@ from vxlanalyze.kubernetes.text import decode_text, shown
 from vxlanalyze.text.words import listed
 
 _LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
-_MOST_LINES = 150_000  # a node's rules and connections have fewer; reading that many takes seconds
-_LONGEST_LINE = 8_192  # no table that people save has longer ones, and patterns take their time with them
+_MOST_LINES = 150_000  # a node's rules and connections have fewer; reading this many takes seconds
+_LONGEST_LINE = 8_192  # no saved table has longer ones, and patterns are slow on them
 _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
 _PLAIN_COMMAND = re.compile(
@@ -38,7 +38,7 @@ _BEGINNINGS = frozenset(("su", "ku", "ci", "br", "et", "tc", "ip", "co", "nf", "
 _OPENING = re.compile("|".join(re.sub(r"\(\?P<\w+>", "(?:", table.header.pattern) for table in TABLES))
 _NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =](?P<name>\S+)")
 _DEVICE = re.compile(r"(?:ethtool .*?-(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)")
-# Lines that say nothing: what somebody left out, rules, and what tcpdump says when it starts.
+# Lines without content: omissions, separators, and tcpdump's start-up messages.
 _NOISE = re.compile(r"^\s*(?:\.\.\.|…|\^C\s*$|-{3,}|={3,}|(?:tcpdump|dumpcap): |Capturing on |File: )")
 
 
@@ -47,7 +47,7 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
 
     The directory may lie in an archive (``ARCHIVE/FOLDER``).
 
-    Captures among the files are passed over.
+    Captures among the files are skipped.
 
     Raises
     ------
@@ -72,14 +72,14 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
 
 
 def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod] = ()) -> tuple[Fact, ...]:
-    """Read a bundle of several nodes: a member belongs to the capture that its path names.
+    """Read a bundle of several nodes: a member belongs to the capture named in its path.
 
-    A path may name one of the `pods` instead (an agent's), which means its node.
+    A path may name one of the `pods` instead (an agent's), which stands for its node.
 
     Raises
     ------
     UsageError
-        It is no archive, cannot be read, or no member of it names a capture.
+        It is not an archive, cannot be read, or none of its members names a capture.
     """
     folder = inside(path)
     if folder is None:
@@ -160,7 +160,7 @@ def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
 
 
 def _cut(text: str) -> tuple[str, int]:
-    """Give the lines that are read, and how many are not."""
+    """Give the lines that are read, and the number of others."""
     lines = text.split("\n", _MOST_LINES)
     if len(lines) <= _MOST_LINES:
         return text, 0
@@ -168,7 +168,7 @@ def _cut(text: str) -> tuple[str, int]:
 
 
 def _parts(lines: list[Line]) -> list[list[Line]]:
-    """Part the lines at the commands that they stand under."""
+    """Split the lines at the commands above them."""
     parts: list[list[Line]] = [[]]
     for number, line in lines:
         comment = line.startswith("# ") and not _PLAIN_COMMAND.match(line[2:])  # of iptables-save
@@ -180,7 +180,7 @@ def _parts(lines: list[Line]) -> list[list[Line]]:
 
 
 def _without(text: str, part: list[Line]) -> str:
-    """Empty the lines of a part that was understood."""
+    """Blank the lines of a part that was recognised."""
     lines = text.splitlines()
     lines[part[0][0] - 1 : part[-1][0]] = [""] * (part[-1][0] - part[0][0] + 1)
     return "\n".join(lines)
@@ -201,7 +201,7 @@ class _Blocks:
 
 
 def _blocks(text: str) -> _Blocks:
-    """Part a text into tables, and lines that belong to none."""
+    """Split a text into tables, and lines that belong to none."""
     found = _Blocks()
     command, block = Command(), None
     for raw in filter(None, text.splitlines()):

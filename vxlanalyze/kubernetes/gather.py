@@ -1,8 +1,7 @@
-"""Puts together what several files say: the cluster's JSON, and the tables saved on the nodes.
+"""Combine several files: the cluster's JSON, and the tables saved on the nodes.
 
-The JSON is believed first. A table adds pods with their nodes, services with their backends, the nodes'
-tunnel maps, and addresses of nodes that nothing else tells: a tunnel map may be the very thing that is
-wrong, so it never overrules.
+The JSON takes precedence. Tables add pods with their nodes, services with their backends, the nodes' tunnel
+maps, and addresses of nodes that nothing else gives: a tunnel map may itself be wrong, so it never overrides.
 """
 
 from bisect import bisect_right
@@ -16,7 +15,7 @@ _KUBERNETES_NODE_PREFIX = {4: 24, 6: 64}  # kube-controller-manager, --node-cidr
 
 
 def with_facts(cluster: Cluster, facts: Iterable[Fact]) -> Cluster:
-    """Add saved tables to what is known of a cluster."""
+    """Add saved tables to what is known about a cluster."""
     facts = tuple(facts)
     pods = _merge_pods(cluster.pods, _pods(facts))
     services = _with_backends(_merge_services(cluster.services, _services(facts)), facts)
@@ -46,7 +45,7 @@ def _pods(facts: tuple[Fact, ...]) -> list[Pod]:
     addresses: dict[str, set[str]] = {}
     for row in rows:
         addresses.setdefault(row["address"], set()).add(row["name"])
-    # Several pods behind one address: they share their node's.
+    # Several pods with one address share their node's.
     return [
         Pod(
             r["name"],
@@ -87,7 +86,7 @@ def _merge_services(known: tuple[Service, ...], further: list[Service]) -> tuple
 
 
 def _with_backends(services: tuple[Service, ...], facts: tuple[Fact, ...]) -> tuple[Service, ...]:
-    """Services with the backends that a node's load balancer has for them."""
+    """Services with the backends from a node's load balancer."""
     by_address = {a: i for i, s in enumerate(services) for a in s.addresses}
     result = list(services)
     for row in (*_rows(facts, "cilium-service-list"), *_rows(facts, "virtual-services")):
@@ -141,7 +140,7 @@ def _number(address: str) -> tuple[int, int]:
 
 
 def _guess_network(prefix: str, neighbours: list[tuple[int, int]]) -> str:
-    """Give a network Kubernetes' length, or a longer one that its address and the next one force."""
+    """Give a network Kubernetes' prefix length, or a longer one required by its address and the next one."""
     version, number = _number(prefix)
     bits = ip_address(prefix).max_prefixlen
     size_bits = bits - _KUBERNETES_NODE_PREFIX[version]
@@ -154,7 +153,7 @@ def _guess_network(prefix: str, neighbours: list[tuple[int, int]]) -> str:
 
 
 def _placed(nodes: tuple[Node, ...], pods: tuple[Pod, ...], routes: tuple[Route, ...]) -> Iterator[Node]:
-    """Tell nodes' addresses from the tunnel maps, by the pods that live there, where nothing else does."""
+    """Infer nodes' addresses from the tunnel maps, through their pods, where nothing else gives them."""
     table = PrefixTable((route.network, route) for route in routes)
     by_node: dict[str, list[Pod]] = {}
     for pod in pods:

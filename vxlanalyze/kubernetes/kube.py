@@ -1,9 +1,9 @@
-"""Reads what ``kubectl get nodes,pods,services -A -o json`` prints (or ``-o yaml``), and calicoctl.
+"""Read the output of ``kubectl get nodes,pods,services -A -o json`` (or ``-o yaml``), and of calicoctl.
 
-Understood are a list of objects, several of them behind each other, and single objects, of the kinds
-Node (of Kubernetes, and of ``calicoctl get node``), Pod, Service, Endpoints, EndpointSlice, CiliumNode
-(cilium.io/v2) and BlockAffinity (Calico's pod networks); other kinds are ignored. Whatever in an object has
-not the shape that the Kubernetes API gives it is left out: only text that is neither JSON nor YAML is wrong.
+Supported are lists of objects, several lists in sequence, and single objects, of the kinds Node (of
+Kubernetes, and of ``calicoctl get node``), Pod, Service, Endpoints, EndpointSlice, CiliumNode (cilium.io/v2)
+and BlockAffinity (Calico's pod networks); other kinds are ignored. Parts of an object that do not match the
+Kubernetes API are left out: only text that is neither JSON nor YAML is an error.
 
 Sources: Kubernetes API reference v1 (Node, Pod, Service, Endpoints), discovery.k8s.io/v1
 (EndpointSlice); flannel ``pkg/subnet/kube`` and Calico ``libcalico-go`` for the annotations.
@@ -22,7 +22,7 @@ from vxlanalyze.kubernetes.model import Cluster, Node, Pod, address_text, networ
 from vxlanalyze.kubernetes.objects import objects
 from vxlanalyze.kubernetes.text import decode_text
 
-# Annotations of a node that hold addresses of its tunnel end.
+# Annotations of a node with addresses of its tunnel endpoint.
 _ADDRESS_ANNOTATIONS = (
     "flannel.alpha.coreos.com/public-ip",
     "flannel.alpha.coreos.com/public-ip-overwrite",
@@ -69,7 +69,7 @@ def read_kube(path: str | Path) -> Cluster:
 
 
 def cluster_of(found: Iterable[tuple[str, Object]], source: str) -> Cluster:
-    """Make a cluster of objects by kind; others than those named above are ignored."""
+    """Build a cluster from objects by kind; kinds other than those named above are ignored."""
     by_kind: dict[str, list[Object]] = {}
     for kind, item in found:
         by_kind.setdefault(kind, []).append(item)
@@ -95,9 +95,9 @@ def _nodes(by_kind: Mapping[str, list[Object]], pods: tuple[Pod, ...]) -> tuple[
 
 
 def _lived_in(node: Node, pods: tuple[Pod, ...]) -> tuple[str, ...]:
-    """Leave out the pod networks of a node that its pods show not to be in use.
+    """Leave out pod networks of a node that its pods show to be unused.
 
-    Calico and Cilium may hand out addresses of their own pools while ``spec.podCIDR`` is still set.
+    Calico and Cilium may assign addresses from their own pools while ``spec.podCIDR`` is still set.
     """
     own = [ip_address(a) for p in pods if p.node == node.name and not p.host_network for a in p.addresses]
     kept = []

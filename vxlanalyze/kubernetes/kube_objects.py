@@ -1,4 +1,4 @@
-"""Looks things up in objects of the Kubernetes API that may have any shape: what is not there is nothing.
+"""Look up values in Kubernetes API objects of any structure; missing ones are empty.
 
 Source: Kubernetes API reference v1.
 """
@@ -12,26 +12,26 @@ Object = Mapping[str, Any]
 
 
 def at(value: object, *path: str) -> Any:
-    """Follow a path of keys; None where it leads nowhere."""
+    """Follow a path of keys; None if it does not exist."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def text_at(value: object, *path: str) -> str:
-    """Give the text at a path; an empty one where there is none."""
+    """Give the text at a path; empty if there is none."""
     found = at(value, *path)
     return found if isinstance(found, str) else ""
 
 
 def list_at(value: object, *path: str) -> list[Any]:
-    """Give the list at a path; an empty one where there is none."""
+    """Give the list at a path; empty if there is none."""
     found = at(value, *path)
     return found if isinstance(found, list) else []
 
 
 def port_number(value: object) -> int | None:
-    """Take a value for a port where it can be one."""
+    """Interpret a value as a port if possible."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65535 else None
 
 
@@ -41,8 +41,8 @@ def unique(values: Iterator[str | None]) -> tuple[str, ...]:
 
 
 def pod_addresses(item: Object) -> tuple[str, ...]:
-    """Give the addresses of a pod; none of one that ended."""
+    """Give the addresses of a pod; none if it has ended."""
     if text_at(item, "status", "phase") in ("Succeeded", "Failed"):
-        return ()  # the address may be another pod's by now
+        return ()  # the address may belong to another pod by now
     stated = [at(item, "status", "podIP"), *(at(ip, "ip") for ip in list_at(item, "status", "podIPs"))]
     return unique(address_text(a) for a in stated)

@@ -1,6 +1,6 @@
-"""Services of the Kubernetes API, and the endpoints behind them.
+"""Services of the Kubernetes API, and their endpoints.
 
-What endpoints were saved tell the backends; where none were, the pods that the selector chooses.
+Saved endpoints give the backends; without any, the pods matched by the selector do.
 
 Sources: Kubernetes API reference v1 (Service, Endpoints), discovery.k8s.io/v1 (EndpointSlice).
 """
@@ -23,7 +23,7 @@ _Key = tuple[str, str]  # namespace and name of a service
 
 
 def services(by_kind: Mapping[str, list[Object]]) -> tuple[Service, ...]:
-    """Read the services among objects sorted by kind, with what is known of their backends."""
+    """Read the services among objects sorted by kind, with their known backends."""
     listed = _listed_backends(by_kind)
     pods: dict[str, list[Object]] = {}
     for pod in by_kind.get("Pod", ()):
@@ -43,14 +43,14 @@ def _service(item: Object, listed: Mapping[_Key, list[str]], pods: Mapping[str, 
     return Service(
         name=name,
         namespace=namespace,
-        addresses=unique(address_text(a) for a in addresses),  # "None" of a headless service is no address
+        addresses=unique(address_text(a) for a in addresses),  # drops "None" of a headless service
         ports=tuple(dict.fromkeys((protocol.lower(), port) for protocol, port in ports if port)),
         backends=unique(iter(backends)),
     )
 
 
 def _selected(item: Object, pods: list[Object]) -> Iterator[str]:
-    """Find backends among the pods of a namespace by the selector, where no endpoints were saved."""
+    """Find backends among the pods of a namespace by the selector, if no endpoints were saved."""
     selector = at(item, "spec", "selector")
     if not isinstance(selector, dict) or not selector:
         return

@@ -1,7 +1,7 @@
-"""What the cluster says of itself: names, addresses and tables saved with the captures.
+"""What the cluster says about itself: names, addresses and tables saved with the captures.
 
-Everything here comes from files that the user gave (`--kube`, `--facts`), never from packets. Addresses
-are the strings that `ipaddress` makes of them.
+Everything here comes from the user's files (`--kube`, `--facts`), never from packets. Addresses are strings
+as written by `ipaddress`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,10 +15,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node, its own addresses, and the pod networks that live on it (CIDR strings).
+    """A node, its own addresses, and its pod networks (CIDR strings).
 
-    `tunnel_macs` are the MACs of its tunnel device, as lower-case "aa:bb:cc:dd:ee:ff". `addresses_by` says
-    what its addresses rest on.
+    `tunnel_macs` are the MACs of its tunnel device, as lower-case "aa:bb:cc:dd:ee:ff". `addresses_by` gives
+    the evidence for its addresses.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Pod:
 
     @property
     def full_name(self) -> str:
-        """``namespace/name``, or the name alone where the namespace is not known."""
+        """``namespace/name``, or the name alone if the namespace is unknown."""
         return _full_name(self.namespace, self.name)
 
 
@@ -48,7 +48,7 @@ class Pod:
 class Service:
     """A service: its virtual addresses, (protocol, port) pairs, and backends "address:port" where known.
 
-    Protocols are in lower case. `name` is "" where only a load balancer's table told of it.
+    Protocols are in lower case. `name` is "" if it is only known from a load balancer's table.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Service:
 
     @property
     def full_name(self) -> str:
-        """``namespace/name``, or the name alone where the namespace is not known."""
+        """``namespace/name``, or the name alone if the namespace is unknown."""
         return _full_name(self.namespace, self.name)
 
 
@@ -67,8 +67,8 @@ class Service:
 class Route:
     """One entry of a node's tunnel map: inner addresses in `network` are sent to `endpoint`.
 
-    `capture` is the capture next to which the table was saved. Cilium's map prints no prefix length;
-    then `length_known` is False, and `network` has the length that its zeros and neighbours suggest.
+    `capture` is the capture with which the table was saved. Cilium's map prints no prefix length; then
+    `length_known` is False, and `network` has the length suggested by its zeros and neighbours.
     """
 
     network: str
@@ -94,13 +94,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Cluster:
-    """All of it together; empty where the user gave nothing."""
+    """All of it together; empty if the user gave nothing."""
 
     nodes: tuple[Node, ...] = ()
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     facts: tuple[Fact, ...] = ()
-    sources: tuple[str, ...] = field(default=())  # files it was read from, for the report
+    sources: tuple[str, ...] = field(default=())  # the files it was read from, for the report
     routes: tuple[Route, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()  # address and name, from name resolution blocks of captures
 
@@ -109,26 +109,26 @@ class Cluster:
         return self._names.get(address)
 
     def named(self, address: str) -> str:
-        """Write an address with what the cluster calls it: ``10.233.65.250 (kube-system/coredns-0)``."""
+        """Format an address with its name in the cluster: ``10.233.65.250 (kube-system/coredns-0)``."""
         name = self.name_of(address)
         return address if name is None else f"{address} ({name})"
 
     def addresses_of(self, name: str) -> tuple[str, ...]:
-        """Addresses of the pods, services and nodes of a name, with their namespace or without."""
+        """Addresses of the pods, services and nodes with a name, with or without namespace."""
         return tuple(
             address for address, full in self._names.items() if name in (full, full.rpartition("/")[2])
         )
 
     def lacks(self, address: str) -> bool:
-        """Whether the pods are known, and neither a pod nor a service or node has an address."""
+        """Whether the pods are known, but no pod, service or node has an address."""
         return bool(self.pods) and self.name_of(address) is None
 
     def addresses_named_in(self, words: str) -> set[str]:
-        """Addresses whose names stand in a text, whether with their namespace or without."""
+        """Addresses whose names occur in a text, with or without namespace."""
         return {address for address, name in self._names.items() if name.rpartition("/")[2] in words}
 
     def node_of(self, address: str) -> str | None:
-        """Name of the node that an address is of or lives on.
+        """Name of the node that has an address or hosts it.
 
         Its own addresses come first, then pods, then pod networks, the longest prefix winning.
         """
@@ -140,13 +140,13 @@ class Cluster:
         return self._nodes.get(name)
 
     def services_of(self, address: str, port: int | None = None) -> tuple[Service, ...]:
-        """Services that an address (and port) is the virtual address or a backend of."""
+        """Services with an address (and port) as virtual address or backend."""
         if port is None:
             return self._services.get(address, ())
         return self._services.get(endpoint_text(address, port), ())
 
     def routes_of(self, address: str) -> tuple[Route, ...]:
-        """Ask the saved tunnel maps for an address: of each capture the longest prefix."""
+        """Look up an address in the saved tunnel maps: the longest prefix of each capture."""
         found = ((name, table.find(address)) for name, table in self._routes.items())
         return tuple(route for _, route in sorted(found, key=lambda f: f[0]) if route is not None)
 
@@ -191,9 +191,9 @@ class Cluster:
 
 
 class PrefixTable(Generic[_Value]):
-    """Values by network; an address finds that of the longest prefix that holds it.
+    """Values by network; an address gets that of its longest matching prefix.
 
-    Networks that are none are left out.
+    Invalid networks are left out.
     """
 
     def __init__(self, entries: Iterable[tuple[str, _Value]]) -> None:
@@ -208,7 +208,7 @@ class PrefixTable(Generic[_Value]):
         self._lengths = sorted(self._by_length, reverse=True)
 
     def find(self, address: str) -> _Value | None:
-        """Value of the longest prefix that holds an address; None where there is none."""
+        """Value of the longest prefix of an address; None if there is none."""
         if not self._lengths:
             return None
         try:
@@ -225,7 +225,7 @@ class PrefixTable(Generic[_Value]):
 
 
 def address_text(text: object) -> str | None:
-    """Write an address as this package does, without zone or prefix length; None where it is none."""
+    """Normalise an address, without zone or prefix length; None if it is not one."""
     if not isinstance(text, str):
         return None
     plain = text.strip().strip("[]").split("/")[0].split("%")[0]
@@ -238,7 +238,7 @@ def address_text(text: object) -> str | None:
 
 
 def network_text(text: object) -> str | None:
-    """Write a network as this package does; None where it is none."""
+    """Normalise a network; None if it is not one."""
     if not isinstance(text, str) or "/" not in text:
         return None
     try:
@@ -253,7 +253,7 @@ def endpoint_text(address: str, port: int) -> str:
 
 
 def parse_endpoint(text: str) -> tuple[str, int] | None:
-    """Address and port of ``address:port`` or ``[address]:port``; None where it is neither."""
+    """Address and port of ``address:port`` or ``[address]:port``; None if it is neither."""
     host, colon, port = text.strip().rpartition(":")
     address = address_text(host)
     if not colon or address is None or not (port.isascii() and port.isdigit()) or int(port) > 65535:

@@ -1,7 +1,7 @@
-"""Objects of Kubernetes and Calico out of JSON or YAML text: lists split, documents one after another.
+"""Kubernetes and Calico objects from JSON or YAML text: lists are split, documents may be concatenated.
 
-YAML is read by PyYAML (libyaml where it has it), which is much slower than JSON: its size is limited. Tools
-print no anchors, and an alias can make a document of any size out of a few lines: both are refused.
+YAML is read by PyYAML (with libyaml if available), which is much slower than JSON: its size is limited. Tools
+print no anchors, and aliases can expand a few lines to a document of any size: both are rejected.
 
 Sources: Kubernetes API reference v1; YAML 1.1 section 7.1 (aliases).
 """
@@ -31,7 +31,7 @@ def objects(name: str, text: str) -> Iterator[tuple[str, Object]]:
 
 
 def members(value: object, kind_of_list: str = "", depth: int = 0) -> Iterator[tuple[str, Object]]:
-    """Give kind and object of a value, and of all in it where it is a list."""
+    """Give kind and object of a value, or of all its members if it is a list."""
     if isinstance(value, list):
         for member in value if depth < _DEEPEST_LIST else ():
             yield from members(member, kind_of_list, depth + 1)
@@ -39,7 +39,7 @@ def members(value: object, kind_of_list: str = "", depth: int = 0) -> Iterator[t
         kind = value.get("kind")
         kind = kind if isinstance(kind, str) and kind else kind_of_list
         if isinstance(value.get("items"), list):
-            # The API leaves the kind out of the members of a NodeList.
+            # The API omits the kind in members of a NodeList.
             for member in value["items"]:
                 if isinstance(member, dict):
                     yield from members(member, kind.removesuffix("List"), depth + 1)
@@ -60,7 +60,7 @@ def _json(name: str, text: str) -> Iterator[object]:
         except json.JSONDecodeError as error:
             where = f"{name}, line {error.lineno}, column {error.colno}"
             raise UsageError(f"{where}: not JSON ({error.msg}); save it with kubectl's -o json") from error
-        except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
+        except (RecursionError, ValueError) as error:  # nested too deeply; a number with too many digits
             raise UsageError(f"{name}, character {place}: not kubectl's JSON ({error})") from error
         yield value
 

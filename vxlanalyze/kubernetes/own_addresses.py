@@ -1,4 +1,4 @@
-"""What a node's own tables say its addresses, MACs and devices are: ``ip addr``, ``ip link``, ``ip route``.
+"""A node's addresses, MACs and devices according to its own tables: ``ip addr``, ``ip link``, ``ip route``.
 
 Sources: ip-address(8), ip-link(8); ip-route(8) on routes of type local and on the preferred source.
 """

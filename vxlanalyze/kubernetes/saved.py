@@ -1,6 +1,6 @@
-"""All that the user saved of the cluster, of whatever kind, as one Cluster.
+"""Combine everything that the user saved from the cluster into one Cluster.
 
-Most runs are given nothing: what reads a kind is imported where there is some of it.
+Most runs are given nothing: the reader of a kind is imported only when needed.
 """
 
 import os
@@ -13,21 +13,21 @@ from vxlanalyze.text.nearest import nearest
 
 
 def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: Collection[str]) -> Cluster:
-    """Read what the cluster says of itself.
+    """Read what the cluster says about itself.
 
     Parameters
     ----------
     kube : str or None
         File of kubectl's JSON.
     facts : iterable of (capture name, directory)
-        What was saved with captures.
+        Files saved with captures.
     captures : collection of str
         Names of the captures.
 
     Raises
     ------
     UsageError
-        A file cannot be read, or a name is not that of a capture.
+        A file cannot be read, or a name does not belong to a capture.
     """
     cluster = Cluster()
     if kube is not None:
@@ -46,7 +46,7 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
 
 
 def _collected(bundles: Iterable[str]) -> Cluster:
-    """The cluster as the first bundle describes it that does."""
+    """The cluster from the first bundle that describes it."""
     for path in bundles:
         from vxlanalyze.capture.archives import is_archive
         from vxlanalyze.kubernetes.collected import cluster_in

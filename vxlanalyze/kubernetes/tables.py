@@ -1,7 +1,7 @@
-"""The tables that people save on a node, each recognised by what it says, and split.
+"""The tables commonly saved on a node, each recognised by content, and split.
 
-A `Table` knows its header or its lines, and turns a line into rows. Columns are those of kubectl's
-and Cilium's own printing; the keys of the rows are in the docstring of each reader.
+A `Table` recognises its header or its lines, and converts a line to rows. Columns are those printed by
+kubectl and Cilium; the keys of the rows are in the docstring of each reader.
 
 Sources: kubernetes ``pkg/printers/internalversion``; cilium ``cilium-dbg/cmd/service_list.go``,
 ``bpf_tunnel_list.go``, ``bpf_ipcache_list.go``; bridge(8); ethtool(8), option -k; tcpdump(1), the
@@ -19,7 +19,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The command line that a table stands under, as far as a prompt shows it; all "" where none does."""
+    """The command line above a table, as far as a prompt shows it; all "" if none does."""
 
     line: str = ""
     namespace: str = ""
@@ -35,7 +35,7 @@ class Table:
     header : pattern
         The line that opens it.
     has_header : bool
-        Whether `header` is a heading; else every line is like it, and the first is a row as well.
+        Whether `header` is a heading; otherwise every line matches it, and the first is a row as well.
     read : callable
         ``read(header line, lines, command) -> rows``; lines that it does not understand are left out.
     """
@@ -53,8 +53,8 @@ _KUBECTL_TYPE = re.compile(r"^(?:pod|service|node)s?/")
 def _cells(header: str, line: str) -> Row:
     """Cells of a line under the words of its header, in lower case.
 
-    kubectl parts columns by two blanks or more, so a single one may stand in a cell ("2 (3h ago)");
-    where that does not give one cell a column, the places of the header's words decide.
+    kubectl separates columns by two or more blanks, so a cell may contain a single one ("2 (3h ago)"); if
+    that does not give one cell per column, the positions of the header's words decide.
     """
     names = _GAP.split(header.strip())
     parted = _GAP.split(line.strip())
@@ -100,7 +100,7 @@ def read_services(header: str, lines: list[str], command: Command) -> list[Row]:
 
 
 def read_pods(header: str, lines: list[str], command: Command) -> list[Row]:
-    """``kubectl get pods -o wide``: name, namespace, status, address, node; without -o wide no address."""
+    """``kubectl get pods -o wide``: name, namespace, status, address, node; no address without -o wide."""
     return [
         {
             "name": cells["name"],
@@ -154,7 +154,7 @@ def read_cilium_services(header: str, lines: list[str], command: Command) -> lis
 
 
 def _endpoint(text: str) -> tuple[str, str]:
-    """``address:port`` and protocol ("" where none is told) of Cilium's ``address:port/PROTOCOL/scope``."""
+    """``address:port`` and protocol ("" if not given) of Cilium's ``address:port/PROTOCOL/scope``."""
     scope = _SCOPE.search(text)
     protocol = (scope["protocol"] or "").lower() if scope else ""
     parsed = parse_endpoint(_SCOPE.sub("", text, count=1))
@@ -165,7 +165,7 @@ _TUNNEL_ROW = re.compile(r"^\s*(\S+)\s+(\S+)\s*$")
 
 
 def read_tunnels(header: str, lines: list[str], command: Command) -> list[Row]:
-    """``cilium bpf tunnel list``: prefix (of a length only where it is printed), endpoint."""
+    """``cilium bpf tunnel list``: prefix (with a length only if printed), endpoint."""
     rows = []
     for match in filter(None, map(_TUNNEL_ROW.match, lines)):
         prefix, endpoint = _tunnel_address(match[1]), address_text(_tunnel_address(match[2]))
@@ -175,7 +175,7 @@ def read_tunnels(header: str, lines: list[str], command: Command) -> list[Row]:
 
 
 def _tunnel_address(text: str) -> str | None:
-    """Network or address of ``10.233.65.0:0``: what follows the last colon is a number of the cluster."""
+    """Network or address of ``10.233.65.0:0``: the number after the last colon belongs to the cluster."""
     if "/" in text:
         return network_text(text.rpartition(":")[0] if re.search(r"/\d+:\d+$", text) else text)
     host, colon, number = text.rpartition(":")
@@ -251,7 +251,7 @@ def read_summary(header: str, lines: list[str], command: Command) -> list[Row]:
     for line in lines:
         for match in _CLOSING.finditer(line):
             key = match["what"].replace(" ", "_")
-            if not rows or key in rows[-1]:  # the next run's
+            if not rows or key in rows[-1]:  # belongs to the next run
                 rows.append({})
             rows[-1][key] = match["count"]
         dumpcap = _DUMPCAP.search(line)

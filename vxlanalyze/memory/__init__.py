@@ -1,1 +1,1 @@
-"""A limit for memory, and the allocator that obeys it."""
+"""A memory limit, and the allocator that enforces it."""

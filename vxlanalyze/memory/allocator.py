@@ -1,11 +1,11 @@
-"""Memory for numpy's arrays: in memory within a budget, above it in a file that is mapped.
+"""Memory for numpy's arrays: in RAM within a budget, above it in a mapped file.
 
-Large arrays above the budget get addresses of a range that is reserved once, and the same place in the file.
-Space in the file is allocated before it is used: a full disk makes an allocation fail, never a mapping that
-breaks later. What is freed gives its pages and its space on disk back at once.
+Large arrays above the budget get addresses from a range that is reserved once, and the same offset in the
+file. Space in the file is allocated before use: a full disk makes an allocation fail, rather than breaking a
+mapping later. Freed arrays return their pages and disk space at once.
 
 numpy calls malloc, calloc, realloc and free for every array, from several threads, sometimes without the
-interpreter lock: so they are compiled (`compiled_allocator`), and one mutex guards their state.
+interpreter lock, so these are compiled (`compiled_allocator`), and one mutex guards their state.
 
 Sources: NEP 49; mmap(2), mallopt(3), pthread_mutex_lock(3).
 """
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kernels import loader
 
-LARGE_BYTES = 128 << 10  # what glibc maps, and gives back, on its own
-RESERVED_BYTES = 8 << 40  # of addresses, not of memory; within a file of any usual file system
+LARGE_BYTES = 128 << 10  # glibc maps and returns larger ones itself
+RESERVED_BYTES = 8 << 40  # address space, not memory; within the file size limit of common file systems
 MAP_NORESERVE = 0x4000
 _MAP_THRESHOLD = -3  # M_MMAP_THRESHOLD
 
-# The first words of the state; after them the length of what begins at each slot of LARGE_BYTES.
+# The first words of the state, followed by the length of the array that begins at each slot of LARGE_BYTES.
 BASE, NEXT, FILE, FREE, SPILLED, PEAK, LOCK = range(7)  # LOCK: address of the mutex
 _MUTEX, FIRST_SLOT = 8, 16
 STATE_WORDS = FIRST_SLOT + RESERVED_BYTES // LARGE_BYTES
@@ -48,14 +48,14 @@ def _c(name: str, result: Any, *arguments: Any) -> Any:
 
 
 def state_of(file: int) -> NDArray[np.int64]:
-    """Make the state of an allocator that spills into an open file; its budget is 0.
+    """Create the state of an allocator that spills into an open file; its budget is 0.
 
     Raises
     ------
     UsageError
         Addresses cannot be reserved.
     """
-    state = np.zeros(STATE_WORDS, np.int64)  # pages of it that nobody writes take no memory
+    state = np.zeros(STATE_WORDS, np.int64)  # unwritten pages of it take no memory
     word, integer = ctypes.c_size_t, ctypes.c_int
     map_ = _c("mmap", word, word, word, integer, integer, integer, ctypes.c_long)
     address = map_(0, RESERVED_BYTES, 0, RESERVED, -1, 0)
@@ -63,8 +63,8 @@ def state_of(file: int) -> NDArray[np.int64]:
         raise UsageError("--memory: no addresses can be reserved; is `ulimit -v` set?")
     state[BASE], state[FILE] = address, file
     state[LOCK] = state.ctypes.data + _MUTEX * state.itemsize  # zeros are an initialised mutex
-    with suppress(AttributeError):  # musl has none, and keeps less
-        # Else glibc would keep what is freed, up to 32 MB apiece.
+    with suppress(AttributeError):  # musl has none, and retains less
+        # Otherwise glibc would retain freed blocks, up to 32 MB each.
         _c("mallopt", integer, integer, integer)(_MAP_THRESHOLD, LARGE_BYTES)
     return state
 
@@ -78,7 +78,7 @@ def change(state: NDArray[np.int64], by_bytes: int) -> None:
 
 
 def addresses() -> tuple[int, ...]:
-    """Give the addresses of malloc, calloc, realloc and free, as numpy calls them: with the state first.
+    """Give the addresses of malloc, calloc, realloc and free as called by numpy, with the state first.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """malloc, calloc, realloc and free of `allocator`, for the library of compiled functions.
 
-They call the C library by name, which the loader of programs resolves: glibc's or musl's.
+They call the C library by name, resolved by the dynamic loader: glibc or musl.
 
 Sources: NEP 49; mmap(2), fallocate(2), malloc_usable_size(3), pthread_mutex_lock(3).
 """
@@ -55,7 +55,7 @@ _lock, _unlock = _c("pthread_mutex_lock", _INT, _WORD), _c("pthread_mutex_unlock
 
 @compiled
 def _counted(state: Any, address: Any, count: Any) -> Any:
-    # Small arrays are not counted: what stands beside the budget is for them.
+    # Small arrays are not counted: they are covered by the reserve outside of the budget.
     if address != 0:
         size = np.int64(_usable(address))
         if size >= LARGE_BYTES:
@@ -138,7 +138,7 @@ def calloc(state: NDArray[np.int64], count: int, size: int) -> int:
     if _fits(state, count * size):
         address = _counted(state, _calloc(count, size), 1)
     else:
-        address = _spill(state, count * size)  # a new part of the file reads as zeros
+        address = _spill(state, count * size)  # new parts of the file read as zeros
     _unlock(state[LOCK])
     return address
 
@@ -154,7 +154,7 @@ def realloc(state: NDArray[np.int64], address: int, size: int) -> int:
 
 @compiled("i8[] i8 i8")
 def free(state: NDArray[np.int64], address: int, size: int) -> int:
-    """As free(3); numpy also says how large it was."""
+    """As free(3); numpy also passes the size."""
     if address != 0:
         _lock(state[LOCK])
         _release(state, address)
@@ -163,14 +163,14 @@ def free(state: NDArray[np.int64], address: int, size: int) -> int:
 
 
 def entry_points() -> str:
-    """Write, as LLVM's assembly, the C functions that numpy calls, which give the state first.
+    """Generate, as LLVM assembly, the C functions called by numpy, which pass the state first.
 
-    See `loader` for what a compiled function takes.
+    See `loader` for the arguments of compiled functions.
     """
     return "\n".join(_entry_point(kernel, count) for kernel, count in zip(FUNCTIONS, _NUMBERS, strict=True))
 
 
-_NUMBERS = (1, 2, 2, 2)  # that each of FUNCTIONS takes
+_NUMBERS = (1, 2, 2, 2)  # arguments of each of FUNCTIONS
 
 
 def _entry_point(name: str, count: int) -> str:

@@ -1,8 +1,8 @@
-"""A limit for memory: above it, large arrays lie in a file on disk, and the kernel moves their pages.
+"""A memory limit: above it, large arrays are kept in a file on disk, and the kernel moves their pages.
 
-numpy lets its allocator be exchanged (NEP 49). While a limit holds, large arrays are made in memory as long
-as they fit, and then in an unlinked file that is mapped (`allocator`), so that every stage works as before
-and none needs to know. The file has no name: nothing is left behind, however the process ends.
+numpy allows its allocator to be replaced (NEP 49). While a limit is active, large arrays are created in
+memory as long as they fit, and then in an unlinked, mapped file (`allocator`), transparently to all stages.
+The file has no name, so nothing remains however the process ends.
 
 Sources: NEP 49, "Data allocation strategies"; numpy C API, ``PyDataMem_SetHandler``.
 """
@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vxlanalyze.errors import UsageError
 
-if TYPE_CHECKING:  # numpy is imported where a limit is set: the command line only reads sizes here
+if TYPE_CHECKING:  # numpy is only imported when a limit is set: the command line only parses sizes here
     import numpy as np
     from numpy.typing import NDArray
 
@@ -28,7 +28,7 @@ LEAST_BYTES = 128 << 20
 _LEAST_BUDGET_BYTES = 16 << 20
 _OTHER_BYTES = 192 << 20  # the interpreter, its libraries, kernels, buffers, and arrays too small to count
 _SET_HANDLER = 304  # PyDataMem_SetHandler in numpy's table of functions, part of its ABI since 1.22
-_DIRECTORY = "/var/tmp"  # for what is large, where TMPDIR says nothing else; /tmp may be memory
+_DIRECTORY = "/var/tmp"  # for large files, unless TMPDIR is set; /tmp may be in memory
 
 
 class _Handler(ctypes.Structure):
@@ -47,7 +47,7 @@ class _Handler(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class _Allocator:
-    """An allocator that numpy may use as long as any array lives that it made: so there is one, for ever."""
+    """An allocator that numpy may use as long as any of its arrays lives, so the only one is kept forever."""
 
     capsule: Any
     state: "NDArray[np.int64]"
@@ -55,7 +55,7 @@ class _Allocator:
 
 
 class _Limit:
-    """Whether a limit holds, and the allocator that keeps it."""
+    """Whether a limit is active, and the allocator that enforces it."""
 
     holds = False
 
@@ -68,12 +68,12 @@ _limit = _Limit()
 
 
 def size_bytes(text: str) -> int:
-    """Read a size such as ``512M`` or ``1.5 GiB``; letters count in powers of 1024.
+    """Read a size such as ``512M`` or ``1.5 GiB``; suffixes are powers of 1024.
 
     Raises
     ------
     UsageError
-        It is no size.
+        It is not a size.
     """
     letters = text.strip().upper().removesuffix("B").removesuffix("I")
     unit = letters[-1:] if letters[-1:] in tuple("KMGT") else ""
@@ -85,14 +85,14 @@ def size_bytes(text: str) -> int:
 
 @contextmanager
 def limited(to_bytes: int | None) -> Iterator[None]:
-    """Keep anonymous memory below a limit while this context lasts; None is no limit.
+    """Keep anonymous memory below a limit during this context; None means no limit.
 
-    It covers the calling thread, and those whose first call is `adopt`.
+    It covers the calling thread, and threads that first call `adopt`.
 
     Raises
     ------
     UsageError
-        The limit is below what any run takes, or no file can hold what is above it.
+        The limit is below what any run needs, or no file can hold the excess.
     """
     if to_bytes is None:
         yield
@@ -114,16 +114,16 @@ def limited(to_bytes: int | None) -> Iterator[None]:
 
 
 def adopt() -> None:
-    """Put the arrays of the calling thread under the limit that holds, if one does."""
+    """Put the arrays of the calling thread under the active limit, if any."""
     if _limit.holds:
         _set_handler(_limit.allocator.capsule)
 
 
 def give_back() -> None:
-    """Give what was freed back to the system: the C library keeps small pieces for what may come.
+    """Return freed memory to the system: the C library retains small pieces.
 
-    A stage frees chunks by the thousand, which between stages can be a third of what is held.
-    Source: malloc_trim(3), of glibc; others keep less.
+    A stage frees thousands of chunks, which between stages can be a third of the memory in use.
+    Source: malloc_trim(3), of glibc; others retain less.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -131,7 +131,7 @@ def give_back() -> None:
 
 
 def spilled_bytes() -> tuple[int, int]:
-    """How much lies on disk now, and how much did at most."""
+    """Bytes on disk now, and at most."""
     if "allocator" not in vars(_limit):
         return 0, 0
     from vxlanalyze.memory import allocator
@@ -141,7 +141,7 @@ def spilled_bytes() -> tuple[int, int]:
 
 
 def _set_handler(capsule: Any) -> Any:
-    """Let numpy allocate by a handler from now on, in this thread; give the one before."""
+    """Make numpy allocate through a handler in this thread; give the previous one."""
     from numpy._core import multiarray
 
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -163,7 +163,7 @@ def _make() -> _Allocator:
     name = b"mem_handler"  # numpy looks for this name; a capsule keeps the pointer, not the text
     capsule = new_capsule(ctypes.addressof(handler), name, None)
     made = _Allocator(capsule, state, (file, handler, name))
-    # Arrays may be freed as the very last, when the interpreter ends: they must find all of this still there.
+    # Arrays may be freed last, when the interpreter ends: all of this must still exist.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
     return made
 

@@ -1,1 +1,1 @@
-"""From captures to a report: decode side by side, pair, diagnose, report."""
+"""From captures to a report: decode in parallel, pair, diagnose, report."""

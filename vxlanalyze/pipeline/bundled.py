@@ -1,7 +1,7 @@
-"""Captures inside archives (what ``--plan`` fetches, must-gather, a Retina capture's tarball), as captures.
+"""Captures inside archives (fetched by ``--plan``, must-gather, a Retina capture's tarball).
 
-An archive stands on the command line in place of the captures in it; ``ARCHIVE/FOLDER`` means those of one
-folder. What was saved with them in the same archive are facts, without being named again.
+An archive on the command line stands for the captures in it; ``ARCHIVE/FOLDER`` means those of one folder.
+Other files in the same archive are used as facts without being named again.
 """
 
 import os
@@ -20,7 +20,7 @@ _MOST_POINTS = 2
 
 
 class Archive(NamedTuple):
-    """An archive on the command line: the name before it, its file, and the folder in it that is meant."""
+    """An archive on the command line: the name before it, its file, and the folder in it."""
 
     name: str
     path: Path
@@ -33,7 +33,7 @@ class Archive(NamedTuple):
 
 
 def archive_of(spec: str | os.PathLike[str]) -> Archive | None:
-    """Take a word of the command line for an archive; None where it is none."""
+    """Interpret a command line argument as an archive; None if it is not one."""
     whole = os.fspath(spec)
     name, equals, rest = whole.partition("=")
     given, text = (name, rest) if equals and not os.path.exists(whole) else ("", whole)
@@ -42,7 +42,7 @@ def archive_of(spec: str | os.PathLike[str]) -> Archive | None:
 
 
 def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[LogicalCapture]:
-    """Open the captures of an archive, those of one folder and name as one rotated set.
+    """Open the captures of an archive; those with one folder and name are one rotated set.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[
     Raises
     ------
     UsageError
-        It holds none, or more than a comparison takes without being told which.
+        It contains none, or more than a comparison takes without a choice.
     CaptureError
         One of them cannot be read as a capture.
     """
@@ -83,7 +83,7 @@ def _demand_few(archive: Archive, found: Sequence[tuple[str, str]], at_most: int
 
 
 def _names(archive: Archive, found: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Name each capture after its file, or after its folder where two are called the same."""
+    """Name each capture after its file, or after its folder if two have the same name."""
     plain = [name for _, name in found]
     for folder, name in sorted(found):
         parent = name_of(PurePosixPath(folder).name) if folder not in ("", ".") else name
@@ -91,7 +91,7 @@ def _names(archive: Archive, found: Sequence[tuple[str, str]]) -> Iterator[tuple
 
 
 def facts(specs: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give the archives on the command line as ``--facts`` would: of one capture by its name, or of all."""
+    """Give the archives on the command line as for ``--facts``: for one capture by name, or for all."""
     archives = [archive_of(spec) for spec in specs]
     for archive, spec in zip(archives, specs, strict=True):
         if archive is not None:

@@ -1,4 +1,4 @@
-"""Captures to decoded columns, side by side, large ones in stretches."""
+"""Decode captures in parallel, large ones in stretches."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.snap_lengths import common_bytes, cut_at_bytes
 
 _STRETCHES_A_WORKER = 4
-_LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to begin than they gain
+_LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to set up than they gain
 
 
 def decode_all(
@@ -29,19 +29,19 @@ def decode_all(
     progress: Progress | None = None,
     known: Mapping[str, Decoded] | None = None,
 ) -> list[Decoded]:
-    """Decode captures on threads, large ones in stretches; the payload digests of all cover the same bytes.
+    """Decode captures on threads, large ones in stretches; all payload digests cover the same bytes.
 
     Parameters
     ----------
     known : mapping, optional
-        What was decoded before, whole and with the same ports, by capture name.
+        Captures that were already decoded, in full and with the same ports, by name.
 
     Raises
     ------
     CaptureError
         A capture cannot be read.
     UsageError
-        The files of one were taken on several nodes.
+        The files of one capture were taken on several nodes.
     """
     with decoding(sources, ports, jobs=jobs, progress=progress, known=known) as decoded:
         return decoded()
@@ -56,7 +56,7 @@ def decoding(
     progress: Progress | None = None,
     known: Mapping[str, Decoded] | None = None,
 ) -> Iterator[Callable[[], list[Decoded]]]:
-    """Do as `decode_all`, while something else is done; give what waits for it and has its answer."""
+    """Run `decode_all` in the background; give a function that waits for its result."""
     with ThreadPoolExecutor(1, initializer=memory.adopt) as pool, stopped_by_errors() as stop:
         yield pool.submit(_decode_all, sources, ports, jobs, progress or unheard, known or {}, stop).result
 
@@ -73,7 +73,7 @@ def _decode_all(
     held = known if kept is None else {}
     decoded = _decode_on_threads(sources, ports, kept, jobs, progress, held, stop)
     cut = [cut_at_bytes(s, d.index) for s, d in zip(sources, decoded, strict=True)]
-    if common_bytes(sources, cut) != kept:  # later sections or frames are cut otherwise
+    if common_bytes(sources, cut) != kept:  # later sections or frames are truncated differently
         kept = common_bytes(sources, cut)
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
     for source, capture in zip(sources, decoded, strict=True):
@@ -83,8 +83,8 @@ def _decode_all(
 
 
 def bytes_kept(sources: Sequence[LogicalCapture]) -> int | None:
-    """How many bytes of each inner packet all captures kept, as their beginnings tell; None for all."""
-    # Their first chunks make the interfaces known, with their snap lengths.
+    """Number of bytes of each inner packet kept by all captures, judged by their beginnings; None for all."""
+    # Their first chunks reveal the interfaces with their snap lengths.
     first = [next(source.chunks(), None) for source in sources]
     return common_bytes(sources, [None if chunk is None else chunk.cut_at_bytes for chunk in first])
 
@@ -133,7 +133,7 @@ def _decode_on_threads(
 
 @contextmanager
 def stopped_by_errors(stop: Event | None = None) -> Iterator[Event]:
-    """Give an event that threads look at; it is set when an error or an interrupt comes by."""
+    """Give an event for threads to check, set when an error or an interrupt occurs."""
     stop = stop or Event()
     try:
         yield stop
@@ -143,7 +143,7 @@ def stopped_by_errors(stop: Event | None = None) -> Iterator[Event]:
 
 
 def stretch_bytes(sources: Sequence[LogicalCapture], workers: int) -> int:
-    """How large stretches are to be so that all workers are busy to the end; one worker takes whole files."""
+    """Stretch size that keeps all workers busy to the end; a single worker takes whole files."""
     total_bytes = sum(file.bytes for source in sources for file in source.files)
     if workers == 1:
         return max(total_bytes, 1)

@@ -1,8 +1,8 @@
-"""How far apart two observation points stand, by the packets that both saw.
+"""Measure the distance of two observation points from the packets seen by both.
 
-A packet is seen at two interfaces of one host within microseconds, and at two nodes a path's delay apart.
-The distance of two points on the path is half of what packets of one direction come later minus what those of
-the other come later, whatever their clocks say.
+A packet is seen at two interfaces of one host within microseconds, and at two nodes a path delay apart. The
+distance of two points is half the difference between the lag of one direction's packets and that of the
+other's, whatever their clocks say.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class SeenPackets:
 
 
 def seen_packets(decoded: Decoded, here: NDArray[np.bool_]) -> SeenPackets:
-    """Gather what was seen at one point; `here`, shape ``(n,)``, marks its rows, all of which have a flow."""
+    """Gather the packets seen at one point; `here`, shape ``(n,)``, marks its rows, all with a flow."""
     index, flows = decoded.index, decoded.flows
     rows = np.flatnonzero(here & np.append(flows.family > 0, False)[index.flow]).astype(np.int32)
     keys, first, times = np.unique(
@@ -43,7 +43,7 @@ def seen_packets(decoded: Decoded, here: NDArray[np.bool_]) -> SeenPackets:
 
 
 def distance_ns(a: SeenPackets, b: SeenPackets) -> float | None:
-    """How far behind `a` on the path of its first packet `b` stands; None where they share too little."""
+    """How far `b` is after `a` on the path of the first packet; None if they share too few packets."""
     _, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
     if len(at_a) < _ENOUGH:
         return None
@@ -52,16 +52,16 @@ def distance_ns(a: SeenPackets, b: SeenPackets) -> float | None:
 
 
 def is_near(distance: float | None) -> bool:
-    """Tell whether two points, this far from each other, are on one host."""
+    """Whether two points at this distance are on one host."""
     return distance is not None and abs(distance) < _APART_NS
 
 
 def _one_way(later: NDArray[np.float64], talk: NDArray[np.int64], time_ns: NDArray[np.int64]) -> float:
-    """Take the clocks out: what is later in one direction is earlier in the other."""
+    """Eliminate the clocks: a lag in one direction is a lead in the other."""
     medians = np.array([np.median(later[talk == t]) for t in np.unique(talk)])
     low, high = float(medians.min()), float(medians.max())
     first = float(np.median(later[talk == talk[np.argmin(time_ns)]]))
     half = (high - low) / 2
     if len(medians) == 1 or half < _APART_NS / 4:
-        return first  # one direction only: its time is all that tells
+        return first  # one direction only: its time is the only evidence
     return half if abs(first - high) <= abs(first - low) else -half

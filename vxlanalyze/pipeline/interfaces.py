@@ -1,8 +1,8 @@
 """Observation points inside one pcapng: interfaces that saw the same packets at different places.
 
-``dumpcap -i eth0 -i eth1`` on one node gives one point with several interfaces. Captures of two nodes that
-were merged into one file (``mergecap``), or a tool that records several nodes at once, give as many points as
-nodes. What tells them apart is time, see `distances`.
+``dumpcap -i eth0 -i eth1`` on one node gives one point with several interfaces. Captures of two nodes merged
+into one file (``mergecap``), or a tool that records several nodes at once, give as many points as nodes. They
+are distinguished by time, see `distances`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,13 @@ from vxlanalyze.pipeline.distances import SeenPackets, distance_ns, is_near, see
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 
 _SAMPLE_CHUNKS = 4
-_MOST_INTERFACES = 64  # that are held against each other; more are one point, unless chosen by name
-_SMALL_BYTES = 8 << 20  # a file that is read whole to see whether interfaces come later
+_MOST_INTERFACES = 64  # compared with each other; more count as one point, unless chosen by name
+_SMALL_BYTES = 8 << 20  # a file below this is read completely to find later interfaces
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The beginning of a capture, as a source of its own."""
+    """The beginning of a capture as a separate source."""
 
     capture: LogicalCapture
     chunk_count: int
@@ -87,7 +87,7 @@ def _of_interface(decoded: Decoded, interface: int) -> NDArray[np.bool_]:
 
 
 def _nodes(observed: dict[int, SeenPackets]) -> list[list[int]]:
-    """Put interfaces of one node together, in path order; those without tunnel packets with the nearest."""
+    """Group interfaces by node, in path order; those without tunnel packets join the nearest."""
     cards = [number for number, seen in observed.items() if seen.tunnelled]
     distance = {(i, j): distance_ns(observed[i], observed[j]) for i, j in combinations(cards, 2)}
     nodes: list[list[int]] = []
@@ -111,7 +111,7 @@ def _nearest(observed: dict[int, SeenPackets], number: int, nodes: Sequence[list
 
 
 def _names(capture: LogicalCapture, nodes: Sequence[Sequence[int]]) -> list[str]:
-    """Name nodes by their interfaces where these differ in name or description, else by number."""
+    """Name nodes by their interfaces if these differ in name or description, else by number."""
     first = [capture.interfaces[node[0]] for node in nodes]
     for given in ([entry.description or "" for entry in first], [entry.name or "" for entry in first]):
         if "" not in given and len(set(map(cleaned, given))) == len(given):

@@ -1,7 +1,7 @@
-"""Captures that come through a pipe have no file name: the node that they are of names them.
+"""Name captures that come through a pipe after their node, as they have no file name.
 
-Whose capture each is shows only in the packets, once they are paired; so a stream begins under a placeholder,
-and what rests on names is worked out again under the name that is found.
+The node of each capture is only known once the packets are paired; so a stream begins with a placeholder, and
+results that depend on names are recomputed with the name found.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from vxlanalyze.pairing.model import Comparison
 def named_by_node(sources: Sequence[LogicalCapture], comparison: Comparison) -> list[LogicalCapture]:
     """Name captures from pipes after their nodes: by `--kube`, else by the first tunnel address.
 
-    Captures that have a name keep it, and so does one whose node is not known or bears a name that is taken.
+    Captures with a name keep it, and so does one whose node is unknown or has a name already in use.
     """
     names = [_node_name(s, comparison) if _is_placeholder(s) else s.name for s in sources]
     return [
@@ -39,7 +39,7 @@ def _node_name(source: LogicalCapture, comparison: Comparison) -> str | None:
 
 
 def _sent_to(name: str, comparison: Comparison) -> tuple[str, ...]:
-    """Give the one address to which the neighbour's tunnel packets go: all that a dead path shows."""
+    """Give the one address that the neighbour's tunnel packets go to, the only evidence on a dead path."""
     directions = [d for d in comparison.directions if d.receiver.name == name]
     to = {address for direction in directions for address in tunnel_ends.of(direction).destinations}
     return tuple(to) if len(to) == 1 else ()

@@ -1,4 +1,4 @@
-"""From what stands on the command line to observation points: captures, and the mirrors in them."""
+"""Open the observation points named on the command line: captures, and the mirrors in them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ def open_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]
     CaptureError
         One of them cannot be read as a capture.
     UsageError
-        A name is refused or given twice.
+        A name is not allowed or given twice.
     """
     specs = list(specs)
     archives = [bundled.archive_of(spec) for spec in specs]
@@ -31,14 +31,14 @@ def open_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]
 
 
 def open_node_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
-    """Open the captures of a matrix as `open_nodes` does; a file of several observation points gives several.
+    """Open the captures of a matrix like `open_nodes`; a file of several observation points gives several.
 
     Raises
     ------
     CaptureError
         One of them cannot be read as a capture.
     UsageError
-        A name is refused or given twice.
+        A name is not allowed or given twice.
     """
     specs = list(specs)
     archives = [bundled.archive_of(spec) for spec in specs]
@@ -51,7 +51,7 @@ def open_node_points(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCap
 
 
 def _apart(sources: Sequence[LogicalCapture]) -> list[LogicalCapture]:
-    """Give the observation points of captures just opened, which are closed where that fails."""
+    """Give the observation points of captures just opened, closing these on failure."""
     try:
         return apart(sources)
     except BaseException:

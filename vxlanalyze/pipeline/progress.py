@@ -1,4 +1,4 @@
-"""How far the reading of captures has come, and how to stop it."""
+"""Progress of reading captures, and how to stop it."""
 
 from collections.abc import Callable, Iterator
 from threading import Event, Lock
@@ -11,15 +11,15 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def unheard(name: str, done_bytes: int, total_bytes: int | None) -> None:
-    """Nobody listens."""
+    """Ignore progress."""
 
 
 class CancelledError(Exception):
-    """Another thread asked for the end."""
+    """Another thread requested the end."""
 
 
 class Meter:
-    """How much of one capture has been read, by all who read stretches of it.
+    """How much of one capture has been read, over all readers of its stretches.
 
     Parameters
     ----------
@@ -39,21 +39,21 @@ class Meter:
         self._lock = Lock()
 
     def add(self, count: int) -> None:
-        """Take note of bytes that were read."""
+        """Count bytes that were read."""
         with self._lock:
             self._done_bytes += count
             self._progress(self._name, self._done_bytes, self._total_bytes)
 
 
 class Watched:
-    """A stretch that tells how far it was read, and ends early where that is asked for.
+    """A stretch that reports its progress, and ends early on request.
 
     Parameters
     ----------
     part : StretchSource
         What is read.
     meter : Meter
-        Told after each chunk.
+        Updated after each chunk.
     stop : Event
         Once set, the next chunk raises CancelledError.
     """
@@ -67,12 +67,12 @@ class Watched:
         return self._part.interfaces
 
     def chunks(self) -> Iterator[Frames]:
-        """Read the frames and tell how far it came.
+        """Read the frames and report progress.
 
         Raises
         ------
         CancelledError
-            The end was asked for.
+            The end was requested.
         """
         before = self._part.stretch.begin_bytes
         for frames in self._part.chunks():

@@ -1,8 +1,8 @@
-"""Whether the files that were given as one rotated set are of one node.
+"""Check that files given as one rotated set come from one node.
 
-The files of one ``tcpdump -C`` follow each other in time. Files whose times overlap were written by several
-processes; where the tunnel addresses that take part in all their packets differ, or where both saw the same
-packets a path apart, these ran on different nodes.
+The files of one ``tcpdump -C`` are consecutive in time. Files that overlap in time were written by several
+processes; if the tunnel addresses that take part in all their packets differ, or if both saw the same packets
+a path delay apart, these ran on different nodes.
 """
 
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ from vxlanalyze.pairing.address_book import number
 from vxlanalyze.pipeline.distances import SeenPackets, distance_ns, is_near, seen_packets
 from vxlanalyze.wire.model import NO_FLOW, Decoded
 
-_ENOUGH = 3  # tunnel packets that say whose a file is
+_ENOUGH = 3  # tunnel packets needed to identify a file's node
 _TWO = 2
-_MOST_NODES = 8  # that are distinguished; more make the same message
+_MOST_NODES = 8  # number distinguished; more give the same message
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Piece:
 
     @cached_property
     def times_ns(self) -> tuple[int, int]:
-        """Of its first and last frame."""
+        """Times of its first and last frame."""
         time_ns = self.decoded.index.time_ns[self.begin : self.end]
         return int(time_ns.min()), int(time_ns.max())
 
@@ -62,7 +62,7 @@ class _Piece:
         return self.times_ns[0] < other.times_ns[1] and other.times_ns[0] < self.times_ns[1]
 
     def is_elsewhere(self, other: "_Piece") -> bool:
-        """Tell whether another file, of the same time, was written on another node."""
+        """Whether another file from the same time was written on another node."""
         if not self.overlaps(other):
             return False
         apart = distance_ns(self.seen, other.seen)
@@ -90,7 +90,7 @@ def demand_one_node(source: LogicalCapture, decoded: Decoded) -> None:
     Raises
     ------
     UsageError
-        They were, with the command that was meant.
+        They were; with the command that was probably meant.
     """
     pieces = _pieces(source, decoded) if len(source.files) > 1 else []
     if not _any_overlap(pieces):
@@ -117,7 +117,7 @@ def _pieces(source: LogicalCapture, decoded: Decoded) -> list[_Piece]:
 
 
 def _begins(place: NDArray[np.int64], files: int) -> list[int]:
-    """Row at which each file begins, and their number: rows are in the order of the files."""
+    """First row of each file, and their number: rows are in the order of the files."""
     firsts = np.arange(files + 1, dtype=np.int64) << PLACE_FILE_SHIFT
     return np.searchsorted(place, firsts).tolist()
 
@@ -127,7 +127,7 @@ def _any_overlap(pieces: list[_Piece]) -> bool:
 
 
 def _in_path_order(nodes: list[_Node]) -> list[_Node]:
-    """Put two nodes in the order in which the first packet that both saw passed them."""
+    """Order two nodes by which of them the first common packet passed first."""
     if len(nodes) == _TWO:
         apart = distance_ns(nodes[0].pieces[0].seen, nodes[1].pieces[0].seen)
         if apart is not None and apart < 0:

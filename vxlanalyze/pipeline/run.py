@@ -1,6 +1,6 @@
-"""The line from captures to a report: decode side by side, pair, diagnose, report.
+"""The pipeline from captures to a report: decode in parallel, pair, diagnose, report.
 
-Each step is a function of the one before; this module only joins them.
+Each step is a function of the previous one; this module only connects them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ from vxlanalyze.wire.model import Decoded
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of one run, stage by stage."""
+    """The results of one run, stage by stage."""
 
     sources: Sequence[LogicalCapture]
     comparison: Comparison
@@ -36,25 +36,25 @@ class Run:
     digests: Mapping[str, Sequence[str]]
 
     def report(self, *, plots: bool = True) -> Report:
-        """Make the report; `plots` is whether to gather the series that plots are drawn from."""
+        """Build the report; `plots` is whether to compute the series for plots."""
         built = build(self.comparison, self.diagnosis, digests=self.digests, plots=plots)
         return next_probe.with_open(built)
 
     def with_digests(self) -> "Run":
-        """Give the same with the SHA-256 of all files; raises CaptureError where a file has changed."""
+        """Give a copy with the SHA-256 of all files; raises CaptureError if a file has changed."""
         return self if self.digests else replace(self, digests={s.name: s.sha256() for s in self.sources})
 
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What is asked of the captures.
+    """The options of an analysis.
 
     Parameters
     ----------
     ports : sequence of int
         Further tunnel ports.
     part : Part
-        The part of the traffic to look at.
+        The part of the traffic to analyse.
     select, ignore : collections of codes
         Which diagnostics run; `select` None for all.
     """
@@ -82,11 +82,11 @@ def run(
     sources : sequence of LogicalCapture
         Opened captures with unique names.
     jobs : int, optional
-        Threads that decode; by default one a core. The report does not depend on it.
+        Decoding threads; by default one per core. The report does not depend on it.
     digests : bool
-        Whether to compute the SHA-256 of the files, on a thread of its own.
+        Whether to compute the SHA-256 of the files, on a separate thread.
     progress : Progress, optional
-        Told how far each capture has been read.
+        Receives the progress of each capture.
     known : mapping, optional
         What was decoded before, whole and with the same ports, by capture name.
 
@@ -95,7 +95,7 @@ def run(
     CaptureError
         A capture cannot be read.
     UsageError
-        A code or a part of the traffic makes no sense.
+        A code or a part of the traffic is invalid.
     """
     decode = decoding(sources, questions.ports, jobs=jobs, progress=progress, known=known)
     with decode as decoded:
@@ -109,12 +109,12 @@ def finish(
     *,
     digests: bool = True,
 ) -> Run:
-    """Do as `run`, where something else decodes meanwhile: `decoded` waits for it, and gives what it has."""
+    """Like `run`, with decoding done elsewhere: `decoded` waits for it and gives its result."""
     diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
     with ThreadPoolExecutor(1) as background, stopped_by_errors() as stop:
         sums = [background.submit(s.sha256, stop) for s in sources] if digests else []
         done = conclude(sources, decoded(), questions)
-        names = [source.name for source in done.sources]  # those from pipes have names only now
+        names = [source.name for source in done.sources]  # those from pipes only have names now
         return replace(done, digests={name: sum_.result() for name, sum_ in zip(names, sums, strict=digests)})
 
 
@@ -126,7 +126,7 @@ def conclude(
     pairs: Sequence[Iterable[Pairs]] | None = None,
     facts: Sequence[CaptureFacts] | None = None,
 ) -> Run:
-    """Pair captures that were decoded, and diagnose what they show; see `run` and `pairing.pair`."""
+    """Pair decoded captures and diagnose them; see `run` and `pairing.pair`."""
     cluster = other_cluster.left_out(questions.cluster, decoded, [source.name for source in sources])
 
     def paired(sources: Sequence[LogicalCapture]) -> Comparison:

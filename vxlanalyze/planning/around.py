@@ -1,4 +1,4 @@
-"""What runs where kubectl and ssh reach the nodes: access, copies, the agent's tables, analysis."""
+"""Commands for the machine with kubectl and ssh: access, copies, the agent's tables, analysis."""
 
 from collections.abc import Iterator
 from shlex import quote
@@ -11,7 +11,7 @@ CLUSTER = "kubectl get nodes,pods,services -A -o json > cluster.json"
 
 
 def access(plan: Plan, station: Station) -> Iterator[Step]:
-    """How to get a root shell in a node's network."""
+    """How to get a root shell in a node's network namespace."""
     if plan.network.kubernetes:
         target = quote(f"node/{station.name}")
         yield Step(f"kubectl debug {target} -it --profile=sysadmin --image={IMAGE} -- sh", "kubectl 1.27 on")
@@ -19,7 +19,7 @@ def access(plan: Plan, station: Station) -> Iterator[Step]:
 
 
 def copies(plan: Plan, station: Station) -> Iterator[Step]:
-    """How to fetch what was saved, and clean up; both ways of access."""
+    """How to fetch the saved files and clean up, with both means of access."""
     archive = quote(f"{station.name}.tar.gz")
     pack = f"tar -C {FOLDER} -czf - {station.quoted}"
     if plan.network.kubernetes:
@@ -45,7 +45,7 @@ def agent_pod(plan: Plan, station: Station) -> str:
 
 
 def meanwhile(plan: Plan, station: Station) -> Iterator[Step]:
-    """What the agent says while the captures run."""
+    """How to save the agent's output while the captures run."""
     if plan.network.during is None:
         return
     file, command = plan.network.during
@@ -56,7 +56,7 @@ def meanwhile(plan: Plan, station: Station) -> Iterator[Step]:
 
 
 def in_agent(plan: Plan, station: Station) -> Iterator[Step]:
-    """How to save what the agent knows."""
+    """How to save the agent's state."""
     if not plan.network.in_agent:
         return
     folder = quote(f"{station.name}/facts")
@@ -78,7 +78,7 @@ def _run(plan: Plan) -> str:
 
 
 def in_cluster(plan: Plan) -> Iterator[Step]:
-    """How to save what the whole cluster knows."""
+    """How to save the state of the whole cluster."""
     if not plan.network.kubernetes:
         return
     yield Step(CLUSTER, "names of pods, services and nodes")
@@ -88,7 +88,7 @@ def in_cluster(plan: Plan) -> Iterator[Step]:
 
 
 def analysis(plan: Plan) -> str:
-    """Command that analyses what the plan's commands have saved."""
+    """Command that analyses the files saved by the plan's commands."""
     words = ["vxlanalyze"]
     words += [quote(f"{s.name}={s.name}/capture") for s in plan.stations]
     for station in plan.stations:

@@ -1,7 +1,7 @@
-"""A plan as one POSIX shell script, which sends itself to both nodes and runs there what the text prints.
+"""A plan as one POSIX shell script, which sends itself to both nodes and runs the commands of the text there.
 
-Names stand in it once each, quoted; what goes over the network is a number. ``VIA=ssh`` takes ssh
-instead of kubectl's debugging pods.
+Each name appears in it once, quoted; only numbers go over the network. ``VIA=ssh`` uses ssh instead of
+kubectl's debugging pods.
 """
 
 from collections.abc import Iterable
@@ -161,7 +161,7 @@ def _indented(steps: Iterable[Step]) -> str:
 
 
 def _afterwards(plan: Plan) -> Iterable[Step]:
-    """What the script does on this side, while the captures run and behind them."""
+    """Local actions of the script, during and after the captures."""
     for number, station in enumerate(plan.stations, 1):
         folder = quote(f"{station.name}/facts")
         yield Step(f"mkdir -p {folder}")

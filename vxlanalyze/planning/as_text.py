@@ -1,4 +1,4 @@
-"""A plan as text: numbered parts, commands on lines of their own, each with what it is for."""
+"""A plan as text: numbered parts, commands on lines of their own, each with its purpose."""
 
 from collections.abc import Iterable, Iterator
 from shlex import quote

@@ -1,4 +1,4 @@
-"""Pieces of the tests' commands: which interface, which filter, which family."""
+"""Parts of the tests' commands: interface, filter, family."""
 
 import re
 from shlex import quote
@@ -12,7 +12,7 @@ TUNNELS = "ip -d link show | grep -E -B 2 '^ +(vxlan|geneve|gretap|ipip|sit|bare
 
 
 def device_to(address: str) -> str:
-    """Shell words that give the interface which leads to an address."""
+    """Shell words that give the interface used to reach an address."""
     return f"\"$(ip -o route get {quote(address)} | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')\""
 
 
@@ -30,7 +30,7 @@ def send_datagrams(case: Case, port: int) -> Step:
 
 
 def rising(names: str, seconds: int = 20) -> Step:
-    """Show by how much counters of the kernel rise."""
+    """Show the increase of kernel counters."""
     return Step(f"nstat -n; sleep {seconds}; nstat -z {names}", "while the other node sends")
 
 
@@ -54,7 +54,7 @@ def rules_that_count(seconds: int = 20) -> list[Step]:
 
 
 def watch(case: Case, seconds: int = 20) -> Step:
-    """Show all interfaces on which packets for the endpoint appear outside of the tunnel."""
+    """Show all interfaces on which packets to the endpoint appear outside of the tunnel."""
     return Step(
         f"timeout {seconds} tcpdump -nei any -c 20 {quote(f'host {case.endpoint}')}",
         "tcpdump 4.99 on names the interfaces",
@@ -62,12 +62,12 @@ def watch(case: Case, seconds: int = 20) -> Step:
 
 
 def ping(case: Case) -> Step:
-    """Send echo requests to the endpoint, or to the other node itself where none is known."""
+    """Send echo requests to the endpoint, or to the other node itself if none is known."""
     return Step(f"ping -c 3 {quote(case.endpoint or case.far_address)}", "from a pod there, best of all")
 
 
 def connections(case: Case) -> Step | None:
-    """Open the TCP service that is blocked ten times, each time from another port; None where it is none."""
+    """Connect to the blocked TCP service ten times, each from another port; None if there is none."""
     blocked = _BLOCKED.match(str(case.value("blocked") or ""))
     if blocked is None:
         return None
@@ -79,7 +79,7 @@ def connections(case: Case) -> Step | None:
 
 
 def journal(case: Case) -> str:
-    """Command that shows what a node logged around the finding's moment; "" where it has none."""
+    """Command that shows a node's log around the time of the finding; "" without a time."""
     moment = _MOMENT.match(str(case.value("from") or case.value("since") or ""))
     if moment is None:
         return ""

@@ -1,7 +1,7 @@
 """A plan: two nodes, what to run on each, and what to run on the machine that reaches them.
 
-Nothing here runs anything. Whatever comes from outside (names, addresses) is quoted for a POSIX shell where
-it enters a command.
+Nothing here runs anything. External values (names, addresses) are quoted for a POSIX shell when inserted into
+a command.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.planning.networks import Network
 
 _MOST_NETWORKS = 16
-_REFUSED = frozenset(">@/,=")  # a capture of this name would be refused, too
+_REFUSED = frozenset(">@/,=")  # not allowed in names of captures either
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A node to capture on, with its addresses (none where nothing gives them) and those of the pod on it."""
+    """A node to capture on, with its addresses (empty if unknown) and those of the pod on it."""
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -27,13 +27,13 @@ class Station:
 
     @property
     def quoted(self) -> str:
-        """The name as a shell takes it."""
+        """The name quoted for a shell."""
         return quote(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command line, and what it is for ("" where it says so itself)."""
+    """One command line, and its purpose ("" if obvious)."""
 
     command: str
     purpose: str = ""
@@ -41,19 +41,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Captures of two nodes at once, for a time, with what to save next to them."""
+    """Simultaneous captures of two nodes for some time, with the facts to save."""
 
     stations: tuple[Station, Station]
     network: Network
     seconds: int
-    kube: bool  # whether nodes and pods came from a file of kubectl
+    kube: bool  # whether nodes and pods come from kubectl output
 
     @property
     def inner_filters(self) -> str:
-        """Filters of tcpdump, without blanks in one, for inner IPv4 addresses of both nodes' pods.
+        """Filters for tcpdump, each without blanks, for inner IPv4 addresses of both nodes' pods.
 
-        A packet that goes to a wrong node names neither of the two outside. The inner header lies behind UDP,
-        VXLAN or Geneve without options, and Ethernet (8, 8 and 14 bytes).
+        The outer header of a packet to a wrong node may not name the other node. The inner header follows
+        UDP, VXLAN or Geneve without options, and Ethernet (8, 8 and 14 bytes).
         """
         given = [n for s in self.stations for n in (s.pod_networks or s.pod_addresses) if ":" not in n]
         networks = [ip_network(text, strict=False) for text in given[:_MOST_NETWORKS]]
@@ -65,7 +65,7 @@ class Plan:
 
 
 def demand_name(name: str) -> str:
-    """Check that a node's name can stand in file names, options and comments.
+    """Check that a node's name can be used in file names, options and comments.
 
     Raises
     ------

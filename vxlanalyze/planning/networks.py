@@ -1,7 +1,6 @@
-"""What is to be known of each kind of overlay network before captures are taken.
+"""What to save for each kind of overlay network when captures are taken.
 
-The pods of its agent, what these print that is worth saving, what lies on the node, and objects of the
-whole cluster.
+The pods of its agent, the agent's output worth saving, files on the node, and objects of the whole cluster.
 
 Sources: Cilium documentation 1.16 (``cilium-dbg``; ``bpf tunnel list`` is gone, ``bpf ipcache list`` has the
 endpoints); Calico 3.28 (``calico-node`` in ``calico-system`` or ``kube-system``); flannel 0.25
@@ -24,23 +23,23 @@ class Network:
     Parameters
     ----------
     name, title : str
-        What ``--cni`` calls it, and what its makers do.
+        The value of ``--cni``, and its official name.
     tunnel : str
         Its usual encapsulation, port and device, in words.
     mtu : str
         Where its MTU is set.
     agent : (label, container) or None
-        How the agent's pod on a node is found.
+        How to find the agent's pod on a node.
     in_agent : tuple of (file, command)
-        What to run in the agent.
+        Commands to run in the agent.
     on_node : tuple of (file, command)
-        What to run on the node itself, next to what is saved everywhere.
+        Commands to run on the node itself, in addition to the common ones.
     in_cluster : tuple of (file, command)
-        What to run where kubectl reaches the cluster.
+        Commands to run where kubectl reaches the cluster.
     during : (file, command) or None
-        What to run in the agent while the captures run; it ends when it is interrupted.
+        Command to run in the agent during the captures; it ends when interrupted.
     kubernetes : bool
-        Whether nodes are those of Kubernetes.
+        Whether the nodes belong to Kubernetes.
     """
 
     name: str
@@ -142,7 +141,7 @@ NETWORKS: tuple[Network, ...] = (
     ),
     Network("other", "an overlay of another kind", "not known beforehand", "that of its tunnel device"),
 )
-# How the pods of the agents begin, the more special first.
+# Name prefixes of the agents' pods, the more specific first.
 _PODS = (
     ("rke2-canal-", "canal"),
     ("canal-", "canal"),
@@ -155,12 +154,12 @@ _PODS = (
 
 
 def network_of(name: str | None, pods: Iterable[str]) -> Network:
-    """Give the network of a name, or the one whose agents are among the pods.
+    """Give the network with a name, or the one whose agents are among the pods.
 
     Raises
     ------
     UsageError
-        Nothing is called so.
+        There is no network with this name.
     """
     known = {network.name: network for network in NETWORKS}
     if name is None:

@@ -1,4 +1,4 @@
-"""From a report to its next probe: what each finding leaves open, what to test first, and what it means."""
+"""Derive the next probe from a report: what each finding leaves open, what to test first, and why."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ def with_open(report: Report) -> Report:
 
 
 def open_in(report: Report, finding: FindingRecord) -> OpenRecord | None:
-    """Give what a finding leaves open; None where nothing is, or where another finding explains it."""
+    """Give what a finding leaves open; None if nothing, or if another finding explains it."""
     case = case_of(report, finding)
     question, keys = _question(case)
     if question is None:
@@ -32,7 +32,7 @@ def open_in(report: Report, finding: FindingRecord) -> OpenRecord | None:
 
 
 def _question(case: Case) -> tuple[Question | None, Sequence[str]]:
-    """Choose the question that fits a finding, with the keys of what is open."""
+    """Choose the question that fits a finding, with the keys of the open explanations."""
     decided = case.finding["because"] is not None or case.value("fact_1") is not None
     for question in () if decided else QUESTIONS:
         if question.code == case.finding["code"] and len(keys := question.still_open(case)) > 1:
@@ -64,7 +64,7 @@ def _outcomes(
 def render(report: Report) -> str:
     """Write the next probe for the first finding that leaves something open.
 
-    Findings come in the order of their causes, so the first one's question decides most.
+    Findings are in causal order, so the first one's question decides most.
     """
     for finding in report.findings:
         left = open_in(report, finding)
@@ -75,7 +75,7 @@ def render(report: Report) -> str:
 
 
 def case_of(report: Report, finding: FindingRecord) -> Case:
-    """Give what a report says of the two ends of a finding."""
+    """Give what a report says about the two ends of a finding."""
     near, _, far = (finding["direction"] or "").partition(">")
     own, same = _ends(report, finding, near, far)
     port = _PORT.search(finding["display_filter"])
@@ -87,7 +87,7 @@ def case_of(report: Report, finding: FindingRecord) -> Case:
 
 
 def _ends(report: Report, finding: FindingRecord, near: str, far: str) -> tuple[str, str]:
-    """Give the tunnel addresses of both nodes, of one family: from the frames' filter, else the captures."""
+    """Give the tunnel addresses of both nodes, in one family, from the frames' filter or the captures."""
     shown = _ADDRESSES.search(finding["display_filter"])
     if shown is not None and address_text(shown[1]) and address_text(shown[2]):
         return shown[1], shown[2]

@@ -1,7 +1,7 @@
-"""What runs on a node: counters before, tcpdump with everything that matters, counters after, facts.
+"""Commands for a node: counters before, tcpdump with suitable options, counters after, facts.
 
-The lines are for a POSIX shell in which `name`, `peers` (addresses of the other node, one at least) and
-`pods` are set, `inner` (see `Plan.inner_filters`), and `seconds`; text and script print the same ones.
+The lines are for a POSIX shell with `name`, `peers` (at least one address of the other node), `pods`, `inner`
+(see `Plan.inner_filters`) and `seconds` set; text and script print the same lines.
 
 Sources: tcpdump(1) 4.99, pcap-filter(7), nstat(8), ethtool(8), timeout(1).
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vxlanalyze.planning.model import Plan, Step
 
-FOLDER = "/var/lib/vxlanalyze"  # on the nodes: on disk, and only root writes there
+FOLDER = "/var/lib/vxlanalyze"  # on the nodes: on disk, and writable only by root
 _COUNTERS = (
     ("nstat.txt", "nstat -asz"),
     ("ethtool-S.txt", 'ethtool -S "$dev"'),
@@ -39,12 +39,12 @@ _FACTS = (
     ("conntrack.txt", "conntrack -L | head -n 100000"),
     ("dmesg.txt", "dmesg 2> /dev/null | tail -n 2000"),
 )
-# Names of files that tell nothing of whose they are.
+# File names that do not reveal their node.
 FILES = frozenset(name for name, _ in (*_COUNTERS, *_FACTS))
 
 
 def prepare() -> Iterator[Step]:
-    """Lines that find the interface, write the filter, and make the folder."""
+    """Lines that find the interface, write the filter, and create the folder."""
     yield Step(
         'for first in $peers; do break; done; dev=$(ip -o route get "$first" | '
         "sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')",
@@ -91,7 +91,7 @@ def capture(plan: Plan) -> Iterator[Step]:
 
 
 def facts(plan: Plan) -> Iterator[Step]:
-    """Lines that save what decides, whatever the overlay, and what is particular to this one."""
+    """Lines that save the decisive facts, common to all overlays and specific to this one."""
     yield from _saved(_FACTS, "facts/")
     yield from _saved(plan.network.on_node, "facts/")
 

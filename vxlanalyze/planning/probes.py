@@ -1,8 +1,8 @@
-"""The next probe: of the tests that a diagnostic declares, the one that decides most for its time.
+"""Choose the next probe: of the tests that a diagnostic declares, the one that decides most for its time.
 
-A question is what a finding leaves open: its explanations, and tests, each of which says which explanations
-every outcome leaves. Open explanations count as equally likely, unless the question weighs them; the test
-that halves them soonest, by bits for each minute, comes first.
+A question is what a finding leaves open: its explanations, and tests that state which explanations remain for
+each outcome. Open explanations count as equally likely unless the question weights them; the test that
+decides the most bits per minute comes first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _LEAST_BITS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a report says of the two ends of a finding, as far as commands need it ("" where it does not)."""
+    """What a report says about the two ends of a finding, as needed by commands ("" where unknown)."""
 
     finding: FindingRecord
     near: str
@@ -26,12 +26,12 @@ class Case:
     far_address: str
     port: int | None
     endpoint: str  # an inner address that does not answer
-    client: str  # whose requests
+    client: str  # the client of the requests
     points: tuple[str, ...] = ()  # all captures
 
     @property
     def near_node(self) -> str:
-        """The node of the first observation point: of ``node1/eth0`` that is node1."""
+        """The node of the first observation point: node1 for ``node1/eth0``."""
         return self.near.partition("/")[0]
 
     @property
@@ -46,7 +46,7 @@ class Case:
 
     @property
     def host(self) -> str:
-        """The node inside which packets die, as the evidence names it."""
+        """The node inside which packets die, according to the evidence."""
         return str(self.value("inside") or self.far_node)
 
     @property
@@ -55,17 +55,17 @@ class Case:
         return bool(self.near_address and self.far_address)
 
     def value(self, name: str) -> int | float | str | None:
-        """Give a figure of the finding's evidence; None where it has none of the name."""
+        """Give a figure of the finding's evidence; None if absent."""
         quantity = self.finding["evidence"].get(name)
         return quantity["value"] if quantity is not None else None
 
 
-Steps = Sequence[tuple[str, Step]]  # each with its node, "" where the cluster can be reached
+Steps = Sequence[tuple[str, Step]]  # each with its node; "" means where the cluster can be reached
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What may be seen, and the explanations that it leaves."""
+    """A possible observation, and the explanations that remain."""
 
     seen: str
     leaves: tuple[str, ...]
@@ -73,9 +73,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One test: what is run where, in order, how long it takes, and what each outcome means.
+    """One test: its commands by node, in order, its duration, and the meaning of each outcome.
 
-    `steps` gives none where the report does not show what a command needs.
+    `steps` gives none if the report lacks something that a command needs.
     """
 
     title: str
@@ -85,7 +85,7 @@ class Probe:
 
 
 def probe(title: str, minutes: float, steps: Callable[[Case], Steps], *outcomes: tuple[str, str]) -> Probe:
-    """Declare a test; each outcome stands with the keys of the explanations that it leaves."""
+    """Declare a test; each outcome has the keys of the explanations that remain."""
     return Probe(title, minutes, steps, tuple(Outcome(seen, tuple(keys.split())) for seen, keys in outcomes))
 
 
@@ -101,11 +101,11 @@ class Question:
     Parameters
     ----------
     explanations : dict
-        What may be the cause, by key.
+        Possible causes, by key.
     still_open : callable
-        Gives the keys that the finding's own evidence leaves open; none where it does not fit.
+        Gives the keys that the finding's own evidence leaves open; none if it does not fit.
     weights : mapping
-        How likely an explanation is next to the others, which have 1.
+        Relative likelihood of explanations; the default is 1.
     """
 
     code: str
@@ -116,7 +116,7 @@ class Question:
 
 
 def best(question: Question, keys: Sequence[str], case: Case | None = None) -> Probe | None:
-    """Choose the test that decides most of the open explanations for each minute; None where none does.
+    """Choose the test that decides most about the open explanations per minute; None if none does.
 
     Parameters
     ----------
@@ -130,9 +130,9 @@ def best(question: Question, keys: Sequence[str], case: Case | None = None) -> P
 
 
 def _bits(test: Probe, prior: Mapping[str, float]) -> float:
-    """How many bits a test is expected to decide.
+    """Expected number of bits that a test decides.
 
-    An explanation that several outcomes leave falls to each of them alike; one that no outcome leaves
+    An explanation that remains for several outcomes is divided equally among them; one that remains for none
     is not tested.
     """
     left = [[key for key in prior if key in outcome.leaves] for outcome in test.outcomes]

@@ -1,4 +1,4 @@
-"""From names to nodes: what the command line and kubectl's file say of the two ends of a plan."""
+"""Resolve names to nodes: what the command line and kubectl's output say about the two ends of a plan."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,20 +15,20 @@ _MOST_ADDRESSES = 6
 def make(
     names: Sequence[str], cluster: Cluster, *, cni: str | None, seconds: int, between: Sequence[str] = ()
 ) -> Plan:
-    """Make a plan for two nodes.
+    """Create a plan for two nodes.
 
     Parameters
     ----------
     names : sequence of str
-        Two of: a node's name, NAME=ADDRESS, or, where the cluster is known, the name of a pod, which
-        means its node. None where `between` names two pods and the cluster says where they run.
+        Two of: a node's name, NAME=ADDRESS, or, if the cluster is known, the name of a pod, which means its
+        node. None if `between` names two pods and the cluster says where they run.
     cni : str or None
-        The overlay; None to take it from the names of the pods.
+        The overlay; None to infer it from the names of the pods.
 
     Raises
     ------
     UsageError
-        There are not two different nodes, or a name is not known.
+        There are not two distinct nodes, or a name is unknown.
     """
     pods = tuple(_pod(cluster, name) for name in between)
     if not names and len(pods) == 2 and all(pod is not None and pod.node for pod in pods):
@@ -71,7 +71,7 @@ def _pod(cluster: Cluster, name: str) -> Pod | None:
 
 
 def _with_pod(station: Station, between: Sequence[str], pods: Sequence[Pod | None], place: int) -> Station:
-    """Add the pod that runs on a node; of pods whose node is not known, the one at the same place."""
+    """Add the pod that runs on a node; among pods with an unknown node, the one at the same position."""
     if not between:
         return station
     here = next((i for i, pod in enumerate(pods) if pod is not None and pod.node == station.name), place)

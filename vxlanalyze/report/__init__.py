@@ -1,4 +1,4 @@
-"""What one run has to say, and the formats it can be said in.
+"""The report of one run, and the formats it can be written in.
 
 A format is one module with ``render(report, judgement=None) -> str`` and one entry in `RENDERERS`.
 """
@@ -20,12 +20,12 @@ RENDERERS = (
 
 
 def by_suffix(path: str) -> Renderer:
-    """Give the format that a file's name asks for.
+    """Give the format for a file name's suffix.
 
     Raises
     ------
     UsageError
-        None has this suffix.
+        No format has this suffix.
     """
     suffix = os.path.splitext(path)[1].lower()
     for renderer in RENDERERS:

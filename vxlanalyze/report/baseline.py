@@ -1,13 +1,13 @@
-"""What is different from an earlier report: findings that are new, worse, better, or gone.
+"""Compare with an earlier report: findings that are new, worse, better, or gone.
 
-A finding is worse where its severity rose, or where the share of packets it speaks of did, by more than
-chance explains: the 95 % intervals of the two shares do not touch.
+A finding is worse if its severity rose, or if the share of affected packets rose by more than chance
+explains: the 95 % intervals of the two shares do not overlap.
 """
 
 from vxlanalyze.analysis.statistics.evidence import loss_interval
 from vxlanalyze.report.model import SEVERITIES, FindingRecord, Report, key_of
 
-# The figure of a hop that each code speaks of.
+# The hop figure for each code.
 _FIGURES = {
     "path-blocked": "lost",
     "protocol-blocked": "lost",
@@ -60,7 +60,7 @@ _Seen = tuple[FindingRecord, Report]
 
 
 def change(before: _Seen, after: _Seen) -> int:
-    """Give 1 where a finding is worse, -1 where it is better, 0 where it is the same as far as is known."""
+    """Give 1 where a finding is worse, -1 where it is better, 0 where it is the same as far as known."""
     rise = SEVERITIES.index(after[0]["severity"]) - SEVERITIES.index(before[0]["severity"])
     if rise:
         return 1 if rise > 0 else -1
@@ -85,7 +85,7 @@ def _interval(finding: FindingRecord, report: Report) -> tuple[float, float] | N
 
 
 def _unsure(finding: FindingRecord, after: Report) -> str:
-    """A finding that could not be looked for again is not known to be gone."""
+    """A finding that could not be checked again is not known to be gone."""
     for entry in after.not_assessed:
         if entry["code"] == finding["code"] and entry["direction"] in (None, finding["direction"]):
             return f" (now not assessed: {entry['reason']})"

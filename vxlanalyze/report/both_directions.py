@@ -1,4 +1,4 @@
-"""One fault in both directions is one finding to a reader: text and HTML show it once, JSON twice."""
+"""Merge one fault in both directions to one finding: text and HTML show it once, JSON twice."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Shown:
     Parameters
     ----------
     finding : FindingRecord
-        The finding; where it has a twin in the reverse direction, both in one.
+        The finding; if it has a twin in the reverse direction, both merged.
     parts : tuple of FindingRecord
-        What it was made from: itself, or both directions.
+        Its parts: itself, or both directions.
     """
 
     finding: FindingRecord
@@ -24,14 +24,14 @@ class Shown:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What names its parts: ``code@direction`` or ``code``."""
+        """The keys of its parts: ``code@direction`` or ``code``."""
         return tuple(key_of(part) for part in self.parts)
 
 
 def merged(findings: Sequence[FindingRecord]) -> list[Shown]:
     """Join findings of the same code and severity in opposite directions; the order stays.
 
-    A consequence in both directions names the joined cause.
+    A consequence in both directions refers to the merged cause.
     """
     groups = list(_groups(findings))
     key_in = {key_of(part): key_of(_joined(group)) for group in groups for part in group}
@@ -94,9 +94,9 @@ def _sentences(one: str, other: str) -> str:
 
 
 def _remedy(one: str, other: str) -> str:
-    """Put two remedies together, part by part; what both say is said once.
+    """Merge two remedies, part by part; common parts appear once.
 
-    The commands of both stand below their sentences: to allow it on both nodes, then to undo both.
+    The commands of both follow their sentences: to allow it on both nodes, then to undo both.
     """
     ours, theirs = _parts(one), _parts(other)
     if len(ours) != len(theirs):

@@ -1,4 +1,4 @@
-"""From a Comparison and its Diagnosis to the Report: every number and name that any output shows."""
+"""Build the Report from a Comparison and its Diagnosis: every number and name that any output shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,18 +45,18 @@ def build(
     digests: Digests | None = None,
     plots: bool = True,
 ) -> Report:
-    """Make the report.
+    """Build the report.
 
     Parameters
     ----------
     comparison : Comparison
-        What became of each packet.
+        The fate of each packet.
     diagnosis : Diagnosis
-        What it means.
+        The diagnosis of it.
     digests : mapping, optional
         SHA-256 of each capture's files, by capture name, in hexadecimal.
     plots : bool
-        Whether to gather the series that plots are drawn from.
+        Whether to compute the series for plots.
     """
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
     times = service_times(comparison)
@@ -164,7 +164,7 @@ def _finding_record(finding: Finding) -> FindingRecord:
 
 
 def _plain_value(value: float | str | None) -> int | float | str | None:
-    """Turn numpy's numbers into Python's, and what JSON has no number for into None."""
+    """Convert numpy's numbers to Python's, and values that JSON cannot represent to None."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -175,7 +175,7 @@ def _plain_value(value: float | str | None) -> int | float | str | None:
 
 
 def _printable(text_: str) -> str:
-    """Replace lone surrogates, as file names in no known encoding have, by escapes: UTF-8 has none."""
+    """Replace lone surrogates (from undecodable file names) by escapes, since UTF-8 has none."""
     return text_.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -211,9 +211,9 @@ def _service_record(
 def _names(
     comparison: Comparison, findings: Sequence[FindingRecord], not_assessed: Sequence[NotAssessedRecord]
 ) -> dict[str, str]:
-    """Names of all addresses that the captures show or the report speaks of, as the cluster tells them.
+    """The cluster's names of all addresses in the captures or in the report.
 
-    A saved report is redacted by them: no name may stand in a sentence alone.
+    A saved report is redacted with them: every name in a sentence must be among them.
     """
     if not (comparison.cluster.nodes or comparison.cluster.pods or comparison.cluster.services):
         return {}

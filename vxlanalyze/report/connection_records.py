@@ -1,4 +1,4 @@
-"""The TCP connections that have most to gain, as plain data."""
+"""The TCP connections with the most to gain, as plain data."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ MOST_CONNECTIONS = 100
 
 
 def connection_records(comparison: Comparison) -> list[ConnectionRecord]:
-    """Describe the connections with most to gain, the worst first."""
+    """Describe the connections with the most to gain, the worst first."""
     found = division(comparison)
     if found is None:
         return []

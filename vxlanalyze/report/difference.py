@@ -1,8 +1,8 @@
-"""Two saved reports, before and after a change: what is fixed, new, worse, better, and what cannot be said.
+"""Compare two saved reports, before and after a change: fixed, new, worse, better, or undecided.
 
-A share is different where the 95 % intervals of both do not touch; a delay or a rate where it changed by more
-than a quarter and by more than the clocks of both reports are uncertain. A finding that the later report
-could not look for is not known to be fixed; nor is one whose traffic the later report hardly holds.
+A share differs if the 95 % intervals of both do not overlap; a delay or a rate differs if it changed by more
+than a quarter and by more than the clock uncertainty of both reports. A finding that the later report could
+not check is not known to be fixed; nor is one whose traffic is nearly absent from the later report.
 """
 
 import textwrap
@@ -17,15 +17,15 @@ from vxlanalyze.text.words import bit_rate, count, span
 KINDS = ("not fixed", "new", "worse", "better", "fixed", "not known")
 """In the order in which they are reported."""
 
-_LEAST_CHANGE = 0.25  # of a median; less is another day, not another network
+_LEAST_CHANGE = 0.25  # of a median; less is day-to-day variation
 _LEAST_DELAY_NS = 100_000
 _FEW_PACKETS = 20
-_LEAST_BYTES = 100_000  # of a service's connections, for a rate that means something
+_LEAST_BYTES = 100_000  # of a service's connections, for a meaningful rate
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed or stayed; `about` is a finding's key, a direction, or a service."""
+    """One item that changed or stayed; `about` is a finding's key, a direction, or a service."""
 
     kind: str
     about: str
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What changed from one report to another."""
+    """The changes from one report to another."""
 
     verdict: str
     changes: tuple[Change, ...]
@@ -45,7 +45,7 @@ class Difference:
         return [change for change in self.changes if change.kind == kind]
 
     def text(self, width: int = 100) -> str:
-        """Write it for one screen of a width."""
+        """Format it for one screen of a given width."""
         lines = textwrap.wrap(plain(self.verdict), width)
         for kind in KINDS:
             chosen = self.of(kind)
@@ -60,7 +60,7 @@ class Difference:
 
 
 def difference(before: Report, after: Report) -> Difference:
-    """Compare two reports; only they are looked at, no capture."""
+    """Compare two reports, without their captures."""
     counting, _ = baseline.compare(before, after)
     changes = [
         *_findings(before, after),
@@ -94,7 +94,7 @@ def _findings(before: Report, after: Report) -> Iterator[Change]:
 
 
 def _doubt(finding: FindingRecord, before: Report, after: Report) -> str:
-    """Say why a finding that is no longer there is not known to be fixed; empty where it is."""
+    """Explain why a finding that is gone is not known to be fixed; empty if it is."""
     for entry in after.not_assessed:
         if entry["code"] == finding["code"] and entry["direction"] in (None, finding["direction"]):
             return f"could not be checked in the later report: {entry['reason']}"
@@ -153,7 +153,7 @@ def _delay(then: HopRecord, now: HopRecord) -> Iterator[Change]:
 
 
 def _connections(before: Report, after: Report) -> Iterator[Change]:
-    """Compare by service what its connections reached, and how long its server took."""
+    """Compare connection rates and server times by service."""
     earlier, later = _by_server(before), _by_server(after)
     for server, now in later.items():
         then = earlier.get(server)

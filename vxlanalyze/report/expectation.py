@@ -9,11 +9,11 @@
     loss_ratio = { max = 0.01 }
     "delay_ns.p99" = { max = 5_000_000 }
 
-In a pyproject.toml, all of it stands in the table ``[tool.vxlanalyze.expect]``.
+In a pyproject.toml, all of it is in the table ``[tool.vxlanalyze.expect]``.
 
-A code without a direction stands for all of its directions. Bounds are on the figures of `hops`. What was
-assessed in no direction was not shown to be absent; a capture without a frame, and two that share no time,
-prove nothing: none of these passes unless it is allowed (captures by name, or as `windows-disjoint`).
+A code without a direction means all directions. Bounds apply to the figures of `hops`. A code assessed in no
+direction was not shown to be absent; an empty capture, and two that do not overlap, prove nothing: none of
+these passes unless allowed (captures by name, or as `windows-disjoint`).
 
 Source: TOML v1.0.0.
 """
@@ -44,7 +44,7 @@ FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Limits of one figure of one direction, both included; None where there is none."""
+    """Inclusive limits of one figure of one direction; None where there is none."""
 
     direction: str
     figure: str
@@ -72,12 +72,12 @@ def parse(text: str, path: str) -> Expectation:
     text : str
         TOML.
     path : str
-        What an error calls it.
+        Its name in errors.
 
     Raises
     ------
     UsageError
-        It is no TOML, or holds a key, code or figure that nobody knows; the nearest one is named.
+        It is not TOML, or contains an unknown key, code or figure; the nearest known one is named.
     """
     if os.path.basename(path) != toml.PROJECT:
         return from_table(toml.parse(text, path), path)
@@ -88,7 +88,7 @@ def parse(text: str, path: str) -> Expectation:
 
 
 def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectation:
-    """Check an expectation that was read; raises as `parse` does."""
+    """Check an expectation from parsed TOML; raises as `parse` does."""
     for key in table:
         if key not in (*_LISTS, _UNASSESSED, "bounds"):
             raise UsageError(f"{path}: no key {key}{nearest(key, (*_LISTS, _UNASSESSED, 'bounds'))}")
@@ -131,7 +131,7 @@ def _bounds(given: object, path: str) -> Iterator[Bound]:
 
 
 def _figures(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Name figures in full: ``delay_ns.p99 = {...}`` without quotes makes a table in a table."""
+    """Give full names of figures: unquoted ``delay_ns.p99 = {...}`` creates a nested table."""
     for key, value in table.items():
         deeper = isinstance(value, dict) and any(isinstance(entry, dict) for entry in value.values())
         if deeper:
@@ -147,7 +147,7 @@ def _table(given: object, where: str) -> Mapping[str, Any]:
 
 
 def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
-    """Say where a report is not as expected, a sentence each.
+    """Describe where a report is not as expected, in one sentence each.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def _matches(entry: str, finding: FindingRecord) -> bool:
 
 
 def _unassessed(expected: Expectation, report: Report) -> Iterator[str]:
-    """Say what must not be found and was not assessed, and which captures prove nothing."""
+    """List the forbidden codes that were not assessed, and the captures that prove nothing."""
     for entry in expected.must_not:
         code, _, direction = entry.partition("@")
         if {entry, code} & set(expected.allow_unassessed):

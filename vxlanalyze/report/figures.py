@@ -1,4 +1,4 @@
-"""What is measured of a direction: counts, the loss ratio with its interval, one-way delays.
+"""Figures of a direction: counts, the loss ratio with its interval, one-way delays.
 
 Source: RFC 7679 section 5.1 for percentiles of one-way delay.
 """
@@ -43,7 +43,7 @@ def hop_record(direction: Direction, clock: Clock) -> HopRecord:
 
 
 def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
-    """Bound the loss ratio with 95 % confidence, wider where losses come in runs; None without packets."""
+    """Bound the loss ratio with 95 % confidence, wider if losses come in runs; None without packets."""
     lost = direction.lost[direction.judged]
     if not len(lost):
         return None, None
@@ -52,7 +52,7 @@ def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
 
 
 def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> DelayRecord:
-    """Quantiles of delays, shape ``(m,)``; NO_DELAY is passed over."""
+    """Quantiles of delays, shape ``(m,)``; NO_DELAY is skipped."""
     ordered = np.sort(delay_ns[delay_ns != NO_DELAY])
     if not len(ordered):
         return {"min": None, "p50": None, "p90": None, "p99": None, "max": None, "uncertainty": None}
@@ -67,13 +67,13 @@ def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> Del
 
 
 def quantile(ordered: NDArray[np.int64], share: float) -> int:
-    """Smallest value that at least `share` of the sorted values, shape ``(k,)``, do not exceed."""
+    """Smallest value not exceeded by at least `share` of the sorted values, shape ``(k,)``."""
     return int(ordered[max(int(np.ceil(share * len(ordered))) - 1, 0)])
 
 
 def _unknown_reasons(direction: Direction) -> dict[str, int]:
     counts = np.bincount(direction.reason[direction.outcome == Outcome.UNKNOWN], minlength=len(Reason))
-    counts[Reason.NONE] = 0  # of a direction that is not assessed, which says why
+    counts[Reason.NONE] = 0  # unassessed directions give the reason instead
     return {reason.name.lower().replace("_", "-"): int(counts[reason]) for reason in Reason if counts[reason]}
 
 

@@ -1,4 +1,4 @@
-"""The classes that frames are accounted for in, in words, and the line that sums a capture up."""
+"""Names of the classes of frames, and the line that summarises a capture."""
 
 from collections.abc import Mapping
 
@@ -26,13 +26,13 @@ WORDS = {
 
 
 def undecoded(frames: Mapping[str, int]) -> str:
-    """Name the headers that are not decoded: ``not decoded: 12 frames with MACsec``; empty without any."""
+    """Name the undecoded headers: ``not decoded: 12 frames with MACsec``; empty if there are none."""
     parts = [f"{words.count(number, 'frame')} with {name}" for name, number in frames.items()]
     return f"not decoded: {words.listed(parts, len(parts))}" if parts else ""
 
 
 def line(frames: Mapping[str, int]) -> str:
-    """Say of all frames of a capture where they belong: ``106 in judged directions, 4 encrypted``."""
+    """Account for all frames of a capture: ``106 in judged directions, 4 encrypted``."""
     known = [code for code in WORDS if code in frames]
     return ", ".join(
         f"{frames[code]:,} {WORDS.get(code, code)}" for code in [*known, *(frames.keys() - WORDS)]

@@ -1,4 +1,4 @@
-"""Judges a report: by severity, against an earlier report, against an expectation."""
+"""Judge a report: by severity, against an earlier report, or against an expectation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ def judging(
     expect: str | None = None,
     unassessed: Sequence[str] = (),
 ) -> Judge:
-    """Read what a report is to be judged by, before any work is done.
+    """Read the criteria for judging a report, before any work is done.
 
     Parameters
     ----------
@@ -27,18 +27,18 @@ def judging(
     baseline, expect : str or None
         Paths of an earlier JSON report and of a TOML file of expectations.
     unassessed : sequence of str
-        Codes that have to be assessed.
+        Codes that must be assessed.
 
     Returns
     -------
     callable
-        From a Report to its Judgement; raises UsageError where the expectation names what the report
-        does not have.
+        From a Report to its Judgement; raises UsageError if the expectation refers to something that the
+        report does not have.
 
     Raises
     ------
     UsageError
-        A file cannot be read or makes no sense.
+        A file cannot be read or is invalid.
     """
     before = None if baseline is None else _read_baseline(baseline)
     differences = None if expect is None else _read_expectation(expect)
@@ -70,7 +70,7 @@ def _demand_codes(codes: Sequence[str]) -> None:
 
 
 def _left_open(report: Report, codes: Sequence[str]) -> Iterator[str]:
-    """Say which of some diagnostics were not assessed, and why."""
+    """State which of some diagnostics were not assessed, and why."""
     for entry in report.not_assessed:
         if entry["code"] in codes:
             where = f" {entry['direction']}" if entry["direction"] else ""
@@ -78,7 +78,7 @@ def _left_open(report: Report, codes: Sequence[str]) -> Iterator[str]:
 
 
 def _unproved(report: Report, failed: Sequence[str]) -> Iterator[str]:
-    """Say which captures show nothing to be healthy, unless a finding that fails says so already."""
+    """State which captures prove nothing, unless a failing finding already does."""
     gaps = [*proof.without_frames(report.captures)]
     if not any(key.partition("@")[0] == proof.DISJOINT for key in failed):
         gaps += proof.without_common_time(report.captures, report.hops)
@@ -86,14 +86,14 @@ def _unproved(report: Report, failed: Sequence[str]) -> Iterator[str]:
 
 
 def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:
-    """Read what is expected; the answer tells where a report differs from it."""
+    """Read an expectation; the result gives the differences of a report from it."""
     from vxlanalyze.report import expectation
 
     return partial(expectation.differences, expectation.parse(read_text(path), path))
 
 
 def _read_baseline(path: str) -> Report:
-    """Read an earlier report; a finding that this version does not know would be told as gone."""
+    """Read an earlier report; a finding unknown to this version would be reported as gone."""
     from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
     from vxlanalyze.report.formats import as_json
 
@@ -111,7 +111,7 @@ def read_text(path: str) -> str:
     Raises
     ------
     UsageError
-        It cannot be read, or is no text.
+        It cannot be read, or is not text.
     """
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -122,7 +122,7 @@ def read_text(path: str) -> str:
 
 
 def failing(findings: Sequence[FindingRecord], fail_on: str) -> list[str]:
-    """Give the keys of the findings that are as severe as `fail_on` says, or more."""
+    """Give the keys of the findings at least as severe as `fail_on`."""
     if fail_on == "never":
         return []
     counted = SEVERITIES[SEVERITIES.index(fail_on) :]

@@ -1,7 +1,7 @@
-"""The report: plain data that survives JSON, from which every output can be made again.
+"""The report: plain data that survives JSON and from which every output can be reproduced.
 
-Field names and shapes are those of the published JSON Schema ``vxlanalyze.report/1``; a `Report`
-holds nothing but str, int, float, bool, None, and lists and dicts of these.
+Field names and shapes are those of the published JSON Schema ``vxlanalyze.report/1``; a `Report` holds only
+str, int, float, bool, None, and lists and dicts of these.
 """
 
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ class FileRecord(TypedDict):
 
 
 class CaptureRecord(TypedDict):
-    """One capture; times RFC 3339 with nanoseconds, null where it holds no frame.
+    """One capture; times are RFC 3339 with nanoseconds, null where it holds no frame.
 
     `accounting` counts its frames by class (see `frame_classes`); the sum is `packets`. `undecoded` counts
-    those with a header between Ethernet and IP that is not decoded, by its name.
+    those with an undecoded header between Ethernet and IP, by its name.
     """
 
     name: str
@@ -39,7 +39,7 @@ class CaptureRecord(TypedDict):
     dropped_by_kernel: int | None
     node_addresses: list[str]
     node_addresses_by: str
-    accounting: NotRequired[dict[str, int]]  # lacking in reports of earlier versions
+    accounting: NotRequired[dict[str, int]]  # missing from reports of earlier versions
     undecoded: NotRequired[dict[str, int]]  # likewise
 
 
@@ -69,7 +69,7 @@ class DelayRecord(TypedDict):
 
 
 class WindowRecord(TypedDict):
-    """The time that both captures cover, by the sender's clock, and what that rests on."""
+    """The time that both captures cover, by the sender's clock, and the evidence for it."""
 
     first: str
     last: str
@@ -111,7 +111,7 @@ class QuantityRecord(TypedDict):
 
 
 class RuledOutRecord(TypedDict):
-    """A lookalike and why it is not that."""
+    """A lookalike and why it is ruled out."""
 
     code: str
     why: str
@@ -132,11 +132,11 @@ class FindingRecord(TypedDict):
     frames: dict[str, list[int]]
     frame_count: int
     display_filter: str
-    open: NotRequired["OpenRecord | None"]  # lacking in reports of earlier versions
+    open: NotRequired["OpenRecord | None"]  # missing from reports of earlier versions
 
 
 class ProbeStepRecord(TypedDict):
-    """A command of a probe and its node, "" for wherever the cluster can be reached."""
+    """A command of a probe and its node; "" means wherever the cluster can be reached."""
 
     node: str
     command: str
@@ -144,7 +144,7 @@ class ProbeStepRecord(TypedDict):
 
 
 class OutcomeRecord(TypedDict):
-    """What a probe may show, the explanations that it leaves, and the title of the probe after it."""
+    """A possible outcome of a probe, the explanations that remain, and the title of the next probe."""
 
     seen: str
     leaves: list[str]
@@ -152,7 +152,7 @@ class OutcomeRecord(TypedDict):
 
 
 class ProbeRecord(TypedDict):
-    """The observation that decides most of what is open for its time."""
+    """The observation that decides most of what is open relative to its time."""
 
     title: str
     minutes: float
@@ -161,19 +161,19 @@ class ProbeRecord(TypedDict):
 
 
 class OpenRecord(TypedDict):
-    """Explanations that the captures leave open, and the next probe, null where none distinguishes them."""
+    """Explanations left open by the captures, and the next probe, null if none distinguishes them."""
 
     explanations: list[str]
     probe: ProbeRecord | None
 
 
 def key_of(finding: FindingRecord) -> str:
-    """What names a finding among others: ``code@direction``, or ``code``."""
+    """Identifier of a finding: ``code@direction``, or ``code``."""
     return finding["code"] if finding["direction"] is None else f"{finding['code']}@{finding['direction']}"
 
 
 class NotAssessedRecord(TypedDict):
-    """A question that could not be decided."""
+    """A check that could not be decided."""
 
     code: str
     direction: str | None
@@ -188,7 +188,7 @@ class LatencyRecord(TypedDict):
 
 
 class DividedRecord(TypedDict):
-    """Where the time of requests went, as quantiles of each part; `there` and `back` need both clocks."""
+    """The time of requests, as quantiles of each part; `there` and `back` need both clocks."""
 
     exchanges: int
     there: LatencyRecord
@@ -198,7 +198,7 @@ class DividedRecord(TypedDict):
 
 
 class QuestionRecord(TypedDict):
-    """DNS queries for one name and type, and what became of them; the name is null where it is no text."""
+    """DNS queries for one name and type, and their outcomes; the name is null if it is not text."""
 
     name: str | None
     type: str
@@ -208,7 +208,7 @@ class QuestionRecord(TypedDict):
 
 
 class ServiceRecord(TypedDict):
-    """Requests of one client to one server, and what came back; `time_ns` is null where one end saw them."""
+    """Requests of one client to one server, and outcomes; `time_ns` is null if only one end saw them."""
 
     protocol: str
     client: str
@@ -219,12 +219,12 @@ class ServiceRecord(TypedDict):
     refused: int
     unanswered: int
     latency_ns: LatencyRecord
-    time_ns: NotRequired[DividedRecord | None]  # lacking in reports of earlier versions
+    time_ns: NotRequired[DividedRecord | None]  # missing from reports of earlier versions
     questions: NotRequired[list[QuestionRecord]]  # of DNS only
 
 
 class SpreadRecord(TypedDict):
-    """Smallest, median, 99th percentile and largest of what was measured; null where nothing was."""
+    """Smallest, median, 99th percentile and largest of a measurement; null if there is none."""
 
     min: int | None
     p50: int | None
@@ -233,7 +233,7 @@ class SpreadRecord(TypedDict):
 
 
 class ConnectionRecord(TypedDict):
-    """How the time of one TCP connection divides; `waited_ns` has a value for each of ``WAITED_FOR``."""
+    """How the time of one TCP connection is spent; `waited_ns` has a value for each of ``WAITED_FOR``."""
 
     client: str
     server: str
@@ -255,7 +255,7 @@ class ConnectionRecord(TypedDict):
 
 
 class FactRecord(TypedDict):
-    """A file that the user gave next to the captures; `capture` is null where it is of the whole cluster."""
+    """A file given in addition to the captures; `capture` is null for files about the whole cluster."""
 
     capture: str | None
     kind: str
@@ -263,7 +263,7 @@ class FactRecord(TypedDict):
 
 
 class ToolRecord(TypedDict):
-    """What made the report."""
+    """The program that created the report."""
 
     name: str
     version: str
@@ -271,13 +271,13 @@ class ToolRecord(TypedDict):
 
 @dataclass(frozen=True)
 class Report:
-    """All that one run has to say.
+    """The result of one run.
 
-    `names` maps addresses to what the cluster calls them; `verdict` is one sentence that answers "what is
+    `names` maps addresses to their names in the cluster; `verdict` is one sentence that answers "what is
     wrong?", `impact` says who suffers; `plots` holds the aggregated series that plots are drawn from (keys by
     plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are the codes of all
     diagnostics that ran; `inside` are the hops within nodes, which JSON lists after those between captures;
-    `connections` are those TCP connections, of `connections_total`, that have most to gain.
+    `connections` are the TCP connections, of `connections_total`, with the most to gain.
     """
 
     tool: ToolRecord

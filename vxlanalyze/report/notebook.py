@@ -1,8 +1,8 @@
-"""What captures, comparisons and findings show of themselves in Jupyter.
+"""How captures, comparisons and findings are displayed in Jupyter.
 
-Each view brings its own style, which reaches nothing outside of it, follows the notebook's light or dark
-theme, and needs no script: parts fold as HTML's own `details`. Pictures are images: viewers that do not
-trust a notebook (JupyterLab at first, GitHub) take SVG elements out of it and leave their labels as text.
+Each view has its own scoped style, follows the notebook's light or dark theme, and needs no script: parts
+fold as HTML `details`. Pictures are images, since viewers that do not trust a notebook (JupyterLab at first,
+GitHub) strip SVG elements and leave their labels as text.
 """
 
 import re
@@ -20,7 +20,7 @@ from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.report.unassessed import by_reason
 from vxlanalyze.text.escaping import plain
 
-_WIDEST, _CSS_PIXELS = 900, 4 / 3  # CSS pixels; of a point, in which matplotlib measures
+_WIDEST, _CSS_PIXELS = 900, 4 / 3  # in CSS pixels; CSS pixels per point, matplotlib's unit
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
@@ -41,7 +41,7 @@ def comparison_html(report: Report) -> str:
 
 
 def capture_html(summary: Mapping[str, Any]) -> str:
-    """Show what `Capture.summary` says of a capture."""
+    """Show `Capture.summary` of a capture."""
     return _render("notebook_capture.html", summary=summary)
 
 
@@ -51,12 +51,12 @@ def findings_html(findings: Sequence[FindingRecord]) -> str:
 
 
 def finding_html(finding: FindingRecord) -> str:
-    """Show one finding with its proof and remedy."""
+    """Show one finding with its evidence and remedy."""
     return _render("notebook_finding.html", finding=finding)
 
 
 def _image(svg: str, words: str) -> Markup:
-    """Put a picture into an `img` element that shows it as wide as it was drawn, within limits."""
+    """Put a picture into an `img` element at the width it was drawn, within limits."""
     opening = re.search(r'<svg[^>]*viewBox="[-0-9.]+ [-0-9.]+ ([0-9.]+) ([0-9.]+)"', svg)
     assert opening is not None
     width, height = float(opening[1]), float(opening[2])

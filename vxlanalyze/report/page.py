@@ -1,6 +1,6 @@
-"""Lays text out in lines of a given width, with or without colour, in any character set.
+"""Lay out text in lines of a given width, with or without colour, in any character set.
 
-Whatever is written goes through `plain`.
+All text goes through `plain`.
 
 Source: ECMA-48 section 8.3.117, "select graphic rendition", for the colours.
 """
@@ -18,7 +18,7 @@ Span = tuple[str, str]
 
 _RENDITIONS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
-# For character sets that have none of these; whatever else they lack becomes an escape.
+# For character sets without these; other missing characters become escapes.
 _ASCII = str.maketrans(
     {
         "─": "-",
@@ -47,7 +47,7 @@ class Page:
     width : int
         Columns of the terminal.
     ascii_only : bool
-        Whether what is drawn must do without the characters of other sets.
+        Whether drawings must use ASCII characters only.
     """
 
     def __init__(self, width: int = 80, *, ascii_only: bool = False) -> None:
@@ -66,7 +66,7 @@ class Page:
         self._lines.append([])
 
     def paragraph(self, *spans: Span, indent: int = 0, hanging: int = 0) -> None:
-        """Write a paragraph; all lines after the first stand `hanging` columns further in."""
+        """Write a paragraph; all lines after the first are indented by `hanging` columns."""
         room = max(self.width - indent - hanging, 20)
         spans = self._drawable((_spaced(words), style) for words, style in spans)
         for number, (start, end) in enumerate(_broken(_words(spans), room + hanging, room)):
@@ -74,7 +74,7 @@ class Page:
             self._lines.append([(margin, ""), *_cut(spans, start, end)])
 
     def line(self, *spans: Span, indent: int = 0) -> None:
-        """Write a paragraph on one line; what does not fit is left out, with a mark."""
+        """Write a paragraph on one line, truncated with a mark if it does not fit."""
         spans = self._drawable((_spaced(words), style) for words, style in spans)
         text, room = _words(spans), self.width - indent
         mark = "..." if self.ascii_only else "…"
@@ -83,12 +83,12 @@ class Page:
         self._lines.append([(" " * indent, ""), *_cut(spans, 0, end), *(() if fits else ((mark, ""),))])
 
     def whole(self, label: str, words: str, *, indent: int = 0) -> None:
-        """Write something that is to be copied: every letter of it, on one line however long it gets."""
+        """Write text for copying: complete, on one line however long."""
         spans = self._drawable([(label, "bold"), (plain(words, longest_word=None), "")])
         self._lines.append([(" " * indent, ""), *spans])
 
     def remedy(self, text: str, *, indent: int = 0, label: str = "Remedy: ") -> None:
-        """Write what to do: sentences as such, commands numbered, whole, and with the node they run on."""
+        """Write a remedy: sentences, and numbered, complete commands with the node they run on."""
         number = 0
         for step in commands.steps(text):
             if not step.command:
@@ -104,7 +104,7 @@ class Page:
             label = ""
 
     def drawn(self, *spans: Span) -> None:
-        """Write one line as it is; names in it have gone through `plain` before."""
+        """Write one line verbatim; names in it have already gone through `plain`."""
         spans = self._drawable(spans)
         self._lines.append(list(_cut(spans, 0, len(_words(spans).rstrip()))))
 
@@ -140,7 +140,7 @@ def _cut(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
 
 
 def _broken(text: str, room: int, room_after: int) -> Iterator[tuple[int, int]]:
-    """Break a text into lines, from where to where; those after the first have their own room."""
+    """Break a text into lines, given as ranges; those after the first have their own width."""
     start = 0
     while True:
         end = _end_of_line(text, start, room)
@@ -152,7 +152,7 @@ def _broken(text: str, room: int, room_after: int) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_line(text: str, start: int, room: int) -> int:
-    """Tell how far a line gets: as many whole words as there is room for, or what fits of a long one."""
+    """Find the end of a line: as many whole words as fit, or as much as fits of a long one."""
     end = start
     for word in re.finditer(r"\S+", text[start:]):
         if cell_len(text[start : start + word.end()]) > room:
@@ -162,6 +162,6 @@ def _end_of_line(text: str, start: int, room: int) -> int:
 
 
 def _spaced(words: str) -> str:
-    """Make words plain, and keep one space at either end, where another span goes on."""
+    """Make words plain, keeping one space at either end where another span continues."""
     ends = (" " if words[:1] == " " else "", " " if words[-1:] == " " else "")
     return ends[0] + plain(words) + ends[1]

@@ -1,4 +1,4 @@
-"""Draws the path: the points of each hop, and an arrow for each direction with what became of it."""
+"""Draw the path: the points of each hop, and an arrow for each direction with its figures."""
 
 from rich.cells import cell_len, set_cell_size
 
@@ -41,12 +41,12 @@ def _ends(page: Page, left: CaptureRecord | None, right: CaptureRecord | None, h
 
 
 def _addresses(capture: CaptureRecord) -> str:
-    """The addresses of a node, as many as fit, those that are assumed marked as such."""
+    """As many addresses of a node as fit, with assumed ones marked."""
     known = capture["node_addresses"]
     assumed = {
         part.split(": ")[0] for part in capture["node_addresses_by"].split("; ") if ": assumed" in part
     }
-    if known == [capture["name"]]:  # a capture from a pipe that is called by its node's address
+    if known == [capture["name"]]:  # a capture from a pipe that is named by its node's address
         return ""
     shown = [f"{address} (assumed)" if address in assumed else address for address in known[:_MOST_ADDRESSES]]
     more = [f"{len(known) - len(shown)} more"] if len(known) > len(shown) else []
@@ -87,7 +87,7 @@ def _style(hop: HopRecord) -> str:
 
 
 def _labels(hop: HopRecord) -> list[str]:
-    """What to say of a direction, the longest first."""
+    """Possible labels of a direction, the longest first."""
     if hop["sent"] == 0:
         return ["nothing sent" if hop["not_assessed"] is None else "not assessed, see below"]
     if hop["not_assessed"] is not None:
@@ -116,7 +116,7 @@ def _shortest(hop: HopRecord) -> str:
 
 
 def _remarks(page: Page, hop: HopRecord) -> None:
-    """What the arrow has no room for."""
+    """Remarks that do not fit on the arrow."""
     remarks = [
         f"{words.count(number, 'packet')} {UNKNOWN_BECAUSE.get(reason, reason)}"
         for reason, number in hop["unknown_reasons"].items()

@@ -1,6 +1,6 @@
-"""What shows nothing to be healthy: captures without a frame, and neighbours that share no time.
+"""Captures that prove nothing: empty ones, and neighbours that do not overlap in time.
 
-A report without findings passes as healthy, so whatever judges one has to know these.
+A report without findings passes as healthy, so judging one must take these into account.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,14 +14,14 @@ _ELSEWHERE = "other-peer"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that a report does not show, and by which names an expectation allows it."""
+    """Something that a report does not show, and the names by which an expectation allows it."""
 
     names: tuple[str, ...]
     sentence: str
 
 
 def without_frames(captures: Sequence[CaptureRecord]) -> Iterator[Gap]:
-    """Give the captures that hold nothing."""
+    """Give the empty captures."""
     for capture in captures:
         if not capture["packets"]:
             yield Gap(
@@ -31,9 +31,9 @@ def without_frames(captures: Sequence[CaptureRecord]) -> Iterator[Gap]:
 
 
 def without_common_time(captures: Sequence[CaptureRecord], hops: Sequence[HopRecord]) -> Iterator[Gap]:
-    """Give the neighbours with no packet in common of which one begins after the other ends.
+    """Give neighbours without a packet in common, one of which begins after the other ends.
 
-    As `windows-disjoint` decides it; but here nobody can leave the question out.
+    Same criterion as `windows-disjoint`, but this check cannot be deselected.
     """
     known = {capture["name"]: capture for capture in captures}
     pairs: dict[frozenset[str], list[HopRecord]] = {}
@@ -47,7 +47,7 @@ def without_common_time(captures: Sequence[CaptureRecord], hops: Sequence[HopRec
 
 
 def _belongs(hop: HopRecord) -> bool:
-    """Whether any packet belongs to a direction; without one the hops before it say why."""
+    """Whether any packet belongs to a direction; without one, earlier hops show why."""
     return hop["sent"] > hop["unknown_reasons"].get(_ELSEWHERE, 0)
 
 

@@ -1,4 +1,4 @@
-"""What a format is: a name, the suffixes that ask for it, and the module that writes it."""
+"""Definition of a format: a name, its file suffixes, and the module that writes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from vxlanalyze.report.model import Report
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What ``--fail-on``, ``--baseline`` and ``--expect`` make of a report.
+    """The result of ``--fail-on``, ``--baseline`` and ``--expect`` for a report.
 
     Parameters
     ----------
     failing : frozenset of str
         Keys (``code@direction`` or ``code``) of the findings that count.
     differences : tuple of str
-        Where the expectation does not hold, a sentence each.
+        Failed expectations, one sentence each.
     changes : tuple of str or None
-        What is different from the baseline, a sentence each; None without one.
+        Differences from the baseline, one sentence each; None without one.
     gated : bool
-        Whether anything judges at all: without it, a format counts findings as it sees fit.
+        Whether the report is judged at all; if not, each format decides which findings count.
     """
 
     failing: frozenset[str] = frozenset()
@@ -42,13 +42,13 @@ class Renderer:
     Parameters
     ----------
     name : str
-        As it stands after ``--format``.
+        The value of ``--format``.
     suffixes : tuple of str
-        File names that ask for it, with the dot.
+        File name suffixes, with the dot.
     module : str
         Module of `report.formats` with ``render(report, judgement=None) -> str``.
     series : bool
-        Whether it shows the report's series, what pictures are drawn from: for others none is computed.
+        Whether it shows the report's series, the data of plots; for others none is computed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where the time of each service's requests goes, as quantiles over the requests that both ends show."""
+"""The time of each service's requests by part, as quantiles over the requests that both ends show."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ _NONE: LatencyRecord = {"p50": None, "p99": None}
 
 
 def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
-    """Give the quantiles of each row of `Pairs` that has any; of TCP its data, SYNs where there is none."""
+    """Give the quantiles of each row of `Pairs` that has any; for TCP of data, or of SYNs without data."""
     found = exchanges(comparison)
     if found is None or not (found.pair >= 0).any():
         return {}
@@ -41,7 +41,7 @@ def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
 
 
 def _quantiles(values: NDArray[np.int64]) -> LatencyRecord:
-    """Give the smallest value that so large a share does not exceed."""
+    """Give the smallest value not exceeded by a share of the values."""
     ordered = np.sort(values)
     middle, late = (int(ordered[max(-(-len(ordered) * share // 100) - 1, 0)]) for share in (50, 99))
     return {"p50": middle, "p99": late}

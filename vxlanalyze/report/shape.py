@@ -1,4 +1,4 @@
-"""Checks that plain data has the shape that `model` declares, before anything trusts it."""
+"""Check that plain data has the types declared in `model`, before anything relies on it."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ def demand(value: object, wanted: Any, where: str) -> None:
     Raises
     ------
     ShapeError
-        It is something else.
+        It does not match.
     """
     origin = get_origin(wanted)
     if wanted is Any:
@@ -52,14 +52,14 @@ def _demand_record(value: object, wanted: Any, where: str) -> None:
 
 
 def slip(key: str, odd: Iterable[str]) -> str:
-    """Name the key that is there and that nobody knows, where it may be a slip for one that is missing."""
+    """Name an unknown key that may be a typo for a missing one."""
     close = get_close_matches(key, sorted(odd), n=1)
     return f", and {close[0]!r} is not a key of it" if close else ""
 
 
 @cache
 def _keys(wanted: Any) -> dict[str, Any]:
-    """The types of a record's values; found out once, for there may be thousands of records."""
+    """The types of a record's values; cached, since there may be thousands of records."""
     return get_type_hints(wanted)
 
 
@@ -72,14 +72,14 @@ def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
             failures.append(error)
         else:
             return
-    # The longest path went deepest into the value: that kind is the one it was meant to be.
+    # The longest path went deepest into the value: that is the intended type.
     raise max(failures, key=lambda error: len(str(error)))
 
 
 def _demand_plain(value: object, wanted: Any, where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ShapeError(f"{where} is {value}, which is not a JSON number")
-    # To Python, True is an int, and an int is no float; to JSON it is the other way round.
+    # In Python, True is an int, and an int is not a float; in JSON it is the other way round.
     accepted = (int, float) if wanted is float else wanted
     if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
         raise ShapeError(f"{where} is {type(value).__name__}, not {wanted.__name__}")

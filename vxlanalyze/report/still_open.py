@@ -7,23 +7,23 @@ from vxlanalyze.text.words import in_minutes
 
 
 def of(finding: FindingRecord) -> OpenRecord | None:
-    """Give what a finding leaves open; None where nothing is, and for reports of earlier versions."""
+    """Give what a finding leaves open; None if nothing, and for reports of earlier versions."""
     return finding.get("open")
 
 
 def explanations(left: OpenRecord) -> str:
-    """Write the explanations that are left."""
+    """Write the remaining explanations."""
     return "; or ".join(left["explanations"])
 
 
 def next_probe(left: OpenRecord) -> str:
-    """Name the next probe; "" where none distinguishes what is left."""
+    """Name the next probe; "" if none distinguishes the remaining explanations."""
     probe = left["probe"]
     return f"{probe['title']} ({in_minutes(probe['minutes'])})" if probe else ""
 
 
 def commands(probe: ProbeRecord) -> str:
-    """Write the commands of a probe as remedies have them, each on a line with its node."""
+    """Write the commands of a probe as in remedies, one per line with its node."""
     return "\n".join(
         f"{s['node']}# {s['command']}" if s["node"] else f"$ {s['command']}" for s in probe["steps"]
     )

@@ -1,4 +1,4 @@
-"""Puts each cause together with what follows from it: a fault and its consequences are one story."""
+"""Group each cause with its consequences: together they form one story."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ class Story(NamedTuple):
 
     @property
     def is_fault(self) -> bool:
-        """Whether any of it is more than a note."""
+        """Whether any part is more than a note."""
         return any(shown.finding["severity"] != "info" for shown in (self.cause, *self.effects))
 
 
@@ -30,7 +30,7 @@ def stories(findings: Sequence[FindingRecord]) -> list[Story]:
     causes = [one for one in shown if one.finding["because"] not in keys]
     seen: set[str] = set()
     found = []
-    # After the causes come all others: findings that name each other in a circle have no cause.
+    # After the causes come all others: findings that name each other in a cycle have no cause.
     for one in (*causes, *shown):
         if one.keys[0] not in seen:
             seen.update(one.keys)

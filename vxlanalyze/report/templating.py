@@ -1,4 +1,4 @@
-"""What the HTML outputs share: the template engine with escaping on, and files that stand next to it."""
+"""Shared by the HTML outputs: the template engine with escaping, and its asset files."""
 
 from functools import cache
 from typing import Any
@@ -10,12 +10,12 @@ from vxlanalyze.report import frame_classes, still_open, unassessed
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.formatting import FILTERS
 
-_LONGEST_TEXT = 4000  # letters; an explanation has some hundred, a hostile name 65,535
+_LONGEST_TEXT = 4000  # characters; an explanation has a few hundred, a hostile name 65,535
 
 
 @cache
 def environment() -> Environment:
-    """The templates of this package; every string that they write is made plain and escaped."""
+    """The templates of this package; every string is made plain and escaped."""
     made = Environment(
         loader=PackageLoader("vxlanalyze.report"),
         autoescape=True,
@@ -36,7 +36,7 @@ def environment() -> Environment:
 
 
 def asset(name: str) -> Markup:
-    """A file of ours (style, script) to be written into a page as it is."""
+    """A file of this package (style, script) to be embedded in a page verbatim."""
     loader = environment().loader
     assert loader is not None
     return Markup(loader.get_source(environment(), name)[0].strip())

@@ -1,4 +1,4 @@
-"""What could not be decided, by reason: one reason often holds for many questions."""
+"""Unassessed checks by reason: one reason often applies to many checks."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from vxlanalyze.text import words
 
 
 def checks(entries: Sequence[NotAssessedRecord]) -> int:
-    """Count the checks that were not assessed; one that could not be done in several directions is one."""
+    """Count the checks that were not assessed; one check in several directions counts once."""
     return len({entry["code"] for entry in entries})
 
 
 def counted(entries: Sequence[NotAssessedRecord]) -> str:
-    """Say how many checks were not assessed: ``8 checks``."""
+    """State how many checks were not assessed: ``8 checks``."""
     return words.count(checks(entries), "check")
 
 
 def by_reason(entries: Sequence[NotAssessedRecord]) -> list[tuple[str, str]]:
-    """Put the questions that share a reason together.
+    """Group the checks that share a reason.
 
     Returns
     -------

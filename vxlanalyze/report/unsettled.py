@@ -1,4 +1,4 @@
-"""What the tables of a report leave open: as long as there is any of it, nothing is said to be in order."""
+"""Open points in the tables of a report: with any of these, the report does not say that all is well."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from vxlanalyze.report.model import CaptureRecord, ServiceRecord
 from vxlanalyze.text import words
 
 _MOST_NAMED = 2
-# Classes of frames that no healthy pair leaves over, in words for one of them and for several.
+# Classes of frames absent from a healthy pair, in singular and plural.
 _OPEN = {
     "not-arrived": ("unencapsulated pod packet", "never arrives", "never arrive"),
     "tunnel": ("tunnel packet", "belongs to no judged direction", "belong to no judged direction"),
@@ -17,7 +17,7 @@ _OPEN = {
 
 
 def open_points(captures: Sequence[CaptureRecord], services: Sequence[ServiceRecord]) -> list[str]:
-    """Name requests without an answer, and frames that were not judged, as clauses."""
+    """Name unanswered requests and unjudged frames, as clauses."""
     return [*_requests(services), *_frames(captures)]
 
 

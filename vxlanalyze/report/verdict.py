@@ -1,4 +1,4 @@
-"""The verdict: one sentence that answers "what is wrong?", with numbers, or says why it cannot."""
+"""The verdict: one sentence that answers "what is wrong?", with numbers, or says why it is unknown."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from vxlanalyze.report.unassessed import counted
 from vxlanalyze.report.unsettled import open_points
 from vxlanalyze.text import words
 
-# For findings whose own sentence tells what happens and not what is behind it.
+# For findings whose own sentence describes the effect but not the cause.
 _REASONS = {
     "path-blocked": "most probably a firewall, security group or hypervisor between them drops the tunnel",
     "protocol-blocked": "most probably a network card or hypervisor that mishandles encapsulated packets",
@@ -27,7 +27,7 @@ _REASONS = {
 _NEW_ONES = "most probably a stateful device on the path (firewall or NAT)"
 _FILTERED = "most probably a filter on the path that inspects the inner packet"
 
-# Findings of no severity that limit what "nothing is wrong" means.
+# Info findings that limit the meaning of "nothing is wrong".
 _LIMITS = ("capture-damaged", "truncated-capture", "capture-loss", "clock-step")
 UNKNOWN_BECAUSE = {
     "window": "outside the observation window",
@@ -45,9 +45,9 @@ def verdict(
     not_assessed: Sequence[NotAssessedRecord],
     services: Sequence[ServiceRecord] = (),
 ) -> str:
-    """Say what is wrong: the first finding; else what was examined and found in order; else why not.
+    """State what is wrong: the first finding; else what was examined without a finding; else why not.
 
-    Nothing is said to be in order as long as a table of the same report leaves something open.
+    Nothing counts as healthy as long as a table of the same report leaves something open.
     """
     faults = [f for f in findings if f["severity"] != "info"]
     if faults:
@@ -61,7 +61,7 @@ def verdict(
 
 
 def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]) -> str:
-    """Put the first finding in words, and count what stands next to it with a cause of its own."""
+    """Describe the first finding, and count the others with separate causes."""
     parts = [faults[0]["summary"].rstrip(". ")]
     if (reason := _reason(faults[0])) is not None:
         parts.append(reason)
@@ -76,7 +76,7 @@ def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]
 
 
 def _reason(finding: FindingRecord) -> str | None:
-    """Give what is most probably behind a finding, unless its summary itself says what is suspected."""
+    """Give the most probable cause of a finding, unless its summary already names a suspicion."""
     evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
     if evidence.get("suspected") is not None or evidence.get("inside") is not None:
         return None
@@ -88,7 +88,7 @@ def _reason(finding: FindingRecord) -> str | None:
         return "most probably a firewall or security group between them does not allow that IP protocol"
     lost = evidence.get("lost_protocols")
     if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
-        return _FILTERED  # a network card has nothing to do with the checksums of these
+        return _FILTERED  # network cards do not handle the checksums of these
     return _REASONS.get(finding["code"])
 
 
@@ -118,13 +118,13 @@ def _without_fault(
 
 
 def _within(summary: str) -> str:
-    """Write a sentence as a part of another; names of captures keep their letters."""
+    """Embed a sentence in another; names of captures keep their case."""
     text = summary.rstrip(". ")
     return f"the {text[4:]}" if text.startswith("The ") else text
 
 
 def _left_open(hop: HopRecord, not_assessed: Sequence[NotAssessedRecord]) -> str:
-    """Say of a direction with losses and no finding how many they are, and why nothing is made of them."""
+    """For a direction with losses but no finding, state how many there are and why none is reported."""
     reasons = {n["code"]: n["reason"] for n in not_assessed if n["direction"] == hop["direction"]}
     why = reasons.get("path-blocked", reasons.get("packet-loss", "no diagnostic explains it"))
     judged = words.count(hop["delivered"] + hop["lost"], "packet")
@@ -132,7 +132,7 @@ def _left_open(hop: HopRecord, not_assessed: Sequence[NotAssessedRecord]) -> str
 
 
 def _unknown(hops: Sequence[HopRecord]) -> list[str]:
-    """Packets whose fate the captures do not tell, by the reason."""
+    """Packets of unknown fate, by reason."""
     counts: Counter[str] = Counter()
     for hop in hops:
         counts.update(hop["unknown_reasons"])

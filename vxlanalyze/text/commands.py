@@ -1,7 +1,7 @@
 """Remedies: sentences, and commands on lines of their own, each with the node that it runs on.
 
-A remedy is one string. A line of it is a command where it begins with a prompt, as manuals write them:
-``node2# iptables ...`` runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached.
+A remedy is one string. A line that begins with a prompt, as in manuals, is a command: ``node2# iptables ...``
+runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached.
 """
 
 import re
@@ -20,22 +20,22 @@ class Step(NamedTuple):
 
 
 def on(node: str, *commands: str) -> str:
-    """Write commands to be run as root on a node, each on a line of its own."""
+    """Format commands to run as root on a node, one per line."""
     return "".join(f"\n{node}# {command}" for command in commands)
 
 
 def anywhere(*commands: str) -> str:
-    """Write commands to be run wherever the cluster can be reached, each on a line of its own."""
+    """Format commands to run wherever the cluster can be reached, one per line."""
     return "".join(f"\n$ {command}" for command in commands)
 
 
 def written(*parts: str) -> str:
-    """Put sentences and commands together; each part begins on a line of its own."""
+    """Join sentences and commands; each part begins on a new line."""
     return "\n".join(filter(None, (part.strip() for part in parts)))
 
 
 def steps(remedy: str) -> list[Step]:
-    """Separate sentences and commands, each on a line of its own."""
+    """Split a remedy into sentences and commands."""
     found: list[Step] = []
     for line in filter(None, (line.strip() for line in remedy.splitlines())):
         match = _COMMAND.match(line)
@@ -47,16 +47,16 @@ def steps(remedy: str) -> list[Step]:
 
 
 def allow(node: str, peers: Sequence[str], match: str) -> str:
-    """Write the firewall rules that let packets of peers in, and how to undo them; on a line each.
+    """Format the firewall rules that admit packets of peers, and how to undo them, one per line.
 
     Parameters
     ----------
     node : str
         Where they run.
     peers : sequence of str
-        Addresses that the packets come from; a rule without them would let anybody in.
+        Addresses that the packets come from; a rule without them would admit anyone.
     match : str
-        What else the rule matches: ``-p udp --dport 8472``.
+        Further matches of the rule: ``-p udp --dport 8472``.
     """
 
     def rules(action: str) -> list[str]:

@@ -1,10 +1,10 @@
-"""Makes strings harmless that come from captures, file names and the cluster.
+"""Sanitise strings from captures, file names and the cluster.
 
-A DNS name, a pod's name or a file's name may hold terminal escapes, line breaks, right-to-left marks
-or 64 KB of letters. All outputs that a terminal, a log or a browser shows go through `plain`.
+A DNS name, a pod's name or a file's name may contain terminal escapes, line breaks, right-to-left marks or 64
+KB of letters. All output to a terminal, a log or a browser goes through `plain`.
 
-A log that a CI server reads is more than text: a line that begins with ``::``, and ``##[`` anywhere, are
-commands to it. What goes there goes through `inert`.
+In a log read by a CI server, a line that begins with ``::``, and ``##[`` anywhere, are commands. Output to
+such a log goes through `inert`.
 
 Sources: Unicode Standard Annex 44 (general categories); Unicode Technical Report 36 section 2.1
 (bidirectional spoofing), "Trojan Source" (CVE-2021-42574); GitHub Docs, "Workflow commands for GitHub
@@ -14,15 +14,15 @@ Actions"; Azure Pipelines documentation, "Logging commands" (``##vso[``).
 import re
 import unicodedata
 
-LONGEST_WORD = 160  # a DNS name has at most 253 letters (RFC 1035 section 2.3.4), a label 63
+LONGEST_WORD = 160  # a DNS name has at most 253 characters (RFC 1035 section 2.3.4), a label 63
 _KEPT_AT_END = 24
-_STACKED_MARKS = 2  # Vietnamese stacks two marks on a letter; more only smear over other lines
+_STACKED_MARKS = 2  # Vietnamese stacks two marks on a letter; more only overlap other lines
 _COMMANDS = re.compile(r"(?m)^([^\S\n]*):(?=:)|#(?=#(?:\w+)?\[)")
 _HARMLESS = frozenset(("L", "N", "P", "S"))
 
 
 def plain(text: str, *, longest_word: int | None = LONGEST_WORD) -> str:
-    r"""Write text so that it can only be read: on one line, in visible characters, in order.
+    r"""Write text so that it is only text: on one line, in visible characters, in order.
 
     White space becomes single spaces; control, format, private and unassigned characters and lone
     surrogates become escapes such as ``\x1b`` and ``\u202e``.
@@ -30,7 +30,7 @@ def plain(text: str, *, longest_word: int | None = LONGEST_WORD) -> str:
     Parameters
     ----------
     longest_word : int or None
-        Longer words lose their middle; None keeps them whole (display filters must paste).
+        The middle of longer words is cut; None keeps them whole (display filters must be copyable).
     """
     line = " ".join(text.split())
     if not (line.isascii() and line.isprintable()):
@@ -63,7 +63,7 @@ def _shortened(word: str, longest: int) -> str:
 
 
 def inert(text: str, escape: str = "\\x{:02x}") -> str:
-    r"""Write text so that no line of it is a command to a CI server that reads it.
+    r"""Write text so that no line of it is a command to a CI server.
 
     Parameters
     ----------

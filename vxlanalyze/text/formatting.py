@@ -1,4 +1,4 @@
-"""Numbers, times and sentences as the HTML outputs write them: the filters of their templates."""
+"""Numbers, times and sentences for the HTML outputs: the filters of their templates."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,48 +11,48 @@ from vxlanalyze.text.commands import steps
 from vxlanalyze.text.escaping import plain
 
 NOTHING = "–"
-_LEAST_PERCENT = 1e-4  # a smaller ratio is a chance, and is written as a number
+_LEAST_PERCENT = 1e-4  # a smaller ratio is a probability, and is written as a number
 _LEAST_PPM = 0.001
 _CODE = re.compile(r"`([^`]+)`")
 
 
 def count(number: int | None) -> str:
-    """Write a count with its thousands apart."""
+    """Format a count with thousands separators."""
     return NOTHING if number is None else f"{number:,}"
 
 
 def raw(number: int | float | None) -> str:
-    """Write a number for a program, nothing for None."""
+    """Format a number for a program, empty for None."""
     return "" if number is None else str(number)
 
 
 def raw_or_dash(number: int | None) -> str:
-    """Write a name that is a number (a frame, a VNI), without marks between its digits."""
+    """Format a numeric identifier (a frame, a VNI) without thousands separators."""
     return NOTHING if number is None else str(number)
 
 
 def size(number: int | None) -> str:
-    """Write a length in bytes."""
+    """Format a length in bytes."""
     return NOTHING if number is None else f"{number:,} B"
 
 
 def percent(ratio: float | None) -> str:
-    """Write a ratio in percent."""
+    """Format a ratio in percent."""
     return NOTHING if ratio is None else f"{100 * ratio:.3g} %"
 
 
 def span(duration_ns: int | None) -> str:
-    """Write a duration in the unit that fits it."""
+    """Format a duration in a suitable unit."""
     return NOTHING if duration_ns is None else words.span(duration_ns)
 
 
 def drift(drift_ppm: float) -> str:
-    """Write a drift; less than a thousandth is what arithmetic leaves of no drift at all."""
+    """Format a drift; less than a thousandth is rounding error."""
     return f"{drift_ppm if abs(drift_ppm) >= _LEAST_PPM else 0.0:.3g} ppm"
 
 
 def moment(time: str | None) -> str:
-    """Write an RFC 3339 time as people do, without the zeros of its fraction."""
+    """Format an RFC 3339 time for reading, without trailing zeros of the fraction."""
     if time is None:
         return NOTHING
     day, _, clock = time.removesuffix("Z").partition("T")
@@ -60,19 +60,19 @@ def moment(time: str | None) -> str:
 
 
 def arrow(direction: str) -> str:
-    """Write ``X>Y`` as it is said."""
+    """Format ``X>Y`` for reading."""
     return direction.replace(">", " → ")
 
 
 def ends(address: str, port: int | None) -> str:
-    """Write an address and a port."""
+    """Format an address and a port."""
     if port is None:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def quantity(measured: Mapping[str, Any]) -> str:
-    """Write a measured value with its unit."""
+    """Format a measured value with its unit."""
     value, unit = measured["value"], measured["unit"]
     if value is None:
         return "not known"
@@ -87,7 +87,7 @@ def quantity(measured: Mapping[str, Any]) -> str:
 
 
 def _of_one(unit: str) -> str:
-    """The unit of a single one: ``packet of the sample``."""
+    """The singular of a unit: ``packet of the sample``."""
     noun, space, rest = unit.partition(" ")
     if noun == "queries":
         return "query" + space + rest
@@ -95,7 +95,7 @@ def _of_one(unit: str) -> str:
 
 
 def runs(numbers: Sequence[int]) -> str:
-    """Write frame numbers, neighbours together: ``3-9, 12``."""
+    """Format frame numbers as ranges: ``3-9, 12``."""
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in _neighbours(numbers))
 
 
@@ -113,12 +113,12 @@ def _neighbours(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def prose(text: str) -> Markup:
-    """Write sentences, with what stands between backticks as code."""
+    """Format sentences, with text between backticks as code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(plain(text)))))
 
 
 def remedy(text: str) -> Markup:
-    """Write what to do: sentences as paragraphs, commands as a numbered list that can be copied from."""
+    """Format a remedy: sentences as paragraphs, commands as a numbered list for copying."""
     parts: list[str] = []
     listing = False
     for step in steps(text):
@@ -136,12 +136,12 @@ def remedy(text: str) -> Markup:
 
 
 def _continued(parts: Sequence[str]) -> str:
-    """Begin a list that goes on counting where the one before it ended."""
+    """Begin a list that continues the numbering of the previous one."""
     return f'<ol class="commands" start="{1 + sum("<li>" in part for part in parts)}">'
 
 
 def whole(text: str) -> Markup:
-    """Write text that must paste, however long its words."""
+    """Format text for copying, however long its words."""
     return escape(plain(text, longest_word=None))
 
 

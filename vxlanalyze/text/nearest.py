@@ -1,11 +1,11 @@
-"""Help with a name that nobody knows."""
+"""Suggestions for unknown names."""
 
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant, as the end of an error's sentence; else nothing."""
-    from difflib import get_close_matches  # nearly always, names are known
+    """Suggest the known name that was probably meant, as the end of an error message; else ""."""
+    from difflib import get_close_matches  # names are nearly always known
 
     names = list(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)

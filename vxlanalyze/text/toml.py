@@ -1,4 +1,4 @@
-"""TOML that a user wrote, and this program's table in a project's file; what is wrong is said with its place.
+"""Read a user's TOML, and this program's table in a project's file; errors name their position.
 
 Source: TOML v1.0.0; PEP 518, "tool table".
 """
@@ -9,18 +9,18 @@ from typing import Any
 from vxlanalyze.errors import UsageError
 
 PROJECT = "pyproject.toml"
-_LONGEST_LINE = 4_000  # of dotted keys, the parser takes time by the square
+_LONGEST_LINE = 4_000  # the parser's time is quadratic in the length of dotted keys
 
 
 def parse(text: str, path: str) -> Mapping[str, Any]:
-    """Read TOML; `path` is what an error calls it.
+    """Read TOML; `path` is its name in errors.
 
     Raises
     ------
     UsageError
-        It is no TOML, or a line is too long to be read in time.
+        It is not TOML, or a line is too long to be parsed in time.
     """
-    import tomllib  # the command starts without it
+    import tomllib  # imported late: the command starts without it
 
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > _LONGEST_LINE:
@@ -34,12 +34,12 @@ def parse(text: str, path: str) -> Mapping[str, Any]:
 
 
 def project_table(text: str, path: str) -> Mapping[str, Any]:
-    """Give the table ``[tool.vxlanalyze]`` of a pyproject.toml; empty where there is none.
+    """Give the table ``[tool.vxlanalyze]`` of a pyproject.toml; empty if there is none.
 
     Raises
     ------
     UsageError
-        It is no TOML, or holds something else in that place.
+        It is not TOML, or that key is not a table.
     """
     table: object = parse(text, path).get("tool", {})
     table = table.get("vxlanalyze", {}) if isinstance(table, dict) else {}

@@ -1,4 +1,4 @@
-"""Numbers as people say them, for summaries and explanations."""
+"""Numbers in words, for summaries and explanations."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,12 +8,12 @@ _ROUNDS_UP = 0.9995  # of a unit: three digits of the next smaller one would be 
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Say how many: ``1 packet``, ``12,345 packets``."""
+    """Format a count: ``1 packet``, ``12,345 packets``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def span(duration_ns: float) -> str:
-    """Say how long: ``850 ns``, ``1.3 ms``, ``120 ms``, ``5.6 s``, ``2 min 5 s``, ``1 h 0 min 3 s``."""
+    """Format a duration: ``850 ns``, ``1.3 ms``, ``120 ms``, ``5.6 s``, ``2 min 5 s``, ``1 h 0 min 3 s``."""
     size = abs(duration_ns)
     if size >= 120 * _NS_PER_S:
         minutes, seconds = divmod(round(size / _NS_PER_S), 60)
@@ -27,7 +27,7 @@ def span(duration_ns: float) -> str:
 
 
 def bit_rate(bits_per_s: float) -> str:
-    """Write a rate in the unit that suits it."""
+    """Format a rate in a suitable unit."""
     for unit, size in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
         if bits_per_s >= size:
             return f"{bits_per_s / size:.3g} {unit}"
@@ -35,7 +35,7 @@ def bit_rate(bits_per_s: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """Say a part of a whole: ``all 20``, ``5 of 20 (25 %)``."""
+    """Format a part of a whole: ``all 20``, ``5 of 20 (25 %)``."""
     if part == whole:
         return f"all {whole:,}"
     percent = 100 * part / whole
@@ -43,24 +43,24 @@ def share(part: int, whole: int) -> str:
 
 
 def under_random_loss(chance: float) -> str:
-    """Say, as a sentence, how improbable an observation is where packets are lost at random."""
+    """State, as a sentence, the probability of an observation under random loss."""
     return f"Probability under random loss: {probability(chance)}."
 
 
 def probability(bound: float) -> str:
-    """Say an upper bound of a probability: ``at most 5e-11``."""
+    """Format an upper bound of a probability: ``at most 5e-11``."""
     return f"at most {bound:.0e}" if bound < 0.001 else f"at most {bound:.2g}"
 
 
 def moment(time_ns: int) -> str:
-    """Say when: RFC 3339 in UTC, to the millisecond."""
+    """Format a time: RFC 3339 in UTC, to the millisecond."""
     seconds, rest_ns = divmod(time_ns, _NS_PER_S)
     stamp = datetime.fromtimestamp(seconds, UTC)
     return f"{stamp:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
 
 
 def listed(items: Sequence[object], at_most: int = 5) -> str:
-    """Name some of them: ``a, b and c``; ``a, b and 7 more`` where there are too many."""
+    """List names: ``a, b and c``; ``a, b and 7 more`` if there are too many."""
     names = [str(i) for i in items[:at_most]]
     if len(items) > at_most:
         names = [*names[: at_most - 1], f"{len(items) - at_most + 1} more"]
@@ -68,5 +68,5 @@ def listed(items: Sequence[object], at_most: int = 5) -> str:
 
 
 def in_minutes(number: float) -> str:
-    """Write a time in minutes: ``2 min``, ``30 s``."""
+    """Format a duration in minutes: ``2 min``, ``30 s``."""
     return f"{number:g} min" if number >= 1 else f"{round(number * 60)} s"

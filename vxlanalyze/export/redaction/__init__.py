@@ -1,4 +1,4 @@
-"""What ``--redact`` does: pseudonyms for addresses and names, and no payload, in every output."""
+"""Redaction (``--redact``): pseudonyms for addresses and names, and no payload, in every output."""
 
 from vxlanalyze.export.redaction.redactor import Redactor
 

@@ -1,10 +1,10 @@
-"""Pseudonyms of addresses that keep prefixes: who shared the first n bits before shares n bits afterwards.
+"""Prefix-preserving pseudonyms of addresses: two that share their first n bits still share n bits.
 
-A keyed function of the bits before decides whether a bit is turned over, as in Crypto-PAn, so the mapping is
-one to one, the same for the same key, and tells nothing of an address without the key. Two things are kept:
-what kind of network an address is of (private, link-local, multicast, ...: the bits that lead there are not
-turned over), and addresses that name nobody (unspecified, loopback, broadcast, well-known groups).
-Of MAC addresses the maker's part is kept where it is one.
+A keyed function of the preceding bits decides whether a bit is flipped, as in Crypto-PAn, so the mapping is
+one-to-one, the same for the same key, and reveals nothing about an address without the key. Two things are
+kept: the kind of network of an address (private, link-local, multicast, ...: the bits that define it are not
+flipped), and addresses that identify nobody (unspecified, loopback, broadcast, well-known groups). MAC
+addresses keep their vendor prefix, if they have one.
 
 Sources: Xu, Fan, Ammar and Moon, "Prefix-preserving IP address anonymization" (2002); RFC 6890 (addresses
 for special purposes); RFC 9542 section 2.1 (the bits of a MAC address).
@@ -29,12 +29,12 @@ _Network = IPv4Network | IPv6Network
 
 
 class AddressCipher:
-    """Gives addresses their pseudonyms.
+    """Maps addresses to pseudonyms.
 
     Parameters
     ----------
     key : bytes
-        At most 64 bytes; who has it can tell which pseudonym is of which address.
+        At most 64 bytes; with it, pseudonyms can be resolved to addresses.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -46,7 +46,7 @@ class AddressCipher:
         return AddressCipher, (self._key,)
 
     def text(self, address: str) -> str:
-        """Give the pseudonym of an IP address in text; raises ValueError where it is none."""
+        """Give the pseudonym of an IP address in text; raises ValueError if it is not one."""
         parsed = ip_address(address.partition("%")[0])
         return str(ip_address(self._ip(parsed.packed)))
 
@@ -79,18 +79,18 @@ class AddressCipher:
         flags = packed[0] & _MAC_FLAGS
         if flags == _UNIVERSAL_UNICAST:
             return packed[:3] + self._turned(packed[3:], packed[:3], frozenset())
-        # The flags are put first and kept, so that a local address stays a local one.
+        # The flags come first and are kept, so a local address stays local.
         moved = bytes([flags << 6 | packed[0] >> 2]) + packed[1:]
         kept = frozenset({(0, 0), (1, 0), (1, 1)})
         turned = self._turned(moved, b"mac", kept)
         return bytes([(turned[0] & 0x3F) << 2 | flags]) + turned[1:]
 
     def _turned(self, packed: bytes, kind: bytes, kept: frozenset[tuple[int, int]]) -> bytes:
-        """Turn bits over; `kept` are (length, bits) of the prefixes behind which the next bit stays."""
+        """Flip bits; `kept` are (length, bits) of the prefixes after which the next bit stays."""
         result = bytearray()
         for place, byte in enumerate(packed):
             before = packed[:place]
-            # One digest holds a bit for each of the 255 ways to begin a byte.
+            # One digest holds a bit for each of the 255 prefixes of a byte.
             digest = hashlib.blake2b(before, key=self._key, person=kind[:16], digest_size=32).digest()
             choices = int.from_bytes(digest, "big")
             value = int.from_bytes(before, "big")

@@ -1,10 +1,10 @@
 """Frames without payload and with pseudonyms for addresses.
 
-Only headers that are understood are kept, each by name: link layer, IP, UDP, TCP with its harmless
-options, ICMP's own eight bytes, the tunnel's header, and the same of the innermost packet. The frame is cut
-behind them, so whatever else it held (payload, quoted packets, options that hold addresses, tunnels in the
-middle) is gone; its original length stays. Checksums keep their error: what was right is right, what was
-wrong is as wrong.
+Only known headers are kept, each listed explicitly: link layer, IP, UDP, TCP with its harmless options,
+ICMP's own eight bytes, the tunnel's header, and the same of the innermost packet. The frame is truncated
+after them, so everything else (payload, quoted packets, options with addresses, tunnels in the middle) is
+gone; its original length stays. Checksums keep their error: valid ones stay valid, invalid ones stay equally
+wrong.
 
 Sources: RFC 1624 section 3 (a checksum follows what it covers); RFC 9293 section 3.1, RFC 7323 and RFC 2018
 (TCP options); RFC 8926 section 3.4 (Geneve).
@@ -57,7 +57,7 @@ def redact_frames(
 def _only(
     data: NDArray[np.uint8], spans: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> NDArray[np.uint8]:
-    """A copy that holds zeros outside of the spans (first byte, behind the last byte)."""
+    """A copy with zeros outside of the spans (first byte, byte after the last)."""
     steps = np.zeros(len(data) + 1, np.int8)
     for first, end in spans:
         some = end > first

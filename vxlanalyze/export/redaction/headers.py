@@ -1,4 +1,4 @@
-"""Which bytes of a frame are headers that may be kept, told from its decoded record."""
+"""Find the bytes of a frame that are headers and may be kept, from its decoded record."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,9 @@ NO_LINK, ETHERNET, SLL, SLL2 = range(4)
 _ARP_BYTES = 28
 _IPV4_BYTES = 20
 _ESP, _ESP_BYTES = 50, 8
-_TUNNEL_BYTES = 8  # of VXLAN, GPE, and Geneve without its options
+_TUNNEL_BYTES = 8  # of VXLAN, GPE, and Geneve without options
 _GRE_BYTES = 16  # with checksum, key and sequence number (RFC 2890)
-_HARMLESS_OPTIONS = (0, 1, 2, 3, 4, 5, 8)  # end, nothing, MSS, window scale, SACK, time stamps
+_HARMLESS_OPTIONS = (0, 1, 2, 3, 4, 5, 8)  # end, no-operation, MSS, window scale, SACK, time stamps
 _OF_ONE_BYTE = 1  # option kinds 0 and 1 have no length
 
 
@@ -43,7 +43,7 @@ class Headers:
         self.geneve_options: Span = (self.inner_frame - options, self.inner_frame)
 
     def link_kind(self, base: int) -> NDArray[np.int64]:
-        """How MAC addresses stand in front of a packet, shape ``(n,)``."""
+        """Layout of the MAC addresses before a packet, shape ``(n,)``."""
         if base == INNER:
             bridged = self._record[:, fields.INNER_TYPE] == ethernet.TRANSPARENT_ETHERNET
             return np.where(bridged & (self.inner_frame >= 0), ETHERNET, NO_LINK)
@@ -53,7 +53,7 @@ class Headers:
         return kind
 
     def kept(self) -> tuple[list[Span], NDArray[np.int64]]:
-        """Spans of bytes to keep, and behind which byte each frame is cut, shape ``(n,)``."""
+        """Spans of bytes to keep, and where each frame is truncated, shape ``(n,)``."""
         outer_ip, outer_whole = self._network(OUTER)
         outer_l4 = self._transport(OUTER, outer_whole)
         inner_ip, inner_whole = self._network(INNER)
@@ -73,12 +73,12 @@ class Headers:
         return bounded, end
 
     def _whole(self, span: Span) -> Span:
-        """A span that was captured whole, else nothing: half an address is not known as one."""
+        """A span if captured completely, else empty: half an address is not recognisable."""
         first, end = span
         return first, np.where(end <= self._end, end, first)
 
     def _link(self, base: int) -> Span:
-        """From the first byte of a frame to its packet; of a frame without one its addresses and type."""
+        """From the first byte of a frame to its packet; without one, its addresses and type."""
         first = self._start if base == OUTER else np.maximum(self.inner_frame, 0)
         packet, message = self._at(base, fields.IP_AT), self._arp(base)
         alone = first + self._link_bytes(base)
@@ -100,7 +100,7 @@ class Headers:
         return known
 
     def _network(self, base: int) -> tuple[Span, NDArray[np.bool_]]:
-        """The IP header, and whether all that stands before the transport header was kept."""
+        """The IP header, and whether everything before the transport header was kept."""
         family, transport = self._at(base, fields.FAMILY), self._at(base, fields.L4_AT)
         at = np.where(family > 0, self._at(base, fields.IP_AT), -1)
         six = family == ipv6.VERSION
@@ -127,13 +127,13 @@ class Headers:
         return at, at + np.where(reached & ~later, size, 0)
 
     def _icmp_bytes(self, base: int, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Eight where they hold an echo's identifier or an MTU, else four: a redirect tells an address."""
+        """Eight if they hold an echo's identifier or an MTU, else four: a redirect contains an address."""
         record = self._record[rows]
         echo = record[:, base + fields.SEQ] >= 0
         return np.where(echo | (record[:, base + fields.ICMP_MTU] >= 0), icmp.HEADER_BYTES, 4)
 
     def _tcp_bytes(self, at: NDArray[np.int64], payload: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Bytes of TCP header up to its first option that may tell of its owner."""
+        """Bytes of TCP header up to the first option that may identify its owner."""
         options = at + tcp.HEADER_BYTES
         end_of_options = np.minimum(np.where(payload >= 0, payload, options), at + 60)
         for _ in range(40):
@@ -154,7 +154,7 @@ class Headers:
         return np.maximum(first, 0), np.where(self.inner_frame >= 0, end, np.maximum(first, 0))
 
     def _arp(self, base: int) -> NDArray[np.int64]:
-        """Where an ARP message begins, -1 where there is none."""
+        """Start of an ARP message, -1 if there is none."""
         present = self._at(base, fields.ARP_OPERATION) >= 0
         return np.where(present, self._at(base, fields.PAYLOAD_AT) - _ARP_BYTES, -1)
 
@@ -162,6 +162,6 @@ class Headers:
         return self._record[:, base + place]
 
     def _byte(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        if not len(self._data):  # frames of which no byte was captured
+        if not len(self._data):  # frames without any captured byte
             return np.zeros(len(places), np.int64)
         return self._data[np.clip(places, 0, len(self._data) - 1)].astype(np.int64)

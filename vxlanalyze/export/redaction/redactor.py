@@ -1,8 +1,8 @@
-"""Takes out of everything that leaves the machine what belongs to others: addresses, names and payload.
+"""Remove private data from everything that leaves the machine: addresses, names and payload.
 
-Pseudonyms are consistent in all outputs of a run, and the same for the same captures: the key is made from
-the SHA-256 of their files. Who has the captures can make it again and tell which pseudonym is whose; who has
-only the outputs cannot, for the digests themselves are replaced too. Times, ports, VNIs, sizes, counts and
+Pseudonyms are consistent in all outputs of a run, and the same for the same captures: the key is derived from
+the SHA-256 of their files. With the captures, the key can be derived again and pseudonyms resolved; with the
+outputs alone it cannot, since the digests themselves are replaced, too. Times, ports, VNIs, sizes, counts and
 the structure of networks stay.
 """
 
@@ -22,14 +22,14 @@ from vxlanalyze.report.matrix.model import Matrix
 from vxlanalyze.report.model import CaptureRecord, FindingRecord, Report
 from vxlanalyze.report.renderer import Judgement
 
-# Fields whose words are the program's own, wherever they stand in a report.
+# Fields with the program's own words, wherever they are in a report.
 _OWN_WORDS = frozenset(
     (
         *("schema", "code", "asked", "severity", "unit", "protocol", "kind", "format", "compression"),
         *("link_types", "first", "last", "start", "way", "fate", "flags", "sha256", "state"),
     )
 )
-# Keys under these may hold names of captures and addresses; all others are the program's own words.
+# Keys below these may be names of captures and addresses; all others are the program's own words.
 _KEYED_BY_NAMES = ("names", "frames", "evidence")
 
 
@@ -39,9 +39,9 @@ class Redactor:
     Parameters
     ----------
     report : Report
-        Names the captures, files, pods and services, and gives the key.
+        Has the names of captures, files, pods and services, and gives the key.
     cluster : Cluster, optional
-        Names all nodes, pods and services, whether the report shows them or not.
+        Has the names of all nodes, pods and services, whether or not in the report.
     """
 
     def __init__(self, report: Report, cluster: Cluster | None = None) -> None:
@@ -74,7 +74,7 @@ class Redactor:
 
     @classmethod
     def of_matrix(cls, matrix: Matrix, cluster: Cluster | None = None) -> "Redactor":
-        """Make one for the comparisons of many nodes."""
+        """Create one for the comparisons of many nodes."""
         return cls(_as_report(matrix, cluster or Cluster()), cluster)
 
     def name(self, name: str) -> str:
@@ -86,12 +86,12 @@ class Redactor:
         return self._wording.text(text)
 
     def interfaces(self, interfaces: Iterable[Interface]) -> tuple[Interface, ...]:
-        """Give interfaces of a capture pseudonyms for names; without descriptions."""
+        """Replace the names of a capture's interfaces, and remove descriptions."""
         named = (i if i.name is None else replace(i, name=self._wording.know(i.name)) for i in interfaces)
         return tuple(replace(i, description=None) for i in named)
 
     def frames(self, frames: Frames, interfaces: Sequence[Interface], ports: Sequence[int]) -> Frames:
-        """Replace the addresses in frames, and leave everything behind their headers out."""
+        """Replace the addresses in frames, and remove everything after their headers."""
         return redact_frames(frames, interfaces, ports, self.cipher)
 
     def report(self, report: Report) -> Report:
@@ -158,14 +158,14 @@ _KEPT_SUFFIXES = frozenset(
 
 
 def _key(report: Report) -> bytes:
-    """What pseudonyms depend on: the digests of the files; without them, all that the report says."""
+    """The key of pseudonyms: the digests of the files or, without them, the content of the report."""
     digests = [file["sha256"] for capture in report.captures for file in capture["files"]]
     content = digests if digests and None not in digests else asdict(report)
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=32).digest()
 
 
 def _as_report(matrix: Matrix, cluster: Cluster) -> Report:
-    """What names somebody in a matrix, as the report of one comparison would hold it."""
+    """The identifying parts of a matrix, in the form of one comparison's report."""
     return Report(
         tool=matrix.tool,
         verdict=matrix.verdict,
@@ -183,7 +183,7 @@ def _as_report(matrix: Matrix, cluster: Cluster) -> Report:
 
 
 def _names(report: Report) -> list[str]:
-    """Names that a report holds as such, and the points inside its captures."""
+    """Names in a report, and the points inside its captures."""
     points = [hop[end] for hop in (*report.hops, *report.inside) for end in ("from", "to")]
     services = [service["service"] for service in report.services if service["service"]]
     return labels_of([*points, *services, *report.names.values()])

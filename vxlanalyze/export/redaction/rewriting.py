@@ -1,4 +1,4 @@
-"""Writes pseudonyms over addresses, and lets checksums follow."""
+"""Overwrite addresses with pseudonyms, and update checksums."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from vxlanalyze.wire.fields import INNER, OUTER, RULE_PSEUDO, RULE_UDP
 from vxlanalyze.wire.rows import octets_of
 
 _MAC_BYTES = 6
-_IPV4_CHECKSUM = 10  # place in the header
+_IPV4_CHECKSUM = 10  # offset in the header
 _ARP_SENDER_MAC, _ARP_SENDER, _ARP_TARGET_MAC, _ARP_TARGET = -20, -14, -10, -4  # from the message's end
 
 
@@ -22,7 +22,7 @@ class Rewriting:
     data : NDArray[np.uint8]
         Shape ``(k,)``; written to.
     before : NDArray[np.uint8]
-        Shape ``(k,)``: the same buffer as it was captured.
+        Shape ``(k,)``: the same buffer as captured.
     record : NDArray[np.int64]
         Shape ``(n, RECORD_FIELDS)``.
     """
@@ -41,7 +41,7 @@ class Rewriting:
     def link(
         self, base: int, frame: NDArray[np.int64], kind: NDArray[np.int64], end: NDArray[np.int64]
     ) -> None:
-        """Rewrite the MAC addresses in front of a packet."""
+        """Rewrite the MAC addresses before a packet."""
         for place, at in ((fields.DST_MAC, frame), (fields.SRC_MAC, frame + _MAC_BYTES)):
             self._mac(base, place, at, (kind == ETHERNET), end)
         if base == OUTER:
@@ -67,7 +67,7 @@ class Rewriting:
         self._arp(base, end)
 
     def finish(self, geneve_options: Span, end: NDArray[np.int64]) -> None:
-        """Let the outer checksums follow all that was changed inside the tunnel."""
+        """Update the outer checksums for all changes inside the tunnel."""
         record = self._record
         self._left_out(*geneve_options)
         at = record[:, OUTER + fields.CHECK_AT]
@@ -76,7 +76,7 @@ class Rewriting:
         self._follow(at[rows], self._covered[rows], zero_is_none=True)
 
     def _left_out(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> None:
-        """Take what was left out inside the tunnel, a few words at an even place, off the covered sum."""
+        """Subtract the words omitted inside the tunnel, at an even offset, from the covered sum."""
         rows = np.flatnonzero(end > first)
         if len(rows) == 0:
             return
@@ -132,7 +132,7 @@ class Rewriting:
             self._covered[rows] += changed
 
     def _ip_pseudonyms(self, octets: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pseudonyms of addresses, shape ``(k, 4 or 16)``; of each different one once."""
+        """Pseudonyms of addresses, shape ``(k, 4 or 16)``, computed once for each distinct one."""
         different, which = np.unique(octets, axis=0, return_inverse=True)
         packed = [self._cipher.ip(address.tobytes()) for address in different]
         return _table(packed, octets.shape[1])[which.reshape(-1)]
@@ -140,7 +140,7 @@ class Rewriting:
     def _write(
         self, rows: NDArray[np.int64], at: NDArray[np.int64], new: NDArray[np.uint8]
     ) -> NDArray[np.int64]:
-        """Write fields of an even size; give how much the sum of their words changed, shape ``(k,)``."""
+        """Write fields of an even size; give the change of the sum of their words, shape ``(k,)``."""
         places = at[:, np.newaxis] + np.arange(new.shape[1])
         old = self._before[places] if len(rows) else new
         self._data[places] = new
@@ -149,7 +149,7 @@ class Rewriting:
     def _follow(
         self, at: NDArray[np.int64], change: NDArray[np.int64], *, zero_is_none: bool = False
     ) -> NDArray[np.bool_]:
-        """Let checksums follow a change of what they cover; tell which did: some say "none" or "all ones"."""
+        """Update checksums for changes; mark which were updated, as some are "none" or "all ones"."""
         stored = self._before[at].astype(np.int64) * 256 + self._before[at + 1]
         used = (stored != 0) & (stored != 0xFFFF) if zero_is_none else np.ones(len(at), bool)
         # A one's complement sum is a remainder modulo 65535 (RFC 1624 section 3).

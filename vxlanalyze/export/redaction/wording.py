@@ -1,7 +1,8 @@
-"""Finds addresses and names in sentences, paths and filters, and puts pseudonyms in their place.
+"""Find addresses and names in sentences, paths and filters, and replace them by pseudonyms.
 
-Names are what a report holds as names (captures, pods, services, nodes, files, evidence of the unit "name").
-Besides, whatever looks like a domain name is taken for one, but for the words that the program itself writes.
+Names are those marked as names in a report (captures, pods, services, nodes, files, evidence with the unit
+"name"). In addition, anything that looks like a domain name is treated as one, except for the program's own
+words.
 """
 
 import re
@@ -19,11 +20,11 @@ _IPV6 = (
 _ADDRESS = f"{_MAC}|{_IPV6}|{_IPV4}"
 _DOMAIN = r"(?<![\w.-])\w[\w-]*(?:\.[\w-]+)+"
 _WORD = r"(?<![\w-])\w[\w-]*"
-_NUMBER = re.compile(r"v?\d+(\.\d+)+[a-zA-Zµ]{0,3}")  # a version, or a measure with its unit
+_NUMBER = re.compile(r"v?\d+(\.\d+)+[a-zA-Zµ]{0,3}")  # a version, or a quantity with its unit
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z?"  # RFC 3339
 _ORDINARY = re.compile(rf"{_DOMAIN}|{_WORD}")
 
-# What the program itself writes with dots: fields of display filters, settings, files, devices.
+# The program's own words with dots: fields of display filters, settings, files, devices.
 _OWN_WORDS = frozenset(
     (
         *("Backend.Port", "Backend.VNI", "delay_ns.p99", "frame.cap_len", "frame.len", "e.g", "i.e"),
@@ -32,21 +33,21 @@ _OWN_WORDS = frozenset(
         *("loadBalancer.dsrDispatch", "loadBalancer.mode", "status.podIP"),
     )
 )
-# What people wrote into firewall rules: names of services and tenants, mostly.
+# Comments in firewall rules: mostly names of services and tenants.
 _COMMENT = re.compile(r'(--comment )("[^"]*"|\S+)|(\bcomment )("[^"]*")')
 # Kernel settings, as sysctl names them.
 _SYSCTL = re.compile(r"net\.(core|bridge|netfilter|ipv[46])(\.[a-z_][\w-]*)+")
-# Labels that every Kubernetes cluster has (its DNS specification), and the trees of reverse look-ups.
+# Labels common to all Kubernetes clusters (its DNS specification), and the domains of reverse look-ups.
 _EVERYBODYS = frozenset(("svc", "cluster", "local", "kubernetes", "default", "in-addr", "ip6", "arpa"))
 
 
 class Wording:
-    """Puts pseudonyms into text.
+    """Replaces names in text by pseudonyms.
 
     Parameters
     ----------
     cipher : AddressCipher
-        Gives addresses theirs.
+        Gives the pseudonyms of addresses.
     """
 
     def __init__(self, cipher: AddressCipher) -> None:
@@ -56,7 +57,7 @@ class Wording:
         self._pattern: re.Pattern[str] | None = None
 
     def know(self, name: str, pseudonym: str | None = None) -> str:
-        """Take a word for a name from now on; give its pseudonym, by default the next of ``name1``, ..."""
+        """Treat a word as a name from now on; give its pseudonym, by default the next of ``name1``, ..."""
         if name.isdigit() or name in ("", *_EVERYBODYS):
             return name
         if name not in self._names:
@@ -65,7 +66,7 @@ class Wording:
         return self._names[name]
 
     def domain(self, name: str) -> str:
-        """Replace a domain name label by label, so that names below one domain stay so."""
+        """Replace a domain name label by label, so that names below one domain stay together."""
         return ".".join(map(self._label, name.split(".")))
 
     def text(self, text: str) -> str:
@@ -78,7 +79,7 @@ class Wording:
         return self._pattern.sub(self._replaced, _COMMENT.sub(r'\1\3"..."', text))
 
     def filter(self, text: str) -> str:
-        """Replace every address, and names between quotes: the words of a display filter are its own."""
+        """Replace every address, and names in quotes: other words belong to the display filter's syntax."""
         text = re.sub(_ADDRESS, lambda found: self._address(found[0]), text)
         return re.sub(r'"([^"]*)"', lambda found: f'"{self.text(found[1])}"', text)
 
@@ -108,7 +109,7 @@ class Wording:
     def _address(self, written: str) -> str:
         if re.fullmatch(_MAC, written):
             return self._cipher.mac(bytes.fromhex(re.sub("[:-]", "", written))).hex(":")
-        body = written.rstrip(".:") if written[-2:] != "::" else written  # a sentence may go on behind it
+        body = written.rstrip(".:") if written[-2:] != "::" else written  # a sentence may continue after it
         address, slash, length = body.partition("/")
         try:
             ip_address(address.partition("%")[0])
@@ -116,11 +117,11 @@ class Wording:
             return written
         try:
             changed = self._cipher.network(body) if slash else self._cipher.text(body)
-        except ValueError:  # no network has such a length; the address tells all the same
+        except ValueError:  # not a valid prefix length, but the address is revealing nevertheless
             changed = f"{self._cipher.text(address)}{slash}{length}"
         return changed + written[len(body) :]
 
 
 def labels_of(names: Iterable[str]) -> list[str]:
-    """The parts of names such as ``namespace/pod``, each once, in the order of the alphabet."""
+    """The parts of names such as ``namespace/pod``, each once, in alphabetical order."""
     return sorted({part for name in names for part in name.split("/")})

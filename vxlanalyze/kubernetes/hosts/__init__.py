@@ -1,1 +1,1 @@
-"""What the tools of a host print: each kind recognised by its first lines, and read with line numbers."""
+"""Output of host tools: each kind is recognised by its first lines and read with line numbers."""

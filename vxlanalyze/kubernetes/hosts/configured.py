@@ -1,7 +1,7 @@
-"""What the overlay was configured with, as objects of Kubernetes (JSON or YAML): MTU, port, VNI and mode.
+"""The overlay's configuration as Kubernetes objects (JSON or YAML): MTU, port, VNI and mode.
 
-Rows as of `overlays`: name ("mtu", "port", "vni", "backend", "mode") and value. Read are Calico's IPPool and
-FelixConfiguration, and the ConfigMaps of flannel (``net-conf.json``) and Cilium (``cilium-config``).
+Rows as in `overlays`: name ("mtu", "port", "vni", "backend", "mode") and value. Supported are Calico's IPPool
+and FelixConfiguration, and the ConfigMaps of flannel (``net-conf.json``) and Cilium (``cilium-config``).
 
 Sources: Calico reference, IPPool and FelixConfiguration (v3); flannel ``Documentation/kube-flannel.yml``;
 Cilium Helm chart, ``cilium-configmap.yaml``.
@@ -23,7 +23,7 @@ _KINDS = frozenset(("IPPool", "FelixConfiguration", "ConfigMap"))
 
 
 def opens(value: object) -> bool:
-    """Whether any object in a document is of the kinds that are read."""
+    """Whether any object in a document is of a supported kind."""
     return any(kind in _KINDS for kind, _ in members(value))
 
 

@@ -57,7 +57,7 @@ def read_translations(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def read_listeners(lines: Sequence[Line]) -> Iterator[Row]:
-    """Give what listens; the memory of a socket stands on its line or the next."""
+    """Give the listening sockets; a socket's memory is on its line or the next."""
     row: Row = {}
     for number, line in lines:
         match, memory = _LISTENER.match(line), _MEMORY.search(line)

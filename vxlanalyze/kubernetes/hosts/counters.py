@@ -1,4 +1,4 @@
-"""Counters of the kernel and the NIC: everything that has a name and a number.
+"""Counters of the kernel and the NIC: everything with a name and a number.
 
 ``nstat``, ``/proc/net/snmp`` and ``netstat``, ``/proc/net/softnet_stat``, ``ethtool -S``, ``ip -s link``,
 ``conntrack -S``, ``tc -s qdisc``. Rows: name (nstat's names; "ethtool rx_missed_errors", "link eth0
@@ -51,7 +51,7 @@ def read_snmp(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def read_softnet(lines: Sequence[Line]) -> Iterator[Row]:
-    """``/proc/net/softnet_stat``: drops because the backlog was full, and squeezes, of all cores."""
+    """``/proc/net/softnet_stat``: drops due to a full backlog, and squeezes, of all cores."""
     rows = [(number, line.split()) for number, line in lines if _SOFTNET.match(line)]
     if rows:
         yield _row(rows[0][0], "softnet dropped", sum(int(words[1], 16) for _, words in rows))
@@ -67,7 +67,7 @@ def read_ethtool(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def read_links(lines: Sequence[Line]) -> Iterator[Row]:
-    """``ip -s link``: of each device, rx_dropped and the like."""
+    """``ip -s link``: rx_dropped and the like of each device."""
     device, names, side = "", [""], ""
     for number, line in lines:
         match = _DEVICE.match(line)

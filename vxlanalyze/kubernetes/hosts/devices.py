@@ -1,4 +1,4 @@
-"""``ip -d link``, ``ip addr``: devices with MTU, state, MAC and addresses; what a tunnel device is set to.
+"""``ip -d link``, ``ip addr``: devices with MTU, state, MAC and addresses; settings of tunnel devices.
 
 Rows: index, name, mtu, master, up ("yes" or ""), mac, addresses (separated by spaces), type
 ("vxlan", "geneve", ...), id, dstport, local, remote, dev, external.
@@ -23,7 +23,7 @@ _VALUES = ("id", "dstport", "local", "remote", "dev", "group")
 
 
 def opens(first: Sequence[str]) -> bool:
-    """Whether devices stand at its head."""
+    """Whether it begins with devices."""
     return bool(_DEVICE.match(first[0]))
 
 

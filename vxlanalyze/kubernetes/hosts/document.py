@@ -1,4 +1,4 @@
-"""Outputs that are one JSON or YAML document: parsed once, then recognised by their keys."""
+"""Outputs that are one JSON or YAML document: parsed once, then recognised by keys."""
 
 import json
 import re
@@ -26,8 +26,8 @@ class Document:
     opens : callable
         Whether a parsed value is of this kind.
     read : callable
-        ``read(value, locate) -> rows``; `locate` gives the line where a piece of text stands first, 1 where
-        it does not stand as such.
+        ``read(value, locate) -> rows``; `locate` gives the line where a piece of text first occurs, 1 where
+        it does not occur literally.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Document:
 
 
 def parse(text: str) -> object:
-    """Parse a JSON document, or YAML of Kubernetes; None where a text is neither, or too large."""
+    """Parse a JSON document, or Kubernetes YAML; None if a text is neither, or too large."""
     head = text[:_HEAD].lstrip()
     if not head or len(text) > _LARGEST_BYTES:
         return None
@@ -55,7 +55,7 @@ def parse(text: str) -> object:
 
 
 def locator(text: str) -> Locate:
-    """Make the function that finds the line of a piece of text."""
+    """Create the function that finds the line of a piece of text."""
 
     def locate(piece: str) -> int:
         for form in (piece, piece.replace(": ", ":")):

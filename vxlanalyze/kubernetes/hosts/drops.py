@@ -1,10 +1,10 @@
-"""Packets seen being dropped: Cilium's monitor, Hubble, tracers (JSON lines), and the kernel's own log.
+"""Observed packet drops: Cilium's monitor, Hubble, tracers (JSON lines), and the kernel's own log.
 
-Rows: name "drop", value (the reason), and as far as they are known src, dst, sport, dport, protocol, ip_id,
+Rows: name "drop", value (the reason), and, where known, src, dst, sport, dport, protocol, ip_id,
 at (function, interface or chain), source (file and line of the program that dropped), time (RFC 3339).
 
 Sources: Cilium 1.16 ``pkg/monitor/format`` and ``DropNotifyVerbose``, Hubble ``flow.proto``; Linux
-``net/ipv4/route.c`` (martian source): written from these, since the programs were not at hand.
+``net/ipv4/route.c`` (martian source): written from these, as the programs were not available.
 """
 
 import json
@@ -36,7 +36,7 @@ _PROTOCOLS = {"ICMPv4": "icmp", "ICMPv6": "ipv6-icmp", "TCP": "tcp", "UDP": "udp
 
 
 def read_json_lines(lines: Sequence[Line]) -> Iterator[Row]:
-    """JSON lines of ``cilium-dbg monitor -j``, Hubble, pwru and retis, of drops alone."""
+    """JSON lines of ``cilium-dbg monitor -j``, Hubble, pwru and retis, drops only."""
     passed = Passed()
     for number, line in lines:
         try:

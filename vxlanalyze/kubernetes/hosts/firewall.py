@@ -1,7 +1,7 @@
-"""Follows a packet through the saved rules of a host's firewall, as the kernel would.
+"""Follow a packet through the saved rules of a host's firewall, as the kernel would.
 
-Each demand of a rule holds, fails, or cannot be determined. What cannot be determined makes what follows
-uncertain: a drop is certain only where no rule before it might have accepted the packet.
+Each match of a rule holds, fails, or cannot be determined. An undetermined match makes everything after it
+uncertain: a drop is certain only if no earlier rule might have accepted the packet.
 
 Sources: iptables(8), "TABLES"; nftables wiki "Netfilter hooks" (priorities).
 """
@@ -26,7 +26,7 @@ _Chain = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What rules ask of a packet; `new` where no packet of its conversation went the other way."""
+    """The fields of a packet that rules match; `new` if no packet of its conversation went the other way."""
 
     source: str
     destination: str
@@ -37,7 +37,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A rule (or a chain's policy) that drops the packet; not `certain` where one before might accept it."""
+    """A rule (or a chain's policy) that drops the packet; not `certain` if an earlier one might accept it."""
 
     row: Row
     file: str
@@ -45,18 +45,18 @@ class Drop:
 
     @property
     def counted(self) -> int | None:
-        """Packets that it has dropped; None where it counts none."""
+        """Packets that it has dropped; None without a counter."""
         value = self.row.get("packets")
         return int(value) if value is not None else None
 
 
 def dropping(tables: Iterable[tuple[str, Iterable[Row]]], packet: Packet, hook: str) -> Drop | None:
-    """Find what drops a packet on its way through a hook ("input", "forward" or "output").
+    """Find what drops a packet on its path through a hook ("input", "forward" or "output").
 
     Parameters
     ----------
     tables : iterable of (file, rows)
-        As `iptables` and `nftables` read them. A rule that counts, and has counted nothing, is passed over.
+        As read by `iptables` and `nftables`. A rule with a counter of zero is skipped.
     """
     for file, rows in tables:
         walk = _Walk(file, packet, hook, rows)
@@ -103,7 +103,7 @@ class _Walk:
         return int(self._bases[key].get("priority", _PRIORITIES.get(key[1], 0)))
 
     def _chain(self, key: _Chain, depth: int) -> Drop | str | None:
-        """What a chain makes of the packet: a drop, "ACCEPT", or nothing."""
+        """A chain's verdict on the packet: a drop, "ACCEPT", or nothing."""
         for row in self._chains.get(key, ()):
             self._left -= 1
             if self._left < 0:
@@ -153,7 +153,7 @@ def _fits(family: str, address: str) -> bool:
 
 
 def _holds(row: Row, packet: Packet, hook: str) -> bool | None:
-    """Whether a rule's demands hold; None where one cannot be determined and the others hold."""
+    """Whether a rule's matches hold; None if one cannot be determined and the others hold."""
     answers = [_demand(name, value, packet, hook) for name, value in row.items()]
     if False in answers:
         return False

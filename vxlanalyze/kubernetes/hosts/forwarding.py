@@ -1,4 +1,4 @@
-"""``bridge fdb show`` of all devices, with line numbers; of one device, which it does not name: a table.
+"""``bridge fdb show`` of all devices, with line numbers; for one device, not named in it, see `tables`.
 
 Source: bridge(8).
 """
@@ -13,7 +13,7 @@ _VALUES = frozenset(("dst", "vlan", "port", "vni", "src_vni", "via", "master", "
 
 
 def opens(first: Sequence[str]) -> bool:
-    """Whether an entry with its device stands at its head."""
+    """Whether it begins with an entry that names its device."""
     return bool(_ENTRY.match(first[0]))
 
 

@@ -1,6 +1,6 @@
-"""``ip -j -d link``, ``ip -j addr``, ``ip -j route``, ``ip -j neigh``, ``bridge -j fdb``: rows as of text.
+"""``ip -j -d link``, ``ip -j addr``, ``ip -j route``, ``ip -j neigh``, ``bridge -j fdb``: rows as for text.
 
-Source: what iproute2 6 prints.
+Source: output of iproute2 6.
 """
 
 from collections.abc import Iterator

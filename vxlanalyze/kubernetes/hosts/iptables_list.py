@@ -1,8 +1,8 @@
-"""``iptables -L``, with ``-v``, ``-n``, ``-x`` and ``--line-numbers`` or without (iptables 1.4 to 1.8).
+"""``iptables -L``, with or without ``-v``, ``-n``, ``-x`` and ``--line-numbers`` (iptables 1.4 to 1.8).
 
-Rows as of iptables-save. Columns are numbers, target, protocol, options, interfaces (with ``-v``), source and
-destination; what a rule matches beyond these follows in words. The table is not printed: a chain of another
-table's name is of that table, else it is the filter table.
+Rows as for iptables-save. Columns are numbers, target, protocol, options, interfaces (with ``-v``), source
+and destination; further matches of a rule follow in words. The table is not printed: a chain whose name
+belongs to another table is in that table, otherwise in the filter table.
 
 Source: iptables(8), option --list; iptables ``iptables/iptables.c`` (print_firewall).
 """
@@ -33,7 +33,7 @@ _SAYS_NOTHING = re.compile(
 
 
 def opens(first: Sequence[str]) -> bool:
-    """Whether a chain and its header stand at its head."""
+    """Whether it begins with a chain and its header."""
     return any(_CHAIN.match(line) for line in first[:2]) and any(map(_HEADER.match, first))
 
 
@@ -60,7 +60,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def _family(lines: Sequence[Line]) -> str:
-    """Tell IPv6 by its zero address; without one, nothing is known."""
+    """Recognise IPv6 by its zero address; without one, the family is unknown."""
     for _, line in lines[:200]:
         if "::/0" in line:
             return "ip6"
@@ -74,7 +74,7 @@ def _number(text: str) -> int:
 
 
 def _rule(words: list[str], counted: bool) -> Row:
-    """Take the columns of a rule apart; nothing where they are none."""
+    """Split the columns of a rule; empty if it is not one."""
     row: Row = {"target": ""}
     if counted:
         if len(words) < 2 or not re.fullmatch(r"\d+[KMGT]?", words[0]):
@@ -111,7 +111,7 @@ def _ends(rest: Sequence[str]) -> Row:
 
 
 def _matched(row: Row, text: str) -> Row:
-    """Add what the words behind the columns demand; what is not understood is "other"."""
+    """Add the matches in words after the columns; anything not understood is "other"."""
     if "[goto]" in text:
         row["goto"] = "yes"
     text = re.sub(r"/\*.{0,300}?\*/", "", text)

@@ -1,4 +1,4 @@
-"""How a saved output is recognised and read."""
+"""Definition of a saved output: how it is recognised and read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Output:
     Parameters
     ----------
     opens : callable
-        Whether the first lines (some ten, without empty ones) are of this kind.
+        Whether the first lines (about ten, without empty ones) are of this kind.
     read : callable
-        Rows of the numbered lines; what it does not understand it leaves out. Every row has "line".
+        Rows of the numbered lines; lines it does not understand are left out. Every row has "line".
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""``nft -j list ruleset`` (libnftables-json(5), nftables 1.0): rows as of the text form."""
+"""``nft -j list ruleset`` (libnftables-json(5), nftables 1.0): rows as for the text form."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -64,7 +64,7 @@ def _hook(chain: Mapping[str, Any]) -> Row:
 
 
 def _rule(rule: Mapping[str, Any], sets: Mapping[str, str]) -> tuple[Row, list[str]]:
-    """Take a rule's expressions apart, and write it as nft's text form does."""
+    """Parse a rule's expressions, and write it in nft's text form."""
     row: Row = {"target": ""}
     words: list[str] = []
     other: list[str] = []
@@ -88,7 +88,7 @@ def _rule(rule: Mapping[str, Any], sets: Mapping[str, str]) -> tuple[Row, list[s
 
 
 def _match(value: Mapping[str, Any], table: str, sets: Mapping[str, str], row: Row, other: list[str]) -> str:
-    """Add what a match demands to the row, or to what is not understood; give it in words."""
+    """Add a match to the row, or to what is not understood; give it in words."""
     name, label, protocol = _left(value.get("left"))
     right = value.get("right")
     looked_up = isinstance(right, str) and right.startswith("@")
@@ -105,7 +105,7 @@ def _match(value: Mapping[str, Any], table: str, sets: Mapping[str, str], row: R
 
 
 def _left(left: object) -> tuple[str, str, str]:
-    """Name of a row's demand, words, and protocol of the left side of a match."""
+    """Row key, words, and protocol of the left side of a match."""
     if not isinstance(left, dict):
         return "", "match", ""
     payload, meta, ct = (left.get(key) for key in ("payload", "meta", "ct"))
@@ -121,7 +121,7 @@ def _left(left: object) -> tuple[str, str, str]:
 
 
 def _values(right: object) -> str:
-    """Values as iptables writes them: a comma-separated list, ranges with a colon."""
+    """Values in iptables notation: a comma-separated list, ranges with a colon."""
     if isinstance(right, dict):
         prefix, range_, set_ = right.get("prefix"), right.get("range"), right.get("set")
         if isinstance(prefix, dict):

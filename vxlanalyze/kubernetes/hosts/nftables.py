@@ -1,7 +1,7 @@
-"""``nft list ruleset`` (nftables 1.0), of the tables that iptables-nft keeps, too.
+"""``nft list ruleset`` (nftables 1.0), including the tables of iptables-nft.
 
-Rows as of iptables-save: chains (with their hook where they have one) and rules. Sets of a table are looked
-up; what a rule says beyond the common matches is "other".
+Rows as for iptables-save: chains (with their hook, if any) and rules. Sets of a table are resolved; anything
+beyond the common matches of a rule is "other".
 
 Sources: nft(8), nftables wiki "Quick reference".
 """
@@ -42,7 +42,7 @@ _MATCHES = tuple(
 
 
 def opens(first: Sequence[str]) -> bool:
-    """Whether a table stands at its head."""
+    """Whether it begins with a table."""
     return any(_TABLE.match(line) for line in first)
 
 
@@ -89,7 +89,7 @@ def _priority(text: str) -> int:
 
 
 def _sets(lines: Sequence[Line]) -> dict[str, str]:
-    """Elements of each set by ``table/name``; a comma-separated list, without timeouts and the like."""
+    """Elements of each set by ``table/name``: a comma-separated list, without timeouts and the like."""
     found: dict[str, list[str]] = {}
     table, opened = "", ""
     for _, line in lines:
@@ -127,7 +127,7 @@ def _rule(text: str, sets: Mapping[str, str], table: str) -> Row:
 
 
 def _taken(rest: str, row: Row, other: list[str], sets: Mapping[str, str], table: str) -> str:
-    """Take one match off a rule; a word that is none goes to `other`."""
+    """Take one match off a rule; an unknown word goes to `other`."""
     for name, pattern in _MATCHES:
         match = pattern.match(rest)
         if match is not None:

@@ -1,4 +1,4 @@
-"""All outputs of hosts that are known, and the reading of a text that is one of them."""
+"""All known host outputs, and reading a text that is one of them."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -24,7 +24,7 @@ from vxlanalyze.kubernetes.hosts.document import Document, locator, parse
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
 _FIRST_LINES = 12
-_MOST_ROWS = 100_000  # of the tables of a host only connections are longer, and these decide
+_MOST_ROWS = 100_000  # only a host's connection table is longer, and this many suffice
 _MAY_BE_EMPTY = frozenset(("drops", "connections", "listeners"))  # nothing dropped, nothing tracked
 OUTPUTS: tuple[Output, ...] = (
     iptables.OUTPUT,
@@ -45,7 +45,7 @@ DOCUMENTS: tuple[Document, ...] = (nft_json.DOCUMENT, *iproute_json.DOCUMENTS, c
 
 
 def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
-    """Kind and rows of numbered lines; None where they are none of the outputs."""
+    """Kind and rows of numbered lines; None if they are not a known output."""
     first = [line for _, line in lines[: 4 * _FIRST_LINES] if line.strip()][:_FIRST_LINES]
     if not first:
         return None
@@ -58,7 +58,7 @@ def read_output(lines: list[Line]) -> tuple[str, tuple[Row, ...]] | None:
 
 
 def read_document(text: str) -> tuple[str, tuple[Row, ...]] | None:
-    """Kind and rows of a text that is one JSON document; None where it is none that is known."""
+    """Kind and rows of a text that is one JSON document; None if it is not a known one."""
     value = parse(text)
     if value is None:
         return None
@@ -71,7 +71,7 @@ def read_document(text: str) -> tuple[str, tuple[Row, ...]] | None:
 
 
 def numbered(text: str, longest: int) -> Iterator[Line]:
-    """Give lines with their numbers from 1; those that are too long are left out."""
+    """Give lines with their numbers from 1, without overlong ones."""
     for number, line in enumerate(text.splitlines(), 1):
-        if len(line) <= longest and not line.startswith("```"):  # as cilium-bugtool puts around an output
+        if len(line) <= longest and not line.startswith("```"):  # added by cilium-bugtool around an output
             yield number, line.rstrip()

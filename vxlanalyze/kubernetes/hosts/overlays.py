@@ -1,10 +1,10 @@
-"""What overlays keep: flannel's files, Open vSwitch's tables, Cilium's status.
+"""State of overlays: flannel's files, Open vSwitch's tables, Cilium's status.
 
-Rows: name and value of what concerns the tunnel: "mtu", "network", "subnet", "port", "vni", "backend",
+Rows: name and value of tunnel settings: "mtu", "network", "subnet", "port", "vni", "backend",
 "remote", "mode" (of ``cilium status``).
 
 Sources: flannel ``Documentation/configuration.md``; ovs-vsctl(8), ovn-sbctl(8); Cilium documentation (all
-written from their documentation: these programs were not at hand).
+written from their documentation, as these programs were not available).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""``ip route``, ``ip rule`` and ``ip neigh``: one entry a line.
+"""``ip route``, ``ip rule`` and ``ip neigh``: one entry per line.
 
 Rows of routes: kind ("unicast", "unreachable", ...), to, dev, via, table. Of neighbours: address, dev, mac,
 state. Rules are kept as text.
@@ -54,7 +54,7 @@ def read_neighbours(lines: Sequence[Line]) -> Iterator[Row]:
 
 
 def read_rules(lines: Sequence[Line]) -> Iterator[Row]:
-    """Give the rules as they stand."""
+    """Give the rules as text."""
     yield from ({"line": str(n), "text": line.strip()} for n, line in lines if _RULE.match(line))
 
 

@@ -1,4 +1,4 @@
-"""``sysctl -a``, or parts of it, as ``sysctl`` and ``grep . /proc/sys/...`` print them: name and value."""
+"""``sysctl -a``, or parts of it, as printed by ``sysctl`` and ``grep . /proc/sys/...``: name and value."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
-"""What each finding leaves open, and what would decide it: an entry for every diagnostic, all in this place.
+"""What each finding leaves open, and what would decide it: one entry for every diagnostic, all in one place.
 
-The explanations of a code are those that its manual and its remedy name. `DECIDED` are the diagnostics whose
-findings leave nothing open, with what decides them. Where a code has several questions, the first that fits
+The explanations of a code are those in its manual and its remedy. `DECIDED` are the diagnostics whose
+findings leave nothing open, with the deciding evidence. If a code has several questions, the first that fits
 a finding counts.
 """
 

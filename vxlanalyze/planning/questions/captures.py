@@ -1,4 +1,4 @@
-"""What is open where captures themselves limit the answer."""
+"""Open questions where captures themselves limit the analysis."""
 
 from shlex import quote
 
@@ -100,7 +100,7 @@ CAPTURE_LOSS = Question(
 
 
 def _stated(case: Case) -> bool:
-    """Whether a capture itself states what it dropped."""
+    """Whether a capture itself states its drops."""
     return any(
         quantity["value"]
         for name, quantity in case.finding["evidence"].items()

@@ -1,4 +1,4 @@
-"""What is open where packets arrive damaged, or with checksums that are wrong."""
+"""Open questions where packets arrive damaged, or with invalid checksums."""
 
 from vxlanalyze.planning import commands as run
 from vxlanalyze.planning.model import Step

@@ -1,4 +1,4 @@
-"""What is open where nodes disagree: ports, VNIs, addresses, entries that are stale."""
+"""Open questions where nodes disagree: ports, VNIs, addresses, stale entries."""
 
 from shlex import quote
 

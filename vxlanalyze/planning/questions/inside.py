@@ -1,4 +1,4 @@
-"""What is open where packets die inside a node, and what would decide it."""
+"""Open questions where packets die inside a node, and what would decide them."""
 
 from shlex import quote
 
@@ -23,7 +23,7 @@ _REFUSED = "invalid, insert_failed, drop and early_drop count what connection tr
 
 
 def _open_inside(case: Case) -> tuple[str, ...]:
-    """Of requests that die inside a node: what the capture shows of where."""
+    """What the capture shows about where requests die inside a node."""
     taken = case.value("taken_out_of_tunnel")
     before, after = ("firewall", "device"), ("rpfilter", "forward", "pod")
     return after if taken == "yes" else before if taken == "no" else (*before, *after)
@@ -72,7 +72,7 @@ NOT_ANSWERED = Question("not-answered", INSIDE, _open_inside, (FIREWALL, KERNEL,
 
 
 def at_endpoint(code: str) -> Question:
-    """Declare what is open where one endpoint does not answer and others of its node do."""
+    """Declare the open questions where one endpoint does not answer while others of its node do."""
     keys = ("forward", "pod")
     return Question(
         code,
@@ -132,7 +132,7 @@ SOURCE_UNANSWERED = Question(
 
 
 def _answers_watched(case: Case) -> Steps:
-    """Answers come from the far endpoint's node and die at the node of the client."""
+    """Answers come from the far endpoint's node but die at the client's node."""
     if not (case.endpoint and case.client):
         return ()
     rule = quote(f"host {case.client} and src host {case.endpoint}")
@@ -244,7 +244,7 @@ _LOSS_TESTS = (
 
 
 def loss_inside(code: str) -> Question:
-    """Declare what is open where packets die between two observation points of one node."""
+    """Declare the open questions where packets die between two observation points of one node."""
     keys = tuple(LOSS)
     return Question(code, LOSS, lambda case: keys if case.near and case.is_inside else (), _LOSS_TESTS)
 

@@ -1,4 +1,4 @@
-"""What is open where some packets die between two nodes, or arrive late."""
+"""Open questions where some packets are lost between two nodes, or arrive late."""
 
 from shlex import quote
 
@@ -14,7 +14,7 @@ def _moments(case: Case) -> Steps:
 
 
 def at_a_moment(code: str) -> Question:
-    """Declare what is open where something happened at one moment."""
+    """Declare the open questions for a single event in time."""
     return Question(
         code,
         {

@@ -1,4 +1,4 @@
-"""What is open where all packets of some kind die between two nodes."""
+"""Open questions where all packets of some kind are lost between two nodes."""
 
 from collections.abc import Callable
 
@@ -94,7 +94,7 @@ _BETWEEN = "a device between the nodes that reads the inner packet drops them"
 
 
 def on_cards(code: str) -> Question:
-    """Declare what is open where something about the packets decides, and they do not arrive."""
+    """Declare the open questions where a property of the packets decides that they do not arrive."""
     between_them = "a device between the nodes drops them" if code == "header-blocked" else _BETWEEN
     return Question(
         code,

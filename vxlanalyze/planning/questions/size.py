@@ -1,4 +1,4 @@
-"""What is open where packets die by their size, or in pieces."""
+"""Open questions where packets are lost due to their size or to fragmentation."""
 
 from vxlanalyze.planning import commands as run
 from vxlanalyze.planning.model import Step
@@ -75,7 +75,7 @@ def _ping_in_pieces(case: Case) -> Steps:
 
 
 def pieces(code: str) -> Question:
-    """Declare what is open where later fragments die on the path."""
+    """Declare the open questions where later fragments are lost on the path."""
     return Question(
         code,
         {

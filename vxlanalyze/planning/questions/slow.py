@@ -1,4 +1,4 @@
-"""What is open where traffic is slow, out of order, or broken off."""
+"""Open questions where traffic is slow, out of order, or interrupted."""
 
 import re
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ DUPLICATION = Question(
 
 
 def _process(case: Case, rule: str) -> Steps:
-    """What the process of a socket waits for, and whether its cgroup is throttled."""
+    """Show what the process of a socket waits for, and whether its cgroup is throttled."""
     pid = f"pid=$(ss -tlnpH {rule} | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2)"
     throttled = "grep throttled /sys/fs/cgroup$(cut -d: -f3 /proc/$pid/cgroup | tail -n 1)/cpu.stat"
     again = f"{throttled}; sleep 10; {throttled}"

@@ -1,1 +1,1 @@
-"""The formats a report can be written in, one a file."""
+"""The formats a report can be written in, one per file."""

@@ -1,7 +1,7 @@
 """The report as workflow commands of GitHub Actions: an annotation for each finding.
 
 Source: GitHub Docs, "Workflow commands for GitHub Actions": setting an error, warning or notice message;
-`@actions/core`, ``command.ts``, for what is escaped. Of each level, GitHub shows ten annotations of a step.
+`@actions/core`, ``command.ts``, for what is escaped. GitHub shows ten annotations of each level per step.
 """
 
 from collections import Counter
@@ -24,9 +24,9 @@ class _Annotation(NamedTuple):
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
-    """Write one workflow command a line: findings, then what is not as expected, then what broke.
+    """Write one workflow command per line: findings, failed expectations, then diagnostics that raised.
 
-    Where something judges the report, a finding that does not count is a notice, however bad.
+    If the report is judged, a finding that does not count is a notice, however severe.
     """
     commands = map(_command, _bounded(list(_annotations(report, judgement))))
     return "\n".join([*commands, inert(plain(report.verdict))]) + "\n"
@@ -48,7 +48,7 @@ def _annotations(report: Report, judgement: Judgement | None) -> Iterator[_Annot
 
 
 def _bounded(annotations: Sequence[_Annotation]) -> Iterable[_Annotation]:
-    """Give what is shown of each level, the last saying how many more there are."""
+    """Limit the annotations of each level, the last one giving the number of others."""
     in_all, given = Counter(a.level for a in annotations), Counter[str]()
     for annotation in annotations:
         level = annotation.level

@@ -15,9 +15,9 @@ _SEVERITIES = {"critical": "critical", "warning": "major", "info": "info"}
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
-    """Write a list of issues: findings at the first frame that shows them, then what is not as expected.
+    """Write a list of issues: findings at the first frame that shows them, then failed expectations.
 
-    Where something judges the report, a finding that does not count is of severity ``info``.
+    If the report is judged, a finding that does not count has severity ``info``.
     """
     paths = {c["name"]: c["files"][0]["path"] for c in report.captures if c["files"]}
     first = next(iter(paths.values()), "capture")
@@ -41,7 +41,7 @@ def _issue(
 
 
 def _entry(check: str, description: str, severity: str, path: str, line: int) -> dict[str, object]:
-    """Make one issue; the fingerprint stays the same from run to run as long as the finding does."""
+    """Create one issue; the fingerprint is the same from run to run as long as the finding is."""
     name = check if check != "not-as-expected" else f"{check}: {description}"
     return {
         "description": plain(description, longest_word=None),

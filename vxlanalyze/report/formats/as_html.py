@@ -1,7 +1,7 @@
-"""The report as one HTML file: it loads nothing, and reads on a wide screen, a phone and paper.
+"""The report as one HTML file that loads nothing and is readable on a wide screen, a phone and paper.
 
-Every string goes through `plain` and is escaped; the page's content security policy allows the one script
-that it holds, by its digest, and no request at all.
+Every string goes through `plain` and is escaped; the page's content security policy allows only its own
+script, by digest, and no requests.
 
 Sources: Content Security Policy Level 3; WCAG 2.2; WAI-ARIA Authoring Practices ("Sortable Table").
 """
@@ -28,7 +28,7 @@ _SEVERITIES = ("critical", "warning", "info")
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
-    """Write a report as an HTML page; never fails on its content, and is the same for the same report."""
+    """Write a report as an HTML page; never fails on its content, and is deterministic."""
     page = environment().get_template("report.html")
     script = Markup("\n").join(map(asset, _SCRIPTS))
     drawn = pictures.draw(report)
@@ -92,7 +92,7 @@ def points(report: Report) -> list[str]:
 
 
 def worst(report: Report) -> str:
-    """The colour of the verdict: what could not be judged is never shown as good."""
+    """The colour of the verdict: an undecided result is never shown as good."""
     found = {finding["severity"] for finding in report.findings}
     for severity in _SEVERITIES[:2]:
         if severity in found:
@@ -119,7 +119,7 @@ def _judged(judgement: Judgement | None) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _is_note(finding: FindingRecord, findings: Sequence[FindingRecord]) -> bool:
-    """Whether a finding is no more than a note: it explains nothing that is worse."""
+    """Whether a finding is only a note: it explains nothing more severe."""
     causes = {f["because"] for f in findings if f["severity"] != "info"}
     return finding["severity"] == "info" and key_of(finding) not in causes
 

@@ -1,7 +1,8 @@
-"""The report as JSON, and back: the format that every other one can be made from.
+"""The report as JSON, and back: every other format can be produced from this one.
 
-The shape is published in ``schema.json`` next to this module (JSON Schema 2020-12, "vxlanalyze.report/1").
-Non-ASCII letters are written as escapes (RFC 8259 section 7), so a report is the same in every locale.
+The structure is published in ``schema.json`` next to this module (JSON Schema 2020-12,
+"vxlanalyze.report/1"). Non-ASCII characters are escaped (RFC 8259 section 7), so a report is the same in
+every locale.
 """
 
 import json
@@ -17,7 +18,7 @@ from vxlanalyze.report.shape import ShapeError, demand, slip
 from vxlanalyze.text.escaping import inert
 from vxlanalyze.text.nearest import nearest
 
-_ADDED = ("connections", "connections_total", "impact")  # reports that were saved before have none
+_ADDED = ("connections", "connections_total", "impact")  # missing from reports saved earlier
 _ORDER = (
     "schema",
     "tool",
@@ -40,7 +41,7 @@ _ORDER = (
 
 
 def render(report: Report, judgement: Judgement | None = None) -> str:
-    """Write a report as JSON, the same for the same input. A judgement leaves no trace in it."""
+    """Write a report as JSON, deterministically. A judgement is not included."""
     del judgement
     whole = {name: getattr(report, name) for name in _ORDER}
     whole["hops"] = [*report.hops, *report.inside]
@@ -55,12 +56,12 @@ def from_json(text: str, path: str = "report") -> Report:
     text : str
         The JSON.
     path : str
-        What an error calls it.
+        Its name in errors.
 
     Raises
     ------
     UsageError
-        It is no JSON, or no report of this version; the message says where.
+        It is not JSON, or not a report of this version; the message says where.
     """
     try:
         whole = json.loads(text)
@@ -76,7 +77,7 @@ def from_json(text: str, path: str = "report") -> Report:
         _demand_report(whole)
     except ShapeError as error:
         raise UsageError(f"{path}: {error}; give a report of --format json") from error
-    # No capture's name holds a slash; those of places inside a node do.
+    # Names of captures contain no slash; those of places inside a node do.
     within = ["/" in hop["from"] + hop["to"] for hop in whole["hops"]]
     inside = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if is_inside]
     whole["hops"] = [hop for hop, is_inside in zip(whole["hops"], within, strict=True) if not is_inside]
@@ -84,7 +85,7 @@ def from_json(text: str, path: str = "report") -> Report:
 
 
 def _fields() -> list[str]:
-    """Fields of a Report that stand in the JSON under their own name."""
+    """Fields of a Report that appear in the JSON under their own name."""
     return [field.name for field in fields(Report) if field.name != "inside"]
 
 

@@ -1,8 +1,8 @@
 """The report as JUnit XML: one test case for each diagnostic, as CI servers show them.
 
-A finding that counts fails its case; one that is merely worth a note is reported in its output. Not
-assessed is skipped, never passed; a diagnostic that broke is an error. Without ``--fail-on``,
-``--baseline`` or ``--expect`` every finding of warning or worse counts.
+A finding that counts fails its case; a mere note appears in its output. Not assessed is skipped, never
+passed; a diagnostic that raised is an error. Without ``--fail-on``, ``--baseline`` or ``--expect``, every
+finding of severity warning or higher counts.
 
 Source: the schema of Jenkins' xUnit plugin (junit-10.xsd), which GitLab, GitHub actions and Azure read too.
 """

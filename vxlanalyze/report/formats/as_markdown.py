@@ -1,7 +1,7 @@
 r"""The report as Markdown, for pull requests, issues and job summaries.
 
-Everything that is not ours is escaped, so that a pod called ``<img>`` or ``[x](y)`` stays what it is called,
-and nobody is notified because a name holds an at sign.
+All foreign text is escaped, so a pod named ``<img>`` or ``[x](y)`` is shown literally, and an at sign in a
+name notifies nobody.
 
 Source: CommonMark 0.31 section 2.4 (backslash escapes), section 5.2 (list markers); GitHub Flavored
 Markdown section 4.10 (tables), section 6.9 (autolinks).
@@ -17,7 +17,7 @@ from vxlanalyze.text.escaping import inert, plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 _LIST_MARK = re.compile(r"^([-+]|\d+[.)])(?=\s)")
-# GitHub makes links of these after all escapes are gone; an empty comment keeps the parts apart.
+# GitHub turns these into links after unescaping; an empty comment separates the parts.
 _REFERENCE = re.compile(r"([@#])(?=\w)|(?<=www)(\.)|(?<=:)(//)")
 _CODE = re.compile(r"`([^`]*)`")
 _FRAMES_SHOWN = 20
@@ -93,13 +93,13 @@ def _listed(title: str, lines: "list[str] | tuple[str, ...]") -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Escape what Markdown would take for its own, but for pairs of backticks: they mark commands."""
+    """Escape Markdown syntax, except pairs of backticks, which mark commands."""
     pieces = _CODE.split(plain(text))
     return "".join(code(piece) if number % 2 else _prose(piece) for number, piece in enumerate(pieces))
 
 
 def remedy(text: str) -> str:
-    """Write what to do: sentences, and commands as a numbered list."""
+    """Write a remedy: sentences, and commands as a numbered list."""
     lines: list[str] = []
     number = 0
     for step in commands.steps(text):
@@ -117,7 +117,7 @@ def _prose(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Write something to be copied; the fence is longer than any run of backticks in it."""
+    """Write text for copying; the fence is longer than any run of backticks in it."""
     line = plain(text, longest_word=None)
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
     fence = "`" * (longest + 1)

@@ -1,8 +1,8 @@
-"""The report as text, to be read in half a minute, in 80 columns, by somebody who was woken up.
+"""The report as text, to be read in half a minute, in 80 columns, by someone just woken up.
 
-The verdict first, then the path with its figures, then each cause: its remedy, its evidence, its
-consequences; at the end what was not assessed, and how good the captures are. An average fault fits on one
-screen of 50 lines; ``--verbose`` shows everything.
+First the verdict, then the path with its figures, then each cause with remedy, evidence and consequences; at
+the end what was not assessed, and the quality of the captures. An average fault fits on one screen of 50
+lines; ``--verbose`` shows everything.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from vxlanalyze.text import formatting, words
 
 _QUESTIONS_SHOWN = 3
 _SERVICES_SHOWN = 4
-_LONG_TAIL = 2  # times the median, before a tail is worth a word
+_LONG_TAIL = 2  # multiples of the median from which a tail is mentioned
 
 
 def render(
@@ -41,13 +41,13 @@ def render(
     Parameters
     ----------
     judgement : Judgement, optional
-        What is different from a baseline or an expectation.
+        Differences from a baseline or an expectation.
     width : int
-        Columns; no fewer than 40 are used.
+        Columns; at least 40 are used.
     colour : bool
         Whether to colour severities and arrows.
     ascii_only : bool
-        Whether to draw with ASCII alone.
+        Whether to draw with ASCII only.
     verbose : bool
         Whether to show everything: evidence in full, all requests, each check that was not assessed.
     """
@@ -97,7 +97,7 @@ def _not_assessed(page: Page, report: Report, *, verbose: bool) -> None:
 
 
 def _services(page: Page, report: Report, *, verbose: bool) -> None:
-    """Write who sent requests to whom, and what came back; the worst first, without --verbose only these."""
+    """Write the requests by client and server, and their outcomes; only the worst without --verbose."""
     if not report.services:
         return
     ordered = sorted(report.services, key=lambda s: -(s["unanswered"] + s["refused"]))
@@ -131,7 +131,7 @@ def _all_requests(services: Sequence[ServiceRecord]) -> str:
 
 
 def _that_fail_apart(service: ServiceRecord) -> list[QuestionRecord]:
-    """Questions of a server that leaves some unanswered and answers others."""
+    """Questions at a server that answers some and leaves others unanswered."""
     queries = service.get("questions", [])
     silent = [query for query in queries if query["unanswered"]]
     return silent[:_QUESTIONS_SHOWN] if len(silent) < len(queries) else []
@@ -156,7 +156,7 @@ def _service(service: ServiceRecord, names: dict[str, str]) -> str:
 
 
 def _at_server(service: ServiceRecord) -> str:
-    """Say how much of the median request is the server's own time; of TCP, data is meant and not the SYN."""
+    """State the server's own share of the median request time; for TCP, of data rather than the SYN."""
     divided = service.get("time_ns")
     if not divided or divided["server"]["p50"] is None:
         return ""

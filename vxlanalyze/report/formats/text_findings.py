@@ -1,4 +1,4 @@
-"""The findings of the text report: what to do first, then why."""
+"""The findings of the text report: the remedy first, then the reasons."""
 
 import re
 from collections import defaultdict
@@ -14,12 +14,12 @@ from vxlanalyze.text import formatting
 STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _FRAMES_SHOWN = 8
 _EFFECTS_SHOWN = 5
-_CHARACTERS_SHOWN = 300  # of the evidence, and of what was ruled out: four lines of 80 columns
+_CHARACTERS_SHOWN = 300  # of the evidence, and of the ruled-out list: four lines of 80 columns
 _SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\d])")
 
 
 def write(page: Page, report: Report, *, verbose: bool) -> None:
-    """Number the faults, each with its consequences; notes take a line each."""
+    """Number the faults, each with its consequences; notes take one line each."""
     found = stories(report.findings)
     faults = [story for story in found if story.is_fault]
     if faults:
@@ -36,7 +36,7 @@ def write(page: Page, report: Report, *, verbose: bool) -> None:
 
 
 def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bool) -> None:
-    """Write one fault; a summary that the verdict has just given is left out."""
+    """Write one fault, without a summary that the verdict has just given."""
     finding = shown.finding
     style = STYLES[finding["severity"]]
     title: list[Span] = [(f"{number}. ", "bold"), (finding["severity"].upper(), style)]
@@ -59,7 +59,7 @@ def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bo
 
 
 def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
-    """Write which explanations are left, and what would distinguish them; with --verbose its commands."""
+    """Write the open explanations and what would distinguish them, with its commands if --verbose."""
     left = still_open.of(finding)
     if left is None:
         return
@@ -75,7 +75,7 @@ def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
 
 
 def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
-    """Write the evidence: the explanation, with --verbose every figure, and the frames."""
+    """Write the evidence: the explanation, every figure if --verbose, and the frames."""
     finding = shown.finding
     texts = [part["explanation"] for part in shown.parts] if verbose else [shown.parts[0]["explanation"]]
     for text in filter(None, dict.fromkeys(texts)):
@@ -92,7 +92,7 @@ def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
 
 
 def _fitting(parts: Sequence[str], rest: str | None) -> list[str]:
-    """Take as many parts as there is room for, at least one; `rest` names those left out."""
+    """Take as many parts as fit, at least one; `rest` names those left out."""
     kept: list[str] = []
     for part in parts:
         if kept and sum(map(len, kept)) + len(part) > _CHARACTERS_SHOWN:

@@ -1,7 +1,7 @@
-"""Which node of a cluster talks badly to which: the comparisons of all pairs of nodes, as one matrix.
+"""Which nodes of a cluster have trouble with each other: all pairs of nodes, as one matrix.
 
-A format is one module with ``render(matrix) -> str`` and one entry in `FORMATS`, under the name that the
-report of one pair has for it.
+A format is one module with ``render(matrix) -> str`` and one entry in `FORMATS`, under the same name as for
+the report of one pair.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The matrix as one HTML file, which loads nothing and needs no script; and as Jupyter shows it.
+"""The matrix as one HTML file, which loads nothing and needs no script, and for Jupyter.
 
 Every string goes through `plain` and is escaped.
 """
@@ -18,12 +18,12 @@ def render(matrix: Matrix) -> str:
 
 
 def notebook(matrix: Matrix) -> str:
-    """Write a matrix as Jupyter shows it."""
+    """Write a matrix for Jupyter."""
     return _rendered("notebook_matrix.html", matrix, asset("notebook.css"))
 
 
 def worst(matrix: Matrix) -> str:
-    """The colour of the verdict: what could not be judged is never shown as good."""
+    """The colour of the verdict: an undecided result is never shown as good."""
     states = {cell["state"] for cell in matrix.cells}
     return next((state for state in (*BAD, "untold", "good") if state in states), "untold")
 

@@ -1,6 +1,6 @@
-"""The matrix as JSON: all of it, the same for the same input.
+"""The complete matrix as deterministic JSON.
 
-Non-ASCII letters are written as escapes (RFC 8259 section 7), as in the report of one pair.
+Non-ASCII characters are escaped (RFC 8259 section 7), as in the report of one pair.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The matrix as text: the verdict, who talks badly to whom, and what to do about it."""
+"""The matrix as text: the verdict, the nodes in trouble, and the remedies."""
 
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, Entry, grid, legend, short
 from vxlanalyze.report.matrix.model import Matrix
@@ -8,7 +8,7 @@ from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "good": "green", "untold": "bold", "idle": "dim"}
-_SHOWN = 12  # directions told of one finding
+_SHOWN = 12  # directions listed for one finding
 _LONGEST_NAME = 24
 
 
@@ -18,9 +18,9 @@ def render(matrix: Matrix, *, width: int = 80, colour: bool = False, ascii_only:
     Parameters
     ----------
     width : int
-        Columns; no fewer than 60 are used. A matrix that is wider is left out.
+        Columns; at least 60 are used. A wider matrix is left out.
     colour, ascii_only : bool
-        Whether to colour, and whether to draw with ASCII alone.
+        Whether to colour, and whether to draw with ASCII only.
     """
     page = Page(max(width, 60), ascii_only=ascii_only)
     page.paragraph((matrix.verdict, "bold"))

@@ -1,4 +1,4 @@
-"""From the reports of pairs of nodes to the matrix of the cluster."""
+"""Build the matrix of the cluster from the reports of pairs of nodes."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
 
 
 def build(names: Sequence[str], reports: Sequence[Report]) -> Matrix:
-    """Put the reports of pairs together.
+    """Combine the reports of pairs.
 
     Parameters
     ----------
     names : sequence of str
         Of all nodes, in the order of the matrix.
     reports : sequence of Report
-        Of two nodes each, or of one that has to do with no other; every node stands in one at least.
+        Of two nodes each, or of one without any peer; every node is in at least one.
     """
     pairs = [report for report in reports if report.hops]
     cells = {cell["direction"]: cell for report in pairs for cell in _cells(report)}
@@ -32,7 +32,7 @@ def build(names: Sequence[str], reports: Sequence[Report]) -> Matrix:
 
 
 def _node(name: str, reports: Sequence[Report]) -> CaptureRecord:
-    """Of the records of one capture, one that tells its address."""
+    """Choose the record of a capture that shows its address."""
     records = [record for report in reports for record in report.captures if record["name"] == name]
     return max(records, key=lambda record: bool(record["node_addresses"]))
 
@@ -58,7 +58,7 @@ def _cells(report: Report) -> list[CellRecord]:
 
 def _cell(hop: HopRecord, findings: Sequence[FindingRecord]) -> CellRecord:
     worst = _worst(hop, findings)
-    elsewhere = hop["unknown_reasons"].get("other-peer", 0)  # these stand in cells of their own
+    elsewhere = hop["unknown_reasons"].get("other-peer", 0)  # these have cells of their own
     unknown = hop["unknown"] - elsewhere
     if worst is not None:
         state, summary = worst["severity"], worst["summary"]
@@ -92,7 +92,7 @@ def _cell(hop: HopRecord, findings: Sequence[FindingRecord]) -> CellRecord:
 
 
 def _idle(sender: str, receiver: str) -> CellRecord:
-    """Two nodes that have nothing to do with each other."""
+    """Two nodes without traffic between them."""
     return {
         "from": sender,
         "to": receiver,
@@ -112,10 +112,10 @@ def _idle(sender: str, receiver: str) -> CellRecord:
 
 
 def _worst(hop: HopRecord, findings: Sequence[FindingRecord]) -> FindingRecord | None:
-    """Of what was found, what decides about a direction.
+    """The finding that decides the state of a direction.
 
-    Findings of the direction itself come first; then what keeps the pair as a whole from working, such as
-    nodes that use different VNIs. What merely limits a capture says nothing against a direction.
+    Findings of the direction itself come first, then those that affect the pair as a whole, such as different
+    VNIs. Limits of a capture do not count against a direction.
     """
     own = [f for f in findings if f["direction"] == hop["direction"] and f["severity"] in BAD]
     whole = [f for f in findings if f["direction"] is None and f["severity"] == "critical"]

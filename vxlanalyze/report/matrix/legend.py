@@ -1,4 +1,4 @@
-"""What stands in the cells of a matrix, in few letters: one for each finding, and a legend for them."""
+"""The cells of a matrix in few letters: one for each finding, with a legend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LEGEND = "ok: nothing is wrong; ?: could not be judged; –: no traffic. Rows se
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One finding of the legend: its letter, code and severity, the directions, and what to do."""
+    """One finding of the legend: letter, code, severity, directions, and remedy."""
 
     letter: str
     code: str
@@ -26,7 +26,7 @@ class Entry:
 
 
 def legend(matrix: Matrix) -> list[Entry]:
-    """Give what was found, the worst and most frequent first."""
+    """Give the findings, the worst and most frequent first."""
     return [
         Entry(_letters(number), code, severity, cells, _remedy(matrix.findings, code, cells))
         for number, ((severity, code), cells) in enumerate(by_finding(matrix.bad))
@@ -40,14 +40,14 @@ def _letters(number: int) -> str:
 
 
 def _remedy(findings: Sequence[FindingRecord], code: str, cells: Sequence[CellRecord]) -> str:
-    """What to do about the first of some cells."""
+    """The remedy for the first of some cells."""
     wanted = (code, cells[0]["direction"]), (code, None)
     found = [f["remedy"] for key in wanted for f in findings if (f["code"], f["direction"]) == key]
     return found[0] if found else ""
 
 
 def short(cell: CellRecord, entries: Sequence[Entry]) -> str:
-    """Give the letters of a cell, with its loss where there is any."""
+    """Give the letters of a cell, with its loss if any."""
     for entry in entries:
         if (entry.code, entry.severity) == (cell["finding"], cell["state"]):
             lost = f" {formatting.percent(cell['loss_ratio'])}" if cell["loss_ratio"] else ""

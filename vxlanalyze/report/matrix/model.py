@@ -1,7 +1,7 @@
-"""The matrix of a cluster: plain data, of which every output of it is made.
+"""The matrix of a cluster: plain data for all of its outputs.
 
-`Matrix` holds nothing but str, int, float, bool, None, and lists and dicts of these; the records within have
-the shapes of the report of one pair.
+`Matrix` holds only str, int, float, bool, None, and lists and dicts of these; its records have the same form
+as in the report of one pair.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ CellRecord = TypedDict(
         "from": str,
         "to": str,
         "direction": str,
-        "state": str,  # critical, warning, good, untold (could not be judged), idle (nothing was sent)
-        "finding": str | None,  # the code that the state rests on
-        "summary": str | None,  # ... in one sentence; of what is untold, why
+        "state": str,  # critical, warning, good, untold (undecided), idle (nothing was sent)
+        "finding": str | None,  # the code that determines the state
+        "summary": str | None,  # ... in one sentence; if undecided, the reason
         "sent": int,
         "delivered": int,
         "lost": int,
@@ -41,7 +41,7 @@ CellRecord = TypedDict(
 
 
 class PairRecord(TypedDict):
-    """What comparing two nodes gave: as the report of `vxlanalyze A B`, without captures and hops."""
+    """The comparison of two nodes: the report of `vxlanalyze A B` without captures and hops."""
 
     nodes: list[str]
     verdict: str
@@ -55,10 +55,10 @@ class PairRecord(TypedDict):
 
 @dataclass(frozen=True)
 class Matrix:
-    """Which node talks badly to which.
+    """Which nodes have trouble with each other.
 
-    `cells` are all directions between two nodes, row by row (the sender's); `pairs` the comparisons behind
-    them, of the nodes that have to do with each other; `verdict` is one sentence.
+    `cells` are all directions between two nodes, row by row (the sender's); `pairs` are the underlying
+    comparisons of nodes with traffic between them; `verdict` is one sentence.
     """
 
     tool: ToolRecord
@@ -70,12 +70,12 @@ class Matrix:
 
     @property
     def findings(self) -> list[FindingRecord]:
-        """Those of all pairs."""
+        """Findings of all pairs."""
         return [finding for pair in self.pairs for finding in pair["findings"]]
 
     @property
     def broken(self) -> list[dict[str, str]]:
-        """Diagnostics that raised, of all pairs."""
+        """Diagnostics that raised, over all pairs."""
         return [entry for pair in self.pairs for entry in pair["broken"]]
 
     @property

@@ -1,4 +1,4 @@
-"""What a matrix says in one sentence: which directions are in trouble."""
+"""The verdict of a matrix in one sentence: which directions are in trouble."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -11,7 +11,7 @@ _ENDS: tuple[Literal["from"], Literal["to"]] = ("from", "to")
 
 
 def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
-    """Say which node talks badly to which."""
+    """State which nodes have trouble with each other."""
     bad = [c for c in cells if c["state"] in BAD]
     untold = sum(cell["state"] == "untold" for cell in cells)
     judged = len(bad) + sum(cell["state"] == "good" for cell in cells)
@@ -33,7 +33,7 @@ def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
 
 
 def by_finding(bad: Iterable[CellRecord]) -> list[tuple[tuple[str, str], list[CellRecord]]]:
-    """Put the directions of each severity and code together, the worst and most frequent first."""
+    """Group directions by severity and code, the worst and most frequent first."""
     groups: dict[tuple[str, str], list[CellRecord]] = {}
     for cell in bad:
         groups.setdefault((cell["state"], cell["finding"] or ""), []).append(cell)
@@ -41,7 +41,7 @@ def by_finding(bad: Iterable[CellRecord]) -> list[tuple[tuple[str, str], list[Ce
 
 
 def where(cells: Sequence[CellRecord]) -> str:
-    """Name some directions, by the one node that all come from or lead to where there is one."""
+    """Name some directions, by their common sender or receiver if there is one."""
     senders, receivers = ([*dict.fromkeys(c[end] for c in cells)] for end in _ENDS)
     if len(cells) > 1 and len(receivers) == 1:
         return f"to {receivers[0]} (from {words.listed(senders, _NAMED)})"

@@ -1,1 +1,1 @@
-"""The pictures of a report, drawn from its series."""
+"""The plots of a report, drawn from its series."""

@@ -1,7 +1,7 @@
-"""Draws the series of a report onto matplotlib Axes.
+"""Draw the series of a report onto matplotlib Axes.
 
 Each function draws one picture from plain numbers, so it works on a saved report as well. The timeline and
-the ladder have modules of their own.
+the ladder have their own modules.
 """
 
 import math
@@ -32,12 +32,12 @@ from vxlanalyze.report.plots.plot_parts import (
 )
 from vxlanalyze.report.series.model import Cells, CountsBySize, DelayBands, Delays, Sequence
 
-_FEW_MARKS = 100  # so many can be drawn large
-_WIDE_RANGE = 30  # from this ratio of the largest to the middle delay on, a linear axis hides the middle
+_FEW_MARKS = 100  # up to this many can be drawn large
+_WIDE_RANGE = 30  # above this ratio of the largest to the median delay, a linear axis hides the median
 
 
 def draw_sizes(axes: Axes, series: CountsBySize) -> Axes:
-    """Draw delivered packets upwards and lost ones downwards by their length, and where the way closes."""
+    """Draw delivered packets upwards and lost ones downwards by length, with the size limit of the path."""
     start, width = np.array(series["from_bytes"]), series["bin_bytes"]
     delivered, lost = np.array(series["delivered"]), np.array(series["lost"])
     gap = 0.0 if width == 1 else 0.1
@@ -94,7 +94,7 @@ def _threshold(axes: Axes, series: CountsBySize) -> None:
 
 
 def draw_delay(axes: Axes, series: Delays, onward: str, home: str | None = None) -> Axes:
-    """Draw the one-way delay over time: the middle, most packets, nearly all; and the clock's uncertainty."""
+    """Draw the one-way delay over time: median, most packets, nearly all, and the clock's uncertainty."""
     by_label = {bands["direction"]: bands for bands in series["directions"]}
     chosen = [(by_label[name], colour) for name, colour in ((onward, ONWARD), (home, HOME)) if name]
     drawn = [(bands, colour) for bands, colour in chosen if bands["bin"]]
@@ -141,7 +141,7 @@ def _delay_bands(axes: Axes, bands: DelayBands, bin_width: float, unit: Unit, co
 
 
 def _with_gaps(bands: DelayBands) -> tuple[Any, dict[str, Any]]:
-    """Columns with a hole wherever bins without a packet lie between, so that no line bridges them."""
+    """Columns with gaps for bins without a packet, so that no line bridges them."""
     bins = np.array(bands["bin"], dtype=float)
     holes = np.flatnonzero(np.diff(bins) > 1) + 1
     names = ("p10", "p50", "p90", "p99")
@@ -160,7 +160,7 @@ def _wide(drawn: Many[tuple[DelayBands, str]]) -> bool:
 
 
 def draw_sequence(axes: Axes, series: Sequence) -> Axes:
-    """Draw one flow: how far it came by when, what was lost, acknowledged, and allowed by its window."""
+    """Draw one flow: its progress over time, what was lost, acknowledged, and allowed by its window."""
     cells = (series["delivered"], series["lost_cells"], series["acknowledged"])
     last = max((max(c["time"]) for c in cells if c["time"]), default=0)
     unit = time_unit(series["cell_ns"] * (last + 1))
@@ -207,7 +207,7 @@ def draw_sequence(axes: Axes, series: Sequence) -> Axes:
 
 
 def _position_unit(series: Sequence, cells: Many[Cells]) -> tuple[float, str]:
-    """What a cell counts on the axis, and what the axis is called."""
+    """The unit of a cell on the axis, and the label of the axis."""
     if series["unit"] != "bytes":
         return series["cell_units"], "packet of the flow"
     most = max((max(c["position"]) for c in cells if c["position"]), default=0) * series["cell_units"]

@@ -1,4 +1,4 @@
-"""Draws the ladder of some packets: a post for each point, an arrow for each packet from post to post."""
+"""Draw the ladder of some packets: a post for each point, an arrow for each packet between posts."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _Place = tuple[float, float]
 
 
 class _Leg(NamedTuple):
-    """A piece of a packet's way; with no arrowhead where it ends between two points."""
+    """A leg of a packet's path, without an arrowhead if it ends between two points."""
 
     start: _Place
     end: _Place
@@ -31,8 +31,7 @@ class _Leg(NamedTuple):
 def draw_ladder(axes: Axes, series: Ladder) -> Axes:
     """Draw packets one below the other, in the order they were sent; rows are not to scale in time.
 
-    Next to each post stands the number of the frame in that capture; on the left the time, on the right
-    what the packet is.
+    Next to each post is the frame number in that capture, on the left the time, on the right a description.
     """
     points, packets = series["points"], series["packets"]
     posts = np.linspace(_FIRST_POST, _LAST_POST, len(points)).tolist()
@@ -57,7 +56,7 @@ def draw_ladder(axes: Axes, series: Ladder) -> Axes:
 def _follow(
     axes: Axes, packet: Followed, row: int, posts: list[float], arrows: list[_Leg], stops: list[_Leg]
 ) -> None:
-    """Write what a packet is and which frames hold it, and gather the pieces of its way."""
+    """Describe a packet and the frames that hold it, and gather the legs of its path."""
     onward = packet["way"] == "forward"
     path = list(enumerate(packet["seen"]))
     path = path if onward else path[::-1]
@@ -82,7 +81,7 @@ def _follow(
 
 
 def _draw_arrows(axes: Axes, arrows: list[_Leg]) -> None:
-    """All in one go: an annotation with an arrow for each costs ten times as much."""
+    """Draw all at once: a separate annotation for each arrow takes ten times as long."""
     if not arrows:
         return
     start, end = (np.array(places) for places in zip(*((a.start, a.end) for a in arrows), strict=True))
@@ -102,7 +101,7 @@ def _draw_arrows(axes: Axes, arrows: list[_Leg]) -> None:
 
 
 def _draw_stops(axes: Axes, stops: list[_Leg]) -> None:
-    """Ways that end between two points: lost, or nobody knows."""
+    """Paths that end between two points: lost, or unknown."""
     for fate, mark in (("lost", "x"), ("unknown", "$?$")):
         ends = [stop for stop in stops if (stop.fate == "lost") == (fate == "lost")]
         if not ends:
@@ -117,7 +116,7 @@ def _draw_stops(axes: Axes, stops: list[_Leg]) -> None:
 
 
 def _frame_number(axes: Axes, frame: int, post: float, height: float, side: int) -> None:
-    """Write a frame's number outside of the first and last post, and above the arrow at those between."""
+    """Write a frame number outside of the first and last post, and above the arrow at those in between."""
     axes.annotate(
         f"#{frame}",
         (post, height),
@@ -130,7 +129,7 @@ def _frame_number(axes: Axes, frame: int, post: float, height: float, side: int)
 
 
 def describe_packet(packet: Followed) -> str:
-    """Say what a packet is in a few words."""
+    """Describe a packet in a few words."""
     ends = [_end(packet["src"], packet["sport"]), _end(packet["dst"], packet["dport"])]
     flags = f" [{packet['flags']}]" if packet["flags"] else ""
     return label(f"{packet['protocol']} {ends[0]} → {ends[1]}{flags} {packet['length']:,} B", 64)

@@ -1,6 +1,6 @@
-"""The path as a picture: where its points and arrows stand, lying for desks and upright for phones.
+"""The path as a picture: positions of points and arrows, horizontal for desktops and vertical for phones.
 
-Only geometry and words; the page's template draws them.
+Only geometry and text; the page's template draws them.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from vxlanalyze.report import inside_hops
 from vxlanalyze.report.model import CaptureRecord, HopRecord, Report
 from vxlanalyze.text import words
 
-_LETTER = 9  # width of a letter of a name, generously
+_LETTER = 9  # width of a letter of a name, with a margin
 _DESK = 1254  # units, which are pixels on a wide screen
 _LINE = 16  # from one line of text to the next
 
@@ -26,7 +26,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A point of the path; `name` is whole, however long."""
+    """A point of the path; `name` is complete, however long."""
 
     x: float
     y: float
@@ -49,7 +49,7 @@ class Arrow:
 
     @property
     def turn(self) -> int:
-        """Degrees by which its head is turned from pointing right."""
+        """Rotation of its head in degrees from pointing right."""
         if self.y1 != self.y2:
             return 90 if self.y2 > self.y1 else 270
         return 0 if self.x2 > self.x1 else 180
@@ -71,7 +71,7 @@ class Picture:
 
 
 def lying(report: Report) -> Picture:
-    """Points from left to right, the way of the command line above, the way back below."""
+    """Points from left to right, the forward direction above, the reverse direction below."""
     points = _points(report)
     width, height, least_gap = (170, 164, 200) if len(points) <= 3 else (136, 164, 172)
     gap = min(max((_DESK - len(points) * width) // max(len(points) - 1, 1), least_gap), 910)
@@ -90,7 +90,7 @@ def lying(report: Report) -> Picture:
 
 
 def upright(report: Report) -> Picture:
-    """Points from top to bottom, the way of the command line on the left, the way back on the right."""
+    """Points from top to bottom, the forward direction on the left, the reverse direction on the right."""
     width, gap, height, whole = 210, 88, 70, 350
     points = _points(report)
     middle = whole / 2
@@ -112,7 +112,7 @@ def upright(report: Report) -> Picture:
 
 
 def state(hop: HopRecord) -> str:
-    """How a direction fares, in one word."""
+    """The state of a direction, in one word."""
     if hop["not_assessed"] is not None or hop["delivered"] + hop["lost"] == 0:
         return "untold"
     if hop["lost"] == 0:
@@ -121,7 +121,7 @@ def state(hop: HopRecord) -> str:
 
 
 def labels(hop: HopRecord) -> tuple[str, ...]:
-    """What a direction shows, in at most four short lines."""
+    """The labels of a direction, in at most four short lines."""
     if hop["sent"] == 0:
         return ("nothing was sent",)
     judged = hop["delivered"] + hop["lost"]
@@ -185,6 +185,6 @@ def _short(name: str, room: float) -> str:
 
 
 def alternative(report: Report) -> str:
-    """The picture in words, for those who cannot see it."""
+    """A text alternative for the picture."""
     hops = (*report.hops, *inside_hops.losing(report))
     return ". ".join(f"{hop['direction']}: {', '.join(labels(hop))}" for hop in hops)

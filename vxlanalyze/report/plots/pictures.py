@@ -1,4 +1,4 @@
-"""Chooses which pictures a report needs, and draws them as SVG from its series."""
+"""Choose the plots of a report, and draw them as SVG from its series."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
 _MOST_HOPS = 6
-_LEAST_GAIN_NS = 300_000_000  # a connection that nobody feels to be slow needs no picture
-_FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer make no picture
+_LEAST_GAIN_NS = 300_000_000  # a connection that is not noticeably slow needs no plot
+_FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer do not make a plot
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn picture with what stands above and below it."""
+    """A drawn plot with the text above and below it."""
 
     title: str
     svg: Markup
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """All pictures and lists of a report; the ladders by finding."""
+    """All plots and lists of a report; the ladders by finding."""
 
     pictures: list[Picture]
     ladders: dict[str, Picture]
@@ -45,7 +45,7 @@ class Drawn:
 
 
 def series_of(report: Report) -> Plots | None:
-    """The series of a report; None where it was saved without them, or by something else."""
+    """The series of a report; None if it was saved without them, or by another program."""
     try:
         demand(report.plots, Plots, "plots")
     except ShapeError:
@@ -55,7 +55,7 @@ def series_of(report: Report) -> Plots | None:
 
 
 def _fits(series: Plots, directions: set[str]) -> bool:
-    """Whether there is a series for each direction, and lists that belong together are equally long."""
+    """Whether there is a series for each direction, and related lists have equal length."""
     groups: list[tuple[list[Any], ...]] = [
         *((c["delivered"], c["lost"], c["unknown"]) for c in series["timeline"]["directions"]),
         *((c["from_bytes"], c["delivered"], c["lost"]) for c in series["sizes"]),
@@ -75,7 +75,7 @@ def _fits(series: Plots, directions: set[str]) -> bool:
 
 
 def draw(report: Report) -> Drawn:
-    """Draw what a report needs: the hops that lose most where there are many, and a ladder a finding."""
+    """Draw a report's plots: for the hops that lose most if there are many, and one ladder per finding."""
     series = series_of(report)
     if series is None or not report.hops:
         return Drawn([], {}, None, None)

@@ -1,7 +1,7 @@
-"""What all pictures share: colours, units of time, and the words along and above the axes.
+"""Common parts of all plots: colours, units of time, and the text along and above the axes.
 
-Text and lines take the reader's matplotlib style; only marks have colours of their own, which keep a contrast
-of 3 to 1 on white and on black and can be distinguished by the colour-blind.
+Text and lines follow the user's matplotlib style; only marks have fixed colours, with a contrast of 3 to 1 on
+white and on black, distinguishable by the colour-blind.
 
 Sources: Okabe and Ito, "Color Universal Design" (2008); WCAG 2.2 section 1.4.11 (contrast of graphics).
 """
@@ -19,8 +19,8 @@ DELIVERED = "#0e7ac4"
 LOST = "#d55e00"
 UNKNOWN = "#808080"
 WINDOW = "#b07d00"
-ONWARD = "#0e7ac4"  # the way of the command line
-HOME = "#b0609a"  # the way back
+ONWARD = "#0e7ac4"  # the forward direction
+HOME = "#b0609a"  # the reverse direction
 _LONGEST_NAME = 28
 _TIME_AXIS = "time-axis"
 
@@ -42,7 +42,7 @@ _TIME_UNITS = (
 
 
 def label(text: str, longest: int = _LONGEST_NAME) -> str:
-    """Write a name from a capture so that matplotlib shows it as it is, not as a formula."""
+    """Escape a name from a capture so that matplotlib shows it literally, not as a formula."""
     name = plain(text, longest_word=longest)
     if len(name) > longest:
         name = f"{name[: longest * 2 // 3]}…{name[-longest // 4 :]}"
@@ -50,7 +50,7 @@ def label(text: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _count(value: float, _: int | None) -> str:
-    """Write a count on an axis, the same upwards and downwards, in seven letters at most."""
+    """Format a count on an axis, the same upwards and downwards, in at most seven characters."""
     size = abs(value)
     return f"{size / 1e6:,g} M" if size >= 1e6 else f"{size:,.0f}"
 
@@ -64,13 +64,13 @@ def time_unit(span_ns: int, least: int = 3) -> Unit:
 
 
 def span(duration_ns: int) -> str:
-    """Write a duration for an axis: ``50 ms``."""
+    """Format a duration for an axis: ``50 ms``."""
     unit = time_unit(duration_ns, least=1)
     return f"{duration_ns / unit.size_ns:,.3g} {unit.name}"
 
 
 def time_axis(axes: Axes, start: str, unit: Unit, key: str = "") -> None:
-    """Say below the time axis when it begins, and below that how the picture is to be read."""
+    """Write the start time below the time axis, and below that how to read the plot."""
     words = f"{unit.name} since {label(moment(start), 40)}, by the first capture's clock"
     axes.set_xlabel(f"{words}\n{key}" if key else words)
     axes.xaxis.set_gid(f"{_TIME_AXIS} {unit.size_ns} {start}")
@@ -91,17 +91,17 @@ def time_of(axes: Axes) -> TimeAxis | None:
 
 
 def title(axes: Axes, text: str) -> None:
-    """Say above the plot what it is about, where it covers nothing."""
+    """Write the title above the plot, where it covers nothing."""
     axes.set_title(text, loc="left", fontsize=rcParams["font.size"])
 
 
 def say(axes: Axes, text: str, height: float) -> None:
-    """Write into the plot, at a share of its height."""
+    """Write into the plot, at a fraction of its height."""
     axes.annotate(text, (0.012, height), xycoords="axes fraction", va="center", ha="left")
 
 
 def finish(axes: Axes, columns: int = 4) -> None:
-    """Take away what carries nothing, and put the legend above the plot, where it covers nothing."""
+    """Remove unneeded frame lines, and put the legend above the plot, where it covers nothing."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)

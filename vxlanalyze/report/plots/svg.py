@@ -1,6 +1,6 @@
-"""Pictures for HTML: matplotlib's SVG, made small, the same on every run, and coloured by the page.
+"""Plots for HTML: matplotlib's SVG, made compact, reproducible, and coloured by the page.
 
-Colours become CSS variables, so one picture serves light and dark; text stays text, in the page's font.
+Colours become CSS variables, so one plot serves light and dark themes; text stays text, in the page's font.
 """
 
 import io
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from vxlanalyze.report.plots import plot_parts
 from vxlanalyze.text.escaping import plain
 
-_INK, _FAINT = "#010203", "#040506"  # stand for the page's text and lines until they are replaced
+_INK, _FAINT = "#010203", "#040506"  # placeholders for the page's text and line colours
 _VARIABLES = {
     _INK: "--ink",
     _FAINT: "--faint",
@@ -27,7 +27,7 @@ _VARIABLES = {
     plot_parts.HOME: "--home",
     plot_parts.UNKNOWN: "--unknown",
 }
-# Inches next to the axes. matplotlib could measure what it needs, but draws everything twice for that.
+# Margins in inches. matplotlib could measure what it needs, but would draw everything twice.
 _LEFT, _RIGHT, _BELOW, _ABOVE = 0.94, 0.52, 0.66, 0.3
 _PIXELS = 72  # in an inch of matplotlib's SVG
 _STYLE: dict[Any, Any] = {
@@ -58,24 +58,24 @@ def picture(
     unframed: bool = False,
     above: float = _ABOVE,
 ) -> str:
-    """Draw one picture as an SVG element.
+    """Draw one plot as an SVG element.
 
     Parameters
     ----------
     draw : callable
         Draws onto the Axes it is given.
     title : str
-        What the picture shows, for those who cannot see it; also makes its element names its own.
+        Text alternative for the plot; also makes its element names unique.
     width, height : float
         Inches of 72 CSS pixels; the page scales it.
     unframed : bool
-        Whether it has no axis to leave room for, so that it fills the whole picture.
+        Whether it has no axes to leave room for, so that it fills the whole image.
     above : float
         Inches above the axes, for the legend.
     """
     title = plain(title)
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
-        # A name in letters that the font lacks is measured with a box; the page's font draws it.
+        # A name in characters that the font lacks is measured with a box; the page's font draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
@@ -103,7 +103,7 @@ def _zoomable(axes: Axes, inches: tuple[float, float]) -> str:
 
 
 def _inside(width: float, height: float, above: float) -> tuple[float, float, float, float]:
-    """Where the axes stand, in shares of the figure."""
+    """Position of the axes, in fractions of the figure."""
     across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + above) / height
     return _LEFT / width, _BELOW / height, across, up
 
@@ -111,7 +111,7 @@ def _inside(width: float, height: float, above: float) -> tuple[float, float, fl
 def _for_page(svg: str, title: str, attributes: str = "") -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<[^>]+>", _tag, svg)  # what stands between tags is text, and stays as it is
+    svg = re.sub(r"<[^>]+>", _tag, svg)  # text between tags is left unchanged
     svg = re.sub(r"\s*\n\s*", "\n", svg).strip()
     box = re.search(r'viewBox="([-0-9. ]*)"', svg)
     opening = f'<svg viewBox="{box[1] if box else ""}" role="img"{attributes}><title>{escape(title)}</title>'
@@ -119,7 +119,7 @@ def _for_page(svg: str, title: str, attributes: str = "") -> str:
 
 
 def _tag(match: re.Match[str]) -> str:
-    """One tag: two decimals, no names that nothing refers to, the page's colours and font."""
+    """One tag: two decimals, no unreferenced names, the page's colours and font."""
     tag = re.sub(r"(\d\.\d\d)\d+", r"\1", match[0])
     tag = re.sub(r'^<g id="([xy]-axis)"', r'<g class="\1"', tag)
     tag = re.sub(r'^(<(?:g|text)) id="[^"]*"', r"\1", tag)

@@ -1,7 +1,7 @@
-"""Draws what was sent over time: one direction of a hop upwards, the other downwards.
+"""Draw packets sent over time: one direction of a hop upwards, the other downwards.
 
-Losses have a strip of their own along the edge, with a scale of their own: among a hundred packets that
-arrive, the one that is lost is seen as well.
+Losses have a separate strip along the edge with its own scale, so one lost packet is visible among a hundred
+that arrive.
 """
 
 from typing import Any
@@ -28,11 +28,11 @@ from vxlanalyze.report.series.model import CountsOverTime, Timeline
 
 _STRIP = 0.17  # of the height
 _ABOVE_STRIP = 0.02
-_LEAST_MARK = 0.15  # of the strip's height, so that one packet in a million shows
+_LEAST_MARK = 0.15  # of the strip's height, so that one packet in a million is visible
 
 
 def draw_timeline(axes: Axes, series: Timeline, onward: str, home: str | None = None) -> Axes:
-    """Draw delivered and lost packets over time, and the share that was lost in strips along the edges.
+    """Draw delivered and lost packets over time, and the loss ratio in strips along the edges.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _stack(axes: Axes, counts: CountsOverTime, bin_width: float, sign: int) -> N
 
 
 def _make_room(axes: Axes, sides: list[tuple[CountsOverTime, int]]) -> None:
-    """Leave the strip of each direction that lost something free of bars."""
+    """Keep the strip of each direction with losses free of bars."""
     most, room = {1: 1, -1: 0}, {1: 0.04, -1: 0.04}
     for counts, sign in sides:
         totals = np.sum([counts["delivered"], counts["lost"], counts["unknown"]], axis=0)
@@ -86,7 +86,7 @@ def _make_room(axes: Axes, sides: list[tuple[CountsOverTime, int]]) -> None:
 
 
 def _loss_strips(axes: Axes, sides: list[tuple[CountsOverTime, int]], bin_width: float) -> None:
-    """Draw the share of the packets of each bin that was lost; both directions on one scale."""
+    """Draw the loss ratio of each bin; both directions on one scale."""
     shares = [_lost_share(counts) for counts, _ in sides]
     highest = max(float(share.max(initial=0)) for share in shares)
     for (_, sign), share in zip(sides, shares, strict=True):

@@ -1,4 +1,4 @@
-"""Draws where the time of connections goes: one bar a connection, a piece for each that was waited for."""
+"""Draw how connections spend their time: one bar per connection, one segment per cause."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from vxlanalyze.report.plots.plot_parts import finish, label, time_unit
 MOST_BARS = 8
 BAR_INCHES = 0.48
 LEGEND_INCHES = 0.55  # above the bars: two rows
-# In the order drawn; pieces next to each other differ in lightness, for the colour-blind.
+# In drawing order; adjacent segments differ in lightness, for the colour-blind.
 _PIECES = (
     ("client", "client", "#bdbdbd"),
     ("server", "server", "#b0609a"),
@@ -34,7 +34,7 @@ def draw_waiting(axes: Axes, connections: Sequence[ConnectionRecord]) -> Axes:
         if width.any():
             axes.barh(rows, width, left=left, height=0.45, color=colour, label=name)
         left += width
-    for row, record in enumerate(connections):  # above its bar: beside it, names of pods find no room
+    for row, record in enumerate(connections):  # above its bar, since names of pods do not fit next to it
         axes.text(0, row - 0.28, _named(record), ha="left", va="bottom", fontsize="small")
     axes.set_yticks([])
     axes.set_ylim(len(connections) - 0.6, -0.85)

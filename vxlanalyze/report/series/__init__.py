@@ -1,7 +1,7 @@
-"""The plain numbers that plots and tables for reading are made from.
+"""The plain numbers behind plots and readable tables.
 
-Every series is bounded in size whatever the captures hold: a million packets give as many numbers as ten
-thousand. They survive JSON, so that every picture can be drawn again from a saved report.
+Every series is bounded in size: a million packets give as many numbers as ten thousand. They survive JSON, so
+every plot can be redrawn from a saved report.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def series(comparison: Comparison, findings: Sequence[Finding] = ()) -> Plots:
     Parameters
     ----------
     findings : sequence of Finding
-        The packets of these are followed from point to point.
+        Findings whose packets are followed from point to point.
 
     """
     base = timebase(comparison, timeline.MOST_BINS)

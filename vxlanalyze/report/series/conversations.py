@@ -1,4 +1,4 @@
-"""Flows as people think of them: one inner 5-tuple and VNI, whatever its outer ports and interfaces."""
+"""Conversations: flows with one inner 5-tuple and VNI, whatever their outer ports and interfaces."""
 
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ def group_flows(flows: Flows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def describe(direction: Direction, rows: NDArray[np.int64]) -> list[Who]:
-    """Say who talks to whom in given rows of the sender's flows; null where there is no port or VNI."""
+    """Describe the ends of given rows of the sender's flows; null where there is no port or VNI."""
     columns = describe_columns(direction, rows)
     return [cast("Who", dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
@@ -61,5 +61,5 @@ def nullable(values: NDArray[Any], known: NDArray[np.bool_]) -> list[int | None]
 
 
 def protocol_name(number: int, family: int) -> str:
-    """What people call an IP protocol number."""
+    """The common name of an IP protocol number."""
     return "ARP" if family == 0 else _PROTOCOLS.get(number, f"IP protocol {number}")

@@ -1,4 +1,4 @@
-"""How long packets were on their way: bands of the one-way delay over time, for each direction."""
+"""Bands of the one-way delay over time, for each direction."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def delays(comparison: Comparison, base: Timebase) -> Delays:
 
 def _bands(comparison: Comparison, direction: Direction, base: Timebase) -> DelayBands:
     clock = comparison.clock_of(direction)
-    # Ambiguous pairs may be crossed: their count is right, their single delays are not.
+    # Ambiguous pairs may be crossed: their count is right, their individual delays are not.
     usable = (direction.delay_ns != NO_DELAY) & (direction.reason != Reason.AMBIGUOUS)
     place, delay_ns = base.bin_of(direction)[usable], direction.delay_ns[usable]
     if np.any(place[1:] < place[:-1]):

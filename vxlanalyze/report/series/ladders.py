@@ -1,4 +1,4 @@
-"""Ladders: single packets followed from point to point, each with its frame number everywhere it was seen."""
+"""Ladders: single packets followed from point to point, each with its frame number at every point."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ _FATES = {Outcome.DELIVERED: "delivered", Outcome.LOST: "lost", Outcome.UNKNOWN:
 
 
 class _Route(NamedTuple):
-    """All hops in one way of travel: direction `i` goes from point `i` to point `i + 1` of `points`."""
+    """All hops in one direction of travel: direction `i` goes from point `i` to point `i + 1` of `points`."""
 
     forward: bool
     directions: tuple[Direction, ...]
@@ -27,7 +27,7 @@ class _Route(NamedTuple):
 
 
 class _Packets(NamedTuple):
-    """Some packets of one direction, by place in its arrays."""
+    """Some packets of one direction, by position in its arrays."""
 
     route: _Route
     hop: int
@@ -49,7 +49,7 @@ def ladders(comparison: Comparison, findings: Sequence[Finding], base: Timebase)
 
 
 def _shown(packets: _Packets) -> NDArray[np.int64]:
-    """The first packets of as many frames as there is room for: those of one super-packet say the same."""
+    """The first packets of as many frames as fit: those of one super-packet are alike."""
     frames = packets.route.directions[packets.hop].sent_row[packets.chosen]
     first = np.sort(np.unique(frames, return_index=True)[1])[:MOST_PACKETS]
     more = np.setdiff1d(np.arange(len(frames)), first)[: MOST_PACKETS - len(first)]
@@ -57,9 +57,9 @@ def _shown(packets: _Packets) -> NDArray[np.int64]:
 
 
 def flow_ladder(comparison: Comparison, direction: Direction, flow_row: int, base: Timebase) -> Ladder:
-    """Follow the first packets of a flow, and what came back, through all points.
+    """Follow the first packets of a flow, and the responses, through all points.
 
-    At most `MOST_PACKETS` each way, in the order they were sent.
+    At most `MOST_PACKETS` per direction, in the order of sending.
     """
     flows = direction.sender.flows
     ends = (flows.family[flow_row], flows.protocol[flow_row], flows.src[flow_row], flows.sport[flow_row])
@@ -100,7 +100,7 @@ def _routes(comparison: Comparison) -> list[_Route]:
 
 
 def _packets_of_finding(comparison: Comparison, finding: Finding) -> _Packets | None:
-    """The packets of a direction that the frames of a finding hold, its own direction tried first."""
+    """The packets of a direction in the frames of a finding, its own direction tried first."""
     candidates = [(route, hop, d) for route in _routes(comparison) for hop, d in enumerate(route.directions)]
     candidates.sort(key=lambda c: c[2].label != finding.direction)
     for route, hop, direction in candidates:
@@ -133,7 +133,7 @@ def _ladder(
 
 
 def _follow(part: _Packets, base: Timebase) -> list[Followed]:
-    """Describe packets at every point of their way."""
+    """Describe packets at every point of their path."""
     route, hop, chosen = part
     direction = route.directions[hop]
     rows, last_hop_outcome = _trace(part)
@@ -170,14 +170,14 @@ def _seen(point: Point, rows: NDArray[np.int64], base: Timebase) -> list[SeenAt 
 
 
 def _trace(part: _Packets) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Follow packets up and down their way.
+    """Follow packets up and down their path.
 
     Returns
     -------
     rows : NDArray[np.int64]
-        Shape ``(k, points)``: the index row at each point of the way, or NO_ROW.
+        Shape ``(k, points)``: the index row at each point of the path, or NO_ROW.
     outcome : NDArray[np.int64]
-        Shape ``(k,)``: what became of each behind the last point that saw it.
+        Shape ``(k,)``: the fate of each after the last point that saw it.
     """
     route, hop, chosen = part
     rows = np.full((len(chosen), len(route.points)), NO_ROW, dtype=np.int64)
@@ -207,7 +207,7 @@ def _find(
     wanted_rows: NDArray[np.int64],
     wanted_segments: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Place of each wanted (row, segment) among many, NO_ROW where it is not."""
+    """Position of each wanted (row, segment) among many, NO_ROW where absent."""
     near = np.flatnonzero(np.isin(rows, wanted_rows[wanted_rows != NO_ROW]))
     by_key = {
         (row, segment): place

@@ -1,4 +1,4 @@
-"""Tables for reading: the flows that suffer most and the first lost packets, bounded in length."""
+"""Readable tables, bounded in length: the most affected flows and the first lost packets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _NONE = -1  # stands for null
 
 
 def flow_list(comparison: Comparison) -> FlowList:
-    """List the flows of all directions, those that lost most first.
+    """List the flows of all directions, those with the most losses first.
 
     At most `MOST_FLOWS`.
     """
@@ -86,7 +86,7 @@ def _first_frame(
 def lost_list(comparison: Comparison, base: Timebase) -> LostList:
     """List the first lost packets of each direction.
 
-    At most `MOST_LOST`, shared out among the directions.
+    At most `MOST_LOST`, divided among the directions.
     """
     losing = [d for d in comparison.directions if d.lost.any()]
     parts: list[dict[str, list[Any]]] = []
@@ -117,5 +117,5 @@ def _lost_columns(direction: Direction, base: Timebase, chosen: NDArray[np.int64
 
 
 def tcp_flags(bits: int) -> str:
-    """TCP flags by their letters, as Wireshark writes them: ``SA`` for SYN and ACK."""
+    """TCP flags as letters, as in Wireshark: ``SA`` for SYN and ACK."""
     return "".join(letter for i, letter in enumerate(_TCP_FLAGS) if bits >> i & 1) or "-"

@@ -1,7 +1,7 @@
-"""The shapes of the series, as they stand in ``Report.plots`` and survive JSON.
+"""The types of the series, as stored in ``Report.plots`` and JSON.
 
-Times are nanoseconds since `start` (RFC 3339, by the first capture's clock); lists that belong together have
-the same length.
+Times are nanoseconds since `start` (RFC 3339, by the first capture's clock); related lists have the same
+length.
 """
 
 from typing import NotRequired, TypedDict
@@ -17,7 +17,7 @@ class CountsOverTime(TypedDict):
 
 
 class Timeline(TypedDict):
-    """What was sent when, and what became of it."""
+    """Packets by send time and fate."""
 
     start: str
     bin_ns: int
@@ -25,9 +25,9 @@ class Timeline(TypedDict):
 
 
 class CountsBySize(TypedDict):
-    """Packets of a direction by length, for the bins that hold any.
+    """Packets of a direction by length, for non-empty bins.
 
-    A bin is the lengths from `from_bytes` to below `from_bytes + bin_bytes`, of the outer IP packet,
+    A bin covers the lengths from `from_bytes` to below `from_bytes + bin_bytes`, of the outer IP packet,
     or of the inner one where it is unencapsulated. The two limits are exact, null where there is none;
     `lost_longer` are the lost packets longer than any that arrived.
     """
@@ -43,7 +43,7 @@ class CountsBySize(TypedDict):
 
 
 class DelayBands(TypedDict):
-    """Quantiles of the one-way delay of a direction in nanoseconds, for the bins that hold any.
+    """Quantiles of the one-way delay of a direction in nanoseconds, for non-empty bins.
 
     `uncertainty_ns` is that of the clock, null where unknown; `relative` delays count from the smallest.
     """
@@ -69,7 +69,7 @@ class Delays(TypedDict):
 
 
 class Who(TypedDict):
-    """Who talks to whom; null for what a protocol has not."""
+    """The ends of a conversation; null for fields that a protocol does not have."""
 
     direction: str
     protocol: str
@@ -81,18 +81,18 @@ class Who(TypedDict):
 
 
 class Cells(TypedDict):
-    """Cells of a grid of time and position that hold something."""
+    """Non-empty cells of a grid of time and position."""
 
     time: list[int]
     position: list[int]
 
 
 class Sequence(TypedDict):
-    """One flow by time and position: bytes of the TCP stream, else packets.
+    """One flow by time and position: bytes of the TCP stream, otherwise packets.
 
-    `acknowledged` is the highest acknowledgement that had reached the sender at each time that brought one,
-    `acknowledged_far` the same as it left the receiver, `allowed` the end of the window that the sender had
-    been told; reports of earlier versions lack the last two.
+    `acknowledged` is the highest acknowledgement that had reached the sender at each time with one,
+    `acknowledged_far` the same as it left the receiver, `allowed` the end of the window advertised to the
+    sender; reports of earlier versions lack the last two.
     """
 
     flow: Who
@@ -117,7 +117,7 @@ class SeenAt(TypedDict):
 
 
 class Followed(Who):
-    """One packet on its way; `seen` has an entry for each point in path order, null where it was not seen."""
+    """One packet on its path; `seen` has an entry for each point in path order, null if not seen."""
 
     way: str
     fate: str
@@ -145,7 +145,7 @@ class Packed(TypedDict):
 
 
 class FlowList(TypedDict):
-    """The flows that lost most, then those that sent most; `total` counts all.
+    """The flows with the most losses, then those with the most packets; `total` counts all.
 
     A row is `Who`, and what became of the flow in packets (`sent`, `delivered`, `lost`, `unknown`, `bytes` of
     inner IP, `largest_delivered`, `smallest_lost`) with frames at the sender (`first_frame`,

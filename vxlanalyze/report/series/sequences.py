@@ -1,4 +1,4 @@
-"""The sequence picture of one flow: how far it came, when, and what was lost on the path."""
+"""The sequence plot of one flow: its progress over time, and what was lost on the path."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,12 @@ from vxlanalyze.report.series.windows import Grid
 
 MOST_CELLS = 1500
 MOST_SLOW = 2
-LEAST_GAIN_NS = 300_000_000  # a connection that nobody feels to be slow needs no picture
+LEAST_GAIN_NS = 300_000_000  # a connection that is not noticeably slow needs no plot
 _COLUMNS, _ROWS = 400, 300
 
 
 def worst_flow(comparison: Comparison) -> tuple[Direction, int] | None:
-    """The direction and flow row (of its sender) that lost most; the busiest where nothing was lost."""
+    """The direction and flow row (of its sender) with the most losses; without losses, the busiest."""
     best: tuple[tuple[int, int], Direction, int] | None = None
     for direction in comparison.directions:
         if len(direction) == 0:
@@ -43,7 +43,7 @@ def sequence(direction: Direction, flow_row: int, base: Timebase) -> Sequence:
     Parameters
     ----------
     flow_row : int
-        A row of the sender's flows; all rows of the same 5-tuple and VNI are taken together.
+        A row of the sender's flows; all rows with the same 5-tuple and VNI are combined.
 
     """
     flows = direction.sender.flows
@@ -91,14 +91,14 @@ def _unwrapped(seq: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 
 def _cells(column: NDArray[np.int64], row: NDArray[np.int64], chosen: NDArray[np.bool_], first: int) -> Cells:
-    """Cells that hold something; columns are counted from `first`, the flow's own beginning."""
-    # Both fit into half of 64 bits: there are some hundred columns and rows.
+    """Non-empty cells; columns are counted from `first`, the flow's own beginning."""
+    # Both fit into 32 bits: there are a few hundred columns and rows.
     distinct = np.unique(column[chosen] << 32 | row[chosen])
     return {"time": ((distinct >> 32) + first).tolist(), "position": (distinct & 0xFFFFFFFF).tolist()}
 
 
 def slow_flows(comparison: Comparison) -> list[tuple[Direction, int]]:
-    """Give the flows that carry most data of the connections with most to gain, the worst first."""
+    """Give the main data flows of the connections with the most to gain, the worst first."""
     found = division(comparison)
     if found is None or not comparison.hops:
         return []

@@ -1,4 +1,4 @@
-"""What was lost by size: counts over packet length, with the sizes between which the way closes."""
+"""Loss by size: counts over packet length, with the sizes that bound a limit."""
 
 import numpy as np
 

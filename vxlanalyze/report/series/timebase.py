@@ -1,4 +1,4 @@
-"""One time axis for all points: times by any point's clock, by the first point's clock."""
+"""One time axis for all points: convert times of any point's clock to the first point's."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ _NICE_STEPS = (1, 2, 5)
 
 @dataclass(frozen=True)
 class Timebase:
-    """Maps times to the first point's clock, and to bins that all series share.
+    """Maps times to the first point's clock, and to bins shared by all series.
 
     Parameters
     ----------
     origin_ns : int
-        The earliest moment that any point saw a packet, by the first point's clock.
+        The earliest time at which any point saw a packet, by the first point's clock.
     bin_ns : int
         Width of a bin: 1, 2 or 5 times a power of ten.
     bins : int
-        How many bins hold everything.
+        Number of bins.
     """
 
     comparison: Comparison
@@ -46,7 +46,7 @@ class Timebase:
 
 
 def timebase(comparison: Comparison, most_bins: int) -> Timebase:
-    """Lay the time axis over everything that was sent in any direction.
+    """Create the time axis for everything sent in any direction.
 
     Few packets get few bins, so that a bin is not merely one packet.
     """
@@ -68,7 +68,7 @@ def timebase(comparison: Comparison, most_bins: int) -> Timebase:
 
 
 def to_first_clock(comparison: Comparison, point: Point, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Times by the clock of `point` told by the clock of the first point, shape kept.
+    """Convert times of the clock of `point` to the first point's clock, shape kept.
 
     Only points between captures have a clock; times of other points are returned as they are.
     """
@@ -87,8 +87,8 @@ def _hops_before(comparison: Comparison, point: Point) -> int:
 def _by_clock_of_sender(clock: Clock, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     if not clock.pieces:
         return time_ns
-    # The offset is a function of the sender's time, which is what is wanted. Each approximation is better
-    # by the drift: of an hour and 200 ppm, the fourth leaves less than a nanosecond.
+    # The offset is a function of the sender's time, which is the unknown. Each iteration improves the result
+    # by the factor of the drift: for an hour and 200 ppm, the fourth leaves less than a nanosecond.
     sender_ns = time_ns
     for _ in range(4):
         sender_ns = time_ns - clock.offset_at(sender_ns)
@@ -96,7 +96,7 @@ def _by_clock_of_sender(clock: Clock, time_ns: NDArray[np.int64]) -> NDArray[np.
 
 
 def nice_at_least(value: float) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `value`."""
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is at least `value`."""
     power = 1
     while True:
         for step in _NICE_STEPS:

@@ -1,4 +1,4 @@
-"""What was sent when, and what became of it: counts over time, a series for each direction."""
+"""Packets by send time and fate: counts over time, one series per direction."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""What receivers said of one TCP flow: acknowledgements as they left, and the window up to which was allowed.
+"""Receiver feedback of one TCP flow: acknowledgements as sent, and the end of the advertised window.
 
-Sources: RFC 9293 section 3.8.6; RFC 7323 section 2 (the scale counts where both SYNs have it, not in SYNs).
+Sources: RFC 9293 section 3.8.6; RFC 7323 section 2 (the scale applies if both SYNs have it, but not in SYNs).
 """
 
 from typing import NamedTuple
@@ -27,14 +27,14 @@ class Grid(NamedTuple):
 
 
 def acknowledged(direction: Direction, flow_row: int, grid: Grid, *, far: bool = False) -> Cells:
-    """Give the highest acknowledgement at each cell of time that brought one.
+    """Give the highest acknowledgement at each time cell that has one.
 
     Parameters
     ----------
     flow_row : int
         A row of the sender's flows.
     far : bool
-        As it left the receiver's point, rather than as it reached the sender's.
+        At the receiver's point, rather than on arrival at the sender's.
     """
     point = direction.receiver if far else direction.sender
     rows = _answers(point, direction.sender.flows, flow_row)
@@ -42,9 +42,9 @@ def acknowledged(direction: Direction, flow_row: int, grid: Grid, *, far: bool =
 
 
 def allowed(direction: Direction, flow_row: int, grid: Grid) -> Cells:
-    """Give the end of the window that the sender had been told at each cell of time that brought one.
+    """Give the end of the window advertised to the sender at each time cell that has one.
 
-    Nothing where the handshake was not captured: then the scale is not known.
+    Empty if the handshake was not captured, since the scale is then unknown.
     """
     point, flows = direction.sender, direction.sender.flows
     index, rows = point.index, _answers(point, flows, flow_row)
@@ -57,7 +57,7 @@ def allowed(direction: Direction, flow_row: int, grid: Grid) -> Cells:
 
 
 def _shift(point: Point, flows: Flows, flow_row: int, answers: NDArray[np.int64]) -> int | None:
-    """Give the scale of the answering end; None where one of the SYNs is not in the capture."""
+    """Give the scale of the answering end; None if one of the SYNs is not in the capture."""
     index = point.index
     own = np.flatnonzero(np.isin(index.flow, _like(flows, flow_row, flows, reverse=False)))
     scales = []
@@ -78,7 +78,7 @@ def _answers(point: Point, flows: Flows, flow_row: int) -> NDArray[np.int64]:
 
 
 def _highest(point: Point, rows: NDArray[np.int64], values: NDArray[np.uint32], grid: Grid) -> Cells:
-    """Give the highest value so far at each cell of time that brought one."""
+    """Give the highest value so far at each time cell that has one."""
     if len(rows) == 0:
         return {"time": [], "position": []}
     column = grid.base.since_start_ns(point, point.index.time_ns[rows]) // grid.cell_ns
@@ -95,7 +95,7 @@ def _highest(point: Point, rows: NDArray[np.int64], values: NDArray[np.uint32], 
 
 
 def _like(flows: Flows, row: int, within: Flows, *, reverse: bool) -> NDArray[np.int64]:
-    """Give the rows of a capture's flows that have the 5-tuple of another flow, or the opposite one."""
+    """Give the rows of a capture's flows with the 5-tuple of another flow, or its opposite."""
     source, target = ("dst", "src") if reverse else ("src", "dst")
     sport, dport = ("dport", "sport") if reverse else ("sport", "dport")
     same = (within.protocol == flows.protocol[row]) & (within.family == flows.family[row])
