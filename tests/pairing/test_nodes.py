@@ -9,17 +9,17 @@ import pytest
 from vxlanalyze.capture import open_source
 from vxlanalyze.kubernetes.model import Cluster, Node
 from vxlanalyze.pairing.between import without_peers
-from vxlanalyze.pairing.nodes import Sight, concerned, homes, with_homes
+from vxlanalyze.pairing.nodes import NodeEvidence, concerned, homes, with_homes
 from vxlanalyze.wire import decode
 from vxlanalyze.wire.model import Tunnel
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
 
-def sight(name: str, *talks: str) -> Sight:
+def sight(name: str, *talks: str) -> NodeEvidence:
     """Make what a capture shows; ``"ab"`` is the traffic of the addresses a and b."""
     pairs = frozenset(frozenset(talk) for talk in talks)
-    return Sight(name, frozenset.intersection(*pairs) if pairs else frozenset(), pairs)
+    return NodeEvidence(name, frozenset.intersection(*pairs) if pairs else frozenset(), pairs)
 
 
 def test_the_end_of_all_packets_is_the_nodes_own():

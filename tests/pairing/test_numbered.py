@@ -26,10 +26,10 @@ def acknowledgement(number, outer_number, forward=True):
 
 
 def forward_of(tmp_path, lost=()):
-    """Forty at leisure, then three within a millisecond that wait for six."""
-    sent_s = [0.01 * i for i in range(40)] + [0.5, 0.500001, 0.5009]
-    arrive_s = [at + DELAY_S for at in sent_s[:40]] + [0.506, 0.506001, 0.5071]
-    frames = [acknowledgement(100 + i, 700 + i) for i in range(43)]
+    """Forty at leisure, then three within a millisecond that wait for six, and one more at leisure."""
+    sent_s = [0.01 * i for i in range(40)] + [0.5, 0.500001, 0.5009, 0.6]
+    arrive_s = [at + DELAY_S for at in sent_s[:40]] + [0.506, 0.506001, 0.5071, 0.6 + DELAY_S]
+    frames = [acknowledgement(100 + i, 700 + i) for i in range(44)]
     back = [(0.01 * i + 0.005, acknowledgement(100 + i, 300 + i, False)) for i in range(40)]
     first = [*zip(sent_s, frames, strict=True), *((at + DELAY_S, f) for at, f in back)]
     second = [(at, f) for i, (at, f) in enumerate(zip(arrive_s, frames, strict=True)) if i not in lost]

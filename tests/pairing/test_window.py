@@ -30,7 +30,7 @@ def facts(start_ns, end_ns, first_ns=None, last_ns=None):
 
 
 def covered(told):
-    return cover(told, np.empty(0, np.int64), 0, 0)
+    return cover(told, np.empty(0, np.int64), (0, 0), 0, 0)
 
 
 @pytest.mark.parametrize("unit", [1, 1000])

@@ -1,21 +1,18 @@
 """Build one hop: the packets of both directions between two points, and the clock between them."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.memory import limit as memory
-from vxlanalyze.pairing import clock, damage, fate, lookalikes, outside_tunnel, positions, window
-from vxlanalyze.pairing.altered_bytes import Rereading
+from vxlanalyze.pairing import clock, damage, lookalikes, outside_tunnel, positions, window
 from vxlanalyze.pairing.answered import answered
 from vxlanalyze.pairing.corruption import corrupted
 from vxlanalyze.pairing.ends import HopEnds
-from vxlanalyze.pairing.fate import Matched, Units
+from vxlanalyze.pairing.fate import Units
 from vxlanalyze.pairing.hop_clock import at_window_start, fit_strict, same_clock, unknown_clock
+from vxlanalyze.pairing.legs import Leg, legs, rows_of, threads
 from vxlanalyze.pairing.model import (
     NO_DELAY,
     NO_ROW,
@@ -32,61 +29,35 @@ from vxlanalyze.pairing.routes import Route
 from vxlanalyze.pairing.sightings import Sightings
 from vxlanalyze.wire.model import Anomaly, Tunnel
 
-_FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
-_TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
 _Item = TypeVar("_Item", bound=np.generic)
-
-
-@dataclass(frozen=True)
-class _Leg:
-    """One direction while it is being built."""
-
-    sent: Units
-    received: Units
-    sent_at_receiver_ns: NDArray[np.int64]
-    matched: Matched
-    delay_ns: NDArray[np.int64]
-    forward: bool
-
-    @cached_property
-    def span_ns(self) -> tuple[int, int]:
-        """Shortest and longest measured delay; 0 where there is none."""
-        known = self.delay_ns[self.delay_ns != NO_DELAY]
-        return (int(known.min()), int(known.max())) if len(known) else (0, 0)
-
-    @cached_property
-    def typical_shift(self) -> int:
-        """Receiver's clock minus sender's around the direction's packets; within `_FAR_NS`."""
-        if not len(self.sent.time_ns):
-            return 0
-        return int(np.clip(np.median(self.sent_at_receiver_ns - self.sent.time_ns), -_FAR_NS, _FAR_NS))
 
 
 def build(ends: HopEnds, tuples: Tuples) -> Hop:
     """Build a hop."""
     known_clock = same_clock(ends) or fit_strict(ends)
-    forward, backward = _legs(ends, known_clock)
+    forward, backward = legs(ends, known_clock)
     if known_clock is None:
         known_clock = _fit_matched(ends, forward, backward)
         if known_clock is not None:
-            forward, backward = _legs(ends, known_clock)
+            forward, backward = legs(ends, known_clock)
     clock_ = known_clock or unknown_clock(ends)
     by_first, by_second = outside_tunnel.lacking(ends, known_clock)
-    covers = (_cover(ends.facts[0], forward, by_first), _cover(ends.facts[1], backward, by_second))
+    edges_ns = [
+        leg.edges_ns(facts) if known_clock else (0, 0)
+        for leg, facts in zip((backward, forward), ends.facts, strict=True)
+    ]
+    covers = (
+        _cover(ends.facts[0], forward, edges_ns[0], by_first),
+        _cover(ends.facts[1], backward, edges_ns[1], by_second),
+    )
     disjoint = known_clock is None and lookalikes.overlap_ns(ends.facts) < 0
-    with _threads(ends) as pool:
+    with threads(ends) as pool:
         there = pool.submit(_direction, ends, forward, covers, disjoint, tuples)
         back = pool.submit(_direction, ends, backward, covers[::-1], disjoint, tuples)
         return Hop(there.result(), back.result(), at_window_start(clock_, ends))
 
 
-def _threads(ends: HopEnds) -> ThreadPoolExecutor:
-    """Threads for both directions: nearly all of the work is numpy and kernels, which release the lock."""
-    frames = len(ends.first.index) + len(ends.second.index)
-    return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
-
-
-def _fit_matched(ends: HopEnds, forward: _Leg, backward: _Leg) -> Clock | None:
+def _fit_matched(ends: HopEnds, forward: Leg, backward: Leg) -> Clock | None:
     """A clock from packets without a key of their own, paired by order alone."""
     times, differences, senses = [], [], []
     for leg in (forward, backward):
@@ -101,49 +72,20 @@ def _fit_matched(ends: HopEnds, forward: _Leg, backward: _Leg) -> Clock | None:
     return clock.fit(ends.first.name, ends.second.name, seen)
 
 
-def _rows(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
-    rows = fate.rows_where(point, np.isin(route, wanted))
-    later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
-    return rows[later == 0] if later.any() else rows
-
-
-def _legs(ends: HopEnds, clock_: Clock | None) -> tuple[_Leg, _Leg]:
-    """Both directions, given a clock."""
-    memory.give_back()  # what fitting the clock has freed
-    with _threads(ends) as pool:
-        forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
-    memory.give_back()
-    return forward, backward
-
-
-def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> _Leg:
-    wanted = Route.FORWARD if forward else Route.BACKWARD
-    at_first = Units.of(ends.first, _rows(ends.first, ends.routes.first, wanted))
-    at_second = Units.of(ends.second, _rows(ends.second, ends.routes.second, wanted))
-    sent, received = (at_first, at_second) if forward else (at_second, at_first)
-    known = positions.paired(ends.partner, at_first, at_second)
-    if not forward:
-        known = positions.inverse(known, len(at_second.row))
-    sent_ns = fate.sent_by_receivers_clock(sent.time_ns, clock_, forward)
-    near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
-    reread = Rereading(near, far, ends.ports)
-    matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None, reread=reread)
-    received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
-    delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
-    return _Leg(sent, received, sent_ns, matched, delay, forward)
-
-
-def _cover(facts: CaptureFacts, sends: _Leg, unencapsulated_ns: NDArray[np.int64]) -> window.Cover:
+def _cover(
+    facts: CaptureFacts, sends: Leg, edges_ns: tuple[int, int], unencapsulated_ns: NDArray[np.int64]
+) -> window.Cover:
     """What a capture covers, given the direction that its node sends and what it lacks outside of that."""
     spare = sends.matched.spare
     arrived_ns = sends.received.time_ns[spare]
     shift = sends.typical_shift
     shortest, longest = sends.span_ns
-    return window.cover(facts, np.concatenate([arrived_ns - shift, unencapsulated_ns]), shortest, longest)
+    lacking_ns = np.concatenate([arrived_ns - shift, unencapsulated_ns])
+    return window.cover(facts, lacking_ns, edges_ns, shortest, longest)
 
 
 def _direction(
-    ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
+    ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool, tuples: Tuples
 ) -> Direction:
     seen = _as_seen(ends, leg, covers, disjoint)
     near, far = (facts.source for facts in (ends.facts if leg.forward else ends.facts[::-1]))
@@ -163,9 +105,7 @@ def _direction(
     return _with_other_peers(judged, ends, leg)
 
 
-def _as_seen(
-    ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool
-) -> Direction:
+def _as_seen(ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover], disjoint: bool) -> Direction:
     """The direction according to matching and the captures' coverage, before answers are consulted."""
     sender, receiver = leg.sent.point, leg.received.point
     received_row = positions.of_partners(leg.received.row, leg.matched.partner, NO_ROW)
@@ -196,7 +136,7 @@ def _as_seen(
 
 
 def _fates(
-    ends: HopEnds, leg: _Leg, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
+    ends: HopEnds, leg: Leg, receiver_cover: window.Cover, received_row: NDArray[np.int32], disjoint: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Outcome and reason of each packet, according to matching and the receiver's coverage."""
     receiver = leg.received.point
@@ -237,7 +177,7 @@ def shows_later_fragments(point: Point) -> bool:
     return bool((flows.tunnel == Tunnel.NONE).any())
 
 
-def _unsent_reason(leg: _Leg, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
+def _unsent_reason(leg: Leg, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
     """Why the sender's capture lacks a packet that its node sent: its window, or capture loss."""
     sent_ns = leg.received.time_ns[spare] - leg.typical_shift
     shortest, longest = leg.span_ns
@@ -245,7 +185,7 @@ def _unsent_reason(leg: _Leg, spare: NDArray[np.int64], sender: window.Cover) ->
     return np.where(inside, np.uint8(Reason.CAPTURE_LOSS), np.uint8(Reason.WINDOW))
 
 
-def _window(ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
+def _window(ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover]) -> tuple[int, int] | None:
     """The time covered by both captures, by the sender's clock, bounded by what either shows."""
     sender, receiver = covers
     facts = ends.facts if leg.forward else ends.facts[::-1]
@@ -269,10 +209,10 @@ def _window(ends: HopEnds, leg: _Leg, covers: tuple[window.Cover, window.Cover])
     return (begin, end) if begin <= end else None
 
 
-def _with_other_peers(direction: Direction, ends: HopEnds, leg: _Leg) -> Direction:
+def _with_other_peers(direction: Direction, ends: HopEnds, leg: Leg) -> Direction:
     """Add packets sent to nodes that were not captured, in the order of sending."""
     route = ends.routes.first if leg.forward else ends.routes.second
-    other = Units.of(direction.sender, _rows(direction.sender, route, Route.OTHER_PEER))
+    other = Units.of(direction.sender, rows_of(direction.sender, route, Route.OTHER_PEER))
     count = len(other.row)
     if not count:
         return direction

@@ -2,7 +2,8 @@
 
 A pcap does not say when its capture began and ended. It is assumed to cover the same time as the others,
 unless these show a packet that its node sent and that it lacks: then it ends (begins) at its last (first)
-frame. The interface statistics of a pcapng state it explicitly.
+frame. It also does where it lacks packets to its node for no longer than captures that are stopped (started)
+together end (begin) apart. The interface statistics of a pcapng state it explicitly.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ class Cover:
     by: str
 
 
-def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, latest_ns: int) -> Cover:
+def cover(
+    facts: CaptureFacts,
+    lacking_ns: NDArray[np.int64],
+    edges_ns: tuple[int, int],
+    earliest_ns: int,
+    latest_ns: int,
+) -> Cover:
     """What a capture covers.
 
     Parameters
@@ -36,6 +43,9 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
     lacking_ns : NDArray[np.int64]
         Times (by this capture's clock) of packets that its node sent, that the other capture shows,
         and that this one lacks.
+    edges_ns : tuple of int
+        How long before its first and after its last frame it lacks packets to its node, where that is no
+        longer than two captures begin and end apart that were meant to cover the same time (`Leg.edges_ns`).
     earliest_ns, latest_ns : int
         Shortest and longest delay of these packets: how far their times may be off.
     """
@@ -65,7 +75,18 @@ def cover(facts: CaptureFacts, lacking_ns: NDArray[np.int64], earliest_ns: int, 
         reasons.append(
             f"{facts.name}: began at its first frame, it lacks {before} earlier packets of its node"
         )
+    before_ns, after_ns = edges_ns
+    if after_ns and end == OPEN_END:
+        end = facts.last_ns
+        reasons.append(f"{facts.name}: no frame shows that it went on for the last {_ms(after_ns)}")
+    if before_ns and begin == OPEN_BEGIN:
+        begin = facts.first_ns
+        reasons.append(f"{facts.name}: no frame shows that it ran during the first {_ms(before_ns)}")
     return Cover(begin, end, "; ".join(reasons))
+
+
+def _ms(duration_ns: int) -> str:
+    return f"{duration_ns / 1e6:.3g} ms"
 
 
 def _stated(facts: CaptureFacts) -> tuple[list[int], list[int]]:

@@ -1,0 +1,112 @@
+"""The packets of each direction of a hop, matched and timed by a clock, from which it is built."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.memory import limit as memory
+from vxlanalyze.pairing import fate, positions
+from vxlanalyze.pairing.altered_bytes import Rereading
+from vxlanalyze.pairing.ends import HopEnds
+from vxlanalyze.pairing.fate import Matched, Units
+from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Clock, Point
+from vxlanalyze.pairing.routes import Route
+from vxlanalyze.wire.model import Anomaly
+
+_FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
+_APART_NS = 1_000_000_000  # two captures that one command stops, or one person in two windows
+_APART_SHARE = 0.05  # of what a capture spans: a short one may lack much within a second
+_CHANCE = 0.01  # of as many losses in a row at its edge
+_TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One direction while it is being built."""
+
+    sent: Units
+    received: Units
+    sent_at_receiver_ns: NDArray[np.int64]
+    matched: Matched
+    delay_ns: NDArray[np.int64]
+    forward: bool
+
+    @cached_property
+    def span_ns(self) -> tuple[int, int]:
+        """Shortest and longest measured delay; 0 where there is none."""
+        known = self.delay_ns[self.delay_ns != NO_DELAY]
+        return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+
+    def edges_ns(self, facts: CaptureFacts) -> tuple[int, int]:
+        """Time before the first and after the last frame of the receiver's capture that it may not cover.
+
+        Two captures that are started and stopped together do not begin and end at the same moment. What
+        one lacks there is not lost, unless losses elsewhere make it likely that it is. 0 where it lacks
+        nothing there, or packets of a longer time.
+        """
+        if facts.first_ns is None or facts.last_ns is None:
+            return 0, 0
+        most_ns = min(_APART_NS, int((facts.last_ns - facts.first_ns) * _APART_SHARE))
+        missing_ns = self.sent_at_receiver_ns[self.matched.partner < 0]
+        shortest_ns, longest_ns = self.span_ns
+        early_ns = facts.first_ns - (missing_ns + shortest_ns)
+        late_ns = (missing_ns + longest_ns) - facts.last_ns
+        inside = int(((early_ns <= 0) & (late_ns <= 0)).sum())
+        lost_share = inside / max(1, len(self.sent_at_receiver_ns) - len(missing_ns) + inside)
+        before_ns, after_ns = (_edge(b[b > 0], most_ns, lost_share) for b in (early_ns, late_ns))
+        return before_ns, after_ns
+
+    @cached_property
+    def typical_shift(self) -> int:
+        """Receiver's clock minus sender's around the direction's packets; within `_FAR_NS`."""
+        if not len(self.sent.time_ns):
+            return 0
+        return int(np.clip(np.median(self.sent_at_receiver_ns - self.sent.time_ns), -_FAR_NS, _FAR_NS))
+
+
+def _edge(beyond_ns: NDArray[np.int64], most_ns: int, lost_share: float) -> int:
+    if not len(beyond_ns) or beyond_ns.max() > most_ns or lost_share ** len(beyond_ns) > _CHANCE:
+        return 0
+    return int(beyond_ns.max())
+
+
+def threads(ends: HopEnds) -> ThreadPoolExecutor:
+    """Threads for both directions: nearly all of the work is numpy and kernels, which release the lock."""
+    frames = len(ends.first.index) + len(ends.second.index)
+    return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
+
+
+def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
+    """Rows of a point that take one of some routes, without later fragments."""
+    rows = fate.rows_where(point, np.isin(route, wanted))
+    later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
+    return rows[later == 0] if later.any() else rows
+
+
+def legs(ends: HopEnds, clock_: Clock | None) -> tuple[Leg, Leg]:
+    """Both directions, given a clock."""
+    memory.give_back()  # what fitting the clock has freed
+    with threads(ends) as pool:
+        forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
+    memory.give_back()
+    return forward, backward
+
+
+def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> Leg:
+    wanted = Route.FORWARD if forward else Route.BACKWARD
+    at_first = Units.of(ends.first, rows_of(ends.first, ends.routes.first, wanted))
+    at_second = Units.of(ends.second, rows_of(ends.second, ends.routes.second, wanted))
+    sent, received = (at_first, at_second) if forward else (at_second, at_first)
+    known = positions.paired(ends.partner, at_first, at_second)
+    if not forward:
+        known = positions.inverse(known, len(at_second.row))
+    sent_ns = fate.sent_by_receivers_clock(sent.time_ns, clock_, forward)
+    near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
+    reread = Rereading(near, far, ends.ports)
+    matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None, reread=reread)
+    received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
+    delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
+    return Leg(sent, received, sent_ns, matched, delay, forward)
