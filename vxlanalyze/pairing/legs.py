@@ -19,7 +19,6 @@ from vxlanalyze.wire.model import Anomaly
 _FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
 _APART_NS = 1_000_000_000  # two captures that one command stops, or one person in two windows
 _APART_SHARE = 0.05  # of what a capture spans: a short one may lack much within a second
-_CHANCE = 0.01  # of as many losses in a row at its edge
 _TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
 
 
@@ -44,19 +43,19 @@ class Leg:
         """Time before the first and after the last frame of the receiver's capture that it may not cover.
 
         Two captures that are started and stopped together do not begin and end at the same moment. What
-        one lacks there is not lost, unless losses elsewhere make it likely that it is. 0 where it lacks
+        one lacks there is not lost, unless as many packets in a row are lost elsewhere. 0 where it lacks
         nothing there, or packets of a longer time.
         """
         if facts.first_ns is None or facts.last_ns is None:
             return 0, 0
         most_ns = min(_APART_NS, int((facts.last_ns - facts.first_ns) * _APART_SHARE))
-        missing_ns = self.sent_at_receiver_ns[self.matched.partner < 0]
         shortest_ns, longest_ns = self.span_ns
-        early_ns = facts.first_ns - (missing_ns + shortest_ns)
-        late_ns = (missing_ns + longest_ns) - facts.last_ns
-        inside = int(((early_ns <= 0) & (late_ns <= 0)).sum())
-        lost_share = inside / max(1, len(self.sent_at_receiver_ns) - len(missing_ns) + inside)
-        before_ns, after_ns = (_edge(b[b > 0], most_ns, lost_share) for b in (early_ns, late_ns))
+        missing = self.matched.partner < 0
+        early_ns = np.where(missing, facts.first_ns - (self.sent_at_receiver_ns + shortest_ns), 0)
+        late_ns = np.where(missing, self.sent_at_receiver_ns + longest_ns - facts.last_ns, 0)
+        in_a_row = _longest_run(missing & (early_ns <= 0) & (late_ns <= 0))
+        edges = (b[b > 0] for b in (early_ns, late_ns))
+        before_ns, after_ns = (_edge(beyond_ns, most_ns, in_a_row) for beyond_ns in edges)
         return before_ns, after_ns
 
     @cached_property
@@ -67,10 +66,15 @@ class Leg:
         return int(np.clip(np.median(self.sent_at_receiver_ns - self.sent.time_ns), -_FAR_NS, _FAR_NS))
 
 
-def _edge(beyond_ns: NDArray[np.int64], most_ns: int, lost_share: float) -> int:
-    if not len(beyond_ns) or beyond_ns.max() > most_ns or lost_share ** len(beyond_ns) > _CHANCE:
+def _edge(beyond_ns: NDArray[np.int64], most_ns: int, in_a_row: int) -> int:
+    if len(beyond_ns) <= in_a_row or beyond_ns.max() > most_ns:
         return 0
     return int(beyond_ns.max())
+
+
+def _longest_run(marked: NDArray[np.bool_]) -> int:
+    borders = np.flatnonzero(np.diff(np.concatenate(([0], marked.view(np.int8), [0]))))
+    return int((borders[1::2] - borders[::2]).max(initial=0))
 
 
 def threads(ends: HopEnds) -> ThreadPoolExecutor:
