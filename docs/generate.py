@@ -26,12 +26,12 @@ ROOT = FOLDER.parent
 _TEN = {
     "The tunnel's port is blocked": "sample_pcaps/seed",
     "Large packets vanish": "sample_pcaps/mtu-blackhole",
-    "A node spoils its own checksums": "sample_pcaps/checksum",
+    "A node corrupts its own checksums": "sample_pcaps/checksum",
     "Loss inside the receiving node": "sample_pcaps/four-points",
     "One of several equal-cost paths is dead": "tests/captures/ecmp-member",
-    "The path dies while it is used": "tests/captures/path-dies",
+    "The path fails while in use": "tests/captures/path-dies",
     "Fragments do not pass": "tests/captures/fragments-lost",
-    "A tunnel entry points at an old MAC": "tests/captures/stale-tunnel-mac",
+    "A tunnel entry points to a stale MAC": "tests/captures/stale-tunnel-mac",
     "The receiver's firewall drops what arrived": "tests/captures/receiver-firewall",
     "The tunnel map names the wrong node": "tests/captures/wrong-endpoint-third-node",
 }
@@ -55,7 +55,7 @@ def findings() -> str:
     manuals = {d.code: (import_module(d.check.__module__).__doc__ or "").strip() for d in DIAGNOSTICS}
     lines = [_NOTE, "# Findings", ""]
     lines += [
-        "What can be found, causes before what they explain. The same as `vxlanalyze --explain CODE`.",
+        "All findings, causes before consequences. The same text as `vxlanalyze --explain CODE`.",
         "",
     ]
     lines += ["| code | what it says |", "| --- | --- |"]
@@ -83,8 +83,8 @@ def tables() -> str:
     lines = [_NOTE, "# Tables", ""]
     lines += [
         "Written by `--tables DIR` and `result.write_tables(DIR)` as Parquet; `result.packets`,",
-        "`result.flows` and `capture.frames()` give the same as DataFrames. What a packet has not is null.",
-        "DuckDB, polars, pandas and pyarrow read the types as they stand here.",
+        "`result.flows` and `capture.frames()` give the same as DataFrames. Absent fields are null.",
+        "DuckDB, polars, pandas and pyarrow read these types directly.",
     ]
     for title, columns, about in (
         ("packets", PACKETS, "A row for each wire packet and hop, in path order; unsent packets come last."),
@@ -108,9 +108,9 @@ def tables() -> str:
         "",
     ]
     lines += [
-        "Columns that begin with `outer_` are of the outermost IP packet, tunnel or not; `src`, `dst`",
-        "and what follows are of the innermost one and null without a tunnel, except `mss`, `window_scale`",
-        "and those that begin `icmp_`, `quoted_`, `arp_` and `nd_`: of the innermost packet, bare too.",
+        "Columns that begin with `outer_` describe the outermost IP packet, tunnel or not; `src`, `dst`",
+        "and those after them the innermost one and are null without a tunnel, except `mss`, `window_scale`",
+        "and those that begin with `icmp_`, `quoted_`, `arp_` and `nd_`: the innermost packet in any case.",
         "",
     ]
     lines += ["| column | type | what it holds |", "| --- | --- | --- |"]
@@ -199,8 +199,8 @@ def ten_faults() -> str:
     """Show ten recorded faults: what was done, the command, and the beginning of its report."""
     lines = [_NOTE, "# Ten faults, ten captures", ""]
     lines += [
-        "Each was recorded on real Linux tunnels, and its captures stand in this repository;",
-        "`truth.json` beside them says what the network really did. The reports are shortened to verdict,",
+        "Each was recorded on real Linux tunnels, and its captures are in this repository;",
+        "`truth.json` next to them states what the network really did. The reports are shortened to verdict,",
         "path and first finding.",
     ]
     for number, (title, folder) in enumerate(_TEN.items(), 1):

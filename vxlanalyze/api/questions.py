@@ -49,7 +49,7 @@ def opened(captures: Sequence[PathLike | Capture], names: Sequence[str] | None) 
 
 
 def _from_paths(paths: Sequence[str]) -> list[list[LogicalCapture]]:
-    """Give the observation points of each path; an archive stands for the captures in it."""
+    """Give the observation points of each path; an archive represents the captures in it."""
     if any(bundled.archive_of(path) for path in paths):
         return [open_points([path]) for path in paths]
     return [apart([source]) for source in open_sources(paths)]

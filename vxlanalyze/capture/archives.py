@@ -30,7 +30,7 @@ def is_archive(path: str | Path) -> bool:
 
 
 def inside(path: str | Path) -> tuple[Path, str] | None:
-    """Part a path into an archive and the folder in it that is meant, "" for all; None where it is none."""
+    """Split a path into an archive and a folder in it ("" for all); None if it is not in an archive."""
     whole = Path(path)
     for at in (whole, *whole.parents):
         if os.path.isfile(at):

@@ -1,4 +1,4 @@
-"""An unlinked copy of what can be read once only: a stream, a member of an archive."""
+"""An unlinked copy of data that can be read only once: a stream, a member of an archive."""
 
 import io
 import os
@@ -6,9 +6,9 @@ import tempfile
 
 
 class Spool(io.FileIO):
-    """A file without a name, which is gone with the last that reads it.
+    """A file without a name, which disappears with its last reader.
 
-    Whoever opens captures in a notebook closes nothing; the descriptor is released with the object.
+    Captures opened in a notebook are rarely closed; the descriptor is released with the object.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Spool(io.FileIO):
         super().__init__(descriptor, "rb+")
 
     def write_all(self, data: bytes) -> None:
-        """Write all of some bytes; raises OSError where there is no room."""
+        """Write all bytes; raises OSError without space."""
         view = memoryview(data)
         while view:
             view = view[self.write(view) :]

@@ -19,7 +19,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--kube",
         metavar="FILE",
-        help="what kubectl get nodes,pods,services -A -o json (or yaml) prints: names, and evidence",
+        help="output of kubectl get nodes,pods,services -A -o json (or yaml): names, and evidence",
     )
     group.add_argument(
         "--facts",
@@ -27,7 +27,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.facts,
         default=[],
-        help="what was saved on a capture's node, recognised by content: iptables-save, nft list ruleset, "
+        help="files saved on a capture's node, recognised by content: iptables-save, nft list ruleset, "
         "ip -d link, sysctl, nstat (before/ and after/), conntrack, bridge fdb show, cilium-dbg tables, ...; "
         "a file, a folder, or an archive (without NAME: of several nodes)",
     )
@@ -65,14 +65,14 @@ def _add_part(group: argparse._ArgumentGroup) -> None:
         type=values.listed,
         default=[],
         help="host=10.0.0.1 (with --kube also a name), net=10.0.0.0/24, port=53, proto=tcp, vni=7; "
-        "all must hold",
+        "all must match",
     )
     group.add_argument(
         "--select",
         metavar="CODE[,CODE]",
         action="extend",
         type=values.listed,
-        help="run these diagnostics only",
+        help="run only these diagnostics",
     )
     group.add_argument(
         "--ignore",
@@ -105,7 +105,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--annotate", metavar="DIR", help="write the findings' frames as pcapng, with comments, for Wireshark"
     )
-    group.add_argument("--decapsulate", metavar="DIR", help="write each capture with the tunnel taken off")
+    group.add_argument("--decapsulate", metavar="DIR", help="write each capture with the tunnel removed")
     group.add_argument(
         "--redact",
         action="store_true",
@@ -124,12 +124,12 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--baseline",
         metavar="FILE",
-        help="earlier JSON report: only what is new or worse counts for --fail-on",
+        help="earlier JSON report: only new or worse findings count for --fail-on",
     )
     group.add_argument(
         "--expect",
         metavar="FILE",
-        help="TOML file of what must and must not show; exit 1 where it does not hold",
+        help="TOML file of required and forbidden findings; exit 1 if it does not hold",
     )
     group.add_argument(
         "--fail-on-unassessed",
@@ -137,7 +137,7 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.listed,
         default=[],
-        help="exit 1 where one of these was not assessed",
+        help="exit 1 if one of these was not assessed",
     )
 
 
@@ -147,7 +147,7 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
         metavar="CODE",
         nargs="?",
         const="",
-        help="print the manual of a finding; without a code, or with how several begin, list them",
+        help="print the manual of a finding; without a code, or with a prefix of several, list them",
     )
     group.add_argument(
         "--jobs", metavar="N", type=values.positive, help="threads that read captures (default: cores)"
@@ -156,12 +156,12 @@ def _add_rest(group: argparse._ArgumentGroup) -> None:
         "--memory",
         metavar="SIZE",
         type=values.size,
-        help="memory above which work goes through disk, such as 2G",
+        help="memory limit, such as 2G; the excess goes to disk",
     )
     group.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="work on this Dask cluster, as tcp://10.0.0.1:8786; all its workers must see the captures "
+        help="run on this Dask cluster, such as tcp://10.0.0.1:8786; all workers must see the captures "
         "under the same path",
     )
     group.add_argument(
@@ -192,5 +192,5 @@ GROUPS = {
     "output": _add_output,
     "for scripts and CI": _add_judgement,
     "taking captures": plan_options.add,
-    "the rest": _add_rest,
+    "other": _add_rest,
 }

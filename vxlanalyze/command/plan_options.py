@@ -24,7 +24,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         "that decides what the report leaves open; runs nothing",
     )
     group.add_argument(
-        "--cni", metavar="NAME", help=f"the overlay, where --kube does not show it: {', '.join(_CNIS)}"
+        "--cni", metavar="NAME", help=f"the overlay, if --kube does not show it: {', '.join(_CNIS)}"
     )
     group.add_argument(
         "--for",
@@ -39,7 +39,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         metavar="POD,POD",
         type=_pods,
         default=(),
-        help="the pods (or their addresses) between which there is trouble: captured inside the nodes, too",
+        help="the pods (or their addresses) with the problem: captured inside the nodes, too",
     )
 
 

@@ -50,7 +50,7 @@ def members(path: Path) -> Iterator[Member]:
     with _damage_named(path):
         for name, file in _entries(path):
             if format_of(head := file.read(HEAD_BYTES)) is not None:
-                yield Member(f"{path}/{name}", head)  # a capture: its name alone matters
+                yield Member(f"{path}/{name}", head)  # a capture: only its name matters
                 continue
             data = head + file.read(_LARGEST_MEMBER_BYTES - len(head))
             total += len(data)

@@ -45,7 +45,7 @@ _NOISE = re.compile(r"^\s*(?:\.\.\.|…|\^C\s*$|-{3,}|={3,}|(?:tcpdump|dumpcap):
 def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     """Read every table in the files of a directory (or in one file), in the order of their paths.
 
-    The directory may lie in an archive (``ARCHIVE/FOLDER``).
+    The directory may be in an archive (``ARCHIVE/FOLDER``).
 
     Captures among the files are skipped.
 
@@ -108,7 +108,7 @@ def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod]
 
 
 def _capture_of(node: str, captures: Collection[str]) -> str | None:
-    """Give the capture of a node, called by its whole name or by the first part of it."""
+    """Give the capture of a node, named by its full name or by its first part."""
     return next((name for name in (node, node.partition(".")[0]) if name in captures), None)
 
 

@@ -1,10 +1,10 @@
-"""Whether the bytes of two packets differ as damage makes them differ, or as two datagrams of one flow do.
+"""Decide whether the bytes of two packets differ through damage, or because they are two datagrams.
 
-Where no checksum and no number decides (UDP without checksum and without an IP ID, or cut), the packets are
+Where neither a checksum nor a number decides (UDP without checksum and IP ID, or truncated), the packets are
 read again. Damage is a few bits, or one block of bytes. That alone proves nothing: the next datagram of a
-stream differs in its counter only. So the datagrams that the flow sent just before and after show which of
-its bytes vary. Two packets are one where enough of the varying bytes agree, or where few bits
-differ that never vary.
+stream may differ only in a counter. So the datagrams that the flow sent just before and after show which of
+its bytes vary. Two packets are the same if enough of the varying bytes agree, or if the few differing bits
+never vary.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from vxlanalyze import wire
 from vxlanalyze.capture.model import Source
 from vxlanalyze.pairing.model import Point
 
-_AT_ONCE_BYTES = 8 << 20  # of payload held at a time, for each of the packets compared
-_AROUND = (-2, -1, 1, 2)  # datagrams of the flow that show what varies
+_AT_ONCE_BYTES = 8 << 20  # payload in memory at once, for each of the packets compared
+_AROUND = (-2, -1, 1, 2)  # datagrams of the flow that show the varying bytes
 _FEWEST_OTHERS = 2
 _FEW_BITS = 3
-_AGREEING_BYTES = 8  # that vary in the flow; by chance, random bytes agree so once in 2**64
+_AGREEING_BYTES = 8  # that vary in the flow; random bytes agree once in 2**64 cases
 
 _Rows = NDArray[np.int32]
 
@@ -34,7 +34,7 @@ class Rereading:
     ports: tuple[int, ...]
 
     def looks_damaged(self, near: Point, here: _Rows, far: Point, there: _Rows) -> NDArray[np.bool_]:
-        """Tell which pairs differ as damage does.
+        """Mark the pairs whose differences look like damage.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Rereading:
         Raises
         ------
         CaptureError
-            A file changed since it was read.
+            A file has changed since it was read.
         """
         result = np.zeros(len(here), np.bool_)
         if not len(here):
@@ -83,7 +83,7 @@ class Rereading:
     def _payloads(
         self, source: Source, point: Point, rows: _Rows, width: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Payloads side by side, shape ``(k, width)``, and how many bytes of each were captured."""
+        """Payloads as rows, shape ``(k, width)``, and the number of captured bytes of each."""
         frames = source.fetch(point.index.place[rows])
         fields = wire.columns(frames, source.interfaces, ports=self.ports)
         start, kept = fields["payload_start"], np.minimum(fields["payload_captured"], width)
@@ -94,7 +94,7 @@ class Rereading:
 
 
 def _others(point: Point, rows: _Rows) -> _Rows:
-    """Rows of the flow's packets of the same length around each, shape ``(k, 4)``; -1 where there is none."""
+    """Rows of neighbouring packets of the flow with equal length, shape ``(k, 4)``; -1 where none."""
     index = point.index
     wanted = np.zeros(len(point.flows), np.bool_)
     wanted[index.flow[rows]] = True
@@ -113,7 +113,7 @@ def _others(point: Point, rows: _Rows) -> _Rows:
 def _as_damage(
     mask: NDArray[np.uint8], compared: NDArray[np.bool_], varies: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Whether damage explains what differs, by the bits that differ, what was compared, and what varies."""
+    """Whether damage explains the difference, from the differing bits, compared bytes, and varying bytes."""
     differs = mask != 0
     bits = np.bitwise_count(mask).sum(axis=1, dtype=np.int64)
     width = mask.shape[1]

@@ -49,9 +49,9 @@ def by_packets(
     names : tuple of str
         Of the captures.
     by : str
-        What gives the first one its address.
+        The source of the first one's address.
     ends : tuple of int
-        An address of each one's node, by what the cluster or its tables say.
+        An address of each one's node, according to the cluster or its tables.
     """
     late_ns, filled = -common.ahead_ns(*ends), -common.filled_after(*ends)
     shown = []

@@ -35,7 +35,7 @@ def refuse_others(
     Parameters
     ----------
     agreed : tuple of Level and Rereading
-        What of them agrees, and what reads them again where that does not decide.
+        What agrees between them, and the reader for cases that this does not decide.
     sent, received : tuple of Point and NDArray[np.int32]
         The points, and the rows that were paired, shapes ``(n,)`` and ``(k,)``.
     partner, copy_of : NDArray[np.int32]

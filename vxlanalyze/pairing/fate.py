@@ -94,7 +94,7 @@ def match_units(
     timed : bool
         Whether the clocks are known, so that times may decide.
     reread : Rereading
-        Reads packets again whose headers do not show whether they are one.
+        Reads packets again if their headers do not show whether they are the same.
     """
     shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
     partner = np.full(len(known), match.NO_PARTNER, np.int32)

@@ -1,4 +1,4 @@
-"""Whose capture it is, and what that rests on."""
+"""The node of a capture, and the evidence for it."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from vxlanalyze.wire.model import Decoded
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Addresses that a place's node (unencapsulated: its pod) answers to, and what that rests on.
+    """Addresses of a place's node (unencapsulated: of its pod), and the evidence for them.
 
-    `contradiction` says what speaks against it, "" where nothing does: then nothing is to be concluded.
+    `contradiction` says what contradicts it, "" where nothing does; with one, no conclusion is drawn.
     """
 
     numbers: tuple[int, ...]

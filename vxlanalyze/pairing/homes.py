@@ -154,7 +154,7 @@ def _contradict(
 
 
 def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
-    """By what a file says whose capture it is; "" where packets show it."""
+    """The file that states the node of a capture; "" where packets show it."""
     node = cluster.node(place.name)
     if node is not None and node.addresses:
         return "its name"

@@ -1,7 +1,7 @@
-"""What the tables saved with a capture say of its node's addresses, and where packets contradict them.
+"""What the tables saved with a capture say about its node's addresses, and where packets contradict them.
 
-They decide where packets alone do not show whose capture it is. Where packets show something else, both are
-said, and nothing is concluded: tables or captures of another node have been given.
+They decide where packets alone do not show the node of a capture. Where packets disagree, both are reported
+without a conclusion: tables or captures of another node were given.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _TWO = 2
 
 
 def stated(main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster) -> list[Home]:
-    """Homes by the nodes' own tables: of their addresses, those between which tunnel packets go.
+    """Homes according to the nodes' own tables: those of their addresses that tunnel packets use.
 
     Returns
     -------
@@ -75,14 +75,14 @@ def contradicted(
     ends: Sequence[Sides],
     cluster: Cluster,
 ) -> list[Home]:
-    """Note of each home where its own tables list what is another's.
+    """Record for each home where its own tables list another node's address.
 
     Parameters
     ----------
     main : sequence of Place
         One for each capture.
     found, tables : sequence of Home
-        What was concluded of each, and what its tables say.
+        The conclusion for each, and what its tables say.
     ends : sequence of Sides
         Of each of them.
     """
@@ -107,7 +107,7 @@ def _by_addresses(names: tuple[str, str], homes: tuple[Home, Home, Home]) -> str
 
 
 def _by_macs(names: tuple[str, str], own: Home, side: Sides, cluster: Cluster) -> str:
-    """Say where packets leave a node with the MAC of a device of the other one."""
+    """Describe where packets leave a node with the MAC of a device of the other one."""
     mine = own_addresses.macs(cluster, names[0])
     theirs = own_addresses.macs(cluster, names[1]) if mine else {}
     if not theirs or not own.numbers:

@@ -1,7 +1,7 @@
 """Names of places inside a node: ``node1/eth0``, ``node1/default-web-0``.
 
-A pcapng names and describes its interfaces; a capture with ``-i any`` numbers the node's devices, and ``ip
-link`` saved with it names these.
+A pcapng names and describes its interfaces; a capture with ``-i any`` numbers the node's devices, which a
+saved ``ip link`` names.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ _LONGEST = 40  # a longer description is prose
 def names(
     capture: str, interfaces: Sequence[Interface], keys: Sequence[int], devices: Mapping[int, str]
 ) -> list[str]:
-    """Name the interfaces that a capture shows, each otherwise.
+    """Name the interfaces of a capture, each with a distinct name.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ def names(
     interfaces : sequence of Interface
         As its file describes them.
     keys : sequence of int
-        Of those to be named: number of the interface, shifted by 32 bits, and the node's own number of the
-        device, 0 where there is none.
+        Of those to name: number of the interface, shifted by 32 bits, and the node's own number of the
+        device, 0 if there is none.
     devices : mapping of int to str
-        Names of the node's devices by their number, where a table tells them.
+        Names of the node's devices by number, if a table lists them.
     """
     for described in (True, False):
         found = [_name(interfaces, key, devices, described) for key in keys]

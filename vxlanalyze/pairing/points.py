@@ -28,7 +28,7 @@ _ADVERTISEMENT = 136  # ICMPv6
 class Place:
     """One interface of a capture.
 
-    `flows` marks the flows seen there, shape ``(f,)``; `main` is the one that stands for the capture; `key`
+    `flows` marks the flows seen there, shape ``(f,)``; `main` is the one that represents the capture; `key`
     is the interface of the others (see `place_names`).
     """
 
@@ -100,7 +100,7 @@ def _places_of(
 
 
 def _named(found: list[Place], facts: CaptureFacts, cluster: Cluster) -> list[Place]:
-    """Name the places inside the node, after the first, which has the capture's name."""
+    """Name the places inside the node; the first has the capture's name."""
     main, *inside = found
     if not inside:
         return found

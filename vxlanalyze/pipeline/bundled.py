@@ -47,7 +47,7 @@ def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[
     Parameters
     ----------
     at_most : int or None
-        How many there may be; None for any number.
+        Maximum number; None for any number.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Tables of another cluster than the captures': no address in them occurs in the captures.
+"""Detect tables of a different cluster: none of their addresses occurs in the captures.
 
-Whoever compares old captures with today's tables, or takes the wrong folder, would be given names and
-causes that are none of these. Such tables are named in the report, and not used. Where a table names a few
-addresses only, or holds a network that a captured address lies in, it counts as the captures' own.
+With old captures and today's tables, or the wrong folder, the report would show wrong names and causes. Such
+tables are named in the report, but not used. A table with only a few addresses, or with a network that
+contains a captured address, counts as belonging to the captures.
 """
 
 import os
@@ -17,8 +17,8 @@ from vxlanalyze.kubernetes.model import Cluster, Fact
 from vxlanalyze.wire.model import Decoded
 
 _Network = IPv4Network | IPv6Network
-_FEWEST = 3  # addresses, before it means something that none occurs
-_MOST_ROWS = 5_000  # of a table: all of a node's routes and neighbours, and enough of its connections
+_FEWEST = 3  # addresses needed before their absence is significant
+_MOST_ROWS = 5_000  # of a table: a node's routes and neighbours, and enough connections
 _FLOWS_AT_ONCE = 20_000
 _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{1,4}:[0-9a-fA-F:]{2,38})(?:/\d{1,3})?"
@@ -34,7 +34,7 @@ _OTHER = "other-cluster"
 
 
 def left_out(cluster: Cluster, decoded: Sequence[Decoded], names: Sequence[str]) -> Cluster:
-    """Give a cluster without what is of another one; its files stand among the facts, by name alone."""
+    """Give a cluster without data of a different one, whose files are only listed among the facts."""
     if not (cluster.nodes or cluster.pods or cluster.services or cluster.facts):
         return cluster
     groups = {name: [f for f in cluster.facts if f.capture == name] for name in names}
@@ -51,7 +51,7 @@ def left_out(cluster: Cluster, decoded: Sequence[Decoded], names: Sequence[str])
 
 
 def _named(facts: Sequence[Fact]) -> Fact:
-    """What stands for tables that are not used: their folder."""
+    """The name of unused tables: their folder."""
     paths = list(dict.fromkeys(f.path for f in facts))
     path = paths[0] if len(paths) == 1 else os.path.commonpath(paths) or paths[0]
     return Fact(facts[0].capture, _OTHER, path)
@@ -76,7 +76,7 @@ def _in_facts(facts: Iterable[Fact]) -> Iterator[str]:
 
 
 def _occur(written: Iterable[str], decoded: Sequence[Decoded]) -> bool | None:
-    """Whether one of the addresses or networks occurs in the captures; None where too few are known."""
+    """Whether one of the addresses or networks occurs in the captures; None if too few are known."""
     networks = {n for n in map(_network, dict.fromkeys(written)) if n is not None}
     single = [n for n in networks if n.prefixlen == n.max_prefixlen]
     if len(single) < _FEWEST:
@@ -101,7 +101,7 @@ def _begin(number: int, bits: int, length: int) -> int:
 
 
 def _network(text: str) -> _Network | None:
-    """A network that says whose it is: neither everybody's nor half of the world."""
+    """A distinctive network: neither a common one nor half of the address space."""
     try:
         found = ip_network(text, strict=False)
     except ValueError:
@@ -113,7 +113,7 @@ def _network(text: str) -> _Network | None:
 
 
 def _captured(decoded: Sequence[Decoded]) -> Iterator[tuple[int, int]]:
-    """Version and number of each address in the captures, those of many flows more than once."""
+    """Version and number of each address in the captures, possibly repeated."""
     for capture in decoded:
         flows = capture.flows
         for start in range(0, len(flows.family), _FLOWS_AT_ONCE):

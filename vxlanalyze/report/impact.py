@@ -1,7 +1,7 @@
-"""Who suffers, in a line: requests that nobody answers, by service, since when, and from which node.
+"""The impact in one line: unanswered requests by service, since when, and from which node.
 
-A server counts as silent from the first request on after which it answered nothing; one that still answers
-now and then is counted by its requests.
+A server counts as silent from the first request after which it answered nothing; one that still answers
+occasionally is counted by requests.
 """
 
 from collections import defaultdict
@@ -21,13 +21,13 @@ from vxlanalyze.text import words
 from vxlanalyze.text.times import rfc3339
 
 _MOST_LINES = 3
-_FEWEST = 3  # requests in vain, before a server that answered earlier counts as silent
+_FEWEST = 3  # unanswered requests before a server that answered earlier counts as silent
 _NEVER_NS = np.iinfo(np.int64).max
 _CALLED = {"dns": "DNS", "icmp": "Ping"}
 
 
 class _Asked(NamedTuple):
-    """Requests of one client to one server at `address`; `since_ns` is None where the last was answered."""
+    """Requests of one client to one server at `address`; `since_ns` is None if the last was answered."""
 
     figures: ServiceFigures
     address: str
@@ -47,10 +47,10 @@ class _Suffering(NamedTuple):
 
 
 def impact(comparison: Comparison, findings: Sequence[FindingRecord]) -> list[str]:
-    """Say who suffers from a fault, a sentence each; nothing where there is none.
+    """Describe the impact of faults, one sentence each; empty without a fault.
 
-    Requests that are not answered come first, the most frequent at the top; where all are, what follows from
-    the fault.
+    Unanswered requests come first, the most frequent at the top; if there are none, the consequences of the
+    fault.
     """
     if all(finding["severity"] == "info" for finding in findings):
         return []
@@ -82,7 +82,7 @@ def _groups(comparison: Comparison) -> Iterator[_Suffering]:
 
 
 def _since(requests: Requests, between: Pairs) -> NDArray[np.int64]:
-    """The moment of each pair at one point, shape ``(g,)``."""
+    """Start of the silence of each pair at one point, shape ``(g,)``."""
     pair = between.of_tuple[requests.tuple_of]
     sent_ns = requests.point.index.time_ns[requests.first_row]
     answered = requests.answered | requests.refused
@@ -118,7 +118,7 @@ def _sentence(group: _Suffering, cluster: Cluster) -> str:
 
 
 def _backends(cluster: Cluster, asked: Iterable[str]) -> Iterator[str]:
-    """All pods of the services whose pods are asked, of the same address family."""
+    """All pods of the services whose pods get requests, of the same address family."""
     for server in asked:
         for service in cluster.services_of(server):
             for endpoint in filter(None, map(parse_endpoint, service.backends)):

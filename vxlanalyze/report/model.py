@@ -274,10 +274,10 @@ class Report:
     """The result of one run.
 
     `names` maps addresses to their names in the cluster; `verdict` is one sentence that answers "what is
-    wrong?", `impact` says who suffers; `plots` holds the aggregated series that plots are drawn from (keys by
-    plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are the codes of all
-    diagnostics that ran; `inside` are the hops within nodes, which JSON lists after those between captures;
-    `connections` are the TCP connections, of `connections_total`, with the most to gain.
+    wrong?", `impact` describes who is affected; `plots` holds the aggregated series that plots are drawn from
+    (keys by plot, plain numbers); `broken` names diagnostics that raised, with the error; `asked` are the
+    codes of all diagnostics that ran; `inside` are the hops within nodes, which JSON lists after those
+    between captures; `connections` are the TCP connections, of `connections_total`, with the most to gain.
     """
 
     tool: ToolRecord

@@ -1,7 +1,7 @@
-"""Long tables of the HTML page: all rows as data that its script sorts, filters and draws as needed.
+"""Long tables of the HTML page: all rows as data that its script sorts, filters and draws on demand.
 
-The first rows also stand in the page as such, for readers without scripts and for paper. A column that holds
-nothing is left out; what few look at stands in the detail of a row, which the script opens.
+The first rows are also in the page itself, for readers without scripts and for paper. An empty column is left
+out; less important columns are in the detail of a row, which the script opens.
 """
 
 import json
@@ -32,12 +32,12 @@ class Column:
     field : str
         The packed column that it shows.
     kind : str
-        How its cells are written: a name of `_WRITTEN`, or "share" (of `field` in it and `beside`), "end" (an
+        Format of its cells: a name of `_WRITTEN`, or "share" (of `field` in it and `beside`), "end" (an
         address with the port in `beside` and its name) or "text" (with `beside`, if any, below it).
     beside : str
-        A second packed column that its cells show.
+        A second packed column shown in its cells.
     detail : bool
-        Whether it stands in the detail of a row.
+        Whether it is in the detail of a row.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """Whether its cells are numbers, which are looked at largest first."""
+        """Whether its cells are numbers, which are sorted largest first."""
         return self.kind not in ("text", "way", "end", "lines")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in a cell, and in small letters below it."""
+    """The text of a cell, and the small print below it."""
 
     text: str
     below: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class LongTable:
-    """One table: `rows` are the first ones as they stand in the page, `data` all of them for its script."""
+    """One table: `rows` are the first ones, as in the page, `data` all of them for its script."""
 
     id: str
     title: str
@@ -122,7 +122,7 @@ _SERVICES = (
 
 
 def flow_table(flows: FlowList, names: Mapping[str, str]) -> LongTable:
-    """All flows; those that lost most first."""
+    """All flows, those with the most losses first."""
     order = "those that lost most, then those that sent most"
     return _table("flows", "Flows", ("flow", "flows", order), flows["total"], (_FLOWS, flows["table"], names))
 
@@ -134,7 +134,7 @@ def lost_table(lost: LostList, names: Mapping[str, str]) -> LongTable:
 
 
 def service_table(services: list[ServiceRecord], names: Mapping[str, str]) -> LongTable:
-    """All pairs of client and server; those with most unanswered requests first."""
+    """All pairs of client and server, those with the most unanswered requests first."""
     ordered = sorted(services, key=lambda s: -s["unanswered"])
     columns: dict[str, list[Any]] = {
         name: [dict(s)[name] for s in ordered] for name in ("protocol", "client", "server")
@@ -151,7 +151,7 @@ def service_table(services: list[ServiceRecord], names: Mapping[str, str]) -> Lo
 
 
 def _service_lines(service: ServiceRecord) -> Iterator[str]:
-    """The service, and below it what was asked in vain."""
+    """The service, and below it the unanswered questions."""
     failed = [q for q in service.get("questions", []) if q["unanswered"]]
     if service["service"] or failed:
         yield plain(service["service"] or NOTHING)
@@ -186,7 +186,7 @@ def _table(
 
 
 def _is_bad(row: Mapping[str, Any]) -> bool:
-    """Whether a row is marked: it lost something, among others that did not."""
+    """Whether a row is marked: it has losses, while others do not."""
     return bool(row.get("unanswered") or ("sent" in row and row["lost"]))
 
 
@@ -217,7 +217,7 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 
 
 def _data(columns: tuple[Column, ...], packed: Packed, names: Mapping[str, str]) -> Markup:
-    """All rows as JSON that may stand in a page: harmless when shown, and without an end of its element."""
+    """All rows as JSON for embedding in a page: sanitised, and without the end of its element."""
     fields = {f for c in columns for f in (c.field, c.beside) if f in packed["columns"]}
     known = set(packed["texts"])
     whole = {

@@ -47,7 +47,7 @@ def decode(source: Source, *, ports: Sequence[int] = (), keep_inner_bytes: int |
     source : Source
         The capture.
     ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
+        UDP ports that carry tunnels, in addition to the known ones.
     keep_inner_bytes : int, optional
         How many bytes of each innermost IP packet the payload digest may cover. Two captures with different
         snap lengths digest the same bytes if both use the smaller value.

@@ -92,7 +92,7 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     interfaces : sequence of Interface
         Those of the source.
     ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
+        UDP ports that carry tunnels, in addition to the known ones.
 
     Returns
     -------

@@ -37,7 +37,7 @@ def frame_batches(source: Readable, *, ports: Sequence[int] = ()) -> Iterator[pa
     source : Readable
         The capture, or a part of it.
     ports : sequence of int
-        UDP ports that carry tunnels, besides the known ones.
+        UDP ports that carry tunnels, in addition to the known ones.
 
     Yields
     ------

@@ -157,7 +157,7 @@ def _some(
 
 
 def _classes(lost: Losses, rows: NDArray[np.intp], sorted_by: Classes) -> Iterator[Hypothesis]:
-    """Nothing of some classes arrives: at all, or from a moment on, while others go on arriving."""
+    """Nothing of some classes arrives, at all or from some moment on, while others keep arriving."""
     if len(sorted_by) < 2:
         return
     last = _last_delivered(lost, sorted_by)

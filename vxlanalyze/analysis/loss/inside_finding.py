@@ -14,7 +14,7 @@ from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count
 
-_SUFFERS = ("rate-limited", "packet-loss")  # traffic suffers; the other codes mean that it does not pass
+_SUFFERS = ("rate-limited", "packet-loss")  # traffic is degraded; the other codes mean that it does not pass
 _CONNTRACK = "conntrack -S | grep -oE '(insert_failed|drop|early_drop)=[0-9]+' | sort | uniq -c"
 _COUNTERS = (
     _CONNTRACK,
@@ -168,7 +168,7 @@ def node_of(direction: Direction) -> str | None:
 
 
 def evidence_of(direction: Direction) -> dict[str, Quantity]:
-    """Say inside of which node a hop lies, as evidence; nothing for a hop between nodes."""
+    """Name the node that contains a hop, as evidence; empty for a hop between nodes."""
     node = node_of(direction)
     return {} if node is None else {"inside": Quantity(node)}
 
@@ -183,7 +183,7 @@ def remedy_of(direction: Direction, code: str = "", lost: NDArray[np.bool_] | No
     code : str
         Of the finding.
     lost : NDArray[np.bool_], optional
-        The packets that it is about, shape ``(m,)``.
+        The packets concerned, shape ``(m,)``.
     """
     place = node_of(direction)
     if place is None:

@@ -1,4 +1,4 @@
-"""What is said of packets that are lost inside a node, by the code that they belong to, and where to look."""
+"""Wording for packets lost inside a node, by finding code, and where to look."""
 
 from collections.abc import Sequence
 
@@ -25,13 +25,13 @@ KINDS = {
 
 
 def explanations(inside: LostInside, code: str) -> tuple[Explanation, ...]:
-    """Explanations of a code; a path is blocked from a moment on, since some packets passed."""
+    """Explanations of a code; a path is blocked from some moment on, since some packets passed."""
     found = inside.picture.of(KINDS[code])
     return tuple(e for e in found if e.kind is not Kind.PATH or e.from_ns is not None)
 
 
 def summary(pair: Comparison, inside: LostInside, code: str) -> str:
-    """Say what of a code is lost inside a node, and between which interfaces."""
+    """State what is lost inside a node, and between which interfaces."""
     made = {
         "path-blocked": _from_a_moment_on,
         "burst-outage": _for_a_time,
@@ -42,7 +42,7 @@ def summary(pair: Comparison, inside: LostInside, code: str) -> str:
 
 
 def towards(inside: LostInside) -> str:
-    """Say which way the packets go."""
+    """State the direction of the packets."""
     return "from the tunnel to its pods" if inside.inwards else "from its pods into the tunnel"
 
 
@@ -121,9 +121,9 @@ def _above_a_rate(pair: Comparison, inside: LostInside, found: Sequence[Explanat
 
 
 def where_to_look(code: str, node: str, first_ns: int) -> str:
-    """Give what a code wants looked at before the node's counters; "" where these are all.
+    """State what to check for a code before the node's counters; "" if only these.
 
-    `first_ns` is when the first of the packets was sent, by the node's clock.
+    `first_ns` is the send time of the first packet, by the node's clock.
     """
     if code in ("path-blocked", "burst-outage"):
         since = f"{moment(first_ns)[:19].replace('T', ' ')} UTC"

@@ -44,7 +44,7 @@ def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict
 def questions(
     comparison: Comparison, point: Point, rows: NDArray[np.int32]
 ) -> list[tuple[str | None, str] | None]:
-    """Read name and type of each query; the name is None if it is not text, both are None if cut."""
+    """Read name and type of each query; the name is None if it is not text, the entry if it is cut."""
     messages = _payloads(comparison, point, rows)
     types_ = (type_of(message) for message in messages)
     return [None if t is None else (name_of(m), t) for m, t in zip(messages, types_, strict=True)]

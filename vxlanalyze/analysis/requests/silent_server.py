@@ -1,11 +1,11 @@
-"""Where to look at a DNS server whose node the queries reach."""
+"""What to check at a DNS server whose node the queries reach."""
 
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import anywhere, written
 
 
 def of_a_silent_server(pair: Comparison, server: str) -> str:
-    """Say where to look at a server whose node the queries reach."""
+    """State what to check at a server whose node the queries reach."""
     pod = pair.cluster.name_of(server)
     if pod and "/" in pod:
         namespace, _, name = pod.rpartition("/")

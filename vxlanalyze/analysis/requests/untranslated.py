@@ -1,4 +1,4 @@
-"""Requests whose replies come from an address that the client never asked: its socket takes none of them."""
+"""Requests whose replies come from an address the client did not contact: its socket rejects them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 
 def left_unanswered(requests: Requests, found: Sequence[RepliesFromElsewhere]) -> Requests:
-    """Take requests of a point whose answer is such a reply for unanswered; `found` is of the same point."""
+    """Treat requests answered by such a reply as unanswered; `found` is for the same point."""
     if not found:
         return requests
     replies = np.unique(np.concatenate([one.replies for one in found]))
@@ -29,7 +29,7 @@ def left_unanswered(requests: Requests, found: Sequence[RepliesFromElsewhere]) -
 
 
 def concerned(comparison: Comparison, requests: Requests) -> NDArray[np.bool_]:
-    """Requests of a point whose conversation gets its replies from elsewhere, shape ``(r,)``."""
+    """Requests of a point whose conversation gets its replies from another address, shape ``(r,)``."""
     names = [point.name for point in comparison.points]
     found = find(comparison)[names.index(requests.point.name)]
     flows = np.array([one.request_flow for one in found], np.int64)

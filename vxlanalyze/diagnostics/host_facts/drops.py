@@ -1,7 +1,7 @@
-"""Packets that an agent, a tracer or the kernel's log saw being dropped: Cilium, Hubble, pwru, retis.
+"""Packet drops recorded by an agent, a tracer or the kernel's log: Cilium, Hubble, pwru, retis.
 
-Each is an observation of one packet inside a node. Matched to the packets that a finding misses, it is the
-cause: how many of them, for which reason, in which function or program.
+Each is an observation of one packet inside a node. Matched to a finding's missing packets, it shows the
+cause: how many were dropped, for which reason, in which function or program.
 
 Sources: Cilium ``pkg/monitor/api/drop.go``; Linux ``include/net/dropreason-core.h``.
 """
@@ -58,7 +58,7 @@ def _of_each_capture(*points: Point) -> Iterator[Point]:
 def _of_packets(
     pair: Comparison, direction: Direction, finding: Finding, point: Point, seen: Sequence[_Seen]
 ) -> Iterator[Statement]:
-    """Say how many of the packets that a finding misses are drops, by reason and function."""
+    """State how many of a finding's missing packets were dropped, by reason and function."""
     missed = suspects.of(pair, direction, finding, point)
     found: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], _Seen] = {}
@@ -87,7 +87,7 @@ def _statement(node: str, missed: Suspects, dropped: int, row: dict[str, str], w
 def _of_responses(
     pair: Comparison, direction: Direction, finding: Finding, point: Point, seen: Sequence[_Seen]
 ) -> Iterator[Statement]:
-    """Say which responses to these packets were dropped."""
+    """State which responses to these packets were dropped."""
     packets = [*inner(pair, direction, finding), *outer(pair, direction)]
     ends = {(p.destination, p.source) for p in packets}
     found: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""The packets that a finding misses, to be matched to drops that were seen inside a node.
+"""A finding's missing packets, for matching with drops seen inside a node.
 
-A drop is an event of one packet: it matches by protocol, addresses and ports, inner or outer, by IP
-identification where the event has one, and by time where it says when. What has no ports in the event
-(ICMP in pwru) matches by addresses and protocol.
+A drop is an event of one packet: it matches by protocol, addresses and ports, inner or outer, and by IP
+identification and time if the event has them. Events without ports (ICMP in pwru) match by addresses and
+protocol.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from vxlanalyze.wire.addresses import text
 _MOST_FLOWS = 20_000
 _TOLERANCE_NS = 1_000_000_000
 _UDP = 17
-Key = tuple[str, ...]  # addresses, protocol, and ports as far as they are known
+Key = tuple[str, ...]  # addresses, protocol, and ports if known
 
 
 @dataclass(slots=True)
@@ -35,14 +35,14 @@ class _Packets:
 
 @dataclass(slots=True)
 class Suspects:
-    """What a finding misses, by all keys under which an event may name it.
+    """A finding's missing packets, by all keys that an event may have for them.
 
     Parameters
     ----------
     total : int
-        How many packets there are.
+        Number of packets.
     between_ns : tuple of int
-        When the first and the last of them were sent, by the clock of the node that saw the drops.
+        Send times of the first and the last of them, by the clock of the node that saw the drops.
     """
 
     total: int
@@ -51,7 +51,7 @@ class Suspects:
     _by_key: dict[Key, _Packets]
 
     def match(self, event: Mapping[str, str]) -> bool:
-        """Take the packet that a drop is of; whether there is one."""
+        """Match a drop with its packet; whether there is one."""
         if not self._in_time(event.get("time", "")):
             return False
         for key in _keys_of(event):
@@ -75,7 +75,7 @@ class Suspects:
 
 
 def of(pair: Comparison, direction: Direction, finding: Finding, point: Point) -> Suspects:
-    """Give the packets that a finding misses, as the node of a point may have seen them die."""
+    """Give a finding's missing packets in the form in which the node of a point may have dropped them."""
     places = _places(pair, direction, finding)
     rows = direction.sent_row[places]
     lost = bool(len(places)) and bool((direction.outcome[places] == Outcome.LOST).all())
@@ -88,7 +88,7 @@ def of(pair: Comparison, direction: Direction, finding: Finding, point: Point) -
 
 
 def _places(pair: Comparison, direction: Direction, finding: Finding) -> NDArray[np.intp]:
-    """Places in a direction of what the frames show; all of the same flows where only the first are shown."""
+    """Positions in a direction of the shown frames, or of all packets of their flows if not all are shown."""
     numbers = finding.frames.get(pair.captures[direction.sender.capture].name)
     if numbers is None:
         return np.flatnonzero(direction.lost if direction.lost.any() else direction.flow >= 0)
@@ -102,7 +102,7 @@ def _places(pair: Comparison, direction: Direction, finding: Finding) -> NDArray
 
 
 def _shift_ns(pair: Comparison, direction: Direction, point: Point) -> int | None:
-    """How far the clock of a point's node is ahead of the sender's; None where it is not known."""
+    """How far the clock of a point's node is ahead of the sender's; None if unknown."""
     if point.capture == direction.sender.capture:
         return 0
     clock = pair.clock_of(direction)
@@ -128,7 +128,7 @@ def _by_key(point: Point, rows: NDArray[np.int32]) -> dict[Key, _Packets]:
 
 
 def _keys(point: Point, chosen: NDArray[np.intp]) -> Iterator[list[tuple[bool, Key]]]:
-    """The keys of each flow: inner, and of the tunnel's packet."""
+    """The keys of each flow: inner, and of the tunnel packet."""
     table = point.flows
     family, outer = table.family[chosen], table.outer_family[chosen]
     ends = zip(text(table.src[chosen], family), text(table.dst[chosen], family), strict=True)
@@ -146,7 +146,7 @@ def _keys(point: Point, chosen: NDArray[np.intp]) -> Iterator[list[tuple[bool, K
 
 
 def _forms(ends: tuple[str, str], protocol: int, ports: tuple[int, int]) -> list[Key]:
-    """A packet's keys, from the most that an event may say to the least."""
+    """A packet's keys, from the most to the least specific."""
     name = PROTOCOLS.get(protocol, str(protocol))
     keys: list[Key] = [ends, (*ends, name)]
     if protocol in (6, 17, 132):
@@ -155,7 +155,7 @@ def _forms(ends: tuple[str, str], protocol: int, ports: tuple[int, int]) -> list
 
 
 def _keys_of(event: Mapping[str, str]) -> list[Key]:
-    """The one key under which an event stands."""
+    """The key of an event."""
     ends = (event.get("src", ""), event.get("dst", ""))
     protocol, sport, dport = (event.get(name, "") for name in ("protocol", "sport", "dport"))
     if protocol in ("tcp", "udp", "sctp") and sport and dport:

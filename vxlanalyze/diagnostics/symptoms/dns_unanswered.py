@@ -98,7 +98,7 @@ def check(pair: Comparison, *, chance: float = 1e-3) -> list[DiagnosticResult]:
 
 def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
     requests = unanswered_of(pair, figures.pair, figures.point)
-    # What is answered from an address that was not asked is `reply-not-translated`.
+    # Answers from an address that got no request are `reply-not-translated`.
     requests = requests.at(~untranslated.concerned(pair, requests))
     found = fates.fates(pair, requests, int(pairs(pair).sense[figures.pair]))
     fate = found.counts.sum(axis=0)

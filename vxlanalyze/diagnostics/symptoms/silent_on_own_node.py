@@ -1,7 +1,7 @@
 """A service answers nothing, and all its pods run on the client's own node: a case of `endpoint-silent`.
 
-Its requests never leave the node, so no direction between nodes holds them. `--kube` or `--facts` say
-where its pods run.
+Its requests never leave the node, so they are in no direction between nodes. `--kube` or `--facts` show where
+its pods run.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CODE = "endpoint-silent"
 
 
 class _Silent(NamedTuple):
-    """A service that answers nothing to a client on the node of all its pods."""
+    """A service that does not answer a client on the node of all its pods."""
 
     figures: ServiceFigures
     service: Service
@@ -38,7 +38,7 @@ class _Silent(NamedTuple):
 
 
 def find(pair: Comparison, chance: float) -> list[Finding]:
-    """Report the service to which most requests are unanswered; `chance` is of a false alarm."""
+    """Report the service with the most unanswered requests; `chance` is that of a false alarm."""
     if not pair.cluster.services:
         return []
     found = list(_silent(pair, chance))
@@ -47,7 +47,7 @@ def find(pair: Comparison, chance: float) -> list[Finding]:
 
 
 def _silent(pair: Comparison, chance: float) -> Iterator[_Silent]:
-    """Services that answer nothing and whose pods are all on the node of a client that was captured."""
+    """Services that answer nothing and whose pods are all on the node of a captured client."""
     figures = services(pair)
     alive = {f.server for f in figures if f.answered or f.refused}
     for one in figures:

@@ -166,7 +166,7 @@ def _remedy(pair: Comparison, point: Point, ends: tuple[str, str, str]) -> str:
 
 
 def _node_of(pair: Comparison, point: Point, client: str) -> str:
-    """Name the client's node: by the cluster, or the node whose card the replies passed before this point."""
+    """Name the client's node: from the cluster, or the node whose card the replies passed before."""
     named = pair.cluster.node_of(client)
     if named is not None:
         return named

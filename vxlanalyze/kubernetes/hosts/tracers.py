@@ -1,10 +1,10 @@
-"""Packets that a tracer of the kernel saw being freed with a reason: pwru and retis, as text and as JSON.
+"""Packets that a kernel tracer saw being freed with a drop reason: pwru and retis, as text and JSON.
 
-Rows as those of `drops`. `at` is the function in which the packet died: the caller where the tracer prints
-it, else the last one before through which the same packet went.
+Rows as in `drops`. `at` is the function in which the packet was dropped: the caller if the tracer prints it,
+else the last function that the same packet went through before.
 
 Sources: pwru v1.0.11 ``internal/pwru/output.go``; retis 1.6 ``docs/events`` (core, packet, skb drop,
-skb tracking): written from these, since the programs were not at hand.
+skb tracking): written from these, as the programs were not available.
 """
 
 import re
@@ -35,13 +35,13 @@ _RETIS_ENDS = re.compile(
 
 
 def row(number: int, line: str, reason: str, **more: str | None) -> Row:
-    """Make the row of one drop; what is not known is left out."""
+    """Create the row of one drop, without unknown fields."""
     found = {"line": str(number), "text": line.strip()[:200], "name": "drop", "value": reason}
     return found | {key: value for key, value in more.items() if value}
 
 
 class Passed:
-    """The functions through which packets went, by what identifies a packet; bounded."""
+    """The last function of each packet, by packet identifier; bounded."""
 
     _MOST = 100_000
 
@@ -49,17 +49,17 @@ class Passed:
         self._last: dict[str, str] = {}
 
     def note(self, packet: str, function: str) -> None:
-        """Remember where a packet was seen last."""
+        """Record where a packet was last seen."""
         if packet and len(self._last) < self._MOST:
             self._last[packet] = function
 
     def before(self, packet: str) -> str | None:
-        """Give where a packet was seen last, and forget it: its address is used again."""
+        """Give where a packet was last seen, and forget it, since its address is reused."""
         return self._last.pop(packet, None)
 
 
 def read_pwru(lines: Sequence[Line]) -> Iterator[Row]:
-    """The events of pwru at which a packet was freed with a reason to drop it."""
+    """The events of pwru in which a packet was freed with a drop reason."""
     passed = Passed()
     for number, line in lines:
         match = _PWRU.match(line)
@@ -133,7 +133,7 @@ def _ends(match: re.Match[str]) -> Row:
 
 
 def retis_event(number: int, line: str, event: dict[str, Any], passed: Passed) -> Iterator[Row]:
-    """One event of ``retis collect -o``: JSON of a packet that was dropped, or went through a function."""
+    """One event of ``retis collect -o``: JSON of a packet that was dropped or went through a function."""
     kernel, tracked = event.get("kernel"), event.get("skb-tracking") or event.get("skb_tracking")
     at = _text(kernel.get("symbol")) if isinstance(kernel, dict) else None
     known = tracked if isinstance(tracked, dict) else {}

@@ -16,7 +16,7 @@ def _errors(case: Case) -> Steps:
 
 
 def _switched(case: Case, *features: str) -> Steps:
-    """Switch offloads of the sending card off, and on again."""
+    """Disable offloads of the sending card, and enable them again."""
     device = run.device_to(case.far_address)
     off = [Step(f"ethtool -K {device} {feature} off", "then repeat the transfer") for feature in features]
     on = [Step(f"ethtool -K {device} {feature} on", "afterwards") for feature in features]

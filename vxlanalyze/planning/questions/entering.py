@@ -1,4 +1,4 @@
-"""What is open where packets do not enter the tunnel, go elsewhere in it, or come from elsewhere."""
+"""Open questions where packets do not enter the tunnel, take a wrong path in it, or come from elsewhere."""
 
 from shlex import quote
 

@@ -67,7 +67,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
 
 
 def title(report: Report) -> str:
-    """Some words for a tab, a bookmark or a printed page."""
+    """A short title for a tab, a bookmark or a printed page."""
     where = " → ".join(points(report))
     faults = [f for f in report.findings if f["severity"] != "info"]
     if faults:
@@ -77,7 +77,7 @@ def title(report: Report) -> str:
 
 
 def _known(hops: Sequence[HopRecord]) -> set[str]:
-    """Figures of the path's table that say anything in any direction."""
+    """Figures of the path's table that have a value in any direction."""
     said = {name for hop in hops for name in _MEASURED if dict(hop)[name] is not None}
     return said | ({"delay"} if any(hop["delay_ns"]["p50"] is not None for hop in hops) else set())
 

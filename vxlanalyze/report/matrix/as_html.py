@@ -29,7 +29,7 @@ def worst(matrix: Matrix) -> str:
 
 
 def title(matrix: Matrix) -> str:
-    """Some words for a tab, a bookmark or a printed page."""
+    """A short title for a tab, a bookmark or a printed page."""
     judged = sum(cell["state"] in (*BAD, "good") for cell in matrix.cells)
     if matrix.bad:
         return f"{len(matrix.bad):,} of {words.count(judged, 'direction')} in trouble – vxlanalyze"
@@ -38,7 +38,7 @@ def title(matrix: Matrix) -> str:
 
 
 def impact(matrix: Matrix) -> list[str]:
-    """Who suffers, a sentence each; what several pairs say is said once."""
+    """The impact, one sentence each; common sentences of several pairs appear once."""
     lines = dict.fromkeys(line for pair in matrix.pairs for line in pair.get("impact", []))
     return list(lines)[:_MOST_LINES]
 

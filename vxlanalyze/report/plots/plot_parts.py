@@ -77,14 +77,14 @@ def time_axis(axes: Axes, start: str, unit: Unit, key: str = "") -> None:
 
 
 class TimeAxis(NamedTuple):
-    """What an axis of time counts: nanoseconds of its unit, since a moment (RFC 3339)."""
+    """The scale of a time axis: nanoseconds of its unit, and its origin (RFC 3339)."""
 
     unit_ns: int
     start: str
 
 
 def time_of(axes: Axes) -> TimeAxis | None:
-    """What `time_axis` said of the x axis; None where it was not called."""
+    """The scale of the x axis set by `time_axis`; None if it was not called."""
     kind, _, said = (axes.xaxis.get_gid() or "").partition(" ")
     unit_ns, _, start = said.partition(" ")
     return TimeAxis(int(unit_ns), start) if kind == _TIME_AXIS else None

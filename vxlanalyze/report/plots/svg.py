@@ -29,7 +29,7 @@ _VARIABLES = {
 }
 # Margins in inches. matplotlib could measure what it needs, but would draw everything twice.
 _LEFT, _RIGHT, _BELOW, _ABOVE = 0.94, 0.52, 0.66, 0.3
-_PIXELS = 72  # in an inch of matplotlib's SVG
+_PIXELS = 72  # per inch of matplotlib's SVG
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -90,7 +90,7 @@ def picture(
 
 
 def _zoomable(axes: Axes, inches: tuple[float, float]) -> str:
-    """Attributes by which the page's script zooms: where the axes stand, and what time they show, if any."""
+    """Attributes for zooming by the page's script: position of the axes, and their time range, if any."""
     time = plot_parts.time_of(axes)
     if time is None:
         return ""

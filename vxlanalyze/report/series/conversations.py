@@ -12,7 +12,7 @@ from vxlanalyze.wire.model import NO_VNI, Flows
 
 TCP, UDP = 6, 17
 _PROTOCOLS = {1: "ICMP", 2: "IGMP", TCP: "TCP", UDP: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
-_PORTS = (TCP, UDP, 132)  # what stands in their place of ICMP is type, code and identifier
+_PORTS = (TCP, UDP, 132)  # for ICMP, these fields hold type, code and identifier
 
 
 def group_flows(flows: Flows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -54,7 +54,7 @@ def describe_columns(direction: Direction, rows: NDArray[np.int64]) -> dict[str,
 
 
 def nullable(values: NDArray[Any], known: NDArray[np.bool_]) -> list[int | None]:
-    """Plain numbers, None where they are not known."""
+    """Plain numbers, None where unknown."""
     return [
         value if is_known else None for value, is_known in zip(values.tolist(), known.tolist(), strict=True)
     ]

@@ -19,7 +19,7 @@ _FLOW_COLUMNS = (
     *("sent", "delivered", "lost", "unknown", "bytes"),
     *("largest_delivered", "smallest_lost", "first_frame", "first_lost_frame"),
 )
-_NONE = -1  # stands for null
+_NONE = -1  # represents null
 
 
 def flow_list(comparison: Comparison) -> FlowList:
@@ -43,7 +43,7 @@ def flow_list(comparison: Comparison) -> FlowList:
 
 
 def _joined(parts: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, list[Any]]:
-    """Tables with the same columns, one below the other."""
+    """Concatenate tables with the same columns."""
     return {name: [value for part in parts for value in part[name]] for name in parts[0]} if parts else {}
 
 

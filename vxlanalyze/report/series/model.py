@@ -137,7 +137,7 @@ class Ladder(TypedDict):
 
 
 class Packed(TypedDict):
-    """A long table in columns: see `packed`. `texts` are the strings that columns refer to by their place."""
+    """A long table in columns: see `packed`. `texts` are the strings that columns refer to by index."""
 
     rows: int
     texts: list[str]
@@ -147,7 +147,7 @@ class Packed(TypedDict):
 class FlowList(TypedDict):
     """The flows with the most losses, then those with the most packets; `total` counts all.
 
-    A row is `Who`, and what became of the flow in packets (`sent`, `delivered`, `lost`, `unknown`, `bytes` of
+    A row is `Who`, and the outcome of the flow in packets (`sent`, `delivered`, `lost`, `unknown`, `bytes` of
     inner IP, `largest_delivered`, `smallest_lost`) with frames at the sender (`first_frame`,
     `first_lost_frame`).
     """
@@ -159,7 +159,7 @@ class FlowList(TypedDict):
 class LostList(TypedDict):
     """The first lost packets of each direction; `total` counts all.
 
-    A row is `Who`, when it was sent (`time_ns`), its `frame` at the sender and its place in that frame's
+    A row is `Who`, the send time (`time_ns`), its `frame` at the sender and its position in that frame's
     super-packet (`segment`), its `length` inside and on the wire (`wire_length`), `flags` and `seq` of TCP.
     """
 

@@ -1,7 +1,6 @@
-"""Long tables in few letters: a column is one string, so that 100,000 rows fit into a report.
+"""Compact long tables: a column is one string, so 100,000 rows fit into a report.
 
-Numbers stand with commas between them, null as nothing; strings stand once, and columns refer to them by
-their place.
+Numbers are comma-separated, null is empty; each string is stored once, and columns refer to it by index.
 """
 
 import re
@@ -37,7 +36,7 @@ def _number(value: float | None) -> str:
 
 
 def unpack(packed: Packed, most: int | None = None) -> list[dict[str, Any]]:
-    """Give the first rows as dicts; a row that refers to no string of the table has null there."""
+    """Give the first rows as dicts; an invalid string reference becomes null."""
     if not packed["rows"]:
         return []
     columns = {name: list(_values(name, packed, most)) for name in packed["columns"]}
@@ -54,7 +53,7 @@ def _values(name: str, packed: Packed, most: int | None) -> Iterator[Any]:
 
 
 def is_sound(packed: Packed) -> bool:
-    """Whether columns are as long as it says, and hold nothing but numbers: it may come from a file."""
+    """Whether columns have the stated length and only contain numbers, as the table may come from a file."""
     commas = max(packed["rows"] - 1, 0)
     return all(
         column.count(",") == commas and _NUMBERS.fullmatch(column) for column in packed["columns"].values()
