@@ -7,7 +7,7 @@ card has filled in its checksums, and at least as often.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,13 +121,15 @@ class Common:
 
     `source` numbers the address that sent each, `flows` are its flows at both, `later_ns` is its time at the
     second less that at the first. `filled` gives, when it is called, 1 where the first shows a checksum
-    unfilled that the second shows filled in, -1 where the second does so, else 0.
+    unfilled that the second shows filled in, -1 where the second does so, else 0. `again` gives for the flows
+    of both captures the frames that show a packet of that capture once more.
     """
 
     source: NDArray[np.int32]
     flows: tuple[NDArray[np.int32], NDArray[np.int32]]
     later_ns: NDArray[np.int64]
     filled: Callable[[], NDArray[np.int8]]
+    again: Callable[[], tuple[NDArray[np.int64], NDArray[np.int64]]] | None = None
 
     def ahead_ns(self, a: int, b: int) -> float:
         """How much longer packets of `a` take from the first capture to the second than those of `b`.
@@ -201,7 +203,8 @@ def of_pair(
     filled_after = common.filled_after(a, b)
     if filled_after != 0:
         return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
-    surplus = (here.sent_by(a) - there.sent_by(a)) - (here.sent_by(b) - there.sent_by(b))
+    distinct = _distinct(here, there, common)
+    surplus = sum(sign * (distinct[0].sent_by(n) - distinct[1].sent_by(n)) for sign, n in ((1, a), (-1, b)))
     client = _client_end(ends, here, there)
     if surplus != 0 and client is None and (len(common.source) or _each_sees_one_way(ends, here, there)):
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
@@ -213,6 +216,17 @@ def of_pair(
         return (a, b, _BY_CLIENT) if client == a else (b, a, _BY_CLIENT)
     total_a, total_b = here.sent_by(a) + there.sent_by(a), here.sent_by(b) + there.sent_by(b)
     return (a, b, _BY_ORDER) if total_a >= total_b else (b, a, _BY_ORDER)
+
+
+def _distinct(here: Sides, there: Sides, common: "Common") -> tuple[Sides, Sides]:
+    """Count packets, not frames: the network may have copied some on the path."""
+    if common.again is None:
+        return here, there
+    first, second = (
+        replace(side, packets=np.maximum(side.packets - again, np.minimum(side.packets, 1)))
+        for side, again in zip((here, there), common.again(), strict=True)
+    )
+    return first, second
 
 
 def _client_end(ends: tuple[int, int], here: Sides, there: Sides) -> int | None:

@@ -226,18 +226,21 @@ def _late_copies(
     left = np.flatnonzero((partner >= 0) & flows[sent.point.index.flow[sent.row]])
     if not len(left):
         return
-    keys = sent.keys(Level.INNER, left)
-    order = np.lexsort((sent_ns[left], keys))
-    keys, times = keys[order], sent_ns[left][order]
-    wanted = received.keys(Level.INNER, right)
-    for position, key, at in zip(right, wanted, received.time_ns[right], strict=True):
-        low, high = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
-        # A damaged file has times at the limits of int64, from which nothing can be subtracted.
-        latest = min(max(int(at) - shortest, _ENDS_OF_TIME_NS.min), _ENDS_OF_TIME_NS.max)
-        last = low + int(np.searchsorted(times[low:high], latest, "right")) - 1
-        if last >= low and int(at) - int(times[last]) <= longest:
-            copies[left[order[last]]] += 1
-            used[position] = True
+    # A damaged file has times at the limits of int64, from which nothing can be subtracted.
+    arrived = received.time_ns[right].clip(_ENDS_OF_TIME_NS.min + ANY_NS, _ENDS_OF_TIME_NS.max - ANY_NS)
+    keys = np.concatenate([sent.keys(Level.INNER, left), received.keys(Level.INNER, right)])
+    times = np.concatenate([sent_ns[left], arrived - shortest])
+    is_arrival = np.arange(len(keys)) >= len(left)
+    order = np.lexsort((is_arrival, times, keys))
+    # The last packet sent before each arrival, if it has the same key.
+    before = np.maximum.accumulate(np.where(is_arrival[order], -1, np.arange(len(order))))
+    position = np.flatnonzero(is_arrival[order] & (before >= 0))
+    original, again = order[before[position]], order[position]
+    fits = keys[original] == keys[again]
+    original, again = original[fits], again[fits] - len(left)
+    fits = arrived[again] - sent_ns[left[original]] <= longest
+    np.add.at(copies, left[original[fits]], 1)
+    used[right[again[fits]]] = True
 
 
 def sent_by_receivers_clock(

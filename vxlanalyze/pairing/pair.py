@@ -19,6 +19,7 @@ from vxlanalyze.pairing import (
     address_book,
     addresses,
     damage,
+    doubled,
     homes,
     hop,
     points,
@@ -148,6 +149,9 @@ class _Bench:
                 for i, found in enumerate(pairs or strict.neighbours(list(zip(decoded, main, strict=True))))
             }
             numbered, book, sizes = numbering.result()
+        for (i, j), partner in partners.items():
+            both = [(decoded[n], main[n]) for n in (i, j)]
+            partners[i, j] = doubled.completed(both, partner)
         homes = _homes(main, decoded, book, cluster, partners)
         made = {
             p.name: Point(
@@ -272,6 +276,7 @@ def _homes(
             (here.flow[row], there.flow[partner[row]]),
             there.time_ns[partner[row]] - here.time_ns[row],
             lambda: addresses.filled(here.checks[row], there.checks[partner[row]]),
+            lambda: (doubled.sightings_again(decoded[i]), doubled.sightings_again(decoded[j])),
         )
 
     ends = [points.sides(p, decoded[p.capture], book) for p in main]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from vxlanalyze.report.model import CaptureRecord, ServiceRecord
+from vxlanalyze.report.model import CaptureRecord, HopRecord, ServiceRecord
 from vxlanalyze.text import words
 
 _MOST_NAMED = 2
+_MOST = 0.5  # of a direction's packets
 # Classes of frames absent from a healthy pair, in singular and plural.
 _OPEN = {
     "not-arrived": ("unencapsulated pod packet", "never arrives", "never arrive"),
@@ -16,9 +17,18 @@ _OPEN = {
 }
 
 
-def open_points(captures: Sequence[CaptureRecord], services: Sequence[ServiceRecord]) -> list[str]:
-    """Name unanswered requests and unjudged frames, as clauses."""
-    return [*_requests(services), *_frames(captures)]
+def open_points(
+    captures: Sequence[CaptureRecord], services: Sequence[ServiceRecord], hops: Sequence[HopRecord] = ()
+) -> list[str]:
+    """Name unanswered requests, unjudged frames and directions whose packets all arrived twice, as clauses."""
+    return [*_requests(services), *_frames(captures), *_doubled(hops)]
+
+
+def _doubled(hops: Sequence[HopRecord]) -> Iterator[str]:
+    for hop in hops:
+        if hop["duplicated"] > _MOST * hop["delivered"]:
+            all_ = words.share(hop["duplicated"], hop["delivered"])
+            yield f"{all_} packets {hop['direction']} appear more than once in the capture of {hop['to']}"
 
 
 def _requests(services: Sequence[ServiceRecord]) -> Iterator[str]:

@@ -54,7 +54,7 @@ def verdict(
         return _sentence(faults, captures)
     judged = [h for h in hops if h["delivered"] + h["lost"] and h["not_assessed"] is None]
     if judged:
-        return _without_fault(hops, findings, not_assessed, open_points(captures, services))
+        return _without_fault(hops, findings, not_assessed, open_points(captures, services, hops))
     if hops:
         return f"Not determined: {_why_not(captures, hops, not_assessed)}."
     return _alone(captures)

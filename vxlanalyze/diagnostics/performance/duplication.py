@@ -11,10 +11,11 @@ How it decides
     sequence number and payload. It is reported if more than `tolerable_ratio` of the packets are duplicated,
     beyond a probability of `chance`.
 When it cannot tell
-    Nearly every packet appears twice in the capture within microseconds: then the capture itself sees each
-    packet twice (two interfaces of one path, a mirror of both directions), or the network duplicates all of
-    them. Where the packets sent by the node itself appear twice as well, it is the capture, and second
-    sightings are left out.
+    Nearly every packet appears twice in the capture within microseconds, and the capture shows (almost)
+    nothing that its own node sends: then the capture itself sees each packet twice (two interfaces of one
+    path, a mirror of both directions), or the network duplicates all of them. What the node itself sends decides:
+    where that appears twice as well, it is the capture, and second sightings are left out; where it appears
+    once, the network duplicates them.
 What looks like it
     TCP retransmissions, which the sender's capture shows too; an `any` capture, whose interfaces are kept
     separate; mirror ports.
@@ -35,6 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import silence
+from vxlanalyze.pairing import doubled as doubled_frames
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, span
@@ -45,6 +47,8 @@ CODE = "duplication"
 _SAMPLE = 500
 _NEARLY_ALL = 0.95
 _TWIN_NS = 50_000  # a host stamps one packet on two of its interfaces within this time
+_ENOUGH = 8  # packets of the node itself that show how its capture treats them
+_HARDLY_ANY = 0.05
 
 
 class _Copies(NamedTuple):
@@ -82,7 +86,8 @@ def _doubled(
     times = direction.receiver.index.time_ns
     gap_ns = int(np.median(times[copies.second] - times[copies.first])) if len(copies.first) else None
     twice = int(doubled.sum())
-    if twice > _NEARLY_ALL * arrived and (gap_ns is None or gap_ns < _TWIN_NS):
+    at_once = twice > _NEARLY_ALL * arrived and (gap_ns is None or gap_ns < _TWIN_NS)
+    if at_once and not _shows_its_own_once(pair, direction):
         why = (
             f"{share(twice, arrived)} packets appear more than once in the capture of "
             f"{direction.receiver.name}"
@@ -91,6 +96,18 @@ def _doubled(
         )
         return NotAssessed(CODE, why, direction.label)
     return _finding(pair, direction, doubled, copies, gap_ns)
+
+
+def _shows_its_own_once(pair: Comparison, direction: Direction) -> bool:
+    """Whether the receiver's capture shows once what its own node sends: then it does not double packets."""
+    receiver = direction.receiver
+    back = [d for d in pair.directions if d.sender.name == receiver.name and d is not direction]
+    rows = np.unique(np.concatenate([d.sent_row for d in back])) if back else np.empty(0, np.int32)
+    if len(rows) < _ENOUGH:
+        return False
+    flows = np.unique(receiver.index.flow[rows])
+    again = int(doubled_frames.sightings_again(receiver.decoded)[flows[flows >= 0]].sum())
+    return again <= _HARDLY_ANY * len(rows)
 
 
 def _sees_twice(direction: Direction, seen_again: int) -> str:
@@ -140,7 +157,7 @@ def _finding(
         f"{far}{apart}",
         explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and appear {extra:,} "
         f"times too often in the capture of {far}, equal in identification, sequence number and payload. "
-        f"{route}",
+        f"{route}{_not_the_capture(pair, direction)}",
         remedy=written(
             f"Look for a second path from {near} to {far}: a loop in layer 2 (spanning tree), a bond in "
             "broadcast mode, two gateways that both forward, a mirror session that feeds back. On the "
@@ -164,6 +181,13 @@ def _finding(
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _not_the_capture(pair: Comparison, direction: Direction) -> str:
+    far = direction.receiver.name
+    if not _shows_its_own_once(pair, direction):
+        return ""
+    return f" What {far} itself sends appears once in its capture: it is not the capture that doubles."
 
 
 def _route(pair: Comparison, direction: Direction, copies: _Copies) -> str:
