@@ -13,7 +13,7 @@ How it decides
 When it cannot tell
     Nearly every packet appears twice in the capture within microseconds, and the capture shows (almost)
     nothing that its own node sends: then the capture itself sees each packet twice (two interfaces of one
-    path, a mirror of both directions), or the network duplicates all of them. What the node itself sends decides:
+    path, a mirror of both directions), or the network duplicates all of them. What the node sends decides:
     where that appears twice as well, it is the capture, and second sightings are left out; where it appears
     once, the network duplicates them.
 What looks like it
