@@ -20,7 +20,7 @@ _OPEN = {
 def open_points(
     captures: Sequence[CaptureRecord], services: Sequence[ServiceRecord], hops: Sequence[HopRecord] = ()
 ) -> list[str]:
-    """Name unanswered requests, unjudged frames and directions whose packets all arrived twice, as clauses."""
+    """Name unanswered requests, unjudged frames and directions doubled throughout, as clauses."""
     return [*_requests(services), *_frames(captures), *_doubled(hops)]
 
 
