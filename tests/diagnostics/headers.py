@@ -19,9 +19,9 @@ def ethernet(payload: bytes, *, ethertype: int = 0x0800) -> bytes:
     return MAC_B + MAC_A + struct.pack("!H", ethertype) + payload
 
 
-def ipv4(src: str, dst: str, protocol: int, payload: bytes, *, ip_id: int = 1) -> bytes:
+def ipv4(src: str, dst: str, protocol: int, payload: bytes, *, ip_id: int = 1, ttl: int = 64) -> bytes:
     """RFC 791 section 3.1, without options."""
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), ip_id, 0, 64, protocol, 0)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), ip_id, 0, ttl, protocol, 0)
     head += ip_address(src).packed + ip_address(dst).packed
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 

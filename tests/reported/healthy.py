@@ -3,7 +3,9 @@
     python -m tests.reported.healthy 400      # prints how many are right, and what was found in the others
 
 Tunnels, families, ports, addresses, clocks, how the nodes are captured, and who talks to whom, how often and
-how rudely differ from world to world; the network loses nothing, and every request that can be answered is.
+how rudely differ from world to world; the network loses nothing, and every request that can be answered is. In
+a half of the worlds a service is masqueraded (and its client's pod captured), ARP is flooded to a multicast
+group, or a mirror took the captures.
 """
 
 import random
@@ -14,7 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import vxlanalyze as vx
+from tests.reported import frames as f
+from tests.reported import mirrors
+from tests.reported.mirrors import Mirrored
 from tests.reported.pairs import k19_background as background
+from tests.reported.pairs.k16_groups import flood
 from tests.reported.talks import dns_talk, ping, tcp_talk, udp_talk
 from tests.reported.world import Endpoint, Node, Tunnel, World
 
@@ -33,7 +39,9 @@ def healthy_world(seed: int) -> World:
     vni = rng.choice([1, 2, 42, 4096, 7000, 123456])
     outer6 = rng.random() < 0.2
     tunnel = Tunnel(kind, port, vni, family=6 if outer6 else 4, checksum=rng.choice(["zero", None]))
-    w = World(
+    more = random.Random(seed + 2_000_000)
+    setting = more.choice(SETTINGS)
+    w = (Mirrored if setting == "mirror" else World)(
         seed,
         tunnel=tunnel,
         delay=rng.choice([0.02, 0.1, 0.4, 3, 25]),
@@ -47,7 +55,7 @@ def healthy_world(seed: int) -> World:
         f"2001:db8:{a:x}::{n}" if outer6 else f"{net}.{a}.{n}"
         for n in (rng.randrange(2, 99), rng.randrange(100, 250))
     ]
-    any_ = rng.random() < 0.15
+    any_ = rng.random() < 0.15 and setting not in ("mirror", "masquerade")
     n1 = w.node("east-1", outer[0], offset=rng.uniform(-5000, 5000), drift=rng.uniform(-60, 60), any=any_)
     n2 = w.node("east-2", outer[1], any=any_ and rng.random() < 0.5)
     if not outer6 or rng.random() < 0.5:
@@ -62,7 +70,37 @@ def healthy_world(seed: int) -> World:
         tcp_talk(six[0], six[1], 443, 0.3, answer=rng.choice([200, 9000]))
         ping(six[1], six[0], 0.4, count=3, gap=0.2)
     _shape(random.Random(seed + 1_000_000), w, pods)
+    _set(more, w, setting, pods)
     return w
+
+
+SETTINGS = ("plain", "plain", "plain", "masquerade", "multicast", "mirror")
+MIRRORS = (mirrors.erspan1, mirrors.erspan2, mirrors.erspan3, mirrors.aws, mirrors.tzsp, mirrors.plain_gre)
+
+
+def _set(rng: random.Random, w: World, setting: str, pods: tuple[list[Endpoint], list[Endpoint]]) -> None:
+    """Put the world into its setting."""
+    (first, *_), (_, last) = pods
+    if isinstance(w, Mirrored):
+        w.wrap, w.one_file = rng.choice(MIRRORS), rng.random() < 0.6
+    elif setting == "masquerade" and w.tunnel.family == 4:
+        w.nodes[0].pod(w.nodes[0].address(4), "masqueraded")  # where the node turns answers back
+        if rng.random() < 0.6:
+            first.watch("a-pod")
+        web = w.service("10.96.8.8", 443, last, target=8443, masquerade=True)
+        for number in range(rng.randrange(1, 12)):
+            tcp_talk(first, web, 443, 0.2 + rng.uniform(0.05, 0.6) * number, answer=rng.choice([300, 8000]))
+        if rng.random() < 0.5:
+            dns = w.service("10.96.0.10", 53, last, protocol=f.UDP, masquerade=rng.random() < 0.5)
+            for number in range(rng.randrange(1, 9)):
+                dns_talk(first, dns, f"m-{number}.default.svc.cluster.local", 0.25 + 0.2 * number)
+    elif setting == "multicast" and w.tunnel.kind == "vxlan" and w.tunnel.family == 4:
+        group = f"239.{rng.randrange(1, 9)}.1.{rng.randrange(1, 99)}"
+        for number in range(rng.randrange(1, 25)):
+            here, there = rng.sample(w.nodes, 2)
+            asker, asked = (rng.choice(pods[w.nodes.index(node)]) for node in (here, there))
+            frame = f.arp_request(asker.mac, asker.address, asked.address)
+            flood(w, here, [there], frame, rng.uniform(0.1, 6), group, 40_000 + number, arrives=True)
 
 
 def _shape(rng: random.Random, w: World, pods: tuple[list[Endpoint], list[Endpoint]]) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _TRACEROUTE_PORTS = range(33434, 33690)
-_FEWEST_PORTS = 3  # of one client at one server, each tried a few times, before it counts as probing
-_FEWEST_SCANNED = 8
+_FEWEST_SCANNED = 8  # ports of one server, each tried a few times, before it counts as a scan
 _MOST_TIMES = 3  # probes per hop, or per port
 
 
@@ -36,7 +35,7 @@ def probes(refused: Iterable[Refused]) -> dict[tuple[str, str], str]:
         if any(e.answered or e.requests > _MOST_TIMES for e in entries):
             continue
         traced = all(e.protocol == "udp" and e.port in _TRACEROUTE_PORTS for e in entries)
-        if traced and (len(ports) >= _FEWEST_PORTS or sum(e.requests for e in entries) >= _FEWEST_PORTS):
+        if traced:  # a pod's interface may show the last probe alone
             found[ends] = "traceroute"
         elif len(ports) >= _FEWEST_SCANNED:
             found[ends] = "port scan"
