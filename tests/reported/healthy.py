@@ -3,9 +3,9 @@
     python -m tests.reported.healthy 400      # prints how many are right, and what was found in the others
 
 Tunnels, families, ports, addresses, clocks, how the nodes are captured, and who talks to whom, how often and
-how rudely differ from world to world; the network loses nothing, and every request that can be answered is. In
-a half of the worlds a service is masqueraded (and its client's pod captured), ARP is flooded to a multicast
-group, or a mirror took the captures.
+how rudely differ from world to world; the network loses nothing, and every request that can be answered is.
+In a half of the worlds a service is masqueraded (and its client's pod captured), ARP is flooded to a
+multicast group, or a mirror took the captures.
 """
 
 import random
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import vxlanalyze as vx
@@ -87,6 +88,7 @@ def _set(rng: random.Random, w: World, setting: str, pods: tuple[list[Endpoint],
         w.nodes[0].pod(w.nodes[0].address(4), "masqueraded")  # where the node turns answers back
         if rng.random() < 0.6:
             first.watch("a-pod")
+            ping(first, last, 14.0, count=2)  # while the cards are captured, whenever these begin
         web = w.service("10.96.8.8", 443, last, target=8443, masquerade=True)
         for number in range(rng.randrange(1, 12)):
             tcp_talk(first, web, 443, 0.2 + rng.uniform(0.05, 0.6) * number, answer=rng.choice([300, 8000]))
@@ -100,7 +102,9 @@ def _set(rng: random.Random, w: World, setting: str, pods: tuple[list[Endpoint],
             here, there = rng.sample(w.nodes, 2)
             asker, asked = (rng.choice(pods[w.nodes.index(node)]) for node in (here, there))
             frame = f.arp_request(asker.mac, asker.address, asked.address)
-            flood(w, here, [there], frame, rng.uniform(0.1, 6), group, 40_000 + number, arrives=True)
+            at = rng.uniform(0.1, 6)
+            sends = partial(flood, w, here, [there], frame, at, group, 40_000 + number, arrives=True)
+            w.at(at, sends)
 
 
 def _shape(rng: random.Random, w: World, pods: tuple[list[Endpoint], list[Endpoint]]) -> None:

@@ -10,7 +10,7 @@ from tests.reported import frames as f
 from tests.reported.frames import ACK, FIN, PSH, RST, SYN, Packet, Tcp
 from tests.reported.world import Endpoint, Service, refuse
 
-DiagnosticResult = int | Callable[[int], int]
+ResponseBytes = int | Callable[[int], int]
 
 
 def content(seed: object, size: int) -> bytes:
@@ -365,7 +365,7 @@ def tcp_listen(server: Endpoint, port: int, **said: Any) -> None:
     server.listeners[f.TCP, port] = come
 
 
-def asked_for(answer: DiagnosticResult, number: int) -> int:
+def asked_for(answer: ResponseBytes, number: int) -> int:
     return answer(number) if callable(answer) else answer
 
 
@@ -376,7 +376,7 @@ def tcp_talk(
     at: float,
     *,
     request: int = 300,
-    answer: DiagnosticResult = 2000,
+    answer: ResponseBytes = 2000,
     repeat: int = 1,
     pause: float = 0.1,
     think: float | Callable[[int], float] = 0.002,

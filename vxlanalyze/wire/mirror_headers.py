@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.wire import ethernet, fields, ipv4, ipv6, link, udp
+from vxlanalyze.wire import esp, ethernet, fields, ipv4, ipv6, link, udp, wireguard
 from vxlanalyze.wire.dispatch import bindings, by_port, by_protocol, recognise
 from vxlanalyze.wire.fields import (
     ABSENT,
@@ -220,8 +220,10 @@ def _copied(data: Octets, found: Record, bound_to: NDArray[np.uint8], mirror: ND
 @compiled
 def _is_tunnel(data: Octets, found: Record, bound_to: NDArray[np.uint8], protocol: int) -> bool:
     if protocol != udp.PROTOCOL:
-        return by_protocol(data, found, protocol, bound_to) > 0
+        return protocol == esp.PROTOCOL or by_protocol(data, found, protocol, bound_to) > 0
     port = udp.read(data, found, INNER)
     if port == STOP:
         return False
+    if esp.in_udp(data, found, INNER) or wireguard.in_udp(data, found, INNER):
+        return True
     return by_port(data, found, port, bound_to) > 0 or recognise(data, found, udp.PROTOCOL) > 0

@@ -72,7 +72,8 @@ def _of_node(pair: Comparison, capture: int, inwards: bool) -> Iterator[LostInsi
     directions.sort(key=lambda d: (-int(np.count_nonzero(d.delivered)), d.label))
     counted = np.empty(0, np.uint64)
     for direction in directions:
-        lost = np.flatnonzero(direction.lost)
+        # ARP may be answered by the tunnel's device, and goes to some of the pods.
+        lost = np.flatnonzero(direction.lost & (direction.sender.flows.family[direction.flow] > 0))
         if not len(lost) or not direction.delivered.any():
             continue
         keys = _keys(direction.sender, direction.sent_row[lost])
