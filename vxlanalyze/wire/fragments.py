@@ -209,7 +209,12 @@ def _datagram_for(
 
 @compiled
 def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any], state: NDArray[Any]) -> bool:
-    """Whether a datagram already has exactly this fragment; an overlapping one invalidates it."""
+    """Tell whether a datagram has just this piece already; one that overlaps breaks it.
+
+    One of too many pieces is broken already: it takes whatever comes, and its pieces are not walked again.
+    """
+    if state[datagram, _PIECES] > _MOST_PIECES:
+        return False
     offset = items[piece, OFFSET]
     end = offset + items[piece, LENGTH]
     other = state[datagram, _LAST_PIECE]

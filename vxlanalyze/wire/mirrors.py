@@ -194,35 +194,41 @@ def _mirrors(found: NDArray[np.int64]) -> NDArray[np.int64]:
     """Distinct identities of the sessions among these headers, in the order of their first frames."""
     if not len(found):
         return np.empty((0, SEQUENCE), np.int64)
-    different, first = np.unique(found[:, _IDENTITY], axis=0, return_index=True)
-    different = different[np.argsort(first)]
-    sure = np.isin(different[:, KIND], _BY_ITSELF)
-    for collector in np.unique(different[~sure][:, [KIND, *_COLLECTOR]], axis=0):
-        to_it = (found[:, [KIND, *_COLLECTOR]] == collector).all(axis=1)
-        if _is_collector(found, to_it, collector[1:]):
-            sure |= (different[:, [KIND, *_COLLECTOR]] == collector).all(axis=1)
-    return different[sure]
+    different, first, session = np.unique(found[:, _IDENTITY], axis=0, return_index=True, return_inverse=True)
+    collectors, collector = np.unique(different[:, [KIND, *_COLLECTOR]], axis=0, return_inverse=True)
+    collector = collector.reshape(-1)
+    sends = _among(collectors[:, 1:], different[:, SRC : SRC + 2])
+    collects = ~sends & _bring_both_directions(found, collector[session.reshape(-1)], len(collectors))
+    sure = np.isin(different[:, KIND], _BY_ITSELF) | collects[collector]
+    order = np.argsort(first)
+    return different[order][sure[order]]
 
 
 _COLLECTOR = (mirror_headers.DST, mirror_headers.DST + 1)
+_ENDS = slice(INNER_SRC, INNER_DST + 2)
 
 
-def _is_collector(found: NDArray[np.int64], to_it: NDArray[np.bool_], address: NDArray[np.int64]) -> bool:
-    """Whether both directions of an underlay's tunnel go to one address that sends none itself.
+def _bring_both_directions(
+    found: NDArray[np.int64], collector: NDArray[np.int64], collectors: int
+) -> NDArray[np.bool_]:
+    """Tell for each collector whether both directions of an underlay's tunnel go to it.
 
     Where only one direction is seen, two sessions with the same conversation also prove it.
     """
-    if (found[:, SRC : SRC + 2] == address).all(axis=1).any():
-        return False
-    tunnelled = found[to_it & (found[:, mirror_headers.TUNNEL] > 0)]
-    ends = np.unique(tunnelled[:, INNER_SRC : INNER_DST + 2], axis=0)
-    if not len(ends):
-        return False
-    turned = ends[:, [2, 3, 0, 1]]
-    if (ends[:, np.newaxis] == turned[np.newaxis]).all(axis=2).any():
-        return True
-    by_session = tunnelled[:, [SESSION, SRC, SRC + 1, *range(INNER_SRC, INNER_SRC + 4)]]
-    return len(np.unique(by_session, axis=0)) > len(ends)
+    inside = found[:, mirror_headers.TUNNEL] > 0
+    tunnelled, to = found[inside], collector[inside, np.newaxis]
+    ends = np.unique(np.hstack([to, tunnelled[:, _ENDS]]), axis=0)
+    both = ends[_among(ends, ends[:, [0, 3, 4, 1, 2]]), 0]
+    by_session = np.unique(np.hstack([to, tunnelled[:, [SESSION, SRC, SRC + 1]], tunnelled[:, _ENDS]]), axis=0)
+    pairs, pairs_by_session = (np.bincount(rows[:, 0], minlength=collectors) for rows in (ends, by_session))
+    return (pairs_by_session > pairs) | (np.bincount(both, minlength=collectors) > 0)
+
+
+def _among(rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which rows are equal to one of the others."""
+    _, code = np.unique(np.concatenate([rows, others]), axis=0, return_inverse=True)
+    code = code.reshape(-1)
+    return np.isin(code[: len(rows)], code[len(rows) :])
 
 
 def _sessions(capture: LogicalCapture) -> list[Mirror]:
