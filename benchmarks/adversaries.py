@@ -2,27 +2,53 @@
 
     python -m benchmarks.adversaries [CASE...]
 
-prints what a frame of each kind of hostile traffic takes at two sizes, and fails where it takes over 1.5
-times as much in the larger capture. Times are the processor's: other programs on the machine do not count.
+prints what a frame of each kind of hostile traffic takes at two sizes, through the whole command with a
+report as text, JSON and HTML, and fails where it takes over 1.5 times as much in the larger capture. What a
+run of the smallest capture takes is subtracted. Clocks that contradict each other are compared with good
+ones, and fail where they take over 1.2 times as much. Times are the processor's: other programs on the
+machine do not count.
 """
 
+import contextlib
+import io
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-import vxlanalyze as vx
-from benchmarks import hostile_traffic
+from benchmarks.hostile import names, slots, traffic
+from benchmarks.hostile.frames import Case, write
+from vxlanalyze.command import cli
 from vxlanalyze.pairing import match
 
-_FRAMES = (20_000, 80_000)
-_MOST = 1.5
+CASES: tuple[Case, ...] = (*traffic.CASES, *names.CASES, *slots.CASES)
+_SMALLEST, SMALL, LARGE = 200, 20_000, 80_000
+MOST = 1.5
+MOST_OF_CLOCKS = 1.2
+_LEAST_US = 1.0  # a frame: below, what is measured is noise
+_TIMES = 3  # a clock is measured, in turns with good ones
 
 _SIZES = (250_000, 500_000, 1_000_000)
+
+
+class Figure(NamedTuple):
+    """What a case takes, in microseconds of the processor a frame, and where that is too much."""
+
+    name: str
+    small: float
+    large: float
+    most: float
+
+    @property
+    def ratio(self) -> float:
+        """How much more a frame takes in the larger capture, or by the worse clock."""
+        return self.large / max(self.small, _LEAST_US)
 
 
 def _flood(n: int) -> NDArray[np.uint64]:
@@ -37,7 +63,7 @@ def _distinct(n: int) -> NDArray[np.uint64]:
     return np.arange(n, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
-CASES = {"one key for all packets": _flood, "seven keys": _few_keys, "all keys distinct": _distinct}
+KEYS = {"one key for all packets": _flood, "seven keys": _few_keys, "all keys distinct": _distinct}
 
 
 def measure() -> None:
@@ -45,7 +71,7 @@ def measure() -> None:
     print("\nmatching, seconds by packets (a tenth lost, in random order of arrival)")
     print(f"  {'':28}" + "".join(f"{n:>12,}" for n in _SIZES))
     rng = np.random.default_rng(1)
-    for name, make in CASES.items():
+    for name, make in KEYS.items():
         cells = []
         for n in _SIZES:
             keys, times = make(n), np.arange(n, dtype=np.int64) * 1000
@@ -61,27 +87,52 @@ def measure() -> None:
         print(f"  {name:28}" + "".join(f"{s:12.3f}" for s in cells))
 
 
-def frame_us(case: hostile_traffic.Case, frames: int) -> float:
-    """What comparing two captures of it takes a frame, in microseconds of the processor."""
+def seconds(case: Case, frames: int) -> float:
+    """What the command takes for two captures of it, in seconds of the processor."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = hostile_traffic.write(case, frames, Path(folder))
+        paths = [str(path) for path in write(case, frames, Path(folder))]
+        beside = names.BESIDE[case](frames, Path(folder)) if case in names.BESIDE else []
+        written = [f"--output={folder}/r.{suffix}" for suffix in ("json", "html")]
+        out = io.TextIOWrapper(io.BytesIO(), "utf-8")
         begin = time.process_time()
-        str(vx.compare(*map(str, paths)))
-        return (time.process_time() - begin) / frames * 1e6
+        with contextlib.redirect_stdout(out):
+            status = cli.main([*paths, *beside, *written])
+        took = time.process_time() - begin
+    if status != 0:
+        raise SystemExit(f"{case.__name__}: ended with {status}")
+    return took
 
 
-def main(names: list[str]) -> int:
-    """Measure all cases, or some by name; give the number of those that are not linear."""
-    frame_us(hostile_traffic.one_flow, 1000)  # what is loaded at the first run
-    print(f"{'us a frame':20}" + "".join(f"{n:>10,}" for n in _FRAMES) + "   larger/smaller")
+def of_sizes(case: Case) -> Figure:
+    """Compare what a frame takes in a small capture and in a large one."""
+    fixed = seconds(case, _SMALLEST)
+    small, large = ((seconds(case, n) - fixed) / (n - _SMALLEST) * 1e6 for n in (SMALL, LARGE))
+    return Figure(case.__name__, max(small, 0), max(large, 0), MOST)
+
+
+def of_clocks(case: Case) -> Figure:
+    """Compare what a frame takes by good clocks and by bad ones, of equal traffic."""
+    turns = [(seconds(traffic.two_ways, LARGE), seconds(case, LARGE)) for _ in range(_TIMES)]
+    good, bad = (min(taken) / LARGE * 1e6 for taken in zip(*turns, strict=True))
+    return Figure(case.__name__, good, bad, MOST_OF_CLOCKS)
+
+
+def figures(wanted: Collection[str]) -> Iterator[Figure]:
+    """Measure all cases, or some by name."""
+    seconds(traffic.one_flow, _SMALLEST)  # what is loaded at the first run
+    for measured, cases in ((of_sizes, CASES), (of_clocks, traffic.CLOCKS)):
+        yield from (measured(case) for case in cases if not wanted or case.__name__ in wanted)
+
+
+def main(wanted: list[str]) -> int:
+    """Print the figures; give the number of those that are too high."""
+    print(f"{'us a frame':24}{SMALL:>10,}{LARGE:>10,}   larger/smaller; clocks: good, bad, bad/good")
     failed = 0
-    for case in hostile_traffic.CASES:
-        if names and case.__name__ not in names:
-            continue
-        small, large = (frame_us(case, frames) for frames in _FRAMES)
-        failed += large > _MOST * small
-        verdict = "TOO SLOW" if large > _MOST * small else ""
-        print(f"{case.__name__:20}{small:10.1f}{large:10.1f}{large / small:10.2f}  {verdict}", flush=True)
+    for figure in figures(wanted):
+        slow = figure.ratio > figure.most
+        failed += slow
+        cells = f"{figure.small:10.1f}{figure.large:10.1f}{figure.ratio:10.2f}"
+        print(f"{figure.name:24}{cells}  {'TOO SLOW' if slow else ''}".rstrip(), flush=True)
     return failed
 
 

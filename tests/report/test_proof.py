@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import hostile_traffic
+from benchmarks.hostile import frames as hostile_frames
+from benchmarks.hostile import traffic as hostile_traffic
 from tests.report.fixed import HEALTHY, capture, finding, hop
 from vxlanalyze.command import cli
 from vxlanalyze.report import proof
@@ -80,7 +81,7 @@ def test_the_verdict_says_so():
     assert verdict([EARLY, LATE], HOPS, [], []) == f"Not determined: {SENTENCE}."
 
 
-def an_hour_later(frames: int) -> Iterator[hostile_traffic.Sight]:
+def an_hour_later(frames: int) -> Iterator[hostile_frames.Sight]:
     for sight in hostile_traffic.port_scan(frames):
         yield sight._replace(time_us=sight.time_us + 3_600_000_000)
 
@@ -90,8 +91,8 @@ def an_hour_later(frames: int) -> Iterator[hostile_traffic.Sight]:
 def test_the_command_never_passes_them(options, gate, tmp_path: Path, capsys):
     """An expectation without entries, one of `must_not` only, and --fail-on; whichever diagnostics run."""
     (tmp_path / "later").mkdir()
-    first, _ = hostile_traffic.write(hostile_traffic.one_flow, 300, tmp_path)
-    _, second = hostile_traffic.write(an_hour_later, 300, tmp_path / "later")
+    first, _ = hostile_frames.write(hostile_traffic.one_flow, 300, tmp_path)
+    _, second = hostile_frames.write(an_hour_later, 300, tmp_path / "later")
     expectation = tmp_path / "e.toml"
     expectation.write_text(gate or "")
     judged = ("--fail-on", "critical") if gate is None else ("--expect", str(expectation))

@@ -120,6 +120,18 @@ def test_piece_that_never_ends() -> None:
     assert not any(reassembled(index([first, last])))
 
 
+def test_a_datagram_of_too_many_pieces_takes_the_rest_and_is_never_complete() -> None:
+    """Its pieces are not compared any more, so that a flood of them costs what others do."""
+    flood = [
+        build.ethernet(build.ipv4(bytes(16), fragment=MORE | at, ip_id=7)) for at in [*range(300), 5, 5, 299]
+    ]
+    found = index([*flood, *pieces(48)])
+
+    assert not found.fragments.complete.any()
+    assert set(found.fragments.group.tolist()) == {0}
+    assert not any(reassembled(found))
+
+
 def test_reassembled_tunnel_packet_shows_what_its_checksum_says() -> None:
     """Over all pieces it can be verified, which it could not over one."""
     spoiled = pieces(48)

@@ -109,6 +109,21 @@ def hubs(sides: Sides) -> tuple[int, ...]:
 _NEARLY_ALL = 0.9
 
 
+def ahead_ns(source: NDArray[np.int32], later_ns: NDArray[np.int64], a: int) -> float:
+    """Do as `Common.ahead_ns`, of packets of `a` and of one other source."""
+    turn = np.flatnonzero(source[1:] != source[:-1])
+    if not len(turn):
+        return 0.0
+    step = later_ns[turn] - later_ns[turn + 1]
+    return float(np.median(np.where(source[turn] == a, step, -step)))
+
+
+def with_neighbours(few: NDArray[np.intp], many: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give some places, and those of others that stand next to one; each ascending."""
+    at = np.searchsorted(many, few)
+    return np.unique(np.concatenate([few, many[at[at > 0] - 1], many[at[at < len(many)]]]))
+
+
 def senders(*seen: Sides) -> tuple[int, ...]:
     """Addresses that send anything in some captures."""
     sent = [side.src[(side.packets > 0) & (side.src != NO_ADDRESS)] for side in seen]
@@ -140,11 +155,7 @@ class Common:
         source, later = self.source, self.later_ns
         if not either.all():
             source, later = source[either], later[either]
-        turn = np.flatnonzero(source[1:] != source[:-1])
-        if not len(turn):
-            return 0.0
-        step = later[turn] - later[turn + 1]
-        return float(np.median(np.where(source[turn] == a, step, -step)))
+        return ahead_ns(source, later, a)
 
     def filled_after(self, a: int, b: int) -> int:
         """How many more packets of `a` than of `b` got their checksums after the first capture."""

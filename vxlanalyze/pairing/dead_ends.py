@@ -60,6 +60,7 @@ def between(
     services, of = np.unique(np.column_stack([dst, flows.dport])[chosen], axis=0, return_inverse=True)
     shown = {(int(a), int(p)) for a, p in zip(dst[left], flows.dport[left], strict=True)}
     packets = np.bincount(of.reshape(-1), pod.decoded.usage.packets[chosen])
+    dead = np.zeros(len(services), np.bool_)
     for number, (address, port) in enumerate(services.tolist()):
         known = _by_cluster(book.texts[address], port, tunnel, cluster)
         if known is None and i != j:
@@ -69,7 +70,8 @@ def between(
                 and _is_far(book, address, pods, others)
                 and _is_unfiltered(tunnel)
             )
-        result[chosen[of.reshape(-1) == number]] = bool(known)
+        dead[number] = bool(known)
+    result[chosen] = dead[of.reshape(-1)]
     return result
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.pairing.address_book import NO_ADDRESS
 from vxlanalyze.pairing.addresses import Sides
@@ -87,13 +88,18 @@ def counterpart(
     sent = side.unicast & np.isin(side.src, own)
     to_peer = sent & np.isin(side.dst, peer)
     macs = np.setdiff1d(side.dst_mac[to_peer], [0])
-    found = []
-    for address in np.setdiff1d(own, side.src[to_peer]).tolist():
-        mine = sent & (side.src == address)
-        targets = np.unique(side.dst[mine])
-        if len(targets) == 1 and np.isin(side.dst_mac[mine], macs).all():
-            found.append(Further(int(targets[0]), "assumed: a further address sends to it alone"))
-    return [f for f in found if f.number not in (*strangers, *own, *peer)]
+    further = np.flatnonzero(sent & ~np.isin(side.src, side.src[to_peer]))
+    sources, of = np.unique(side.src[further], return_inverse=True)
+    to = side.dst[further]
+    one = np.ones(len(sources), np.bool_)
+    one[of[to != to[_first_of(of, len(sources))][of]]] = False
+    one[of[~np.isin(side.dst_mac[further], macs)]] = False
+    targets = to[_first_of(of, len(sources))][one]
+    others = np.array([*strangers, *own, *peer], np.int64)
+    return [
+        Further(target, "assumed: a further address sends to it alone")
+        for target in targets[~np.isin(targets, others)].tolist()
+    ]
 
 
 def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) -> list[Further]:
@@ -114,9 +120,16 @@ def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) 
     reached = far.inner_dst[arrived]
     back = near.unicast & np.isin(near.dst, own) & ~np.isin(near.src, [*own, *peer])
     sent_to = near.dst[near.unicast & np.isin(near.src, own)]
-    found = []
-    for address in np.setdiff1d(near.src[back], sent_to).tolist():
-        sources = near.inner_src[back & (near.src == address)]
-        if np.isin(sources, reached).all():
-            found.append(Further(address, "assumed: it answers what only this node is seen to receive"))
-    return found
+    back &= ~np.isin(near.src, sent_to)
+    unreached = back & ~np.isin(near.inner_src, reached)
+    return [
+        Further(address, "assumed: it answers what only this node is seen to receive")
+        for address in np.setdiff1d(near.src[back], near.src[unreached]).tolist()
+    ]
+
+
+def _first_of(group: NDArray[np.intp], groups: int) -> NDArray[np.intp]:
+    """Give where each group stands first."""
+    first = np.empty(groups, np.intp)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    return first

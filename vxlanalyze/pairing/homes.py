@@ -141,9 +141,8 @@ def _contradict(
     """Record where packets shared by two captures contradict the names that the cluster knows them by."""
     i, j = both
     bases = [_stated_by(main[n], found[n], cluster) for n in both]
-    own = [
-        [n for n in found[at].numbers if n not in found[other].numbers] for at, other in (both, both[::-1])
-    ]
+    shared = set(found[i].numbers) & set(found[j].numbers)
+    own = [[n for n in found[at].numbers if n not in shared] for at in both]
     if not all(bases) or not all(own):
         return
     ends = own[0][0], own[1][0]
@@ -207,7 +206,8 @@ def _extend(
 
 
 def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: AddressBook) -> Home:
-    new = [f for f in more if f.number not in home.numbers and f.number not in others]
+    known = {*home.numbers, *others}
+    new = [f for f in more if f.number not in known]
     if not new:
         return home
     by = "; ".join([home.by, *(f"{book.texts[f.number]}: {f.by}" for f in new)])

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.address_book import NO_ADDRESS
-from vxlanalyze.pairing.addresses import Common, Sides
+from vxlanalyze.pairing.addresses import Common, Sides, ahead_ns, with_neighbours
+from vxlanalyze.pairing.grouping import members as places_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire import hashing
 
+_FAMILIES = 3  # IPv4, IPv6, and 0 for ARP
 _Key = (
     int | tuple[str, int, int]
 )  # an address, or something that represents a node: a MAC at a capture, an inner address
@@ -159,12 +161,15 @@ def _by_time(known: _Parity, edges: Sequence[_Edge], common: Common) -> None:
     """Join the remaining sets with the largest one: packets of one node have the same delay."""
     main = edges[0].src
     opposite = next((e.src for e in edges if known.find(e.src) == _other(known.find(main))), None)
+    places: list[NDArray[np.intp]] = []
     for edge in edges:
         if known.find(edge.src)[0] == known.find(main)[0]:
             continue
         different = 0
         if opposite is not None:
-            like, unlike = (abs(common.ahead_ns(edge.src, end)) for end in (main, opposite))
+            places = places or places_of(common.source, int(common.source.max(initial=0)) + 1)
+            near = [with_neighbours(places[edge.src], places[end]) for end in (main, opposite)]
+            like, unlike = (abs(ahead_ns(common.source[n], common.later_ns[n], edge.src)) for n in near)
             different = int(like > unlike)
         known.join(main, edge.src, different)
 
@@ -199,6 +204,8 @@ def _roles(
 
 
 def _one_of_each_family(side: Sides, some: Sequence[int]) -> bool:
+    if len(some) > _FAMILIES:
+        return False
     families = [int(side.family[(side.src == a) | (side.dst == a)][0]) for a in some]
     return len(families) == len(set(families))
 
@@ -219,6 +226,8 @@ def _through(label: NDArray[np.int32], numbers: NDArray[np.int32]) -> NDArray[np
 
 def members(label: NDArray[np.int32], given: Sequence[int], side: Sides) -> tuple[int, ...]:
     """Addresses of the nodes that some addresses belong to, busiest in a capture first."""
-    every = np.flatnonzero(np.isin(label, label[list(given)])).tolist()
-    packets = {n: int(side.packets[(side.src == n) | (side.dst == n)].sum()) for n in every}
-    return tuple(sorted(every, key=lambda n: (-packets[n], n)))
+    every = np.flatnonzero(np.isin(label, label[list(given)]))
+    packets = np.zeros(len(label))
+    for chosen, end in ((side.src >= 0, side.src), ((side.dst >= 0) & (side.dst != side.src), side.dst)):
+        packets += np.bincount(end[chosen], side.packets[chosen], len(label))
+    return tuple(every[np.argsort(-packets[every], kind="stable")].tolist())

@@ -16,6 +16,7 @@ from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import address_book, place_names, rows
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Sides
+from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
 from vxlanalyze.wire.protocols import ICMPV6
@@ -128,14 +129,18 @@ def _nic(
     A second interface is another exit if it carries other packets, and a second sighting of the same ones (a
     bond and its member) if not.
     """
-    weight = {int(k): int(packets[tunnel & (key == k)].sum()) for k in np.unique(key[tunnel])}
-    chosen = np.zeros(len(key), dtype=np.bool_)
-    for k in sorted(weight, key=lambda k: (-weight[k], k)):
-        here = tunnel & (key == k)
-        again = np.isin(identity[here], identity[chosen & tunnel])
-        if packets[here][again].sum() * 2 <= weight[k]:
-            chosen |= key == k
-    return chosen
+    inside = np.flatnonzero(tunnel)
+    keys, of = np.unique(key[inside], return_inverse=True)
+    weight = np.bincount(of, packets[inside], len(keys))
+    _, flow = np.unique(identity[inside], return_inverse=True)
+    known = np.zeros(len(inside), np.bool_)
+    places, chosen = members(of, len(keys)), []
+    for number in np.argsort(-weight, kind="stable").tolist():
+        mine = places[number]
+        if packets[inside[mine[known[flow[mine]]]]].sum() * 2 <= weight[number]:
+            known[flow[mine]] = True
+            chosen.append(number)
+    return np.isin(key, keys[chosen])
 
 
 def _crossing(
@@ -146,10 +151,11 @@ def _crossing(
     Without any tunnel packet, the NIC is the interface whose packets the other node sees (ARP, ICMP); if
     there is none, nothing left the node.
     """
-    shared = {int(k): int(packets[common & (key == k)].sum()) for k in np.unique(key[common & (packets > 0)])}
-    if not shared:
+    seen = common & (packets > 0)
+    if not seen.any():
         return np.zeros(len(key), dtype=np.bool_)
-    return key == min(shared, key=lambda k: (-shared[k], k))
+    keys, of = np.unique(key[seen], return_inverse=True)
+    return key == keys[np.argmax(np.bincount(of, packets[seen]))]
 
 
 def rows_of(place: Place, decoded: Decoded) -> NDArray[np.int32] | None:

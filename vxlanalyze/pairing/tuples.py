@@ -68,6 +68,17 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
     return rows[first[order]], rank[code]
 
 
+def among(rows: NDArray[np.uint8], some: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which rows of bytes are one of some."""
+    if len(some) == 1:
+        one: NDArray[np.bool_] = (rows == some).all(axis=1)
+        return one
+    names, code = distinct(np.concatenate([some, rows]))
+    known = np.zeros(len(names), np.bool_)
+    known[code[: len(some)]] = True
+    return known[code[len(some) :]]
+
+
 def number_rows(words: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Number the distinct rows of words in order of appearance.
 

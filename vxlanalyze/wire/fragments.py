@@ -209,9 +209,9 @@ def _datagram_for(
 
 @compiled
 def _has(items: NDArray[Any], piece: int, datagram: int, previous: NDArray[Any], state: NDArray[Any]) -> bool:
-    """Tell whether a datagram has just this piece already; one that overlaps breaks it.
+    """Whether a datagram already has exactly this fragment; an overlapping one invalidates it.
 
-    One of too many pieces is broken already: it takes whatever comes, and its pieces are not walked again.
+    One with too many fragments is invalid already: it takes whatever comes, and these are not compared.
     """
     if state[datagram, _PIECES] > _MOST_PIECES:
         return False

@@ -211,7 +211,7 @@ _ENDS = slice(INNER_SRC, INNER_DST + 2)
 def _bring_both_directions(
     found: NDArray[np.int64], collector: NDArray[np.int64], collectors: int
 ) -> NDArray[np.bool_]:
-    """Tell for each collector whether both directions of an underlay's tunnel go to it.
+    """Whether both directions of an underlay's tunnel go to a collector, for each of them.
 
     Where only one direction is seen, two sessions with the same conversation also prove it.
     """
@@ -219,7 +219,9 @@ def _bring_both_directions(
     tunnelled, to = found[inside], collector[inside, np.newaxis]
     ends = np.unique(np.hstack([to, tunnelled[:, _ENDS]]), axis=0)
     both = ends[_among(ends, ends[:, [0, 3, 4, 1, 2]]), 0]
-    by_session = np.unique(np.hstack([to, tunnelled[:, [SESSION, SRC, SRC + 1]], tunnelled[:, _ENDS]]), axis=0)
+    by_session = np.unique(
+        np.hstack([to, tunnelled[:, [SESSION, SRC, SRC + 1]], tunnelled[:, _ENDS]]), axis=0
+    )
     pairs, pairs_by_session = (np.bincount(rows[:, 0], minlength=collectors) for rows in (ends, by_session))
     return (pairs_by_session > pairs) | (np.bincount(both, minlength=collectors) > 0)
 

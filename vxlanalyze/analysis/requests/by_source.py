@@ -10,7 +10,7 @@ Source: P. S. Laplace's rule of succession; C. E. Bonferroni's inequality (sever
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -24,6 +24,7 @@ from vxlanalyze.analysis.requests.arrived import arrived
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs, pairs
+from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 _Name = TypeVar("_Name")
@@ -55,8 +56,8 @@ class Source:
         A prefix, an address, or an address with its port.
     clients : tuple of str
         Addresses that belong to it.
-    chosen : NDArray[np.bool_]
-        Shape ``(r,)``: its unanswered requests among those that arrived.
+    chosen : NDArray[np.intp]
+        Its unanswered requests: their places among those that arrived.
     packets : int
         Their transmissions.
     others : int
@@ -68,7 +69,7 @@ class Source:
     level: Level
     name: str
     clients: tuple[str, ...]
-    chosen: NDArray[np.bool_]
+    chosen: NDArray[np.intp]
     packets: int
     others: int
     elsewhere: int
@@ -88,7 +89,7 @@ class Ignored:
         """Requests of any of the sources, shape ``(r,)``."""
         result = np.zeros(len(self.requests), np.bool_)
         for source in self.sources:
-            result |= source.chosen
+            result[source.chosen] = True
         return result
 
 
@@ -134,19 +135,54 @@ class _Table:
             requests.copies.astype(np.int64),
         )
 
-    def judge(self, mine: NDArray[np.bool_], silent: NDArray[np.bool_], tests: int) -> tuple[int, int, float]:
-        """Give packet count, answers to others, and probability bound of some unanswered requests.
+    def judge(
+        self, group: NDArray[np.intp], groups: int, silent: NDArray[np.bool_], tests: int
+    ) -> list[tuple[int, NDArray[np.intp], int, int, float]]:
+        """Give the groups of unanswered requests whose endpoints answered others instead.
 
-        `silent` are all requests of sources without an answer: these are not a reference for others.
+        Parameters
+        ----------
+        group : NDArray[np.intp]
+            Shape ``(r,)``: the group of each request, less than 0 for none. All that are in one are `silent`.
+        groups : int
+            How many there are.
+        silent : NDArray[np.bool_]
+            All requests of sources that got no answer: they are not a reference for others.
+        tests : int
+            How many groups are looked at, in all.
+
+        Returns
+        -------
+        list of tuple
+            Group, its requests, their packets, answers to others, and the bound on its probability.
         """
-        there = np.isin(self.endpoint, np.unique(self.endpoint[mine])) & ~mine & ~silent
-        answered, unanswered = int((there & ~self.open_).sum()), int(self.packets[there & self.open_].sum())
-        packets = int(self.packets[mine].sum())
-        enough = packets >= _LEAST_PACKETS and answered > 0
-        if not enough or int(self.packets[mine & self.between].sum()) < _LEAST_BETWEEN:
-            return packets, answered, 1.0
+        rows = np.flatnonzero(group >= 0)
+        packets = np.bincount(group[rows], self.packets[rows], groups)
+        between = np.bincount(group[rows], self.packets[rows] * self.between[rows], groups)
+        answered, unanswered = self._of_others(group, groups, silent)
+        enough = (packets >= _LEAST_PACKETS) & (answered > 0) & (between >= _LEAST_BETWEEN)
         ratio = (unanswered + 1) / (unanswered + answered + 2)
-        return packets, answered, float(min(1.0, tests * np.exp(packets * np.log(ratio))))
+        chance = np.minimum(1.0, tests * np.exp(packets * np.log(ratio)))
+        found = np.flatnonzero(enough & (chance < CHANCE))
+        places = members(group, groups) if len(found) else []
+        return [(g, places[g], int(packets[g]), int(answered[g]), float(chance[g])) for g in found.tolist()]
+
+    def _of_others(
+        self, group: NDArray[np.intp], groups: int, silent: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count others' requests that the endpoints of each group answered, and packets that they did not."""
+        size = int(self.endpoint.max(initial=-1)) + 1
+        others, open_ = ~silent, ~silent & self.open_
+        answered = np.bincount(self.endpoint[others & ~self.open_], minlength=size)
+        unanswered = np.bincount(self.endpoint[open_], self.packets[open_], size)
+        rows = np.flatnonzero(group >= 0)
+        asked, endpoint = np.divmod(
+            np.unique(group[rows] * np.int64(size) + self.endpoint[rows]), max(size, 1)
+        )
+        return (
+            np.bincount(asked, answered[endpoint], groups).astype(np.int64),
+            np.bincount(asked, unanswered[endpoint], groups).astype(np.int64),
+        )
 
 
 def _numbered(names: Iterable[_Name]) -> tuple[list[_Name], NDArray[np.intp]]:
@@ -175,17 +211,12 @@ def _sources(table: _Table) -> Iterator[Source]:
     silent = (requests > 0) & (answered == 0)
     all_silent = silent[table.client] & comparable
     left = silent.copy()
-    for group, name in _groups(table.clients, silent, answered > 0):
-        source = _source(table, group & left, all_silent, (Level.SUBNET, name))
-        if source is not None:
-            left[group] = False
-            yield source
-    for client in np.flatnonzero(left).tolist():
-        alone = np.zeros(size, np.bool_)
-        alone[client] = True
-        source = _source(table, alone, all_silent, (Level.ADDRESS, table.clients[client]))
-        if source is not None:
-            yield source
+    for names, of_client in _groups(table.clients, silent, answered > 0):
+        found = list(_judged(table, Level.SUBNET, names, np.where(left, of_client, -1), all_silent))
+        left[np.isin(of_client, [group for group, _ in found])] = False
+        yield from (source for _, source in found)
+    alone = np.where(left, np.arange(size), -1)
+    yield from (source for _, source in _judged(table, Level.ADDRESS, table.clients, alone, all_silent))
     yield from _sockets(table, ~silent[table.client])
 
 
@@ -199,23 +230,27 @@ def _comparable(table: _Table) -> NDArray[np.bool_]:
     return result
 
 
-def _source(
-    table: _Table, group: NDArray[np.bool_], silent: NDArray[np.bool_], named: tuple[Level, str]
-) -> Source | None:
-    mine = group[table.client] & silent
+def _judged(
+    table: _Table, level: Level, names: Sequence[str], of_client: NDArray[np.intp], silent: NDArray[np.bool_]
+) -> Iterator[tuple[int, Source]]:
+    """Give the groups of silent clients that are ignored; `of_client` is less than 0 for those of none."""
     tests = len(np.unique(table.client)) + len(_PREFIXES)
-    packets, others, chance = table.judge(mine, silent, tests)
-    if chance >= CHANCE:
-        return None
-    clients = tuple(table.clients[i] for i in np.unique(table.client[mine]))
-    elsewhere = int((group[table.client] & ~table.open_).sum())
-    return Source(*named, clients, mine, packets, others, elsewhere, chance)
+    of_request = of_client[table.client]
+    answered = np.bincount(of_request[(of_request >= 0) & ~table.open_], minlength=len(names))
+    mine = np.where(silent, of_request, -1)
+    for group, rows, packets, others, chance in table.judge(mine, len(names), silent, tests):
+        clients = tuple(table.clients[i] for i in np.unique(table.client[rows]))
+        elsewhere = int(answered[group])
+        yield group, Source(level, names[group], clients, rows, packets, others, elsewhere, chance)
 
 
 def _groups(
     clients: tuple[str, ...], silent: NDArray[np.bool_], answered: NDArray[np.bool_]
-) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """Prefixes with at least two silent clients and none that was answered."""
+) -> Iterator[tuple[list[str], NDArray[np.intp]]]:
+    """Prefixes of one length after the other, widest first, and that of each silent client.
+
+    It is -1 where the prefix holds no other silent client, or one that was answered.
+    """
     if np.count_nonzero(silent) < _LEAST_OF_GROUP:
         return
     addresses = [ipaddress.ip_address(c) for c in clients]
@@ -225,8 +260,8 @@ def _groups(
         ]
         names, code = _numbered(prefixes)
         quiet, loud = np.bincount(code, silent, len(names)), np.bincount(code, answered, len(names))
-        for place in np.flatnonzero((quiet >= _LEAST_OF_GROUP) & (loud == 0)).tolist():
-            yield (code == place) & silent, names[place]
+        whole = (quiet >= _LEAST_OF_GROUP) & (loud == 0)
+        yield names, np.where(whole[code] & silent, code, -1)
 
 
 def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:
@@ -238,18 +273,14 @@ def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:
     of, code = np.unique(tuple_of[udp], return_inverse=True)
     requests = np.bincount(code, table.open_[udp], len(of))
     answered = np.bincount(code, ~table.open_[udp], len(of))
-    silent = of[(answered == 0) & (requests >= _LEAST_OF_SOCKET)]
-    all_silent = np.isin(tuple_of, silent) & udp
+    quiet = (answered == 0) & (requests >= _LEAST_OF_SOCKET)
+    socket = np.full(len(udp), -1, np.intp)
+    socket[udp] = np.where(quiet[code], code, -1)
+    answered_of = np.bincount(table.client[~table.open_], minlength=len(table.clients))
     point = table.requests.point
-    for socket in silent.tolist():
-        mine = (tuple_of == socket) & udp
-        packets, others, chance = table.judge(mine, all_silent, len(of))
-        if chance >= CHANCE:
-            continue
-        row = int(table.requests.first_row[np.flatnonzero(mine)[0]])
-        client = table.clients[int(table.client[mine][0])]
-        port = int(point.flows.sport[point.index.flow[row]])
-        same = table.client == table.client[mine][0]
-        elsewhere = int((same & ~table.open_).sum())
-        name = f"{client} port {port}"
-        yield Source(Level.SOCKET, name, (client,), mine, packets, others, elsewhere, chance)
+    for _, rows, packets, others, chance in table.judge(socket, len(of), socket >= 0, len(of)):
+        number = int(table.client[rows[0]])
+        client = table.clients[number]
+        port = int(point.flows.sport[point.index.flow[table.requests.first_row[rows[0]]]])
+        name, elsewhere = f"{client} port {port}", int(answered_of[number])
+        yield Source(Level.SOCKET, name, (client,), rows, packets, others, elsewhere, chance)

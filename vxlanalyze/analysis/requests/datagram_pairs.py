@@ -16,6 +16,7 @@ from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import Pairs
+from vxlanalyze.pairing.grouping import members
 
 _PAIR_NS = 1_000_000  # sent by one call, so close that both meet a node without an entry
 _LEAST_SHORT, _LEAST_WHOLE = 3, 5
@@ -39,9 +40,10 @@ def answered_once(between: Pairs, requests: Requests) -> list[AnsweredOnce]:
     if not len(mine):
         return []
     texts = np.array(between.server_texts)[between.of_tuple[mine.tuple_of]]
+    servers, of = np.unique(texts, return_inverse=True)
     found = []
-    for server in np.unique(texts).tolist():
-        judged = _judge(server, mine.at(texts == server))
+    for server, places in zip(servers.tolist(), members(of, len(servers)), strict=True):
+        judged = _judge(server, mine.at(places))
         found += [] if judged is None else [judged]
     return sorted(found, key=lambda f: (-len(f.short), f.server))
 

@@ -11,6 +11,7 @@ from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.statistics import fisher
 from vxlanalyze.analysis.tcp.tcp_packets import tcp_packets
 from vxlanalyze.analysis.tcp.tcp_resets import Resets, resets
+from vxlanalyze.pairing import grouping
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.tuples import distinct
@@ -120,14 +121,16 @@ def _by_service(
     flows = point.flows
     rows = flow_of[clients]
     ports = flows.dport[rows].astype(">u2").view(np.uint8).reshape(-1, 2)
-    _, service = distinct(np.column_stack([flows.family[rows], flows.dst[rows], ports]))
+    names, service = distinct(np.column_stack([flows.family[rows], flows.dst[rows], ports]))
     service_of = np.full(len(answer) + 1, NO_TUPLE, np.int64)
-    service_of[clients] = service
+    service_of[clients], services = service, len(names)
     client = client_of[sent]
-    groups = service_of[client] * 2 + (client == sent)
+    known = service_of[client] != NO_TUPLE
+    groups = np.where(known, service_of[client] * 2 + (client == sent), -1)
+    resets_of, clients_of = grouping.members(groups, 2 * services), grouping.members(service, services)
     result = []
-    for group in np.unique(groups[service_of[client] != NO_TUPLE]).tolist():
-        mine, members = sent[groups == group], clients[service == group // 2]
+    for group in np.unique(groups[known]).tolist():
+        mine, members = sent[resets_of[group]], clients[clients_of[group // 2]]
         reset = client_of[mine]
         long_first = found.first_segments[members] >= 2
         hit = np.isin(members, reset)

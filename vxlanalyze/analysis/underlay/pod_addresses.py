@@ -143,7 +143,8 @@ def _inside_tunnels(point: Point) -> list[tuple[str, str]]:
 
 
 def _of_node(cluster: Cluster, name: str) -> frozenset[str]:
-    return frozenset(a for node in cluster.nodes if node.name == name for a in node.addresses)
+    node = cluster.node(name)
+    return frozenset(() if node is None else node.addresses)
 
 
 def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
@@ -153,12 +154,13 @@ def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
         if pair.cluster.pods:
             found |= {a for a, o in _inside_tunnels(point) if o and pair.cluster.node_of(a) is None}
         flows = point.flows
-        own = among(flows.outer_src, flows.outer_family, set(point.addresses)) & point.decoded.usage.used
+        addresses = set(point.addresses)
+        own = among(flows.outer_src, flows.outer_family, addresses) & point.decoded.usage.used
         macs = np.unique(flows.outer_src_mac[own])
         native = native_flows(point)
         arriving = native[np.isin(flows.outer_dst_mac[native], macs)]
         came = set(text(flows.src[arriving], flows.family[arriving]))
-        sent = {a for a, outer in _inside_tunnels(point) if outer in point.addresses}
+        sent = {a for a, outer in _inside_tunnels(point) if outer in addresses}
         found |= came & sent
     return found - nodes
 
@@ -166,9 +168,9 @@ def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
 def _networks(pods: dict[str, frozenset[str]], nodes: set[str]) -> dict[bytes, frozenset[str]]:
     """Networks of pods with the outer addresses that they sent from, except those that contain nodes."""
     taken = {network_of(a) for a in nodes}
-    found: dict[bytes, frozenset[str]] = {}
+    found: dict[bytes, set[str]] = {}
     for address, outer in pods.items():
         network = network_of(address)
         if network not in taken and ip_address(address).is_private:
-            found[network] = found.get(network, frozenset()) | outer
-    return found
+            found.setdefault(network, set()).update(outer)
+    return {network: frozenset(outer) for network, outer in found.items()}

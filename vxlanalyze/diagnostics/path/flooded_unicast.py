@@ -32,10 +32,12 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses, is_device, outer_addresses
+from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.identity import Level, frame_keys
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.points import outer_group
 from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.tuples import among
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire import hashing
@@ -51,7 +53,6 @@ class _Flood(NamedTuple):
     mac: int
     rows: NDArray[np.int32]
     frames: int
-    flows: NDArray[np.bool_]
 
 
 def check(pair: Comparison, *, fewest: int = 10) -> list[DiagnosticResult]:
@@ -75,23 +76,19 @@ def _floods(point: Point) -> list[_Flood]:
     flow = point.index.flow[rows]
     keep = grouped[flow] | _copied(point, rows)
     rows, flow = rows[keep], flow[keep]
-    mac = flows.inner_dst_mac[flow]
+    macs, of = np.unique(flows.inner_dst_mac[flow], return_inverse=True)
     keys = frame_keys(Level.INNER, point.decoded, rows)
-    result = []
-    for one in np.unique(mac).tolist():
-        mine = mac == one
-        chosen = np.zeros(len(flows), np.bool_)
-        chosen[flow[mine]] = True
-        result.append(_Flood(int(one), rows[mine], len(np.unique(keys[mine])), chosen))
+    result = [
+        _Flood(mac, rows[mine], len(np.unique(keys[mine])))
+        for mac, mine in zip(macs.tolist(), members(of, len(macs)), strict=True)
+    ]
     return sorted(result, key=lambda f: -f.frames)
 
 
 def _sent_by(point: Point) -> NDArray[np.bool_]:
     """Tunnel flows that the node of a capture sends."""
-    own = np.zeros(len(point.flows), np.bool_)
-    for address in point.addresses:
-        packed = np.frombuffer(ip_address(address).packed.ljust(16, b"\0"), np.uint8)
-        own |= (point.flows.outer_src == packed).all(axis=1)
+    packed = [ip_address(address).packed.ljust(16, b"\0") for address in point.addresses]
+    own = among(point.flows.outer_src, np.frombuffer(b"".join(packed), np.uint8).reshape(-1, 16))
     return own & (point.flows.outer_family > 0)
 
 
@@ -128,9 +125,7 @@ def _finding(pair: Comparison, point: Point, floods: list[_Flood]) -> Finding:
     flows, worst = point.flows, floods[0]
     used = np.bincount(point.index.flow[worst.rows], minlength=len(flows))
     ends = list(outer_addresses(flows, flows.outer_dst, used))
-    inner = [
-        pair.cluster.named(address_text(a)) for a in sorted(inner_addresses(flows, flows.dst, worst.flows))
-    ]
+    inner = [pair.cluster.named(address_text(a)) for a in sorted(inner_addresses(flows, flows.dst, used > 0))]
     mac = mac_text(worst.mac)
     frames = sum(flood.frames for flood in floods)
     shown = exhibits.of_rows(pair, [(point, np.sort(np.concatenate([f.rows for f in floods])))])

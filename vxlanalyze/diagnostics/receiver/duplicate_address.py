@@ -37,6 +37,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import next_hop, tunnel_ends
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
+from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
@@ -50,6 +51,7 @@ _ICMPV6, _ADVERTISEMENT = 58, 136
 _REPLY = 2
 _SAME_TIME_NS = 1_000_000_000
 _TWO = 2
+_MOST_NAMED = 4
 _PROXY = 5  # addresses that one MAC must claim to count as answering for others
 
 
@@ -89,7 +91,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     conflicts = [conflict for point in points for conflict in _conflicts(point)]
     if not conflicts:
         return []
-    astray = {c.address: found for c in conflicts if (found := _astray(pair, c)) is not None}
+    astray = _astray(pair, conflicts)
     worst = max(conflicts, key=lambda c: (c.address in astray, len(c.rows)))
     return [_finding(pair, worst, conflicts, astray.get(worst.address))]
 
@@ -99,22 +101,35 @@ def _suffers(pair: Comparison) -> bool:
     return any(d.lost.any() or answers.of(d).unanswered().any() for d in pair.directions)
 
 
-def _astray(pair: Comparison, conflict: _Conflict) -> _Astray | None:
-    """Find the packets for a node's address that went to the other owner, where these are lost."""
-    if conflict.vni is not None:
+def _astray(pair: Comparison, conflicts: list[_Conflict]) -> dict[str, _Astray]:
+    """Find the packets for nodes' addresses that went to their other owners, where these are lost."""
+    found: dict[str, _Astray] = {}
+    outside = [c for c in conflicts if c.vni is None]
+    for direction in tunnel_ends.entering(pair) if outside else ():
+        astray = next_hop.astray(direction)
+        ends = _targets(direction, astray) if astray.any() else frozenset()
+        for conflict in outside:
+            known = conflict.address in found or conflict.point.capture != direction.sender.capture
+            if not known and conflict.address in ends:
+                at = _astray_of(direction, astray, conflict)
+                found |= {} if at is None else {conflict.address: at}
+    return found
+
+
+def _targets(direction: Direction, chosen: NDArray[np.bool_]) -> frozenset[str]:
+    """Outer addresses that some packets of a direction are sent to."""
+    flows = direction.sender.flows
+    used = np.bincount(direction.flow[chosen], minlength=len(flows))
+    return frozenset(outer_addresses(flows, flows.outer_dst, used))
+
+
+def _astray_of(direction: Direction, astray: NDArray[np.bool_], conflict: _Conflict) -> _Astray | None:
+    macs = direction.sender.flows.outer_dst_mac[direction.flow]
+    lost = astray & np.isin(macs, conflict.macs)
+    if not lost.any() or conflict.address not in _targets(direction, lost):
         return None
-    for direction in tunnel_ends.entering(pair):
-        flows = direction.sender.flows
-        if direction.sender.capture != conflict.point.capture:
-            continue
-        macs = flows.outer_dst_mac[direction.flow]
-        lost = next_hop.astray(direction) & np.isin(macs, conflict.macs)
-        if lost.any() and conflict.address in outer_addresses(
-            flows, flows.outer_dst, np.bincount(direction.flow[lost], minlength=len(flows))
-        ):
-            arrived = direction.delivered & np.isin(macs, np.setdiff1d(conflict.macs, macs[lost]))
-            return _Astray(direction, int(macs[lost][0]), int(lost.sum()), int(arrived.sum()))
-    return None
+    arrived = direction.delivered & np.isin(macs, np.setdiff1d(conflict.macs, macs[lost]))
+    return _Astray(direction, int(macs[lost][0]), int(lost.sum()), int(arrived.sum()))
 
 
 def _claims(flows: Flows) -> NDArray[np.bool_]:
@@ -138,13 +153,16 @@ def _conflicts(point: Point) -> list[_Conflict]:
     key = np.column_stack([network.view(np.uint8).reshape(-1, 8), flows.src[claims]])
     names, member = distinct(key)
     proxies = _proxies(macs[claims], member)
+    owned = ~np.isin(macs[claims], proxies)
+    address_of = np.full(len(flows), -1, np.int64)
+    address_of[claims[owned]] = member[owned]
+    every = rows_of(point.index.flow, address_of >= 0)
+    rows_by = members(address_of[point.index.flow[every]], len(names))
+    claims_by = members(member, len(names))
     found = []
-    for number in _claimed_twice(macs[claims], member):
-        name, mine = names[number], claims[member == number]
-        owners = np.setdiff1d(macs[mine], proxies)
-        if len(owners) < _TWO:
-            continue
-        rows = rows_of(point.index.flow, np.isin(np.arange(len(flows)), mine[np.isin(macs[mine], owners)]))
+    for number in _claimed_twice(macs[claims][owned], member[owned]):
+        name, mine = names[number], claims[claims_by[number]]
+        rows = every[rows_by[number]]
         flow = point.index.flow[rows]
         if _in_turn(macs[flow]) or _at_once(point, rows, flow, macs[flow]):
             family = np.array([6 if flows.family[mine[0]] == 6 else 4], np.uint8)
@@ -193,7 +211,9 @@ def _finding(
     more = f" (likewise: {listed(others, at_most=4)})" if others else ""
     owners = np.unique(first.macs).tolist()
     named = pair.cluster.named(first.address)
-    where = [f"{mac_text(m)} ({_place(first, m)})" for m in owners]
+    most = _with_most_claims(first)
+    where = [f"{mac_text(m)} ({_place(first, m)})" for m in most]
+    where += [f"{len(owners) - len(most):,} more"] if len(owners) > len(most) else []
     network = f"in VNI {first.vni}" if first.vni is not None else "on the nodes' network"
     shown = exhibits.of_rows(pair, [(c.point, c.rows) for c in conflicts])
     return Finding(
@@ -202,16 +222,16 @@ def _finding(
         direction=astray.direction.label if astray else None,
         summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}",
         explanation=f"In the capture of {first.point.name}, {count(len(first.rows), 'ARP message')} or "
-        f"neighbour advertisements claim {first.address}, for {listed([mac_text(m) for m in owners])} in "
-        "turn. Each claim overwrites the other in the neighbour tables of all that hear it, so that "
+        f"neighbour advertisements claim {first.address}, for {_named(owners)} "
+        "in turn. Each claim overwrites the other in the neighbour tables of all that hear it, so that "
         "connections reach one owner, then the other. A move would show one after the other, once."
         + (astray.words if astray else ""),
-        remedy=_remedy(first, owners),
+        remedy=_remedy(first, most),
         evidence={
             "address": Quantity(first.address),
-            "macs": Quantity(", ".join(mac_text(m) for m in owners)),
+            "macs": Quantity(", ".join(mac_text(m) for m in most)),
             "claims": Quantity(len(first.rows), "frames"),
-            **{f"claims_by_{mac_text(m)}": Quantity(int((first.macs == m).sum()), "frames") for m in owners},
+            **{f"claims_by_{mac_text(m)}": Quantity(int((first.macs == m).sum()), "frames") for m in most},
             "lost_at_other_owner": Quantity(astray.lost if astray else None, "packets"),
         },
         ruled_out=(RuledOut("duplication", "the messages come from different MACs"),),
@@ -219,6 +239,16 @@ def _finding(
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _named(owners: list[int]) -> str:
+    return listed([mac_text(mac) for mac in owners], at_most=_MOST_NAMED)
+
+
+def _with_most_claims(conflict: _Conflict) -> list[int]:
+    """Give the owners to be named, ascending: a forger can claim an address for any number of them."""
+    owners, claims = np.unique(conflict.macs, return_counts=True)
+    return sorted(owners[np.argsort(-claims, kind="stable")[:_MOST_NAMED]].tolist())
 
 
 def _remedy(first: _Conflict, owners: list[int]) -> str:

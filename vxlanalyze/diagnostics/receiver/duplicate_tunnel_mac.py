@@ -38,6 +38,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.rewriting import rewritten_sources
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device
+from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
@@ -57,20 +58,23 @@ class _Use(NamedTuple):
     first_ns: int
     last_ns: int
     point: Point
-    identities: frozenset[int]  # of its inner flows
+    identities: NDArray[np.uint64]  # of its inner flows
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for a MAC used with the outer addresses of different nodes."""
     points = {p.capture: p for p in pair.points if p.encapsulated}
-    uses = [use for point in points.values() for use in _uses(point)]
+    uses: dict[int, list[_Use]] = {}
+    for point in points.values():
+        for use in _uses(point):
+            uses.setdefault(use.mac, []).append(use)
     if not uses:
         return [NotAssessed(CODE, "no tunnel packet with an inner MAC was seen")]
     node_of = _nodes(pair)
     addressed = _addressed(list(points.values()))
     found = []
-    for mac in sorted({u.mac for u in uses} & addressed):
-        mine = [u for u in uses if u.mac == mac]
+    for mac in sorted(uses.keys() & addressed):
+        mine = uses[mac]
         nodes = {node_of.get(u.source, u.source) for u in mine}
         if len(nodes) > 1 and not _moved(mine) and not _passed_on(mine):
             found.append((mac, mine))
@@ -81,20 +85,24 @@ def _uses(point: Point) -> list[_Use]:
     """Each pair of inner source MAC and outer source address of a capture."""
     flows, index = point.flows, point.index
     usage = point.decoded.usage
-    packets = usage.packets
-    chosen = np.flatnonzero((packets > 0) & is_device(flows.inner_src_mac) & (flows.outer_family > 0))
+    chosen = np.flatnonzero((usage.packets > 0) & is_device(flows.inner_src_mac) & (flows.outer_family > 0))
     macs = flows.inner_src_mac[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
     names, code = distinct(np.column_stack([macs, flows.outer_src[chosen]]))
-    result = []
-    for i, name in enumerate(names):
-        mine = chosen[code == i]
-        source = text(name[np.newaxis, 8:], flows.outer_family[mine[:1]])[0]
-        mac, total = int.from_bytes(name[:8].tobytes(), "big"), int(packets[mine].sum())
-        first_ns = int(index.time_ns[usage.first_row[mine]].min())
-        last_ns = int(index.time_ns[usage.last_row[mine]].max())
-        identities = frozenset(flows.identity[mine].tolist())
-        result.append(_Use(mac, source, total, first_ns, last_ns, point, identities))
-    return result
+    uses = [chosen[places] for places in members(code, len(names))]
+    family = flows.outer_family[[flows_[0] for flows_ in uses]]
+    macs = names[:, :8].copy().view(">u8")[:, 0]
+    return [
+        _Use(
+            mac=mac,
+            source=source,
+            packets=int(usage.packets[mine].sum()),
+            first_ns=int(index.time_ns[usage.first_row[mine]].min()),
+            last_ns=int(index.time_ns[usage.last_row[mine]].max()),
+            point=point,
+            identities=flows.identity[mine],
+        )
+        for mac, source, mine in zip(macs.tolist(), text(names[:, 8:], family), uses, strict=True)
+    ]
 
 
 def _addressed(points: list[Point]) -> set[int]:
@@ -122,7 +130,7 @@ def _passed_on(uses: list[_Use]) -> bool:
     """Whether an appliance forwards another node's packets: at most one address has flows of its own."""
     flows = {source: set[int]() for source in sorted({u.source for u in uses})}
     for use in uses:
-        flows[use.source] |= use.identities
+        flows[use.source] |= set(use.identities.tolist())
     seen_at = Counter(identity for mine in flows.values() for identity in mine)
     return sum(any(seen_at[identity] == 1 for identity in mine) for mine in flows.values()) <= 1
 

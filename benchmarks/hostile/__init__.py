@@ -1,0 +1,1 @@
+"""Captures that would be slow for a careless program; `benchmarks.adversaries` measures them."""

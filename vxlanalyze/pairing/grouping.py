@@ -1,0 +1,20 @@
+"""Members of many groups, found in one pass instead of one for each group."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def members(group: NDArray[np.integer], groups: int) -> list[NDArray[np.intp]]:
+    """Give the places at which each group stands, ascending.
+
+    Parameters
+    ----------
+    group : NDArray[np.integer]
+        Shape ``(n,)``: the group of each place, or less than 0 for none.
+    groups : int
+        How many there are.
+    """
+    order = np.argsort(group, kind="stable")
+    sizes = np.bincount(group[group >= 0], minlength=groups)
+    ends = np.cumsum(sizes) + np.count_nonzero(group < 0)
+    return [order[end - size : end] for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]
