@@ -13,6 +13,7 @@ import pytest
 
 from tests.command.conftest import environment
 from tests.command.test_faults import ENDS, NODE1, NODE2, refused, wait_for_numpy
+from vxlanalyze.capture import opened
 from vxlanalyze.command import cli, terminal
 from vxlanalyze.pipeline import run as pipeline
 
@@ -69,12 +70,49 @@ def test_standard_error_is_full(vxlanalyze):
 
 
 def test_a_pipe_without_a_writer_is_named(tmp_path, monkeypatch, capsys):
-    """On a terminal at once; elsewhere after some seconds."""
+    """On a terminal at once; elsewhere after some seconds, where a writer has opened it."""
     monkeypatch.setattr(terminal, "_PIPE_NOTICE_AFTER_S", 0.05)
     with terminal.waiting_for(["a.pcap"]):
         time.sleep(0.5)
 
     assert capsys.readouterr().err == "vxlanalyze: waiting for a.pcap, a pipe, to be written\n"
+
+
+def test_a_pipe_that_nobody_opens_for_writing(tmp_path, monkeypatch, capsys):
+    os.mkfifo(tmp_path / "p.pcap")
+    monkeypatch.setattr(opened, "WRITER_S", 0.3)
+
+    assert refused(capsys, str(tmp_path / "p.pcap"), NODE2) == (
+        f"vxlanalyze: error: {tmp_path}/p.pcap: a pipe that nobody opened for writing within 0.3 s; "
+        "start what writes the capture first\n"
+    )
+
+
+def test_a_pipe_is_given_up_before_it_is_named():
+    assert opened.WRITER_S < terminal._PIPE_NOTICE_AFTER_S
+
+
+@pytest.mark.parametrize("delay", ["", "sleep 0.5; "], ids=["ended before", "ends later"])
+def test_a_process_that_writes_nothing(vxlanalyze, tmp_path, delay):
+    """Such a pipe cannot get another writer, however long one waits."""
+    command = f'"{sys.executable}" -m vxlanalyze <({delay}true) "{NODE2}"'
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "empty" in done.stderr
+
+
+def test_a_writer_that_takes_its_time(tmp_path, monkeypatch, capsys):
+    """One that has opened the pipe is waited for, however long it takes."""
+    pipe = tmp_path / "p.pcap"
+    os.mkfifo(pipe)
+    monkeypatch.setattr(opened, "WRITER_S", 0.3)
+    command = f'(sleep 1; cat "{NODE1}") > "{pipe}"'
+
+    with subprocess.Popen(["bash", "-c", command]):
+        assert cli.main([f"node1={pipe}", str(NODE2), "--quiet"]) == 0
 
 
 def test_a_pipe_with_a_writer_is_not_named(monkeypatch, capsys):

@@ -7,6 +7,7 @@ import select
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from vxlanalyze.errors import CaptureError
 STANDARD_INPUT = "-"
 _COPY_BYTES = 1 << 20
 _TURN_MS = 200
+WRITER_S = 10.0  # a shell opens what it redirects to at once; a person may start it in another window
 _CHANGED = "it changed while it was read; end the capture first, or copy the file"
 
 
@@ -188,11 +190,38 @@ def _read(descriptor: int, count: int) -> bytes:
                 return os.read(descriptor, count)
 
 
+def _first(path: str, descriptor: int) -> bytes:
+    """Wait until somebody opens a named pipe for writing; give what there is to read by then.
+
+    Without a writer, a read that does not wait finds the end; with one that has written nothing, it fails.
+
+    Raises
+    ------
+    CaptureError
+        Nobody did for some seconds.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    named = os.path.exists(os.path.realpath(path))  # nobody can open another pipe (``<(...)``) any more
+    until_s = time.monotonic() + WRITER_S
+    while time.monotonic() < until_s:
+        try:
+            piece = os.read(descriptor, HEAD_BYTES)
+        except BlockingIOError:
+            return b""
+        if piece or not named or poll.poll(_TURN_MS):
+            return piece
+    raise CaptureError(
+        path,
+        f"a pipe that nobody opened for writing within {WRITER_S:g} s; start what writes the capture first",
+    )
+
+
 def _spooled(path: str, handle: IO[bytes], status: os.stat_result) -> IO[bytes]:
     """Copy a stream to an unlinked file, unless its first bytes already show that it is not a capture."""
     if stat.S_ISCHR(status.st_mode) and os.isatty(handle.fileno()):
         raise CaptureError(path, "standard input is a terminal; send a capture into it")
-    head = b""
+    head = _first(path, handle.fileno()) if path != STANDARD_INPUT and stat.S_ISFIFO(status.st_mode) else b""
     while len(head) < HEAD_BYTES and (piece := _read(handle.fileno(), HEAD_BYTES - len(head))):
         head += piece
     if compression_of(head) is None and format_of(head) is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _SHOWN_AFTER_S = 2.0
-_PIPE_NOTICE_AFTER_S = 5.0
+_PIPE_NOTICE_AFTER_S = 12.0  # later than a pipe without a writer is given up: that is one line
 _WIDTHS = (40, 120)  # longer lines are hard to read
 _DRAWN = "─│►◄✗→±µ…"
 
