@@ -1,21 +1,24 @@
 """Traffic that would be slow for a careless program: time must grow with the packets, not their square.
 
-    python -m benchmarks.adversaries [CASE...]
+    python -m benchmarks.adversaries [--write] [CASE...]
 
 prints what a frame of each kind of hostile traffic takes at two sizes, through the whole command with a
 report as text, JSON and HTML, and fails where it takes over 1.5 times as much in the larger capture. What a
 run of the smallest capture takes is subtracted. Clocks that contradict each other are compared with good
 ones, and fail where they take over 1.2 times as much. Times are the processor's: other programs on the
-machine do not count.
+machine do not count. `--write` renews the tables of docs/scale.md from this run.
 """
 
 import contextlib
 import io
+import os
+import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +36,9 @@ MOST = 1.5
 MOST_OF_CLOCKS = 1.2
 _LEAST_US = 1.0  # a frame: below, what is measured is noise
 _TIMES = 3  # a clock is measured, in turns with good ones
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "scale.md"
+BEGIN, END = "<!-- python -m benchmarks.adversaries --write -->", "<!-- end of that run -->"
 
 _SIZES = (250_000, 500_000, 1_000_000)
 
@@ -124,8 +130,37 @@ def figures(wanted: Collection[str]) -> Iterator[Figure]:
         yield from (measured(case) for case in cases if not wanted or case.__name__ in wanted)
 
 
-def main(wanted: list[str]) -> int:
+def tables(found: Sequence[Figure]) -> str:
+    """Write the figures for docs/scale.md."""
+    machine = f"{os.cpu_count()} cores ({platform.machine()}) that others used as well"
+    sizes = [f for f in found if f.most == MOST]
+    clocks = [f for f in found if f.most == MOST_OF_CLOCKS]
+    lines = [f"Run of {date.today():%Y-%m-%d} on {machine}.", ""]
+    lines += [
+        f"| traffic | {SMALL:,} frames | {LARGE:,} frames | larger/smaller |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += map(_row, sizes)
+    lines += ["", "| clocks | good ones | these | these/good |", "| --- | --- | --- | --- |"]
+    return "\n".join([*lines, *map(_row, clocks)])
+
+
+def _row(figure: Figure) -> str:
+    cells = f"{figure.small:.1f} | {figure.large:.1f} | {figure.ratio:.2f}"
+    return f"| {figure.name.replace('_', ' ')} | {cells} |"
+
+
+def write_down(found: Sequence[Figure]) -> None:
+    """Put the tables of a run in the place of those in the documentation."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{tables(found)}\n{END}{after}")
+
+
+def main(arguments: list[str]) -> int:
     """Print the figures; give the number of those that are too high."""
+    wanted = [a for a in arguments if a != "--write"]
+    found = []
     print(f"{'us a frame':24}{SMALL:>10,}{LARGE:>10,}   larger/smaller; clocks: good, bad, bad/good")
     failed = 0
     for figure in figures(wanted):
@@ -133,6 +168,9 @@ def main(wanted: list[str]) -> int:
         failed += slow
         cells = f"{figure.small:10.1f}{figure.large:10.1f}{figure.ratio:10.2f}"
         print(f"{figure.name:24}{cells}  {'TOO SLOW' if slow else ''}".rstrip(), flush=True)
+        found.append(figure)
+    if "--write" in arguments and not wanted:
+        write_down(found)
     return failed
 
 

@@ -48,6 +48,22 @@ def test_time_stamps_at_the_ends_of_time(case, part, tmp_path):
     assert not result.report.broken
 
 
+def test_the_documentation_has_a_row_for_each_case():
+    """Of one run, within the bounds that the benchmark holds."""
+    _, _, rest = adversaries.DOCUMENT.read_text().partition(adversaries.BEGIN)
+    written, end, _ = rest.partition(adversaries.END)
+    rows = [line.strip("| ").split(" | ") for line in written.splitlines() if line.startswith("|")]
+    names = [row[0] for row in rows if not row[0].startswith("---")]
+    ratios = [float(row[3]) for row in rows if row[3].replace(".", "").isdigit()]
+    of_sizes = [case.__name__.replace("_", " ") for case in adversaries.CASES]
+    of_clocks = [case.__name__.replace("_", " ") for case in traffic.CLOCKS]
+
+    assert end
+    assert names == ["traffic", *of_sizes, "clocks", *of_clocks]
+    assert max(ratios[: len(of_sizes)]) <= adversaries.MOST
+    assert max(ratios[len(of_sizes) :]) <= adversaries.MOST_OF_CLOCKS
+
+
 def decoded(case, folder):
     path, _ = write(case, 50, folder)
     (source,) = open_sources((str(path),))

@@ -205,6 +205,12 @@ def blocks_without_packets(frames: int) -> Iterator[Sight]:
         yield Sight(n * 10, True, tunnel(datagram(n, (1000, 2000)), ip_id=n), before=custom)
 
 
+def empty_frames(frames: int) -> Iterator[Sight]:
+    """Frames of which not one byte was captured."""
+    for n in range(frames):
+        yield Sight(n * 10, True, b"")
+
+
 def many_mirrors(frames: int) -> Iterator[Sight]:
     """Copies of tunnel packets, each to a collector that was not seen before."""
     for n in range(frames):
@@ -270,6 +276,7 @@ CASES: tuple[Case, ...] = (
     fragments_of_one,
     many_interfaces,
     blocks_without_packets,
+    empty_frames,
     many_mirrors,
 )
 CLOCKS: tuple[Case, ...] = (late_stamps, coarse_stamps, two_queues, set_clocks)
