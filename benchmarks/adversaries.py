@@ -93,12 +93,12 @@ def measure() -> None:
         print(f"  {name:28}" + "".join(f"{s:12.3f}" for s in cells))
 
 
-def seconds(case: Case, frames: int) -> float:
+def seconds(case: Case, frames: int, suffixes: Sequence[str] = ("json", "html")) -> float:
     """What the command takes for two captures of it, in seconds of the processor."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(path) for path in write(case, frames, Path(folder))]
         beside = names.BESIDE[case](frames, Path(folder)) if case in names.BESIDE else []
-        written = [f"--output={folder}/r.{suffix}" for suffix in ("json", "html")]
+        written = [f"--output={folder}/r.{suffix}" for suffix in suffixes]
         out = io.TextIOWrapper(io.BytesIO(), "utf-8")
         begin = time.process_time()
         with contextlib.redirect_stdout(out):
@@ -117,8 +117,12 @@ def of_sizes(case: Case) -> Figure:
 
 
 def of_clocks(case: Case) -> Figure:
-    """Compare what a frame takes by good clocks and by bad ones, of equal traffic."""
-    turns = [(seconds(traffic.two_ways, LARGE), seconds(case, LARGE)) for _ in range(_TIMES)]
+    """Compare what a frame takes by good clocks and by bad ones, of equal traffic.
+
+    Without pictures: that of a packet which is out of order is one, however many there are.
+    """
+    of = (traffic.two_ways, case)
+    turns = [[seconds(each, LARGE, ("json",)) for each in of] for _ in range(_TIMES)]
     good, bad = (min(taken) / LARGE * 1e6 for taken in zip(*turns, strict=True))
     return Figure(case.__name__, good, bad, MOST_OF_CLOCKS)
 
