@@ -89,11 +89,10 @@ def _uses(point: Point) -> list[_Use]:
     macs = flows.inner_src_mac[chosen].astype(">u8").view(np.uint8).reshape(-1, 8)
     names, code = distinct(np.column_stack([macs, flows.outer_src[chosen]]))
     uses = [chosen[places] for places in members(code, len(names))]
-    family = flows.outer_family[[flows_[0] for flows_ in uses]]
-    macs = names[:, :8].copy().view(">u8")[:, 0]
+    sources = text(names[:, 8:], flows.outer_family[[mine[0] for mine in uses]])
     return [
         _Use(
-            mac=mac,
+            mac=int.from_bytes(name[:8].tobytes()),
             source=source,
             packets=int(usage.packets[mine].sum()),
             first_ns=int(index.time_ns[usage.first_row[mine]].min()),
@@ -101,7 +100,7 @@ def _uses(point: Point) -> list[_Use]:
             point=point,
             identities=flows.identity[mine],
         )
-        for mac, source, mine in zip(macs.tolist(), text(names[:, 8:], family), uses, strict=True)
+        for name, source, mine in zip(names, sources, uses, strict=True)
     ]
 
 
