@@ -7,7 +7,7 @@ How to use it, with the captures in path order (the sender's node first):
 >>> result                                    # in Jupyter: verdict, path, findings, pictures
 >>> result.verdict                            # one sentence: what is wrong
 >>> result.findings.to_frame()                # causes before consequences
->>> result.findings["mtu-blackhole"].remedy   # proof, remedy and frames of one finding
+>>> result.findings["mtu-blackhole"].remedy   # of one finding; also .evidence, .frames
 >>> result.packets.query("outcome == 'lost'") # every wire packet with its fate, a DataFrame
 >>> result.flows, result.hops.to_frame(), result.services.to_frame()
 >>> result.plot.timeline()                    # matplotlib Axes; also .ladder(), .delay(), .loss_by_size()

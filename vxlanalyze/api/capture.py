@@ -43,7 +43,7 @@ class Capture:
 
     @property
     def name(self) -> str:
-        """What the point is called."""
+        """Name of the point."""
         return self.source.name
 
     def __len__(self) -> int:

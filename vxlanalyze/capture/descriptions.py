@@ -27,7 +27,7 @@ _ISB_START, _ISB_END, _ISB_RECEIVED, _ISB_DROPPED, _ISB_DROPPED_BY_OS = 2, 3, 4,
 
 @dataclass
 class State:
-    """What the blocks seen so far in one pass over a file have said.
+    """Information from the blocks seen so far in one pass over a file.
 
     `sections` has a row (offset, big, first row in `table`, interfaces) for each section; the first
     represents everything before any section header.

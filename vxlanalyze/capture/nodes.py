@@ -15,7 +15,7 @@ def open_nodes(specs: Iterable[str | os.PathLike[str]]) -> list[LogicalCapture]:
     Parameters
     ----------
     specs : iterable of paths
-        Captures as `open_sources` takes them. A directory represents one node for each name in it: files with
+        Captures as for `open_sources`. A directory represents one node for each name in it: files with
         the same name up to the first dot (``node1.pcap0``, ``node1.pcap1``) are a rotated set, and so are the
         files in a subdirectory. With ``NAME=`` before it, a directory is the rotated set of that node.
 

@@ -1,4 +1,4 @@
-"""Names of what kernels take, for annotations: ``I32`` is what a declaration calls ``i4[]`` or ``i4[,]``.
+"""Types of kernel arguments for annotations: ``I32`` is ``i4[]`` or ``i4[,]`` in a declaration.
 
 Declarations say more than annotations can (axes, widths of numbers); a test holds the two together.
 """

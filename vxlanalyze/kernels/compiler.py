@@ -47,7 +47,7 @@ class Compiled(NamedTuple):
     module : llvmlite.binding.ModuleRef
         Holds the function, with all that it calls.
     results, is_tuple
-        What it returns; see `loader.Entry`.
+        Its results; see `loader.Entry`.
     """
 
     module: Any

@@ -2,10 +2,10 @@
 
 A declaration names one type for each argument, separated by blanks:
 
-``i8``, ``u1``, ``f8``, ``b1`` a number: signed, unsigned, floating-point, boolean, and its size in bytes
+``i8``, ``u1``, ``f8``, ``b1``   a number: signed, unsigned, floating-point, boolean, and its size in bytes
 ``u4[]``, ``i8[,]``             a C-contiguous array of one or two axes
 ``(i4[] u2[])``                a tuple
-``Rows(i4[] u4[])`` a named tuple of that name, defined in the kernel's module
+``Rows(i4[] u4[])``            a named tuple of that name, defined in the kernel's module
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Number the addresses of all captures alike, and find which of them belong to each point's node.
+"""Number the addresses of all captures consistently, and find which of them belong to each point's node.
 
 A capture does not say which node took it. That follows from the address that takes part in all of its tunnel
 packets, from what the kernel marked as outgoing (Linux cooked captures), and, between two captures, from

@@ -88,7 +88,7 @@ def _receives(
 
 
 def _recognisable(pod: End, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Flows whose translation at the card could not have been overlooked: TCP, and what has an IP ID."""
+    """Flows whose translation at the card could not have been overlooked: TCP, and packets with an IP ID."""
     flows, index = pod.decoded.flows, pod.decoded.index
     rows = rows_of(index.flow, chosen)
     numbered = np.zeros(len(flows), np.bool_)

@@ -62,9 +62,9 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Partners of `m` packets sent, and what became of `k` received; positions in `Units`.
+    """Partners of `m` packets sent, and the fate of `k` received; positions in `Units`.
 
-    `copies` counts how often the receiver saw each, `spare` marks what it saw of no packet sent.
+    `copies` counts how often the receiver saw each, `spare` marks those without a sent packet.
     """
 
     partner: NDArray[np.int32]

@@ -6,7 +6,7 @@ carries identity) or anything of the outer header, except as a tie-breaker in th
 
 Each level of `Level` drops something that the one before still relied on:
 
-``OUTER`` everything, and the outer IP ID and source port, which distinguish equal packets
+``OUTER``     everything, and the outer IP ID and source port, which distinguish equal packets
 ``INNER``     without the outer header (it may have been rewritten)
 ``BYTELESS``  without the payload's digest, for damaged or cut packets and for datagrams of a
               super-packet; TCP without IP ID

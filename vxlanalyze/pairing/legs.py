@@ -1,4 +1,4 @@
-"""The packets of each direction of a hop, matched and timed by a clock, from which it is built."""
+"""The packets of each direction of a hop, matched and timed by a clock, before it is built."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from vxlanalyze.pairing.routes import Route
 from vxlanalyze.wire.model import Anomaly
 
 _FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
-_APART_NS = 1_000_000_000  # two captures that one command stops, or one person in two windows
-_APART_SHARE = 0.05  # of what a capture spans: a short one may lack much within a second
+_APART_NS = 1_000_000_000  # two captures stopped by one command, or by one person in two terminals
+_APART_SHARE = 0.05  # of a capture's duration: a short one may lack much within a second
 _TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
 
 
@@ -42,9 +42,9 @@ class Leg:
     def edges_ns(self, facts: CaptureFacts) -> tuple[int, int]:
         """Time before the first and after the last frame of the receiver's capture that it may not cover.
 
-        Two captures that are started and stopped together do not begin and end at the same moment. What
-        one lacks there is not lost, unless as many packets in a row are lost elsewhere. 0 where it lacks
-        nothing there, or packets of a longer time.
+        Two captures started and stopped together do not begin and end at exactly the same time. Packets
+        missing there are not lost, unless as many in a row are lost elsewhere. 0 where none are missing
+        there, or over a longer time.
         """
         if facts.first_ns is None or facts.last_ns is None:
             return 0, 0
@@ -84,7 +84,7 @@ def threads(ends: HopEnds) -> ThreadPoolExecutor:
 
 
 def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:
-    """Rows of a point that take one of some routes, without later fragments."""
+    """Rows of a point on some routes, without later fragments."""
     rows = fate.rows_where(point, np.isin(route, wanted))
     later = point.index.anomalies[rows] & np.uint32(Anomaly.LATER_FRAGMENT)
     return rows[later == 0] if later.any() else rows
@@ -92,7 +92,7 @@ def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[n
 
 def legs(ends: HopEnds, clock_: Clock | None) -> tuple[Leg, Leg]:
     """Both directions, given a clock."""
-    memory.give_back()  # what fitting the clock has freed
+    memory.give_back()  # memory freed by fitting the clock
     with threads(ends) as pool:
         forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
     memory.give_back()

@@ -21,7 +21,7 @@ class VotingPackets(NamedTuple):
     """Packets of the flows that only one of two sites shows, shapes ``(k,)``."""
 
     label: NDArray[np.int32]
-    key: NDArray[np.int32]  # numbered alike at both sites
+    key: NDArray[np.int32]  # numbered consistently at both sites
     payload: NDArray[np.int32]  # likewise
     time_ns: NDArray[np.int64]
     tcp: NDArray[np.bool_]

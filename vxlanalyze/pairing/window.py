@@ -2,8 +2,8 @@
 
 A pcap does not say when its capture began and ended. It is assumed to cover the same time as the others,
 unless these show a packet that its node sent and that it lacks: then it ends (begins) at its last (first)
-frame. It also does where it lacks packets to its node for no longer than captures that are stopped (started)
-together end (begin) apart. The interface statistics of a pcapng state it explicitly.
+frame. The same holds if it lacks packets to its node for no longer than captures stopped (started) together
+differ in their end (begin). The interface statistics of a pcapng state it explicitly.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def cover(
         Times (by this capture's clock) of packets that its node sent, that the other capture shows,
         and that this one lacks.
     edges_ns : tuple of int
-        How long before its first and after its last frame it lacks packets to its node, where that is no
-        longer than two captures begin and end apart that were meant to cover the same time (`Leg.edges_ns`).
+        Time before its first and after its last frame in which it lacks packets to its node, if no longer
+        than captures of the same time differ in begin and end (`Leg.edges_ns`).
     earliest_ns, latest_ns : int
         Shortest and longest delay of these packets: how far their times may be off.
     """

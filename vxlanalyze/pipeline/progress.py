@@ -51,7 +51,7 @@ class Watched:
     Parameters
     ----------
     part : StretchSource
-        What is read.
+        The stretch to read.
     meter : Meter
         Updated after each chunk.
     stop : Event

@@ -88,7 +88,7 @@ def run(
     progress : Progress, optional
         Receives the progress of each capture.
     known : mapping, optional
-        What was decoded before, whole and with the same ports, by capture name.
+        Captures that were already decoded, in full and with the same ports, by name.
 
     Raises
     ------

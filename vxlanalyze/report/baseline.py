@@ -33,7 +33,7 @@ def compare(before: Report, after: Report) -> tuple[list[FindingRecord], Changes
     list of FindingRecord
         Those that are new or worse.
     tuple of str
-        What changed, a sentence each: new and worse first.
+        Changes, one sentence each: new and worse first.
     """
     earlier = {key_of(finding): finding for finding in before.findings}
     later = {key_of(finding): finding for finding in after.findings}

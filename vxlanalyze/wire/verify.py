@@ -4,9 +4,9 @@ At the sender, checksums are often not yet present: the network card fills them 
 in the field:
 
 * the folded sum of the pseudo-header, not complemented (``PARTIAL``). Drivers that segment need it without
-the length (``tcp_v6_gso_csum_prep``): both forms are recognised;
+  the length (``tcp_v6_gso_csum_prep``): both forms are recognised;
 * in the outer UDP header, the sum that will be valid once the card has filled in the inner one (``LCO``):
-until then, both are off by the same amount, modulo 65535.
+  until then, both are off by the same amount, modulo 65535.
 
 Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, zero); RFC 9260
 section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).

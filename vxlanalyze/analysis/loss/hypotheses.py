@@ -101,7 +101,7 @@ def _interrupted(
 
 
 def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Nothing above a size arrives: the largest delivered, or the largest delivered from a moment on."""
+    """Nothing above a size arrives: the largest delivered, or the largest delivered from some moment on."""
     for first, above in lost.sizes.largest:
         over = rows[(lost.length[rows] > above) & (lost.position[rows] >= first)]
         if len(over) == 0:

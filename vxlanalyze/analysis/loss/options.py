@@ -1,7 +1,7 @@
 """Options and extension headers of one frame, read from a sample of frames to explain loss.
 
-The compiled decoder reads what every packet has. Options are rare, and only frames of a bounded sample are
-read again, so they are parsed here in plain Python, each header bounded by the end of the frame.
+The compiled decoder reads the fields common to all packets. Options are rare, and only frames of a bounded
+sample are read again, so they are parsed here in plain Python, each header bounded by the end of the frame.
 
 Sources: RFC 791 section 3.1; RFC 8200 section 4; RFC 9293 section 3.1; RFC 8926 section 3.5.
 """

@@ -28,7 +28,7 @@ _FRAGMENTED = np.uint32((Anomaly.FIRST_FRAGMENT | Anomaly.REASSEMBLED).value)
 _CBC_MORE = 20  # its initialisation vector, and padding to whole blocks, with a digest of 16 bytes
 _WIREGUARD_BYTES = {4: 60, 6: 80}
 _USUAL_LINK = 1500
-LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet cut into packets
+LARGEST_FRAME = 9216  # what switches call jumbo; longer captured frames are not yet segmented
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
     family, tunnel = int(flows.outer_family[row]), BY_TUNNEL[Tunnel(int(flows.tunnel[row]))]
     total = int(outer[widest]) - int(inner[widest])
     if family == 6 and direction.sender.index.anomalies[direction.sent_row[packets][widest]] & _FRAGMENTED:
-        total -= _FRAGMENT_HEADER_BYTES  # only what is fragmented has it
+        total -= _FRAGMENT_HEADER_BYTES  # only fragmented packets have it
     around = [(_IP_BYTES[family], f"IPv{family}")]
     if flows.outer_protocol[row] == protocols.UDP:
         around.append((_UDP_BYTES, "UDP"))
@@ -123,7 +123,7 @@ def overhead(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
 
 
 def _encrypted(direction: Direction, packets: NDArray[np.bool_]) -> Overhead:
-    """What WireGuard or ESP adds, where the packets themselves are encrypted; nothing where they are not."""
+    """Overhead of WireGuard or ESP if the packets themselves are encrypted; otherwise none."""
     flows, rows = direction.sender.flows, np.unique(direction.flow[packets])
     # A WireGuard message as long as the MTU is not padded, so its length may not identify it.
     sealed = np.flatnonzero(flows.encryption != Encryption.NONE)
@@ -149,7 +149,7 @@ def _ends(flows: Flows, rows: NDArray[np.intp]) -> NDArray[np.void]:
 
 
 def cost(kind: Encryption, family: int) -> str:
-    """Say what encryption adds to each packet over IPv4 (4) or IPv6 (6)."""
+    """State the overhead of encryption per packet over IPv4 (4) or IPv6 (6)."""
     if kind is Encryption.WIREGUARD:
         return f"{_WIREGUARD_BYTES[family]} bytes"
     least = _IP_BYTES[family] + _ESP[0]
@@ -157,7 +157,7 @@ def cost(kind: Encryption, family: int) -> str:
 
 
 def encryption(direction: Direction) -> str:
-    """Say what encryption between the nodes takes, where the sender's capture shows it."""
+    """State the overhead of encryption between the nodes, if the sender's capture shows it."""
     flows = direction.sender.flows
     for kind, name in ((Encryption.WIREGUARD, "WireGuard"), (Encryption.ESP, "IPsec (ESP)")):
         sealed = flows.encryption == kind

@@ -96,7 +96,7 @@ class Requests:
 
     @property
     def latency_ns(self) -> NDArray[np.int64]:
-        """Time from the last copy before the answer to the answer; where there is none, undefined."""
+        """Time from the last copy before the answer to the answer; undefined without one."""
         times = self.point.index.time_ns
         answered_ns = times[np.maximum(self.answer_row, 0)]
         last_ns, first_ns = times[self.last_row], times[self.first_row]

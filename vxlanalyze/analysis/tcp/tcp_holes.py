@@ -36,7 +36,7 @@ class Missing(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What is known of each stream while it is followed, shape ``(t,)``.
+    """State of each stream while it is followed, shape ``(t,)``.
 
     Parameters
     ----------

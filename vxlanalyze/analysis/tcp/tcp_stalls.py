@@ -51,7 +51,7 @@ class Progress(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What is known of each stream while it is followed, shape ``(t,)``.
+    """State of each stream while it is followed, shape ``(t,)``.
 
     Parameters
     ----------

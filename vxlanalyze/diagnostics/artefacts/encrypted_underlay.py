@@ -6,7 +6,7 @@ Why it matters
     The content cannot be read: neither the pods, nor the protocol, nor the tunnel. Many checks then have no
     result, which must not be mistaken for a healthy network.
 How it decides
-    ESP is an IP protocol of its own (50), or is in UDP on port 4500; WireGuard is recognised by its
+    ESP is a separate IP protocol (50), or is carried in UDP on port 4500; WireGuard is recognised by its
     message types, their lengths and the zeros in their headers. Packets count whose addresses belong to
     captured nodes, or that more than one capture shows.
 When it cannot tell

@@ -12,7 +12,7 @@ How it decides
     takes about a quarter of a second.
 When it cannot tell
     Sparse traffic: a handful of lost pings may be random. Shorter gaps are `packet-loss`, which says how
-    they cluster. An outage that lasts to the end of the captures is `path-blocked` from a moment on.
+    they cluster. An outage that lasts to the end of the captures is `path-blocked` from some moment on.
 What looks like it
     A blocked service that happens to be alone on the wire at that time; a capture that paused (then the node
     answered packets that the capture lacks); delay without loss (`delay-spike`).

@@ -58,7 +58,7 @@ class Direction:
     corrupted : NDArray[np.bool_]
         The payload that arrived differs from the one sent.
     delay_ns : NDArray[np.int64]
-        One-way delay, clock-corrected; NO_DELAY where there is none. Relative where the clock is.
+        One-way delay, clock-corrected; NO_DELAY where there is none. Relative if the clock is.
     unsent_row, unsent_segment, unsent_reason
         Shape ``(k,)``: wire packets of this direction that only the receiver saw.
     window_ns : tuple[int, int] or None
