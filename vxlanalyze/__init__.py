@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vxlanalyze.api.findings import Finding, Findings
     from vxlanalyze.api.matrix import Matrix, matrix
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "Capture",
