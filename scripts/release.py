@@ -1,8 +1,8 @@
 """Makes a release in ``dist``: sdist, wheel, SBOM (CycloneDX), and SHA256SUMS. ``python scripts/release.py``.
 
-Needs ``pip install build cyclonedx-bom``. The wheel is built from the sdist, twice; a release is refused whose
-two wheels differ, whose version is not that of the changelog's first dated section and of CITATION.cff, or that
-does not diagnose the sample.
+Needs ``pip install build cyclonedx-bom``. The wheel is built from the sdist, twice. A release is refused
+whose wheels differ, whose version is not that of the changelog's first dated section and of CITATION.cff, or
+that does not diagnose the sample.
 
 Sources: CycloneDX 1.6; PEP 517; reproducible-builds.org, "SOURCE_DATE_EPOCH".
 """
