@@ -13,6 +13,7 @@ from vxlanalyze.text.words import count, listed
 _CLEARLY_NS = 20_000  # a packet in transit between two hosts; within one host, captures differ by less
 _ENOUGH = 8  # packets that show where checksums were filled in
 _SWAPPED = "it may be another node's capture"
+TABLES_OR_CAPTURE = "the capture or the tables may be another node's"
 
 
 def by_marks(node: Node, own: tuple[int, ...], book: AddressBook, cluster: Cluster) -> str:
@@ -63,5 +64,5 @@ def by_packets(
         return ""
     return (
         f"{book.texts[ends[0]]} is {names[0]}'s by {by}, but the capture {names[0]} "
-        f"{' and '.join(shown)}: {_SWAPPED}"
+        f"{' and '.join(shown)}: {TABLES_OR_CAPTURE if 'tables' in by else _SWAPPED}"
     )

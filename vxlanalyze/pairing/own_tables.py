@@ -14,13 +14,13 @@ from vxlanalyze.kubernetes import own_addresses
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Sides, hubs
+from vxlanalyze.pairing.contradictions import TABLES_OR_CAPTURE
 from vxlanalyze.pairing.home import Home
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import mac_text
 
 BY = "its own tables"
-_ANOTHERS = "the capture or the tables may be another node's"
 _TWO = 2
 
 
@@ -63,7 +63,7 @@ def _home(name: str, own: dict[int, str], side: Sides, book: AddressBook) -> Hom
     if len(ends) == _TWO and set(ends) <= set(own):
         both = (
             f"{listed(texts)} are addresses of {name} by its own tables ({where}), and all tunnel packets of "
-            f"its capture go between these: {_ANOTHERS}"
+            f"its capture go between these: {TABLES_OR_CAPTURE}"
         )
     return Home(tuple(own), texts, f"{BY} ({where})" if own else "", both)
 
@@ -103,7 +103,7 @@ def _by_addresses(names: tuple[str, str], homes: tuple[Home, Home, Home]) -> str
     if not theirs:
         return ""
     first, second = (f"{name} by {home.by}" for name, home in zip(names, (said, other), strict=True))
-    return f"{listed(theirs)} is an address of {first}, and of {second}: {_ANOTHERS}"
+    return f"{listed(theirs)} is an address of {first}, and of {second}: {TABLES_OR_CAPTURE}"
 
 
 def _by_macs(names: tuple[str, str], own: Home, side: Sides, cluster: Cluster) -> str:
@@ -119,5 +119,5 @@ def _by_macs(names: tuple[str, str], own: Home, side: Sides, cluster: Cluster) -
         return ""
     return (
         f"packets leave {names[0]} with the MAC {foreign[0]}, which is no device's of {names[0]} by its own "
-        f"tables, but one of {names[1]}'s ({theirs[foreign[0]]}): {_ANOTHERS}"
+        f"tables, but one of {names[1]}'s ({theirs[foreign[0]]}): {TABLES_OR_CAPTURE}"
     )
