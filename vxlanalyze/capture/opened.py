@@ -191,14 +191,14 @@ def _read(descriptor: int, count: int) -> bytes:
 
 
 def _first(path: str, descriptor: int) -> bytes:
-    """Wait until somebody opens a named pipe for writing; give what there is to read by then.
+    """Wait until a writer opens a named pipe; give the data available by then.
 
     Without a writer, a read that does not wait finds the end; with one that has written nothing, it fails.
 
     Raises
     ------
     CaptureError
-        Nobody did for some seconds.
+        No writer appeared within some seconds.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

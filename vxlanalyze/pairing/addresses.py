@@ -110,7 +110,7 @@ _NEARLY_ALL = 0.9
 
 
 def ahead_ns(source: NDArray[np.int32], later_ns: NDArray[np.int64], a: int) -> float:
-    """Do as `Common.ahead_ns`, of packets of `a` and of one other source."""
+    """Like `Common.ahead_ns`, for packets of `a` and of one other source."""
     turn = np.flatnonzero(source[1:] != source[:-1])
     if not len(turn):
         return 0.0
@@ -119,7 +119,7 @@ def ahead_ns(source: NDArray[np.int32], later_ns: NDArray[np.int64], a: int) -> 
 
 
 def with_neighbours(few: NDArray[np.intp], many: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give some places, and those of others that stand next to one; each ascending."""
+    """Give some positions, and those of others adjacent to one; each ascending."""
     at = np.searchsorted(many, few)
     return np.unique(np.concatenate([few, many[at[at > 0] - 1], many[at[at < len(many)]]]))
 
@@ -135,9 +135,9 @@ class Common:
     """Packets that two captures both saw, in the order of the first, shapes ``(m,)``.
 
     `source` numbers the address that sent each, `flows` are its flows at both, `later_ns` is its time at the
-    second less that at the first. `filled` gives, when it is called, 1 where the first shows a checksum
-    unfilled that the second shows filled in, -1 where the second does so, else 0. `again` gives for the flows
-    of both captures the frames that show a packet of that capture once more.
+    second minus that at the first. `filled`, when called, gives 1 where the first shows a checksum unfilled
+    that the second shows filled in, -1 in the opposite case, else 0. `again` gives, for the flows of both
+    captures, the frames that repeat a packet of that capture.
     """
 
     source: NDArray[np.int32]

@@ -1,9 +1,9 @@
-"""Packets that one capture shows once and the other several times: the network copied them.
+"""Packets that one capture shows once and the other several times: the network duplicated them.
 
-The strict key pairs what occurs once on each side, so of a sender whose every packet is copied it pairs
-nothing. Then neither the order of sightings nor the clock could say whose capture is whose; here the first of
-the copies takes part. A packet that one side shows once was sent once, so all sightings on the other are
-of it.
+The strict key pairs packets that occur once on each side, so it pairs nothing of a sender whose packets are
+all duplicated. Then neither the order of sightings nor the clock could show the node of each capture, so here
+the first copies are paired, too. A packet that one side shows once was sent once, so all sightings on the
+other side belong to it.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.strict import Sightings
 from vxlanalyze.wire.model import Decoded, Tunnel
 
-_FEW = 0.01  # share of all pairs below which the pairs of a sender do not speak for it
+_FEW = 0.01  # share of all pairs below which a sender's pairs are not significant
 
 
 def completed(captures: Sequence[tuple[Decoded, Place]], partner: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Pair the first copies too, where the pairs are of one sender's packets or of nobody's.
+    """Pair the first copies, too, if the pairs belong to at most one sender.
 
     Parameters
     ----------
     captures : sequence of (Decoded, Place)
         The two captures.
     partner : NDArray[np.int32]
-        Shape ``(n,)``: what `strict.partners` found for each row of the first; not changed.
+        Shape ``(n,)``: result of `strict.partners` for each row of the first; not changed.
     """
     (here, _), (there, _) = captures
     if _senders(here, partner) > 1 or not len(here.index) or not len(there.index):
@@ -64,7 +64,7 @@ def _senders(decoded: Decoded, partner: NDArray[np.int32]) -> int:
 
 
 def _first(seen: Sightings, time_ns: NDArray[np.int64]) -> Sightings:
-    """Keep of each key the earliest sighting."""
+    """Keep the earliest sighting of each key."""
     order = np.lexsort((time_ns[seen.row], seen.key))
     fresh = np.ones(len(order), np.bool_)
     fresh[1:] = seen.key[order[1:]] != seen.key[order[:-1]]
@@ -73,7 +73,7 @@ def _first(seen: Sightings, time_ns: NDArray[np.int64]) -> Sightings:
 
 
 def sightings_again(decoded: Decoded) -> NDArray[np.int64]:
-    """Frames of each flow that show a packet of the capture again, shape ``(f,)``."""
+    """Frames of each flow that repeat a packet of the capture, shape ``(f,)``."""
     row = rows.rows_of(decoded.index.flow, np.ones(len(decoded.flows), np.bool_))
     keys = identity.frame_keys(Level.OUTER, decoded, row)
     order = np.argsort(keys, kind="stable")

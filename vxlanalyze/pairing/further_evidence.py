@@ -129,7 +129,7 @@ def answering(near: Sides, far: Sides, own: Sequence[int], peer: Sequence[int]) 
 
 
 def _first_of(group: NDArray[np.intp], groups: int) -> NDArray[np.intp]:
-    """Give where each group stands first."""
+    """Give the first position of each group."""
     first = np.empty(groups, np.intp)
     first[group[::-1]] = np.arange(len(group))[::-1]
     return first

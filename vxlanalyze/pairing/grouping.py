@@ -1,18 +1,18 @@
-"""Members of many groups, found in one pass instead of one for each group."""
+"""Find the members of many groups in one pass instead of one for each group."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def members(group: NDArray[np.integer], groups: int) -> list[NDArray[np.intp]]:
-    """Give the places at which each group stands, ascending.
+    """Give the positions of each group's members, ascending.
 
     Parameters
     ----------
     group : NDArray[np.integer]
-        Shape ``(n,)``: the group of each place, or less than 0 for none.
+        Shape ``(n,)``: the group of each position, or negative for none.
     groups : int
-        How many there are.
+        Number of groups.
     """
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group[group >= 0], minlength=groups)

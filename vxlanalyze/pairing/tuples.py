@@ -69,7 +69,7 @@ def distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int
 
 
 def among(rows: NDArray[np.uint8], some: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which rows of bytes are one of some."""
+    """Mark the rows of bytes that are in a given set."""
     if len(some) == 1:
         one: NDArray[np.bool_] = (rows == some).all(axis=1)
         return one

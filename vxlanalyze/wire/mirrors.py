@@ -227,7 +227,7 @@ def _bring_both_directions(
 
 
 def _among(rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which rows are equal to one of the others."""
+    """Mark the rows that equal one of the others."""
     _, code = np.unique(np.concatenate([rows, others]), axis=0, return_inverse=True)
     code = code.reshape(-1)
     return np.isin(code[: len(rows)], code[len(rows) :])

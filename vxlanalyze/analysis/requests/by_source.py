@@ -57,7 +57,7 @@ class Source:
     clients : tuple of str
         Addresses that belong to it.
     chosen : NDArray[np.intp]
-        Its unanswered requests: their places among those that arrived.
+        Its unanswered requests: their positions among those that arrived.
     packets : int
         Their transmissions.
     others : int
@@ -143,13 +143,13 @@ class _Table:
         Parameters
         ----------
         group : NDArray[np.intp]
-            Shape ``(r,)``: the group of each request, less than 0 for none. All that are in one are `silent`.
+            Shape ``(r,)``: the group of each request, less than 0 for none. All members are `silent`.
         groups : int
-            How many there are.
+            Number of groups.
         silent : NDArray[np.bool_]
-            All requests of sources that got no answer: they are not a reference for others.
+            All requests of sources without an answer: these are not a reference for others.
         tests : int
-            How many groups are looked at, in all.
+            Total number of groups examined.
 
         Returns
         -------
@@ -233,7 +233,7 @@ def _comparable(table: _Table) -> NDArray[np.bool_]:
 def _judged(
     table: _Table, level: Level, names: Sequence[str], of_client: NDArray[np.intp], silent: NDArray[np.bool_]
 ) -> Iterator[tuple[int, Source]]:
-    """Give the groups of silent clients that are ignored; `of_client` is less than 0 for those of none."""
+    """Give the groups of silent clients that are ignored; `of_client` is negative without a group."""
     tests = len(np.unique(table.client)) + len(_PREFIXES)
     of_request = of_client[table.client]
     answered = np.bincount(of_request[(of_request >= 0) & ~table.open_], minlength=len(names))
@@ -247,7 +247,7 @@ def _judged(
 def _groups(
     clients: tuple[str, ...], silent: NDArray[np.bool_], answered: NDArray[np.bool_]
 ) -> Iterator[tuple[list[str], NDArray[np.intp]]]:
-    """Prefixes of one length after the other, widest first, and that of each silent client.
+    """Prefixes of each length, widest first, and that of each silent client.
 
     It is -1 where the prefix holds no other silent client, or one that was answered.
     """

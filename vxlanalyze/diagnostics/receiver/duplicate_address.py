@@ -246,7 +246,7 @@ def _named(owners: list[int]) -> str:
 
 
 def _with_most_claims(conflict: _Conflict) -> list[int]:
-    """Give the owners to be named, ascending: a forger can claim an address for any number of them."""
+    """Give the owners to name, ascending: a forger can claim an address for any number of them."""
     owners, claims = np.unique(conflict.macs, return_counts=True)
     return sorted(owners[np.argsort(-claims, kind="stable")[:_MOST_NAMED]].tolist())
 
