@@ -23,6 +23,7 @@ from vxlanalyze.text.words import listed
 _LARGEST_BYTES = 64 << 20  # the tables of a cluster of thousands of nodes are smaller
 _MOST_LINES = 150_000  # a node's rules and connections have fewer; reading this many takes seconds
 _LONGEST_LINE = 8_192  # no saved table has longer ones, and patterns are slow on them
+_LONGEST_COMMAND = 500
 _SHOWN = 80
 _PROMPT = re.compile(r"^[^$#%❯]{0,120}[$#%❯]\s+(?P<line>\S.*)$")
 _PLAIN_COMMAND = re.compile(
@@ -37,7 +38,9 @@ _PROMPTS = ("$", "#", "%", "❯")
 _BEGINNINGS = frozenset(("su", "ku", "ci", "br", "et", "tc", "ip", "co", "nf", "ns", "sy", "ss"))
 _OPENING = re.compile("|".join(re.sub(r"\(\?P<\w+>", "(?:", table.header.pattern) for table in TABLES))
 _NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =](?P<name>\S+)")
-_DEVICE = re.compile(r"(?:ethtool .*?-(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)")
+_DEVICE = re.compile(
+    r"(?:ethtool [^-]{0,40}-{1,2}(?:k|-show-features|-show-offload)\s+|\bdev\s+)(?P<name>\S+)"
+)
 # Lines without content: omissions, separators, and tcpdump's start-up messages.
 _NOISE = re.compile(r"^\s*(?:\.\.\.|…|\^C\s*$|-{3,}|={3,}|(?:tcpdump|dumpcap): |Capturing on |File: )")
 
@@ -138,12 +141,13 @@ def _text_facts(capture: str, path: str, data: bytes) -> Iterator[Fact]:
         return
     text, left_out = _cut(text)
     lines = list(numbered(text, _LONGEST_LINE))
+    left = text.splitlines()
     for part in _parts(lines):
         output = read_output(part)
         if output is not None:
             yield Fact(capture, output[0], path, output[1])
-            text = _without(text, part)
-    blocks = _blocks(text)
+            left[part[0][0] - 1 : part[-1][0]] = [""] * (part[-1][0] - part[0][0] + 1)
+    blocks = _blocks(left)
     stray = blocks.strange
     for block in blocks.tables:
         rows = block.table.read(block.header, block.lines, block.command)
@@ -179,13 +183,6 @@ def _parts(lines: list[Line]) -> list[list[Line]]:
     return [part for part in parts if part]
 
 
-def _without(text: str, part: list[Line]) -> str:
-    """Blank the lines of a part that was recognised."""
-    lines = text.splitlines()
-    lines[part[0][0] - 1 : part[-1][0]] = [""] * (part[-1][0] - part[0][0] + 1)
-    return "\n".join(lines)
-
-
 @dataclass(slots=True)
 class _Block:
     table: Table
@@ -200,11 +197,11 @@ class _Blocks:
     strange: list[str] = field(default_factory=list)
 
 
-def _blocks(text: str) -> _Blocks:
-    """Split a text into tables, and lines that belong to none."""
+def _blocks(lines: Iterable[str]) -> _Blocks:
+    """Split lines into tables, and those that belong to none."""
     found = _Blocks()
     command, block = Command(), None
-    for raw in filter(None, text.splitlines()):
+    for raw in filter(None, lines):
         if len(raw) > _LONGEST_LINE:
             found.strange.append(raw[:_SHOWN])
             continue
@@ -245,6 +242,6 @@ def _command(line: str) -> Command | None:
     match = _PROMPT.match(line) or _PLAIN_COMMAND.match(line)
     if match is None:
         return None
-    line_ = match["line"]
+    line_ = match["line"][:_LONGEST_COMMAND]
     namespace, device = _NAMESPACE.search(line_), _DEVICE.search(line_)
     return Command(line_, namespace["name"] if namespace else "", device["name"] if device else "")

@@ -14,6 +14,8 @@ Locate = Callable[[str], int]
 _HEAD = 4096
 _YAML = re.compile(r"^(?:apiVersion|items): ?", re.MULTILINE)
 _LARGEST_YAML_BYTES = 2 << 20  # PyYAML takes a second for a few megabytes
+_PAIR = re.compile(r'"?(?P<key>[\w./-]{1,80})"?[ \t]{0,4}:[ \t]{0,4}(?:"[^"\n]{0,200}"|[\w./:-]{0,200})')
+_QUOTED = ' \t"'
 _LARGEST_BYTES = 16 << 20  # of JSON; a parsed document takes many times its size
 
 
@@ -55,13 +57,33 @@ def parse(text: str) -> object:
 
 
 def locator(text: str) -> Locate:
-    """Create the function that finds the line of a piece of text."""
+    """Create the function that finds the line of a piece of text: a key, or a key with its value.
+
+    The text is read once, when the first piece is asked for: a document of many entries has many pieces.
+    """
+    lines: dict[str, int] = {}
 
     def locate(piece: str) -> int:
-        for form in (piece, piece.replace(": ", ":")):
-            at = text.find(form)
-            if at >= 0:
-                return text.count("\n", 0, at) + 1
-        return 1
+        if not lines:
+            lines.update(_lines_of_keys(text))
+        return lines.get(_unquoted(piece), 1)
 
     return locate
+
+
+def _lines_of_keys(text: str) -> dict[str, int]:
+    """The line on which each key, and each key with its value, stands first."""
+    found: dict[str, int] = {"": 1}
+    line, place = 1, 0
+    for match in _PAIR.finditer(text):
+        line += text.count("\n", place, match.start())
+        place = match.start()
+        found.setdefault(match["key"], line)
+        found.setdefault(_unquoted(match[0]), line)
+    return found
+
+
+def _unquoted(pair: str) -> str:
+    """Write a pair as JSON and YAML have it alike: ``key: value``."""
+    key, colon, value = pair.rstrip(",").partition(":")
+    return f"{key.strip(_QUOTED)}: {value.strip(_QUOTED)}" if colon else key.strip(_QUOTED)

@@ -105,7 +105,7 @@ def _number(value: object) -> str | None:
 def read_monitor(lines: Sequence[Line]) -> Iterator[Row]:
     """``cilium-dbg monitor --type drop`` as text."""
     for number, line in lines:
-        match = _MONITOR.search(line)
+        match = _dropped(line)
         ends = _ENDS.search(line, match.end()) if match is not None else None
         if match is None or ends is None:
             continue
@@ -131,8 +131,14 @@ def _is_json(line: str) -> bool:
     return line.startswith("{") and any(word in compact for word in _IN_JSON)
 
 
+def _dropped(line: str) -> re.Match[str] | None:
+    """The reason, where the line has one: at the first place that may be it."""
+    at = line.find("drop (")
+    return _MONITOR.match(line, at) if at >= 0 else None
+
+
 def _is_monitor(line: str) -> bool:
-    match = _MONITOR.search(line)
+    match = _dropped(line)
     return match is not None and _ENDS.search(line, match.end()) is not None
 
 

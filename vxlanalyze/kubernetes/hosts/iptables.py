@@ -9,7 +9,7 @@ Sources: iptables(8), iptables-save(8), iptables-extensions(8).
 import re
 from collections.abc import Iterator, Sequence
 
-from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+from vxlanalyze.kubernetes.hosts.model import LONGEST_RULE, Line, Output, Row
 
 _CHAIN = re.compile(r"^:(?P<chain>\S+) (?P<policy>\S+)(?: \[(?P<packets>\d+):\d+\])?$")
 _RULE = re.compile(r"^(?:\[(?P<packets>\d+):\d+\] )?-A (?P<chain>\S+) ?(?P<rest>.*)$")
@@ -46,7 +46,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
             family = "ip6" if "ip6tables" in line else "ip"
         elif line.startswith("*"):
             table = line[1:]
-        else:
+        elif len(line) <= LONGEST_RULE:
             row = _row(line)
             if row:
                 place = {"line": str(number), "text": line, "tool": "iptables"}

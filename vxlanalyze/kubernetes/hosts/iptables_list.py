@@ -10,7 +10,7 @@ Source: iptables(8), option --list; iptables ``iptables/iptables.c`` (print_fire
 import re
 from collections.abc import Iterator, Sequence
 
-from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+from vxlanalyze.kubernetes.hosts.model import LONGEST_RULE, Line, Output, Row
 
 _CHAIN = re.compile(
     r"^Chain (?P<chain>\S+) \((?:policy (?P<policy>[A-Z]+)(?: (?P<packets>\d+[KMGT]?) packets[^)]*)?|"
@@ -27,7 +27,8 @@ _NAMES = (
     ("mark", re.compile(r"\bmark match (?P<value>!?0x[0-9a-f/x]+)")),
 )
 _SAYS_NOTHING = re.compile(
-    r"/\*.{0,300}?\*/|\breject-with \S+|\[goto\]\s*|\b(?:tcp|udp|sctp|icmp|all)\b(?= (?:[ds]pts?:|$))|"
+    r"/\*(?:[^*]|\*(?!/)){0,260}\*/|\breject-with \S+|"
+    r"\[goto\]\s*|\b(?:tcp|udp|sctp|icmp|all)\b(?= (?:[ds]pts?:|$))|"
     r"\b(?:LOG|NFLOG) .*$|\b(?:tcp|udp)\s*$"
 )
 
@@ -52,7 +53,7 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
         elif header is not None:
             counted = header["counted"] is not None
             numbered = line.startswith("num")
-        elif chain and line.strip():
+        elif chain and line.strip() and len(line) <= LONGEST_RULE:
             words = line.split()
             row = _rule(words[1:] if numbered else words, counted)
             if row:
@@ -114,7 +115,7 @@ def _matched(row: Row, text: str) -> Row:
     """Add the matches in words after the columns; anything not understood is "other"."""
     if "[goto]" in text:
         row["goto"] = "yes"
-    text = re.sub(r"/\*.{0,300}?\*/", "", text)
+    text = re.sub(r"/\*(?:[^*]|\*(?!/)){0,260}\*/", "", text)
     for name, pattern in _NAMES:
         match = pattern.search(text)
         if match is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+LONGEST_RULE = 2_048  # characters of a firewall rule: a comment has 256, a list of ports 15
 Row = dict[str, str]
 Line = tuple[int, str]
 
