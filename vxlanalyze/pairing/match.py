@@ -20,6 +20,7 @@ from vxlanalyze.memory import limit as memory
 
 NO_PARTNER = -1
 
+_FEW = 20_000  # rows, below which two threads cost more than they save
 _EMPTY = np.int32(-1)
 _1 = np.uint64(1)
 _63 = np.uint64(63)
@@ -52,9 +53,14 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
         of_half = np.uint64(half), multiplier, np.uint64(65 - len(table).bit_length())
         _unique(of_half, left, right, table, repeated, taken_by, partner)
 
+    sizes = (len(right) - high, high)
+    if len(left) + len(right) < _FEW:
+        for half, entries in enumerate(sizes):
+            pair_half(half, entries)
+        return partner
     # Equal keys are in the same half, so each thread has a table and rows of its own.
     with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
-        list(pool.map(pair_half, (0, 1), (len(right) - high, high)))
+        list(pool.map(pair_half, (0, 1), sizes))
     return partner
 
 
