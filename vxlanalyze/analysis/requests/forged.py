@@ -2,8 +2,9 @@
 
 A middlebox that terminates a connection, or answers a name itself, impersonates the far end: a reset, a SYN
 ACK, a DNS response or an ICMP error arrives that the alleged node never sent. A capture that merely lost
-packets lacks others as well, so its share of other missing packets bounds the probability that it lacks all
-of these by accident. A request that is missing there as well counts again.
+packets lacks others as well: at its share of other missing packets, or the share that it says it dropped, so
+many of all packets of that sort would be missing by accident (`capture_gaps`). A request that is missing
+there as well counts again.
 """
 
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests.capture_gaps import Gaps, close_together
+from vxlanalyze.analysis.requests.continued import continued
 from vxlanalyze.analysis.requests.request_events import DNS_PORTS
-from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
+from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Reason
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly
 
@@ -58,7 +63,9 @@ class Forged:
         Conversations that these packets answer with a packet in the opposite direction, and those of which
         nothing reached the alleged sender.
     chance : float
-        Bound on the probability that the sender's capture lacks all of them by accident.
+        Bound on the probability that the sender's capture lacks as many of their sort by accident.
+    dropped : int
+        Packets that the sender's capture says it dropped.
     """
 
     row: NDArray[np.int32]
@@ -68,6 +75,7 @@ class Forged:
     requests: int
     requests_missing: int
     chance: float
+    dropped: int = 0
 
     def __len__(self) -> int:
         return len(self.row)
@@ -78,36 +86,80 @@ class Forged:
         return chosen
 
 
-def of(opposite: Direction, direction: Direction) -> Forged:
-    """Find answers and refusals in a direction that were not sent there.
-
-    Parameters
-    ----------
-    opposite : Direction
-        The direction of the requests: from the receiver of `direction` to its sender.
-    """
+def of(pair: Comparison, direction: Direction) -> Forged:
+    """Find answers and refusals in a direction that were not sent there."""
+    opposite = answers.opposite(pair, direction)
     rows = _unsent(direction)
     sort = _sorts(direction, rows)
     flow = direction.receiver.index.flow[rows]
     # A conversation that the capture lacks beyond its end was not captured (a filter, another card).
-    others = np.isin(flow, np.unique(flow[sort == Sort.NONE]))
-    chosen = (sort != Sort.NONE) & ~others
-    matched, missing = int(np.count_nonzero(direction.delivered)), int(np.count_nonzero(~chosen))
-    requested, unheard = _requests(opposite, direction, np.unique(flow[chosen]))
-    count = int(np.count_nonzero(chosen))
-    log_chance = count * _log_ratio(missing, matched) if matched else 0.0
+    chosen = (sort != Sort.NONE) & ~np.isin(flow, np.unique(flow[sort == Sort.NONE]))
+    own = np.flatnonzero(sort == Sort.SYN_ACK)
+    chosen[own[continued(direction, rows[own])]] = False
+    gaps = _gaps(pair, direction, int(np.count_nonzero(~chosen)))
+    others, rows, sort = rows[~chosen], rows[chosen], sort[chosen]
+    nats = _evidence(direction, rows, sort, gaps) if gaps.matched else np.zeros(len(Sort))
+    sure = nats[sort] >= -np.log(CHANCE)
+    if sure.any():
+        rows, sort = rows[sure], sort[sure]
+    total = float(nats[[Sort.NONE, *sort.tolist()]].max())
+    requested, unheard = _requests(opposite, direction, np.unique(direction.receiver.index.flow[rows]))
     if requested:
-        reached = int(np.count_nonzero(opposite.delivered))
-        lacking = int(np.count_nonzero(opposite.received_row == NO_ROW)) - unheard
-        log_chance += unheard * _log_ratio(max(lacking, 0), reached)
-    return Forged(rows[chosen], sort[chosen], missing, matched, requested, unheard, float(np.exp(log_chance)))
+        total += _unheard(opposite, direction, others, (unheard, requested))
+    chance = float(np.exp(-total))
+    return Forged(rows, sort, gaps.missing, gaps.matched, requested, unheard, chance, gaps.dropped)
 
 
-def proved(opposite: Direction, direction: Direction) -> NDArray[np.int32]:
+def _gaps(pair: Comparison, direction: Direction, missing: int) -> Gaps:
+    """What else the capture of a direction's sender lacks, and says that it dropped."""
+    sender = direction.sender
+    dropped = stated_drops.stated(pair, pair.captures[sender.capture]) or 0
+    return Gaps(missing, int(np.count_nonzero(direction.delivered)), dropped, len(sender.index))
+
+
+def _unheard(
+    opposite: Direction, direction: Direction, others: NDArray[np.int32], requests: tuple[int, int]
+) -> float:
+    """Evidence, in nats, against gaps being why the requests are missing as well as what answers them.
+
+    Gaps come in bursts, so a request is missing beside its answer at least as often as other missing packets
+    have one beside them.
+    """
+    unheard, requested = requests
+    lacking = opposite.sent_row[opposite.received_row == NO_ROW]
+    gaps = Gaps(max(len(lacking) - unheard, 0), int(np.count_nonzero(opposite.delivered)))
+    burst = Gaps(*close_together(direction.receiver.index.time_ns[others]))
+    return min(some.against(unheard, requested) for some in (gaps, burst))
+
+
+def _evidence(
+    direction: Direction, rows: NDArray[np.int32], sort: NDArray[np.uint8], gaps: Gaps
+) -> NDArray[np.float64]:
+    """Evidence, in nats, against a gap of each sort, and at NONE of all sorts together; shape ``(sorts,)``.
+
+    All packets of the sort that the direction holds are the trials, and all sorts that occur are tried.
+    """
+    index = direction.receiver.index
+    arrived = _sorts(direction, direction.received_row[direction.delivered])
+    held = np.bincount(arrived, minlength=len(Sort))
+    held += np.bincount(sort, minlength=len(Sort))
+    result = np.zeros(len(Sort))
+    for one in Sort:
+        some = rows[sort == one] if one else rows
+        trials = int(held[one] if one else held[1:].sum())
+        if len(some):
+            single = evidence.independent(np.sort(index.time_ns[some]))
+            result[one] = gaps.against(single, trials - (len(some) - single))
+    tried = int((held[1:] > 0).sum())
+    looks = tried + (tried > 1)
+    return np.maximum(result - np.log(max(looks, 1)), 0.0)
+
+
+def proved(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
     """Rows of packets that were not sent, where a mere gap in the capture can be excluded."""
     if not len(rows(direction)):
         return np.empty(0, np.int32)
-    found = of(opposite, direction)
+    found = of(pair, direction)
     return found.row if found.chance < CHANCE else found.row[:0]
 
 
@@ -125,11 +177,6 @@ def _unsent(direction: Direction) -> NDArray[np.int32]:
     covered = direction.unsent_reason == Reason.CAPTURE_LOSS
     found = direction.unsent_row[covered]
     return found[direction.receiver.index.flow[found] != NO_FLOW]
-
-
-def _log_ratio(missing: int, matched: int) -> float:
-    """Logarithm of the share that a capture lacks; by Laplace's rule of succession never 0."""
-    return float(np.log((missing + 1) / (missing + matched + 2)))
 
 
 def _sorts(direction: Direction, rows: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -100,7 +100,7 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     answered = sum(
         int(((d.reason == Reason.CAPTURE_LOSS) & (d.outcome == Outcome.UNKNOWN)).sum()) - d.maybe_lost
         for d in came
-        if not len(forged.proved(d, opposite(pair, d)))
+        if not len(forged.proved(pair, opposite(pair, d)))
     )
     rows = each.missing.row[each.missing.holes > 0]
     mute = [d for d, _ in sent if hides_departures(d) and facts.tunnel_packets]
@@ -128,7 +128,7 @@ def _uncaptured(pair: Comparison, direction: Direction) -> NDArray[np.int32]:
     cannot be found). They are ordered by the receiver's clock alone.
     """
     rows = direction.unsent_row[direction.unsent_reason != Reason.OTHER_PEER]
-    rows = rows[~np.isin(rows, forged.proved(opposite(pair, direction), direction))]
+    rows = rows[~np.isin(rows, forged.proved(pair, direction))]
     delivered = direction.delivered & (direction.delay_ns != NO_DELAY)
     if not len(rows) or not delivered.any():
         return np.empty(0, np.int32)

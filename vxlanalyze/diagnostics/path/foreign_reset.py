@@ -7,10 +7,11 @@ Why it matters
     A device between the nodes answers in the far pod's name. The client's log says "connection refused" or
     "connection reset by peer", and everybody investigates a pod that never received the request.
 How it decides
-    By the far node's capture: it holds other packets of the same direction and time, but lacks these. The
-    share of other packets that it lacks (never assumed to be lower than their number allows) bounds the
-    probability that it lacks all of these by accident; missing requests count again. It is reported below
-    `chance`.
+    By the far node's capture: it holds other packets of the direction and of the time, and lacks these. The
+    share of all other packets that it lacks (never taken for less than their number allows, or than the
+    drops that it states) bounds the probability that by accident it lacks as many of all packets of this
+    sort; where the requests that they answer are missing there too, that counts again. Below `chance` it is
+    reported.
 When it cannot tell
     The far capture holds nothing of the direction, does not cover the time, or lacks so many packets that
     these may be among them. Conversations that it does not show at all (a filter, another card) are ignored.
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import answers, dns_names, forged
+from vxlanalyze.analysis.requests import dns_names, forged
 from vxlanalyze.analysis.requests.forged import Forged, Sort
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -65,7 +66,7 @@ def check(pair: Comparison, *, chance: float = forged.CHANCE) -> list[Diagnostic
 
 
 def _direction(pair: Comparison, direction: Direction, chance: float) -> DiagnosticResult | None:
-    suspect = forged.of(answers.opposite(pair, direction), direction)
+    suspect = forged.of(pair, direction)
     if not len(suspect):
         return None
     if suspect.chance < chance:
@@ -76,9 +77,13 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
     else:
         why = (
             f"{near}'s capture lacks {_counted(suspect)} that arrived, but also {suspect.missing:,} other "
-            f"packets of {suspect.missing + suspect.matched:,}: it may have lost them"
+            f"packets of {suspect.missing + suspect.matched:,}{_dropped(suspect)}: it may have lost them"
         )
     return NotAssessed(CODE, why, direction.label)
+
+
+def _dropped(found: Forged) -> str:
+    return f", and states {count(found.dropped, 'dropped packet')}" if found.dropped else ""
 
 
 def _counted(found: Forged) -> str:
@@ -98,8 +103,9 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
         summary=f"{_counted(found)} that claim to come from {whom} reached {near}, and {far} never sent "
         f"{'them' if len(found) > 1 else 'it'}: a device between the nodes answers in the pod's name",
         explanation=f"The capture of {far} holds {found.matched:,} other packets of this direction and lacks "
-        f"{found.missing:,}, so that it lacks all of these by accident has a probability of at most "
-        f"{found.chance:.2g}.{_requests(found, far)}{_wanted(wanted)}{_limits(hops, far)}",
+        f"{found.missing:,}{_dropped(found)}, so that it lacks as many of this sort by accident has a "
+        f"probability of at most {found.chance:.2g}.{_requests(found, far)}"
+        f"{_wanted(wanted)}{_limits(hops, far)}",
         remedy=written(*_remedy(pair, direction)),
         evidence={
             "forged": Quantity(len(found), "packets"),
