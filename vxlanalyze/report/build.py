@@ -27,6 +27,7 @@ from vxlanalyze.report.model import (
     ServiceRecord,
 )
 from vxlanalyze.report.service_times import service_times
+from vxlanalyze.report.unencapsulated_services import unencapsulated
 from vxlanalyze.report.verdict import verdict
 from vxlanalyze.text.times import rfc3339
 from vxlanalyze.wire import link
@@ -65,6 +66,7 @@ def build(
         _service_record(figures, times.get(figures.pair), queries.get(figures.pair, ()))
         for figures in services(comparison)
     ]
+    services_ += unencapsulated(comparison, services_)
     hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [

@@ -60,10 +60,15 @@ def find(pair: Comparison) -> tuple[Unanswered, ...]:
 
 
 def _card(point: Point, tuple_of: NDArray[np.int32]) -> _Card:
+    shown = np.unique(tuple_of[np.flatnonzero(point.decoded.usage.used)])
+    return _Card(point, native_flows(point), tuple_of, shown, macs_of(point))
+
+
+def macs_of(point: Point) -> NDArray[np.uint64]:
+    """MACs from which a card's node sends its tunnel packets."""
     flows, used = point.flows, point.decoded.usage.used
     own = pod_addresses.among(flows.outer_src, flows.outer_family, set(point.addresses)) & used
-    macs = np.setdiff1d(flows.outer_src_mac[own], [0])
-    return _Card(point, native_flows(point), tuple_of, np.unique(tuple_of[np.flatnonzero(used)]), macs)
+    return np.setdiff1d(flows.outer_src_mac[own], [0])
 
 
 def _between(here: _Card, there: _Card, answered: NDArray[np.bool_], pods: PodAddresses) -> Unanswered:
@@ -72,13 +77,13 @@ def _between(here: _Card, there: _Card, answered: NDArray[np.bool_], pods: PodAd
     direct &= np.isin(flows.outer_dst_mac[native], there.macs)
     arrived = np.isin(here.tuple_of[native], there.tuple_of[there.native])
     native = native[direct & arrived & ~answered[here.tuple_of[native]]]
-    native = native[_requests(here.point, native)]
+    native = native[requests_of(here.point, native)]
     if len(native):
         native = native[_beyond(flows, native, pods)]
     return Unanswered(here.point, there.point, native)
 
 
-def _requests(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
+def requests_of(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Flows of requests that show that no answer came: TCP that acknowledges nothing, DNS, echoes."""
     flows, index = point.flows, point.index
     mask = np.zeros(len(flows), np.bool_)

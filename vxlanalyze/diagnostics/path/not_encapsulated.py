@@ -14,7 +14,9 @@ How it decides
     below `chance`. In captures of network cards only: packets between pods that pass one card without a
     tunnel and never appear at their destination node. These are requests to pods there that get no answer,
     answers to requests that came from there without a tunnel, and requests that pass both cards without a
-    tunnel and are never answered (a second address family). Where no capture shows a tunnel packet: packets
+    tunnel and are never answered (a second address family). Also requests to pods elsewhere that leave one
+    card without a tunnel and are never answered, where nothing in that network answers without one. Where no
+    capture shows a tunnel packet: packets
     that a pod sends through two captured nodes to addresses that stay silent. In an `any` capture without
     such knowledge: packets of pods to several destinations that the node forwards to an interface from which
     nothing ever returns.
@@ -45,7 +47,11 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.requests import silence
 from vxlanalyze.analysis.underlay.homes import Homes, homes_of
 from vxlanalyze.analysis.underlay.unencapsulated_traffic import Stuck, ends, out_of_a_pod
-from vxlanalyze.diagnostics.path import unencapsulated_on_wire, unencapsulated_unanswered
+from vxlanalyze.diagnostics.path import (
+    unencapsulated_on_wire,
+    unencapsulated_requests,
+    unencapsulated_unanswered,
+)
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.commands import on, written
@@ -81,6 +87,8 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
         answers += unencapsulated_on_wire.findings(pair, chance)
     if not answers:
         answers += unencapsulated_unanswered.findings(pair, chance)
+    if not answers:
+        answers += unencapsulated_requests.findings(pair, chance)
     for point in inside:
         stuck = list(_into_nothing(pair, point, homes, chance)) or _for_others(pair, point, homes, chance)
         if stuck and not answers:
