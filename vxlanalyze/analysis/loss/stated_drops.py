@@ -14,24 +14,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis import drop_counts
 from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.picture import Kind, Picture
-from vxlanalyze.pairing.model import CaptureFacts, Comparison, Direction, Hop, Outcome, Reason
-
-
-def stated(pair: Comparison, facts: CaptureFacts) -> int | None:
-    """Packets that the kernel dropped, as the capture or tcpdump's closing lines count them."""
-    rows = [row for fact in pair.cluster.facts_of("tcpdump-summary", facts.name) for row in fact.rows]
-    stated_ = [int(row["dropped_by_kernel"]) for row in rows if "dropped_by_kernel" in row]
-    counted = [facts.dropped_by_kernel] if facts.dropped_by_kernel is not None else []
-    return max([*counted, sum(stated_)] if stated_ else counted, default=None)
+from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome, Reason
 
 
 def credited(pair: Comparison) -> Comparison:
     """Turn losses into unknown packets, up to the number that the receiving captures state."""
     changed: dict[str, Direction] = {}
     for number, facts in enumerate(pair.captures):
-        dropped = stated(pair, facts)
+        dropped = drop_counts.stated(pair, facts)
         if dropped:
             changed |= _of_capture(pair, number, dropped)
     if not changed:

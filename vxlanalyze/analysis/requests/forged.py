@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.loss import stated_drops
+from vxlanalyze.analysis import drop_counts
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.capture_gaps import Gaps, close_together
@@ -113,7 +113,7 @@ def of(pair: Comparison, direction: Direction) -> Forged:
 def _gaps(pair: Comparison, direction: Direction, missing: int) -> Gaps:
     """What else the capture of a direction's sender lacks, and says that it dropped."""
     sender = direction.sender
-    dropped = stated_drops.stated(pair, pair.captures[sender.capture]) or 0
+    dropped = drop_counts.stated(pair, pair.captures[sender.capture]) or 0
     return Gaps(missing, int(np.count_nonzero(direction.delivered)), dropped, len(sender.index))
 
 

@@ -32,10 +32,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import drop_counts, exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.analysis.requests import forged
 from vxlanalyze.analysis.requests.answers import opposite
 from vxlanalyze.analysis.tcp.tcp_streams import seen
@@ -107,7 +106,7 @@ def _witness(pair: Comparison, capture: int) -> _Witness:
     return _Witness(
         facts=facts,
         point=each.point,
-        dropped=stated_drops.stated(pair, facts),
+        dropped=drop_counts.stated(pair, facts),
         holes=int(each.missing.holes.sum()),
         hole_bytes=int(each.missing.octets.sum()),
         streams=int(np.count_nonzero(each.progress.segments)),

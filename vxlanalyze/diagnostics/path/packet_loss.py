@@ -33,7 +33,7 @@ Sources
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis import exhibits
+from vxlanalyze.analysis import drop_counts, exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import (
@@ -42,7 +42,6 @@ from vxlanalyze.analysis.loss import (
     inside_finding,
     loss,
     new_conversations,
-    stated_drops,
     suspicion,
 )
 from vxlanalyze.analysis.loss.concentration import Runs
@@ -109,7 +108,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     low, high = evidence.loss_interval(gone, judged, runs.runs, direction.maybe_lost)
     again, could = _sent_again(direction, lost)
     missed = missed_alike(direction, lost)
-    dropped = stated_drops.stated(pair, pair.captures[direction.receiver.capture])
+    dropped = drop_counts.stated(pair, pair.captures[direction.receiver.capture])
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
     looks_like = suspicion.of(picture, pair.cluster)
