@@ -84,7 +84,8 @@ WAITING = (
     Column(
         "share_congestion",
         pa.float64(),
-        "Share of the active time in which the sender's congestion window was waited for.",
+        "Share of the active time in which the sender waited for acknowledgements with room in the "
+        "receiver's window: its congestion window, or its send buffer, which captures do not distinguish.",
     ),
     Column(
         "share_recovery",

@@ -2,8 +2,9 @@
 
 A sender that waits for acknowledgements with room in the window is limited by its congestion window or by a
 full path: the part of its round trips spent queueing (one-way delay above the smallest one) is charged to the
-queue, the remainder to the congestion window. The time that requests and responses spend on the path beyond
-their direction's smallest delay over all connections is also charged to the queue.
+queue, the remainder to the congestion window. A send buffer that is smaller than the window looks the same:
+data that waits in the sender's socket leaves no trace in a capture. The time that requests and responses
+spend on the path beyond their direction's smallest delay over all connections is also charged to the queue.
 """
 
 from dataclasses import dataclass

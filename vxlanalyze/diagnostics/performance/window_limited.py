@@ -16,9 +16,12 @@ When it cannot tell
     unknown. TCP headers are cut. Time stamps are whole milliseconds, and round trips not much longer.
 What looks like it
     A window of zero: the receiving application does not read (`zero-window`). A sender that waits for
-    acknowledgements with room left in the window: its congestion window, after loss or at the start. A sender
-    whose application has nothing to send; a slow server (`slow-answer`). A full link: its queue lengthens the
-    round trips.
+    acknowledgements with room left in the window: its congestion window, after loss or at the start, or its
+    send buffer (SO_SNDBUF, net.ipv4.tcp_wmem), which captures do not distinguish: data that waits in a
+    socket leaves no trace. Data in flight that stays at one size for many round trips, without loss or queue,
+    points to the buffer, but BBR and paced senders do that as well; sndbuf_limited of `ss -ti` on the sender
+    decides. A sender whose application has nothing to send; a slow server (`slow-answer`). A full
+    link: its queue lengthens the round trips.
 What to do
     Let the receiver's buffer grow to the bandwidth-delay product: `net.ipv4.tcp_rmem` in the receiving pod's
     network namespace, or the application's SO_RCVBUF, which disables automatic growth. Without the
