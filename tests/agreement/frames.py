@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-import vxlanalyze as vx
 from tests.agreement.world import World
 from vxlanalyze.report.series.packed import unpack
 
@@ -49,8 +49,8 @@ def captures_against_frames(world: World) -> Iterator[str]:
 
 def summaries_against_frames(world: World) -> Iterator[str]:
     """What `Capture.summary` says, by the rows of its table."""
-    for path, (name, frames) in zip(world.captures, world.frames.items(), strict=bool(world.frames)):
-        summary = vx.read(path).summary()
+    for capture, (name, frames) in zip(world.reads, world.frames.items(), strict=bool(world.frames)):
+        summary = capture.summary()
         tunnels = frames["tunnel"].value_counts()
         found = {
             "packets": len(frames),
@@ -88,10 +88,11 @@ def _unlike(direction: str, seen: pd.DataFrame, there: pd.DataFrame) -> Iterator
         bare = f"outer_{column}" if f"outer_{column}" in there else column
         held = there[column].astype(object).where(tunnelled, there[bare].astype(object)).to_numpy()
         said = seen[name].astype(object).to_numpy()
-        for a, b in zip(said, held, strict=True):
-            if not (pd.isna(a) or pd.isna(b) or a == b):
-                yield f"{direction}: {name} {a!r} in packets, {b!r} in frames"
-                break
+        both = pd.notna(said) & pd.notna(held)
+        apart = np.flatnonzero(said[both] != held[both])
+        if len(apart):
+            a, b = said[both][apart[0]], held[both][apart[0]]
+            yield f"{direction}: {name} {a!r} in packets, {b!r} in frames"
 
 
 def findings_against_frames(world: World) -> Iterator[str]:

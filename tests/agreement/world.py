@@ -84,6 +84,11 @@ class World:
         return self.result.flows
 
     @cached_property
+    def reads(self) -> list[vx.Capture]:
+        """Each capture by itself, decoded once for all that asks."""
+        return [vx.read(path) for path in self.captures]
+
+    @cached_property
     def frames(self) -> dict[str, pd.DataFrame]:
         """The table of frames of each capture, by name, with the frame numbers as its index.
 
@@ -91,7 +96,7 @@ class World:
         """
         if len(self.captures) != len(self.report.captures):
             return {}
-        tables = (vx.read(path).frames().set_index("frame") for path in self.captures)
+        tables = (capture.frames().set_index("frame") for capture in self.reads)
         return dict(zip((c["name"] for c in self.report.captures), tables, strict=True))
 
     @cached_property

@@ -33,6 +33,11 @@ class _Asked(NamedTuple):
     address: str
     since_ns: int | None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether requests were not answered, up to the last."""
+        return bool(self.figures.unanswered) and self.since_ns is not None
+
 
 class _Suffering(NamedTuple):
     """Requests of one kind from the clients of one capture."""
@@ -69,7 +74,8 @@ def _unanswered(comparison: Comparison) -> list[str]:
 def _groups(comparison: Comparison) -> Iterator[_Suffering]:
     found: dict[tuple[str, str], list[_Asked]] = defaultdict(list)
     between, requests_of = pairs(comparison), measure(comparison).of_point
-    since_ns = {f.point: _since(requests_of[f.point], between) for f in services(comparison)}
+    points = {figures.point for figures in services(comparison)}
+    since_ns = {point: _since(requests_of[point], between) for point in points}
     for figures in services(comparison):
         node = comparison.captures[comparison.points[figures.point].capture].name
         silent_ns = int(since_ns[figures.point][figures.pair])
@@ -98,8 +104,8 @@ def _since(requests: Requests, between: Pairs) -> NDArray[np.int64]:
 
 
 def _sentence(group: _Suffering, cluster: Cluster) -> str:
-    silent = [one for one in group.asked if one.figures.unanswered and one.since_ns is not None]
-    dead = {one.address for one in silent} - {one.address for one in group.asked if one not in silent}
+    silent = [one for one in group.asked if one.is_silent]
+    dead = {one.address for one in silent} - {one.address for one in group.asked if not one.is_silent}
     if not dead:
         asked = words.count(group.total("requests"), "request")
         return f"{group.what}: {group.total('unanswered'):,} of {asked} from {group.node} unanswered"
