@@ -20,6 +20,7 @@ InCommon = Callable[[int, int], Common]
 
 _BY_HUB = "being an end of every packet of the capture"
 _BY_THIRD = "being an end of every packet of the capture, the other end is a third node"
+_BY_TRANSLATION = "the order in which both captures saw the same packets, under translated addresses"
 _BY_OTHER = "being the other end,"
 _TWO = 2
 
@@ -216,6 +217,23 @@ def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: Addr
     return replace(home, numbers=(*home.numbers, *numbers), texts=texts, by=by)
 
 
+def _across_translation(
+    both: Sequence[tuple[int, ...]], shared: set[int], book: AddressBook, common: Common
+) -> tuple[Home, Home] | None:
+    """The nodes of two captures that show the same packets, but one of the ends under different addresses.
+
+    Each node knows its own address as it is, and the other end's as it was translated.
+    """
+    (translated,), (other,) = (set(hubs) - shared for hubs in both)
+    (end,) = shared
+    ahead = common.ahead_ns(translated, end)
+    if ahead == 0:
+        return None
+    numbers = ((translated,), (end,)) if ahead > 0 else ((end,), (other,))
+    first, second = (_home(number, book, _BY_TRANSLATION) for number in numbers)
+    return first, second
+
+
 def _together(
     of: _Pair, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
 ) -> None:
@@ -237,9 +255,11 @@ def _together(
         and len(both[0]) == len(both[1]) == _TWO
         and not (found[i].numbers or found[j].numbers)
     ):
-        # Each talks to a third node, and neither to the other.
-        for n, hubs in zip((i, j), both, strict=True):
-            found[n] = _home(tuple(set(hubs) - third), book, _BY_THIRD)
+        found[i], found[j] = _across_translation(both, third, book, in_common(i, j)) or (
+            # Each talks to a third node, and neither to the other.
+            _home(tuple(set(hubs) - third), book, _BY_THIRD)
+            for hubs in both
+        )
         return
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:

@@ -243,10 +243,11 @@ def _pod_to_pod(first: End, second: End, book: AddressBook) -> Routes:
     common_second = (
         _identity_in(second, first, at_first) | np.isin(book.dst[j], near) | np.isin(book.src[j], near)
     )
-    return Routes(
-        _route(at_first & src_first & common_first, at_first & dst_first & common_first),
-        _route(at_second & src_second & common_second, at_second & dst_second & common_second),
-    )
+    forward, returned = at_first & src_first & common_first, at_first & dst_first & common_first
+    # The second may show the first's node under a translated address.
+    arrived = src_second & common_second | _identity_in(second, first, forward)
+    backward = dst_second & common_second | _identity_in(second, first, returned)
+    return Routes(_route(forward, returned), _route(at_second & arrived, at_second & backward))
 
 
 def _pod_to_tunnel(

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.once import once
 from vxlanalyze.kernels.arrays import I32, I64, U8, Bools
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.pairing.model import NO_ROW, Direction, Reason
+from vxlanalyze.pairing.model import NO_ROW, Direction, Point, Reason
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import Flows
 
 _AMBIGUOUS = Reason.AMBIGUOUS.value
 
@@ -35,9 +34,9 @@ def rewritten(direction: Direction) -> list[Rewritten]:
 
     Ambiguous packets are skipped: they may be paired crosswise. Done once per direction.
     """
-    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+    if not shows_underlay(direction):
         return []
-    here, there = direction.sender.flows, direction.receiver.flows
+    here, there = (_underlay(point) for point in (direction.sender, direction.receiver))
     differs = np.zeros(len(direction), np.bool_)
     _compare(
         (direction.flow, direction.receiver.index.flow),
@@ -69,16 +68,42 @@ def rewritten(direction: Direction) -> list[Rewritten]:
     return sorted(result, key=lambda r: -int(r.packets.sum()))
 
 
+def shows_underlay(direction: Direction) -> bool:
+    """Whether both points show what goes between nodes: tunnel packets, or encrypted ones."""
+    points = direction.sender, direction.receiver
+    return all(p.encapsulated for p in points) or all(
+        not p.encapsulated and bool((p.flows.encryption[p.decoded.usage.used] > 0).any()) for p in points
+    )
+
+
+class _Ends(NamedTuple):
+    """What identifies the nodes of each flow, shapes ``(f,)``."""
+
+    outer_family: NDArray[np.uint8]
+    outer_src: NDArray[np.uint8]
+    outer_dst: NDArray[np.uint8]
+    outer_sport: NDArray[np.uint16]
+
+
+def _underlay(point: Point) -> _Ends:
+    """The outer header of tunnel packets; of encrypted ones, the only one."""
+    f = point.flows
+    if point.encapsulated:
+        return _Ends(f.outer_family, f.outer_src, f.outer_dst, f.outer_sport)
+    return _Ends(np.where(f.encryption > 0, f.family, np.uint8(0)), f.src, f.dst, f.sport)
+
+
 def rewritten_sources(direction: Direction) -> list[tuple[str, str]]:
     """Give the outer source addresses that change on the direction's path, as (before, after)."""
     return [(r.before[0], r.after[0]) for r in rewritten(direction) if r.before[0] != r.after[0]]
 
 
-def _number_ends(here: Flows, there: Flows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _number_ends(here: _Ends, there: _Ends) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Number the outer addresses of the flows of two captures consistently, shape ``(f,)`` each."""
     rows = [np.column_stack([f.outer_family, f.outer_src, f.outer_dst]) for f in (here, there)]
     _, code = distinct(np.concatenate(rows))
-    return code[: len(here)], code[len(here) :]
+    border = len(here.outer_family)
+    return code[:border], code[border:]
 
 
 @compiled("(i4[] i4[]) i4[] u1[] (i8[] i8[]) b1[]")
@@ -94,7 +119,7 @@ def _compare(
             differs[i] = ends_sent[sent_flow[i]] != ends_received[received_flow[row]]
 
 
-def _ends(flows: Flows, row: int) -> tuple[str, str]:
+def _ends(flows: _Ends, row: int) -> tuple[str, str]:
     family = np.full(2, flows.outer_family[row], np.uint8)
     source, destination = text(np.stack([flows.outer_src[row], flows.outer_dst[row]]), family)
     return source, destination

@@ -54,7 +54,9 @@ def _matched(
     pair: Comparison, direction: Direction
 ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.int32]]:
     """Packets of translated flows seen at both points, with their flow at each."""
-    known = np.isin(direction.sender.flows.identity, pair.translated)
+    flows = direction.sender.flows
+    # The ends of encrypted packets are nodes: `rewriting` has these.
+    known = np.isin(flows.identity, pair.translated) & (flows.encryption == 0)
     none = np.zeros(0, np.int32)
     if not known.any():
         return np.zeros(0, np.intp), none, none

@@ -26,7 +26,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.underlay.rewriting import Rewritten, rewritten
+from vxlanalyze.analysis.underlay.rewriting import Rewritten, rewritten, shows_underlay
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.words import count, share
 
@@ -37,7 +37,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     """Compare the outer addresses of each direction's packets at both points."""
     results: list[DiagnosticResult] = []
     for direction in pair.directions:
-        if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+        if not shows_underlay(direction):
             continue
         if not (direction.received_row != NO_ROW).any():
             results.append(NotAssessed(CODE, "no packet was seen at both points", direction.label))
@@ -67,7 +67,7 @@ def _finding(pair: Comparison, direction: Direction, changes: list[Rewritten]) -
         f"({share(packets, arrived)} packets)",
         explanation=f"{count(packets, 'packet')} left {direction.sender.name} as {first.before[0]} > "
         f"{first.before[1]} and reached {direction.receiver.name} as {first.after[0]} > {first.after[1]}, "
-        f"with the same inner packet: something between the nodes translates addresses, {works}.{ports}"
+        f"with the same content: something between the nodes translates addresses, {works}.{ports}"
         + (" Both addresses are rewritten." if both else ""),
         remedy="Nothing where traffic is answered. Otherwise let the nodes reach each other without NAT "
         "(no masquerading between node addresses), or announce the translated address: flannel's "
