@@ -157,6 +157,23 @@ def first_slot(
 
 
 @compiled
+def of_same_ends(wanted: NDArray[np.int64], row: int, keys: NDArray[np.int64], number: int) -> Any:
+    """Return the row `number` of `keys` where it begins and ends as a wanted key does; else -1, as for -1."""
+    place = max(np.int64(number), 0)
+    first, last = wanted[row, 0] ^ keys[place, 0], wanted[row, -1] ^ keys[place, -1]
+    return number if first | last == 0 else _EMPTY
+
+
+@compiled
+def difference(some: NDArray[np.int64], row: int, others: NDArray[np.int64], other: int) -> Any:
+    """Return the bits in which two keys differ; without a branch, which would end what is done ahead."""
+    bits = np.int64(0)
+    for word in range(KEY_WORDS):
+        bits |= some[row, word] ^ others[other, word]
+    return bits
+
+
+@compiled
 def find_or_add(
     key: NDArray[np.int64],
     slot: int,
@@ -176,10 +193,7 @@ def find_or_add(
             for word in range(KEY_WORDS):
                 keys[count, word] = key[0, word]
             return count
-        same = True
-        for word in range(KEY_WORDS):
-            same &= keys[row, word] == key[0, word]
-        if same:
+        if difference(key, 0, keys, row) == 0:
             return row
         slot = (slot + 1) & mask
 

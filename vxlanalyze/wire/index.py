@@ -35,7 +35,7 @@ from vxlanalyze.wire.fields import (
     WINDOW_SCALE,
     Record,
 )
-from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, find_or_add, first_slot, key_of
+from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, difference, find_or_add, first_slot, key_of, of_same_ends
 from vxlanalyze.wire.fragments import Collector
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
@@ -198,14 +198,20 @@ def _look_up(
     for i in range(len(flow)):
         slot[i] = first_slot(wanted, i, secret, slots)
     for i in range(len(flow)):
+        flow[i] = slots[slot[i]]
+    # Little is done for each, and nothing rests on another: that is how many waits for memory overlap.
+    for i in range(len(flow)):
+        flow[i] = of_same_ends(wanted, i, keys, flow[i])
+    for i in range(len(flow)):
         if wanted[i, 0] == _NO_KEY:
             flow[i] = NO_FLOW
             continue
-        number = find_or_add(wanted[i : i + 1], slot[i], slots, keys, count)
-        count = max(count, number + 1)
-        flow[i] = number
+        if flow[i] < 0 or difference(wanted, i, keys, flow[i]) != 0:
+            number = find_or_add(wanted[i : i + 1], slot[i], slots, keys, count)
+            count = max(count, number + 1)
+            flow[i] = number
         if options[i] > 0:
-            mss[number] = options[i]
+            mss[flow[i]] = options[i]
     return count
 
 
