@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK, Frames
 from vxlanalyze.capture.octets import FULL, MORE
 from vxlanalyze.capture.opened import OpenedFile
+from vxlanalyze.capture.packing import Copying, Held, Run, copy_packed
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import Window
 
@@ -17,20 +18,26 @@ RUN_GAP_BYTES = 1 << 15  # places nearer than this are read in one go
 RUN_BYTES = 4 << 20
 TYPICAL_FRAME_BYTES = 2048
 LONG_FRAME_BYTES = 1 << 16
+_FEWEST_PACKED = 16  # for fewer runs, packing them gains nothing
 
 
-class Locating(Protocol):
+class Locating(Copying, Protocol):
     """A reader that can copy the frames at known places."""
 
+    @property
+    def relocatable(self) -> bool:
+        """Whether it can do so where the bytes around each frame lie somewhere else than in the file."""
+        ...
+
     def copy_frames(
-        self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
+        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
     ) -> tuple[int, int]:
-        """Copy the frames at ``offsets[row:]`` as far as the window holds them.
+        """Copy the frames at ``offsets[row:]`` as far as they are held.
 
         Returns
         -------
         tuple of int
-            The first row not done, and why: ``FULL`` (no room in `out`, or done) or ``MORE`` (the window
+            The first row not done, and why: ``FULL`` (no room in `out`, or done) or ``MORE`` (what is held
             ends inside the frame).
 
         Raises
@@ -84,11 +91,17 @@ def _fetch_from_file(
     out: Copies,
 ) -> None:
     offsets = places[:last] & PLACE_OFFSET_MASK
+    runs = list(_runs(offsets, first))
+    # A compressed file would be unpacked once more for a frame that is longer than thought.
+    if len(runs) >= _FEWEST_PACKED and reader.relocatable and opened.file.compression is None:
+        with opened.stream() as stream:
+            left = copy_packed(stream, runs, offsets, reader, rows, out)
+        runs = [_run(offsets, row, row + 1) for row in left]
     with opened.stream() as stream:
         window = Window(stream)
-        for begin, end, length in _runs(offsets, first):
-            window.jump(max(window.offset_bytes, int(offsets[begin]) - LONGEST_HEADER_BYTES))
-            window.hold(length, length)
+        for begin, end, start, stop in runs:
+            window.jump(max(window.offset_bytes, start))
+            window.hold(stop - start, stop - start)
             row = begin
             while row < end:
                 row, why = reader.copy_frames(window, offsets[:end], row, rows, out)
@@ -98,12 +111,17 @@ def _fetch_from_file(
                     out.grow()
 
 
-def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[tuple[int, int, int]]:
-    """Give (first row, row after the last, bytes) of places that are close together."""
+def _runs(offsets: NDArray[np.int64], first: int) -> Iterator[Run]:
+    """Give the places from row `first` on that are close together."""
     gaps = np.flatnonzero(np.diff(offsets[first:]) > RUN_GAP_BYTES) + first + 1
     for begin, end in zip([first, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
         while begin < end:
             start = int(offsets[begin]) - LONGEST_HEADER_BYTES
             stop = min(end, max(begin + 1, int(np.searchsorted(offsets, start + RUN_BYTES))))
-            yield begin, stop, int(offsets[stop - 1]) - start + TYPICAL_FRAME_BYTES
+            yield _run(offsets, begin, stop)
             begin = stop
+
+
+def _run(offsets: NDArray[np.int64], begin: int, end: int) -> Run:
+    start = max(int(offsets[begin]) - LONGEST_HEADER_BYTES, 0)
+    return Run(begin, end, start, int(offsets[end - 1]) + TYPICAL_FRAME_BYTES)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture import records
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT
 from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, u32
+from vxlanalyze.capture.packing import Held
 from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
@@ -250,13 +251,15 @@ class PcapReader:
             if window.offset_bytes > limit or not window.learn():
                 return False
 
+    relocatable = True  # a record says all of its frame
+
     def copy_frames(
-        self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
+        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
     ) -> tuple[int, int]:
         """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
         header, first = self._header, row
         row, out.used, why = records.copy_records(
-            window.data, window.at, window.end, window.base, *header.record_arguments,
+            held.data, held.at, held.end, held.base, *header.record_arguments,
             offsets, row, rows.start, rows.captured_length, rows.original_length, rows.time_ns,
             out.data, out.used,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from vxlanalyze.capture import block_walk, blocks
 from vxlanalyze.capture.descriptions import State, take_interface, take_names, take_statistics
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK
 from vxlanalyze.capture.octets import BAD, BLOCK, MORE, ODD, u32
+from vxlanalyze.capture.packing import Held
 from vxlanalyze.capture.pcap import SEARCH_BYTES
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
 from vxlanalyze.capture.rows import Copies, Rows
@@ -124,15 +125,21 @@ class PcapngReader:
         if count:
             yield count
 
+    @property
+    def relocatable(self) -> bool:
+        """Whether where a block lies does not matter; see `fetching.Locating`."""
+        state = self._state
+        return len(state.section_rows()) == 1 and bool(state.notes[block_walk.TIME_ABSENT] < 0)
+
     def copy_frames(
-        self, window: Window, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
+        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
     ) -> tuple[int, int]:
         """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
         state = self._state
         sections = state.section_rows()
         section = int(np.searchsorted(sections[:, 0], offsets[row], side="right")) - 1
         row, out.used, why = block_walk.copy_blocks(
-            window.data, window.at, window.end, window.at_end, window.base, state.table, sections, section,
+            held.data, held.at, held.end, held.at_end, held.base, state.table, sections, section,
             bool(state.notes[block_walk.TIME_ABSENT] >= 0), offsets, row, rows.start, rows.captured_length,
             rows.original_length, rows.time_ns, rows.interface, out.data, out.used,
         )  # fmt: skip

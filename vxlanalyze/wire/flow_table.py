@@ -157,15 +157,15 @@ def first_slot(
 
 
 @compiled
-def of_same_ends(wanted: NDArray[np.int64], row: int, keys: NDArray[np.int64], number: int) -> Any:
+def of_same_ends(wanted: NDArray[np.int64], row: int, keys: NDArray[np.int64], number: Any) -> Any:
     """Return the row `number` of `keys` where it begins and ends as a wanted key does; else -1, as for -1."""
-    place = max(np.int64(number), 0)
+    place: Any = max(np.int64(number), 0)
     first, last = wanted[row, 0] ^ keys[place, 0], wanted[row, -1] ^ keys[place, -1]
     return number if first | last == 0 else _EMPTY
 
 
 @compiled
-def difference(some: NDArray[np.int64], row: int, others: NDArray[np.int64], other: int) -> Any:
+def difference(some: NDArray[np.int64], row: int, others: NDArray[np.int64], other: Any) -> Any:
     """Return the bits in which two keys differ; without a branch, which would end what is done ahead."""
     bits = np.int64(0)
     for word in range(KEY_WORDS):

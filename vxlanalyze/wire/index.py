@@ -35,7 +35,15 @@ from vxlanalyze.wire.fields import (
     WINDOW_SCALE,
     Record,
 )
-from vxlanalyze.wire.flow_table import KEY_WORDS, FlowTable, difference, find_or_add, first_slot, key_of, of_same_ends
+from vxlanalyze.wire.flow_table import (
+    KEY_WORDS,
+    FlowTable,
+    difference,
+    find_or_add,
+    first_slot,
+    key_of,
+    of_same_ends,
+)
 from vxlanalyze.wire.fragments import Collector
 from vxlanalyze.wire.model import (
     INNER_IP_SHIFT,
