@@ -1,6 +1,7 @@
 """The library of compiled functions: complete, current, used without numba, and refused where it is wrong."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 
 import vxlanalyze
 from vxlanalyze.kernels import build, decorator, loader
+from vxlanalyze.kernels.build import checkout, signature
+from vxlanalyze.kernels.build.fingerprint import fingerprint
 from vxlanalyze.kernels.decorator import Kernel, compiled
-from vxlanalyze.kernels.fingerprint import fingerprint
 from vxlanalyze.kernels.loader import KernelError
 from vxlanalyze.pairing import rows as pairing_rows
 from vxlanalyze.wire import wireguard
@@ -21,7 +23,7 @@ SAMPLES = Path(__file__).parents[2] / "sample_pcaps" / "seed"
 PAIR = [str(SAMPLES / name) for name in ("node1.pcap.gz", "node2.pcap.gz")]
 
 pytestmark = pytest.mark.skipif(
-    decorator.PLAIN or decorator.CHECKED, reason="the library is not used with these settings of numba"
+    decorator.PLAIN or loader.CHECKED, reason="the library is not used with these settings of numba"
 )
 
 
@@ -130,15 +132,19 @@ def test_a_kernel_that_changed_is_compiled_by_numba():
 
     kernel = Kernel(doubled, "u1[]")
 
-    assert kernel._built() is None
+    assert not checkout.is_current(kernel)
     assert kernel(np.zeros(3, np.uint8)) == 6
 
 
 def test_without_numba_a_changed_kernel_says_what_to_run(monkeypatch):
-    monkeypatch.setattr(decorator, "_has_numba", lambda: False)
+    monkeypatch.setattr(checkout, "has_numba", lambda: False)
+
+    monkeypatch.setattr(checkout, "fingerprint", lambda _: "another")
+    with pytest.raises(KernelError, match="numba is not installed; run pip install"):
+        Kernel(pairing_rows._choose.py_func, "u1[]")(np.zeros(3, np.uint8))
 
     monkeypatch.setattr(loader, "manifest", lambda: {"kernels": {}})
-    with pytest.raises(KernelError, match="numba is not installed; run pip install"):
+    with pytest.raises(KernelError, match="in a checkout: pip install ."):
         Kernel(pairing_rows._choose.py_func, "u1[]")(np.zeros(3, np.uint8))
 
 
@@ -182,8 +188,31 @@ def test_a_manifest_that_is_missing_or_damaged_is_an_error_of_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_the_loader_takes_arguments_as_the_compiler_does():
+    """Both read declarations: the loader, in few lines, those that the compiler has taken."""
+    for kernel in build.kernels():
+        tokens = kernel.declared.replace("(", "( ").replace(")", " )").split()
+
+        assert loader._tuple(iter(tokens))[1] == list(signature.flattened(signature.parse(kernel.declared)))
+
+
+def test_kernels_with_checks_are_a_library_of_their_own():
+    code = "from vxlanalyze.kernels import loader; print(loader.BUILT_CHECKED.name, loader.CHECKED)"
+    package = str(Path(vxlanalyze.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=package,
+        env={**os.environ, "NUMBA_BOUNDSCHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "checked True\n"
+
+
 def test_an_old_processor_is_told_what_there_is(monkeypatch, fresh):
-    monkeypatch.setattr(loader, "level_of_processor", lambda: None)
+    monkeypatch.setattr(loader, "runnable", list)
 
     with pytest.raises(KernelError, match=r"no kernels for this processor .* only for"):
         loader.library()
@@ -205,7 +234,7 @@ def test_a_kernel_that_needs_numba_to_run_is_not_built():
     code = (
         "import numpy as np\n"
         "from vxlanalyze.kernels.decorator import Kernel\n"
-        "from vxlanalyze.kernels.compiler import compile_kernel\n"
+        "from vxlanalyze.kernels.build.compiler import compile_kernel\n"
         "def chance():\n"
         "    return np.random.random()\n"
         "compile_kernel(Kernel(chance, ''), 'chance')\n"
@@ -220,7 +249,7 @@ def test_a_kernel_that_needs_numba_to_run_is_not_built():
 
 
 def test_code_is_made_for_other_machines(monkeypatch):
-    from vxlanalyze.kernels import compiler
+    from vxlanalyze.kernels.build import compiler
 
     monkeypatch.setenv("VXLANALYZE_MACHINE", "aarch64")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vxlanalyze.kernels.signature import Array, Items, Number, flattened, parse
+from vxlanalyze.kernels.build.signature import Array, Items, Number, flattened, parse
 
 
 def test_numbers_arrays_and_tuples_are_read():

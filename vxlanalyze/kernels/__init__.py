@@ -1,1 +1,1 @@
-"""Compiled functions: written in Python, compiled by numba when the wheel is built, loaded without it."""
+"""Compiled functions: written in Python, compiled when the wheel is built (`build`), called without numba."""

@@ -1,6 +1,6 @@
 """Load the shared library of kernels built with the package, and call its functions.
 
-A compiled function takes numbers and addresses (`signature.flattened`) and returns a status:
+A compiled function takes numbers and addresses and returns a status:
 
     int32 function(result *, exception **, number or address...)
 
@@ -12,8 +12,9 @@ Source: numba documentation, "Numba architecture"; x86-64 psABI, section 3.1.1 (
 import ctypes
 import hashlib
 import json
+import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +22,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vxlanalyze.errors import VxlanalyzeError
-from vxlanalyze.kernels.signature import Array, Items, Number, Parameter, flattened, parse
+
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
+"""Whether each index is checked: by a library of its own, or by kernels that numba compiles."""
 
 PACKAGE = Path(__file__).parents[1]
-FOLDER = Path(__file__).parent / "built"
+BUILT, BUILT_CHECKED = (Path(__file__).parent / name for name in ("built", "checked"))
+FOLDER = BUILT_CHECKED if CHECKED and BUILT_CHECKED.exists() else BUILT
 MANIFEST = FOLDER / "manifest.json"
 _REBUILD = "install vxlanalyze again (pip install --force-reinstall vxlanalyze; in a checkout: pip install .)"
 _TYPES: dict[str, Any] = {
@@ -47,20 +51,9 @@ class KernelError(VxlanalyzeError):
 
 
 class Entry(NamedTuple):
-    """One compiled function of the library.
+    """A function of the library: its symbol, its declared arguments and what it returns.
 
-    Parameters
-    ----------
-    symbol : str
-        Its name in the library.
-    declared : str
-        Types of its arguments; see `signature`.
-    results : sequence of str
-        Codes of its results; several for a tuple, none for None.
-    is_tuple : bool
-        Whether it returns a tuple.
-    fingerprint : str
-        Fingerprint of its source; see `fingerprint`.
+    `results` are codes, several for a tuple, none for None; `fingerprint` is of the source.
     """
 
     symbol: str
@@ -68,6 +61,11 @@ class Entry(NamedTuple):
     results: Sequence[str]
     is_tuple: bool
     fingerprint: str
+
+
+def is_checkout() -> bool:
+    """Whether the package is in its source tree, where kernels may be newer than the library."""
+    return (PACKAGE.parent / "pyproject.toml").exists()
 
 
 @cache
@@ -82,82 +80,66 @@ def manifest() -> dict[str, Any]:
     return content
 
 
-def is_checkout() -> bool:
-    """Whether the package is in its source tree, where kernels may be newer than the library."""
-    return (PACKAGE.parent / "pyproject.toml").exists()
+def entry(name: str) -> Entry:
+    """Look a kernel up; raises KernelError where it is not in the library."""
+    described = manifest()["kernels"].get(name)
+    if described is None:
+        raise KernelError(f"{MANIFEST}: of another version, without {name}; {_REBUILD}")
+    return Entry(**described)
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """Load the library for this processor.
-
-    Raises
-    ------
-    KernelError
-        There is none, or it does not match the manifest.
-    """
+    """Load the library for this processor; raises KernelError where there is none, or not the one built."""
     digests = manifest()["libraries"]
-    level = level_of_processor()
-    names = [name for name in LEVELS if name in digests and name in _runnable(level)]
+    here = runnable()
+    names = [name for name in here if name in digests]
     if not names:
-        raise KernelError(
-            f"no kernels for this processor ({level or platform.machine() + ', older than x86-64-v2'}), "
-            f"only for {', '.join(digests)}; {_REBUILD} on this machine"
-        )
+        level = here[0] if here else f"{platform.machine()}, older than x86-64-v2"
+        there = ", ".join(digests)
+        raise KernelError(f"no kernels for this processor ({level}), only for {there}; {_REBUILD} here")
     path = FOLDER / f"{names[0]}.so"
     try:
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digests[names[0]]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digests[names[0]]:
             raise KernelError(f"{path}: not the library that was built; {_REBUILD}")
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise KernelError(f"{path}: cannot be loaded ({error}); {_REBUILD}") from None
 
 
-def level_of_processor() -> str | None:
-    """Name the best of `LEVELS` that this processor supports; None if none."""
+def runnable() -> list[str]:
+    """Name those of `LEVELS` that this processor has, best first."""
     machine = platform.machine()
-    if machine in LEVELS:
-        return machine
     if machine != "x86_64":
-        return None
+        return [machine] if machine in LEVELS else []
     try:
         with open("/proc/cpuinfo", "rb") as file:
             flags = set(file.read(_FLAGS_WITHIN_BYTES).decode(errors="replace").split())
     except OSError:  # a chroot without /proc: assume what every processor since 2009 supports
-        return "x86-64-v2"
-    lacking = {name: needed - flags for name, needed in LEVELS.items() if name.startswith("x86")}
-    if not lacking["x86-64-v2"]:
-        return "x86-64-v2" if lacking["x86-64-v3"] else "x86-64-v3"
-    return None
+        return ["x86-64-v2"]
+    return [name for name, needed in LEVELS.items() if needed and needed <= flags]
 
 
-def _runnable(level: str | None) -> tuple[str, ...]:
-    names = tuple(LEVELS)
-    return () if level is None else names[names.index(level) : 2] if level in names[:2] else (level,)
-
-
-def bind(entry: Entry) -> Callable[..., Any]:
+def bind(of: Entry) -> Callable[..., Any]:
     """Make a compiled function callable with arrays, numbers and tuples, without the interpreter lock."""
-    parameters = parse(entry.declared)
-    function = library()[entry.symbol]
+    flatten, codes = _tuple(iter(of.declared.replace("(", "( ").replace(")", " )").split()))
+    function = library()[of.symbol]
     function.restype = ctypes.c_int32
-    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(_TYPES[code] for code in flattened(parameters)))
-    fields = [(f"_{at}", _TYPES[code]) for at, code in enumerate(entry.results)]
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(_TYPES[code] for code in codes))
+    fields = [(f"_{at}", _TYPES[code]) for at, code in enumerate(of.results)]
     Result = type("Result", (ctypes.Structure,), {"_fields_": fields})  # noqa: N806
-    flatten = _flattener(parameters)
 
     def call(*arguments: Any) -> Any:
         try:
             numbers = flatten(arguments)
         except _MisfitError as misfit:
-            raise TypeError(f"{entry.symbol} takes {entry.declared}, not {misfit}") from None
+            raise TypeError(f"{of.symbol} takes {of.declared}, not {misfit}") from None
         result: Any = Result()
         status = function(ctypes.byref(result), ctypes.byref(ctypes.c_void_p()), *numbers)
         if status not in _FINE:
-            raise IndexError(f"{entry.symbol} raised, with status {status}")
+            raise IndexError(f"{of.symbol} raised, with status {status}")
         values = tuple(getattr(result, name) for name, _ in fields)
-        return values if entry.is_tuple else values[0] if values else None
+        return values if of.is_tuple else values[0] if values else None
 
     return call
 
@@ -166,53 +148,58 @@ class _MisfitError(Exception):
     """An argument does not match a kernel's signature; says what it is."""
 
 
-def _flattener(parameters: Sequence[Parameter]) -> Callable[[Sequence[Any]], list[Any]]:
-    """Give a function that converts arguments to the numbers of compiled code; it runs at each call."""
-    parts = [_part(parameter) for parameter in parameters]
+# For an argument: the function to the numbers that compiled code takes for it, and the codes of these.
+_Argument = tuple[Callable[[Any], Sequence[Any]], Sequence[str]]
 
-    def flatten(values: Sequence[Any]) -> list[Any]:
+
+def _tuple(tokens: Iterator[str]) -> _Argument:
+    """Read what a tuple declares, up to its parenthesis; the arguments of a function are one, too."""
+    parts: list[_Argument] = []
+    for token in tokens:
+        if token == ")":
+            break
+        if token[-1] == "(":
+            parts.append(_tuple(tokens))
+        else:
+            parts.append(_array(token) if token[-1] == "]" else _number(token))
+
+    def flatten(values: Any) -> Sequence[Any]:
         if len(values) != len(parts):
             raise _MisfitError(f"{len(values)} values")
         numbers: list[Any] = []
-        for part, value in zip(parts, values, strict=True):
-            numbers += part(value)
+        for (numbers_of, _), value in zip(parts, values, strict=True):
+            numbers += numbers_of(value)
         return numbers
 
-    return flatten
+    return flatten, [code for _, codes in parts for code in codes]
 
 
-def _part(parameter: Parameter) -> Callable[[Any], Sequence[Any]]:
-    if isinstance(parameter, Items):
-        return _flattener(parameter.items)
-    return _of_array(parameter) if isinstance(parameter, Array) else _of_number(parameter)
+def _array(token: str) -> _Argument:
+    """An array is owner and object (both null), items, bytes of an item, address, extents and strides."""
+    dtype, axes = np.dtype(token[:2]), token.count(",") + 1
 
-
-def _of_array(parameter: Array) -> Callable[[Any], Sequence[Any]]:
-    dtype, axes, item_bytes = parameter.dtype, parameter.axes, parameter.dtype.itemsize
-
-    def part(value: Any) -> Sequence[Any]:
+    def numbers_of(value: Any) -> Sequence[Any]:
         fits = isinstance(value, np.ndarray) and value.dtype == dtype and value.ndim == axes
         if not fits or not value.flags.c_contiguous:
             raise _MisfitError(_described(value))
         address = value.__array_interface__["data"][0]
-        return None, None, value.size, item_bytes, address, *value.shape, *value.strides
+        return None, None, value.size, dtype.itemsize, address, *value.shape, *value.strides
 
-    return part
+    return numbers_of, ("p", "p", "i8", "i8", "p", *(2 * axes * ["i8"]))
 
 
-def _of_number(parameter: Number) -> Callable[[Any], Sequence[Any]]:
-    convert = float if parameter.code[0] == "f" else int
+def _number(token: str) -> _Argument:
+    convert = float if token[0] == "f" else int
 
-    def part(value: Any) -> Sequence[Any]:
+    def numbers_of(value: Any) -> Sequence[Any]:
         if not isinstance(value, (bool, int, float, np.generic)):
             raise _MisfitError(_described(value))
         return (convert(value),)
 
-    return part
+    return numbers_of, (token,)
 
 
 def _described(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        layout = "" if value.flags.c_contiguous else " with strides"
-        return f"{value.dtype}[{',' * (value.ndim - 1)}]{layout}"
+        return f"{value.dtype}[{',' * (value.ndim - 1)}]{'' if value.flags.c_contiguous else ' with strides'}"
     return type(value).__name__

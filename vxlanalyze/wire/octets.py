@@ -6,31 +6,19 @@ read by index instead, so that the tests can prove it.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.decorator import CHECKED, PLAIN, compiled, intrinsic
+from vxlanalyze.kernels.decorator import compiled
 
 Octets = NDArray[np.uint8]  # a buffer of packet bytes, shape (k,)
 Load = Callable[[Octets, int], Any]
 
 
-def _intrinsic_load(size_bytes: int, network_order: bool) -> Load:
-    """Create a load that is a single instruction; 64-bit results are unsigned, shorter ones int64."""
-    return cast(Load, intrinsic(partial(_single_instruction, 8 * size_bytes, network_order)))
-
-
-def _single_instruction(bits: int, network_order: bool) -> Any:
-    from vxlanalyze.kernels.compiler import load_instruction
-
-    return load_instruction(bits, network_order)
-
-
-def _indexed_load(size_bytes: int, network_order: bool) -> Load:
-    """Create the same load from individually indexed bytes."""
+def _make(size_bytes: int, network_order: bool) -> Load:
+    """Create a load from individually indexed bytes; 64-bit results are unsigned, shorter ones int64."""
     wide = np.uint64 if size_bytes == 8 else np.int64
     step = wide(8)
 
@@ -41,10 +29,10 @@ def _indexed_load(size_bytes: int, network_order: bool) -> Load:
             value = (value << step) | wide(data[index])
         return value
 
+    # What the compiler makes of it instead: bits, and whether they are in network order.
+    load.instruction = 8 * size_bytes, network_order  # type: ignore[attr-defined]
     return compiled(load)
 
-
-_make = _indexed_load if PLAIN or CHECKED else _intrinsic_load
 
 byte = _make(1, True)
 be16 = _make(2, True)

@@ -1,4 +1,4 @@
-"""Types of a kernel's arguments, as its decorator declares them.
+"""Types of a kernel's arguments, as its decorator declares them, checked and taken apart for the compiler.
 
 A declaration names one type for each argument, separated by blanks:
 
@@ -79,8 +79,7 @@ def _items(tokens: Iterator[re.Match[str]]) -> Iterator[Parameter]:
 def flattened(parameters: Sequence[Parameter]) -> Iterator[str]:
     """Give the codes of a compiled function's arguments as numbers; ``p`` is an address.
 
-    An array is its owner and its object (both null), items, bytes of an item, address, then the extents
-    and the strides of its axes.
+    `loader.bind` gives the same, and the compiler's own are compared with them.
 
     Source: numba documentation, "Numba architecture"; numba.core.datamodel.models.ArrayModel.
     """

@@ -11,12 +11,14 @@ from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from vxlanalyze.kernels.loader import CHECKED
+
 _PACKAGE = "vxlanalyze."
 
 
 def fingerprint(function: Any) -> str:
     """Give a digest of a function and of everything it reaches."""
-    summary = hashlib.sha256(sys.version.encode())
+    summary = hashlib.sha256((sys.version + " checked" * CHECKED).encode())
     for part in _parts(function, set()):
         summary.update(part.encode())
     return summary.hexdigest()

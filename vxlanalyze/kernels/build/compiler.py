@@ -1,6 +1,6 @@
 """Compile kernels with numba, for the library and for kernels newer than it.
 
-Only imported by `build` and in a checkout.
+Only who builds imports this, and a checkout.
 """
 
 # numba's inside has no types:
@@ -8,7 +8,7 @@ Only imported by `build` and in a checkout.
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
@@ -24,8 +24,9 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 from numba.np.numpy_support import as_dtype, from_dtype
 
-from vxlanalyze.kernels.decorator import CHECKED, Kernel
-from vxlanalyze.kernels.signature import Array, Items, Parameter, flattened, parse
+from vxlanalyze.kernels.build.signature import Array, Items, Parameter, flattened, parse
+from vxlanalyze.kernels.decorator import Kernel
+from vxlanalyze.kernels.loader import CHECKED
 
 # Reference counts of arrays are atomic operations at each function call, which would cost more than decoding
 # itself. So kernels cannot create arrays. The other entry points that numba would create are not needed.
@@ -171,7 +172,7 @@ def _demand_convention(kernel: Kernel, function: Any, parameters: Sequence[Param
     made = [_plain(argument.type) for argument in function.arguments]
     codes = ("p", "p", *flattened(parameters))
     assumed = ["ptr" if code == "p" else _LLVM_TYPES.get(code, f"i{8 * int(code[1])}") for code in codes]
-    if made != assumed or CHECKED:
+    if made != assumed:
         raise TypeError(f"{kernel.name} takes {made}, where the loader gives {assumed}")
 
 
@@ -211,8 +212,24 @@ def assembled(machine: Any, assembly: str) -> bytes:
     return machine_code(machine, llvm.parse_assembly(assembly))
 
 
-def load_instruction(bits: int, network_order: bool) -> Any:
-    """Give an intrinsic that loads an integer from an octet array, at any alignment, without checks."""
+def numba_type_of(function: Callable[..., Any]) -> Any:
+    """Give numba's type of a function that compiled functions call.
+
+    Where it has an ``instruction`` (see `wire.octets`), it becomes that one, which checks nothing.
+    """
+    if hasattr(function, "instruction") and not CHECKED:
+        load = intrinsic(_load(*function.instruction))
+        context = cpu_target.typing_context
+        context.refresh()  # else it does not know of what was made just now
+        return context.resolve_value_type(load)
+    return _callee(function)._numba_type_
+
+
+_callee = cache(dispatcher_of)  # numba keeps no hold of them
+
+
+def _load(bits: int, network_order: bool) -> Callable[..., Any]:
+    """Write, for numba, how an integer is loaded from an array of octets, at any alignment."""
     make_array: Any = arrayobj.make_array
     result = uint64 if bits == 64 else int64
 
@@ -228,11 +245,4 @@ def load_instruction(bits: int, network_order: bool) -> Any:
     def load(typing_context: Any, data: Any, at: Any) -> Any:
         return result(data, intp), emit
 
-    return intrinsic(load)
-
-
-def type_of_intrinsic(function: Any) -> Any:
-    """Give numba's type of a function by ``numba.extending.intrinsic``."""
-    context = cpu_target.typing_context
-    context.refresh()
-    return context.resolve_value_type(function)
+    return load

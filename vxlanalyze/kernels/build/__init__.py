@@ -3,6 +3,7 @@
 Each processor level is compiled in a separate process, since numba detects the processor once; then a C
 compiler links. numba is only needed to build the package. ``VXLANALYZE_MACHINE=aarch64`` cross-compiles with
 a suitable compiler: the one named by ``CC``, or ziglang's.
+``NUMBA_BOUNDSCHECK=1`` builds a library that checks each index, for this processor and the tests.
 """
 
 import argparse
@@ -20,7 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vxlanalyze.kernels.loader import FOLDER, LEVELS, MANIFEST, PACKAGE, Entry
+from vxlanalyze.kernels.loader import (
+    BUILT,
+    BUILT_CHECKED,
+    CHECKED,
+    LEVELS,
+    MANIFEST,
+    PACKAGE,
+    Entry,
+    runnable,
+)
 
 _LINK = ("-shared", "-nostdlib", "-Wl,--build-id=none", "-Wl,-s", "-Wl,-z,noexecstack")
 _ENTRY_POINTS = "entry_points"  # name of their object file
@@ -33,6 +43,8 @@ def machine() -> str:
 
 def levels() -> tuple[str, ...]:
     """Give the levels of the machine to build for."""
+    if CHECKED:
+        return tuple(runnable()[:1])
     kind = machine()
     return tuple(name for name in LEVELS if name == kind or (kind == "x86_64" and "x86" in name))
 
@@ -49,7 +61,7 @@ def linker() -> list[str] | None:
     return [sys.executable, "-m", "ziglang", "cc", *target]
 
 
-def build(folder: Path = FOLDER) -> None:
+def build(folder: Path = BUILT_CHECKED if CHECKED else BUILT) -> None:
     """Build the library of every level, and the manifest, into a folder."""
     command = linker()
     if command is None:
@@ -72,7 +84,7 @@ def build(folder: Path = FOLDER) -> None:
         manifest = {"numba": _numba_version(), "libraries": digests, "kernels": entries[0]}
         temporary = folder / ".manifest.json"
         temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        os.replace(temporary, MANIFEST if folder == FOLDER else folder / MANIFEST.name)
+        os.replace(temporary, folder / MANIFEST.name)
 
 
 def _numba_version() -> str:
@@ -86,10 +98,9 @@ def _compile_apart(of: tuple[str, Path]) -> None:
     level, place = of
     place.mkdir()
     processor = {"NUMBA_CPU_NAME": level if "x86" in level else "generic", "NUMBA_CPU_FEATURES": ""}
-    ignored = {"NUMBA_DISABLE_JIT": "0", "NUMBA_BOUNDSCHECK": "0"}
     command = [sys.executable, "-m", "vxlanalyze.kernels.build", "--level", level, str(place)]
     done = subprocess.run(
-        command, env={**os.environ, **processor, **ignored}, cwd=PACKAGE.parent, check=False
+        command, env={**os.environ, **processor, "NUMBA_DISABLE_JIT": "0"}, cwd=PACKAGE.parent, check=False
     )
     if done.returncode:
         raise SystemExit(f"kernels for {level} could not be compiled")
@@ -97,8 +108,8 @@ def _compile_apart(of: tuple[str, Path]) -> None:
 
 def compile_level(level: str, place: Path) -> None:
     """Write an object file for each kernel, and ``entries.json``, into a folder."""
-    from vxlanalyze.kernels import compiler
-    from vxlanalyze.kernels.fingerprint import fingerprint
+    from vxlanalyze.kernels.build import compiler
+    from vxlanalyze.kernels.build.fingerprint import fingerprint
 
     target = compiler.target_machine(level)
     entries: dict[str, Any] = {}
@@ -118,7 +129,7 @@ def kernels() -> Sequence[Any]:
     from vxlanalyze.kernels.decorator import KERNELS
 
     for path in sorted(PACKAGE.rglob("*.py")):
-        if "@compiled(" in path.read_text(encoding="utf-8") and path.parent.name != "kernels":
+        if "@compiled(" in path.read_text(encoding="utf-8") and "kernels" not in path.parts:
             importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
     return KERNELS
 
@@ -139,7 +150,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compile_level(given.level[0], Path(given.level[1]))
     else:
         build()
-
-
-if __name__ == "__main__":
-    main()
