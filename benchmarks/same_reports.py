@@ -2,8 +2,8 @@
 
     python -m benchmarks.same_reports OTHER_CHECKOUT [FOLDER...]
 
-Each folder with captures, at any depth, is one comparison, with the ``kube.json`` beside them; by default those
-of tests/captures and sample_pcaps.
+Each folder with captures, at any depth, is one comparison, with the ``kube.json`` beside them; by default
+those of tests/captures and sample_pcaps.
 """
 
 import argparse
