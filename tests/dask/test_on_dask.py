@@ -146,8 +146,14 @@ def test_the_library_has_the_report_and_the_packets(client, pair, tmp_path):
     assert (tmp_path / "there" / "node1.pcapng").read_bytes() == (
         tmp_path / "here" / "node1.pcapng"
     ).read_bytes()
-    with pytest.raises(UsageError, match="on this machine"):
-        there.packet(0)
+    pd.testing.assert_frame_equal(there.requests, here.requests)
+    for row in (0, len(here.packets) - 1):
+        assert there.packet(row) == here.packet(row)
+        assert [bytes(layer) for layer in there.packet(row).dissect()] == [
+            bytes(layer) for layer in here.packet(row).dissect()
+        ]
+    with pytest.raises(IndexError, match="rows, from 0 on"):
+        there.packet(len(here.packets))
 
 
 def test_relative_paths_are_those_of_this_process(client, pair, monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from vxlanalyze.api.findings import Findings
-from vxlanalyze.api.packet import Packet, packet_of
+from vxlanalyze.api.packet import Packet
 from vxlanalyze.api.questions import PathLike
 from vxlanalyze.api.records import Records
 from vxlanalyze.errors import UsageError
@@ -145,9 +145,7 @@ class Comparison:
         DNS, echoes and handshakes are matched by number, TCP data by changes of direction; `message`
         describes it for HTTP and TLS. Empty with one capture, which cannot divide the time.
         """
-        from vxlanalyze.export.exchange_table import exchange_frame
-
-        return exchange_frame(self.of_captures.comparison)
+        return self._of_packets.requests()
 
     def packet(self, row: int) -> Packet:
         """Give the packet in a row of `packets`, for dissection.
@@ -156,8 +154,11 @@ class Comparison:
         ------
         IndexError
             There is no such row.
+        CaptureError
+            A capture is gone or has changed.
         """
-        return packet_of(self.of_captures.comparison, row)
+        exports = self._of_packets
+        return Packet.of(exports.packet(row), exports.ports)
 
     @property
     def of_captures(self) -> pipeline.Run:

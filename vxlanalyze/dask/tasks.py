@@ -7,7 +7,7 @@ runs.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -15,14 +15,14 @@ from vxlanalyze import pairing, wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.errors import CaptureError
-from vxlanalyze.export import tables
+from vxlanalyze.export import packet, tables
 from vxlanalyze.export.annotate import Annotated
 from vxlanalyze.export.annotate import annotated as read_annotated
 from vxlanalyze.export.decapsulate import packets_of
 from vxlanalyze.export.redaction.addresses import AddressCipher
 from vxlanalyze.pairing import between, nodes
 from vxlanalyze.pairing.capture_facts import capture_facts
-from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.rotated import demand_one_node
@@ -32,6 +32,9 @@ from vxlanalyze.wire import snap_lengths, table
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded, Index
 from vxlanalyze.wire.passages import COLUMN_DTYPES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class DecodeSettings(NamedTuple):
@@ -150,10 +153,27 @@ def batch_of_table(run: Run, name: str, part: Any) -> Any:
 
 def annotated(run: Run) -> list[Annotated]:
     """Read the frames of the findings."""
+    return read_annotated(_readable(run), run.diagnosis.findings)
+
+
+def packet_in(run: Run, row: int) -> packet.SeenPacket:
+    """Give the packet in a row of the table of packets."""
+    return packet.packet_in(_readable(run), row)
+
+
+def requests(run: Run) -> "pd.DataFrame":
+    """Give the table of requests."""
+    from vxlanalyze.export.exchange_table import exchange_frame  # pandas
+
+    return exchange_frame(_readable(run))
+
+
+def _readable(run: Run) -> Comparison:
+    """Give the comparison with captures that this worker can read, wherever it was made."""
     captures = [
         replace(facts, source=_seen(cast(LogicalCapture, facts.source))) for facts in run.comparison.captures
     ]
-    return read_annotated(replace(run.comparison, captures=tuple(captures)), run.diagnosis.findings)
+    return replace(run.comparison, captures=tuple(captures))
 
 
 def frame_batches(source: LogicalCapture, part: int, ports: Sequence[int]) -> list[Any]:

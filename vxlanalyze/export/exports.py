@@ -2,21 +2,37 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.export import tables
 from vxlanalyze.export.annotate import annotate
 from vxlanalyze.export.decapsulate import decapsulate
+from vxlanalyze.export.packet import SeenPacket, packet_in
 from vxlanalyze.export.redaction import Redactor
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import Comparison
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class Exports(Protocol):
-    """Outputs that need the packets, wherever these are; `cluster` has the names for `--redact` to hide."""
+    """Outputs that need the packets, wherever these are.
+
+    `cluster` has the names for `--redact` to hide; `ports` are further tunnel ports.
+    """
 
     cluster: Cluster
+    ports: tuple[int, ...]
+
+    def packet(self, row: int) -> SeenPacket:
+        """Give the packet in a row of the table `packets`; see `packet.packet_in`."""
+        ...
+
+    def requests(self) -> "pd.DataFrame":
+        """Give the table of requests; see `exchange_table.exchange_frame`."""
+        ...
 
     def batches(self, table: str) -> Iterator[Any]:
         """Give the table `packets` or `flows` in Arrow record batches."""
@@ -40,7 +56,17 @@ class ExportsHere:
 
     def __init__(self, comparison: Comparison, findings: Sequence[Finding]) -> None:
         self._comparison, self._findings = comparison, findings
-        self.cluster = comparison.cluster
+        self.cluster, self.ports = comparison.cluster, comparison.ports
+
+    def packet(self, row: int) -> SeenPacket:
+        """Give the packet in a row of `packets`."""
+        return packet_in(self._comparison, row)
+
+    def requests(self) -> "pd.DataFrame":
+        """Give the table of requests."""
+        from vxlanalyze.export.exchange_table import exchange_frame  # pandas
+
+        return exchange_frame(self._comparison)
 
     def batches(self, table: str) -> Iterator[Any]:
         """Give a table in record batches."""
