@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from vxlanalyze.dask import on_dask, tasks
 from vxlanalyze.dask.compare import compare, decode
 from vxlanalyze.dask.on_dask import OnDask
 from vxlanalyze.errors import CaptureError, UsageError
+from vxlanalyze.memory.threads import threads
 from vxlanalyze.pipeline import decoding
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.progress import unheard
@@ -154,6 +156,18 @@ def test_the_library_has_the_report_and_the_packets(client, pair, tmp_path):
         ]
     with pytest.raises(IndexError, match="rows, from 0 on"):
         there.packet(len(here.packets))
+
+
+def threads_of_a_stage(count):
+    with threads(2) as pool:
+        return set(pool.map(lambda _: threading.get_ident(), range(count))) == {threading.get_ident()}
+
+
+def test_a_task_uses_one_thread(client):
+    """Those that the worker has are for as many tasks."""
+    with OnDask(client) as workers:
+        assert workers.results([workers.start(threads_of_a_stage, 5)]) == [True]
+    assert not threads_of_a_stage(5)
 
 
 def test_relative_paths_are_those_of_this_process(client, pair, monkeypatch, tmp_path):

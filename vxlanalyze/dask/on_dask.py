@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from vxlanalyze import __version__
 from vxlanalyze.errors import UsageError, VxlanalyzeError
+from vxlanalyze.memory.threads import alone
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -61,9 +63,14 @@ class OnDask:
 
     def start(self, function: Callable[..., Any], *arguments: Any) -> Handle:
         """Call a function on a worker, with handles among its arguments, also in lists, as results."""
-        handle = self._client.submit(function, *arguments, retries=_RETRIES, pure=False)
+        handle = self._submit(function, *arguments)
         self._started.append(handle)
         return handle
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Handle:
+        """Limit a task to one thread: as many tasks as the worker has threads run side by side."""
+        key = f"{function.__name__}-{uuid4().hex}"
+        return self._client.submit(_alone, function, *arguments, key=key, retries=_RETRIES, pure=False)
 
     def keep(self, handles: Sequence[Handle]) -> None:
         """Release all results except some; their dependencies are still recomputed if a worker dies."""
@@ -85,7 +92,7 @@ class OnDask:
         ahead: deque[Handle] = deque()
         most = _AHEAD * self.threads
         for function, *arguments in calls:
-            ahead.append(self._client.submit(function, *arguments, retries=_RETRIES, pure=False))
+            ahead.append(self._submit(function, *arguments))
             if len(ahead) > most:
                 yield from self.results([ahead.popleft()])
         while ahead:
@@ -152,6 +159,11 @@ def _demand_workers(client: Any) -> None:
         ) from error
     if version != __version__:
         raise UsageError(f"the Dask workers have vxlanalyze {version}, and this is {__version__}")
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    with alone():
+        return function(*arguments)
 
 
 def _version() -> str:

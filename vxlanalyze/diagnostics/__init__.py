@@ -6,7 +6,6 @@ one is the better answer to "what is wrong?".
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +14,7 @@ from vxlanalyze.analysis.finding import Diagnostic, DiagnosticResult, Finding, N
 from vxlanalyze.diagnostics import causes, facts_check
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory.threads import threads
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.nearest import nearest
 
@@ -171,7 +171,7 @@ def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[
                     place = take_next()
                     answers[place] = _answers(chosen[place], comparison)
 
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # numpy releases the lock
+    with threads(2) as pool:  # numpy releases the lock
         for end in [pool.submit(run_on, take) for take in (left.popleft, left.pop)]:
             end.result()
     return [answers[place] for place in range(len(chosen))]

@@ -1,6 +1,6 @@
 """The packets of each direction of a hop, matched and timed by a clock, before it is built."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory import threads as pools
 from vxlanalyze.pairing import fate, positions
 from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.ends import HopEnds
@@ -77,10 +78,10 @@ def _longest_run(marked: NDArray[np.bool_]) -> int:
     return int((borders[1::2] - borders[::2]).max(initial=0))
 
 
-def threads(ends: HopEnds) -> ThreadPoolExecutor:
+def threads(ends: HopEnds) -> Executor:
     """Threads for both directions: nearly all of the work is numpy and kernels, which release the lock."""
     frames = len(ends.first.index) + len(ends.second.index)
-    return ThreadPoolExecutor(1 if frames > _TOO_MANY_FRAMES else 2, initializer=memory.adopt)
+    return pools.threads(1 if frames > _TOO_MANY_FRAMES else 2)
 
 
 def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[np.int32]:

@@ -9,14 +9,13 @@ Both are linear except for a sort of the remaining packets; a flood of one key c
 """
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.arrays import I32, I64, U64
 from vxlanalyze.kernels.decorator import compiled
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory.threads import threads
 
 NO_PARTNER = -1
 
@@ -59,7 +58,7 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
             pair_half(half, entries)
         return partner
     # Equal keys are in the same half, so each thread has a table and rows of its own.
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:
+    with threads(2) as pool:
         list(pool.map(pair_half, (0, 1), sizes))
     return partner
 

@@ -5,7 +5,6 @@ node of each capture; then build each hop.
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Source
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory.threads import threads
 from vxlanalyze.pairing import (
     address_book,
     addresses,
@@ -142,7 +141,7 @@ class _Bench:
             decoded, pairs = translated.decoded, None
         places = points.places(list(zip(facts, decoded, strict=True)), cluster)
         main = [p for p in places if p.main]
-        with ThreadPoolExecutor(1, initializer=memory.adopt) as background:
+        with threads(1) as background:
             numbering = background.submit(_number, decoded, translated.tuples)
             partners = {
                 (i, i + 1): strict.partners(found, len(decoded[i].index))

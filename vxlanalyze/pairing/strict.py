@@ -7,14 +7,13 @@ elephant flow is spread over all of them.
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory.threads import threads
 from vxlanalyze.pairing import identity, match
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW
@@ -69,6 +68,6 @@ def neighbours(captures: Sequence[tuple[Decoded, Place]]) -> list[list[Pairs]]:
     """Pair each capture with the next one, in one partition; the keys are made in parallel."""
     if len(captures) < 2:
         return []
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # the kernel releases the lock
+    with threads(2) as pool:  # the kernel releases the lock
         seen = list(pool.map(lambda capture: Sightings.of(*capture), captures))
     return [[pairs(here, there)] for here, there in pairwise(seen)]

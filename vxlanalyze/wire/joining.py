@@ -5,7 +5,6 @@ packets, fragments are reassembled across the borders.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.model import Source
 from vxlanalyze.capture.stretches import Learned, Stretch, StretchSource, repaired
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory.threads import threads
 from vxlanalyze.wire import merged
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import REASSEMBLED
@@ -195,5 +194,5 @@ def _index(passages: Sequence[Passage]) -> Index:
             passage.columns[number].clear()
         return column
 
-    with ThreadPoolExecutor(2, initializer=memory.adopt) as pool:  # copying releases the lock
+    with threads(2) as pool:  # copying releases the lock
         return Index(*pool.map(whole, range(len(COLUMN_DTYPES))))
