@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels import build
-from vxlanalyze.kernels.signature import Array, Items, Number, Parameter, parse
+from vxlanalyze.kernels.build.signature import Array, Items, Number, Parameter, parse
 
 INTEGERS = (int, np.integer)
 NUMBERS = {"i": INTEGERS, "u": INTEGERS, "f": (float,), "b": (bool, np.bool_)}

@@ -144,7 +144,7 @@ def test_without_numba_a_changed_kernel_says_what_to_run(monkeypatch):
         Kernel(pairing_rows._choose.py_func, "u1[]")(np.zeros(3, np.uint8))
 
     monkeypatch.setattr(loader, "manifest", lambda: {"kernels": {}})
-    with pytest.raises(KernelError, match="in a checkout: pip install ."):
+    with pytest.raises(KernelError, match=r"in a checkout: pip install \."):
         Kernel(pairing_rows._choose.py_func, "u1[]")(np.zeros(3, np.uint8))
 
 
