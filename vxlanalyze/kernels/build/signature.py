@@ -1,4 +1,4 @@
-"""Types of a kernel's arguments, as its decorator declares them, checked and taken apart for the compiler.
+"""Types of a kernel's arguments, as its decorator declares them, checked and split for the compiler.
 
 A declaration names one type for each argument, separated by blanks:
 
