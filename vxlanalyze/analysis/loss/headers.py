@@ -117,6 +117,14 @@ def mark(
     )
 
 
+def all_carry(pair: Comparison, direction: Direction, packets: NDArray[np.intp], rule: HeaderRule) -> bool:
+    """Whether all packets of a sample have the value by which others are lost."""
+    for name, values, named in _fields(pair, direction, _sample(packets, _LOST)):
+        if name == rule.field:
+            return all(named.get(int(value)) == rule.value for value in present(values))
+    return False
+
+
 def alike(
     direction: Direction, packets: NDArray[np.bool_], others: NDArray[np.bool_], what: str
 ) -> NDArray[np.bool_]:

@@ -95,11 +95,22 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
         rule = rule if rule is not None and len(rule.chosen) == len(lost) else None
     if rule is None:
         return None
-    kept = [e for e in picture.explanations if e not in ports or not np.isin(e.packets, rule.chosen).all()]
+    covered = [e for e in picture.explanations if _is_covered(pair, direction, e, rule)]
+    kept = [e for e in picture.explanations if e not in covered]
+    rule = replace(rule, chosen=np.unique(np.concatenate([rule.chosen, *(e.packets for e in covered)])))
     chosen = np.isin(picture.lost.packet, rule.chosen)
     found = _pattern(picture.lost, chosen, Kind.HEADER, rule.nats, rule)
     left = picture.unexplained[~np.isin(picture.unexplained, rule.chosen)]
     return replace(picture, explanations=(*kept, found), unexplained=left, suspected=None, opening=None)
+
+
+def _is_covered(pair: Comparison, direction: Direction, explanation: Explanation, rule: HeaderRule) -> bool:
+    """Whether a proved header rule explains all packets of another explanation, which is then not needed."""
+    if explanation.kind not in (Kind.FLOW, Kind.ECMP, Kind.PROTOCOL) or isinstance(explanation.detail, Turn):
+        return False
+    if np.isin(explanation.packets, rule.chosen).all():
+        return True
+    return explanation.from_ns is None and headers.all_carry(pair, direction, explanation.packets, rule)
 
 
 def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
