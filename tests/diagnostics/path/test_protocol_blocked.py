@@ -46,7 +46,7 @@ def test_lost_icmp_is_a_protocol():
     (finding,) = of([Traffic(ping(), packets=10, every_s=0.2, lost=True), syns(SYN_80, lost=False, n=30)])
     assert finding.summary.startswith("ICMP from node1 to node2 is completely lost")
     assert "vmxnet3" not in finding.remedy
-    assert "has no rule for ICMP" in finding.remedy
+    assert "inner packets of ICMP" in finding.remedy
     assert "10 ICMP packets are lost, of 178 bytes; 30 TCP packets arrive" in finding.explanation
 
 
@@ -109,4 +109,4 @@ def test_a_lost_address_family_is_named_as_such():
 
     assert finding.summary == "IPv4 from node1 to node2 is completely lost (24 packets), while IPv6 arrives"
     assert "address family that decides" in finding.explanation
-    assert "no rule for IPv4" in finding.remedy
+    assert "inner packets of IPv4" in finding.remedy

@@ -202,9 +202,7 @@ def _filled_wrong(case: Case) -> Description:
         f"They are not invalid in the capture of {case.near} (right, absent or left to the card), and wrong "
         "on arrival: what fills in or rewrites checksums between the two captures computes them wrongly.",
         written(
-            _offload_off(
-                case, "tx-udp_tnl-csum-segmentation", "tx-udp_tnl-segmentation", "tx-checksum-ip-generic"
-            ),
+            _offload_off(case, "tx-udp_tnl-csum-segmentation", "tx-udp_tnl-segmentation", "tx"),
             "If that cures it, update the card's firmware and driver, or the hypervisor (vmxnet3: ESXi, "
             "Linux 5.14 or later).",
         ),
@@ -217,7 +215,7 @@ def _never_filled(case: Case) -> Description:
         "They arrive as the sending kernel left them for its network card, with the sum of the pseudo-header "
         "only, and nothing of these flows is answered: the card promised to complete them and did not.",
         written(
-            _offload_off(case, "tx-udp_tnl-csum-segmentation", "tx-checksum-ip-generic"),
+            _offload_off(case, "tx-udp_tnl-csum-segmentation", "tx"),
             "If the card does not let them be changed:",
             _compute_in_kernel(case),
         ),

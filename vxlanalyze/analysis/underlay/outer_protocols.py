@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.underlay import between_captures
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
-from vxlanalyze.text import commands
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
@@ -62,7 +63,7 @@ def of(direction: Direction, lost: NDArray[np.bool_]) -> list[OuterProtocol]:
     return [_KNOWN[n] for n in numbers]
 
 
-def remedy(direction: Direction, lost: list[OuterProtocol]) -> str:
+def remedy(direction: Direction, lost: list[OuterProtocol], below: Underlay) -> str:
     """Allow some protocols of a direction, between its nodes."""
     flows = direction.sender.flows
     rows = np.unique(direction.flow)
@@ -72,8 +73,9 @@ def remedy(direction: Direction, lost: list[OuterProtocol]) -> str:
     instead = [p.instead.format(title=p.title) for p in lost if p.instead]
     return (
         f"Allow {titles} from {listed(peers)} to {listed(ends)}, and in the other direction: a rule of its "
-        f"own in the security group or network security group, and in the firewall of {far}:"
-        + "".join(commands.allow(far, peers, f"-p {p.number}") for p in lost)
+        "own in the security group or network security group, or in the firewall or access list between the "
+        f"nodes.\n{between_captures.not_its_firewall(far)}"
+        + between_captures.program(far, below)
         + "".join(f"\n{text}" for text in instead)
     )
 

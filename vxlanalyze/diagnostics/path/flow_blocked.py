@@ -33,7 +33,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Rul
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Kind, Picture
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
@@ -90,23 +90,11 @@ def _remedy(pair: Comparison, direction: Direction, names: list[str], lost: NDAr
     if not (direction.sender.encapsulated and direction.receiver.encapsulated):
         return _inside_a_node(direction, lost)
     near, far = direction.sender.name, direction.receiver.name
-    programs = ("tc filter show dev NIC ingress", "tc filter show dev NIC egress", "bpftool net")
-    cilium = underlay.of(direction, pair.cluster).cni in ("cilium", None)
     below = underlay.of(direction, pair.cluster)
     return written(
-        f"Look for a filter between {near}'s network card and {far}'s that knows inner addresses or ports. "
-        "First, programs on the cards themselves (NIC, the device that the route names), which act after "
-        "or before the capture:",
-        on(near, f"ip route get {below.far}", *programs),
-        on(far, f"ip route get {below.near}", *programs),
-        "Network policies of the cluster"
-        + (", and what Cilium drops, in its pod on each node:" if cilium else ":"),
-        anywhere("kubectl get networkpolicies -A"),
-        *((on(near, _MONITOR), on(far, _MONITOR)) if cilium else ()),
-        f"Then security appliances or access lists that look into {_tunnel_port(direction)}. Allow "
-        f"{listed(names)}, then capture again. If nothing filters, compare the outer source ports in the "
-        "tables of --tables: one dead path of several can look like this when a service has few "
-        "connections.",
+        between_captures.filters(near, far, below, f"{listed(names)} in {_tunnel_port(direction)}"),
+        "If nothing filters, compare the outer source ports in the tables of --tables: one dead path of "
+        "several can look like this when a service has few connections.",
     )
 
 

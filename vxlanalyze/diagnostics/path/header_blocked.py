@@ -37,7 +37,7 @@ from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Explanation, Kind
 from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
@@ -133,10 +133,11 @@ def _ruled_out(direction: Direction, chosen: NDArray[np.bool_], answered: bool) 
 
 def _remedy(direction: Direction, rule: HeaderRule, answered: bool, below: Underlay) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    where = f"on {far}" if answered else f"between {near} and {far}, and on both"
+    if not answered:
+        return written(between_captures.filters(near, far, below, rule.field), *_until(near, rule, below))
     programs = ("nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress")
     return written(
-        f"Find what filters or mishandles {rule.field} {where} (NIC, the device that the route names):",
+        f"Find what filters or mishandles {rule.field} on {far} (NIC, the device that the route names):",
         on(far, f"ip route get {below.near}", *programs),
         *_until(near, rule, below),
     )

@@ -49,11 +49,11 @@ from vxlanalyze.analysis.loss.missed_alike import missed_alike
 from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.tcp import loss_limit
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import counted, present
-from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count, listed
 
 CODE = "packet-loss"
@@ -245,13 +245,10 @@ def _remedy(direction: Direction, below: Underlay) -> str:
     inside = inside_finding.remedy_of(direction)
     if inside is not None:
         return inside
-    counters = "ethtool -S NIC | grep -iE 'drop|err|miss|exceeded'"
     return written(
-        "Compare the drop counters of both nodes before and after a test (NIC, the device that the route "
+        "Compare the drop counters of both cards before and after a test (NIC, the device that the route "
         "names):",
-        on(near.name, f"ip route get {below.far}", "tc -s qdisc show", counters),
-        on(far.name, f"ip route get {below.near}", counters, "ip -s link", "cat /proc/net/softnet_stat"),
-        on(far.name, "nstat -az UdpRcvbufErrors"),
+        *between_captures.counters(near.name, far.name, below),
         "A counter with exceeded in its name shows what a cloud's allowance took (AWS); the second column of "
         "softnet_stat, what the kernel had no time for. Then look at the ports of the switches between the "
         "nodes. To exclude the capture itself, read how many packets tcpdump says that the kernel dropped, "

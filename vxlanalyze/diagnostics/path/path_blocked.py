@@ -38,7 +38,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import firewall, groups, tunnel_ends, underlay
+from vxlanalyze.analysis.underlay import between_captures, groups, tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -185,9 +185,10 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
     return written(
         "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
         f"{'If it is a rule, allow' if blocked.from_ns is not None else 'Allow'} {below.ports_text} "
-        f"{below.ends_text}: an inbound rule in the security group or network security group, for all nodes "
-        f"and both directions, and in the firewall of {receiver}:",
-        firewall.allow(below, receiver),
+        f"{below.ends_text}: an inbound rule in the security group or network security group, or in the "
+        "firewall or access list between the nodes, for all nodes and both directions.",
+        between_captures.not_its_firewall(receiver),
+        between_captures.program(receiver, below),
         _other_port(below),
         "" if picture.others_delivered else _payload_or_port(direction, below),
     )

@@ -36,7 +36,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import outer_protocols, underlay
+from vxlanalyze.analysis.underlay import between_captures, outer_protocols, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -85,7 +85,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         f"({count(int(lost.sum()), 'packet')}), while {listed(list(kept))} "
         f"{'arrives' if len(kept) == 1 else 'arrive'}",
         explanation=_explanation(direction, lost, gone, kept, by_family) + loss.by_chance(explanations),
-        remedy=outer_protocols.remedy(direction, outer)
+        remedy=outer_protocols.remedy(direction, outer, underlay.of(direction, pair.cluster))
         if outer
         else inside_finding.remedy_of(direction) or _remedy(pair, direction, gone, by_family),
         evidence={
@@ -180,13 +180,7 @@ def _remedy_of_family(direction: Direction, gone: dict[str, int], below: Underla
 
 def _find_the_filter(direction: Direction, gone: dict[str, int], below: Underlay) -> str:
     near, far = direction.sender.name, direction.receiver.name
-    return written(
-        f"Look for a filter between the network cards of {near} and {far} that knows inner packets and has "
-        f"no rule for {listed(list(gone))}: programs on both cards (NIC, the device that the route names), "
-        "and devices between the nodes that look into the tunnel.",
-        on(near, f"ip route get {below.far}", "tc filter show dev NIC egress", "bpftool net"),
-        on(far, f"ip route get {below.near}", "tc filter show dev NIC ingress", "bpftool net"),
-    )
+    return between_captures.filters(near, far, below, f"inner packets of {listed(list(gone))}")
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=explaining.MISDIRECTED)

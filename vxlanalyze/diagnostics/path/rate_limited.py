@@ -35,7 +35,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.rate import RateLimit
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
@@ -122,18 +122,11 @@ def _others(picture: Picture, lost: NDArray[np.bool_]) -> int:
 
 
 def _remedy(near: str, far: str, below: Underlay) -> str:
-    counters = (
-        "ethtool -S NIC | grep -iE 'exceeded|drop|discard|miss'",
-        "tc -s qdisc show",
-        "tc -s filter show dev NIC ingress",
-    )
     return written(
         "Something takes what exceeds an allowance: an instance's limit on packets or bandwidth, a "
         "policer, or a queue that is too short for the bursts. Compare before and after a burst (NIC, the "
         "device that the route names):",
-        on(near, f"ip route get {below.far}", *counters),
-        on(far, f"ip route get {below.near}", *counters, "cat /proc/net/softnet_stat"),
-        on(far, "nstat -az UdpRcvbufErrors"),
+        *between_captures.counters(near, far, below),
         f"To spread the bursts of {near} over time:",
         on(near, "tc qdisc replace dev NIC root fq"),
         "To undo it:",

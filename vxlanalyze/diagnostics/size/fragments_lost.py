@@ -34,6 +34,7 @@ from vxlanalyze.analysis.loss import affected, loss, path_mtu
 from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.fragmented import Fragmented
+from vxlanalyze.pairing.hop import shows_later_fragments
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, share
@@ -149,8 +150,11 @@ def _remedy(pair: Comparison, direction: Direction, limit: path_mtu.Limit, known
     text = path_mtu.settings(pair, direction, limit) if known else "Lower the pods' MTU."
     text += (
         "\nOr allow fragments between the nodes: security groups, firewalls and load balancers that match "
-        f"UDP ports drop later fragments, which carry none. If it is the firewall of {far}:"
+        "UDP ports drop later fragments, which carry none."
     )
+    if shows_later_fragments(direction.receiver):  # then it is not the node's own firewall
+        return text
+    text += f" If it is the firewall of {far}, whose capture cannot show them (its filter names a port):"
     by_family = {4: [a for a in peers if ":" not in a], 6: [a for a in peers if ":" in a]}
     matches = {4: "-f", 6: "-m ipv6header --header frag --soft"}
     return text + "".join(commands.allow(far, by_family[f], matches[f]) for f in (4, 6) if by_family[f])

@@ -42,7 +42,7 @@ CORRUPTED = Question(
         probe(
             "the sender's offloads",
             1.5,
-            lambda case: _switched(case, "tx-checksum-ip-generic", "tx-udp_tnl-segmentation"),
+            lambda case: _switched(case, "tx", "tx-udp_tnl-segmentation"),
             ("with them off, the packets arrive as sent", "near"),
             ("nothing changes", "link device"),
         ),

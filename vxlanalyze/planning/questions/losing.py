@@ -38,9 +38,7 @@ def at_a_moment(code: str) -> Question:
 
 def _both_counters(case: Case) -> Steps:
     dropped = "grep -iE '(drop|discard|err|miss|exceeded)[^:]*: [1-9]'"
-    sent = (
-        f'dev={run.device_to(case.far_address)}; tc -s qdisc show dev "$dev"; ethtool -S "$dev" | {dropped}'
-    )
+    sent = f"ethtool -S {run.device_to(case.far_address)} | {dropped}"
     taken = f"ethtool -S {run.device_to(case.near_address)} | {dropped}; cat /proc/net/softnet_stat"
     return ((case.far_node, run.growing(taken)), (case.near_node, run.growing(sent)))
 
@@ -55,7 +53,7 @@ def _captured(case: Case) -> Steps:
 PACKET_LOSS = Question(
     "packet-loss",
     {
-        "near": "the sending node drops them after its capture (queue of the device, NIC)",
+        "near": "the sending node drops them after its capture (driver, NIC)",
         "far": "the receiving node's NIC drops them before its capture (ring, overrun)",
         "between": "a link or device between the nodes drops them",
         "capture": "nothing is lost, and the receiving node's capture misses them",
@@ -84,7 +82,7 @@ RATE_LIMITED = Question(
     "rate-limited",
     {
         "allowance": "the platform's allowance of one of the instances is exceeded",
-        "near": "a queue or policer of the sending node drops what is too much",
+        "near": "the sending card drops what is too much (ring, driver)",
         "far": "the receiving node does not keep up",
         "between": "a policer or a queue between the nodes drops it",
     },
@@ -95,7 +93,7 @@ RATE_LIMITED = Question(
             1,
             _both_counters,
             ("one with exceeded in its name rises", "allowance"),
-            ("dropped or overlimits of the sending node's qdisc rises", "near"),
+            ("a number of the sending node rises", "near"),
             ("a number of the receiving node rises", "far"),
             ("nothing rises by what is missing", "between"),
         ),
