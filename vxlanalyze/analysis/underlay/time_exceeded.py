@@ -15,7 +15,7 @@ from vxlanalyze.analysis.underlay.underlay_errors import Kind
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.rows import columns
 
 _ICMP, _ICMPV6 = 1, 58
@@ -80,7 +80,24 @@ def quoted(direction: Direction, quotes: Quotes) -> NDArray[np.bool_]:
     return result
 
 
+def ends_of(flows: Flows) -> NDArray[np.void]:
+    """Family, addresses and protocol of each flow as one key, shape ``(f,)``."""
+    return _keys(flows.family, flows.src, flows.dst, flows.protocol)
+
+
+def quoted_ends(pair: Comparison, point: Point, kinds: tuple[Kind, ...]) -> NDArray[np.void]:
+    """Keys, as of `ends_of`, of the packets that errors inside the tunnel quote in a capture."""
+    every = _read(pair, point, kinds)
+    return np.unique(_keys(every.family, every.src, every.dst, every.protocol))
+
+
 def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind, ...]) -> Quotes:
+    every = _read(pair, point, kinds)
+    ends = ends_of(direction.sender.flows)[np.unique(direction.flow)]
+    return every.only(np.isin(_keys(every.family, every.src, every.dst, every.protocol), ends))
+
+
+def _read(pair: Comparison, point: Point, kinds: tuple[Kind, ...]) -> Quotes:
     flows, index = point.flows, point.index
     wanted = np.zeros(len(flows), np.bool_)
     for protocol, icmp_type in kinds:
@@ -92,7 +109,7 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind,
         return Quotes(point, rows, none, octets, octets, none, none, ())
     source = pair.captures[point.capture].source
     found = columns(source.fetch(index.place[rows]), source.interfaces, ports=pair.ports)
-    every = Quotes(
+    return Quotes(
         point,
         rows,
         found["quoted_family"],
@@ -102,10 +119,6 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind,
         np.where(found["quoted_family"] == 4, found["quoted_ip_id"], _ANY_ID),
         (),
     )
-    sent = direction.sender.flows
-    used = np.unique(direction.flow)
-    ends = _keys(sent.family, sent.src, sent.dst, sent.protocol)[used]
-    return every.only(np.isin(_keys(every.family, every.src, every.dst, every.protocol), ends))
 
 
 def _keys(

@@ -40,6 +40,7 @@ from vxlanalyze.wire.rows import columns
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
+_FEW = 4  # TTLs at one point; a packet that comes by again and again has more
 _USUAL_TTL = 32  # smaller ones are set by a tunnel device or a traceroute, not by an operating system
 
 
@@ -85,6 +86,7 @@ def _inner(pair: Comparison, direction: Direction) -> _Case | None:
         marked |= time_exceeded.quoted(direction, quotes)
     if not marked.any():
         return None
+    marked = _without_other_flows(pair, direction, marked)
     ttls = _ttls(pair, direction, marked, "ttl")
     if max(ttls, default=0) < _USUAL_TTL:
         return None
@@ -92,26 +94,49 @@ def _inner(pair: Comparison, direction: Direction) -> _Case | None:
     return _Case([(q.point, q.row) for q in found], routers, marked, ttls, True)
 
 
+def _without_other_flows(
+    pair: Comparison, direction: Direction, marked: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Keep the flows that send small TTLs, if any do: a ping next to a traceroute is not concerned.
+
+    Quotes of IPv6 name no packet, only its addresses and protocol.
+    """
+    rows = np.unique(direction.sent_row[marked])[:_SAMPLE]
+    ttl = _ttl_of(pair, direction, rows, "ttl")
+    small = direction.sender.index.flow[rows[(ttl >= 0) & (ttl < _USUAL_TTL)]]
+    return marked & np.isin(direction.flow, small) if len(small) else marked
+
+
 def _ttls(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_], column: str) -> list[int]:
     """TTLs (hop limits) of some packets as sent, the most frequent first."""
-    rows = np.unique(direction.sent_row[chosen])[:_SAMPLE]
-    source = pair.captures[direction.sender.capture].source
-    found = columns(source.fetch(direction.sender.index.place[rows]), source.interfaces, ports=pair.ports)[
-        column
-    ]
+    found = _ttl_of(pair, direction, np.unique(direction.sent_row[chosen])[:_SAMPLE], column)
     values, times = np.unique(found[found >= 0], return_counts=True)
     return [int(v) for v in values[np.argsort(-times, kind="stable")]]
+
+
+def _ttl_of(
+    pair: Comparison, direction: Direction, rows: NDArray[np.int32], column: str
+) -> NDArray[np.int64]:
+    source = pair.captures[direction.sender.capture].source
+    frames = source.fetch(direction.sender.index.place[rows])
+    return columns(frames, source.interfaces, ports=pair.ports)[column]
+
+
+def _cause(case: _Case, loop: bool) -> str:
+    if loop and len(case.ttls) > _FEW:
+        return "as packets do that pass again and again in a routing loop"
+    return "a routing loop, or more routers than that" if loop else "too little for the routers between them"
 
 
 def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
     near, far = direction.sender.name, direction.receiver.name
     lost = int(np.count_nonzero(case.packets))
     routers = listed(case.routers, 3)
-    ttl = listed(case.ttls, 4)
+    ttl = listed(case.ttls, 4) if len(case.ttls) <= _FEW else f"{max(case.ttls)} down to {min(case.ttls)}"
     kind = "inner" if case.inner else "outer"
-    loop = not case.ttls or case.ttls[0] >= _USUAL_TTL
+    loop = max(case.ttls, default=_USUAL_TTL) >= _USUAL_TTL
     towards = _destinations(pair, direction, case)
-    cause = "a routing loop, or more routers than that" if loop else "too little for the routers between them"
+    cause = _cause(case, loop)
     shown = exhibits.of_rows(pair, [*case.errors, (direction.sender, direction.sent_row[case.packets])])
     return Finding(
         code=CODE,

@@ -1,0 +1,35 @@
+"""Requests of a traceroute inside the overlay: sent with a small TTL, and answered by routers.
+
+mtr and traceroute send echo requests, UDP datagrams or SYNs with TTLs of 1, 2, ...; each router on the path
+answers with ICMP time exceeded. The target owes no answer to what never reached it.
+
+Sources: RFC 792 and RFC 4443 section 3.3 (time exceeded); mtr(8), traceroute(8).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.underlay import time_exceeded
+from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.rows import columns
+
+_USUAL_TTL = 30  # hosts send packets with 64, 128 or 255; no sane path uses up so much of it
+_MOST_READ = 2000
+
+
+def left_open(comparison: Comparison, requests: Requests) -> Requests:
+    """Treat unanswered requests as undecided if their TTL is small and errors quote their addresses."""
+    point = requests.point
+    quoted = time_exceeded.quoted_ends(comparison, point, time_exceeded.IN_TRANSIT)
+    if not len(quoted):
+        return requests
+    near = np.isin(time_exceeded.ends_of(point.flows), quoted)[point.index.flow[requests.first_row]]
+    chosen = np.flatnonzero(near & requests.unanswered)[:_MOST_READ]
+    source = comparison.captures[point.capture].source
+    frames = source.fetch(point.index.place[requests.first_row[chosen]])
+    ttl = columns(frames, source.interfaces, ports=comparison.ports)["ttl"]
+    decided = requests.decided.copy()
+    decided[chosen[(ttl >= 0) & (ttl < _USUAL_TTL)]] = False
+    return replace(requests, decided=decided)
