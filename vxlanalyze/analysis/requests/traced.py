@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from vxlanalyze.analysis.requests import time_exceeded
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.underlay import time_exceeded
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.rows import columns
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.requests.time_exceeded import Kind
 from vxlanalyze.analysis.underlay.tunnel_ends import packets_of
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
 from vxlanalyze.wire.model import Tunnel
@@ -18,7 +19,6 @@ from vxlanalyze.wire.rows import columns
 _ICMP, _UDP, _ICMPV6 = 1, 17, 58
 _MOST_ERRORS = 20_000  # read per point: a fraction of a second
 
-Kind = tuple[int, int]  # protocol, and type << 8 | code
 
 PORT_UNREACHABLE: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 3), (_ICMPV6, 1 << 8 | 4))
 NO_SUCH_HOST: tuple[Kind, ...] = (

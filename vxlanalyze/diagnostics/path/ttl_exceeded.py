@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.underlay import time_exceeded, underlay, underlay_errors
-from vxlanalyze.analysis.underlay.time_exceeded import IN_TRANSIT
+from vxlanalyze.analysis.requests import time_exceeded
+from vxlanalyze.analysis.requests.time_exceeded import IN_TRANSIT
+from vxlanalyze.analysis.underlay import underlay, underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
