@@ -75,6 +75,7 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
             "inside": Quantity(node),
             "last_seen": Quantity(inside.last),
             "second_packets": Quantity(inside.seconds, "packets"),
+            **inside_words.figures(inside, code),
         },
         ruled_out=(RuledOut("path-blocked", f"all of them arrived at {node}"),) if inside.inwards else (),
         frames=shown.frames,

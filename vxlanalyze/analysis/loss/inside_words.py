@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vxlanalyze.analysis.finding import Quantity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.inside_node import LostInside
 from vxlanalyze.analysis.loss.picture import Explanation, Kind
@@ -118,6 +119,18 @@ def _above_a_rate(pair: Comparison, inside: LostInside, found: Sequence[Explanat
         f"{_node(pair, inside)} within bursts: loss sets in after about {limit.burst:,} packets within "
         f"{span(limit.window_ns)}, and slower packets of the same flows all pass; {_between(inside)}"
     )
+
+
+def figures(inside: LostInside, code: str) -> dict[str, Quantity]:
+    """Figures of the summary of a code that others have not."""
+    limits = [e.detail for e in inside.picture.explanations if isinstance(e.detail, RateLimit)]
+    if code != "rate-limited" or not limits:
+        return {}
+    return {
+        "sent_in_these_flows": Quantity(limits[0].same_kind, "packets"),
+        "burst": Quantity(limits[0].burst, "packets"),
+        "window": Quantity(limits[0].window_ns, "ns"),
+    }
 
 
 def where_to_look(code: str, node: str, first_ns: int) -> str:
