@@ -1,15 +1,33 @@
 """K13: what is cut into fragments does not arrive; whole packets as large as each fragment do."""
 
+from collections.abc import Callable
+from typing import Any
+
 from tests.reported.registry import pair
 from tests.reported.talks import dns_talk, ping, tcp_talk, udp_talk
-from tests.reported.world import Transit, Tunnel, World
+from tests.reported.world import Node, Transit, Tunnel, World
 
-_MUSTNOT = ["packet-loss", "path-blocked", "mtu-blackhole", "flow-blocked", "rate-limited"]
+_MUSTNOT = ["not-answered", "packet-loss", "path-blocked", "mtu-blackhole", "flow-blocked", "rate-limited"]
 
 
-def world(seed: int, tunnel: Tunnel, nodes: tuple[str, str], *, large: int, mtu: int = 1500) -> World:
+def filtered_by_port(w: World) -> None:
+    """Leave out of both captures what a filter on UDP ports does not match: later fragments, and ARP."""
+    every: Callable[..., None] = w.record
+
+    def only(node: Node, frame: bytes, *rest: Any, **more: Any) -> None:
+        if frame[12:14] == b"\x08\x00" and not int.from_bytes(frame[20:22], "big") & 0x1FFF:
+            every(node, frame, *rest, **more)
+
+    w.record = only  # type: ignore[method-assign]
+
+
+def world(
+    seed: int, tunnel: Tunnel, nodes: tuple[str, str], *, large: int, mtu: int = 1500, filtered: bool = False
+) -> World:
     """Small talk, and uploads in segments of `large` bytes; node1 cuts what exceeds its link."""
     w = World(seed, tunnel=tunnel)
+    if filtered:
+        filtered_by_port(w)
     n1, n2 = w.node("node1", nodes[0], offset=3), w.node("node2", nodes[1], offset=-2)
     a, b = n1.pod("10.113.1.5"), n2.pod("10.113.2.7")
     w.all_arp()
@@ -82,6 +100,21 @@ def all_fragments_of_geneve_over_ipv6() -> World:
 def all_fragments_of_wireguard() -> World:
     w = world(133, Tunnel("wireguard", port=51871, vni=9), ("172.29.0.4", "172.29.0.5"), large=1420)
     drop_pieces(w, first=True)
+    return w
+
+
+@pair(
+    "later-fragments-behind-a-filter",
+    root="outer-fragmentation",
+    must=["outer-fragmentation@ab"],
+    mustnot=[*_MUSTNOT, "endpoint-silent"],
+    says=["filtered by port", "0x1fff"],
+    source="pcap-filter(7): a port matches first fragments only",
+    story="Later fragments die, and the captures hold first fragments only: nothing shows which.",
+)
+def later_fragments_behind_a_filter() -> World:
+    w = world(136, Tunnel("geneve", port=6081, vni=13), ("10.9.13.3", "10.9.13.4"), large=1460, filtered=True)
+    drop_pieces(w, first=False)
     return w
 
 

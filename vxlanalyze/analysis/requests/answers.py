@@ -126,10 +126,19 @@ def of(direction: Direction) -> Answers:
         answered |= came_back & kinds.stream & _began_first(len(numbered), sides, back)
     if (requests.first_tcp >= 0).any():
         answered |= kinds.tcp & _acknowledged(direction, numbered, requests.first_tcp, sides)[tuple_of]
-    flow = direction.flow
+    arrived = requests.arrived & ~_in_part(direction)
     return Answers(
-        requests.request, requests.sent, requests.arrived, answered & requests.used, requests.used, flow
+        requests.request, requests.sent, arrived, answered & requests.used, requests.used, direction.flow
     )
+
+
+def _in_part(direction: Direction) -> NDArray[np.bool_]:
+    """Packets of which the receiver shows the first fragment alone: the rest may never have arrived."""
+    anomalies = direction.receiver.index.anomalies
+    first = np.uint32(Anomaly.FIRST_FRAGMENT)
+    result = direction.received_row != NO_ROW
+    result[result] = anomalies[direction.received_row[result]] & first != 0
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Rul
 from vxlanalyze.analysis.loss import affected, path_mtu
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.fragmented import Fragmented
-from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.hop import shows_later_fragments
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
-from vxlanalyze.text.words import share
+from vxlanalyze.text.words import count, share
+from vxlanalyze.wire.model import Anomaly
 
 CODE = "outer-fragmentation"
 
@@ -109,7 +111,23 @@ def _explanation(direction: Direction, travelled: Fragmented, limit: path_mtu.Li
     return (
         text
         + ". A tunnel endpoint may discard fragments (RFC 7348 section 4.3). "
+        + _unseen(direction)
         + path_mtu.encryption(direction)
+    )
+
+
+def _unseen(direction: Direction) -> str:
+    """State that a filter on ports hides later fragments, where the receiver's capture looks like it."""
+    arrived = direction.received_row[direction.received_row != NO_ROW]
+    first = direction.receiver.index.anomalies[arrived] & np.uint32(Anomaly.FIRST_FRAGMENT) != 0
+    in_part = int(np.count_nonzero(first))
+    if not in_part or shows_later_fragments(direction.receiver):
+        return ""
+    far = direction.receiver.name
+    return (
+        f"Of {count(in_part, 'packet')} the capture of {far} shows the first fragment alone. It looks "
+        "filtered by port, which hides later fragments, so whether these arrive is not known; add `or "
+        "(ip[6:2] & 0x1fff != 0)` to its filter. "
     )
 
 
