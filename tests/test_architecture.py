@@ -7,11 +7,12 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vxlanalyze
 from vxlanalyze import diagnostics, report
-from vxlanalyze.wire import tunnels
+from vxlanalyze.wire import hashing, numbers, protocols, tunnels
 
 PACKAGE = Path(vxlanalyze.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -117,6 +118,45 @@ def test_modules_import_each_other_in_no_circle():
         left = {path: names for path, names in left.items() if names & left.keys() and path in imported}
 
     assert {Path(path).parent.name for path in left} <= CIRCLES, sorted(left)
+
+
+def assigned_numbers(path: Path) -> set[tuple[str, object]]:
+    """Names that a module gives to constants, without the underscore before them, and these."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            names, values = (getattr(part, "elts", [part]) for part in (target, node.value))
+            for name, value in zip(names, values, strict=False):
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                    found.add((name.id.removeprefix("_"), value.value))
+    return found
+
+
+@each_module
+def test_numbers_of_protocols_are_written_once(path):
+    """`wire.protocols` has those of IP, `wire.numbers` TCP flags, ports and kinds of ICMP messages."""
+    once = {
+        named
+        for module in (protocols, numbers)
+        for named in vars(module).items()
+        if named[0].isupper() and isinstance(named[1], int)
+    }
+    own = path.parent.name == "wire" and path.name in ("protocols.py", "numbers.py", "icmp.py")
+
+    assert own or not once & assigned_numbers(path)
+
+
+def multipliers() -> set[int]:
+    kept = (value for value in vars(hashing).values() if isinstance(value, np.generic | np.ndarray))
+    return {int(number) for value in kept for number in np.ravel(value)}
+
+
+@each_module
+def test_multipliers_of_hashes_are_written_once(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+    written = {node.value for node in nodes if isinstance(node, ast.Constant) and type(node.value) is int}
+
+    assert path.name == "hashing.py" or not multipliers() & written
 
 
 @each_module

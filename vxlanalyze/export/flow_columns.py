@@ -13,9 +13,9 @@ from vxlanalyze.pairing.part import PROTOCOLS
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
+from vxlanalyze.wire.protocols import WITH_PORTS
 from vxlanalyze.wire.tunnels import NAMES
 
-_WITH_PORTS = (6, 17, 132)
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PROTOCOLS = pa.array([_PROTOCOL_NAMES.get(number, str(number)) for number in range(256)])
 _TUNNELS = pa.array([NAMES.get(number, "") for number in range(max(NAMES) + 1)])
@@ -41,8 +41,8 @@ class FlowColumns:
         flows = self._flows
         tunnel, vni = flows.tunnel[flow], flows.vni[flow]
         encapsulated = flows.outer_family[flow] != 0
-        outer_ported = encapsulated & np.isin(flows.outer_protocol[flow], _WITH_PORTS)
-        ported = np.isin(flows.protocol[flow], _WITH_PORTS)
+        outer_ported = encapsulated & np.isin(flows.outer_protocol[flow], WITH_PORTS)
+        ported = np.isin(flows.protocol[flow], WITH_PORTS)
         return {
             "tunnel": self._taken(tunnel.astype(np.int32), _TUNNELS, tunnel == Tunnel.NONE),
             "vni": pa.array(vni, mask=vni == NO_VNI),

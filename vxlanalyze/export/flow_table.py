@@ -17,9 +17,10 @@ from vxlanalyze.export.waiting_columns import waiting_columns
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Direction, Outcome, wire_payload
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.numbers import FIN, SYN
+from vxlanalyze.wire.protocols import TCP
 
 SCHEMA = schema_of(FLOWS)
-_TCP, _SYN, _FIN = 6, 0x02, 0x01
 _QUANTILES = {
     "delay_min_ns": 0.0,
     "delay_p50_ns": 0.5,
@@ -195,7 +196,7 @@ def _jitter(delay: Counts, owner: Groups, size: int) -> Any:
 
 def _retransmissions(direction: Direction, group: Groups, size: int) -> Any:
     """TCP segments of each flow below the highest byte sent before; null if not TCP."""
-    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    tcp = direction.sender.flows.protocol[direction.flow] == TCP
     is_tcp = np.zeros(size, np.bool_)
     is_tcp[group[tcp]] = True
     chosen = np.flatnonzero(tcp)
@@ -209,7 +210,7 @@ def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) ->
     row = direction.sent_row[rows]
     flags = direction.sender.index.tcp_flags[row]
     payload = wire_payload(direction.sender, row, direction.segment[rows]).astype(np.int64)
-    occupied = payload + (flags & _SYN != 0) + (flags & _FIN != 0)
+    occupied = payload + (flags & SYN != 0) + (flags & FIN != 0)
     seq = direction.seq[rows]
     begins = np.ones(len(rows), np.bool_)
     begins[1:] = owner[1:] != owner[:-1]
@@ -227,6 +228,6 @@ def _sent_before(direction: Direction, rows: NDArray[np.intp], owner: Groups) ->
     before = np.full(len(rows), -1)
     before[1:] = highest[:-1]
     before = np.where(begins, start - 1, before - run * span)
-    keep_alive = (occupied <= 1) & (start == before - 1) & (flags & (_SYN | _FIN) == 0)
+    keep_alive = (occupied <= 1) & (start == before - 1) & (flags & (SYN | FIN) == 0)
     again: NDArray[np.bool_] = (occupied > 0) & (end <= before) & ~keep_alive
     return again

@@ -16,10 +16,8 @@ from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.pairing.sorting import present
-
-TCP = 6
-UDP = 17
-ACK = 0x10
+from vxlanalyze.wire.numbers import ACK, DNS_PORTS, ECHO_REQUEST, ECHO_REQUEST_V6
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 
 def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
@@ -47,8 +45,8 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     """Echo requests and DNS queries that are marked as lost but were answered."""
     sender = direction.sender
     index, flows, of_flow = sender.index, sender.flows, tuples.of_flow[sender.capture]
-    echo = np.isin(flows.protocol, (1, 58)) & np.isin(flows.sport, (8 << 8, 128 << 8))
-    dns = (flows.protocol == UDP) & np.isin(flows.dport, (53, 5353))
+    echo = np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6))
+    dns = (flows.protocol == UDP) & np.isin(flows.dport, DNS_PORTS)
 
     def asked(rows: NDArray[np.int32]) -> NDArray[np.int64]:
         flow = index.flow[rows]

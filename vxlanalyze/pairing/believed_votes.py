@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.known_translations import Between, KnownTranslations
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.numbers import FIRST_EPHEMERAL_PORT
 from vxlanalyze.wire.protocols import TCP, UDP
 
 _BITS_NEEDED = 14  # one in ten thousand
@@ -18,9 +19,6 @@ FIELD_BITS = 16  # of an IP ID, of a payload (a guess at what is random in it), 
 
 
 _ADDRESS_BITS = 3
-
-
-_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here; services rarely use such ports
 
 
 _STRONG_BITS = 40
@@ -80,7 +78,9 @@ class FlowEnds:
                 continue
             number = int(getattr(one, port)[a])
             socket = (
-                number >= _EPHEMERAL and number == getattr(other, port)[b] and one.protocol[a] in (TCP, UDP)
+                number >= FIRST_EPHEMERAL_PORT
+                and number == getattr(other, port)[b]
+                and one.protocol[a] in (TCP, UDP)
             )
             best = max(best, FIELD_BITS if socket else _ADDRESS_BITS)
         return best

@@ -18,9 +18,8 @@ from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.home import End
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Flows, Tunnel
-from vxlanalyze.wire.protocols import SCTP, TCP, UDP
+from vxlanalyze.wire.protocols import TCP, WITH_PORTS
 
-_WITH_PORTS = (TCP, UDP, SCTP)
 _FEWEST_PACKETS = 2  # to an address that only its distance identifies as a service's
 
 
@@ -48,7 +47,7 @@ def between(
     i, j = pod.place.capture, tunnel.place.capture
     flows, src, dst = pod.decoded.flows, book.src[i], book.dst[i]
     here = pod.place.flows & (flows.tunnel == Tunnel.NONE) & (pod.decoded.usage.packets > 0)
-    lone = here & np.isin(src, pods) & np.isin(flows.protocol, _WITH_PORTS) & ~left
+    lone = here & np.isin(src, pods) & np.isin(flows.protocol, WITH_PORTS) & ~left
     lone &= ~np.isin(dst, np.concatenate([local, remote])) & (dst != NO_ADDRESS)
     if not lone.any():
         return lone

@@ -26,12 +26,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.kernels.arrays import I32, U16, U32, U64
 from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.wire.hashing import GOLDEN, MIX_1, MIX_2
 from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood 2014
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _30 = np.uint64(30)
 _27 = np.uint64(27)
 _31 = np.uint64(31)
@@ -67,9 +65,9 @@ class Level(Enum):
 
 @compiled
 def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
-    state = (state ^ value) + _GOLDEN
-    state = (state ^ (state >> _30)) * _MIX_1
-    state = (state ^ (state >> _27)) * _MIX_2
+    state = (state ^ value) + GOLDEN
+    state = (state ^ (state >> _30)) * MIX_1
+    state = (state ^ (state >> _27)) * MIX_2
     return state ^ (state >> _31)
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.model import CaptureFacts
 from vxlanalyze.pairing.sightings import MAX_DRIFT_PPM, Sightings
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.protocols import ICMPV6
 
-_ICMPV6 = 58
 _NEIGHBOUR_DISCOVERY = (133, 137)  # first and last type
 _APART_NS = 1_000_000_000  # requests repeated within a second come from the same timer
 _AGREEING_NS = 5_000_000  # a path's delay; restarted timers are rarely this regular
@@ -22,7 +22,7 @@ def lookalikes(flows: Flows) -> NDArray[np.bool_]:
     """Mark the flows whose packets have nothing that is unique to each, shape ``(f,)``."""
     kind = flows.sport >> 8  # ICMP types are stored in place of ports
     first, last = _NEIGHBOUR_DISCOVERY
-    soliciting = (flows.protocol == _ICMPV6) & (kind >= first) & (kind <= last)
+    soliciting = (flows.protocol == ICMPV6) & (kind >= first) & (kind <= last)
     result: NDArray[np.bool_] = (flows.family == 0) | soliciting
     return result
 

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import Decoded
+from vxlanalyze.wire.numbers import SYN
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP
-
-_SYN = 2
-
 
 _SHORTEST_PAYLOAD = 4  # bytes needed to be distinguishable from random others
 
@@ -55,7 +53,7 @@ def packets_of(
                 time_ns=index.time_ns[row],
                 tcp=tcp,
                 numbered=(index.ip_id[row] != 0) & ~tcp,
-                sequenced=tcp & (index.ack[row] != 0) & (index.tcp_flags[row] & _SYN == 0),
+                sequenced=tcp & (index.ack[row] != 0) & (index.tcp_flags[row] & SYN == 0),
                 telling=~tcp & (index.digest_length[row] >= _SHORTEST_PAYLOAD),
             )
         )
@@ -69,7 +67,7 @@ def _words(capture: Decoded, row: NDArray[np.int32]) -> NDArray[np.uint64]:
     protocol = flows.protocol[flow].astype(np.uint64)
     tcp = flows.protocol[flow] == TCP
     kind = np.where(np.isin(flows.protocol[flow], (ICMP, ICMPV6)), flows.sport[flow], 0).astype(np.uint64)
-    opening = np.where(tcp, index.tcp_flags[row] & _SYN, 0).astype(np.uint64)
+    opening = np.where(tcp, index.tcp_flags[row] & SYN, 0).astype(np.uint64)
     length = np.where(tcp, 0, index.length[row]).astype(np.uint64)
     number = np.where(tcp, 0, index.ip_id[row]).astype(np.uint64)
     digest = np.where(tcp, 0, index.digest[row]).astype(np.uint64)

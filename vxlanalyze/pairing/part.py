@@ -18,9 +18,9 @@ from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing.model import PER_PACKET, PER_UNSENT, Comparison, Direction, Hop, Point
 from vxlanalyze.text.nearest import nearest
 from vxlanalyze.wire.model import NO_FLOW, Flows
+from vxlanalyze.wire.protocols import ESP, GRE, ICMP, ICMPV6, SCTP, TCP, UDP, WITH_PORTS
 
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58, "sctp": 132}
-_WITH_PORTS = (6, 17, 132)
+PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "gre": GRE, "esp": ESP, "icmpv6": ICMPV6, "sctp": SCTP}
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
 _TIME_OF_DAY = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?[Zz]?")
 _DAY_NS = 86_400 * 10**9
@@ -225,7 +225,7 @@ def _holds(flows: Flows, term: Term) -> NDArray[np.bool_]:
         )
     if term.kind == "port":
         at_port: NDArray[np.bool_] = (flows.sport == term.value) | (flows.dport == term.value)
-        return at_port & np.isin(flows.protocol, _WITH_PORTS)
+        return at_port & np.isin(flows.protocol, WITH_PORTS)
     number: NDArray[np.generic] = flows.vni if term.kind == "vni" else flows.protocol
     equal: NDArray[np.bool_] = number == term.value
     return equal

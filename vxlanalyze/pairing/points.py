@@ -18,11 +18,11 @@ from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Sides
 from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import CaptureFacts
+from vxlanalyze.wire.icmpv6 import NEIGHBOR_ADVERTISEMENT
 from vxlanalyze.wire.model import Decoded, Encryption, Flows, Tunnel
-from vxlanalyze.wire.protocols import ICMPV6
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 _NO_CLUSTER = Cluster()
-_ADVERTISEMENT = 136  # ICMPv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +190,17 @@ def _claims(
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
     """Addresses that a host on this network claims, with its MAC (RFC 826; RFC 4861 section 4.4)."""
     arp = (flows.family == 0) & (src != address_book.NO_ADDRESS)
-    advertised = (flows.protocol == ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
+    advertised = (
+        (flows.protocol == ICMPV6) & (flows.sport >> 8 == NEIGHBOR_ADVERTISEMENT) & (flows.family == 6)
+    )
     chosen = (arp | advertised) & place.flows & (flows.tunnel == Tunnel.NONE) & (flows.outer_src_mac > 0)
     return src[chosen], flows.outer_src_mac[chosen]
 
 
 def _answers(flows: Flows) -> NDArray[np.bool_]:
     """Flows that answer others: echo replies, and flows from the smaller port."""
-    ported = np.isin(flows.protocol, (6, 17)) & (flows.sport < flows.dport)
-    replies = np.isin(flows.protocol, (1, 58)) & np.isin(flows.sport >> 8, (0, 129))
+    ported = np.isin(flows.protocol, (TCP, UDP)) & (flows.sport < flows.dport)
+    replies = np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport >> 8, (0, 129))
     answering: NDArray[np.bool_] = ported | replies
     return answering
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.model import Anomaly, Decoded
+from vxlanalyze.wire.protocols import TCP
 
-TCP = 6
-UDP = 17
 MAX_SEGMENTS = 128  # 64 KB of 512-byte segments; the kernel's GSO limit is 64 KB of payload
 NOT_SEEN = np.iinfo(np.int64).max
 

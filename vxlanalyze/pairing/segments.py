@@ -18,8 +18,6 @@ from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.segment_sizes import (
     MAX_SEGMENTS,
     NOT_SEEN,
-    TCP,
-    UDP,
     Rows,
     same_start,
     segments_in,
@@ -29,6 +27,7 @@ from vxlanalyze.pairing.segment_sizes import (
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import NO_FLOW, UNKNOWN_LENGTH, Anomaly, Decoded
+from vxlanalyze.wire.protocols import TCP, UDP
 
 _IP_BYTES = {4: 20, 6: 40}
 _UDP_BYTES = 8

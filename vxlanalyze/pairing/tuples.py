@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
+from vxlanalyze.wire.hashing import GOLDEN
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.numbers import ECHO_REPLY, ECHO_REPLY_V6, ECHO_REQUEST, ECHO_REQUEST_V6
+from vxlanalyze.wire.protocols import ICMP, ICMPV6
 
 # Echo request and reply are each other's answer; RFC 792, RFC 4443 section 4.
-_ECHO = {(1, 8 << 8): 0, (1, 0): 8 << 8, (58, 128 << 8): 129 << 8, (58, 129 << 8): 128 << 8}
+_ECHO = {
+    (ICMP, ECHO_REQUEST): ECHO_REPLY,
+    (ICMP, ECHO_REPLY): ECHO_REQUEST,
+    (ICMPV6, ECHO_REQUEST_V6): ECHO_REPLY_V6,
+    (ICMPV6, ECHO_REPLY_V6): ECHO_REQUEST_V6,
+}
 _PROTOCOL, _SPORT, _DPORT = 33, 34, 36
-
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, as Fibonacci hashing takes it
 
 
 def number(captures: Sequence[Flows]) -> Tuples:
@@ -128,7 +134,7 @@ def _number_rows(
 @compiled("u8 u8")
 def folded(hashed: np.uint64, word: np.uint64) -> np.uint64:
     """Mix one more word into a hash."""
-    hashed = (hashed ^ word) * _ODD
+    hashed = (hashed ^ word) * GOLDEN
     return hashed ^ hashed >> np.uint64(32)
 
 

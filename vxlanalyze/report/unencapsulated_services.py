@@ -6,15 +6,14 @@ from vxlanalyze.analysis.underlay import native_requests
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.model import ServiceRecord
-
-_DNS_PORT = 53
+from vxlanalyze.wire.numbers import DNS_PORT
 
 
 def unencapsulated(pair: Comparison, known: Sequence[ServiceRecord]) -> Iterator[ServiceRecord]:
     """Give those of clients and servers that the table does not have yet."""
     named = {(s["protocol"], s["client"], s["server"]) for s in known}
     for found in native_requests.silent(pair):
-        alone = found.protocol == "icmp" or (found.protocol == "dns" and found.port == _DNS_PORT)
+        alone = found.protocol == "icmp" or (found.protocol == "dns" and found.port == DNS_PORT)
         server = found.server if alone else endpoint_text(found.server, found.port)
         if (found.protocol, found.client, server) in named:
             continue

@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.wire.hashing import GOLDEN, MIX_1, MIX_2, PRIME_2
 from vxlanalyze.wire.octets import Octets, byte, le16, le32, le64
 
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
-_KEY = np.uint64(0xC2B2AE3D27D4EB4F)
-_KEY_STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no two positions have the same key
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _27 = np.uint64(27)
 _30 = np.uint64(30)
 _31 = np.uint64(31)
@@ -63,28 +60,28 @@ def add_and_digest(data: Octets, start: int, end: int) -> tuple[np.uint64, Any]:
     """Sum the bytes as `add` does, and digest them to 32 bits; no bytes digest to 0."""
     total = np.uint64(0)
     products = np.uint64(0)
-    key = _KEY
+    key = PRIME_2  # GOLDEN, which is added to it, is odd: no two positions have the same key
     length = max(end - start, 0)
     for word in range(length >> 3):
         value = le64(data, start + (word << 3))
         total += (value & _LOW_32) + (value >> _32)
         keyed = value + key
         products += (keyed & _LOW_32) * (keyed >> _32)
-        key += _KEY_STEP
+        key += GOLDEN
     value = tail(data, start + (length & ~7), length & 7)
     total += (value & _LOW_32) + (value >> _32)
     keyed = value + key
     products += (keyed & _LOW_32) * (keyed >> _32)
     if length == 0:
         return total, 0
-    return total, np.int64(mix(products + np.uint64(length) * _KEY_STEP) >> _32)
+    return total, np.int64(mix(products + np.uint64(length) * GOLDEN) >> _32)
 
 
 @compiled
 def mix(value: np.uint64) -> np.uint64:
     """Spread every bit of a 64-bit word over the entire word."""
-    value = (value ^ (value >> _30)) * _MIX_1
-    value = (value ^ (value >> _27)) * _MIX_2
+    value = (value ^ (value >> _30)) * MIX_1
+    value = (value ^ (value >> _27)) * MIX_2
     return value ^ (value >> _31)
 
 

@@ -14,6 +14,7 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import ANOMALIES, STOP, TUNNEL_GUESSED, Record
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets
+from vxlanalyze.wire.protocols import UDP
 from vxlanalyze.wire.tunnels import TUNNELS
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
@@ -24,7 +25,6 @@ NOTHING_BOUND = 0
 _PORTS = 65536
 _PROTOCOLS = 256
 
-_UDP = 17
 _NO_TUNNEL = int(Tunnel.NONE)
 
 
@@ -137,7 +137,7 @@ def by_port(data: Octets, found: Record, port: int, bound_to: NDArray[np.uint8])
     known: Any = np.int64(bound_to[port])
     if known == _NO_TUNNEL or (known < ASK_CONTENT and fits(known, data, found)):
         return known
-    tunnel: int = recognise(data, found, _UDP)
+    tunnel: int = recognise(data, found, UDP)
     if tunnel == _NO_TUNNEL:
         return known % ASK_CONTENT
     if known < ASK_CONTENT:

@@ -10,8 +10,9 @@ octet of 0xFF a keepalive).
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.fields import AT, DPORT, END, SPORT, Record
 from vxlanalyze.wire.octets import Octets, be32
+from vxlanalyze.wire.protocols import ESP
 
-PROTOCOL = 50
+PROTOCOL = ESP
 HEADER_BYTES = 8
 UDP_PORT = 4500
 

@@ -34,6 +34,7 @@ from vxlanalyze.wire.fields import (
     TUNNEL,
     VNI,
 )
+from vxlanalyze.wire.hashing import GOLDEN
 from vxlanalyze.wire.model import NO_VNI, Flows
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -41,7 +42,6 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 KEY_WORDS = 16
 _EMPTY = -1
 _FIRST_CAPACITY = 1024
-_IDENTITY_KEY = np.uint64(0x9E3779B97F4A7C15)  # any odd constant; changing it changes every identity
 _FLOW_OF_PORTS = -(1 << 32) | 0xFF  # both ports and the protocol, of the third word
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
@@ -280,10 +280,10 @@ def identity_of(keys: NDArray[np.int64]) -> NDArray[np.uint64]:
 @compiled("i8[,] u8[]")
 def _identities(keys: NDArray[np.int64], identity: NDArray[np.uint64]) -> None:
     for row in range(len(keys)):
-        value = mix(np.uint64(keys[row, 0] >> 52) + _IDENTITY_KEY)
-        value = mix((value ^ np.uint64(keys[row, 2] & _FLOW_OF_PORTS)) + _IDENTITY_KEY)
+        value = mix(np.uint64(keys[row, 0] >> 52) + GOLDEN)
+        value = mix((value ^ np.uint64(keys[row, 2] & _FLOW_OF_PORTS)) + GOLDEN)
         for word in range(3, 7):
-            value = mix((value ^ np.uint64(keys[row, word])) + _IDENTITY_KEY)
+            value = mix((value ^ np.uint64(keys[row, word])) + GOLDEN)
         identity[row] = value
 
 

@@ -32,8 +32,9 @@ from vxlanalyze.wire.fields import (
     packet_end,
 )
 from vxlanalyze.wire.octets import Octets, be16, byte
+from vxlanalyze.wire.protocols import ICMP
 
-PROTOCOL = 1
+PROTOCOL = ICMP
 HEADER_BYTES = 8
 COMMON_BYTES = 4  # type, code and checksum
 CHECKSUM_AT = 2

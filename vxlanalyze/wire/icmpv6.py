@@ -27,8 +27,9 @@ from vxlanalyze.wire.fields import (
     holds,
 )
 from vxlanalyze.wire.octets import Octets, be16, be32, byte, le64
+from vxlanalyze.wire.protocols import ICMPV6
 
-PROTOCOL = 58
+PROTOCOL = ICMPV6
 HEADER_BYTES = 8
 
 PACKET_TOO_BIG = 2

@@ -26,8 +26,9 @@ from vxlanalyze.wire.fields import (
     packet_end,
 )
 from vxlanalyze.wire.octets import Octets, be16, be32
+from vxlanalyze.wire.protocols import SCTP
 
-PROTOCOL = 132
+PROTOCOL = SCTP
 HEADER_BYTES = 12
 CHECKSUM_AT = 8
 

@@ -37,13 +37,14 @@ from vxlanalyze.wire.fields import (
     holds,
     packet_end,
 )
+from vxlanalyze.wire.numbers import SYN
 from vxlanalyze.wire.octets import Octets, be16, be32, byte
+from vxlanalyze.wire.protocols import TCP
 
-PROTOCOL = 6
+PROTOCOL = TCP
 HEADER_BYTES = 20
 CHECKSUM_AT = 16
 FLAGS_MASK = 0x0FFF
-SYN = 0x002
 
 OPTION_END = 0
 OPTION_NOTHING = 1

@@ -32,15 +32,14 @@ from vxlanalyze.wire.fields import (
     bound,
     holds,
 )
+from vxlanalyze.wire.numbers import DNS_PORT, MULTICAST_DNS_PORT
 from vxlanalyze.wire.octets import Octets, be16, be32
+from vxlanalyze.wire.protocols import UDP
 
-PROTOCOL = 17
+PROTOCOL = UDP
 HEADER_BYTES = 8
 CHECKSUM_AT = 6
 LARGEST_LENGTH = 0xFFFF
-
-DNS_PORT = 53
-MULTICAST_DNS_PORT = 5353  # RFC 6762
 
 
 @compiled

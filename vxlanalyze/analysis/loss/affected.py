@@ -13,29 +13,15 @@ from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Flows
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, TITLES, UDP
 
-_PROTOCOLS = {
-    0: "ARP",
-    1: "ICMP",
-    2: "IGMP",
-    4: "IP in IP",
-    6: "TCP",
-    17: "UDP",
-    41: "IPv6 in IP",
-    47: "GRE",
-    50: "ESP",
-    51: "AH",
-    58: "ICMPv6",
-    132: "SCTP",
-}
 _ICMP_TYPES = {0: "echo reply", 3: "unreachable", 8: "echo request", 128: "echo request", 129: "echo reply"}
 _FAMILIES = {0: "what is not IP", 4: "IPv4", 6: "IPv6"}
-_ICMP = (1, 58)
 
 
 def protocol_name(number: int) -> str:
     """Name an IP protocol: ``TCP``; ``protocol 89`` where it has no common name."""
-    return _PROTOCOLS.get(number, f"protocol {number}")
+    return "ARP" if number == 0 else TITLES.get(number, f"protocol {number}")
 
 
 def members(direction: Direction, lost: Losses, rule: Hypothesis, cluster: Cluster) -> list[str]:
@@ -126,12 +112,16 @@ def _service(flows: Flows, row: int, from_server: bool, cluster: Cluster, *, at_
     port = int(server_port(flows, np.array([row]), np.array([from_server]))[0])
     protocol = int(flows.protocol[row])
     address = _address(flows.src if from_server else flows.dst, flows.family, row)
-    kind = f"{_ICMP_TYPES.get(port, f'type {port}')}" if protocol in _ICMP else f"port {port}"
-    what = f"{protocol_name(protocol)} {kind}" if protocol in (*_ICMP, 6, 17) else protocol_name(protocol)
+    kind = f"{_ICMP_TYPES.get(port, f'type {port}')}" if protocol in (ICMP, ICMPV6) else f"port {port}"
+    what = (
+        f"{protocol_name(protocol)} {kind}"
+        if protocol in (ICMP, ICMPV6, TCP, UDP)
+        else protocol_name(protocol)
+    )
     if at_any:
         return f"answers from {what}" if from_server else what
     whom = cluster.named(address)
-    if protocol in _ICMP:
+    if protocol in (ICMP, ICMPV6):
         return f"{what} to {whom}"
     return f"answers from {what} of {whom}" if from_server else f"{what} of {whom}"
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.loss import beginnings, openings
 from vxlanalyze.analysis.loss.beginnings import Beginnings
 from vxlanalyze.analysis.loss.openings import Openings
-from vxlanalyze.analysis.loss.traits import TCP, UDP, Classes, Trait, classes
+from vxlanalyze.analysis.loss.traits import Classes, Trait, classes
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction, Outcome
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import NO_FLOW
+from vxlanalyze.wire.protocols import TCP, UDP
 
 _STEPS = 64  # moments at which the largest size delivered may have fallen
 

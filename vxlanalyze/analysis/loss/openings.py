@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.loss.traits import ICMP, ICMPV6, TCP, UDP
 from vxlanalyze.kernels.arrays import I32, U16, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import number_rows
-
-_SYN, _ACK = 0x02, 0x10
-_ECHOES = (0x0800, 0x8000)  # type and code, stored as the source port
+from vxlanalyze.wire.numbers import ACK, ECHO_REQUEST, ECHO_REQUEST_V6, SYN
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,9 @@ def find(
     """
     flows, flow = direction.sender.flows, direction.flow[judged]
     requests = (flows.protocol == UDP) & ~from_server
-    requests |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, _ECHOES)
+    requests |= np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(
+        flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6)
+    )
     # Flows that differ only in their outer headers are one conversation.
     talk, _ = number_rows(flows.identity[:, np.newaxis])
     begun, arrived = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
@@ -107,7 +107,7 @@ def _find(
     for i in range(len(flow_of)):
         flow = flow_of[i]
         talk = talk_of[flow]
-        syn[i] = tcp[flow] and flags[i] & (_SYN | _ACK) == _SYN
+        syn[i] = tcp[flow] and flags[i] & (SYN | ACK) == SYN
         first[i] = not begun[talk] and (syn[i] if tcp[flow] else is_request[flow])
         begun[talk] = True
         if not lost[i]:

@@ -8,8 +8,9 @@ Sources: RFC 791 section 3.1; RFC 8200 section 4; RFC 9293 section 3.1; RFC 8926
 
 from collections.abc import Iterator
 
+from vxlanalyze.wire.protocols import TCP
+
 _IPV4, _IPV6 = 4, 6
-_UDP, _TCP = 17, 6
 _EXTENSIONS = {0: "hop-by-hop options", 43: "routing header", 60: "destination options"}
 _IP_OPTIONS = {
     7: "record route",
@@ -35,13 +36,13 @@ def of_packet(data: bytes) -> Iterator[str]:
     if version == _IPV4 and len(data) >= 20:
         header = (data[0] & 15) * 4
         yield from (f"IP option {_IP_OPTIONS.get(k, k)}" for k in _kinds(data[20:header]))
-        yield from _of_tcp(data[header:]) if data[9] == _TCP else ()
+        yield from _of_tcp(data[header:]) if data[9] == TCP else ()
     elif version == _IPV6 and len(data) >= 40:
         following, at = data[6], 40
         while following in _EXTENSIONS and at + 8 <= len(data):
             yield f"IPv6 {_EXTENSIONS[following]}"
             following, at = data[at], at + 8 * (data[at + 1] + 1)
-        yield from _of_tcp(data[at:]) if following == _TCP else ()
+        yield from _of_tcp(data[at:]) if following == TCP else ()
 
 
 def of_geneve(data: bytes) -> Iterator[str]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.tuples import distinct, number_rows
 from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 _ICMP_TYPE_SHIFT = 8
 _MANY_TIMES = 3  # a client using one port for two servers is common, for more it is not
 # Odd multipliers of xxHash64: they spread bits well.

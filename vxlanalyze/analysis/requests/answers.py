@@ -23,14 +23,11 @@ from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import Anomaly, Flows
+from vxlanalyze.wire.numbers import ACK, DNS_PORT, DNS_RESPONSE, ECHO_REQUESTS, FIN, RST, SYN
+from vxlanalyze.wire.protocols import TCP, UDP
 
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
-DNS_PORT = 53
-_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
-_DNS_RESPONSE = 0x8000  # QR bit, RFC 1035 section 4.1.1
 _HEADER_CUT = Anomaly.HEADER_CUT.value
 _LONG_AGO_NS = np.iinfo(np.int64).min
-_ECHO_REQUESTS = ((ICMP, 8 << 8), (ICMPV6, 128 << 8))
 
 # A node that leaves one request in fifty unanswered is an incident in itself, so this is an upper bound on
 # how often a working one is silent.
@@ -153,7 +150,7 @@ class _Kinds:
     @classmethod
     def of(cls, flows: Flows) -> "_Kinds":
         echo = np.zeros(len(flows), np.bool_)
-        for protocol, kind in _ECHO_REQUESTS:
+        for protocol, kind in ECHO_REQUESTS.items():
             echo |= (flows.protocol == protocol) & (flows.sport == kind)
         udp, to_dns = flows.protocol == UDP, flows.dport == DNS_PORT
         return cls(echo, udp & to_dns, udp & ~to_dns, flows.protocol == TCP)
@@ -213,12 +210,12 @@ def _find_requests(
         is_request = echo[flow]
         if tcp[flow]:
             # Where the snap length leaves neither flags nor acknowledgement, it does not count as a request.
-            is_request = flags_of[row] & (_SYN | _FIN) != 0 or payload_of[row] > 0
-            is_request = is_request and flags_of[row] & _RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
+            is_request = flags_of[row] & (SYN | FIN) != 0 or payload_of[row] > 0
+            is_request = is_request and flags_of[row] & RST == 0 and anomalies_of[row] & _HEADER_CUT == 0
             if is_request and found.first_tcp[tuple_of[flow]] < 0:
                 found.first_tcp[tuple_of[flow]] = i
         elif dns[flow]:
-            is_request = seq_of[row] & _DNS_RESPONSE == 0
+            is_request = seq_of[row] & DNS_RESPONSE == 0
         if is_request:
             found.request[i] = True
             found.sent[i] = times_ns[0][row] <= ends_ns[0]
@@ -278,7 +275,7 @@ def _acknowledge(columns: tuple[I32, U16, U32, U32], wanted: I32, base: U32, ack
         # Where the snap length cut the flags, a number in the field shows the same; where it cut the number
         # too, the packet may be an answer.
         cut = anomalies_of[row] & _HEADER_CUT != 0
-        acks = flags_of[row] & _ACK != 0 or (cut and ack_of[row] != 0)
+        acks = flags_of[row] & ACK != 0 or (cut and ack_of[row] != 0)
         beyond = after(np.int64(ack_of[row]), np.int64(base[request])) > 0
-        resets = flags_of[row] & _RST != 0
+        resets = flags_of[row] & RST != 0
         acknowledged[request] = (acks and beyond) or resets or (cut and ack_of[row] == 0)

@@ -19,8 +19,8 @@ from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire import protocols
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.numbers import ACK, FIN, RST, SYN
 
-_SYN, _ACK, _FLAGS = 0x02, 0x10, 0x17
 _SOON_NS = 100_000_000  # a retransmission later than this after an answer means that it was not accepted
 
 
@@ -77,7 +77,7 @@ def _answers(point: Point, requested: Requests, native: NDArray[np.bool_]) -> ND
     by = keys(flows.family, flows.src, flows.protocol, flows.sport)
     flow = index.flow[requested.first_row]
     rows = rows_of(index.flow, native & np.isin(to, by[flow]))
-    rows = rows[index.tcp_flags[rows] & _FLAGS == _SYN | _ACK]
+    rows = rows[index.tcp_flags[rows] & (FIN | SYN | RST | ACK) == SYN | ACK]
     first: dict[tuple[bytes, int], int] = {}
     for row, key in zip(rows.tolist(), to[index.flow[rows]], strict=True):
         first.setdefault((key.tobytes(), int(index.ack[row])), row)
@@ -89,5 +89,5 @@ def _answers(point: Point, requested: Requests, native: NDArray[np.bool_]) -> ND
 def _went_on(point: Point) -> NDArray[np.bool_]:
     """Flows with a packet that acknowledges something, shape ``(f,)``."""
     index = point.index
-    flow = index.flow[(index.tcp_flags & _ACK != 0) & (index.flow != NO_FLOW)]
+    flow = index.flow[(index.tcp_flags & ACK != 0) & (index.flow != NO_FLOW)]
     return np.bincount(flow, minlength=len(point.flows)) > 0

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import NO_ROW, Point
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.protocols import WITH_PORTS
 
 if TYPE_CHECKING:
     from vxlanalyze.analysis.requests.request_columns import Requests
-
-_WITH_PORTS = (6, 17, 132)
 
 
 def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
@@ -42,7 +41,7 @@ def left_open(requests: "Requests", points: Sequence[Point]) -> "Requests":
 def _answered(point: Point) -> NDArray[np.void]:
     """Give the sockets that receive anything outside of tunnels."""
     flows, used = point.flows, point.decoded.usage.used
-    direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, _WITH_PORTS)
+    direct = used & (flows.tunnel == Tunnel.NONE) & np.isin(flows.protocol, WITH_PORTS)
     return keys(flows.family, flows.dst, flows.protocol, flows.dport)[direct]
 
 

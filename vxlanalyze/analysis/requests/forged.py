@@ -19,15 +19,12 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.capture_gaps import Gaps, close_together
 from vxlanalyze.analysis.requests.continued import continued
-from vxlanalyze.analysis.requests.request_events import DNS_PORTS
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Reason
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly
-
-_TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
-_DNS_RESPONSE = 0x8000
+from vxlanalyze.wire.numbers import ACK, DNS_PORTS, DNS_RESPONSE, RST, SYN
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 CHANCE = 1e-4
 """Accepted for the claim that a direction holds packets that nobody there sent, when none is forged."""
@@ -187,12 +184,12 @@ def _sorts(direction: Direction, rows: NDArray[np.int32]) -> NDArray[np.uint8]:
     index, flows = direction.receiver.index, direction.receiver.flows
     flow, flags = index.flow[rows], index.tcp_flags[rows]
     whole = index.anomalies[rows] & np.uint32(_CUT) == 0
-    tcp = (flows.protocol[flow] == _TCP) & whole
-    result[tcp & (flags & _RST != 0)] = Sort.RESET
-    result[tcp & (flags & (_SYN | _ACK | _RST) == _SYN | _ACK)] = Sort.SYN_ACK
-    dns = (flows.protocol[flow] == _UDP) & np.isin(flows.sport[flow], DNS_PORTS) & whole
-    result[dns & (index.seq[rows] & _DNS_RESPONSE != 0)] = Sort.DNS
-    error = np.isin(flows.protocol[flow], (_ICMP, _ICMPV6))
+    tcp = (flows.protocol[flow] == TCP) & whole
+    result[tcp & (flags & RST != 0)] = Sort.RESET
+    result[tcp & (flags & (SYN | ACK | RST) == SYN | ACK)] = Sort.SYN_ACK
+    dns = (flows.protocol[flow] == UDP) & np.isin(flows.sport[flow], DNS_PORTS) & whole
+    result[dns & (index.seq[rows] & DNS_RESPONSE != 0)] = Sort.DNS
+    error = np.isin(flows.protocol[flow], (ICMP, ICMPV6))
     result[error & (index.anomalies[rows] & np.uint32(Anomaly.ICMP_ERROR.value) != 0)] = Sort.ICMP_ERROR
     return result
 

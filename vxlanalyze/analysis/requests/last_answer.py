@@ -21,6 +21,7 @@ from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Flows
+from vxlanalyze.wire.protocols import TCP, UDP
 
 # The longest time-out of a first transmission (RFC 6298 section 2.1): a shorter silence may be slowness.
 _LEAST_SILENCE_NS = 1_000_000_000
@@ -79,7 +80,7 @@ def services(direction: Direction, responses: Answers) -> int:
 
 def _services(flows: Flows, *, by_source: bool = False) -> NDArray[np.intp]:
     """Number the service that each flow contacts, shape ``(f,)``; optionally per source."""
-    port = np.where(np.isin(flows.protocol, (answers.TCP, answers.UDP)), flows.dport, 0).astype(">u2")
+    port = np.where(np.isin(flows.protocol, (TCP, UDP)), flows.dport, 0).astype(">u2")
     ports = port.view(np.uint8).reshape(-1, 2)
     ends = [flows.src] if by_source else []
     return tuples.distinct(np.column_stack([flows.family, flows.dst, flows.protocol, ports, *ends]))[1]

@@ -19,9 +19,10 @@ from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import NO_FLOW
+from vxlanalyze.wire.numbers import ACK, SYN
+from vxlanalyze.wire.protocols import TCP
 
 _CHANCE = 1e-6
-_SYN, _ACK = 0x02, 0x10
 _FEWEST_NEW, _FEWEST_ESTABLISHED = 4, 2
 _FEWEST_PROTOCOLS, _FEWEST_ENDPOINTS = 2, 2
 
@@ -84,9 +85,9 @@ def _opened(
     seen = first < len(direction)
     at = first[seen]
     flags = direction.sender.index.tcp_flags[direction.sent_row[at]]
-    tcp = direction.sender.flows.protocol[direction.flow[at]] == answers.TCP
+    tcp = direction.sender.flows.protocol[direction.flow[at]] == TCP
     opened = np.zeros(len(first), np.bool_)
-    opened[seen] = np.where(tcp, flags & (_SYN | _ACK) == _SYN, responses.request[at])
+    opened[seen] = np.where(tcp, flags & (SYN | ACK) == SYN, responses.request[at])
     return opened
 
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Tunnel
+from vxlanalyze.wire.numbers import ECHO_REQUEST, ECHO_REQUEST_V6
+from vxlanalyze.wire.protocols import ICMP, ICMPV6
 from vxlanalyze.wire.rows import Columns, columns
 
-_ICMP, _ICMPV6 = 1, 58
 _UNREACHABLE, _UNREACHABLE_V6 = 3, 1
 _NO_PORT = 0xFFFF  # what an absent port becomes in 16 bits
 _MOST_ERRORS = 2000  # read per point; more of the same add nothing new
@@ -92,7 +93,7 @@ def _errors(point: Point) -> NDArray[np.int64]:
     flows, index = point.flows, point.index
     kind, code = flows.sport >> 8, flows.sport & 0xFF
     refuses = np.zeros(len(flows), np.bool_)
-    for family, protocol, unreachable in ((4, _ICMP, _UNREACHABLE), (6, _ICMPV6, _UNREACHABLE_V6)):
+    for family, protocol, unreachable in ((4, ICMP, _UNREACHABLE), (6, ICMPV6, _UNREACHABLE_V6)):
         codes = [c for f, c in MEANING if f == family]
         refuses |= (flows.protocol == protocol) & (kind == unreachable) & np.isin(code, codes)
     refuses &= (flows.tunnel != Tunnel.NONE) == point.encapsulated
@@ -115,8 +116,8 @@ def _number_of(found: Columns, flows: Flows, tuple_of: NDArray[np.int32]) -> NDA
         found["quoted_dport"],
     )
     # Echoes have no ports, and their identifier is not known.
-    echo = (flows.protocol == _ICMP) & (flows.sport == 0x0800)
-    echo |= (flows.protocol == _ICMPV6) & (flows.sport == 0x8000)
+    echo = (flows.protocol == ICMP) & (flows.sport == ECHO_REQUEST)
+    echo |= (flows.protocol == ICMPV6) & (flows.sport == ECHO_REQUEST_V6)
     sport, dport = np.where(echo, _NO_PORT, flows.sport), np.where(echo, _NO_PORT, flows.dport)
     own = _packed(flows.family, flows.src, flows.dst, flows.protocol, sport, dport)
     near = np.flatnonzero(np.isin(dport, found["quoted_dport"] & _NO_PORT))

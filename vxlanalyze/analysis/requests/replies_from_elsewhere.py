@@ -17,11 +17,9 @@ from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import number_rows
 from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.numbers import ACK, DNS_PORT, DNS_RESPONSE, RST, SYN
 from vxlanalyze.wire.protocols import TCP, UDP
 
-_DNS = 53
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
-_DNS_RESPONSE = 0x8000  # RFC 1035 section 4.1.1
 _MOST_PEERS = 16  # peers of one socket without replies: a scanner has more
 _NO_ROWS = np.zeros(0, np.int32)
 
@@ -61,7 +59,7 @@ def _find_at(point: Point) -> list[RepliesFromElsewhere]:
         if not _same_conversation(point, requested, replied) and not _answers(point, requests, replies):
             continue
         refused = np.concatenate([_NO_ROWS, *(rows[flow] for flow in back)])
-        if (point.index.tcp_flags[refused] & _RST != 0).all():  # else the client talks to that address itself
+        if (point.index.tcp_flags[refused] & RST != 0).all():  # else the client talks to that address itself
             found.append(RepliesFromElsewhere(requested, replied, requests, replies, len(refused)))
     return found
 
@@ -157,11 +155,11 @@ def _answers(point: Point, requests: NDArray[np.int32], replies: NDArray[np.int3
     protocol, port = (c[index.flow[requests[0]]] for c in (flows.protocol, flows.dport))
     if protocol == TCP:
         flags, answering = index.tcp_flags[requests], index.tcp_flags[replies]
-        syn = requests[flags & (_SYN | _ACK) == _SYN]
-        accepted = replies[answering & (_SYN | _ACK) == _SYN | _ACK]
+        syn = requests[flags & (SYN | ACK) == SYN]
+        accepted = replies[answering & (SYN | ACK) == SYN | ACK]
         return bool(np.isin(index.ack[accepted], index.seq[syn] + np.uint32(1)).any())
-    if port != _DNS:
+    if port != DNS_PORT:
         return False
-    requested = index.seq[requests[index.seq[requests] & _DNS_RESPONSE == 0]] >> 16
-    answered = index.seq[replies[index.seq[replies] & _DNS_RESPONSE != 0]] >> 16
+    requested = index.seq[requests[index.seq[requests] & DNS_RESPONSE == 0]] >> 16
+    answered = index.seq[replies[index.seq[replies] & DNS_RESPONSE != 0]] >> 16
     return bool(np.isin(answered, requested).any())

@@ -16,17 +16,23 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows, Tunnel
-
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
-DNS_PORTS = (53, 5353)
-_ECHO, _ECHO_REPLY, _ECHO_V6, _ECHO_REPLY_V6 = 0x0800, 0x0000, 0x8000, 0x8100
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
-_DNS_RESPONSE = 0x8000
+from vxlanalyze.wire.numbers import (
+    ACK,
+    DNS_PORTS,
+    DNS_RESPONSE,
+    ECHO_REPLY,
+    ECHO_REPLY_V6,
+    ECHO_REQUEST,
+    ECHO_REQUEST_V6,
+    FIRST_EPHEMERAL_PORT,
+    RST,
+    SYN,
+)
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 # A UDP conversation with more packets is a stream, whose packets do not wait for each other.
 _STREAM_PACKETS = 10_000
 _LEAST_CONVERSATIONS = 3  # conversations before a port counts as that of an answering service
-_FIRST_EPHEMERAL = 32_768
 _SERVED = 0.5  # responses per packet, where a server answers packet by packet
 
 
@@ -118,7 +124,7 @@ def events(point: Point, numbered: Numbered) -> Events:
         (index.flow, index.seq, index.ack, index.tcp_flags),
         _Roles(
             np.where((kind == Kind.UDP) & ~talks, np.uint8(Kind.NONE), kind),
-            np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (_ECHO, _ECHO_V6))),
+            np.where(kind == Kind.UDP, spoke_first, np.isin(flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6))),
             may_request,
             tuple_of,
             answer[tuple_of],
@@ -156,13 +162,13 @@ def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: E
         elif kind == Kind.DNS.value:
             if seq_of[row] == 0:  # the snap length left nothing of the message
                 continue
-            is_request, number = seq_of[row] & _DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
+            is_request, number = seq_of[row] & DNS_RESPONSE == 0, np.int64(seq_of[row] >> 16)
         elif kind == Kind.TCP.value:
             flags = flags_of[row]
-            is_request = flags & (_SYN | _RST | _ACK) == _SYN
-            refuses = flags & _RST != 0
+            is_request = flags & (SYN | RST | ACK) == SYN
+            refuses = flags & RST != 0
             # An answer to a SYN, or its refusal, acknowledges its number.
-            if not is_request and (flags & (_SYN | _RST) == 0 or flags & _ACK == 0):
+            if not is_request and (flags & (SYN | RST) == 0 or flags & ACK == 0):
                 continue
             number = np.int64(seq_of[row]) if is_request else (np.int64(ack_of[row]) - 1) & 0xFFFFFFFF
         if is_request and not roles.may_request[flow]:
@@ -177,8 +183,8 @@ def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: E
 def kinds(flows: Flows) -> NDArray[np.uint8]:
     """The `Kind` of requests or responses in each flow, shape ``(f,)``; NONE for those to many receivers."""
     result = np.zeros(len(flows), np.uint8)
-    echo = (flows.protocol == ICMP) & np.isin(flows.sport, (_ECHO, _ECHO_REPLY))
-    echo |= (flows.protocol == ICMPV6) & np.isin(flows.sport, (_ECHO_V6, _ECHO_REPLY_V6))
+    echo = (flows.protocol == ICMP) & np.isin(flows.sport, (ECHO_REQUEST, ECHO_REPLY))
+    echo |= (flows.protocol == ICMPV6) & np.isin(flows.sport, (ECHO_REQUEST_V6, ECHO_REPLY_V6))
     udp = (flows.protocol == UDP) & (flows.encryption == 0)
     dns = udp & (np.isin(flows.dport, DNS_PORTS) | np.isin(flows.sport, DNS_PORTS))
     tcp = flows.protocol == TCP
@@ -229,7 +235,7 @@ def _served(flows: Flows, requesting: NDArray[np.bool_], paid: NDArray[np.bool_]
 def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Flows to a low port that answered several conversations at any address; shape ``(f,)``."""
     ports, conversations = np.unique(flows.dport[served], return_counts=True)
-    known = ports[(conversations >= _LEAST_CONVERSATIONS) & (ports < _FIRST_EPHEMERAL)]
+    known = ports[(conversations >= _LEAST_CONVERSATIONS) & (ports < FIRST_EPHEMERAL_PORT)]
     result: NDArray[np.bool_] = np.isin(flows.dport, known)
     return result
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import DNS_PORTS, Kind, kinds
+from vxlanalyze.analysis.requests.request_events import Kind, kinds
 from vxlanalyze.analysis.requests.requests import MeasuredRequests, measure
 from vxlanalyze.kubernetes.model import Cluster, endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present, stable_order
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.numbers import DNS_PORTS
 
 FORWARD, BACKWARD, NEITHER = 1, -1, 0
 _NAMES = [kind.name for kind in Kind]  # looked up for each of thousands of pairs

@@ -15,12 +15,12 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.protocols import ICMP, ICMPV6
 from vxlanalyze.wire.rows import columns
 
-_ICMP, _ICMPV6 = 1, 58
 Kind = tuple[int, int]  # protocol, and type << 8 | code
-IN_TRANSIT: tuple[Kind, ...] = ((_ICMP, 11 << 8), (_ICMPV6, 3 << 8))
-REASSEMBLY: tuple[Kind, ...] = ((_ICMP, 11 << 8 | 1), (_ICMPV6, 3 << 8 | 1))
+IN_TRANSIT: tuple[Kind, ...] = ((ICMP, 11 << 8), (ICMPV6, 3 << 8))
+REASSEMBLY: tuple[Kind, ...] = ((ICMP, 11 << 8 | 1), (ICMPV6, 3 << 8 | 1))
 _MOST_ERRORS = 2000  # read per capture; more of the same add nothing new
 _ANY_ID = -1
 

@@ -14,8 +14,9 @@ import numpy as np
 from vxlanalyze.analysis.tcp.late_answers import Late
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
-_SYN_ACK, _MASK = 0x12, 0x16  # SYN and ACK of SYN, RST and ACK
+_SYN_ACK, _MASK = SYN | ACK, SYN | RST | ACK
 
 
 def ignored_last_acks(late: Sequence[Late]) -> int:

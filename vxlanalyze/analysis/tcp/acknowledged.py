@@ -6,7 +6,6 @@ retransmitted data).
 
 import numpy as np
 
-from vxlanalyze.analysis.tcp.tcp_packets import FIN, SYN
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_NS,
     ACKED,
@@ -45,6 +44,7 @@ from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import WINDOW_MASK
+from vxlanalyze.wire.numbers import FIN, SYN
 
 
 @compiled

@@ -1,6 +1,5 @@
 """Charge the time between two advances of a connection to its cause; part of `waiting`."""
 
-from vxlanalyze.analysis.tcp.tcp_packets import SYN
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,
     ACK_NS,
@@ -49,6 +48,7 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
 from vxlanalyze.kernels.arrays import I64, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.numbers import SYN
 
 
 @compiled

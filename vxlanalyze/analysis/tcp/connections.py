@@ -19,6 +19,7 @@ from vxlanalyze.analysis.tcp.waiting import divide
 from vxlanalyze.analysis.tcp.waiting_columns import Captured, Cause, Followed, Homes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.wire.protocols import TCP
 
 _FAR_NS = 1 << 62
 
@@ -124,7 +125,7 @@ class _Chosen(NamedTuple):
 def connections(comparison: Comparison) -> Connections | None:
     """Follow the connections of a comparison; None without TCP. Done once, and kept as long as it."""
     points = _ends(comparison)
-    if not any((p.flows.protocol == 6).any() for p in points):
+    if not any((p.flows.protocol == TCP).any() for p in points):
         return None
     numbered = measure(comparison).tuples
     captures = sorted({p.capture for p in comparison.points})

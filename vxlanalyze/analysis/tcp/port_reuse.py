@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _LOOKED_AT = 200
 
 
@@ -26,6 +26,6 @@ def _by_old(late: Late) -> bool:
     rows = slice(late.request_row, late.answer_row)
     identity, flow = point.flows.identity, point.index.flow
     flags, talk = point.index.tcp_flags[rows], identity[flow[rows]]
-    old = (talk == identity[flow[late.answer_row]]) & (flags & (_SYN | _ACK | _RST) == _ACK)
-    reset = (talk == identity[flow[late.request_row]]) & (flags & _RST != 0)
+    old = (talk == identity[flow[late.answer_row]]) & (flags & (SYN | ACK | RST) == ACK)
+    reset = (talk == identity[flow[late.request_row]]) & (flags & RST != 0)
     return bool(old.any() and reset.any() and np.argmax(old) < np.flatnonzero(reset)[-1])

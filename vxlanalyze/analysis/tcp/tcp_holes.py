@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
 _HOLES = 8  # kept per stream in case they are filled; beyond that, the first acknowledged one is counted
 _NEAR = 1 << 30  # a sequence number farther off belongs to another connection or is damaged

@@ -20,9 +20,8 @@ from vxlanalyze.wire.model import (
     Checksum,
     Tunnel,
 )
-
-TCP = 6
-FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+from vxlanalyze.wire.numbers import FIN, SYN
+from vxlanalyze.wire.protocols import TCP
 
 _PARTIAL = (Anomaly.HEADER_CUT | Anomaly.FIRST_FRAGMENT | Anomaly.INNER_FRAGMENT).value
 _REASSEMBLED = Anomaly.REASSEMBLED.value

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, FIN, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
-
-_FIRST_EPHEMERAL = 32_768  # Linux; other systems begin above it
+from vxlanalyze.wire.numbers import ACK, FIN, FIRST_EPHEMERAL_PORT, RST, SYN
 
 
 class Resets(NamedTuple):
@@ -94,7 +93,7 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
     flow = np.full(size, -1, np.int64)
     flow[packets.stream] = index.flow[packets.row]
     both = (opposite >= 0) & (flow >= 0) & ~syn & ~syn[opposite]
-    ephemeral, other = (ports[flow] >= _FIRST_EPHEMERAL for ports in (flows.sport, flows.dport))
+    ephemeral, other = (ports[flow] >= FIRST_EPHEMERAL_PORT for ports in (flows.sport, flows.dport))
     is_client = np.where(accepts | accepts[opposite], accepts[opposite], ephemeral)
     known = both & (accepts | accepts[opposite] | (ephemeral != other))
     found.is_client[known] = is_client[known]

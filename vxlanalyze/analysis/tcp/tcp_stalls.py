@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, RST, SYN, Columns, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
 # A segment sent this often, over this long, is no longer bad luck: at a loss rate of one in fifty, four in a
 # row are lost once in six million times.

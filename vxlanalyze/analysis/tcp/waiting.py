@@ -14,7 +14,7 @@ import numpy as np
 
 from vxlanalyze.analysis.tcp.acknowledged import acknowledge
 from vxlanalyze.analysis.tcp.charging import add, charge, charge_again
-from vxlanalyze.analysis.tcp.tcp_packets import ACK, PSH, RST, SYN, span
+from vxlanalyze.analysis.tcp.tcp_packets import span
 from vxlanalyze.analysis.tcp.waiting_columns import (
     ACK_LEFT,
     ACKED,
@@ -69,6 +69,7 @@ from vxlanalyze.kernels.arrays import I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.model import WINDOW_SCALE_SHIFT
+from vxlanalyze.wire.numbers import ACK, PSH, RST, SYN
 
 
 @compiled(

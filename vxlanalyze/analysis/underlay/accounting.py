@@ -18,6 +18,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.underlay import native, native_unanswered, pod_addresses
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point, Reason
 from vxlanalyze.wire.model import NO_FLOW, Anomaly, Encryption, Flows, Tunnel
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, IGMP, OSPF, PIM, TCP, UDP, VRRP
 
 
 class Place(IntEnum):
@@ -54,8 +55,7 @@ class Account:
     frames: dict[Place, int]
 
 
-_ICMP, _IGMP, _TCP, _UDP, _ICMPV6, _OSPF, _PIM, _VRRP = 1, 2, 6, 17, 58, 89, 103, 112
-_ROUTING = (_IGMP, _OSPF, _PIM, _VRRP)
+_ROUTING = (IGMP, OSPF, PIM, VRRP)
 # BGP, BFD (3784, 3785, 4784), DHCP and DHCPv6, NTP, SSH to a node.
 _CONTROL_PORTS = (179, 3784, 3785, 4784, 67, 68, 546, 547, 123, 22)
 _NOT_YET = 255
@@ -178,10 +178,10 @@ def _to_a_group(flows: Flows) -> NDArray[np.bool_]:
 
 def _is_control(flows: Flows) -> NDArray[np.bool_]:
     """ICMP except for that of pods, neighbour discovery, routing, addresses, time, and SSH."""
-    ports = np.isin(flows.protocol, (_TCP, _UDP)) & (
+    ports = np.isin(flows.protocol, (TCP, UDP)) & (
         np.isin(flows.dport, _CONTROL_PORTS) | np.isin(flows.sport, _CONTROL_PORTS)
     )
-    return ports | np.isin(flows.protocol, (_ICMP, _ICMPV6, *_ROUTING))
+    return ports | np.isin(flows.protocol, (ICMP, ICMPV6, *_ROUTING))
 
 
 def _shows_inside(pair: Comparison, points: list[Point]) -> bool:

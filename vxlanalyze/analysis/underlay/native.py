@@ -17,8 +17,9 @@ from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 
-_OF_PODS = (1, 6, 17, 58, 132)  # ICMP, TCP, UDP, ICMPv6, SCTP
+_OF_PODS = (ICMP, TCP, UDP, ICMPV6, SCTP)
 
 
 class Unseen(NamedTuple):

@@ -20,11 +20,8 @@ from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows
-from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
-
-_DNS = 53
-_ECHO = {ICMP: 8 << 8, ICMPV6: 128 << 8}
-_ACK = 0x10
+from vxlanalyze.wire.numbers import ACK, DNS_PORT, ECHO_REQUESTS
+from vxlanalyze.wire.protocols import TCP, UDP
 
 
 class Unanswered(NamedTuple):
@@ -90,10 +87,10 @@ def requests_of(point: Point, native: NDArray[np.int64]) -> NDArray[np.bool_]:
     mask[native] = True
     rows = rows_of(index.flow, mask)
     answering = np.zeros(len(flows), np.bool_)
-    answering[index.flow[rows[index.tcp_flags[rows] & _ACK > 0]]] = True
+    answering[index.flow[rows[index.tcp_flags[rows] & ACK > 0]]] = True
     protocol, sport, dport = flows.protocol[native], flows.sport[native], flows.dport[native]
-    is_request = (protocol == TCP) & ~answering[native] | (protocol == UDP) & (dport == _DNS)
-    for kind, echo in _ECHO.items():
+    is_request = (protocol == TCP) & ~answering[native] | (protocol == UDP) & (dport == DNS_PORT)
+    for kind, echo in ECHO_REQUESTS.items():
         is_request |= (protocol == kind) & (sport == echo)
     return is_request
 

@@ -19,6 +19,7 @@ from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.protocols import AH, ESP, GRE, IPIP, IPV6
 
 _OVER_UDP = (
     "Where {title} cannot be allowed, let IPsec use NAT traversal, which carries ESP over UDP 4500 "
@@ -46,11 +47,11 @@ class OuterProtocol:
 
 
 _KNOWN = {
-    4: OuterProtocol("IP in IP", 4, _VXLAN_INSTEAD),
-    41: OuterProtocol("IPv6 in IP", 41, ""),
-    47: OuterProtocol("GRE", 47, ""),
-    50: OuterProtocol("ESP", 50, _OVER_UDP),
-    51: OuterProtocol("AH", 51, ""),
+    IPIP: OuterProtocol("IP in IP", IPIP, _VXLAN_INSTEAD),
+    IPV6: OuterProtocol("IPv6 in IP", IPV6, ""),
+    GRE: OuterProtocol("GRE", GRE, ""),
+    ESP: OuterProtocol("ESP", ESP, _OVER_UDP),
+    AH: OuterProtocol("AH", AH, ""),
 }
 
 

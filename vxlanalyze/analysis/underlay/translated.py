@@ -10,10 +10,8 @@ from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows
-from vxlanalyze.wire.protocols import SCTP, TCP, UDP
-
-_EPHEMERAL = 32768  # Linux net.ipv4.ip_local_port_range begins here
-_WITH_PORTS = (TCP, UDP, SCTP)
+from vxlanalyze.wire.numbers import FIRST_EPHEMERAL_PORT
+from vxlanalyze.wire.protocols import WITH_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _differences(direction: Direction, here: int, there: int) -> Iterator[tuple[
         before, after = _end(direction.sender.flows, here, end), _end(direction.receiver.flows, there, end)
         if before == after:
             continue
-        client = max(before[1], after[1]) >= _EPHEMERAL
+        client = max(before[1], after[1]) >= FIRST_EPHEMERAL_PORT
         if client:
             yield end, before[0], after[0], before[1] != after[1]
         else:
@@ -81,7 +79,7 @@ def _differences(direction: Direction, here: int, there: int) -> Iterator[tuple[
 def _end(flows: Flows, row: int, end: str) -> tuple[str, int]:
     addresses, ports = (flows.src, flows.sport) if end == "source" else (flows.dst, flows.dport)
     address = str(text(addresses[row : row + 1], flows.family[row : row + 1])[0])
-    return address, int(ports[row]) if flows.protocol[row] in _WITH_PORTS else 0
+    return address, int(ports[row]) if flows.protocol[row] in WITH_PORTS else 0
 
 
 def _written(end: tuple[str, int]) -> str:

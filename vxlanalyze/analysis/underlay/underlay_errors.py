@@ -14,26 +14,26 @@ from vxlanalyze.analysis.requests.time_exceeded import Kind
 from vxlanalyze.analysis.underlay.tunnel_ends import packets_of
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, UDP
 from vxlanalyze.wire.rows import columns
 
-_ICMP, _UDP, _ICMPV6 = 1, 17, 58
 _MOST_ERRORS = 20_000  # read per point: a fraction of a second
 
 
-PORT_UNREACHABLE: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 3), (_ICMPV6, 1 << 8 | 4))
+PORT_UNREACHABLE: tuple[Kind, ...] = ((ICMP, 3 << 8 | 3), (ICMPV6, 1 << 8 | 4))
 NO_SUCH_HOST: tuple[Kind, ...] = (
-    (_ICMP, 3 << 8 | 0),
-    (_ICMP, 3 << 8 | 1),
-    (_ICMPV6, 1 << 8 | 0),
-    (_ICMPV6, 1 << 8 | 3),
+    (ICMP, 3 << 8 | 0),
+    (ICMP, 3 << 8 | 1),
+    (ICMPV6, 1 << 8 | 0),
+    (ICMPV6, 1 << 8 | 3),
 )
-TOO_BIG: tuple[Kind, ...] = ((_ICMP, 3 << 8 | 4), (_ICMPV6, 2 << 8))
+TOO_BIG: tuple[Kind, ...] = ((ICMP, 3 << 8 | 4), (ICMPV6, 2 << 8))
 PROHIBITED: tuple[Kind, ...] = (
-    (_ICMP, 3 << 8 | 9),
-    (_ICMP, 3 << 8 | 10),
-    (_ICMP, 3 << 8 | 13),
-    (_ICMPV6, 1 << 8 | 1),
-    (_ICMPV6, 1 << 8 | 5),
+    (ICMP, 3 << 8 | 9),
+    (ICMP, 3 << 8 | 10),
+    (ICMP, 3 << 8 | 13),
+    (ICMPV6, 1 << 8 | 1),
+    (ICMPV6, 1 << 8 | 5),
 )
 
 
@@ -75,7 +75,7 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[
     source = pair.captures[point.capture].source
     found = columns(source.fetch(index.place[rows]), source.interfaces, ports=pair.ports)
     quoted = _key(found["quoted_family"], found["quoted_src"], found["quoted_dst"], found["quoted_dport"])
-    meant = (found["quoted_protocol"] == _UDP) & np.isin(quoted, _outer_headers(point, direction))
+    meant = (found["quoted_protocol"] == UDP) & np.isin(quoted, _outer_headers(point, direction))
     by_target = (flows.src[index.flow[rows]] == found["quoted_dst"]).all(axis=1)
     port, mtu = found["quoted_dport"][meant], found["icmp_mtu"][meant]
     return Errors(point, rows[meant], port, by_target[meant], mtu)

@@ -15,8 +15,8 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
+from vxlanalyze.wire.protocols import RULE_NAMES, WITH_PORTS
 
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 _MOST_FLOWS = 50
 
 
@@ -118,6 +118,6 @@ def _packets(
 ) -> list[Packet]:
     flows = zip(sources, destinations, protocols, ports, strict=True)
     found = [
-        Packet(s, d, PROTOCOLS.get(p, str(p)), port if p in (6, 17, 132) else 0) for s, d, p, port in flows
+        Packet(s, d, RULE_NAMES.get(p, str(p)), port if p in WITH_PORTS else 0) for s, d, p, port in flows
     ]
     return list(dict.fromkeys(found))

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.exhibits import FRAMES_SHOWN
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.host_facts.model import PROTOCOLS
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.protocols import RULE_NAMES, UDP, WITH_PORTS
 
 _MOST_FLOWS = 20_000
 _TOLERANCE_NS = 1_000_000_000
-_UDP = 17
 Key = tuple[str, ...]  # addresses, protocol, and ports if known
 
 
@@ -141,15 +140,15 @@ def _keys(point: Point, chosen: NDArray[np.intp]) -> Iterator[list[tuple[bool, K
     ):
         keys = [(False, key) for key in _forms(own, protocols[at], ports)] if family[at] else []
         if outer[at]:
-            keys += [(True, key) for key in _forms(below, _UDP, below_ports)]
+            keys += [(True, key) for key in _forms(below, UDP, below_ports)]
         yield keys
 
 
 def _forms(ends: tuple[str, str], protocol: int, ports: tuple[int, int]) -> list[Key]:
     """A packet's keys, from the most to the least specific."""
-    name = PROTOCOLS.get(protocol, str(protocol))
+    name = RULE_NAMES.get(protocol, str(protocol))
     keys: list[Key] = [ends, (*ends, name)]
-    if protocol in (6, 17, 132):
+    if protocol in WITH_PORTS:
         keys.append((*ends, name, str(ports[0]), str(ports[1])))
     return keys
 

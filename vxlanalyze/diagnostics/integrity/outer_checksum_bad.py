@@ -46,9 +46,9 @@ from vxlanalyze.analysis.underlay.tunnel_ends import origins
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.words import count, listed, share
 from vxlanalyze.wire.model import OUTER_L4_SHIFT, Checksum
+from vxlanalyze.wire.protocols import TITLES
 
 CODE = "outer-checksum-bad"
-_PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -162,7 +162,7 @@ def _that_have_one(checks: Checks) -> str:
 
 
 def _names(protocols: NDArray[np.uint8]) -> list[str]:
-    return [_PROTOCOLS.get(int(p), f"protocol {p}") for p in protocols]
+    return [TITLES.get(int(p), f"protocol {p}") for p in protocols]
 
 
 def _ruled_out(direction: Direction, checks: Checks, wrong: NDArray[np.bool_]) -> tuple[RuledOut, ...]:

@@ -43,6 +43,7 @@ from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.protocols import TCP, UDP
 from vxlanalyze.wire.rows import columns
 
 CODE = "foreign-reset"
@@ -137,7 +138,7 @@ def _alleged(pair: Comparison, direction: Direction, rows: NDArray[np.int32]) ->
     flow, times = np.unique(direction.receiver.index.flow[rows], return_counts=True)
     named: dict[str, int] = {}
     sources = text(flows.src[flow], flows.family[flow])
-    ported = np.isin(flows.protocol[flow], (6, 17))
+    ported = np.isin(flows.protocol[flow], (TCP, UDP))
     ports = np.where(ported, flows.sport[flow], 0)
     for source, port, n in zip(sources, ports.tolist(), times.tolist(), strict=True):
         pod = pair.cluster.name_of(source)

@@ -55,9 +55,9 @@ from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import counted, present
 from vxlanalyze.text.commands import written
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.protocols import TCP
 
 CODE = "packet-loss"
-_TCP = 6
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
@@ -203,7 +203,7 @@ def _tcp_evidence(again: int, could: int) -> dict[str, Quantity]:
 
 def _sent_again(direction: Direction, lost: NDArray[np.bool_]) -> tuple[int, int]:
     """Count lost TCP packets with payload: those with a retransmitted sequence number, and all."""
-    tcp = direction.sender.flows.protocol[direction.flow] == _TCP
+    tcp = direction.sender.flows.protocol[direction.flow] == TCP
     data = tcp & (direction.payload_length > 0)
     mine = np.flatnonzero(data & lost)
     if len(mine) == 0:

@@ -40,10 +40,10 @@ from vxlanalyze.diagnostics.receiver import direct_answer
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.numbers import RST
 
 CODE = "answer-not-accepted"
 _MOST_NAMED = 3
-_RST = 0x04
 
 
 def check(pair: Comparison, *, chance: float = CHANCE) -> list[DiagnosticResult]:
@@ -124,7 +124,7 @@ def _resets(found: NotTaken) -> int:
         return 0
     point = requests.point
     flow = point.index.flow[requests.first_row[tcp]]
-    rows = np.flatnonzero(np.isin(point.index.flow, flow) & (point.index.tcp_flags & _RST != 0))
+    rows = np.flatnonzero(np.isin(point.index.flow, flow) & (point.index.tcp_flags & RST != 0))
     return len(np.unique(point.index.flow[rows]))
 
 

@@ -44,10 +44,11 @@ from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text, text
+from vxlanalyze.wire.icmpv6 import NEIGHBOR_ADVERTISEMENT
 from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.protocols import ICMPV6
 
 CODE = "duplicate-address"
-_ICMPV6, _ADVERTISEMENT = 58, 136
 _REPLY = 2
 _SAME_TIME_NS = 1_000_000_000
 _TWO = 2
@@ -135,7 +136,9 @@ def _astray_of(direction: Direction, astray: NDArray[np.bool_], conflict: _Confl
 def _claims(flows: Flows) -> NDArray[np.bool_]:
     """Flows that claim their source address for the MAC that they come from."""
     arp = (flows.family == 0) & (flows.sport > 0) & flows.src[:, :4].any(axis=1)
-    advertised = (flows.protocol == _ICMPV6) & (flows.sport >> 8 == _ADVERTISEMENT) & (flows.family == 6)
+    advertised = (
+        (flows.protocol == ICMPV6) & (flows.sport >> 8 == NEIGHBOR_ADVERTISEMENT) & (flows.family == 6)
+    )
     return (arp | advertised) & is_device(_mac(flows))
 
 

@@ -51,9 +51,10 @@ from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
+from vxlanalyze.wire.numbers import ACK, SYN
+from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 CODE = "not-answered"
-_ACK, _SYN = 0x10, 0x02
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -135,10 +136,10 @@ def _one_way_only(pair: Comparison, direction: Direction, responses: Answers) ->
     if len(back) or len(back.unsent_row):
         return False
     index, flows = direction.sender.index, direction.sender.flows
-    tcp = np.flatnonzero(flows.protocol[responses.flow] == answers.TCP)
+    tcp = np.flatnonzero(flows.protocol[responses.flow] == TCP)
     flags, row = index.tcp_flags[direction.sent_row[tcp]], direction.sent_row[tcp]
-    acknowledging = tcp[(flags & _ACK != 0) & (flags & _SYN == 0)]
-    opened = np.unique(responses.flow[tcp[flags & _SYN != 0]])
+    acknowledging = tcp[(flags & ACK != 0) & (flags & SYN == 0)]
+    opened = np.unique(responses.flow[tcp[flags & SYN != 0]])
     if np.isin(responses.flow[acknowledging], opened).any():
         return True
     numbers = np.unique(
@@ -193,11 +194,11 @@ def _kinds(direction: Direction, responses: Answers) -> dict[str, int]:
     unanswered = responses.unanswered()
     protocol = direction.sender.flows.protocol[responses.flow[unanswered]]
     flags = direction.sender.index.tcp_flags[direction.sent_row[unanswered]]
-    syn, ack = flags & _SYN != 0, flags & _ACK != 0
-    tcp = protocol == answers.TCP
+    syn, ack = flags & SYN != 0, flags & ACK != 0
+    tcp = protocol == TCP
     found = {
-        "echo_requests": int(np.isin(protocol, (answers.ICMP, answers.ICMPV6)).sum()),
-        "dns_queries": int((protocol == answers.UDP).sum()),
+        "echo_requests": int(np.isin(protocol, (ICMP, ICMPV6)).sum()),
+        "dns_queries": int((protocol == UDP).sum()),
         "tcp_syns": int((tcp & syn & ~ack).sum()),
         "tcp_syn_acks": int((tcp & syn & ack).sum()),
         "tcp_data_packets": int((tcp & ~syn).sum()),

@@ -40,9 +40,10 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import Anomaly
+from vxlanalyze.wire.numbers import DNS_PORT
+from vxlanalyze.wire.protocols import UDP
 
 CODE = "reassembly-timeout"
-_UDP, _DNS_PORT = 17, 53
 _INNER_FRAGMENT = np.uint32(Anomaly.INNER_FRAGMENT.value)
 
 
@@ -182,7 +183,7 @@ def _remedy(direction: Direction, case: _Case, missing: int) -> str:
     )
     smaller = ""
     flows, flow = direction.sender.flows, np.unique(direction.flow[case.quoted])
-    if ((flows.protocol[flow] == _UDP) & (flows.sport[flow] == _DNS_PORT)).any():
+    if ((flows.protocol[flow] == UDP) & (flows.sport[flow] == DNS_PORT)).any():
         smaller = (
             "\nUntil that is fixed, keep DNS answers below the MTU: bufsize 1232 in CoreDNS, or options "
             "use-vc (TCP) in the pods' resolv.conf."

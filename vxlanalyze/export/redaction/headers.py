@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Frames
 from vxlanalyze.wire import ethernet, fields, icmp, icmpv6, ipv6, linux_sll, null_loop, sctp, tcp, udp
 from vxlanalyze.wire.fields import INNER, OUTER
+from vxlanalyze.wire.protocols import ESP
 
 Span = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -13,7 +14,7 @@ NO_LINK, ETHERNET, SLL, SLL2 = range(4)
 
 _ARP_BYTES = 28
 _IPV4_BYTES = 20
-_ESP, _ESP_BYTES = 50, 8
+_ESP_BYTES = 8
 _TUNNEL_BYTES = 8  # of VXLAN, GPE, and Geneve without options
 _GRE_BYTES = 16  # with checksum, key and sequence number (RFC 2890)
 _HARMLESS_OPTIONS = (0, 1, 2, 3, 4, 5, 8)  # end, no-operation, MSS, window scale, SACK, time stamps
@@ -116,7 +117,7 @@ class Headers:
         size = np.zeros(len(at), np.int64)
         for number, bytes_ in ((udp.PROTOCOL, udp.HEADER_BYTES), (sctp.PROTOCOL, sctp.HEADER_BYTES)):
             size[(protocol == number) & ported] = bytes_
-        size[protocol == _ESP] = _ESP_BYTES
+        size[protocol == ESP] = _ESP_BYTES
         streams = (protocol == tcp.PROTOCOL) & (self._at(base, fields.TCP_FLAGS) >= 0)
         size[streams] = self._tcp_bytes(at[streams], self._at(base, fields.PAYLOAD_AT)[streams])
         messages = np.isin(protocol, (icmp.PROTOCOL, icmpv6.PROTOCOL)) & (

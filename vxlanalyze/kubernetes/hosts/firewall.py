@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from vxlanalyze.wire.protocols import ICMPV6, RULE_NAMES
+
 Row = Mapping[str, str]
 _PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
-_PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp", "47": "gre"}
+_PROTOCOLS = {**{str(number): name for number, name in RULE_NAMES.items()}, "icmpv6": RULE_NAMES[ICMPV6]}
 _HOOKS = {
     "input": ("prerouting", "input"),
     "forward": ("prerouting", "forward"),

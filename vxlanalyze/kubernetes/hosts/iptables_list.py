@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vxlanalyze.kubernetes.hosts.model import LONGEST_RULE, Line, Output, Row
+from vxlanalyze.wire.protocols import RULE_NAMES
 
 _CHAIN = re.compile(
     r"^Chain (?P<chain>\S+) \((?:policy (?P<policy>[A-Z]+)(?: (?P<packets>\d+[KMGT]?) packets[^)]*)?|"
@@ -18,7 +19,7 @@ _CHAIN = re.compile(
 )
 _HEADER = re.compile(r"^\s*(?:num\s+)?(?P<counted>pkts\s+bytes\s+)?target\s+prot\s+opt\s+")
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_PROTOCOLS = {"0": "all", "1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "132": "sctp"}
+_PROTOCOLS = {"0": "all", **{str(number): name for number, name in RULE_NAMES.items()}}
 _NAMES = (
     ("dport", re.compile(r"\b(?:dpts?:|(?:multiport )?dports )(?P<value>!?[\w:,]+)")),
     ("sport", re.compile(r"\b(?:spts?:|(?:multiport )?sports )(?P<value>!?[\w:,]+)")),

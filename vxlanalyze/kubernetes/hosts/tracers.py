@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+from vxlanalyze.wire.protocols import RULE_NAMES
 
 _FREEING = frozenset(("kfree_skb", "kfree_skb_reason", "kfree_skb_list_reason", "sk_skb_reason_drop"))
 _NO_DROP = frozenset(("NOT_SPECIFIED_CONSUMED", "CONSUMED", "SKB_CONSUMED"))
 _PREFIX = "SKB_DROP_REASON_"
-_PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "ipv6-icmp", 132: "sctp"}
 _PWRU = re.compile(
     r"^(?:[\d:.T-]{12,29} +)?(?P<skb>0x[0-9a-f]+)\s.{0,200}?\s"
     r"\[?(?P<src>[0-9a-fA-F.:]{2,45}?)\]?:(?P<sport>\d{1,5})->\[?(?P<dst>[0-9a-fA-F.:]{2,45}?)\]?:(?P<dport>\d{1,5})"
@@ -97,7 +97,7 @@ def _tuple(value: object) -> dict[str, str | None]:
         "dst": _text(known.get("daddr")),
         "sport": _number(known.get("sport")),
         "dport": _number(known.get("dport")),
-        "protocol": _PROTOCOLS.get(protocol) if isinstance(protocol, int) else None,
+        "protocol": RULE_NAMES.get(protocol) if isinstance(protocol, int) else None,
     }
 
 

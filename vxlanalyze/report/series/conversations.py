@@ -9,10 +9,7 @@ from vxlanalyze.pairing.model import Direction
 from vxlanalyze.report.series.model import Who
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_VNI, Flows
-
-TCP, UDP = 6, 17
-_PROTOCOLS = {1: "ICMP", 2: "IGMP", TCP: "TCP", UDP: "UDP", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
-_PORTS = (TCP, UDP, 132)  # for ICMP, these fields hold type, code and identifier
+from vxlanalyze.wire.protocols import TITLES, WITH_PORTS
 
 
 def group_flows(flows: Flows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -41,7 +38,7 @@ def describe_columns(direction: Direction, rows: NDArray[np.int64]) -> dict[str,
     """The same as columns, by the names of `Who`."""
     flows = direction.sender.flows
     protocols = zip(flows.protocol[rows].tolist(), flows.family[rows].tolist(), strict=True)
-    has_port = np.isin(flows.protocol[rows], _PORTS)
+    has_port = np.isin(flows.protocol[rows], WITH_PORTS)
     return {
         "direction": [direction.label] * len(rows),
         "protocol": [protocol_name(number, family) for number, family in protocols],
@@ -62,4 +59,4 @@ def nullable(values: NDArray[Any], known: NDArray[np.bool_]) -> list[int | None]
 
 def protocol_name(number: int, family: int) -> str:
     """The common name of an IP protocol number."""
-    return "ARP" if family == 0 else _PROTOCOLS.get(number, f"IP protocol {number}")
+    return "ARP" if family == 0 else TITLES.get(number, f"IP protocol {number}")

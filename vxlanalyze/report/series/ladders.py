@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Outcome, Point
-from vxlanalyze.report.series.conversations import TCP, describe, group_flows
+from vxlanalyze.report.series.conversations import describe, group_flows
 from vxlanalyze.report.series.listing import tcp_flags
 from vxlanalyze.report.series.model import Followed, Ladder, SeenAt
 from vxlanalyze.report.series.timebase import Timebase
+from vxlanalyze.wire.protocols import TCP, UDP
 
 MOST_LADDERS = 8
 MOST_PACKETS = 20
@@ -83,7 +84,7 @@ def _toward(direction: Direction, ends: tuple[Any, ...]) -> NDArray[np.int64]:
     family, protocol, src, sport = ends
     flows = direction.sender.flows
     answers = (flows.family == family) & (flows.protocol == protocol) & (flows.dst == src).all(axis=1)
-    if protocol in (TCP, 17):
+    if protocol in (TCP, UDP):
         answers &= flows.dport == sport
     return np.flatnonzero(answers[direction.flow])
 

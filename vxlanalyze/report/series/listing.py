@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome
-from vxlanalyze.report.series.conversations import TCP, describe_columns, group_flows, nullable
+from vxlanalyze.report.series.conversations import describe_columns, group_flows, nullable
 from vxlanalyze.report.series.model import FlowList, LostList
 from vxlanalyze.report.series.packed import pack
 from vxlanalyze.report.series.timebase import Timebase
+from vxlanalyze.wire.protocols import TCP
 
 MOST_FLOWS = 100_000
 MOST_LOST = 50_000

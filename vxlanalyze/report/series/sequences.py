@@ -9,10 +9,11 @@ from vxlanalyze.analysis.tcp.division import division
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.report.series import windows
-from vxlanalyze.report.series.conversations import TCP, describe, group_flows
+from vxlanalyze.report.series.conversations import describe, group_flows
 from vxlanalyze.report.series.model import Cells, Sequence
 from vxlanalyze.report.series.timebase import Timebase, nice_at_least
 from vxlanalyze.report.series.windows import Grid
+from vxlanalyze.wire.protocols import TCP
 
 MOST_CELLS = 1500
 MOST_SLOW = 2

@@ -12,8 +12,8 @@ from vxlanalyze.pairing.model import Direction, Point
 from vxlanalyze.report.series.model import Cells
 from vxlanalyze.report.series.timebase import Timebase
 from vxlanalyze.wire.model import WINDOW_MASK, WINDOW_SCALE_SHIFT, Flows
+from vxlanalyze.wire.numbers import ACK, RST, SYN
 
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
 _MOST_SHIFT = 14
 
 
@@ -51,7 +51,7 @@ def allowed(direction: Direction, flow_row: int, grid: Grid) -> Cells:
     shift = _shift(point, flows, flow_row, rows)
     if shift is None:
         return {"time": [], "position": []}
-    syn = index.tcp_flags[rows] & _SYN != 0
+    syn = index.tcp_flags[rows] & SYN != 0
     octets = (index.window[rows].astype(np.int64) & WINDOW_MASK) << np.where(syn, 0, shift)
     return _highest(point, rows, (index.ack[rows] + octets).astype(np.uint32), grid)
 
@@ -62,7 +62,7 @@ def _shift(point: Point, flows: Flows, flow_row: int, answers: NDArray[np.int64]
     own = np.flatnonzero(np.isin(index.flow, _like(flows, flow_row, flows, reverse=False)))
     scales = []
     for rows in (answers, own):
-        opening = rows[index.tcp_flags[rows] & _SYN != 0]
+        opening = rows[index.tcp_flags[rows] & SYN != 0]
         if len(opening) == 0:
             return None
         scales.append((int(index.window[opening[0]]) >> WINDOW_SCALE_SHIFT) - 1)
@@ -74,7 +74,7 @@ def _answers(point: Point, flows: Flows, flow_row: int) -> NDArray[np.int64]:
     index = point.index
     rows = np.flatnonzero(np.isin(index.flow, _like(flows, flow_row, point.flows, reverse=True)))
     flags = index.tcp_flags[rows]
-    return rows[(flags & _ACK != 0) & (flags & _RST == 0)]
+    return rows[(flags & ACK != 0) & (flags & RST == 0)]
 
 
 def _highest(point: Point, rows: NDArray[np.int64], values: NDArray[np.uint32], grid: Grid) -> Cells:

@@ -21,9 +21,10 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets, be16, be32
+from vxlanalyze.wire.protocols import GRE
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
-IP_PROTOCOL = 47
+IP_PROTOCOL = GRE
 HEADER_BYTES = 4
 OPTIONAL_BYTES = 4
 FLAG_CHECKSUM = 0x8000

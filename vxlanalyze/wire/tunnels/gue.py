@@ -25,6 +25,7 @@ from vxlanalyze.wire.fields import (
 )
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets, be16, be32, byte
+from vxlanalyze.wire.protocols import IPIP, IPV6
 from vxlanalyze.wire.tunnels import gre, ipip
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
@@ -35,8 +36,8 @@ FLAG_CONTROL = 0x20  # C: a control message, for the tunnel's ends themselves
 LENGTH_MASK = 0x1F  # in words
 
 # Headers without extensions, as Linux writes them: all zero except for the protocol.
-_PLAIN_IPV4 = ipip.PROTOCOL_IPV4 << 16
-_PLAIN_IPV6 = ipip.PROTOCOL_IPV6 << 16
+_PLAIN_IPV4 = IPIP << 16
+_PLAIN_IPV6 = IPV6 << 16
 
 
 @compiled
@@ -62,9 +63,9 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def _following(data: Octets, found: Record, protocol: int) -> int:
-    if protocol == ipip.PROTOCOL_IPV4:
+    if protocol == IPIP:
         return ethernet.IPV4
-    if protocol == ipip.PROTOCOL_IPV6:
+    if protocol == IPV6:
         return ethernet.IPV6
     if protocol == gre.IP_PROTOCOL:
         return gre.read(data, found)

@@ -8,10 +8,8 @@ from vxlanalyze.wire import ethernet, ipv4
 from vxlanalyze.wire.fields import AT, STOP, Record, holds
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.octets import Octets, byte
+from vxlanalyze.wire.protocols import IPIP, IPV6
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
-
-PROTOCOL_IPV4 = 4
-PROTOCOL_IPV6 = 41
 
 
 @compiled
@@ -25,7 +23,7 @@ def read(data: Octets, found: Record) -> int:
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
     """Accept what the protocol number announces."""
-    return carrier in (PROTOCOL_IPV4, PROTOCOL_IPV6)
+    return carrier in (IPIP, IPV6)
 
 
 ENCAPSULATION = Encapsulation(
@@ -35,6 +33,6 @@ ENCAPSULATION = Encapsulation(
     header_bytes=0,
     read=read,
     recognise=recognise,
-    ip_protocols=(PROTOCOL_IPV4, PROTOCOL_IPV6),
+    ip_protocols=(IPIP, IPV6),
     link_type="ipip",
 )

@@ -1,0 +1,19 @@
+"""Numbers of packet fields that many parts read: TCP flags, ports, and the kinds of ICMP messages.
+
+Sources: RFC 9293 section 3.1 (flags); RFC 1035 section 4.1.1 and RFC 6762 (DNS); RFC 792, RFC 4443 section 4
+(echo); Linux net.ipv4.ip_local_port_range.
+"""
+
+from vxlanalyze.wire.protocols import ICMP, ICMPV6
+
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+
+DNS_PORT, MULTICAST_DNS_PORT = 53, 5353
+DNS_PORTS = (DNS_PORT, MULTICAST_DNS_PORT)
+DNS_RESPONSE = 0x8000  # QR, of the flags of a message
+FIRST_EPHEMERAL_PORT = 32_768  # Linux; other systems begin above it, and services rarely have such ports
+
+# Type << 8 | code: what flows of ICMP have in place of the source port.
+ECHO_REPLY, ECHO_REQUEST = 0 << 8, 8 << 8
+ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128 << 8, 129 << 8
+ECHO_REQUESTS = {ICMP: ECHO_REQUEST, ICMPV6: ECHO_REQUEST_V6}
