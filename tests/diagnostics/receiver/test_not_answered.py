@@ -233,3 +233,24 @@ def test_only_the_last_point_of_the_path_is_asked():
 def test_a_pod_at_the_end_of_the_path_is_looked_into_itself():
     (finding,) = assess([asks()], bare=("node2",))
     assert "interface of the pod itself" in finding.remedy
+
+
+def with_policy(flow: Flow, flags: int, group: int, n: int = 10) -> Traffic:
+    """Pings in VXLAN with such flags and group (draft-smith-vxlan-group-policy section 2.1)."""
+    ends = (NODE1, NODE2) if flow.src == POD1 else (NODE2, NODE1)
+    inner = headers.ethernet(headers.ipv4(flow.src, flow.dst, 1, bytes(8)))
+    policy = bytes([flags, 0]) + group.to_bytes(2, "big") + headers.vxlan(inner)[4:]
+    frame = headers.ethernet(headers.ipv4(*ends, 17, headers.udp(*ends, 43317, 8472, policy)))
+    return Traffic(flow, packets=n, raw=[frame] * n)
+
+
+@pytest.mark.parametrize(("own", "named"), [(0x08, True), (0x88, False)])
+def test_a_group_policy_of_one_direction_is_suspected(own, named):
+    there = with_policy(ping(), 0x88, 100)
+    back = with_policy(ping(dport=9).reverse(), own, 0)
+    late = replace(with_policy(LATE.flow, 0x88, 100, n=1), start_s=30)
+
+    (finding,) = of(comparison([there, late], [back]))
+
+    assert ("Group Policy" in finding.summary) is named
+    assert ("gbp" in finding.remedy) is named

@@ -4,20 +4,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import Quantity, RuledOut
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
-from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
 from vxlanalyze.text.commands import on
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text
-from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum
+from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum, Tunnel
+from vxlanalyze.wire.rows import columns
 
 _RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
 _IPV6 = 6
+_SAMPLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ def gather(pair: Comparison, direction: Direction, responses: Answers) -> Insigh
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
     suspected = [_other_vni(pair, direction, there, here), _other_source(direction, there, here)]
     suspected += [_odd_port(pair, direction, there, here), _zero_over_ipv6(pair, direction, responses)]
-    suspected += [_nobody_there(pair, direction, there), _strange_mac(pair, direction, there, here)]
+    suspected += [_nobody_there(pair, direction, there), _group_policy(pair, direction, responses)]
+    suspected += [_strange_mac(pair, direction, there, here)]
     found = [s for s in suspected if s is not None]
     return Insights(
         (*ruled_out, *_checksums(direction, responses)),
@@ -182,6 +186,42 @@ def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) 
         cure,
         {"zero_checksums": Quantity(len(rows), "packets")},
     )
+
+
+def _group_policy(pair: Comparison, direction: Direction, responses: Answers) -> _Suspicion | None:
+    """VXLAN Group Policy in one direction only: a Linux device without `gbp` drops what has its flag.
+
+    Sources: draft-smith-vxlan-group-policy section 2.1; Linux, drivers/net/vxlan: packets with flags that the
+    device does not parse are dropped.
+    """
+    far, near = direction.receiver, direction.sender
+    requests = _groups(pair, far, direction.received_row[responses.unanswered()])
+    opposite = answers.opposite(pair, direction)
+    own = _groups(pair, far, opposite.sent_row)
+    if not len(requests) or (requests < 0).any() or not len(own) or (own >= 0).any():
+        return None
+    groups = listed([str(g) for g in np.unique(requests).tolist()], 3)
+    words = (
+        f"{near.name} sends them with the VXLAN Group Policy extension (flags 0x88, group {groups}), "
+        f"{far.name} sends plain VXLAN: a Linux device that was made without `gbp` drops them."
+    )
+    listing = underlay.of(direction, pair.cluster).listing
+    cure = "Make the tunnel devices of both nodes with `gbp`, or neither. What they have now:"
+    return _Suspicion(
+        f"they carry VXLAN Group Policy, which {far.name} does not use",
+        words,
+        cure + on(near.name, listing) + on(far.name, listing),
+        {"group_policy": Quantity(groups)},
+    )
+
+
+def _groups(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Group of each of some VXLAN packets in a capture, negative where they have none."""
+    chosen = np.unique(rows[rows != NO_ROW])[:_SAMPLE]
+    source = pair.captures[point.capture].source
+    found = columns(source.fetch(point.index.place[chosen]), source.interfaces, ports=pair.ports)
+    groups: NDArray[np.int64] = found["group_policy"][found["tunnel"] == Tunnel.VXLAN]
+    return groups
 
 
 def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspicion | None:
