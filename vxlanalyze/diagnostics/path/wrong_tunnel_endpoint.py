@@ -244,4 +244,4 @@ def _saved_map(pair: Comparison, wrong: _Wrong) -> tuple[str, dict[str, Quantity
     return sentence, {"tunnel_map": Quantity(f"{route.network} > {route.endpoint}")}
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
+DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("duplicate-tunnel-mac",))

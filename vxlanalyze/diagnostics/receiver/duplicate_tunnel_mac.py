@@ -162,7 +162,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
         explanation=f"The other nodes address a tunnel device by its MAC. {users} send from this one, "
         "and nodes address it: what is meant for one of them can reach the other. Between the two "
         "themselves Linux drops every frame, taking it for its own.",
-        remedy=_remedy(pair, [u.point.name for u in uses], mac),
+        remedy=_remedy(pair, sources, mac),
         evidence={
             "mac": Quantity(mac_text(mac)),
             "outer_addresses": Quantity(", ".join(sources)),
@@ -179,18 +179,27 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
     )
 
 
-def _remedy(pair: Comparison, names: list[str], mac: int) -> str:
+def _remedy(pair: Comparison, sources: list[str], mac: int) -> str:
+    """What to compare and renew on the nodes that use the MAC, not on those that see it."""
     device = next((d for d in (underlay.of(d, pair.cluster).device for d in pair.directions)), "DEVICE")
-    nodes = list(dict.fromkeys(name.partition("/")[0] for name in names))
+    nodes = list(dict.fromkeys(_owner(pair, source) for source in sources))
+    others = [p.name.partition("/")[0] for p in pair.points if p.encapsulated]
+    looking = list(dict.fromkeys([*nodes, *others]))
     return written(
-        "Compare the machine ids and tunnel devices of the nodes:",
+        "Compare the machine ids and tunnel devices of the nodes that use it:",
         *(on(node, "cat /etc/machine-id", "ip -d link show") for node in nodes),
-        "If the ids are equal (cloned images), make a new one on one of the nodes, delete its tunnel "
+        "If the ids are equal (cloned images), make a new one on one of these nodes, delete its tunnel "
         "device, and restart the network plugin's agent there, which makes the device anew:",
         on(nodes[0], "rm /etc/machine-id && systemd-machine-id-setup", f"ip link del {device}"),
         "After a node was replaced, look for the old entry instead:",
-        *(on(node, f"bridge fdb show | grep -i {mac_text(mac)}") for node in nodes),
+        *(on(node, f"bridge fdb show | grep -i {mac_text(mac)}") for node in looking),
     )
+
+
+def _owner(pair: Comparison, address: str) -> str:
+    """Name of the node that has an outer address: its capture's, the cluster's, or the address itself."""
+    own = next((p.name.partition("/")[0] for p in pair.points if address in p.addresses), None)
+    return own or pair.cluster.node_of(address) or address
 
 
 def _rows(point: Point, macs: NDArray[np.uint64]) -> NDArray[np.int32]:
