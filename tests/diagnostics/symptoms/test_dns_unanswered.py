@@ -2,6 +2,7 @@
 
 import dpkt
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,23 @@ def test_the_names_that_are_asked_for_are_told():
     finding = found(comparison([queries(4, lost=True, raw=frames), LATER]))
 
     assert "web.default.svc" in finding.explanation
+
+
+@pytest.mark.parametrize("always", [True, False], ids=["never", "now and then"])
+def test_names_that_are_never_answered_beside_all_others_are_upstreams(always):
+    """Odd queries are for a name of the cluster; of the even ones, none or the first two are answered."""
+    numbers = range(1, 25)
+    asked = {n: "web.default.svc.cluster.local" if n % 2 else "api.example.com" for n in numbers}
+    frames = [
+        in_vxlan(udp(bytes(dpkt.dns.DNS(id=n, qd=[dpkt.dns.DNS.Q(name=name)])), CLIENT, FAR))
+        for n, name in asked.items()
+    ]
+    answered = [n for n in numbers if n % 2 or (not always and n <= 4)]
+    finding = found(comparison([queries(24, raw=frames), LATER], [responses(*answered)]))
+
+    assert ("none of the queries for api.example.com, and all others" in finding.summary) is always
+    assert ("dig @10.233.65.250 api.example.com" in finding.remedy) is always
+    assert ("networkpolicies" not in finding.remedy) is always
 
 
 def escaped(name):

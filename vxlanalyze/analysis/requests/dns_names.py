@@ -3,11 +3,12 @@ r"""The names in DNS queries, sanitised, since the sender of a query chooses its
 Source: RFC 1035 sections 2.3.4, 4.1 and 5.1 (unprintable octets are written as ``\DDD``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.wire.rows import columns
 
@@ -33,6 +34,12 @@ def names(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> list
     """Read the names in the first of some queries, each once, in the order of the rows."""
     found = (name_of(message) for message in _messages(comparison, point, rows))
     return list(dict.fromkeys(name for name in found if name is not None))
+
+
+def names_of(comparison: Comparison, some: Iterable[Requests]) -> list[str]:
+    """Read the names in the first of some queries of several clients or servers, each once."""
+    found = (name for r in some for name in names(comparison, r.point, r.first_row))
+    return list(dict.fromkeys(found))
 
 
 def types(comparison: Comparison, point: Point, rows: NDArray[np.int32]) -> dict[str, int]:

@@ -38,8 +38,15 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import dns_pairs, fates, silence, stale_entry, untranslated
-from vxlanalyze.analysis.requests.dns_names import names, types
+from vxlanalyze.analysis.requests import (
+    dns_failing_names,
+    dns_pairs,
+    fates,
+    silence,
+    stale_entry,
+    untranslated,
+)
+from vxlanalyze.analysis.requests.dns_names import names_of, types
 from vxlanalyze.analysis.requests.dns_pairs import PairFigures
 from vxlanalyze.analysis.requests.dns_servers import LEAST_QUERIES, always_answers, others
 from vxlanalyze.analysis.requests.fates import Fate, unanswered_of
@@ -137,8 +144,7 @@ def _finding(
     servers = sorted(servers, key=lambda s: (-s.figures.unanswered, s.figures.server, s.figures.client))
     fate = np.sum([s.fate for s in servers], axis=0)
     shown = exhibits.of_rows(pair, ((s.requests.point, s.requests.first_row) for s in servers))
-    unanswered = int(fate.sum())
-    wanted = _names(pair, servers)
+    unanswered, wanted = int(fate.sum()), names_of(pair, (s.requests for s in servers[:3]))
     about = f" They query {listed(wanted)}." if wanted else ""
     return Finding(
         code=CODE,
@@ -148,7 +154,7 @@ def _finding(
         explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
         f"{others(pair, servers[0].figures, queried)}{_stale(pair, servers[0])}",
         remedy=_remedy(pair, servers, fate),
-        evidence=_evidence(servers, fate, wanted),
+        evidence=_evidence(servers, fate, wanted) | dns_failing_names.evidence(_failing(pair, servers)),
         ruled_out=tuple(_ruled_out(servers, fate)),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -174,6 +180,9 @@ def _summary(
     where = pair.cluster.named(first.server)
     more = f"; {count(len(servers) - 1, 'more pair')} of client and server alike" if len(servers) > 1 else ""
     queries = count(first.requests, "DNS query", "DNS queries")
+    failing = _failing(pair, servers)
+    if failing:
+        return f"{where} answers none of the queries for {listed(failing, 3)}, and all others{more}"
     if first.answered:
         race = ": the second query of a pair from one socket is dropped" if _races(servers) else ""
         return f"{where} left {first.unanswered:,} of {queries} of {first.client} unanswered{race}{more}"
@@ -189,10 +198,14 @@ def _summary(
     )
 
 
+def _failing(pair: Comparison, servers: Sequence[_Server]) -> list[str]:
+    return dns_failing_names.failing_names(pair, [s.figures.pair for s in servers])
+
+
 def _races(servers: Sequence[_Server]) -> bool:
     """Whether the second query of a pair is dropped, over all clients and servers."""
     found = PairFigures(*np.sum([s.pairs for s in servers], axis=0).tolist())
-    return found.second_dies or (all(s.inside for s in servers) and found.second_seems_to_die)
+    return found.second_dies or (found.second_seems_to_die and all(s.inside for s in servers))
 
 
 def _dies_inside(server: _Server) -> bool:
@@ -224,6 +237,8 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
     if _races(servers):
         far = pair.captures[-1 if pair.points[first.figures.point].capture == 0 else 0].name
         return dns_pairs.remedy(far if fate[Fate.SILENT] else client_node)
+    if (failing := _failing(pair, servers)) and fate[Fate.SILENT] == fate.sum():
+        return dns_failing_names.remedy(client_node, server, failing)
     gone = pair.cluster.lacks(server)
     stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
     silent = of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
@@ -270,13 +285,6 @@ def _evidence(
     for number, name in enumerate(wanted[:5], 1):
         evidence[f"name_{number}"] = Quantity(name, "name")
     return evidence
-
-
-def _names(pair: Comparison, servers: Sequence[_Server]) -> list[str]:
-    queried_names: dict[str, None] = {}
-    for server in servers[:3]:
-        queried_names |= dict.fromkeys(names(pair, server.requests.point, server.requests.first_row))
-    return list(queried_names)
 
 
 def _ruled_out(servers: Sequence[_Server], fate: NDArray[np.int64]) -> Iterable[RuledOut]:

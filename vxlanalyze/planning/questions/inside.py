@@ -77,7 +77,7 @@ def at_endpoint(code: str) -> Question:
     return Question(
         code,
         {key: INSIDE[key] for key in keys},
-        lambda case: keys if case.near and not case.value("lost") else (),
+        lambda case: keys if case.near and not (case.value("lost") or case.value("failing_names")) else (),
         (
             probe(
                 "how far the requests get inside the node",
