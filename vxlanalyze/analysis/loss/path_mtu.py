@@ -170,17 +170,25 @@ def encryption(direction: Direction) -> str:
     return ""
 
 
+_PLUGINS = ("calico", "flannel", "cilium")
+_PLUGINS_OF = {Tunnel.GENEVE: ("cilium", "antrea", "ovn"), Tunnel.GRE: ("antrea",), Tunnel.NVGRE: ("antrea",)}
+
+
 def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
     """Name the setting that lowers the inner MTU in the network plugin that the packets suggest."""
     inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
-    flannel = f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off itself)'
-    cilium = f"Cilium: the Helm value MTU={path} (it takes the overhead off itself)"
-    calico = (
-        f"Calico: mtu: {inner} under calicoNetwork of the Installation, or vxlanMTU in the FelixConfiguration"
-    )
-    cni = underlay.of(direction, pair.cluster).cni
-    named = {"flannel": flannel, "cilium": cilium, "calico": calico}
-    setting = named[cni] if cni in named else "; ".join((calico, flannel, cilium))
+    texts = {
+        "calico": f"Calico: mtu: {inner} under calicoNetwork of the Installation, or vxlanMTU in the "
+        "FelixConfiguration",
+        "flannel": f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off '
+        "itself)",
+        "cilium": f"Cilium: the Helm value MTU={path} (it takes the overhead off itself)",
+        "antrea": f"Antrea: defaultMTU: {inner} in antrea-agent.conf",
+        "ovn": f"OVN-Kubernetes: mtu {inner} of the cluster network",
+    }
+    below = underlay.of(direction, pair.cluster)
+    named = (below.cni,) if below.cni in texts else _PLUGINS_OF.get(below.tunnel, _PLUGINS)
+    setting = "; ".join(texts[name] for name in named)
     usual = _USUAL_LINK - found.overhead.bytes
     ethernet = ""
     if found.blocked is not None and found.blocked > _USUAL_LINK and inner < usual:

@@ -15,7 +15,7 @@ from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import listed
 
-_LEAST = 5  # answered queries, and unanswered ones, before names can be told apart
+_LEAST = 5  # answered queries, and unanswered ones, before names can be distinguished
 
 
 def failing_names(pair: Comparison, places: Iterable[int]) -> list[str]:

@@ -147,9 +147,7 @@ def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
     """Say how to avoid sending it until then."""
     field = rule.field
     if field.endswith("ECN") or field in ("TCP flag ECE", "TCP flag CWR"):
-        return _switched_off(
-            near, "net.ipv4.tcp_ecn", undo=2, also=", and in pods that set it for themselves"
-        )
+        return _switched_off(near, "net.ipv4.tcp_ecn", undo=2)
     if field == "TCP option time stamps":
         return _switched_off(near, "net.ipv4.tcp_timestamps", undo=1)
     device, kind = below.device, below.link_type or "vxlan"
@@ -172,10 +170,11 @@ def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
     return [f"To see which of the senders set it, look at the frames of this finding in {near}'s capture."]
 
 
-def _switched_off(near: str, name: str, undo: int, also: str = "") -> list[str]:
-    """Disable a TCP setting, and how to undo it."""
+def _switched_off(near: str, name: str, undo: int) -> list[str]:
+    """Disable a TCP setting, and how to undo it; each network namespace has its own value."""
     return [
-        f"Until then, on {near}{also}:",
+        f"Until then, set {name} to 0 in the pods that send it (securityContext.sysctls: the node's own value "
+        f"does not reach them), and on {near} itself for what runs in its own network:",
         on(near, f"sysctl -w {name}=0"),
         "To undo it:",
         on(near, f"sysctl -w {name}={undo}"),

@@ -210,10 +210,17 @@ def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> 
         f"Raise the TTL of the tunnel device on {near} (and on {direction.receiver.name})"
         + ("; DEVICE is the name that the first command shows:" if device == "DEVICE" else ":"),
         on(near, below.listing, f"ip link set {device} type {kind} ttl 64"),
-        "Make it last where the device is configured (VyOS: set interfaces vxlan DEVICE parameters ip ttl "
-        "64; systemd-networkd: TTL=64 in the [VXLAN] section). The number of routers:",
+        f"Make it last where the device is configured ({_lasting(kind)}). The number of routers:",
         on(near, f"traceroute -n {to}"),
     )
+
+
+def _lasting(kind: str) -> str:
+    """Where a TTL of a tunnel device is configured, by the kind of device."""
+    section = {"vxlan": "VXLAN", "geneve": "GENEVE"}.get(kind, "Tunnel")
+    interface = kind if section != "Tunnel" else "tunnel"
+    vyos = f"VyOS: set interfaces {interface} DEVICE parameters ip ttl 64"
+    return f"{vyos}; systemd-networkd: TTL=64 in the [{section}] section"
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)
