@@ -173,7 +173,7 @@ def _until(near: str, rule: HeaderRule, below: Underlay) -> list[str]:
 def _switched_off(near: str, name: str, undo: int) -> list[str]:
     """Disable a TCP setting, and how to undo it; each network namespace has its own value."""
     return [
-        f"Until then, set {name} to 0 in the pods that send it (securityContext.sysctls: the node's own value "
+        f"Until then, set {name} to 0 in the pods that send it (securityContext.sysctls: the node's value "
         f"does not reach them), and on {near} itself for what runs in its own network:",
         on(near, f"sysctl -w {name}=0"),
         "To undo it:",
