@@ -1,7 +1,10 @@
 """Resets and answers that their alleged sender never sent."""
 
+import numpy as np
+
 from tests.simulate import Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
+from vxlanalyze.diagnostics import diagnose
 from vxlanalyze.diagnostics.path.foreign_reset import check
 from vxlanalyze.diagnostics.symptoms import endpoint_refused
 from vxlanalyze.pairing.model import Comparison, Reason
@@ -99,3 +102,35 @@ def test_a_conversation_that_the_far_capture_does_not_show_at_all_is_no_forgery(
     pair = comparison([*syns(6), ECHOES, LATER], [*resets(6, **FORGED), *data, REPLIES])
 
     assert not [a for a in check(pair) if isinstance(a, Finding)]
+
+
+def test_a_device_that_takes_single_segments_of_conversations_explains_their_loss():
+    """The connections stood before: a firewall has forgotten them, and resets what comes next."""
+    lost = [
+        Traffic(web(i), time_s=[i + 30], seq=2000, tcp_flags=0x18, payload=40, lost=True) for i in range(6)
+    ]
+    accepted = resets(6, flags=SYN_ACK)
+    back = [
+        Traffic(web(i).reverse(), time_s=[i + 30.002], ack=2040, tcp_flags=RST_ACK, payload=0, **FORGED)
+        for i in range(6)
+    ]
+    echoes = Traffic(ping(), packets=350, every_s=0.2)
+    replies = Traffic(ping().reverse(), packets=350, every_s=0.2, start_s=0.001)
+    busy = Traffic(
+        web(50), packets=350, every_s=0.2, start_s=0.05, seq=np.arange(350) * 40, payload=40, tcp_flags=0x18
+    )
+    acked = Traffic(
+        web(50).reverse(),
+        packets=350,
+        every_s=0.2,
+        start_s=0.06,
+        ack=np.arange(1, 351) * 40,
+        payload=0,
+        tcp_flags=0x10,
+    )
+    pair = comparison([*syns(6), *lost, echoes, busy], [*accepted, *back, replies, acked])
+
+    assert "packets that they answer never reached node2" in found(pair).explanation
+    assert [f.because for f in diagnose(pair).findings if f.code == "packet-loss"] == [
+        "foreign-reset@node2>node1"
+    ]

@@ -198,15 +198,22 @@ def _requests(opposite: Direction, direction: Direction, flows: NDArray[np.int32
     """Count the conversations answered by flows of the receiver, and those that never reached the sender."""
     if not len(flows) or not len(opposite):
         return 0, 0
-    numbered = answers.numbered_flows(direction)
-    wanted = numbered.answer[numbered.of_flow[1][flows]]
-    requested = answers.numbered_flows(opposite).of_flow[0][opposite.flow]
-    # Both numberings name the tuples of the same two captures; they agree where all captures share one.
-    wanted = _same_numbers(direction, opposite, wanted)
+    wanted, requested = conversations(opposite, direction, flows)
     mine = np.isin(requested, wanted[wanted != NO_TUPLE])
     sent = np.unique(requested[mine])
     arrived = np.unique(requested[mine & (opposite.received_row != NO_ROW)])
     return len(sent), len(sent) - len(arrived)
+
+
+def conversations(
+    opposite: Direction, direction: Direction, flows: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Number the tuples that some flows at the receiver answer, and those of all opposite packets."""
+    numbered = answers.numbered_flows(direction)
+    wanted = numbered.answer[numbered.of_flow[1][flows]]
+    requested: NDArray[np.int32] = answers.numbered_flows(opposite).of_flow[0][opposite.flow]
+    # Both numberings name the tuples of the same two captures; they agree where all captures share one.
+    return _same_numbers(direction, opposite, wanted), requested
 
 
 def _same_numbers(direction: Direction, opposite: Direction, wanted: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -37,6 +37,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import dns_names, forged
 from vxlanalyze.analysis.requests.forged import Forged, Sort
+from vxlanalyze.analysis.requests.taken_requests import taken
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -105,7 +106,7 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
         f"{'them' if len(found) > 1 else 'it'}: a device between the nodes answers in the pod's name",
         explanation=f"The capture of {far} holds {found.matched:,} other packets of this direction and lacks "
         f"{found.missing:,}{_dropped(found)}, so that it lacks as many of this sort by accident has a "
-        f"probability of at most {found.chance:.2g}.{_requests(found, far)}"
+        f"probability of at most {found.chance:.2g}.{_requests(found, far, len(taken(pair, direction)))}"
         f"{_wanted(wanted)}{_limits(hops, far)}",
         remedy=written(*_remedy(pair, direction)),
         evidence={
@@ -147,9 +148,11 @@ def _alleged(pair: Comparison, direction: Direction, rows: NDArray[np.int32]) ->
     return sorted(named, key=lambda name: (-named[name], name))
 
 
-def _requests(found: Forged, far: str) -> str:
+def _requests(found: Forged, far: str, taken_: int) -> str:
     if not found.requests:
         return ""
+    if taken_ and taken_ >= len(found):
+        return f" The packets that they answer never reached {far}: the device takes them and answers itself."
     what = count(found.requests, "conversation")
     if found.requests_missing == found.requests:
         none = "It answers" if len(found) == 1 else "They answer"

@@ -47,6 +47,7 @@ from vxlanalyze.analysis.loss import (
 from vxlanalyze.analysis.loss.concentration import Runs
 from vxlanalyze.analysis.loss.missed_alike import missed_alike
 from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.requests.taken_requests import taken
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.tcp import loss_limit
 from vxlanalyze.analysis.underlay import between_captures, underlay
@@ -163,9 +164,12 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
 
 
 def _causes(pair: Comparison, picture: Picture) -> tuple[str, ...] | None:
-    """Name a cause that explains all of it: an outage of the reverse direction."""
+    """Name a cause that explains all of it: a device that answers in the target's name, or an outage back."""
     hop = loss.hop_of(pair, picture.direction)
-    back = loss.explain(hop.backward if picture.direction.label == hop.forward.label else hop.forward)
+    reverse = hop.backward if picture.direction.label == hop.forward.label else hop.forward
+    if np.isin(picture.unexplained, taken(pair, reverse)).all():
+        return (f"foreign-reset@{reverse.label}",)
+    back = loss.explain(reverse)
     outages = back.of(Kind.INTERRUPTION)
     arrived_ns = back.direction.sent_ns(back.direction.delivered)
     due_ns = _due_ns(pair, picture)
