@@ -36,6 +36,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import next_hop, tunnel_ends
+from vxlanalyze.analysis.underlay.node_names import node_at
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
 from vxlanalyze.pairing.grouping import members
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -229,7 +230,7 @@ def _finding(
         "in turn. Each claim overwrites the other in the neighbour tables of all that hear it, so that "
         "connections reach one owner, then the other. A move would show one after the other, once."
         + (astray.words if astray else ""),
-        remedy=_remedy(first, most),
+        remedy=_remedy(pair, first, most),
         evidence={
             "address": Quantity(first.address),
             "macs": Quantity(", ".join(mac_text(m) for m in most)),
@@ -254,14 +255,28 @@ def _with_most_claims(conflict: _Conflict) -> list[int]:
     return sorted(owners[np.argsort(-claims, kind="stable")[:_MOST_NAMED]].tolist())
 
 
-def _remedy(first: _Conflict, owners: list[int]) -> str:
+def _remedy(pair: Comparison, first: _Conflict, owners: list[int]) -> str:
     node = first.point.name.partition("/")[0]
     return written(
         f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:",
-        on(node, *(f"ip -br link | grep -i {mac_text(mac)}" for mac in owners)),
+        *(
+            on(node_at(pair, at), f"ip -br link | grep -i {mac_text(mac)}")
+            for mac in owners
+            for at in _senders(first, mac)
+        ),
         "Then clear the entry where it is used:",
         on(node, f"ip neigh flush to {first.address}"),
     )
+
+
+def _senders(conflict: _Conflict, mac: int) -> list[str]:
+    """Outer addresses that a MAC sends from; outside of the tunnel, the address that it claims."""
+    if conflict.vni is None:
+        return [conflict.address]
+    flows = conflict.point.flows
+    sent = (flows.inner_src_mac == mac) & (flows.vni == conflict.vni)
+    used = np.where(sent, conflict.point.decoded.usage.packets, 0)
+    return list(outer_addresses(flows, flows.outer_src, used))
 
 
 def _whereabouts(conflict: _Conflict) -> str:
@@ -276,14 +291,9 @@ def _whereabouts(conflict: _Conflict) -> str:
 
 def _place(conflict: _Conflict, mac: int) -> str:
     """State where a MAC sends from: the outer address, or the capture."""
-    point = conflict.point
-    flows = point.flows
     if conflict.vni is None:
-        return f"seen by {point.name}"
-    sent = np.where(
-        (flows.inner_src_mac == mac) & (flows.vni == conflict.vni), point.decoded.usage.packets, 0
-    )
-    return f"at {listed(list(outer_addresses(flows, flows.outer_src, sent)))}"
+        return f"seen by {conflict.point.name}"
+    return f"at {listed(_senders(conflict, mac))}"
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

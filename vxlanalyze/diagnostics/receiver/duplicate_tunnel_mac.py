@@ -36,6 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay.node_names import node_at
 from vxlanalyze.analysis.underlay.rewriting import rewritten_sources
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device
 from vxlanalyze.pairing.grouping import members
@@ -182,7 +183,7 @@ def _finding(pair: Comparison, found: list[tuple[int, list[_Use]]]) -> Finding:
 def _remedy(pair: Comparison, sources: list[str], mac: int) -> str:
     """What to compare and renew on the nodes that use the MAC, not on those that see it."""
     device = next((d for d in (underlay.of(d, pair.cluster).device for d in pair.directions)), "DEVICE")
-    nodes = list(dict.fromkeys(_owner(pair, source) for source in sources))
+    nodes = list(dict.fromkeys(node_at(pair, source) for source in sources))
     others = [p.name.partition("/")[0] for p in pair.points if p.encapsulated]
     looking = list(dict.fromkeys([*nodes, *others]))
     return written(
@@ -194,12 +195,6 @@ def _remedy(pair: Comparison, sources: list[str], mac: int) -> str:
         "After a node was replaced, look for the old entry instead:",
         *(on(node, f"bridge fdb show | grep -i {mac_text(mac)}") for node in looking),
     )
-
-
-def _owner(pair: Comparison, address: str) -> str:
-    """Name of the node that has an outer address: its capture's, the cluster's, or the address itself."""
-    own = next((p.name.partition("/")[0] for p in pair.points if address in p.addresses), None)
-    return own or pair.cluster.node_of(address) or address
 
 
 def _rows(point: Point, macs: NDArray[np.uint64]) -> NDArray[np.int32]:

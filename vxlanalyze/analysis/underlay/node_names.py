@@ -1,0 +1,9 @@
+"""What to call the node that has an address, in commands for it."""
+
+from vxlanalyze.pairing.model import Comparison
+
+
+def node_at(pair: Comparison, address: str) -> str:
+    """Name the node that has an outer address: as its capture, as the cluster, or by the address itself."""
+    captured = (p.name.partition("/")[0] for p in pair.points if address in p.addresses)
+    return next(captured, None) or pair.cluster.node_of(address) or address
