@@ -102,4 +102,4 @@ def test_a_foreign_notebook_shows_verdict_and_commands_without_our_styles(chromi
     text = chromium.run("return document.querySelector('.vxlanalyze').textContent")
 
     assert "None of the 9 packets that node1 sends to node2 arrives" in text
-    assert "iptables -I INPUT -s 172.26.50.200 -p udp --dport 8472 -j ACCEPT" in text
+    assert "ip -d link show dev NIC | grep -w xdp" in text

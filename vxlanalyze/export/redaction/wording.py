@@ -29,8 +29,15 @@ _OWN_WORDS = frozenset(
     (
         *("Backend.Port", "Backend.VNI", "delay_ns.p99", "frame.cap_len", "frame.len", "e.g", "i.e"),
         *("flannel.1", "flannel.alpha.coreos.com", "vxlan.calico", "wireguard.cali"),
-        *("before.txt", "chrony.conf", "cpu.stat", "net-conf.json", "nm-cloud-setup.service"),
-        *("loadBalancer.dsrDispatch", "loadBalancer.mode", "status.podIP"),
+        *(
+            "antrea-agent.conf",
+            "before.txt",
+            "chrony.conf",
+            "cpu.stat",
+            "net-conf.json",
+            "nm-cloud-setup.service",
+        ),
+        *("loadBalancer.dsrDispatch", "loadBalancer.mode", "securityContext.sysctls", "status.podIP"),
     )
 )
 # Comments in firewall rules: mostly names of services and tenants.
