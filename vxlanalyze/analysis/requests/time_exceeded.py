@@ -91,6 +91,15 @@ def quoted_ends(pair: Comparison, point: Point, kinds: tuple[Kind, ...]) -> NDAr
     return np.unique(_keys(every.family, every.src, every.dst, every.protocol))
 
 
+def ttl_of(
+    pair: Comparison, point: Point, rows: NDArray[np.integer], column: str = "ttl"
+) -> NDArray[np.int64]:
+    """Read the TTL (hop limit) of some rows of a point, negative where there is none."""
+    source = pair.captures[point.capture].source
+    frames = source.fetch(point.index.place[rows])
+    return columns(frames, source.interfaces, ports=pair.ports)[column]
+
+
 def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind, ...]) -> Quotes:
     every = _read(pair, point, kinds)
     ends = ends_of(direction.sender.flows)[np.unique(direction.flow)]

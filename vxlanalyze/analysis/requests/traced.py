@@ -13,7 +13,6 @@ import numpy as np
 from vxlanalyze.analysis.requests import time_exceeded
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.pairing.model import Comparison
-from vxlanalyze.wire.rows import columns
 
 _USUAL_TTL = 30  # hosts send packets with 64, 128 or 255; no sane path uses up so much of it
 _MOST_READ = 2000
@@ -27,9 +26,7 @@ def left_open(comparison: Comparison, requests: Requests) -> Requests:
         return requests
     near = np.isin(time_exceeded.ends_of(point.flows), quoted)[point.index.flow[requests.first_row]]
     chosen = np.flatnonzero(near & requests.unanswered)[:_MOST_READ]
-    source = comparison.captures[point.capture].source
-    frames = source.fetch(point.index.place[requests.first_row[chosen]])
-    ttl = columns(frames, source.interfaces, ports=comparison.ports)["ttl"]
+    ttl = time_exceeded.ttl_of(comparison, point, requests.first_row[chosen])
     decided = requests.decided.copy()
     decided[chosen[(ttl >= 0) & (ttl < _USUAL_TTL)]] = False
     return replace(requests, decided=decided)

@@ -37,7 +37,6 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.rows import columns
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
@@ -103,24 +102,18 @@ def _without_other_flows(
     Quotes of IPv6 name no packet, only its addresses and protocol.
     """
     rows = np.unique(direction.sent_row[marked])[:_SAMPLE]
-    ttl = _ttl_of(pair, direction, rows, "ttl")
+    ttl = time_exceeded.ttl_of(pair, direction.sender, rows, "ttl")
     small = direction.sender.index.flow[rows[(ttl >= 0) & (ttl < _USUAL_TTL)]]
     return marked & np.isin(direction.flow, small) if len(small) else marked
 
 
 def _ttls(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_], column: str) -> list[int]:
     """TTLs (hop limits) of some packets as sent, the most frequent first."""
-    found = _ttl_of(pair, direction, np.unique(direction.sent_row[chosen])[:_SAMPLE], column)
+    found = time_exceeded.ttl_of(
+        pair, direction.sender, np.unique(direction.sent_row[chosen])[:_SAMPLE], column
+    )
     values, times = np.unique(found[found >= 0], return_counts=True)
     return [int(v) for v in values[np.argsort(-times, kind="stable")]]
-
-
-def _ttl_of(
-    pair: Comparison, direction: Direction, rows: NDArray[np.int32], column: str
-) -> NDArray[np.int64]:
-    source = pair.captures[direction.sender.capture].source
-    frames = source.fetch(direction.sender.index.place[rows])
-    return columns(frames, source.interfaces, ports=pair.ports)[column]
 
 
 def _cause(case: _Case, loop: bool) -> str:

@@ -145,16 +145,17 @@ def _finding(
     fate = np.sum([s.fate for s in servers], axis=0)
     shown = exhibits.of_rows(pair, ((s.requests.point, s.requests.first_row) for s in servers))
     unanswered, wanted = int(fate.sum()), names_of(pair, (s.requests for s in servers[:3]))
+    failing = dns_failing_names.failing_names(pair, (s.figures.pair for s in servers))  # reads frames: once
     about = f" They query {listed(wanted)}." if wanted else ""
     return Finding(
         code=CODE,
         severity=Severity.WARNING,
         direction=label,
-        summary=_summary(pair, servers, queried, bool(fate[Fate.ANSWER_LOST] == unanswered)),
+        summary=_summary(pair, servers, queried, failing, bool(fate[Fate.ANSWER_LOST] == unanswered)),
         explanation=f"{fates.died(fate)}.{_race(pair, servers)}{about}"
         f"{others(pair, servers[0].figures, queried)}{_stale(pair, servers[0])}",
-        remedy=_remedy(pair, servers, fate),
-        evidence=_evidence(servers, fate, wanted) | dns_failing_names.evidence(_failing(pair, servers)),
+        remedy=_remedy(pair, servers, fate, failing),
+        evidence=_evidence(servers, fate, wanted) | dns_failing_names.evidence(failing),
         ruled_out=tuple(_ruled_out(servers, fate)),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -174,13 +175,16 @@ def _explained_by(
 
 
 def _summary(
-    pair: Comparison, servers: Sequence[_Server], queried: Sequence[ServiceFigures], answers_lost: bool
+    pair: Comparison,
+    servers: Sequence[_Server],
+    queried: Sequence[ServiceFigures],
+    failing: list[str],
+    answers_lost: bool,
 ) -> str:
     first = servers[0].figures
     where = pair.cluster.named(first.server)
     more = f"; {count(len(servers) - 1, 'more pair')} of client and server alike" if len(servers) > 1 else ""
     queries = count(first.requests, "DNS query", "DNS queries")
-    failing = _failing(pair, servers)
     if failing:
         return f"{where} answers none of the queries for {listed(failing, 3)}, and all others{more}"
     if first.answered:
@@ -196,10 +200,6 @@ def _summary(
         f"One DNS pod always answers, the other never: {where} answered none of {queries}, "
         f"{pair.cluster.named(good.server)} all {good.requests:,}{more}"
     )
-
-
-def _failing(pair: Comparison, servers: Sequence[_Server]) -> list[str]:
-    return dns_failing_names.failing_names(pair, [s.figures.pair for s in servers])
 
 
 def _races(servers: Sequence[_Server]) -> bool:
@@ -229,7 +229,7 @@ def _stale(pair: Comparison, server: _Server) -> str:
     return f" {stale_entry.explain(pair, address, server.requests)}"
 
 
-def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64]) -> str:
+def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64], failing: list[str]) -> str:
     first = servers[0]
     place = first.figures.pair
     server, port = pairs(pair).server[place], int(pairs(pair).port[place])
@@ -237,7 +237,7 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
     if _races(servers):
         far = pair.captures[-1 if pair.points[first.figures.point].capture == 0 else 0].name
         return dns_pairs.remedy(far if fate[Fate.SILENT] else client_node)
-    if (failing := _failing(pair, servers)) and fate[Fate.SILENT] == fate.sum():
+    if failing and fate[Fate.SILENT] == fate.sum():
         return dns_failing_names.remedy(client_node, server, failing)
     gone = pair.cluster.lacks(server)
     stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
