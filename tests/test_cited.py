@@ -67,6 +67,18 @@ def test_the_first_finding_cites_the_line(folder: Path):
     assert lines == [] if not wanted else True
 
 
+def test_a_line_decides_each_of_at_least_15_faults():
+    """Of different kinds of tables, each saved on the nodes by the script of ``--plan``."""
+    deciding = {folder.name: truth_of(folder).get("cites", []) for folder in FOLDERS}
+    files = {line.partition(":")[0].rpartition("/")[2] for lines in deciding.values() for line in lines}
+
+    assert sum(map(bool, deciding.values())) >= 20
+    assert files >= {
+        *("iptables-save.txt", "nft.txt", "ip-route.txt", "ip-link.txt", "ip-neigh.txt", "fdb.txt"),
+        *("sysctl.txt", "nstat.txt", "conntrack.txt", "conntrack-S.txt", "tc.txt", "softnet_stat.txt"),
+    }
+
+
 @each
 def test_each_finding_with_facts_can_be_acted_on(folder: Path):
     assert shortcomings(json.loads(analysed(folder).to_json())) == []

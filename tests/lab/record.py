@@ -14,7 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.lab import building, capture, clocks, cluster_facts, faults, planned, topology, truth, workloads
+from tests.lab import (
+    building,
+    capture,
+    clocks,
+    cluster_facts,
+    faults,
+    machine,
+    planned,
+    topology,
+    truth,
+    workloads,
+)
 from tests.lab.capture import Recorder
 from tests.lab.namespaces import LabError, Namespaces, namespaces
 from tests.lab.scenario import Clock, Scenario
@@ -41,7 +52,11 @@ def record(scenario: Scenario, folder: Path) -> dict[str, int]:
     if folder.exists() and any(folder.iterdir()) and not (folder / "truth.json").exists():
         raise LabError(f"{folder} holds something that is no recording")
     plan = topology.plan(scenario.cluster)
-    with tempfile.TemporaryDirectory(prefix="vxlab") as scratch, namespaces() as spaces:
+    with (
+        tempfile.TemporaryDirectory(prefix="vxlab") as scratch,
+        namespaces() as spaces,
+        machine.settings(scenario.machine),
+    ):
         place, made = Path(scratch), Path(scratch) / "made"
         building.build(plan, spaces)
         faults.put_in(tuple(fault for fault in scenario.faults if not fault.after_s), plan, spaces)

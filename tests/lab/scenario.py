@@ -206,6 +206,7 @@ class Scenario:
 
     `limit` names what may be found to limit its first transfer; empty where there is none.
     With `planned_s`, captures and facts are taken by the script of ``--plan``, for so many seconds.
+    `machine` are sysctls that no namespace has of its own: they are set for the whole machine meanwhile.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Scenario:
     clocks: dict[str, Clock] = field(default_factory=dict)
     facts: str = ""
     planned_s: int = 0
+    machine: dict[str, int] = field(default_factory=dict)
     seed: int = 1
     delay_ms: float = 0.4
     kube: bool = False

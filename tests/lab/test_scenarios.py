@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import __main__ as lab
-from tests.lab import faults, rules, scenario, topology, truth, tunnels, workloads
+from tests.lab import faults, machine, rules, scenario, topology, truth, tunnels, workloads
 
 RECORDINGS = lab.recordings()
 NAMES = [file.stem for file, _ in RECORDINGS]
@@ -33,7 +33,8 @@ def test_places_exist(file: Path, folder: Path):
     plan = topology.plan(told.cluster)
     places = {*plan.nodes, *plan.pods}
     assert {work.source for work in told.work} <= places
-    assert {fault.at for fault in told.faults} <= places
+    assert {fault.at for fault in told.faults} <= places | {topology.FABRIC}
+    assert set(told.machine) <= machine.ALLOWED
     assert {capture.at.partition("/")[0] for capture in told.captures} <= set(plan.nodes)
     assert {name for rule in told.network for name in rule.on.split(">")} <= {"*", *plan.nodes}
     assert set(told.clocks) <= {capture.name for capture in told.captures}

@@ -76,9 +76,9 @@ def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]
 
 
 def _reason(finding: FindingRecord) -> str | None:
-    """Give the most probable cause of a finding, unless its summary already names a suspicion."""
+    """Give the most probable cause of a finding, unless its summary already names one, or a suspicion."""
     evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
-    if evidence.get("suspected") is not None or evidence.get("inside") is not None:
+    if any(evidence.get(name) is not None for name in ("fact_1", "suspected", "inside")):
         return None
     if evidence.get("only"):
         return _NEW_ONES

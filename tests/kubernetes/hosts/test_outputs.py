@@ -277,6 +277,11 @@ def test_several_outputs_under_their_commands_are_each_read(tmp_path):
             {"src": "10.0.0.1", "dst": "10.0.1.2", "at": "flannel.1"},
         ),
         (
+            "[34634.459836] nf_conntrack: nf_conntrack: table full in netns 4026532315, dropping packet\n",
+            "drops",
+            {"value": "nf_conntrack: table full"},
+        ),
+        (
             "apiVersion: projectcalico.org/v3\nitems:\n- apiVersion: projectcalico.org/v3\n  kind: IPPool\n"
             "  metadata: {name: default}\n  spec: {cidr: 10.42.0.0/16, vxlanMode: CrossSubnet}\n"
             "kind: IPPoolList\n",

@@ -85,6 +85,14 @@ def _remedy(node: str, name: str) -> str:
         device = quote(rest.removesuffix(" dropped"))
         shown = commands.on(node, f"tc -s qdisc show dev {device}")
         return f"A queue of {device} on {node} drops them; see its rate and limit, and who has set it:{shown}"
+    if name in ("conntrack drop", "conntrack early_drop"):
+        most = "net.netfilter.nf_conntrack_max"
+        larger = commands.on(
+            node,
+            "conntrack -L 2>/dev/null | grep -o 'src=[^ ]*' | sort | uniq -c | sort -rn | head",
+            f"sysctl -w {most}=$((2 * $(sysctl -n {most})))",
+        )
+        return f"The table of connections of {node} is full; see which addresses fill it, and enlarge it:{larger}"
     if name == "softnet dropped":
         longer = commands.on(node, "sysctl -w net.core.netdev_max_backlog=10000")
         return f"The cores of {node} do not keep up; a longer backlog bridges bursts (default 1000):{longer}"

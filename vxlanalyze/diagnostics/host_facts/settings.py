@@ -48,7 +48,7 @@ def _table(node: str, found: dict[str, _Setting], code: str) -> Iterator[Stateme
             "the kernel drops the first packets of new connections.",
             code != "packet-loss",
             where,
-            "Make it larger, and find what fills it:"
+            f"Enlarge the table of connections of {node}, and find what fills it:"
             + commands.on(
                 node,
                 f"sysctl -w net.netfilter.nf_conntrack_max={2 * int(most)}",

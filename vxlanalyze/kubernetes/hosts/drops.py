@@ -26,7 +26,7 @@ _ENDS = re.compile(
 _MARTIAN = re.compile(
     r"\bmartian source (?P<dst>[\d.]{7,15}) from (?P<src>[\d.]{7,15}), on dev (?P<at>\S{1,64})"
 )
-_TABLE_FULL = re.compile(r"nf_conntrack: .{0,40}table full, dropping packet")
+_TABLE_FULL = re.compile(r"nf_conntrack: .{0,40}table full(?: in netns \d{1,20})?, dropping packet")
 _LOG = re.compile(
     r"^(?:\[\s*\d+\.\d+\]|\[\w{3} \w{3} +\d+ |\w{3} +\d+ [\d:]{8} \S+ kernel:|\d{4}-\d\d-\d\dT\S+ )"
 )
