@@ -76,6 +76,35 @@ def test_a_folder_of_an_archive_can_be_meant_and_named(folders, capsys):
     assert [capture["name"] for capture in report["captures"]] == ["node1", "far"]
 
 
+def test_facts_next_to_the_folder_of_a_capture_are_its_node_s(folders, capsys):
+    both = tarred(folders / "both.tar.gz", *(folders / node for node in NODES))
+
+    assert cites_the_rule(report_of(capsys, f"{both}/node1/capture", f"far={both}/node2/capture"))
+
+
+def test_captures_of_one_name_are_called_after_their_nodes(folders, capsys):
+    """Each with its facts, though neither its file nor its folder names the node."""
+    for node in NODES:
+        (ring,) = (folders / node / "capture").iterdir()
+        ring.rename(ring.with_name("trace.pcap"))
+    report = report_of(capsys, tarred(folders / "both.tar.gz", *(folders / node for node in NODES)))
+
+    assert [capture["name"] for capture in report["captures"]] == list(NODES)
+    assert cites_the_rule(report)
+
+
+def test_facts_of_one_node_alone_leave_those_of_the_other_in_the_archive(folders, capsys):
+    both = tarred(folders / "both.tar.gz", *(folders / node for node in NODES))
+
+    assert cites_the_rule(report_of(capsys, both, "--facts", f"node1={both}/node1/facts"))
+    assert (
+        report_of(capsys, both, "--facts", f"node2={both}/node1/capture")["findings"][0]["evidence"].get(
+            "fact_1"
+        )
+        is None
+    )
+
+
 def test_a_rotated_set_in_an_archive_is_one_capture(folders, capsys):
     ring = folders / "node1" / "capture"
     (ring / "node1.pcap01").write_bytes((ring / "node1.pcap00").read_bytes()[:24])  # no frame yet

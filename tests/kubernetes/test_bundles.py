@@ -8,6 +8,8 @@ import pytest
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.facts import read_bundle, read_facts
+from vxlanalyze.kubernetes.homes import Belonging, homes_of
+from vxlanalyze.kubernetes.model import Cluster, Node, Pod
 from vxlanalyze.kubernetes.saved import read_cluster
 
 FDB = b"33:33:00:00:00:01 dev eth0 self permanent\n"
@@ -51,14 +53,15 @@ def test_a_zip_is_read(tmp_path):
 
 def test_a_bundle_of_several_nodes_is_parted_by_their_names(tmp_path):
     names = ["sysdump/bugtool-node1-2026/fdb.txt", "sysdump/node2.internal/fdb.txt", "sysdump/node10/fdb.txt"]
-    facts = read_bundle(tarred(names, "w:gz", tmp_path / "dump.tgz"), ["node1", "node2"])
+    dump = tarred(names, "w:gz", tmp_path / "dump.tgz")
+    facts = read_bundle(dump, Belonging(["node1", "node2"], Cluster()))
 
     assert [fact.capture for fact in facts] == ["node1", "node2"]
 
 
 def test_a_bundle_that_names_no_capture_says_so(tmp_path):
     with pytest.raises(UsageError, match="give --facts NAME=BUNDLE"):
-        read_bundle(tarred(["a/fdb.txt"], "w", tmp_path / "dump.tar"), ["node1"])
+        read_bundle(tarred(["a/fdb.txt"], "w", tmp_path / "dump.tar"), Belonging(["node1"], Cluster()))
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "/".join("d" * 40)])
@@ -95,7 +98,6 @@ def test_a_damaged_archive_is_an_error_of_one_line(cut, tmp_path):
 
 def test_the_command_takes_a_bundle(tmp_path):
     tarred(["node1/fdb.txt"], "w:gz", tmp_path / "dump.tgz")
-    from vxlanalyze.kubernetes.saved import read_cluster
 
     cluster = read_cluster(None, (("", str(tmp_path / "dump.tgz")),), ["node1", "node2"])
 
@@ -198,3 +200,44 @@ def test_a_must_gather_names_nodes_services_and_whose_file_each_is(must_gather):
     assert cluster.name_of("172.30.0.10") == "openshift-dns/dns-default"
     assert {fact.kind for fact in cluster.facts if fact.capture == "worker-0"} >= {"firewall", "overlay"}
     assert not [fact for fact in cluster.facts if fact.capture == "worker-1"]
+
+
+NESTED = {"a/node1/capture/x.pcap": "node1", "a/node2/capture/x.pcap": "node2"}
+
+
+@pytest.mark.parametrize(
+    ("opened", "places", "homes"),
+    [
+        (NESTED, NESTED, {"a/node1/": "node1", "a/node2/": "node2"}),
+        ({"a/node1/capture/x.pcap": "node1"}, NESTED, {"a/node1/": "node1"}),
+        ({"a/node1/capture/x.pcap": "node1"}, ["a/node1/capture/x.pcap"], {"": "node1"}),
+        ({"x.pcap0": "x", "x.pcap1": "x"}, [], {"": "x"}),
+        ({"x.pcap": "x", "y.pcap": "y"}, [], {}),
+        ({"x.pcap": "x", "n/y.pcap": "y"}, [], {"n/": "y"}),
+    ],
+)
+def test_the_widest_folder_without_another_capture_is_a_capture_s_home(opened, places, homes):
+    assert homes_of(opened, places) == homes
+
+
+@pytest.mark.parametrize(
+    ("member", "capture"),
+    [
+        ("a/node1/facts/fdb.txt", "node1"),
+        ("a/node1/facts/ping-to-node2.txt", "node1"),
+        ("node1-and-node2/node2.internal/fdb.txt", "node2"),
+        ("dump/cilium-x7abc-2026/fdb.txt", "node2"),
+        ("dump/node3/fdb.txt", None),
+        ("dump/cilium-q9zzz/fdb.txt", None),
+        ("dump/node11/fdb.txt", None),
+        ("home/of/one/fdb.txt", "node1"),
+        ("home/node3/fdb.txt", None),
+        ("a-" * 300 + "node1", None),
+    ],
+)
+def test_a_name_in_the_path_decides_before_the_folder(member, capture):
+    pods = (Pod("cilium-x7abc", "kube-system", "node2", ()), Pod("cilium-q9zzz", "kube-system", "node3", ()))
+    nodes = (Node("node2.internal"), Node("node3"))
+    belonging = Belonging(["node1", "node2"], Cluster(nodes=nodes, pods=pods), {"home/": "node1"})
+
+    assert belonging(member) == capture

@@ -73,7 +73,7 @@ def questions_of(
     Parameters
     ----------
     archives : sequence of str
-        Paths of captures; archives among them provide the facts if `facts` names none.
+        Paths of captures; archives among them provide the facts that `facts` does not.
 
     Raises
     ------
@@ -84,8 +84,9 @@ def questions_of(
     given = [(name, os.fspath(directory)) for name, directory in (facts or {}).items()]
     cluster = read_cluster(
         None if kube is None else os.fspath(kube),
-        given or list(bundled.facts(archives, names)),
+        given,
         names,
+        tuple(bundled.bundles(archives, sources)),
     )
     part = Part(
         _moment(since), _moment(until), tuple(parse_term(term, cluster.addresses_of) for term in only)

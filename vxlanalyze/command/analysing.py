@@ -98,8 +98,8 @@ def questions_of(options: Options, sources: "Sequence[LogicalCapture]") -> "Ques
     from vxlanalyze.pipeline import run as pipeline
 
     names = [source.name for source in sources]
-    given = options.facts or tuple(bundled.facts(options.captures, names))
-    cluster = read_cluster(options.kube, given, names)
+    bundles = tuple(bundled.bundles(options.captures, sources))
+    cluster = read_cluster(options.kube, options.facts, names, bundles)
     return pipeline.Questions(
         cluster=cluster,
         ports=options.port,

@@ -59,6 +59,23 @@ def members(path: Path) -> Iterator[Member]:
             yield Member(f"{path}/{name}", data)
 
 
+def capture_places(path: Path) -> list[str]:
+    """Give the paths of the captures in a bundle, in its order.
+
+    Raises
+    ------
+    UsageError
+        As in `members`.
+    """
+    with _damage_named(path):
+        return [name for name, file in _entries(path) if _is_capture(name, file.read(HEAD_BYTES))]
+
+
+def _is_capture(name: str, head: bytes) -> bool:
+    called = compression_of(head) is not None and _CALLED_CAPTURE.search(name) is not None
+    return called or format_of(head) is not None
+
+
 def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
     """Give the captures of a bundle, each copied to an unlinked file, with its path in the bundle.
 
@@ -76,8 +93,7 @@ def captures(path: Path, below: str = "") -> Iterator[tuple[str, IO[bytes]]]:
     with _damage_named(path):
         for name, file in _entries(path):
             head = file.read(HEAD_BYTES)
-            called = compression_of(head) is not None and _CALLED_CAPTURE.search(name) is not None
-            if (format_of(head) is None and not called) or not f"{name}/".startswith(below):
+            if not _is_capture(name, head) or not f"{name}/".startswith(below):
                 continue
             spool = Spool()
             try:

@@ -5,7 +5,7 @@ Anything unrecognised becomes a fact of kind "unknown" that names it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from vxlanalyze.capture.archives import inside, is_archive
 from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.bundles import members
+from vxlanalyze.kubernetes.homes import Belonging, Bundle
 from vxlanalyze.kubernetes.hosts.model import Line
 from vxlanalyze.kubernetes.hosts.outputs import numbered, read_document, read_output
-from vxlanalyze.kubernetes.model import Fact, Pod
+from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
 from vxlanalyze.text.words import listed
@@ -74,15 +75,13 @@ def read_facts(capture_name: str, directory: str | Path) -> tuple[Fact, ...]:
     )
 
 
-def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod] = ()) -> tuple[Fact, ...]:
-    """Read a bundle of several nodes: a member belongs to the capture named in its path.
-
-    A path may name one of the `pods` instead (an agent's), which stands for its node.
+def read_bundle(path: str | Path, belonging: Belonging) -> tuple[Fact, ...]:
+    """Read a bundle of several nodes, each member for the capture that it belongs to.
 
     Raises
     ------
     UsageError
-        It is not an archive, cannot be read, or none of its members names a capture.
+        It is not an archive, cannot be read, or none of its members belongs to a capture.
     """
     folder = inside(path)
     if folder is None:
@@ -90,29 +89,36 @@ def read_bundle(path: str | Path, captures: Collection[str], pods: Iterable[Pod]
             f"--facts {path}: no archive; give a capture's name and a directory, as in node1=facts/node1"
         )
     root, below = folder
-    named_so = [(name, name) for name in captures]
-    named_so += [(pod.name, node) for pod in pods if (node := _capture_of(pod.node, captures)) is not None]
-    whose = [(node, re.compile(rf"(?:^|[/._-]){re.escape(name)}(?:[/._-]|$)")) for name, node in named_so]
-    found: list[Fact] = []
-    named = False
-    for name, data in members(root):
-        member = name.removeprefix(f"{root}/")
-        if not f"{member}/".startswith(below):
-            continue
-        capture = next((c for c, pattern in whose if pattern.search(member)), None)
-        named |= capture is not None
-        found += _text_facts(capture, name, data) if capture is not None else ()
-    if not named:
+    found, known = _of_members(Bundle(root, (below,), {}), belonging)
+    if not known:
         raise UsageError(
-            f"{root}: no member's path holds the name of a capture ({listed(sorted(captures))}); "
+            f"{root}: no member's path holds the name of a capture ({listed(sorted(belonging.captures))}); "
             "give --facts NAME=BUNDLE"
         )
-    return tuple(found)
+    return found
 
 
-def _capture_of(node: str, captures: Collection[str]) -> str | None:
-    """Give the capture of a node, named by its full name or by its first part."""
-    return next((name for name in (node, node.partition(".")[0]) if name in captures), None)
+def read_members(bundle: Bundle, belonging: Belonging) -> tuple[Fact, ...]:
+    """Read what an archive holds with the captures that came from it.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read.
+    """
+    return _of_members(bundle, belonging)[0]
+
+
+def _of_members(bundle: Bundle, belonging: Belonging) -> tuple[tuple[Fact, ...], bool]:
+    """The facts of a bundle, and whether any of its members belongs to a capture."""
+    found: list[Fact] = []
+    known = False
+    for name, data in members(bundle.path):
+        member = name.removeprefix(f"{bundle.path}/")
+        if bundle.holds(member) and (capture := belonging(member)) is not None:
+            known = True
+            found += _text_facts(capture, name, data)
+    return tuple(found), known
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -3,16 +3,24 @@
 Most runs are given nothing: the reader of a kind is imported only when needed.
 """
 
-import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.model import Cluster, Fact
 from vxlanalyze.text.nearest import nearest
 
+if TYPE_CHECKING:
+    from vxlanalyze.kubernetes.homes import Bundle
 
-def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: Collection[str]) -> Cluster:
+
+def read_cluster(
+    kube: str | None,
+    facts: Iterable[tuple[str, str]],
+    captures: Collection[str],
+    bundles: Sequence["Bundle"] = (),
+) -> Cluster:
     """Read what the cluster says about itself.
 
     Parameters
@@ -23,6 +31,9 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
         Files saved with captures.
     captures : collection of str
         Names of the captures.
+    bundles : sequence of Bundle
+        The archives that captures came from; `facts` for a capture replaces what they hold for it, and
+        `facts` without a name all of it.
 
     Raises
     ------
@@ -35,9 +46,14 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
 
         cluster = read_kube(kube)
     facts = tuple(facts)
+    given = {name for name, _ in facts}
+    bundles = () if "" in given else bundles
     if kube is None:
-        cluster = _collected(path for name, path in facts if not name)
+        cluster = _collected([*(path for name, path in facts if not name), *(b.path for b in bundles)])
     tables = [t for name, directory in facts for t in _read_facts(name, directory, captures, cluster)]
+    tables += [
+        t for bundle in bundles for t in _read_bundle(bundle, captures, cluster) if t.capture not in given
+    ]
     if tables:
         from vxlanalyze.kubernetes.gather import with_facts
 
@@ -45,13 +61,14 @@ def read_cluster(kube: str | None, facts: Iterable[tuple[str, str]], captures: C
     return cluster
 
 
-def _collected(bundles: Iterable[str]) -> Cluster:
+def _collected(bundles: Iterable[str | Path]) -> Cluster:
     """The cluster from the first bundle that describes it."""
     for path in bundles:
-        from vxlanalyze.capture.archives import is_archive
+        from vxlanalyze.capture.archives import inside
         from vxlanalyze.kubernetes.collected import cluster_in
 
-        found = cluster_in(Path(path)) if os.path.isfile(path) and is_archive(path) else Cluster()
+        archive = inside(path)
+        found = cluster_in(archive[0]) if archive is not None else Cluster()
         if found.nodes or found.pods:
             return found
     return Cluster()
@@ -59,9 +76,17 @@ def _collected(bundles: Iterable[str]) -> Cluster:
 
 def _read_facts(name: str, directory: str, captures: Collection[str], cluster: Cluster) -> tuple[Fact, ...]:
     from vxlanalyze.kubernetes.facts import read_bundle, read_facts
+    from vxlanalyze.kubernetes.homes import Belonging
 
     if not name:
-        return read_bundle(directory, captures, cluster.pods)
+        return read_bundle(directory, Belonging(captures, cluster))
     if name not in captures:
         raise UsageError(f"--facts {name}={directory}: no capture is called {name}{nearest(name, captures)}")
     return read_facts(name, directory)
+
+
+def _read_bundle(bundle: "Bundle", captures: Collection[str], cluster: Cluster) -> tuple[Fact, ...]:
+    from vxlanalyze.kubernetes.facts import read_members
+    from vxlanalyze.kubernetes.homes import Belonging
+
+    return read_members(bundle, Belonging(captures, cluster, bundle.homes))

@@ -7,7 +7,7 @@ Other files in the same archive are used as facts without being named again.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vxlanalyze.capture.archives import inside
 from vxlanalyze.capture.logical import LogicalCapture
@@ -15,6 +15,9 @@ from vxlanalyze.capture.opened import OpenedFile, look_into
 from vxlanalyze.capture.sources import in_order, name_of
 from vxlanalyze.errors import UsageError
 from vxlanalyze.text.words import listed
+
+if TYPE_CHECKING:
+    from vxlanalyze.kubernetes.homes import Bundle
 
 _MOST_POINTS = 2
 
@@ -83,16 +86,28 @@ def _demand_few(archive: Archive, found: Sequence[tuple[str, str]], at_most: int
 
 
 def _names(archive: Archive, found: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Name each capture after its file, or after its folder if two have the same name."""
+    """Name each capture after its file, or after the folder that tells files of one name apart."""
     plain = [name for _, name in found]
+    folders = [PurePosixPath(folder).parts for folder, _ in found]
     for folder, name in sorted(found):
-        parent = name_of(PurePosixPath(folder).name) if folder not in ("", ".") else name
+        parts = PurePosixPath(folder).parts
+        shared = sum(all(other[: at + 1] == parts[: at + 1] for other in folders) for at in range(len(parts)))
+        parent = name_of(parts[min(shared, len(parts) - 1)]) if parts else name
         yield (folder, name), archive.name or (name if plain.count(name) == 1 else parent)
 
 
-def facts(specs: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give the archives on the command line as for ``--facts``: for one capture by name, or for all."""
-    archives = [archive_of(spec) for spec in specs]
-    for archive, spec in zip(archives, specs, strict=True):
-        if archive is not None:
-            yield (names[specs.index(spec)] if len(names) == len(specs) else ""), str(archive.place)
+def bundles(specs: Sequence[str | os.PathLike[str]], sources: Sequence[LogicalCapture]) -> Iterator["Bundle"]:
+    """Give the archives among the paths of captures, each with the folders of the captures opened from it."""
+    below: dict[Path, list[str]] = {}
+    for archive in filter(None, map(archive_of, specs)):
+        below.setdefault(archive.path, []).append(archive.below)
+    for path, folders in below.items():
+        from vxlanalyze.kubernetes.bundles import capture_places
+        from vxlanalyze.kubernetes.homes import Bundle, homes_of
+
+        files = [(file.path, source.name) for source in sources for file in source.files]
+        opened = {
+            place.removeprefix(f"{path}/"): name for place, name in files if place.startswith(f"{path}/")
+        }
+        places = list(opened) if "" in folders else capture_places(path)
+        yield Bundle(path, tuple(folders), homes_of(opened, places))

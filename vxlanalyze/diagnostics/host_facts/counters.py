@@ -92,7 +92,7 @@ def _remedy(node: str, name: str) -> str:
             "conntrack -L 2>/dev/null | grep -o 'src=[^ ]*' | sort | uniq -c | sort -rn | head",
             f"sysctl -w {most}=$((2 * $(sysctl -n {most})))",
         )
-        return f"The table of connections of {node} is full; see which addresses fill it, and enlarge it:{larger}"
+        return f"The table of connections of {node} is full; see what fills it, and enlarge it:{larger}"
     if name == "softnet dropped":
         longer = commands.on(node, "sysctl -w net.core.netdev_max_backlog=10000")
         return f"The cores of {node} do not keep up; a longer backlog bridges bursts (default 1000):{longer}"
