@@ -33,6 +33,7 @@ from tests.lab.topology import FABRIC, Topology
 
 # Servers need a moment to listen; tcpdump gets the last packets from the kernel a second late.
 SETTLE_S, LINGER_S = 0.8, 1.3
+FORWARDING_WITHIN_S = 10.0
 
 
 def record(scenario: Scenario, folder: Path) -> dict[str, int]:
@@ -150,7 +151,19 @@ def _start_network(
     said = network.stdout.readline() if network.stdout else ""
     if said != "ready\n":
         raise LabError(f"the network does not start: {said}{network.stdout.read() if network.stdout else ''}")
+    for node in plan.nodes.values():
+        for _, tap in plan.cards(node):
+            _wait_until_forwarding(tap, spaces)
     return network
+
+
+def _wait_until_forwarding(tap: str, spaces: Namespaces) -> None:
+    """Wait for a bridge port that has just got its carrier: before, the bridge drops what a node sends."""
+    end_s = time.monotonic() + FORWARDING_WITHIN_S
+    while json.loads(spaces.run(FABRIC, f"bridge -j link show dev {tap}"))[0]["state"] != "forwarding":
+        if time.monotonic() > end_s:
+            raise LabError(f"the bridge does not forward to {tap}")
+        time.sleep(0.05)
 
 
 def _check_network(plan: Topology, spaces: Namespaces) -> None:

@@ -1,6 +1,4 @@
-"""K6 and K29: one source of many is ignored."""
-
-from dataclasses import replace
+"""K6: one source of many is ignored."""
 
 from tests.reported import frames as f
 from tests.reported.pairs.talking import talking
@@ -121,56 +119,3 @@ def dead_pod() -> World:
         t.accepted = t.accepted and t.packet.dst != gone.address
 
     return w
-
-
-def stamp_of(packet: f.Packet) -> int:
-    """Read the time stamp of a TCP packet."""
-    options = packet.tcp.options
-    at = options.index(b"\x08\x0a")
-    return int.from_bytes(options[at + 2 : at + 6])
-
-
-def recycled(seed: int, clocks: tuple[int, ...], tunnel: Tunnel | None = None, six: bool = False) -> World:
-    """Let several clients with clocks of their own share one address; the server keeps one time stamp."""
-    w, ours, theirs = talking(seed, tunnel=tunnel, six=six)
-    newest = 0
-    sharing = [replace(ours[1], ticks=ticks, sport=33000 + 7000 * n) for n, ticks in enumerate(clocks)]
-    for n in range(24):
-        tcp_talk(sharing[n % len(clocks)], theirs[1], 3306, 0.4 + 0.3 * n, request=100, answer=500, tries=2)
-
-    @w.fate
-    def check(t: Transit) -> None:
-        nonlocal newest
-        if t.packet.proto == f.TCP and t.packet.dport == 3306 and t.packet.tcp.flags & f.SYN:
-            if stamp_of(t.packet) < newest:
-                t.accepted = False
-            newest = max(newest, stamp_of(t.packet))
-
-    return w
-
-
-@pair(
-    "time-stamps-of-masqueraded-clients",
-    root="source-unanswered",
-    must=["source-unanswered@ab"],
-    mustnot=NETWORK,
-    says=[r"tcp_tw_recycle", r"10\.244\.1\.9"],
-    source="flannel 530; kubernetes 33945",
-    story="Two clients share an address by masquerade; the server discards the SYNs of the one whose clock "
-    "is behind.",
-)
-def two_clients() -> World:
-    return recycled(136, (3_000_000_000, 900_000_000))
-
-
-@pair(
-    "time-stamps-of-three-clients",
-    root="source-unanswered",
-    must=["source-unanswered@ab"],
-    mustnot=NETWORK,
-    says=[r"tcp_tw_recycle"],
-    source="calico 6439",
-    story="The same with three clients, IPv6 over Geneve.",
-)
-def three_clients() -> World:
-    return recycled(137, (2_000_000_000, 50_000_000, 700_000_000), Tunnel("geneve", 6081, 8), six=True)

@@ -24,19 +24,21 @@ def merge(frames: list[bytes]) -> bytes:
 
 
 class Offloaded(World):
-    """A world in which node2 merges consecutive datagrams of one outer flow."""
+    """A world in which a node merges consecutive datagrams of one outer flow."""
 
     most = 4
+    merges = "10.61.4.11"  # whose datagrams
+    at_node = -1
 
     def write(self, folder: Path) -> list[Path]:
-        capture = self.captures[-1]
+        capture = self.captures[self.at_node]
         capture.frames.sort(key=lambda frame: frame.time)
         merged: list[Frame] = []
         group: list[Frame] = []
         for frame in [*capture.frames, Frame(0, b"")]:
             alike = group and frame.data[26:38] == group[-1].data[26:38] and frame.data[23:24] == b"\x11"
             near = group and frame.time - group[-1].time < 400_000
-            from_first = frame.data[26:30] == f.address("10.61.4.11")
+            from_first = frame.data[26:30] == f.address(self.merges)
             if group and not (alike and near and from_first and len(group) < self.most):
                 data = merge([x.data for x in group]) if len(group) > 1 else group[0].data
                 merged.append(Frame(group[0].time, data, length=len(data)))
@@ -69,6 +71,20 @@ def merged_vxlan() -> World:
 def merged_geneve() -> World:
     w = talk(Offloaded(152, tunnel=Tunnel(kind="geneve", vni=31, port=6081)), request=6000)
     w.most = 2
+    return w
+
+
+@pair(
+    "merged-datagrams-of-answers",
+    root="merged-datagram",
+    must=["merged-datagram@ba"],
+    mustnot=["packet-loss@ba", "path-blocked", "corrupted-in-transit", "merged-datagram@ab"],
+    source="tailscale/tailscale 11026",
+    story="The same on the return path: the capture of node1 holds the answers joined, on another port.",
+)
+def merged_answers() -> World:
+    w = talk(Offloaded(154, tunnel=Tunnel(vni=7, port=8472)))
+    w.merges, w.at_node = "10.61.4.12", 0
     return w
 
 

@@ -49,13 +49,14 @@ def late_copies(seed: int, copies: int, **tunnel: object) -> World:
 
 
 def used_again(seed: int, old: int, **tunnel: object) -> World:
-    """A SYN meets the old connection, which acknowledges its own numbers and is reset."""
+    """A SYN meets the old connection, which acknowledges its own numbers (not 0) and is reset."""
     w, a, b = place(seed, **tunnel)
     for n in range(3):
         at, port = 0.5 + n * 0.6, 40200 + n
-        say(w, a, b, at, Tcp(port, 9091, seq=7000 + n, flags=SYN))
-        say(w, b, a, at + 0.002, Tcp(9091, port, seq=77, ack=old))
-        say(w, a, b, at + 0.003, Tcp(port, 9091, seq=old, flags=RST))
+        if old:
+            say(w, a, b, at, Tcp(port, 9091, seq=7000 + n, flags=SYN))
+            say(w, b, a, at + 0.002, Tcp(9091, port, seq=77, ack=old))
+            say(w, a, b, at + 0.003, Tcp(port, 9091, seq=old, flags=RST))
         say(w, a, b, at + 0.200, Tcp(port, 9091, seq=7000 + n, flags=SYN))
         say(w, b, a, at + 0.202, Tcp(9091, port, seq=30_000, ack=7001 + n, flags=SYN | ACK))
         say(w, a, b, at + 0.204, Tcp(port, 9091, seq=7001 + n, ack=30_001))
@@ -79,6 +80,13 @@ no_hole(
     "k10-late-copies-geneve", "calico issue 9450", lambda: late_copies(102, 4, kind="geneve", port=6081), LATE
 )
 no_hole("k10-late-copies-ipv6", "calico issue 9450", lambda: late_copies(103, 1, v6=True), LATE)
+no_hole("k10-no-copies", "lookalike of calico issue 9450", lambda: late_copies(104, 0), "Without copies.")
 no_hole("k30-port-used-again", "cilium issue 45863", lambda: used_again(301, 3_200_000_000), AGAIN)
 no_hole("k30-port-used-again-near", "cilium issue 45863", lambda: used_again(302, 900_000_000, vni=8), AGAIN)
 no_hole("k30-port-used-again-ipv6", "cilium issue 45863", lambda: used_again(303, 2_000_000, v6=True), AGAIN)
+no_hole(
+    "k30-port-used-again-later",
+    "lookalike of cilium issue 45863",
+    lambda: used_again(304, 0, port=4789),
+    "A port is used again after TIME_WAIT, and the new connection is taken at once.",
+)

@@ -1,7 +1,8 @@
 """Inner addresses that send from one outer address up to some moment and from another one afterwards.
 
 A virtual machine that migrates, or an address that fails over, is seen at its old place and then at its new
-one. An address that alternates between both is reached through several endpoints and has not moved.
+one: by its packets, or only by its ARP messages if what is sent to it still goes to its old place. An
+address that alternates between both is reached through several endpoints and has not moved.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from vxlanalyze.analysis.once import once
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Flows
 
 _LEAST_PACKETS = 3  # from the new place
 _TWO = 2
@@ -39,10 +41,17 @@ def moves_of(pair: Comparison) -> dict[int, dict[str, Move]]:
     return {point.capture: _seen_by(point) for point in pair.points if point.encapsulated}
 
 
+def announcements(flows: Flows) -> NDArray[np.bool_]:
+    """ARP messages that name their sender's address (RFC 5227: a probe does not), shape ``(f,)``."""
+    named: NDArray[np.bool_] = (flows.family == 0) & (flows.sport > 0) & flows.src[:, :4].any(axis=1)
+    return named
+
+
 def _seen_by(point: Point) -> dict[str, Move]:
     flows, usage = point.flows, point.decoded.usage
-    rows = np.flatnonzero(usage.used & (flows.outer_family > 0) & (flows.family > 0))
-    inner, inner_of = distinct(np.column_stack([flows.family, flows.src])[rows])
+    rows = np.flatnonzero(usage.used & (flows.outer_family > 0) & ((flows.family > 0) | announcements(flows)))
+    family = np.maximum(flows.family, 4)  # ARP is IPv4's
+    inner, inner_of = distinct(np.column_stack([family, flows.src])[rows])
     outer, outer_of = distinct(np.column_stack([flows.outer_family, flows.outer_src])[rows])
     place, at = np.unique(inner_of.astype(np.int64) * len(outer) + outer_of, return_inverse=True)
     whose = place // max(len(outer), 1)

@@ -10,9 +10,10 @@ How it decides
     The node of a pod is known from the cluster itself (`--kube`, `--facts`): the node of the pod or of the
     pod network, and that node's addresses, including those from which its pods were seen to send. Without
     these, packets decide: the outer address from which the pod itself was seen to send, the last one for a
-    pod that moved. A destination that is none of these is wrong if nothing sent there for the pod was
-    answered, with so many requests that a working node would be this silent with a probability below
-    `chance`, or if the cluster says that the address belongs to another node.
+    pod that moved (its ARP messages count as well; of the requests, only those after the move). A destination
+    that is none of these is wrong if nothing sent there for the pod was answered, with so many requests that
+    a working node would be this silent with a probability below `chance`, or if the cluster says that the
+    address belongs to another node.
 When it cannot tell
     Nothing was answered, and neither files nor packets show where the inner destinations run.
 What looks like it
@@ -37,45 +38,27 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.homes import Home, Homes, homes_of
 from vxlanalyze.analysis.underlay.moves import Move, moves_of
-from vxlanalyze.pairing.model import Comparison, Direction, Point, Reason
+from vxlanalyze.pairing.model import Comparison, Direction, Reason
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
-from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.addresses import mac_text, text
 
 CODE = "wrong-tunnel-endpoint"
 
 
 class _Wrong(NamedTuple):
-    """Flows of a direction to one address although their pods are reached through others."""
+    """Packets of a direction to one address although their pods are reached through others."""
 
     sent_to: str
-    right: tuple[str, ...]
-    home: str  # the correct home, in words
-    by_cluster: bool
+    home: Home
     pods: list[str]
-    flows: NDArray[np.bool_]
-
-
-class _Places(NamedTuple):
-    """Where inner addresses live, and which of them moved."""
-
-    homes: Homes
-    moves: Mapping[str, Move]
-
-    def at(
-        self, point: Point, sent_to: str, pod: str, members: NDArray[np.intp]
-    ) -> tuple[Home | None, NDArray[np.intp]]:
-        """Give a pod's home, and the flows to it that count: for one that moved, the later ones."""
-        move = self.moves.get(pod)
-        if move is None or move.before != sent_to:
-            return self.homes.of(pod), members
-        words = f"{pod} itself sends from {move.after} since {moment(move.from_ns)}"
-        began_ns = point.index.time_ns[point.decoded.usage.first_row[members]]
-        return Home((move.after,), words, False), members[began_ns > move.from_ns]
+    packets: NDArray[np.bool_]
+    mac: str = ""  # of a pod that moved
 
 
 _RESTART = "Restarting the network plugin's agent on {} writes its entries anew."
@@ -106,13 +89,14 @@ def _direction(
     right = {(outer, home.addresses) for outer, pod, _ in answering if (home := homes.of(pod)) is not None}
     moves = moves_of(pair).get(direction.sender.capture, {})
     silent = responses.used & ~responses.answered & tunnelled
-    wrong, untold = _compare(direction, _Places(homes, moves), silent, right)
-    for one in sorted(wrong, key=lambda w: -int(responses.unanswered(w.flows).sum())):
+    wrong, untold = _compare(direction, homes, moves, silent, right)
+    wrong += _moved(pair, direction, moves)
+    for one in sorted(wrong, key=lambda w: -int((responses.sent & w.packets).sum())):
         if _proved(pair, direction, one, responses, chance):
             return _finding(pair, direction, one, responses)
     if wrong:
         first = wrong[0]
-        why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home}; too few requests"
+        why = f"packets for {first.pods[0]} go to {first.sent_to}, but {first.home.words}; too few requests"
         return NotAssessed(CODE, why, direction.label)
     if responses.unanswered(untold).any() and not responses.answered.any():
         why = "it is not known on which nodes the inner destinations run; --kube would show it"
@@ -121,24 +105,51 @@ def _direction(
 
 
 def _compare(
-    direction: Direction, places: _Places, silent: NDArray[np.bool_], right: set[tuple[str, tuple[str, ...]]]
+    direction: Direction,
+    homes: Homes,
+    moves: Mapping[str, Move],
+    silent: NDArray[np.bool_],
+    right: set[tuple[str, tuple[str, ...]]],
 ) -> tuple[list[_Wrong], NDArray[np.bool_]]:
-    """Flows sent to a wrong address, by that and the right one; and those with an unknown home."""
-    flows = direction.sender.flows
-    untold = np.zeros(len(flows), np.bool_)
+    """Packets sent to a wrong address, by that and the right one; and flows to pods of unknown homes."""
+    untold = np.zeros(len(direction.sender.flows), np.bool_)
     groups: dict[tuple[str, tuple[str, ...]], _Wrong] = {}
     for sent_to, pod, members in _destinations(direction, silent):
-        home, members = places.at(direction.sender, sent_to, pod, members)
+        home = homes.of(pod)
         if home is None:
             untold[members] = True
             continue
         key = (sent_to, home.addresses)
-        if len(members) and key not in right and not places.homes.at_home(sent_to, home):
-            blank = _Wrong(*key, home.words, home.by_cluster, [], np.zeros(len(flows), np.bool_))
+        moved = pod in moves and moves[pod].before == sent_to
+        if not moved and key not in right and not homes.at_home(sent_to, home):
+            blank = _Wrong(sent_to, home, [], np.zeros(len(direction), np.bool_))
             group = groups.setdefault(key, blank)
             group.pods.append(pod)
-            group.flows[members] = True
+            group.packets[np.isin(direction.flow, members)] = True
     return list(groups.values()), untold
+
+
+def _moved(pair: Comparison, direction: Direction, moves: Mapping[str, Move]) -> list[_Wrong]:
+    """Packets to the old place of a pod that has moved, if no request among them was answered."""
+    if not moves:
+        return []
+    sender, found = direction.sender, []
+    requests = measure(pair).of_point[pair.points.index(sender)]
+    sent_ns = direction.sent_ns(np.arange(len(direction)))
+    requested_ns = sender.index.time_ns[requests.first_row]
+    for sent_to, pod, members in _destinations(
+        direction, answers.of(direction).used & (sender.flows.outer_family > 0)
+    ):
+        move = moves.get(pod)
+        if move is None or move.before != sent_to:
+            continue
+        later = np.isin(direction.flow, members) & (sent_ns > move.from_ns)
+        mine = np.isin(sender.index.flow[requests.first_row], members) & (requested_ns > move.from_ns)
+        if later.any() and not requests.at(mine).answered.any():
+            words = f"{pod} itself sends from {move.after} since {moment(move.from_ns)}"
+            mac = mac_text(int(sender.flows.inner_src_mac[move.flows[0]]))
+            found.append(_Wrong(sent_to, Home((move.after,), words, False), [pod], later, mac))
+    return found
 
 
 def _destinations(
@@ -157,10 +168,10 @@ def _destinations(
 
 def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers, chance: float) -> bool:
     """Whether silence proves it, lost or arrived, or the cluster itself names the address's owner."""
-    requests = responses.sent & wrong.flows[responses.flow] & (direction.reason != Reason.WINDOW)
+    requests = responses.sent & wrong.packets & (direction.reason != Reason.WINDOW)
     if answers.conclusive(int(requests.sum()), chance):
         return True
-    packets = int(wrong.flows[responses.flow].sum())
+    packets = int(wrong.packets.sum())
     return pair.cluster.node(pair.cluster.node_of(wrong.sent_to) or "") is not None and answers.conclusive(
         packets, chance
     )
@@ -168,23 +179,24 @@ def _proved(pair: Comparison, direction: Direction, wrong: _Wrong, responses: An
 
 def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, responses: Answers) -> Finding:
     near = direction.sender.name
-    chosen = wrong.flows[responses.flow]
+    chosen = wrong.packets
     packets, requests = int(chosen.sum()), int((responses.request & chosen).sum())
     pods = listed([pair.cluster.named(p) for p in wrong.pods], at_most=3)
-    right = " or ".join(wrong.right)
+    right = " or ".join(wrong.home.addresses)
     owner = pair.cluster.node_of(wrong.sent_to) or _captured(pair, wrong.sent_to)
     stranger = f"an address of {owner}" if owner else "an address of no known node"
     shown = exhibits.of_packets(pair, direction, chosen)
     map_says, map_evidence = _saved_map(pair, wrong)
-    rests = "the files that describe the cluster" if wrong.by_cluster else "packets alone"
+    rests = "the files that describe the cluster" if wrong.home.by_cluster else "packets alone"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{near} sends packets for {pods} to {wrong.sent_to}, but {wrong.home}: "
-        f"none of {count(requests, 'request')} was answered",
+        summary=f"{near} sends packets for {pods} to {wrong.sent_to}, but {wrong.home.words}: "
+        f"none of {count(requests, 'request')}{' after that' if wrong.mac else ''} was answered",
         explanation=f"{count(packets, 'packet')} left {near} for {wrong.sent_to}, {stranger}, while "
-        f"{wrong.home}. This rests on {rests}. Nothing sent there for {pods} was answered.{map_says}",
+        f"{wrong.home.words}. This rests on {rests}. Nothing sent there for {pods} "
+        f"{'after that ' if wrong.mac else ''}was answered.{map_says}",
         remedy=_remedy(near, wrong, right, underlay.of(direction, pair.cluster).cni),
         evidence={
             "sent_to": Quantity(wrong.sent_to),
@@ -209,6 +221,8 @@ def _captured(pair: Comparison, address: str) -> str | None:
 
 def _remedy(near: str, wrong: _Wrong, right: str, cni: str | None) -> str:
     pod = wrong.pods[0]
+    if wrong.mac:
+        return _remedy_of_a_move(near, wrong, right)
     family = "-6 " if ":" in pod else ""
     tables = [
         f"ip {family}route get {pod}",
@@ -228,6 +242,21 @@ def _remedy(near: str, wrong: _Wrong, right: str, cni: str | None) -> str:
         annotation if also else "",
         *(() if cni else ("Where Cilium runs, in its pod of that node:", on(near, *cilium))),
         _RESTART.format(near),
+    )
+
+
+def _remedy_of_a_move(near: str, wrong: _Wrong, right: str) -> str:
+    """Renew the forwarding entry of a MAC; DEVICE is what its listing shows."""
+    return written(
+        f"{wrong.pods[0]} moved, and {near} did not learn it. Its MAC is {wrong.mac}; see which forwarding "
+        f"entry {near} has for it:",
+        on(near, f"bridge fdb show | grep -i {wrong.mac}"),
+        f"If that says {wrong.sent_to}, replace the entry (DEVICE: the device of that line):",
+        on(near, f"bridge fdb replace {wrong.mac} dev DEVICE dst {right} self"),
+        "An entry that is static or permanent never follows a move; nor does any where the device does not "
+        "learn (nolearning) and a control plane (BGP EVPN, an agent) writes the entries: then see why that "
+        "one did not:",
+        on(near, "ip -d link show type vxlan", f"vtysh -c 'show evpn mac vni all' | grep -i {wrong.mac}"),
     )
 
 

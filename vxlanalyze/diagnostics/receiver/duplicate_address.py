@@ -35,11 +35,13 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.underlay import next_hop, tunnel_ends
+from vxlanalyze.analysis.underlay.moves import announcements
 from vxlanalyze.analysis.underlay.node_names import node_at
 from vxlanalyze.analysis.underlay.tunnel_ends import is_device, outer_addresses
+from vxlanalyze.diagnostics.receiver import other_owner
+from vxlanalyze.diagnostics.receiver.other_owner import Astray
 from vxlanalyze.pairing.grouping import members
-from vxlanalyze.pairing.model import Comparison, Direction, Point
+from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.commands import on, written
@@ -67,22 +69,6 @@ class _Conflict(NamedTuple):
     macs: NDArray[np.uint64]
 
 
-class _Astray(NamedTuple):
-    """Packets of a direction sent to the owner at which none arrives."""
-
-    direction: Direction
-    mac: int
-    lost: int
-    delivered: int  # to the other owner
-
-    @property
-    def words(self) -> str:
-        return (
-            f" All {self.lost:,} packets that {self.direction.sender.name} sent to {mac_text(self.mac)} are "
-            f"lost, and {self.delivered:,} that it sent to the other MAC arrived."
-        )
-
-
 def check(pair: Comparison) -> list[DiagnosticResult]:
     """Look for addresses that two MACs claim in turn."""
     points = list({p.capture: p for p in pair.points}.values())
@@ -93,7 +79,8 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     conflicts = [conflict for point in points for conflict in _conflicts(point)]
     if not conflicts:
         return []
-    astray = _astray(pair, conflicts)
+    outside = {(c.point.capture, c.address): c.macs for c in conflicts if c.vni is None}
+    astray = other_owner.astray(pair, outside)
     worst = max(conflicts, key=lambda c: (c.address in astray, len(c.rows)))
     return [_finding(pair, worst, conflicts, astray.get(worst.address))]
 
@@ -103,44 +90,12 @@ def _suffers(pair: Comparison) -> bool:
     return any(d.lost.any() or answers.of(d).unanswered().any() for d in pair.directions)
 
 
-def _astray(pair: Comparison, conflicts: list[_Conflict]) -> dict[str, _Astray]:
-    """Find the packets for nodes' addresses that went to their other owners, where these are lost."""
-    found: dict[str, _Astray] = {}
-    outside = [c for c in conflicts if c.vni is None]
-    for direction in tunnel_ends.entering(pair) if outside else ():
-        astray = next_hop.astray(direction)
-        ends = _targets(direction, astray) if astray.any() else frozenset()
-        for conflict in outside:
-            known = conflict.address in found or conflict.point.capture != direction.sender.capture
-            if not known and conflict.address in ends:
-                at = _astray_of(direction, astray, conflict)
-                found |= {} if at is None else {conflict.address: at}
-    return found
-
-
-def _targets(direction: Direction, chosen: NDArray[np.bool_]) -> frozenset[str]:
-    """Outer addresses that some packets of a direction are sent to."""
-    flows = direction.sender.flows
-    used = np.bincount(direction.flow[chosen], minlength=len(flows))
-    return frozenset(outer_addresses(flows, flows.outer_dst, used))
-
-
-def _astray_of(direction: Direction, astray: NDArray[np.bool_], conflict: _Conflict) -> _Astray | None:
-    macs = direction.sender.flows.outer_dst_mac[direction.flow]
-    lost = astray & np.isin(macs, conflict.macs)
-    if not lost.any() or conflict.address not in _targets(direction, lost):
-        return None
-    arrived = direction.delivered & np.isin(macs, np.setdiff1d(conflict.macs, macs[lost]))
-    return _Astray(direction, int(macs[lost][0]), int(lost.sum()), int(arrived.sum()))
-
-
 def _claims(flows: Flows) -> NDArray[np.bool_]:
     """Flows that claim their source address for the MAC that they come from."""
-    arp = (flows.family == 0) & (flows.sport > 0) & flows.src[:, :4].any(axis=1)
     advertised = (
         (flows.protocol == ICMPV6) & (flows.sport >> 8 == NEIGHBOR_ADVERTISEMENT) & (flows.family == 6)
     )
-    return (arp | advertised) & is_device(_mac(flows))
+    return (announcements(flows) | advertised) & is_device(_mac(flows))
 
 
 def _mac(flows: Flows) -> NDArray[np.uint64]:
@@ -209,14 +164,17 @@ def _at_once(
 
 
 def _finding(
-    pair: Comparison, first: _Conflict, conflicts: list[_Conflict], astray: _Astray | None
+    pair: Comparison, first: _Conflict, conflicts: list[_Conflict], astray: Astray | None
 ) -> Finding:
     others = sorted({c.address for c in conflicts} - {first.address})
     more = f" (likewise: {listed(others, at_most=4)})" if others else ""
     owners = np.unique(first.macs).tolist()
     named = pair.cluster.named(first.address)
     most = _with_most_claims(first)
-    where = [f"{mac_text(m)} ({_place(first, m)})" for m in most]
+    own = other_owner.rightful_mac(pair, first.address) if first.vni is None else None
+    own = own if own in owners else None
+    node = node_at(pair, first.address)
+    where = [f"{mac_text(m)} ({f'the card of {node}' if m == own else _place(first, m)})" for m in most]
     where += [f"{len(owners) - len(most):,} more"] if len(owners) > len(most) else []
     network = f"in VNI {first.vni}" if first.vni is not None else "on the nodes' network"
     shown = exhibits.of_rows(pair, [(c.point, c.rows) for c in conflicts])
@@ -224,16 +182,18 @@ def _finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=astray.direction.label if astray else None,
-        summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}",
+        summary=f"{named} is claimed by {len(owners)} MACs {network} in turn: {listed(where)}{more}"
+        + (astray.in_short if astray else ""),
         explanation=f"In the capture of {first.point.name}, {count(len(first.rows), 'ARP message')} or "
         f"neighbour advertisements claim {first.address}, for {_named(owners)} "
         "in turn. Each claim overwrites the other in the neighbour tables of all that hear it, so that "
         "connections reach one owner, then the other. A move would show one after the other, once."
         + (astray.words if astray else ""),
-        remedy=_remedy(pair, first, most),
+        remedy=_remedy(pair, first, most) if own is None else _remedy_for_intruder(first, most, own, node),
         evidence={
             "address": Quantity(first.address),
             "macs": Quantity(", ".join(mac_text(m) for m in most)),
+            "own_mac": Quantity(None if own is None else mac_text(own)),
             "claims": Quantity(len(first.rows), "frames"),
             **{f"claims_by_{mac_text(m)}": Quantity(int((first.macs == m).sum()), "frames") for m in most},
             "lost_at_other_owner": Quantity(astray.lost if astray else None, "packets"),
@@ -256,7 +216,7 @@ def _with_most_claims(conflict: _Conflict) -> list[int]:
 
 
 def _remedy(pair: Comparison, first: _Conflict, owners: list[int]) -> str:
-    node = first.point.name.partition("/")[0]
+    near = first.point.name.partition("/")[0]
     return written(
         f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:",
         *(
@@ -265,7 +225,29 @@ def _remedy(pair: Comparison, first: _Conflict, owners: list[int]) -> str:
             for at in _senders(first, mac)
         ),
         "Then clear the entry where it is used:",
-        on(node, f"ip neigh flush to {first.address}"),
+        on(near, f"ip neigh flush to {first.address}"),
+    )
+
+
+def _remedy_for_intruder(first: _Conflict, owners: list[int], own: int, node: str) -> str:
+    """Look for the owner that does not send from the node: a second card of it, or another machine."""
+    near = first.point.name.partition("/")[0]
+    others = [mac_text(mac) for mac in owners if mac != own]
+    return written(
+        f"{node} sends from {mac_text(own)}. See whether {listed(others)} is another card of it:",
+        on(node, *(f"ip -br link | grep -i {mac}" for mac in others)),
+        "If so, each card answers for the addresses of all; let it answer for its own:",
+        on(node, "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"),
+        f"If not, another machine has the address: find {listed(others)} in the MAC address table of the "
+        "switch or in the hypervisor's list of machines, and give it another address. Until then, fix the "
+        "right entry (NIC: the device that the first command prints):",
+        on(
+            near,
+            f"ip route get {first.address}",
+            f"ip neigh replace {first.address} lladdr {mac_text(own)} dev NIC nud permanent",
+        ),
+        "To undo it:",
+        on(near, f"ip neigh del {first.address} dev NIC"),
     )
 
 
