@@ -187,6 +187,12 @@ def test_the_manual_of_every_code_is_printed(capsys):
         assert "What to do" in out
 
 
+def test_the_help_fits_into_80_columns(vxlanalyze):
+    done = vxlanalyze("--help", environment={"COLUMNS": "80"})
+
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 def test_help_and_version_need_no_numpy():
     """They answer at once: importing numpy alone takes longer than all of it."""
     program = "import sys\nfrom vxlanalyze.command.cli import main\n"

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +14,8 @@ from tests.report.test_html import HOSTILE, outline, poisoned
 from vxlanalyze.report import notebook, templating
 from vxlanalyze.report.model import Report
 from vxlanalyze.report.plots import pictures
+
+SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,26 @@ def test_a_capture_shows_what_it_holds():
 
     assert re.search(r"Capture node1 : [\d,]+ frames, [\d,]+ in a tunnel", said)
     assert "vxlan: " in said
+
+
+def test_figures_without_a_value_are_left_out_and_lists_are_separated(sound: Report):
+    first = sound.findings[0]
+    none = {"value": None, "unit": "packets"}
+    why = [{"code": "packet-loss", "why": "one"}, {"code": "path-blocked", "why": "two"}]
+    html = notebook.finding_html(
+        {**first, "evidence": {**first["evidence"], "heavier": none}, "ruled_out": why}
+    )
+
+    assert "heavier" not in html
+    assert "(one); <code>path-blocked" in html
+
+
+def test_the_picture_of_the_hop_with_the_first_finding_is_unfolded():
+    result = vx.compare(*sorted(SAMPLES.glob("four-points/*.pcap.gz")))
+
+    opened = re.findall(r"<details open><summary>(Delivered and lost over time[^<]*)", result._repr_html_())
+    assert result.findings[0].direction == "3-node2>4-pod"
+    assert opened == ["Delivered and lost over time, between 3-node2 and 4-pod"]
 
 
 def test_nothing_to_show_is_said():

@@ -134,6 +134,16 @@ def test_one_fault_in_both_directions_is_one_finding():
     assert [text.count(f"- {name}: ") for name in ("dns-unanswered", "tcp-stalled")] == [1, 1]
 
 
+def test_a_sentence_that_both_directions_begin_with_appears_once():
+    forward = finding("path-blocked", "critical", "node1>node2", remedy="Set it. Seen by 1:\nnode1# ip a")
+    reverse = finding("path-blocked", "critical", "node2>node1", remedy="Set it. Seen by 2:\nnode2# ip a")
+
+    shown = as_text.render(replaced(HEALTHY, findings=[forward, reverse]))
+
+    assert shown.count("Set it.") == 1
+    assert shown.index("1. on node1: ip a") < shown.index("Seen by 2:") < shown.index("2. on node2: ip a")
+
+
 def test_what_both_directions_advise_is_said_once():
     forward = finding("path-blocked", "critical", "node1>node2", remedy="Set it.\nSee it at 2:\nnode2# ip a")
     reverse = finding("path-blocked", "critical", "node2>node1", remedy="Set it.\nSee it at 1:\nnode1# ip a")

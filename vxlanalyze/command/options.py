@@ -14,24 +14,36 @@ from vxlanalyze.text.nearest import nearest
 from vxlanalyze.text.toml import PROJECT
 
 _DESCRIPTION = """\
-Finds the cause of a fault in an overlay network from captures of two or more nodes, given in path order,
-the sender's node first.
+Finds the cause of a fault in an overlay network from captures of two or more
+nodes, given in path order, the sender's node first.
 """
 _EPILOG = """\
-A CAPTURE is a pcap or pcapng file, plain or compressed; - for standard input; a directory, a glob, or a
-comma-separated list for one rotated set. NAME=CAPTURE gives the point a name.
+A CAPTURE is a pcap or pcapng file, plain or compressed; - for standard input;
+a directory, a glob, or a comma-separated list for one rotated set.
+NAME=CAPTURE names the observation point.
 
-exit status: 0 done; 1 done, and --fail-on, --baseline or --expect says no; 2 cannot be done; 3 a
-diagnostic broke, and the others ran; 130 interrupted.
+exit status:
+  0    done
+  1    done, and --fail-on, --baseline or --expect is not satisfied
+  2    not possible: wrong usage, or an input that cannot be read
+  3    a diagnostic failed, and the others ran
+  130  interrupted
 
 examples:
-  vxlanalyze node1.pcap node2.pcap                    what is wrong between these two nodes?
-  vxlanalyze pod.pcap node1.pcap node2.pcap           between which two points is it lost?
-  vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
-  vxlanalyze --matrix captures/                       which nodes of many have trouble with each other?
-  vxlanalyze --explain mtu-blackhole
-  vxlanalyze --plan node1 node2 --kube cluster.json -o plan.sh     how are these captures taken?
-  vxlanalyze --plan --from report.json                             which test decides what is open?
+  What is wrong between these two nodes?
+    vxlanalyze node1.pcap node2.pcap
+  Between which two observation points are packets lost?
+    vxlanalyze pod.pcap node1.pcap node2.pcap
+  With the names of pods and services, as a page:
+    vxlanalyze node1.pcap node2.pcap --kube cluster.json -o report.html
+  Which of many nodes have trouble with each other?
+    vxlanalyze --matrix captures/
+  What does a finding mean?
+    vxlanalyze --explain mtu-blackhole
+  How are these captures taken?
+    vxlanalyze --plan node1 node2 --kube cluster.json -o plan.sh
+  Which test decides between the explanations that are still open?
+    vxlanalyze --plan --from report.json
 """
 
 

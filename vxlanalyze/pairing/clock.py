@@ -58,7 +58,7 @@ def fit(from_: str, to: str, seen: Sightings) -> Clock | None:
     forward = int(seen.forward.sum())
     backward = len(seen.forward) - forward
     method = (
-        f"hull of the delays of {forward} packets there and {backward} back, half the difference"
+        f"hull of the delays of {forward} forward and {backward} reverse packets, half the difference"
         if both
         else f"{max(forward, backward)} packets in one direction only: delay and clock offset "
         f"cannot be separated"

@@ -1,10 +1,14 @@
 """Merge one fault in both directions to one finding: text and HTML show it once, JSON twice."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from vxlanalyze.report.model import FindingRecord, QuantityRecord, key_of
 from vxlanalyze.text import commands
+
+_SENTENCE_END = re.compile(r"(?<=[.!?:]) +(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +110,17 @@ def _remedy(one: str, other: str) -> str:
         if sentences == others or not also:
             lines += [*sentences, *run, *(command for command in also if command not in run)]
         else:
-            lines += [
-                *sentences,
-                *run,
-                *(sentence for sentence in others if sentence not in sentences),
-                *also,
-            ]
+            lines += [*sentences, *run, *_new_sentences(sentences, others), *also]
     return "\n".join(lines)
+
+
+def _new_sentences(paragraphs: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Give what other paragraphs say beyond the first ones: a paragraph's common beginning appears once."""
+    known = {sentence for paragraph in paragraphs for sentence in _SENTENCE_END.split(paragraph)}
+    for paragraph in others:
+        left = list(dropwhile(known.__contains__, _SENTENCE_END.split(paragraph)))
+        if left:
+            yield " ".join(left)
 
 
 def _parts(remedy: str) -> list[tuple[list[str], list[str]]]:

@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from vxlanalyze.report import inside_hops
+from vxlanalyze.report.both_directions import merged
 from vxlanalyze.report.formats.as_html import points, worst
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.plots import path_svg, pictures
@@ -26,15 +27,18 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 def comparison_html(report: Report) -> str:
     """Show a comparison: verdict, path, findings, figures and pictures."""
+    drawn = pictures.draw(report).pictures
     return _render(
         "notebook_comparison.html",
         report=report,
+        findings=[shown.finding for shown in merged(report.findings)],
         points=points(report),
         worst=worst(report),
         lying=path_svg.lying(report),
         path_words=path_svg.alternative(report),
         losing_inside=inside_hops.losing(report),
-        pictures=pictures.draw(report).pictures,
+        pictures=drawn,
+        unfolded=_telling(drawn, report),
         image=_image,
         unassessed=by_reason(report.not_assessed),
     )
@@ -53,6 +57,12 @@ def findings_html(findings: Sequence[FindingRecord]) -> str:
 def finding_html(finding: FindingRecord) -> str:
     """Show one finding with its evidence and remedy."""
     return _render("notebook_finding.html", finding=finding)
+
+
+def _telling(drawn: Sequence[pictures.Picture], report: Report) -> int:
+    """Choose the picture to show at first: of the hop with the first finding, else of the first hop."""
+    where = next((finding["direction"] for finding in report.findings if finding["direction"]), None)
+    return next((number for number, one in enumerate(drawn) if where in one.directions), 0)
 
 
 def _image(svg: str, words: str) -> Markup:

@@ -116,7 +116,7 @@ class Runs:
                 f"They fall into {where}; the longest run is {self.longest:,} packets "
                 f"over {span(self.longest_ns)}. "
             )
-        return "No two of them come in a row. " if self.runs > 1 else ""
+        return "No two of them are consecutive. " if self.runs > 1 else ""
 
 
 def runs(picture: Picture) -> Runs:

@@ -91,7 +91,7 @@ def _jump_ns(before: ClockPiece, after: ClockPiece) -> int:
 
 
 def _sudden(clock: Clock) -> str:
-    return f"It rests on {clock.pairs_forward:,} packets there and {clock.pairs_backward:,} back."
+    return f"It rests on {clock.pairs_forward:,} forward and {clock.pairs_backward:,} reverse packets."
 
 
 def _alone(point: Point, backwards_ns: int) -> list[Finding]:

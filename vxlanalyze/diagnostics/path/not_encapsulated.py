@@ -282,7 +282,7 @@ def _remedy(place: str, address: str, on_wire: bool) -> str:
         "The route must name the tunnel device, and its neighbour and forwarding entries the far node; look "
         "also at the dropped packets (TX) of that device:",
         on(node, f"ip route get {address}", "ip neigh show", "bridge fdb show", "ip -s link show"),
-        "Restarting the CNI's agent there writes routes and entries anew.",
+        "Restarting the CNI's agent there rewrites routes and entries.",
     )
 
 

@@ -227,7 +227,7 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     text = ""
     if could:
         text += (
-            f"{again:,} of {count(could, 'lost TCP packet')} with data came again"
+            f"Of {count(could, 'lost TCP packet')} with data, {again:,} {'was' if again == 1 else 'were'} retransmitted"
             f"{', which indicates real loss' if again else ''}. "
         )
     if dropped:

@@ -61,7 +61,7 @@ class _Wrong(NamedTuple):
     mac: str = ""  # of a pod that moved
 
 
-_RESTART = "Restarting the network plugin's agent on {} writes its entries anew."
+_RESTART = "Restarting the network plugin's agent on {} rewrites its entries."
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -230,10 +230,10 @@ def _remedy(near: str, wrong: _Wrong, right: str, cni: str | None) -> str:
         f"bridge fdb show | grep -w {wrong.sent_to}",
     ]
     cilium = ["cilium-dbg bpf ipcache list", "cilium-dbg bpf tunnel list"]
-    shown = f"On {near}, look at what maps {pod} to {wrong.sent_to}, and renew it to {right}"
+    shown = f"On {near}, find the entry that maps {pod} to {wrong.sent_to}, and set it to {right}"
     if cni == "cilium":
         return written(f"{shown} (in the Cilium pod of that node):", on(near, *cilium), _RESTART.format(near))
-    also = "With flannel, the annotation of each node that says its address:" if cni != "calico" else ""
+    also = "With flannel, the annotation of each node that gives its address:" if cni != "calico" else ""
     annotation = anywhere("kubectl describe nodes | grep flannel.alpha.coreos.com/public-ip")
     return written(
         f"{shown}:",

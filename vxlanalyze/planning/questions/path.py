@@ -39,8 +39,8 @@ PATH_BLOCKED = Question(
     "path-blocked",
     {
         "port": "a filter on the path drops the tunnel's port (security group, access list, a router)",
-        "payload": "something on the path takes what is a valid tunnel packet (a hypervisor's overlay)",
-        "all": "nothing at all passes from the one node to the other (route, link, address)",
+        "payload": "something on the path consumes valid tunnel packets (a hypervisor's overlay)",
+        "all": "nothing at all passes from one node to the other (route, link, address)",
         "xdp": "a program on the receiver's NIC drops them before the capture sees them (XDP)",
     },
     _open_path,

@@ -1,7 +1,7 @@
 """Choose the plots of a report, and draw them as SVG from its series."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -27,11 +27,12 @@ _FEWEST_IN_SEQUENCE = 3  # packets of a flow; fewer do not make a plot
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn plot with the text above and below it."""
+    """A drawn plot with the text above and below it, and the directions that it shows."""
 
     title: str
     svg: Markup
     note: str
+    directions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def draw(report: Report) -> Drawn:
         return Drawn([], {}, None, None)
     drawn = []
     for onward, home in _worst_hops(report):
-        drawn += _of_hop(series, onward, home)
+        shown = (onward["direction"], home["direction"])
+        drawn += [replace(one, directions=shown) for one in _of_hop(series, onward, home)]
     if series["sequence"] is not None and series["sequence"]["packets"] >= _FEWEST_IN_SEQUENCE:
         drawn.append(_sequence(series["sequence"]))
     for drawn_slow in series.get("slow", []):
