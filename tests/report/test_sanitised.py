@@ -83,7 +83,8 @@ def test_without_styles_nothing_is_wider_than_the_page(page: Browser):
 
 def test_severity_and_verdict_are_emphasised_without_our_styles(page: Browser):
     weights = page.run(
-        "return [...document.querySelectorAll('.severity, .verdict b')].map(e => getComputedStyle(e).fontWeight)"
+        "return [...document.querySelectorAll('.severity, .verdict b')]"
+        ".map(e => getComputedStyle(e).fontWeight)"
     )
 
     assert len(weights) > 5

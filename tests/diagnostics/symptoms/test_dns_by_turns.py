@@ -57,7 +57,7 @@ def test_the_symptom_is_said_in_the_words_of_who_saw_it(compared):
         "One DNS pod always answers, the other never: 10.233.65.250 answered none of 6 DNS queries, "
         "10.233.64.125 all 6"
     )
-    assert "names resolve by turns" in finding.explanation
+    assert "names resolve intermittently" in finding.explanation
     assert "kubernetes.default.svc.cluster.local" in finding.explanation
 
 

@@ -27,7 +27,7 @@ def always_answers(silent: ServiceFigures, queried: Iterable[ServiceFigures]) ->
 def others(pair: Comparison, silent: ServiceFigures, queried: Sequence[ServiceFigures]) -> str:
     """Describe the service's other pods: what they answered, or why they are not visible."""
     if always_answers(silent, queried) is not None:
-        return " So names resolve by turns, depending on which pod a query goes to."
+        return " So names resolve intermittently, depending on which pod receives the query."
     unseen = [a for a in _backends(pair, silent.server) if a not in {f.server for f in queried}]
     if not unseen:
         return ""
@@ -38,7 +38,7 @@ def others(pair: Comparison, silent: ServiceFigures, queried: Sequence[ServiceFi
         return f" The same service is also backed by {pods}, which received no query here."
     return (
         f" The same service is also backed by {pods}, on the client's own node: queries to it do not enter "
-        "the tunnel, so these captures do not show them. If it answers, names resolve by turns."
+        "the tunnel, so these captures do not show them. If it answers, names resolve intermittently."
     )
 
 
