@@ -7,13 +7,12 @@ notebooks does; addresses of pictures may only be http or https, so ours give wa
 from html import escape
 from html.parser import HTMLParser
 
-_KEPT = frozenset(
-    """
-    h1 h2 h3 h4 h5 h6 br b i strong em a pre code img tt div ins del sup sub p picture ol ul table
-    thead tbody tfoot blockquote dl dt dd kbd q samp var hr ruby rt rp li tr td th s strike summary
-    details caption figure figcaption abbr bdo cite dfn mark small source span time wbr
-    """.split()
-)
+_ELEMENTS = """
+h1 h2 h3 h4 h5 h6 br b i strong em a pre code img tt div ins del sup sub p picture ol ul table thead
+tbody tfoot blockquote dl dt dd kbd q samp var hr ruby rt rp li tr td th s strike summary details
+caption figure figcaption abbr bdo cite dfn mark small source span time wbr
+"""
+_KEPT = frozenset(_ELEMENTS.split())
 _WITHOUT_CONTENT = ("script", "style", "iframe", "object", "svg")
 _ATTRIBUTES = {"class", "alt", "title", "width", "height", "open", "colspan", "rowspan", "scope", "start"}
 

@@ -228,7 +228,8 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     if could:
         text += (
             f"Of {count(could, 'lost TCP packet')} with data, {again:,} "
-            f"{'was' if again == 1 else 'were'} retransmitted{', which indicates real loss' if again else ''}. "
+            f"{'was' if again == 1 else 'were'} retransmitted"
+            f"{', which indicates real loss' if again else ''}. "
         )
     if dropped:
         return text + (

@@ -242,9 +242,7 @@ def _remedy(pair: Comparison, servers: Sequence[_Server], fate: NDArray[np.int64
     gone = pair.cluster.lacks(server)
     stale = stale_entry.remedy(client_node, server, port) if _stale(pair, first) else ""
     silent = of_a_silent_server(pair, server) if fate[Fate.SILENT] and not gone else ""
-    repair = (
-        "" if stale or silent else f"Repair {_broken_part(pair, first)} first; DNS is only a symptom."
-    )
+    repair = "" if stale or silent else f"Repair {_broken_part(pair, first)} first; DNS is only a symptom."
     same = (
         f"A query from {client_node} must be answered then:",
         on(client_node, f"dig @{server} kubernetes.default.svc.cluster.local"),
