@@ -10,6 +10,7 @@ import pytest
 import vxlanalyze as vx
 from tests.capture import build
 from tests.command.conftest import HEALTHY, SEED
+from vxlanalyze import pairing
 
 SEED_PAIR = (SEED / "node1.pcap.gz", SEED / "node2.pcap.gz")
 HEALTHY_PAIR = (HEALTHY / "node1.pcap.gz", HEALTHY / "node2.pcap.gz")
@@ -173,6 +174,16 @@ def test_read_captures_and_paths_give_the_same(healthy):
 
     assert vx.compare(*captures).hops == healthy.hops
     assert vx.compare(captures[0], HEALTHY_PAIR[1]).hops == healthy.hops
+
+
+def test_captures_that_have_names_are_paired_once(monkeypatch):
+    """Only one from a pipe gets its name from what pairing shows, and is paired again with it."""
+    paired = []
+    pair = pairing.pair
+    monkeypatch.setattr(pairing, "pair", lambda *args, **options: paired.append(1) or pair(*args, **options))
+    vx.compare(*HEALTHY_PAIR)
+
+    assert len(paired) == 1
 
 
 def test_points_are_named():

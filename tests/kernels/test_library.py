@@ -13,7 +13,7 @@ import pytest
 import vxlanalyze
 from vxlanalyze.kernels import build, decorator, loader
 from vxlanalyze.kernels.build import checkout, signature
-from vxlanalyze.kernels.build.fingerprint import fingerprint
+from vxlanalyze.kernels.build.fingerprint import alone, fingerprint
 from vxlanalyze.kernels.decorator import Kernel, compiled
 from vxlanalyze.kernels.loader import KernelError
 from vxlanalyze.pairing import rows as pairing_rows
@@ -120,8 +120,10 @@ def test_functions_that_are_reached_through_their_module_count(monkeypatch):
     kernel = next(kernel for kernel in build.kernels() if kernel.name == "wire.index._decode_rows")
     before = fingerprint(kernel)
     monkeypatch.setattr(wireguard, "_NEAR_MTU_BYTES", 1)
+    alone.cache_clear()
 
     assert fingerprint(kernel) != before
+    alone.cache_clear()
 
 
 def test_a_kernel_that_changed_is_compiled_by_numba():

@@ -16,6 +16,7 @@ from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.pairing.strict import Sightings
+from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Decoded, Tunnel
 
 _FEW = 0.01  # share of all pairs below which a sender's pairs are not significant
@@ -57,9 +58,8 @@ def _senders(decoded: Decoded, partner: NDArray[np.int32]) -> int:
     if not len(used):
         return 0
     tunnelled = (flows.tunnel[used] != Tunnel.NONE)[:, None]
-    source = np.where(tunnelled, flows.outer_src[used], flows.src[used])
-    _, sender = np.unique(source, axis=0, return_inverse=True)
-    sent = np.bincount(sender.reshape(-1), packets[used])
+    _, sender = distinct(np.where(tunnelled, flows.outer_src[used], flows.src[used]))
+    sent = np.bincount(sender, packets[used])
     return int((sent > _FEW * sent.sum()).sum())
 
 

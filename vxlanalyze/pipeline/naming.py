@@ -20,7 +20,7 @@ def named_by_node(sources: Sequence[LogicalCapture], comparison: Comparison) -> 
     """
     names = [_node_name(s, comparison) if _is_placeholder(s) else s.name for s in sources]
     return [
-        source if name is None or names.count(name) > 1 else source.renamed(name)
+        source if name in (None, source.name) or names.count(name) > 1 else source.renamed(name)
         for source, name in zip(sources, names, strict=True)
     ]
 

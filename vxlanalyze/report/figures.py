@@ -12,6 +12,8 @@ from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Outcome, Reason
 from vxlanalyze.report.model import DelayRecord, HopRecord, WindowRecord
 from vxlanalyze.text.times import rfc3339
 
+_SHARES = (0.5, 0.9, 0.99)
+
 
 def hop_record(direction: Direction, clock: Clock) -> HopRecord:
     """Measure one direction of a hop."""
@@ -53,22 +55,28 @@ def loss_interval(direction: Direction) -> tuple[float | None, float | None]:
 
 def delay_record(delay_ns: NDArray[np.int64], uncertainty_ns: int | None) -> DelayRecord:
     """Quantiles of delays, shape ``(m,)``; NO_DELAY is skipped."""
-    ordered = np.sort(delay_ns[delay_ns != NO_DELAY])
-    if not len(ordered):
+    known = delay_ns[delay_ns != NO_DELAY]
+    if not len(known):
         return {"min": None, "p50": None, "p90": None, "p99": None, "max": None, "uncertainty": None}
+    known.partition([_rank(known, share) for share in (0, *_SHARES, 1)])  # sorting takes five times as long
+    middle, most, nearly_all = (quantile(known, share) for share in _SHARES)
     return {
-        "min": int(ordered[0]),
-        "p50": quantile(ordered, 0.5),
-        "p90": quantile(ordered, 0.9),
-        "p99": quantile(ordered, 0.99),
-        "max": int(ordered[-1]),
+        "min": int(known[0]),
+        "p50": middle,
+        "p90": most,
+        "p99": nearly_all,
+        "max": int(known[-1]),
         "uncertainty": uncertainty_ns,
     }
 
 
 def quantile(ordered: NDArray[np.int64], share: float) -> int:
     """Smallest value not exceeded by at least `share` of the sorted values, shape ``(k,)``."""
-    return int(ordered[max(int(np.ceil(share * len(ordered))) - 1, 0)])
+    return int(ordered[_rank(ordered, share)])
+
+
+def _rank(values: NDArray[np.int64], share: float) -> int:
+    return max(int(np.ceil(share * len(values))) - 1, 0)
 
 
 def _unknown_reasons(direction: Direction) -> dict[str, int]:

@@ -71,8 +71,9 @@ class FlowTable:
     def grow(self) -> None:
         """Double the capacity."""
         capacity = 2 * len(self.keys)
-        self.keys = np.concatenate((self.keys, np.zeros_like(self.keys)))
-        self.mss = np.concatenate((self.mss, np.zeros_like(self.mss)))
+        keys, mss = np.zeros((capacity, KEY_WORDS), np.int64), np.zeros(capacity, np.uint16)
+        keys[: len(self.keys)], mss[: len(self.mss)] = self.keys, self.mss  # the rest is not in memory yet
+        self.keys, self.mss = keys, mss
         self.slots = np.full(4 * capacity, _EMPTY, np.int32)
         place_again(self.keys, self.count, self.slots, self.secret)
 

@@ -27,6 +27,7 @@ from vxlanalyze.wire.rows import Columns, columns
 
 SERVICE, SOURCE = "service", "source"
 _LOST, _OTHERS = 400, 1200  # packets of the sample
+_REFUTING = 200  # of the others; these are read first
 _FEWEST = 5
 _ECN = ("not-ECT", "ECT(1)", "ECT(0)", "CE")
 _FLAGS = {0x01: "FIN", 0x04: "RST", 0x08: "PSH", 0x20: "URG", 0x40: "ECE", 0x80: "CWR"}
@@ -83,7 +84,7 @@ def decide(
     if len(lost) < _FEWEST or len(others) < _FEWEST:
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
-    read = list(_fields(pair, direction, np.concatenate([gone, kept])))
+    read = _read(pair, direction, gone, kept)
     looked_at = _looked_at(read)
     found = [f for field in read for f in _weigh(direction, field, gone, looked_at)]
     best = max(found, key=lambda f: f[0], default=None)
@@ -104,7 +105,7 @@ def mark(
     if len(lost) < _FEWEST or len(others) < _FEWEST:
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
-    read = [f for f in _fields(pair, direction, np.concatenate([gone, kept])) if f[0].endswith(_MARKS)]
+    read = [f for f in _read(pair, direction, gone, kept) if f[0].endswith(_MARKS)]
     looked_at = _looked_at(read)
     marked = [(name, values, {v: n for v, n in named.items() if v}) for name, values, named in read]
     found = [f for field in marked for f in _weigh(direction, field, gone, looked_at)]
@@ -149,6 +150,19 @@ def _sample(packets: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 _Field = tuple[str, NDArray[np.int64], dict[int, str]]
+
+
+def _read(
+    pair: Comparison, direction: Direction, gone: NDArray[np.intp], kept: NDArray[np.intp]
+) -> list[_Field]:
+    """Read the fields of both; none where a few of the others already refute all that the lost have."""
+    few = _sample(kept, _REFUTING)
+    read = list(_fields(pair, direction, np.concatenate([gone, few])))
+    if len(few) == len(kept):
+        return read
+    if not any(True for field in read for _ in _weigh(direction, field, gone, 1)):
+        return []
+    return list(_fields(pair, direction, np.concatenate([gone, kept])))
 
 
 def _looked_at(read: list[_Field]) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.rows import rows_of
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.protocols import ICMP, ICMPV6
@@ -102,7 +103,9 @@ def ttl_of(
 
 def _at(pair: Comparison, point: Point, direction: Direction, kinds: tuple[Kind, ...]) -> Quotes:
     every = _read(pair, point, kinds)
-    ends = ends_of(direction.sender.flows)[np.unique(direction.flow)]
+    if not len(every.row):
+        return every
+    ends = ends_of(direction.sender.flows)[present(direction.flow)]
     return every.only(np.isin(_keys(every.family, every.src, every.dst, every.protocol), ends))
 
 

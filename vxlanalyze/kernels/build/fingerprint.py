@@ -5,9 +5,9 @@ In a checkout this shows which kernels have changed since the library was built.
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -19,25 +19,37 @@ _PACKAGE = "vxlanalyze."
 def fingerprint(function: Any) -> str:
     """Give a digest of a function and of everything it reaches."""
     summary = hashlib.sha256((sys.version + " checked" * CHECKED).encode())
-    for part in _parts(function, set()):
-        summary.update(part.encode())
+    seen: set[FunctionType] = set()
+    left = [getattr(function, "py_func", function)]
+    while left:
+        found = left.pop()
+        if found not in seen:
+            seen.add(found)
+            digest, reached = alone(found)
+            summary.update(digest)
+            left += reached
     return summary.hexdigest()
 
 
-def _parts(value: Any, seen: set[int]) -> Iterator[str]:
+@cache  # most functions are reached from many kernels
+def alone(function: FunctionType) -> tuple[bytes, Sequence[FunctionType]]:
+    """Give the digest of a function and its constants, and the functions that it reaches."""
+    reached: list[FunctionType] = []
+    parts = [function.__name__, *_code(function.__code__, function.__doc__)]
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    for value in (*_globals(function), *cells):
+        parts += _parts(value, reached)
+    return hashlib.sha256("\0".join(parts).encode()).digest(), reached
+
+
+def _parts(value: Any, reached: list[FunctionType]) -> Iterator[str]:
+    """Say what a value is; a function is added to those `reached`."""
     value = getattr(value, "py_func", value)
     if isinstance(value, FunctionType):
-        if id(value) in seen:
-            return
-        seen.add(id(value))
+        reached.append(value)
         yield value.__name__
-        yield from _code(value.__code__, value.__doc__)
-        for reached in _globals(value):
-            yield from _parts(reached, seen)
-        for cell in value.__closure__ or ():
-            yield from _parts(cell.cell_contents, seen)
     elif isinstance(value, partial):
-        yield from _parts(value.func, seen)
+        yield from _parts(value.func, reached)
         yield repr(value.args)
     elif isinstance(value, type) and issubclass(value, Enum):
         yield repr([(member.name, member.value) for member in value])
