@@ -184,3 +184,26 @@ def test_captures_alone_in_an_archive_have_no_facts(folders, capsys):
     files = [next((folders / node / "capture").iterdir()) for node in NODES]
 
     assert report_of(capsys, tarred(folders / "alone.tar", *files))["facts"] == []
+
+
+RETINA = Path(__file__).parents[1] / "kubernetes" / "bundles" / "retina"
+
+
+def test_archives_of_retina_hold_the_cause(tmp_path, capsys):
+    """Retina packs one archive a node: the capture, outputs of commands, and copies of /proc."""
+    recorded = RECORDED.parent / "facts-rp-filter"
+    archives = []
+    for node in NODES:
+        job = f"trouble-{node}-20261130180000UTC"
+        folder = tmp_path / job
+        shutil.copytree(RETINA, folder) if node == "node2" else folder.mkdir()
+        data = subprocess.run(["zcat", recorded / f"{node}.pcap.gz"], capture_output=True, check=True).stdout
+        (folder / f"{job}.pcap").write_bytes(data)
+        with tarfile.open(tmp_path / f"{job}.tar.gz", "w:gz") as bundle:
+            bundle.add(folder, ".")
+        archives.append(f"{node}={tmp_path}/{job}.tar.gz")
+    finding = report_of(capsys, *archives)["findings"][0]
+
+    assert finding["evidence"]["fact_1"]["value"] == (
+        "node2/ip-resources.txt, line 23 and node2/proc-sys-net/ipv4/conf/all/rp_filter, line 1"
+    )

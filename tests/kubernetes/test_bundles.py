@@ -1,6 +1,7 @@
 """Archives are read as folders are, and hostile ones are refused in one line."""
 
 import io
+import json
 import tarfile
 import zipfile
 
@@ -241,3 +242,66 @@ def test_a_name_in_the_path_decides_before_the_folder(member, capture):
     belonging = Belonging(["node1", "node2"], Cluster(nodes=nodes, pods=pods), {"home/": "node1"})
 
     assert belonging(member) == capture
+
+
+LAYOUTS = {
+    "rancher": {
+        "worker-0-2026-11-30_18_00_00/networking/iptablessave": "*filter\n:INPUT DROP [7:900]\nCOMMIT\n",
+        "worker-0-2026-11-30_18_00_00/networking/ipaddrshow": (
+            "2: eth0: <BROADCAST,UP> mtu 1500 qdisc mq state UP\n"
+            "    inet 192.168.56.12/24 scope global eth0\n"
+        ),
+        "worker-0-2026-11-30_18_00_00/rke2/kubectl/nodesdescribe": "Name:               worker-0\n",
+        "worker-0-2026-11-30_18_00_00/systeminfo/sysctla": "net.ipv4.ip_forward = 1\n",
+        "worker-0-2026-11-30_18_00_00/journald/rke2-agent": "Nov 30 18:00:00 worker-0 rke2[1]: started\n",
+    },
+    "sosreport": {
+        "sosreport-worker-0-2026-11-30-abcdefg/sos_commands/networking/ip_-s_-d_link": (
+            "2: eth0: <BROADCAST,UP> mtu 1500 qdisc mq state UP\n"
+            "    RX:  bytes packets errors dropped  missed   mcast\n"
+            "             9       1      0       4       0       0\n"
+        ),
+        "sosreport-worker-0-2026-11-30-abcdefg/proc/sys/net/ipv4/ip_forward": "1\n",
+        "sosreport-worker-0-2026-11-30-abcdefg/sos_commands/firewall_tables/iptables_-t_filter_-nvL": (
+            "Chain INPUT (policy DROP 7 packets, 900 bytes)\n"
+            " pkts bytes target     prot opt in     out     source               destination\n"
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize(("layout", "kinds"), [
+    ("rancher", {"firewall", "devices", "settings"}),
+    ("sosreport", {"firewall", "settings", "counters"}),
+])  # fmt: skip
+def test_collections_of_one_node_are_read(layout, kinds, tmp_path):
+    """Rancher's logs collector (rancherlabs/support-tools) and sos: one archive a node, called after it."""
+    with tarfile.open(tmp_path / "collected.tar.xz", "w:xz") as archive:
+        for name, text in LAYOUTS[layout].items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    alone = read_cluster(None, [("worker-0", str(tmp_path / "collected.tar.xz"))], ["worker-0", "worker-1"])
+    named = read_cluster(None, [("", str(tmp_path / "collected.tar.xz"))], ["worker-0", "worker-1"])
+
+    assert {fact.kind for fact in alone.facts} >= kinds
+    assert {fact.capture for fact in named.facts} == {"worker-0"}
+    assert {fact.kind for fact in named.facts} >= kinds
+
+
+def test_a_dump_of_the_cluster_names_what_is_saved_next_to_it(tmp_path):
+    """``kubectl cluster-info dump --output-directory`` with the files of the nodes, in one archive."""
+    nodes = {
+        "kind": "NodeList",
+        "items": [{"metadata": {"name": "node2"}, "spec": {"podCIDR": "10.42.1.0/24"}}],
+    }
+    with zipfile.ZipFile(tmp_path / "dump.zip", "w") as archive:
+        archive.writestr("dump/nodes.json", json.dumps(nodes))
+        archive.writestr(
+            "dump/kube-system/coredns-1/logs.txt", "==== START logs for container coredns ====\n"
+        )
+        archive.writestr("dump/node2/fdb.txt", FDB)
+    cluster = read_cluster(None, [("", str(tmp_path / "dump.zip"))], ["node1", "node2"])
+
+    assert cluster.node_of("10.42.1.7") == "node2"
+    assert [fact.capture for fact in cluster.facts] == ["node2"]

@@ -181,6 +181,20 @@ def test_lists_behind_each_other_and_members_without_kind_are_read(read):
     assert cluster.name_of("10.0.0.1") == "default/a"
 
 
+def test_the_logs_in_a_dump_of_the_cluster_are_skipped(read):
+    """What ``kubectl cluster-info dump`` prints; a log may not end with a newline."""
+    logs = (
+        "==== START logs for container a of pod b/c ====\n{[not JSON{}]\n==== END logs for container a ====\n"
+    )
+    more = "==== START logs for container d of pod b/c ====\nthe last==== END logs for container d ====\n"
+    nodes = json.dumps({"kind": "NodeList", "items": [node("n1", "10.0.0.1")]}, indent=4)
+    pods = json.dumps({"kind": "PodList", "items": [pod("web", "n1", "10.1.0.5")]}, indent=4)
+    cluster = read(text=f"{nodes}\n{pods}\n{logs}{more}{json.dumps(node('n2', '10.0.0.2'))}\n{logs[:60]}")
+
+    assert [n.name for n in cluster.nodes] == ["n1", "n2"]
+    assert cluster.node_of("10.1.0.5") == "n1"
+
+
 def test_what_powershell_saved_is_read(tmp_path):
     file = tmp_path / "cluster.json"
     file.write_bytes(json.dumps({"kind": "List", "items": [node("node1", "10.0.0.1")]}).encode("utf-16"))

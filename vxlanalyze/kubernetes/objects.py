@@ -15,6 +15,8 @@ from vxlanalyze.kubernetes.kube_objects import Object
 
 LARGEST_YAML_BYTES = 32 << 20
 _DEEPEST_LIST = 16
+_SPACE = re.compile(r"\s*")
+_LOGS, _END_OF_LOGS = "==== START logs for ", re.compile(r"==== END logs for [^\n]*")
 _ALIAS = re.compile(r"^[^\"'#|>\n]*(?:[:\[,{-] )[&*][\w.-]+\s*$", re.MULTILINE)
 
 
@@ -50,11 +52,7 @@ def members(value: object, kind_of_list: str = "", depth: int = 0) -> Iterator[t
 def _json(name: str, text: str) -> Iterator[object]:
     decoder = json.JSONDecoder()
     place = 0
-    while True:
-        while place < len(text) and text[place].isspace():
-            place += 1
-        if place == len(text):
-            return
+    while (place := _after_logs(text, place)) < len(text):
         try:
             value, place = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
@@ -63,6 +61,14 @@ def _json(name: str, text: str) -> Iterator[object]:
         except (RecursionError, ValueError) as error:  # nested too deeply; a number with too many digits
             raise UsageError(f"{name}, character {place}: not kubectl's JSON ({error})") from error
         yield value
+
+
+def _after_logs(text: str, place: int) -> int:
+    """Skip space, and the logs of containers that ``kubectl cluster-info dump`` puts between documents."""
+    while (match := _SPACE.match(text, place)) is not None and text.startswith(_LOGS, match.end()):
+        end = _END_OF_LOGS.search(text, match.end())
+        place = end.end() if end is not None else len(text)
+    return match.end() if match is not None else place
 
 
 def _yaml(name: str, text: str) -> Iterator[object]:

@@ -39,6 +39,8 @@ KINDS = {
     "nstat.txt": "counters",
     "snmp.txt": "counters",
     "softnet_stat.txt": "counters",
+    "proc-net-dev.txt": "counters",
+    "proc-net-snmp6.txt": "counters",
     "ss-lun.txt": "listeners",
     "sysctl.txt": "settings",
     "tc.txt": "counters",
@@ -333,3 +335,49 @@ def test_long_lines_take_no_time(line, tmp_path):
     read_facts("node1", tmp_path)
 
     assert time.perf_counter() - begin < 2
+
+
+TRACKING = """\
+entries  found new invalid ignore delete insert insert_failed drop early_drop icmp_error
+00000384  00000000 00000000 00000001 00000000 00000000 00000000 00000002 0000000a 00000000 00000000
+00000384  00000000 00000000 00000001 00000000 00000000 00000000 00000000 00000006 00000000 00000000
+"""
+
+
+def test_the_kernel_s_own_files_count_as_the_programs_do(tmp_path):
+    (tmp_path / "nf_conntrack").write_text(TRACKING)
+    device = "eth0: 2150 15 0 7 0 0 0 0 42 1 0 3 0 0 0 0"
+    (tmp_path / "dev").write_text(f"Inter-|   Receive   |  Transmit\n face |bytes|bytes\n  {device}\n")
+    found = {row["name"]: row["value"] for fact in read_facts("node1", tmp_path) for row in fact.rows}
+
+    assert (found["conntrack drop"], found["conntrack insert_failed"]) == ("16", "2")
+    assert (found["link eth0 rx_dropped"], found["link eth0 tx_dropped"]) == ("7", "3")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("proc-sys-net/ipv4/conf/all/rp_filter", "1\n", "net.ipv4.conf.all.rp_filter"),
+        ("sos/proc/sys/net/ipv4/ip_forward", "0\n", "net.ipv4.ip_forward"),
+        ("proc-sys-net/ipv4/route/flush", "", None),
+        ("proc-sys-net/ipv4/many", "1\n2\n", None),
+    ],
+)
+def test_copies_of_settings_are_read_by_their_path(tmp_path, path, text, name):
+    file = tmp_path / path
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+
+    assert [row["name"] for fact in read_facts("node1", tmp_path) for row in fact.rows] == (
+        [name] if name else []
+    )
+
+
+def test_json_among_the_outputs_of_commands_has_its_own_lines(tmp_path):
+    links = (OUTPUTS / "ip-j-d-link.json").read_text()
+    routes = (OUTPUTS / "ip-route.txt").read_text()
+    (tmp_path / "all.txt").write_text(f"/usr/sbin/ip -d -j link\n\n{links}\n/usr/sbin/ip route\n\n{routes}")
+    kinds = {fact.kind: fact for fact in read_facts("node1", tmp_path)}
+
+    assert set(kinds) == {"devices", "routes"}
+    assert int(kinds["devices"].rows[0]["line"]) == 3

@@ -1,10 +1,12 @@
 """Counters of the kernel and the NIC: everything with a name and a number.
 
-``nstat``, ``/proc/net/snmp`` and ``netstat``, ``/proc/net/softnet_stat``, ``ethtool -S``, ``ip -s link``,
-``conntrack -S``, ``tc -s qdisc``. Rows: name (nstat's names; "ethtool rx_missed_errors", "link eth0
-rx_dropped", "softnet dropped", "conntrack insert_failed", "qdisc eth0 dropped") and value.
+``nstat``, ``/proc/net/snmp``, ``snmp6``, ``netstat``, ``softnet_stat``, ``dev`` and ``stat/nf_conntrack``,
+``ethtool -S``, ``ip -s link``, ``conntrack -S``, ``tc -s qdisc``. Rows: name (nstat's names;
+"ethtool rx_missed_errors", "link eth0 rx_dropped", "softnet dropped", "conntrack insert_failed",
+"qdisc eth0 dropped") and value.
 
-Sources: nstat(8), ethtool(8), ip-link(8), conntrack(8), tc(8); Linux ``net/core/net-procfs.c``.
+Sources: nstat(8), ethtool(8), ip-link(8), conntrack(8), tc(8); Linux ``net/core/net-procfs.c``,
+``net/netfilter/nf_conntrack_standalone.c``.
 """
 
 import re
@@ -14,7 +16,10 @@ from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
 
 _NSTAT = re.compile(r"^(?P<name>[A-Z][A-Za-z0-9]+)\s+(?P<value>\d+)\s+\d+\.\d+\s*$")
 _SNMP = re.compile(r"^(?P<group>[A-Z][A-Za-z0-9]+): (?P<rest>.*)$")
+_SNMP6 = re.compile(r"^(?P<name>(?:Ip|Icmp|Udp)(?:Lite)?6[A-Za-z0-9]+)\s+(?P<value>\d+)\s*$")
 _SOFTNET = re.compile(r"^[0-9a-f]{8}(?: [0-9a-f]{8}){8,}\s*$")
+_HEX = re.compile(r"[0-9a-f]{8,16}")
+_DEV_COLUMNS = 16
 _ETHTOOL = re.compile(r"^\s+(?P<name>[\w\[\]. -]{1,80}?): (?P<value>\d+)\s*$")
 _DEVICE = re.compile(r"^\d+: (?P<name>[^:@ ]+)[@:]")
 _QDISC = re.compile(r"^\s*qdisc \S+ \S+ dev (?P<device>\S+)")
@@ -48,6 +53,40 @@ def read_snmp(lines: Sequence[Line]) -> Iterator[Row]:
             names = ("", [])
         else:
             names = (match["group"], words)
+
+
+def read_snmp6(lines: Sequence[Line]) -> Iterator[Row]:
+    """``/proc/net/snmp6``: a name and a value on each line."""
+    for number, line in lines:
+        match = _SNMP6.match(line)
+        if match is not None:
+            yield _row(number, match["name"], match["value"])
+
+
+def read_devices(lines: Sequence[Line]) -> Iterator[Row]:
+    """``/proc/net/dev``: packets dropped and errors, by device; what a ring had no room for is dropped."""
+    for number, line in lines:
+        device, colon, rest = line.strip().partition(":")
+        values = rest.split()
+        if colon and len(values) == _DEV_COLUMNS and all(value.isdecimal() for value in values):
+            for name, value in zip(("rx_errors", "rx_dropped"), values[2:4], strict=True):
+                yield _row(number, f"link {device} {name}", value)
+            for name, value in zip(("tx_errors", "tx_dropped"), values[10:12], strict=True):
+                yield _row(number, f"link {device} {name}", value)
+
+
+def read_tracking(lines: Sequence[Line]) -> Iterator[Row]:
+    """``/proc/net/stat/nf_conntrack``: hexadecimal, a line for each core."""
+    names: list[str] = []
+    sums: dict[str, int] = {}
+    for _, line in lines:
+        words = line.split()
+        if not names:
+            names = words
+        elif len(words) == len(names) and all(map(_HEX.fullmatch, words)):
+            for name, value in zip(names[1:], words[1:], strict=True):
+                sums[name] = sums.get(name, 0) + int(value, 16)
+    yield from (_row(lines[0][0], f"conntrack {name}", value) for name, value in sums.items())
 
 
 def read_softnet(lines: Sequence[Line]) -> Iterator[Row]:
@@ -118,6 +157,9 @@ OUTPUTS = (
         lambda f: len(f) > 1 and bool(_SNMP.match(f[0])) and f[0].split(" ")[0] == f[1].split(" ")[0],
         read_snmp,
     ),
+    Output("counters", lambda f: _some(_SNMP6, f[:1]), read_snmp6),
+    Output("counters", lambda f: f[0].startswith("Inter-|   Receive"), read_devices),
+    Output("counters", lambda f: f[0].startswith("entries ") and "insert_failed" in f[0], read_tracking),
     Output("counters", lambda f: _some(_SOFTNET, f[:1]), read_softnet),
     Output("counters", lambda f: f[0].strip() == "NIC statistics:", read_ethtool),
     Output(

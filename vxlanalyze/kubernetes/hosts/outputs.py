@@ -1,6 +1,6 @@
 """All known host outputs, and reading a text that is one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from vxlanalyze.kubernetes.hosts import (
@@ -70,8 +70,8 @@ def read_document(text: str) -> tuple[str, tuple[Row, ...]] | None:
     return None
 
 
-def numbered(text: str, longest: int) -> Iterator[Line]:
+def numbered(lines: Iterable[str], longest: int) -> Iterator[Line]:
     """Give lines with their numbers from 1, without overlong ones."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if len(line) <= longest and not line.startswith("```"):  # added by cilium-bugtool around an output
             yield number, line.rstrip()
