@@ -18,7 +18,7 @@ from pathlib import Path
 from vxlanalyze.kubernetes.facts import read_facts
 
 LARGEST_BYTES, MOST_LINES, LONGEST_LINE = 64 << 20, 150_000, 8_190
-LARGEST_YAML_BYTES = 2 << 20
+LARGEST_YAML_BYTES = 2 << 20  # `hosts.document`
 OUTPUTS = Path(__file__).parents[1] / "tests" / "kubernetes" / "hosts" / "outputs"
 _LIST = "Chain INPUT (policy ACCEPT)\ntarget     prot opt source               destination\n"
 _MONITOR = (

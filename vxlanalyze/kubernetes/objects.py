@@ -12,8 +12,11 @@ from collections.abc import Iterator
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.kube_objects import Object
+from vxlanalyze.kubernetes.yaml_text import has_more_values, without_unused
 
 LARGEST_YAML_BYTES = 32 << 20
+_SHORT_YAML_BYTES = 64 << 10
+_MOST_VALUES = 1_000_000  # pods of the largest clusters
 _DEEPEST_LIST = 16
 _SPACE = re.compile(r"\s*")
 _LOGS, _END_OF_LOGS = "==== START logs for ", re.compile(r"==== END logs for [^\n]*")
@@ -74,8 +77,10 @@ def _after_logs(text: str, place: int) -> int:
 def _yaml(name: str, text: str) -> Iterator[object]:
     import yaml
 
-    if len(text) > LARGEST_YAML_BYTES:
-        raise UsageError(f"{name}: YAML of more than {LARGEST_YAML_BYTES >> 20} MiB; save it with -o json")
+    if len(text) > _SHORT_YAML_BYTES:
+        text = without_unused(text)
+    if len(text) > LARGEST_YAML_BYTES or has_more_values(text, _MOST_VALUES):
+        raise UsageError(f"{name}: too much YAML to parse; save it with -o json")
     alias = _ALIAS.search(text)
     if alias is not None:
         line = text.count("\n", 0, alias.end()) + 1

@@ -9,11 +9,13 @@ from typing import Any
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.hosts.model import Row
 from vxlanalyze.kubernetes.objects import objects
+from vxlanalyze.kubernetes.yaml_text import has_more_values
 
 Locate = Callable[[str], int]
 _HEAD = 4096
 _YAML = re.compile(r"^(?:apiVersion|items): ?", re.MULTILINE)
 _LARGEST_YAML_BYTES = 2 << 20  # PyYAML takes a second for a few megabytes
+_MOST_VALUES = 200_000  # of YAML
 _PAIR = re.compile(r'"?(?P<key>[\w./-]{1,80})"?[ \t]{0,4}:[ \t]{0,4}(?:"[^"\n]{0,200}"|[\w./:-]{0,200})')
 _QUOTED = ' \t"'
 _LARGEST_BYTES = 16 << 20  # of JSON; a parsed document takes many times its size
@@ -48,7 +50,7 @@ def parse(text: str) -> object:
         except (ValueError, RecursionError):
             return None
         return value
-    if len(text) > _LARGEST_YAML_BYTES or not _YAML.search(head):
+    if len(text) > _LARGEST_YAML_BYTES or not _YAML.search(head) or has_more_values(text, _MOST_VALUES):
         return None
     try:
         return [item for _, item in objects("", text)]
