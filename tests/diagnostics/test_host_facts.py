@@ -480,3 +480,28 @@ def test_one_silent_endpoint_is_not_for_want_of_a_way_back(after, network, cause
 
     assert ("discards packets to 10.233.65.20" in found.explanation) == cause
     assert found.summary == ("So; the cause stands in node2/route.txt, line 2" if cause else "So")
+
+
+LONG = "9" * 5000
+GARBLED = {
+    "conntrack.txt": "udp 17 20 src=10.0.0.1 dst=10.0.0.2 sport=5 dport=8\ufffd72 [UNREPLIED] src=10.0.0.2\n",
+    "ss.txt": f"State Recv-Q Send-Q Local Peer\nLISTEN {LONG} 1 10.0.0.1:80 0.0.0.0:*\n",
+    "nstat.txt": f"#kernel\nUdpNoPorts {LONG} 0.0\n",
+    "rules.txt": RULES.format(rule=f"[{LONG}:1] -A INPUT -p udp -m udp --dport {LONG}:8472 -j DROP"),
+    "listed.txt": f"Chain INPUT (policy DROP {LONG} packets, 1 bytes)\n",
+    "nft.json": (
+        '{"nftables": [{"chain": {"family": "inet", "table": "f", "name": "c", "hook": "input", '
+        '"type": "filter", "prio": "first", "policy": "accept"}}]}'
+    ),
+    "link.txt": DEVICE.format(mtu=LONG, vni=LONG, port=LONG),
+    "sysctl.txt": f"net.netfilter.nf_conntrack_count = {LONG}\nnet.netfilter.nf_conntrack_max = {LONG}\n",
+}
+
+
+@pytest.mark.parametrize("code", ["not-answered", "mtu-blackhole", "new-flows-blocked"])
+@pytest.mark.parametrize("name", sorted(GARBLED))
+def test_figures_that_are_none_decide_nothing(after, code, name):
+    files = {f"{when}{name}": GARBLED[name] for when in ("", "before/", "after/")}
+    found = after(code, files, unanswered_requests=3, smallest_lost=1450)
+
+    assert "fact_1" not in found.evidence or name in ("link.txt", "rules.txt")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from vxlanalyze.kubernetes.citing import file_of, place
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.kubernetes.model import Cluster, address_text
 
 
@@ -28,7 +29,7 @@ def macs(cluster: Cluster, capture: str) -> dict[str, str]:
 def devices(cluster: Cluster, capture: str) -> dict[int, str]:
     """Names of the node's devices by their index."""
     rows = (row for row, _ in _rows(cluster, capture, "devices"))
-    return {int(row["index"]): row["name"] for row in rows if row.get("index", "").isdecimal()}
+    return {number_in(row, "index"): row["name"] for row in rows if number_in(row, "index")}
 
 
 def _listed(cluster: Cluster, capture: str) -> Iterator[tuple[str, str]]:

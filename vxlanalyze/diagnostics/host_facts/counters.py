@@ -11,6 +11,7 @@ from shlex import quote
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.diagnostics.host_facts.model import Statement, accounts_for, facts, missing, node_of
 from vxlanalyze.kubernetes.citing import file_of, place
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
@@ -110,7 +111,7 @@ def _grown(pair: Comparison, point: Point) -> dict[str, tuple[int, str]]:
         when = _when(fact.path)
         if when:
             for row in fact.rows:
-                value = (int(row["value"]), place(file_of(fact), row["line"]))
+                value = (number_in(row, "value"), place(file_of(fact), row["line"]))
                 saved[when].setdefault(row["name"], value)
     rises = {
         name: (value - saved["before"].get(name, (value, ""))[0], where)

@@ -20,6 +20,7 @@ from vxlanalyze.diagnostics.host_facts.model import (
 )
 from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.kubernetes.hosts.firewall import Drop, Packet, dropping
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count, listed
@@ -91,7 +92,7 @@ def _tables(pair: Comparison, point: Point) -> _Tables:
     for fact in saved:
         if is_before(fact.path):
             for row in fact.rows:
-                before.setdefault(_key(row), int(row.get("packets") or 0))
+                before.setdefault(_key(row), number_in(row, "packets"))
     return [
         (file_of(fact), [_since(row, before) for row in fact.rows])
         for fact in saved
@@ -106,9 +107,9 @@ def _key(row: _Row) -> tuple[str, ...]:
 def _since(row: _Row, before: dict[tuple[str, ...], int]) -> _Row:
     """A rule with the increase of its counters; rules without counters, and chains, are unchanged."""
     earlier = before.get(_key(row)) if "packets" in row and "policy" not in row else None
-    if earlier is None or int(row["packets"]) < earlier:
+    if earlier is None or number_in(row, "packets") < earlier:
         return row
-    return {**row, "packets": str(int(row["packets"]) - earlier)}
+    return {**row, "packets": str(number_in(row, "packets") - earlier)}
 
 
 def _passages(pair: Comparison, direction: Direction, finding: Finding) -> list[Passage]:

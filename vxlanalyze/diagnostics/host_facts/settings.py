@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.diagnostics.host_facts.model import Statement, facts, node_of
 from vxlanalyze.kubernetes.citing import file_of, place
+from vxlanalyze.kubernetes.hosts.model import number_of
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 
@@ -40,18 +41,18 @@ def _forwarding(node: str, found: dict[str, _Setting]) -> Iterator[Statement]:
 
 
 def _table(node: str, found: dict[str, _Setting], code: str) -> Iterator[Statement]:
-    used, where = found.get("net.netfilter.nf_conntrack_count", ("", ""))
-    most, _ = found.get("net.netfilter.nf_conntrack_max", ("", ""))
-    if used.isdecimal() and most.isdecimal() and int(most) and int(used) >= _FULL * int(most):
+    count, where = found.get("net.netfilter.nf_conntrack_count", ("", ""))
+    used, most = number_of(count), number_of(found.get("net.netfilter.nf_conntrack_max", ("", ""))[0])
+    if most and used >= _FULL * most:
         yield Statement(
-            f"The table of connections of {node} is full: {int(used):,} entries of {int(most):,} ({where}); "
+            f"The table of connections of {node} is full: {used:,} entries of {most:,} ({where}); "
             "the kernel drops the first packets of new connections.",
             code != "packet-loss",
             where,
             f"Enlarge the table of connections of {node}, and find what fills it:"
             + commands.on(
                 node,
-                f"sysctl -w net.netfilter.nf_conntrack_max={2 * int(most)}",
+                f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}",
                 "conntrack -L | awk '{print $1}' | sort | uniq -c",
             ),
         )

@@ -10,6 +10,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.diagnostics.host_facts.model import Statement, facts, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.citing import file_of
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.words import count
 
@@ -47,8 +48,8 @@ def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> It
 
 
 def _full(node: str, row: _Row, where: str) -> Iterator[Statement]:
-    waiting, most = int(row.get("received") or 0), int(row.get("sent") or 0)
-    dropped = int(row.get("dropped") or 0)
+    waiting, most = number_in(row, "received"), number_in(row, "sent")
+    dropped = number_in(row, "dropped")
     name = f"{row['protocol'].upper()} port {row['port']}" if row.get("protocol") else f"port {row['port']}"
     if row.get("state") == "LISTEN" and waiting > most > 0:
         yield Statement(

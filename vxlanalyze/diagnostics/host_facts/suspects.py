@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.exhibits import FRAMES_SHOWN
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Outcome, Point
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.protocols import RULE_NAMES, UDP, WITH_PORTS
@@ -57,11 +58,11 @@ class Suspects:
             packets = self._by_key.get(key)
             if packets is None or packets.left == 0:
                 continue
-            number = event.get("ip_id", "")
-            if number and int(number) and packets.ids and not packets.ids[int(number)]:
+            number = number_in(event, "ip_id")
+            if number and packets.ids and not packets.ids[number]:
                 return False
-            if number:
-                packets.ids[int(number)] -= 1
+            if event.get("ip_id"):
+                packets.ids[number] -= 1
             packets.left -= 1
             return True
         return False

@@ -13,6 +13,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.diagnostics.host_facts.model import Statement, facts, inner, is_inside, node_of, rows
 from vxlanalyze.kubernetes.citing import file_of
 from vxlanalyze.kubernetes.hosts.firewall import Packet
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text import commands
 from vxlanalyze.text.words import count
@@ -84,7 +85,7 @@ def _passed(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[S
     found = [
         (row, where)
         for row, where in rows(pair, point, "connections")
-        if (row.get("src"), row.get("dst"), row["protocol"], int(row.get("dport") or 0)) in requested
+        if (row.get("src"), row.get("dst"), row["protocol"], number_in(row, "dport")) in requested
     ]
     silent = [(row, where) for row, where in found if "[UNREPLIED]" in row["text"]]
     node = node_of(point)

@@ -9,6 +9,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.diagnostics.host_facts.model import Statement, facts, is_inside, node_of, rows
 from vxlanalyze.kubernetes.citing import file_of, place
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
@@ -85,14 +86,16 @@ def _sizes(pair: Comparison, direction: Direction, finding: Finding) -> Iterator
             below = devices.get(row.get("dev", ""))
             if row.get("type") not in ("vxlan", "geneve") or below is None:
                 continue
-            sending = sending or int(below[0]["mtu"])
+            if not number_in(row, "mtu") or not number_in(below[0], "mtu"):
+                continue
+            sending = sending or number_in(below[0], "mtu")
             yield _room(node_of(point), row, where, below[0], point is direction.sender)
-            if point is direction.receiver and size > int(below[0]["mtu"]):
+            if point is direction.receiver and size > number_in(below[0], "mtu"):
                 yield _small_card(node_of(point), below, max(size, sending))
 
 
 def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Statement:
-    room = int(below["mtu"]) - int(row["mtu"])
+    room = number_in(below, "mtu") - number_in(row, "mtu")
     enough = 70 if ":" in row.get("local", "") + row.get("remote", "") else 50
     small = room < enough
     verb = "full packets do not fit" if small else "they fit on this node"
@@ -102,7 +105,7 @@ def _room(node: str, row: _Row, where: str, below: _Row, sends: bool) -> Stateme
     )
     if not (small and sends):
         return Statement(sentence, False, where)
-    mtu = int(below["mtu"]) - enough
+    mtu = number_in(below, "mtu") - enough
     shown = commands.on(node, f"ip link set {quote(row['name'])} mtu {mtu}")
     cure = (
         f"Set the MTU of the overlay to {mtu} at most in its configuration, so that pods get it too; or "

@@ -6,10 +6,12 @@ uncertain: a drop is certain only if no earlier rule might have accepted the pac
 Sources: iptables(8), "TABLES"; nftables wiki "Netfilter hooks" (priorities).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.wire.protocols import ICMPV6, RULE_NAMES
 
 Row = Mapping[str, str]
@@ -23,6 +25,8 @@ _HOOKS = {
 _DROPS = frozenset(("DROP", "REJECT", "TARPIT"))
 _MOST_RULES = 50_000
 _DEEPEST = 24
+_PRIORITY = re.compile(r"-?\d{1,9}")
+_PORT = re.compile(r"\d{0,5}")
 _Chain = tuple[str, str, str, str]
 
 
@@ -48,8 +52,7 @@ class Drop:
     @property
     def counted(self) -> int | None:
         """Packets that it has dropped; None without a counter."""
-        value = self.row.get("packets")
-        return int(value) if value is not None else None
+        return number_in(self.row, "packets") if "packets" in self.row else None
 
 
 def dropping(tables: Iterable[tuple[str, Iterable[Row]]], packet: Packet, hook: str) -> Drop | None:
@@ -102,7 +105,8 @@ class _Walk:
             yield from sorted(here, key=self._priority)
 
     def _priority(self, key: _Chain) -> int:
-        return int(self._bases[key].get("priority", _PRIORITIES.get(key[1], 0)))
+        given = self._bases[key].get("priority", "")
+        return int(given) if _PRIORITY.fullmatch(given) else _PRIORITIES.get(key[1], 0)
 
     def _chain(self, key: _Chain, depth: int) -> Drop | str | None:
         """A chain's verdict on the packet: a drop, "ACCEPT", or nothing."""
@@ -211,7 +215,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 def _ports(wanted: str, port: int) -> bool | None:
     for part in wanted.split(","):
         first, colon, last = part.partition(":")
-        if not (first.isdecimal() or not first) or not (last.isdecimal() or not last):
+        if not (_PORT.fullmatch(first) and _PORT.fullmatch(last)):
             return None
         low, high = int(first or 0), int(last or 65535) if colon else int(first or 0)
         if low <= port <= high:

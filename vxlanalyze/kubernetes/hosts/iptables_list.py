@@ -14,7 +14,7 @@ from vxlanalyze.kubernetes.hosts.model import LONGEST_RULE, Line, Output, Row
 from vxlanalyze.wire.protocols import RULE_NAMES
 
 _CHAIN = re.compile(
-    r"^Chain (?P<chain>\S+) \((?:policy (?P<policy>[A-Z]+)(?: (?P<packets>\d+[KMGT]?) packets[^)]*)?|"
+    r"^Chain (?P<chain>\S+) \((?:policy (?P<policy>[A-Z]+)(?: (?P<packets>\d{1,15}[KMGT]?) packets[^)]*)?|"
     r"\d+ references?)\)"
 )
 _HEADER = re.compile(r"^\s*(?:num\s+)?(?P<counted>pkts\s+bytes\s+)?target\s+prot\s+opt\s+")
@@ -79,7 +79,7 @@ def _rule(words: list[str], counted: bool) -> Row:
     """Split the columns of a rule; empty if it is not one."""
     row: Row = {"target": ""}
     if counted:
-        if len(words) < 2 or not re.fullmatch(r"\d+[KMGT]?", words[0]):
+        if len(words) < 2 or not re.fullmatch(r"\d{1,15}[KMGT]?", words[0]):
             return {}
         row["packets"] = str(_number(words[0]))
         words = words[2:]
