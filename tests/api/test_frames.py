@@ -113,8 +113,8 @@ class TestRequests:
 
         assert len(data) == 5
         assert data["server_ns"].between(600_000_000, 650_000_000).all()
-        assert data["there_ns"].between(58_000_000, 64_000_000).all()
-        parts = data[["there_ns", "server_ns", "back_ns", "transfer_ns"]].sum(axis=1)
+        assert data["forward_ns"].between(58_000_000, 64_000_000).all()
+        parts = data[["forward_ns", "server_ns", "reverse_ns", "transfer_ns"]].sum(axis=1)
         assert (parts == data["latency_ns"]).all()
 
     def test_http_requests_are_named_and_their_frames_are_theirs(self):

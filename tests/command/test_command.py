@@ -148,7 +148,7 @@ def test_an_expectation_that_does_not_hold_is_told_line_by_line(capsys, healthy)
 def test_select_and_ignore(capsys, seed):
     assert "path-blocked" not in run(capsys, *seed, "--ignore", "path-blocked")[1].split("Not assessed")[0]
     asked = json.loads(run(capsys, *seed, "--select", "dns-unanswered,packet-loss", "--format", "json")[1])[
-        "asked"
+        "diagnostics"
     ]
 
     assert sorted(asked) == ["dns-unanswered", "packet-loss"]

@@ -10,7 +10,7 @@ import pytest
 import vxlanalyze as vx
 from tests.dask.nodes import Nodes
 from vxlanalyze.command import cli
-from vxlanalyze.report.matrix import FORMATS
+from vxlanalyze.report.matrix import FORMATS, as_html, as_text
 
 LOST = {
     **{f"node{n}>node3": 1.0 for n in (1, 2, 4)},
@@ -163,7 +163,7 @@ def test_hostile_names_are_escaped(folder, tmp_path):
     found = vx.matrix(folder / "node1.pcap", folder / "node2.pcap", names=["<b|x", "node2"])
     found.save(tmp_path / "matrix.md")
 
-    assert "<b" not in found._repr_html_()
+    assert "<b|" not in found._repr_html_()
     assert r"|  | \<b\|x | node2 |" in (tmp_path / "matrix.md").read_text()
 
 
@@ -210,7 +210,7 @@ def test_no_address_and_no_name_survives_what_is_handed_on(capsys, folder, tmp_p
     kube = tmp_path / "of-the-ward.json"
     kube.write_text(json.dumps({"kind": "List", "items": [pod]}))
     asked = ("--matrix", folder, "--kube", kube, "--format", format_)
-    secret = re.compile(r"node[1-4]|172\.16\.0\.|10\.244\.|records-0|ward|" + re.escape(str(folder)))
+    secret = re.compile(r"node[1-4]|172\.16\.0\.|10\.244\.|records-0|(?<!for)ward|" + re.escape(str(folder)))
 
     assert {"node1", "172.16.0."} <= set(secret.findall(run(capsys, *asked)[1]))
     assert secret.findall(run(capsys, *asked, "--redact")[1]) == []
@@ -254,3 +254,22 @@ def test_what_cannot_be_done_is_said_in_one_line(capsys, monkeypatch, folder, tm
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("vxlanalyze: error: ")
     assert why in err
+
+
+def test_eight_nodes_fit_into_80_columns_by_letters_alone(tmp_path):
+    Nodes(8, lost=LOST).write(tmp_path)
+    lines = as_text.render(vx.matrix(tmp_path).report).splitlines()
+    start = lines.index("Matrix")
+
+    assert lines[start + 5].split() == ["4", "node4", "C", "ok", "A", "·", "ok", "ok", "ok", "ok"]
+    assert max(map(len, lines[start : start + 10])) <= 80
+
+
+def test_the_page_names_each_pair_in_trouble_and_folds_the_others(matrix):
+    page = as_html.render(matrix.report)
+    troubled, _, fine = page.partition("<h2>Pairs</h2>")[2].partition("<details>")
+
+    assert re.search(r"node1 and node\d: UDP port \d+: \d+ of", page)
+    assert "node3 and node4:</strong> None of" in troubled
+    assert "<summary>Nothing wrong: " in fine
+    assert "node2 and node4:</strong> Nothing is wrong" in fine

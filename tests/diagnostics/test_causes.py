@@ -129,12 +129,12 @@ def test_a_diagnostic_that_raises_is_told_and_the_others_run():
     assert [(b.code, b.error) for b in told.broken] == [("breaks", "ZeroDivisionError: no")]
     assert [f.code for f in told.findings] == ["works"]
     assert told.not_assessed == (NotAssessed("works", "why"),)
-    assert told.asked == ("breaks", "works")
+    assert told.ran == ("breaks", "works")
 
 
 def test_what_is_selected_and_not_ignored_is_asked():
     three = tuple(diagnostic(c) for c in ("x", "y", "z"))
-    assert diagnose(PAIR, select=("x", "y"), ignore=("y",), diagnostics=three).asked == ("x",)
+    assert diagnose(PAIR, select=("x", "y"), ignore=("y",), diagnostics=three).ran == ("x",)
 
 
 def test_one_cause_is_told_once_in_a_whole_diagnosis():

@@ -221,7 +221,7 @@ REPORT = Report(
     names={"10.233.64.10": HOSTILE, "10.233.65.20": "default/web"},
     plots={},
     broken=[{"code": "reordering", "error": "IndexError: index 3 is out of bounds"}],
-    asked=["path-blocked", "mtu-blackhole", "packet-loss", "reordering", "vni-mismatch", "tcp-stalled"],
+    diagnostics=["path-blocked", "mtu-blackhole", "packet-loss", "reordering", "vni-mismatch", "tcp-stalled"],
     facts=[
         {"capture": None, "kind": "kube", "path": "kube.json"},
         {"capture": "node1", "kind": "unknown", "path": "facts/node1/readme"},

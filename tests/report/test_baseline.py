@@ -72,7 +72,7 @@ def test_what_is_gone_is_told_and_what_cannot_be_looked_for_is_told_so():
     before = replace(HEALTHY, findings=[finding(code, "warning", DIRECTION) for code in codes])
     after = replace(
         HEALTHY,
-        asked=["packet-loss", "reordering"],
+        diagnostics=["packet-loss", "reordering"],
         not_assessed=[{"code": "reordering", "direction": DIRECTION, "reason": "one packet only"}],
     )
     _, told = compare(before, after)

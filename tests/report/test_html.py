@@ -148,11 +148,11 @@ def test_an_empty_capture_is_rendered():
 
 
 def test_what_could_not_be_judged_is_not_shown_as_good(sound: Report):
-    untold = [{**hop, "not_assessed": "windows do not meet"} for hop in sound.hops]
+    undecided = [{**hop, "not_assessed": "windows do not meet"} for hop in sound.hops]
 
-    page = as_html.render(replace(sound, findings=[], hops=untold))
+    page = as_html.render(replace(sound, findings=[], hops=undecided))
 
-    assert 'class="verdict untold"' in page
+    assert 'class="verdict undecided"' in page
 
 
 def test_a_judgement_is_told(sound: Report):

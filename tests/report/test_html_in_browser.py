@@ -229,10 +229,15 @@ def test_paper_begins_with_a_page_that_stands_alone(chromium: Browser, page: Pat
 
     bottom = chromium.run("return document.querySelector('.remedy').getBoundingClientRect().bottom")
     shown = chromium.run("return document.querySelector('.captured').getBoundingClientRect().height")
+    sizes = chromium.run(
+        "return [...document.querySelectorAll('#path td, #path td small')]"
+        ".map(part => parseFloat(getComputedStyle(part).fontSize))"
+    )
     chromium.media("screen")
 
     assert 0 < bottom < 1047
     assert shown > 0
+    assert max(sizes) < 11  # 8 points; an interval is no larger than its figure
 
 
 def test_pictures_over_time_are_zoomed_together_and_the_lost_packets_with_them(chromium: Browser, page: Path):

@@ -116,13 +116,13 @@ class Broken:
 class Diagnosis:
     """The results of all diagnostics; the first finding is the answer to "what is wrong?".
 
-    `asked` are the codes of those that ran: a code that ran and appears in no result is clear.
+    `ran` are the codes of those that ran: a code that ran and appears in no result is clear.
     """
 
     findings: tuple[Finding, ...]
     not_assessed: tuple[NotAssessed, ...]
     broken: tuple[Broken, ...]
-    asked: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
 
 
 def diagnose(

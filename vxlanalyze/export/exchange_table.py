@@ -18,7 +18,7 @@ from vxlanalyze.wire.rows import columns
 # Payloads are read again from the captures, for at most this many requests.
 MOST_READ = 20_000
 _AT_ONCE = 1_000
-_NAMES = ("there_ns", "server_ns", "back_ns", "transfer_ns", "latency_ns")
+_NAMES = ("forward_ns", "server_ns", "reverse_ns", "transfer_ns", "latency_ns")
 COLUMNS = (
     *("protocol", "message", "client", "server", "service", "sent", *_NAMES, "request_frame", "answer_frame"),
 )
@@ -34,7 +34,7 @@ def exchange_frame(comparison: Comparison) -> pd.DataFrame:
     frame["message"] = _messages(comparison, found)
     frame["sent"] = pd.to_datetime(found.sent_ns, utc=True)
     for name in _NAMES:
-        known = name not in ("there_ns", "back_ns") or one_clock(comparison)
+        known = name not in ("forward_ns", "reverse_ns") or one_clock(comparison)
         frame[name] = pd.array(getattr(found, name) if known else [None] * len(found), dtype="Int64")
     ends = _ends(comparison)
     for name, rows, place in (

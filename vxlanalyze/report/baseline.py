@@ -89,4 +89,4 @@ def _unsure(finding: FindingRecord, after: Report) -> str:
     for entry in after.not_assessed:
         if entry["code"] == finding["code"] and entry["direction"] in (None, finding["direction"]):
             return f" (now not assessed: {entry['reason']})"
-    return "" if finding["code"] in after.asked else " (not checked now)"
+    return "" if finding["code"] in after.diagnostics else " (not checked now)"

@@ -88,7 +88,7 @@ def build(
         names=_names(comparison, findings, not_assessed),
         plots=_series(comparison, diagnosis.findings) if plots else {},
         broken=[{"code": entry.code, "error": _printable(entry.error)} for entry in diagnosis.broken],
-        asked=list(diagnosis.asked),
+        diagnostics=list(diagnosis.ran),
         facts=_fact_records(comparison),
         inside=[hop_record(d, hop.clock) for hop in comparison.inside for d in hop.directions if len(d)],
     )

@@ -98,7 +98,7 @@ def _doubt(finding: FindingRecord, before: Report, after: Report) -> str:
     for entry in after.not_assessed:
         if entry["code"] == finding["code"] and entry["direction"] in (None, finding["direction"]):
             return f"could not be checked in the later report: {entry['reason']}"
-    if finding["code"] not in after.asked:
+    if finding["code"] not in after.diagnostics:
         return "was not checked in the later report"
     if finding["direction"] is None:
         return ""

@@ -188,12 +188,12 @@ class LatencyRecord(TypedDict):
 
 
 class DividedRecord(TypedDict):
-    """The time of requests, as quantiles of each part; `there` and `back` need both clocks."""
+    """The time of requests, as quantiles of each part; `forward` and `reverse` need both clocks."""
 
     exchanges: int
-    there: LatencyRecord
+    forward: LatencyRecord
     server: LatencyRecord
-    back: LatencyRecord
+    reverse: LatencyRecord
     transfer: LatencyRecord
 
 
@@ -291,7 +291,7 @@ class Report:
     names: dict[str, str]
     plots: dict[str, Any]
     broken: list[dict[str, str]]
-    asked: list[str] = field(default_factory=list)
+    diagnostics: list[str] = field(default_factory=list)
     facts: list[FactRecord] = field(default_factory=list)
     inside: list[HopRecord] = field(default_factory=list)
     connections: list[ConnectionRecord] = field(default_factory=list)

@@ -32,9 +32,9 @@ def service_times(comparison: Comparison) -> Mapping[int, DividedRecord]:
             continue
         records[int(found.pair[part[0]])] = {
             "exchanges": len(part),
-            "there": _quantiles(found.there_ns[part]) if comparable else _NONE,
+            "forward": _quantiles(found.forward_ns[part]) if comparable else _NONE,
             "server": _quantiles(found.server_ns[part]),
-            "back": _quantiles(found.back_ns[part]) if comparable else _NONE,
+            "reverse": _quantiles(found.reverse_ns[part]) if comparable else _NONE,
             "transfer": _quantiles(found.transfer_ns[part]),
         }
     return records

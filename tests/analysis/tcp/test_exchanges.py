@@ -28,9 +28,9 @@ def test_a_ping_divides_into_path_there_host_and_path_back(offset_ns: int):
 
     assert found is not None
     assert len(found) == 4
-    assert found.there_ns.tolist() == pytest.approx([3 * MS] * 4, abs=1000)
+    assert found.forward_ns.tolist() == pytest.approx([3 * MS] * 4, abs=1000)
     assert found.server_ns.tolist() == pytest.approx([MS] * 4, abs=1000)
-    assert found.back_ns.tolist() == pytest.approx([3 * MS] * 4, abs=1000)
+    assert found.reverse_ns.tolist() == pytest.approx([3 * MS] * 4, abs=1000)
     assert found.latency_ns.tolist() == pytest.approx([7 * MS] * 4, abs=1000)
     assert not found.opens.any()
 
@@ -78,7 +78,7 @@ def test_paths_are_not_told_apart_without_the_clocks():
 
     assert not one_clock(pair)
     for divided in service_times(pair).values():
-        assert divided["there"] == divided["back"] == {"p50": None, "p99": None}
+        assert divided["forward"] == divided["reverse"] == {"p50": None, "p99": None}
 
 
 def test_pairs_name_who_was_asked():

@@ -24,7 +24,7 @@ from vxlanalyze.pairing.model import Comparison
 
 _Longs = NDArray[np.int64]
 UNKNOWN = -1
-PARTS = ("there", "server", "back", "transfer")
+PARTS = ("forward", "server", "reverse", "transfer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Exchanges:
         The server's end, 0 for the first point of the path and 1 for the last.
     sent_ns : NDArray[np.int64]
         When the request left, by the first point's clock.
-    there_ns, server_ns, back_ns, transfer_ns : NDArray[np.int64]
+    forward_ns, server_ns, reverse_ns, transfer_ns : NDArray[np.int64]
         Forward path, the server's own time, return path, and what the transfer of both took beyond that.
     """
 
@@ -57,9 +57,9 @@ class Exchanges:
     answer_row: _Longs
     place: _Longs
     sent_ns: _Longs
-    there_ns: _Longs
+    forward_ns: _Longs
     server_ns: _Longs
-    back_ns: _Longs
+    reverse_ns: _Longs
     transfer_ns: _Longs
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class Exchanges:
     @property
     def latency_ns(self) -> _Longs:
         """How long the client waited for each."""
-        return self.there_ns + self.server_ns + self.back_ns + self.transfer_ns
+        return self.forward_ns + self.server_ns + self.reverse_ns + self.transfer_ns
 
 
 @once
@@ -137,9 +137,9 @@ def _matched(
         answer_row=server.answer_row.astype(np.int64),
         place=np.full(size, int(sense == FORWARD)),
         sent_ns=left,
-        there_ns=came - left,
+        forward_ns=came - left,
         server_ns=gone - came,
-        back_ns=received - gone,
+        reverse_ns=received - gone,
         transfer_ns=np.zeros(size, np.int64),
     )
 
@@ -186,8 +186,8 @@ def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served:
         answer_row=answer[:, 4],
         place=found.home[stream].astype(np.int64),
         sent_ns=left,
-        there_ns=there,
+        forward_ns=there,
         server_ns=gone - came,
-        back_ns=back,
+        reverse_ns=back,
         transfer_ns=(came - left - there) + (received - gone - back),
     )

@@ -25,7 +25,7 @@ from vxlanalyze.report.renderer import Judgement
 # Fields with the program's own words, wherever they are in a report.
 _OWN_WORDS = frozenset(
     (
-        *("schema", "code", "asked", "severity", "unit", "protocol", "kind", "format", "compression"),
+        *("schema", "code", "diagnostics", "severity", "unit", "protocol", "kind", "format", "compression"),
         *("link_types", "first", "last", "start", "way", "fate", "flags", "sha256", "state"),
     )
 )
@@ -58,7 +58,7 @@ class Redactor:
         cluster = cluster or Cluster()
         for number, path in enumerate(cluster.sources, 1):
             self._wording.know(path, f"cluster{number}")
-        codes = {finding["code"] for finding in report.findings}.union(report.asked)
+        codes = {finding["code"] for finding in report.findings}.union(report.diagnostics)
         for name in (*_names(report), *_names_of_cluster(cluster)):
             if name not in codes:
                 self._wording.know(name)

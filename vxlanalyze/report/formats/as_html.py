@@ -98,7 +98,7 @@ def worst(report: Report) -> str:
         if severity in found:
             return severity
     states = {path_svg.state(hop) for hop in report.hops}
-    return "good" if states == {"whole"} else "untold"
+    return "good" if states == {"whole"} else "undecided"
 
 
 def _parts(report: Report, drawn: pictures.Drawn) -> list[tuple[str, str]]:
@@ -127,4 +127,4 @@ def _is_note(finding: FindingRecord, findings: Sequence[FindingRecord]) -> bool:
 def _clear(report: Report) -> list[str]:
     named = {f["code"] for f in report.findings} | {n["code"] for n in report.not_assessed}
     named |= {b["code"] for b in report.broken}
-    return [code for code in report.asked if code not in named]
+    return [code for code in report.diagnostics if code not in named]

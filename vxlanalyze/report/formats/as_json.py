@@ -18,6 +18,7 @@ from vxlanalyze.report.shape import ShapeError, demand, slip
 from vxlanalyze.text.escaping import inert
 from vxlanalyze.text.nearest import nearest
 
+_RENAMED = {"asked": "diagnostics"}  # keys of reports saved before 1.0.0
 _ADDED = ("connections", "connections_total", "impact")  # missing from reports saved earlier
 _ORDER = (
     "schema",
@@ -33,7 +34,7 @@ _ORDER = (
     "connections",
     "connections_total",
     "broken",
-    "asked",
+    "diagnostics",
     "names",
     "facts",
     "plots",
@@ -73,6 +74,7 @@ def from_json(text: str, path: str = "report") -> Report:
     if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
         found = whole.get("schema") if isinstance(whole, dict) else None
         raise UsageError(f"{path}: its schema is {json.dumps(found)[:80]}; {SCHEMA!r} can be read")
+    whole = {_RENAMED.get(name, name): value for name, value in whole.items()}
     try:
         _demand_report(whole)
     except ShapeError as error:

@@ -21,7 +21,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
     """Write the report as JUnit XML."""
     failing = _failing(report, judgement)
     suite = ElementTree.Element("testsuite", name=_SUITE)
-    codes = dict.fromkeys([*report.asked, *(finding["code"] for finding in report.findings)])
+    codes = dict.fromkeys([*report.diagnostics, *(finding["code"] for finding in report.findings)])
     for code in codes:
         suite.append(_case(code, report, failing))
     if judgement is not None and judgement.differences:

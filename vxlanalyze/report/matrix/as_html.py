@@ -4,7 +4,7 @@ Every string goes through `plain` and is escaped.
 """
 
 from vxlanalyze.report.matrix.legend import ITSELF, LEGEND, grid, legend, short
-from vxlanalyze.report.matrix.model import BAD, Matrix
+from vxlanalyze.report.matrix.model import BAD, Matrix, PairRecord
 from vxlanalyze.report.templating import asset, environment
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import inert
@@ -25,7 +25,7 @@ def notebook(matrix: Matrix) -> str:
 def worst(matrix: Matrix) -> str:
     """The colour of the verdict: an undecided result is never shown as good."""
     states = {cell["state"] for cell in matrix.cells}
-    return next((state for state in (*BAD, "untold", "good") if state in states), "untold")
+    return next((state for state in (*BAD, "undecided", "good") if state in states), "undecided")
 
 
 def title(matrix: Matrix) -> str:
@@ -38,9 +38,18 @@ def title(matrix: Matrix) -> str:
 
 
 def impact(matrix: Matrix) -> list[str]:
-    """The impact, one sentence each; common sentences of several pairs appear once."""
-    lines = dict.fromkeys(line for pair in matrix.pairs for line in pair.get("impact", []))
-    return list(lines)[:_MOST_LINES]
+    """The impact on each pair, one sentence each."""
+    lines = [
+        f"{' and '.join(pair['nodes'])}: {line}" for pair in matrix.pairs for line in pair.get("impact", [])
+    ]
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"{more:,} more, listed with the pairs"] if more > 0 else lines
+
+
+def _is_fine(pair: PairRecord, matrix: Matrix) -> bool:
+    """Whether packets between two nodes arrive, and nothing is wrong in either direction."""
+    states = {cell["state"] for cell in matrix.cells if {cell["from"], cell["to"]} == set(pair["nodes"])}
+    return states <= {"good", "idle"} and "good" in states
 
 
 def _rendered(template: str, matrix: Matrix, css: str) -> str:
@@ -59,5 +68,7 @@ def _rendered(template: str, matrix: Matrix, css: str) -> str:
         legend=LEGEND,
         title=title(matrix),
         impact=impact(matrix),
+        troubled=[pair for pair in matrix.pairs if not _is_fine(pair, matrix)],
+        fine=[pair for pair in matrix.pairs if _is_fine(pair, matrix)],
     )
     return inert(written, "&#{};")

@@ -12,10 +12,10 @@ def render(matrix: Matrix) -> str:
     parts = [f"**{escaped(matrix.verdict)}**", _table(matrix, entries), escaped(LEGEND)]
     parts += ["## Findings"] if entries else []
     parts += [part for entry in entries for part in _entry(entry)]
-    untold = [f"{c['direction']}: {c['summary']}" for c in matrix.cells if c["state"] == "untold"]
-    if untold:
+    undecided = [f"{c['direction']}: {c['summary']}" for c in matrix.cells if c["state"] == "undecided"]
+    if undecided:
         parts.append("## Could not be judged (which does not mean healthy)")
-        parts.append("\n".join(f"- {escaped(line)}" for line in untold))
+        parts.append("\n".join(f"- {escaped(line)}" for line in undecided))
     return inert("\n\n".join(parts) + "\n")
 
 

@@ -7,7 +7,13 @@ from vxlanalyze.report.page import Page
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
 
-_STYLES = {"critical": "bold red", "warning": "bold yellow", "good": "green", "untold": "bold", "idle": "dim"}
+_STYLES = {
+    "critical": "bold red",
+    "warning": "bold yellow",
+    "good": "green",
+    "undecided": "bold",
+    "idle": "dim",
+}
 _SHOWN = 12  # directions listed for one finding
 _LONGEST_NAME = 24
 
@@ -33,7 +39,7 @@ def render(matrix: Matrix, *, width: int = 80, colour: bool = False, ascii_only:
         if number:
             page.blank()
         _entry(page, entry)
-    _untold(page, matrix)
+    _undecided(page, matrix)
     _nodes(page, matrix)
     return page.render(colour=colour)
 
@@ -42,9 +48,11 @@ def _draw(page: Page, matrix: Matrix, entries: list[Entry]) -> None:
     names = [plain(node["name"])[:_LONGEST_NAME] for node in matrix.nodes]
     heads = [str(number) for number in range(1, len(names) + 1)]
     rows = [[ITSELF if cell is None else short(cell, entries) for cell in cells] for _, cells in grid(matrix)]
-    letters = max(len(text) for text in [*heads, *(text for row in rows for text in row)]) + 2
     margin = len(heads[-1]) + 1 + max(map(len, names))
-    if 2 + margin + letters * len(names) > page.width:
+    left = (page.width - 2 - margin) // len(names)
+    rows = rows if _widest(rows, heads) < left else [[text.split()[0] for text in row] for row in rows]
+    letters = min(_widest(rows, heads) + 2, left)
+    if _widest(rows, heads) >= left:
         page.paragraph(
             (f"It is too wide for {page.width} columns: -o matrix.html or -o matrix.md shows it.", ""),
             indent=2,
@@ -56,6 +64,10 @@ def _draw(page: Page, matrix: Matrix, entries: list[Entry]) -> None:
         spans = [(text.rjust(letters), style) for text, style in zip(row, styles, strict=True)]
         page.drawn((f"  {head.rjust(len(heads[-1]))} {name}".ljust(2 + margin), ""), *spans)
     page.paragraph((LEGEND, "dim"), indent=2)
+
+
+def _widest(rows: list[list[str]], heads: list[str]) -> int:
+    return max(len(text) for text in [*heads, *(text for row in rows for text in row)])
 
 
 def _entry(page: Page, entry: Entry) -> None:
@@ -73,14 +85,14 @@ def _entry(page: Page, entry: Entry) -> None:
         page.remedy(entry.remedy, indent=2)
 
 
-def _untold(page: Page, matrix: Matrix) -> None:
-    untold = [cell for cell in matrix.cells if cell["state"] == "untold"]
-    if untold:
+def _undecided(page: Page, matrix: Matrix) -> None:
+    undecided = [cell for cell in matrix.cells if cell["state"] == "undecided"]
+    if undecided:
         page.heading("Could not be judged (which does not mean healthy)")
-    for cell in untold[:_SHOWN]:
+    for cell in undecided[:_SHOWN]:
         page.paragraph(("- ", ""), (f"{cell['direction']}: {cell['summary']}", ""), indent=2, hanging=2)
-    if len(untold) > _SHOWN:
-        page.paragraph((f"and {len(untold) - _SHOWN} more, in the JSON", "dim"), indent=2)
+    if len(undecided) > _SHOWN:
+        page.paragraph((f"and {len(undecided) - _SHOWN} more, in the JSON", "dim"), indent=2)
 
 
 def _nodes(page: Page, matrix: Matrix) -> None:

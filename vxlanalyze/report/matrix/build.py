@@ -63,14 +63,14 @@ def _cell(hop: HopRecord, findings: Sequence[FindingRecord]) -> CellRecord:
     if worst is not None:
         state, summary = worst["severity"], worst["summary"]
     elif hop["not_assessed"] is not None:
-        state, summary = "untold", hop["not_assessed"]
+        state, summary = "undecided", hop["not_assessed"]
     elif hop["delivered"] + hop["lost"]:
         state, summary = "good", None
     elif unknown:
         reasons = ", ".join(
             UNKNOWN_BECAUSE.get(why, why) for why in hop["unknown_reasons"] if why != "other-peer"
         )
-        state, summary = "untold", f"no packet has a known fate: all are {reasons}"
+        state, summary = "undecided", f"no packet has a known fate: all are {reasons}"
     else:
         state, summary = "idle", None
     return {

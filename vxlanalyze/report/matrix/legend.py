@@ -9,7 +9,7 @@ from vxlanalyze.report.matrix.verdict import by_finding
 from vxlanalyze.report.model import FindingRecord
 from vxlanalyze.text import formatting
 
-WORDS = {"good": "ok", "untold": "?", "idle": "–"}
+WORDS = {"good": "ok", "undecided": "?", "idle": "–"}
 ITSELF = "·"
 LEGEND = "ok: nothing is wrong; ?: could not be judged; –: no traffic. Rows send, columns receive."
 

@@ -25,7 +25,7 @@ CellRecord = TypedDict(
         "from": str,
         "to": str,
         "direction": str,
-        "state": str,  # critical, warning, good, untold (undecided), idle (nothing was sent)
+        "state": str,  # critical, warning, good, undecided (undecided), idle (nothing was sent)
         "finding": str | None,  # the code that determines the state
         "summary": str | None,  # ... in one sentence; if undecided, the reason
         "sent": int,

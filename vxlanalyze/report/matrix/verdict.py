@@ -13,7 +13,7 @@ _ENDS: tuple[Literal["from"], Literal["to"]] = ("from", "to")
 def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
     """State which nodes have trouble with each other."""
     bad = [c for c in cells if c["state"] in BAD]
-    untold = sum(cell["state"] == "untold" for cell in cells)
+    undecided = sum(cell["state"] == "undecided" for cell in cells)
     judged = len(bad) + sum(cell["state"] == "good" for cell in cells)
     parts = []
     if bad:
@@ -27,8 +27,8 @@ def verdict(cells: Sequence[CellRecord], nodes: int) -> str:
         parts.append(f"Nothing is wrong in {words.count(judged, 'direction')} between {nodes} nodes")
     else:
         parts.append(f"Not determined: nothing could be judged between {nodes} nodes")
-    if untold:
-        parts.append(f"{words.count(untold, 'direction')} could not be judged")
+    if undecided:
+        parts.append(f"{words.count(undecided, 'direction')} could not be judged")
     return "; ".join(parts) + "."
 
 

@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """One direction; `state` is "whole", "lossy", "blocked" (then it ends in the middle) or "untold"."""
+    """One direction; `state` is "whole", "lossy", "blocked" (then it ends in the middle) or "undecided"."""
 
     x1: float
     y1: float
@@ -114,7 +114,7 @@ def upright(report: Report) -> Picture:
 def state(hop: HopRecord) -> str:
     """The state of a direction, in one word."""
     if hop["not_assessed"] is not None or hop["delivered"] + hop["lost"] == 0:
-        return "untold"
+        return "undecided"
     if hop["lost"] == 0:
         return "whole"
     return "lossy" if hop["delivered"] else "blocked"
@@ -125,7 +125,7 @@ def labels(hop: HopRecord) -> tuple[str, ...]:
     if hop["sent"] == 0:
         return ("nothing was sent",)
     judged = hop["delivered"] + hop["lost"]
-    if state(hop) == "untold":
+    if state(hop) == "undecided":
         return (words.count(hop["sent"], "packet") + " sent", "loss not assessed")
     first = f"{hop['delivered']:,} of {judged:,} arrived"
     lost = f"{hop['lost']:,} lost ({100 * hop['lost'] / judged:.3g} %)" if hop["lost"] else "none lost"
