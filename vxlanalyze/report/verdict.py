@@ -78,7 +78,7 @@ def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]
 def _reason(finding: FindingRecord) -> str | None:
     """Give the most probable cause of a finding, unless its summary already names one, or a suspicion."""
     evidence = {name: quantity["value"] for name, quantity in finding["evidence"].items()}
-    if any(evidence.get(name) is not None for name in ("fact_1", "suspected", "inside")):
+    if any(evidence.get(name) is not None for name in ("fact_1", "suspected", "inside", "said_by")):
         return None
     if evidence.get("only"):
         return _NEW_ONES

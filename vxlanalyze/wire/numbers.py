@@ -13,6 +13,12 @@ DNS_PORTS = (DNS_PORT, MULTICAST_DNS_PORT)
 DNS_RESPONSE = 0x8000  # QR, of the flags of a message
 FIRST_EPHEMERAL_PORT = 32_768  # Linux; other systems begin above it, and services rarely have such ports
 
+# UDP ports of protocols whose servers answer each request from the port that it was sent to: DHCP (unicast),
+# Kerberos, sun-rpc, NTP, SNMP, LDAP, QUIC, kpasswd, IKE, RADIUS, GTP-C, SIP, PFCP, memcached (IANA).
+REQUEST_PORTS = (
+    67, 88, 111, 123, 161, 389, 443, 464, 500, 1645, 1646, 1812, 1813, 2123, 5060, 8805, 11_211
+)  # fmt: skip
+
 # Type << 8 | code: what flows of ICMP have in place of the source port.
 ECHO_REPLY, ECHO_REQUEST = 0 << 8, 8 << 8
 ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128 << 8, 129 << 8

@@ -62,3 +62,63 @@ def routing_loop() -> World:
     w = world(72, Tunnel(vni=1, port=8472), ("10.5.0.4", "10.6.0.4"))
     discard(w, "203.0.113.77", None)
     return w
+
+
+def pods_ttl(w: World, router: str, port: int, ttl: int = 1) -> None:
+    """Connections of node1's pods to a port leave with a small TTL; node2 discards them and says so."""
+
+    @w.fate
+    def use_up(t: Transit) -> None:
+        if t.origin is w.nodes[0] and t.packet.proto == f.TCP and t.packet.tcp.dport == port:
+            t.packet = t.packet.alter(ttl=ttl)
+            t.accepted = False
+
+    @w.observers.append
+    def say(t: Transit) -> None:
+        if not t.accepted:
+            kind = 3 if ":" in router else 11
+            error = f.icmp_error(router, t.packet.src, t.packet, kind, 0, quote=None if kind == 3 else 48)
+            w.after(0.0005, lambda: w.transmit(error, speaker))
+
+    speaker = w.nodes[1].pod(router)
+
+
+@pair(
+    "ebgp-without-multihop",
+    root="ttl-exceeded",
+    must=["ttl-exceeded@ab"],
+    mustnot=["not-answered", "packet-loss"],
+    says=[r"10\.61\.2\.1\b", r"TTL of 1\b", "ebgp-multihop"],
+    source="BIRD and FRR: eBGP leaves with TTL 1 unless multihop",
+    story="A pod of node1 opens eBGP to a pod of node2 with TTL 1; node2, which routes, discards each SYN.",
+)
+def ebgp_without_multihop() -> World:
+    w = world(73, Tunnel(vni=1, port=8472), ("10.5.0.4", "10.5.0.5"))
+    a, b = list(w.endpoints.values())[:2]
+    for number in range(3):
+        tcp_talk(a, b, 179, 0.5 + number * 2, request=45, answer=45, tries=2)
+    pods_ttl(w, "10.61.2.1", 179)
+    return w
+
+
+@pair(
+    "application-sets-hop-limit",
+    root="ttl-exceeded",
+    must=["ttl-exceeded@ab"],
+    mustnot=["not-answered", "packet-loss"],
+    says=[r"fd00:61:2::1\b", r"TTL \(IPv6: hop limit\) of 2\b", "hop_limit"],
+    source="RFC 4443 section 3.3",
+    story="An application limits its hops to 2, over Geneve and IPv6.",
+)
+def application_sets_hop_limit() -> World:
+    w = World(
+        74, tunnel6=Tunnel(kind="geneve", port=6081, vni=4), tunnel=Tunnel(kind="geneve", port=6081, vni=4)
+    )
+    n1, n2 = w.node("node1", "10.5.0.4"), w.node("node2", "10.5.0.5", offset=7)
+    a, b = n1.pod("fd00:61:1::5"), n2.pod("fd00:61:2::7")
+    w.all_arp()
+    for number in range(6):
+        tcp_talk(a, b, 8080, 0.1 + number * 0.4, answer=900)
+        tcp_talk(a, b, 7443, 0.3 + number, request=45, answer=45, tries=2)
+    pods_ttl(w, "fd00:61:2::1", 7443, ttl=2)
+    return w

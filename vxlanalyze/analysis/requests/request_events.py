@@ -25,6 +25,7 @@ from vxlanalyze.wire.numbers import (
     ECHO_REQUEST,
     ECHO_REQUEST_V6,
     FIRST_EPHEMERAL_PORT,
+    REQUEST_PORTS,
     RST,
     SYN,
 )
@@ -211,7 +212,11 @@ def _talks(
     mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
     first = (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
     alone = udp & few & (came == 0)
-    alone &= numbered.lost[tuple_of] | _served(point.flows, talks & first, came >= _SERVED * sent)
+    alone &= (
+        numbered.lost[tuple_of]
+        | np.isin(point.flows.dport, REQUEST_PORTS)
+        | _served(point.flows, talks & first, came >= _SERVED * sent)
+    )
     return talks | alone, first | alone
 
 

@@ -3,8 +3,8 @@
 A *request* is an ICMP echo request, a DNS query over UDP, a TCP SYN, or what a client sends over UDP before
 its server sends again. Copies (a retransmitted SYN, a query with the same identifier) are one request. It is
 *answered* by the reply with its number, *refused* by a reset of the SYN or an ICMP error, and *unanswered*
-where neither came although the capture went on long enough. A UDP packet is only known to be a request where
-something comes back: those without any answer are left out.
+where neither came although the capture went on long enough. A UDP packet without any answer is only known to
+be a request by the port of its protocol, by what answers others, or where the network lost it.
 """
 
 from dataclasses import dataclass, replace

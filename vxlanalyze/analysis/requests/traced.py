@@ -1,7 +1,8 @@
 """Requests of a traceroute inside the overlay: sent with a small TTL, and answered by routers.
 
 mtr and traceroute send echo requests, UDP datagrams or SYNs with TTLs of 1, 2, ...; each router on the path
-answers with ICMP time exceeded. The target owes no answer to what never reached it.
+answers with ICMP time exceeded. The target owes no answer to what never reached it. A probe is sent once: a
+SYN that its host sends again is that of a connection.
 
 Sources: RFC 792 and RFC 4443 section 3.3 (time exceeded); mtr(8), traceroute(8).
 """
@@ -12,6 +13,7 @@ import numpy as np
 
 from vxlanalyze.analysis.requests import time_exceeded
 from vxlanalyze.analysis.requests.request_columns import Requests
+from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.pairing.model import Comparison
 
 _USUAL_TTL = 30  # hosts send packets with 64, 128 or 255; no sane path uses up so much of it
@@ -25,7 +27,8 @@ def left_open(comparison: Comparison, requests: Requests) -> Requests:
     if not len(quoted):
         return requests
     near = np.isin(time_exceeded.ends_of(point.flows), quoted)[point.index.flow[requests.first_row]]
-    chosen = np.flatnonzero(near & requests.unanswered)[:_MOST_READ]
+    repeated = (requests.kind == Kind.TCP) & (requests.copies > 1)
+    chosen = np.flatnonzero(near & requests.unanswered & ~repeated)[:_MOST_READ]
     ttl = time_exceeded.ttl_of(comparison, point, requests.first_row[chosen])
     decided = requests.decided.copy()
     decided[chosen[(ttl >= 0) & (ttl < _USUAL_TTL)]] = False

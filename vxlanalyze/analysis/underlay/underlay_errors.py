@@ -1,5 +1,7 @@
 """ICMP errors outside of any tunnel that quote its outer packets: what the underlay says about them.
 
+Outer packets are those of tunnels, with or without ports, and encrypted ones (ESP, WireGuard).
+
 Sources: RFC 792, RFC 1812 sections 5.2.7.1 and 5.2.7.2 (codes of destination unreachable, redirect), RFC 4443
 section 3.1; RFC 1122 section 3.2.2 (what is quoted).
 """
@@ -56,7 +58,7 @@ class Errors(NamedTuple):
 def about(pair: Comparison, direction: Direction, kinds: Collection[Kind]) -> list[Errors]:
     """Read the errors of some kinds about a direction's packets, at each of its points that saw any."""
     # A single capture is both points: it is read once.
-    points = {p.capture: p for p in (direction.sender, direction.receiver) if p.encapsulated}
+    points = {p.capture: p for p in (direction.sender, direction.receiver)}
     found = [_at(pair, point, direction, kinds) for point in points.values()]
     return [errors for errors in found if len(errors.row)]
 
@@ -68,30 +70,50 @@ def _at(pair: Comparison, point: Point, direction: Direction, kinds: Collection[
         wanted[:-1] |= (
             (flows.protocol == protocol) & (flows.sport == icmp_type) & (flows.tunnel == Tunnel.NONE)
         )
-    some = (wanted[:-1] & point.decoded.usage.used).any()
-    rows = np.flatnonzero(wanted[index.flow] if some else [])[:_MOST_ERRORS].astype(np.int32)
-    if len(rows) == 0:
-        return Errors(point, rows, rows.astype(np.int64), rows.astype(np.bool_), rows.astype(np.int64))
+    if not (wanted[:-1] & point.decoded.usage.used).any():
+        return _none(point)
+    headers = _outer_headers(point, direction)
+    rows = np.flatnonzero(wanted[index.flow])[:_MOST_ERRORS].astype(np.int32)
+    if len(rows) == 0 or len(headers) == 0:
+        return _none(point)
     source = pair.captures[point.capture].source
     found = columns(source.fetch(index.place[rows]), source.interfaces, ports=pair.ports)
-    quoted = _key(found["quoted_family"], found["quoted_src"], found["quoted_dst"], found["quoted_dport"])
-    meant = (found["quoted_protocol"] == UDP) & np.isin(quoted, _outer_headers(point, direction))
+    of = found["quoted_protocol"]
+    ports = np.where(of == UDP, found["quoted_dport"], 0)
+    quoted = _key(found["quoted_family"], found["quoted_src"], found["quoted_dst"], of, ports)
+    meant = (found["quoted_family"] > 0) & np.isin(quoted, headers)
     by_target = (flows.src[index.flow[rows]] == found["quoted_dst"]).all(axis=1)
-    port, mtu = found["quoted_dport"][meant], found["icmp_mtu"][meant]
-    return Errors(point, rows[meant], port, by_target[meant], mtu)
+    return Errors(point, rows[meant], ports[meant], by_target[meant], found["icmp_mtu"][meant])
+
+
+def _none(point: Point) -> Errors:
+    numbers = np.empty(0, np.int64)
+    return Errors(point, np.empty(0, np.int32), numbers, np.empty(0, np.bool_), numbers)
 
 
 def _outer_headers(point: Point, direction: Direction) -> NDArray[np.void]:
-    """Outer addresses and destination port of a direction's packets, as a point saw them."""
+    """Outer addresses, protocol and destination port of a direction's packets, as a point saw them."""
     rows = direction.sent_row if point.capture == direction.sender.capture else direction.received_row
     flows = point.flows
-    used = (packets_of(point, rows[rows != NO_ROW]) > 0) & (flows.outer_family > 0)
-    return np.unique(_key(flows.outer_family, flows.outer_src, flows.outer_dst, flows.outer_dport)[used])
+    used = packets_of(point, rows[rows != NO_ROW]) > 0
+    tunnelled, encrypted = used & (flows.outer_family > 0), used & (flows.encryption > 0)
+    outer = np.where(flows.outer_protocol == UDP, flows.outer_dport, 0)
+    own = np.where(flows.protocol == UDP, flows.dport, 0)
+    headers = (
+        _key(flows.outer_family, flows.outer_src, flows.outer_dst, flows.outer_protocol, outer)[tunnelled],
+        _key(flows.family, flows.src, flows.dst, flows.protocol, own)[encrypted & (flows.outer_family == 0)],
+    )
+    return np.unique(np.concatenate(headers))
 
 
 def _key(
-    family: NDArray[np.integer], src: NDArray[np.uint8], dst: NDArray[np.uint8], port: NDArray[np.integer]
+    family: NDArray[np.integer],
+    src: NDArray[np.uint8],
+    dst: NDArray[np.uint8],
+    protocol: NDArray[np.integer],
+    port: NDArray[np.integer],
 ) -> NDArray[np.void]:
     octets = (port & 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
-    rows = np.column_stack([family.astype(np.uint8), src, dst, octets]).astype(np.uint8)
-    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel()
+    numbers = family.astype(np.uint8), src, dst, (protocol & 0xFF).astype(np.uint8)
+    rows = np.ascontiguousarray(np.column_stack([*numbers, octets]).astype(np.uint8))
+    return rows.view(np.dtype((np.void, rows.shape[1]))).ravel()

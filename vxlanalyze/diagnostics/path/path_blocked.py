@@ -10,7 +10,8 @@ How it decides
     No packet of the direction is delivered (after the moment) and some are lost. Few losses may be chance: it
     is reported if random loss, at a rate estimated from earlier packets or assumed to be about one in a
     hundred, would look like this at most once in ten thousand directions. Packets within 10 ms of each other
-    count as little more than one.
+    count as little more than one. A router that says why it does not forward them (ICMP unreachable or
+    prohibited) is named.
 When it cannot tell
     Fewer than three separate packets were sent. The receiver's capture ended early, or was taken on another
     interface or port: packets that it cannot have seen do not count as lost. Where it holds nothing after the
@@ -38,7 +39,8 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import between_captures, groups, tunnel_ends, underlay
+from vxlanalyze.analysis.underlay import between_captures, groups, router_errors, tunnel_ends, underlay
+from vxlanalyze.analysis.underlay.router_errors import Said
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -79,19 +81,32 @@ def _finding(pair: Comparison, picture: Picture, blocked: Explanation) -> Findin
     direction = picture.direction
     lost = picture.packets_of([blocked])
     shown = exhibits.of_packets(pair, direction, lost)
+    said = router_errors.about(pair, direction) if direction.receiver.encapsulated else None
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=_summary(pair, picture, blocked),
+        summary=_summary(pair, picture, blocked) + (f": {said.words}" if said else ""),
         explanation=_explanation(pair, picture, blocked, lost),
-        remedy=_remedy(pair, picture, blocked, lost),
-        evidence=_evidence(picture, blocked, lost),
+        remedy=_remedy(pair, picture, blocked, lost)
+        if said is None
+        else router_errors.remedy(said, direction, underlay.of(direction, pair.cluster, lost)),
+        evidence=_evidence(picture, blocked, lost) | _said(said),
         ruled_out=_ruled_out(direction, blocked, lost),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _said(said: Said | None) -> dict[str, Quantity]:
+    if said is None:
+        return {}
+    return {
+        "said_by": Quantity(", ".join(said.routers)),
+        "said": Quantity(said.reason),
+        "errors": Quantity(said.error_count, "packets"),
+    }
 
 
 def _summary(pair: Comparison, picture: Picture, blocked: Explanation) -> str:

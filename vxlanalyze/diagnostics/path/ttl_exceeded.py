@@ -13,7 +13,8 @@ How it decides
 When it cannot tell
     Routers that send no ICMP, or a network that blocks it.
 What looks like it
-    Traceroute, which raises the TTL step by step and wants these errors: background. Reassembly time exceeded
+    Traceroute, which raises the TTL step by step and wants these errors: background (it sends each probe
+    once, while a connection's SYN is sent again). Reassembly time exceeded
     has another code (`reassembly-timeout`).
 What to do
     Raise the TTL of the tunnel device on the sending node, or find the loop in the routing tables.
@@ -37,10 +38,13 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.numbers import ACK, SYN
+from vxlanalyze.wire.protocols import TCP
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
 _FEW = 4  # TTLs at one point; a packet that comes by again and again has more
+_BGP = 179
 _USUAL_TTL = 32  # smaller ones are set by a tunnel device or a traceroute, not by an operating system
 
 
@@ -89,7 +93,10 @@ def _inner(pair: Comparison, direction: Direction) -> _Case | None:
     marked = _without_other_flows(pair, direction, marked)
     ttls = _ttls(pair, direction, marked, "ttl")
     if max(ttls, default=0) < _USUAL_TTL:
-        return None
+        marked &= _sent_again(direction, marked)
+        if not marked.any():
+            return None  # the probes of a traceroute
+        ttls = _ttls(pair, direction, marked, "ttl")
     routers = list(dict.fromkeys(a for quotes in found for a in quotes.senders))
     return _Case([(q.point, q.row) for q in found], routers, marked, ttls, True)
 
@@ -105,6 +112,18 @@ def _without_other_flows(
     ttl = time_exceeded.ttl_of(pair, direction.sender, rows, "ttl")
     small = direction.sender.index.flow[rows[(ttl >= 0) & (ttl < _USUAL_TTL)]]
     return marked & np.isin(direction.flow, small) if len(small) else marked
+
+
+def _sent_again(direction: Direction, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Packets of connections whose SYN was sent more than once; a traceroute sends each probe once."""
+    flows, index = direction.sender.flows, direction.sender.index
+    rows = direction.sent_row
+    syn = marked & (flows.protocol[direction.flow] == TCP)
+    syn[syn] &= index.tcp_flags[rows[syn]] & (SYN | ACK) == SYN
+    keys = direction.flow[syn].astype(np.uint64) << np.uint64(32) | index.seq[rows[syn]].astype(np.uint64)
+    _, of, times = np.unique(keys, return_inverse=True, return_counts=True)
+    result: NDArray[np.bool_] = np.isin(direction.flow, direction.flow[syn][times[of] > 1])
+    return result
 
 
 def _ttls(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_], column: str) -> list[int]:
@@ -144,6 +163,8 @@ def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
         + (
             "a value that no path of a sane network uses up, so two routers send them to each other."
             if loop
+            else "each router takes one off, and so does a node that routes for its pods."
+            if case.inner
             else "each router takes one off, and there are as many between the nodes."
         ),
         remedy=_remedy(pair, direction, case, loop),
@@ -184,6 +205,8 @@ def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> 
     near = direction.sender.name
     below = underlay.of(direction, pair.cluster)
     to = below.dst[0] if below.dst else direction.receiver.name
+    if case.inner and not loop:
+        return _own_ttl(pair, direction, case)
     if case.inner:
         nodes = (near, direction.receiver.name)
         routes = [f"ip {'-6 ' if ':' in a else ''}route get {a}" for a in _addressed(direction, case)[:3]]
@@ -205,6 +228,26 @@ def _remedy(pair: Comparison, direction: Direction, case: _Case, loop: bool) -> 
         on(near, below.listing, f"ip link set {device} type {kind} ttl 64"),
         f"Make it last where the device is configured ({_lasting(kind)}). The number of routers:",
         on(near, f"traceroute -n {to}"),
+    )
+
+
+def _own_ttl(pair: Comparison, direction: Direction, case: _Case) -> str:
+    """Where a pod gets a small TTL from: its application, or its system's default."""
+    flows = direction.sender.flows
+    flow = np.unique(direction.flow[case.packets])
+    sources = sorted(set(text(flows.src[flow], flows.family[flow])))
+    named = [pair.cluster.named(address) for address in sources]
+    ports = sorted({int(p) for p in flows.dport[flow]})
+    settings = ["sysctl net.ipv4.ip_default_ttl"] * any(":" not in a for a in sources)
+    settings += ["sysctl net.ipv6.conf.all.hop_limit"] * any(":" in a for a in sources)
+    return written(
+        "An eBGP session to a peer that is not on the same network segment needs a higher TTL (FRR: neighbor "
+        "PEER ebgp-multihop 2; BIRD: multihop 2)."
+        if ports == [_BGP]
+        else f"Find out what sets this TTL for port {listed(ports, 3)}: an option of the application "
+        "(IP_TTL, IPV6_UNICAST_HOPS), or the default of its system.",
+        f"The default in the network namespace of {listed(named, 3)}:",
+        on(direction.sender.name, *settings),
     )
 
 

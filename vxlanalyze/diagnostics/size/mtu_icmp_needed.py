@@ -113,7 +113,9 @@ def _routers(seen: list[Errors]) -> list[str]:
 
 def _receiver(direction: Direction) -> str:
     flows, row = direction.sender.flows, int(direction.flow[0])
-    return text(flows.outer_dst[row : row + 1], flows.outer_family[row : row + 1])[0]
+    outer = flows.outer_family[row] > 0
+    dst, family = (flows.outer_dst, flows.outer_family) if outer else (flows.dst, flows.family)
+    return text(dst[row : row + 1], family[row : row + 1])[0]
 
 
 def _explanation(direction: Direction, seen: list[Errors], large: NDArray[np.bool_], found: Limit) -> str:

@@ -15,7 +15,7 @@ def between(*keys: str) -> _Keys:
 
 
 def _open_path(case: Case) -> tuple[str, ...]:
-    if case.port is None or not case.has_addresses or case.is_inside:
+    if case.port is None or not case.has_addresses or case.is_inside or case.value("said_by"):
         return ()
     return ("payload",) if case.value("others_delivered") else ("port", "payload", "all", "xdp")
 
