@@ -1,5 +1,6 @@
 """The node of a capture, and the evidence for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vxlanalyze.pairing.points import Place
@@ -10,13 +11,15 @@ from vxlanalyze.wire.model import Decoded
 class Home:
     """Addresses of a place's node (unencapsulated: of its pod), and the evidence for them.
 
-    `contradiction` says what contradicts it, "" where nothing does; with one, no conclusion is drawn.
+    `contradiction` says what contradicts it, "" where nothing does; with one, no conclusion is drawn. A place
+    `between` the nodes (a router, a mirror port, a gateway) has no address of its own in the tunnel.
     """
 
     numbers: tuple[int, ...]
     texts: tuple[str, ...]
     by: str
     contradiction: str = ""
+    between: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +32,11 @@ class End:
 
 
 NOBODY = Home((), (), "")
+BETWEEN = Home((), (), "", between=True)
+
+
+def joined(homes: Sequence[Home]) -> Home:
+    """Take several nodes for one: everything on one side of a place between them."""
+    numbers = tuple(dict.fromkeys(n for home in homes for n in home.numbers))
+    texts = tuple(dict.fromkeys(text for home in homes for text in home.texts))
+    return Home(numbers, texts, "; ".join(dict.fromkeys(home.by for home in homes if home.by)))

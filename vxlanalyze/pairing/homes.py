@@ -12,7 +12,7 @@ from vxlanalyze.pairing import addresses, contradictions, further_evidence, own_
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Common, Sides
 from vxlanalyze.pairing.further_evidence import Further
-from vxlanalyze.pairing.home import NOBODY, Home
+from vxlanalyze.pairing.home import BETWEEN, NOBODY, Home
 from vxlanalyze.pairing.points import Place
 
 InCommon = Callable[[int, int], Common]
@@ -49,6 +49,8 @@ def homes(
         before = [ends[p] for p in pods if p < i == nics[0]]
         inside = [ends[p] for p in pods if p > j == nics[-1]]
         _of_cards(_Pair(i, j, (before, inside)), main, found, ends, book, cluster, in_common)
+    for n in _between(nics, found, in_common):
+        found[n] = BETWEEN
     for i in pods:
         for nic in (i - 1, i + 1):
             if nic in nics and not found[i].numbers:
@@ -56,6 +58,21 @@ def homes(
     for i, j in combinations(pods, 2):
         _together(_Pair(i, j), found, ends, book, in_common)
     return own_tables.contradicted(main, found, tables, ends, cluster) if cluster.facts else found
+
+
+def _between(nics: Sequence[int], found: Sequence[Home], in_common: InCommon) -> list[int]:
+    """Captures of cards that pass on what the first and the last node exchange: they have no address there.
+
+    Each shares packets with both neighbours, and no address is its own: every one that fits is an end's.
+    """
+    ends = {number for n in (*nics[:1], *nics[-1:]) for number in found[n].numbers}
+    return [
+        n
+        for before, n, after in zip(nics, nics[1:], nics[2:], strict=False)
+        if set(found[n].numbers) <= ends
+        and len(in_common(before, n).source)
+        and len(in_common(n, after).source)
+    ]
 
 
 def _shows(side: Sides) -> bool:
