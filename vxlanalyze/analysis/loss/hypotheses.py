@@ -32,6 +32,7 @@ _LASTING = 2.0  # a run that weighs less may be a single burst
 _MOST_PATHS = 16
 _FEWEST_TALKS = 3  # conversations that go on after their first packet was lost
 _FEWEST_PORTS = 3  # lost ports that must share a remainder
+_ENDS = (Trait.DESTINATION, Trait.SOURCE, Trait.SERVICE, Trait.PORT)
 _SETS = (Trait.PROTOCOL, Trait.OUTER_PORT, Trait.TUNNEL_ENDPOINT)
 
 
@@ -253,12 +254,14 @@ def _is_general(lost: Losses, sorted_by: Classes, rows: NDArray[np.intp]) -> boo
     """
     if sorted_by.trait is Trait.FAMILY:
         return len(np.unique(lost.traits[Trait.PROTOCOL].of_flow[lost.flow[rows]])) > 1
+    flow = lost.flow[rows]
+    if sorted_by.trait in _ENDS and (lost.portless & lost.beside)[flow].all():
+        return False  # the protocol of the nodes' own packets says more than their addresses
     narrower = {Trait.PROTOCOL: Trait.PORT, Trait.PORT: Trait.SERVICE}.get(sorted_by.trait)
     if sorted_by.trait in (Trait.DESTINATION, Trait.SOURCE):
         narrower = Trait.SERVICE
     if narrower is None:
         return True
-    flow = lost.flow[rows]
     return bool(lost.portless[flow].all()) or len(np.unique(lost.traits[narrower].of_flow[flow])) > 1
 
 

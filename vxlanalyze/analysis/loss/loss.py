@@ -26,7 +26,7 @@ from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.pairing.model import Comparison, Direction, Hop, Outcome
 from vxlanalyze.text.words import moment, under_random_loss
-from vxlanalyze.wire.model import NO_FLOW, Anomaly, Tunnel
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Encryption, Tunnel
 
 _MOST_ROUNDS = 12
 EDGE_NS = 3 * evidence.BURST_NS
@@ -165,7 +165,8 @@ def _in_the_tunnel(direction: Direction) -> tuple[Direction, int]:
     empty = (flows.family == 0) & (flows.sport == 0)
     known = flow != NO_FLOW
     other = np.zeros(len(direction), np.bool_)
-    other[known] = (flows.tunnel[flow[known]] == Tunnel.NONE) | (empty[flow[known]] & odd[known])
+    plain = (flows.tunnel == Tunnel.NONE) & (flows.encryption == Encryption.NONE)
+    other[known] = plain[flow[known]] | (empty[flow[known]] & odd[known])
     outcome = np.where(other, np.uint8(Outcome.UNKNOWN), direction.outcome)
     return replace(direction, outcome=outcome), int(np.count_nonzero(other & direction.delivered))
 

@@ -66,6 +66,7 @@ class Losses:
     last_delivered: NDArray[np.intp]  # position, by flow; -1 where none was
     outer_sport: NDArray[np.uint16]  # by flow
     portless: NDArray[np.bool_]  # by flow: its protocol has no ports
+    beside: NDArray[np.bool_]  # by flow: next to the tunnel, its addresses are those of the nodes
     traits: dict[Trait, Classes]
     openings: Openings
     beginnings: Beginnings
@@ -101,6 +102,9 @@ class Losses:
             last_delivered=last,
             outer_sport=direction.sender.flows.outer_sport,
             portless=~np.isin(direction.sender.flows.protocol, (TCP, UDP)),
+            beside=direction.sender.flows.outer_family == 0
+            if direction.sender.encapsulated
+            else np.zeros(len(last), np.bool_),
             traits=sorted_by,
             openings=opening,
             beginnings=beginnings.find(

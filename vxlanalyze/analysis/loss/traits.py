@@ -129,8 +129,21 @@ def _keys(
         Trait.DESTINATION: (dst,),
         Trait.SOURCE: (src,),
         Trait.OUTER_PORT: (flows.outer_sport[rows],),
-        Trait.TUNNEL_ENDPOINT: (flows.outer_dst[rows], flows.outer_dport[rows]),
+        Trait.TUNNEL_ENDPOINT: _tunnel_endpoints(flows, rows),
     }
+
+
+def _tunnel_endpoints(flows: Flows, rows: NDArray[np.intp]) -> tuple[NDArray[np.generic], ...]:
+    """Outer destination and port; encrypted packets count with the tunnel next to them that goes there."""
+    dst, port = flows.outer_dst[rows], flows.outer_dport[rows]
+    bare = flows.outer_family[rows] == 0
+    if not bare.any() or bare.all():
+        return dst, port
+    dst = np.where(bare[:, np.newaxis], flows.dst[rows], dst)
+    ends, member = distinct(dst)
+    ports = np.zeros(len(ends), port.dtype)
+    ports[member[~bare]] = port[~bare]
+    return dst, np.where(bare, ports[member], port)
 
 
 def _packed(parts: tuple[NDArray[np.generic], ...], rows: int) -> NDArray[np.uint8]:
