@@ -1,7 +1,7 @@
 """The node of a capture, and the evidence for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vxlanalyze.pairing.points import Place
 from vxlanalyze.wire.model import Decoded
@@ -35,8 +35,11 @@ NOBODY = Home((), (), "")
 BETWEEN = Home((), (), "", between=True)
 
 
-def joined(homes: Sequence[Home]) -> Home:
-    """Take several nodes for one: everything on one side of a place between them."""
+def standing_for(end: End, homes: Sequence[Home]) -> End:
+    """Give a place between the nodes the addresses of all nodes on its side; leave others as they are."""
+    if not end.home.between:
+        return end
     numbers = tuple(dict.fromkeys(n for home in homes for n in home.numbers))
     texts = tuple(dict.fromkeys(text for home in homes for text in home.texts))
-    return Home(numbers, texts, "; ".join(dict.fromkeys(home.by for home in homes if home.by)))
+    by = "; ".join(dict.fromkeys(home.by for home in homes if home.by))
+    return replace(end, home=Home(numbers, texts, by))

@@ -32,7 +32,7 @@ from vxlanalyze.pairing import (
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.ends import HopEnds
-from vxlanalyze.pairing.home import NOBODY, End, Home, joined
+from vxlanalyze.pairing.home import NOBODY, End, Home, standing_for
 from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.numbered import Tuples
@@ -186,29 +186,18 @@ class _Bench:
     def hop(self, first: Place, second: Place) -> Hop:
         """The hop between two captures."""
         a, b = self._sides(first, second)
-        routed = routes.between(
-            a,
-            b,
-            self.book,
-            self.cluster,
-            self._inner_addresses_beyond(first, second),
-            self._further_homes(first, second),
-        )
+        beyond = self._inner_addresses_beyond(first, second), self._further_homes(first, second)
+        routed = routes.between(a, b, self.book, self.cluster, *beyond)
         return self._build(
             a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
         )
 
     def _sides(self, first: Place, second: Place) -> tuple[End, End]:
-        """The ends of a hop; a place between the nodes stands for all nodes on its side of the hop."""
-        ends = []
-        for place, before in ((first, True), (second, False)):
-            end = self.end(place)
-            if end.home.between:
-                beyond = [p for p in self.places if p.main and (p.capture < place.capture) is before]
-                beyond = [p for p in beyond if p.capture != place.capture and p.encapsulated]
-                end = replace(end, home=joined([self.end(p).home for p in beyond]))
-            ends.append(end)
-        return ends[0], ends[1]
+        """The ends of a hop; a place between the nodes stands for all nodes on its side of it."""
+        cards = [(p.capture, self.homes[p.name]) for p in self.places if p.main and p.encapsulated]
+        before = [home for n, home in cards if n < first.capture]
+        after = [home for n, home in cards if n > second.capture]
+        return standing_for(self.end(first), before), standing_for(self.end(second), after)
 
     def inside(self, place: Place, nic: Place) -> list[Hop]:
         """The hop between a place inside a node and that node's NIC, for the same tunnel's packets."""
