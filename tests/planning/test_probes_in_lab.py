@@ -1,4 +1,4 @@
-"""Probe after probe, run in the laboratory's nodes, leads from what a report leaves open to what was done."""
+"""Next probes of reports, run in the laboratory: with what they print as facts, the report decides."""
 
 import os
 import re
@@ -16,8 +16,8 @@ from tests.lab import building, faults, record, topology, workloads
 from tests.lab.namespaces import Namespaces, namespaces
 from tests.lab.scenario import load
 from vxlanalyze.planning.next_probe import case_of
-from vxlanalyze.planning.probes import Case, Probe, best
 from vxlanalyze.planning.questions import QUESTIONS
+from vxlanalyze.report.model import ProbeRecord, Report
 
 needs_lab = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("iptables-save") is None, reason="needs root and the lab's programs"
@@ -25,78 +25,67 @@ needs_lab = pytest.mark.skipif(
 SECONDS = 4
 
 
-def run(spaces: Namespaces, probe: Probe, case: Case) -> dict[str, str]:
-    """Run the steps of a probe as the text says: the second while the first still runs; give their output."""
-    said: dict[str, str] = {}
+def run(spaces: Namespaces, probe: ProbeRecord, facts: Path) -> None:
+    """Run the steps as the report says, the second while the first still runs; save what they print."""
 
-    def step(where: str, command: str) -> None:
+    def step(node: str, command: str) -> None:
         shorter = re.sub(r"\b(sleep|timeout) 20\b", rf"\1 {SECONDS}", command)
         done = subprocess.run(
-            ["ip", "netns", "exec", spaces.real(where.partition("/")[0]), "bash", "-c", shorter],
+            ["ip", "netns", "exec", spaces.real(node), "bash", "-c", shorter],
+            cwd=facts / node,  # probes keep their first output there
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        said[where] = said.get(where, "") + done.stdout + done.stderr
+        with (facts / node / "probe.txt").open("a") as file:
+            file.write(f"root@{node}:~# {shorter}\n{done.stdout}{done.stderr}")
 
     threads = []
-    for where, each in probe.steps(case):
-        threads.append(threading.Thread(target=step, args=(where, each.command)))
+    for each in probe["steps"]:
+        (facts / each["node"]).mkdir(exist_ok=True)
+        threads.append(threading.Thread(target=step, args=(each["node"], each["command"])))
         threads[-1].start()
-        threads[-1].join(0.7)
+        threads[-1].join(1.2)
     for thread in threads:
         thread.join()
-    return said
+    for left in facts.glob("*/before.txt"):
+        left.unlink()
 
 
-def outcome(probe: Probe, said: str) -> str:
-    """What is seen in the output, in the probe's own words."""
-    dropping = re.search(r"-A (\S+) .*-j (?:DROP|REJECT)|-A (\S+) -j DROP", said)
-    chain = (dropping[1] or dropping[2]) if dropping else ""
-    jump = re.search(rf"-A (INPUT|PREROUTING|FORWARD) .*-j {re.escape(chain)}$", said, re.MULTILINE)
-    hook = jump[1] if jump else chain
-    seen = {
-        "rules that count": "no rule rises"
-        if not dropping
-        else "a rule of FORWARD or of a policy's chain rises"
-        if hook == "FORWARD"
-        else "a rule of INPUT or PREROUTING rises",
-        "counters of the kernel": next(
-            (
-                f"{name} rises"
-                for name in ("TcpExtIPReversePathFilter", "UdpNoPorts")
-                if re.search(rf"{name}\s+[1-9]", said)
-            ),
-            "none of them rises",
-        ),
-        "how far the requests get inside the node": "they appear on the pod's interface, too"
-        if "veth" in said
-        else "they appear on the tunnel device alone"
-        if "flannel.1" in said
-        else "they never appear outside of the tunnel",
-    }
-    return seen[probe.title]
+def following(report: Report, probe: ProbeRecord) -> ProbeRecord:
+    """The probe that the report names for the outcome that settles least."""
+    finding = report.findings[0]
+    title = max(probe["outcomes"], key=lambda outcome: len(outcome["leaves"]))["next"]
+    case = case_of(report, finding)
+    (found,) = (p for q in QUESTIONS if q.code == finding["code"] for p in q.tests if p.title == title)
+    steps = [{"node": n.partition("/")[0], "command": s.command, "purpose": ""} for n, s in found.steps(case)]
+    return {"title": title, "minutes": found.minutes, "steps": steps, "outcomes": []}
 
 
 @needs_lab
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "cause"),
+    ("name", "probes", "cause"),
     [
-        ("facts-iptables-input", "firewall"),
-        ("facts-rp-filter", "rpfilter"),
-        ("forward-dropped-any", "forward"),
+        (
+            "facts-iptables-input",
+            1,
+            r"The firewall of node2 drops the tunnel's packets .*-A HOST-FIREWALL .*-j DROP",
+        ),
+        ("facts-policy", 1, r"The firewall of node2 .*cali-tw-cali1f2a3b4c5d6 .*-j DROP"),
+        ("facts-rp-filter", 2, r"TcpExtIPReversePathFilter of node2 rose by \d+"),
+        ("facts-device-down", 1, r"Nothing on node2 listens on UDP 8472"),
+        ("facts-stale-neighbour", 1, r"0e:9c:41:7b:05:aa"),
     ],
 )
-def test_probes_lead_to_what_was_done(name: str, cause: str, tmp_path: Path):
+def test_with_what_probes_print_the_report_decides(name: str, probes: int, cause: str, tmp_path: Path):
     file, folder = next(pair for pair in lab.recordings() if pair[0].stem == name)
-    report = vx.compare(*sorted(folder.glob("node*.pcap.gz"))).report
-    (question,) = (q for q in QUESTIONS if q.code == report.findings[0]["code"])
-    case = case_of(report, report.findings[0])
-    keys = list(question.still_open(case))
-    assert cause in keys
-    assert len(keys) > 1
+    captures = sorted(folder.glob("node*.pcap.gz"))
+    report = vx.compare(*captures).report
+    left = report.findings[0]["open"]
+    assert len(left["explanations"]) > 1
+    probe = left["probe"]
     scenario = load(file)
     plan = topology.plan(scenario.cluster)
     with namespaces() as spaces:
@@ -105,10 +94,13 @@ def test_probes_lead_to_what_was_done(name: str, cause: str, tmp_path: Path):
         network = record._start_network(scenario, plan, spaces, tmp_path)
         workloads.start_servers(scenario, plan, spaces, tmp_path)
         network.send_signal(signal.SIGUSR1)
-        while (probe := best(question, keys)) is not None:
-            said = run(spaces, probe, case)
-            seen = outcome(probe, said[case.far.partition("/")[0]])
-            (left,) = (o.leaves for o in probe.outcomes if o.seen == seen)
-            assert cause in left, (probe.title, seen, said)
-            keys = [key for key in keys if key in left]
-    assert keys == [cause]
+        (tmp_path / "facts").mkdir()
+        for number in range(probes):
+            probe = probe if number == 0 else following(report, probe)
+            run(spaces, probe, tmp_path / "facts")
+    saved = {path.name: path for path in (tmp_path / "facts").iterdir()}
+    finding = vx.compare(*captures, facts=saved).report.findings[0]
+
+    assert re.search(cause, finding["explanation"]), finding["explanation"]
+    assert "probe.txt" in finding["evidence"]["fact_1"]["value"]
+    assert finding["open"] is None

@@ -13,6 +13,7 @@ from vxlanalyze.capture.signatures import format_of
 from vxlanalyze.kubernetes.hosts import proc
 from vxlanalyze.kubernetes.hosts.model import Line, Row
 from vxlanalyze.kubernetes.hosts.outputs import numbered, read_document, read_output
+from vxlanalyze.kubernetes.hosts.probes import read_probe
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.kubernetes.tables import TABLES, Command, Table
 from vxlanalyze.kubernetes.text import decode_text, shown
@@ -85,8 +86,8 @@ def _outputs(lines: list[str]) -> Iterator[tuple[str, tuple[Row, ...]]]:
     for kind, rows, (begin, end) in list(_documents(lines)):
         yield kind, rows
         lines[begin:end] = [""] * (end - begin)
-    for part in _parts(list(numbered(lines, _LONGEST_LINE))):
-        output = read_output(part)
+    for command, part in _parts(list(numbered(lines, _LONGEST_LINE))):
+        output = read_probe(command, part) or read_output(part)
         if output is not None:
             yield output
             lines[part[0][0] - 1 : part[-1][0]] = [""] * (part[-1][0] - part[0][0] + 1)
@@ -122,16 +123,17 @@ def _cut(text: str) -> tuple[str, int]:
     return "\n".join(lines[:-1]), lines[-1].count("\n") + 1
 
 
-def _parts(lines: list[Line]) -> list[list[Line]]:
+def _parts(lines: list[Line]) -> list[tuple[str, list[Line]]]:
     """Split the lines at the commands above them."""
-    parts: list[list[Line]] = [[]]
+    parts: list[tuple[str, list[Line]]] = [("", [])]
     for number, line in lines:
         comment = line.startswith("# ") and not _PLAIN_COMMAND.match(line[2:])  # of iptables-save
-        if _command(line) is not None and not comment:
-            parts.append([])
+        command = None if comment else _command(line)
+        if command is not None:
+            parts.append((command.line, []))
         else:
-            parts[-1].append((number, line))
-    return [part for part in parts if part]
+            parts[-1][1].append((number, line))
+    return [(command, part) for command, part in parts if part]
 
 
 @dataclass(slots=True)

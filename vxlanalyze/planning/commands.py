@@ -8,6 +8,7 @@ from vxlanalyze.planning.probes import Case
 
 _BLOCKED = re.compile(r"^TCP port (\d+) of ([0-9a-fA-F.:]+)")
 _MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)")
+_HARMLESS = "ACCEPT|RETURN|CT|(CONN)?MARK|NFLOG|LOG|TCPMSS|MASQUERADE|[SD]NAT|REDIRECT|NOTRACK|SET"
 TUNNELS = "ip -d link show | grep -E -B 2 '^ +(vxlan|geneve|gretap|ipip|sit|bareudp) '"
 
 
@@ -40,14 +41,15 @@ def growing(command: str, purpose: str = "", seconds: int = 20) -> Step:
     return Step(changed, purpose or "while the traffic that suffers runs")
 
 
-def rules_that_count(seconds: int = 20) -> list[Step]:
-    """Show the dropping rules whose counters rise, with the rules of the first chains that lead to them."""
-    wanted = "grep -iE 'drop|reject|-A (INPUT|FORWARD|PREROUTING) ' | sort"
+def rules_that_count(case: Case, seconds: int = 20) -> list[Step]:
+    """Show the dropping rules whose counters rise, each with its table, and the jumps that lead to them."""
+    program = "ip6tables" if ":" in (case.endpoint or case.far_address) else "iptables"
+    chosen = f"/^\\*/ {{table = $1}} /-A/ && !/-j ({_HARMLESS})/ {{print table, $0}}"
     return [
         Step(
-            f"iptables-save -c | {wanted} > before.txt; sleep {seconds}; "
-            f"iptables-save -c | {wanted} | comm -13 before.txt -",
-            "rules that dropped something meanwhile; with nftables, "
+            f"rules() {{ {program}-save -c | awk '{chosen}' | sort; }}; "
+            f"rules > before.txt; sleep {seconds}; rules | comm -13 before.txt -",
+            "jumps and rules that counted meanwhile, except those that accept; with nftables, "
             "the same with nft list ruleset, where rules have counters",
         )
     ]

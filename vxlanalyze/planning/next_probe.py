@@ -124,6 +124,7 @@ def _body(left: OpenRecord) -> Iterator[str]:
         purpose = f" # {step['purpose']}" if step["purpose"] else ""
         yield f"  {where}:{purpose}"
         yield f"    {step['command']}"
+    yield "  Its output is read with --facts NODE=FILE: save it below its command, as the terminal shows it."
     yield ""
     yield "What it means:"
     for outcome in probe["outcomes"]:

@@ -9,7 +9,14 @@ from pathlib import PurePath
 from shlex import quote
 
 from vxlanalyze.analysis.finding import Finding
-from vxlanalyze.diagnostics.host_facts.model import Statement, accounts_for, facts, missing, node_of
+from vxlanalyze.diagnostics.host_facts.model import (
+    Statement,
+    accounts_for,
+    facts,
+    missing,
+    node_of,
+    rows,
+)
 from vxlanalyze.kubernetes.citing import file_of, place
 from vxlanalyze.kubernetes.hosts.model import number_in
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -33,6 +40,10 @@ _NAMED = {
     "conntrack drop": "connection tracking dropped packets",
     "conntrack early_drop": "the table of connections was full",
 }
+_OF_PROBES = frozenset(
+    ("TcpExtIPReversePathFilter", "IpExtIPReversePathFilter", "conntrack insert_failed", "conntrack drop")
+)
+_PROBED = 2  # of the three requests that a probe sends
 _NIC = ("drop", "discard", "missed", "no_buf", "nobuf", "fifo", "crc", "exceeded", "out_of_buffer")
 _LACKED = ("dropped_by_kernel", "received_elsewhere", "answered_unseen")  # evidence of capture-loss
 _AT_RECEIVER = frozenset(
@@ -49,6 +60,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
     if finding.code not in _AT_RECEIVER:
         return
     node = node_of(direction.receiver)
+    yield from _in_probes(pair, direction.receiver, node)
     for name, (grown, where) in _grown(pair, direction.receiver).items():
         why = _NAMED.get(name) or ("the NIC or a queue dropped packets" if _is_drop(name) else "")
         if not why:
@@ -59,6 +71,15 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
         )
         sentence = f"Between the saves, {name} of {node} rose by {grown:,}{missing_text}: {why} ({where})."
         yield Statement(sentence, same, where, _remedy(node, name) if same else "")
+
+
+def _in_probes(pair: Comparison, point: Point, node: str) -> Iterator[Statement]:
+    """State which counters rose while a probe ran; those that nothing else raises show the cause."""
+    for row, where in rows(pair, point, "counters"):
+        rise, why = number_in(row, "value"), _NAMED.get(row["name"], "")
+        if "rise" in row and rise and why:
+            sentence = f"While the probe ran, {row['name']} of {node} rose by {rise:,}: {why} ({where})."
+            yield Statement(sentence, row["name"] in _OF_PROBES and rise >= _PROBED, where)
 
 
 def of_captures(pair: Comparison, finding: Finding) -> Iterator[Statement]:

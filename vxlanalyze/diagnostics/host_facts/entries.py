@@ -28,7 +28,7 @@ def statements(pair: Comparison, direction: Direction, finding: Finding) -> Iter
     if is_inside(direction):
         return
     if finding.code in _MACS:
-        yield from _inner_mac(pair, direction)
+        yield from _inner_mac(pair, direction, finding)
     if finding.code in _ADDRESSES:
         yield from _not_owned(pair, direction)
         yield from _outer_mac(pair, direction, finding)
@@ -42,7 +42,7 @@ def _own_macs(pair: Comparison, point: Point) -> dict[str, tuple[_Row, str]]:
     return {row["mac"]: (row, where) for row, where in found if "mac" in row}
 
 
-def _inner_mac(pair: Comparison, direction: Direction) -> Iterator[Statement]:
+def _inner_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iterator[Statement]:
     """The inner destination MAC on the wire, the sender's neighbour entry, and the receiver's device."""
     used = {mac_text(mac) for mac in tunnel_ends.of(direction).dst_macs}
     own = _own_macs(pair, direction.receiver)
@@ -60,7 +60,8 @@ def _inner_mac(pair: Comparison, direction: Direction) -> Iterator[Statement]:
                 f"{near} has {row['mac']} for {row['address']} ({where}: {row['text']}), which the packets "
                 f"carry{f', and {own_text}' if own_text else ''}."
             )
-            yield Statement(sentence, bool(own_mac), where, _renewed(near, row, own_mac) if own_mac else "")
+            cause = bool(own_mac) or finding.code == "stale-tunnel-mac"  # where the packets show that it is
+            yield Statement(sentence, cause, where, _renewed(near, row, own_mac) if own_mac else "")
             return
     if own_text:
         sentence = f"The packets are addressed to {', '.join(sorted(used))}, and {own_text}: it drops them."

@@ -37,6 +37,8 @@ def _nobody(pair: Comparison, direction: Direction, listening: list[_Row]) -> It
     """Tunnel devices hold a kernel socket, which ss lists without a process."""
     udp = {row["port"] for row in listening if row.get("protocol", "udp") == "udp"}
     wanted = {str(port) for port in underlay.of(direction, pair.cluster).ports}
+    if listening and all("nothing_on" in row for row in listening):  # a probe of these ports
+        wanted &= {row["nothing_on"] for row in listening}
     if not udp or not wanted or udp & wanted:
         return
     file = file_of(facts(pair, direction.receiver, "listeners")[0])

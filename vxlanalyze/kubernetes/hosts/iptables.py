@@ -46,11 +46,15 @@ def read(lines: Sequence[Line]) -> Iterator[Row]:
             family = "ip6" if "ip6tables" in line else "ip"
         elif line.startswith("*"):
             table = line[1:]
-        elif len(line) <= LONGEST_RULE:
-            row = _row(line)
-            if row:
-                place = {"line": str(number), "text": line, "tool": "iptables"}
-                yield {**place, "family": family, "table": table, **row}
+        elif row := rule(number, line, family, table):
+            yield row
+
+
+def rule(number: int, line: str, family: str, table: str) -> Row:
+    """Give one chain or rule; empty if the line is neither."""
+    row = _row(line) if len(line) <= LONGEST_RULE else Row()
+    place = {"line": str(number), "text": line, "tool": "iptables"}
+    return {**place, "family": family, "table": table, **row} if row else row
 
 
 def _row(line: str) -> Row:

@@ -59,7 +59,7 @@ def _device_drops(case: Case) -> Steps:
 
 
 def _near_rules(case: Case) -> Steps:
-    return tuple((case.near_node, step) for step in run.rules_that_count())
+    return tuple((case.near_node, step) for step in run.rules_that_count(case))
 
 
 NOT_ENCAPSULATED = Question(
@@ -84,8 +84,8 @@ NOT_ENCAPSULATED = Question(
             "rules that count",
             1,
             _near_rules,
-            ("a rule rises", "forward"),
-            ("no rule rises", "route entry device"),
+            ("a rule that drops rises", "forward"),
+            ("no rule that drops rises", "route entry device"),
         ),
         probe(
             "what the tunnel device drops",

@@ -41,16 +41,16 @@ def _kernel_counters(case: Case) -> Steps:
 
 
 def _firewall_counters(case: Case) -> Steps:
-    return (*((case.far_node, step) for step in run.rules_that_count()), (case.near_node, run.ping(case)))
+    return (*((case.far_node, step) for step in run.rules_that_count(case)), (case.near_node, run.ping(case)))
 
 
 FIREWALL = probe(
     "rules that count",
     1,
     _firewall_counters,
-    ("a rule of INPUT or PREROUTING rises", "firewall"),
-    ("a rule of FORWARD or of a policy's chain rises", "forward"),
-    ("no rule rises", "device rpfilter pod"),
+    ("a rule that drops rises in INPUT, PREROUTING or a chain that they jump to", "firewall"),
+    ("a rule that drops rises in FORWARD or a chain that it jumps to", "forward"),
+    ("no rule that drops rises", "device rpfilter pod"),
 )
 KERNEL = probe(
     "counters of the kernel",
@@ -80,18 +80,18 @@ def at_endpoint(code: str) -> Question:
         lambda case: keys if case.near and not (case.value("lost") or case.value("failing_names")) else (),
         (
             probe(
+                "rules that count",
+                1,
+                _firewall_counters,
+                ("a rule that drops rises in FORWARD or a chain that it jumps to", "forward"),
+                ("no rule that drops rises", "pod"),
+            ),
+            probe(
                 "how far the requests get inside the node",
                 1,
                 _watched,
                 ("they appear on the tunnel device alone", "forward"),
                 ("they appear on the pod's interface, too", "pod"),
-            ),
-            probe(
-                "rules that count",
-                1,
-                _firewall_counters,
-                ("a rule of FORWARD or of a policy's chain rises", "forward"),
-                ("no rule rises", "pod"),
             ),
         ),
     )
@@ -148,7 +148,7 @@ def _conntrack(case: Case) -> Steps:
 
 
 def _rules(case: Case) -> Steps:
-    return tuple((case.far_node, step) for step in run.rules_that_count())
+    return tuple((case.far_node, step) for step in run.rules_that_count(case))
 
 
 ANSWER_NOT_ACCEPTED = Question(
@@ -172,8 +172,8 @@ ANSWER_NOT_ACCEPTED = Question(
             "rules that count",
             1,
             _rules,
-            ("a rule of FORWARD or of a policy's chain rises", "forward conntrack"),
-            ("no rule rises", "rpfilter pod"),
+            ("a rule that drops rises in FORWARD or a chain that it jumps to", "forward conntrack"),
+            ("no rule that drops rises", "rpfilter pod"),
         ),
         probe(
             "the counter of the reverse path filter",
@@ -194,7 +194,7 @@ ANSWER_NOT_ACCEPTED = Question(
 
 
 def _rules_inside(case: Case) -> Steps:
-    return tuple((case.host, step) for step in run.rules_that_count())
+    return tuple((case.host, step) for step in run.rules_that_count(case))
 
 
 def _conntrack_inside(case: Case) -> Steps:
@@ -207,8 +207,8 @@ def _loss_counters(case: Case) -> Steps:
 
 
 def _backlog(case: Case) -> Steps:
-    read = "awk '{print $2}' /proc/net/softnet_stat | tr '\\n' ' '"
-    return ((case.host, Step(f"{read}; sleep 20; {read}", "packets dropped for each core, hexadecimal")),)
+    step = run.growing("cat /proc/net/softnet_stat", "the second column: packets dropped for each core")
+    return ((case.host, step),)
 
 
 _LOSS_TESTS = (
@@ -216,15 +216,15 @@ _LOSS_TESTS = (
         "rules that count",
         1,
         _rules_inside,
-        ("a rule rises by what is missing", "forward"),
-        ("no rule rises", "backlog conntrack stack"),
+        ("a rule that drops rises by what is missing", "forward"),
+        ("no rule that drops rises", "backlog conntrack stack"),
     ),
     probe(
         "the backlog of each core",
         1,
         _backlog,
-        ("a number rises", "backlog"),
-        ("all stay", "conntrack forward stack"),
+        ("a number of the second column rises", "backlog"),
+        ("the second column stays", "conntrack forward stack"),
     ),
     probe(
         "connection tracking",

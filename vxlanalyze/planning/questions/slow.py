@@ -169,7 +169,7 @@ WINDOW_LIMITED = Question(
 
 def _rejecting(case: Case) -> Steps:
     node = case.far_node
-    return tuple((node, step) for step in run.rules_that_count()) if node else ()
+    return tuple((node, step) for step in run.rules_that_count(case)) if node else ()
 
 
 ENDPOINT_REFUSED = Question(
@@ -185,7 +185,7 @@ ENDPOINT_REFUSED = Question(
             1,
             _rejecting,
             ("a rule with REJECT rises", "rule"),
-            ("no rule rises", "listens"),
+            ("no rule with REJECT rises", "listens"),
         ),
     ),
 )
