@@ -193,9 +193,9 @@ def test_a_manifest_that_is_missing_or_damaged_is_an_error_of_one_line(
 def test_the_loader_takes_arguments_as_the_compiler_does():
     """Both read declarations: the loader, in few lines, those that the compiler has taken."""
     for kernel in build.kernels():
-        tokens = kernel.declared.replace("(", "( ").replace(")", " )").split()
+        taken = [code for _, codes in loader.arguments(kernel.declared) for code in codes]
 
-        assert loader._tuple(iter(tokens))[1] == list(signature.flattened(signature.parse(kernel.declared)))
+        assert taken == list(signature.flattened(signature.parse(kernel.declared)))
 
 
 def test_kernels_with_checks_are_a_library_of_their_own():

@@ -1,6 +1,6 @@
 """Types of kernel arguments for annotations: ``I32`` is ``i4[]`` or ``i4[,]`` in a declaration.
 
-Declarations say more than annotations can (axes, widths of numbers); a test holds the two together.
+Declarations say more than annotations can; a test holds the two together.
 """
 
 from typing import Any, TypeAlias
@@ -17,6 +17,5 @@ U16: TypeAlias = NDArray[np.uint16]
 U32: TypeAlias = NDArray[np.uint32]
 U64: TypeAlias = NDArray[np.uint64]
 
-# Inside a kernel a number is Python's, or one of numpy's that an array holds.
-Integer: TypeAlias = int | np.integer[Any]
+Integer: TypeAlias = int | np.integer[Any]  # inside a kernel: Python's, or one of numpy's that an array holds
 Boolean: TypeAlias = bool | np.bool_

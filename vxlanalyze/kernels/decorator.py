@@ -1,8 +1,6 @@
-"""The decorator of all compiled functions.
+"""The decorator of all functions that are compiled when the wheel is built (`build`), called by `loader`.
 
-They are written in Python, compiled when the wheel is built (`build`) and called through `loader`. In a
-checkout, `build.checkout` compiles those that have changed since.
-
+In a checkout, `build.checkout` compiles those that have changed since.
 Source: numba documentation, "Environment variables" (``NUMBA_DISABLE_JIT``).
 """
 
@@ -19,12 +17,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 # As plain Python, and with every index checked, the tests prove that kernels never read out of bounds.
 PLAIN = os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
-KERNELS: "list[Kernel]" = []
-"""All that declare their arguments, in the order of their definition: what is built."""
-
-ENTRY_POINTS: list[Callable[[], str]] = []
-"""Write, as LLVM's assembly, functions that C calls and that call kernels; built with them."""
-
+KERNELS: "list[Kernel]" = []  # all that declare their arguments, in the order of their definition
+ENTRY_POINTS: list[Callable[[], str]] = []  # write functions that C calls and that call kernels, for LLVM
 _finding = RLock()
 
 

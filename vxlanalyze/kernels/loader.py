@@ -14,7 +14,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,15 +27,13 @@ from vxlanalyze.errors import VxlanalyzeError
 CHECKED = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 """Whether each index is checked: by a library of its own, or by kernels that numba compiles."""
 
-PACKAGE = Path(__file__).parents[1]
 BUILT, BUILT_CHECKED = (Path(__file__).parent / name for name in ("built", "checked"))
 FOLDER = BUILT_CHECKED if CHECKED and BUILT_CHECKED.exists() else BUILT
 MANIFEST = FOLDER / "manifest.json"
 _REBUILD = "install vxlanalyze again (pip install --force-reinstall vxlanalyze; in a checkout: pip install .)"
 _TYPES: dict[str, Any] = {
     "p": ctypes.c_void_p, "b1": ctypes.c_bool, "f4": ctypes.c_float, "f8": ctypes.c_double,
-    "i1": ctypes.c_int8, "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_int64,
-    "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_uint64,
+    **{f"{k[0]}{n}": getattr(ctypes, f"c_{k}{8 * n}") for k in ("int", "uint") for n in (1, 2, 4, 8)},
 }  # fmt: skip
 # Processor features required for each level, by Linux's flag names; best first.
 LEVELS = {
@@ -44,6 +43,7 @@ LEVELS = {
 }
 _FLAGS_WITHIN_BYTES = 1 << 14  # of /proc/cpuinfo, which repeats for each processor
 _FINE = (0, -2)  # with a result, and without
+_Byte = ctypes.c_char
 
 
 class KernelError(VxlanalyzeError):
@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 
 def is_checkout() -> bool:
     """Whether the package is in its source tree, where kernels may be newer than the library."""
-    return (PACKAGE.parent / "pyproject.toml").exists()
+    return Path(__file__).parents[2].joinpath("pyproject.toml").exists()
 
 
 @cache
@@ -93,14 +93,13 @@ def library() -> ctypes.CDLL:
     """Load the library for this processor; raises KernelError where there is none, or not the one built."""
     digests = manifest()["libraries"]
     here = runnable()
-    names = [name for name in here if name in digests]
-    if not names:
-        level = here[0] if here else f"{platform.machine()}, older than x86-64-v2"
-        there = ", ".join(digests)
+    name = next((name for name in here if name in digests), None)
+    if name is None:
+        level, there = here[0] if here else f"{platform.machine()}, older than x86-64-v2", ", ".join(digests)
         raise KernelError(f"no kernels for this processor ({level}), only for {there}; {_REBUILD} here")
-    path = FOLDER / f"{names[0]}.so"
+    path = FOLDER / f"{name}.so"
     try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digests[names[0]]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digests[name]:
             raise KernelError(f"{path}: not the library that was built; {_REBUILD}")
         return ctypes.CDLL(str(path))
     except OSError as error:
@@ -109,9 +108,8 @@ def library() -> ctypes.CDLL:
 
 def runnable() -> list[str]:
     """Name those of `LEVELS` that this processor has, best first."""
-    machine = platform.machine()
-    if machine != "x86_64":
-        return [machine] if machine in LEVELS else []
+    if platform.machine() != "x86_64":
+        return [name for name in LEVELS if name == platform.machine()]
     try:
         with open("/proc/cpuinfo", "rb") as file:
             flags = set(file.read(_FLAGS_WITHIN_BYTES).decode(errors="replace").split())
@@ -122,56 +120,47 @@ def runnable() -> list[str]:
 
 def bind(of: Entry) -> Callable[..., Any]:
     """Make a compiled function callable with arrays, numbers and tuples, without the interpreter lock."""
-    flatten, codes = _tuple(iter(of.declared.replace("(", "( ").replace(")", " )").split()))
+    takes = arguments(of.declared)
     function = library()[of.symbol]
     function.restype = ctypes.c_int32
-    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, *(_TYPES[code] for code in codes))
+    codes = ("p", "p", *(code for _, of_one in takes for code in of_one))
+    function.argtypes = [_TYPES[code] for code in codes]
     fields = [(f"_{at}", _TYPES[code]) for at, code in enumerate(of.results)]
     Result = type("Result", (ctypes.Structure,), {"_fields_": fields})  # noqa: N806
 
-    def call(*arguments: Any) -> Any:
+    def call(*values: Any) -> Any:
+        numbers: list[Any] = []
         try:
-            numbers = flatten(arguments)
-        except _MisfitError as misfit:
+            for (numbers_of, _), value in zip(takes, _flat(values), strict=True):
+                numbers += numbers_of(value)
+        except ValueError as misfit:
             raise TypeError(f"{of.symbol} takes {of.declared}, not {misfit}") from None
         result: Any = Result()
         status = function(ctypes.byref(result), ctypes.byref(ctypes.c_void_p()), *numbers)
         if status not in _FINE:
             raise IndexError(f"{of.symbol} raised, with status {status}")
-        values = tuple(getattr(result, name) for name, _ in fields)
-        return values if of.is_tuple else values[0] if values else None
+        given = tuple(getattr(result, name) for name, _ in fields)
+        return given if of.is_tuple else given[0] if given else None
 
     return call
 
 
-class _MisfitError(Exception):
-    """An argument does not match a kernel's signature; says what it is."""
-
-
-# For an argument: the function to the numbers that compiled code takes for it, and the codes of these.
+# The function from an argument to the numbers that compiled code takes for it, and the codes of these.
 _Argument = tuple[Callable[[Any], Sequence[Any]], Sequence[str]]
 
 
-def _tuple(tokens: Iterator[str]) -> _Argument:
-    """Read what a tuple declares, up to its parenthesis; the arguments of a function are one, too."""
-    parts: list[_Argument] = []
-    for token in tokens:
-        if token == ")":
-            break
-        if token[-1] == "(":
-            parts.append(_tuple(tokens))
+def arguments(declared: str) -> list[_Argument]:
+    """Read a declaration; tuples are passed as what they hold."""
+    tokens = re.sub(r"\w*\(|\)", " ", declared).split()
+    return [_array(token) if token[-1] == "]" else _number(token) for token in tokens]
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _flat(value)
         else:
-            parts.append(_array(token) if token[-1] == "]" else _number(token))
-
-    def flatten(values: Any) -> Sequence[Any]:
-        if len(values) != len(parts):
-            raise _MisfitError(f"{len(values)} values")
-        numbers: list[Any] = []
-        for (numbers_of, _), value in zip(parts, values, strict=True):
-            numbers += numbers_of(value)
-        return numbers
-
-    return flatten, [code for _, codes in parts for code in codes]
+            yield value
 
 
 def _array(token: str) -> _Argument:
@@ -181,8 +170,10 @@ def _array(token: str) -> _Argument:
     def numbers_of(value: Any) -> Sequence[Any]:
         fits = isinstance(value, np.ndarray) and value.dtype == dtype and value.ndim == axes
         if not fits or not value.flags.c_contiguous:
-            raise _MisfitError(_described(value))
-        address = value.__array_interface__["data"][0]
+            raise ValueError(f"{type(value).__name__} {getattr(value, 'dtype', '')}".rstrip())
+        # Asking numpy for the address takes four times as long, and there are thousands of arguments.
+        writable = value.size and value.flags.writeable
+        address = ctypes.addressof(_Byte.from_buffer(value)) if writable else value.ctypes.data
         return None, None, value.size, dtype.itemsize, address, *value.shape, *value.strides
 
     return numbers_of, ("p", "p", "i8", "i8", "p", *(2 * axes * ["i8"]))
@@ -193,13 +184,7 @@ def _number(token: str) -> _Argument:
 
     def numbers_of(value: Any) -> Sequence[Any]:
         if not isinstance(value, (bool, int, float, np.generic)):
-            raise _MisfitError(_described(value))
+            raise ValueError(type(value).__name__)
         return (convert(value),)
 
     return numbers_of, (token,)
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}[{',' * (value.ndim - 1)}]{'' if value.flags.c_contiguous else ' with strides'}"
-    return type(value).__name__

@@ -27,11 +27,11 @@ from vxlanalyze.kernels.loader import (
     CHECKED,
     LEVELS,
     MANIFEST,
-    PACKAGE,
     Entry,
     runnable,
 )
 
+PACKAGE = Path(__file__).parents[2]
 _LINK = ("-shared", "-nostdlib", "-Wl,--build-id=none", "-Wl,-s", "-Wl,-z,noexecstack")
 _ENTRY_POINTS = "entry_points"  # name of their object file
 
