@@ -152,7 +152,7 @@ def diagnose(
 def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[DiagnosticResult | Broken]]:
     """Run in turn, or on two threads for many packets.
 
-    The slowest come first, so that neither thread ends long before the other. Then the threads proceed from
+    The slowest come first, so that neither thread ends long before the other. The threads proceed from
     opposite ends, since neighbours share the same measurements.
     """
     packets = sum(len(direction) for direction in comparison.directions)
@@ -164,16 +164,16 @@ def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[
     left = deque(place for place in range(len(chosen)) if place not in longest)
     answers: dict[int, Sequence[DiagnosticResult | Broken]] = {}
 
-    def run_on(take: Callable[[], int]) -> None:
-        for take_next in (longest.popleft, take):
+    def run_from(end: Callable[[deque[int]], int]) -> None:
+        for places in (longest, left):
             with suppress(IndexError):  # none is left
                 while True:
-                    place = take_next()
+                    place = end(places)
                     answers[place] = _answers(chosen[place], comparison)
 
     with threads(2) as pool:  # numpy releases the lock
-        for end in [pool.submit(run_on, take) for take in (left.popleft, left.pop)]:
-            end.result()
+        for done in [pool.submit(run_from, end) for end in (deque.popleft, deque.pop)]:
+            done.result()
     return [answers[place] for place in range(len(chosen))]
 
 

@@ -18,6 +18,7 @@ from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.snap_lengths import common_bytes, cut_at_bytes
 
 _STRETCHES_A_WORKER = 4
+_ABOUT_EQUAL = 1.05  # sizes of files, of which each worker takes one
 _LEAST_STRETCH_BYTES = 32 << 20  # smaller ones cost more to set up than they gain
 
 
@@ -143,8 +144,8 @@ def stopped_by_errors(stop: Event | None = None) -> Iterator[Event]:
 
 
 def stretch_bytes(sources: Sequence[LogicalCapture], workers: int) -> int:
-    """Stretch size that keeps all workers busy to the end; a single worker takes whole files."""
-    total_bytes = sum(file.bytes for source in sources for file in source.files)
-    if workers == 1:
-        return max(total_bytes, 1)
-    return max(total_bytes // (workers * _STRETCHES_A_WORKER), _LEAST_STRETCH_BYTES)
+    """Stretch size that keeps all workers busy to the end; whole files need not be joined."""
+    sizes = [file.bytes for source in sources for file in source.files]
+    if workers == 1 or (len(sizes) == workers and max(sizes) <= _ABOUT_EQUAL * min(sizes)):
+        return max(sum(sizes), 1)
+    return max(sum(sizes) // (workers * _STRETCHES_A_WORKER), _LEAST_STRETCH_BYTES)

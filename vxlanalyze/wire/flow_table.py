@@ -58,8 +58,9 @@ class FlowTable:
     count: int = 0
 
     @classmethod
-    def empty(cls, capacity: int = _FIRST_CAPACITY) -> "FlowTable":
-        """Create a table for a few flows; `capacity` is a power of two."""
+    def empty(cls, flows: int = 0) -> "FlowTable":
+        """Create a table with room for a number of flows, and for a few more."""
+        capacity = max(_FIRST_CAPACITY, 1 << flows.bit_length())
         words = [secrets.randbits(64) for _ in range(KEY_WORDS)]
         return cls(
             np.array(words, np.uint64),

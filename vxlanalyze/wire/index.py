@@ -54,7 +54,7 @@ from vxlanalyze.wire.model import (
     UNKNOWN_LENGTH,
     WINDOW_SCALE_SHIFT,
 )
-from vxlanalyze.wire.passages import DTYPES, Blocks, Passable, Passage, Rows
+from vxlanalyze.wire.passages import DTYPES, Columns, Passable, Passage, Rows
 from vxlanalyze.wire.rows import link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import walk
@@ -78,14 +78,14 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
     """
     table = FlowTable.empty()
     bound_to = bindings(ports)
-    blocks = Blocks()
+    columns = Columns()
     collector = Collector()
     count = 0
     numbers: list[NDArray[np.int64]] = []
     for frames in passable.chunks():
         if frames.number is not None:
             numbers.append(frames.number)
-        time_ns, place, *rest = blocks.room(len(frames))
+        time_ns, place, *rest = columns.room(len(frames))
         time_ns[:], place[:] = frames.time_ns, frames.place
         rows = Rows(*rest)
         decode_into(rows, frames, passable.interfaces, bound_to, keep_bytes, table)
@@ -93,7 +93,7 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
         count += len(frames)
     number = np.concatenate(numbers) if numbers else None
     keys, mss = table.keys[: table.count], table.mss[: table.count]
-    return Passage(blocks.pieces(), keys, mss, collector.items(), number)
+    return Passage(columns.written(), keys, mss, collector.items(), number)
 
 
 def decode_chunk(

@@ -132,7 +132,7 @@ def join_stretches(
 
 def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], keep_bytes: int) -> Decoded:
     check_link_types(source)
-    table = FlowTable.empty()
+    table = FlowTable.empty(sum(len(passage.keys) for passage in passages))
     items = _renumber(passages, table)
     index = _index(passages)
     fragments = grouped(items)
@@ -189,7 +189,7 @@ def _index(passages: Sequence[Passage]) -> Index:
 
     def whole(number: int) -> NDArray[Any]:
         pieces = [piece for passage in passages for piece in passage.columns[number]]
-        column = np.concatenate(pieces) if pieces else np.empty(0, COLUMN_DTYPES[number])
+        column = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         for passage in passages:
             passage.columns[number].clear()
         return column

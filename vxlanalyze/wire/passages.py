@@ -84,37 +84,33 @@ class Passable(Protocol):
         ...
 
 
-class Blocks:
-    """Space for the columns of `Index`, in blocks: chunks alone would fragment the heap.
+class Columns:
+    """Space for the columns of `Index` that grows in place: the C library moves pages, not bytes.
 
-    Each block is as large as all earlier ones together, up to 2^18 rows.
+    It doubles, and from 2^18 rows on it grows by as many.
     """
 
     def __init__(self) -> None:
-        self._pieces: list[list[NDArray[Any]]] = [[] for _ in COLUMN_DTYPES]
-        self._block: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
-        self._used = self._before = 0
+        self._columns: list[NDArray[Any]] = [np.empty(0, dtype) for dtype in COLUMN_DTYPES]
+        self._used = 0
 
     def room(self, rows: int) -> list[NDArray[Any]]:
-        """Give the columns of the next rows for writing."""
-        if self._used + rows > len(self._block[0]):
-            self._close()
-            size = max(rows, min(self._before, _BLOCK_ROWS))
-            self._block = [np.empty(size, dtype) for dtype in COLUMN_DTYPES]
-        self._used += rows
-        return [column[self._used - rows : self._used] for column in self._block]
+        """Give the columns of the next rows for writing, until more room is asked for."""
+        first, self._used = self._used, self._used + rows
+        if self._used > len(self._columns[0]):
+            self._resize(first + max(rows, min(first, _MOST_MORE_ROWS)))
+        return [column[first : self._used] for column in self._columns]
 
-    def pieces(self) -> list[list[NDArray[Any]]]:
-        """Give the written pieces of each column."""
-        self._close()
-        return self._pieces
+    def written(self) -> list[list[NDArray[Any]]]:
+        """Give each column as one piece, and begin anew."""
+        self._resize(self._used)
+        columns = self._columns
+        self.__init__()  # type: ignore[misc]
+        return [[column] for column in columns]
 
-    def _close(self) -> None:
-        for pieces, column in zip(self._pieces, self._block, strict=True):
-            pieces.append(column[: self._used])
-        self._before += self._used
-        self._used = 0
-        self._block = [column[:0] for column in self._block]
+    def _resize(self, rows: int) -> None:
+        for column in self._columns:
+            column.resize(rows, refcheck=False)
 
 
-_BLOCK_ROWS = 1 << 18
+_MOST_MORE_ROWS = 1 << 18
