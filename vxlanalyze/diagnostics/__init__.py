@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from vxlanalyze.analysis.finding import Diagnostic, DiagnosticResult, Finding, NotAssessed
-from vxlanalyze.diagnostics import causes, facts_check
+from vxlanalyze.diagnostics import causes
 from vxlanalyze.errors import UsageError, VxlanalyzeError
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.memory.threads import threads
@@ -145,7 +145,11 @@ def diagnose(
     findings = [a for a in results if isinstance(a, Finding)]
     not_assessed = [a for a in results if isinstance(a, NotAssessed)]
     broken = [a for a in results if isinstance(a, Broken)]
-    ordered = facts_check.with_evidence(causes.order(findings, diagnostics, comparison), comparison)
+    ordered = causes.order(findings, diagnostics, comparison)
+    if comparison.cluster.facts:
+        from vxlanalyze.diagnostics import facts_check  # a module for each kind of table, which few runs have
+
+        ordered = facts_check.with_evidence(ordered, comparison)
     return Diagnosis(ordered, tuple(not_assessed), tuple(broken), tuple(d.code for d in chosen))
 
 
