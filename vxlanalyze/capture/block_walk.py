@@ -3,7 +3,10 @@
 Source: draft-ietf-opsawg-pcapng sections 4.3, 4.4 and appendix A.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.capture.block_times import NUMBER
 from vxlanalyze.capture.blocks import (
@@ -14,14 +17,30 @@ from vxlanalyze.capture.blocks import (
     OPTION_END,
     PACKET,
     PACKET_HEAD_BYTES,
+    SECTION,
     SECTION_HEADER,
     SIMPLE_HEAD_BYTES,
     SIMPLE_PACKET,
     TRAILER_BYTES,
+    Packets,
+    Section,
     block_bytes,
     packet_at,
 )
-from vxlanalyze.capture.octets import BAD, BLOCK, FULL, MORE, ODD, copy_octets, u16, u32
+from vxlanalyze.capture.octets import (
+    BAD,
+    BLOCK,
+    FULL,
+    MORE,
+    ODD,
+    SPAN,
+    TARGET,
+    Span,
+    Target,
+    copy_octets,
+    u16,
+    u32,
+)
 from vxlanalyze.kernels.decorator import compiled
 
 OPTION_PACKET_DROPS = 4  # epb_dropcount
@@ -30,6 +49,26 @@ _DROPS_BELIEVED_HIGH = 1 << 8  # more than 10 ** 12 between two packets is not a
 
 # Indices in `notes`: offset of the first block for which this holds, or -1.
 TIME_CLAMPED, TIME_ABSENT, NOTES = 0, 1, 2
+
+
+class Counts(NamedTuple):
+    """What a walk counts and notes: `drops` by row in the table of interfaces, and `notes`."""
+
+    drops: NDArray[np.int64]
+    notes: NDArray[np.int64]
+
+
+class Sections(NamedTuple):
+    """The sections of a file for which frames are copied.
+
+    `rows` has a row (offset, big, first, interfaces) for each; `current` is that of the next packet. The file
+    has simple packet blocks if `with_simple`.
+    """
+
+    table: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    current: int
+    with_simple: bool
 
 
 @compiled
@@ -60,16 +99,12 @@ def drops_before(data: Any, at: int, size: int, big: bool, options: int) -> Any:
     return count
 
 
-@compiled("u1[] i8 i8 i8 b1 i8[,] i8 i8 i8[] i8[] i8 i8[] u4[] u4[] i8[] u2[] i8[]")
-def walk_blocks(
-    data: Any, at: int, end: int, base: int, big: bool, table: Any, first: int, interfaces: int, drops: Any,
-    notes: Any, row: int, start: Any, captured_length: Any, original_length: Any, time_ns: Any,
-    interface_number: Any, place: Any,
-) -> Any:  # fmt: skip
-    """Fill rows from `row` on with the packets of the blocks in ``data[at:end]``.
+@compiled(f"{SPAN} {SECTION} Counts(i8[] i8[]) i8 Packets(i8[] u4[] u4[] i8[] u2[] i8[])")
+def walk_blocks(span: Span, section: Section, counts: Counts, row: int, rows: Packets) -> Any:
+    """Fill rows from `row` on with the packets of the blocks in a span.
 
-    The section's interfaces are ``table[first : first + interfaces]``. Blocks without packets are skipped,
-    except those that the caller must see. `place` gets `base` plus the index in `data`.
+    Blocks without packets are skipped, except those that the caller must see. `place` gets the position of
+    the frame's first octet in the file.
 
     Returns
     -------
@@ -78,7 +113,9 @@ def walk_blocks(
         ``BLOCK`` (complete, and for the caller), ``BAD`` (not a block) or ``ODD`` (a packet block that
         contradicts itself).
     """
-    while row < len(start):
+    data, at, end, base, _ = span
+    big = section.big
+    while row < len(rows.start):
         size = block_bytes(data, at, end, big)
         if size <= 0:
             return row, at, MORE if size == 0 else BAD
@@ -86,41 +123,41 @@ def walk_blocks(
         if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, NAME_RESOLUTION):
             return row, at, BLOCK
         if kind in (ENHANCED_PACKET, PACKET, SIMPLE_PACKET):
-            interface, body, captured, original, time, clamped = packet_at(
-                data, at, size, big, table, first, interfaces
-            )
+            interface, body, captured, original, time_ns, clamped = packet_at(data, at, size, section)
             if interface < 0:
                 return row, at, ODD
             options = body + ((captured + 3) & ~3)
             if kind == SIMPLE_PACKET or clamped:
                 note = TIME_CLAMPED if clamped else TIME_ABSENT
-                notes[note] = base + at if notes[note] < 0 else notes[note]
+                counts.notes[note] = base + at if counts.notes[note] < 0 else counts.notes[note]
             elif kind == PACKET or options + TRAILER_BYTES < at + size:
-                drops[interface] += drops_before(data, at, size, big, options)
-            start[row], captured_length[row], original_length[row] = body, captured, original
-            time_ns[row], interface_number[row], place[row] = time, table[interface, NUMBER], base + body
+                counts.drops[interface] += drops_before(data, at, size, big, options)
+            rows.start[row] = body
+            rows.captured_length[row] = captured
+            rows.original_length[row] = original
+            rows.time_ns[row] = time_ns
+            rows.interface[row] = section.table[interface, NUMBER]
+            rows.place[row] = base + body
             row += 1
         at += size
     return row, at, FULL
 
 
-@compiled("u1[] i8 i8 b1 i8[,] i8 i8")
-def end_of_odd(data: Any, at: int, end: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
-    """Give the index behind the packet blocks from `at` on that contradict themselves."""
+@compiled(f"{SPAN} {SECTION}")
+def end_of_odd(span: Span, section: Section) -> Any:
+    """Give the index after the packet blocks at the start of a span that contradict themselves."""
+    data, at, end, _, _ = span
     while True:
-        size = block_bytes(data, at, end, big)
-        if size <= 0 or u32(data, at, big) not in (ENHANCED_PACKET, PACKET, SIMPLE_PACKET):
+        size = block_bytes(data, at, end, section.big)
+        if size <= 0 or u32(data, at, section.big) not in (ENHANCED_PACKET, PACKET, SIMPLE_PACKET):
             return at
-        if packet_at(data, at, size, big, table, first, interfaces)[0] >= 0:
+        if packet_at(data, at, size, section)[0] >= 0:
             return at
         at += size
 
 
 @compiled
-def packet_of(
-    data: Any, body: int, at: int, end: int, at_end: bool, big: bool, table: Any, first: int,
-    interfaces: int, with_simple: bool,
-) -> Any:  # fmt: skip
+def packet_of(span: Span, body: int, section: Section, with_simple: bool) -> Any:
     """Read the packet whose data begin at `body`, from the header before them.
 
     Parameters
@@ -134,6 +171,8 @@ def packet_of(
     tuple
         As `packet_at`; -1 for the row where no packet begins here, -2 where more bytes are needed.
     """
+    data, at, end, _, at_end = span
+    big = section.big
     head = body - PACKET_HEAD_BYTES
     if head >= at and u32(data, head, big) in (ENHANCED_PACKET, PACKET):
         size = (u32(data, head + 4, big) + 3) & ~3
@@ -141,50 +180,53 @@ def packet_of(
         if whole == 0 and not at_end:
             return -2, at, 0, 0, 0, False
         if whole == size:
-            return packet_at(data, head, size, big, table, first, interfaces)
+            return packet_at(data, head, size, section)
     head = body - SIMPLE_HEAD_BYTES
     if not with_simple or head < at or u32(data, head, big) != SIMPLE_PACKET:
         return -1, at, 0, 0, 0, False
     size = (u32(data, head + 4, big) + 3) & ~3
-    return packet_at(data, head, size, big, table, first, interfaces)
+    return packet_at(data, head, size, section)
 
 
-@compiled("u1[] i8 i8 b1 i8 i8[,] i8[,] i8 b1 i8[] i8 i8[] u4[] u4[] i8[] u2[] u1[] i8")
+@compiled(f"{SPAN} Sections(i8[,] i8[,] i8 b1) i8[] (i8 i8) {TARGET}")
 def copy_blocks(
-    data: Any, at: int, end: int, at_end: bool, base: int, table: Any, sections: Any, section: int,
-    with_simple: bool, offsets: Any, row: int, start: Any, captured_length: Any, original_length: Any,
-    time_ns: Any, interface_number: Any, out: Any, used: int,
-) -> Any:  # fmt: skip
-    """Copy the packets whose data begin at ``offsets[row:]`` (ascending) out of ``data[at:end]``.
+    span: Span, sections: Sections, offsets: NDArray[np.int64], done: tuple[int, int], target: Target
+) -> Any:
+    """Copy the packets whose frames begin at the positions `offsets` (ascending) of the file.
 
-    `sections` has a row (offset, big, first, interfaces) for each section; `section` is that of the first
-    packet.
+    Parameters
+    ----------
+    done : tuple of int
+        Rows and bytes of `target` that are already filled.
 
     Returns
     -------
     tuple of int
-        The first row not done, bytes used in `out`, and why: ``FULL``, ``MORE`` or ``BAD`` (no
+        The first row not done, bytes used in `target`, and why: ``FULL``, ``MORE`` or ``BAD`` (no
         packet begins there).
     """
+    row, used = done
+    bounds, current = sections.rows, sections.current
     while row < len(offsets):
-        body = offsets[row] - base
-        if body > end:
+        body = offsets[row] - span.base
+        if body > span.end:
             return row, used, MORE
-        while section + 1 < len(sections) and sections[section + 1, 0] <= offsets[row]:
-            section += 1
-        interface, body, captured, original, time, _ = packet_of(
-            data, body, at, end, at_end, sections[section, 1] == 1, table, sections[section, 2],
-            sections[section, 3], with_simple,
-        )  # fmt: skip
+        while current + 1 < len(bounds) and bounds[current + 1, 0] <= offsets[row]:
+            current += 1
+        section = Section(bounds[current, 1] == 1, sections.table, bounds[current, 2], bounds[current, 3])
+        interface, body, captured, original, time_ns, _ = packet_of(span, body, section, sections.with_simple)
         if interface == -1:
             return row, used, BAD
-        if interface < 0 or body + captured > end:
+        if interface < 0 or body + captured > span.end:
             return row, used, MORE
-        if used + captured > len(out):
+        if used + captured > len(target.data):
             return row, used, FULL
-        copy_octets(out, used, data, body, captured)
-        start[row], captured_length[row], original_length[row] = used, captured, original
-        time_ns[row], interface_number[row] = time, table[interface, NUMBER]
+        copy_octets(target.data, used, span.data, body, captured)
+        target.start[row] = used
+        target.captured_length[row] = captured
+        target.original_length[row] = original
+        target.time_ns[row] = time_ns
+        target.interface[row] = sections.table[interface, NUMBER]
         used += captured
         row += 1
     return row, used, FULL

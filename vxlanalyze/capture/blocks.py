@@ -9,10 +9,13 @@ The body of an enhanced packet block:
 Sources: draft-ietf-opsawg-pcapng sections 3.1, 4.3, 4.4 and appendix A (the obsolete packet block).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.capture.block_times import SNAPLEN, time_of
-from vxlanalyze.capture.octets import u16, u32
+from vxlanalyze.capture.octets import SPAN, Span, u16, u32
 from vxlanalyze.kernels.decorator import compiled
 
 SECTION_HEADER = 0x0A0D0D0A
@@ -37,6 +40,29 @@ SIMPLE_HEAD_BYTES = 12
 TRAILER_BYTES = 4
 
 OPTION_END = 0
+
+
+class Section(NamedTuple):
+    """A section of a file: its byte order, and its interfaces ``table[first : first + interfaces]``."""
+
+    big: bool
+    table: NDArray[np.int64]
+    first: int
+    interfaces: int
+
+
+SECTION = "Section(b1 i8[,] i8 i8)"
+
+
+class Packets(NamedTuple):
+    """The rows that a walk over blocks fills."""
+
+    start: NDArray[np.int64]
+    captured_length: NDArray[np.uint32]
+    original_length: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+    interface: NDArray[np.uint16]
+    place: NDArray[np.int64]
 
 
 @compiled("u1[] i8")
@@ -72,34 +98,35 @@ def block_bytes(data: Any, at: int, end: int, big: bool) -> Any:
 
 
 @compiled
-def simple_packet(data: Any, at: int, size: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
+def simple_packet(data: Any, at: int, size: int, section: Section) -> Any:
     """Read a simple packet block; for the result see `packet_at`.
 
     It belongs to the section's first interface, and its captured length is limited by packet, snap length and
     block.
     """
-    if size < SIMPLE_HEAD_BYTES + TRAILER_BYTES or interfaces == 0:
+    if size < SIMPLE_HEAD_BYTES + TRAILER_BYTES or section.interfaces == 0:
         return -1, at, 0, 0, 0, False
-    original, snaplen = u32(data, at + 8, big), table[first, SNAPLEN]
+    original, snaplen = u32(data, at + 8, section.big), section.table[section.first, SNAPLEN]
     captured = min(original, size - SIMPLE_HEAD_BYTES - TRAILER_BYTES)
     if snaplen > 0:
         captured = min(captured, snaplen)
-    return first, at + SIMPLE_HEAD_BYTES, captured, original, 0, False
+    return section.first, at + SIMPLE_HEAD_BYTES, captured, original, 0, False
 
 
 @compiled
-def packet_at(data: Any, at: int, size: int, big: bool, table: Any, first: int, interfaces: int) -> Any:
+def packet_at(data: Any, at: int, size: int, section: Section) -> Any:
     """Read the packet block of `size` bytes at `at`.
 
     Returns
     -------
     tuple
-        Row in `table` (-1 where the block contradicts itself), index of the data, captured and original
+        Row in the table (-1 where the block contradicts itself), index of the data, captured and original
         length, time in ns, and whether that was clamped.
     """
+    big, table, first, interfaces = section
     kind = u32(data, at, big)
     if kind == SIMPLE_PACKET:
-        return simple_packet(data, at, size, big, table, first, interfaces)
+        return simple_packet(data, at, size, section)
     body = at + PACKET_HEAD_BYTES
     if body + TRAILER_BYTES > at + size:
         return -1, at, 0, 0, 0, False
@@ -123,20 +150,21 @@ def may_begin_block(data: Any, at: int, big: bool) -> Any:
     )
 
 
-@compiled("u1[] i8 i8 b1 i8 b1")
-def find_block(data: Any, at: int, end: int, at_end: bool, reach: int, big: bool) -> Any:
+@compiled(f"{SPAN} i8 b1")
+def find_block(span: Span, reach: int, big: bool) -> Any:
     """Search for the next block of a known type whose two lengths agree and after which another can begin.
 
     Parameters
     ----------
     reach : int
-        Number of bytes of a block that must be in the window for a decision, unless the stream ends.
+        Number of bytes of a block that must be in memory for a decision, unless the file ends.
 
     Returns
     -------
     tuple of (int, bool)
         Index and true where one was found; else the index at which to continue with more bytes.
     """
+    data, at, end, _, at_end = span
     while at + SMALLEST_BYTES <= end:
         if may_begin_block(data, at, big):
             size = block_bytes(data, at, end, big)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture import block_times, block_walk, blocks
+from vxlanalyze.capture.blocks import Section
 from vxlanalyze.capture.model import InterfaceStatistics
 from vxlanalyze.capture.octets import NS_PER_S
 from vxlanalyze.capture.reading import Reading
@@ -49,10 +50,10 @@ class State:
         return bool(self.sections[-1][1])
 
     @property
-    def arguments(self) -> tuple[bool, NDArray[np.int64], int, int, NDArray[np.int64], NDArray[np.int64]]:
-        """The arguments of the walk that this state holds."""
+    def section(self) -> Section:
+        """The current section."""
         _, big, first, interfaces = self.sections[-1]
-        return bool(big), self.table, first, interfaces, self.drops, self.notes
+        return Section(bool(big), self.table, first, interfaces)
 
     def begin_section(self, offset_bytes: int, big: bool) -> None:
         """Discard the interfaces: each section describes its own."""

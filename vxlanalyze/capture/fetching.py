@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK, Frames
-from vxlanalyze.capture.octets import FULL, MORE
+from vxlanalyze.capture.octets import FULL, MORE, Span
 from vxlanalyze.capture.opened import OpenedFile
-from vxlanalyze.capture.packing import Copying, Held, Run, copy_packed
-from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.packing import Copying, Run, copy_packed
+from vxlanalyze.capture.rows import Copies
 from vxlanalyze.capture.window import Window
 
 LONGEST_HEADER_BYTES = 28  # header bytes before a frame's data that are needed to read it
@@ -29,15 +29,13 @@ class Locating(Copying, Protocol):
         """Whether it can do so where the bytes around each frame lie somewhere else than in the file."""
         ...
 
-    def copy_frames(
-        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
-    ) -> tuple[int, int]:
-        """Copy the frames at ``offsets[row:]`` as far as they are held.
+    def copy_frames(self, span: Span, offsets: NDArray[np.int64], row: int, out: Copies) -> tuple[int, int]:
+        """Copy the frames at ``offsets[row:]`` as far as they lie in a span.
 
         Returns
         -------
         tuple of int
-            The first row not done, and why: ``FULL`` (no room in `out`, or done) or ``MORE`` (what is held
+            The first row not done, and why: ``FULL`` (no room in `out`, or done) or ``MORE`` (the span
             ends inside the frame).
 
         Raises
@@ -61,14 +59,15 @@ def fetch_from_files(
         A place does not belong to the capture.
     """
     sorted_places, order = np.unique(places, return_inverse=True)
-    rows = Rows(len(sorted_places))
-    out = Copies()
+    out = Copies(len(sorted_places))
     files = sorted_places >> PLACE_FILE_SHIFT
     if len(files) and not 0 <= files[0] <= files[-1] < len(opened):
         raise ValueError("a place of another capture")
     for index in np.unique(files):
         first, last = np.searchsorted(files, [index, index + 1])
-        _fetch_from_file(opened[index], readers[index], sorted_places, int(first), int(last), rows, out)
+        offsets = sorted_places[:last] & PLACE_OFFSET_MASK
+        _fetch_from_file(opened[index], readers[index], offsets, int(first), out)
+    rows = out.rows
     return Frames(
         data=out.data[: out.used],
         start=rows.start[order],
@@ -82,20 +81,14 @@ def fetch_from_files(
 
 
 def _fetch_from_file(
-    opened: OpenedFile,
-    reader: Locating,
-    places: NDArray[np.int64],
-    first: int,
-    last: int,
-    rows: Rows,
-    out: Copies,
+    opened: OpenedFile, reader: Locating, offsets: NDArray[np.int64], first: int, out: Copies
 ) -> None:
-    offsets = places[:last] & PLACE_OFFSET_MASK
+    """Copy the frames at ``offsets[first:]`` to the rows from `first` on."""
     runs = list(_runs(offsets, first))
     # A compressed file would be unpacked once more for a frame that is longer than thought.
     if len(runs) >= _FEWEST_PACKED and reader.relocatable and opened.file.compression is None:
         with opened.stream() as stream:
-            left = copy_packed(stream, runs, offsets, reader, rows, out)
+            left = copy_packed(stream, runs, offsets, reader, out)
         runs = [_run(offsets, row, row + 1) for row in left]
     with opened.stream() as stream:
         window = Window(stream)
@@ -104,7 +97,7 @@ def _fetch_from_file(
             window.hold(stop - start, stop - start)
             row = begin
             while row < end:
-                row, why = reader.copy_frames(window, offsets[:end], row, rows, out)
+                row, why = reader.copy_frames(window.span, offsets[:end], row, out)
                 if why == MORE and not window.advance(LONG_FRAME_BYTES):
                     raise ValueError(f"no frame at byte {offsets[row]}")
                 if why == FULL and row < end:

@@ -1,8 +1,9 @@
-"""Read numbers from raw octets, in either byte order, for the compiled readers of this package."""
+"""What the compiled readers of this package share: what they read and copy to, and numbers in octets."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.kernels.decorator import compiled
 
@@ -14,6 +15,36 @@ ODD = 3  # a record that contradicts itself, possibly on purpose
 BLOCK = 4  # a block that is left to Python
 
 NS_PER_S = 1_000_000_000
+
+
+class Span(NamedTuple):
+    """Octets of a file in memory.
+
+    They are ``data[at:end]``; ``data[0]`` lies at `base`. The file has none after `end` if `at_end`.
+    """
+
+    data: NDArray[np.uint8]
+    at: int
+    end: int
+    base: int
+    at_end: bool
+
+
+SPAN = "Span(u1[] i8 i8 i8 b1)"
+
+
+class Target(NamedTuple):
+    """Arrays for the frames that are copied, and the buffer for their octets."""
+
+    start: NDArray[np.int64]
+    captured_length: NDArray[np.uint32]
+    original_length: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+    interface: NDArray[np.uint16]
+    data: NDArray[np.uint8]
+
+
+TARGET = "Target(i8[] u4[] u4[] i8[] u2[] u1[])"
 
 
 @compiled

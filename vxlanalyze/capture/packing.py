@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.capture.octets import FULL, MORE
-from vxlanalyze.capture.rows import Copies, Rows
+from vxlanalyze.capture.octets import FULL, MORE, Span
+from vxlanalyze.capture.rows import Copies
 from vxlanalyze.capture.streams import ByteStream
 
 _PACKED_BYTES = 4 << 20
@@ -26,37 +26,10 @@ class Run(NamedTuple):
     end_bytes: int
 
 
-class Held(Protocol):
-    """Bytes in memory: ``data[at:end]``, of which ``data[0]`` lies at `base`; `at_end`: nothing follows."""
-
-    @property
-    def data(self) -> NDArray[np.uint8]: ...  # noqa: D102
-    @property
-    def at(self) -> int: ...  # noqa: D102
-    @property
-    def end(self) -> int: ...  # noqa: D102
-    @property
-    def base(self) -> int: ...  # noqa: D102
-    @property
-    def at_end(self) -> bool: ...  # noqa: D102
-
-
-class Packed(NamedTuple):
-    """Bytes of several places one behind the other, as if a file were made of them; see `Held`."""
-
-    data: NDArray[np.uint8]
-    end: int
-    at: int = 0
-    base: int = 0
-    at_end: bool = False
-
-
 class Copying(Protocol):
     """A reader that can copy out the frames at known places."""
 
-    def copy_frames(
-        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
-    ) -> tuple[int, int]:
+    def copy_frames(self, span: Span, offsets: NDArray[np.int64], row: int, out: Copies) -> tuple[int, int]:
         """See `fetching.Locating`."""
         ...
 
@@ -66,7 +39,6 @@ def copy_packed(
     runs: Iterable[Run],
     offsets: NDArray[np.int64],
     reader: Copying,
-    rows: Rows,
     out: Copies,
 ) -> list[int]:
     """Copy the frames of runs, in the order of the file; give the rows of those that are longer than thought.
@@ -89,7 +61,7 @@ def copy_packed(
             count = stream.readinto(data.data[used : used + run.end_bytes - run.begin_bytes])
             ends.append(used + count)
             reached = run.begin_bytes + count
-        left += _copied(data, ends, batch, offsets, (reader, rows, out))
+        left += _copied(data, ends, batch, offsets, (reader, out))
     return left
 
 
@@ -112,24 +84,25 @@ def _copied(
     ends: list[int],
     batch: list[Run],
     offsets: NDArray[np.int64],
-    into: tuple[Copying, Rows, Copies],
+    into: tuple[Copying, Copies],
 ) -> list[int]:
     """Copy the frames of a batch, of which each run ends in `data` at one of `ends`; give the rows left."""
-    reader, rows, out = into
+    reader, out = into
     first, behind = batch[0].first, batch[-1].behind
     sizes = [run.behind - run.first for run in batch]
     moved = offsets[:behind].copy()
     begins = np.array([0, *ends[:-1]]) - [run.begin_bytes for run in batch]
     moved[first:] += np.repeat(begins, sizes)
     left: list[int] = []
+    span = Span(data, 0, ends[-1], 0, False)  # as if a file were made of the runs
     row = first
     while row < behind:
-        row, why = reader.copy_frames(Packed(data, ends[-1]), moved, row, rows, out)
+        row, why = reader.copy_frames(span, moved, row, out)
         if why == FULL and row < behind:
             out.grow()
         elif why == MORE:
             left.append(row)
             row += 1
     # What is longer than its run was copied with bytes of the next.
-    too_long = moved[first:] + rows.captured_length[first:behind] > np.repeat(ends, sizes)
+    too_long = moved[first:] + out.rows.captured_length[first:behind] > np.repeat(ends, sizes)
     return sorted({*left, *(np.flatnonzero(too_long) + first).tolist()})

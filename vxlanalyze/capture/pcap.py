@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture import records
-from vxlanalyze.capture.model import PLACE_FILE_SHIFT
-from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, u32
-from vxlanalyze.capture.packing import Held
+from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, Span, u32
 from vxlanalyze.capture.reading import Reading
 from vxlanalyze.capture.rows import Copies, Rows
 from vxlanalyze.capture.window import MAX_RECORD_BYTES, Window
@@ -57,19 +55,10 @@ _AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
 class PcapHeader:
     """Information about the records from the head of a pcap."""
 
-    big_endian: bool
     link_type: int
     snaplen_bytes: int
-    fraction_ns: int
     header_bytes: int
-    record_bytes: int
-    swapped: int
-    max_bytes: int
-
-    @property
-    def record_arguments(self) -> tuple[bool, int, int, int, int]:
-        """The arguments that all compiled functions of `records` share."""
-        return self.big_endian, self.record_bytes, self.swapped, self.fraction_ns, self.max_bytes
+    layout: records.Layout
 
 
 def parse_header(path: str, head: bytes, at_end: bool) -> PcapHeader:
@@ -100,16 +89,19 @@ def parse_header(path: str, head: bytes, at_end: bool) -> PcapHeader:
     if major < 2:
         raise CaptureError(path, f"pcap version {major}.{minor} is not supported; 2.0 and later are", 4)
     aix = (major, minor) == (2, 2) and network in _AIX_LINK_TYPES
+    layout = records.Layout(
+        big=order == ">",
+        header_bytes=variant.record_bytes[0],
+        swapped=_length_order(major, minor),
+        fraction_ns=1 if aix else variant.fraction_ns,
+        max_bytes=max(MAXIMUM_SNAPLEN, min(snaplen_bytes, MAX_CAPTURED_BYTES)),
+    )
     header = PcapHeader(
-        big_endian=order == ">",
         # The upper 16 bits hold the FCS length and reserved bits: draft-ietf-opsawg-pcap section 4.
         link_type=_AIX_LINK_TYPES[network] if aix else network & 0xFFFF,
         snaplen_bytes=snaplen_bytes,
-        fraction_ns=1 if aix else variant.fraction_ns,
         header_bytes=variant.header_bytes,
-        record_bytes=variant.record_bytes[0],
-        swapped=_length_order(major, minor),
-        max_bytes=max(MAXIMUM_SNAPLEN, min(snaplen_bytes, MAX_CAPTURED_BYTES)),
+        layout=layout,
     )
     return header if aix else _fitting(header, variant.record_bytes, head, at_end)
 
@@ -123,13 +115,12 @@ def _length_order(major: int, minor: int) -> int:
 def _fitting(header: PcapHeader, sizes: tuple[int, ...], head: bytes, at_end: bool) -> PcapHeader:
     """Choose the record header for which records form a sequence; in doubt, the usual one."""
     data = np.frombuffer(head, np.uint8)
+    span = Span(data, header.header_bytes, len(data), 0, at_end)
     for size in sizes:
-        fitting = replace(header, record_bytes=size)
-        arguments = fitting.record_arguments
+        layout = header.layout._replace(header_bytes=size)
         is_usual = size == sizes[0]  # truncation shortly after the first record is not a reason to doubt it
-        found = records.chain_at(data, header.header_bytes, len(data), at_end, *arguments, ANY_TIME, is_usual)
-        if found == 1:
-            return fitting
+        if records.chain_at(span, span.at, layout, ANY_TIME, is_usual) == 1:
+            return replace(header, layout=layout)
     return header
 
 
@@ -184,11 +175,9 @@ class PcapReader:
         self._interface = interface
 
     def _walk(self, window: Window, rows: Rows, near_s: int, trusted: int) -> tuple[int, int, int]:
-        place_base = (self._file_index << PLACE_FILE_SHIFT) + window.base
         walked: tuple[int, int, int] = records.walk_records(
-            window.data, window.at, window.limit, place_base, *self._header.record_arguments, near_s, trusted,
-            rows.start, rows.captured_length, rows.original_length, rows.time_ns, rows.place,
-        )  # fmt: skip
+            window.records_of(self._file_index), self._header.layout, near_s, trusted, rows.records
+        )
         return walked
 
     def _records_follow(self, window: Window) -> bool:
@@ -196,19 +185,15 @@ class PcapReader:
 
         Clocks may be set during a capture: the times of the others matter only where the lengths are odd.
         """
-        header = self._header
-        captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
-        body_bytes = header.record_bytes + int(captured)
+        layout = self._header.layout
+        captured, original = records.record_lengths(window.data, window.at, layout.big, layout.swapped)
+        body_bytes = layout.header_bytes + int(captured)
         window.hold(body_bytes + records.CHAIN_RECORDS * PLAUSIBLE_RECORD_BYTES)
         if window.left_bytes < body_bytes or original == 0:  # zeros are a hole in the file, not a frame
             return False
-        own_s = int(u32(window.data, window.at, header.big_endian))
+        own_s = int(u32(window.data, window.at, layout.big))
         near_s = own_s if captured > original else ANY_TIME
-        following, arguments = window.at + body_bytes, header.record_arguments
-        found = records.chain_at(
-            window.data, following, window.end, window.at_end, *arguments, near_s, True
-        )  # fmt: skip
-        return bool(found == 1)
+        return bool(records.chain_at(window.span, window.at + body_bytes, layout, near_s, True) == 1)
 
     def _recover(self, window: Window, reading: Reading, near_s: int) -> bool:
         """Go to the next record after damage and record the damage; false where there is none."""
@@ -222,15 +207,15 @@ class PcapReader:
         return found
 
     def _what_is_wrong(self, window: Window) -> str:
-        header = self._header
-        if window.left_bytes < header.record_bytes:
-            return f"cut inside a record header: {window.left_bytes} of {header.record_bytes} bytes"
-        captured, original = records.record_lengths(window.data, window.at, header.big_endian, header.swapped)
-        if captured > header.max_bytes:
-            return f"a record claims {captured} captured bytes; more than {header.max_bytes} are not believed"
+        layout = self._header.layout
+        if window.left_bytes < layout.header_bytes:
+            return f"cut inside a record header: {window.left_bytes} of {layout.header_bytes} bytes"
+        captured, original = records.record_lengths(window.data, window.at, layout.big, layout.swapped)
+        if captured > layout.max_bytes:
+            return f"a record claims {captured} captured bytes; more than {layout.max_bytes} are not believed"
         if records.is_odd(captured, original):
             return f"a record claims {captured} captured bytes of a frame of {original}"
-        held = window.left_bytes - header.record_bytes
+        held = window.left_bytes - layout.header_bytes
         if held < captured:
             return f"a record claims {captured} captured bytes, and {held} are there"
         return "a record far away in time, followed by nothing that can be a record"
@@ -243,9 +228,7 @@ class PcapReader:
     def seek(self, window: Window, limit: int, near_s: int = ANY_TIME) -> bool:
         """Go to the next place where a sequence of records begins; false if there is none up to `limit`."""
         while True:
-            window.at, found = records.find_record(
-                window.data, window.at, window.end, window.at_end, *self._header.record_arguments, near_s
-            )
+            window.at, found = records.find_record(window.span, self._header.layout, near_s)
             if found:
                 return True
             if window.offset_bytes > limit or not window.learn():
@@ -253,17 +236,13 @@ class PcapReader:
 
     relocatable = True  # a record says all of its frame
 
-    def copy_frames(
-        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
-    ) -> tuple[int, int]:
+    def copy_frames(self, span: Span, offsets: NDArray[np.int64], row: int, out: Copies) -> tuple[int, int]:
         """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
-        header, first = self._header, row
+        first = row
         row, out.used, why = records.copy_records(
-            held.data, held.at, held.end, held.base, *header.record_arguments,
-            offsets, row, rows.start, rows.captured_length, rows.original_length, rows.time_ns,
-            out.data, out.used,
-        )  # fmt: skip
-        rows.interface[first:row] = self._interface
+            span, self._header.layout, offsets, (row, out.used), out.target
+        )
+        out.rows.interface[first:row] = self._interface
         if why == BAD:
             raise ValueError(f"no frame at byte {offsets[row]}")
         return row, why

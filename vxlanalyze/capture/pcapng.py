@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from vxlanalyze.capture import block_walk, blocks
 from vxlanalyze.capture.descriptions import State, take_interface, take_names, take_statistics
-from vxlanalyze.capture.model import PLACE_FILE_SHIFT, PLACE_OFFSET_MASK
-from vxlanalyze.capture.octets import BAD, BLOCK, MORE, ODD, u32
-from vxlanalyze.capture.packing import Held
+from vxlanalyze.capture.model import PLACE_OFFSET_MASK
+from vxlanalyze.capture.octets import BAD, BLOCK, MORE, ODD, Span, u32
 from vxlanalyze.capture.pcap import SEARCH_BYTES
 from vxlanalyze.capture.reading import Reading, TooMuchDamageError
 from vxlanalyze.capture.rows import Copies, Rows
@@ -107,10 +106,12 @@ class PcapngReader:
         count, going_on = 0, True
         while going_on:
             count, window.at, stop = block_walk.walk_blocks(
-                window.data, window.at, window.limit, (self._file_index << PLACE_FILE_SHIFT) + window.base,
-                *state.arguments, count, rows.start, rows.captured_length, rows.original_length,
-                rows.time_ns, rows.interface, rows.place,
-            )  # fmt: skip
+                window.records_of(self._file_index),
+                state.section,
+                block_walk.Counts(state.drops, state.notes),
+                count,
+                rows.packets,
+            )
             if stop in (BLOCK, ODD):
                 going_on = _without_packets(window, reading, state, stop)
             else:
@@ -131,18 +132,14 @@ class PcapngReader:
         state = self._state
         return len(state.section_rows()) == 1 and bool(state.notes[block_walk.TIME_ABSENT] < 0)
 
-    def copy_frames(
-        self, held: Held, offsets: NDArray[np.int64], row: int, rows: Rows, out: Copies
-    ) -> tuple[int, int]:
+    def copy_frames(self, span: Span, offsets: NDArray[np.int64], row: int, out: Copies) -> tuple[int, int]:
         """Copy the frames at ``offsets[row:]``; see `fetching.Locating`."""
         state = self._state
-        sections = state.section_rows()
-        section = int(np.searchsorted(sections[:, 0], offsets[row], side="right")) - 1
-        row, out.used, why = block_walk.copy_blocks(
-            held.data, held.at, held.end, held.at_end, held.base, state.table, sections, section,
-            bool(state.notes[block_walk.TIME_ABSENT] >= 0), offsets, row, rows.start, rows.captured_length,
-            rows.original_length, rows.time_ns, rows.interface, out.data, out.used,
-        )  # fmt: skip
+        bounds = state.section_rows()
+        current = int(np.searchsorted(bounds[:, 0], offsets[row], side="right")) - 1
+        with_simple = bool(state.notes[block_walk.TIME_ABSENT] >= 0)
+        sections = block_walk.Sections(state.table, bounds, current, with_simple)
+        row, out.used, why = block_walk.copy_blocks(span, sections, offsets, (row, out.used), out.target)
         if why == BAD:
             raise ValueError(f"no frame at byte {offsets[row]}")
         return row, why
@@ -158,8 +155,7 @@ def _without_packets(window: Window, reading: Reading, state: State, stop: int) 
     try:
         if stop == BLOCK:
             return _take_blocks(window, reading, state)
-        big, table, first, interfaces, *_ = state.arguments
-        end = block_walk.end_of_odd(window.data, window.at, window.end, big, table, first, interfaces)
+        end = block_walk.end_of_odd(window.span, state.section)
         _pass_over(window, reading, int(end), "a packet block that contradicts itself")
     except TooMuchDamageError:  # the packets before it must still be passed on
         return False
@@ -245,9 +241,7 @@ def _recover(window: Window, reading: Reading, state: State) -> bool:
 def _seek(window: Window, limit: int, big: bool) -> bool:
     """Go to the next place where a sequence of blocks begins; false if there is none up to `limit`."""
     while True:
-        window.at, found = blocks.find_block(
-            window.data, window.at, window.end, window.at_end, _SEARCHED_BLOCK_BYTES, big
-        )
+        window.at, found = blocks.find_block(window.span, _SEARCHED_BLOCK_BYTES, big)
         if found:
             return True
         if window.offset_bytes > limit or not window.learn():

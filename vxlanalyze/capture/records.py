@@ -7,9 +7,24 @@ Each has 32 bits in the byte order of the file; variants have further fields aft
 Sources: draft-ietf-opsawg-pcap section 4; libpcap, sf-pcap.c, pcap_next_packet.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from vxlanalyze.capture.octets import BAD, FULL, MORE, NS_PER_S, ODD, copy_octets, u32
+import numpy as np
+from numpy.typing import NDArray
+
+from vxlanalyze.capture.octets import (
+    BAD,
+    FULL,
+    MORE,
+    NS_PER_S,
+    ODD,
+    SPAN,
+    TARGET,
+    Span,
+    Target,
+    copy_octets,
+    u32,
+)
 from vxlanalyze.kernels.decorator import compiled
 
 LENGTHS_IN_ORDER = 0
@@ -21,6 +36,29 @@ PLAUSIBLE_CAPTURED_BYTES = 262_144  # libpcap, pcap-int.h: MAXIMUM_SNAPLEN
 PLAUSIBLE_ORIGINAL_BYTES = 16 << 20
 PLAUSIBLE_DISTANCE_S = 7 * 24 * 3600
 CHAIN_RECORDS = 3
+
+
+class Layout(NamedTuple):
+    """How the records of a file are written, and the longest that is accepted."""
+
+    big: bool
+    header_bytes: int
+    swapped: int
+    fraction_ns: int
+    max_bytes: int
+
+
+LAYOUT = "Layout(b1 i8 i8 i8 i8)"
+
+
+class Records(NamedTuple):
+    """The rows that a walk over records fills."""
+
+    start: NDArray[np.int64]
+    captured_length: NDArray[np.uint32]
+    original_length: NDArray[np.uint32]
+    time_ns: NDArray[np.int64]
+    place: NDArray[np.int64]
 
 
 @compiled("u1[] i8 b1 i8")
@@ -44,13 +82,9 @@ def is_far(time_s: int, near_s: int) -> bool:
     return near_s >= 0 and abs(time_s - near_s) > PLAUSIBLE_DISTANCE_S
 
 
-@compiled("u1[] i8 i8 i8 b1 i8 i8 i8 i8 i8 i8 i8[] u4[] u4[] i8[] i8[]")
-def walk_records(
-    data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, near_s: int, trusted: int,
-    start: Any, captured_length: Any, original_length: Any, time_ns: Any, place: Any,
-) -> Any:  # fmt: skip
-    """Fill rows with the records in ``data[at:end]``; `place` gets `base` plus the index in `data`.
+@compiled(f"{SPAN} {LAYOUT} i8 i8 Records(i8[] u4[] u4[] i8[] i8[])")
+def walk_records(span: Span, layout: Layout, near_s: int, trusted: int, rows: Records) -> Any:
+    """Fill rows with the records in a span; `place` gets the position of the frame's first octet in the file.
 
     A record is odd if its lengths are, or if it is far in time from the previous one, whose time is `near_s`
     (negative where there is none). Those that begin up to the index `trusted` are accepted as they are.
@@ -59,10 +93,12 @@ def walk_records(
     -------
     tuple of int
         Rows filled, index of the first record not taken, and why: ``FULL``, ``MORE``, ``BAD``
-        (longer than `max_bytes`) or ``ODD``.
+        (longer than the layout accepts) or ``ODD``.
     """
+    data, at, end, base, _ = span
+    big, header_bytes, swapped, fraction_ns, max_bytes = layout
     row = 0
-    capacity = len(start)
+    capacity = len(rows.start)
     while row < capacity:
         body = at + header_bytes
         if body > end:
@@ -75,11 +111,11 @@ def walk_records(
             return row, at, ODD
         if body + captured > end:
             return row, at, MORE
-        start[row] = body
-        captured_length[row] = captured
-        original_length[row] = original
-        time_ns[row] = time_s * NS_PER_S + u32(data, at + 4, big) * fraction_ns
-        place[row] = base + body
+        rows.start[row] = body
+        rows.captured_length[row] = captured
+        rows.original_length[row] = original
+        rows.time_ns[row] = time_s * NS_PER_S + u32(data, at + 4, big) * fraction_ns
+        rows.place[row] = base + body
         row += 1
         near_s = time_s
         at = body + captured
@@ -87,9 +123,7 @@ def walk_records(
 
 
 @compiled
-def plausible_record(
-    data: Any, at: int, big: bool, swapped: int, fraction_ns: int, max_bytes: int, near_s: int, lenient: bool
-) -> bool:
+def plausible_record(data: Any, at: int, layout: Layout, near_s: int, lenient: bool) -> bool:
     """Whether there could be a record header at `at`.
 
     Parameters
@@ -99,44 +133,39 @@ def plausible_record(
     lenient : bool
         The captured length may exceed the frame's.
     """
-    captured, original = record_lengths(data, at, big, swapped)
+    captured, original = record_lengths(data, at, layout.big, layout.swapped)
     if (
         original == 0
         or (captured > original and not lenient)
-        or captured > min(max_bytes, PLAUSIBLE_CAPTURED_BYTES)
+        or captured > min(layout.max_bytes, PLAUSIBLE_CAPTURED_BYTES)
     ):
         return False
-    if original > PLAUSIBLE_ORIGINAL_BYTES or u32(data, at + 4, big) * fraction_ns >= NS_PER_S:
+    if original > PLAUSIBLE_ORIGINAL_BYTES or u32(data, at + 4, layout.big) * layout.fraction_ns >= NS_PER_S:
         return False
-    return not is_far(u32(data, at, big), near_s)
+    return not is_far(u32(data, at, layout.big), near_s)
 
 
-@compiled("u1[] i8 i8 b1 b1 i8 i8 i8 i8 i8 b1")
-def chain_at(
-    data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, near_s: int, lenient: bool,
-) -> Any:  # fmt: skip
+@compiled(f"{SPAN} i8 {LAYOUT} i8 b1")
+def chain_at(span: Span, at: int, layout: Layout, near_s: int, lenient: bool) -> Any:
     """Whether a sequence of records begins at `at`: 1 yes, 0 no, -1 more bytes are needed.
 
     A sequence is ``CHAIN_RECORDS`` plausible headers, each where the previous record ends, or fewer that end
     with the file; if `lenient`, the file may also end inside the last.
     """
+    header_bytes = layout.header_bytes
     for _ in range(CHAIN_RECORDS):
-        if at_end and (at == end or (lenient and at + header_bytes > end)):
+        if span.at_end and (at == span.end or (lenient and at + header_bytes > span.end)):
             return 1
-        if at + header_bytes > end:
-            return 0 if at_end else -1
-        if not plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s, lenient):
+        if at + header_bytes > span.end:
+            return 0 if span.at_end else -1
+        if not plausible_record(span.data, at, layout, near_s, lenient):
             return 0
-        at += header_bytes + record_lengths(data, at, big, swapped)[0]
+        at += header_bytes + record_lengths(span.data, at, layout.big, layout.swapped)[0]
     return 1
 
 
-@compiled("u1[] i8 i8 b1 b1 i8 i8 i8 i8 i8")
-def find_record(
-    data: Any, at: int, end: int, at_end: bool, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, near_s: int,
-) -> Any:  # fmt: skip
+@compiled(f"{SPAN} {LAYOUT} i8")
+def find_record(span: Span, layout: Layout, near_s: int) -> Any:
     """Search for the next place where a sequence of records begins.
 
     Returns
@@ -144,11 +173,10 @@ def find_record(
     tuple of (int, bool)
         Index and true where one was found; else the index at which to continue with more bytes.
     """
-    while at + header_bytes <= end:
-        if plausible_record(data, at, big, swapped, fraction_ns, max_bytes, near_s, False):
-            verdict = chain_at(
-                data, at, end, at_end, big, header_bytes, swapped, fraction_ns, max_bytes, near_s, False
-            )
+    at = span.at
+    while at + layout.header_bytes <= span.end:
+        if plausible_record(span.data, at, layout, near_s, False):
+            verdict = chain_at(span, at, layout, near_s, False)
             if verdict == 1:
                 return at, True
             if verdict == -1:
@@ -157,20 +185,26 @@ def find_record(
     return at, False
 
 
-@compiled("u1[] i8 i8 i8 b1 i8 i8 i8 i8 i8[] i8 i8[] u4[] u4[] i8[] u1[] i8")
+@compiled(f"{SPAN} {LAYOUT} i8[] (i8 i8) {TARGET}")
 def copy_records(
-    data: Any, at: int, end: int, base: int, big: bool, header_bytes: int, swapped: int, fraction_ns: int,
-    max_bytes: int, offsets: Any, row: int,
-    start: Any, captured_length: Any, original_length: Any, time_ns: Any, out: Any, used: int,
-) -> Any:  # fmt: skip
-    """Copy the records whose data begin at ``offsets[row:]`` (ascending) out of ``data[at:end]``.
+    span: Span, layout: Layout, offsets: NDArray[np.int64], done: tuple[int, int], target: Target
+) -> Any:
+    """Copy the records whose frames begin at the positions `offsets` (ascending) of the file.
+
+    Parameters
+    ----------
+    done : tuple of int
+        Rows and bytes of `target` that are already filled.
 
     Returns
     -------
     tuple of int
-        The first row not done, bytes used in `out`, and why: ``FULL``, ``MORE`` or ``BAD`` (no
+        The first row not done, bytes used in `target`, and why: ``FULL``, ``MORE`` or ``BAD`` (no
         record begins there).
     """
+    data, at, end, base, _ = span
+    big, header_bytes, swapped, fraction_ns, max_bytes = layout
+    row, used = done
     while row < len(offsets):
         body = offsets[row] - base
         if body - header_bytes < at:
@@ -183,11 +217,13 @@ def copy_records(
             return row, used, BAD
         if body + captured > end:
             return row, used, MORE
-        if used + captured > len(out):
+        if used + captured > len(target.data):
             return row, used, FULL
-        copy_octets(out, used, data, body, captured)
-        start[row], captured_length[row], original_length[row] = used, captured, original
-        time_ns[row] = u32(data, head, big) * NS_PER_S + u32(data, head + 4, big) * fraction_ns
+        copy_octets(target.data, used, data, body, captured)
+        target.start[row] = used
+        target.captured_length[row] = captured
+        target.original_length[row] = original
+        target.time_ns[row] = u32(data, head, big) * NS_PER_S + u32(data, head + 4, big) * fraction_ns
         used += captured
         row += 1
     return row, used, FULL

@@ -3,7 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.capture.blocks import Packets
 from vxlanalyze.capture.model import Frames
+from vxlanalyze.capture.octets import Target
+from vxlanalyze.capture.records import Records
 from vxlanalyze.capture.window import Window
 
 ROWS = 1 << 16
@@ -22,6 +25,18 @@ class Rows:
         self.interface = np.zeros(capacity, np.uint16)
         self.place = np.zeros(capacity, np.int64)
 
+    @property
+    def records(self) -> Records:
+        """The arrays, for a walk over the records of a pcap."""
+        return Records(self.start, self.captured_length, self.original_length, self.time_ns, self.place)
+
+    @property
+    def packets(self) -> Packets:
+        """The arrays, for a walk over the blocks of a pcapng."""
+        return Packets(
+            self.start, self.captured_length, self.original_length, self.time_ns, self.interface, self.place
+        )
+
     def frames(self, count: int, window: Window, first_frame: int) -> Frames:
         """Give the first `count` rows as copies; the bytes stay in the window."""
         return Frames(
@@ -37,11 +52,26 @@ class Rows:
 
 
 class Copies:
-    """A buffer that grows as data is copied into it."""
+    """Frames that are copied out of a file: rows, and a buffer that grows.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    count : int
+        Number of frames.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.rows = Rows(count)
         self.data: NDArray[np.uint8] = np.empty(_COPY_BYTES, np.uint8)
         self.used = 0
+
+    @property
+    def target(self) -> Target:
+        """The arrays, for the compiled functions that copy."""
+        rows = self.rows
+        return Target(
+            rows.start, rows.captured_length, rows.original_length, rows.time_ns, rows.interface, self.data
+        )
 
     def grow(self) -> None:
         """Double the capacity."""

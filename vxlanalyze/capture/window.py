@@ -5,6 +5,8 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.capture.model import PLACE_FILE_SHIFT
+from vxlanalyze.capture.octets import Span
 from vxlanalyze.capture.streams import ByteStream
 
 MAX_RECORD_BYTES = 16 << 20  # Wireshark, wiretap/pcapng.c: MAX_BLOCK_SIZE
@@ -64,6 +66,15 @@ class Window:
     def limit(self) -> int:
         """Index in `data` up to which records may be taken: `end`, or the border before it."""
         return min(self.end, self._border_bytes - self.base)
+
+    @property
+    def span(self) -> Span:
+        """The bytes in memory that are not yet consumed."""
+        return Span(self.data, self.at, self.end, self.base, self.at_end)
+
+    def records_of(self, file_index: int) -> Span:
+        """Those of them from which records may be taken, positioned by place: see `model`."""
+        return self.span._replace(end=self.limit, base=(file_index << PLACE_FILE_SHIFT) + self.base)
 
     @property
     def border_reached(self) -> bool:
