@@ -72,7 +72,7 @@ def test_threads_work_under_the_limit_once_they_adopt_it():
     on_disk: list[int] = []
 
     def work():
-        memory.adopt()
+        memory.join_limit()
         held = np.ones(40_000_000)
         on_disk.append(memory.spilled_bytes()[0])
         assert held.all()
@@ -90,7 +90,7 @@ def test_many_threads_share_it():
     """numpy sorts without the interpreter's lock, and asks for memory meanwhile."""
 
     def work(seed: int):
-        memory.adopt()
+        memory.join_limit()
         for _ in range(20):
             values = np.random.default_rng(seed).integers(0, 10**6, 400_000)
             assert (np.diff(values[np.argsort(values, kind="stable")]) >= 0).all()

@@ -26,7 +26,7 @@ def main() -> int:
     except KeyboardInterrupt:
         from vxlanalyze.command import terminal
 
-        terminal.complain("interrupted")
+        terminal.write_message("interrupted")
         return INTERRUPTED
     finally:
         # Python treats an interrupt in code compiled from a string (as for data classes during loading) as

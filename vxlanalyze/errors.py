@@ -91,7 +91,7 @@ def is_too_few_files(error: OSError) -> bool:
     return error.errno in (errno.EMFILE, errno.ENFILE)
 
 
-def demand_open_files() -> None:
+def require_open_files() -> None:
     """Check that enough files may be open: modules and fonts are read along with captures.
 
     Raises
@@ -104,7 +104,7 @@ def demand_open_files() -> None:
         raise TooFewFilesError
 
 
-def demand_address_space() -> None:
+def require_address_space() -> None:
     """Check that the process's address space limit leaves room for loading: too little causes an abort.
 
     Raises

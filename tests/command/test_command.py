@@ -344,7 +344,7 @@ def test_a_matrix_leaves_out_files_that_are_no_captures_and_says_so(vxlanalyze, 
     done = vxlanalyze("--matrix", notes, *seed)
 
     assert done.returncode == 0
-    assert f"{notes} is no capture, and is left out" in done.stderr
+    assert f"{notes} is not a capture; skipped" in done.stderr
 
 
 def test_a_matrix_does_not_leave_out_what_is_called_a_capture(vxlanalyze, seed, tmp_path):

@@ -25,7 +25,7 @@ from vxlanalyze.errors import CaptureError, UsageError
 from vxlanalyze.memory.threads import threads
 from vxlanalyze.pipeline import decoding
 from vxlanalyze.pipeline import run as pipeline
-from vxlanalyze.pipeline.progress import unheard
+from vxlanalyze.pipeline.progress import silent
 from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.formats import as_json
 
@@ -248,7 +248,7 @@ def test_a_stream_cannot_be_read_by_workers(client, tmp_path):
     os.wait()
 
     with OnDask(client) as workers, pytest.raises(UsageError, match="save it to a file first"):
-        decode(sources, (), workers, unheard)
+        decode(sources, (), workers, silent)
     sources[0].close()
 
 

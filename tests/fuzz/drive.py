@@ -115,10 +115,10 @@ def _faults(case: Case, status: int, written: str, told: str) -> Iterator[str]:
     yield from (f"left behind: {path}" for path in new if path.name.startswith("."))
     if "\x1b" in written:
         yield f"an escape reached standard output: {written!r}"
-    _demand_readable(case, written, new)
+    _require_readable(case, written, new)
 
 
-def _demand_readable(case: Case, written: str, new: list[Path]) -> None:
+def _require_readable(case: Case, written: str, new: list[Path]) -> None:
     """Read the outputs as their readers would; raises where one is broken."""
     shown = case.arguments[case.arguments.index("--format") + 1] if "--format" in case.arguments else "text"
     if shown == "json":

@@ -234,7 +234,7 @@ def test_an_unknown_table_beside_known_ones_is_named_too(read):
 
 
 def test_bytes_that_are_no_text_are_named(read):
-    assert read(b"\x00\x01\x02" * 100)[0].rows == ({"why": "it holds bytes that are no text"},)
+    assert read(b"\x00\x01\x02" * 100)[0].rows == ({"why": "it is binary"},)
 
 
 def test_a_capture_beside_the_tables_is_passed_over(read):

@@ -247,7 +247,7 @@ class Comparison:
     def _outputs(self) -> Outputs:
         outputs = Outputs()
         for capture in self._short_report.captures:
-            outputs.spare(file["path"] for file in capture["files"])
+            outputs.protect(file["path"] for file in capture["files"])
         return outputs
 
     def redactor(self) -> "Redactor":

@@ -106,11 +106,11 @@ class Tools:
 
     def explain(self, code: str = "") -> str:
         """Give the manual of a finding: meaning, decision, lookalikes, remedy; "" lists all codes."""
-        from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
+        from vxlanalyze.diagnostics import DIAGNOSTICS, require_codes
 
         manuals = {d.code: (sys.modules[d.check.__module__].__doc__ or "").strip() for d in DIAGNOSTICS}
         if code:
-            demand_codes([code])
+            require_codes([code])
             return f"{code}\n\n{manuals[code]}"[:_LONGEST_TEXT]
         return "\n".join(f"{name}: {manual.splitlines()[0]}" for name, manual in manuals.items())
 

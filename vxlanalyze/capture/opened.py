@@ -98,11 +98,11 @@ class OpenedFile:
             yield self.spool.fileno()
             return
         with _errors_named(self.file.path), open(self._place, "rb", buffering=0) as handle:
-            self._demand_unchanged(handle.fileno())
+            self._require_unchanged(handle.fileno())
             yield handle.fileno()
-            self._demand_unchanged(handle.fileno())
+            self._require_unchanged(handle.fileno())
 
-    def _demand_unchanged(self, descriptor: int) -> None:
+    def _require_unchanged(self, descriptor: int) -> None:
         if _identity(os.fstat(descriptor)) != self._identity:
             raise CaptureError(self.file.path, _CHANGED)
 

@@ -48,7 +48,7 @@ def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, 
             sources = open_points(options.captures)
         for source in sources:
             stack.enter_context(closing(source))
-            outputs.spare(file.path for file in source.files)
+            outputs.protect(file.path for file in source.files)
         digests = series or options.redact
         with terminal.progress_bar(options.progress and not options.quiet) as progress:
             if options.scheduler is not None:

@@ -18,12 +18,12 @@ from vxlanalyze.errors import (
     TooFewFilesError,
     UsageError,
     VxlanalyzeError,
-    demand_address_space,
-    demand_open_files,
     is_too_few_files,
+    require_address_space,
+    require_open_files,
 )
-from vxlanalyze.export.outputs import Outputs, demand_apart, demand_directory, demand_writable
-from vxlanalyze.export.signals import TerminatedError, unwinding
+from vxlanalyze.export.outputs import Outputs, require_apart, require_directory, require_writable
+from vxlanalyze.export.signals import TerminatedError, signals_unwind
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.report import RENDERERS, by_suffix
 from vxlanalyze.report.judging import failing, judging
@@ -41,7 +41,7 @@ DONE, OBJECTED, BROKEN, INTERRUPTED = 0, 1, 3, 130  # 2 is VxlanalyzeError's
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status; usage and input errors are one line on standard error."""
     try:
-        with unwinding():
+        with signals_unwind():
             return _run(command_line.parse(arguments))
     except VxlanalyzeError as error:
         return _refused(error)
@@ -52,15 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _refused(OutOfMemoryError())
     except KeyboardInterrupt:
-        terminal.complain("interrupted")
+        terminal.write_message("interrupted")
         return INTERRUPTED
     except TerminatedError as ended:
-        terminal.complain("terminated")
+        terminal.write_message("terminated")
         return ended.exit_status
 
 
 def _refused(error: VxlanalyzeError) -> int:
-    terminal.complain(f"error: {plain(str(error), longest_word=None)}")
+    terminal.write_message(f"error: {plain(str(error), longest_word=None)}")
     return error.exit_status
 
 
@@ -78,9 +78,9 @@ def _run(options: Options) -> int:
 def _compare(options: Options) -> int:
     """Compare captures, or render a saved report, and write all outputs."""
     shown, files = _formats(options)
-    _demand_directories(options)
-    demand_address_space()
-    demand_open_files()
+    _require_directories(options)
+    require_address_space()
+    require_open_files()
     judge = judging(options.fail_on, options.baseline, options.expect, options.fail_on_unassessed)
     series = any(renderer.series for renderer in (shown, *(r for _, r in files)))
     if series:
@@ -97,7 +97,7 @@ def _compare(options: Options) -> int:
     if not options.quiet:
         _print(shown, report, judgement, options)
     for difference in judgement.differences:
-        terminal.complain(f"not as expected: {plain(difference)}")
+        terminal.write_message(f"not as expected: {plain(difference)}")
     if report.broken:
         return BROKEN
     return DONE if judgement.passed else OBJECTED
@@ -125,7 +125,7 @@ def _plan(options: Options) -> int:
     from vxlanalyze.command.planned import planned
 
     for path in options.output:
-        demand_writable(path)
+        require_writable(path)
     with Outputs() as outputs:
         for path in options.output:
             outputs.write_text(path, planned(options, script=path.endswith(".sh")))
@@ -135,11 +135,11 @@ def _plan(options: Options) -> int:
     return DONE
 
 
-def _demand_directories(options: Options) -> None:
+def _require_directories(options: Options) -> None:
     for directory in (options.tables, options.annotate, options.decapsulate):
         if directory is not None:
-            demand_directory(directory)
-    demand_apart(options.annotate, options.decapsulate)
+            require_directory(directory)
+    require_apart(options.annotate, options.decapsulate)
 
 
 def _hush_matplotlib() -> None:
@@ -155,7 +155,7 @@ def _matrix(options: Options, shown: Renderer, files: Sequence[tuple[str, Render
     from vxlanalyze.report.matrix import as_text
 
     for renderer in (shown, *(renderer for _, renderer in files)):
-        outputs_of_matrix.demand_format(renderer.name)
+        outputs_of_matrix.require_format(renderer.name)
     with Outputs() as outputs:
         matrix, redactor = _compare_nodes(options)
         if redactor is not None:
@@ -183,7 +183,7 @@ def _compare_nodes(options: Options) -> "tuple[Matrix, Redactor | None]":
         stack.enter_context(memory.limited(options.memory))
         others = [path for path in other_files(options.captures) if archive_of(path) is None]
         for path in others:
-            terminal.complain(f"{path} is no capture, and is left out")
+            terminal.write_message(f"{path} is not a capture; skipped")
         sources = open_node_points([capture for capture in options.captures if capture not in others])
         for source in sources:
             stack.enter_context(closing(source))
@@ -229,12 +229,12 @@ def _print(renderer: Renderer, report: Report, judgement: Judgement, options: Op
 
 def _manual(code: str) -> str:
     """Give the manual of a finding, or the list of codes with this prefix."""
-    from vxlanalyze.diagnostics import DIAGNOSTICS, demand_codes
+    from vxlanalyze.diagnostics import DIAGNOSTICS, require_codes
 
     manuals = {d.code: (sys.modules[d.check.__module__].__doc__ or "").strip() for d in DIAGNOSTICS}
     meant = [code] if code in manuals else [name for name in manuals if name.startswith(code)]
     if not meant:
-        demand_codes([code])
+        require_codes([code])
     if len(meant) == 1:
         return f"{meant[0]}\n\n{manuals[meant[0]]}\n"
     width = max(map(len, meant))
@@ -248,7 +248,7 @@ def _formats(options: Options) -> tuple[Renderer, list[tuple[str, Renderer]]]:
     named = by_name[options.format or "text"]
     inputs = list(_inputs(options))
     for path in options.output:
-        demand_writable(path)
+        require_writable(path)
         for what, input_ in inputs:
             if os.path.exists(path) and os.path.samefile(path, input_):
                 raise UsageError(f"{path}: is {what} that is to be read, and would be overwritten")

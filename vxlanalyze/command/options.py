@@ -121,10 +121,10 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     compares = given["captures"] and not given["plan"]
     if compares and (project := configured.arguments(pair=not given["matrix"])):
         given = vars(parser().parse_intermixed_args([*project, *words]))  # the last one counts
-        terminal.complain(f"{PROJECT} sets {' '.join(project)}")
+        terminal.write_message(f"{PROJECT} sets {' '.join(project)}")
     settled: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     options = Options(**settled)
-    _demand_sense(options)
+    _require_sense(options)
     return options
 
 
@@ -146,7 +146,7 @@ def _metavar(action: argparse.Action) -> str:
     return " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar or ""
 
 
-def _demand_sense(options: Options) -> None:
+def _require_sense(options: Options) -> None:
     if options.plan:
         plan_options.demand(vars(options))
         return
@@ -161,10 +161,10 @@ def _demand_sense(options: Options) -> None:
         raise UsageError(
             "no capture is given; give them in path order, as in: vxlanalyze node1.pcap node2.pcap"
         )
-    _demand_compatible(options)
+    _require_compatible(options)
 
 
-def _demand_compatible(options: Options) -> None:
+def _require_compatible(options: Options) -> None:
     of_captures = ("tables", "decapsulate", "annotate", "kube", "facts", "port", "since", "until", "only")
     for name in (*of_captures, "select", "ignore", "scheduler"):
         if (options.report is not None or options.diff) and getattr(options, name):

@@ -78,7 +78,7 @@ def _forget(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def complain(text: str) -> None:
+def write_message(text: str) -> None:
     """Write one line to standard error, after the program's name; if that fails, the exit status remains."""
     if sys.stderr is not None:
         line = inert(f"vxlanalyze: {text}\n")
@@ -100,7 +100,7 @@ def waiting_for(paths: Iterable[str]) -> Iterator[None]:
 
     def say() -> None:
         for path in pipes:
-            complain(f"waiting for {plain(path)}, a pipe, to be written")
+            write_message(f"waiting for {plain(path)}, a pipe, to be written")
 
     at_once = sys.stderr is not None and sys.stderr.isatty()
     later = Timer(0 if at_once else _PIPE_NOTICE_AFTER_S, say)

@@ -19,7 +19,7 @@ from vxlanalyze.dask.tasks import DecodeSettings
 from vxlanalyze.errors import UsageError
 from vxlanalyze.pairing import strict
 from vxlanalyze.pipeline import decoding
-from vxlanalyze.pipeline.progress import Meter, Progress, unheard
+from vxlanalyze.pipeline.progress import Meter, Progress, silent
 from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire.snap_lengths import common_bytes
@@ -68,9 +68,9 @@ def run_there(
     UsageError
         A code or a part of the traffic is invalid, or a capture is a stream.
     """
-    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
+    diagnostics.require_codes((*(questions.select or ()), *questions.ignore))
     sums = [workers.start(tasks.sha256_of, source) for source in sources] if digests else []
-    captures = decode(sources, questions.ports, workers, progress or unheard)
+    captures = decode(sources, questions.ports, workers, progress or silent)
     pairs = _matched(captures, workers)
     run = workers.start(tasks.conclude, captures, pairs, questions, sums)
     read = [workers.start(tasks.source_of, capture) for capture in captures]

@@ -20,7 +20,7 @@ from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.nodes import NodeEvidence
 from vxlanalyze.pipeline import run as pipeline
 from vxlanalyze.pipeline.decoding import decode_all
-from vxlanalyze.pipeline.progress import Progress, unheard
+from vxlanalyze.pipeline.progress import Progress, silent
 from vxlanalyze.pipeline.run import Questions
 from vxlanalyze.report.matrix.build import build
 from vxlanalyze.report.matrix.model import Matrix
@@ -55,7 +55,7 @@ def compare_nodes(
     UsageError
         There are fewer than two, or a code or a part of the traffic is invalid.
     """
-    _demand_sense(sources, questions)
+    _require_sense(sources, questions)
     decoded = decode_all(sources, questions.ports, jobs=jobs, progress=progress)
 
     facts = [capture_facts(*capture) for capture in zip(sources, decoded, strict=True)]
@@ -84,8 +84,8 @@ def compare_nodes_there(
     progress: Progress | None = None,
 ) -> Matrix:
     """Compare all pairs of nodes on a cluster, each pair on a free worker; see `compare_nodes`."""
-    _demand_sense(sources, questions)
-    captures = decode(sources, questions.ports, workers, progress or unheard)
+    _require_sense(sources, questions)
+    captures = decode(sources, questions.ports, workers, progress or silent)
 
     def reports(questions_: Questions, pairs: Sequence[Together]) -> list[Report]:
         parts = [
@@ -99,12 +99,12 @@ def compare_nodes_there(
     return _matrix(observed, questions, reports)
 
 
-def _demand_sense(sources: Sequence[LogicalCapture], questions: Questions) -> None:
+def _require_sense(sources: Sequence[LogicalCapture], questions: Questions) -> None:
     if len(sources) < 2:
         raise UsageError(
             "a matrix needs the captures of two nodes or more: a directory of them, or NAME=FILE each"
         )
-    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
+    diagnostics.require_codes((*(questions.select or ()), *questions.ignore))
 
 
 def _matrix(

@@ -47,7 +47,7 @@ class OnDask:
     def __init__(self, client: "Client") -> None:
         self._client: Any = client  # only some of its functions have types
         self._started: list[Handle] = []
-        _demand_workers(client)
+        _require_workers(client)
 
     def __enter__(self) -> "OnDask":
         return self
@@ -146,7 +146,7 @@ def connected(address: str) -> Iterator[OnDask]:
         yield workers
 
 
-def _demand_workers(client: Any) -> None:
+def _require_workers(client: Any) -> None:
     try:
         client.wait_for_workers(1, timeout=_FIRST_WORKER_S)
     except TimeoutError as error:

@@ -25,7 +25,7 @@ from vxlanalyze.pairing.capture_facts import capture_facts
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.pipeline import run as pipeline
-from vxlanalyze.pipeline.rotated import demand_one_node
+from vxlanalyze.pipeline.rotated import require_one_node
 from vxlanalyze.pipeline.run import Questions, Run
 from vxlanalyze.report.model import Report
 from vxlanalyze.wire import snap_lengths, table
@@ -129,7 +129,7 @@ def conclude(
     """
     sources = [_seen(capture.source) for capture in captures]
     for source, capture in zip(sources, captures, strict=True):
-        demand_one_node(source, capture.decoded)
+        require_one_node(source, capture.decoded)
     run = pipeline.conclude(sources, [capture.decoded for capture in captures], questions, pairs=pairs)
     sums = {source.name: sum_ for source, sum_ in zip(sources, digests, strict=False)}
     return replace(run, digests=sums)

@@ -183,7 +183,7 @@ def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[
 
 def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[DiagnosticResult | Broken]:
     """Run one diagnostic after returning the memory freed by the previous one."""
-    memory.give_back()
+    memory.trim()
     return _answers(diagnostic, comparison)
 
 
@@ -196,7 +196,7 @@ def _answers(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[Diagnos
         return [Broken(diagnostic.code, f"{type(error).__name__}: {error}")]
 
 
-def demand_codes(codes: Iterable[str]) -> None:
+def require_codes(codes: Iterable[str]) -> None:
     """Check that all codes belong to diagnostics.
 
     Raises

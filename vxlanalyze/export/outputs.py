@@ -52,7 +52,7 @@ class Outputs:
             finally:
                 self._clean(failed=kind is not None)
 
-    def spare(self, inputs: Iterable[str]) -> None:
+    def protect(self, inputs: Iterable[str]) -> None:
         """Name input files, which no output may replace."""
         self._inputs |= {Path(os.path.realpath(path)) for path in inputs}
 
@@ -115,7 +115,7 @@ def _by_chance() -> str:
     return os.urandom(4).hex()
 
 
-def demand_writable(path: str) -> None:
+def require_writable(path: str) -> None:
     """Check in advance that a file can be written at the end.
 
     Raises
@@ -132,7 +132,7 @@ def demand_writable(path: str) -> None:
         raise OutputError(f"{path}: the directory {parent} may not be written")
 
 
-def demand_directory(path: str) -> None:
+def require_directory(path: str) -> None:
     """Check in advance that files can be written into a directory, which is created if necessary.
 
     Raises
@@ -151,7 +151,7 @@ def demand_directory(path: str) -> None:
         raise OutputError(f"{path}: may not be written")
 
 
-def demand_apart(annotate: str | None, decapsulate: str | None) -> None:
+def require_apart(annotate: str | None, decapsulate: str | None) -> None:
     """Check that two outputs do not write the same files, as both name them after the captures.
 
     Raises

@@ -29,7 +29,7 @@ class TerminatedError(BaseException):
 
 
 @contextmanager
-def unwinding() -> Iterator[None]:
+def signals_unwind() -> Iterator[None]:
     """Within it, SIGTERM and SIGHUP raise TerminatedError in the main thread.
 
     Signals that the caller ignores or handles stay so: ``nohup`` ignores SIGHUP.

@@ -55,7 +55,7 @@ def facts_in(capture: str, path: str, data: bytes) -> Iterator[Fact]:
         return
     text = decode_text(data)
     if len(data) > LARGEST_BYTES or "\0" in text:
-        what = "it holds bytes that are no text" if "\0" in text else "it is larger than 64 MiB"
+        what = "it is binary" if "\0" in text else "it is larger than 64 MiB"
         yield Fact(capture, "unknown", path, ({"why": what},))
         return
     if proc.place(path) is not None:

@@ -87,7 +87,7 @@ def size_bytes(text: str) -> int:
 def limited(to_bytes: int | None) -> Iterator[None]:
     """Keep anonymous memory below a limit during this context; None means no limit.
 
-    It covers the calling thread, and threads that first call `adopt`.
+    It covers the calling thread, and threads that first call `join_limit`.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def limited(to_bytes: int | None) -> Iterator[None]:
         allocator.change(made.state, -budget)
 
 
-def adopt() -> None:
+def join_limit() -> None:
     """Put the arrays of the calling thread under the active limit, if any."""
     if _limit.holds:
         _set_handler(_limit.allocator.capsule)
 
 
-def give_back() -> None:
+def trim() -> None:
     """Return freed memory to the system: the C library retains small pieces.
 
     A stage frees thousands of chunks, which between stages can be a third of the memory in use.

@@ -16,7 +16,7 @@ def threads(most: int) -> Executor:
     """Give that many threads to work beside the caller; none where the caller has to be `alone`."""
     if getattr(_mode, "alone", False):
         return _Caller()
-    return ThreadPoolExecutor(most, initializer=limit.adopt)
+    return ThreadPoolExecutor(most, initializer=limit.join_limit)
 
 
 @contextmanager

@@ -157,7 +157,7 @@ class Common:
             source, later = source[either], later[either]
         return ahead_ns(source, later, a)
 
-    def filled_after(self, a: int, b: int) -> int:
+    def filled_later(self, a: int, b: int) -> int:
         """How many more packets of `a` than of `b` got their checksums after the first capture."""
         filled = self.filled()
         return int(filled[self.source == a].sum() - filled[self.source == b].sum())
@@ -184,8 +184,7 @@ NOTHING_COMMON = Common(_NONE, (_NONE, _NONE), np.zeros(0, np.int64), lambda: np
 
 def of_pair(
     ends: tuple[int, int],
-    here: Sides,
-    there: Sides,
+    sides: tuple[Sides, Sides],
     common: "Common",
     inside: tuple[Sequence[Sides], Sequence[Sides]] = ((), ()),
 ) -> tuple[int, int, str]:
@@ -195,7 +194,7 @@ def of_pair(
     ----------
     ends : tuple of int
         The two addresses.
-    here, there : Sides
+    sides : tuple of Sides
         The first and the second capture.
     common : Common
         The packets seen by both.
@@ -208,19 +207,20 @@ def of_pair(
         Address of the first, address of the second, and the evidence for it.
     """
     a, b = ends
+    here, there = sides
     ahead = common.ahead_ns(a, b)
     if ahead != 0:
         return (a, b, _BY_DELAY) if ahead > 0 else (b, a, _BY_DELAY)
-    filled_after = common.filled_after(a, b)
-    if filled_after != 0:
-        return (a, b, _BY_CHECKSUMS) if filled_after > 0 else (b, a, _BY_CHECKSUMS)
+    filled_later = common.filled_later(a, b)
+    if filled_later != 0:
+        return (a, b, _BY_CHECKSUMS) if filled_later > 0 else (b, a, _BY_CHECKSUMS)
     distinct = _distinct(here, there, common)
     surplus = sum(sign * (distinct[0].sent_by(n) - distinct[1].sent_by(n)) for sign, n in ((1, a), (-1, b)))
     client = _client_end(ends, here, there)
     if surplus != 0 and client is None and (len(common.source) or _each_sees_one_way(ends, here, there)):
         return (a, b, _BY_LOSS) if surplus > 0 else (b, a, _BY_LOSS)
-    sides = ((here, *inside[0]), (there, *inside[1]))
-    surpluses = [_unencapsulated_surplus(ends, (here, there), some) for some in sides]
+    with_pods = ((here, *inside[0]), (there, *inside[1]))
+    surpluses = [_unencapsulated_surplus(ends, (here, there), some) for some in with_pods]
     if surpluses[0] != surpluses[1]:
         return (a, b, _BY_PODS) if surpluses[0] > surpluses[1] else (b, a, _BY_PODS)
     if client is not None:

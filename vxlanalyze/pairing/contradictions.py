@@ -54,7 +54,7 @@ def by_packets(
     ends : tuple of int
         An address of each one's node, according to the cluster or its tables.
     """
-    late_ns, filled = -common.ahead_ns(*ends), -common.filled_after(*ends)
+    late_ns, filled = -common.ahead_ns(*ends), -common.filled_later(*ends)
     shown = []
     if late_ns >= _CLEARLY_NS:
         shown.append(f"shows its packets {late_ns / 1000:,.0f} µs later than the capture {names[1]} does")

@@ -6,6 +6,7 @@ any possible delay.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,48 +65,61 @@ class Units:
 class Matched:
     """Partners of `m` packets sent, and the fate of `k` received; positions in `Units`.
 
-    `copies` counts how often the receiver saw each, `spare` marks those without a sent packet.
+    `copies` counts how often the receiver saw each, `unmatched` marks those without a sent packet.
     """
 
     partner: NDArray[np.int32]
     copies: NDArray[np.uint8]
     ambiguous: NDArray[np.bool_]
     damaged: NDArray[np.bool_]  # found by the outer header alone
-    spare: NDArray[np.bool_]
+    unmatched: NDArray[np.bool_]
+
+
+class _Limits(NamedTuple):
+    """Shortest possible, longest usual and longest possible delay."""
+
+    shortest_ns: int
+    usual_ns: int
+    longest_ns: int
+
+
+class _State(NamedTuple):
+    """Result of the rounds so far.
+
+    Partner of each packet sent, how often the receiver saw it, and which of those received are taken.
+    """
+
+    partner: I32
+    copies: I32
+    used: Bools
 
 
 def match_units(
-    sent: Units,
-    received: Units,
-    known: NDArray[np.int32],
-    sent_at_receiver_ns: NDArray[np.int64],
-    *,
-    timed: bool,
-    reread: Rereading,
+    sent: Units, received: Units, known: NDArray[np.int32], *, timed: bool, reread: Rereading
 ) -> Matched:
     """Find the partner of each wire packet.
 
     Parameters
     ----------
+    sent, received : Units
+        The packets of a direction at both points, with times by the receiver's clock.
     known : NDArray[np.int32]
         Shape ``(m,)``: positions found before by the strict key, else NO_PARTNER.
-    sent_at_receiver_ns : NDArray[np.int64]
-        Send times by the receiver's clock.
     timed : bool
         Whether the clocks are known, so that times may decide.
     reread : Rereading
         Reads packets again if their headers do not show whether they are the same.
     """
-    shortest, usual, longest = _delays(known, sent_at_receiver_ns, received.time_ns, timed)
+    limits = _delays(known, sent.time_ns, received.time_ns, timed)
     partner = np.full(len(known), match.NO_PARTNER, np.int32)
     copies, used = np.zeros(len(known), np.int32), np.zeros(len(received.row), np.bool_)
+    state = _State(partner, copies, used)
     numbers = sent.point.index.outer_ip_id[sent.row]
-    limits = (shortest, usual, longest)
-    _believe(known, numbers, (sent_at_receiver_ns, received.time_ns), limits, partner, copies, used)
+    _accept_known(known, numbers, (sent.time_ns, received.time_ns), limits, state)
     ambiguous = np.zeros(len(partner), dtype=np.bool_)
     damaged = np.zeros(len(partner), dtype=np.bool_)
-    for round_ in _rounds(shortest, usual, longest, timed):
-        level, least, limit = round_.level, round_.shortest_ns, round_.longest_ns
+    for round_ in _rounds(limits, timed):
+        level = round_.level
         left, right = np.flatnonzero(partner < 0), np.flatnonzero(~used)
         if level in (Level.BYTELESS, Level.WRAPPED):  # these rest on the outer IP ID
             left, right = left[sent.outer_ip_id(left) != 0], right[received.outer_ip_id(right) != 0]
@@ -114,9 +128,10 @@ def match_units(
         if not len(right) or not len(left):
             continue
         here, copy_of, doubt = match.assign(
-            sent.keys(level, left), sent_at_receiver_ns[left],
-            received.keys(level, right), received.time_ns[right], least, limit,
-        )  # fmt: skip
+            match.Keyed(sent.keys(level, left), sent.time_ns[left]),
+            match.Keyed(received.keys(level, right), received.time_ns[right]),
+            match.Limits(np.int64(round_.shortest_ns), np.int64(round_.longest_ns)),
+        )
         if level not in damaged_copies.WHOLE:
             ends = (sent.point, sent.row[left]), (received.point, received.row[right])
             damaged_copies.refuse_others((level, reread), *ends, here, copy_of)
@@ -129,7 +144,7 @@ def match_units(
         used[right[again]] = True
         np.add.at(copies, left[found], 1)
         np.add.at(copies, left[copy_of[again]], 1)
-    _late_copies(sent, received, sent_at_receiver_ns, partner, used, copies, shortest, longest)
+    _late_copies(sent, received, state, limits)
     np.minimum(copies, 255, out=copies)
     return Matched(partner, copies.astype(np.uint8), ambiguous, damaged, ~used)
 
@@ -144,13 +159,14 @@ class _Round:
     tcp_only: bool = False
 
 
-def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round]:
+def _rounds(limits: _Limits, timed: bool) -> list[_Round]:
     """Rounds from the surest to the weakest.
 
     A TCP segment is identified by its place in the stream, without IP ID, before unusual delays are accepted
     (a retransmission may equal its original in all else). Packets other than TCP that share neither digest
     nor IP ID are barely identifiable and come last.
     """
+    shortest, usual, longest = limits
     held = shortest - HELD_NS if timed else shortest
     rounds = [
         _Round(Level.OUTER, shortest, usual),
@@ -168,15 +184,14 @@ def _rounds(shortest: int, usual: int, longest: int, timed: bool) -> list[_Round
 
 def _delays(
     known: NDArray[np.int32], sent_ns: NDArray[np.int64], received_ns: NDArray[np.int64], timed: bool
-) -> tuple[int, int, int]:
-    """Shortest possible, longest usual and longest possible delay, in nanoseconds."""
+) -> _Limits:
     if not timed:
-        return -ANY_NS, ANY_NS, ANY_NS
+        return _Limits(-ANY_NS, ANY_NS, ANY_NS)
     paired = known >= 0
     delay = received_ns[known[paired]] - sent_ns[paired]
     if len(delay) < _ENOUGH:
         least = int(delay.min()) if len(delay) else 0
-        return max(min(least, 0) - _SLACK_NS, -ANY_NS), LONGEST_NS, LONGEST_NS
+        return _Limits(max(min(least, 0) - _SLACK_NS, -ANY_NS), LONGEST_NS, LONGEST_NS)
     # A line under the delays touches the smallest: a value far below it is not a delay. Quartiles, since some
     # pairs may be wrong; packets that take longer are paired in a later round.
     low, quarter, middle, most = np.quantile(delay, [0.001, 0.25, 0.5, 0.75])
@@ -184,18 +199,12 @@ def _delays(
     usual = int(most) + max(10 * _SLACK_NS, 6 * int(most - quarter))
     # A damaged file has times at the limits of int64: the possible delays stay within what can be computed.
     shortest = min(max(int(low) - spread, -ANY_NS), LONGEST_NS)
-    return shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS
+    return _Limits(shortest, min(max(usual, shortest), LONGEST_NS), LONGEST_NS)
 
 
-@compiled("i4[] u2[] (i8[] i8[]) (i8 i8 i8) i4[] i4[] b1[]")
-def _believe(
-    known: I32,
-    numbers: U16,
-    times_ns: tuple[I64, I64],
-    limits: tuple[int, int, int],
-    partner: I32,
-    copies: I32,
-    used: Bools,
+@compiled("i4[] u2[] (i8[] i8[]) _Limits(i8 i8 i8) _State(i4[] i4[] b1[])")
+def _accept_known(
+    known: I32, numbers: U16, times_ns: tuple[I64, I64], limits: _Limits, state: _State
 ) -> None:
     """Accept the known pairs whose delay is possible.
 
@@ -203,21 +212,19 @@ def _believe(
     outer header is numbered, since then each packet has its own number.
     """
     sent_ns, received_ns = times_ns
-    shortest, usual, longest = limits
     for i in range(len(known)):
         there = known[i]
         if there < 0:
             continue
         delay = received_ns[there] - sent_ns[i]
-        if shortest <= delay <= (longest if numbers[i] != 0 else usual):
-            partner[i], copies[i], used[there] = there, 1, True
+        longest = limits.longest_ns if numbers[i] != 0 else limits.usual_ns
+        if limits.shortest_ns <= delay <= longest:
+            state.partner[i], state.copies[i], state.used[there] = there, 1, True
 
 
-def _late_copies(
-    sent: Units, received: Units, sent_ns: NDArray[np.int64], partner: NDArray[np.int32],
-    used: NDArray[np.bool_], copies: NDArray[np.int32], shortest: int, longest: int,
-) -> None:  # fmt: skip
+def _late_copies(sent: Units, received: Units, state: _State, limits: _Limits) -> None:
     """Count the further arrivals of packets whose partner was found before."""
+    partner, copies, used = state
     right = np.flatnonzero(~used)
     if not len(right):
         return
@@ -229,7 +236,7 @@ def _late_copies(
     # A damaged file has times at the limits of int64, from which nothing can be subtracted.
     arrived = received.time_ns[right].clip(_ENDS_OF_TIME_NS.min + ANY_NS, _ENDS_OF_TIME_NS.max - ANY_NS)
     keys = np.concatenate([sent.keys(Level.INNER, left), received.keys(Level.INNER, right)])
-    times = np.concatenate([sent_ns[left], arrived - shortest])
+    times = np.concatenate([sent.time_ns[left], arrived - limits.shortest_ns])
     is_arrival = np.arange(len(keys)) >= len(left)
     order = np.lexsort((is_arrival, times, keys))
     # The last packet sent before each arrival, if it has the same key.
@@ -238,7 +245,7 @@ def _late_copies(
     original, again = order[before[position]], order[position]
     fits = keys[original] == keys[again]
     original, again = original[fits], again[fits] - len(left)
-    fits = arrived[again] - sent_ns[left[original]] <= longest
+    fits = arrived[again] - sent.time_ns[left[original]] <= limits.longest_ns
     np.add.at(copies, left[original[fits]], 1)
     used[right[again[fits]]] = True
 

@@ -212,7 +212,7 @@ def _payloads(
         _owner(there.payload, there.label, count) != NONE
     )
     payload = here.payload[row]
-    chosen = here.telling[row] & own[payload]
+    chosen = here.distinctive[row] & own[payload]
     different = np.unique(np.column_stack([place[chosen], payload[chosen]]), axis=0)[:, 0]
     counts = np.bincount(different, minlength=pairs)
     several = np.bincount(place, minlength=pairs) > 1

@@ -1,6 +1,6 @@
 """Find the node of each capture: its addresses, and the evidence for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -25,6 +25,33 @@ _BY_OTHER = "being the other end,"
 _TWO = 2
 
 
+_Homes = tuple[Home, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the homes are found from; main places and ends in path order. See `homes`."""
+
+    main: Sequence[Place]
+    ends: Sequence[Sides]
+    book: AddressBook
+    cluster: Cluster
+    in_common: InCommon
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two captures, by number, and captures of pods before the first and beyond the second."""
+
+    first: int
+    second: int
+    pods: tuple[list[Sides], list[Sides]] = field(default_factory=lambda: ([], []))
+
+    @property
+    def both(self) -> tuple[int, int]:
+        return self.first, self.second
+
+
 def homes(
     main: Sequence[Place], ends: Sequence[Sides], book: AddressBook, cluster: Cluster, in_common: InCommon
 ) -> list[Home]:
@@ -39,8 +66,9 @@ def homes(
     in_common : callable
         ``in_common(i, j)``: the packets seen by both captures i and j.
     """
+    seen = _Seen(main, ends, book, cluster, in_common)
     tables = own_tables.stated(main, ends, book, cluster)
-    found = [_alone(*known, book, cluster) for known in zip(main, ends, tables, strict=True)]
+    found = tuple(_alone(seen, n, known) for n, known in enumerate(tables))
     nics = [i for i, place in enumerate(main) if place.encapsulated]
     pods = [i for i, place in enumerate(main) if not place.encapsulated]
     # An empty capture is no evidence for the others, so empty ones come last.
@@ -48,16 +76,15 @@ def homes(
         # In path order, pods come before the first card and after the last one.
         before = [ends[p] for p in pods if p < i == nics[0]]
         inside = [ends[p] for p in pods if p > j == nics[-1]]
-        _of_cards(_Pair(i, j, (before, inside)), main, found, ends, book, cluster, in_common)
-    for n in _between(nics, found, in_common):
-        found[n] = BETWEEN
+        found = _of_cards(seen, _Pair(i, j, (before, inside)), found)
+    found = _put(found, dict.fromkeys(_between(nics, found, in_common), BETWEEN))
     for i in pods:
         for nic in (i - 1, i + 1):
             if nic in nics and not found[i].numbers:
-                found[i] = _behind(main[nic], found[nic], ends[i], book)
+                found = _put(found, {i: _node_next_to(seen, nic, found[nic], i)})
     for i, j in combinations(pods, 2):
-        _together(_Pair(i, j), found, ends, book, in_common)
-    return own_tables.contradicted(main, found, tables, ends, cluster) if cluster.facts else found
+        found = _together(seen, _Pair(i, j), found)
+    return own_tables.contradicted(main, found, tables, ends, cluster) if cluster.facts else list(found)
 
 
 def _between(nics: Sequence[int], found: Sequence[Home], in_common: InCommon) -> list[int]:
@@ -79,7 +106,14 @@ def _shows(side: Sides) -> bool:
     return bool(addresses.hubs(side))
 
 
-def _alone(place: Place, side: Sides, tables: Home, book: AddressBook, cluster: Cluster) -> Home:
+def _put(found: _Homes, new: Mapping[int, Home]) -> _Homes:
+    """Give the homes with those of some captures replaced."""
+    return tuple(new.get(n, home) for n, home in enumerate(found))
+
+
+def _alone(seen: _Seen, number: int, tables: Home) -> Home:
+    """What a capture shows by itself; `tables` is what the node's own say."""
+    place, side, book, cluster = seen.main[number], seen.ends[number], seen.book, seen.cluster
     for node in cluster.nodes:
         if place.encapsulated and node.name == place.name and node.addresses:
             numbers = book.numbers(node.addresses)
@@ -99,75 +133,63 @@ def _home(numbers: tuple[int, ...], book: AddressBook, by: str) -> Home:
     return Home(numbers, tuple(book.texts[n] for n in numbers), by)
 
 
-def _behind(nic: Place, node: Home, side: Sides, book: AddressBook) -> Home:
-    """Which of the two ends of all unencapsulated packets is on the node of the NIC next to this place."""
-    n = nic.capture
-    sent = nic.flows & np.isin(book.outer_src[n], node.numbers)
-    local = tuple(end for end in addresses.hubs(side) if (book.src[n][sent] == end).any())
-    return _home(local, book, f"being the end that {nic.name} sends for") if len(local) == 1 else NOBODY
+def _node_next_to(seen: _Seen, nic: int, node: Home, pod: int) -> Home:
+    """Which of the two ends of all unencapsulated packets at a pod is on the node of the card next to it."""
+    place, book = seen.main[nic], seen.book
+    n = place.capture
+    sent = place.flows & np.isin(book.outer_src[n], node.numbers)
+    local = tuple(end for end in addresses.hubs(seen.ends[pod]) if (book.src[n][sent] == end).any())
+    return _home(local, book, f"being the end that {place.name} sends for") if len(local) == 1 else NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Two captures, by number, and captures of pods before the first and beyond the second."""
-
-    first: int
-    second: int
-    beside: tuple[list[Sides], list[Sides]] = field(default_factory=lambda: ([], []))
-
-
-def _of_cards(
-    pair: _Pair,
-    main: Sequence[Place],
-    found: list[Home],
-    ends: Sequence[Sides],
-    book: AddressBook,
-    cluster: Cluster,
-    in_common: InCommon,
-) -> None:
+def _of_cards(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     """Find the homes of the captures of two network cards, whose nodes may have several addresses each."""
-    i, j = pair.first, pair.second
-    seen = ends[i], ends[j]
-    plain = ownership.is_plain(seen)
-    if plain or not _is_open(found[i], found[j], seen):
-        _together(pair, found, ends, book, in_common)
+    i, j = pair.both
+    sides = seen.ends[i], seen.ends[j]
+    plain = ownership.is_plain(sides)
+    if plain or not _is_open(found[i], found[j], sides):
+        found = _together(seen, pair, found)
     else:
-        common = in_common(i, j)
-        label = ownership.labels(seen, common, len(book.texts))
-        merged = [*ends]
-        merged[i], merged[j] = (ownership.relabelled(side, label) for side in seen)
-        for n in (i, j):
-            if not found[n].numbers or found[n].by == _BY_HUB:
-                found[n] = _alone(main[n], merged[n], NOBODY, book, cluster)
-            found[n] = replace(found[n], numbers=tuple(dict.fromkeys(label[list(found[n].numbers)].tolist())))
-        _together(pair, found, merged, book, lambda *_: ownership.common_relabelled(common, label))
-        for n in (i, j):
-            found[n] = _spelled_out(found[n], label, ends[n], book)
+        found = _by_owner(seen, pair, found)
     if not plain:  # else no packet has an unknown address
-        _extend(pair, main, found, ends, book)
-    _contradict((i, j), main, found, book, cluster, in_common)
+        found = _extended(seen, pair, found)
+    return _contradicted(seen, pair, found)
 
 
-def _contradict(
-    both: tuple[int, int],
-    main: Sequence[Place],
-    found: list[Home],
-    book: AddressBook,
-    cluster: Cluster,
-    in_common: InCommon,
-) -> None:
+def _by_owner(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
+    """Find two homes after giving all addresses of one owner the same number."""
+    i, j = pair.both
+    sides, common = (seen.ends[i], seen.ends[j]), seen.in_common(i, j)
+    label = ownership.labels(sides, common, len(seen.book.texts))
+    merged = [*seen.ends]
+    merged[i], merged[j] = (ownership.relabelled(side, label) for side in sides)
+    owners = replace(seen, ends=merged, in_common=lambda *_: ownership.common_relabelled(common, label))
+    for n in pair.both:
+        home = found[n]
+        if not home.numbers or home.by == _BY_HUB:
+            home = _alone(owners, n, NOBODY)
+        numbers = tuple(dict.fromkeys(label[list(home.numbers)].tolist()))
+        found = _put(found, {n: replace(home, numbers=numbers)})
+    found = _together(owners, pair, found)
+    return _put(found, {n: _spelled_out(found[n], label, seen.ends[n], seen.book) for n in pair.both})
+
+
+def _contradicted(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     """Record where packets shared by two captures contradict the names that the cluster knows them by."""
-    i, j = both
-    bases = [_stated_by(main[n], found[n], cluster) for n in both]
+    i, j = pair.both
+    bases = [_stated_by(seen.main[n], found[n], seen.cluster) for n in pair.both]
     shared = set(found[i].numbers) & set(found[j].numbers)
-    own = [[n for n in found[at].numbers if n not in shared] for at in both]
+    own = [[n for n in found[at].numbers if n not in shared] for at in pair.both]
     if not all(bases) or not all(own):
-        return
+        return found
     ends = own[0][0], own[1][0]
-    names = main[i].name, main[j].name
-    against = contradictions.by_packets(names, bases[0], ends, in_common(i, j), book)
-    for n in both if against else ():
-        found[n] = replace(found[n], contradiction=found[n].contradiction or against)
+    names = seen.main[i].name, seen.main[j].name
+    against = contradictions.by_packets(names, bases[0], ends, seen.in_common(i, j), seen.book)
+    if not against:
+        return found
+    return _put(
+        found, {n: replace(found[n], contradiction=found[n].contradiction or against) for n in pair.both}
+    )
 
 
 def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
@@ -199,28 +221,26 @@ def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: Addres
     return replace(home, numbers=every, texts=texts, by=by)
 
 
-def _extend(
-    pair: _Pair, main: Sequence[Place], found: list[Home], ends: Sequence[Sides], book: AddressBook
-) -> None:
+def _extended(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     """Add addresses whose packets are in one capture only: where all packets of a family are lost."""
-    both = (pair.first, pair.second)
+    both, ends, book = pair.both, seen.ends, seen.book
     if not all(found[n].numbers for n in both):
-        return
+        return found
     for n in both:
         others = [m for home in found if home is not found[n] for m in home.numbers]
-        found[n] = _with(
-            found[n], further_evidence.sent_from_the_card(ends[n], found[n].numbers), others, book
-        )
+        more = further_evidence.sent_from_the_card(ends[n], found[n].numbers)
+        found = _put(found, {n: _with(found[n], more, others, book)})
     for near, far in (both, both[::-1]):
         more = further_evidence.claimed([ends[n] for n in both], found[far].numbers, found[near].numbers)
         more += further_evidence.answering(ends[near], ends[far], found[near].numbers, found[far].numbers)
-        found[far] = _with(found[far], more, found[near].numbers, book)
+        found = _put(found, {far: _with(found[far], more, found[near].numbers, book)})
     for near, far in (both, both[::-1]):
         strangers = [m for n, home in enumerate(found) if n not in both for m in home.numbers]
         strangers += addresses.senders(ends[far])
         for peers in (further_evidence.only_peer, further_evidence.counterpart):
             more = peers(ends[near], found[near].numbers, found[far].numbers, strangers)
-            found[far] = _with(found[far], more, strangers, book)
+            found = _put(found, {far: _with(found[far], more, strangers, book)})
+    return found
 
 
 def _with(home: Home, more: Sequence[Further], others: Sequence[int], book: AddressBook) -> Home:
@@ -251,40 +271,35 @@ def _across_translation(
     return first, second
 
 
-def _together(
-    of: _Pair, found: list[Home], ends: Sequence[Sides], book: AddressBook, in_common: InCommon
-) -> None:
+def _together(seen: _Seen, of: _Pair, found: _Homes) -> _Homes:
     """Find the homes of two captures that see one pair of addresses."""
-    i, j = of.first, of.second
-    both = [addresses.hubs(ends[n]) for n in (i, j)]
+    (i, j), ends, book = of.both, seen.ends, seen.book
+    both = [addresses.hubs(ends[n]) for n in of.both]
     pair = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
     if found[i].numbers and found[i] == found[j]:
         # One address cannot belong to both nodes: it sends elsewhere what should go to the other, and both
         # see it.
         senders = addresses.senders(ends[i], ends[j])
         if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
-            pair, found[i], found[j] = senders, NOBODY, NOBODY
+            pair, found = senders, _put(found, {i: NOBODY, j: NOBODY})
     if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
-        return
+        return found
     third = set(both[0]) & set(both[1])
-    if (
-        len(third) == 1
-        and len(both[0]) == len(both[1]) == _TWO
-        and not (found[i].numbers or found[j].numbers)
-    ):
-        found[i], found[j] = _across_translation(both, third, book, in_common(i, j)) or (
-            # Each talks to a third node, and neither to the other.
-            _home(tuple(set(hubs) - third), book, _BY_THIRD)
-            for hubs in both
-        )
-        return
+    nobody = not (found[i].numbers or found[j].numbers)
+    if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:
+        translated = _across_translation(both, third, book, seen.in_common(i, j))
+        # Otherwise each talks to a third node, and neither to the other.
+        return _put(found, dict(zip(of.both, translated or _without(both, third, book), strict=True)))
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:
             rest = tuple(set(pair) - set(found[known].numbers))
-            if len(rest) == 1 and addresses.hubs(ends[open_]):
-                found[open_] = _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")
-            return
-    a, b, by = addresses.of_pair((pair[0], pair[1]), ends[i], ends[j], in_common(i, j), of.beside)
-    found[i] = _home((a,), book, by)
-    if addresses.hubs(ends[j]):
-        found[j] = _home((b,), book, by)
+            if len(rest) != 1 or not addresses.hubs(ends[open_]):
+                return found
+            return _put(found, {open_: _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")})
+    a, b, by = addresses.of_pair((pair[0], pair[1]), (ends[i], ends[j]), seen.in_common(i, j), of.pods)
+    first = _put(found, {i: _home((a,), book, by)})
+    return _put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
+
+
+def _without(both: Sequence[tuple[int, ...]], third: set[int], book: AddressBook) -> list[Home]:
+    return [_home(tuple(set(hubs) - third), book, _BY_THIRD) for hubs in both]

@@ -76,8 +76,8 @@ def _cover(
     facts: CaptureFacts, sends: Leg, edges_ns: tuple[int, int], unencapsulated_ns: NDArray[np.int64]
 ) -> window.Cover:
     """What a capture covers, given the direction that its node sends and what it lacks outside of that."""
-    spare = sends.matched.spare
-    arrived_ns = sends.received.time_ns[spare]
+    unmatched = sends.matched.unmatched
+    arrived_ns = sends.received.time_ns[unmatched]
     shift = sends.typical_shift
     shortest, longest = sends.span_ns
     lacking_ns = np.concatenate([arrived_ns - shift, unencapsulated_ns])
@@ -109,7 +109,7 @@ def _as_seen(ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover],
     """The direction according to matching and the captures' coverage, before answers are consulted."""
     sender, receiver = leg.sent.point, leg.received.point
     received_row = positions.of_partners(leg.received.row, leg.matched.partner, NO_ROW)
-    spare = np.flatnonzero(leg.matched.spare)
+    unmatched = np.flatnonzero(leg.matched.unmatched)
     outcome, reason = _fates(ends, leg, covers[1], received_row, disjoint)
     return Direction(
         label=f"{sender.name}>{receiver.name}",
@@ -124,9 +124,9 @@ def _as_seen(ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover],
         copies=leg.matched.copies,
         corrupted=corrupted(leg.sent, leg.received, leg.matched),
         delay_ns=leg.delay_ns,
-        unsent_row=leg.received.row[spare],
-        unsent_segment=leg.received.segment[spare],
-        unsent_reason=_unsent_reason(leg, spare, covers[0]),
+        unsent_row=leg.received.row[unmatched],
+        unsent_segment=leg.received.segment[unmatched],
+        unsent_reason=_unsent_reason(leg, unmatched, covers[0]),
         window_ns=_window(ends, leg, covers),
         window_by="; ".join(c.by for c in covers if c.by)
         or "assumed to overlap fully (no evidence to the contrary)",
@@ -177,9 +177,9 @@ def shows_later_fragments(point: Point) -> bool:
     return bool((flows.tunnel == Tunnel.NONE).any())
 
 
-def _unsent_reason(leg: Leg, spare: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
+def _unsent_reason(leg: Leg, unmatched: NDArray[np.int64], sender: window.Cover) -> NDArray[np.uint8]:
     """Why the sender's capture lacks a packet that its node sent: its window, or capture loss."""
-    sent_ns = leg.received.time_ns[spare] - leg.typical_shift
+    sent_ns = leg.received.time_ns[unmatched] - leg.typical_shift
     shortest, longest = leg.span_ns
     inside = (sent_ns - longest <= sender.end_ns) & (sent_ns - shortest >= sender.begin_ns)
     return np.where(inside, np.uint8(Reason.CAPTURE_LOSS), np.uint8(Reason.WINDOW))

@@ -20,11 +20,12 @@ Sources: RFC 6864 section 4 (an IP ID means nothing in atomic packets), RFC 9293
 """
 
 from enum import Enum, IntFlag
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.arrays import I32, U16, U32, U64
+from vxlanalyze.kernels.arrays import I32, U8, U16, U32, U64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.hashing import GOLDEN, MIX_1, MIX_2
 from vxlanalyze.wire.model import Decoded
@@ -71,47 +72,69 @@ def _mix(state: np.uint64, value: np.uint64) -> np.uint64:
     return state ^ (state >> _31)
 
 
-@compiled("u8[] i8 i4[] u2[] u2[] i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u8[] u1[] u2[] u8[]")
-def _fill_keys(
-    keys: U64, parts: int, rows: I32, segments: U16, segment_bytes: U16,
-    flow: I32, seq: U32, ack: U32, length: U32, payload_length: U32, outer_length: U32,
-    digest: U32, digest_length: U32, ip_id: U16, outer_ip_id: U16,
-    identity: U64, protocol: NDArray[np.uint8], outer_sport: U16, outer_identity: U64,
-) -> None:  # fmt: skip
+class _Rows(NamedTuple):
+    """The columns of the index that keys are made of."""
+
+    flow: I32
+    segment_bytes: U16
+    seq: U32
+    ack: U32
+    length: U32
+    payload_length: U32
+    outer_length: U32
+    digest: U32
+    digest_length: U32
+    ip_id: U16
+    outer_ip_id: U16
+
+
+class _Flows(NamedTuple):
+    """The columns of flows that keys are made of."""
+
+    identity: U64
+    protocol: U8
+    outer_sport: U16
+    outer_identity: U64
+
+
+@compiled(
+    "u8[] i8 (i4[] u2[]) _Rows(i4[] u2[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[])"
+    " _Flows(u8[] u1[] u2[] u8[])"
+)
+def _fill_keys(keys: U64, parts: int, packets: tuple[I32, U16], index: _Rows, flows: _Flows) -> None:
+    rows, segments = packets
     for i in range(len(rows)):
         r = rows[i]
-        f = flow[r]
-        size = segment_bytes[r]
+        f = index.flow[r]
+        size = index.segment_bytes[r]
         k = np.uint32(segments[i])
-        whole = length[r]
+        whole = index.length[r]
         if size != 0:
-            payload = payload_length[r]
+            payload = index.payload_length[r]
             rest = payload - size * k
             whole = whole - payload + min(rest, np.uint32(size))
-        number = np.uint64(np.uint16(ip_id[r] + k))
-        outer_number = np.uint64(np.uint16(outer_ip_id[r] + k))
+        number = np.uint64(np.uint16(index.ip_id[r] + k))
+        outer_number = np.uint64(np.uint16(index.outer_ip_id[r] + k))
         if parts & _OUTER_ADDRESSES:
-            grown = outer_length[r] - length[r] + whole
-            key = _mix(
-                outer_identity[f], np.uint64(grown) << _32 | outer_number << _16 | np.uint64(outer_sport[f])
-            )
-            keys[i] = key
+            grown = index.outer_length[r] - index.length[r] + whole
+            tail = outer_number << _16 | np.uint64(flows.outer_sport[f])
+            keys[i] = _mix(flows.outer_identity[f], np.uint64(grown) << _32 | tail)
             continue
-        tcp = protocol[f] == TCP
+        tcp = flows.protocol[f] == TCP
         if tcp and not parts & _TCP_NUMBER:
             number = np.uint64(0)
-        key = _mix(identity[f], np.uint64(whole) << _32 | number)
+        key = _mix(flows.identity[f], np.uint64(whole) << _32 | number)
         if tcp:
-            place = np.uint64(np.uint32(seq[r] + np.uint32(size) * k))
-            key = _mix(key, place << _32 | np.uint64(ack[r]))
-        elif protocol[f] == ICMP or protocol[f] == ICMPV6:
-            key = _mix(key, np.uint64(seq[r]))
+            place = np.uint64(np.uint32(index.seq[r] + np.uint32(size) * k))
+            key = _mix(key, place << _32 | np.uint64(index.ack[r]))
+        elif flows.protocol[f] == ICMP or flows.protocol[f] == ICMPV6:
+            key = _mix(key, np.uint64(index.seq[r]))
         else:  # the DNS ID, where there is one: flags may be rewritten
-            key = _mix(key, np.uint64(seq[r]) >> _16)
+            key = _mix(key, np.uint64(index.seq[r]) >> _16)
         if parts & _DIGEST and not tcp and size == 0:
-            key = _mix(key, np.uint64(digest[r]) << _32 | np.uint64(digest_length[r]))
+            key = _mix(key, np.uint64(index.digest[r]) << _32 | np.uint64(index.digest_length[r]))
         if parts & _OUTER_NUMBER:
-            key = _mix(key, outer_number << _16 | np.uint64(outer_sport[f]))
+            key = _mix(key, outer_number << _16 | np.uint64(flows.outer_sport[f]))
         keys[i] = key
 
 
@@ -143,12 +166,12 @@ def keys(
     index, flows = decoded.index, decoded.flows
     result = np.empty(len(rows), dtype=np.uint64)
     outer = outer_identity(decoded) if level is Level.WRAPPED else flows.identity
-    _fill_keys(
-        result, int(level.value), rows, segments, segment_bytes,
-        index.flow, index.seq, index.ack, index.length, index.payload_length, index.outer_length,
-        index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
-        flows.identity, flows.protocol, flows.outer_sport, outer,
+    columns = _Rows(
+        index.flow, segment_bytes, index.seq, index.ack, index.length, index.payload_length,
+        index.outer_length, index.digest, index.digest_length, index.ip_id, index.outer_ip_id,
     )  # fmt: skip
+    of_flows = _Flows(flows.identity, flows.protocol, flows.outer_sport, outer)
+    _fill_keys(result, int(level.value), (rows, segments), columns, of_flows)
     return result
 
 

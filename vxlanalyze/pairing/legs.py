@@ -1,7 +1,7 @@
 """The packets of each direction of a hop, matched and timed by a clock, before it is built."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -93,10 +93,10 @@ def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[n
 
 def legs(ends: HopEnds, clock_: Clock | None) -> tuple[Leg, Leg]:
     """Both directions, given a clock."""
-    memory.give_back()  # memory freed by fitting the clock
+    memory.trim()  # memory freed by fitting the clock
     with threads(ends) as pool:
         forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
-    memory.give_back()
+    memory.trim()
     return forward, backward
 
 
@@ -111,7 +111,8 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> Leg:
     sent_ns = fate.sent_by_receivers_clock(sent.time_ns, clock_, forward)
     near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
     reread = Rereading(near, far, ends.ports)
-    matched = fate.match_units(sent, received, known, sent_ns, timed=clock_ is not None, reread=reread)
+    by_receiver = replace(sent, time_ns=sent_ns)
+    matched = fate.match_units(by_receiver, received, known, timed=clock_ is not None, reread=reread)
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
     delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
     return Leg(sent, received, sent_ns, matched, delay, forward)

@@ -9,6 +9,7 @@ Both are linear except for a sort of the remaining packets; a flood of one key c
 """
 
 import secrets
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,46 @@ _EMPTY = np.int32(-1)
 _1 = np.uint64(1)
 _63 = np.uint64(63)
 _LOWER_HALF = np.uint64((1 << 63) - 1)  # keys are hashes: half of them are above
+
+
+class _Half(NamedTuple):
+    """The keys whose highest bit is `number`, and how they are hashed."""
+
+    number: np.uint64
+    multiplier: np.uint64
+    shift: np.uint64
+
+
+class Keyed(NamedTuple):
+    """Packets of one side: keys, and times by the receiver's clock; shapes ``(k,)``."""
+
+    keys: NDArray[np.uint64]
+    time_ns: NDArray[np.int64]
+
+
+class Limits(NamedTuple):
+    """The shortest and the longest delay that a pair may have."""
+
+    shortest_ns: np.int64
+    longest_ns: np.int64
+
+
+class Assigned(NamedTuple):
+    """Result of `assign` for `n` packets sent and `k` received.
+
+    Attributes
+    ----------
+    partner : NDArray[np.int32]
+        Shape ``(n,)``: position of the received packet, or NO_PARTNER.
+    copy_of : NDArray[np.int32]
+        Shape ``(k,)``: position of the sent packet that this one repeats, or NO_PARTNER.
+    ambiguous : NDArray[np.bool_]
+        Shape ``(n,)``: another packet with the same key would fit equally well.
+    """
+
+    partner: NDArray[np.int32]
+    copy_of: NDArray[np.int32]
+    ambiguous: NDArray[np.bool_]
 
 
 def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -49,8 +90,8 @@ def unique(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.in
 
     def pair_half(half: int, entries: int) -> None:
         table = _table(entries)
-        of_half = np.uint64(half), multiplier, np.uint64(65 - len(table).bit_length())
-        _unique(of_half, left, right, table, repeated, taken_by, partner)
+        shift = np.uint64(65 - len(table).bit_length())
+        _unique(_Half(np.uint64(half), multiplier, shift), left, right, (table, repeated, taken_by), partner)
 
     sizes = (len(right) - high, high)
     if len(left) + len(right) < _FEW:
@@ -68,21 +109,16 @@ def _table(entries: int) -> NDArray[np.int32]:
     return np.full(1 << max(4, (2 * entries - 1).bit_length()), _EMPTY, dtype=np.int32)
 
 
-@compiled("(u8 u8 u8) u8[] u8[] i4[] b1[] i4[] i4[]")
+@compiled("_Half(u8 u8 u8) u8[] u8[] (i4[] b1[] i4[]) i4[]")
 def _unique(
-    of_half: tuple[np.uint64, np.uint64, np.uint64],
-    left: U64,
-    right: U64,
-    table: I32,
-    repeated: NDArray[np.bool_],
-    taken_by: I32,
-    partner: I32,
+    half: _Half, left: U64, right: U64, state: tuple[I32, NDArray[np.bool_], I32], partner: I32
 ) -> None:
-    half, multiplier, shift = of_half
+    number, multiplier, shift = half
+    table, repeated, taken_by = state
     mask = np.uint64(len(table) - 1)
     for j in range(len(right)):
         key = right[j]
-        if key >> _63 != half:
+        if key >> _63 != number:
             continue
         slot = key * multiplier >> shift
         while table[slot] != _EMPTY and right[table[slot]] != key:
@@ -93,7 +129,7 @@ def _unique(
             repeated[table[slot]] = True
     for i in range(len(left)):
         key = left[i]
-        if key >> _63 != half:
+        if key >> _63 != number:
             continue
         slot = key * multiplier >> shift
         while table[slot] != _EMPTY and right[table[slot]] != key:
@@ -108,55 +144,29 @@ def _unique(
             partner[taken_by[j]] = _EMPTY
 
 
-def assign(
-    sent_keys: NDArray[np.uint64],
-    sent_ns: NDArray[np.int64],
-    received_keys: NDArray[np.uint64],
-    received_ns: NDArray[np.int64],
-    shortest_ns: int,
-    longest_ns: int,
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
-    """Pair packets with equal keys in order, where the delay is possible.
-
-    Parameters
-    ----------
-    sent_keys, sent_ns
-        Shape ``(n,)``: keys, and send times by the receiver's clock.
-    received_keys, received_ns
-        Shape ``(k,)``.
-    shortest_ns, longest_ns : int
-        A pair must have a delay between these.
-
-    Returns
-    -------
-    partner : NDArray[np.int32]
-        Shape ``(n,)``: position of the received packet, or NO_PARTNER.
-    copy_of : NDArray[np.int32]
-        Shape ``(k,)``: position of the sent packet that this one repeats, or NO_PARTNER.
-    ambiguous : NDArray[np.bool_]
-        Shape ``(n,)``: another packet with the same key would fit equally well.
-    """
-    sent_order = np.lexsort((sent_ns, sent_keys)).astype(np.int32)
-    received_order = np.lexsort((received_ns, received_keys)).astype(np.int32)
-    partner = np.full(len(sent_keys), _EMPTY, dtype=np.int32)
-    copy_of = np.full(len(received_keys), _EMPTY, dtype=np.int32)
-    ambiguous = np.zeros(len(sent_keys), dtype=np.bool_)
-    _assign(
-        sent_order, sent_keys, sent_ns, received_order, received_keys, received_ns,
-        np.int64(shortest_ns), np.int64(longest_ns), partner, copy_of, ambiguous,
-    )  # fmt: skip
-    return partner, copy_of, ambiguous
+def assign(sent: Keyed, received: Keyed, limits: Limits) -> Assigned:
+    """Pair packets with equal keys in order, where the delay is possible."""
+    orders = (
+        np.lexsort((sent.time_ns, sent.keys)).astype(np.int32),
+        np.lexsort((received.time_ns, received.keys)).astype(np.int32),
+    )
+    result = Assigned(
+        partner=np.full(len(sent.keys), _EMPTY, dtype=np.int32),
+        copy_of=np.full(len(received.keys), _EMPTY, dtype=np.int32),
+        ambiguous=np.zeros(len(sent.keys), dtype=np.bool_),
+    )
+    _assign(orders, sent, received, limits, result)
+    return result
 
 
-@compiled("i4[] u8[] i8[] i4[] u8[] i8[] i8 i8 i4[] i4[] b1[]")
-def _assign(
-    sent_order: I32, sent_keys: U64, sent_ns: I64, received_order: I32, received_keys: U64, received_ns: I64,
-    shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32, ambiguous: NDArray[np.bool_],
-) -> None:  # fmt: skip
+@compiled("(i4[] i4[]) Keyed(u8[] i8[]) Keyed(u8[] i8[]) Limits(i8 i8) Assigned(i4[] i4[] b1[])")
+def _assign(orders: tuple[I32, I32], sent: Keyed, received: Keyed, limits: Limits, result: Assigned) -> None:
+    sent_order, received_order = orders
+    times = _Times(sent.time_ns, received.time_ns, limits)
     a = b = 0
     while a < len(sent_order) and b < len(received_order):
-        key = sent_keys[sent_order[a]]
-        other = received_keys[received_order[b]]
+        key = sent.keys[sent_order[a]]
+        other = received.keys[received_order[b]]
         if key < other:
             a += 1
             continue
@@ -164,81 +174,75 @@ def _assign(
             b += 1
             continue
         a_end, b_end = a, b
-        while a_end < len(sent_order) and sent_keys[sent_order[a_end]] == key:
+        while a_end < len(sent_order) and sent.keys[sent_order[a_end]] == key:
             a_end += 1
-        while b_end < len(received_order) and received_keys[received_order[b_end]] == key:
+        while b_end < len(received_order) and received.keys[received_order[b_end]] == key:
             b_end += 1
-        sent = sent_order[a:a_end]
-        received = received_order[b:b_end]
-        if len(received) > len(sent):
-            _pair_forward(sent, sent_ns, received, received_ns, shortest, longest, partner)
+        departures = sent_order[a:a_end]
+        arrivals = received_order[b:b_end]
+        if len(arrivals) > len(departures):
+            _pair_forward(departures, arrivals, times, result.partner)
         else:
-            _pair_backward(sent, sent_ns, received, received_ns, shortest, longest, partner)
-        _mark_copies(sent, sent_ns, received, received_ns, shortest, longest, partner, copy_of)
-        if len(sent) > 1:
-            _mark_ambiguous(sent, sent_ns, received_ns, shortest, longest, partner, ambiguous)
+            _pair_backward(departures, arrivals, times, result.partner)
+        _mark_copies(departures, arrivals, times, result)
+        if len(departures) > 1:
+            _mark_ambiguous(departures, times, result)
         a, b = a_end, b_end
 
 
+class _Times(NamedTuple):
+    """Times of all packets of both sides by one clock, and the delays between them that are possible."""
+
+    sent_ns: I64
+    received_ns: I64
+    limits: Limits
+
+
 @compiled
-def _pair_forward(
-    sent: I32,
-    sent_ns: I64,
-    received: I32,
-    received_ns: I64,
-    shortest: np.int64,
-    longest: np.int64,
-    partner: I32,
-) -> None:
+def _pair_forward(sent: I32, received: I32, times: _Times, partner: I32) -> None:
     # More arrived than were sent: each sent packet takes the first possible arrival, the rest are copies.
     j = 0
     for s in sent:
-        while j < len(received) and received_ns[received[j]] - sent_ns[s] < shortest:
+        sent_ns = times.sent_ns[s]
+        while j < len(received) and times.received_ns[received[j]] - sent_ns < times.limits.shortest_ns:
             j += 1
-        if j < len(received) and received_ns[received[j]] - sent_ns[s] <= longest:
+        if j < len(received) and times.received_ns[received[j]] - sent_ns <= times.limits.longest_ns:
             partner[s] = received[j]
             j += 1
 
 
 @compiled
-def _pair_backward(
-    sent: I32,
-    sent_ns: I64,
-    received: I32,
-    received_ns: I64,
-    shortest: np.int64,
-    longest: np.int64,
-    partner: I32,
-) -> None:
+def _pair_backward(sent: I32, received: I32, times: _Times, partner: I32) -> None:
     # Fewer arrived: starting from the end, each arrival takes the last possible sent packet. With equal
     # numbers in order this is the plain pairing; with loss it is the pairing with the shortest delays.
     i = len(sent) - 1
     for back in range(len(received)):
         r = received[len(received) - 1 - back]
-        while i >= 0 and received_ns[r] - sent_ns[sent[i]] < shortest:
+        received_ns = times.received_ns[r]
+        while i >= 0 and received_ns - times.sent_ns[sent[i]] < times.limits.shortest_ns:
             i -= 1
-        if i >= 0 and received_ns[r] - sent_ns[sent[i]] <= longest:
+        if i >= 0 and received_ns - times.sent_ns[sent[i]] <= times.limits.longest_ns:
             partner[sent[i]] = r
             i -= 1
 
 
 @compiled
-def _mark_copies(
-    sent: I32, sent_ns: I64, received: I32, received_ns: I64,
-    shortest: np.int64, longest: np.int64, partner: I32, copy_of: I32,
-) -> None:  # fmt: skip
+def _mark_copies(sent: I32, received: I32, times: _Times, result: Assigned) -> None:
     # Both are in time order: an unmatched arrival repeats the last packet sent before it that arrived.
+    partner, copy_of = result.partner, result.copy_of
     for s in sent:
         if partner[s] != _EMPTY:
             copy_of[partner[s]] = s
     i = 0
     last = _EMPTY
     for r in received:
-        while i < len(sent) and received_ns[r] - sent_ns[sent[i]] >= shortest:
+        received_ns = times.received_ns[r]
+        while i < len(sent) and received_ns - times.sent_ns[sent[i]] >= times.limits.shortest_ns:
             if partner[sent[i]] != _EMPTY:
                 last = sent[i]
             i += 1
-        if copy_of[r] == _EMPTY and last != _EMPTY and received_ns[r] - sent_ns[last] <= longest:
+        fits = last != _EMPTY and received_ns - times.sent_ns[last] <= times.limits.longest_ns
+        if copy_of[r] == _EMPTY and fits:
             copy_of[r] = last
     for s in sent:
         if partner[s] != _EMPTY:
@@ -246,11 +250,10 @@ def _mark_copies(
 
 
 @compiled
-def _mark_ambiguous(
-    sent: I32, sent_ns: I64, received_ns: I64,
-    shortest: np.int64, longest: np.int64, partner: I32, ambiguous: NDArray[np.bool_],
-) -> None:  # fmt: skip
+def _mark_ambiguous(sent: I32, times: _Times, result: Assigned) -> None:
     # If swapping the partners of two neighbours leaves both delays possible, the two are indistinguishable.
+    shortest, longest = times.limits
+    partner = result.partner
     previous = _EMPTY
     for i in range(len(sent)):
         s = sent[i]
@@ -258,14 +261,18 @@ def _mark_ambiguous(
             mine = partner[s]
             theirs = partner[previous]
             if theirs != _EMPTY and mine == _EMPTY:
-                crossed = received_ns[theirs] - sent_ns[s]
+                crossed = times.received_ns[theirs] - times.sent_ns[s]
             elif mine != _EMPTY:
-                crossed = received_ns[mine] - sent_ns[previous]
+                crossed = times.received_ns[mine] - times.sent_ns[previous]
             else:
                 crossed = shortest - 1
-            if theirs != _EMPTY and mine != _EMPTY and received_ns[theirs] - sent_ns[s] < shortest:
+            if (
+                theirs != _EMPTY
+                and mine != _EMPTY
+                and times.received_ns[theirs] - times.sent_ns[s] < shortest
+            ):
                 crossed = shortest - 1
             if shortest <= crossed <= longest:
-                ambiguous[s] = True
-                ambiguous[previous] = True
+                result.ambiguous[s] = True
+                result.ambiguous[previous] = True
         previous = s

@@ -118,6 +118,6 @@ def _by_macs(names: tuple[str, str], own: Home, side: Sides, cluster: Cluster) -
     if used & set(mine) or not foreign:
         return ""
     return (
-        f"packets leave {names[0]} with the MAC {foreign[0]}, which is no device's of {names[0]} by its own "
+        f"packets leave {names[0]} with the MAC {foreign[0]}, which no device of {names[0]} has by its own "
         f"tables, but one of {names[1]}'s ({theirs[foreign[0]]}): {TABLES_OR_CAPTURE}"
     )

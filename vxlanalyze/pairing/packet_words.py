@@ -25,7 +25,7 @@ class VotingPackets(NamedTuple):
     tcp: NDArray[np.bool_]
     numbered: NDArray[np.bool_]  # has an IP ID
     sequenced: NDArray[np.bool_]  # TCP with an acknowledgement, after the SYN
-    telling: NDArray[np.bool_]  # has a payload that distinguishes it
+    distinctive: NDArray[np.bool_]  # has a payload that distinguishes it
 
 
 def packets_of(
@@ -54,7 +54,7 @@ def packets_of(
                 tcp=tcp,
                 numbered=(index.ip_id[row] != 0) & ~tcp,
                 sequenced=tcp & (index.ack[row] != 0) & (index.tcp_flags[row] & SYN == 0),
-                telling=~tcp & (index.digest_length[row] >= _SHORTEST_PAYLOAD),
+                distinctive=~tcp & (index.digest_length[row] >= _SHORTEST_PAYLOAD),
             )
         )
     return made[0], made[1]

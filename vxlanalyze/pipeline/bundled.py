@@ -67,7 +67,7 @@ def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[
             member = PurePosixPath(name)
             files = sets.setdefault((member.parent.as_posix(), name_of(member.name)), [])
             files.append(look_into(f"{archive.path}/{name}", spool))
-        _demand_few(archive, list(sets), at_most)
+        _require_few(archive, list(sets), at_most)
         return [LogicalCapture(name, in_order(sets[key])) for key, name in _names(archive, list(sets))]
     except BaseException:
         for file in (file for files in sets.values() for file in files):
@@ -75,7 +75,7 @@ def open_captures(archive: Archive, at_most: int | None = _MOST_POINTS) -> list[
         raise
 
 
-def _demand_few(archive: Archive, found: Sequence[tuple[str, str]], at_most: int | None) -> None:
+def _require_few(archive: Archive, found: Sequence[tuple[str, str]], at_most: int | None) -> None:
     shown = archive.path if not archive.below else f"{archive.path}/{archive.below}"
     if not found:
         raise UsageError(f"{shown}: an archive without a capture; give facts with --facts NAME=PATH")

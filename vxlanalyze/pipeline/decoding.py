@@ -12,7 +12,7 @@ from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.pipeline import rotated
-from vxlanalyze.pipeline.progress import Meter, Progress, Watched, unheard
+from vxlanalyze.pipeline.progress import Meter, Progress, Watched, silent
 from vxlanalyze.wire.joining import DecodedStretch
 from vxlanalyze.wire.model import Decoded
 from vxlanalyze.wire.snap_lengths import common_bytes, cut_at_bytes
@@ -58,8 +58,8 @@ def decoding(
     known: Mapping[str, Decoded] | None = None,
 ) -> Iterator[Callable[[], list[Decoded]]]:
     """Run `decode_all` in the background; give a function that waits for its result."""
-    with ThreadPoolExecutor(1, initializer=memory.adopt) as pool, stopped_by_errors() as stop:
-        yield pool.submit(_decode_all, sources, ports, jobs, progress or unheard, known or {}, stop).result
+    with ThreadPoolExecutor(1, initializer=memory.join_limit) as pool, stopped_by_errors() as stop:
+        yield pool.submit(_decode_all, sources, ports, jobs, progress or silent, known or {}, stop).result
 
 
 def _decode_all(
@@ -78,8 +78,8 @@ def _decode_all(
         kept = common_bytes(sources, cut)
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
     for source, capture in zip(sources, decoded, strict=True):
-        rotated.demand_one_node(source, capture)
-    memory.give_back()
+        rotated.require_one_node(source, capture)
+    memory.trim()
     return decoded
 
 
@@ -112,7 +112,7 @@ def _decode_on_threads(
             watched=lambda part: Watched(part, meter, stop),
         )
 
-    with ThreadPoolExecutor(jobs, initializer=memory.adopt) as pool, stopped_by_errors(stop):
+    with ThreadPoolExecutor(jobs, initializer=memory.join_limit) as pool, stopped_by_errors(stop):
         work = {
             source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
             for source in sources

@@ -10,7 +10,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a capture's name, the bytes read so far, and all its bytes (None where they are packed)."""
 
 
-def unheard(name: str, done_bytes: int, total_bytes: int | None) -> None:
+def silent(name: str, done_bytes: int, total_bytes: int | None) -> None:
     """Ignore progress."""
 
 

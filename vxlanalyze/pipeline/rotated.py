@@ -84,7 +84,7 @@ class _Node:
         return len(beginning([self.pieces[0].path, piece.path]))
 
 
-def demand_one_node(source: LogicalCapture, decoded: Decoded) -> None:
+def require_one_node(source: LogicalCapture, decoded: Decoded) -> None:
     """Check that the files of one capture were not taken on several nodes.
 
     Raises

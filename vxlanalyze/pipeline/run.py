@@ -110,7 +110,7 @@ def finish(
     digests: bool = True,
 ) -> Run:
     """Like `run`, with decoding done elsewhere: `decoded` waits for it and gives its result."""
-    diagnostics.demand_codes((*(questions.select or ()), *questions.ignore))
+    diagnostics.require_codes((*(questions.select or ()), *questions.ignore))
     with ThreadPoolExecutor(1) as background, stopped_by_errors() as stop:
         sums = [background.submit(s.sha256, stop) for s in sources] if digests else []
         done = conclude(sources, decoded(), questions)
@@ -137,7 +137,7 @@ def conclude(
     named = named_by_node(sources, comparison)
     if named != list(sources):
         sources, comparison = named, paired(named)
-    memory.give_back()
+    memory.trim()
     comparison = stated_drops.credited(narrow(comparison, questions.part))
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
     return Run(sources, comparison, diagnosis, {})

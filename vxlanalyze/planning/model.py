@@ -64,7 +64,7 @@ class Plan:
         )
 
 
-def demand_name(name: str) -> str:
+def require_name(name: str) -> str:
     """Check that a node's name can be used in file names, options and comments.
 
     Raises

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from vxlanalyze.errors import UsageError
 from vxlanalyze.kubernetes.model import Cluster, Pod, address_text
-from vxlanalyze.planning.model import Plan, Station, demand_name
+from vxlanalyze.planning.model import Plan, Station, require_name
 from vxlanalyze.planning.networks import network_of
 from vxlanalyze.text.nearest import nearest
 
@@ -44,10 +44,10 @@ def make(
 
 def _station(text: str, cluster: Cluster) -> Station:
     name, given, address = text.partition("=")
-    demand_name(name.rpartition("/")[2])
+    require_name(name.rpartition("/")[2])
     parsed = address_text(address)
     if given and parsed is None:
-        raise UsageError(f"--plan: {address[:60]} is no address; give NAME=ADDRESS")
+        raise UsageError(f"--plan: {address[:60]} is not an address; give NAME=ADDRESS")
     node = cluster.node(name)
     if node is None and cluster.nodes:
         pod = _pod(cluster, name) if parsed is None else None
@@ -59,7 +59,7 @@ def _station(text: str, cluster: Cluster) -> Station:
         parsed = address_text(name)
     addresses = (parsed,) if parsed else node.addresses[:_MOST_ADDRESSES] if node else ()
     networks = node.pod_networks if node else ()
-    return Station(demand_name(node.name if node else name), addresses, pod_networks=networks)
+    return Station(require_name(node.name if node else name), addresses, pod_networks=networks)
 
 
 def _pod(cluster: Cluster, name: str) -> Pod | None:

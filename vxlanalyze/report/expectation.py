@@ -99,11 +99,11 @@ def from_table(table: Mapping[str, Any], path: str = "expectation") -> Expectati
 
 
 def _entries(given: object, name: str, path: str) -> tuple[str, ...]:
-    from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+    from vxlanalyze.diagnostics import require_codes  # numpy, and every diagnostic
 
     entries = _strings(given, name, path)
     try:
-        demand_codes(entry.partition("@")[0] for entry in entries)
+        require_codes(entry.partition("@")[0] for entry in entries)
     except UsageError as error:
         raise UsageError(f"{path}: {name}: {error}") from error
     return entries
@@ -154,7 +154,7 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
     UsageError
         The expectation names a direction that the report does not have.
     """
-    _demand_directions(expected, report)
+    _require_directions(expected, report)
     found = report.findings
     result = [
         f"{entry} must be found, and is not{_why_not(entry, report)}"
@@ -174,7 +174,7 @@ def differences(expected: Expectation, report: Report) -> tuple[str, ...]:
     return tuple(result)
 
 
-def _demand_directions(expected: Expectation, report: Report) -> None:
+def _require_directions(expected: Expectation, report: Report) -> None:
     known = {hop["direction"] for hop in (*report.hops, *report.inside)}
     known |= {finding["direction"] for finding in report.findings if finding["direction"] is not None}
     entries = (*expected.must, *expected.must_not, *expected.allow)

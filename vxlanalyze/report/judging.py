@@ -42,7 +42,7 @@ def judging(
     """
     before = None if baseline is None else _read_baseline(baseline)
     differences = None if expect is None else _read_expectation(expect)
-    _demand_codes(unassessed)
+    _require_codes(unassessed)
     gated = fail_on != "never" or differences is not None or bool(unassessed)
 
     def judge(report: Report) -> Judgement:
@@ -62,11 +62,11 @@ def judging(
     return judge
 
 
-def _demand_codes(codes: Sequence[str]) -> None:
+def _require_codes(codes: Sequence[str]) -> None:
     if codes:
-        from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+        from vxlanalyze.diagnostics import require_codes  # numpy, and every diagnostic
 
-        demand_codes(codes)
+        require_codes(codes)
 
 
 def _left_open(report: Report, codes: Sequence[str]) -> Iterator[str]:
@@ -94,12 +94,12 @@ def _read_expectation(path: str) -> Callable[[Report], tuple[str, ...]]:
 
 def _read_baseline(path: str) -> Report:
     """Read an earlier report; a finding unknown to this version would be reported as gone."""
-    from vxlanalyze.diagnostics import demand_codes  # numpy, and every diagnostic
+    from vxlanalyze.diagnostics import require_codes  # numpy, and every diagnostic
     from vxlanalyze.report.formats import as_json
 
     report = as_json.from_json(read_text(path), path)
     try:
-        demand_codes(finding["code"] for finding in report.findings)
+        require_codes(finding["code"] for finding in report.findings)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     return report

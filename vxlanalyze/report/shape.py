@@ -26,7 +26,7 @@ def demand(value: object, wanted: Any, where: str) -> None:
     if wanted is Any:
         return
     if is_typeddict(wanted):
-        _demand_record(value, wanted, where)
+        _require_record(value, wanted, where)
     elif origin is list:
         (item,) = get_args(wanted)
         for number, entry in enumerate(_as(value, list, where)):
@@ -36,12 +36,12 @@ def demand(value: object, wanted: Any, where: str) -> None:
         for key, entry in _as(value, dict, where).items():
             demand(entry, item, f"{where}.{key[:40]}")
     elif origin in (Union, UnionType):
-        _demand_one_of(value, get_args(wanted), where)
+        _require_one_of(value, get_args(wanted), where)
     else:
-        _demand_plain(value, wanted, where)
+        _require_plain(value, wanted, where)
 
 
-def _demand_record(value: object, wanted: Any, where: str) -> None:
+def _require_record(value: object, wanted: Any, where: str) -> None:
     record: Mapping[str, object] = _as(value, dict, where)
     for key, kind in _keys(wanted).items():
         if key not in record and key not in wanted.__required_keys__:
@@ -63,7 +63,7 @@ def _keys(wanted: Any) -> dict[str, Any]:
     return get_type_hints(wanted)
 
 
-def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
+def _require_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
     failures = []
     for kind in kinds:
         try:
@@ -76,7 +76,7 @@ def _demand_one_of(value: object, kinds: tuple[Any, ...], where: str) -> None:
     raise max(failures, key=lambda error: len(str(error)))
 
 
-def _demand_plain(value: object, wanted: Any, where: str) -> None:
+def _require_plain(value: object, wanted: Any, where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ShapeError(f"{where} is {value}, which is not a JSON number")
     # In Python, True is an int, and an int is not a float; in JSON it is the other way round.

@@ -35,7 +35,7 @@ def test_what_the_mirror_cut_is_said() -> None:
     (finding,) = mirrored_capture.check(mirrored(cut=7, cut_at_bytes=512, others=2))
 
     assert "7 frames of node1 to 512 bytes" in finding.explanation
-    assert "2 frames of the file belong to no mirror" in finding.explanation
+    assert "2 frames of the file do not belong to a mirror" in finding.explanation
     assert "copy whole packets" in finding.remedy
 
 

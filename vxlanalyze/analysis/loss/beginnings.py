@@ -41,7 +41,7 @@ class Beginnings:
     established: int
 
     @property
-    def telling(self) -> bool:
+    def sufficient(self) -> bool:
         """Whether new conversations of several protocols and endpoints fail while others go on."""
         enough = self.conversations >= _FEWEST_NEW and self.established >= _FEWEST_ESTABLISHED
         return enough and self.protocols >= _FEWEST_PROTOCOLS and self.endpoints >= _FEWEST_ENDPOINTS

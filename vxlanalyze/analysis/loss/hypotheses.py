@@ -118,7 +118,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     """Only packets that open conversations are lost, all first ones or some SYNs; or some of a service."""
-    if lost.beginnings.telling:
+    if lost.beginnings.sufficient:
         yield _new_conversations(lost, rows)
     openings = lost.openings
     first, syn = rows[openings.first[rows]], rows[openings.syn[rows]]

@@ -100,11 +100,11 @@ def of(pair: Comparison, direction: Direction) -> Forged:
     if sure.any():
         rows, sort = rows[sure], sort[sure]
     total = float(nats[[Sort.NONE, *sort.tolist()]].max())
-    requested, unheard = _requests(opposite, direction, np.unique(direction.receiver.index.flow[rows]))
+    requested, missed = _requests(opposite, direction, np.unique(direction.receiver.index.flow[rows]))
     if requested:
-        total += _unheard(opposite, direction, others, (unheard, requested))
+        total += _against_gaps(opposite, direction, others, (missed, requested))
     chance = float(np.exp(-total))
-    return Forged(rows, sort, gaps.missing, gaps.matched, requested, unheard, chance, gaps.dropped)
+    return Forged(rows, sort, gaps.missing, gaps.matched, requested, missed, chance, gaps.dropped)
 
 
 def _gaps(pair: Comparison, direction: Direction, missing: int) -> Gaps:
@@ -114,7 +114,7 @@ def _gaps(pair: Comparison, direction: Direction, missing: int) -> Gaps:
     return Gaps(missing, int(np.count_nonzero(direction.delivered)), dropped, len(sender.index))
 
 
-def _unheard(
+def _against_gaps(
     opposite: Direction, direction: Direction, others: NDArray[np.int32], requests: tuple[int, int]
 ) -> float:
     """Evidence, in nats, against gaps being why the requests are missing as well as what answers them.
@@ -122,11 +122,11 @@ def _unheard(
     Gaps come in bursts, so a request is missing beside its answer at least as often as other missing packets
     have one beside them.
     """
-    unheard, requested = requests
+    missed, requested = requests
     lacking = opposite.sent_row[opposite.received_row == NO_ROW]
-    gaps = Gaps(max(len(lacking) - unheard, 0), int(np.count_nonzero(opposite.delivered)))
+    gaps = Gaps(max(len(lacking) - missed, 0), int(np.count_nonzero(opposite.delivered)))
     burst = Gaps(*close_together(direction.receiver.index.time_ns[others]))
-    return min(some.against(unheard, requested) for some in (gaps, burst))
+    return min(some.against(missed, requested) for some in (gaps, burst))
 
 
 def _evidence(

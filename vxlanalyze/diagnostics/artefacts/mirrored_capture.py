@@ -71,10 +71,10 @@ def _explanation(mirrors: dict[str, Mirror]) -> str:
     text = (
         "The mirror's header was taken off every frame before anything else: sizes, headers and payloads "
         "are those of the copied frames. Times are the collector's. A mirror may leave out what its kind "
-        "does not copy (AWS: ARP, DHCP and link-local addresses): that these are missing is no fault. "
+        "does not copy (AWS: ARP, DHCP and link-local addresses): that these are missing is not a fault. "
     )
     if others:
-        text += f"{count(others, 'frame')} of the file belong to no mirror and were left out. "
+        text += f"{count(others, 'frame')} of the file do not belong to a mirror and were left out. "
     return text
 
 

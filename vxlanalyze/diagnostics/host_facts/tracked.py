@@ -53,7 +53,7 @@ def _stale(pair: Comparison, point: Point, packets: list[Packet]) -> Iterator[St
             continue
         gone = pair.cluster.lacks(old) or (bool(chosen) and not any(old in to for to in chosen))
         why = (
-            f", and {old} is no pod of the cluster's list"
+            f", and no pod of the cluster has {old}"
             if pair.cluster.lacks(old)
             else f", to which no saved rule of {node} translates any more"
             if gone

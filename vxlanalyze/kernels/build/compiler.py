@@ -144,8 +144,8 @@ def compile_kernel(kernel: Kernel, symbol: str) -> Compiled:
     made = dispatcher.overloads[types]
     module = made.library.module_of(made.fndesc.llvm_func_name)
     function = module.get_function(made.fndesc.llvm_func_name)
-    _demand_convention(kernel, function, parameters)
-    _demand_known(kernel, module)
+    _require_convention(kernel, function, parameters)
+    _require_known(kernel, module)
     function.name = symbol
     result = made.signature.return_type
     is_tuple = isinstance(result, BaseTuple)
@@ -167,7 +167,7 @@ def _types(parameters: Sequence[Parameter], names: Mapping[str, Any]) -> list[An
     return result
 
 
-def _demand_convention(kernel: Kernel, function: Any, parameters: Sequence[Parameter]) -> None:
+def _require_convention(kernel: Kernel, function: Any, parameters: Sequence[Parameter]) -> None:
     """Check that the function matches the calling convention of `loader`."""
     made = [_plain(argument.type) for argument in function.arguments]
     codes = ("p", "p", *flattened(parameters))
@@ -181,7 +181,7 @@ def _plain(type_: Any) -> str:
     return "ptr" if name.endswith("*") or name == "ptr" else name
 
 
-def _demand_known(kernel: Kernel, module: Any) -> None:
+def _require_known(kernel: Kernel, module: Any) -> None:
     """Check that the C library provides everything the code calls: nothing else is available at load."""
     c_library = ctypes.CDLL(None)
     for called in module.functions:

@@ -76,7 +76,7 @@ def from_json(text: str, path: str = "report") -> Report:
         raise UsageError(f"{path}: its schema is {json.dumps(found)[:80]}; {SCHEMA!r} can be read")
     whole = {_RENAMED.get(name, name): value for name, value in whole.items()}
     try:
-        _demand_report(whole)
+        _require_report(whole)
     except ShapeError as error:
         raise UsageError(f"{path}: {error}; give a report of --format json") from error
     # Names of captures contain no slash; those of places inside a node do.
@@ -91,7 +91,7 @@ def _fields() -> list[str]:
     return [field.name for field in fields(Report) if field.name != "inside"]
 
 
-def _demand_report(whole: Mapping[str, Any]) -> None:
+def _require_report(whole: Mapping[str, Any]) -> None:
     types = get_type_hints(Report)
     for name in _fields():
         if name not in whole and name in _ADDED:

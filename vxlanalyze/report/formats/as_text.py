@@ -138,7 +138,7 @@ def _that_fail_apart(service: ServiceRecord) -> list[QuestionRecord]:
 
 
 def _question(query: QuestionRecord) -> str:
-    name = query["name"] or "a name that is no text"
+    name = query["name"] or "a name that is not text"
     return f"{query['type']} {name}: {query['answered']:,} of {query['requests']:,} answered"
 
 

@@ -14,7 +14,7 @@ from vxlanalyze.report.matrix.model import Matrix
 FORMATS = ("text", "json", "html", "markdown")
 
 
-def demand_format(name: str) -> None:
+def require_format(name: str) -> None:
     """Check that a matrix can be written in a format.
 
     Raises
@@ -28,6 +28,6 @@ def demand_format(name: str) -> None:
 
 def render(matrix: Matrix, format_: str) -> str:
     """Write a matrix in a format; never fails on its content."""
-    demand_format(format_)
+    require_format(format_)
     module = import_module(f"vxlanalyze.report.matrix.as_{format_}")
     return cast("Callable[[Matrix], str]", module.render)(matrix)
