@@ -1,6 +1,6 @@
 """The node of a capture, and the evidence for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vxlanalyze.pairing.points import Place
@@ -33,6 +33,13 @@ class End:
 
 NOBODY = Home((), (), "")
 BETWEEN = Home((), (), "", between=True)
+
+Homes = tuple[Home, ...]
+
+
+def put(found: Homes, new: Mapping[int, Home]) -> Homes:
+    """Give the homes with those of some captures replaced."""
+    return tuple(new.get(n, home) for n, home in enumerate(found))
 
 
 def standing_for(end: End, homes: Sequence[Home]) -> End:

@@ -1,6 +1,6 @@
 """Find the node of each capture: its addresses, and the evidence for them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from vxlanalyze.pairing import addresses, contradictions, further_evidence, own_
 from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.addresses import Common, Sides
 from vxlanalyze.pairing.further_evidence import Further
-from vxlanalyze.pairing.home import BETWEEN, NOBODY, Home
+from vxlanalyze.pairing.home import BETWEEN, NOBODY, Home, Homes, put
 from vxlanalyze.pairing.points import Place
 
 InCommon = Callable[[int, int], Common]
@@ -23,9 +23,6 @@ _BY_THIRD = "being an end of every packet of the capture, the other end is a thi
 _BY_TRANSLATION = "the order in which both captures saw the same packets, under translated addresses"
 _BY_OTHER = "being the other end,"
 _TWO = 2
-
-
-_Homes = tuple[Home, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +74,11 @@ def homes(
         before = [ends[p] for p in pods if p < i == nics[0]]
         inside = [ends[p] for p in pods if p > j == nics[-1]]
         found = _of_cards(seen, _Pair(i, j, (before, inside)), found)
-    found = _put(found, dict.fromkeys(_between(nics, found, in_common), BETWEEN))
+    found = put(found, dict.fromkeys(_between(nics, found, in_common), BETWEEN))
     for i in pods:
         for nic in (i - 1, i + 1):
             if nic in nics and not found[i].numbers:
-                found = _put(found, {i: _node_next_to(seen, nic, found[nic], i)})
+                found = put(found, {i: _node_next_to(seen, nic, found[nic], i)})
     for i, j in combinations(pods, 2):
         found = _together(seen, _Pair(i, j), found)
     return own_tables.contradicted(main, found, tables, ends, cluster) if cluster.facts else list(found)
@@ -104,11 +101,6 @@ def _between(nics: Sequence[int], found: Sequence[Home], in_common: InCommon) ->
 
 def _shows(side: Sides) -> bool:
     return bool(addresses.hubs(side))
-
-
-def _put(found: _Homes, new: Mapping[int, Home]) -> _Homes:
-    """Give the homes with those of some captures replaced."""
-    return tuple(new.get(n, home) for n, home in enumerate(found))
 
 
 def _alone(seen: _Seen, number: int, tables: Home) -> Home:
@@ -142,7 +134,7 @@ def _node_next_to(seen: _Seen, nic: int, node: Home, pod: int) -> Home:
     return _home(local, book, f"being the end that {place.name} sends for") if len(local) == 1 else NOBODY
 
 
-def _of_cards(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
+def _of_cards(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     """Find the homes of the captures of two network cards, whose nodes may have several addresses each."""
     i, j = pair.both
     sides = seen.ends[i], seen.ends[j]
@@ -156,7 +148,7 @@ def _of_cards(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     return _contradicted(seen, pair, found)
 
 
-def _by_owner(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
+def _by_owner(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     """Find two homes after giving all addresses of one owner the same number."""
     i, j = pair.both
     sides, common = (seen.ends[i], seen.ends[j]), seen.in_common(i, j)
@@ -169,12 +161,12 @@ def _by_owner(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
         if not home.numbers or home.by == _BY_HUB:
             home = _alone(owners, n, NOBODY)
         numbers = tuple(dict.fromkeys(label[list(home.numbers)].tolist()))
-        found = _put(found, {n: replace(home, numbers=numbers)})
+        found = put(found, {n: replace(home, numbers=numbers)})
     found = _together(owners, pair, found)
-    return _put(found, {n: _spelled_out(found[n], label, seen.ends[n], seen.book) for n in pair.both})
+    return put(found, {n: _spelled_out(found[n], label, seen.ends[n], seen.book) for n in pair.both})
 
 
-def _contradicted(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
+def _contradicted(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     """Record where packets shared by two captures contradict the names that the cluster knows them by."""
     i, j = pair.both
     bases = [_stated_by(seen.main[n], found[n], seen.cluster) for n in pair.both]
@@ -187,7 +179,7 @@ def _contradicted(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     against = contradictions.by_packets(names, bases[0], ends, seen.in_common(i, j), seen.book)
     if not against:
         return found
-    return _put(
+    return put(
         found, {n: replace(found[n], contradiction=found[n].contradiction or against) for n in pair.both}
     )
 
@@ -221,7 +213,7 @@ def _spelled_out(home: Home, label: NDArray[np.int32], side: Sides, book: Addres
     return replace(home, numbers=every, texts=texts, by=by)
 
 
-def _extended(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
+def _extended(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     """Add addresses whose packets are in one capture only: where all packets of a family are lost."""
     both, ends, book = pair.both, seen.ends, seen.book
     if not all(found[n].numbers for n in both):
@@ -229,17 +221,17 @@ def _extended(seen: _Seen, pair: _Pair, found: _Homes) -> _Homes:
     for n in both:
         others = [m for home in found if home is not found[n] for m in home.numbers]
         more = further_evidence.sent_from_the_card(ends[n], found[n].numbers)
-        found = _put(found, {n: _with(found[n], more, others, book)})
+        found = put(found, {n: _with(found[n], more, others, book)})
     for near, far in (both, both[::-1]):
         more = further_evidence.claimed([ends[n] for n in both], found[far].numbers, found[near].numbers)
         more += further_evidence.answering(ends[near], ends[far], found[near].numbers, found[far].numbers)
-        found = _put(found, {far: _with(found[far], more, found[near].numbers, book)})
+        found = put(found, {far: _with(found[far], more, found[near].numbers, book)})
     for near, far in (both, both[::-1]):
         strangers = [m for n, home in enumerate(found) if n not in both for m in home.numbers]
         strangers += addresses.senders(ends[far])
         for peers in (further_evidence.only_peer, further_evidence.counterpart):
             more = peers(ends[near], found[near].numbers, found[far].numbers, strangers)
-            found = _put(found, {far: _with(found[far], more, strangers, book)})
+            found = put(found, {far: _with(found[far], more, strangers, book)})
     return found
 
 
@@ -271,7 +263,7 @@ def _across_translation(
     return first, second
 
 
-def _together(seen: _Seen, of: _Pair, found: _Homes) -> _Homes:
+def _together(seen: _Seen, of: _Pair, found: Homes) -> Homes:
     """Find the homes of two captures that see one pair of addresses."""
     (i, j), ends, book = of.both, seen.ends, seen.book
     both = [addresses.hubs(ends[n]) for n in of.both]
@@ -281,7 +273,7 @@ def _together(seen: _Seen, of: _Pair, found: _Homes) -> _Homes:
         # see it.
         senders = addresses.senders(ends[i], ends[j])
         if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
-            pair, found = senders, _put(found, {i: NOBODY, j: NOBODY})
+            pair, found = senders, put(found, {i: NOBODY, j: NOBODY})
     if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
         return found
     third = set(both[0]) & set(both[1])
@@ -289,16 +281,16 @@ def _together(seen: _Seen, of: _Pair, found: _Homes) -> _Homes:
     if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:
         translated = _across_translation(both, third, book, seen.in_common(i, j))
         # Otherwise each talks to a third node, and neither to the other.
-        return _put(found, dict(zip(of.both, translated or _without(both, third, book), strict=True)))
+        return put(found, dict(zip(of.both, translated or _without(both, third, book), strict=True)))
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:
             rest = tuple(set(pair) - set(found[known].numbers))
             if len(rest) != 1 or not addresses.hubs(ends[open_]):
                 return found
-            return _put(found, {open_: _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")})
+            return put(found, {open_: _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")})
     a, b, by = addresses.of_pair((pair[0], pair[1]), (ends[i], ends[j]), seen.in_common(i, j), of.pods)
-    first = _put(found, {i: _home((a,), book, by)})
-    return _put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
+    first = put(found, {i: _home((a,), book, by)})
+    return put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
 
 
 def _without(both: Sequence[tuple[int, ...]], third: set[int], book: AddressBook) -> list[Home]:
