@@ -1,9 +1,11 @@
 """What a node's own tables say stands in the finding, with file and line; what contradicts does not."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
-from tests.simulate import Flow, Traffic, comparison
+from tests.simulate import START_NS, Flow, Traffic, comparison
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, Severity
 from vxlanalyze.diagnostics import facts_check
@@ -505,3 +507,21 @@ def test_figures_that_are_none_decide_nothing(after, code, name):
     found = after(code, files, unanswered_requests=3, smallest_lost=1450)
 
     assert "fact_1" not in found.evidence or name in ("link.txt", "rules.txt")
+
+
+@pytest.mark.parametrize(
+    ("shift_s", "seen"),
+    [
+        (0, True),
+        (3600, True),
+        (-5.75 * 3600, True),
+        (450, False),
+    ],
+)
+def test_drops_at_another_time_are_those_of_other_packets(lossy, shift_s, seen):
+    """pwru prints the node's local time, whose zone is unknown."""
+    begin = datetime.fromtimestamp(START_NS / 1e9 + shift_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000")
+    head, *lines = traced(FLOW.sport, 6).splitlines(keepends=True)
+    found, _ = lossy("".join([f"TIME {head}", *(f"{begin} {line}" for line in lines)]))
+
+    assert ("node2 dropped 6 of the 8 lost packets" in found.explanation) is seen

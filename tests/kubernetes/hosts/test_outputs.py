@@ -239,6 +239,36 @@ def test_several_outputs_under_their_commands_are_each_read(tmp_path):
             {"value": "NETFILTER_DROP", "dport": "80", "protocol": "tcp", "at": "nf_hook_slow", "line": "2"},
         ),
         (
+            '{"startup":{"retis_version":"1.6.0","clock_monotonic_offset":{"sec":1796000000,"nsec":500000000}}}\n'
+            '{"common":{"timestamp":2000000000},"kernel":{"symbol":"skb:kfree_skb"},"skb-drop":{"subsys":"ovs",'
+            '"drop_reason":"LAST_ACTION"},"packet":{"len":46,"capture_len":46,"data":"'
+            'AgAAAAACAgAAAAABCABFAAAgAE0AAEARAAAKAAABCgABAhCSADUADAAA"}}\n',
+            "drops",
+            {
+                "value": "ovs/LAST_ACTION",
+                "src": "10.0.0.1",
+                "dst": "10.0.1.2",
+                "sport": "4242",
+                "dport": "53",
+                "protocol": "udp",
+                "ip_id": "77",
+                "time": "2026-11-30T00:53:22.500000Z",
+            },
+        ),
+        (
+            "2026-11-30 10:00:00.123456 (1) [ping] 100854 [tp] skb:kfree_skb #304a drop (NETFILTER_DROP)\n"
+            "  if 2 (eth0) 10.0.0.1.4242 > 10.0.1.2.80 ttl 64 proto TCP (6) flags [S]\n",
+            "drops",
+            {"value": "NETFILTER_DROP", "src": "10.0.0.1", "time": "2026-11-30T10:00:00.123456Z"},
+        ),
+        (
+            '{"verdict":"FORWARDED","IP":{"source":"10.0.0.1","destination":"10.0.1.2"}}\n'
+            '{"verdict":"DROPPED","drop_reason":133,"IP":{"source":"10.0.0.1","destination":"10.0.1.2"},'
+            '"l4":{"UDP":{"source_port":5,"destination_port":53}}}\n',
+            "drops",
+            {"value": "reason 133", "dport": "53", "protocol": "udp", "line": "2"},
+        ),
+        (
             '{"kernel":{"symbol":"ip_rcv_finish"},"skb-tracking":{"orig_head":7,"timestamp":9}}\n'
             '{"kernel":{"symbol":"skb:kfree_skb"},"skb-tracking":{"orig_head":7,"timestamp":9},"skb-drop":'
             '{"drop_reason":"IP_RPFILTER"},"skb":{"ip":{"saddr":"10.0.0.1","daddr":"10.0.1.2","v4":{"id":77}},'

@@ -5,10 +5,11 @@ identification and time if the event has them. Events without ports (ICMP in pwr
 protocol.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.protocols import RULE_NAMES, UDP, WITH_PORTS
 
 _MOST_FLOWS = 20_000
+_TIME_OF_DAY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?$")
 _TOLERANCE_NS = 1_000_000_000
+_ZONES_NS = 900 * 1_000_000_000  # time zones differ by multiples of a quarter of an hour
 Key = tuple[str, ...]  # addresses, protocol, and ports if known
 
 
@@ -68,10 +71,14 @@ class Suspects:
         return False
 
     def _in_time(self, moment: str) -> bool:
-        time_ns = _nanoseconds(moment)
-        if time_ns is None or self.between_ns is None:
+        time = _parsed(moment)
+        if time is None or self.between_ns is None:
             return True
-        return self.between_ns[0] - _TOLERANCE_NS <= time_ns <= self.between_ns[1] + _TOLERANCE_NS
+        first, last = self.between_ns[0] - _TOLERANCE_NS, self.between_ns[1] + _TOLERANCE_NS
+        if time.tzinfo is not None:
+            return first <= int(time.timestamp() * 1e9) <= last
+        local_ns = int(time.replace(tzinfo=UTC).timestamp() * 1e9)
+        return (local_ns - first) % _ZONES_NS <= last - first
 
 
 def of(pair: Comparison, direction: Direction, finding: Finding, point: Point) -> Suspects:
@@ -163,11 +170,10 @@ def _keys_of(event: Mapping[str, str]) -> list[Key]:
     return [(*ends, protocol)] if protocol else [ends]
 
 
-def _nanoseconds(moment: str) -> int | None:
-    if not moment:
-        return None
+def _parsed(moment: str) -> datetime | None:
+    """Parse RFC 3339, with or without a zone, or a time of day."""
+    text = f"1970-01-01T{moment}" if _TIME_OF_DAY.match(moment) else moment
     try:
-        time = datetime.fromisoformat(moment[:26].rstrip("Z") + ("+00:00" if moment.endswith("Z") else ""))
+        return datetime.fromisoformat(text[:26].rstrip("Z") + ("+00:00" if text.endswith("Z") else ""))
     except ValueError:
         return None
-    return None if time.tzinfo is None else int(time.timestamp() * 1e9)

@@ -1,7 +1,8 @@
 """Observed packet drops: Cilium's monitor, Hubble, tracers (JSON lines), and the kernel's own log.
 
 Rows: name "drop", value (the reason), and, where known, src, dst, sport, dport, protocol, ip_id,
-at (function, interface or chain), source (file and line of the program that dropped), time (RFC 3339).
+at (function, interface or chain), source (file and line of the program that dropped), time (RFC 3339; without
+a zone it is the node's local time).
 
 Sources: Cilium 1.16 ``pkg/monitor/format`` and ``DropNotifyVerbose``, Hubble ``flow.proto``; Linux
 ``net/ipv4/route.c`` (martian source): written from these, as the programs were not available.
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
-from vxlanalyze.kubernetes.hosts.tracers import Passed, pwru_event, retis_event, row
+from vxlanalyze.kubernetes.hosts.tracers import Passed, pwru_event, retis_event, retis_startup, row
 
 _MONITOR = re.compile(r"\bdrop \((?P<reason>[^)]{1,80})\)")
 _SOURCE = re.compile(r"\bfile (?P<source>[\w.]{1,40}:\d{1,6})\b")
@@ -31,7 +32,10 @@ _LOG = re.compile(
     r"^(?:\[\s*\d+\.\d+\]|\[\w{3} \w{3} +\d+ |\w{3} +\d+ [\d:]{8} \S+ kernel:|\d{4}-\d\d-\d\dT\S+ )"
 )
 _LONGEST_JSON = 1 << 16
-_IN_JSON = ('"drop_reason', '"type":"drop"', '"skb_drop"', '"skb-drop"', '"func":"')
+_IN_JSON = (
+    *('"drop_reason', '"verdict":"', '"type":"drop"', '"type":"trace"', '"skb_drop"', '"skb-drop"'),
+    *('"func":"', '"kernel":{"', '"startup":{"'),
+)
 _PROTOCOLS = {"ICMPv4": "icmp", "ICMPv6": "ipv6-icmp", "TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 
@@ -45,7 +49,9 @@ def read_json_lines(lines: Sequence[Line]) -> Iterator[Row]:
             continue
         if not isinstance(event, dict):
             continue
-        if "kernel" in event or "skb-drop" in event or "skb_drop" in event:
+        if "startup" in event:
+            retis_startup(event, passed)
+        elif "kernel" in event or "skb-drop" in event or "skb_drop" in event:
             yield from retis_event(number, line, event, passed)
         elif isinstance(event.get("func"), str) and "skb" in event:
             yield from pwru_event(number, line, event, passed)
@@ -58,6 +64,8 @@ def _event(number: int, line: str, event: dict[str, Any]) -> Iterator[Row]:
     if not isinstance(flow, dict):
         return
     reason = flow.get("drop_reason_desc") or (flow.get("reason") if flow.get("type") == "drop" else None)
+    if reason is None and flow.get("verdict") == "DROPPED" and (number_ := _number(flow.get("drop_reason"))):
+        reason = f"reason {number_}"  # Hubble before drop_reason_desc
     if not isinstance(reason, str):
         return
     ends = _hubble(flow) if isinstance(flow.get("IP"), dict) else _monitor(flow.get("summary"))

@@ -3,28 +3,35 @@
 Rows as in `drops`. `at` is the function in which the packet was dropped: the caller if the tracer prints it,
 else the last function that the same packet went through before.
 
-Sources: pwru v1.0.11 ``internal/pwru/output.go``; retis 1.6 ``docs/events`` (core, packet, skb drop,
-skb tracking): written from these, as the programs were not available.
+`time` is RFC 3339: of retis in UTC (its monotonic time needs the start-up event), of pwru's absolute time
+without a zone, since it prints the node's local time.
+
+Sources: pwru v1.0.11 ``internal/pwru/output.go``; retis 1.6 ``docs/events``, ``retis-events/src`` (common,
+packet, skb_drop, skb_tracking, helpers/time): written from these, as the programs were not available.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from vxlanalyze.kubernetes.hosts.model import Line, Output, Row
+from vxlanalyze.kubernetes.hosts.raw_packet import headers_of
 from vxlanalyze.wire.protocols import RULE_NAMES
 
 _FREEING = frozenset(("kfree_skb", "kfree_skb_reason", "kfree_skb_list_reason", "sk_skb_reason_drop"))
+_LAST_SECOND = 1 << 33
 _NO_DROP = frozenset(("NOT_SPECIFIED_CONSUMED", "CONSUMED", "SKB_CONSUMED"))
 _PREFIX = "SKB_DROP_REASON_"
 _PWRU = re.compile(
-    r"^(?:[\d:.T-]{12,29} +)?(?P<skb>0x[0-9a-f]+)\s.{0,200}?\s"
+    r"^(?:(?P<time>[\d:.T-]{12,29}) +)?(?P<skb>0x[0-9a-f]+)\s.{0,200}?\s"
     r"\[?(?P<src>[0-9a-fA-F.:]{2,45}?)\]?:(?P<sport>\d{1,5})->\[?(?P<dst>[0-9a-fA-F.:]{2,45}?)\]?:(?P<dport>\d{1,5})"
     r"\((?P<protocol>[\w-]+)[^)]{0,30}\)\s+"
     r"(?P<function>[\w.]{1,128})(?: ?\((?P<reason>\w{1,80})\))?(?: +(?P<caller>[a-z_]\w{1,128}))?"
 )
 _PWRU_HEADER = re.compile(r"^(?:TIME +)?SKB\s+CPU\s+PROCESS\b")
 _RETIS = re.compile(r"\[(?:k|kr|tp|raw_tracepoint)\] (?P<at>\S+)")
+_RETIS_TIME = re.compile(r"^(?P<date>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d:\d\d\.\d{6}) ")
 _RETIS_DROP = re.compile(r"\bdrop \((?:reason )?(?P<reason>[A-Z][\w/]+)\)")
 _RETIS_ID = re.compile(r"#(?P<id>[0-9a-f]{4,40})")
 _RETIS_ENDS = re.compile(
@@ -41,12 +48,13 @@ def row(number: int, line: str, reason: str, **more: str | None) -> Row:
 
 
 class Passed:
-    """The last function of each packet, by packet identifier; bounded."""
+    """The last function of each packet, by packet identifier; bounded. And the offset of retis' clock."""
 
     _MOST = 100_000
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
+        self.offset_ns: int | None = None
 
     def note(self, packet: str, function: str) -> None:
         """Record where a packet was last seen."""
@@ -72,7 +80,7 @@ def read_pwru(lines: Sequence[Line]) -> Iterator[Row]:
         at = match["caller"] or passed.before(match["skb"]) or match["function"]
         if reason not in _NO_DROP:
             ends = {key: match[key] for key in ("src", "dst", "sport", "dport", "protocol")}
-            yield row(number, line, reason, **ends, at=at)
+            yield row(number, line, reason, **ends, at=at, time=match["time"])
 
 
 def pwru_event(number: int, line: str, event: dict[str, Any], passed: Passed) -> Iterator[Row]:
@@ -86,7 +94,7 @@ def pwru_event(number: int, line: str, event: dict[str, Any], passed: Passed) ->
     caller = event.get("caller_func")
     at = caller if isinstance(caller, str) and caller else passed.before(packet) or name.strip()
     if reason not in _NO_DROP:
-        yield row(number, line, reason, **_tuple(event.get("tuple")), at=at)
+        yield row(number, line, reason, **_tuple(event.get("tuple")), at=at, time=_text(event.get("time")))
 
 
 def _tuple(value: object) -> dict[str, str | None]:
@@ -105,6 +113,7 @@ def read_retis(lines: Sequence[Line]) -> Iterator[Row]:
     """The events of retis as text: a line of the probe, then lines of the packet."""
     passed = Passed()
     at, opened, packet = "", Row(), ""
+    moment: str | None = None
     for number, line in lines:
         probe, dropped = _RETIS.search(line), _RETIS_DROP.search(line)
         if probe is not None:
@@ -113,12 +122,14 @@ def read_retis(lines: Sequence[Line]) -> Iterator[Row]:
             if at and not opened:
                 passed.note(packet, at)
             at, opened, packet = probe["at"], Row(), ""
+            dated = _RETIS_TIME.match(line)
+            moment = f"{dated['date']}T{dated['time']}Z" if dated is not None else None
         if (named := _RETIS_ID.search(line)) is not None:
             packet = named["id"]
             if opened and (earlier := passed.before(packet)) is not None:
                 opened["at"] = earlier
         if at and dropped is not None:
-            opened = row(number, line, dropped["reason"], at=passed.before(packet) or at)
+            opened = row(number, line, dropped["reason"], at=passed.before(packet) or at, time=moment)
         elif opened and (ends := _RETIS_ENDS.search(line)) is not None:
             yield opened | _ends(ends)
             opened, at = Row(), ""
@@ -142,8 +153,33 @@ def retis_event(number: int, line: str, event: dict[str, Any], passed: Passed) -
     if not isinstance(dropped, dict):
         passed.note(packet, at or "")
         return
-    yield row(number, line, str(dropped.get("drop_reason")), **_headers(event.get("skb")),
-              at=passed.before(packet) or at)  # fmt: skip
+    raw = event.get("packet")
+    frame = raw.get("data", raw.get("packet")) if isinstance(raw, dict) else None
+    headers: dict[str, str | None] = {**headers_of(frame)}
+    headers = headers or _headers(event.get("skb"))  # of older versions
+    subsystem, reason = dropped.get("subsys"), str(dropped.get("drop_reason"))
+    reason = f"{subsystem}/{reason}" if isinstance(subsystem, str) else reason
+    time = _monotonic(event.get("common"), passed.offset_ns)
+    yield row(number, line, reason, **headers, at=passed.before(packet) or at, time=time)
+
+
+def retis_startup(event: dict[str, Any], passed: Passed) -> None:
+    """Note how far the wall clock is ahead of the monotonic time of all events."""
+    startup = event.get("startup")
+    offset = startup.get("clock_monotonic_offset") if isinstance(startup, dict) else None
+    parts = [offset.get(name) for name in ("sec", "nsec")] if isinstance(offset, dict) else []
+    seconds, nanoseconds = (part if isinstance(part, int) else None for part in parts or (None, None))
+    if seconds is not None and nanoseconds is not None and 0 <= seconds < _LAST_SECOND:
+        passed.offset_ns = seconds * 1_000_000_000 + nanoseconds
+
+
+def _monotonic(common: object, offset_ns: int | None) -> str | None:
+    """The time of an event in UTC; None without the start-up event."""
+    stamp = common.get("timestamp") if isinstance(common, dict) else None
+    if offset_ns is None or not isinstance(stamp, int) or not 0 <= stamp < _LAST_SECOND * 1_000_000_000:
+        return None
+    moment = datetime.fromtimestamp((offset_ns + stamp) / 1e9, UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _headers(value: object) -> dict[str, str | None]:
