@@ -7,7 +7,7 @@ import numpy as np
 from tests.simulate import NODE1, POD1, POD2, TCP, UDP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.analysis.requests.requests import in_time_of, measure
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.model import Anomaly
 
@@ -279,3 +279,13 @@ def test_requests_that_are_under_way_at_once_are_all_answered():
     pair = comparison([Traffic(echo, packets=12, every_s=0.02), LATER], [answers])
 
     assert [int(found.unanswered_transmissions.sum()) for found in measure(pair).of_point] == [0, 0]
+
+
+def test_packets_are_read_in_time_order_and_requests_first_among_equals():
+    random = np.random.default_rng(5)
+    for steps in (np.arange(200) // 3, random.permutation(200) // 3, np.arange(200), np.arange(0)):
+        is_request = random.random(len(steps)) < 0.5
+
+        order = in_time_of(steps.astype(np.int64), is_request)
+
+        assert order.tolist() == np.lexsort((~is_request, steps)).tolist()

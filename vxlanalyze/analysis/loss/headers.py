@@ -79,8 +79,9 @@ def decide(
     # Services differ in their fields anyway, so only packets of the same service are compared.
     gone_at, kept_at = np.zeros((2, len(direction)), np.bool_)
     gone_at[lost], kept_at[others] = True, True
-    lost = lost[alike(direction, gone_at, kept_at, SERVICE)[lost]]
-    others = others[alike(direction, kept_at, gone_at, SERVICE)[others]]
+    member = _members(direction, SERVICE)
+    lost = lost[_shared(direction, gone_at, kept_at, member)[lost]]
+    others = others[_shared(direction, kept_at, gone_at, member)[others]]
     if len(lost) < _FEWEST or len(others) < _FEWEST:
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
@@ -130,14 +131,25 @@ def alike(
     direction: Direction, packets: NDArray[np.bool_], others: NDArray[np.bool_], what: str
 ) -> NDArray[np.bool_]:
     """Which packets, shape ``(m,)``, are of a service (or source) that also occurs among the others."""
-    flows, flow = direction.sender.flows, direction.flow
-    known = flow != NO_FLOW
+    return _shared(direction, packets, others, _members(direction, what))
+
+
+def _members(direction: Direction, what: str) -> NDArray[np.intp]:
+    """Number the service (or source) of each flow of the sender, shape ``(f,)``."""
+    flows = direction.sender.flows
     at_source = traits.serves_at_source(flows)
     parts = [flows.src] if what == SOURCE else [np.where(at_source[:, np.newaxis], flows.src, flows.dst)]
     if what == SERVICE:
         port = traits.server_port(flows, np.arange(len(flows)), at_source).astype(np.uint16)
         parts += [flows.protocol[:, np.newaxis], port[:, np.newaxis].view(np.uint8)]
-    _, member = distinct(np.ascontiguousarray(np.concatenate(parts, axis=1)))
+    return distinct(np.ascontiguousarray(np.concatenate(parts, axis=1)))[1]
+
+
+def _shared(
+    direction: Direction, packets: NDArray[np.bool_], others: NDArray[np.bool_], member: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    flow = direction.flow
+    known = flow != NO_FLOW
     shared = np.zeros(int(member.max(initial=0)) + 1, np.bool_)
     shared[member[flow[others & known]]] = True
     result = packets & known

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.losses import Losses
-from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.loss.traits import Classes, Trait
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.wire.model import NO_FLOW
@@ -37,11 +37,10 @@ def find(direction: Direction, lost: Losses, open_: NDArray[np.bool_], chance: f
     ports = lost.traits[Trait.OUTER_PORT]
     member = ports.of_flow[lost.flow[open_]]
     members = np.unique(member)
-    arrived = ports.of_flow[direction.flow[direction.delivered & (direction.flow != NO_FLOW)]]
     few = len(members) < _FEWEST_PORTS or len(members) > _MOST_OF_PORTS * len(ports)
     if (
         few
-        or np.isin(members, arrived).any()
+        or _arrived(direction, ports)[members].any()
         or len(np.unique(lost.traits[Trait.SERVICE].of_flow[lost.flow])) < 2
     ):
         return None
@@ -53,6 +52,13 @@ def find(direction: Direction, lost: Losses, open_: NDArray[np.bool_], chance: f
     nats = -float(pure.sum()) - _COST
     hit = int(np.count_nonzero(weights[members] > 1))
     return WholePorts(members, hit, nats) if hit >= _FEWEST_PORTS and nats >= -log(chance) else None
+
+
+def _arrived(direction: Direction, ports: Classes) -> NDArray[np.bool_]:
+    """Whether any packet of each source port arrived."""
+    result = np.zeros(len(ports), np.bool_)
+    result[ports.of_flow[direction.flow[direction.delivered & (direction.flow != NO_FLOW)]]] = True
+    return result
 
 
 def _independent(direction: Direction, lost: Losses, open_: NDArray[np.bool_]) -> NDArray[np.float64]:

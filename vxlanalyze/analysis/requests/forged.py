@@ -184,12 +184,12 @@ def _sorts(direction: Direction, rows: NDArray[np.int32]) -> NDArray[np.uint8]:
     index, flows = direction.receiver.index, direction.receiver.flows
     flow, flags = index.flow[rows], index.tcp_flags[rows]
     whole = index.anomalies[rows] & np.uint32(_CUT) == 0
-    tcp = (flows.protocol[flow] == TCP) & whole
+    tcp = (flows.protocol == TCP)[flow] & whole
     result[tcp & (flags & RST != 0)] = Sort.RESET
     result[tcp & (flags & (SYN | ACK | RST) == SYN | ACK)] = Sort.SYN_ACK
-    dns = (flows.protocol[flow] == UDP) & np.isin(flows.sport[flow], DNS_PORTS) & whole
+    dns = ((flows.protocol == UDP) & np.isin(flows.sport, DNS_PORTS))[flow] & whole
     result[dns & (index.seq[rows] & DNS_RESPONSE != 0)] = Sort.DNS
-    error = np.isin(flows.protocol[flow], (ICMP, ICMPV6))
+    error = np.isin(flows.protocol, (ICMP, ICMPV6))[flow]
     result[error & (index.anomalies[rows] & np.uint32(Anomaly.ICMP_ERROR.value) != 0)] = Sort.ICMP_ERROR
     return result
 

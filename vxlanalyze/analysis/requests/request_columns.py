@@ -58,6 +58,8 @@ class Requests:
 
     def at(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> "Requests":
         """Choose some of them, by mask or number."""
+        if which.dtype == np.bool_:  # read once, instead of for each column
+            which = np.flatnonzero(which)
         columns = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "point"}
         return replace(self, **columns)
 

@@ -24,7 +24,7 @@ from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
 from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
-from vxlanalyze.pairing.sorting import stable_order
+from vxlanalyze.pairing.sorting import present, stable_order
 from vxlanalyze.pairing.tuples import number_rows
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
@@ -109,8 +109,7 @@ def _paired(point: Point, found: Events) -> Requests:
     size = len(found.row)
     dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
     room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
-    # At equal times, requests come first.
-    in_time = np.lexsort((~found.is_request, point.index.time_ns[found.row]))
+    in_time = in_time_of(point.index.time_ns[found.row], found.is_request)
     group, groups = _groups(found)
     count = _pair(
         point.index.time_ns,
@@ -126,6 +125,18 @@ def _paired(point: Point, found: Events) -> Requests:
         order = order[stable_order(column[order])]
     paired = _Paired._make(column[order] for column in room)
     return Requests(point, *paired, decided=paired.answer_row != NO_ROW)
+
+
+def in_time_of(time_ns: NDArray[np.int64], is_request: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Order packets by time, requests first at equal times; nearly all are in order already."""
+    steps = np.diff(time_ns)
+    if (steps < 0).any():
+        return np.lexsort((~is_request, time_ns)).astype(np.int64)
+    order = np.arange(len(time_ns))
+    equal = np.flatnonzero(steps == 0)
+    tied = present(np.concatenate([equal, equal + 1]))
+    order[tied] = tied[np.lexsort((~is_request[tied], time_ns[tied]))]
+    return order
 
 
 def _groups(found: Events) -> tuple[NDArray[np.int32], int]:

@@ -89,7 +89,9 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
     index, flows = packets.point.index, packets.point.flows
     size, opposite = len(packets.opposite), packets.opposite
     flags = index.tcp_flags[packets.row] & (SYN | ACK)
-    syn, accepts = (np.bincount(packets.stream, flags == kind, size) > 0 for kind in (SYN, SYN | ACK))
+    syn, accepts = np.zeros((2, size), np.bool_)
+    syn[packets.stream[flags == SYN]] = True
+    accepts[packets.stream[flags == SYN | ACK]] = True
     flow = np.full(size, -1, np.int64)
     flow[packets.stream] = index.flow[packets.row]
     both = (opposite >= 0) & (flow >= 0) & ~syn & ~syn[opposite]

@@ -16,6 +16,7 @@ from vxlanalyze.analysis.underlay.pod_addresses import PodAddresses, native_flow
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
+from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, SCTP, TCP, UDP
 
@@ -74,7 +75,7 @@ def _shows_native(point: Point) -> bool:
 
 def _view(point: Point, tuple_of: NDArray[np.int32]) -> _View:
     used = np.flatnonzero(point.decoded.usage.used)
-    return _View(point, native_flows(point), tuple_of, np.unique(tuple_of[used]))
+    return _View(point, native_flows(point), tuple_of, present(tuple_of[used]))
 
 
 def _between(here: _View, there: _View, answer: NDArray[np.int32], pods: PodAddresses) -> Unseen:

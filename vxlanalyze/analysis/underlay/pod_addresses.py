@@ -25,6 +25,7 @@ from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Flows, Tunnel
 
 _PREFIX_BYTES = {4: 3, 6: 8}
+_PRIVATE = ("10.", "192.168.")  # the most common; `ipaddress` is slow, and there are thousands
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +72,11 @@ class PodAddresses:
 def of(pair: Comparison) -> PodAddresses:
     """Gather the addresses of a comparison; done once, and kept as long as it."""
     nodes = _node_addresses(pair)
-    outside = frozenset(_forwarded_clients(pair, nodes))
+    inside = [(point, _inside_tunnels(point)) for point in _one_a_capture(pair)]
+    outside = frozenset(_forwarded_clients(pair, inside, nodes))
     known: dict[str, set[str]] = {}
-    for point in _one_a_capture(pair):
-        for address, outer in _inside_tunnels(point):
+    for _, ends in inside:
+        for address, outer in ends:
             known.setdefault(address, set())
             known[address] |= {outer} if outer else set()
     pods = {a: frozenset(o) for a, o in known.items() if a not in nodes and a not in outside}
@@ -147,12 +149,14 @@ def _of_node(cluster: Cluster, name: str) -> frozenset[str]:
     return frozenset(() if node is None else node.addresses)
 
 
-def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
+def _forwarded_clients(
+    pair: Comparison, inside: list[tuple[Point, list[tuple[str, str]]]], nodes: set[str]
+) -> set[str]:
     """Inner sources whose packets arrive without a tunnel at the node that forwards them through it."""
     found: set[str] = set()
-    for point in _one_a_capture(pair):
+    for point, ends in inside:
         if pair.cluster.pods:
-            found |= {a for a, o in _inside_tunnels(point) if o and pair.cluster.node_of(a) is None}
+            found |= {a for a, o in ends if o and pair.cluster.node_of(a) is None}
         flows = point.flows
         addresses = set(point.addresses)
         own = among(flows.outer_src, flows.outer_family, addresses) & point.decoded.usage.used
@@ -160,7 +164,7 @@ def _forwarded_clients(pair: Comparison, nodes: set[str]) -> set[str]:
         native = native_flows(point)
         arriving = native[np.isin(flows.outer_dst_mac[native], macs)]
         came = set(text(flows.src[arriving], flows.family[arriving]))
-        sent = {a for a, outer in _inside_tunnels(point) if outer in addresses}
+        sent = {a for a, outer in ends if outer in addresses}
         found |= came & sent
     return found - nodes
 
@@ -171,6 +175,7 @@ def _networks(pods: dict[str, frozenset[str]], nodes: set[str]) -> dict[bytes, f
     found: dict[bytes, set[str]] = {}
     for address, outer in pods.items():
         network = network_of(address)
-        if network not in taken and ip_address(address).is_private:
+        private = address.startswith(_PRIVATE) or ip_address(address).is_private
+        if private and network not in taken:
             found.setdefault(network, set()).update(outer)
     return {network: frozenset(outer) for network, outer in found.items()}

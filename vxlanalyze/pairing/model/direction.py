@@ -147,10 +147,12 @@ class Direction:
     def _less_other_segments(self, whole: NDArray[np.uint32]) -> NDArray[np.uint32]:
         lengths = whole[self.sent_row]
         if self.sender.segment_bytes.any():
-            split = self.sender.segment_bytes[self.sent_row] != 0
-            others = self.sender.index.payload_length[self.sent_row] - self.payload_length
-            empty = lengths == 0
-            lengths = np.where(split & ~empty, lengths - others, lengths)
+            split = np.flatnonzero(self.sender.segment_bytes[self.sent_row])  # few frames are super-packets
+            rows, known = self.sent_row[split], lengths[split]
+            others = self.sender.index.payload_length[rows] - wire_payload(
+                self.sender, rows, self.segment[split]
+            )
+            lengths[split] = np.where(known == 0, known, known - others)
         return lengths
 
     @property

@@ -97,8 +97,10 @@ def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint
     whole = point.index.payload_length[rows]
     if not point.segment_bytes.any():
         return whole
-    size = point.segment_bytes[rows].astype(np.uint32)
-    return np.where(size == 0, whole, np.minimum(whole - size * segment, size))
+    split = np.flatnonzero(point.segment_bytes[rows])  # few frames are super-packets
+    size = point.segment_bytes[rows[split]].astype(np.uint32)
+    whole[split] = np.minimum(whole[split] - size * segment[split], size)
+    return whole
 
 
 def gathered(values: NDArray[_Number], rows: NDArray[np.int32]) -> NDArray[_Number]:
