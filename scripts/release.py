@@ -53,19 +53,22 @@ def _built(folder: Path) -> Path:
     return wheel
 
 
+def empty_environment(folder: Path) -> Path:
+    """Create an environment without pip and setuptools: no part of an installation. Gives its Python."""
+    venv.create(folder, with_pip=False)
+    return folder / "bin" / "python"
+
+
 def _sbom(wheel: Path, scratch: Path) -> Path:
     """Install the wheel alone, and list what came with it."""
-    environment = scratch / "environment"
-    venv.create(environment, with_pip=True)
-    _run(environment / "bin" / "pip", "install", "-q", wheel)
+    python = empty_environment(scratch / "environment")
+    _run(sys.executable, "-m", "pip", "--python", python, "install", "-q", wheel)
     _run(
-        environment / "bin" / "vxlanalyze",
+        python.with_name("vxlanalyze"),
         *sorted((ROOT / "sample_pcaps" / "seed").glob("*.pcap.gz")),
         "--quiet",
     )
-    _run(environment / "bin" / "pip", "uninstall", "-q", "-y", "pip")
     made = DIST / f"vxlanalyze-{version()}.cdx.json"
-    python = environment / "bin" / "python"
     _run(
         *(sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--of", "JSON"),
         *("--pyproject", ROOT / "pyproject.toml", "-o", made, python),
@@ -73,6 +76,8 @@ def _sbom(wheel: Path, scratch: Path) -> Path:
     held = {component["name"].lower() for component in json.loads(made.read_text())["components"]}
     if not {"numpy", "pandas", "pyarrow"} <= held:
         raise SystemExit(f"{made}: lacks what the wheel needs, and has {sorted(held)}")
+    if held & {"pip", "setuptools", "wheel"}:
+        raise SystemExit(f"{made}: lists what only the build needs: {sorted(held)}")
     return made
 
 
