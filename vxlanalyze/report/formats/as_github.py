@@ -70,7 +70,7 @@ def _level(finding: FindingRecord, judgement: Judgement | None) -> str:
 
 
 def _message(finding: FindingRecord) -> str:
-    remedy = f" Remedy: {finding['remedy']}" if finding["remedy"] else ""
+    remedy = f"\nRemedy: {finding['remedy']}" if finding["remedy"] else ""
     because = f" (because of {finding['because']})" if finding["because"] else ""
     return f"{finding['summary']}{because}{remedy}"
 
