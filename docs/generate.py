@@ -73,7 +73,7 @@ def _markdown(manual: str) -> Iterator[str]:
     for number, line in enumerate(lines):
         after = lines[number + 1] if number + 1 < len(lines) else ""
         if line and not line.startswith(" ") and after.startswith("    "):
-            yield from ("", f"### {line}", "") if lines[number - 1] else (f"### {line}", "")
+            yield from ("", f"#### {line}", "") if lines[number - 1] else (f"#### {line}", "")
         else:
             yield line.removeprefix("    ").replace("``", "`")
 
