@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import vxlanalyze as vx
+from benchmarks import first_use
 from tests.command.conftest import environment
 from vxlanalyze.command import cli
 from vxlanalyze.report.expectation import parse
@@ -163,6 +165,17 @@ def test_the_action_compares_and_keeps_a_summary(captures, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Nothing is wrong" in (tmp_path / "step.md").read_text()
     assert (tmp_path / "report" / "report.xml").exists()
+
+
+def test_first_use_runs_the_first_command_of_the_readme_and_every_script_of_the_action(tmp_path):
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    scripts = first_use.action_scripts(action, tmp_path, ROOT)
+
+    assert first_use.readme_command().startswith("python3 -m venv .venv && .venv/bin/pip install")
+    assert len(scripts) == sum("run" in step for step in action["runs"]["steps"]) == 2
+    assert not [
+        value for script, variables in scripts for value in (script, *variables.values()) if "${{" in value
+    ]
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
