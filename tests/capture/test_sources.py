@@ -232,19 +232,19 @@ def test_one_file_twice_in_a_set(rotated: Path) -> None:
     ("content", "what"),
     [
         (b"", "empty; a capture has at least its header"),
-        (b"just some text\n", "a text file, no capture; tcpdump writes a capture with -w FILE"),
+        (b"just some text\n", "a text file, not a capture; tcpdump writes a capture with -w FILE"),
         ("12:00 IP größer\n".encode() * 9000, "a text file"),
         (b"snoop\0\0\0\0\0\0\2\0\0\0\4", "a snoop capture"),
         (b"RTSS\x02\0\0\0" + bytes(120), "a Microsoft Network Monitor 1 capture"),
         (b"GMBU\0\2" + bytes(120), "a Microsoft Network Monitor 2 capture"),
-        (b"PK\x03\x04" + bytes(60), "a zip archive, no capture that can be read; unpack it first"),
+        (b"PK\x03\x04" + bytes(60), "a zip archive, not a capture that can be read; unpack it first"),
         (b"node1.pcap" + bytes(247) + b"ustar\0" + b"00" + bytes(300), "a tar archive"),
         (
             bytes(8) + b"\x02\x04\x00\x20" + bytes(20) + bytes(8) + b"\x02\x04\x00\x20" + bytes(20),
             "Endace ERF",
         ),
         (b"\x7fELF" + bytes(60), "a program"),
-        (bytes(100), "no capture: it begins with 00 00 00 00"),
+        (bytes(100), "not a capture: it begins with 00 00 00 00"),
         (b"\xd4\xc3", "2 bytes long, too short for a capture"),
     ],
 )

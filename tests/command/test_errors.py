@@ -42,6 +42,12 @@ def error_of(capsys, *arguments):
             [NODE1, "--only", "hst=10.0.0.1"],
             "hst=10.0.0.1: not a term; give one like host=10.0.0.1, port=53 or",
         ),
+        (
+            [NODE1, "--kube", str(SEED / "kube.json"), "--only", "host=jupyterlab"],
+            "host=jupyterlab: jupyterlab is not a host; did you mean default/jupyterlab-0?",
+        ),
+        ([NODE1, "--html", "x"], "unrecognized arguments: --html x; did you mean -o x.html?; see"),
+        ([NODE1, "--json=r.json"], "unrecognized arguments: --json=r.json; did you mean -o r.json?; see"),
         ([NODE1, "--only", "port=http"], "port=http: http is not a port"),
         ([NODE1, "--only", "net=10.0.0.0/99"], "net=10.0.0.0/99: 10.0.0.0/99 is not a net"),
         ([NODE1, "--kube", "missing.json"], "missing.json: cannot be read (No such file or directory)"),

@@ -41,8 +41,8 @@ def test_the_text_is_ascii_so_that_no_locale_and_no_terminal_changes_it():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "r.json, line 1, column 1: no JSON"),
-        ('{"schema":', "r.json, line 1, column 11: no JSON"),
+        ("", "r.json, line 1, column 1: not JSON"),
+        ('{"schema":', "r.json, line 1, column 11: not JSON"),
         ("[]", "its schema is null; 'vxlanalyze.report/1' can be read"),
         ('{"schema": "vxlanalyze.report/9"}', 'its schema is "vxlanalyze.report/9"'),
         ('{"schema": "vxlanalyze.report/1"}', "r.json: lacks 'tool'"),
@@ -50,7 +50,7 @@ def test_the_text_is_ascii_so_that_no_locale_and_no_terminal_changes_it():
             '{"schema": "vxlanalyze.report/1", "tol": {}}',
             "r.json: lacks 'tool', and 'tol' is not a key of it",
         ),
-        ("[" * 100_000, "no report"),
+        ("[" * 100_000, "not a report"),
     ],
 )
 def test_what_is_no_report_is_told_with_its_place(text, told):

@@ -88,9 +88,7 @@ def questions_of(
         names,
         tuple(bundled.bundles(archives, sources)),
     )
-    part = Part(
-        _moment(since), _moment(until), tuple(parse_term(term, cluster.addresses_of) for term in only)
-    )
+    part = Part(_moment(since), _moment(until), tuple(parse_term(term, cluster) for term in only))
     return pipeline.Questions(cluster, tuple(ports), part, select, ignore)
 
 

@@ -171,7 +171,7 @@ def _source(path: str) -> IO[bytes]:
     # A pipe is waited for; a device is not, since opening one may have side effects.
     mode = os.stat(path).st_mode
     if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)):
-        raise CaptureError(path, "a device, no capture file")
+        raise CaptureError(path, "a device, not a capture file")
     if stat.S_ISFIFO(mode):
         return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     return open(path, "rb", buffering=0)

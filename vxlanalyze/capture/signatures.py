@@ -48,16 +48,16 @@ def what_else(head: bytes) -> str:
         return "empty; a capture has at least its header (24 bytes), which tcpdump writes when it starts"
     for magic, what, remedy in _OTHERS:
         if head.startswith(magic):
-            return f"{what}, no capture that can be read; {remedy}"
+            return f"{what}, not a capture that can be read; {remedy}"
     if head[_TAR_MAGIC_AT:].startswith(b"ustar"):
-        return "a tar archive, no capture; unpack it first"
+        return "a tar archive, not a capture; unpack it first"
     if _is_text(head):
-        return "a text file, no capture; tcpdump writes a capture with -w FILE"
+        return "a text file, not a capture; tcpdump writes a capture with -w FILE"
     if len(head) < 4:
         return f"{len(head)} bytes long, too short for a capture; {SUPPORTED}"
     if _looks_like_erf(head):
         return f"perhaps an Endace ERF capture; {_CONVERT}"
-    return f"no capture: it begins with {head[:4].hex(' ')}; {SUPPORTED}"
+    return f"not a capture: it begins with {head[:4].hex(' ')}; {SUPPORTED}"
 
 
 def _is_text(head: bytes) -> bool:

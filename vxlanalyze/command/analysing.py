@@ -106,7 +106,7 @@ def questions_of(options: Options, sources: "Sequence[LogicalCapture]") -> "Ques
         part=Part(
             None if options.since is None else parse_moment(options.since),
             None if options.until is None else parse_moment(options.until),
-            tuple(parse_term(term, cluster.addresses_of) for term in options.only),
+            tuple(parse_term(term, cluster) for term in options.only),
         ),
         select=options.select,
         ignore=options.ignore,

@@ -93,16 +93,18 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         _, unknown, given = message.partition("unrecognized arguments: ")
-        hint = _hint(given.split("=")[0].split()[0], self._option_string_actions) if unknown else ""
+        option, value, *_ = [*given.replace("=", " ", 1).split(), "", ""]
+        hint = _hint(option, value, self._option_string_actions) if unknown else ""
         raise UsageError(f"{message}{hint}; see vxlanalyze --help")
 
 
-def _hint(option: str, known: Iterable[str]) -> str:
+def _hint(option: str, value: str, known: Iterable[str]) -> str:
     """Suggest the option that was probably meant: formats are written with -o, and short options are few."""
     suffixes = {suffix.strip("."): suffix for renderer in RENDERERS for suffix in renderer.suffixes}
     meant = suffixes.get(option.strip("-").lower())
     if meant is not None:
-        return f"; did you mean -o FILE{meant}?"
+        file = value if value and not value.startswith("-") else "FILE"
+        return f"; did you mean -o {file.removesuffix(meant)}{meant}?"
     return nearest(option, [name for name in known if name.startswith("--")]) if option[:2] == "--" else ""
 
 

@@ -113,6 +113,11 @@ class Cluster:
         name = self.name_of(address)
         return address if name is None else f"{address} ({name})"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all pods, services and nodes, with their namespace, sorted."""
+        return tuple(sorted(set(self._names.values())))
+
     def addresses_of(self, name: str) -> tuple[str, ...]:
         """Addresses of the pods, services and nodes with a name, with or without namespace."""
         return tuple(

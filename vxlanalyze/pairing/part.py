@@ -6,7 +6,7 @@ Sources: RFC 3339 section 5.6, the form of times.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.errors import UsageError
+from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import PER_PACKET, PER_UNSENT, Comparison, Direction, Hop, Point
 from vxlanalyze.text.nearest import nearest
 from vxlanalyze.wire.model import NO_FLOW, Flows
@@ -90,13 +91,13 @@ def _fraction_ns(digits: str | None) -> int:
     return int((digits or "0").ljust(9, "0"))
 
 
-def parse_term(text: str, addresses_of: Callable[[str], Sequence[str]] | None = None) -> Term:
+def parse_term(text: str, cluster: Cluster | None = None) -> Term:
     """Read a term: ``host=10.0.0.1``, ``net=10.0.0.0/24``, ``port=53``, ``proto=tcp`` or ``vni=7``.
 
     Parameters
     ----------
-    addresses_of : callable, optional
-        Gives the addresses of the pod, service or node of a name, for ``host=NAME``.
+    cluster : Cluster, optional
+        Knows the addresses of pods, services and nodes, for ``host=NAME``.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def parse_term(text: str, addresses_of: Callable[[str], Sequence[str]] | None = 
     kind, _, value = text.partition("=")
     try:
         if kind in ("host", "net"):
-            named = addresses_of(value) if kind == "host" and addresses_of is not None else ()
+            named = cluster.addresses_of(value) if kind == "host" and cluster is not None else ()
             if named:
                 return Term("net", tuple(ip_network(address) for address in named))
             if kind == "host" and "/" in value:
@@ -117,10 +118,20 @@ def parse_term(text: str, addresses_of: Callable[[str], Sequence[str]] | None = 
         if kind in ("port", "vni"):
             return Term(kind, _number(value, 0xFFFF if kind == "port" else 0xFFFFFF))
     except ValueError:
-        names = "; --kube names pods, services and nodes" if kind == "host" else ""
-        raise UsageError(f"{text}: {value or 'nothing'} is not a {kind}{names}") from None
+        hint = _host_hint(value, cluster) if kind == "host" else ""
+        raise UsageError(f"{text}: {value or 'nothing'} is not a {kind}{hint}") from None
     hint = nearest(kind, ("host", "net", "port", "proto", "vni"))
     raise UsageError(f"{text}: not a term; give one like host=10.0.0.1, port=53 or proto=tcp{hint}")
+
+
+def _host_hint(name: str, cluster: Cluster | None) -> str:
+    """Suggest a name of the cluster: one that begins like this, or resembles it."""
+    known = () if cluster is None else cluster.names
+    begins = [
+        full for full in known if name and name in (full[: len(name)], full.rpartition("/")[2][: len(name)])
+    ]
+    hint = f"; did you mean {begins[0]}?" if begins else nearest(name, known)
+    return hint or "; --kube names pods, services and nodes"
 
 
 def _number(text: str, largest: int) -> int:

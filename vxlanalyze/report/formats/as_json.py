@@ -68,9 +68,9 @@ def from_json(text: str, path: str = "report") -> Report:
         whole = json.loads(text)
     except json.JSONDecodeError as error:
         place = f"{path}, line {error.lineno}, column {error.colno}"
-        raise UsageError(f"{place}: no JSON ({error.msg}); give a report of --format json") from error
+        raise UsageError(f"{place}: not JSON ({error.msg}); give a report of --format json") from error
     except (RecursionError, ValueError) as error:
-        raise UsageError(f"{path}: no report ({error}); give a report of --format json") from error
+        raise UsageError(f"{path}: not a report ({error}); give a report of --format json") from error
     if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
         found = whole.get("schema") if isinstance(whole, dict) else None
         raise UsageError(f"{path}: its schema is {json.dumps(found)[:80]}; {SCHEMA!r} can be read")
