@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import vxlanalyze as vx
+from vxlanalyze.api.records import Records
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 
@@ -59,6 +60,21 @@ def test_the_frames_say_what_the_records_say(seed):
     assert seed.services.to_frame()["unanswered"].sum() == sum(s["unanswered"] for s in seed.services)
     assert seed.findings.to_frame()["code"].tolist() == [finding.code for finding in seed.findings]
     assert seed.captures.to_frame()["packets"].tolist() == [capture["packets"] for capture in seed.captures]
+
+
+def test_a_record_that_lacks_nested_figures_leaves_no_column_of_its_own():
+    time = {"exchanges": 3, "server": {"p50": 7, "p99": None}}
+    frame = Records([{"client": "a", "time_ns": time}, {"client": "b", "time_ns": None}]).to_frame()
+
+    assert list(frame) == ["client", "time_exchanges", "time_server_p50_ns", "time_server_p99_ns"]
+    assert frame["time_exchanges"].tolist() == [3, pd.NA]
+
+
+def test_words_among_the_evidence_have_no_unit_in_their_column(seed):
+    columns = seed.findings.to_frame().columns
+
+    assert {"lost [packets]", "first_lost"} <= set(columns)
+    assert not [name for name in columns if "[]" in name]
 
 
 def test_arrow_for_other_engines(seed):

@@ -86,8 +86,15 @@ _COLUMNS = ("code", "severity", "direction", "summary", "because", "frame_count"
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    evidence = {f"{name} [{finding.units[name]}]": value for name, value in finding.evidence.items()}
+    evidence = {_column(name, finding.units[name]): value for name, value in finding.evidence.items()}
     return {**{name: getattr(finding, name) for name in _COLUMNS}, **evidence}
+
+
+def _column(name: str, unit: str) -> str:
+    """Name the column of a figure; words have no unit."""
+    if unit:
+        return f"{name} [{unit}]"
+    return f"evidence_{name}" if name in _COLUMNS else name
 
 
 class Findings(Sequence[Finding]):
@@ -118,7 +125,7 @@ class Findings(Sequence[Finding]):
         return next((finding for finding in self._findings if name in (finding.code, finding.key)), None)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Give a row for each finding; evidence as columns named ``NAME [UNIT]``."""
+        """Give a row for each finding; evidence as columns named ``NAME [UNIT]``, or ``NAME`` without a unit."""
         import pandas as pd
 
         return pd.DataFrame([_row(finding) for finding in self._findings], columns=None if self else _COLUMNS)

@@ -1,6 +1,6 @@
 """Records of a report as a list that can be converted to a DataFrame."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 _Record = TypeVar("_Record")
 _UNITS = ("_ns", "_ppm", "_bytes", "_ratio")
+_COUNTS = ("exchanges",)  # figures without the unit of those next to them
 
 
 class Records(list[_Record]):
@@ -21,8 +22,17 @@ class Records(list[_Record]):
         """
         import pandas as pd
 
-        frame = pd.DataFrame([dict(_flat(cast("Mapping[str, Any]", record))) for record in self])
+        nested = {name for record in self for name, value in _items(record) if isinstance(value, Mapping)}
+        rows = [
+            {name: value for name, value in _items(record) if value is not None or name not in nested}
+            for record in self
+        ]
+        frame = pd.DataFrame([dict(_flat(row)) for row in rows])
         return frame.astype({name: kind for name in frame if (kind := _kind(str(name), frame[name]))})
+
+
+def _items(record: object) -> Iterable[tuple[str, Any]]:
+    return cast("Mapping[str, Any]", record).items()
 
 
 def _kind(name: str, values: "pd.Series[Any]") -> str | None:
@@ -44,4 +54,4 @@ def _flat(record: Mapping[str, Any], prefix: str = "", unit: str = "") -> Iterat
         if isinstance(value, Mapping):
             yield from _flat(value, f"{stem}_", ending or unit)
         else:
-            yield f"{stem}{ending or unit}", value
+            yield f"{stem}{ending or ('' if name in _COUNTS else unit)}", value
