@@ -125,7 +125,7 @@ class Findings(Sequence[Finding]):
         return next((finding for finding in self._findings if name in (finding.code, finding.key)), None)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Give a row for each finding; evidence as columns ``NAME [UNIT]``, or ``NAME`` where it has no unit."""
+        """Give a row for each finding; evidence as columns ``NAME [UNIT]``, or ``NAME`` without a unit."""
         import pandas as pd
 
         return pd.DataFrame([_row(finding) for finding in self._findings], columns=None if self else _COLUMNS)

@@ -28,7 +28,7 @@ class SilentVni(NamedTuple):
         return (
             f" All of it came with VNI {requested}; {node} sends nothing with that VNI, "
             f"only with VNI {sent}. "
-            "A node discards silently what carries a VNI that it has no tunnel device for."
+            "A node silently discards packets with a VNI for which it has no tunnel device."
         )
 
     def remedy(self, node: str) -> str:
