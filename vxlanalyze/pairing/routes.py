@@ -262,13 +262,21 @@ def _pod_to_pod(first: End, second: End, book: AddressBook) -> Routes:
     return Routes(_route(forward, returned), _route(at_second & arrived, at_second & backward))
 
 
+def _node_of(pod: End, at_tunnel: NDArray[np.bool_], tunnel: End, book: AddressBook) -> NDArray[np.int32]:
+    """Outer addresses of a pod's node: of the card's own node, or of the far one if the card is there."""
+    j = tunnel.place.capture
+    sent = at_tunnel & np.isin(book.src[j], pod.home.numbers) & (tunnel.decoded.usage.packets > 0)
+    sources = np.unique(book.outer_src[j][sent])
+    return sources if len(sources) else np.array(tunnel.home.numbers, dtype=np.int32)
+
+
 def _pod_to_tunnel(
     pod: End, tunnel: End, book: AddressBook, cluster: Cluster, beyond: NDArray[np.int32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Routes at the unencapsulated and at the tunnel point; FORWARD goes into the tunnel."""
     i, j = pod.place.capture, tunnel.place.capture
-    own = np.array(tunnel.home.numbers, dtype=np.int32)
     at_pod, at_tunnel = _unencapsulated(pod), _tunnelled(tunnel)
+    own = _node_of(pod, at_tunnel, tunnel, book)
     sent = at_tunnel & np.isin(book.outer_src[j], own)
     received = at_tunnel & ~sent
     local = _lives_on(tunnel, sent, book, cluster)

@@ -24,6 +24,7 @@ _COUNTERS = (
     "nstat -az | grep -E 'Drop|RcvbufErrors|RPFilter|InAddrErrors'",
     "ip -s link",
 )
+_LONGEST_IN_NODE_NS = 150_000  # from a pod's interface to the card; between two nodes it is rarely less
 _TWICE = "Take each of these twice, before and after a test:"
 
 
@@ -165,7 +166,14 @@ def commands(place: str, node: str) -> str:
 def node_of(direction: Direction) -> str | None:
     """Name the node that contains a hop, where one side shows packets without the tunnel; else None."""
     near, far = direction.sender, direction.receiver
-    return f"the node of {near.name} and {far.name}" if near.encapsulated != far.encapsulated else None
+    within = near.encapsulated != far.encapsulated and not _is_far(direction)
+    return f"the node of {near.name} and {far.name}" if within else None
+
+
+def _is_far(direction: Direction) -> bool:
+    """Whether packets take longer than inside a node: a pod's capture, and the card of another node."""
+    delays_ns = direction.delay_ns[direction.delivered]
+    return bool(len(delays_ns)) and int(delays_ns.min()) > _LONGEST_IN_NODE_NS
 
 
 def evidence_of(direction: Direction) -> dict[str, Quantity]:
@@ -175,7 +183,7 @@ def evidence_of(direction: Direction) -> dict[str, Quantity]:
 
 
 def remedy_of(direction: Direction, code: str = "", lost: NDArray[np.bool_] | None = None) -> str | None:
-    """Say where to look on the node that contains a hop; None for a hop between nodes.
+    """Say where to look on the node that contains a hop; None for a hop between two cards.
 
     Parameters
     ----------
@@ -188,8 +196,24 @@ def remedy_of(direction: Direction, code: str = "", lost: NDArray[np.bool_] | No
     """
     place = node_of(direction)
     if place is None:
-        return None
+        far = direction.sender.encapsulated != direction.receiver.encapsulated
+        return _on_the_way_to_another_node(direction) if far else None
     card = direction.sender if direction.sender.encapsulated else direction.receiver
     node = card.name.partition("/")[0]
     first = "" if lost is None else inside_words.where_to_look(code, node, _first_ns(direction, lost))
     return written(first, commands(place, node))
+
+
+def _on_the_way_to_another_node(direction: Direction) -> str:
+    """Separate the pod's own node from the network, where the other capture is of another node."""
+    near, far = direction.sender, direction.receiver
+    pod, card = (far, near) if near.encapsulated else (near, far)
+    ports = np.unique(card.flows.outer_dport[card.flows.outer_dport > 0]).tolist()[:4]
+    rule = " or ".join(f"udp port {port}" for port in ports) or "host CARD"
+    finds = [f"kubectl get pods -A -o wide --field-selector status.podIP={a}" for a in pod.addresses[:1]]
+    return written(
+        f"They are lost on the pod's own node or between the nodes: {card.name} is another node. A capture "
+        "of the card of the pod's node (NODE, NIC) during the same test separates the two:",
+        anywhere(*finds),
+        on("NODE", f"tcpdump -i NIC -s 192 -w node.pcap '{rule}'"),
+    )

@@ -108,7 +108,9 @@ def _inside_a_node(direction: Direction, lost: NDArray[np.bool_]) -> str:
     in_tunnel = () if shown is None else set(text(shown.flows.dst, shown.flows.family))
     services = [address for address in targets if address not in in_tunnel]
     name = node.name.partition("/")[0]
-    counters = inside_finding.commands(node.name, name)
+    counters = inside_finding.remedy_of(direction) or inside_finding.commands(node.name, name)
+    if inside_finding.node_of(direction) is None:
+        return counters
     if not services or direction.sender.encapsulated:
         return counters
     return written(

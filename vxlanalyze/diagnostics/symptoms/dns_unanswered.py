@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import inside_finding
 from vxlanalyze.analysis.requests import (
     dns_failing_names,
     dns_pairs,
@@ -122,7 +123,7 @@ def _server(pair: Comparison, figures: ServiceFigures) -> _Server:
 def _is_inside(pair: Comparison, label: str | None) -> bool:
     """Whether a hop is inside a node: one side shows packets without the tunnel."""
     direction = next((d for d in pair.directions if d.label == label), None)
-    return direction is not None and direction.sender.encapsulated != direction.receiver.encapsulated
+    return direction is not None and inside_finding.node_of(direction) is not None
 
 
 def _chance(server: _Server) -> float:
