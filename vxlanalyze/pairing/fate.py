@@ -260,10 +260,11 @@ def sent_by_receivers_clock(
         return time_ns + clock.offset_at(time_ns)
     # In the reverse direction, the sender is the second point: find the piece by where it begins on that
     # clock.
-    starts = np.maximum.accumulate([p.from_ns + p.offset_ns for p in clock.pieces])
+    pieces = sorted(clock.pieces, key=lambda piece: piece.from_ns + piece.offset_ns)
+    starts = np.array([p.from_ns + p.offset_ns for p in pieces], dtype=np.int64)
     piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
-    base = np.array([p.offset_ns for p in clock.pieces], dtype=np.int64)[piece]
-    begin = np.array([p.from_ns for p in clock.pieces], dtype=np.int64)[piece]
+    base = np.array([p.offset_ns for p in pieces], dtype=np.int64)[piece]
+    begin = np.array([p.from_ns for p in pieces], dtype=np.int64)[piece]
     # One step suffices: the drift within a piece changes the time that it is computed from by only a
     # millionth.
     return time_ns - clock.offset_at(np.maximum(time_ns - base, begin))

@@ -22,7 +22,11 @@ class ClockPiece:
 
 
 def at(time_ns: NDArray[np.int64], pieces: Sequence[ClockPiece]) -> NDArray[np.int64]:
-    """Give the offset at each time, shape kept; the first piece also applies before it begins."""
+    """Give the offset at each time, shape kept; the first piece also applies before it begins.
+
+    Pieces are in the order of the packets: where the clock was set back far, later ones begin earlier.
+    """
+    pieces = sorted(pieces, key=lambda piece: piece.from_ns)
     starts = np.array([p.from_ns for p in pieces], dtype=np.int64)
     base = np.array([p.offset_ns for p in pieces], dtype=np.int64)
     drift = np.array([p.drift_ppm for p in pieces]) * 1e-6
