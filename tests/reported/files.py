@@ -31,7 +31,10 @@ class Frame:
 
 @dataclass
 class Capture:
-    """One capture file. Frames may come in any order: they are written by time."""
+    """One capture file. Frames may come in any order: they are written by time.
+
+    `set_at` and `set_by` (ns) say that the clock was set at a moment: time stamps jump, the order stays.
+    """
 
     name: str
     interfaces: list[Interface] = field(default_factory=lambda: [Interface()])
@@ -41,6 +44,8 @@ class Capture:
     names: dict[str, str] = field(default_factory=dict)  # address: name (a name resolution block)
     comment: str = ""
     frames: list[Frame] = field(default_factory=list)
+    set_at: int = 0
+    set_by: int = 0
 
     def add(self, time: int, data: bytes, interface: int = 0, comment: str = "") -> None:
         self.frames.append(Frame(time, data, interface, len(data), comment))
@@ -48,6 +53,8 @@ class Capture:
     def write(self, folder: Path) -> Path:
         path = folder / f"{self.name}.{'pcapng' if self.ng else 'pcap'}"
         self.frames.sort(key=lambda frame: frame.time)
+        for frame in self.frames:
+            frame.time += self.set_by if self.set_at and frame.time > self.set_at else 0
         path.write_bytes(self._pcapng() if self.ng else self._pcap())
         return path
 
