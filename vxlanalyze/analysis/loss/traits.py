@@ -29,7 +29,7 @@ class Trait(Enum):
     PORT = "port"  # protocol and server port, at any address
     DESTINATION = "inner destination"
     SOURCE = "inner source"
-    OUTER_PORT = "outer source port"
+    OUTER_PORT = "outer source port"  # of tunnels without ports: the inner flow, which devices hash instead
     TUNNEL_ENDPOINT = "tunnel endpoint"  # outer destination address and port
 
 
@@ -128,9 +128,18 @@ def _keys(
         Trait.PORT: (protocol, port, at_source),
         Trait.DESTINATION: (dst,),
         Trait.SOURCE: (src,),
-        Trait.OUTER_PORT: (flows.outer_sport[rows],),
+        Trait.OUTER_PORT: (
+            flows.outer_sport[rows],
+            np.where(has_no_ports(flows, rows), flows.identity[rows], 0),
+        ),
         Trait.TUNNEL_ENDPOINT: _tunnel_endpoints(flows, rows),
     }
+
+
+def has_no_ports(flows: Flows, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Flows in a tunnel without ports (IP in IP, GRE), shape of `rows`."""
+    result: NDArray[np.bool_] = (flows.outer_family[rows] > 0) & (flows.outer_dport[rows] == 0)
+    return result
 
 
 def _tunnel_endpoints(flows: Flows, rows: NDArray[np.intp]) -> tuple[NDArray[np.generic], ...]:

@@ -12,7 +12,8 @@ How it decides
     sets into account, and random loss would look like this at most once in ten thousand directions. Ports
     that share a remainder modulo the number of paths are a simpler set. Many light flows are pooled: that no
     source port loses only a part of its packets, although many could, is evidence. Where every n-th packet is
-    lost whatever its flow, members are used in turn and one of them is dead.
+    lost whatever its flow, members are used in turn and one of them is dead. In tunnels without ports (IP in
+    IP, GRE), where devices hash the inner packet, the inner flow takes the place of the port.
 When it cannot tell
     Few flows: where each lost flow is an entire service, the service is the simpler explanation
     (`flow-blocked`). Where one service loses some of its single-packet flows, it may be the service or the
@@ -35,16 +36,18 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
-from vxlanalyze.analysis.loss.traits import Trait
+from vxlanalyze.analysis.loss.traits import Trait, has_no_ports
 from vxlanalyze.analysis.loss.turns import Turn
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
-from vxlanalyze.text.words import count, share
+from vxlanalyze.text.words import count, listed, share
+from vxlanalyze.wire.addresses import text
 
 CODE = "ecmp-member-blocked"
-_PORTS_LISTED = 40
+_PORTS_LISTED, _FLOWS_LISTED = 40, 5
+_BOND = "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*"
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
@@ -70,6 +73,8 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction = picture.direction
     explanations = [e for e in picture.of(Kind.ECMP) if e.detail is None]
     lost = picture.packets_of(explanations)
+    if has_no_ports(direction.sender.flows, direction.flow[lost]).all():
+        return _of_inner_flows(pair, picture, lost, explanations)
     ports = np.unique(direction.sender.flows.outer_sport[direction.flow[lost]])
     all_ports = _ports(picture)
     paths = max(e.rule.paths for e in explanations)
@@ -114,6 +119,62 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     )
 
 
+def _of_inner_flows(
+    pair: Comparison, picture: Picture, lost: NDArray[np.bool_], explanations: list[Explanation]
+) -> Finding:
+    """Report whole inner flows lost in a tunnel without ports, where devices hash the inner packet."""
+    direction = picture.direction
+    near, far = direction.sender.name, direction.receiver.name
+    below = underlay.of(direction, pair.cluster)
+    flows = np.unique(direction.flow[lost])
+    named = [_named(pair, direction, int(row)) for row in flows[:_FLOWS_LISTED]]
+    delivered = int(np.count_nonzero(direction.delivered))
+    shown = exhibits.of_packets(pair, direction, lost)
+    return Finding(
+        code=CODE,
+        severity=Severity.CRITICAL,
+        direction=direction.label,
+        summary=f"{loss.since(explanations)}{len(flows):,} of {count(_ports(picture), 'inner flow')} from "
+        f"{near} to {far} lose every packet ({count(int(lost.sum()), 'packet')}); the others arrive: one of "
+        "several paths drops everything",
+        explanation=f"No packet of {count(len(flows), 'inner flow')} arrives: "
+        f"{affected.packets(affected.protocols(direction, lost))} of {affected.sizes(direction, lost)}. The "
+        f"other flows deliver {count(delivered, 'packet')}. {below.ports_text} has no ports, so devices that "
+        "choose among equal paths hash the inner packet. " + loss.by_chance(explanations),
+        remedy=written(
+            "Ask the network team which member of a port channel, or which equal-cost next hop, carries "
+            f"{below.ports_text} {below.ends_text} with these inner flows, and have it taken out: "
+            f"{listed(named)}{', and others' if len(flows) > _FLOWS_LISTED else ''}.",
+            f"If {near} has a bond, its mode and the state of each member:",
+            on(near, _BOND),
+        ),
+        evidence={
+            "lost_flows": Quantity(len(flows), "flows"),
+            "flows": Quantity(_ports(picture), "flows"),
+            "lost": Quantity(int(lost.sum()), "packets"),
+            "delivered": Quantity(delivered, "packets"),
+            "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
+            "largest_lost": Quantity(int(direction.wire_length[lost].max()), "bytes"),
+            "chance": Quantity(max(e.chance for e in explanations), "ratio"),
+        },
+        ruled_out=_ruled_out(direction, lost),
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
+    )
+
+
+def _named(pair: Comparison, direction: Direction, row: int) -> str:
+    """Name an inner flow: protocol and both ends."""
+    flows = direction.sender.flows
+    ends = text(np.stack([flows.src[row], flows.dst[row]]), np.repeat(flows.family[row], 2))
+    src, dst = (pair.cluster.named(address) for address in ends)
+    return (
+        f"{affected.protocol_name(int(flows.protocol[row]))} {src} port {flows.sport[row]} to {dst} port "
+        f"{flows.dport[row]}"
+    )
+
+
 def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn: Turn) -> Finding:
     """Report loss of every n-th packet."""
     direction = picture.direction
@@ -135,10 +196,7 @@ def _in_turn(pair: Comparison, picture: Picture, explanation: Explanation, turn:
         f"{loss.by_chance([explanation])}",
         remedy=written(
             f"If {near} has a bond, its mode and the state of each member (BOND, MEMBER: its names there):",
-            on(
-                near,
-                "grep -H -E 'Bonding Mode|Slave Interface|MII Status|Link Failure' /proc/net/bonding/*",
-            ),
+            on(near, _BOND),
             "Take the dead member out:",
             on(near, "ip link set MEMBER nomaster"),
             "To undo it:",
