@@ -78,7 +78,7 @@ def _tunnels() -> list[Seed]:
     ip = [data[14:] for data in inner if data[12:14] == b"\x08\x00"]
     vxlan, gpe = struct.pack("!II", 0x08000000, 77 << 8), struct.pack("!II", 0x0C000003, 77 << 8)
     geneve = struct.pack("!BBHI", 1, 0, 0x6558, 77 << 8) + b"\x01\x02\x03\x01abcd"
-    gre, nvgre = struct.pack("!HHI", 0x2000, 0x0800, 5), struct.pack("!HHI", 0x2000, 0x6558, 77 << 8)
+    gre, nvgre = struct.pack("!HHI", 0x2000, 0x0800, 5), struct.pack("!HHI", 0x2000, 0x6558, 7700 << 8)
     return [
         _pair("gpe", [_ether(_ipv4(17, _udp(4790, gpe + data))) for data in inner]),
         _pair("geneve", [_ether(_ipv4(17, _udp(6081, geneve + data))) for data in inner]),

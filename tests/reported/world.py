@@ -44,6 +44,7 @@ class Tunnel:
     tos: int | None = None  # None: copied from inside
     device: str = "flannel.1"
     sport: int | None = None  # None: by the flow
+    key: int | None = None  # of GRE
 
     @property
     def overhead(self) -> int:
@@ -206,7 +207,10 @@ class Transit:
                 self.outer_src, self.outer_dst, f.Raw(bytes(inner)), 41 if inner.ip6 else 4, **outer
             )
         if tunnel.kind == "gre":
-            coded = f.gre(0x86DD if inner.ip6 else 0x0800, bytes(inner))
+            key = {"key": tunnel.key} if tunnel.key is not None else {}
+            coded = f.gre(0x86DD if inner.ip6 else 0x0800, bytes(inner), **key)
+            if tunnel.layer2:
+                coded = f.gre(0x6558, f.ethernet(*self.inner_macs, inner), **key)
             return Packet(self.outer_src, self.outer_dst, f.Raw(coded), f.GRE, **outer)
         if tunnel.kind in ("wireguard", "esp"):
             return self._seal(inner, outer)

@@ -94,7 +94,7 @@ STANDARD: dict[str, tuple[int, bytes]] = {
     "nvgre": (
         ETHERNET,
         build.ethernet(
-            build.ipv4(bytes.fromhex("2000 6558 00002a07") + build.ethernet(build.small_packet()), build.GRE)
+            build.ipv4(bytes.fromhex("2000 6558 002a1107") + build.ethernet(build.small_packet()), build.GRE)
         ),
     ),
     "ipip": (ETHERNET, build.ethernet(build.ipv4(build.small_packet(), build.IPIP))),

@@ -23,7 +23,7 @@ SAMPLES = {
     Tunnel.VXLAN_GPE: build.ipv4(build.udp(bytes.fromhex("0c00000300006400") + FRAME, dport=4790), build.UDP),
     Tunnel.GENEVE: build.geneve(FRAME),
     Tunnel.GRE: build.ipv4(bytes.fromhex("200008000000002a") + build.small_packet(), build.GRE),
-    Tunnel.NVGRE: build.ipv4(bytes.fromhex("2000655800002a07") + FRAME, build.GRE),
+    Tunnel.NVGRE: build.ipv4(bytes.fromhex("20006558002a1107") + FRAME, build.GRE),
     Tunnel.IPIP: build.ipv4(build.small_packet(), 4),
     Tunnel.GUE: build.gue(build.small_packet(), header=bytes.fromhex("00040000")),
 }

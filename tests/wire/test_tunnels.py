@@ -94,6 +94,12 @@ def test_nvgre() -> None:
     )
 
 
+def test_a_small_key_of_ethernet_over_gre_is_not_a_vsid() -> None:
+    header = bytes.fromhex("2000 6558 000000c8")
+
+    assert_row(row(build.ethernet(build.ipv4(header + FRAME, build.GRE))), tunnel="gre", vni=200, src=POD1)
+
+
 def test_gre_with_sequence_number_and_ethernet_is_not_nvgre() -> None:
     header = bytes.fromhex("3000 6558 12345607 00000001")
 

@@ -112,3 +112,48 @@ def unknown_overlay() -> World:
         tcp_talk(b, a, 6443, 0.4 + 0.2 * n)
         tcp_talk(c, d, 2377, 0.35 + 0.2 * n)
     return w
+
+
+def gre_pair(seed: int, layer2: bool, keys: tuple[int, int]) -> World:
+    """GRE with a key for each sender; a node takes its own key only."""
+    w = World(seed, tunnel=Tunnel("gre", layer2=layer2, key=keys[0]))
+    n1, n2 = w.node("cp1", "10.14.0.1", offset=4), w.node("cp2", "10.14.0.2")
+    w.all_arp()
+    a, b = n1.pod("172.20.1.4"), n2.pod("172.20.9.6")
+
+    @w.fate
+    def own_key(t: Transit) -> None:
+        if t.tunnel is not None:
+            t.tunnel = Tunnel("gre", layer2=layer2, key=keys[t.origin is n2])
+            t.accepted = keys[0] == keys[1]
+
+    ping(b, a, 0.2, count=8)
+    for n in range(8):
+        tcp_talk(a, b, 6443, 0.3 + 0.2 * n)
+        tcp_talk(b, a, 6443, 0.4 + 0.2 * n)
+    return w
+
+
+@pair(
+    "keys-of-gretap-differ",
+    root="vni-mismatch",
+    must=["vni-mismatch"],
+    mustnot=[*NOT_THE_PATH],
+    says=[r"\b77\b", r"\b78\b"],
+    unsaid=["flannel", "vxlan"],
+    source="ip-link(8), gretap key",
+    story="Ethernet over GRE with key 77 on one node and 78 on the other.",
+)
+def keys_of_gretap_differ() -> World:
+    return gre_pair(86, True, (77, 78))
+
+
+@pair(
+    "healthy-keys-of-gretap",
+    root=None,
+    mustnot=[*NOT_THE_PATH, "vni-mismatch", "not-answered"],
+    source="ip-link(8), gretap key",
+    story="Ethernet over GRE with key 300 on both nodes: all is well.",
+)
+def healthy_keys_of_gretap() -> World:
+    return gre_pair(87, True, (300, 300))

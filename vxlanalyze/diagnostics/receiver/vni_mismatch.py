@@ -34,9 +34,11 @@ from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
+from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.pairing.model import Comparison, Hop
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "vni-mismatch"
 _FIRST_CILIUM_IDENTITY = 256
@@ -107,24 +109,21 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         if not a.answered.any()
     ]
     frames, total, display_filter = exhibits.merged(shown)
-    listing = underlay.of(hop.forward, pair.cluster).listing
+    below = underlay.of(hop.forward, pair.cluster)
+    word = "key" if below.tunnel == Tunnel.GRE else "VNI"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
-        summary=f"{near} sends with VNI {vnis[0]} and {far} with VNI {vnis[1]}: none of "
+        summary=f"{near} sends with {word} {vnis[0]} and {far} with {word} {vnis[1]}: none of "
         f"{count(sum(unanswered), 'request')} that arrived was answered",
-        explanation=f"Every tunnel packet from {near} to {far} carries VNI {vnis[0]}, every one in the other "
-        f"direction VNI {vnis[1]}. {_who_discards(hop, vnis, found)} A node discards silently what carries a "
-        "VNI that it has no tunnel device for.",
+        explanation=f"Every tunnel packet from {near} to {far} carries {word} {vnis[0]}, every one in the "
+        f"other direction {word} {vnis[1]}. {_who_discards(hop, vnis, found, word)} A node discards silently "
+        f"what carries a {word} that it has no tunnel device for.",
         remedy=written(
-            "Use one VNI on both nodes. To compare:",
-            on(near, listing),
-            on(far, listing),
-            "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "
-            "in the FelixConfiguration, then restart the agent on the node that differs. If this cluster "
-            "runs Cilium, VNIs differ by design: look at the nodes' firewalls instead, and give what this "
-            "prints in its pod with --facts:",
-            on(near, "cilium-dbg bpf tunnel list"),
+            f"Use one {word} on both nodes. To compare:",
+            on(near, below.listing),
+            on(far, below.listing),
+            _where_to_set(near, below),
         ),
         evidence={
             "vni_forward": Quantity(vnis[0]),
@@ -144,7 +143,22 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
     )
 
 
-def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> str:
+def _where_to_set(near: str, below: Underlay) -> str:
+    """Where the identifier is set: by the plugin, or on the device itself."""
+    if below.tunnel == Tunnel.GRE:
+        return "Set the same key where the device of the node that differs is configured (DEVICE, KEY):" + on(
+            near, f"ip link set DEVICE type {below.link_type} key KEY"
+        )
+    return written(
+        "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "
+        "in the FelixConfiguration, then restart the agent on the node that differs. If this cluster "
+        "runs Cilium, VNIs differ by design: look at the nodes' firewalls instead, and give what this "
+        "prints in its pod with --facts:",
+        on(near, "cilium-dbg bpf tunnel list"),
+    )
+
+
+def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers], word: str) -> str:
     """State which node accepts which VNI: one that answers has a device for the VNI that it receives."""
     near, far = hop.forward.sender.name, hop.forward.receiver.name
     reached = [
@@ -158,7 +172,7 @@ def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers])
     silent, vni = (reached[1], vnis[1]) if taken[0] else (reached[0], vnis[0])
     return (
         f"{silent}, and it answered none. {other} does answer what {deaf} sends, but its answers carry "
-        f"VNI {vni} as well, so {deaf} discards them too."
+        f"{word} {vni} as well, so {deaf} discards them too."
     )
 
 

@@ -3,8 +3,8 @@
     |0| |1|0|   Reserved0     | Ver |   Protocol Type 0x6558        |
     |               Virtual Subnet ID (VSID)        |    FlowID     |
 
-An Ethernet-over-GRE tunnel with a key (Linux ``gretap key``) has the same header: its key is shown in NVGRE
-form, divided by 256.
+An Ethernet-over-GRE tunnel with a key (Linux ``gretap key``) has the same header. VSIDs below 0x1000 are
+reserved, so smaller values are keys of GRE; larger keys are shown in NVGRE form, divided by 256.
 
 Sources: RFC 7637 section 3.2.
 """
@@ -18,6 +18,7 @@ from vxlanalyze.wire.tunnels import gre
 from vxlanalyze.wire.tunnels.encapsulation import Encapsulation
 
 HEADER_BYTES = 8
+FIRST_VSID = 0x1000
 
 
 @compiled
@@ -33,13 +34,14 @@ def read(data: Octets, found: Record) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Whether a GRE header has only a key and is followed by an Ethernet frame."""
+    """Whether a GRE header has only a key, not a reserved VSID, and is followed by an Ethernet frame."""
     at = found[AT]
     return (
         carrier == gre.IP_PROTOCOL
         and at + gre.HEADER_BYTES <= found[END]
         and be16(data, at) == gre.FLAG_KEY
         and be16(data, at + 2) == ethernet.TRANSPARENT_ETHERNET
+        and (at + HEADER_BYTES > found[END] or be24(data, at + 4) >= FIRST_VSID)
     )
 
 
