@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.pairing import dead_ends, headless, points
+from vxlanalyze.pairing import dead_ends, headless, points, sealed
 from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
 from vxlanalyze.pairing.home import End
 from vxlanalyze.wire import hashing
-from vxlanalyze.wire.model import Encryption, Tunnel
+from vxlanalyze.wire.model import Tunnel
 
 _NO_ADDRESSES = np.empty(0, np.int32)
 
@@ -114,21 +114,17 @@ def _tunnel_to_tunnel(
     )
     arrived = seen_there & (np.isin(book.outer_src[j], near) | _identity_in(second, first, forward))
     returned = seen_here & (np.isin(book.outer_src[i], far) | _identity_in(first, second, backward))
-    forward, returned = forward | _sealed(first, near, far, book), returned | _sealed(first, far, near, book)
+    forward, returned = (
+        forward | sealed.between(first, near, far, book),
+        returned | sealed.between(first, far, near, book),
+    )
     arrived, backward = (
-        arrived | _sealed(second, near, far, book),
-        backward | _sealed(second, far, near, book),
+        arrived | sealed.between(second, near, far, book),
+        backward | sealed.between(second, far, near, book),
     )
     return Routes(
         _route(forward, returned, sent & ~forward), _route(arrived, backward, sent_back & ~backward), why
     )
-
-
-def _sealed(end: End, src: NDArray[np.int32], dst: NDArray[np.int32], book: AddressBook) -> NDArray[np.bool_]:
-    """Flows of encrypted packets between the nodes, next to the tunnel: what is inside is not known."""
-    flows, n = end.decoded.flows, end.place.capture
-    sealed = end.place.flows & (flows.encryption != Encryption.NONE) & (flows.tunnel == Tunnel.NONE)
-    return sealed & np.isin(book.src[n], src) & np.isin(book.dst[n], dst) if sealed.any() else sealed
 
 
 def _flooded_to(
