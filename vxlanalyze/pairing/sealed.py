@@ -1,7 +1,7 @@
 """Encrypted packets between two nodes next to a tunnel in clear: part of the directions, though sealed.
 
-Docker Swarm sends encrypted networks by ESP and the ingress network by plain VXLAN; WireGuard may run beside a
-tunnel. What is inside is not known, but the packets are matched and their fate is known.
+Docker Swarm sends encrypted networks by ESP and the ingress network by plain VXLAN; WireGuard may run
+beside a tunnel. What is inside is not known, but the packets are matched and their fate is known.
 """
 
 import numpy as np
