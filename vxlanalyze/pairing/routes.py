@@ -114,9 +114,9 @@ def _tunnel_to_tunnel(
     )
     arrived = seen_there & (np.isin(book.outer_src[j], near) | _identity_in(second, first, forward))
     returned = seen_here & (np.isin(book.outer_src[i], far) | _identity_in(first, second, backward))
-    for end, there, back in ((first, forward, returned), (second, arrived, backward)):
-        there |= sealed.between(end, near, far, book)
-        back |= sealed.between(end, far, near, book)
+    for end, away, home in ((first, forward, returned), (second, arrived, backward)):
+        away |= sealed.between(end, near, far, book)
+        home |= sealed.between(end, far, near, book)
     return Routes(
         _route(forward, returned, sent & ~forward), _route(arrived, backward, sent_back & ~backward), why
     )
