@@ -39,7 +39,7 @@ ORDER = (
     "__main__",
 )
 # Inside `analysis`, likewise; modules that stand in no room come first.
-ANALYSIS = ("statistics", "requests", "underlay", "integrity", "timing", "tcp", "loss")
+ANALYSIS = ("statistics", "requests", "underlay", "integrity", "timing", "messages", "tcp", "loss")
 HEADINGS = (
     "What it checks",
     "Why it matters",

@@ -84,12 +84,17 @@ def _transfer(work: Work, to: str, topology: Topology) -> str:
     return f"{sys.executable} -m tests.lab.transfer ask {to} {work.port} {work.options}"
 
 
+def _calls(work: Work, to: str, topology: Topology) -> str:
+    return f"{sys.executable} -m tests.lab.calls ask {to} {work.port} {work.options}"
+
+
 COMMANDS: dict[str, Callable[[Work, str, Topology], str]] = {
     "ping": _ping,
     "dns": _dns,
     "http": _http,
     "tcp": _tcp,
     "transfer": _transfer,
+    "calls": _calls,
     "udp": _udp,
     "datagrams": _datagrams("datagrams"),
     "segmented": _datagrams("segmented"),
@@ -125,12 +130,12 @@ def start_servers(scenario: Scenario, topology: Topology, spaces: Namespaces, fo
 
 
 def _start_far_ends(works: tuple[Work, ...], topology: Topology, spaces: Namespaces, log: Path) -> None:
-    """Start the server of each transfer; what it prints at the end is kept."""
+    """Start the server of each transfer and of calls; what it prints at the end is kept."""
     with log.open("w") as output:
         for work in works:
-            if work.do == "transfer":
+            if work.do in ("transfer", "calls"):
                 place = f"{topology.address(work.to, work.ipv6)} {work.port} {work.options}"
-                command = [sys.executable, "-m", "tests.lab.transfer", "serve", *shlex.split(place)]
+                command = [sys.executable, "-m", f"tests.lab.{work.do}", "serve", *shlex.split(place)]
                 spaces.start(work.to, command, output)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.messages.columns import Protocol
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.tcp import framing, limits
 from vxlanalyze.analysis.tcp.connections import connections
@@ -73,15 +74,23 @@ def _who(comparison: Comparison, found: Exchanges) -> list[tuple[str, str, str, 
 
 
 def _messages(comparison: Comparison, found: Exchanges) -> list[str | None]:
-    """Describe each request where its payload identifies it."""
-    messages: list[str | None] = ["SYN" if opens else None for opens in found.opens.tolist()]
-    chosen = np.flatnonzero(found.connection != UNKNOWN)[:MOST_READ]
+    """Describe each request where its framing or its payload identifies it."""
+    messages: list[str | None] = [
+        framing.numbered(number, grpc=grpc) if kind == Protocol.HTTP2 else ("SYN" if opens else None)
+        for kind, number, grpc, opens in zip(
+            found.framing.tolist(),
+            found.number.tolist(),
+            found.grpc.tolist(),
+            found.opens.tolist(),
+            strict=True,
+        )
+    ]
+    chosen = np.flatnonzero((found.connection != UNKNOWN) & (found.framing != Protocol.HTTP2))[:MOST_READ]
     for place, end in enumerate(_ends(comparison)):
         mine = chosen[found.place[chosen] != place]
-        for number, octets in zip(
-            mine.tolist(), payloads(comparison, end, found.request_row[mine]), strict=True
-        ):
-            messages[number] = framing.message(octets)
+        read = payloads(comparison, end, found.request_row[mine])
+        for number, skip, octets in zip(mine.tolist(), found.skip[mine].tolist(), read, strict=True):
+            messages[number] = framing.message(octets[skip:])
     return messages
 
 

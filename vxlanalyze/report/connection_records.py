@@ -4,7 +4,6 @@ import numpy as np
 
 from vxlanalyze.analysis.tcp import limits
 from vxlanalyze.analysis.tcp import waiting_columns as at
-from vxlanalyze.analysis.tcp.connections import BOTH
 from vxlanalyze.analysis.tcp.division import (
     WAITED_FOR,
     Division,
@@ -14,6 +13,7 @@ from vxlanalyze.analysis.tcp.division import (
     think_times,
     windows,
 )
+from vxlanalyze.analysis.tcp.two_clocks import BOTH
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.report.model import ConnectionRecord, SpreadRecord

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.tcp import waiting_columns as at
+from vxlanalyze.analysis.tcp.by_stream import ByStream
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
+from vxlanalyze.analysis.tcp.two_clocks import BOTH, near_time, overlapping
 from vxlanalyze.analysis.tcp.waiting import divide
 from vxlanalyze.analysis.tcp.waiting_columns import Captured, Cause, Followed, Homes
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.protocols import TCP
 
-_FAR_NS = 1 << 62
-
 MOST_CONNECTIONS = 20_000
 _MOST_TURNS, _MOST_SAMPLES = 1 << 18, 1 << 18
-NEAR, FAR, BOTH = 0, 1, -1
+NEAR, FAR = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,22 @@ class Connections:
         syn = self.figures[:, at.CLIENT].reshape(-1, 2)
         first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], self.ports[:, 1] > self.ports[:, 0])
         return 2 * np.arange(len(self)) + first
+
+    @cached_property
+    def _samples(self) -> "ByStream":
+        return ByStream.of(self.samples)
+
+    @cached_property
+    def _turns(self) -> "ByStream":
+        return ByStream.of(self.turns)
+
+    def samples_of(self, stream: int, streams: int = 1) -> NDArray[np.int64]:
+        """Give the samples of one or several consecutive streams."""
+        return self._samples.rows(stream, streams)
+
+    def turns_of(self, stream: int) -> NDArray[np.int64]:
+        """Give the turns that end with data of a stream."""
+        return self._turns.rows(stream, 1)
 
     @property
     def server(self) -> NDArray[np.int64]:
@@ -138,50 +154,8 @@ def connections(comparison: Comparison) -> Connections | None:
     if len(events) == 1:
         events.append(Captured._make(column[:0] for column in events[0]))
     else:
-        events = _overlapping(chosen, comparison, events)
+        events = overlapping(chosen.only, comparison, events)
     return _followed(points, tuple_of, chosen, events)
-
-
-def near_time(comparison: Comparison, far_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Convert times of the last point's clock to the first point's, shape kept."""
-    for hop in reversed(comparison.hops):
-        if hop.clock.pieces:
-            far_ns = far_ns - hop.clock.offset_at(far_ns - hop.clock.pieces[0].offset_ns)
-    return far_ns
-
-
-def _overlapping(chosen: _Chosen, comparison: Comparison, events: list[Captured]) -> list[Captured]:
-    """Leave out times covered by one capture only, for connections that both show."""
-    window = _common_window(comparison)
-    if window is None:
-        return events
-    kept = []
-    for event in events:
-        inside = (event.time_ns >= window[0]) & (event.time_ns <= window[1])
-        if not inside.all():
-            inside |= chosen.only[event.stream >> 1] != BOTH
-            event = event._replace(
-                row=event.row[inside], stream=event.stream[inside], time_ns=event.time_ns[inside]
-            )
-        kept.append(event)
-    return kept
-
-
-def _common_window(comparison: Comparison) -> tuple[int, int] | None:
-    """Give the time that all captures cover, by the first point's clock, plus transit time."""
-    forward, backward = comparison.hops[0].forward, comparison.hops[-1].backward
-    if forward.window_ns is None or backward.window_ns is None:
-        return None
-    near = np.array([_bounded(time_ns) for time_ns in forward.window_ns], np.int64)
-    far = near_time(comparison, np.array([_bounded(time_ns) for time_ns in backward.window_ns], np.int64))
-    start_ns, end_ns = int(max(near[0], far[0])), int(min(near[1], far[1]))
-    longest_ns = max(int(d.delay_ns.max(initial=0)) for d in (forward, backward))
-    return start_ns - longest_ns, end_ns + longest_ns
-
-
-def _bounded(time_ns: int) -> int:
-    """Clamp a time from a possibly damaged file so that sums with it fit int64."""
-    return min(max(time_ns, -_FAR_NS), _FAR_NS)
 
 
 def _ends(comparison: Comparison) -> tuple[Point, ...]:
@@ -244,7 +218,9 @@ def _events(packets: TcpPackets, chosen: _Chosen, comparison: Comparison, *, far
     """Return the packets of chosen streams."""
     slot = chosen.slot_of[packets.stream]
     kept = (slot >= 0) & packets.sound
-    row, slot = packets.row[kept], slot[kept]
+    row = packets.row
+    if not kept.all():
+        row, slot = row[kept], slot[kept]
     index = packets.point.index
     time_ns = index.time_ns[row]
     if far:
@@ -282,8 +258,8 @@ def _followed(
         only=chosen.only,
         waited_ns=waited,
         figures=figures,
-        turns=turns[: counts[0]].copy(),
-        samples=samples[: counts[1]].copy(),
+        turns=turns[: counts[0]],
+        samples=samples[: counts[1]],
         turns_left_out=int(counts[2]),
         tuple_of_flow=tuple_of,
     )

@@ -154,16 +154,17 @@ def _queued_share(found: Connections) -> NDArray[np.float64]:
 
 def round_trips(found: Connections, connection: int) -> Quantiles:
     """Round trips of both directions of a connection, each seen by its sender."""
-    return Quantiles.of(found.samples[found.samples[:, 0] >> 1 == connection][:, 2])
+    return Quantiles.of(found.samples_of(2 * connection, 2)[:, 2])
 
 
 def windows(found: Connections, stream: int) -> Quantiles:
     """Give the windows that a stream's sender was advertised."""
-    mine = found.samples[found.samples[:, 0] == stream][:, 4]
+    mine = found.samples_of(stream)[:, 4]
     return Quantiles.of(mine[mine >= 0])
 
 
 def think_times(found: Connections, stream: int) -> Quantiles:
     """How long the sender of a stream took to answer data."""
-    mine = found.turns[(found.turns[:, 0] == stream) & (found.turns[:, 5] != at.SYN_TURN)]
+    mine = found.turns_of(stream)
+    mine = mine[mine[:, 5] != at.SYN_TURN]
     return Quantiles.of(mine[:, 2] - mine[:, 1])

@@ -26,6 +26,11 @@ def message(octets: bytes) -> str | None:
     return _tls(octets)
 
 
+def numbered(stream: int, *, grpc: bool) -> str:
+    """Name a request of HTTP/2 by its stream: its path is packed."""
+    return f"gRPC call, HTTP/2 stream {stream}" if grpc else f"HTTP/2 stream {stream}"
+
+
 def _tls(octets: bytes) -> str | None:
     if len(octets) < 5 or octets[1] != 3 or octets[2] > 4:
         return None

@@ -18,7 +18,9 @@ from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.analysis.tcp import limits
 from vxlanalyze.analysis.tcp import waiting_columns as at
-from vxlanalyze.analysis.tcp.connections import BOTH, Connections, connections
+from vxlanalyze.analysis.tcp.connections import Connections, connections
+from vxlanalyze.analysis.tcp.framed_requests import framed_requests, message_name
+from vxlanalyze.analysis.tcp.two_clocks import BOTH
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
@@ -40,7 +42,8 @@ class Late:
     """One late answer, by the clock of the point that saw it.
 
     `kind` is "TCP" (data), "SYN", "DNS" or "ICMP"; `copies` how often the request had arrived by then,
-    `direction` that of the request, `exact` whether the answering end itself was captured.
+    `direction` that of the request, `exact` whether the answering end itself was captured, `message` what
+    the framing of data shows.
     """
 
     kind: str
@@ -56,6 +59,7 @@ class Late:
     copies: int
     waited_ns: int
     exact: bool
+    message: str | None = None
 
     @property
     def by_kernel(self) -> bool:
@@ -100,13 +104,24 @@ def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
 
 @once
 def _server_turns(pair: Comparison) -> NDArray[np.int64]:
-    """Give the turns in which a server answers data; done once for all servers."""
+    """Give the turns in which a server answers data; done once for all servers.
+
+    The last column names the message, as in `FramedRequests.naming`; it is 0 where framing shows none. Where
+    framing shows requests, each is a turn of its own, whatever else its connection carries.
+    """
     found = connections(pair)
     if found is None:
-        return np.empty((0, 6), np.int64)
+        return np.empty((0, at.TURN_COLUMNS), np.int64)
     turns = found.turns
     answering = found.client[turns[:, 0] >> 1] != turns[:, 0]
-    return turns[answering & (turns[:, 5] != at.SYN_TURN)]
+    turns = turns[answering & (turns[:, 5] != at.SYN_TURN)]
+    framed = framed_requests(pair)
+    if framed is None or len(framed) == 0:
+        return turns
+    turns = turns[~framed.covers(turns[:, 0] >> 1, turns[:, 1])]
+    single = framed.at(framed.single)
+    columns = (single.server, single.came_ns, single.gone_ns, single.arrived_row, single.answer_row)
+    return np.concatenate([turns, np.column_stack([*columns, single.naming])])
 
 
 def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
@@ -116,7 +131,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
     clients, servers, family, ports = _parties(found, owner)
     joined = zip(text(clients, family), text(servers, family), ports.tolist(), strict=True)
     parties = dict(zip(owner.tolist(), joined, strict=True))
-    for stream, from_ns, to_ns, request_row, answer_row, _ in slow.tolist():
+    for stream, from_ns, to_ns, request_row, answer_row, naming in slow.tolist():
         connection = stream >> 1
         waited_ns, exact = to_ns - from_ns, found.only[connection] == BOTH
         place = int(found.home[stream] if exact else found.only[connection])
@@ -131,6 +146,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
             *("TCP", client, server, port, limits.label(pair, found, stream ^ 1), point),
             *(int(times[request_row]), int(times[answer_row]), request_row, answer_row),
             *(1, waited_ns, exact or (found.home[stream] == place and bool(pair.hops))),
+            message=message_name(naming),
         )
 
 

@@ -72,7 +72,7 @@ class Samples(NamedTuple):
 
 def samples_of(found: Connections, stream: int) -> Samples:
     """Compute the medians of a stream's round trips and of the windows advertised to it then."""
-    mine = found.samples[found.samples[:, 0] == stream]
+    mine = found.samples_of(stream)
     if len(mine) == 0:
         return Samples(None, None)
     windows = mine[:, 4][mine[:, 4] >= 0]

@@ -7,15 +7,16 @@ Why it matters
     queue, or a node that sends nothing for a while. The captures show how much of each wait was on the path,
     so the right team is called.
 How it decides
-    Measured in the capture of the server's node, from the arrival of the request to the departure of the
-    answer. TCP: by changes of direction, from the last byte of the request to the first of the response; SYN:
-    from its first copy; DNS and echo: from the copy that was answered. It is reported from one second on, or
-    where a server takes 300 ms or more for most of its answers, at least three. Where the node sent nothing
-    at all to its peer in that time although more packets arrived, the node was silent.
+    Measured in the capture of the server's node, from the last byte of the request to the first of the
+    answer. TCP: by the framing of HTTP/1, HTTP/2 (gRPC) and TLS, so requests that share a connection are
+    distinguished; otherwise by changes of direction. SYN: from its first copy; DNS and echo: from the copy
+    that was answered. It is reported from one second on, or where a server takes 300 ms or more for most of
+    its answers, at least three. Where the node sent nothing at all to its peer in that time although more
+    packets arrived, the node was silent.
 When it cannot tell
     TCP headers are cut by the snap length. The server's end was not captured: then its time and the path's
-    cannot be separated exactly. Concurrent requests on one connection (HTTP/2, gRPC) only show the first
-    wait.
+    cannot be separated exactly. Where framing is encrypted (HTTP/2 in TLS), unknown or cut, requests that
+    share a connection only show the first wait. Calls that stream messages are not judged.
 What looks like it
     Loss: the request or the answer is retransmitted. A receiver that does not read (`zero-window`). A long
     poll or a subscription, which is held on purpose: waits of a minute or more count as that. A client that
@@ -144,9 +145,10 @@ def _explanation(
 ) -> list[str]:
     worst = late[0]
     kinds = {"TCP": "data over TCP", "SYN": "a TCP handshake", "DNS": "a DNS query", "ICMP": "a ping"}
+    request = worst.message or kinds[worst.kind]
     parts = [
-        f"The longest: {kinds[worst.kind]} from {pair.cluster.named(worst.client)} to {_named(pair, worst)} "
-        f"arrived at {moment(worst.from_ns)} and was answered at {moment(worst.to_ns)}."
+        f"The longest: {request} from {pair.cluster.named(worst.client)} to {_named(pair, worst)} arrived at "
+        f"{moment(worst.from_ns)} and was answered at {moment(worst.to_ns)}."
     ]
     round_trip = silent_node.round_trip_ns(pair)
     if round_trip is not None:

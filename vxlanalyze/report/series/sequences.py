@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.tcp import waiting_columns as at
-from vxlanalyze.analysis.tcp.connections import BOTH, NEAR
+from vxlanalyze.analysis.tcp.connections import NEAR
 from vxlanalyze.analysis.tcp.division import division
+from vxlanalyze.analysis.tcp.two_clocks import BOTH
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.report.series import windows

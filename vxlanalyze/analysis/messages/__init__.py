@@ -1,0 +1,1 @@
+"""Application messages in the octets of TCP streams, as far as framing shows them without decryption."""
