@@ -211,9 +211,38 @@ def third_party(world: World, count: int) -> Iterator[Packet]:
         yield 2, *_packet(world, 0, _UDP, _udp(n, 9, b"third"))[1:]
 
 
+_MESSAGES = (
+    b"GET /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    *(
+        bytes((0, 0, 4, kind, flags, 0, 0, 0, 1)) + b"\0\0\0\0"
+        for kind in (0, 1, 3)
+        for flags in (0, 1, 4, 5)
+    ),
+    bytes((0, 0, 1, 1, 5, 0, 0, 0, 3, 0x82)) * 140,
+    *(bytes((kind, 3, 3, 0, 9, 1)) + bytes(8) for kind in (20, 21, 22, 23)),
+)
+
+
+def messages(world: World, count: int) -> Iterator[Packet]:
+    """HTTP/1, HTTP/2 and TLS on one connection, whole or cut, in any order, with holes and repetitions."""
+    random = world.random
+    seq = [random.choice((0, 0xFFFFFFF0)), 0]
+    kept = random.sample(_MESSAGES, random.choice((2, 5, len(_MESSAGES))))
+    for _ in range(count):
+        way = random.randrange(2)
+        octets = random.choice(kept) * random.choice((1, 1, 2))
+        octets = octets[: random.choice((len(octets), len(octets), random.randrange(len(octets))))]
+        ports = (1000, 80) if way == 0 else (80, 1000)
+        yield _packet(world, way, _TCP, _tcp(*ports, seq[way], seq[1 - way], 0x18, 500, octets))
+        seq[way] += random.choice((len(octets),) * 9 + (0, 5000, -3))
+
+
 _SHAPES: tuple[Shape, ...] = (
     *(scan, worm, equal, transfer, transfer, questions, echoes, fragments, others),
-    *(address_requests, nested, third_party),
+    *(address_requests, nested, third_party, messages),
 )
 
 

@@ -2,9 +2,9 @@
 
 ``python -m tests.lab.calls serve HOST PORT [...]`` and ``... ask HOST PORT [...]`` play the two ends from the
 same options. A call is ``AT:THINK:UP:DOWN``: the client sends it AT seconds after the connection is open,
-with UP octets; the server answers THINK seconds after it has all of it, with DOWN octets. In HTTP/2 each call is
-answered when it is ready, in HTTP/1 in order. Frames are made here, with header fields written out (RFC 9113;
-RFC 7541 section 6.2.2), so that nothing but Python is needed; tshark checks them.
+with UP octets; the server answers THINK seconds after it has all of it, with DOWN octets. In HTTP/2 each call
+is answered when it is ready, in HTTP/1 in order. Frames are made here, with header fields written out (RFC
+9113; RFC 7541 section 6.2.2), so that nothing but Python is needed; tshark checks them.
 """
 
 from __future__ import annotations

@@ -142,8 +142,10 @@ class Comparison:
     def requests(self) -> "pd.DataFrame":
         """A row for each request that both ends show, with its time: forward, server, return, transfer.
 
-        DNS, echoes and handshakes are matched by number, TCP data by changes of direction; `message`
-        describes it for HTTP and TLS. Empty with one capture, which cannot divide the time.
+        DNS, echoes and handshakes are matched by number, TCP data by its framing (HTTP/1, HTTP/2 with gRPC,
+        TLS) or by changes of direction; `message` describes it. Empty with one capture, which cannot divide
+        the time. Of very many requests, those of some connections are read; calls that had not ended are
+        left out.
         """
         return self._of_packets.requests()
 
