@@ -1,7 +1,7 @@
 """Requests and responses that framing shows: HTTP/1, HTTP/2 with gRPC, TLS records.
 
 Messages are octets of streams; their times are those at which the client's end and the server's end showed
-these octets, so that requests are told apart which share a connection, or a packet.
+these octets, so requests that share a connection or a packet are distinguished.
 """
 
 from dataclasses import dataclass, fields, replace
