@@ -54,7 +54,7 @@ def test_two_pods_are_enough():
         (["worker-a"], "two nodes"),
         (["worker-a", "worker-a"], "uses no tunnel"),
         (["worker-a", "worker-c"], "no node or pod is called worker-c"),
-        (["worker-a", "x=nothing"], "is no address"),
+        (["worker-a", "x=nothing"], "is not an address"),
         (["worker-a", "-oProxyCommand=x"], "cannot name a node"),
         (["worker-a", "a\nb"], "cannot name a node"),
     ],

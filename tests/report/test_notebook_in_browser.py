@@ -1,5 +1,6 @@
 """Views in a browser, between the style sheets of JupyterLab and of classic pages, which nbconvert writes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,26 @@ def test_pictures_follow_the_theme(page: Browser):
 
     scheme = page.run("return getComputedStyle(document.querySelector('.vxlanalyze img')).colorScheme")
     assert scheme == ("dark" if dark else "light")
+
+
+@pytest.mark.parametrize(
+    ("theme", "scheme"),
+    [("vscode-light", "light"), ("vscode-dark", "dark"), ("vscode-high-contrast", "dark")],
+)
+def test_vs_code_shows_the_view_in_its_own_theme(
+    theme: str, scheme: str, notebook: Any, chromium: Browser, tmp_path: Path
+):
+    """Its notebooks render HTML into a page whose body has the theme as class, without scripts."""
+    view = notebook.cells[0].outputs[0]["data"]["text/html"]
+    written = tmp_path / "vscode.html"
+    written.write_text(f'<!doctype html><meta charset=utf-8><body class="{theme}">{view}')
+    chromium.size(1200, 900)
+    chromium.open(written)
+    colour = chromium.run("return getComputedStyle(document.querySelector('.vxlanalyze')).color")
+    brightness = sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 3
+
+    assert (
+        chromium.run("return getComputedStyle(document.querySelector('.vxlanalyze img')).colorScheme")
+        == scheme
+    )
+    assert (brightness > 150) == (scheme == "dark")

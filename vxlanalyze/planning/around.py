@@ -15,7 +15,9 @@ def access(plan: Plan, station: Station) -> Iterator[Step]:
     if plan.network.kubernetes:
         target = quote(f"node/{station.name}")
         yield Step(f"kubectl debug {target} -it --profile=sysadmin --image={IMAGE} -- sh", "kubectl 1.27 on")
-    yield Step(f"ssh -t {station.quoted} sudo sh", "or, where you may" if plan.network.kubernetes else "")
+    yield Step(
+        f"ssh -t {station.quoted} sudo sh", "or, if you have SSH access" if plan.network.kubernetes else ""
+    )
 
 
 def copies(plan: Plan, station: Station) -> Iterator[Step]:

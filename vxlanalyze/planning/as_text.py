@@ -19,7 +19,7 @@ def render(plan: Plan) -> str:
     parts: list[tuple[str, Iterable[Step]]] = []
     for station, peer in ((first, second), (second, first)):
         shell = [*around.access(plan, station), *_settings(plan, station, peer)]
-        parts.append((f"A root shell on {station.name}, in a terminal of its own", shell))
+        parts.append((f"A root shell on {station.name}, in a separate terminal", shell))
     parts.append(("In both shells: prepare", on_node.prepare()))
     for station in plan.stations:
         title = f"Where kubectl reaches the cluster, while the captures run: drops on {station.name}"
@@ -27,7 +27,7 @@ def render(plan: Plan) -> str:
     parts.append(("In both shells at the same time: capture", on_node.capture(plan)))
     parts.append(("In both shells: save the facts", on_node.facts(plan)))
     for station in plan.stations:
-        title = f"Where you came from: fetch what {station.name} has, and clean up"
+        title = f"On your workstation: fetch the files of {station.name}, and clean up"
         parts.append((title, around.copies(plan, station)))
     for station in plan.stations:
         title = f"Where kubectl reaches the cluster: what the agent on {station.name} knows"

@@ -117,8 +117,8 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         summary=f"{near} sends with {word} {vnis[0]} and {far} with {word} {vnis[1]}: none of "
         f"{count(sum(unanswered), 'request')} that arrived was answered",
         explanation=f"Every tunnel packet from {near} to {far} carries {word} {vnis[0]}, every one in the "
-        f"other direction {word} {vnis[1]}. {_who_discards(hop, vnis, found, word)} A node discards silently "
-        f"what carries a {word} that it has no tunnel device for.",
+        f"other direction {word} {vnis[1]}. {_who_discards(hop, vnis, found, word)} A node silently discards "
+        f"packets with a {word} for which it has no tunnel device.",
         remedy=written(
             f"Use one {word} on both nodes. To compare:",
             on(near, below.listing),
