@@ -16,7 +16,8 @@ How it decides
     requests and ignores others is compared with one that ignores one in fifty; where it ignores requests that
     closely follow others, a queue overflows. A service that answers nothing, and whose pods all run on the
     client's own node by `--kube` or `--facts`, is silent inside that node: its requests never reach the
-    tunnel.
+    tunnel. Broadcasts count too: ARP requests for an address that
+    sends to others from there, and DHCP that no server answers at all.
 When it cannot tell
     Nothing on Y ever answers: then it is `not-answered`. Where no other request went to Y after an endpoint
     fell silent, the node may have fallen silent.
@@ -50,7 +51,12 @@ from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
-from vxlanalyze.diagnostics.symptoms import partly_silent, second_of_pair, silent_on_own_node
+from vxlanalyze.diagnostics.symptoms import (
+    partly_silent,
+    second_of_pair,
+    silent_on_own_node,
+    unanswered_discovery,
+)
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment
@@ -82,7 +88,11 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
                 if partly and not list(discarded_by_time_stamp.find(pair, each, _CHANCE)):
                     found = partly
             answers += found
-    return answers + silent_on_own_node.find(pair, chance)
+    answers += silent_on_own_node.find(pair, chance)
+    for further in unanswered_discovery.find(pair):  # one finding for each direction
+        taken = {answer.direction for answer in answers if isinstance(answer, Finding)}
+        answers += [further] if further.direction not in taken else []
+    return answers
 
 
 def _direction(pair: Comparison, label: str, requests: Requests, chance: float) -> list[DiagnosticResult]:
