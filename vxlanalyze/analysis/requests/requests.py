@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
-from vxlanalyze.analysis.requests import (
-    decrypted,
-    direct_return,
-    refusals,
-    replies_from_elsewhere,
-    traced,
-    untranslated,
-)
+from vxlanalyze.analysis.requests import refusals, replies_from_elsewhere, undecided, untranslated
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
@@ -78,9 +71,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         decided = _decide(_refuse(paired, refused[-1]), end_ns)
         taken = untranslated.left_unanswered(decided, elsewhere)
-        taken = direct_return.left_open(taken, comparison.points)
-        taken = decrypted.left_open(taken, comparison.points)
-        found.append(traced.left_open(comparison, taken))
+        found.append(undecided.left_open(comparison, taken))
     return MeasuredRequests(numbered, tuple(found), tuple(refused))
 
 
