@@ -1,4 +1,4 @@
-"""Requests without an answer that prove nothing: answered directly, decrypted on arrival, or part of a trace."""
+"""Requests without an answer that prove nothing: answered directly, decrypted on arrival, or of a trace."""
 
 from vxlanalyze.analysis.requests import decrypted, direct_return, traced
 from vxlanalyze.analysis.requests.request_columns import Requests
