@@ -37,8 +37,8 @@ DECIDED: Mapping[str, str] = {
     "checksum-offload": "the other capture shows the checksums that were filled in",
     "outer-address-rewritten": "both captures show the addresses before and after",
     "service-translation": "both captures show the addresses before and after",
-    "nested-tunnel": "the headers stand in the packets",
-    "mirrored-capture": "the mirror's header stands in the packets",
-    "encrypted-underlay": "what is encrypted, no test of the network shows",
-    "clock-offset": "the packets give the offset",
+    "nested-tunnel": "the packets show the headers",
+    "mirrored-capture": "the packets show the mirror's header",
+    "encrypted-underlay": "encrypted content cannot be tested from the network",
+    "clock-offset": "the packets determine the offset",
 }

@@ -15,7 +15,7 @@ WINDOWS_DISJOINT = Question(
     "windows-disjoint",
     {
         "times": "the captures were taken at different times",
-        "clocks": "they were taken at once, and a node's clock is wrong",
+        "clocks": "they were taken simultaneously, and a node's clock is wrong",
     },
     always("times", "clocks"),
     (
@@ -23,8 +23,8 @@ WINDOWS_DISJOINT = Question(
             "both clocks",
             0.2,
             lambda case: _everywhere(case, "date -u"),
-            ("they show the same time", "times"),
-            ("they differ by what lies between the captures", "clocks"),
+            ("both show the same time", "times"),
+            ("they differ by the time between the captures", "clocks"),
         ),
     ),
 )
@@ -32,8 +32,8 @@ _TUNNELLED = "udp port 4789 or udp port 8472 or udp port 6081 or udp port 4790 o
 NO_TUNNEL_TRAFFIC = Question(
     "no-tunnel-traffic",
     {
-        "place": "the captures were taken where the tunnel does not pass, or a filter left it out",
-        "none": "nothing was sent through the tunnel",
+        "place": "the captures were taken on interfaces without tunnel traffic, or a filter excluded it",
+        "none": "no traffic was sent through the tunnel",
         "port": "the tunnel uses another port or protocol",
     },
     always("place", "none", "port"),
@@ -50,15 +50,15 @@ NO_TUNNEL_TRAFFIC = Question(
             0.3,
             lambda case: _everywhere(case, run.TUNNELS),
             ("a device has another port than those that were captured", "port"),
-            ("none has", "place none"),
+            ("no device has", "place none"),
         ),
     ),
 )
 NO_COMMON_TRAFFIC = Question(
     "no-common-traffic",
     {
-        "nodes": "the captures are not of the nodes of the two pods in question",
-        "silent": "they are, and the pods exchanged nothing meanwhile",
+        "nodes": "the captures were not taken on the nodes of the two pods",
+        "silent": "they are, but the pods exchanged no traffic during the captures",
     },
     always("nodes", "silent"),
     (
@@ -116,16 +116,16 @@ CLOCK_STEP = Question(
     "clock-step",
     {
         "service": "a time service stepped the clock",
-        "paused": "the machine was paused or moved, or somebody set the clock",
+        "paused": "the machine was paused or migrated, or the clock was set manually",
     },
     always("service", "paused"),
     (
         probe(
-            "what the time services logged",
+            "logs of the time services",
             0.5,
             _time_services,
-            ("a step at that moment", "service"),
-            ("nothing", "paused"),
+            ("a step at that time", "service"),
+            ("no step", "paused"),
         ),
     ),
 )

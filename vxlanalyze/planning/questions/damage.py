@@ -26,9 +26,9 @@ def _switched(case: Case, *features: str) -> Steps:
 CORRUPTED = Question(
     "corrupted-in-transit",
     {
-        "near": "the sending card damages them (offload, driver, memory)",
-        "link": "a link, its optics or cables, which the cards' checksums of frames would show",
-        "device": "a device between the nodes rewrites or damages them in its memory",
+        "near": "the sending NIC damages them (offload, driver, memory)",
+        "link": "a link damages them (optics, cables); the NICs' frame checksum errors would show it",
+        "device": "a device between the nodes rewrites them, or damages them in its memory",
     },
     between("near", "link", "device"),
     (
@@ -37,13 +37,13 @@ CORRUPTED = Question(
             1,
             _errors,
             ("one rises", "link"),
-            ("all stay", "near device"),
+            ("none rises", "near device"),
         ),
         probe(
             "the sender's offloads",
             1.5,
             lambda case: _switched(case, "tx", "tx-udp_tnl-segmentation"),
-            ("with them off, the packets arrive as sent", "near"),
+            ("with them off, the packets arrive unchanged", "near"),
             ("nothing changes", "link device"),
         ),
     ),
@@ -58,8 +58,8 @@ def _translations(case: Case) -> Steps:
 OUTER_CHECKSUM = Question(
     "outer-checksum-bad",
     {
-        "nat": "the sending kernel translates the tunnel's own packets and spoils their checksum",
-        "offload": "the sending card, or segmentation in software, computes them wrongly",
+        "nat": "the sending kernel translates the tunnel's own packets and leaves an invalid checksum",
+        "offload": "the sending NIC, or segmentation in software, computes them incorrectly",
     },
     lambda case: between("nat", "offload")(case) if case.value("kind") == "wrong when it left" else (),
     (
@@ -67,16 +67,16 @@ OUTER_CHECKSUM = Question(
             "rules that translate",
             1,
             _translations,
-            ("the counter of one rises with the tunnel packets", "nat"),
-            ("none does", "offload"),
+            ("the counter of a rule rises with the tunnel packets", "nat"),
+            ("none rises", "offload"),
         ),
     ),
 )
 INNER_CHECKSUM = Question(
     "inner-checksum-bad",
     {
-        "segments": "the card computes them wrongly only where it segments",
-        "all": "the card, or the hypervisor after it, computes all of them wrongly",
+        "segments": "the NIC computes them incorrectly only where it segments",
+        "all": "the NIC or the hypervisor computes all of them incorrectly",
     },
     lambda case: between("segments", "all")(case) if "card" in str(case.value("where")) else (),
     (
@@ -84,8 +84,8 @@ INNER_CHECKSUM = Question(
             "segmentation by the kernel",
             1,
             lambda case: _switched(case, "tx-udp_tnl-segmentation"),
-            ("with it off, checksums are right", "segments"),
-            ("they stay wrong", "all"),
+            ("with it off, checksums are valid", "segments"),
+            ("they are still invalid", "all"),
         ),
     ),
 )
@@ -99,8 +99,8 @@ def _joining(case: Case) -> Steps:
 MERGED = Question(
     "merged-datagram",
     {
-        "card": "the receiving card, or its hypervisor, merges datagrams (hardware GRO, LRO)",
-        "kernel": "the receiving kernel merges them (UDP GRO that is forwarded)",
+        "card": "the receiving NIC or its hypervisor merges datagrams (hardware GRO, LRO)",
+        "kernel": "the receiving kernel merges them (UDP GRO forwarding)",
     },
     between("card", "kernel"),
     (

@@ -24,20 +24,20 @@ GROUP_BLOCKED = Question(
     "group-blocked",
     {
         "member": "the receiving node is not a member of the group on that interface",
-        "querier": "the switch has forgotten the member, for nobody queries (snooping without a querier)",
-        "routing": "nothing carries the group between the nodes' subnets (PIM, a cloud network)",
+        "querier": "the switch has dropped the membership, since no querier refreshes it (snooping)",
+        "routing": "the group is not routed between the nodes' subnets (no PIM, or a cloud network)",
     },
     between("member", "querier", "routing"),
     (
         probe(
-            "whether the node is a member",
+            "membership of the receiving node",
             0.5,
             _members,
             ("the group is printed", "querier routing"),
             ("nothing is printed", "member"),
         ),
         probe(
-            "whether anybody queries for members",
+            "queries of a querier",
             2.2,
             _queries,
             ("a query arrives within two minutes", "member routing"),
@@ -68,7 +68,7 @@ NOT_ENCAPSULATED = Question(
         "route": "the node has no route into the tunnel for them",
         "entry": "a neighbour or forwarding entry of the tunnel is missing, or wrong",
         "forward": "a forwarding rule or network policy drops them",
-        "device": "the tunnel device drops them (down, no room)",
+        "device": "the tunnel device drops them (down, or its queue is full)",
     },
     always("route", "entry", "forward", "device"),
     (
@@ -76,9 +76,9 @@ NOT_ENCAPSULATED = Question(
             "the route and the entries",
             0.5,
             _into_tunnel,
-            ("the route leaves by another device than the tunnel's", "route"),
-            ("no entry leads from the route's next hop to the far node", "entry"),
-            ("route and entries lead to the far node", "forward device"),
+            ("the route uses another device than the tunnel's", "route"),
+            ("no entry maps the route's next hop to the far node", "entry"),
+            ("route and entries point to the far node", "forward device"),
         ),
         probe(
             "rules that count",
@@ -88,11 +88,11 @@ NOT_ENCAPSULATED = Question(
             ("no rule that drops rises", "route entry device"),
         ),
         probe(
-            "what the tunnel device drops",
+            "drops of the tunnel device",
             1,
             _device_drops,
             ("dropped or carrier (TX) of the tunnel device rises", "device entry"),
-            ("they stay", "route forward"),
+            ("neither rises", "route forward"),
         ),
     ),
 )
@@ -157,16 +157,16 @@ def _learning(case: Case) -> Steps:
 FLOODED_UNICAST = Question(
     "flooded-unicast",
     {
-        "agent": "the device does not learn, and the agent has written no entry for the MAC",
-        "silent": "the device learns, and hears nothing from the MAC through the tunnel",
+        "agent": "the device does not learn, and the agent has added no entry for the MAC",
+        "silent": "the device learns, but receives nothing from the MAC through the tunnel",
     },
     always("agent", "silent"),
     (
         probe(
-            "whether the tunnel device learns",
+            "MAC learning of the tunnel device",
             0.3,
             _learning,
-            ("nolearning stands there", "agent"),
+            ("nolearning is printed", "agent"),
             ("it does not", "silent"),
         ),
     ),

@@ -15,7 +15,7 @@ def _listens(case: Case) -> Steps:
 PORT_UNREACHABLE = Question(
     "port-unreachable",
     {
-        "port": "no tunnel device of the node listens on that port",
+        "port": "no tunnel device of the node uses that port",
         "rule": "a firewall rule of the node rejects it with this error",
     },
     lambda case: ("port", "rule") if case.near and not case.value("own_port") else (),
@@ -38,8 +38,8 @@ def _devices(case: Case) -> Steps:
 VNI_MISMATCH = Question(
     "vni-mismatch",
     {
-        "vni": "the tunnel devices of the two nodes are set to different VNIs",
-        "identity": "VNIs are identities (Cilium), and the nodes drop the packets for another reason",
+        "vni": "the tunnel devices of the two nodes are configured with different VNIs",
+        "identity": "VNIs are security identities (Cilium), and the packets are dropped for another reason",
     },
     always("vni", "identity"),
     (
@@ -48,7 +48,7 @@ VNI_MISMATCH = Question(
             0.3,
             _devices,
             ("each has an id, and they differ", "vni"),
-            ("external stands there instead of an id", "identity"),
+            ("they show external instead of an id", "identity"),
         ),
     ),
 )
@@ -66,12 +66,12 @@ STALE_TUNNEL_MAC = Question(
     "stale-tunnel-mac",
     {
         "neighbour": "the sending node's neighbour entry holds the old MAC",
-        "map": "the sending agent's own map holds it (eBPF), or a static configuration",
+        "map": "the sending agent's own map (eBPF) or a static configuration holds it",
     },
     lambda case: ("neighbour", "map") if case.near else (),
     (
         probe(
-            "what holds the MAC",
+            "the entry with the old MAC",
             0.3,
             _held_as,
             ("a line with lladdr or dst is printed", "neighbour"),
@@ -91,8 +91,8 @@ def _own_mac(case: Case) -> Steps:
 DUPLICATE_TUNNEL_MAC = Question(
     "duplicate-tunnel-mac",
     {
-        "clone": "two nodes have made the same MAC (cloned machine ids)",
-        "entry": "one node has it, and entries of a node that was replaced lead elsewhere",
+        "clone": "two nodes generated the same MAC (cloned machine IDs)",
+        "entry": "one node has it, and entries of a replaced node point elsewhere",
     },
     always("clone", "entry"),
     (
@@ -116,15 +116,15 @@ DUPLICATE_ADDRESS = Question(
     "duplicate-address",
     {
         "two": "two hosts or pods are configured with the address",
-        "proxy": "one has it, and another answers for it (proxy ARP)",
+        "proxy": "one has it, and another node answers for it (proxy ARP)",
     },
     lambda case: () if case.value("own_mac") else ("two", "proxy"),
     (
         probe(
-            "which node answers for others",
+            "proxy ARP on both nodes",
             0.3,
             _proxies,
-            ("the interface that claims it is printed", "proxy"),
+            ("the interface that answers for it is printed", "proxy"),
             ("nothing is printed", "two"),
         ),
     ),
@@ -144,13 +144,13 @@ def _tracked(case: Case) -> Steps:
 REPLY_NOT_TRANSLATED = Question(
     "reply-not-translated",
     {
-        "entry": "nothing tracks the conversation where the reply passes (NOTRACK, an entry that expired)",
-        "route": "the reply takes another path than the request, round the node or device that translated it",
+        "entry": "the reply matches no entry of connection tracking (NOTRACK, or the entry expired)",
+        "route": "the reply bypasses the node or device that translated the request (asymmetric routing)",
     },
     lambda case: ("entry", "route") if case.far else (),
     (
         probe(
-            "what connection tracking holds",
+            "the entry of connection tracking",
             0.5,
             _tracked,
             ("an entry with UNREPLIED is printed", "route"),

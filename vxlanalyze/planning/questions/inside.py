@@ -7,11 +7,11 @@ from vxlanalyze.planning.model import Step
 from vxlanalyze.planning.probes import Case, Question, Steps, always, probe
 
 INSIDE = {
-    "firewall": "the host firewall drops the tunnel's packets before the tunnel device",
-    "device": "no tunnel device takes them (VNI, port, local address, or none there)",
-    "rpfilter": "the reverse path filter drops what comes out of the tunnel",
-    "forward": "a forwarding rule or network policy drops it",
-    "pod": "the pod gets the request and does not answer, or its answer dies inside the node",
+    "firewall": "the host firewall drops the tunnel's packets before decapsulation",
+    "device": "no tunnel device accepts them (VNI, port or local address differ, or there is no device)",
+    "rpfilter": "the reverse path filter drops decapsulated packets",
+    "forward": "a forwarding rule or network policy drops them",
+    "pod": "the pod receives the requests and does not respond, or its responses are dropped inside the node",
 }
 LOSS = {
     "backlog": "the node's cores do not keep up (softirq backlog)",
@@ -19,7 +19,7 @@ LOSS = {
     "forward": INSIDE["forward"],
     "stack": "the network stack drops them (socket buffers, reverse path filter, reassembly)",
 }
-_REFUSED = "invalid, insert_failed, drop and early_drop count what connection tracking refuses"
+_REFUSED = "invalid, insert_failed, drop and early_drop count packets that connection tracking rejects"
 
 
 def _open_inside(case: Case) -> tuple[str, ...]:
@@ -61,12 +61,12 @@ KERNEL = probe(
     ("none of them rises", "firewall device forward pod"),
 )
 WATCH = probe(
-    "how far the requests get inside the node",
+    "interfaces of the node on which the requests appear",
     1.5,
     _watched,
     ("they never appear outside of the tunnel", "firewall device"),
-    ("they appear on the tunnel device alone", "rpfilter forward"),
-    ("they appear on the pod's interface, too", "pod"),
+    ("they appear only on the tunnel device", "rpfilter forward"),
+    ("they also appear on the pod's interface", "pod"),
 )
 NOT_ANSWERED = Question("not-answered", INSIDE, _open_inside, (FIREWALL, KERNEL, WATCH))
 
@@ -87,11 +87,11 @@ def at_endpoint(code: str) -> Question:
                 ("no rule that drops rises", "pod"),
             ),
             probe(
-                "how far the requests get inside the node",
+                "interfaces of the node on which the requests appear",
                 1,
                 _watched,
-                ("they appear on the tunnel device alone", "forward"),
-                ("they appear on the pod's interface, too", "pod"),
+                ("they appear only on the tunnel device", "forward"),
+                ("they also appear on the pod's interface", "pod"),
             ),
         ),
     )
@@ -100,7 +100,7 @@ def at_endpoint(code: str) -> Question:
 def _route_back(case: Case) -> Steps:
     if not case.client:
         return ()
-    step = Step(f"ip route get {quote(case.client)}", "must leave by the tunnel device")
+    step = Step(f"ip route get {quote(case.client)}", "must use the tunnel device")
     return ((case.far_node, step),)
 
 
@@ -108,17 +108,17 @@ SOURCE_UNANSWERED = Question(
     "source-unanswered",
     {
         "rpfilter": INSIDE["rpfilter"],
-        "route": "the node has no route that leads answers back into the tunnel",
+        "route": "the node has no route for responses into the tunnel",
         "forward": "a rule or network policy drops this source",
     },
     always("rpfilter", "route", "forward"),
     (
         probe(
-            "the route back",
+            "the route of responses",
             0.5,
             _route_back,
-            ("it leaves by another device, or is unreachable", "route rpfilter"),
-            ("it leaves by the tunnel device", "forward"),
+            ("it uses another device, or there is none", "route rpfilter"),
+            ("it uses the tunnel device", "forward"),
         ),
         probe(
             "the counter of the reverse path filter",
@@ -154,19 +154,19 @@ def _rules(case: Case) -> Steps:
 ANSWER_NOT_ACCEPTED = Question(
     "answer-not-accepted",
     {
-        "conntrack": "connection tracking does not know the answer's conversation, or its table is full",
-        "rpfilter": "the reverse path filter drops the answer",
+        "conntrack": "connection tracking has no entry for the response, or its table is full",
+        "rpfilter": "the reverse path filter drops the response",
         "forward": INSIDE["forward"],
-        "pod": "the answer reaches the client, which discards it (socket closed, other address)",
+        "pod": "the response reaches the client, which discards it (socket closed, other address)",
     },
     always("conntrack", "rpfilter", "forward", "pod"),
     (
         probe(
-            "how far the answers get inside the node",
+            "interfaces of the node on which the responses appear",
             1,
             _answers_watched,
-            ("they appear on the pod's interface, too", "pod"),
-            ("they appear on the tunnel device alone, or nowhere", "conntrack rpfilter forward"),
+            ("they also appear on the pod's interface", "pod"),
+            ("they appear only on the tunnel device, or nowhere", "conntrack rpfilter forward"),
         ),
         probe(
             "rules that count",
@@ -186,8 +186,8 @@ ANSWER_NOT_ACCEPTED = Question(
             "connection tracking",
             1,
             _conntrack,
-            ("one of these numbers rises", "conntrack"),
-            ("all stay", "rpfilter forward pod"),
+            ("one of these counters rises", "conntrack"),
+            ("none rises", "rpfilter forward pod"),
         ),
     ),
 )
@@ -216,7 +216,7 @@ _LOSS_TESTS = (
         "rules that count",
         1,
         _rules_inside,
-        ("a rule that drops rises by what is missing", "forward"),
+        ("a rule that drops rises by the number of missing packets", "forward"),
         ("no rule that drops rises", "backlog conntrack stack"),
     ),
     probe(
@@ -230,15 +230,15 @@ _LOSS_TESTS = (
         "connection tracking",
         1,
         _conntrack_inside,
-        ("one of these numbers rises", "conntrack"),
-        ("all stay", "backlog forward stack"),
+        ("one of these counters rises", "conntrack"),
+        ("none rises", "backlog forward stack"),
     ),
     probe(
         "counters of the stack",
         1,
         _loss_counters,
         ("one of them rises", "stack"),
-        ("all stay at 0", "backlog conntrack forward"),
+        ("none rises", "backlog conntrack forward"),
     ),
 )
 

@@ -19,18 +19,18 @@ def at_a_moment(code: str) -> Question:
         code,
         {
             "link": "a link or route of one of the nodes changed",
-            "node": "something on one of the nodes (paused or moved machine, agent restarted, rules loaded)",
-            "path": "something between the nodes",
+            "node": "an event on a node (machine paused or migrated, agent restarted, rules loaded)",
+            "path": "an event between the nodes",
         },
         between("link", "node", "path"),
         (
             probe(
-                "what both nodes logged around that moment",
+                "logs of both nodes around that time",
                 1,
                 _moments,
-                ("a link or a route goes down or comes up", "link"),
-                ("an agent or a time service acts, or lines are missing", "node"),
-                ("nothing of that kind", "path"),
+                ("a link or route changes state", "link"),
+                ("an agent or a time service acts, or the log has a gap", "node"),
+                ("no such event", "path"),
             ),
         ),
     )
@@ -47,7 +47,7 @@ def _captured(case: Case) -> Steps:
     device = run.device_to(case.near_address)
     rule = quote(f"udp port {case.port}" if case.port else f"host {case.near_address}")
     step = f"timeout 20 tcpdump -ni {device} -B 65536 -s 128 -w /dev/null {rule}"
-    return ((case.far_node, Step(step, "its last line counts what the kernel dropped")),)
+    return ((case.far_node, Step(step, "its last line counts packets dropped by the kernel")),)
 
 
 PACKET_LOSS = Question(
@@ -56,7 +56,7 @@ PACKET_LOSS = Question(
         "near": "the sending node drops them after its capture (driver, NIC)",
         "far": "the receiving node's NIC drops them before its capture (ring, overrun)",
         "between": "a link or device between the nodes drops them",
-        "capture": "nothing is lost, and the receiving node's capture misses them",
+        "capture": "they arrive, and the receiving node's capture missed them",
     },
     between("near", "far", "between", "capture"),
     (
@@ -66,10 +66,10 @@ PACKET_LOSS = Question(
             _both_counters,
             ("drops rise on the sending node", "near"),
             ("drops rise on the receiving node", "far capture"),
-            ("nothing rises by what is missing", "between"),
+            ("no counter rises by the number of missing packets", "between"),
         ),
         probe(
-            "what a capture with a large buffer drops",
+            "drops of a capture with a large buffer",
             1,
             _captured,
             ("packets dropped by kernel is not 0", "capture"),
@@ -82,9 +82,9 @@ RATE_LIMITED = Question(
     "rate-limited",
     {
         "allowance": "the platform's allowance of one of the instances is exceeded",
-        "near": "the sending card drops what is too much (ring, driver)",
+        "near": "the sending NIC drops the excess (ring, driver)",
         "far": "the receiving node does not keep up",
-        "between": "a policer or a queue between the nodes drops it",
+        "between": "a policer or a queue between the nodes drops the excess",
     },
     between("allowance", "near", "far", "between"),
     (
@@ -92,10 +92,10 @@ RATE_LIMITED = Question(
             "counters of both nodes during a burst",
             1,
             _both_counters,
-            ("one with exceeded in its name rises", "allowance"),
-            ("a number of the sending node rises", "near"),
-            ("a number of the receiving node rises", "far"),
-            ("nothing rises by what is missing", "between"),
+            ("a counter with exceeded in its name rises", "allowance"),
+            ("a counter of the sending node rises", "near"),
+            ("a counter of the receiving node rises", "far"),
+            ("no counter rises by the number of missing packets", "between"),
         ),
     ),
 )

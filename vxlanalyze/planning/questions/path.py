@@ -40,7 +40,7 @@ PATH_BLOCKED = Question(
     {
         "port": "a filter on the path drops the tunnel's port (security group, access list, a router)",
         "payload": "something on the path consumes valid tunnel packets (a hypervisor's overlay)",
-        "all": "nothing at all passes from one node to the other (route, link, address)",
+        "all": "nothing passes from one node to the other (route, link, address)",
         "xdp": "a program on the receiver's NIC drops them before the capture sees them (XDP)",
     },
     _open_path,
@@ -63,7 +63,7 @@ PATH_BLOCKED = Question(
             "programs on the receiver's NIC",
             1,
             _programs,
-            ("a program is named", "xdp"),
+            ("a program is printed", "xdp"),
             ("nothing is printed", "port payload all"),
         ),
     ),
@@ -97,15 +97,15 @@ def on_cards(code: str) -> Question:
                 "programs on the receiver's NIC",
                 1,
                 _card,
-                ("one is named", "far"),
+                ("one is printed", "far"),
                 ("nothing is printed", "between member"),
             ),
             probe(
                 "ten connections, each from another port",
                 1.5,
                 _connections,
-                ("some open", "member"),
-                ("none opens", "far between"),
+                ("some connect", "member"),
+                ("none connects", "far between"),
             ),
         ),
     )
@@ -120,7 +120,7 @@ def _offload_off(case: Case) -> Steps:
 PROTOCOL_BLOCKED = Question(
     "protocol-blocked",
     {
-        "offload": "the sending hypervisor or card drops what it should complete the inner checksum of",
+        "offload": "the sending NIC or hypervisor drops packets whose inner checksum it should complete",
         "between": _BETWEEN,
     },
     lambda case: () if case.value("outer_protocols") else between("offload", "between")(case),
@@ -151,8 +151,8 @@ NEW_FLOWS_BLOCKED = Question(
     "new-flows-blocked",
     {
         "table": "the connection tracking table of a node is full",
-        "policy": "a network policy or firewall rule was loaded at that moment",
-        "between": "a firewall between the nodes admits no new session",
+        "policy": "a network policy or firewall rule was loaded at that time",
+        "between": "a firewall between the nodes accepts no new sessions",
     },
     lambda case: ("table", "policy", "between") if case.value("lost") else ("table", "policy"),
     (
@@ -161,14 +161,14 @@ NEW_FLOWS_BLOCKED = Question(
             0.5,
             _tables,
             ("a count is at its maximum, or drop and insert_failed are not 0", "table"),
-            ("there is room in both", "policy between"),
+            ("neither table is full", "policy between"),
         ),
         probe(
-            "what was loaded when",
+            "when network policies were created",
             1,
             _policies,
-            ("the newest is as old as the trouble", "policy"),
-            ("none was made then", "table between"),
+            ("the newest was created when the fault began", "policy"),
+            ("none was created then", "table between"),
         ),
     ),
 )
@@ -192,7 +192,7 @@ ECMP_MEMBER_BLOCKED = Question(
             0.5,
             lambda case: _bonds(case)[:1],
             ("a member is down, or counts link failures", "bond"),
-            ("there is none, or all members are up", "device"),
+            ("there is no bond, or all members are up", "device"),
         ),
     ),
 )
@@ -217,7 +217,7 @@ TTL_EXCEEDED = Question(
             1,
             _trace,
             ("the last line is the other node", "device"),
-            ("the same addresses come again and again", "loop"),
+            ("the same addresses repeat", "loop"),
         ),
     ),
 )

@@ -22,8 +22,8 @@ MTU = Question(
     "mtu-blackhole",
     {
         "nic": "the MTU of the receiving node's NIC is smaller than the sender's",
-        "link": "a link between the nodes carries less, for all traffic",
-        "tunnel": "only tunnel packets of this size die (an offload, a filter, a policer)",
+        "link": "a link between the nodes has a smaller MTU for all traffic",
+        "tunnel": "only tunnel packets of this size are lost (an offload, a filter, a policer)",
     },
     between("nic", "link", "tunnel"),
     (
@@ -32,14 +32,14 @@ MTU = Question(
             0.5,
             _link_sizes,
             ("the receiver's is smaller", "nic"),
-            ("they are alike", "link tunnel"),
+            ("both are the same", "link tunnel"),
         ),
         probe(
-            "a ping of the size that dies",
+            "a ping of the size that is lost",
             0.5,
             _large_ping,
             ("it is answered", "tunnel"),
-            ("it is not, or says that the message is too long", "nic link"),
+            ("it is not answered, or ping reports that the message is too long", "nic link"),
         ),
     ),
 )
@@ -52,17 +52,17 @@ def _learned(case: Case) -> Steps:
 MTU_ICMP_NEEDED = Question(
     "mtu-icmp-needed",
     {
-        "ignored": "the sending node does not learn from the ICMP errors (a rule drops them, a fixed MTU)",
-        "pods": "the node has learned the size, and its pods go on sending larger packets",
+        "ignored": "the sending node ignores the ICMP errors (a rule drops them, or the MTU is fixed)",
+        "pods": "the node has cached the path MTU, but its pods keep sending larger packets",
     },
     lambda case: between("ignored", "pods")(case) if case.finding["severity"] == "critical" else (),
     (
         probe(
-            "what the node has learned",
+            "the path MTU that the node has cached",
             0.3,
             _learned,
-            ("mtu and expires stand in the route", "pods"),
-            ("they do not", "ignored"),
+            ("the route shows mtu and expires", "pods"),
+            ("it does not", "ignored"),
         ),
     ),
 )
@@ -70,7 +70,7 @@ MTU_ICMP_NEEDED = Question(
 
 def _ping_in_pieces(case: Case) -> Steps:
     flag = "" if ":" in case.far_address else "-M dont "
-    step = Step(f"ping {flag}-c 3 -s 4000 {case.far_address}", "is fragmented, and carries no UDP port")
+    step = Step(f"ping {flag}-c 3 -s 4000 {case.far_address}", "is fragmented, and has no UDP port")
     return ((case.near_node, step),)
 
 
@@ -79,8 +79,8 @@ def pieces(code: str) -> Question:
     return Question(
         code,
         {
-            "any": "all fragments are dropped, whatever they belong to (a cloud, a firewall)",
-            "ports": "only those of UDP are dropped: a filter matches ports, which later ones lack",
+            "any": "all fragments are dropped, of any protocol (a cloud, a firewall)",
+            "ports": "only fragments of UDP are dropped: a filter matches ports, which later fragments lack",
         },
         lambda case: () if _all_arrived(case) else between("any", "ports")(case),
         (
@@ -89,7 +89,7 @@ def pieces(code: str) -> Question:
                 0.3,
                 _ping_in_pieces,
                 ("it is answered", "ports"),
-                ("no answer comes", "any"),
+                ("it is not answered", "any"),
             ),
         ),
     )
@@ -117,7 +117,7 @@ REASSEMBLY_INSIDE = Question(
             1,
             _defragmented,
             ("one of them rises", "node"),
-            ("all stay", "forward"),
+            ("none rises", "forward"),
         ),
     ),
 )
@@ -140,8 +140,8 @@ INNER_FRAGMENTATION = Question(
             "the MTUs of the node's devices",
             0.3,
             _sizes_inside,
-            ("the pods' devices (veth, cali, lxc) have a larger one than the tunnel device", "pods"),
-            ("all have the same", "application"),
+            ("the pods' devices (veth, cali, lxc) have a larger MTU than the tunnel device", "pods"),
+            ("all have the same MTU", "application"),
         ),
     ),
 )

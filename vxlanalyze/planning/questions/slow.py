@@ -22,8 +22,8 @@ def _queues(case: Case) -> Steps:
 QUEUEING_DELAY = Question(
     "queueing-delay",
     {
-        "own": "the queue is the sending node's own",
-        "between": "the queue is that of a device between the nodes",
+        "own": "the queue is on the sending node",
+        "between": "the queue is in a device between the nodes",
     },
     between("own", "between"),
     (
@@ -46,8 +46,8 @@ def _modes(case: Case) -> Steps:
 REORDERING = Question(
     "reordering",
     {
-        "bond": "a bond of one of the nodes sends in round robin",
-        "path": "the network between the nodes balances by packet, or has paths of different length",
+        "bond": "a bond of one of the nodes uses round robin",
+        "path": "the network between the nodes balances per packet, or has paths with different delays",
     },
     between("bond", "path"),
     (
@@ -56,7 +56,7 @@ REORDERING = Question(
             0.3,
             _modes,
             ("load balancing (round-robin) is printed", "bond"),
-            ("another mode, or nothing", "path"),
+            ("another mode, or no bond", "path"),
         ),
     ),
 )
@@ -64,7 +64,7 @@ DUPLICATION = Question(
     "duplication",
     {
         "bond": "a bond of one of the nodes is in broadcast mode",
-        "path": "a loop, a second gateway or a mirror between the nodes copies them",
+        "path": "a loop, a second gateway or a mirror between the nodes duplicates them",
     },
     between("bond", "path"),
     (
@@ -73,7 +73,7 @@ DUPLICATION = Question(
             0.3,
             _modes,
             ("fault-tolerance (broadcast) is printed", "bond"),
-            ("another mode, or nothing", "path"),
+            ("another mode, or no bond", "path"),
         ),
     ),
 )
@@ -107,8 +107,8 @@ def _open_answer(case: Case) -> Sequence[str]:
 
 
 _BUSY = {
-    "throttled": "the process there is out of processor time (a limit that throttles it)",
-    "waits": "the process there waits for something else (disk, a lock, an upstream service)",
+    "throttled": "the process is short of CPU time (throttled by its limit)",
+    "waits": "the process waits for something else (disk, a lock, an upstream service)",
 }
 SLOW_ANSWER = Question(
     "slow-answer",
@@ -116,11 +116,11 @@ SLOW_ANSWER = Question(
     _open_answer,
     (
         probe(
-            "what the server's process is short of",
+            "CPU throttling and wait state of the server's process",
             0.5,
             _server,
             ("nr_throttled rises", "throttled"),
-            ("it stays", "waits"),
+            ("it does not rise", "waits"),
         ),
     ),
 )
@@ -133,7 +133,7 @@ ZERO_WINDOW = Question(
             "the process whose Recv-Q stays full",
             0.5,
             _reader,
-            ("its processor share (CPU of top) is at its limit", "throttled"),
+            ("its CPU usage (top) is at its limit", "throttled"),
             ("it is idle", "waits"),
         ),
     ),
@@ -161,7 +161,7 @@ WINDOW_LIMITED = Question(
             0.3,
             _buffers,
             ("rb of skmem is the last number of tcp_rmem", "system"),
-            ("it is smaller, and stays so", "application"),
+            ("it is smaller, and does not grow", "application"),
         ),
     ),
 )
@@ -175,8 +175,8 @@ def _rejecting(case: Case) -> Steps:
 ENDPOINT_REFUSED = Question(
     "endpoint-refused",
     {
-        "listens": "no process listens there (not started, another port, another address)",
-        "rule": "a rule of the node or a policy rejects in the pod's name",
+        "listens": "no process listens there (not started, or on another port or address)",
+        "rule": "a firewall rule or network policy rejects them on behalf of the pod",
     },
     lambda case: ("listens", "rule") if case.finding["severity"] != "info" else (),
     (
@@ -192,17 +192,15 @@ ENDPOINT_REFUSED = Question(
 
 
 def _invalid(case: Case) -> Steps:
-    step = run.growing(
-        "conntrack -S", "invalid counts what connection tracking takes for no part of anything"
-    )
+    step = run.growing("conntrack -S", "invalid counts packets that match no connection")
     return tuple((node, step) for node in (case.near_node, case.far_node) if node)
 
 
 CONNECTION_RESET = Question(
     "connection-reset",
     {
-        "process": "the process that resets closes them (time-out, crash, full buffers)",
-        "conntrack": "the node takes segments for invalid and passes them untranslated, and the end resets",
+        "process": "the process closes them with a reset (timeout, crash, unread data)",
+        "conntrack": "segments are invalid to connection tracking, which leaves them untranslated",
     },
     lambda case: ("process", "conntrack") if case.finding["severity"] != "info" else (),
     (
@@ -211,7 +209,7 @@ CONNECTION_RESET = Question(
             1,
             _invalid,
             ("invalid rises with the resets", "conntrack"),
-            ("it stays", "process"),
+            ("it does not rise", "process"),
         ),
     ),
 )
@@ -224,8 +222,8 @@ def _unread(case: Case) -> Steps:
 TCP_STALLED = Question(
     "tcp-stalled",
     {
-        "reads": "the receiving process does not read",
-        "dies": "segments die between the receiving node's NIC and the pod",
+        "reads": "the receiving process does not read its data",
+        "dies": "segments are dropped between the receiving node's NIC and the pod",
     },
     always("reads", "dies"),
     (
