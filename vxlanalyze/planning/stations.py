@@ -65,7 +65,7 @@ def _station(text: str, cluster: Cluster) -> Station:
 def _pod(cluster: Cluster, name: str) -> Pod | None:
     found = [p for p in cluster.pods if name in (p.full_name, p.name)]
     if not found and cluster.pods and address_text(name) is None:
-        known = [p.full_name for p in cluster.pods]
+        known = [*(n.name for n in cluster.nodes), *(p.full_name for p in cluster.pods)]
         raise UsageError(f"--plan: no node or pod is called {name[:80]}{nearest(name, known)}")
     return found[0] if found else None
 
