@@ -1,10 +1,14 @@
 """The text report: readable in 80 columns, in a pipe, without colour, in any character set."""
 
 import re
+from statistics import median
 
 from rich.cells import cell_len
 
+import vxlanalyze as vx
+from tests.lab import __main__ as lab
 from tests.report.fixed import HEALTHY, REPORT, capture, finding, hop
+from tests.test_recorded import truth_of
 from vxlanalyze.report.formats import as_text
 from vxlanalyze.report.model import Report
 
@@ -68,7 +72,7 @@ def test_wide_characters_keep_the_drawing_in_line():
     lines = as_text.render(named).splitlines()
 
     assert {cell_len(line) for line in lines if "│" in line} == {77}
-    assert {cell_len(line) for line in lines if line.startswith("  노드하나  ")} == {78}
+    assert {cell_len(line) for line in lines if line.startswith("  노드하나 ")} == {78}
 
 
 def test_consequences_stand_under_their_cause_and_are_not_numbered():
@@ -173,4 +177,14 @@ def test_a_single_capture_has_no_path():
     text = as_text.render(replaced(HEALTHY, hops=[], clock=[], captures=[capture("node1", 12)]))
 
     assert "\nPath\n" not in text
-    assert "node1: captures/node1.pcap.gz, 12 packets (8 in the tunnel)" in text
+    assert "node1: 12 packets (8 in the tunnel)" in text
+
+
+def test_the_report_of_an_average_fault_fits_on_one_screen():
+    faults = [folder for _, folder in lab.recordings() if truth_of(folder)["root"]]
+    lines = []
+    for folder in faults[::12]:
+        captures = [folder / point["path"] for point in truth_of(folder)["captures"]]
+        lines.append(len(str(vx.compare(*captures)).splitlines()))
+    assert len(lines) >= 12
+    assert median(lines) <= 50, sorted(lines)

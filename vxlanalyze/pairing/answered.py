@@ -48,12 +48,12 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     echo = np.isin(flows.protocol, (ICMP, ICMPV6)) & np.isin(flows.sport, (ECHO_REQUEST, ECHO_REQUEST_V6))
     dns = (flows.protocol == UDP) & np.isin(flows.dport, DNS_PORTS)
 
-    def asked(rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    def of_flows(rows: NDArray[np.int32]) -> NDArray[np.int64]:
         flow = index.flow[rows]
         number = np.where(echo[flow], index.seq[rows], index.seq[rows] >> np.uint32(16))
         return np.where(echo[flow] | dns[flow], of_flow[flow].astype(np.int64) << 32 | number, -1)
 
-    wanted = asked(direction.sent_row[lost])
+    wanted = of_flows(direction.sent_row[lost])
     open_ = wanted >= 0
     if not open_.any():
         return open_
@@ -61,7 +61,7 @@ def _requests(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> 
     alike[wanted[open_] >> 32] = True
     concerned = alike[of_flow] & (echo | dns)
     arrived = np.flatnonzero(direction.delivered & concerned[direction.flow])
-    open_ &= ~np.isin(wanted, asked(direction.sent_row[arrived]))
+    open_ &= ~np.isin(wanted, of_flows(direction.sent_row[arrived]))
     if not open_.any():
         return open_
     # The answers are in either capture, under the tuples of the opposite direction.

@@ -9,6 +9,7 @@ from vxlanalyze.planning.probes import Case, Outcome, Probe, Question, best
 from vxlanalyze.planning.questions import QUESTIONS
 from vxlanalyze.report.model import FindingRecord, OpenRecord, OutcomeRecord, ProbeRecord, Report, key_of
 from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import in_minutes
 
 _ADDRESSES = re.compile(r"\bip(?:v6)?\.src == ([0-9a-f.:]+) && ip(?:v6)?\.dst == ([0-9a-f.:]+)")
@@ -92,7 +93,7 @@ def _ends(report: Report, finding: FindingRecord, near: str, far: str) -> tuple[
     if shown is not None and address_text(shown[1]) and address_text(shown[2]):
         return shown[1], shown[2]
     addresses = {c["name"]: [a for a in c["node_addresses"] if address_text(a)] for c in report.captures}
-    from_, to = (addresses.get(name.partition("/")[0], []) for name in (near, far))
+    from_, to = (addresses.get(node_name(name), []) for name in (near, far))
     pairs = [(a, b) for a in from_ for b in to if (":" in a) == (":" in b)]
     return pairs[0] if pairs else ("", "")
 

@@ -11,6 +11,7 @@ from math import log2
 
 from vxlanalyze.planning.model import Step
 from vxlanalyze.report.model import FindingRecord
+from vxlanalyze.text.places import node_name
 
 _LEAST_BITS = 1e-9
 
@@ -32,12 +33,12 @@ class Case:
     @property
     def near_node(self) -> str:
         """The node of the first observation point: node1 for ``node1/eth0``."""
-        return self.near.partition("/")[0]
+        return node_name(self.near)
 
     @property
     def far_node(self) -> str:
         """The node of the second observation point."""
-        return self.far.partition("/")[0]
+        return node_name(self.far)
 
     @property
     def is_inside(self) -> bool:

@@ -26,7 +26,7 @@ _NEVER_NS = np.iinfo(np.int64).max
 _CALLED = {"dns": "DNS", "icmp": "Ping"}
 
 
-class _Asked(NamedTuple):
+class _Requested(NamedTuple):
     """Requests of one client to one server at `address`; `since_ns` is None if the last was answered."""
 
     figures: ServiceFigures
@@ -44,11 +44,11 @@ class _Suffering(NamedTuple):
 
     what: str
     node: str
-    asked: list[_Asked]
+    requested: list[_Requested]
 
     def total(self, name: str) -> int:
         """Sum of one of the figures."""
-        return sum(getattr(one.figures, name) for one in self.asked)
+        return sum(getattr(one.figures, name) for one in self.requested)
 
 
 def impact(comparison: Comparison, findings: Sequence[FindingRecord]) -> list[str]:
@@ -72,14 +72,14 @@ def _unanswered(comparison: Comparison) -> list[str]:
 
 
 def _groups(comparison: Comparison) -> Iterator[_Suffering]:
-    found: dict[tuple[str, str], list[_Asked]] = defaultdict(list)
+    found: dict[tuple[str, str], list[_Requested]] = defaultdict(list)
     between, requests_of = pairs(comparison), measure(comparison).of_point
     points = {figures.point for figures in services(comparison)}
     since_ns = {point: _since(requests_of[point], between) for point in points}
     for figures in services(comparison):
         node = comparison.captures[comparison.points[figures.point].capture].name
         silent_ns = int(since_ns[figures.point][figures.pair])
-        one = _Asked(figures, between.server[figures.pair], None if silent_ns == _NEVER_NS else silent_ns)
+        one = _Requested(figures, between.server[figures.pair], None if silent_ns == _NEVER_NS else silent_ns)
         what = _CALLED.get(figures.protocol) or figures.service
         port = int(between.port[figures.pair])
         found[what or f"{figures.protocol.upper()} port {port}", node].append(one)
@@ -104,12 +104,12 @@ def _since(requests: Requests, between: Pairs) -> NDArray[np.int64]:
 
 
 def _sentence(group: _Suffering, cluster: Cluster) -> str:
-    silent = [one for one in group.asked if one.is_silent]
-    dead = {one.address for one in silent} - {one.address for one in group.asked if not one.is_silent}
+    silent = [one for one in group.requested if one.is_silent]
+    dead = {one.address for one in silent} - {one.address for one in group.requested if not one.is_silent}
     if not dead:
-        asked = words.count(group.total("requests"), "request")
-        return f"{group.what}: {group.total('unanswered'):,} of {asked} from {group.node} unanswered"
-    everyone = {one.address for one in group.asked}
+        requests = words.count(group.total("requests"), "request")
+        return f"{group.what}: {group.total('unanswered'):,} of {requests} from {group.node} unanswered"
+    everyone = {one.address for one in group.requested}
     if group.what != _CALLED["icmp"]:
         everyone |= set(_backends(cluster, everyone))
     pods = {address for pod in cluster.pods for address in pod.addresses}
@@ -123,9 +123,9 @@ def _sentence(group: _Suffering, cluster: Cluster) -> str:
     return f"{group.what} of {which} unanswered since {_clock(first_ns)} from {group.node}"
 
 
-def _backends(cluster: Cluster, asked: Iterable[str]) -> Iterator[str]:
+def _backends(cluster: Cluster, requested: Iterable[str]) -> Iterator[str]:
     """All pods of the services whose pods get requests, of the same address family."""
-    for server in asked:
+    for server in requested:
         for service in cluster.services_of(server):
             for endpoint in filter(None, map(parse_endpoint, service.backends)):
                 if (":" in endpoint[0]) == (":" in server):

@@ -8,40 +8,50 @@ from vxlanalyze.report.page import Page
 from vxlanalyze.report.verdict import UNKNOWN_BECAUSE
 from vxlanalyze.text import words
 from vxlanalyze.text.escaping import plain
+from vxlanalyze.text.places import node_name
 
 _MOST_ADDRESSES = 3
+_LEAST_GAP = 8  # columns between the two ends
 
 
-def draw(page: Page, report: Report) -> None:
-    """Draw every hop of a report, in path order."""
+def draw(page: Page, report: Report, *, verbose: bool) -> None:
+    """Draw every hop of a report, in path order; if `verbose`, with the interval of each loss."""
     captures = {capture["name"]: capture for capture in report.captures}
     for forward, backward in zip(report.hops[::2], report.hops[1::2], strict=True):
         _ends(page, captures.get(forward["from"]), captures.get(forward["to"]), forward)
         _arrow(page, forward, towards_right=True)
         _arrow(page, backward, towards_right=False)
         for hop in (forward, backward):
-            _remarks(page, hop)
+            _remarks(page, hop, verbose=verbose)
     for hop in inside_hops.losing(report):
         _inside(page, hop)
 
 
 def _inside(page: Page, hop: HopRecord) -> None:
     """One line for a hop between two interfaces of a node."""
-    node = hop["from"].partition("/")[0]
+    node = node_name(hop["from"])
     figures = f"{plain(hop['direction'])}: {_labels(hop)[-2]}"
     page.paragraph((f"inside {plain(node)}, ", "dim"), (figures, _style(hop)), indent=2, hanging=4)
 
 
 def _ends(page: Page, left: CaptureRecord | None, right: CaptureRecord | None, hop: HopRecord) -> None:
-    """The names of both points, and under them the addresses of their nodes."""
-    _opposite(page, plain(hop["from"]), plain(hop["to"]), "bold")
-    addresses = [_addresses(c) if c else "" for c in (left, right)]
+    """The names of both points with the addresses of their nodes, in one line if it has room."""
+    names = plain(hop["from"]), plain(hop["to"])
+    addresses = _addresses(left), _addresses(right)
+    gap = page.width - 4 - sum(map(cell_len, (*names, *addresses))) - sum(map(bool, addresses))
+    if gap >= _LEAST_GAP:
+        inner = f" {addresses[0]}".rstrip() + " " * gap + f"{addresses[1]} ".lstrip()
+        page.drawn((f"  {names[0]}", "bold"), (inner, "dim"), (names[1], "bold"))
+        return
+    _opposite(page, *names, "bold")
     if any(addresses):
-        _opposite(page, addresses[0], addresses[1], "dim")
+        _opposite(page, *addresses, "dim")
 
 
-def _addresses(capture: CaptureRecord) -> str:
+def _addresses(capture: CaptureRecord | None) -> str:
     """As many addresses of a node as fit, with assumed ones marked."""
+    if capture is None:
+        return ""
     known = capture["node_addresses"]
     assumed = {
         part.split(": ")[0] for part in capture["node_addresses_by"].split("; ") if ": assumed" in part
@@ -115,14 +125,14 @@ def _shortest(hop: HopRecord) -> str:
     return f"{hop['lost']:,} lost" if hop["lost"] else f"{hop['sent']:,} sent"
 
 
-def _remarks(page: Page, hop: HopRecord) -> None:
+def _remarks(page: Page, hop: HopRecord, *, verbose: bool) -> None:
     """Remarks that do not fit on the arrow."""
     remarks = [
         f"{words.count(number, 'packet')} {UNKNOWN_BECAUSE.get(reason, reason)}"
         for reason, number in hop["unknown_reasons"].items()
     ]
     low, high = hop["low"], hop["high"]
-    if hop["lost"] and hop["delivered"] and low is not None and high is not None:
+    if verbose and hop["lost"] and hop["delivered"] and low is not None and high is not None:
         remarks.append(f"loss {100 * low:.3g} to {100 * high:.3g} % (95 % interval)")
     odd = (
         ("reordered", hop["reordered"]),

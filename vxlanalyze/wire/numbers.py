@@ -23,3 +23,6 @@ REQUEST_PORTS = (
 ECHO_REPLY, ECHO_REQUEST = 0 << 8, 8 << 8
 ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128 << 8, 129 << 8
 ECHO_REQUESTS = {ICMP: ECHO_REQUEST, ICMPV6: ECHO_REQUEST_V6}
+
+SMALLEST_INITIAL_TTL = 32
+"""Operating systems send packets with 32 (Windows 95), 64, 128 or 255; a traceroute, with 1 to 30."""

@@ -12,6 +12,7 @@ from vxlanalyze.analysis.loss.inside_node import LostInside
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count
 
 _SUFFERS = ("rate-limited", "packet-loss")  # traffic is degraded; the other codes mean that it does not pass
@@ -199,7 +200,7 @@ def remedy_of(direction: Direction, code: str = "", lost: NDArray[np.bool_] | No
         far = direction.sender.encapsulated != direction.receiver.encapsulated
         return _on_the_way_to_another_node(direction) if far else None
     card = direction.sender if direction.sender.encapsulated else direction.receiver
-    node = card.name.partition("/")[0]
+    node = node_name(card.name)
     first = "" if lost is None else inside_words.where_to_look(code, node, _first_ns(direction, lost))
     return written(first, commands(place, node))
 

@@ -15,8 +15,8 @@ from vxlanalyze.analysis.requests import time_exceeded
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.numbers import SMALLEST_INITIAL_TTL
 
-_USUAL_TTL = 30  # hosts send packets with 64, 128 or 255; no sane path uses up so much of it
 _MOST_READ = 2000
 
 
@@ -31,5 +31,5 @@ def left_open(comparison: Comparison, requests: Requests) -> Requests:
     chosen = np.flatnonzero(near & requests.unanswered & ~repeated)[:_MOST_READ]
     ttl = time_exceeded.ttl_of(comparison, point, requests.first_row[chosen])
     decided = requests.decided.copy()
-    decided[chosen[(ttl >= 0) & (ttl < _USUAL_TTL)]] = False
+    decided[chosen[(ttl >= 0) & (ttl < SMALLEST_INITIAL_TTL)]] = False
     return replace(requests, decided=decided)

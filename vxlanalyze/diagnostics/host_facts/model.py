@@ -13,6 +13,7 @@ from vxlanalyze.kubernetes.hosts.firewall import Packet
 from vxlanalyze.kubernetes.model import Fact
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
+from vxlanalyze.text.places import node_name
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.protocols import RULE_NAMES, WITH_PORTS
@@ -73,7 +74,7 @@ def rows(pair: Comparison, point: Point, kind: str) -> Iterator[tuple[dict[str, 
 
 def node_of(point: Point) -> str:
     """Name of the node that a point belongs to: node2 for ``node2/if3``."""
-    return point.name.partition("/")[0]
+    return node_name(point.name)
 
 
 def is_inside(direction: Direction) -> bool:

@@ -38,6 +38,7 @@ from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.commands import anywhere, on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 
@@ -107,7 +108,7 @@ def _inside_a_node(direction: Direction, lost: NDArray[np.bool_]) -> str:
     shown = next((p for p in (direction.receiver, direction.sender) if p.encapsulated), None)
     in_tunnel = () if shown is None else set(text(shown.flows.dst, shown.flows.family))
     services = [address for address in targets if address not in in_tunnel]
-    name = node.name.partition("/")[0]
+    name = node_name(node.name)
     counters = inside_finding.remedy_of(direction) or inside_finding.commands(node.name, name)
     if inside_finding.node_of(direction) is None:
         return counters

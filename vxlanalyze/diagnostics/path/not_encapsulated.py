@@ -55,6 +55,7 @@ from vxlanalyze.diagnostics.path import (
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW, Tunnel
@@ -270,7 +271,7 @@ def _finding(
 
 
 def _remedy(place: str, address: str, on_wire: bool) -> str:
-    node = place.partition("/")[0]
+    node = node_name(place)
     if on_wire:
         return written(
             f"The node routes to {address} without encapsulation (Calico: vxlanMode: CrossSubnet; Cilium: "

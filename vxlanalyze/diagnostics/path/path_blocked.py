@@ -45,6 +45,7 @@ from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.model import Tunnel
 
@@ -250,7 +251,7 @@ def _payload_or_port(direction: Direction, below: Underlay) -> str:
 
 
 def _inside_the_node(receiver: str) -> str:
-    node = receiver.partition("/")[0]
+    node = node_name(receiver)
     return written(
         "The packets reach the node and are dropped inside it: look at its firewall, routes and reverse path "
         f"filter between its network card and {receiver}:",

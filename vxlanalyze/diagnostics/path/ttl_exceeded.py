@@ -38,14 +38,13 @@ from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.numbers import ACK, SYN
+from vxlanalyze.wire.numbers import ACK, SMALLEST_INITIAL_TTL, SYN
 from vxlanalyze.wire.protocols import TCP
 
 CODE = "ttl-exceeded"
 _SAMPLE = 200  # packets whose TTL is read
 _FEW = 4  # TTLs at one point; a packet that comes by again and again has more
 _BGP = 179
-_USUAL_TTL = 32  # smaller ones are set by a tunnel device or a traceroute, not by an operating system
 
 
 class _Case(NamedTuple):
@@ -92,7 +91,7 @@ def _inner(pair: Comparison, direction: Direction) -> _Case | None:
         return None
     marked = _without_other_flows(pair, direction, marked)
     ttls = _ttls(pair, direction, marked, "ttl")
-    if max(ttls, default=0) < _USUAL_TTL:
+    if max(ttls, default=0) < SMALLEST_INITIAL_TTL:
         marked &= _sent_again(direction, marked)
         if not marked.any():
             return None  # the probes of a traceroute
@@ -110,7 +109,7 @@ def _without_other_flows(
     """
     rows = np.unique(direction.sent_row[marked])[:_SAMPLE]
     ttl = time_exceeded.ttl_of(pair, direction.sender, rows, "ttl")
-    small = direction.sender.index.flow[rows[(ttl >= 0) & (ttl < _USUAL_TTL)]]
+    small = direction.sender.index.flow[rows[(ttl >= 0) & (ttl < SMALLEST_INITIAL_TTL)]]
     return marked & np.isin(direction.flow, small) if len(small) else marked
 
 
@@ -147,7 +146,7 @@ def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
     routers = listed(case.routers, 3)
     ttl = listed(case.ttls, 4) if len(case.ttls) <= _FEW else f"{max(case.ttls)} down to {min(case.ttls)}"
     kind = "inner" if case.inner else "outer"
-    loop = max(case.ttls, default=_USUAL_TTL) >= _USUAL_TTL
+    loop = max(case.ttls, default=SMALLEST_INITIAL_TTL) >= SMALLEST_INITIAL_TTL
     towards = _destinations(pair, direction, case)
     cause = _cause(case, loop)
     shown = exhibits.of_rows(pair, [*case.errors, (direction.sender, direction.sent_row[case.packets])])

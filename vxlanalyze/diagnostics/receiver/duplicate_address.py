@@ -45,6 +45,7 @@ from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import mac_text, text
 from vxlanalyze.wire.icmpv6 import NEIGHBOR_ADVERTISEMENT
@@ -216,7 +217,7 @@ def _with_most_claims(conflict: _Conflict) -> list[int]:
 
 
 def _remedy(pair: Comparison, first: _Conflict, owners: list[int]) -> str:
-    near = first.point.name.partition("/")[0]
+    near = node_name(first.point.name)
     return written(
         f"Find both owners by their MACs and give one another address. {_whereabouts(first)}:",
         *(
@@ -231,7 +232,7 @@ def _remedy(pair: Comparison, first: _Conflict, owners: list[int]) -> str:
 
 def _remedy_for_intruder(first: _Conflict, owners: list[int], own: int, node: str) -> str:
     """Look for the owner that does not send from the node: a second card of it, or another machine."""
-    near = first.point.name.partition("/")[0]
+    near = node_name(first.point.name)
     others = [mac_text(mac) for mac in owners if mac != own]
     return written(
         f"{node} sends from {mac_text(own)}. See whether {listed(others)} is another card of it:",

@@ -44,6 +44,7 @@ from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import listed
 from vxlanalyze.wire.addresses import mac_text, text
 
@@ -184,7 +185,7 @@ def _remedy(pair: Comparison, sources: list[str], mac: int) -> str:
     """What to compare and renew on the nodes that use the MAC, not on those that see it."""
     device = next((d for d in (underlay.of(d, pair.cluster).device for d in pair.directions)), "DEVICE")
     nodes = list(dict.fromkeys(node_at(pair, source) for source in sources))
-    others = [p.name.partition("/")[0] for p in pair.points if p.encapsulated]
+    others = [node_name(p.name) for p in pair.points if p.encapsulated]
     looking = list(dict.fromkeys([*nodes, *others]))
     return written(
         "Compare the machine ids and tunnel devices of the nodes that use it:",

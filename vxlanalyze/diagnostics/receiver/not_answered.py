@@ -50,6 +50,7 @@ from vxlanalyze.analysis.underlay.where_requests_die import (
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed, moment
 from vxlanalyze.wire.numbers import ACK, SYN
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
@@ -248,7 +249,7 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
             "The packets are seen on the interface of the pod itself: look at the process there (in its "
             "network namespace), at the network policy that applies to it, and at its routes for the "
             "answers:",
-            on(far.partition("/")[0], "ss -lntu", "ip route show"),
+            on(node_name(far), "ss -lntu", "ip route show"),
             anywhere("kubectl get networkpolicies -A"),
         )
     below = underlay.of(direction, pair.cluster)

@@ -37,6 +37,7 @@ from vxlanalyze.analysis.requests.replies_from_elsewhere import RepliesFromElsew
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.commands import on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
 
@@ -171,7 +172,7 @@ def _node_of(pair: Comparison, point: Point, client: str) -> str:
     if named is not None:
         return named
     if point.encapsulated or "/" in point.name:
-        return point.name.partition("/")[0]
+        return node_name(point.name)
     neighbours = (d.sender for d in pair.directions if d.receiver.name == point.name)
     return next((p.name for p in neighbours if p.encapsulated), f"the node of {client}")
 

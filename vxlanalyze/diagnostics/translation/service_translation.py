@@ -34,6 +34,7 @@ from vxlanalyze.analysis.underlay.translated import Change, changes
 from vxlanalyze.kubernetes.model import Cluster, Service, parse_endpoint
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
+from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 
 CODE = "service-translation"
@@ -120,7 +121,7 @@ def _remedy(direction: Direction, changed: list[Change]) -> str:
         "Nothing, as long as requests are answered. Otherwise compare with the endpoints of the service, "
         "and with what connection tracking holds:",
         anywhere("kubectl get endpointslices -A"),
-        on(node.name.partition("/")[0], f"conntrack -L | grep -w {address}"),
+        on(node_name(node.name), f"conntrack -L | grep -w {address}"),
     )
 
 

@@ -5,10 +5,11 @@ from shlex import quote
 from vxlanalyze.planning import commands as run
 from vxlanalyze.planning.model import Step
 from vxlanalyze.planning.probes import Case, Question, Steps, always, probe
+from vxlanalyze.text.places import node_name
 
 
 def _everywhere(case: Case, command: str, purpose: str = "") -> Steps:
-    return tuple((name.partition("/")[0], Step(command, purpose)) for name in case.points[:2])
+    return tuple((node_name(name), Step(command, purpose)) for name in case.points[:2])
 
 
 WINDOWS_DISJOINT = Question(

@@ -10,6 +10,7 @@ import json
 from vxlanalyze.report.model import FindingRecord, Report, key_of
 from vxlanalyze.report.renderer import Judgement
 from vxlanalyze.text.escaping import inert, plain
+from vxlanalyze.text.places import node_name
 
 _SEVERITIES = {"critical": "critical", "warning": "major", "info": "info"}
 
@@ -36,7 +37,7 @@ def _issue(
     counts = judgement is None or not judgement.gated or key_of(finding) in judgement.failing
     severity = _SEVERITIES[finding["severity"]] if counts else "info"
     point, frames = next(((name, f) for name, f in finding["frames"].items() if f), ("", [1]))
-    path = paths.get(point.partition("/")[0], first)
+    path = paths.get(node_name(point), first)
     return _entry(key_of(finding), finding["summary"], severity, path, frames[0])
 
 

@@ -6,6 +6,7 @@ lines; ``--verbose`` shows everything.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vxlanalyze.analysis.tcp.connections import MOST_CONNECTIONS
 from vxlanalyze.report import frame_classes, path_picture
@@ -23,7 +24,7 @@ from vxlanalyze.report.unassessed import by_reason, counted
 from vxlanalyze.text import formatting, words
 
 _QUESTIONS_SHOWN = 3
-_SERVICES_SHOWN = 4
+_SERVICES_SHOWN = 3
 _LONG_TAIL = 2  # multiples of the median from which a tail is mentioned
 
 
@@ -55,12 +56,14 @@ def render(
     page.paragraph((report.verdict, "bold"))
     if report.hops:
         page.heading("Path")
-        path_picture.draw(page, report)
+        path_picture.draw(page, report, verbose=verbose)
     text_findings.write(page, report, verbose=verbose)
     if judgement is not None:
         _section(page, "Since the baseline", judgement.changes, "nothing changed")
         _section(page, "Not as expected", judgement.differences or None, "")
     _broken(page, report)
+    if not verbose and (report.not_assessed or report.services):
+        page.blank()
     _not_assessed(page, report, verbose=verbose)
     _services(page, report, verbose=verbose)
     _captures(page, report, verbose=verbose)
@@ -87,7 +90,6 @@ def _not_assessed(page: Page, report: Report, *, verbose: bool) -> None:
     if not report.not_assessed:
         return
     if not verbose:
-        page.blank()
         known = "not known to be healthy there; --verbose says why"
         page.paragraph(("Not assessed: ", "bold"), (f"{counted(report.not_assessed)} ({known})", ""))
         return
@@ -106,7 +108,6 @@ def _services(page: Page, report: Report, *, verbose: bool) -> None:
         shown = ordered
     else:
         shown = [s for s in ordered if s["unanswered"] + s["refused"]][:_SERVICES_SHOWN]
-        page.blank()
         page.paragraph(("Requests: ", "bold"), (_all_requests(ordered), ""))
     for service in shown:
         page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
@@ -172,21 +173,30 @@ def _named(address: str, names: dict[str, str]) -> str:
 
 
 def _captures(page: Page, report: Report, *, verbose: bool) -> None:
-    page.heading("Captures")
+    by_drops = _by_drops(report.captures)
+    same = "" if verbose or len(by_drops) != 1 else f" ({_drops(*by_drops)})"
+    page.heading(f"Captures{same}")
     for capture in report.captures:
-        page.paragraph((f"{capture['name']}: ", "bold"), (_capture(capture), ""), indent=2, hanging=2)
+        text = _capture(capture, verbose=verbose)
+        page.paragraph((f"{capture['name']}: ", "bold"), (text, ""), indent=2, hanging=2)
         if verbose and capture.get("accounting"):
             where = f"all frames accounted for: {frame_classes.line(capture['accounting'])}"
             page.paragraph((where, ""), indent=4, hanging=2)
         if unread := frame_classes.undecoded(capture.get("undecoded", {})):
             unread += "; what follows such a header is not analysed"
             page.paragraph((unread, ""), indent=4, hanging=2)
+    for dropped, names in by_drops.items() if not verbose and not same else ():
+        page.paragraph((f"{', '.join(names)}: {_drops(dropped)}", ""), indent=2, hanging=2)
     for clock in report.clock:
         page.paragraph((_clock(clock), ""), indent=2, hanging=2)
     windows = dict.fromkeys(hop["window"]["by"] for hop in report.hops if hop["window"] is not None)
     for by in windows if verbose else ():
         if by:
             page.paragraph((f"observation window: {by}", ""), indent=2, hanging=2)
+    _unused_facts(page, report)
+
+
+def _unused_facts(page: Page, report: Report) -> None:
     for fact in report.facts:
         if fact["kind"] == "unknown":
             page.paragraph((f"not understood, and ignored: {fact['path']}", ""), indent=2, hanging=2)
@@ -195,17 +205,33 @@ def _captures(page: Page, report: Report, *, verbose: bool) -> None:
             page.paragraph((f"{fact['path']}: {why}", ""), indent=2, hanging=2)
 
 
-def _capture(capture: CaptureRecord) -> str:
-    files = capture["files"]
-    parts = [files[0]["path"] if len(files) == 1 else f"{len(files)} files from {files[0]['path']} on"]
+def _capture(capture: CaptureRecord, *, verbose: bool) -> str:
+    """Describe a capture: its files, unless one is named as the capture is; packets, times, length."""
+    path, *others = (file["path"] for file in capture["files"])
+    parts = [f"{1 + len(others)} files from {path} on"] if others else []
+    if not others and (verbose or Path(path).name.partition(".")[0] != capture["name"]):
+        parts = [path]
     parts.append(f"{words.count(capture['packets'], 'packet')} ({capture['tunnel_packets']:,} in the tunnel)")
     if capture["first"] and capture["last"]:
-        parts.append(f"{capture['first'][:23]}Z to {capture['last'][11:23]}Z")
+        end = 23 if verbose else 19  # of "2026-01-31T10:20:30.123456789Z": milliseconds or seconds
+        parts.append(f"{capture['first'][:end]}Z to {capture['last'][11:end]}Z")
     if capture["snaplen"] is not None:
         parts.append(f"cut to {capture['snaplen']:,} bytes each")
-    dropped = capture["dropped_by_kernel"]
-    parts.append("drops unknown" if dropped is None else f"{dropped:,} dropped while capturing")
+    if verbose:
+        parts.append(_drops(capture["dropped_by_kernel"]))
     return ", ".join(parts)
+
+
+def _drops(dropped: int | None) -> str:
+    return "drops unknown" if dropped is None else f"{dropped:,} dropped while capturing"
+
+
+def _by_drops(captures: Sequence[CaptureRecord]) -> dict[int | None, list[str]]:
+    """Names of the captures by how many packets each itself dropped."""
+    by_drops: dict[int | None, list[str]] = {}
+    for capture in captures:
+        by_drops.setdefault(capture["dropped_by_kernel"], []).append(capture["name"])
+    return by_drops
 
 
 def _clock(clock: ClockRecord) -> str:

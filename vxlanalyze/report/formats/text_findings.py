@@ -14,7 +14,8 @@ from vxlanalyze.text import formatting
 STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _FRAMES_SHOWN = 8
 _EFFECTS_SHOWN = 5
-_CHARACTERS_SHOWN = 300  # of the evidence, and of the ruled-out list: four lines of 80 columns
+# In 80 columns: four lines of evidence, three of what is ruled out, two of what is open.
+_EVIDENCE_SHOWN, _RULED_OUT_SHOWN, _OPEN_SHOWN = 300, 210, 110
 _SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\d])")
 
 
@@ -52,7 +53,7 @@ def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bo
     _proof(page, shown, verbose=verbose)
     if finding["ruled_out"]:
         why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"]]
-        why = why if verbose else _fitting(why, "more")
+        why = why if verbose else _fitting(why, _RULED_OUT_SHOWN, "more")
         page.paragraph(("Ruled out: ", "bold"), ("; ".join(why), ""), indent=3, hanging=2)
     if number == 1 or verbose:
         _open(page, finding, verbose=verbose)
@@ -63,9 +64,11 @@ def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
     left = still_open.of(finding)
     if left is None:
         return
-    page.paragraph(("Still open: ", "bold"), (still_open.explanations(left), ""), indent=3, hanging=2)
+    explanations = left["explanations"]
+    shown = explanations if verbose else _fitting(explanations, _OPEN_SHOWN, "more explanations")
+    page.paragraph(("Still open: ", "bold"), ("; or ".join(shown), ""), indent=3, hanging=2)
     if left["probe"] is not None and not verbose:
-        title = f"{still_open.next_probe(left)}; --verbose shows its commands"
+        title = f"{still_open.next_probe(left)}; commands: --verbose"
         page.paragraph(("Next probe: ", "bold"), (title, ""), indent=3, hanging=2)
     if left["probe"] is not None and verbose:
         steps = f"{still_open.next_probe(left)}\n{still_open.commands(left['probe'])}"
@@ -79,7 +82,7 @@ def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
     finding = shown.finding
     texts = [part["explanation"] for part in shown.parts] if verbose else [shown.parts[0]["explanation"]]
     for text in filter(None, dict.fromkeys(texts)):
-        text_shown = text if verbose else " ".join(_fitting(_SENTENCE_END.split(text), None))
+        text_shown = text if verbose else " ".join(_fitting(_SENTENCE_END.split(text), _EVIDENCE_SHOWN))
         page.paragraph(("Evidence: ", "bold"), (text_shown, ""), indent=3, hanging=2)
     if verbose:
         for name, quantity in finding["evidence"].items():
@@ -91,11 +94,11 @@ def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
         page.whole("Filter: ", finding["display_filter"], indent=3)
 
 
-def _fitting(parts: Sequence[str], rest: str | None) -> list[str]:
+def _fitting(parts: Sequence[str], characters: int, rest: str = "") -> list[str]:
     """Take as many parts as fit, at least one; `rest` names those left out."""
     kept: list[str] = []
     for part in parts:
-        if kept and sum(map(len, kept)) + len(part) > _CHARACTERS_SHOWN:
+        if kept and sum(map(len, kept)) + len(part) > characters:
             break
         kept.append(part)
     left = len(parts) - len(kept)
