@@ -251,11 +251,15 @@ def _payload_or_port(direction: Direction, below: Underlay) -> str:
 
 
 def _inside_the_node(receiver: str) -> str:
-    node = node_name(receiver)
     return written(
         "The packets reach the node and are dropped inside it: look at its firewall, routes and reverse path "
         f"filter between its network card and {receiver}:",
-        on(node, "iptables -L FORWARD -nv", "nft list ruleset", "sysctl net.ipv4.conf.all.rp_filter"),
+        on(
+            node_name(receiver),
+            "iptables -L FORWARD -nv",
+            "nft list ruleset",
+            "sysctl net.ipv4.conf.all.rp_filter",
+        ),
     )
 
 
