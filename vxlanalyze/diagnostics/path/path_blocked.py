@@ -196,7 +196,7 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
     direction = picture.direction
     receiver = direction.receiver.name
     if not direction.receiver.encapsulated:
-        return _inside_the_node(receiver)
+        return _inside_the_node(receiver, node_name(receiver))
     below = underlay.of(direction, pair.cluster, lost)
     return written(
         "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
@@ -250,16 +250,11 @@ def _payload_or_port(direction: Direction, below: Underlay) -> str:
     )
 
 
-def _inside_the_node(receiver: str) -> str:
+def _inside_the_node(receiver: str, node: str) -> str:
     return written(
         "The packets reach the node and are dropped inside it: look at its firewall, routes and reverse path "
         f"filter between its network card and {receiver}:",
-        on(
-            node_name(receiver),
-            "iptables -L FORWARD -nv",
-            "nft list ruleset",
-            "sysctl net.ipv4.conf.all.rp_filter",
-        ),
+        on(node, "iptables -L FORWARD -nv", "nft list ruleset", "sysctl net.ipv4.conf.all.rp_filter"),
     )
 
 
