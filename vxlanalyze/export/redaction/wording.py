@@ -35,6 +35,7 @@ _OWN_WORDS = frozenset(
             "chrony.conf",
             "cpu.stat",
             "net-conf.json",
+            "node.pcap",
             "nm-cloud-setup.service",
         ),
         *("loadBalancer.dsrDispatch", "loadBalancer.mode", "securityContext.sysctls", "status.podIP"),
