@@ -40,6 +40,22 @@ def test_the_filter_names_the_tunnel_and_the_source_ports_of_the_flows():
     )
 
 
+@pytest.mark.parametrize(
+    ("flow", "condition"),
+    [
+        (Flow(protocol=6, sport=5000, dport=80, outer_dport=4789), "tcp.flags.reset == 1"),
+        (Flow(protocol=17, sport=5000, dport=53, outer_dport=4789), "dns"),
+        (Flow(protocol=17, sport=5000, dport=4000, outer_dport=4789), ""),
+        (Flow(protocol=17, sport=5000, dport=53, outer_dport=8472), ""),
+    ],
+)
+def test_the_filter_says_what_all_frames_are_where_wireshark_decodes_the_tunnel(flow, condition):
+    pair = comparison([Traffic(flow, tcp_flags=0x014)])
+    shown = exhibits.of_packets(pair, pair.hops[0].forward, np.ones(100, bool))
+    assert shown.display_filter.endswith(condition and f" && {condition}")
+    assert ("dns" in shown.display_filter) == (condition == "dns")
+
+
 @pytest.mark.parametrize("kind", ["ipv6", "rewritten", "bare"])
 def test_wireshark_takes_the_filter(kind, tmp_path):
     flow = Flow(outer_src="fd00::1", outer_dst="fd00::2") if kind == "ipv6" else Flow()

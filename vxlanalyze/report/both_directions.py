@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import dropwhile
 
 from vxlanalyze.report.model import FindingRecord, QuantityRecord, key_of
 from vxlanalyze.text import commands
+from vxlanalyze.text.words import listed
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:]) +(?=[A-Z])")
 
@@ -47,22 +49,30 @@ def _groups(findings: Sequence[FindingRecord]) -> Iterator[tuple[FindingRecord, 
     for place, finding in enumerate(findings):
         if place in taken:
             continue
-        twin = next(
-            (n for n in range(place + 1, len(findings)) if n not in taken and _twins(finding, findings[n])),
-            None,
-        )
-        if twin is not None:
-            taken.add(twin)
-        yield (finding,) if twin is None else (finding, findings[twin])
+        later = (n for n in range(place + 1, len(findings)) if n not in taken)
+        twins = [n for n in later if _twins(finding, findings[n])]
+        taken.update(twins)
+        yield (finding, *(findings[n] for n in twins))
 
 
 def _twins(one: FindingRecord, other: FindingRecord) -> bool:
-    """Whether two findings are one fault, seen in the two directions of a hop."""
+    """Whether two findings are one fault: in the two directions of a hop, or at two places in one node."""
     if (one["code"], one["severity"]) != (other["code"], other["severity"]):
         return False
     if (one["because"] is None) != (other["because"] is None):
         return False
-    return one["direction"] is not None and other["direction"] == _reversed(one["direction"])
+    if one["direction"] is None or other["direction"] is None:
+        return False
+    node = _inside(one["direction"])
+    if node:
+        return node == _inside(other["direction"])
+    return other["direction"] == _reversed(one["direction"])
+
+
+def _inside(direction: str) -> str:
+    """Name the node to several places of which a direction leads: ``node2>node2/if4``; else ""."""
+    node, _, place = direction.partition(">")
+    return node if place.startswith(f"{node}/") else ""
 
 
 def _reversed(direction: str) -> str:
@@ -70,15 +80,18 @@ def _reversed(direction: str) -> str:
 
 
 def _joined(parts: tuple[FindingRecord, ...]) -> FindingRecord:
+    joined = reduce(_both, parts)
     if len(parts) == 1:
-        return parts[0]
-    one, other = parts
+        return joined
+    return {**joined, "direction": listed([part["direction"] or "" for part in parts])}
+
+
+def _both(one: FindingRecord, other: FindingRecord) -> FindingRecord:
     frames = {name: list(numbers) for name, numbers in one["frames"].items()}
     for name, numbers in other["frames"].items():
         frames[name] = sorted({*frames.get(name, []), *numbers})
     joined: FindingRecord = {
         **one,
-        "direction": f"{one['direction']} and {other['direction']}",
         "summary": _sentences(one["summary"], other["summary"]),
         "explanation": _sentences(one["explanation"], other["explanation"]),
         "remedy": _remedy(one["remedy"], other["remedy"]),

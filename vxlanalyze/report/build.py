@@ -7,6 +7,7 @@ import numpy as np
 
 from vxlanalyze import __version__
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.requests.acceptance import not_taken_by_pair
 from vxlanalyze.analysis.requests.dns_questions import Question, questions
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
 from vxlanalyze.analysis.underlay.accounting import accounts
@@ -62,8 +63,14 @@ def build(
     captures = [_capture_record(facts, comparison, digests or {}) for facts in comparison.captures]
     times = service_times(comparison)
     queries = questions(comparison)
+    untaken = not_taken_by_pair(comparison)
     services_ = [
-        _service_record(figures, times.get(figures.pair), queries.get(figures.pair, ()))
+        _service_record(
+            figures,
+            times.get(figures.pair),
+            queries.get(figures.pair, ()),
+            untaken.get(figures.pair, 0),
+        )
         for figures in services(comparison)
     ]
     services_ += unencapsulated(comparison, services_)
@@ -182,7 +189,7 @@ def _printable(text_: str) -> str:
 
 
 def _service_record(
-    figures: ServiceFigures, time_ns: DividedRecord | None, queries: Sequence[Question]
+    figures: ServiceFigures, time_ns: DividedRecord | None, queries: Sequence[Question], not_taken: int
 ) -> ServiceRecord:
     record: ServiceRecord = {
         "protocol": figures.protocol,
@@ -196,6 +203,8 @@ def _service_record(
         "latency_ns": {"p50": figures.latency_p50_ns, "p99": figures.latency_p99_ns},
         "time_ns": time_ns,
     }
+    if not_taken:
+        record["not_taken"] = not_taken
     if figures.protocol == "dns":
         record["questions"] = [
             {

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.timing import order
+from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.pairing.model import NO_DELAY, Clock, Direction, Outcome, Reason
 from vxlanalyze.report.model import DelayRecord, HopRecord, WindowRecord
 from vxlanalyze.text.times import rfc3339
@@ -41,6 +42,7 @@ def hop_record(direction: Direction, clock: Clock) -> HopRecord:
         "smallest_lost": direction.smallest_lost,
         "window": _window(direction),
         "not_assessed": None if direction.assessed else direction.not_assessed_why,
+        "in_part": fragmented.in_part(direction),
     }
 
 

@@ -1,7 +1,6 @@
 """The report: plain data that survives JSON and from which every output can be reproduced.
 
-Field names and shapes are those of the published JSON Schema ``vxlanalyze.report/1``; a `Report` holds only
-str, int, float, bool, None, and lists and dicts of these.
+Names and shapes are those of the published JSON Schema; it holds plain numbers, text, lists and dicts only.
 """
 
 from dataclasses import dataclass, field
@@ -24,8 +23,7 @@ class FileRecord(TypedDict):
 class CaptureRecord(TypedDict):
     """One capture; times are RFC 3339 with nanoseconds, null where it holds no frame.
 
-    `accounting` counts its frames by class (see `frame_classes`); the sum is `packets`. `undecoded` counts
-    those with an undecoded header between Ethernet and IP, by its name.
+    `accounting` counts its frames by class; `undecoded` those with an undecoded header before IP, by name.
     """
 
     name: str
@@ -99,6 +97,7 @@ HopRecord = TypedDict(
         "smallest_lost": int | None,
         "window": WindowRecord | None,
         "not_assessed": str | None,  # why loss cannot be judged here
+        "in_part": NotRequired[int],  # delivered, the first fragment alone; not in earlier reports
     },
 )
 
@@ -218,6 +217,7 @@ class ServiceRecord(TypedDict):
     answered: int
     refused: int
     unanswered: int
+    not_taken: NotRequired[int]  # only where there are any
     latency_ns: LatencyRecord
     time_ns: NotRequired[DividedRecord | None]  # missing from reports of earlier versions
     questions: NotRequired[list[QuestionRecord]]  # of DNS only

@@ -115,6 +115,7 @@ _SERVICES = (
     Column("Answered", "answered", "count"),
     Column("Refused", "refused", "count"),
     Column("Unanswered", "unanswered", "count"),
+    Column("Answers not taken", "not_taken", "count", detail=True),
     Column("Latency p50", "p50", "span"),
     Column("p99", "p99", "span"),
     Column("At the server p50", "own", "span", detail=True),
@@ -142,6 +143,7 @@ def service_table(services: list[ServiceRecord], names: Mapping[str, str]) -> Lo
     columns["service"] = ["\n".join(_service_lines(s)) or None for s in ordered]
     for name in ("requests", "answered", "refused", "unanswered"):
         columns[name] = [dict(s)[name] for s in ordered]
+    columns["not_taken"] = [s.get("not_taken") for s in ordered]
     for name in ("p50", "p99"):
         columns[name] = [dict(s["latency_ns"])[name] for s in ordered]
     divided = [s.get("time_ns") for s in ordered]

@@ -140,6 +140,8 @@ def _remarks(page: Page, hop: HopRecord, *, verbose: bool) -> None:
         ("corrupted", hop["corrupted"]),
     )
     remarks += [f"{number:,} {what}" for what, number in odd if number]
+    if in_part := hop.get("in_part"):
+        remarks.append(f"{hop['to']}'s capture holds only the first fragment of {in_part:,} of these packets")
     if hop["not_assessed"] is not None:
         remarks.append(hop["not_assessed"])
     if remarks:

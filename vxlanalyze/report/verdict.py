@@ -65,7 +65,13 @@ def _sentence(faults: Sequence[FindingRecord], captures: Sequence[CaptureRecord]
     parts = [faults[0]["summary"].rstrip(". ")]
     if (reason := _reason(faults[0])) is not None:
         parts.append(reason)
-    others = [f"{f['code']} {f['direction'] or ''}".strip() for f in faults[1:] if f["because"] is None]
+    roots: dict[str, list[str]] = {}
+    for fault in faults:
+        if fault["because"] is None:
+            roots.setdefault(fault["code"], []).append(fault["direction"] or "")
+    if same := roots.pop(faults[0]["code"], [])[1:]:
+        parts.append(f"likewise {words.listed(same, 3)}")
+    others = [f"{code} {words.listed(directions, 3)}".strip() for code, directions in roots.items()]
     if others:
         parts.append(f"also found: {words.listed(others, 3)}")
     if len(captures) == 1:

@@ -88,3 +88,19 @@ def test_few_requests_are_not_enough(requests):
 
 def test_one_direction_alone_cannot_tell():
     assert isinstance(vni_mismatch.check(comparison([asks(vni=1)]))[0], NotAssessed)
+
+
+def test_of_several_overlays_the_one_with_two_vnis_is_found():
+    """VNI 100 works both ways; the same pods are sent to with 200 and send with 201."""
+    works = asks(vni=100), Traffic(ping().reverse(vni=100), packets=10)
+    other = {"src": "10.9.0.1", "dst": "10.9.0.2"}
+    split = asks(dport=5, vni=200, **other), asks_back(vni=201, src="10.9.0.2", dst="10.9.0.1")
+    pair = comparison([works[0], split[0], late(100)], [works[1], split[1], late_back(100)])
+
+    (finding,) = vni_mismatch.check(pair)
+
+    assert isinstance(finding, Finding)
+    assert "VNI 200" in finding.summary
+    assert "VNI 201" in finding.summary
+    assert finding.evidence["working_vni"].value == 100
+    assert "cilium" not in finding.remedy.lower()

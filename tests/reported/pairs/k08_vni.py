@@ -157,3 +157,52 @@ def keys_of_gretap_differ() -> World:
 )
 def healthy_keys_of_gretap() -> World:
     return gre_pair(87, True, (300, 300))
+
+
+def two_overlays(seed: int, back_vni: int, **tunnel: object) -> World:
+    """Two overlays between the nodes; node2 uses a VNI of its own for the second."""
+    w = World(seed, tunnel=Tunnel(vni=60, **tunnel))  # type: ignore[arg-type]
+    n1, n2 = w.node("cp1", "10.15.0.1", offset=-2), w.node("cp2", "10.15.0.2")
+    w.all_arp()
+    a, b = n1.pod("172.20.1.4"), n2.pod("172.20.9.6")
+    c, d = n1.pod("10.120.0.4"), n2.pod("10.120.0.9")
+
+    @w.fate
+    def second_overlay(t: Transit) -> None:
+        if t.packet.src.startswith("10.120."):
+            vni = 71 if t.origin is n1 else back_vni
+            t.tunnel = Tunnel(**{"vni": vni, **tunnel})  # type: ignore[arg-type]
+            t.accepted = back_vni == 71
+
+    for n in range(6):
+        tcp_talk(a, b, 6443, 0.3 + 0.2 * n)
+        tcp_talk(b, a, 6443, 0.4 + 0.2 * n)
+        tcp_talk(c, d, 2377, 0.35 + 0.2 * n)
+        tcp_talk(d, c, 2378, 0.45 + 0.2 * n)
+    return w
+
+
+@pair(
+    "one-overlay-of-two-with-two-vnis",
+    root="vni-mismatch",
+    must=["vni-mismatch"],
+    mustnot=[*NOT_THE_PATH],
+    says=[r"\b71\b", r"\b72\b", r"\b60\b"],
+    lost="world",
+    source="docker swarm and EVPN: a network made twice",
+    story="Two overlays on the same nodes; the second has VNI 71 on cp1 and 72 on cp2.",
+)
+def one_of_two_differs() -> World:
+    return two_overlays(86, 72)
+
+
+@pair(
+    "two-overlays-healthy",
+    root=None,
+    mustnot=["vni-mismatch", "endpoint-silent", *NOT_THE_PATH],
+    lost="world",
+    source="lookalike of a network made twice",
+    story="Two overlays on the same nodes, each with one VNI.",
+)
+def both_overlays_work() -> World:
+    return two_overlays(87, 71, port=8472)

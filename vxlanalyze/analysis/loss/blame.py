@@ -13,6 +13,7 @@ from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.underlay import next_hop
 from vxlanalyze.pairing.model import Comparison, Direction
+from vxlanalyze.wire.addresses import text
 from vxlanalyze.wire.model import NO_FLOW
 
 _KINDS = {
@@ -35,6 +36,8 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     """Give the share of a symptom's flows that a cause took packets from; None where unknown."""
     if cause.code == "duplicate-address" and cause.direction is None and symptom.code in _OF_LOSS:
         return 0.0  # no lost packet went to the other owner
+    if cause.code in ("duplicate-address", "flooded-unicast") and symptom.code not in _OF_LOSS:
+        return _share_to(pair, cause, symptom)
     inside = [d for hop in pair.inside for d in hop.directions]
     direction = next((d for d in (*pair.directions, *inside) if d.label == cause.direction), None)
     if direction is None or (symptom.direction != cause.direction and direction not in inside):
@@ -48,6 +51,20 @@ def share(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
     if taken is None or len(concerned) == 0:
         return None
     return float(np.isin(concerned, direction.flow[taken]).mean())
+
+
+def _share_to(pair: Comparison, cause: Finding, symptom: Finding) -> float | None:
+    """Give the share of a symptom's flows from or to the addresses that a cause is about."""
+    about = cause.evidence["address" if cause.code == "duplicate-address" else "addresses"].value
+    addresses = set(str(about).split(", "))
+    for point in (p for p in pair.points if pair.captures[p.capture].name in symptom.frames):
+        numbers = np.asarray(symptom.frames[pair.captures[point.capture].name], np.int64)
+        flow = np.unique(point.index.flow[point.decoded.row(numbers)])
+        flows, rows = point.flows, flow[flow != NO_FLOW]
+        ends = zip(*(text(a[rows], flows.family[rows]) for a in (flows.src, flows.dst)), strict=True)
+        concerned = [bool(addresses & set(both)) for both in ends]
+        return sum(concerned) / len(concerned) if concerned else None
+    return None
 
 
 def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:

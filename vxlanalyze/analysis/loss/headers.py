@@ -29,7 +29,7 @@ SERVICE, SOURCE = "service", "source"
 _LOST, _OTHERS = 400, 1200  # packets of the sample
 _REFUTING = 200  # of the others; these are read first
 _FEWEST = 5
-_ECN = ("not-ECT", "ECT(1)", "ECT(0)", "CE")
+ECN_NAMES = ("not-ECT", "ECT(1)", "ECT(0)", "CE")
 _FLAGS = {0x01: "FIN", 0x04: "RST", 0x08: "PSH", 0x20: "URG", 0x40: "ECE", 0x80: "CWR"}
 _MARKS = (" DSCP", " ECN")
 _GENEVE_HEADER_BYTES, _ETHERNET_BYTES = 8, 14
@@ -213,7 +213,7 @@ def _fields(pair: Comparison, direction: Direction, packets: NDArray[np.intp]) -
         sides.append(("inner", found["tos"], found["ttl"], found["dont_fragment"]))
     for side, tos, ttl, dont_fragment in sides:
         known = np.maximum(tos, 0)
-        yield f"{side} ECN", known & 3, dict(enumerate(_ECN))
+        yield f"{side} ECN", known & 3, dict(enumerate(ECN_NAMES))
         yield f"{side} DSCP", known >> 2, {v: str(v) for v in range(64)}
         yield f"{side} TTL", ttl, {v: str(v) for v in range(256)}
         yield f"{side} don't fragment", dont_fragment, {0: "not set", 1: "set"}

@@ -44,13 +44,15 @@ class Limit:
     """Bounds on the largest outer packet that passes, in bytes of IP length.
 
     `passes` is the largest known to pass, `blocked` the smallest known not to (None where the limit
-    itself is known, and `passes` is it).
+    itself is known, and `passes` is it). `measured` is what fragments of the opposite direction show the link
+    to carry, where that lies between the two.
     """
 
     passes: int
     blocked: int | None
     overhead: Overhead
     inner_ipv6: bool
+    measured: int | None = None
 
     @property
     def text(self) -> str:
@@ -62,7 +64,7 @@ class Limit:
     @property
     def inner_mtu(self) -> int:
         """Inner MTU that is safe to set: what passes, but at least what every link carries."""
-        safe = self.passes
+        safe = self.measured or self.passes
         if self.blocked is not None and self.blocked > SMALLEST_LIKELY_MTU:
             safe = max(safe, SMALLEST_LIKELY_MTU)
         inner = safe - self.overhead.bytes
@@ -91,6 +93,8 @@ class Limit:
             return f"{inner:,} bytes"
         whole = inner + added.bytes
         known = "" if whole <= self.passes else " (not seen, but usual for every link)"
+        if self.measured == whole:
+            known = " (as fragments in the opposite direction show)"
         return f"{whole:,}{known} - {added.bytes} ({added.text}) = {inner:,}"
 
 

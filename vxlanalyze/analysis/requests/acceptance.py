@@ -8,6 +8,7 @@ answer proves nothing; nor does one whose answer was an error or truncated.
 Source: RFC 9293 section 3.10.7.3 (SYN-SENT), RFC 1035 section 4.1.1 (RCODE, TC), RFC 6298 section 2.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,14 @@ def not_taken(comparison: Comparison, chance: float) -> list[NotTaken]:
         one = _one_way(comparison, places, sense, label, chance)
         found += [] if one is None else [one]
     return found
+
+
+def not_taken_by_pair(comparison: Comparison) -> dict[int, int]:
+    """Count the answers that were not accepted, by row of `pairs`."""
+    between, counts = pairs(comparison), Counter[int]()
+    for found in not_taken(comparison, CHANCE):
+        counts.update(between.of_tuple[found.requests.tuple_of].tolist())
+    return counts
 
 
 def _one_way(

@@ -9,6 +9,7 @@ from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
 from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.wire.model import Anomaly
 
 _KINDS = (Kind.ICMP, Kind.TCP, Kind.DNS, Kind.UDP)
 
@@ -16,8 +17,8 @@ _KINDS = (Kind.ICMP, Kind.TCP, Kind.DNS, Kind.UDP)
 def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:
     """Give the requests that reached the last and the first node, with the labels of their directions.
 
-    Only requests whose fate the capture shows are given. One whose answer appears only inside the node counts
-    as answered and is left out.
+    Only requests whose fate the capture shows are given, and none of which it shows the first fragment alone.
+    One whose answer appears only inside the node counts as answered and is left out.
     """
     if not comparison.hops:
         return
@@ -30,6 +31,8 @@ def arrived(comparison: Comparison) -> Iterator[tuple[str, Requests]]:
         main = places[0]
         chosen = np.isin(main.kind, _KINDS) & main.decided
         chosen &= between.sense[between.of_tuple[main.tuple_of]] == sense
+        whole = main.point.index.anomalies[main.first_row] & np.uint32(Anomaly.FIRST_FRAGMENT) == 0
+        chosen &= whole | (main.answer_row != NO_ROW)
         for inside in places[1:]:
             answered = np.isin(main.key, inside.key[inside.answer_row != NO_ROW])
             chosen &= ~answered | (main.answer_row != NO_ROW)

@@ -103,17 +103,20 @@ class Numbered(NamedTuple):
         Shape ``(t,)``: tuples that an ICMP error refuses; every UDP packet of these is a request.
     lost : NDArray[np.bool_]
         Shape ``(t,)``: tuples that the network completely lost.
+    streams : NDArray[np.bool_]
+        Shape ``(t,)``: tuples of media streams, whose packets are no requests.
     """
 
     of_flow: NDArray[np.int32]
     answer: NDArray[np.int32]
     refused: NDArray[np.bool_]
     lost: NDArray[np.bool_]
+    streams: NDArray[np.bool_]
 
 
 def events(point: Point, numbered: Numbered) -> Events:
     """Find the request and response packets of a point."""
-    tuple_of, answer, refused, _ = numbered
+    tuple_of, answer, refused = numbered.of_flow, numbered.answer, numbered.refused
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
     kind = kinds(flows)
@@ -207,7 +210,7 @@ def _talks(
     _hear(rows, point.index.flow, point.index.time_ns, udp, tuple_of, packets, spoke_ns)
     back = answer[tuple_of]
     sent, came = packets[tuple_of], packets[back]
-    few = (sent > 0) & (sent + came <= _STREAM_PACKETS)
+    few = (sent > 0) & (sent + came <= _STREAM_PACKETS) & ~numbered.streams[tuple_of]
     talks = few & (came > 0)
     mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
     first = (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)

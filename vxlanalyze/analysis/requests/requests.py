@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests import refusals, replies_from_elsewhere, undecided, untranslated
+from vxlanalyze.analysis.requests.media_streams import steady_streams
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
@@ -57,6 +58,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
     tuples_of = dict(zip(sorted(by_capture), numbered.of_flow, strict=True))
     found, refused = [], []
     lost = _all_lost(comparison, tuples_of, len(numbered))
+    streams = steady_streams(comparison, numbered, tuples_of)
     half = {d.receiver.capture for d in comparison.directions if hides_arrivals(d)}
     half |= {d.sender.capture for d in comparison.directions if hides_departures(d)}
     ends_ns = {capture: _end_ns(comparison, capture) for capture in by_capture}
@@ -65,7 +67,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
         refused.append(refusals.find(comparison, point, tuple_of))
         marked = np.zeros(len(numbered), np.bool_)
         marked[refused[-1].tuple_of] = True
-        tuples_ = Numbered(tuple_of, numbered.answer, marked, lost)
+        tuples_ = Numbered(tuple_of, numbered.answer, marked, lost, streams)
         paired = _paired(point, events(point, tuples_))
         # A capture of one direction only never goes on long enough for an answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]

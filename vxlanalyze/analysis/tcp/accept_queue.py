@@ -11,11 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.tcp.late_answers import Late
+from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count
 from vxlanalyze.wire.numbers import ACK, RST, SYN
 
+_AT_ONCE_NS = 100_000_000
 _SYN_ACK, _MASK = SYN | ACK, SYN | RST | ACK
 
 
@@ -38,6 +42,21 @@ def ignored_syns(late: Sequence[Late]) -> int:
     worst = late[0]
     mine = (e for e in late if (e.server, e.port) == (worst.server, worst.port))
     return sum(e.kind == "SYN" and e.copies > 1 for e in mine)
+
+
+def answered_meanwhile(pair: Comparison, late: Late) -> int:
+    """Count the requests to other ports that the same node answered at once while one of its own waited."""
+    place = next(n for n, point in enumerate(pair.points) if point is late.point)
+    requests, times = measure(pair).of_point[place], late.point.index.time_ns
+    first_ns = times[requests.first_row]
+    flow = late.point.index.flow
+    same = late.point.flows.dport[flow[requests.first_row]] == late.port
+    same &= requests.kind == Kind.TCP
+    mine = requests.at(requests.answered & ~same & (first_ns > late.from_ns) & (first_ns < late.to_ns))
+    quick = mine.latency_ns < _AT_ONCE_NS
+    there = late.point.flows.outer_dst[flow[late.request_row]]
+    to_node = (late.point.flows.outer_dst[flow[mine.first_row]] == there).all(axis=1)
+    return int((quick & to_node).sum())
 
 
 def explain(connections: int, syns: int) -> str:

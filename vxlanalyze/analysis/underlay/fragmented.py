@@ -69,6 +69,14 @@ class Fragmented:
         ), most
 
 
+def in_part(direction: Direction) -> int:
+    """Count the packets that count as delivered although the receiver shows their first fragment alone."""
+    if not len(direction.receiver.decoded.fragments):
+        return 0
+    arrived = direction.received_row[direction.delivered]
+    return int(np.count_nonzero(direction.receiver.index.anomalies[arrived] & _FIRST))
+
+
 def of(direction: Direction) -> Fragmented:
     """Find packets that travelled fragmented."""
     sender, receiver = direction.sender, direction.receiver

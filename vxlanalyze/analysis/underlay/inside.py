@@ -19,6 +19,8 @@ from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import Tunnel
 
+_FEW = 0.1  # of the requests
+_NEVER_NS = np.iinfo(np.int64).max
 _PROHIBITED = {4: (9, 10, 13), 6: (1, 5)}  # codes of destination unreachable that a filter sends
 
 
@@ -103,8 +105,11 @@ def _in_any_capture(pair: Comparison, direction: Direction, responses: Answers) 
             words="Whether the node takes them out of the tunnel cannot be determined from a capture of its "
             "network card. "
         )
-    identities = present(direction.sender.flows.identity[responses.flow[responses.unanswered()]])
-    seen = {p.name: n for p in elsewhere if (n := _unencapsulated_copies(p, identities))}
+    silent = np.flatnonzero(responses.unanswered())
+    identities = present(direction.sender.flows.identity[responses.flow[silent]])
+    since_ns = int(receiver.index.time_ns[direction.received_row[silent]].min(initial=_NEVER_NS))
+    copies = {p.name: _unencapsulated_copies(p, identities, since_ns) for p in elsewhere}
+    seen = {name: n for name, n in copies.items() if n > _FEW * len(silent)}  # some died elsewhere
     packets = max(seen.values(), default=0)
     evidence = {
         "taken_out_of_tunnel": Quantity("yes" if seen else "no"),
@@ -132,8 +137,10 @@ def _in_any_capture(pair: Comparison, direction: Direction, responses: Answers) 
     return Reach(True, False, f"they are seen up to {list(seen)[-1]}", words, evidence=evidence)
 
 
-def _unencapsulated_copies(point: Point, identities: NDArray[np.uint64]) -> int:
+def _unencapsulated_copies(point: Point, identities: NDArray[np.uint64], since_ns: int) -> int:
+    """Count the packets of some flows that a point shows outside of the tunnel since some time."""
     flows, index = point.flows, point.index
     chosen = np.append((flows.tunnel == Tunnel.NONE) & np.isin(flows.identity, identities), False)
-    flow = index.flow if point.rows is None else index.flow[point.rows]
-    return int(chosen[flow].sum())
+    rows = slice(None) if point.rows is None else point.rows
+    late = index.time_ns[rows] >= since_ns
+    return int((chosen[index.flow[rows]] & late).sum())

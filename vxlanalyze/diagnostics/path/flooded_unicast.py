@@ -125,7 +125,8 @@ def _finding(pair: Comparison, point: Point, floods: list[_Flood]) -> Finding:
     flows, worst = point.flows, floods[0]
     used = np.bincount(point.index.flow[worst.rows], minlength=len(flows))
     ends = list(outer_addresses(flows, flows.outer_dst, used))
-    inner = [pair.cluster.named(address_text(a)) for a in sorted(inner_addresses(flows, flows.dst, used > 0))]
+    to = inner_addresses(flows, flows.dst, used > 0)
+    inner = [pair.cluster.named(address_text(a)) for a in sorted(to)]
     mac = mac_text(worst.mac)
     frames = sum(flood.frames for flood in floods)
     shown = exhibits.of_rows(pair, [(point, np.sort(np.concatenate([f.rows for f in floods])))])
@@ -143,6 +144,7 @@ def _finding(pair: Comparison, point: Point, floods: list[_Flood]) -> Finding:
         remedy=_remedy(point.name, mac, home),
         evidence={
             "mac": Quantity(mac),
+            "addresses": Quantity(", ".join(sorted(map(address_text, to)))),
             "frames": Quantity(frames, "frames"),
             "endpoints": Quantity(", ".join(ends)),
             "sends_from": Quantity(", ".join(home) or "nowhere"),

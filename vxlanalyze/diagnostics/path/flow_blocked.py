@@ -33,6 +33,7 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Rul
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Kind, Picture
+from vxlanalyze.analysis.requests.taken_requests import taken
 from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.pairing.model import Comparison, Direction
@@ -81,10 +82,22 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
+        explained_by=_answered_by_another(pair, direction, lost),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _answered_by_another(
+    pair: Comparison, direction: Direction, lost: NDArray[np.bool_]
+) -> tuple[str, ...] | None:
+    """Name the device that takes all of these packets and answers itself."""
+    hop = loss.hop_of(pair, direction)
+    reverse = hop.backward if direction.label == hop.forward.label else hop.forward
+    if np.isin(np.flatnonzero(lost), taken(pair, reverse)).all():
+        return (f"foreign-reset@{reverse.label}", *explaining.MISDIRECTED)
+    return None
 
 
 def _remedy(pair: Comparison, direction: Direction, names: list[str], lost: NDArray[np.bool_]) -> str:

@@ -39,6 +39,7 @@ from vxlanalyze.analysis.requests import answers as requests
 from vxlanalyze.analysis.statistics import evidence
 from vxlanalyze.analysis.underlay import between_captures, underlay
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.diagnostics.path import display_filters
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
@@ -120,8 +121,14 @@ def _finding(pair: Comparison, direction: Direction, rule: HeaderRule, *, answer
         explained_by=(),
         frames=shown.frames,
         frame_count=shown.frame_count,
-        display_filter=shown.display_filter,
+        display_filter=_filter(direction, rule, shown),
     )
+
+
+def _filter(direction: Direction, rule: HeaderRule, shown: exhibits.Exhibit) -> str:
+    """Restrict the filter to the field; one of the outer header needs no decoded tunnel."""
+    condition = display_filters.condition(rule.field, rule.value, direction.sender.flows)
+    return shown._replace(decoded=shown.decoded or rule.field.startswith("outer")).only(condition)
 
 
 def _ruled_out(direction: Direction, chosen: NDArray[np.bool_], answered: bool) -> tuple[RuledOut, ...]:

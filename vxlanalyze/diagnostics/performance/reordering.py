@@ -26,6 +26,7 @@ Sources
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
@@ -38,6 +39,7 @@ from vxlanalyze.analysis.timing.order import Late
 from vxlanalyze.pairing.model import Clock, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share, span
+from vxlanalyze.wire.model import Encryption
 
 CODE = "reordering"
 _DUPLICATE_ACKNOWLEDGEMENTS = 3
@@ -94,11 +96,12 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
         f"which TCP takes for a loss.{_likely(found)}",
         remedy=written(
             "Look for balancing by packet: a bond in mode balance-rr, link aggregation or switches that "
-            "spray packets, two paths of different length with per-packet routing. The packets of one flow "
-            "share an outer source port, so balancing by UDP ports keeps them in order. The modes of bonds:",
+            "spray packets, two paths of different length with per-packet routing."
+            f"{_by_flow(direction, late)} The modes of bonds:",
             *(on(d.name, "grep -H Mode /proc/net/bonding/*") for d in (direction.sender, direction.receiver)),
             "What TCP makes of it, in the network namespace of a sending pod:",
             on(direction.sender.name, "nstat -az TcpExtTCPDSACKRecv TcpExtTCPSACKReorder"),
+            *_replay_window(direction, late, found),
         ),
         evidence={
             "late": Quantity(packets, "packets"),
@@ -115,6 +118,37 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
         explained_by=("delay-spike",) if _at_the_end_of_spikes(pair, direction, found, chance) else (),
+    )
+
+
+def _encryption(direction: Direction, late: NDArray[np.bool_]) -> Encryption:
+    """What the late packets are encrypted with, where they all are."""
+    kinds = np.unique(direction.sender.flows.encryption[direction.flow[late]])
+    return Encryption(int(kinds[0])) if len(kinds) == 1 else Encryption.NONE
+
+
+def _by_flow(direction: Direction, late: NDArray[np.bool_]) -> str:
+    """What balancing by flow does to these packets."""
+    flows = direction.sender.flows
+    ports = (flows.outer_sport | flows.outer_dport)[direction.flow[late]] > 0
+    encrypted = _encryption(direction, late) is not Encryption.NONE
+    if encrypted:
+        ports |= (flows.sport | flows.dport)[direction.flow[late]] > 0
+    if ports.all():
+        return " Those of one flow share an outer source port, so balancing by UDP ports keeps them in order."
+    return " They have no ports; balancing by addresses keeps them in order." if not ports.any() else ""
+
+
+def _replay_window(direction: Direction, late: NDArray[np.bool_], found: Late) -> tuple[str, ...]:
+    """What a receiver of encrypted packets makes of disorder: beyond its replay window, it drops them."""
+    if _encryption(direction, late) is not Encryption.ESP:
+        return ()
+    most, receiver = count(int(found.extent.max()), "packet"), direction.receiver.name
+    return (
+        f"ESP drops what is late by more packets than its replay window has (here, up to {most}): see the "
+        "window of the states, and whether the counter rises during a test:",
+        on(receiver, "ip xfrm state | grep -E 'src|replay'", "nstat -az XfrmInStateSeqError"),
+        "If it does, use a larger window (strongSwan: replay_window of the connection; at least 128).",
     )
 
 

@@ -79,7 +79,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
         severity=Severity.WARNING,
         direction=direction,
         summary=_summary(pair, direction, late, silence)
-        + (": the server's accept queue is full" if any(queued) else ""),
+        + (": the server's accept queue is full" if any(queued) or _refused_by_queue(pair, worst) else ""),
         explanation=" ".join(_explanation(pair, late, silence, queued)),
         remedy=_remedy(pair, direction, late, silence, any(queued)),
         evidence={
@@ -89,6 +89,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
             "waited_most": Quantity(worst.waited_ns, "ns"),
             "server": Quantity(_named(pair, worst)),
             "client": Quantity(worst.client),
+            "request": Quantity(worst.kind),
             "from": Quantity(moment(worst.from_ns)),
             "to": Quantity(moment(worst.to_ns)),
             "answered_by_an_old_connection": Quantity(port_reuse.answered_by_old(late), "requests"),
@@ -167,12 +168,7 @@ def _explanation(
     elif any(queued):
         parts.append(accept_queue.explain(*queued))
     elif worst.kind == "SYN":
-        again = (
-            f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
-        )
-        parts.append(
-            f"A kernel answers SYNs by itself{again}: a full listen queue, or a node without processor time."
-        )
+        parts.append(_ignored_syns(pair, worst))
     elif worst.kind == "TCP":
         usual = _usual_ns(pair, worst)
         parts.append(
@@ -180,6 +176,23 @@ def _explanation(
             + (f" Its other answers take {span(usual)} in the median." if usual is not None else "")
         )
     return parts
+
+
+def _refused_by_queue(pair: Comparison, worst: Late) -> bool:
+    """Whether a kernel ignored a SYN although it answered other requests meanwhile."""
+    return worst.kind == "SYN" and worst.copies > 1 and accept_queue.answered_meanwhile(pair, worst) > 0
+
+
+def _ignored_syns(pair: Comparison, worst: Late) -> str:
+    """Explain SYNs that a kernel took only after their repetition."""
+    again = f", after {count(worst.copies, 'copy', 'copies')} of it had arrived" if worst.copies > 1 else ""
+    meanwhile = accept_queue.answered_meanwhile(pair, worst)
+    why = (
+        f"a full listen queue, not the node, which answered {count(meanwhile, 'other request')} meanwhile."
+        if meanwhile
+        else "a full listen queue, or a node without processor time."
+    )
+    return f"A kernel answers SYNs by itself{again}: {why}"
 
 
 def _usual_ns(pair: Comparison, worst: Late) -> int | None:

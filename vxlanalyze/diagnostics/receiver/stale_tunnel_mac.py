@@ -181,7 +181,7 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
-        display_filter=shown.display_filter,
+        display_filter=shown.only(f"eth.dst == {old}"),
     )
 
 

@@ -9,7 +9,9 @@ How it decides
     Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was answered
     in one direction, with so many requests that a working node, which leaves fewer than 2 in 100 unanswered,
     would be this silent with a probability below `chance`. Responses in the other direction do not count
-    against it: they carry the VNI that the silent node discards, as every packet to it does.
+    against it: they carry the VNI that the silent node discards, as every packet to it does. Of several
+    overlays, one has two VNIs if each node uses one of its own for the same addresses, nothing with these is
+    answered, and another overlay uses one VNI both ways and answers.
 When it cannot tell
     Several VNIs in one direction, or files that name Cilium: there the VNI is the security identity of the
     sending pod, and differs by design. The same holds for one VNI per direction that could be a Cilium
@@ -35,6 +37,8 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.underlay import tunnel_ends, underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
 from vxlanalyze.analysis.underlay.underlay import Underlay
+from vxlanalyze.diagnostics.receiver import split_overlay
+from vxlanalyze.diagnostics.receiver.split_overlay import SplitOverlay
 from vxlanalyze.pairing.model import Comparison, Hop
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
@@ -64,6 +68,10 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> DiagnosticResult | None:
         return NotAssessed(CODE, "tunnel packets with a VNI were seen in one direction at most")
     if len(forward.vnis) == len(backward.vnis) == 1 and forward.vnis.keys() == backward.vnis.keys():
         return None
+    if not tunnel_ends.is_cilium(pair.cluster) and not _could_be_identities(forward, backward):
+        split = split_overlay.of(hop, chance)
+        if split is not None:
+            return _finding(pair, hop, split)
     if tunnel_ends.is_cilium(pair.cluster) or max(len(forward.vnis), len(backward.vnis)) > 1:
         return NotAssessed(CODE, _identities(hop, forward, backward))
     found = [answers.of(d) for d in hop.directions]
@@ -83,7 +91,9 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> DiagnosticResult | None:
             "the VNIs differ, but fewer than "
             f"{count(answers.requests_needed(chance), 'request')} arrived in either direction",
         )
-    return _finding(pair, hop, (next(iter(forward.vnis)), next(iter(backward.vnis))), found)
+    unanswered = [a.unanswered() & (not a.answered.any()) for a in found]
+    vnis = (next(iter(forward.vnis)), next(iter(backward.vnis)))
+    return _finding(pair, hop, SplitOverlay(vnis, (), (unanswered[0], unanswered[1])))
 
 
 def _identities(hop: Hop, forward: Ends, backward: Ends) -> str:
@@ -100,15 +110,14 @@ def _could_be_identities(forward: Ends, backward: Ends) -> bool:
     return known and high and not tunnel_ends.device_macs(forward, backward)
 
 
-def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answers.Answers]) -> Finding:
+def _finding(pair: Comparison, hop: Hop, split: SplitOverlay) -> Finding:
     near, far = hop.forward.sender.name, hop.forward.receiver.name
-    unanswered = [0 if a.answered.any() else int(a.unanswered().sum()) for a in found]
-    shown = [
-        exhibits.of_packets(pair, d, a.unanswered())
-        for d, a in zip(hop.directions, found, strict=True)
-        if not a.answered.any()
-    ]
-    frames, total, display_filter = exhibits.merged(shown)
+    vnis, unanswered = split.vnis, split.unanswered
+    shown = exhibits.merged(
+        exhibits.of_packets(pair, d, chosen)
+        for d, chosen in zip(hop.directions, split.requests, strict=True)
+        if chosen.any()
+    )
     below = underlay.of(hop.forward, pair.cluster)
     word = "key" if below.tunnel == Tunnel.GRE else "VNI"
     return Finding(
@@ -116,20 +125,20 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
         severity=Severity.CRITICAL,
         summary=f"{near} sends with {word} {vnis[0]} and {far} with {word} {vnis[1]}: none of "
         f"{count(sum(unanswered), 'request')} that arrived was answered",
-        explanation=f"Every tunnel packet from {near} to {far} carries {word} {vnis[0]}, every one in the "
-        f"other direction {word} {vnis[1]}. {_who_discards(hop, vnis, found, word)} A node silently discards "
-        f"packets with a {word} for which it has no tunnel device.",
+        explanation=f"{_what_carries_it(hop, split, word)} {_who_discards(hop, split, word)} A node silently "
+        f"discards packets with a {word} for which it has no tunnel device.",
         remedy=written(
             f"Use one {word} on both nodes. To compare:",
             on(near, below.listing),
             on(far, below.listing),
-            _where_to_set(near, below),
+            _where_to_set(near, below, split),
         ),
         evidence={
             "vni_forward": Quantity(vnis[0]),
             "vni_backward": Quantity(vnis[1]),
             "unanswered_forward": Quantity(unanswered[0], "packets"),
             "unanswered_backward": Quantity(unanswered[1], "packets"),
+            "working_vni": Quantity(split.working[0] if split.working else None),
         },
         ruled_out=(
             RuledOut(
@@ -137,17 +146,22 @@ def _finding(pair: Comparison, hop: Hop, vnis: tuple[int, int], found: list[answ
                 f"the {count(sum(unanswered), 'request')} counted here are in the receiver's capture",
             ),
         ),
-        frames=frames,
-        frame_count=total,
-        display_filter=display_filter,
+        frames=shown.frames,
+        frame_count=shown.frame_count,
+        display_filter=shown.display_filter,
     )
 
 
-def _where_to_set(near: str, below: Underlay) -> str:
+def _where_to_set(near: str, below: Underlay, split: SplitOverlay) -> str:
     """Where the identifier is set: by the plugin, or on the device itself."""
     if below.tunnel == Tunnel.GRE:
         return "Set the same key where the device of the node that differs is configured (DEVICE, KEY):" + on(
             near, f"ip link set DEVICE type {below.link_type} key KEY"
+        )
+    if split.working:
+        return (
+            f"Then give the device of the node that differs the VNI of the other one ({split.vnis[0]} or "
+            f"{split.vnis[1]}), where this overlay is configured; a device keeps its id, so it is made anew."
         )
     return written(
         "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "
@@ -158,15 +172,30 @@ def _where_to_set(near: str, below: Underlay) -> str:
     )
 
 
-def _who_discards(hop: Hop, vnis: tuple[int, int], found: list[answers.Answers], word: str) -> str:
+def _what_carries_it(hop: Hop, split: SplitOverlay, word: str) -> str:
+    """State which packets have which identifier."""
+    near, far, vnis = hop.forward.sender.name, hop.forward.receiver.name, split.vnis
+    if not split.working:
+        return (
+            f"Every tunnel packet from {near} to {far} carries {word} {vnis[0]}, every one in the other "
+            f"direction {word} {vnis[1]}."
+        )
+    working = listed([str(vni) for vni in split.working], at_most=4)
+    return (
+        f"Only {near} uses {word} {vnis[0]} and only {far} {word} {vnis[1]}, for the same addresses; {word} "
+        f"{working} is used both ways and answered. So one overlay has two of them."
+    )
+
+
+def _who_discards(hop: Hop, split: SplitOverlay, word: str) -> str:
     """State which node accepts which VNI: one that answers has a device for the VNI that it receives."""
     near, far = hop.forward.sender.name, hop.forward.receiver.name
     reached = [
-        f"{count(int(a.unanswered().sum()), 'request')} reached {n}"
-        for a, n in zip(found, (far, near), strict=True)
+        f"{count(requests, 'request')} reached {n}"
+        for requests, n in zip(split.unanswered, (far, near), strict=True)
     ]
-    taken = [bool(a.answered.any()) for a in found]
-    if not any(taken):
+    taken, vnis = [bool(answers.of(d).answered.any()) for d in hop.directions], split.vnis
+    if split.working or not any(taken):
         return f"{reached[0]} and {reached[1]}, and neither node answered one."
     deaf, other = (near, far) if taken[0] else (far, near)
     silent, vni = (reached[1], vnis[1]) if taken[0] else (reached[0], vnis[0])

@@ -25,6 +25,8 @@ Sources
     RFC 7348 section 4.3; RFC 2923 section 2.1 (black holes); RFC 8899 (path MTU discovery without ICMP).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ from vxlanalyze.analysis.loss import affected, inside_finding, loss, path_mtu
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
 from vxlanalyze.analysis.loss.path_mtu import Limit
 from vxlanalyze.analysis.loss.picture import Kind, Picture
-from vxlanalyze.analysis.underlay import underlay_errors
+from vxlanalyze.analysis.underlay import fragmented, underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.text.commands import written
@@ -79,7 +81,7 @@ def _cannot_tell(picture: Picture) -> str | None:
 def _finding(pair: Comparison, picture: Picture) -> Finding:
     direction, explanations = picture.direction, picture.of(Kind.SIZE)
     lost = picture.packets_of(explanations)
-    found = limit(picture, lost)
+    found = limit(pair, picture, lost)
     shown = exhibits.of_packets(pair, direction, lost)
     from_to = f"from {direction.sender.name} to {direction.receiver.name}"
     above = f"{count(int(lost.sum()), 'packet')} {from_to} longer than {found.passes:,} bytes"
@@ -117,14 +119,17 @@ def _measured(found: Limit) -> str:
     return f"the largest that arrived has {found.passes:,} bytes, the smallest lost {found.blocked:,}"
 
 
-def limit(picture: Picture, lost: NDArray[np.bool_]) -> Limit:
+def limit(pair: Comparison, picture: Picture, lost: NDArray[np.bool_]) -> Limit:
     """Give the limit shown by the lost packets: the largest that arrived, and the smallest that did not."""
     direction = picture.direction
     passes = max(e.rule.above_bytes or 0 for e in picture.of(Kind.SIZE))
     lengths = direction.wire_length[lost]
     packets = lengths[(lengths > passes) & (lengths <= path_mtu.LARGEST_FRAME)]
     blocked = int(packets.min() if len(packets) else lengths.max())
-    return path_mtu.limit(direction, lost, passes, blocked)
+    found = path_mtu.limit(direction, lost, passes, blocked)
+    hop = loss.hop_of(pair, direction)
+    back = fragmented.of(hop.backward if direction.label == hop.forward.label else hop.forward).mtu
+    return found if back is None or not passes < back[0] < blocked else replace(found, measured=back[0])
 
 
 def _needed(direction: Direction, lost: NDArray[np.bool_]) -> int:

@@ -31,12 +31,12 @@ from vxlanalyze.analysis.loss import affected, path_mtu
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.fragmented import Fragmented
 from vxlanalyze.pairing.hop import shows_later_fragments
-from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
+from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share
-from vxlanalyze.wire.model import Anomaly
 
 CODE = "outer-fragmentation"
+_MOST = 0.5
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
@@ -57,13 +57,16 @@ def _finding(pair: Comparison, direction: Direction, travelled: Fragmented) -> F
     smallest, passes = int(direction.wire_length[cut].min()), travelled.mtu[0] if travelled.mtu else None
     limit = path_mtu.limit(direction, cut, passes or smallest - 1, None)
     shown = exhibits.of_packets(pair, direction, cut)
-    mtu = f" by a link of {travelled.mtu[0]:,} to {travelled.mtu[1]:,} bytes" if travelled.mtu else ""
+    mtu = f" for a link of {travelled.mtu[0]:,} to {travelled.mtu[1]:,} bytes" if travelled.mtu else ""
+    in_part = fragmented.in_part(direction)
+    only = f", and {far}'s capture holds only the first fragment of {in_part:,} of them" if in_part else ""
     return Finding(
         code=CODE,
-        severity=Severity.WARNING,
+        # What is lost of them is `fragments-lost` or `mtu-blackhole`, with the same setting as its remedy.
+        severity=Severity.INFO if direction.lost[cut].mean() > _MOST else Severity.WARNING,
         direction=direction.label,
         summary=f"{share(int(cut.sum()), len(direction))} outer packets from {near} to {far} are fragmented "
-        f"{where}{mtu}: set the inner MTU to {limit.inner_mtu:,}",
+        f"{where}{mtu}{only}: set the inner MTU to {limit.inner_mtu:,}",
         explanation=_explanation(direction, travelled, limit),
         remedy=written(
             path_mtu.settings(pair, direction, limit),
@@ -118,9 +121,7 @@ def _explanation(direction: Direction, travelled: Fragmented, limit: path_mtu.Li
 
 def _unseen(direction: Direction) -> str:
     """State that a filter on ports hides later fragments, where the receiver's capture looks like it."""
-    arrived = direction.received_row[direction.received_row != NO_ROW]
-    first = direction.receiver.index.anomalies[arrived] & np.uint32(Anomaly.FIRST_FRAGMENT) != 0
-    in_part = int(np.count_nonzero(first))
+    in_part = fragmented.in_part(direction)
     if not in_part or shows_later_fragments(direction.receiver):
         return ""
     far = direction.receiver.name

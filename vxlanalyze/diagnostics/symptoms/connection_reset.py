@@ -229,4 +229,6 @@ def _invalid(node: str) -> str:
     )
 
 
-DIAGNOSTIC = base.Diagnostic(code=CODE, check=check, explained_by=("corrupted-in-transit", "mtu-blackhole"))
+DIAGNOSTIC = base.Diagnostic(
+    code=CODE, check=check, explained_by=("corrupted-in-transit", "mtu-blackhole", "duplicate-address")
+)

@@ -63,8 +63,13 @@ from vxlanalyze.text.words import count, listed, moment
 
 CODE = "endpoint-silent"
 _CAUSES = (
-    *explaining.IGNORED_ON_ARRIVAL, "header-blocked", "duplicate-address", "fragments-lost", "ttl-exceeded"
-)  # fmt: skip
+    *explaining.IGNORED_ON_ARRIVAL,
+    "header-blocked",
+    "duplicate-address",
+    "flooded-unicast",
+    "fragments-lost",
+    "ttl-exceeded",
+)
 _CHANCE = 1e-3  # of mistaking SYNs for ones discarded for their time stamps
 _LEAST_SILENCE_NS = 1_000_000_000  # a shorter silence may be slowness
 

@@ -41,7 +41,7 @@ VNI_MISMATCH = Question(
         "vni": "the tunnel devices of the two nodes are configured with different VNIs",
         "identity": "VNIs are security identities (Cilium), and the packets are dropped for another reason",
     },
-    always("vni", "identity"),
+    lambda case: () if case.value("working_vni") else ("vni", "identity"),
     (
         probe(
             "the tunnel devices of both nodes",

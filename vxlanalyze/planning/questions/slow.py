@@ -100,10 +100,9 @@ def _reader(case: Case) -> Steps:
 
 
 def _open_answer(case: Case) -> Sequence[str]:
-    decided = (
-        case.value("syns_ignored") or case.value("silent_from") or case.value("answered_by_an_old_connection")
-    )
-    return () if decided else ("throttled", "waits")
+    facts = ("syns_ignored", "syn_acks_repeated", "silent_from", "answered_by_an_old_connection")
+    by_kernel = case.value("request") in ("SYN", "ICMP")  # no process takes part
+    return () if by_kernel or any(map(case.value, facts)) else ("throttled", "waits")
 
 
 _BUSY = {

@@ -102,12 +102,12 @@ def _services(page: Page, report: Report, *, verbose: bool) -> None:
     """Write the requests by client and server, and their outcomes; only the worst without --verbose."""
     if not report.services:
         return
-    ordered = sorted(report.services, key=lambda s: -(s["unanswered"] + s["refused"]))
+    ordered = sorted(report.services, key=lambda s: -_failed(s))
     if verbose:
         page.heading("Requests and responses")
         shown = ordered
     else:
-        shown = [s for s in ordered if s["unanswered"] + s["refused"]][:_SERVICES_SHOWN]
+        shown = [s for s in ordered if _failed(s)][:_SERVICES_SHOWN]
         page.paragraph(("Requests: ", "bold"), (_all_requests(ordered), ""))
     for service in shown:
         page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
@@ -128,7 +128,17 @@ def _all_requests(services: Sequence[ServiceRecord]) -> str:
         sum(s["requests"] for s in services),
     )
     more = f", {refused:,} refused" if refused else ""
-    return f"{answered:,} of {total:,} answered{more}"
+    untaken = sum(s.get("not_taken", 0) for s in services)
+    return f"{answered:,} of {total:,} answered{more}{_untaken(untaken)}"
+
+
+def _failed(service: ServiceRecord) -> int:
+    """Count the requests of no use to the client."""
+    return service["unanswered"] + service["refused"] + service.get("not_taken", 0)
+
+
+def _untaken(number: int) -> str:
+    return f", {words.count(number, 'answer')} not taken" if number else ""
 
 
 def _that_fail_apart(service: ServiceRecord) -> list[QuestionRecord]:
@@ -153,7 +163,8 @@ def _service(service: ServiceRecord, names: dict[str, str]) -> str:
     if middle is not None:
         late = "" if tail is None or tail < _LONG_TAIL * middle else f", p99 {words.span(tail)}"
         counts.append(f"in {words.span(middle)} (median{late}){_at_server(service)}")
-    return f"{service['protocol']} {client} > {server}{of}: {', '.join(counts)}"
+    untaken = _untaken(service.get("not_taken", 0))
+    return f"{service['protocol']} {client} > {server}{of}: {', '.join(counts)}{untaken}"
 
 
 def _at_server(service: ServiceRecord) -> str:
