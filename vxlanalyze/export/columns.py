@@ -65,6 +65,25 @@ PACKETS = (
     Column("corrupted", pa.bool_(), "Whether the bytes that arrived differ; null where none did."),
 )
 
+SPIN = (
+    Column(
+        "spin_bit",
+        pa.string(),
+        "Spin bit of QUIC: `set`, `constant` or `random` (not set by an endpoint); null where it is not QUIC.",
+    ),
+    Column(
+        "spin_rtt_p50_ns",
+        pa.int64(),
+        "Median time between changes of the spin bit at the sender: round trip and pauses of both ends.",
+    ),
+    Column("spin_rtt_p99_ns", pa.int64(), "99th percentile of it."),
+    Column(
+        "spin_own_p50_ns",
+        pa.int64(),
+        "Median part of it at the sender itself: from a change in what it receives to its own change. The "
+        "round trip without that of both ends is the path.",
+    ),
+)
 WAITING = (
     Column(
         "active_ns",
@@ -164,6 +183,7 @@ FLOWS = (
     Column("largest_delivered", pa.uint32(), "IP length on the wire of the largest delivered packet."),
     Column("smallest_lost", pa.uint32(), "IP length on the wire of the smallest lost packet."),
     *WAITING,
+    *SPIN,
 )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.export.columns import FLOWS, TIME, schema_of
 from vxlanalyze.export.flow_columns import FlowColumns
+from vxlanalyze.export.spin_columns import spin_columns
 from vxlanalyze.export.waiting_columns import waiting_columns
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import NO_DELAY, Comparison, Direction, Outcome, wire_payload
@@ -60,6 +61,7 @@ def batch(comparison: Comparison, part: tuple[int, int]) -> Any:
     place = np.full(size, -1)
     place[used] = np.arange(len(used))
     group, unsent = place[group], place[unsent]
+    of_sender = _flow_of(direction, group, len(used))
     columns = {
         "direction": pa.DictionaryArray.from_arrays(
             pa.array(np.zeros(len(used), np.int32)), [direction.label]
@@ -70,7 +72,8 @@ def batch(comparison: Comparison, part: tuple[int, int]) -> Any:
         **_when(direction, group, unsent, len(used)),
         **_delays(direction, group, len(used)),
         "retransmissions": _retransmissions(direction, group, len(used)),
-        **waiting_columns(comparison, direction, _flow_of(direction, group, len(used))),
+        **waiting_columns(comparison, direction, of_sender),
+        **spin_columns(comparison, direction, of_sender),
     }
     return pa.RecordBatch.from_arrays([columns[column.name] for column in FLOWS], schema=SCHEMA)
 

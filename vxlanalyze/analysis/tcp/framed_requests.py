@@ -18,10 +18,10 @@ from vxlanalyze.analysis.messages.columns import (
     Streams,
 )
 from vxlanalyze.analysis.messages.parsing import parse
+from vxlanalyze.analysis.messages.reading import read_payloads
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.tcp.connections import FAR, Connections, connections
 from vxlanalyze.analysis.tcp.message_pairs import IS_GRPC, IS_HANDSHAKE, IS_STREAM, UNKNOWN, message_pairs
-from vxlanalyze.analysis.tcp.message_payloads import read_payloads
 from vxlanalyze.analysis.tcp.message_streams import MessageStreams, collect, message_streams
 from vxlanalyze.analysis.tcp.octet_times import NOWHERE, OctetTimes
 from vxlanalyze.analysis.tcp.tcp_packets import tcp_packets

@@ -1,25 +1,12 @@
-"""Read payloads of TCP segments again from a capture, and recognise what connections carry by them."""
+"""Recognise what connections carry by their first segments."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.messages.columns import Payloads, Protocol
+from vxlanalyze.analysis.messages.columns import Protocol
 from vxlanalyze.analysis.messages.parsing import Sign, recognise
+from vxlanalyze.analysis.messages.reading import read_payloads
 from vxlanalyze.pairing.model import Comparison, Point
-from vxlanalyze.wire.model import Anomaly
-from vxlanalyze.wire.payloads import payload_places
-
-
-def read_payloads(
-    comparison: Comparison, point: Point, rows: NDArray[np.int64], skip: NDArray[np.int64]
-) -> Payloads:
-    """Read the payloads of some rows again, without their first `skip` octets; shape ``(k,)``."""
-    source = comparison.captures[point.capture].source
-    frames = source.fetch(point.index.place[rows])
-    start, captured = payload_places(frames, source.interfaces, ports=comparison.ports)
-    other = point.index.anomalies[rows] & np.uint32(Anomaly.FURTHER_PACKET) != 0
-    captured = np.where(other | (start < 0), 0, np.maximum(captured - skip, 0))
-    return Payloads(frames.data, np.maximum(start, 0) + skip, captured)
 
 
 def protocols(
