@@ -69,7 +69,7 @@ SPIN = (
     Column(
         "spin_bit",
         pa.string(),
-        "Spin bit of QUIC: `set`, `constant` or `random` (not set by an endpoint); null where it is not QUIC.",
+        "Spin bit of QUIC: set, constant or random (not set by an endpoint); null where it is not QUIC.",
     ),
     Column(
         "spin_rtt_p50_ns",

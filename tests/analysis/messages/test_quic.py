@@ -1,4 +1,4 @@
-"""QUIC's spin bit: endpoints of known delays set it, leave it, or randomise it; tshark reads the same bits."""
+"""QUIC's spin bit: endpoints of known delays set, leave or randomise it; tshark reads the same bits."""
 
 import random
 from itertools import pairwise
