@@ -73,7 +73,6 @@ def following(report: Report, probe: ProbeRecord) -> ProbeRecord:
             1,
             r"The firewall of node2 drops the tunnel's packets .*-A HOST-FIREWALL .*-j DROP",
         ),
-        ("facts-policy", 1, r"The firewall of node2 .*cali-tw-cali1f2a3b4c5d6 .*-j DROP"),
         ("facts-rp-filter", 2, r"TcpExtIPReversePathFilter of node2 rose by \d+"),
         ("facts-device-down", 1, r"Nothing on node2 listens on UDP 8472"),
         ("facts-stale-neighbour", 1, r"0e:9c:41:7b:05:aa"),
