@@ -206,3 +206,32 @@ def one_of_two_differs() -> World:
 )
 def both_overlays_work() -> World:
     return two_overlays(87, 71, port=8472)
+
+
+@pair(
+    "one-of-two-networks-not-carried",
+    root=["flow-blocked", "header-blocked"],
+    must=[],
+    mustnot=["packet-loss", "path-blocked", "vni-mismatch", "not-answered"],
+    says=[r"\b5,?200\b"],
+    source="a leaf switch without the VLAN of one VNI",
+    story="Two overlays on the same nodes; what cp1 sends in VNI 5200 is lost on the way.",
+)
+def one_of_two_networks_not_carried() -> World:
+    w = World(88, tunnel=Tunnel("vxlan", port=4789, vni=5100))
+    n1, n2 = w.node("cp1", "10.14.0.1", offset=4), w.node("cp2", "10.14.0.2")
+    w.all_arp()
+    nets = [(n1.pod(f"10.{net}.0.4"), n2.pod(f"10.{net}.0.9")) for net in (51, 52)]
+
+    @w.fate
+    def other_overlay(t: Transit) -> None:
+        if t.packet.src.startswith("10.52."):
+            t.tunnel = Tunnel("vxlan", port=4789, vni=5200)
+            t.lost = t.origin is n1
+
+    for a, b in nets:
+        ping(a, b, 0.2, count=8)
+        for n in range(8):
+            tcp_talk(a, b, 6443, 0.3 + 0.2 * n, tries=3)
+            tcp_talk(b, a, 2377, 0.4 + 0.2 * n, tries=3)
+    return w

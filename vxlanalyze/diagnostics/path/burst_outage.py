@@ -31,11 +31,14 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
+from vxlanalyze.analysis.underlay import next_hop, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span
+from vxlanalyze.wire.addresses import mac_text
 
 CODE = "burst-outage"
+_NEARLY_ALL = 0.9
 
 
 def check(pair: Comparison) -> list[DiagnosticResult]:
@@ -52,13 +55,18 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lasted_ns = sum(_lasted_ns(picture, o) for o in outages)
     shown = exhibits.of_packets(pair, direction, lost)
     first, last = _edges(picture, outages[0])[0], _edges(picture, outages[-1])[1]
+    other = _other_next_hop(direction, lost)
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=_summary(picture, outages, int(lost.sum()), lasted_ns),
+        summary=_summary(picture, outages, int(lost.sum()), lasted_ns)
+        + (f": they went to the MAC {other[0]}, what arrives to {other[1]}" if other else ""),
         explanation=_explanation(picture, outages, lost),
-        remedy=inside_finding.remedy_of(direction, CODE, lost) or _remedy(direction, first),
+        remedy=written(
+            _of_next_hop(pair, direction, other) if other else "",
+            inside_finding.remedy_of(direction, CODE, lost) or _remedy(direction, first),
+        ),
         evidence={
             "outages": Quantity(len(outages), "outages"),
             "from": Quantity(moment(first)),
@@ -67,12 +75,36 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "lost": Quantity(int(lost.sum()), "packets"),
             "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
             "chance": Quantity(max(o.chance for o in outages), "ratio"),
+            **({"suspected": Quantity(f"next hop {other[0]}"), "usual": Quantity(other[1])} if other else {}),
             **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _other_next_hop(direction: Direction, lost: NDArray[np.bool_]) -> tuple[str, str] | None:
+    """MACs that the lost packets and the others were sent to, if they differ in nearly all; else None."""
+    stray = next_hop.astray(direction) & lost if direction.sender.encapsulated else lost & False
+    if np.count_nonzero(stray) < _NEARLY_ALL * np.count_nonzero(lost):
+        return None
+    macs = direction.sender.flows.outer_dst_mac
+    gone, kept = (np.unique(macs[direction.flow[each]]) for each in (stray, direction.delivered))
+    return listed([mac_text(int(m)) for m in gone], 3), listed([mac_text(int(m)) for m in kept], 3)
+
+
+def _of_next_hop(pair: Comparison, direction: Direction, other: tuple[str, str]) -> str:
+    near, below = direction.sender.name, underlay.of(direction, pair.cluster)
+    return written(
+        f"Meanwhile {near} sent to another next hop: a neighbour entry or route that was wrong. See which it "
+        "has now, and which address had that MAC:",
+        on(
+            near,
+            f"ip route get {below.far}",
+            f"ip neigh show | grep -iE '{other[0].replace(', ', '|').replace(' and ', '|')}'",
+        ),
     )
 
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.loss import affected, inside_finding, loss
+from vxlanalyze.analysis.loss import affected, inside_finding, loss, lost_networks
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.picture import Kind, Picture
 from vxlanalyze.analysis.requests.taken_requests import taken
@@ -61,6 +61,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     names = _names(pair, picture)
     delivered = int(np.count_nonzero(direction.delivered))
     shown = exhibits.of_packets(pair, direction, lost)
+    vnis = lost_networks.find(direction, lost)
     from_to = f"from {direction.sender.name} to {direction.receiver.name}"
     what = f"{loss.since(explanations)}{listed(names)}"
     return Finding(
@@ -68,8 +69,9 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         severity=Severity.CRITICAL,
         direction=direction.label,
         summary=f"{what[:1].upper()}{what[1:]}: all {count(int(lost.sum()), 'packet')} {from_to} "
-        f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}",
-        explanation=_explanation(picture, lost, delivered),
+        f"are lost, while {count(delivered, 'other packet')} {'arrives' if delivered == 1 else 'arrive'}"
+        + (f": nothing of VNI {', '.join(map(str, vnis[0]))} arrives" if vnis else ""),
+        explanation=_explanation(picture, lost, delivered) + lost_networks.words(vnis),
         remedy=_remedy(pair, direction, names, lost),
         evidence={
             "blocked": Quantity(", ".join(names)),
@@ -79,6 +81,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "smallest_lost": Quantity(int(direction.wire_length[lost].min()), "bytes"),
             "largest_delivered": Quantity(direction.largest_delivered, "bytes"),
             "chance": Quantity(max(e.chance for e in explanations), "ratio"),
+            **({"vni": Quantity(", ".join(map(str, vnis[0])))} if vnis else {}),
             **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
