@@ -26,5 +26,5 @@ def words(vnis: tuple[list[int], list[int]] | None) -> str:
     gone, kept = (", ".join(map(str, each)) for each in vnis)
     return (
         f"They are all that VNI {gone} carries, while VNI {kept} arrives: the network may be what is missing "
-        "on the way (a switch that maps VNIs, a filter for them), not the service. "
+        "on the path (a switch that maps VNIs, a filter for them), not the service. "
     )
