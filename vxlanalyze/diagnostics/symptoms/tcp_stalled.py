@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.loss import loss
 from vxlanalyze.analysis.tcp.tcp_streams import Sent, sent
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.diagnostics import explaining
@@ -41,6 +42,7 @@ from vxlanalyze.wire.addresses import text
 CODE = "tcp-stalled"
 _MOST_NAMED = 3
 _STREAMS_NAMED = 50
+_LONG_SILENT_NS = 10_000_000_000
 _CAUSES = (*explaining.LOST_BETWEEN_THE_NODES, "integrity", "not-answered")
 
 
@@ -50,6 +52,7 @@ class _Fates(NamedTuple):
     arrived: int
     first_only: int
     lost: int
+    back_lost: int = 0  # packets of the opposite direction
 
     @property
     def cut(self) -> bool:
@@ -81,7 +84,7 @@ def _finding(pair: Comparison, outbound: Sent) -> Finding:
     smallest = int(outbound.point.index.length[last].min())
     names = list(dict.fromkeys(_named(pair, outbound, int(s)) for s in stalled[:_STREAMS_NAMED]))
     shown = exhibits.of_rows(pair, [(outbound.point, np.concatenate([first, last]).astype(np.int32))])
-    fates = _fates(pair, outbound, last)
+    fates, silent_ns = _fates(pair, outbound, last), _silent_before_ns(outbound, first)
     receiver = next(
         (d.receiver.name for d in pair.directions if d.label == outbound.label), "the receiver's node"
     )
@@ -91,14 +94,15 @@ def _finding(pair: Comparison, outbound: Sent) -> Finding:
         direction=outbound.label,
         summary=f"{count(len(stalled), 'connection')} of {figures.streams:,} stopped: the same data went "
         f"out up to {copies} times in {span(longest_ns)} and was never acknowledged "
-        f"({listed(names, at_most=_MOST_NAMED)})",
+        f"({listed(names, at_most=_MOST_NAMED)})"
+        + (f", each after at least {span(silent_ns)} of silence" if silent_ns >= _LONG_SILENT_NS else ""),
         explanation=f"In {count(len(stalled), 'stream')} the first open segment was sent four times "
         "or more, over a second or longer, and no acknowledgement went beyond it. "
-        f"{_where(fates)} Of {count(figures.segments, 'packet')} with data {figures.resent:,} were "
-        "sent again.",
+        f"{_where(fates)} {_idle(silent_ns)}Of {count(figures.segments, 'packet')} with data "
+        f"{figures.resent:,} were sent again.",
         remedy=written(
             "Fix what explains it. Where nothing does, look at the receiving end, in the network namespace "
-            "of the pod: whether the process reads (Recv-Q), and which segment size it agreed on.",
+            "of the pod: whether the connection still exists there, and whether its process reads (Recv-Q).",
             on(receiver, "ss -tnpi"),
         ),
         evidence={
@@ -108,6 +112,7 @@ def _finding(pair: Comparison, outbound: Sent) -> Finding:
             "reset": Quantity(figures.reset, "connections"),
             "most_copies": Quantity(copies, "packets"),
             "longest": Quantity(longest_ns, "ns"),
+            "silent_before": Quantity(silent_ns, "ns"),
             "smallest_stuck": Quantity(smallest, "bytes"),
             "data_packets": Quantity(figures.segments, "packets"),
             "sent_again": Quantity(figures.resent, "packets"),
@@ -142,7 +147,35 @@ def _fates(pair: Comparison, outbound: Sent, rows: NDArray[np.int64]) -> _Fates:
     mine = np.isin(direction.sent_row, rows)
     arrived = mine & (direction.outcome == Outcome.DELIVERED)
     first_only = int((arrived & fragmented.of(direction).without_rest).sum())
-    return _Fates(int(arrived.sum()) - first_only, first_only, int((mine & direction.lost).sum()))
+    hop = loss.hop_of(pair, direction)
+    back = hop.backward if direction.label == hop.forward.label else hop.forward
+    return _Fates(
+        int(arrived.sum()) - first_only,
+        first_only,
+        int((mine & direction.lost).sum()),
+        int(np.count_nonzero(back.lost)),
+    )
+
+
+def _silent_before_ns(outbound: Sent, first: NDArray[np.int64]) -> int:
+    """How long each of these streams had sent nothing before, at least."""
+    index = outbound.point.index
+    gaps = []
+    for row in first[:_STREAMS_NAMED].tolist():
+        times = index.time_ns[index.flow == index.flow[row]]
+        earlier = times[times < index.time_ns[row]]
+        gaps.append(int(index.time_ns[row] - earlier.max()) if len(earlier) else 0)
+    return min(gaps, default=0)
+
+
+def _idle(silent_ns: int) -> str:
+    """State what forgets idle connections, where all streams were idle for long."""
+    if silent_ns < _LONG_SILENT_NS:
+        return ""
+    return (
+        "What forgets idle connections (connection tracking, IPVS, a load balancer) would drop these; TCP "
+        "keepalives at shorter intervals than its time-out prevent it. "
+    )
 
 
 def _where(fates: _Fates) -> str:
@@ -155,6 +188,9 @@ def _where(fates: _Fates) -> str:
     if fates.lost and not arrived:
         return "The last copies were lost on the path."
     if arrived and not fates.lost:
+        if not fates.back_lost:
+            why = "nothing is lost on the return path: they are dropped at the receiver"
+            return f"The last copies arrived, and {why}."
         return (
             "The last copies arrived: they are dropped at the receiver, or its acknowledgements "
             "on the return path."
