@@ -188,3 +188,14 @@ def test_the_report_of_an_average_fault_fits_on_one_screen():
         lines.append(len(str(vx.compare(*captures)).splitlines()))
     assert len(lines) >= 12
     assert median(lines) <= 50, sorted(lines)
+
+
+def test_a_remedy_that_another_finding_has_is_referred_to():
+    first, second = finding("packet-loss", "warning"), finding("outer-fragmentation", "warning")
+    first["remedy"] = "Lower the MTU.\nnode1# ip link show"
+    second["remedy"] = "Lower the MTU.\nnode2# ip link show"
+    text = as_text.render(replaced(HEALTHY, findings=[first, second]))
+
+    assert text.count("Lower the MTU.") == 1
+    assert "As under 1." in text
+    assert "on node2: ip link show" in text

@@ -175,14 +175,23 @@ def encryption(direction: Direction) -> str:
 
 
 _PLUGINS = ("calico", "flannel", "cilium")
-_PLUGINS_OF = {Tunnel.GENEVE: ("cilium", "antrea", "ovn"), Tunnel.GRE: ("antrea",), Tunnel.NVGRE: ("antrea",)}
+_PLUGINS_OF = {
+    Tunnel.GENEVE: ("cilium", "antrea", "ovn"),
+    Tunnel.GRE: ("antrea",),
+    Tunnel.NVGRE: ("antrea",),
+    Tunnel.IPIP: ("calico", "flannel"),
+}
 
 
 def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
     """Name the setting that lowers the inner MTU in the network plugin that the packets suggest."""
     inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
+    below = underlay.of(direction, pair.cluster)
+    of_device = "ipipMTU" if below.tunnel == Tunnel.IPIP else "vxlanMTU"
+    if found.overhead.text.endswith(_WIREGUARD[1]):
+        of_device = "wireguardMTU (IPv6: wireguardMTUV6)"
     texts = {
-        "calico": f"Calico: mtu: {inner} under calicoNetwork of the Installation, or vxlanMTU in the "
+        "calico": f"Calico: mtu: {inner} under calicoNetwork of the Installation, or {of_device} in the "
         "FelixConfiguration",
         "flannel": f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off '
         "itself)",
@@ -190,7 +199,6 @@ def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
         "antrea": f"Antrea: defaultMTU: {inner} in antrea-agent.conf",
         "ovn": f"OVN-Kubernetes: mtu {inner} of the cluster network",
     }
-    below = underlay.of(direction, pair.cluster)
     named = (below.cni,) if below.cni in texts else _PLUGINS_OF.get(below.tunnel, _PLUGINS)
     setting = "; ".join(texts[name] for name in named)
     usual = _USUAL_LINK - found.overhead.bytes

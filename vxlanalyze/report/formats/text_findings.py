@@ -25,10 +25,17 @@ def write(page: Page, report: Report, *, verbose: bool) -> None:
     faults = [story for story in found if story.is_fault]
     if faults:
         page.heading("Findings")
+    written: dict[str, int] = {}  # first paragraphs of remedies, by the finding that has them
     for number, (cause, effects) in enumerate(faults, 1):
         if number > 1:
             page.blank()
-        _finding(page, number, cause, report.verdict, verbose=verbose)
+        _title(page, number, cause, report.verdict)
+        first, line_end, rest = cause.finding["remedy"].partition("\n")
+        earlier = written.setdefault(first, number)
+        if first:
+            again = f"As under {earlier}.{line_end}{rest}"
+            page.remedy(again if earlier < number else cause.finding["remedy"], indent=3)
+        _reasons(page, cause, first=number == 1, verbose=verbose)
         _consequences(page, effects, verbose=verbose)
     notes = [shown for story in found if not story.is_fault for shown in (story.cause, *story.effects)]
     if notes:
@@ -36,8 +43,8 @@ def write(page: Page, report: Report, *, verbose: bool) -> None:
         _notes(page, notes, verbose=verbose)
 
 
-def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bool) -> None:
-    """Write one fault, without a summary that the verdict has just given."""
+def _title(page: Page, number: int, shown: Shown, verdict: str) -> None:
+    """Write what is wrong, without a summary that the verdict has just given."""
     finding = shown.finding
     style = STYLES[finding["severity"]]
     title: list[Span] = [(f"{number}. ", "bold"), (finding["severity"].upper(), style)]
@@ -48,14 +55,17 @@ def _finding(page: Page, number: int, shown: Shown, verdict: str, *, verbose: bo
     for part in shown.parts:
         if not verdict.startswith(part["summary"].rstrip(". ")):
             page.paragraph((part["summary"], ""), indent=3)
-    if finding["remedy"]:
-        page.remedy(finding["remedy"], indent=3)
+
+
+def _reasons(page: Page, shown: Shown, *, first: bool, verbose: bool) -> None:
+    """Write the evidence, what is ruled out, and for the first fault what is still open."""
+    finding = shown.finding
     _proof(page, shown, verbose=verbose)
     if finding["ruled_out"]:
         why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"]]
         why = why if verbose else _fitting(why, _RULED_OUT_SHOWN, "more")
         page.paragraph(("Ruled out: ", "bold"), ("; ".join(why), ""), indent=3, hanging=2)
-    if number == 1 or verbose:
+    if first or verbose:
         _open(page, finding, verbose=verbose)
 
 
@@ -65,7 +75,7 @@ def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
     if left is None:
         return
     explanations = left["explanations"]
-    shown = explanations if verbose else _fitting(explanations, _OPEN_SHOWN, "more explanations")
+    shown = explanations if verbose else _fitting(explanations, _OPEN_SHOWN, "more")
     page.paragraph(("Still open: ", "bold"), ("; or ".join(shown), ""), indent=3, hanging=2)
     if left["probe"] is not None and not verbose:
         title = f"{still_open.next_probe(left)}; commands: --verbose"
