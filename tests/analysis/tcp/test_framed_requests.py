@@ -1,12 +1,14 @@
 """Requests that share a connection, recorded with known times, and as tshark reads their frames."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import vxlanalyze as vx
 from tests.recorded import recording
-from tests.tools import tshark
+from tests.tools import tool, tshark
 from vxlanalyze.analysis.messages.columns import Protocol
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.tcp import message_streams
@@ -108,3 +110,18 @@ def test_with_little_room_the_beginning_of_a_connection_is_followed(monkeypatch)
     assert found.until_ns.max() < np.iinfo(np.int64).max
     later = every.at((every.framing == Protocol.NONE) & ~every.opens)
     assert (later.sent_ns > found.until_ns.max()).all()
+
+
+def test_a_call_whose_end_the_snap_length_cuts_is_not_divided(tmp_path):
+    """Its server's time would contain the rest of its transfer."""
+    for node in ("node1", "node2"):
+        source = CAPTURES / "calls-share-a-connection" / f"{node}.pcap.gz"
+        subprocess.run(
+            [tool("editcap"), "-F", "pcap", "-s", "160", source, tmp_path / f"{node}.pcap"], check=True
+        )
+    found = framed_requests(vx.compare(*sorted(tmp_path.iterdir())).of_captures.comparison)
+
+    assert found is not None
+    took = np.rint((found.gone_ns - found.came_ns)[found.whole] / MS)
+    assert len(took) < 6
+    assert all(np.abs(np.array(THINKS["calls-share-a-connection"]) - each).min() <= 15 for each in took)

@@ -229,7 +229,7 @@ def _requests(streams: MessageStreams, ends: _Ends, events: Events, until: _Long
         number=pairs.number,
         grpc=pairs.flags & IS_GRPC != 0,
         handshake=pairs.flags & IS_HANDSHAKE != 0,
-        whole=answered & (received[1] != NOWHERE),
+        whole=ended & answered & (received[1] != NOWHERE),
         single=ended & (pairs.flags & IS_STREAM == 0),
         left_ns=left_ns,
         came_ns=came_ns,
