@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulate import NODE2, Flow, Traffic, comparison, ping
+from tests.simulate import NODE1, NODE2, POD1, POD2, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, NotAssessed
 from vxlanalyze.diagnostics.receiver import stale_tunnel_mac
 from vxlanalyze.kubernetes.model import Cluster, Fact, Node
@@ -119,3 +119,19 @@ def test_few_requests_are_not_enough(requests):
 
 def test_broadcast_is_no_tunnel_device():
     assert assess([asks(mac=0xFFFFFFFFFFFF), late(inner_dst_mac=0xFFFFFFFFFFFF)], [asks_back()]) == []
+
+
+def test_a_pod_with_a_mac_of_its_own_is_named_instead_of_the_device():
+    """Pods have MACs (a bridged network): one is addressed by its old MAC, and sends from its new one."""
+    other = {"src": "10.233.65.9", "dst": POD1, "inner_src_mac": 0x0E00000000C9}
+    own = {"src": POD2, "dst": POD1, "inner_src_mac": 0x0E00000000C8}
+    away = {"outer_src": NODE2, "outer_dst": NODE1, "inner_dst_mac": 0x0E0000000001}
+    late = Traffic(Flow(sport=1, dport=2, inner_dst_mac=0x0E00000000C8), 1, start_s=30)
+    pair = comparison(
+        [Traffic(ping(inner_dst_mac=0x0E0000000077), packets=10), late],
+        [Traffic(Flow(sport=3, **own, **away)), Traffic(Flow(sport=5, **other, **away))],
+    )
+    (finding,) = [a for a in stale_tunnel_mac.check(pair) if a.direction == "node1>node2"]
+    assert isinstance(finding, Finding)
+    assert f"addresses {POD2} by 0e:00:00:00:00:77" in finding.summary
+    assert "flannel" not in finding.remedy

@@ -59,6 +59,13 @@ class _Stale(NamedTuple):
     responses: Answers
 
 
+class _Pod(NamedTuple):
+    """A pod with a MAC of its own that was addressed by another one."""
+
+    address: str
+    used: str
+
+
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
     """Compare each direction's destination MACs with the source MACs of the opposite one.
 
@@ -155,19 +162,22 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
     near, far = direction.sender.name, direction.receiver.name
     unanswered = stale.responses.unanswered(stale.flows)
     requests = int(unanswered.sum())
-    old, used = mac_text(stale.mac), listed(stale.used)
+    old, pod = mac_text(stale.mac), _pod(pair, direction, stale)
+    used = pod.used if pod else listed(stale.used)
+    whom, who = (pod.address, f"{pod.address} itself") if pod else (f"the tunnel device of {far}", far)
     shown = exhibits.of_packets(pair, direction, unanswered)
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=f"{near} addresses the tunnel device of {far} by {old}, but {far} uses {used}: "
+        summary=f"{near} addresses {whom} by {old}, but {who} uses {used}: "
         f"none of {count(requests, 'request')} that arrived was answered",
-        explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {far} itself "
+        explanation=f"Inside the tunnel, packets from {near} carry the destination MAC {old}; {who} "
         f"sends from {used}, as {stale.source}. {far} takes the outer packet, finds a frame that is "
-        f"not for its tunnel device, and drops it. {count(requests, 'request')} reached the wire of {far}, "
+        f"not for {'a port of its bridge' if pod else 'its tunnel device'}, and drops it. "
+        f"{count(requests, 'request')} reached the wire of {far}, "
         f"and nothing came back.{_outer(pair, direction)}",
-        remedy=_remedy(near, far, stale),
+        remedy=_remedy_for_pod(near, old, pod) if pod else _remedy(near, far, stale),
         evidence={
             "addressed_mac": Quantity(old),
             "used_mac": Quantity(used),
@@ -182,6 +192,32 @@ def _finding(pair: Comparison, direction: Direction, stale: _Stale) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.only(f"eth.dst == {old}"),
+    )
+
+
+def _pod(pair: Comparison, direction: Direction, stale: _Stale) -> _Pod | None:
+    """The one pod that is addressed, where pods and not a tunnel device have MACs of their own."""
+    flows, back = direction.sender.flows, answers.opposite(pair, direction).sender
+    addressed = tunnel_ends.inner_addresses(flows, flows.dst, stale.flows)
+    if len(stale.used) == 1 or len(addressed) != 1:
+        return None
+    (address,) = addressed
+    mine = (back.flows.family == address[0]) & (back.flows.src == np.frombuffer(address[1], np.uint8)).all(
+        axis=1
+    )
+    macs = np.unique(back.flows.inner_src_mac[mine & back.decoded.usage.used])
+    own = [mac_text(int(mac)) for mac in macs if mac_text(int(mac)) in stale.used]
+    return _Pod(tunnel_ends.address_text(address), listed(own)) if own else None
+
+
+def _remedy_for_pod(near: str, old: str, pod: _Pod) -> str:
+    """Clear a stale neighbour entry, which stands where the packets come from."""
+    return written(
+        f"{pod.address} was made anew with another MAC, or its address went to another pod. The senders on "
+        f"{near} hold the old MAC in their neighbour tables; in the network namespace of each:",
+        on(near, f"ip neigh show {pod.address}", f"ip neigh flush to {pod.address}"),
+        "If a forwarding entry for the old MAC is left, it is stale as well:",
+        on(near, f"bridge fdb show | grep -i {old}"),
     )
 
 
