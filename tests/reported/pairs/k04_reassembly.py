@@ -125,7 +125,7 @@ def outer() -> World:
     root=None,
     mustnot=["reassembly-timeout", "fragments-lost", "endpoint-silent"],
     source="the twin of second-inner-fragments-die-at-the-server",
-    story="Long datagrams of a collector's protocol (IPFIX), which needs no answer: both fragments of each are taken.",
+    story="Long datagrams of IPFIX, which needs no answer: both fragments of each are taken.",
 )
 def healthy() -> World:
     w, a, b = world(44, Tunnel(vni=7, port=4789), ("10.204.0.4", "10.204.0.5"), ("10.204.1.5", "10.204.2.7"))
