@@ -1,19 +1,28 @@
 """Answers that are late because of who gives them."""
 
 import numpy as np
+import pytest
 
 from tests.diagnostics.performance.streams import ACK, SYN, SYN_ACK, WEB, handshake
 from tests.simulate import Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, Severity
 from vxlanalyze.diagnostics.performance.slow_answer import check
 from vxlanalyze.pairing.model import Comparison
+from vxlanalyze.wire.protocols import TCP
 
 DNS = Flow(protocol=17, sport=40001, dport=53)
 
 
-def asked(thinks_s: list[float], *, path_s: float = 0.001, pause_s: float = 0.1) -> Comparison:
+def asked(
+    thinks_s: list[float],
+    *,
+    path_s: float = 0.001,
+    pause_s: float = 0.1,
+    flow: Flow = WEB,
+    opened: bool = True,
+) -> Comparison:
     """Ask a server in turn, each question answered after a while."""
-    there, back = handshake(one_way_s=path_s)
+    there, back = handshake(one_way_s=path_s) if opened else ([], [])
     at_s, question, answer = 0.1, [], []
     for think_s in thinks_s:
         question.append(at_s)
@@ -21,10 +30,10 @@ def asked(thinks_s: list[float], *, path_s: float = 0.001, pause_s: float = 0.1)
         at_s = answer[-1] + path_s + pause_s
     number = np.arange(len(thinks_s))
     ask = Traffic(
-        WEB, time_s=question, seq=1000 + 100 * number, ack=5000 + 500 * number, payload=100, delay_s=path_s
+        flow, time_s=question, seq=1000 + 100 * number, ack=5000 + 500 * number, payload=100, delay_s=path_s
     )
     say = Traffic(
-        WEB.reverse(), time_s=answer, seq=5000 + 500 * number, ack=1100 + 100 * number, payload=500,
+        flow.reverse(), time_s=answer, seq=5000 + 500 * number, ack=1100 + 100 * number, payload=500,
         delay_s=path_s,
     )  # fmt: skip
     background = Traffic(Flow(sport=7, dport=7000), packets=int(at_s / 0.1) + 1, every_s=0.1)
@@ -106,3 +115,57 @@ def test_a_node_that_sends_nothing_for_a_while():
 def test_one_capture_knows_no_server_side():
     there, back = handshake()
     assert check(comparison([*there], [*back], points=("node1", "node2"))) == []
+
+
+class TestWhatIsNoServersWork:
+    """Data of a server that nobody waits for."""
+
+    PUSHES_S = (2.2, 2.5, 1.9, 2.7, 2.1)
+
+    def test_a_server_that_pushes_looks_like_a_slow_one_if_the_start_is_not_captured(self):
+        finding = found(asked([*self.PUSHES_S], pause_s=0.0004, opened=False))
+
+        assert finding.severity == Severity.INFO
+        assert "or it pushes" in finding.summary
+
+    def test_the_first_data_show_who_asks(self):
+        assert found(asked([*self.PUSHES_S], pause_s=0.0004)).severity == Severity.WARNING
+
+    def test_a_server_that_answers_something_at_once_does_not_push(self):
+        pair = asked([0.002, *self.PUSHES_S], pause_s=0.0004, opened=False)
+
+        assert found(pair).severity == Severity.WARNING
+
+    def test_a_client_that_takes_its_time_asks(self):
+        assert found(asked([*self.PUSHES_S], pause_s=0.3, opened=False)).severity == Severity.WARNING
+
+    def test_two_ephemeral_ports_do_not_show_who_asks(self):
+        pair = asked(
+            [0.002, *self.PUSHES_S],
+            pause_s=0.3,
+            opened=False,
+            flow=Flow(protocol=TCP, sport=54114, dport=51613),
+        )
+
+        assert found(pair).severity == Severity.INFO
+
+    def test_the_port_of_several_connections_is_the_servers(self):
+        """It is the larger one here, and its pongs come at once; the pauses between pings are the clients'."""
+        pings, pongs = [], []
+        for sport in (44511, 44482):
+            flow, number = Flow(protocol=TCP, sport=sport, dport=50051), np.arange(6)
+            pings.append(Traffic(flow, time_s=9.0 * number, seq=1000 + 17 * number, payload=17))
+            pongs.append(
+                Traffic(flow.reverse(), time_s=9.0 * number + 0.003, seq=5000 + 17 * number, payload=17)
+            )
+
+        assert check(comparison(pings, pongs)) == []
+
+    @pytest.mark.parametrize(("port", "held_s"), [(9092, 0.503), (6379, 5.004)])
+    def test_a_request_that_is_held_until_there_is_something(self, port: int, held_s: float):
+        thinks_s = [held_s] * 6
+
+        assert (
+            check(asked(thinks_s, pause_s=0.001, flow=Flow(protocol=TCP, sport=WEB.sport, dport=port))) == []
+        )
+        assert found(asked(thinks_s, pause_s=0.001)).severity == Severity.WARNING

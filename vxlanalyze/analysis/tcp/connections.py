@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
+from vxlanalyze.analysis.tcp import sockets
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.by_stream import ByStream
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
@@ -26,6 +27,8 @@ from vxlanalyze.wire.protocols import TCP
 MOST_CONNECTIONS = 20_000
 _MOST_TURNS, _MOST_SAMPLES = 1 << 18, 1 << 18
 NEAR, FAR = 0, 1
+
+_EPHEMERAL = 32_768  # the lowest local port of Linux, net.ipv4.ip_local_port_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +78,31 @@ class Connections:
     def client(self) -> NDArray[np.int64]:
         """The stream sent by each connection's client, shape ``(c,)``.
 
-        The SYN identifies the client; where none was seen, it has the larger port.
+        The SYN identifies the client. Where none was seen, the server's port is that of more connections, or
+        else the smaller one.
         """
-        syn = self.figures[:, at.CLIENT].reshape(-1, 2)
-        first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], self.ports[:, 1] > self.ports[:, 0])
+        syn, shared = self.figures[:, at.CLIENT].reshape(-1, 2), self._shared
+        larger = self.ports[:, 1] > self.ports[:, 0]
+        unseen = np.where(shared[:, 0] == shared[:, 1], larger, shared[:, 1] < shared[:, 0])
+        first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], unseen)
         return 2 * np.arange(len(self)) + first
+
+    @cached_property
+    def opened(self) -> NDArray[np.bool_]:
+        """Whether a SYN of each connection was followed, shape ``(c,)``."""
+        return np.any(self.figures[:, at.CLIENT].reshape(-1, 2), axis=1)
+
+    @cached_property
+    def has_client(self) -> NDArray[np.bool_]:
+        """Whether more than the order of two ephemeral ports shows the client, shape ``(c,)``."""
+        shared = self._shared
+        named = self.ports.min(axis=1) < _EPHEMERAL
+        return np.asarray(self.opened | named | (shared[:, 0] != shared[:, 1]))
+
+    @cached_property
+    def _shared(self) -> NDArray[np.intp]:
+        """How many connections have the address and port that each stream is sent from, shape ``(c, 2)``."""
+        return sockets.shared(self.points, self.flow)
 
     @cached_property
     def _samples(self) -> "ByStream":

@@ -16,7 +16,7 @@ from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
-from vxlanalyze.analysis.tcp import limits
+from vxlanalyze.analysis.tcp import limits, turn_taking
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.framed_requests import framed_requests, message_name
@@ -43,7 +43,7 @@ class Late:
 
     `kind` is "TCP" (data), "SYN", "DNS" or "ICMP"; `copies` how often the request had arrived by then,
     `direction` that of the request, `exact` whether the answering end itself was captured, `message` what
-    the framing of data shows.
+    the framing of data shows, `may_push` whether the server may have pushed data of its own instead.
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Late:
     waited_ns: int
     exact: bool
     message: str | None = None
+    may_push: bool = False
 
     @property
     def by_kernel(self) -> bool:
@@ -131,6 +132,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
     clients, servers, family, ports = _parties(found, owner)
     joined = zip(text(clients, family), text(servers, family), ports.tolist(), strict=True)
     parties = dict(zip(owner.tolist(), joined, strict=True))
+    pushing = {one for one in owner.tolist() if turn_taking.may_push(pair, found, one)}
     for stream, from_ns, to_ns, request_row, answer_row, naming in slow.tolist():
         connection = stream >> 1
         waited_ns, exact = to_ns - from_ns, found.only[connection] == BOTH
@@ -141,12 +143,15 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
         if not OFTEN_LATE_NS <= waited_ns < at.LONG_POLL_NS:
             continue
         client, server, port = parties[connection]
+        if turn_taking.is_held(port, waited_ns):
+            continue
         times = point.index.time_ns
         yield Late(
             *("TCP", client, server, port, limits.label(pair, found, stream ^ 1), point),
             *(int(times[request_row]), int(times[answer_row]), request_row, answer_row),
             *(1, waited_ns, exact or (found.home[stream] == place and bool(pair.hops))),
             message=message_name(naming),
+            may_push=connection in pushing and naming == 0,
         )
 
 

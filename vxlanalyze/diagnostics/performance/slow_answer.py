@@ -19,8 +19,9 @@ When it cannot tell
     share a connection only show the first wait. Calls that stream messages are not judged.
 What looks like it
     Loss: the request or the answer is retransmitted. A receiver that does not read (`zero-window`). A long
-    poll or a subscription, which is held on purpose: waits of a minute or more count as that. A client that
-    pauses between two requests. A path that became longer (`delay-spike`).
+    poll or a subscription, which is held on purpose: waits of a minute or more count as that, half a second
+    of Kafka, and whole seconds of Redis. A server that pushes: a note, if the start of the connection was not
+    captured. A client that pauses between two requests. A path that became longer (`delay-spike`).
 What to do
     For a slow server, check its own logs and traces, processor limits (throttling), and what it waits for.
     For SYNs answered late, check its listen queue. For a silent node, check its neighbour table, processor
@@ -54,6 +55,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     groups: dict[str | None, list[Late]] = {}
     for late in noticed(pair, late_answers(pair)):
         groups.setdefault(late.direction, []).append(late)
+    groups = {d: [each for each in late if not each.may_push] or late for d, late in groups.items()}
     order: list[str | None] = [*(d.label for d in pair.directions), None]
     answers: list[DiagnosticResult] = [_finding(pair, d, groups[d]) for d in order if d in groups]
     return answers or list(unseen.not_followed(pair, CODE))
@@ -76,7 +78,7 @@ def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Findi
     )
     return Finding(
         code=CODE,
-        severity=Severity.WARNING,
+        severity=Severity.INFO if worst.may_push else Severity.WARNING,
         direction=direction,
         summary=_summary(pair, direction, late, silence)
         + (": the server's accept queue is full" if any(queued) or _refused_by_queue(pair, worst) else ""),
@@ -138,6 +140,8 @@ def _summary(pair: Comparison, direction: str | None, late: Sequence[Late], sile
     why = (
         f": {count(old, 'SYN')} came from a port whose last connection was in TIME_WAIT there" if old else ""
     )
+    if late[0].may_push:
+        why = ", or it pushes data of its own: the start of these connections is not captured"
     return f"{number} waited {where} for {times} ({listed(names, at_most=_MOST_NAMED)}){why}"
 
 
