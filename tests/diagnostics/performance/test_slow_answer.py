@@ -150,7 +150,7 @@ class TestWhatIsNoServersWork:
         assert found(pair).severity == Severity.INFO
 
     def test_the_port_of_several_connections_is_the_servers(self):
-        """It is the larger one here, and its pongs come at once; the pauses between pings are the clients'."""
+        """It is the larger one here, and its pongs come at once; the clients pause between pings."""
         pings, pongs = [], []
         for sport in (44511, 44482):
             flow, number = Flow(protocol=TCP, sport=sport, dport=50051), np.arange(6)
