@@ -1,6 +1,7 @@
 """Build the Report from a Comparison and its Diagnosis: every number and name that any output shows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from vxlanalyze.analysis.finding import Finding
 from vxlanalyze.analysis.requests.acceptance import not_taken_by_pair
 from vxlanalyze.analysis.requests.dns_questions import Question, questions
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
+from vxlanalyze.analysis.tcp.unanswered_data import unanswered_by_pair
 from vxlanalyze.analysis.underlay.accounting import accounts
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
@@ -64,9 +66,10 @@ def build(
     times = service_times(comparison)
     queries = questions(comparison)
     untaken = not_taken_by_pair(comparison)
+    unanswered = unanswered_by_pair(comparison)
     services_ = [
         _service_record(
-            figures,
+            _with_data(figures, unanswered.get(figures.pair, 0)),
             times.get(figures.pair),
             queries.get(figures.pair, ()),
             untaken.get(figures.pair, 0),
@@ -186,6 +189,15 @@ def _plain_value(value: float | str | None) -> int | float | str | None:
 def _printable(text_: str) -> str:
     """Replace lone surrogates (from undecodable file names) by escapes, since UTF-8 has none."""
     return text_.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _with_data(figures: ServiceFigures, unanswered: int) -> ServiceFigures:
+    """Count the requests over accepted connections to which the server sent no data."""
+    if not unanswered:
+        return figures
+    return replace(
+        figures, requests=figures.requests + unanswered, unanswered=figures.unanswered + unanswered
+    )
 
 
 def _service_record(

@@ -168,11 +168,11 @@ def framed_requests(comparison: Comparison) -> FramedRequests | None:
     ends = _Ends(
         tuple(places), found.home[both].astype(np.int64), np.repeat(found.only[streams.connection], 2)
     )
-    events = _parsed(comparison, found, streams, places[streams.place])
+    events = parsed(comparison, found, streams, places[streams.place])
     return _requests(streams, ends, events, until.reshape(-1, 2).min(axis=1))
 
 
-def _parsed(comparison: Comparison, found: Connections, streams: MessageStreams, read: OctetTimes) -> Events:
+def parsed(comparison: Comparison, found: Connections, streams: MessageStreams, read: OctetTimes) -> Events:
     """Read the octets of streams, and find messages in them."""
     point = found.points[streams.place]
     payloads = read_payloads(comparison, point, read.row.astype(np.int64), read.skip)

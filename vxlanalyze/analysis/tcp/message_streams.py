@@ -76,10 +76,19 @@ class Collected(NamedTuple):
 
 
 def message_streams(
-    comparison: Comparison, found: Connections, packets: list[TcpPackets]
+    comparison: Comparison,
+    found: Connections,
+    packets: list[TcpPackets],
+    among: NDArray[np.int64] | None = None,
 ) -> MessageStreams | None:
-    """Find the connections with messages; None where there are none."""
-    chosen = _candidates(found)
+    """Find the connections with messages; None where there are none.
+
+    Parameters
+    ----------
+    among : NDArray[np.int64]
+        Connections to choose from; without it, those with data both ways.
+    """
+    chosen = _fewer(_both_ways(found) if among is None else among)
     if len(chosen) == 0:
         return None
     place = _place(comparison, found, chosen)
@@ -93,10 +102,13 @@ def message_streams(
     return MessageStreams(chosen[kept], protocol[kept], client[kept], place, most, len(carries) - len(kept))
 
 
-def _candidates(found: Connections) -> NDArray[np.int64]:
-    """Connections with data both ways, evenly chosen from all where there are many."""
-    data = found.figures[:, at.DATA_NS].reshape(-1, 2) > 0
-    chosen = np.flatnonzero(data.all(axis=1))
+def _both_ways(found: Connections) -> NDArray[np.int64]:
+    """Connections with data both ways."""
+    return np.flatnonzero((found.figures[:, at.DATA_NS].reshape(-1, 2) > 0).all(axis=1))
+
+
+def _fewer(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Choose evenly from many connections."""
     if len(chosen) > MOST_CONNECTIONS:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_CONNECTIONS).astype(np.int64)]
     return chosen

@@ -17,10 +17,13 @@ How it decides
     closely follow others, a queue overflows. A service that answers nothing, and whose pods all run on the
     client's own node by `--kube` or `--facts`, is silent inside that node: its requests never reach the
     tunnel. Broadcasts count too: ARP requests for an address that
-    sends to others from there, and DHCP that no server answers at all.
+    sends to others from there, and DHCP that no server answers at all. So do whole requests of HTTP or a
+    ClientHello of TLS that the server's kernel acknowledges over at least three connections, while it sends
+    no data until the client gives up, or for five seconds until the capture ends, and three times as long as
+    its slowest answer took.
 When it cannot tell
     Nothing on Y ever answers: then it is `not-answered`. Where no other request went to Y after an endpoint
-    fell silent, the node may have fallen silent.
+    fell silent, the node may have fallen silent. Data of other protocols may need no answer.
 What looks like it
     A pod that refuses (`endpoint-refused`) answers. Answers that leave and are lost on the return path
     (`path-blocked` in reverse) are in Y's capture, so they count here. DNS has its own diagnostic
@@ -52,6 +55,7 @@ from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.diagnostics.symptoms import (
+    hung_endpoint,
     partly_silent,
     second_of_pair,
     silent_on_own_node,
@@ -94,7 +98,8 @@ def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
                     found = partly
             answers += found
     answers += silent_on_own_node.find(pair, chance)
-    for further in unanswered_discovery.find(pair):  # one finding for each direction
+    # One finding for each direction.
+    for further in (*hung_endpoint.find(pair), *unanswered_discovery.find(pair)):
         taken = {answer.direction for answer in answers if isinstance(answer, Finding)}
         answers += [further] if further.direction not in taken else []
     return answers

@@ -71,13 +71,17 @@ WATCH = probe(
 NOT_ANSWERED = Question("not-answered", INSIDE, _open_inside, (FIREWALL, KERNEL, WATCH))
 
 
+# Evidence that shows where requests stay unanswered: lost answers, some names only, an idle application.
+_DECIDED = ("lost", "failing_names", "longest_wait")
+
+
 def at_endpoint(code: str) -> Question:
     """Declare the open questions where one endpoint does not answer while others of its node do."""
     keys = ("forward", "pod")
     return Question(
         code,
         {key: INSIDE[key] for key in keys},
-        lambda case: keys if case.near and not (case.value("lost") or case.value("failing_names")) else (),
+        lambda case: keys if case.near and not any(map(case.value, _DECIDED)) else (),
         (
             probe(
                 "rules that count",
