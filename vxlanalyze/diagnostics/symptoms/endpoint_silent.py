@@ -17,10 +17,9 @@ How it decides
     closely follow others, a queue overflows. A service that answers nothing, and whose pods all run on the
     client's own node by `--kube` or `--facts`, is silent inside that node: its requests never reach the
     tunnel. Broadcasts count too: ARP requests for an address that
-    sends to others from there, and DHCP that no server answers at all. So do whole requests of HTTP or a
-    ClientHello of TLS that the server's kernel acknowledges over at least three connections, while it sends
-    no data until the client gives up, or for five seconds until the capture ends, and three times as long as
-    its slowest answer took.
+    sends to others from there, and DHCP that no server answers at all. So do whole requests of HTTP and TLS
+    over three connections whose server acknowledges them and sends no data, until the client gives up or for
+    five seconds, and three times as long as its slowest answer.
 When it cannot tell
     Nothing on Y ever answers: then it is `not-answered`. Where no other request went to Y after an endpoint
     fell silent, the node may have fallen silent. Data of other protocols may need no answer.
@@ -164,8 +163,8 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
     meanwhile = (
         f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
         if others
-        else f"Nothing of {node} answered anything afterwards, so it may be the node: send a "
-        f"request to another pod there."
+        else f"Nothing of {node} answered anything afterwards, so it may be the node: send a request to "
+        "another pod there."
     )
     return Finding(
         code=CODE,
@@ -173,9 +172,8 @@ def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: i
         direction=label,
         summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
         f"that reached {node} afterwards",
-        explanation=f"{count(packets, 'packet')} were requests without any response, though the "
-        f"same endpoint had "
-        f"answered before: look for what changed then. {meanwhile}",
+        explanation=f"{count(packets, 'packet')} were requests without any response, though the same "
+        f"endpoint had answered before: look for what changed then. {meanwhile}",
         remedy=_remedy(pair, node, address),
         evidence={
             "requests": Quantity(len(late), "requests"),
@@ -211,11 +209,9 @@ def _finding(
         severity=Severity.WARNING,
         direction=label,
         summary=f"{named_endpoints(pair, endpoints, chosen)} answered none of "
-        f"{count(silent, 'request')} that "
-        f"reached {node}, while other endpoints there answered {answered:,}",
+        f"{count(silent, 'request')} that reached {node}, while other endpoints there answered {answered:,}",
         explanation=f"{count(packets, 'packet')} were requests without any response. The other "
-        f"endpoints of {node} "
-        f"leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
+        f"endpoints of {node} leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
         f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
         f"endpoint.{_same_pod(endpoints, chosen)}{_stale(pair, address, worst)}"
         + (vni.words(node) if vni else ""),
