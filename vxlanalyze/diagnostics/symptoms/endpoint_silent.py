@@ -16,10 +16,10 @@ How it decides
     requests and ignores others is compared with one that ignores one in fifty; where it ignores requests that
     closely follow others, a queue overflows. A service that answers nothing, and whose pods all run on the
     client's own node by `--kube` or `--facts`, is silent inside that node: its requests never reach the
-    tunnel. Broadcasts count too: ARP requests for an address that
-    sends to others from there, and DHCP that no server answers at all. So do whole requests of HTTP and TLS
-    over three connections whose server acknowledges them and sends no data, until the client gives up or for
-    five seconds, and three times as long as its slowest answer.
+    tunnel. Broadcasts count too: ARP requests for an address that sends to others from there, and DHCP that
+    no server answers at all. So do whole requests of HTTP and TLS over three connections whose server
+    acknowledges them and sends no data, until the client gives up or for five seconds, and three times as
+    long as its slowest answer.
 When it cannot tell
     Nothing on Y ever answers: then it is `not-answered`. Where no other request went to Y after an endpoint
     fell silent, the node may have fallen silent. Data of other protocols may need no answer.
@@ -210,10 +210,10 @@ def _finding(
         direction=label,
         summary=f"{named_endpoints(pair, endpoints, chosen)} answered none of "
         f"{count(silent, 'request')} that reached {node}, while other endpoints there answered {answered:,}",
-        explanation=f"{count(packets, 'packet')} were requests without any response. The other "
-        f"endpoints of {node} leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's ordinary "
-        f"silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at this "
-        f"endpoint.{_same_pod(endpoints, chosen)}{_stale(pair, address, worst)}"
+        explanation=f"{count(packets, 'packet')} were requests without any response. The other endpoints of "
+        f"{node} leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's "
+        f"ordinary silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at "
+        f"this endpoint.{_same_pod(endpoints, chosen)}{_stale(pair, address, worst)}"
         + (vni.words(node) if vni else ""),
         remedy=written(
             vni.remedy(node) if vni else "",
