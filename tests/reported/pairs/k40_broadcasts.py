@@ -41,13 +41,13 @@ def carry(w: World, ends: tuple[Node, Node], frame: bytes, at: float) -> None:
     w.at(at, go)
 
 
-def dhcp(mac: str, kind: int, server: bool = False) -> bytes:
+def dhcp(mac: str, kind: int, server: bool = False, checksum: f.Checksum = None) -> bytes:
     """A DISCOVER (1), OFFER (2), REQUEST (3) or ACK (5) as a frame."""
     head = struct.pack("!BBBBIHH", 2 if server else 1, 1, 6, 0, 7000 + int(mac[-2:], 16), 0, 0x8000)
     data = head + bytes(16) + f.mac(mac) + bytes(202) + bytes.fromhex("63825363") + bytes([53, 1, kind, 255])
     ports = (67, 68) if server else (68, 67)
     src = "10.40.0.2" if server else "0.0.0.0"
-    packet = f.Packet(src, "255.255.255.255", f.Udp(*ports, data), dont_fragment=False)
+    packet = f.Packet(src, "255.255.255.255", f.Udp(*ports, data, checksum), dont_fragment=False)
     return f.ethernet(f.BROADCAST, "52:54:00:00:40:02" if server else mac, packet)
 
 
@@ -107,3 +107,61 @@ def healthy_broadcasts() -> World:
         carry(w, ends, dhcp("52:54:00:00:40:23", 1 if number % 2 == 0 else 3), 0.8 + number)
         carry(w, ends[::-1], dhcp("52:54:00:00:40:23", 2 if number % 2 == 0 else 5, True), 0.802 + number)
     return w
+
+
+@pair(
+    "dhcp-answers-unfilled",
+    root="inner-checksum-bad",
+    must=["inner-checksum-bad@ab"],
+    mustnot=[*SILENT, "endpoint-silent", "outer-checksum-bad"],
+    says=[r"10\.40\.0\.2", "checksum-fill", "-D POSTROUTING"],
+    source="virtio and DHCP: clients verify checksums that the server's device should have filled in",
+    story="Two hosts of node2 ignore OFFERs of node1 with a partial checksum; a third ignores the ACK.",
+)
+def dhcp_unfilled() -> World:
+    w = world(405, Tunnel(kind="geneve", vni=77, port=6081, layer2=True))
+    there, back = (w.nodes[1], w.nodes[0]), (w.nodes[0], w.nodes[1])
+    for host, asked in ((31, 1), (32, 1), (33, 3)):
+        for wait in (0.0, 1.9, 4.4):
+            at = 0.4 + host / 100 + wait
+            carry(w, there, dhcp(f"52:54:00:00:40:{host}", asked), at)
+            carry(
+                w, back, dhcp(f"52:54:00:00:40:{host}", 2 if asked == 1 else 5, True, "partial"), at + 0.003
+            )
+    return w
+
+
+def _leases(w: World, checksum: f.Checksum) -> World:
+    """Hosts that take what they are offered; one repeats its DISCOVER before the OFFER arrives."""
+    there, back = (w.nodes[1], w.nodes[0]), (w.nodes[0], w.nodes[1])
+    for host in range(31, 37):
+        mac, at = f"52:54:00:00:40:{host}", 0.4 + (host - 31) * 0.9
+        carry(w, there, dhcp(mac, 1), at)
+        carry(w, there, dhcp(mac, 1), at + 0.3)
+        carry(w, back, dhcp(mac, 2, True, checksum), at + 0.31)
+        carry(w, back, dhcp(mac, 2, True, checksum), at + 0.33)
+        carry(w, there, dhcp(mac, 3), at + 0.35)
+        carry(w, back, dhcp(mac, 5, True, checksum), at + 0.36)
+    return w
+
+
+@pair(
+    "dhcp-answers-filled",
+    root=None,
+    mustnot=[*SILENT, "endpoint-silent", "inner-checksum-bad"],
+    source="none",
+    story="The same hosts get leases: checksums are filled in.",
+)
+def dhcp_filled() -> World:
+    return _leases(world(406, Tunnel(kind="geneve", vni=77, port=6081, layer2=True)), None)
+
+
+@pair(
+    "dhcp-answers-unfilled-but-taken",
+    root=None,
+    mustnot=[*SILENT, "endpoint-silent", "inner-checksum-bad"],
+    source="clients that ask the kernel whether a checksum is only partial (PACKET_AUXDATA)",
+    story="OFFERs arrive with a partial checksum, and are taken: the clients go on.",
+)
+def dhcp_unfilled_but_taken() -> World:
+    return _leases(world(407, Tunnel(vni=1500, port=4789, layer2=True)), "partial")

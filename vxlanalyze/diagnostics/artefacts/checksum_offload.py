@@ -29,6 +29,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import checksums
+from vxlanalyze.analysis.messages import dhcp
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
 from vxlanalyze.pairing.sorting import present
@@ -51,8 +52,11 @@ def _direction(pair: Comparison, direction: Direction) -> Finding | None:
     sent = _unfilled(outer.sent, inner.sent)
     # Any other checksum that is invalid at the sender and valid on arrival was filled in after the capture.
     sent |= _put_right(outer) | _put_right(inner)
+    ignored = dhcp.ignored_unfilled(pair, direction)
+    sent &= ~ignored
     large = direction.sender.segment_bytes[direction.sent_row] != 0
     inside = _unfilled(outer.received, inner.received) & _answered(direction, outer, inner)
+    inside &= ~ignored
     if not (sent.any() or large.any() or inside.any()):
         return None
     arrived = direction.received_row != NO_ROW

@@ -10,7 +10,8 @@ How it decides
     The checksum is recomputed from packets captured in full at the receiver. An invalid one is not an effect
     of offload, which only shows at the sender; packets with a damaged payload are left to
     `corrupted-in-transit`. Checksums that were never completed count only where nothing of these flows is
-    answered, beyond a probability of `chance`.
+    answered, beyond a probability of `chance`, or where DHCP clients ignore three such answers: they repeat
+    the same message with the same identifier.
 When it cannot tell
     No packet was captured in full (a snap length, fragments). The checksums are invalid, but the packets are
     answered nevertheless.
@@ -41,6 +42,7 @@ from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import origins
+from vxlanalyze.diagnostics.integrity import unfilled_dhcp
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, share
@@ -96,6 +98,8 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
         return _finding(
             pair, direction, _Wrong(wrong, checks.judged | header.judged, verdict, words), responses
         )
+    if (of_dhcp := unfilled_dhcp.find(pair, direction)) is not None:
+        return of_dhcp
     fate = checksums.fate_of(unfilled, direction, responses)
     if fate.accepted or _before_the_card(pair, direction):
         return None
