@@ -31,11 +31,13 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
-from vxlanalyze.analysis.underlay import next_hop, underlay
+from vxlanalyze.analysis.underlay import next_hop, renumbered, underlay
+from vxlanalyze.analysis.underlay.renumbered import Renumbered
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span
 from vxlanalyze.wire.addresses import mac_text
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "burst-outage"
 _NEARLY_ALL = 0.9
@@ -55,16 +57,16 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lasted_ns = sum(_lasted_ns(picture, o) for o in outages)
     shown = exhibits.of_packets(pair, direction, lost)
     first, last = _edges(picture, outages[0])[0], _edges(picture, outages[-1])[1]
-    other = _other_next_hop(direction, lost)
+    other, moved = _other_next_hop(direction, lost), renumbered.of(direction, lost)
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=_summary(picture, outages, int(lost.sum()), lasted_ns)
-        + (f": they went to the MAC {other[0]}, what arrives to {other[1]}" if other else ""),
+        summary=_summary(picture, outages, int(lost.sum()), lasted_ns) + _why(direction, other, moved),
         explanation=_explanation(picture, outages, lost),
         remedy=written(
             _of_next_hop(pair, direction, other) if other else "",
+            _of_new_address(pair, direction, moved) if moved else "",
             inside_finding.remedy_of(direction, CODE, lost) or _remedy(direction, first),
         ),
         evidence={
@@ -75,7 +77,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "lost": Quantity(int(lost.sum()), "packets"),
             "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
             "chance": Quantity(max(o.chance for o in outages), "ratio"),
-            **({"suspected": Quantity(f"next hop {other[0]}"), "usual": Quantity(other[1])} if other else {}),
+            **_suspected(other, moved),
             **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
@@ -83,6 +85,22 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
     )
+
+
+def _why(direction: Direction, other: tuple[str, str] | None, moved: Renumbered | None) -> str:
+    if other is not None:
+        return f": they went to the MAC {other[0]}, what arrives to {other[1]}"
+    if moved is not None:
+        return f": they went to {moved.old}, and {direction.receiver.name} had become {moved.new}"
+    return ""
+
+
+def _suspected(other: tuple[str, str] | None, moved: Renumbered | None) -> dict[str, Quantity]:
+    if other is not None:
+        return {"suspected": Quantity(f"next hop {other[0]}"), "usual": Quantity(other[1])}
+    if moved is not None:
+        return {"suspected": Quantity(f"address {moved.old}"), "usual": Quantity(moved.new)}
+    return {}
 
 
 def _other_next_hop(direction: Direction, lost: NDArray[np.bool_]) -> tuple[str, str] | None:
@@ -105,6 +123,20 @@ def _of_next_hop(pair: Comparison, direction: Direction, other: tuple[str, str])
             f"ip route get {below.far}",
             f"ip neigh show | grep -iE '{other[0].replace(', ', '|').replace(' and ', '|')}'",
         ),
+    )
+
+
+def _of_new_address(pair: Comparison, direction: Direction, moved: Renumbered) -> str:
+    near, below = direction.sender.name, underlay.of(direction, pair.cluster)
+    entries = [f"bridge fdb show | grep -w {moved.old}"] if below.tunnel == Tunnel.VXLAN else []
+    if below.cni == "cilium":
+        entries = [f"cilium-dbg bpf ipcache list | grep -w {moved.old}"]
+    return written(
+        f"{direction.receiver.name} sends from {moved.new} since {moment(moved.since_ns)}, and {near} went "
+        f"on to send to {moved.old}. See what the cluster and {near} have for it; restart the plugin's agent "
+        "on both if one is out of date, and let nodes keep their addresses (a DHCP reservation):",
+        anywhere("kubectl get nodes -o wide"),
+        on(near, *entries) if entries else "",
     )
 
 

@@ -101,8 +101,8 @@ def _finding(pair: Comparison, outbound: Sent) -> Finding:
         f"{_where(fates)} {_idle(silent_ns)}Of {count(figures.segments, 'packet')} with data "
         f"{figures.resent:,} were sent again.",
         remedy=written(
-            "Fix what explains it. Where nothing does, look at the receiving end, in the network namespace "
-            "of the pod: whether the connection still exists there, and whether its process reads (Recv-Q).",
+            "Look at the receiving end, in the network namespace of the pod: whether the connection still "
+            "exists there, and whether its process reads (Recv-Q).",
             on(receiver, "ss -tnpi"),
         ),
         evidence={
