@@ -481,7 +481,7 @@ def test_what_the_program_itself_writes_is_not_taken_for_a_name(wording: Wording
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
                 words |= set(re.findall(r"(?<![\w.@/-])[A-Za-z_][\w-]*(?:\.[\w-]+)+", node.value))
     # display filters have a way of their own, and numpy stands in docstrings
-    other_words = re.compile(r"(np|arp|frame|icmp|icmpv6|ip|ipv6|tcp|udp|vxlan)\.")
+    other_words = re.compile(r"(np|arp|dns|esp|eth|frame|geneve|icmp|icmpv6|ip|ipv6|tcp|udp|vxlan)\.")
 
     changed = {w for w in words if wording.text(w) != w and not other_words.match(w)}
 
