@@ -16,7 +16,7 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import damaged_copies, identity, match, segments
 from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.identity import Level
-from vxlanalyze.pairing.model import NO_DELAY, Clock, Point
+from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.protocols import TCP
@@ -185,6 +185,7 @@ def _rounds(limits: _Limits, timed: bool) -> list[_Round]:
 def _delays(
     known: NDArray[np.int32], sent_ns: NDArray[np.int64], received_ns: NDArray[np.int64], timed: bool
 ) -> _Limits:
+    """Derive the possible and the usual delays from those of the known pairs."""
     if not timed:
         return _Limits(-ANY_NS, ANY_NS, ANY_NS)
     paired = known >= 0
@@ -248,47 +249,6 @@ def _late_copies(sent: Units, received: Units, state: _State, limits: _Limits) -
     fits = arrived[again] - sent.time_ns[left[original]] <= limits.longest_ns
     np.add.at(copies, left[original[fits]], 1)
     used[right[again[fits]]] = True
-
-
-def sent_by_receivers_clock(
-    time_ns: NDArray[np.int64], clock: Clock | None, forward: bool
-) -> NDArray[np.int64]:
-    """Convert times of the sender's clock to the receiver's clock."""
-    if clock is None:
-        return time_ns
-    if forward:
-        return time_ns + clock.offset_at(time_ns)
-    # In the reverse direction, the sender is the second point: find the piece by where it begins on that
-    # clock.
-    pieces = sorted(clock.pieces, key=lambda piece: piece.from_ns + piece.offset_ns)
-    starts = np.array([p.from_ns + p.offset_ns for p in pieces], dtype=np.int64)
-    piece = np.clip(np.searchsorted(starts, time_ns, side="right") - 1, 0, None) if len(starts) > 1 else 0
-    base = np.array([p.offset_ns for p in pieces], dtype=np.int64)[piece]
-    begin = np.array([p.from_ns for p in pieces], dtype=np.int64)[piece]
-    # One step suffices: the drift within a piece changes the time that it is computed from by only a
-    # millionth.
-    return time_ns - clock.offset_at(np.maximum(time_ns - base, begin))
-
-
-def delays(
-    sent_ns: NDArray[np.int64],
-    received_ns: NDArray[np.int64],
-    arrived: NDArray[np.bool_],
-    clock: Clock | None,
-    forward: bool,
-) -> NDArray[np.int64]:
-    """One-way delay of each packet that arrived, never negative; NO_DELAY for all others, shape ``(m,)``."""
-    if clock is None:
-        return np.full(len(sent_ns), NO_DELAY, dtype=np.int64)
-    # In place: for large captures, these are the largest arrays of all.
-    delay = clock.offset_at(sent_ns if forward else received_ns)
-    if forward:
-        np.negative(delay, out=delay)
-    delay += received_ns
-    delay -= sent_ns
-    np.maximum(delay, 0, out=delay)
-    delay[~arrived] = NO_DELAY
-    return delay
 
 
 def rows_where(point: Point, chosen: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.memory import threads as pools
-from vxlanalyze.pairing import fate, positions
+from vxlanalyze.pairing import fate, one_way, positions
 from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import Matched, Units
@@ -108,11 +108,11 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> Leg:
     known = positions.paired(ends.partner, at_first, at_second)
     if not forward:
         known = positions.inverse(known, len(at_second.row))
-    sent_ns = fate.sent_by_receivers_clock(sent.time_ns, clock_, forward)
+    sent_ns = one_way.sent_by_receivers_clock(sent.time_ns, clock_, forward)
     near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
     reread = Rereading(near, far, ends.ports)
     by_receiver = replace(sent, time_ns=sent_ns)
     matched = fate.match_units(by_receiver, received, known, timed=clock_ is not None, reread=reread)
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
-    delay = fate.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
+    delay = one_way.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
     return Leg(sent, received, sent_ns, matched, delay, forward)

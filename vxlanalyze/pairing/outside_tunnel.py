@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.pairing.ends import HopEnds
-from vxlanalyze.pairing.fate import rows_where, sent_by_receivers_clock
+from vxlanalyze.pairing.fate import rows_where
 from vxlanalyze.pairing.lookalikes import NEAR_NS
 from vxlanalyze.pairing.model import NO_ROW, Clock, Point
+from vxlanalyze.pairing.one_way import sent_by_receivers_clock
 from vxlanalyze.pairing.routes import Route
 
 _NONE = np.empty(0, np.int64)
