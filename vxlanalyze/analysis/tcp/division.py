@@ -165,6 +165,11 @@ def windows(found: Connections, stream: int) -> Quantiles:
 
 def think_times(found: Connections, stream: int) -> Quantiles:
     """How long the sender of a stream took to answer data."""
-    mine = found.turns_of(stream)
-    mine = mine[mine[:, 5] != at.SYN_TURN]
-    return Quantiles.of(mine[:, 2] - mine[:, 1])
+    return Quantiles.of(think_times_ns(found, stream))
+
+
+def think_times_ns(found: Connections, stream: int) -> NDArray[np.int64]:
+    """How long the sender of a stream took each time to answer data (not a SYN), shape ``(t,)``."""
+    turns = found.turns_of(stream)
+    turns = turns[turns[:, at.TURN_KIND] != at.SYN_TURN]
+    return turns[:, at.TURN_LEFT_NS] - turns[:, at.TURN_ARRIVED_NS]

@@ -215,29 +215,30 @@ def _of_framed(comparison: Comparison, found: Connections, framed: FramedRequest
 
 def _by_turns(comparison: Comparison, found: Connections) -> Exchanges:
     """Join each client's turn with the server's next one, for connections that both ends show."""
-    turns = found.turns[(found.turns[:, 5] != at.SYN_TURN) & (found.only[found.turns[:, 0] >> 1] == BOTH)]
-    turns = turns[np.lexsort((turns[:, 2], turns[:, 0] >> 1))]
-    owner = turns[:, 0] >> 1
-    served = (
-        np.flatnonzero((turns[1:, 0] == found.server[owner[1:]]) & (turns[:-1, 0] == turns[1:, 0] ^ 1)) + 1
-    )
+    turns = found.turns[found.turns[:, at.TURN_KIND] != at.SYN_TURN]
+    turns = turns[found.only[turns[:, at.TURN_STREAM] >> 1] == BOTH]
+    turns = turns[np.lexsort((turns[:, at.TURN_LEFT_NS], turns[:, at.TURN_STREAM] >> 1))]
+    stream = turns[:, at.TURN_STREAM]
+    by_server = stream[1:] == found.server[stream[1:] >> 1]
+    served = np.flatnonzero(by_server & (stream[:-1] == stream[1:] ^ 1)) + 1
     return _of_turns(comparison, found, turns, served)
 
 
 def _of_turns(comparison: Comparison, found: Connections, turns: _Longs, served: _Longs) -> Exchanges:
+    """Make exchanges of the turns at positions `served`, each after the client's that it answers."""
     request, answer = turns[served - 1], turns[served]
-    stream = answer[:, 0]
+    stream = answer[:, at.TURN_STREAM]
     following = turns[np.minimum(served + 1, len(turns) - 1)]
-    goes_on = (served + 1 < len(turns)) & (following[:, 0] == stream ^ 1)
+    goes_on = (served + 1 < len(turns)) & (following[:, at.TURN_STREAM] == stream ^ 1)
     # The last answer of a connection is complete with the last data that arrived.
-    received = np.where(goes_on, following[:, 1], found.figures[stream, at.DATA_NS])
-    left, came, gone = request[:, 2], answer[:, 1], answer[:, 2]
+    received = np.where(goes_on, following[:, at.TURN_ARRIVED_NS], found.figures[stream, at.DATA_NS])
+    left, came, gone = request[:, at.TURN_LEFT_NS], answer[:, at.TURN_ARRIVED_NS], answer[:, at.TURN_LEFT_NS]
     return Exchanges(
         pair=_pair_of(comparison, found, stream),
         opens=np.zeros(len(stream), np.bool_),
         connection=stream >> 1,
-        request_row=request[:, 4],
-        answer_row=answer[:, 4],
+        request_row=request[:, at.TURN_LEFT_ROW],
+        answer_row=answer[:, at.TURN_LEFT_ROW],
         **_unframed(len(stream)),
         place=found.home[stream].astype(np.int64),
         sent_ns=left,

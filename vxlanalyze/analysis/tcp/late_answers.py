@@ -81,7 +81,7 @@ def answers_of(pair: Comparison, server: str, port: int) -> NDArray[np.int64]:
     """Give the server time of each answer of a TCP server, in nanoseconds; empty without answers."""
     turns = _server_turns(pair)
     chosen = turns[_answering(pair).get((server, port), np.empty(0, np.int64))]
-    return chosen[:, 2] - chosen[:, 1]
+    return chosen[:, at.TURN_LEFT_NS] - chosen[:, at.TURN_ARRIVED_NS]
 
 
 @once
@@ -90,7 +90,7 @@ def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
     found = connections(pair)
     if found is None:
         return {}
-    owner, of = np.unique(_server_turns(pair)[:, 0] >> 1, return_inverse=True)
+    owner, of = np.unique(_server_turns(pair)[:, at.TURN_STREAM] >> 1, return_inverse=True)
     _, server, family, port = _parties(found, owner)
     keys, member = distinct(
         np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), server])
@@ -114,12 +114,13 @@ def _server_turns(pair: Comparison) -> NDArray[np.int64]:
     if found is None:
         return np.empty((0, at.TURN_COLUMNS), np.int64)
     turns = found.turns
-    answering = found.client[turns[:, 0] >> 1] != turns[:, 0]
-    turns = turns[answering & (turns[:, 5] != at.SYN_TURN)]
+    stream = turns[:, at.TURN_STREAM]
+    answering = found.client[stream >> 1] != stream
+    turns = turns[answering & (turns[:, at.TURN_KIND] != at.SYN_TURN)]
     framed = framed_requests(pair)
     if framed is None or len(framed) == 0:
         return turns
-    turns = turns[~framed.covers(turns[:, 0] >> 1, turns[:, 1])]
+    turns = turns[~framed.covers(turns[:, at.TURN_STREAM] >> 1, turns[:, at.TURN_ARRIVED_NS])]
     single = framed.at(framed.single)
     columns = (single.server, single.came_ns, single.gone_ns, single.arrived_row, single.answer_row)
     return np.concatenate([turns, np.column_stack([*columns, single.naming])])
@@ -127,8 +128,8 @@ def _server_turns(pair: Comparison) -> NDArray[np.int64]:
 
 def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
     turns = _server_turns(pair)
-    slow = turns[turns[:, 2] - turns[:, 1] >= OFTEN_LATE_NS]
-    owner = np.unique(slow[:, 0] >> 1)
+    slow = turns[turns[:, at.TURN_LEFT_NS] - turns[:, at.TURN_ARRIVED_NS] >= OFTEN_LATE_NS]
+    owner = np.unique(slow[:, at.TURN_STREAM] >> 1)
     clients, servers, family, ports = _parties(found, owner)
     joined = zip(text(clients, family), text(servers, family), ports.tolist(), strict=True)
     parties = dict(zip(owner.tolist(), joined, strict=True))
@@ -147,9 +148,19 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
             continue
         times = point.index.time_ns
         yield Late(
-            *("TCP", client, server, port, limits.label(pair, found, stream ^ 1), point),
-            *(int(times[request_row]), int(times[answer_row]), request_row, answer_row),
-            *(1, waited_ns, exact or (found.home[stream] == place and bool(pair.hops))),
+            kind="TCP",
+            client=client,
+            server=server,
+            port=port,
+            direction=limits.label(pair, found, stream ^ 1),
+            point=point,
+            from_ns=int(times[request_row]),
+            to_ns=int(times[answer_row]),
+            request_row=request_row,
+            answer_row=answer_row,
+            copies=1,
+            waited_ns=waited_ns,
+            exact=exact or (found.home[stream] == place and bool(pair.hops)),
             message=message_name(naming),
             may_push=connection in pushing and naming == 0,
         )

@@ -36,8 +36,10 @@ STATE_COLUMNS = 31
  DATA_NS, PUSHES) = range(19)  # fmt: skip
 FIGURE_COLUMNS = 19
 
-# Columns of a turn (answering stream, arrival of the data it answers, departure of its answer, the rows of
-# both, SYN_TURN or 0), and of a sample (stream, send time, round trip, one-way delay or -1, window or -1).
+# Columns of a turn: the answering stream, arrival of the data it answers, departure of its answer, the rows
+# of both, and SYN_TURN or 0.
+TURN_STREAM, TURN_ARRIVED_NS, TURN_LEFT_NS, TURN_ARRIVED_ROW, TURN_LEFT_ROW, TURN_KIND = range(6)
+# A sample has stream, send time, round trip, one-way delay or -1, and window or -1.
 TURN_COLUMNS, SAMPLE_COLUMNS = 6, 5
 SYN_TURN = 1
 
