@@ -24,6 +24,7 @@ from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.framed_requests import parsed
 from vxlanalyze.analysis.tcp.late_answers import answers_of
 from vxlanalyze.analysis.tcp.limits import ends
+from vxlanalyze.analysis.tcp.message_pairs import UNKNOWN
 from vxlanalyze.analysis.tcp.message_streams import collect, message_streams
 from vxlanalyze.analysis.tcp.octet_times import OctetTimes
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
@@ -83,8 +84,29 @@ class UnansweredData:
         return silent >= _LEAST and silence.chance(silent, silent + self.answered) < _CHANCE
 
 
+class _Requests(NamedTuple):
+    """Connections with a known protocol, shape ``(c,)``: their numbers in `Connections`, and whole requests.
+
+    `client` is the stream that the client sends, `protocol` the `Protocol` of each.
+    """
+
+    connection: _Longs
+    number: _Longs
+    client: _Longs
+    protocol: NDArray[np.uint8]
+
+    def at(self, which: NDArray[np.bool_]) -> "_Requests":
+        """Choose some of them."""
+        return _Requests._make(column[which] for column in self)
+
+
 class _Waits(NamedTuple):
-    """What one point shows of each connection, shape ``(c,)``."""
+    """What one point shows of each connection, shape ``(c,)``.
+
+    `acknowledged` is false as well where the client acknowledges data that the point does not show, or where
+    the server ended the connection first. `first_row` is the client's first packet with data, `waited_ns` the
+    time from its last data to its FIN or reset, or else to the end of the capture.
+    """
 
     acknowledged: NDArray[np.bool_]
     first_row: _Longs
@@ -103,19 +125,19 @@ def unanswered_data(comparison: Comparison) -> tuple[UnansweredData, ...]:
     if len(chosen) == 0:
         return ()
     packets = [tcp_packets(comparison)[point.name] for point in found.points]
-    chosen, requests, client, protocol = _requests(comparison, found, packets, chosen)
-    kept = (requests > 0) & ~_partial(packets, found, chosen)
-    chosen, requests, client, protocol = chosen[kept], requests[kept], client[kept], protocol[kept]
-    only = found.only[chosen]
-    place = np.where(only == BOTH, found.home[client ^ 1], only).astype(np.int64)
+    requests = _requests(comparison, found, packets, chosen)
+    if requests is None:
+        return ()
+    requests = requests.at((requests.number > 0) & ~_partial(packets, found, requests.connection))
+    only = found.only[requests.connection]
+    # The server's end shows best what arrived there.
+    place_of = np.where(only == BOTH, found.home[requests.client ^ 1], only).astype(np.int64)
     result: list[UnansweredData] = []
-    for number, point_packets in enumerate(packets):
-        mine = place == number
-        if mine.any():
-            waits = _waits(point_packets, found, client[mine])
-            result += _by_endpoint(
-                (comparison, found, number), client[mine], requests[mine], protocol[mine], waits
-            )
+    for place, point_packets in enumerate(packets):
+        mine = requests.at(place_of == place)
+        if len(mine.client):
+            waits = _waits(point_packets, found, mine.client)
+            result += _by_endpoint(comparison, found, place, mine, waits)
     return tuple(result)
 
 
@@ -125,22 +147,24 @@ def unanswered_by_pair(comparison: Comparison) -> dict[int, int]:
     result: dict[int, int] = {}
     if found is None:
         return result
-    for each in (one for one in unanswered_data(comparison) if one.certain):
-        of = pairs(comparison).of_tuple[found.stream[each.stream]]
-        for pair, requests in zip(of.tolist(), each.requests.tolist(), strict=True):
+    for endpoint in unanswered_data(comparison):
+        if not endpoint.certain:
+            continue
+        pair_of = pairs(comparison).of_tuple[found.stream[endpoint.stream]]
+        for pair, requests in zip(pair_of.tolist(), endpoint.requests.tolist(), strict=True):
             result[pair] = result.get(pair, 0) + requests
     return result
 
 
 def _requests(
     comparison: Comparison, found: Connections, packets: list[TcpPackets], chosen: _Longs
-) -> tuple[_Longs, _Longs, _Longs, NDArray[np.uint8]]:
-    """Give the connections with a known protocol: whole requests, the client's stream, `Protocol`."""
+) -> _Requests | None:
+    """Count the whole requests of the connections with a known protocol; None where there are none."""
     streams = message_streams(comparison, found, packets, chosen)
     if streams is None:
-        return *np.empty((3, 0), np.int64), np.empty(0, np.uint8)
+        return None
     size = len(streams.connection)
-    first_seq = np.full(2 * size, -1)
+    first_seq = np.full(2 * size, UNKNOWN)
     read, _ = collect(packets[streams.place], found, streams, first_seq, streams.most_packets)
     times = OctetTimes.of(read, packets[streams.place].point.index.time_ns[read.row])
     events = parsed(comparison, found, streams, times)
@@ -153,12 +177,13 @@ def _requests(
     )
     mine = whole.astype(np.bool_) & (stream & 1 == streams.client[stream >> 1])
     counts = np.bincount(stream[mine] >> 1, minlength=size).astype(np.int64)
+    # A handshake may have several records; it is one request.
     counts = np.where(streams.protocol == Protocol.TLS, np.minimum(counts, 1), counts)
-    return (
-        streams.connection,
-        counts,
-        2 * streams.connection + streams.client,
-        streams.protocol,
+    return _Requests(
+        connection=streams.connection,
+        number=counts,
+        client=2 * streams.connection + streams.client,
+        protocol=streams.protocol,
     )
 
 
@@ -199,10 +224,10 @@ def _waits(packets: TcpPackets, found: Connections, client: _Longs) -> _Waits:
     by_client_ns = _earliest(of[over & ~from_server], time_ns[over & ~from_server], size)
     by_server_ns = _earliest(of[over & from_server], time_ns[over & from_server], size)
     return _Waits(
-        known & acknowledged & ~unseen & (by_server_ns >= by_client_ns),
-        np.where(known, rows[np.minimum(first, len(rows) - 1)], _NEVER).astype(np.int64),
-        np.minimum(by_client_ns, int(packets.point.index.time_ns.max())) - last_ns,
-        by_client_ns < _NEVER,
+        acknowledged=known & acknowledged & ~unseen & (by_server_ns >= by_client_ns),
+        first_row=np.where(known, rows[np.minimum(first, len(rows) - 1)], _NEVER).astype(np.int64),
+        waited_ns=np.minimum(by_client_ns, int(packets.point.index.time_ns.max())) - last_ns,
+        given_up=by_client_ns < _NEVER,
     )
 
 
@@ -212,6 +237,7 @@ def _columns(packets: TcpPackets, rows: NDArray[np.int32]) -> list[_Longs]:
 
 
 def _earliest(of: _Longs, time_ns: _Longs, size: int) -> _Longs:
+    """Earliest time of each connection; `_NEVER` without any."""
     result = np.full(size, _NEVER)
     np.minimum.at(result, of, time_ns)
     return result
@@ -240,19 +266,14 @@ def _unseen(
 
 
 def _by_endpoint(
-    where: tuple[Comparison, Connections, int],
-    client: _Longs,
-    requests: _Longs,
-    protocol: NDArray[np.uint8],
-    waits: _Waits,
+    comparison: Comparison, found: Connections, place: int, requests: _Requests, waits: _Waits
 ) -> list[UnansweredData]:
     """Group connections by endpoint, and keep those that waited longer than its answers take."""
-    comparison, found, place = where
     least_ns = np.where(waits.given_up, _GIVEN_UP_NS, _OPEN_NS)
     likely = np.flatnonzero(waits.acknowledged & (waits.waited_ns >= least_ns))
     groups: dict[tuple[str, int], list[int]] = {}
     for number in likely.tolist():
-        end = ends(comparison, found, int(client[number]))
+        end = ends(comparison, found, int(requests.client[number]))
         groups.setdefault((end.receiver, end.receiver_port), []).append(number)
     result = []
     for (server, port), members in groups.items():
@@ -262,9 +283,15 @@ def _by_endpoint(
         if len(mine):
             result.append(
                 UnansweredData(
-                    *(server, port, client[mine], place, requests[mine], waits.first_row[mine]),
-                    *(waits.waited_ns[mine], waits.given_up[mine]),
-                    protocols=tuple(Protocol(kind) for kind in np.unique(protocol[mine]).tolist()),
+                    server=server,
+                    port=port,
+                    stream=requests.client[mine],
+                    place=place,
+                    requests=requests.number[mine],
+                    row=waits.first_row[mine],
+                    waited_ns=waits.waited_ns[mine],
+                    given_up=waits.given_up[mine],
+                    protocols=tuple(Protocol(kind) for kind in np.unique(requests.protocol[mine]).tolist()),
                     answered=len(answers),
                 )
             )

@@ -14,7 +14,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.messages.columns import Protocol
 from vxlanalyze.analysis.tcp import limits
-from vxlanalyze.analysis.tcp.connections import connections
+from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.unanswered_data import UnansweredData, unanswered_data
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.commands import anywhere, on, written
@@ -35,15 +35,14 @@ def find(pair: Comparison) -> Iterator[Finding]:
         label = limits.label(pair, found, int(each.stream[0]))
         if label not in seen:
             seen.add(label)
-            yield _finding(pair, label, each)
+            yield _finding(pair, found, label, each)
 
 
-def _finding(pair: Comparison, label: str | None, found: UnansweredData) -> Finding:
-    streams = connections(pair)
-    assert streams is not None
+def _finding(pair: Comparison, streams: Connections, label: str | None, found: UnansweredData) -> Finding:
     point = streams.points[found.place]
     node = pair.captures[point.capture].name
-    silent, total = int(found.requests.sum()), int(found.requests.sum()) + found.answered
+    silent = int(found.requests.sum())
+    total = silent + found.answered
     kinds = listed([_NAMES[kind] for kind in found.protocols])
     who = f"{pair.cluster.named(found.server)} port {found.port}"
     part = f"{silent:,} of {total:,} requests" if found.answered else count(silent, "request")
@@ -80,14 +79,17 @@ def _finding(pair: Comparison, label: str | None, found: UnansweredData) -> Find
 
 
 def _ended(found: UnansweredData) -> str:
-    left = found.given_up
+    """How the connections ended, or that they were still open when the capture ended."""
+    ended = found.given_up
     words = ""
-    if left.any():
-        after = span(int(np.median(found.waited_ns[left])))
-        words = f" The client ended {share(int(left.sum()), len(left))} connections, after {after} (median)."
-    if not left.all():
-        waited = span(int(found.waited_ns[~left].max()))
-        number = int((~left).sum())
+    if ended.any():
+        after = span(int(np.median(found.waited_ns[ended])))
+        words = (
+            f" The client ended {share(int(ended.sum()), len(ended))} connections, after {after} (median)."
+        )
+    if not ended.all():
+        waited = span(int(found.waited_ns[~ended].max()))
+        number = int((~ended).sum())
         words += (
             f" {count(number, 'connection')} still waited when the capture ended, for up to {waited}; a "
             "server that holds requests on purpose (long polling) looks like that, too."
@@ -96,9 +98,9 @@ def _ended(found: UnansweredData) -> str:
 
 
 def _others(found: UnansweredData) -> str:
-    return (
-        f" Over other connections it answered {count(found.answered, 'request')}." if found.answered else ""
-    )
+    if not found.answered:
+        return ""
+    return f" Over other connections it answered {count(found.answered, 'request')}."
 
 
 def _remedy(pair: Comparison, node: str, found: UnansweredData) -> str:
