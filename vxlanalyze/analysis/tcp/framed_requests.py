@@ -99,9 +99,11 @@ class FramedRequests:
 
     def covers(self, connection: _Longs, time_ns: _Longs) -> NDArray[np.bool_]:
         """Whether these show what connections carried at given times, shape of both."""
-        until = np.full(int(max(connection.max(initial=-1), self.connection.max(initial=-1))) + 1, -1)
-        until[self.connection] = self.until_ns
-        return np.asarray(until[connection] >= time_ns) & (until[connection] >= 0)
+        highest = max(connection.max(initial=-1), self.connection.max(initial=-1))
+        until_ns = np.full(int(highest) + 1, -1)
+        until_ns[self.connection] = self.until_ns
+        until_ns = until_ns[connection]
+        return np.asarray((until_ns >= time_ns) & (until_ns >= 0))
 
 
 def message_name(naming: int) -> str | None:
@@ -119,7 +121,17 @@ def message_name(naming: int) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class _Ends:
-    """Where octets were seen at the ends: `places` in the order of points, `home` by stream."""
+    """Where octets of streams were seen at the ends.
+
+    Parameters
+    ----------
+    places : tuple of OctetTimes
+        Of each point, in the order of ``Connections.points``.
+    home : NDArray[np.int64]
+        Shape ``(2 c,)``: the point at the end that sends the stream.
+    only : NDArray[np.int64]
+        Shape ``(2 c,)``: the only point that shows the stream's connection, or BOTH.
+    """
 
     places: tuple[OctetTimes, ...]
     home: NDArray[np.int64]
@@ -155,18 +167,18 @@ def framed_requests(comparison: Comparison) -> FramedRequests | None:
     if streams is None:
         return None
     first_seq = np.full(2 * len(streams.connection), UNKNOWN)
-    every = np.full(len(first_seq), np.iinfo(np.int64).max)
+    without_limit = np.full(len(first_seq), np.iinfo(np.int64).max)
     read, until = collect(packets[streams.place], found, streams, first_seq, streams.most_packets)
     places = []
     for place, point in enumerate(found.points):
         mine = read
         if place != streams.place:
-            mine, _ = collect(packets[place], found, streams, first_seq, every)
+            mine, _ = collect(packets[place], found, streams, first_seq, without_limit)
         time_ns = point.index.time_ns[mine.row]
         places.append(OctetTimes.of(mine, near_time(comparison, time_ns) if place == FAR else time_ns))
-    both = (2 * streams.connection[:, np.newaxis] + (0, 1)).ravel()
+    stream = (2 * streams.connection[:, np.newaxis] + (0, 1)).ravel()
     ends = _Ends(
-        tuple(places), found.home[both].astype(np.int64), np.repeat(found.only[streams.connection], 2)
+        tuple(places), found.home[stream].astype(np.int64), np.repeat(found.only[streams.connection], 2)
     )
     events = parsed(comparison, found, streams, places[streams.place])
     return _requests(streams, ends, events, until.reshape(-1, 2).min(axis=1))
@@ -222,7 +234,7 @@ def _requests(streams: MessageStreams, ends: _Ends, events: Events, until: _Long
     came_ns = np.minimum(np.where(early, ends.column("delivered_ns", *begun), came_ns), gone_ns)
     left_ns = np.minimum(ends.column("first_ns", *left), came_ns)
     connection = streams.connection[pairs.connection]
-    every = FramedRequests(
+    requests = FramedRequests(
         connection=connection,
         server=2 * connection + (server & 1),
         protocol=streams.protocol[pairs.connection],
@@ -242,4 +254,4 @@ def _requests(streams: MessageStreams, ends: _Ends, events: Events, until: _Long
         until_ns=until[pairs.connection],
         left_out=streams.left_out,
     )
-    return every.at((left[1] != NOWHERE) & (came[1] != NOWHERE) & (gone[1] != NOWHERE))
+    return requests.at((left[1] != NOWHERE) & (came[1] != NOWHERE) & (gone[1] != NOWHERE))

@@ -22,6 +22,7 @@ from vxlanalyze.kernels.decorator import compiled
 
 _Longs = NDArray[np.int64]
 UNKNOWN = -1
+_NUMBER_BITS, _EPOCH_BITS = 32, 7  # of an HTTP/2 stream identifier, and of connections on the same ports
 # What `MessagePairs.flags` says.
 IS_GRPC, IS_HANDSHAKE, IS_STREAM = 1, 2, 4
 
@@ -29,8 +30,19 @@ IS_GRPC, IS_HANDSHAKE, IS_STREAM = 1, 2, 4
 class MessagePairs(NamedTuple):
     """Requests and their responses as octets of streams, shape ``(r,)``.
 
-    `connection` is the position in `MessageStreams`. The ends are behind the last octet, UNKNOWN where a
-    message goes on beyond what was read.
+    Parameters
+    ----------
+    connection : NDArray[np.int64]
+        The position in `MessageStreams`.
+    number : NDArray[np.int64]
+        Stream identifier in HTTP/2; content type in TLS; else 0.
+    begin, end : NDArray[np.int64]
+        Offsets of the request's first octet, and of the one after its last; `end` is UNKNOWN where the
+        request continues beyond what was read.
+    answer_begin, answer_end : NDArray[np.int64]
+        The same of the response.
+    flags : NDArray[np.int64]
+        IS_GRPC, IS_HANDSHAKE and IS_STREAM.
     """
 
     connection: _Longs
@@ -49,12 +61,15 @@ def message_pairs(
 
     Parameters
     ----------
+    events : Events
+        The messages and parts of messages that were found, shape ``(e,)``.
     protocol, responds : NDArray
         `Protocol` of each event's connection, and whether its sender is the server; shape ``(e,)``.
     server_ns : NDArray[np.int64]
         Shape ``(e,)``: when the server received or sent its first octet.
     """
-    parts = [_by_number(_chosen(events, protocol == Protocol.HTTP2), responds[protocol == Protocol.HTTP2])]
+    numbered = protocol == Protocol.HTTP2
+    parts = [_by_number(_chosen(events, numbered), responds[numbered])]
     for kind in (Protocol.HTTP1, Protocol.TLS):
         mine = protocol == kind
         parts.append(_in_order(_chosen(events, mine), responds[mine], server_ns[mine], kind))
@@ -69,7 +84,7 @@ def _by_number(events: Events, responds: NDArray[np.bool_]) -> MessagePairs:
     """Join the HEADERS of a stream's client with what its server sends in the same stream."""
     connection = events.stream.astype(np.int64) >> 1
     epoch = events.begin >> EPOCH_SHIFT
-    call = connection << 39 | epoch << 32 | events.number
+    call = connection << _EPOCH_BITS + _NUMBER_BITS | epoch << _NUMBER_BITS | events.number
     asks = np.flatnonzero(~responds & (events.flags & BEGINS != 0))
     calls, first = np.unique(call[asks], return_index=True)
     asks = asks[first]
@@ -78,35 +93,40 @@ def _by_number(events: Events, responds: NDArray[np.bool_]) -> MessagePairs:
     answer = _first(calls, call, responds & (flags & BEGINS != 0), events.begin)
     answer_end = _first(calls, call, responds & (flags & (ENDS | RESETS) != 0), events.end)
     sent, received = (
-        _number(calls, call, side & (flags & GRPC_MESSAGE != 0)) for side in (~responds, responds)
+        _counts(calls, call, side & (flags & GRPC_MESSAGE != 0)) for side in (~responds, responds)
     )
-    stream = (received > 1) | (sent > 1) | (end == UNKNOWN)
-    found = answer != UNKNOWN
-    said = np.where(sent + received > 0, IS_GRPC, 0) | np.where(stream, IS_STREAM, 0)
-    columns = (connection[asks], events.number[asks], events.begin[asks], end, answer, answer_end, said)
-    return MessagePairs._make(column[found] for column in columns)
+    is_stream = (received > 1) | (sent > 1) | (end == UNKNOWN)
+    pairs = MessagePairs(
+        connection=connection[asks],
+        number=events.number[asks],
+        begin=events.begin[asks],
+        end=end,
+        answer_begin=answer,
+        answer_end=answer_end,
+        flags=IS_GRPC * (sent + received > 0).astype(np.int64) | IS_STREAM * is_stream.astype(np.int64),
+    )
+    return MessagePairs._make(column[answer != UNKNOWN] for column in pairs)
 
 
 def _first(calls: _Longs, call: _Longs, chosen: NDArray[np.bool_], values: _Longs) -> _Longs:
     """Give the value of the first chosen event of each call; UNKNOWN where there is none."""
     result = np.full(len(calls), UNKNOWN)
     found, first = np.unique(call[chosen], return_index=True)
-    at = np.searchsorted(calls, found)
-    known = (at < len(calls)) & (calls[np.minimum(at, len(calls) - 1)] == found) if len(calls) else at < 0
-    result[at[known]] = values[chosen][first[known]]
+    known = np.isin(found, calls)  # not a call whose beginning was not seen
+    result[np.searchsorted(calls, found[known])] = values[chosen][first[known]]
     return result
 
 
-def _number(calls: _Longs, call: _Longs, chosen: NDArray[np.bool_]) -> _Longs:
+def _counts(calls: _Longs, call: _Longs, chosen: NDArray[np.bool_]) -> _Longs:
     """Count the chosen events of each call."""
     ordered = np.sort(call[chosen])
-    number: _Longs = np.searchsorted(ordered, calls, side="right") - np.searchsorted(ordered, calls)
-    return number
+    counts: _Longs = np.searchsorted(ordered, calls, side="right") - np.searchsorted(ordered, calls)
+    return counts
 
 
 def _in_order(events: Events, responds: NDArray[np.bool_], server_ns: _Longs, kind: Protocol) -> MessagePairs:
     """Join messages in the order in which the server received and sent them."""
-    group = events.stream.astype(np.int64) >> 1 << 8 | events.begin >> EPOCH_SHIFT
+    group = events.stream.astype(np.int64) >> 1 << _EPOCH_BITS | events.begin >> EPOCH_SHIFT
     order = np.lexsort((events.begin, responds, server_ns, group))
     ordered = Events._make(column[order] for column in events)
     size = len(order)
