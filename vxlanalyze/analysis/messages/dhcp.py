@@ -24,10 +24,10 @@ _SERVER_PORT, _CLIENT_PORT = 67, 68
 _DISCOVER, _OFFER, _REQUEST, _ACK = 1, 2, 3, 5
 _AGAIN = {_OFFER: _DISCOVER, _ACK: _REQUEST}  # what the client repeats if it ignores the answer
 _COOKIE, _OPTIONS, _TYPE, _PAD, _END = bytes.fromhex("63825363"), 240, 53, 0, 255
+_XID, _CLIENT_MAC = slice(4, 8), slice(28, 34)
+_IPV4 = 4
 _SOON_NS, _LONGEST_NS = 200_000_000, 70_000_000_000  # copies under way, and the longest retry
 _LEAST, _MOST_MESSAGES = 3, 1_000
-
-_Key = bytes
 
 
 class _Message(NamedTuple):
@@ -36,14 +36,17 @@ class _Message(NamedTuple):
     packet: int
     time_ns: int
     kind: int
-    key: _Key
+    key: bytes
 
 
 def ignored_unfilled(comparison: Comparison, direction: Direction) -> NDArray[np.bool_]:
     """Choose the answers of a direction that arrived with an unfilled checksum and were ignored.
 
-    The shape is that of the direction's packets. A conversation in which another answer arrived with a valid
-    checksum, or that went on, is none of them.
+    Returns
+    -------
+    NDArray[np.bool_]
+        Shape ``(m,)``, of the direction's packets. Conversations in which another answer arrived with a valid
+        checksum, or which the client continued, are not among them.
     """
     result = np.zeros(len(direction), np.bool_)
     rows = _rows(direction, _SERVER_PORT, _CLIENT_PORT)
@@ -53,22 +56,25 @@ def ignored_unfilled(comparison: Comparison, direction: Direction) -> NDArray[np
     if np.count_nonzero(unfilled[rows]) < _LEAST:
         return result
     back = answers.opposite(comparison, direction)
-    asked = _rows(back, _CLIENT_PORT, _SERVER_PORT)
-    said = _read(comparison, direction.receiver, rows, direction.received_row[rows])
-    requests = defaultdict(list)
-    for message in _read(comparison, back.sender, asked, back.sent_row[asked]):
-        requests[message.key].append(message)
-    offered = defaultdict(list)
-    for message in said:
-        offered[message.key].append(message)
-    chosen, times = [], 0
-    for key, received in offered.items():
-        if all(unfilled[each.packet] for each in received):
-            number = sum(_ignored(each, requests[key]) for each in received)
-            times += number
-            chosen += [each.packet for each in received] if number else []
-    if times >= _LEAST:
+    back_rows = _rows(back, _CLIENT_PORT, _SERVER_PORT)
+    received = _by_key(_read(comparison, direction.receiver, rows, direction.received_row[rows]))
+    requests = _by_key(_read(comparison, back.sender, back_rows, back.sent_row[back_rows]))
+    chosen, ignored = [], 0
+    for key, messages in received.items():
+        if all(unfilled[each.packet] for each in messages):
+            number = sum(_ignored(each, requests.get(key, [])) for each in messages)
+            ignored += number
+            chosen += [each.packet for each in messages] if number else []
+    if ignored >= _LEAST:
         result[chosen] = True
+    return result
+
+
+def _by_key(messages: list[_Message]) -> dict[bytes, list[_Message]]:
+    """Group messages by conversation."""
+    result: dict[bytes, list[_Message]] = defaultdict(list)
+    for message in messages:
+        result[message.key].append(message)
     return result
 
 
@@ -85,7 +91,7 @@ def _ignored(answer: _Message, requests: list[_Message]) -> bool:
 def _rows(direction: Direction, sport: int, dport: int) -> NDArray[np.intp]:
     """Positions of the packets between these ports that arrived, the first ones where there are many."""
     flows = direction.sender.flows
-    ours = (flows.protocol == UDP) & (flows.family == 4) & (flows.sport == sport) & (flows.dport == dport)
+    ours = (flows.protocol == UDP) & (flows.family == _IPV4) & (flows.sport == sport) & (flows.dport == dport)
     if not (ours & direction.sender.decoded.usage.used).any():
         return np.empty(0, np.intp)
     known = (direction.flow != NO_FLOW) & (direction.received_row != NO_ROW)
@@ -106,7 +112,7 @@ def _read(
     for packet, time_ns, (start, length) in zip(packets.tolist(), times_ns, places, strict=True):
         octets = found.data[start : start + length].tobytes()
         if (kind := _kind(octets)) is not None:
-            messages.append(_Message(packet, time_ns, kind, octets[4:8] + octets[28:34]))
+            messages.append(_Message(packet, time_ns, kind, octets[_XID] + octets[_CLIENT_MAC]))
     return messages
 
 
