@@ -34,6 +34,8 @@ _ANY_PROMPT = re.compile(
     r"[^$#%❯]{0,120}[$#%❯]\s|"
     r"\s*(?:\+ )?(?:/(?:usr/)?s?bin/)?(?:sudo|kub|cil|bri|eth|tcp|ip|con|nft|nst|sys|ss|tc)"
 )
+# Quick checks that rule out most lines before the patterns above: marks of a prompt, and the first letters of
+# a command.
 _PROMPTS = ("$", "#", "%", "❯")
 _BEGINNINGS = frozenset(
     ("/u", "/s", "/b", "su", "ku", "ci", "br", "et", "tc", "ip", "co", "nf", "ns", "sy", "ss")
@@ -50,17 +52,28 @@ _NOISE = re.compile(
 
 
 def facts_in(capture: str, path: str, data: bytes) -> Iterator[Fact]:
-    """Give the tables of a file; none of a capture."""
+    """Give the tables of a file; none of a capture.
+
+    Parameters
+    ----------
+    capture : str
+        Name of the capture that the facts belong to.
+    path : str
+        Name of the file, stated as the source of its facts.
+    data : bytes
+        Its content.
+    """
     if format_of(data[:4]) is not None:
         return
     text = decode_text(data)
     if len(data) > LARGEST_BYTES or "\0" in text:
         what = "it is binary" if "\0" in text else "it is larger than 64 MiB"
-        yield Fact(capture, "unknown", path, ({"why": what},))
+        yield _unknown(capture, path, what)
         return
     if proc.place(path) is not None:
         setting = proc.read(path, text)
-        yield from [Fact(capture, "settings", path, (setting,))] if setting is not None else ()
+        if setting is not None:
+            yield Fact(capture, "settings", path, (setting,))
         return
     document = read_document(text)
     if document is not None:
@@ -74,11 +87,15 @@ def facts_in(capture: str, path: str, data: bytes) -> Iterator[Fact]:
     yield from (Fact(capture, block.table.kind, path, tuple(rows)) for block, rows in tables if rows)
     stray = [*blocks.strange, *(block.header for block, rows in tables if not rows)]
     if left_out:
-        why = f"{left_out:,} lines after the first {_MOST_LINES:,} are not read"
-        yield Fact(capture, "unknown", path, ({"why": why},))
+        yield _unknown(capture, path, f"{left_out:,} lines after the first {_MOST_LINES:,} are not read")
     if stray:
         why = f"{len(stray)} lines are not understood, the first is {shown(stray[0])}"
-        yield Fact(capture, "unknown", path, ({"why": why},))
+        yield _unknown(capture, path, why)
+
+
+def _unknown(capture: str, path: str, why: str) -> Fact:
+    """Name a file of which something is not understood."""
+    return Fact(capture, "unknown", path, ({"why": why},))
 
 
 def _outputs(lines: list[str]) -> Iterator[tuple[str, tuple[Row, ...]]]:
@@ -138,6 +155,8 @@ def _parts(lines: list[Line]) -> list[tuple[str, list[Line]]]:
 
 @dataclass(slots=True)
 class _Block:
+    """A table in a file: its first line, the command above it, and the lines that follow."""
+
     table: Table
     header: str
     command: Command
@@ -146,6 +165,8 @@ class _Block:
 
 @dataclass(slots=True)
 class _Blocks:
+    """The tables of a file, and the lines that belong to none."""
+
     tables: list[_Block] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
 
@@ -178,16 +199,19 @@ def _blocks(lines: Iterable[str]) -> _Blocks:
 
 
 def _continues(block: _Block | None, table: Table) -> bool:
+    """Whether a line that could open a table is a further row of the open one."""
     return block is not None and block.table.kind == table.kind and not table.has_header
 
 
 def _opened_by(line: str) -> Table | None:
+    """Find the table whose first line this is."""
     if not _OPENING.match(line):
         return None
     return next((table for table in TABLES if table.header.match(line)), None)
 
 
 def _command(line: str) -> Command | None:
+    """Read the command that a line shows, after a prompt or without one; None if it shows none."""
     if not (line.lstrip("+ \t")[:2] in _BEGINNINGS or any(mark in line for mark in _PROMPTS)):
         return None  # most lines; what follows takes ten times as long
     if not _ANY_PROMPT.match(line):
@@ -195,6 +219,6 @@ def _command(line: str) -> Command | None:
     match = _PROMPT.match(line) or _PLAIN_COMMAND.match(line)
     if match is None:
         return None
-    line_ = match["line"][:_LONGEST_COMMAND]
-    namespace, device = _NAMESPACE.search(line_), _DEVICE.search(line_)
-    return Command(line_, namespace["name"] if namespace else "", device["name"] if device else "")
+    command = match["line"][:_LONGEST_COMMAND]
+    namespace, device = _NAMESPACE.search(command), _DEVICE.search(command)
+    return Command(command, namespace["name"] if namespace else "", device["name"] if device else "")

@@ -17,12 +17,11 @@ from vxlanalyze.pairing.points import Place
 
 InCommon = Callable[[int, int], Common]
 
-
 _BY_HUB = "being an end of every packet of the capture"
 _BY_THIRD = "being an end of every packet of the capture, the other end is a third node"
 _BY_TRANSLATION = "the order in which both captures saw the same packets, under translated addresses"
 _BY_OTHER = "being the other end,"
-_TWO = 2
+_TWO = 2  # the ends of a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,11 @@ def homes(
     main : sequence of Place
         One for each capture, in path order.
     ends : sequence of Sides
-        Of each of them.
+        What the flows of each of them say about the addresses at both ends.
+    book : AddressBook
+        The addresses of all captures, by number.
+    cluster : Cluster
+        What files and names say about the nodes.
     in_common : callable
         ``in_common(i, j)``: the packets seen by both captures i and j.
     """
@@ -185,7 +188,7 @@ def _contradicted(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
 
 
 def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
-    """The file that states the node of a capture; "" where packets show it."""
+    """What states the node of a capture, its name or a file; "" where packets show it."""
     node = cluster.node(place.name)
     if node is not None and node.addresses:
         return "its name"
@@ -264,15 +267,15 @@ def _across_translation(
 
 
 def _together(seen: _Seen, of: _Pair, found: Homes) -> Homes:
-    """Find the homes of two captures that see one pair of addresses."""
+    """Find the homes of two captures whose packets are between one pair of addresses."""
     (i, j), ends, book = of.both, seen.ends, seen.book
     both = [addresses.hubs(ends[n]) for n in of.both]
     pair = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
     if found[i].numbers and found[i] == found[j]:
-        # One address cannot belong to both nodes: it sends elsewhere what should go to the other, and both
-        # see it.
+        # One address cannot belong to both nodes: it sends packets for the other node elsewhere, and both
+        # captures show them.
         senders = addresses.senders(ends[i], ends[j])
-        if found[i].by == _BY_HUB and len(senders) == 2 and found[i].numbers[0] in senders:
+        if found[i].by == _BY_HUB and len(senders) == _TWO and found[i].numbers[0] in senders:
             pair, found = senders, put(found, {i: NOBODY, j: NOBODY})
     if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
         return found

@@ -22,12 +22,12 @@ def astray(direction: Direction) -> NDArray[np.bool_]:
         packets to the same address that were sent to another MAC arrived.
     """
     flows = direction.sender.flows
-    nothing = np.zeros(len(direction.sent_row), np.bool_)
     if not direction.lost.any() or not direction.delivered.any():
-        return nothing
+        return np.zeros(len(direction.sent_row), np.bool_)
     flow = direction.flow
     _, address = distinct(np.column_stack([flows.outer_family, flows.outer_dst]))
     macs = np.unique(flows.outer_dst_mac, return_inverse=True)[1].ravel()
+    # One number for each pair of an address and a MAC.
     hop = address.astype(np.int64) * (int(macs.max(initial=0)) + 1) + macs
     delivered_at = np.unique(hop[flow[direction.delivered]])
     reachable = np.unique(address[flow[direction.delivered]])

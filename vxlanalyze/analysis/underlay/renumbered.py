@@ -15,7 +15,10 @@ _AT_ONCE_NS = 1_000_000_000  # a node may be silent for a moment when its addres
 
 
 class Renumbered(NamedTuple):
-    """The address that lost packets went to, and the one that their receiver sends from since then."""
+    """The address that lost packets went to, and the one that their receiver has sent from since then.
+
+    `since_ns` is the first packet from the new address, by the clock of the lost packets' sender.
+    """
 
     old: str
     new: str
@@ -39,12 +42,12 @@ def of(direction: Direction, lost: NDArray[np.bool_]) -> Renumbered | None:
     source, destination = np.split(numbers, 2)
     gone = direction.flow[lost]
     targets, counts = np.unique(destination[gone], return_counts=True)
-    if counts.max(initial=0) < _NEARLY_ALL * len(gone) or not len(gone):
+    if not len(gone) or counts.max() < _NEARLY_ALL * len(gone):
         return None
     old = targets[counts.argmax()]
     near = source[gone[destination[gone] == old][0]]
     rows = np.flatnonzero(index.flow >= 0)
-    rows = rows[destination[index.flow[rows]] == near]
+    rows = rows[destination[index.flow[rows]] == near]  # what other nodes send to the lost packets' sender
     sender, time_ns = source[index.flow[rows]], index.time_ns[rows]
     before, after = time_ns[sender == old], time_ns[sender != old]
     if len(before) < _FEWEST or not len(after):
