@@ -266,32 +266,32 @@ def _across_translation(
     return first, second
 
 
-def _together(seen: _Seen, of: _Pair, found: Homes) -> Homes:
+def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     """Find the homes of two captures whose packets are between one pair of addresses."""
-    (i, j), ends, book = of.both, seen.ends, seen.book
-    both = [addresses.hubs(ends[n]) for n in of.both]
-    pair = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
+    (i, j), ends, book = pair.both, seen.ends, seen.book
+    both = [addresses.hubs(ends[n]) for n in pair.both]
+    two = next((hubs for hubs in both if len(hubs) == _TWO), both[0] or both[1])
     if found[i].numbers and found[i] == found[j]:
         # One address cannot belong to both nodes: it sends packets for the other node elsewhere, and both
         # captures show them.
         senders = addresses.senders(ends[i], ends[j])
         if found[i].by == _BY_HUB and len(senders) == _TWO and found[i].numbers[0] in senders:
-            pair, found = senders, put(found, {i: NOBODY, j: NOBODY})
-    if len(pair) != _TWO or (found[i].numbers and found[j].numbers):
+            two, found = senders, put(found, {i: NOBODY, j: NOBODY})
+    if len(two) != _TWO or (found[i].numbers and found[j].numbers):
         return found
     third = set(both[0]) & set(both[1])
     nobody = not (found[i].numbers or found[j].numbers)
     if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:
         translated = _across_translation(both, third, book, seen.in_common(i, j))
         # Otherwise each talks to a third node, and neither to the other.
-        return put(found, dict(zip(of.both, translated or _without(both, third, book), strict=True)))
+        return put(found, dict(zip(pair.both, translated or _without(both, third, book), strict=True)))
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:
-            rest = tuple(set(pair) - set(found[known].numbers))
+            rest = tuple(set(two) - set(found[known].numbers))
             if len(rest) != 1 or not addresses.hubs(ends[open_]):
                 return found
             return put(found, {open_: _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")})
-    a, b, by = addresses.of_pair((pair[0], pair[1]), (ends[i], ends[j]), seen.in_common(i, j), of.pods)
+    a, b, by = addresses.of_pair((two[0], two[1]), (ends[i], ends[j]), seen.in_common(i, j), pair.pods)
     first = put(found, {i: _home((a,), book, by)})
     return put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
 

@@ -108,17 +108,17 @@ def _both_ways(found: Connections) -> NDArray[np.int64]:
 
 
 def _fewer(chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Choose evenly from many connections."""
+    """Choose at most `MOST_CONNECTIONS`, evenly spread over all."""
     if len(chosen) > MOST_CONNECTIONS:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MOST_CONNECTIONS).astype(np.int64)]
     return chosen
 
 
 def _place(comparison: Comparison, found: Connections, chosen: NDArray[np.int64]) -> int:
-    """Choose the capture that is read: one that shows the connections, with the longer packets."""
-    only = found.only[chosen]
+    """Choose the capture that is read: the one that shows more of the connections, or else longer packets."""
     if len(found.points) == 1:
         return 0
+    only = found.only[chosen]
     shown = [int(np.count_nonzero((only == BOTH) | (only == place))) for place in (0, 1)]
     if shown[0] != shown[1]:
         return int(shown[1] > shown[0])
@@ -127,7 +127,10 @@ def _place(comparison: Comparison, found: Connections, chosen: NDArray[np.int64]
 
 
 def _slots(found: Connections, chosen: NDArray[np.int64], tuples: int) -> NDArray[np.int32]:
-    """Number the streams of chosen connections by 5-tuple, shape ``(tuples,)``; -1 for all others."""
+    """Number the streams of chosen connections by 5-tuple, shape ``(tuples,)``; -1 for all others.
+
+    The numbers are ``2 * position in chosen + side``.
+    """
     slot_of = np.full(tuples, -1, np.int32)
     stream = found.stream[(2 * chosen[:, np.newaxis] + (0, 1)).ravel()]
     slot_of[stream[stream >= 0]] = np.flatnonzero(stream >= 0)
@@ -137,7 +140,15 @@ def _slots(found: Connections, chosen: NDArray[np.int64], tuples: int) -> NDArra
 def _first_segments(
     packets: TcpPackets, slot_of: NDArray[np.int32], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the first segments of each stream, -1 for none, and each stream's segments and octets."""
+    """Rows of the first segments of each stream, and how many segments and octets each has.
+
+    Returns
+    -------
+    first : NDArray[np.int64]
+        Shape ``(2 size, k)``, with at most `_FIRST_SEGMENTS` columns; -1 where a stream has fewer segments.
+    segments, octets : NDArray[np.int64]
+        Shape ``(2 size,)``: segments with data, and octets of data.
+    """
     each = int(np.clip(_MOST_LOOKED_AT // (2 * size), 1, _FIRST_SEGMENTS))
     first = np.full((2 * size, each), -1, np.int64)
     segments, octets = np.zeros(2 * size, np.int64), np.zeros(2 * size, np.int64)
@@ -169,7 +180,15 @@ def _most_packets(point: Point) -> int:
 def _within_budget(
     carries: NDArray[np.int64], segments: NDArray[np.int64], octets: NDArray[np.int64], most_packets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose connections whose segments can be read, and how many of each stream's."""
+    """Choose connections whose segments can be read, and how many of each stream's.
+
+    Parameters
+    ----------
+    carries : NDArray[np.int64]
+        Positions of the connections with messages, shape ``(n,)``.
+    segments, octets : NDArray[np.int64]
+        Of each stream, as from `_first_segments`.
+    """
     number = segments.reshape(-1, 2).sum(axis=1)[carries]
     cost = octets.reshape(-1, 2).sum(axis=1)[carries] + _HEADER_BYTES * number
     order = np.argsort(cost, kind="stable")
