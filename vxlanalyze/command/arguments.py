@@ -37,7 +37,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         action="extend",
         type=values.ports,
         default=[],
-        help="further tunnel ports; 4789, 4790, 6080, 6081 and 8472 are known, others are found by content",
+        help="further tunnel ports; 4789, 4790, 6080, 6081 and 8472 are known, others detected by content",
     )
     group.add_argument(
         "--from", dest="report", metavar="REPORT.json", help="render a saved report again, without captures"
@@ -89,8 +89,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--format",
         metavar="FORMAT",
         type=values.format,
-        help=f"standard output's: {', '.join(r.name for r in RENDERERS)} (default text); "
-        "with exactly one -o, that file's",
+        help=f"of standard output: {', '.join(r.name for r in RENDERERS)} (default text); "
+        "with exactly one -o, of that file",
     )
     suffixes = " ".join(suffix for renderer in RENDERERS for suffix in renderer.suffixes)
     group.add_argument(
@@ -129,7 +129,7 @@ def _add_judgement(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--expect",
         metavar="FILE",
-        help="TOML file of required and forbidden findings; exit 1 if it does not hold",
+        help="TOML file of required and forbidden findings; exit 1 if it is not met",
     )
     group.add_argument(
         "--fail-on-unassessed",

@@ -40,7 +40,7 @@ examples:
     vxlanalyze --matrix captures/
   What does a finding mean?
     vxlanalyze --explain mtu-blackhole
-  How are these captures taken?
+  How do I take these captures?
     vxlanalyze --plan node1 node2 --kube cluster.json -o plan.sh
   Which test decides between the explanations that are still open?
     vxlanalyze --plan --from report.json

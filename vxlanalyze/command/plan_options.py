@@ -32,7 +32,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         metavar="TIME",
         type=_duration,
         default=60,
-        help="how long the captures run, as 90s or 5m (default 60s)",
+        help="how long the captures run, such as 90s or 5m (default 60s)",
     )
     group.add_argument(
         "--between",

@@ -169,7 +169,7 @@ def test_a_firewall_behind_the_tunnel_gives_itself_away():
     (finding,) = assess([asks()], seen_only={"node2": [icmp_error(PROHIBITED, inside=True)]})
     assert "a firewall after decapsulation rejects them" in finding.summary
     assert finding.evidence["rejected_inside"].value == 5
-    assert "the rule that rejects" in finding.remedy
+    assert "the rejecting rule" in finding.remedy
     assert "ReversePathFilter" not in finding.remedy
 
 

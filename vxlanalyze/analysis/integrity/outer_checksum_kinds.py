@@ -54,7 +54,7 @@ def _offload_off(case: Case, *features: str) -> str:
         return on(near, f"ethtool -K NIC {' '.join(f'{name} {state}' for name in features)}")
 
     return written(
-        f"On {near}, turn off tunnel offload of the network card (NIC, the device that the route names):",
+        f"On {near}, turn off tunnel offload of the network card (NIC, the device named in the route):",
         on(near, f"ip route get {case.below.far}"),
         switched("off"),
         "To undo it:",
@@ -203,7 +203,7 @@ def _filled_wrong(case: Case) -> Description:
         "on arrival: what fills in or rewrites checksums between the two captures computes them wrongly.",
         written(
             _offload_off(case, "tx-udp_tnl-csum-segmentation", "tx-udp_tnl-segmentation", "tx"),
-            "If that cures it, update the card's firmware and driver, or the hypervisor (vmxnet3: ESXi, "
+            "If that fixes it, update the card's firmware and driver, or the hypervisor (vmxnet3: ESXi, "
             "Linux 5.14 or later).",
         ),
     )

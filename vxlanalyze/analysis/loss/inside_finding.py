@@ -26,7 +26,7 @@ _COUNTERS = (
     "ip -s link",
 )
 _LONGEST_IN_NODE_NS = 150_000  # from a pod's interface to the card; between two nodes it is rarely less
-_TWICE = "Take each of these twice, before and after a test:"
+_TWICE = "Run each of these twice, before and after a test:"
 
 
 def findings(pair: Comparison, code: str) -> list[Finding]:
@@ -64,7 +64,7 @@ def _finding(pair: Comparison, inside: LostInside, code: str) -> Finding:
         summary=summary,
         explanation=f"{affected.packets(affected.protocols(direction, inside.packets))} of "
         f"{_sizes(direction, inside.packets)} reach {inside.last} and do not reach "
-        f"{direction.receiver.name}, by the one capture of {node}, which shows both: nothing between the "
+        f"{direction.receiver.name}, in the one capture of {node}, which shows both: nothing between the "
         f"nodes loses them. {'' if named else _race(inside)}",
         remedy=_remedy(node, inside, code),
         evidence={

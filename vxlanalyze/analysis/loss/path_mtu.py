@@ -193,9 +193,9 @@ def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
     texts = {
         "calico": f"Calico: mtu: {inner} under calicoNetwork of the Installation, or {of_device} in the "
         "FelixConfiguration",
-        "flannel": f'flannel: "MTU": {path} in the Backend of net-conf.json (it takes the overhead off '
-        "itself)",
-        "cilium": f"Cilium: the Helm value MTU={path} (it takes the overhead off itself)",
+        "flannel": f'flannel: "MTU": {path} in the Backend of net-conf.json (it subtracts the '
+        "overhead itself)",
+        "cilium": f"Cilium: the Helm value MTU={path} (it subtracts the overhead itself)",
         "antrea": f"Antrea: defaultMTU: {inner} in antrea-agent.conf",
         "ovn": f"OVN-Kubernetes: mtu {inner} of the cluster network",
     }
@@ -223,7 +223,7 @@ def probe(pair: Comparison, direction: Direction, found: Limit) -> str:
     middle = (found.passes + found.blocked) // 2
     return (
         f"To find the exact limit, vary the size given to ping between {max(found.passes - header, 0)} and "
-        f"{found.blocked - 1 - header} (plus {header} bytes of headers it is the packet's size):"
+        f"{found.blocked - 1 - header} (the packet is {header} bytes of headers larger):"
         + commands.on(
             direction.sender.name, f"ping -M do -c 3 -s {middle - header} {node}", f"tracepath -n {node}"
         )

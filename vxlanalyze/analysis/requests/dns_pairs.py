@@ -74,7 +74,7 @@ def explain(found: PairFigures, types: dict[str, int]) -> str:
     return (
         f"Of the queries that left a socket in pairs, {found.second_unanswered:,} of {seconds:,} second ones"
         f"{kind} got no answer at first, and {found.first_unanswered:,} of {firsts:,} first ones "
-        f"(probability by accident: {found.chance:.2g}). That is how a race in connection tracking "
+        f"(probability under random loss: {found.chance:.2g}). That is how a race in connection tracking "
         f"looks: both "
         f"packets of a new socket make an entry, and the second is dropped.{other}"
     )
@@ -84,7 +84,7 @@ def remedy(node: str) -> str:
     """Say how to detect the race on a node, and how to avoid it."""
     return written(
         what_drops(node),
-        "Let the resolver use one socket a query, in the pod specification of the clients: "
+        "Make the resolver use one socket per query, in the pod specification of the clients: "
         "dnsConfig: {options: [{name: single-request-reopen}]}. Or run NodeLocal DNSCache, which queries the "
         "server over TCP and needs no translation.",
     )
@@ -93,7 +93,7 @@ def remedy(node: str) -> str:
 def what_drops(node: str) -> str:
     """Say how to check whether connection tracking or something else drops the second of two packets."""
     return written(
-        "See whether connection tracking drops them (insert_failed rises with each one lost):",
+        "Check whether connection tracking drops them (insert_failed rises with each drop):",
         on(node, "conntrack -S | grep -o 'insert_failed=[0-9]*'"),
         "If it does not rise, look for another drop on that node (netfilter, socket buffers):",
         on(node, "iptables -L FORWARD -nv", "nstat -az UdpRcvbufErrors UdpNoPorts IpInDiscards"),

@@ -31,7 +31,7 @@ class Fate(IntEnum):
 _WHERE = {
     Fate.UNKNOWN: "the captures do not show where {n} died",
     Fate.LOST: "{n} were lost between the captures",
-    Fate.SILENT: "{n} arrived, and no answer came out of the server's node",
+    Fate.SILENT: "{n} arrived, and no answer left the server's node",
     Fate.ANSWER_LOST: "{n} were answered, and the responses were lost on the return path",
 }
 

@@ -18,8 +18,8 @@ _PROGRAM = "ip -d link show dev NIC | grep -w xdp"
 def not_its_firewall(receiver: str) -> str:
     """Exclude the receiver's own rules."""
     return (
-        f"The firewall of {receiver} itself is not the cause: tcpdump sees what arrives before it does. A "
-        "program on its network card (XDP) would act earlier (NIC, the device that the route names):"
+        f"The firewall of {receiver} itself is not the cause: tcpdump sees packets before it does. A "
+        "program on its network card (XDP) would act earlier (NIC, the device named in the route):"
     )
 
 
@@ -34,7 +34,7 @@ def filters(near: str, far: str, below: Underlay, what: str) -> str:
         f"Look for what filters or mishandles {what} between the network cards of {near} and {far}: security "
         "groups, appliances, access lists and hypervisors that look into the packets. Rules of the nodes "
         "themselves (nftables, tc, network policies) act before the one capture and after the other; only "
-        f"a program on the card of {far} (XDP) does not (NIC, the device that the route names):",
+        f"a program on the card of {far} (XDP) does not (NIC, the device named in the route):",
         program(far, below),
     )
 

@@ -81,7 +81,7 @@ def _checksums(direction: Direction, responses: Answers) -> list[RuledOut]:
         right, absent = int((state == Checksum.OK).sum()), int((state == Checksum.ABSENT).sum())
         if np.isin(state, _RIGHT).all() and right + absent:
             found.append(
-                RuledOut(code, f"{right:,} arrive right, {absent:,} without a checksum, none invalid")
+                RuledOut(code, f"{right:,} arrive valid, {absent:,} without a checksum, none invalid")
             )
     return found
 
@@ -234,7 +234,7 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspi
         f"{count(gone, 'ICMP error')} say that no host has the outer address {outer}: the tunnel map of "
         f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would show it.")
     )
-    cure = f"Restart the CNI's agent on {direction.sender.name}, which writes its tunnel map anew."
+    cure = f"Restart the CNI agent on {direction.sender.name}: it rebuilds its tunnel map."
     evidence = {"host_unreachable": Quantity(gone, "packets")}
     return _Suspicion(f"no host has the address {outer}", words, cure, evidence)
 
@@ -255,8 +255,8 @@ def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends
     )
     listing = underlay.of(direction, pair.cluster).listing
     cure = (
-        f"Compare the neighbour entry of {near} with the MAC of {far}'s tunnel device; restarting the CNI's "
-        f"agent on {near} writes the entry anew."
+        f"Compare the neighbour entry of {near} with the MAC of {far}'s tunnel device; restarting the CNI "
+        f"agent on {near} rewrites the entry."
         + on(near, f"ip neigh show | grep -iE '{'|'.join(mac_text(m) for m in list(there.dst_macs)[:3])}'")
         + on(far, listing)
     )

@@ -28,11 +28,12 @@ def after_the_tunnel(far: str, below: Underlay) -> str:
     """State what may drop packets after the tunnel device has accepted them."""
     cilium = ("In the Cilium pod of that node:", on(far, "cilium-dbg monitor --type drop"))
     return written(
-        "Compare these counters before and after a test: of the reverse path filter, and of rules that drop:",
+        "Compare the counters of the reverse path filter and of drop rules before and after a test:",
         on(far, "nstat -az TcpExtIPReversePathFilter", "iptables -L FORWARD -nv", "nft list ruleset"),
-        "If the first rises, set the filter to loose (to undo it: the value that the first command prints):",
+        "If the first rises, set the filter to loose (to undo it, restore the value printed first):",
         on(far, "sysctl net.ipv4.conf.all.rp_filter", "sysctl -w net.ipv4.conf.all.rp_filter=2"),
-        "If a rule counts, accept the pod networks before it (firewalld: zone trusted; ufw: route allow).",
+        "If a rule's counter rises, accept the pod networks above it (firewalld: zone trusted; ufw: route "
+        "allow).",
         *(cilium if below.cni in ("cilium", None) else ()),
     )
 
@@ -40,7 +41,7 @@ def after_the_tunnel(far: str, below: Underlay) -> str:
 def rejected(far: str) -> str:
     """Say how to find the rule that rejects them."""
     return written(
-        "Find the rule that rejects by its counter while sending, and accept the pod networks before it "
+        "Find the rejecting rule by its counter while sending, and accept the pod networks above it "
         "(firewalld: zone trusted; ufw: route allow):",
         on(far, "iptables -L FORWARD -nv", "nft list ruleset"),
     )

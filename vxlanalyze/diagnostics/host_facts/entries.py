@@ -122,7 +122,7 @@ def _rewritten(node: str, row: _Row, pair: Comparison, direction: Direction) -> 
     seen = tunnel_ends.of(back).sources if back is not None else {}
     right = next(iter([*direction.receiver.addresses, *seen]), "ADDRESS")
     mac, device = row["mac"], quote(row["dev"])
-    lead = "Write the entry anew, and restart the overlay's agent, which keeps it"
+    lead = "Rewrite the entry, and restart the overlay's agent, which keeps it"
     lead += ":" if right != "ADDRESS" else f" (ADDRESS is that of {node_of(direction.receiver)}):"
     return lead + commands.on(
         node,
@@ -148,7 +148,7 @@ def _outer_mac(pair: Comparison, direction: Direction, finding: Finding) -> Iter
                 f"{near} sends packets for {row['address']} to the MAC {row.get('mac')} ({where}), and no "
                 f"device of {far} has it."
             )
-            cure = f"Have {near} ask for it anew:" + commands.on(
+            cure = f"Have {near} resolve it again:" + commands.on(
                 near, f"ip neigh del {row['address']} dev {quote(row['dev'])}"
             )
             yield Statement(sentence, finding.code == "path-blocked", where, cure)

@@ -143,7 +143,9 @@ def _discarded(known: Tables, address: str, found: _Found, what: str) -> Stateme
     row, where = found
     sentence = f"A route of {known.node} discards {what} {address}: {row['text']} ({where})."
     removed = commands.on(known.node, f"ip route del {row['kind']} {row['to']}")
-    cure = f"Remove it, and find out what made it:{removed}\nThe overlay's agent writes the right route anew."
+    cure = (
+        f"Remove it, and find out what added it:{removed}\nThe overlay's agent then restores the right route."
+    )
     return Statement(sentence, known.plain, where, cure)
 
 

@@ -207,7 +207,7 @@ def _remedy(direction: Direction, below: Underlay, passed: int) -> str:
         "To undo it: the same with on.",
     )
     return written(
-        "Look at the error counters of both network cards (NIC, the device that the route names), and of the "
+        "Look at the error counters of both network cards (NIC, the device named in the route), and of the "
         "switches between them:",
         on(near, f"ip route get {below.far}", counters),
         on(far, f"ip route get {below.near}", counters),

@@ -232,11 +232,11 @@ def _padding(direction: Direction, wrong: NDArray[np.bool_]) -> tuple[int, str]:
 def _remedy(direction: Direction, peer: str, padded: bool) -> str:
     near, far = direction.sender.name, direction.receiver.name
     return written(
-        f"On {near}, let the kernel compute them (NIC is the device that the route names; where only large "
+        f"On {near}, let the kernel compute them (NIC is the device named in the route; where only large "
         "transfers suffer, the second is enough):",
         on(near, f"ip route get {peer}"),
         on(near, "ethtool -K NIC tx off", "ethtool -K NIC tx-udp_tnl-segmentation off"),
-        "To undo it: the same with on. If that cures it, update the card's firmware and driver. On ESXi with "
+        "To undo it: the same with on. If that fixes it, update the card's firmware and driver. On ESXi with "
         "vmxnet3: update to 8.0 U3 or later, or Linux 5.14 or later in the guest.",
         "For the padding: Broadcom KB 385625." if padded else "",
         "In the network namespace of a receiving pod, what is discarded is counted:",

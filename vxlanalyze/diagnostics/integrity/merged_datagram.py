@@ -106,7 +106,7 @@ def _hidden(direction: Direction, arrived: NDArray[np.int32]) -> NotAssessed | N
 def _remedy(receiver: str, peer: str) -> str:
     return written(
         f"On {receiver}, turn off the offload that merges UDP, on the device that the tunnel runs over "
-        "(DEVICE, the device that the route names):",
+        "(DEVICE, the device named in the route):",
         on(receiver, f"ip route get {peer}"),
         on(receiver, "ethtool -K DEVICE rx-udp-gro-forwarding off", "ethtool -K DEVICE rx-gro-list off"),
         "To test the cause:",

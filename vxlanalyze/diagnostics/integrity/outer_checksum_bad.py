@@ -134,7 +134,7 @@ def _finding(
         f"({share(packets, judged)} packets "
         f"{_that_have_one(checks)}): {described.verdict}",
         explanation=f"{share(packets, judged).capitalize()} packets with an outer checksum reach {far} "
-        f"with an invalid one, of {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
+        f"with an invalid one, from {count(len(ports), 'outer source port')}, with {listed(_names(kinds))} "
         f"inside. {described.words} The kernel of {far} discards them before it takes them out of the "
         f"tunnel.{silence}",
         remedy=described.remedy,

@@ -105,8 +105,8 @@ def _finding(pair: Comparison, direction: Direction, found: Forged) -> Finding:
         summary=f"{_counted(found)} that claim to come from {whom} reached {near}, and {far} never sent "
         f"{'them' if len(found) > 1 else 'it'}: a device between the nodes answers in the pod's name",
         explanation=f"The capture of {far} holds {found.matched:,} other packets of this direction and lacks "
-        f"{found.missing:,}{_dropped(found)}, so that it lacks as many of this sort by accident has a "
-        f"probability of at most {found.chance:.2g}.{_requests(found, far, len(taken(pair, direction)))}"
+        f"{found.missing:,}{_dropped(found)}, so the probability that it missed this many of this "
+        f"kind is at most {found.chance:.2g}.{_requests(found, far, len(taken(pair, direction)))}"
         f"{_wanted(wanted)}{_limits(hops, far)}",
         remedy=written(*_remedy(pair, direction)),
         evidence={
@@ -202,7 +202,7 @@ def _remedy(pair: Comparison, direction: Direction) -> Iterator[str]:
         "packets from it."
     )
     if port is not None:
-        yield "See which MAC address and outer TTL the forged packets come with:"
+        yield "See which source MAC and outer TTL the forged packets carry:"
         yield on(near, f"tcpdump -nne -v -i any 'udp port {port} and src host {source}'")
 
 

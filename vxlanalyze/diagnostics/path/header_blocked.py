@@ -144,7 +144,7 @@ def _remedy(direction: Direction, rule: HeaderRule, answered: bool, below: Under
         return written(between_captures.filters(near, far, below, rule.field), *_until(near, rule, below))
     programs = ("nft list ruleset", "iptables-save -c", "tc filter show dev NIC ingress")
     return written(
-        f"Find what filters or mishandles {rule.field} on {far} (NIC, the device that the route names):",
+        f"Find what filters or mishandles {rule.field} on {far} (NIC, the device named in the route):",
         on(far, f"ip route get {below.near}", *programs),
         *_until(near, rule, below),
     )

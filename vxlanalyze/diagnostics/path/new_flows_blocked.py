@@ -104,8 +104,8 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, begun
         f"lose every packet, while {begun.established:,} from before go on",
         explanation=f"{kinds} of conversations that began after that moment were sent and none was seen "
         f"at {far}. "
-        f"They use {count(begun.protocols, 'protocol')}, so no service or protocol decides, but when the "
-        f"conversation began; {count(begun.established, 'conversation')} from before it deliver later. "
+        f"They use {count(begun.protocols, 'protocol')}, so what matters is not service or protocol, but "
+        f"when the conversation began; {count(begun.established, 'conversation')} from before deliver later. "
         f"{loss.by_chance([explanation])}",
         remedy=_remedy([near, far], moment(since)),
         evidence={

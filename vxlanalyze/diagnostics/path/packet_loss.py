@@ -251,8 +251,8 @@ def _remedy(direction: Direction, below: Underlay) -> str:
     if inside is not None:
         return inside
     return written(
-        "Compare the drop counters of both cards before and after a test (NIC, the device that the route "
-        "names):",
+        "Compare the drop counters of both cards before and after a test (NIC, the device named in "
+        "the route):",
         *between_captures.counters(near.name, far.name, below),
         "A counter with exceeded in its name shows what a cloud's allowance took (AWS); the second column of "
         "softnet_stat, what the kernel had no time for. Then look at the ports of the switches between the "

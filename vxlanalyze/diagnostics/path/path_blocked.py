@@ -130,7 +130,7 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
     text = (
         f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} of "
         f"{affected.sizes(direction, lost)}, and {direction.receiver.name} sees none of them, so neither "
-        "size nor protocol decides. "
+        "size nor protocol matters. "
     )
     if picture.lost is not None and picture.lost.delivered:
         text += f"{count(picture.lost.delivered, 'other packet')} of this direction arrived. "
@@ -230,7 +230,7 @@ def _other_port(below: Underlay) -> str:
         )
     if port in _RESERVED_PORTS and below.tunnel in _VXLANS:
         return (
-            f"If it is allowed already, the platform may keep {port} for its own overlay (VMware NSX and "
+            f"If it is allowed already, the platform may reserve {port} for its own overlay (VMware NSX and "
             "other software-defined networks do): move yours to another port, such as 8223 "
             f"({below.port_setting})."
         )
@@ -243,8 +243,8 @@ def _payload_or_port(direction: Direction, below: Underlay) -> str:
         return ""
     near, far, port = direction.sender.name, direction.receiver.name, below.ports[0]
     return written(
-        "To distinguish a filter for the port from one that looks for VXLAN, send something else to the same "
-        f"port while capturing on {far}; if that arrives, the payload is what is filtered:",
+        "To distinguish a filter on the port from one that matches VXLAN, send something else to the same "
+        f"port while capturing on {far}; if that arrives, the filter looks at the payload:",
         on(far, f"tcpdump -ni any -c 3 'udp port {port} and src host {below.near}'"),
         on(near, f"echo x | nc -u -w1 {below.far} {port}"),
     )

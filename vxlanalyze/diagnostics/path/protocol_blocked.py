@@ -163,7 +163,7 @@ def _remedy(pair: Comparison, direction: Direction, gone: dict[str, int], by_fam
     return written(
         f"{who} the overlay to a port that the hypervisor does not offload, such as 8223 "
         f"({below.port_setting}), or to Geneve, or use Linux 5.14 or later and ESXi 8.0 U3. To prove it, "
-        "turn offload off (NIC, the device that the route names) and try again:",
+        "turn offload off (NIC, the device named in the route) and try again:",
         on(near, f"ip route get {below.far}", "ethtool -K NIC tx-checksum-ip-generic off"),
         "To undo it:",
         on(near, "ethtool -K NIC tx-checksum-ip-generic on"),

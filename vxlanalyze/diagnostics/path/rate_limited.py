@@ -123,9 +123,9 @@ def _others(picture: Picture, lost: NDArray[np.bool_]) -> int:
 
 def _remedy(near: str, far: str, below: Underlay) -> str:
     return written(
-        "Something takes what exceeds an allowance: an instance's limit on packets or bandwidth, a "
+        "Something drops what exceeds an allowance: an instance's limit on packets or bandwidth, a "
         "policer, or a queue that is too short for the bursts. Compare before and after a burst (NIC, the "
-        "device that the route names):",
+        "device named in the route):",
         *between_captures.counters(near, far, below),
         f"To spread the bursts of {near} over time:",
         on(near, "tc qdisc replace dev NIC root fq"),

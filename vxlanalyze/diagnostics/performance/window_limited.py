@@ -189,7 +189,7 @@ def _remedy(
     joined = limits.ends(pair, found, worst.stream)
     node, host = limits.receiver_name(pair, direction), joined.receiver
     scaling = (
-        "Both ends must offer window scaling; where they do, a device on the path removes the option.",
+        "Both ends must offer window scaling; if both do, a device on the path removes the option.",
         on(node, "sysctl net.ipv4.tcp_window_scaling"),
     )
     return written(
@@ -199,7 +199,7 @@ def _remedy(
         "Let the buffer grow: the last number is the limit, and about half of it becomes window.",
         on(node, "sysctl net.ipv4.tcp_rmem"),
         on(node, f"sysctl -w net.ipv4.tcp_rmem='4096 131072 {max(2 * needed[1], 6291456)}'"),
-        "To undo it, set what the command before it printed. If the application sets SO_RCVBUF, the buffer "
+        "To undo it, restore the values printed before it. If the application sets SO_RCVBUF, the buffer "
         "does not grow: remove that, or raise it in its configuration, up to this limit:",
         on(node, "sysctl net.core.rmem_max"),
     )
@@ -217,7 +217,7 @@ def _ruled_out(found: Connections, worst: _Limit) -> Iterator[RuledOut]:
     if again == 0:
         yield RuledOut("packet-loss", f"none of {segments:,} packets with data was sent again")
     thinking = found.waited_ns[worst.stream, Cause.APPLICATION]
-    yield RuledOut("slow-answer", f"the sending application was waited for {span(int(thinking))}")
+    yield RuledOut("slow-answer", f"waiting for the sending application took {span(int(thinking))}")
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -191,7 +191,7 @@ def _remedy(pair: Comparison, sources: list[str], mac: int) -> str:
         "Compare the machine ids and tunnel devices of the nodes that use it:",
         *(on(node, "cat /etc/machine-id", "ip -d link show") for node in nodes),
         "If the ids are equal (cloned images), make a new one on one of these nodes, delete its tunnel "
-        "device, and restart the network plugin's agent there, which makes the device anew:",
+        "device, and restart the network plugin's agent there, which recreates the device:",
         on(nodes[0], "rm /etc/machine-id && systemd-machine-id-setup", f"ip link del {device}"),
         "After a node was replaced, look for the old entry instead:",
         *(on(node, f"bridge fdb show | grep -i {mac_text(mac)}") for node in looking),

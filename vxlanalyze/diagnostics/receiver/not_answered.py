@@ -171,7 +171,7 @@ def _finding(
         + (" and none was" if stopped_ns is None else f" after {moment(stopped_ns)} and none of these was")
         + f" answered: {reach.verdict or hints.verdict or _dead(endpoints)}",
         explanation=f"{_listed(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
-        f"no answer came out of it again. {_before(far, stopped_ns)}{reach.words}"
+        f"no answer left that node. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
         remedy=written(*hints.cures, _remedy(pair, direction, reach)),
         evidence={
@@ -260,10 +260,10 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
     if reach.decapsulated is False:
         return before_the_tunnel(direction, below)
     return written(
-        f"See whether the packets appear outside of the tunnel while {near} sends:",
+        f"Check whether the packets appear decapsulated while {near} sends:",
         on(far, "tcpdump -ni any"),
-        "If they do not: " + lowered(before_the_tunnel(direction, below)),
-        "If they do: " + lowered(after_the_tunnel(far, below)),
+        "If they do not, " + lowered(before_the_tunnel(direction, below)),
+        "If they do, " + lowered(after_the_tunnel(far, below)),
     )
 
 

@@ -213,7 +213,7 @@ def _pod(pair: Comparison, direction: Direction, stale: _Stale) -> _Pod | None:
 def _remedy_for_pod(near: str, old: str, pod: _Pod) -> str:
     """Clear a stale neighbour entry, which stands where the packets come from."""
     return written(
-        f"{pod.address} was made anew with another MAC, or its address went to another pod. The senders on "
+        f"{pod.address} was recreated with another MAC, or its address went to another pod. The senders on "
         f"{near} hold the old MAC in their neighbour tables; in the network namespace of each:",
         on(near, f"ip neigh show {pod.address}", f"ip neigh flush to {pod.address}"),
         "If a forwarding entry for the old MAC is left, it is stale as well:",
@@ -226,7 +226,7 @@ def _remedy(near: str, far: str, stale: _Stale) -> str:
     return written(
         f"See which neighbour and forwarding entries hold the MAC {old}:",
         on(near, f"ip neigh show | grep -i {old}", f"bridge fdb show | grep -i {old}"),
-        f"Have them written anew: restart the network plugin's agent on {near} (flannel: delete its "
+        f"To have them rewritten, restart the network plugin's agent on {near} (flannel: delete its "
         f"kube-flannel pod). Keep the MAC of {far} from changing: a .link file for the device with "
         "MACAddressPolicy=none (systemd 242 and later), or a version of the plugin that fixes it.",
     )

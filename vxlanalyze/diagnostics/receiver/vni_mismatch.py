@@ -3,7 +3,7 @@
 What it checks
     Do the two ends of a tunnel send with different network identifiers, and does neither answer the other?
 Why it matters
-    A tunnel endpoint discards packets of a VNI that it has no device for, silently, without an
+    A tunnel endpoint silently discards packets with a VNI for which it has no device, without an
     ICMP error: both nodes send, both captures show the packets, and no pod ever sees one.
 How it decides
     Each direction carries exactly one VNI, the two differ, requests arrived, and nothing at all was answered
@@ -161,7 +161,7 @@ def _where_to_set(near: str, below: Underlay, split: SplitOverlay) -> str:
     if split.working:
         return (
             f"Then give the device of the node that differs the VNI of the other one ({split.vnis[0]} or "
-            f"{split.vnis[1]}), where this overlay is configured; a device keeps its id, so it is made anew."
+            f"{split.vnis[1]}), where this overlay is configured; a device keeps its id, so recreate it."
         )
     return written(
         "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "

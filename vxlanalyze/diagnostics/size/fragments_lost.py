@@ -174,7 +174,7 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Fragmen
     whole = direction.judged & ~travelled.any
     gone = int(np.count_nonzero(whole & direction.lost))
     ruled_out = [
-        RuledOut("packet-loss", f"of {count(int(whole.sum()), 'packet')} in one piece, {gone:,} are lost")
+        RuledOut("packet-loss", f"of {count(int(whole.sum()), 'unfragmented packet')}, {gone:,} are lost")
     ]
     if not (travelled.vanished & lost).any():
         ruled_out.append(RuledOut("mtu-blackhole", "a part of each of these packets does arrive"))

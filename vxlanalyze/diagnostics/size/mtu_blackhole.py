@@ -149,7 +149,7 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], found: Limit) -> str
         f"{count(int(lost.sum()), 'packet')} of {affected.sizes(direction, lost)} were sent and none "
         f"arrived; of the {count(int(rest.sum()), 'packet')} {others}, "
         f"{f'{gone:,} were' if gone else 'none was'} lost. No ICMP error about them is in either capture, "
-        "so the sender goes on sending that size. "
+        "so the sender keeps sending that size. "
     )
     if found.added:
         most = found.inner_mtu_at_most

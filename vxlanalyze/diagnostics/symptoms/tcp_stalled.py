@@ -3,8 +3,8 @@
 What it checks
     Which connections send the same data repeatedly without an acknowledgement?
 Why it matters
-    The handshake works, small answers work, and then a transfer hangs until one end gives up: the typical
-    picture of a black hole for large packets, a failed path, or a receiver that discards packets.
+    The handshake works, small responses pass, and then a transfer hangs until one end gives up: the typical
+    symptom of a black hole for large packets, a failed path, or a receiver that discards packets.
 How it decides
     Each stream is followed at the point nearest its sender. It stalled if its first unacknowledged segment
     was sent at least four times over at least a second, and was not acknowledged before the capture ended or

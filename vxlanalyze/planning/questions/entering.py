@@ -81,7 +81,7 @@ NOT_ENCAPSULATED = Question(
             ("route and entries point to the far node", "forward device"),
         ),
         probe(
-            "rules that count",
+            "rule counters",
             1,
             _near_rules,
             ("a rule that drops rises", "forward"),

@@ -45,7 +45,7 @@ def _firewall_counters(case: Case) -> Steps:
 
 
 FIREWALL = probe(
-    "rules that count",
+    "rule counters",
     1,
     _firewall_counters,
     ("a rule that drops rises in INPUT, PREROUTING or a chain that they jump to", "firewall"),
@@ -84,7 +84,7 @@ def at_endpoint(code: str) -> Question:
         lambda case: keys if case.near and not any(map(case.value, _DECIDED)) else (),
         (
             probe(
-                "rules that count",
+                "rule counters",
                 1,
                 _firewall_counters,
                 ("a rule that drops rises in FORWARD or a chain that it jumps to", "forward"),
@@ -173,7 +173,7 @@ ANSWER_NOT_ACCEPTED = Question(
             ("they appear only on the tunnel device, or nowhere", "conntrack rpfilter forward"),
         ),
         probe(
-            "rules that count",
+            "rule counters",
             1,
             _rules,
             ("a rule that drops rises in FORWARD or a chain that it jumps to", "forward conntrack"),
@@ -217,7 +217,7 @@ def _backlog(case: Case) -> Steps:
 
 _LOSS_TESTS = (
     probe(
-        "rules that count",
+        "rule counters",
         1,
         _rules_inside,
         ("a rule that drops rises by the number of missing packets", "forward"),

@@ -180,7 +180,7 @@ ENDPOINT_REFUSED = Question(
     lambda case: ("listens", "rule") if case.finding["severity"] != "info" else (),
     (
         probe(
-            "rules that count",
+            "rule counters",
             1,
             _rejecting,
             ("a rule with REJECT rises", "rule"),

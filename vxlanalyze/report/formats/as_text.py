@@ -90,7 +90,7 @@ def _not_assessed(page: Page, report: Report, *, verbose: bool) -> None:
     if not report.not_assessed:
         return
     if not verbose:
-        known = "not known to be healthy there; --verbose says why"
+        known = "may hide a fault; --verbose says why"
         page.paragraph(("Not assessed: ", "bold"), (f"{counted(report.not_assessed)} ({known})", ""))
         return
     page.heading("Not assessed (not known to be healthy)")
