@@ -192,7 +192,7 @@ def test_a_query_sent_three_times_in_vain_is_enough():
 def test_servers_are_told_in_one_finding_a_direction():
     finding = found(comparison([queries(6, lost=True), queries(4, server=NEAR, lost=True), LATER]))
 
-    assert "1 more pair" in finding.summary
+    assert "1 more client-server pair" in finding.summary
     assert finding.evidence["queries"].value == 10
 
 

@@ -184,9 +184,7 @@ def _summary(
 ) -> str:
     first = servers[0].figures
     where = pair.cluster.named(first.server)
-    more = (
-        f"; likewise {count(len(servers) - 1, 'more pair')} of client and server" if len(servers) > 1 else ""
-    )
+    more = f"; likewise {count(len(servers) - 1, 'more client-server pair')}" if len(servers) > 1 else ""
     queries = count(first.requests, "DNS query", "DNS queries")
     if failing:
         return f"{where} answers none of the queries for {listed(failing, 3)}, and all others{more}"
