@@ -55,7 +55,7 @@ class MessageStreams:
     most_packets : NDArray[np.int64]
         How many of the segments of each stream are read; shape ``(2 c,)``.
     left_out : int
-        Connections that carry such messages and exceed the budget.
+        Connections that carry such messages and exceed the budget, and those that were not looked at.
     """
 
     connection: NDArray[np.int64]
@@ -88,7 +88,8 @@ def message_streams(
     among : NDArray[np.int64]
         Connections to choose from; without it, those with data both ways.
     """
-    chosen = _fewer(_both_ways(found) if among is None else among)
+    every = _both_ways(found) if among is None else among
+    chosen = _fewer(every)
     if len(chosen) == 0:
         return None
     place = _place(comparison, found, chosen)
@@ -99,7 +100,8 @@ def message_streams(
     if len(carries) == 0:
         return None
     kept, most = _within_budget(carries, segments, octets, _most_packets(found.points[place]))
-    return MessageStreams(chosen[kept], protocol[kept], client[kept], place, most, len(carries) - len(kept))
+    left_out = len(every) - len(chosen) + len(carries) - len(kept)
+    return MessageStreams(chosen[kept], protocol[kept], client[kept], place, most, left_out)
 
 
 def _both_ways(found: Connections) -> NDArray[np.int64]:

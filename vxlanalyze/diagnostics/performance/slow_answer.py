@@ -31,14 +31,15 @@ Sources
     28413.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
-from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
+from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.tcp import accept_queue, port_reuse, silent_node, unseen
+from vxlanalyze.analysis.tcp.framed_requests import framed_requests
 from vxlanalyze.analysis.tcp.late_answers import Late, answers_of, late_answers, noticed
 from vxlanalyze.analysis.tcp.silent_node import Silence
 from vxlanalyze.kubernetes.model import endpoint_text
@@ -58,7 +59,15 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     groups = {d: [each for each in late if not each.may_push] or late for d, late in groups.items()}
     order: list[str | None] = [*(d.label for d in pair.directions), None]
     answers: list[DiagnosticResult] = [_finding(pair, d, groups[d]) for d in order if d in groups]
-    return answers or list(unseen.not_followed(pair, CODE))
+    return [*(answers or unseen.not_followed(pair, CODE)), *_unread(pair)]
+
+
+def _unread(pair: Comparison) -> Iterator[NotAssessed]:
+    """Name the connections whose framing is not read, since there are too many."""
+    framed = framed_requests(pair)
+    if framed is not None and framed.left_out:
+        which = count(framed.left_out, "connection")
+        yield NotAssessed(CODE, f"of {which} in a large capture, requests that share one were not read")
 
 
 def _finding(pair: Comparison, direction: str | None, late: list[Late]) -> Finding:

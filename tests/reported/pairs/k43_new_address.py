@@ -1,4 +1,4 @@
-"""K42: a node gets a new address, and its peer goes on to send to the old one for a time."""
+"""K43: a node gets a new address, and its peer goes on to send to the old one for a time."""
 
 from tests.reported.registry import pair
 from tests.reported.talks import dns_talk, tcp_talk
