@@ -285,3 +285,10 @@ def test_machines_without_a_level_are_named(monkeypatch, tmp_path):
 
     with pytest.raises(SystemExit, match="no kernels are built for riscv64, only for x86_64 and aarch64"):
         build.build(tmp_path)
+
+
+def test_what_a_user_runs_of_the_kernels_stays_small():
+    """The rest, which compiles them, is not needed on a user's machine."""
+    room = Path(decorator.__file__).parent
+
+    assert sum(len(path.read_text().splitlines()) for path in room.glob("*.py")) <= 300

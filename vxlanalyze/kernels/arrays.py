@@ -17,6 +17,5 @@ U8: TypeAlias = NDArray[np.uint8]
 U16: TypeAlias = NDArray[np.uint16]
 U32: TypeAlias = NDArray[np.uint32]
 U64: TypeAlias = NDArray[np.uint64]
-
 Integer: TypeAlias = int | np.integer[Any]  # inside a kernel: Python's, or one of numpy's that an array holds
 Boolean: TypeAlias = bool | np.bool_

@@ -21,9 +21,10 @@ the delays); Zhang, Liu and Xia, "Clock synchronization algorithms for network m
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import F64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
-from vxlanalyze.pairing.sightings import F64, MAX_DRIFT_PPM, Sightings, bounds_of, edges_of, pieces_of
+from vxlanalyze.pairing.sightings import MAX_DRIFT_PPM, Sightings, bounds_of, edges_of, pieces_of
 from vxlanalyze.text.words import span
 
 _USUAL_DRIFT_PPM = 100.0

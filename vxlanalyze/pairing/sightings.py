@@ -1,15 +1,12 @@
 """Sightings of packets that bound a clock's offset, and the lines that it must run between."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.kernels.arrays import F64
 from vxlanalyze.kernels.decorator import compiled
-
-F64: TypeAlias = NDArray[np.float64]
-
 
 MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; allow twice that
 
