@@ -230,7 +230,8 @@ def _outside(bound: Bound, report: Report) -> Iterator[str]:
 
 
 def _figure(hop: HopRecord, figure: str) -> float | None:
+    """Give a figure by its name; None where it is unknown, or the report is of an earlier version."""
     value: Any = hop
     for key in figure.split("."):
-        value = value[key]
+        value = value.get(key)
     return value if isinstance(value, int | float) else None
