@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 
 import vxlanalyze as vx
-from tests.recorded import recording, reported
+from tests.recorded import recording
 from tests.tools import tool, tshark
-from vxlanalyze.analysis.finding import NotAssessed
 from vxlanalyze.analysis.messages.columns import Protocol
 from vxlanalyze.analysis.requests.services import pairs
 from vxlanalyze.analysis.tcp import message_streams
 from vxlanalyze.analysis.tcp.exchanges import exchanges
 from vxlanalyze.analysis.tcp.framed_requests import framed_requests, message_name
 from vxlanalyze.analysis.tcp.late_answers import late_answers
-from vxlanalyze.diagnostics.performance import slow_answer
 from vxlanalyze.export.exchange_table import exchange_frame
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -127,16 +125,3 @@ def test_a_call_whose_end_the_snap_length_cuts_is_not_divided(tmp_path):
     took = np.rint((found.gone_ns - found.came_ns)[found.whole] / MS)
     assert len(took) < 6
     assert all(np.abs(np.array(THINKS["calls-share-a-connection"]) - each).min() <= 15 for each in took)
-
-
-def test_connections_that_are_not_read_are_counted_and_said(monkeypatch):
-    monkeypatch.setattr(message_streams, "MOST_CONNECTIONS", 1)
-    reported.cache_clear()
-    pair = reported("application-works")
-    found = framed_requests(pair)
-    (said,) = (each for each in slow_answer.check(pair) if isinstance(each, NotAssessed))
-    reported.cache_clear()
-
-    assert found is not None
-    assert found.left_out > 1
-    assert f"of {found.left_out} connections" in said.reason

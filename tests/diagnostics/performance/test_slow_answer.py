@@ -1,11 +1,16 @@
 """Answers that are late because of who gives them."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
 from tests.diagnostics.performance.streams import ACK, SYN, SYN_ACK, WEB, handshake
+from tests.recorded import reported
 from tests.simulate import Flow, Traffic, comparison, ping
-from vxlanalyze.analysis.finding import Finding, Severity
+from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
+from vxlanalyze.analysis.tcp import message_streams
+from vxlanalyze.analysis.tcp.framed_requests import framed_requests
 from vxlanalyze.diagnostics.performance.slow_answer import check
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.protocols import TCP
@@ -169,3 +174,16 @@ class TestWhatIsNoServersWork:
             check(asked(thinks_s, pause_s=0.001, flow=Flow(protocol=TCP, sport=WEB.sport, dport=port))) == []
         )
         assert found(asked(thinks_s, pause_s=0.001)).severity == Severity.WARNING
+
+
+def test_connections_that_are_not_read_are_counted_and_said():
+    reported.cache_clear()
+    with patch.object(message_streams, "MOST_CONNECTIONS", 1):
+        pair = reported("application-works")
+        read = framed_requests(pair)
+        said = [each for each in check(pair) if isinstance(each, NotAssessed)]
+    reported.cache_clear()
+
+    assert read is not None
+    assert read.left_out > 1
+    assert [f"of {read.left_out} connections" in each.reason for each in said] == [True]
