@@ -21,6 +21,7 @@ from tests.simulate import comparison
 from vxlanalyze import diagnostics
 from vxlanalyze.analysis.finding import Diagnostic
 from vxlanalyze.command import cli
+from vxlanalyze.export.signals import TerminatedError, signals_unwind
 from vxlanalyze.pipeline import run as pipeline
 
 NODE1, NODE2 = SEED / "node1.pcap.gz", SEED / "node2.pcap.gz"
@@ -298,3 +299,12 @@ def test_a_record_of_four_gigabytes(capsys, here):
 
     assert (status, err) == (0, "")
     assert "capture-damaged" in out
+
+
+def test_a_signal_while_a_class_is_created_is_not_an_error():
+    class Field:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise TerminatedError(signal.SIGHUP)
+
+    with pytest.raises(TerminatedError), signals_unwind():
+        type("Made", (), {"field": Field()})

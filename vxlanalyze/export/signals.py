@@ -42,6 +42,10 @@ def signals_unwind() -> Iterator[None]:
         signal.signal(number, _end)
     try:
         yield
+    except RuntimeError as error:  # before Python 3.12, what __set_name__ raises while a class is created
+        if isinstance(error.__cause__, TerminatedError | KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
     finally:
         for number in changed:
             signal.signal(number, signal.SIG_DFL)
