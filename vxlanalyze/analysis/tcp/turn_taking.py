@@ -18,8 +18,8 @@ from vxlanalyze.analysis.tcp.connections import Connections
 from vxlanalyze.analysis.tcp.division import think_times_ns
 from vxlanalyze.pairing.model import Comparison
 
-AT_ONCE_NS = 50_000_000
-WAITED_NS = 300_000_000  # a wait that a user notices
+_AT_ONCE_NS = 50_000_000
+WAITED_NS = 300_000_000  # noticed if most answers take this long
 _KAFKA_PORTS, _REDIS_PORT = (9092, 9093, 9094), 6379
 _KAFKA_HOLDS_NS, _SECOND_NS = 500_000_000, 1_000_000_000
 _TIMER_NS = 20_000_000  # how late a timer may be
@@ -33,12 +33,17 @@ def may_push(pair: Comparison, found: Connections, connection: int) -> bool:
     connection : int
         Number of the connection in `found`.
     """
-    if found.opened[connection] or unseen.handshake_is_cut(pair, found, 2 * connection):
+    if found.opened[connection] or (found.has_client[connection] and not _confirms(found, connection)):
         return False
+    return not unseen.handshake_is_cut(pair, found, 2 * connection)
+
+
+def _confirms(found: Connections, connection: int) -> bool:
+    """Whether a client sends at once after each of a server's waits, all of which are long."""
     client = int(found.client[connection])
     server_ns, client_ns = (think_times_ns(found, stream) for stream in (client ^ 1, client))
-    confirms = bool(len(client_ns)) and bool(np.median(client_ns) <= AT_ONCE_NS)
-    return not found.has_client[connection] or (confirms and bool((server_ns >= WAITED_NS).all()))
+    at_once = bool(len(client_ns)) and bool(np.median(client_ns) <= _AT_ONCE_NS)
+    return at_once and bool((server_ns >= WAITED_NS).all())
 
 
 def is_held(port: int, waited_ns: int) -> bool:

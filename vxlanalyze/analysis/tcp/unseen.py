@@ -34,7 +34,7 @@ def _cut(pair: Comparison) -> tuple[tuple[str | None, int], ...]:
     followed = np.empty(0, np.int32) if found is None else found.stream[found.stream >= 0]
     hidden: list[tuple[str | None, int]] = []
     for label, point, own in _sides(pair):
-        cut = np.setdiff1d(_with_cut_headers(pair, point), followed)
+        cut = np.setdiff1d(_with_cut_headers(pair)[point.name], followed)
         number = len(cut if own is None else np.intersect1d(cut, own))
         if number:
             hidden.append((label, number))
@@ -44,7 +44,7 @@ def _cut(pair: Comparison) -> tuple[tuple[str | None, int], ...]:
 def handshake_is_cut(pair: Comparison, found: Connections, stream: int) -> bool:
     """Whether the snap length cuts headers of a followed connection: those with the most options."""
     mine = found.stream[[stream & ~1, stream | 1]]
-    return any(np.isin(mine, _with_cut_headers(pair, point)).any() for point in found.points)
+    return any(np.isin(mine, _with_cut_headers(pair)[point.name]).any() for point in found.points)
 
 
 def coarse_clock(pair: Comparison, found: Connections) -> str | None:
@@ -76,8 +76,13 @@ def _tuple_of(pair: Comparison, point: Point) -> NDArray[np.int32]:
     return measure(pair).tuples.of_flow[captures.index(point.capture)]
 
 
-def _with_cut_headers(pair: Comparison, point: Point) -> NDArray[np.int32]:
-    """Give the 5-tuples of the TCP packets at a point whose headers are cut, each once."""
+@once
+def _with_cut_headers(pair: Comparison) -> dict[str, NDArray[np.int32]]:
+    """Give the 5-tuples of the TCP packets at each point whose headers are cut, each once."""
+    return {point.name: _cut_at(pair, point) for point in pair.points}
+
+
+def _cut_at(pair: Comparison, point: Point) -> NDArray[np.int32]:
     index, flows = point.index, point.flows
     rows = np.flatnonzero(index.anomalies & Anomaly.HEADER_CUT.value)
     flow = index.flow[rows]
