@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
 from vxlanalyze.analysis.requests.requests import measure
-from vxlanalyze.analysis.tcp import sockets
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.by_stream import ByStream
+from vxlanalyze.analysis.tcp.sockets import Sockets, sockets
 from vxlanalyze.analysis.tcp.tcp_packets import TcpPackets, tcp_packets
 from vxlanalyze.analysis.tcp.two_clocks import BOTH, near_time, overlapping
 from vxlanalyze.analysis.tcp.waiting import divide
@@ -82,9 +82,10 @@ class Connections:
         else the smaller one.
         """
         syn, shared = self.figures[:, at.CLIENT].reshape(-1, 2), self._shared
-        larger = self.ports[:, 1] > self.ports[:, 0]
+        port = self.sockets.port
+        larger = port[:, 1] > port[:, 0]
         unseen = np.where(shared[:, 0] == shared[:, 1], larger, shared[:, 1] < shared[:, 0])
-        first = np.where(syn.any(axis=1), syn[:, 1] > syn[:, 0], unseen)
+        first = np.where(self.opened, syn[:, 1] > syn[:, 0], unseen)
         return 2 * np.arange(len(self)) + first
 
     @cached_property
@@ -96,13 +97,18 @@ class Connections:
     def has_client(self) -> NDArray[np.bool_]:
         """Whether more than the order of two ephemeral ports shows the client, shape ``(c,)``."""
         shared = self._shared
-        named = self.ports.min(axis=1) < _EPHEMERAL
+        named = self.sockets.port.min(axis=1) < _EPHEMERAL
         return np.asarray(self.opened | named | (shared[:, 0] != shared[:, 1]))
 
     @cached_property
     def _shared(self) -> NDArray[np.intp]:
         """How many connections have the address and port that each stream is sent from, shape ``(c, 2)``."""
-        return sockets.shared(self.points, self.flow)
+        return self.sockets.connections_with()
+
+    @cached_property
+    def sockets(self) -> Sockets:
+        """The address and port that each stream is sent from."""
+        return sockets(self.points, self.flow)
 
     @cached_property
     def _samples(self) -> "ByStream":
@@ -137,17 +143,6 @@ class Connections:
             rows = np.flatnonzero((mine >= 0) & point.decoded.usage.used)
             found[mine[rows] >> 1] = np.column_stack([np.full(len(rows), place), rows, mine[rows]])
         return found
-
-    @cached_property
-    def ports(self) -> NDArray[np.int64]:
-        """The port that each stream of each connection is sent from, shape ``(c, 2)``."""
-        result = np.zeros((len(self), 2), np.int64)
-        for connection, (place, flow, stream) in enumerate(self.flow.tolist()):
-            if flow >= 0:
-                flows = self.points[place].flows
-                result[connection, stream & 1] = flows.sport[flow]
-                result[connection, ~stream & 1] = flows.dport[flow]
-        return result
 
 
 class _Chosen(NamedTuple):

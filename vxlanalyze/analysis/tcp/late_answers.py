@@ -20,6 +20,7 @@ from vxlanalyze.analysis.tcp import limits, turn_taking
 from vxlanalyze.analysis.tcp import waiting_columns as at
 from vxlanalyze.analysis.tcp.connections import Connections, connections
 from vxlanalyze.analysis.tcp.framed_requests import framed_requests, message_name
+from vxlanalyze.analysis.tcp.sockets import octets
 from vxlanalyze.analysis.tcp.two_clocks import BOTH
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
@@ -33,7 +34,6 @@ from vxlanalyze.wire.model import (
 )
 
 LATE_NS = 950_000_000  # noticed by everybody; a timer of one second may fire a little early
-OFTEN_LATE_NS = 300_000_000  # noticed if most answers take this long
 _OFTEN = 3
 
 
@@ -92,9 +92,7 @@ def _answering(pair: Comparison) -> dict[tuple[str, int], NDArray[np.int64]]:
         return {}
     owner, of = np.unique(_server_turns(pair)[:, at.TURN_STREAM] >> 1, return_inverse=True)
     _, server, family, port = _parties(found, owner)
-    keys, member = distinct(
-        np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), server])
-    )
+    keys, member = distinct(octets(family, port, server))
     number = member[of.reshape(-1)]
     order = np.argsort(number, kind="stable")
     parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(keys))))
@@ -128,7 +126,7 @@ def _server_turns(pair: Comparison) -> NDArray[np.int64]:
 
 def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
     turns = _server_turns(pair)
-    slow = turns[turns[:, at.TURN_LEFT_NS] - turns[:, at.TURN_ARRIVED_NS] >= OFTEN_LATE_NS]
+    slow = turns[turns[:, at.TURN_LEFT_NS] - turns[:, at.TURN_ARRIVED_NS] >= turn_taking.WAITED_NS]
     owner = np.unique(slow[:, at.TURN_STREAM] >> 1)
     clients, servers, family, ports = _parties(found, owner)
     joined = zip(text(clients, family), text(servers, family), ports.tolist(), strict=True)
@@ -141,7 +139,7 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
         if not exact and found.home[stream] != place:
             waited_ns -= max(0, int(found.figures[stream ^ 1, at.RTT_MIN_NS]))
         point = found.points[place]
-        if not OFTEN_LATE_NS <= waited_ns < at.LONG_POLL_NS:
+        if not turn_taking.WAITED_NS <= waited_ns < at.LONG_POLL_NS:
             continue
         client, server, port = parties[connection]
         if turn_taking.is_held(port, waited_ns):
@@ -168,20 +166,16 @@ def _turns(pair: Comparison, found: Connections) -> Iterator[Late]:
 
 def _parties(
     found: Connections, chosen: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint16]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
     """Give addresses of client and server, their family, and the server's port, of chosen connections."""
-    client, server = np.zeros((2, len(chosen), 16), np.uint8)
-    family, port = np.zeros(len(chosen), np.uint8), np.zeros(len(chosen), np.uint16)
-    place, flow, owner = found.flow[chosen].T
-    for number, point in enumerate(found.points):
-        mine = np.flatnonzero(place == number)
-        flows, rows = point.flows, flow[mine]
-        from_client = owner[mine] == found.client[chosen[mine]]  # the flow is the client's
-        client[mine] = np.where(from_client[:, np.newaxis], flows.src[rows], flows.dst[rows])
-        server[mine] = np.where(from_client[:, np.newaxis], flows.dst[rows], flows.src[rows])
-        port[mine] = np.where(from_client, flows.dport[rows], flows.sport[rows])
-        family[mine] = flows.family[rows]
-    return client, server, family, port
+    sockets, client = found.sockets, found.client[chosen] & 1
+    address = sockets.address
+    return (
+        address[chosen, client],
+        address[chosen, client ^ 1],
+        sockets.family[chosen],
+        sockets.port[chosen, client ^ 1],
+    )
 
 
 def _sides(pair: Comparison) -> Iterator[tuple[int, Direction, int]]:
@@ -247,6 +241,6 @@ def noticed(pair: Comparison, late: list[Late]) -> list[Late]:
     often = {
         who
         for who, number in slow.items()
-        if number >= _OFTEN and np.median(answers_of(pair, *who)) >= OFTEN_LATE_NS
+        if number >= _OFTEN and np.median(answers_of(pair, *who)) >= turn_taking.WAITED_NS
     }
     return [each for each in late if each.waited_ns >= LATE_NS or (each.server, each.port) in often]
