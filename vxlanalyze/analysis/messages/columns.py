@@ -70,6 +70,19 @@ class Events(NamedTuple):
 STATE_COLUMNS = 18
 
 
+# Modes of protocols whose messages are units with their length in a header (frames, records).
+LOST, FOLLOWED = 0, 1
+
+
+@compiled
+def skip_units(missing: Integer, state: I64) -> None:
+    """Follow octets of such a protocol that were not captured: only the rest of a unit is known."""
+    if state[HAVE] == 0 and state[LEFT] >= missing:
+        state[LEFT] -= missing
+    else:
+        state[MODE], state[HAVE] = LOST, 0
+
+
 @compiled
 def add(
     stream: Integer, number: Integer, span: tuple[Integer, Integer], flags: Integer, state: I64, out: Events

@@ -10,22 +10,24 @@ Sources: RFC 9113 sections 3.4 (preface), 4.1 (frames) and 6 (types and flags); 
 from vxlanalyze.analysis.messages.columns import (
     BEGINS,
     ENDS,
+    FOLLOWED,
     GRPC_MESSAGE,
     HAVE,
     HEAD,
     ID,
     LARGEST_ID,
     LEFT,
+    LOST,
     MODE,
     RESETS,
     Events,
     add,
+    skip_units,
 )
 from vxlanalyze.kernels.arrays import I64, U8, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.octets import be24, be32, byte
 
-LOST, FOLLOWED = 0, 1
 FRAME_BYTES, PREFACE_BYTES = 9, 24
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 _PRIORITY, _PUSH_PROMISE, _CONTINUATION = 2, 5, 9
@@ -124,16 +126,7 @@ def feed(
             state[MODE] = LOST
             return
     if length > captured:
-        skip(length - captured, state)
-
-
-@compiled
-def skip(missing: Integer, state: I64) -> None:
-    """Follow octets that were not captured: only the rest of a frame is known."""
-    if state[HAVE] == 0 and state[LEFT] >= missing:
-        state[LEFT] -= missing
-    else:
-        state[MODE], state[HAVE] = LOST, 0
+        skip_units(length - captured, state)
 
 
 @compiled

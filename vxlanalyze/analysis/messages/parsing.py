@@ -18,6 +18,7 @@ from vxlanalyze.analysis.messages.columns import (
     Segments,
     Streams,
     add,
+    skip_units,
 )
 from vxlanalyze.kernels.arrays import I64, U8, Integer
 from vxlanalyze.kernels.decorator import compiled
@@ -122,10 +123,8 @@ def _skip(stream: Integer, offset: Integer, streams: Streams, state: I64, out: E
     add(stream, 0, (offset, offset), GAP, state, out)
     if protocol == _HTTP1:
         http1.skip(stream, offset, missing, state, out)
-    elif protocol == _HTTP2:
-        http2.skip(missing, state)
-    elif protocol == _TLS:
-        tls.skip(missing, state)
+    elif protocol in (_HTTP2, _TLS):
+        skip_units(missing, state)
 
 
 @compiled

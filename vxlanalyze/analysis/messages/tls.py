@@ -9,20 +9,22 @@ Sources: RFC 8446 section 5.1; RFC 5246 section 6.2.
 from vxlanalyze.analysis.messages.columns import (
     BEGINS,
     ENDS,
+    FOLLOWED,
     HANDSHAKE,
     HAVE,
     HEAD,
     LEFT,
+    LOST,
     MODE,
     TYPE_BEFORE,
     Events,
     add,
+    skip_units,
 )
 from vxlanalyze.kernels.arrays import I64, U8, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire.octets import be16, byte
 
-LOST, FOLLOWED = 0, 1
 RECORD_BYTES = 5
 CHANGE, ALERT, HANDSHAKES, DATA = 20, 21, 22, 23
 CLIENT_HELLO = 1
@@ -75,16 +77,7 @@ def feed(
                 return
             _record(stream, offset + at, kind, size, state, out)
     if length > captured:
-        skip(length - captured, state)
-
-
-@compiled
-def skip(missing: Integer, state: I64) -> None:
-    """Follow octets that were not captured: only the rest of a record is known."""
-    if state[HAVE] == 0 and state[LEFT] >= missing:
-        state[LEFT] -= missing
-    else:
-        state[MODE], state[HAVE] = LOST, 0
+        skip_units(length - captured, state)
 
 
 @compiled
