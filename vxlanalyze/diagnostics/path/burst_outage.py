@@ -23,6 +23,8 @@ Sources
     E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,6 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, Rul
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.underlay import next_hop, renumbered, underlay
-from vxlanalyze.analysis.underlay.renumbered import Renumbered
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed, moment, span
@@ -57,16 +58,17 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     lasted_ns = sum(_lasted_ns(picture, o) for o in outages)
     shown = exhibits.of_packets(pair, direction, lost)
     first, last = _edges(picture, outages[0])[0], _edges(picture, outages[-1])[1]
-    other, moved = _other_next_hop(direction, lost), renumbered.of(direction, lost)
+    found = _next_hop(pair, direction, lost), _new_address(pair, direction, lost)
+    suspicions = [each for each in found if each is not None]
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         direction=direction.label,
-        summary=_summary(picture, outages, int(lost.sum()), lasted_ns) + _why(direction, other, moved),
+        summary=_summary(picture, outages, int(lost.sum()), lasted_ns)
+        + "".join(f": {each.why}" for each in suspicions[:1]),
         explanation=_explanation(picture, outages, lost),
         remedy=written(
-            _of_next_hop(pair, direction, other) if other else "",
-            _of_new_address(pair, direction, moved) if moved else "",
+            *(each.remedy for each in suspicions),
             inside_finding.remedy_of(direction, CODE, lost) or _remedy(direction, first),
         ),
         evidence={
@@ -77,7 +79,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "lost": Quantity(int(lost.sum()), "packets"),
             "delivered": Quantity(int(np.count_nonzero(direction.delivered)), "packets"),
             "chance": Quantity(max(o.chance for o in outages), "ratio"),
-            **_suspected(other, moved),
+            **(suspicions[0].evidence if suspicions else {}),
             **inside_finding.evidence_of(direction),
         },
         ruled_out=_ruled_out(direction, lost),
@@ -87,57 +89,56 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     )
 
 
-def _why(direction: Direction, other: tuple[str, str] | None, moved: Renumbered | None) -> str:
-    if other is not None:
-        return f": they went to the MAC {other[0]}, what arrives to {other[1]}"
-    if moved is not None:
-        return f": they went to {moved.old}, and {direction.receiver.name} had become {moved.new}"
-    return ""
+class _Suspicion(NamedTuple):
+    """What the lost packets have in their outer headers that others have not, and what to do about it."""
+
+    why: str
+    evidence: dict[str, Quantity]
+    remedy: str
 
 
-def _suspected(other: tuple[str, str] | None, moved: Renumbered | None) -> dict[str, Quantity]:
-    if other is not None:
-        return {"suspected": Quantity(f"next hop {other[0]}"), "usual": Quantity(other[1])}
-    if moved is not None:
-        return {"suspected": Quantity(f"address {moved.old}"), "usual": Quantity(moved.new)}
-    return {}
-
-
-def _other_next_hop(direction: Direction, lost: NDArray[np.bool_]) -> tuple[str, str] | None:
-    """MACs that the lost packets and the others were sent to, if they differ in nearly all; else None."""
+def _next_hop(pair: Comparison, direction: Direction, lost: NDArray[np.bool_]) -> _Suspicion | None:
+    """Compare the MACs that the lost packets and the others were sent to, if they differ in nearly all."""
     stray = next_hop.astray(direction) & lost if direction.sender.encapsulated else lost & False
     if np.count_nonzero(stray) < _NEARLY_ALL * np.count_nonzero(lost):
         return None
     macs = direction.sender.flows.outer_dst_mac
-    gone, kept = (np.unique(macs[direction.flow[each]]) for each in (stray, direction.delivered))
-    return listed([mac_text(int(m)) for m in gone], 3), listed([mac_text(int(m)) for m in kept], 3)
-
-
-def _of_next_hop(pair: Comparison, direction: Direction, other: tuple[str, str]) -> str:
+    gone, kept = (
+        listed([mac_text(int(mac)) for mac in np.unique(macs[direction.flow[each]])], 3)
+        for each in (stray, direction.delivered)
+    )
     near, below = direction.sender.name, underlay.of(direction, pair.cluster)
-    return written(
+    remedy = written(
         f"Meanwhile {near} sent to another next hop: a neighbour entry or route that was wrong. See which it "
         "has now, and which address had that MAC:",
         on(
             near,
             f"ip route get {below.far}",
-            f"ip neigh show | grep -iE '{other[0].replace(', ', '|').replace(' and ', '|')}'",
+            f"ip neigh show | grep -iE '{gone.replace(', ', '|').replace(' and ', '|')}'",
         ),
     )
+    evidence = {"suspected": Quantity(f"next hop {gone}"), "usual": Quantity(kept)}
+    return _Suspicion(f"they went to the MAC {gone}, what arrives to {kept}", evidence, remedy)
 
 
-def _of_new_address(pair: Comparison, direction: Direction, moved: Renumbered) -> str:
-    near, below = direction.sender.name, underlay.of(direction, pair.cluster)
+def _new_address(pair: Comparison, direction: Direction, lost: NDArray[np.bool_]) -> _Suspicion | None:
+    """Find that the receiver had another address by then than the lost packets were sent to."""
+    moved = renumbered.of(direction, lost)
+    if moved is None:
+        return None
+    near, far, below = direction.sender.name, direction.receiver.name, underlay.of(direction, pair.cluster)
     entries = [f"bridge fdb show | grep -w {moved.old}"] if below.tunnel == Tunnel.VXLAN else []
     if below.cni == "cilium":
         entries = [f"cilium-dbg bpf ipcache list | grep -w {moved.old}"]
-    return written(
-        f"{direction.receiver.name} sends from {moved.new} since {moment(moved.since_ns)}, and {near} went "
+    remedy = written(
+        f"{far} sends from {moved.new} since {moment(moved.since_ns)}, and {near} went "
         f"on to send to {moved.old}. See what the cluster and {near} have for it; restart the plugin's agent "
         "on both if one is out of date, and let nodes keep their addresses (a DHCP reservation):",
         anywhere("kubectl get nodes -o wide"),
         on(near, *entries) if entries else "",
     )
+    evidence = {"suspected": Quantity(f"address {moved.old}"), "usual": Quantity(moved.new)}
+    return _Suspicion(f"they went to {moved.old}, and {far} had become {moved.new}", evidence, remedy)
 
 
 def _edges(picture: Picture, outage: Explanation) -> tuple[int, int]:
