@@ -70,7 +70,7 @@ def _finding(pair: Comparison, direction: Direction, ignored: NDArray[np.bool_])
 def _servers(direction: Direction, ignored: NDArray[np.bool_]) -> list[str]:
     flows = direction.sender.flows
     chosen = np.unique(direction.flow[ignored])
-    return sorted(set(text(flows.src[chosen], np.full(len(chosen), 4, np.uint8))))
+    return sorted(set(text(flows.src[chosen], flows.family[chosen])))
 
 
 def _remedy(near: str, servers: list[str]) -> str:

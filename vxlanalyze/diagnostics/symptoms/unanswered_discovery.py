@@ -100,8 +100,9 @@ def _repeated(direction: Direction, asks: NDArray[np.bool_], least: int) -> Iter
 def _of_arp(pair: Comparison, found: _Unanswered) -> Finding:
     direction, flows = found.direction, found.direction.sender.flows
     far = direction.receiver.name
-    askers = sorted(set(text(flows.src[found.flows], np.full(len(found.flows), 4, np.uint8))))
-    wanted = sorted(set(text(flows.dst[found.flows], np.full(len(found.flows), 4, np.uint8))))
+    askers, wanted = (
+        sorted(set(text(side[found.flows], flows.family[found.flows]))) for side in (flows.src, flows.dst)
+    )
     names = listed([pair.cluster.named(a) for a in wanted], 3)
     return _finding(
         (pair, found),
