@@ -1,6 +1,6 @@
 """What a finding leaves open, and the next probe, in words for the report's formats."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from vxlanalyze.report.model import FindingRecord, OpenRecord, ProbeRecord
 from vxlanalyze.text.words import in_minutes
@@ -13,7 +13,12 @@ def of(finding: FindingRecord) -> OpenRecord | None:
 
 def explanations(left: OpenRecord) -> str:
     """Write the remaining explanations."""
-    return "; or ".join(left["explanations"])
+    return joined(left["explanations"])
+
+
+def joined(explanations: Iterable[str]) -> str:
+    """Write explanations as alternatives."""
+    return "; or ".join(explanations)
 
 
 def next_probe(left: OpenRecord) -> str:
@@ -33,4 +38,4 @@ def outcomes(probe: ProbeRecord) -> Iterator[str]:
     """Write what each outcome of a probe means."""
     for outcome in probe["outcomes"]:
         then = f" (then: {outcome['next']})" if outcome["next"] else ""
-        yield f"{outcome['seen']}: {'; or '.join(outcome['leaves'])}{then}"
+        yield f"{outcome['seen']}: {joined(outcome['leaves'])}{then}"

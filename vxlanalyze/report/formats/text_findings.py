@@ -76,7 +76,7 @@ def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
         return
     explanations = left["explanations"]
     shown = explanations if verbose else _fitting(explanations, _OPEN_SHOWN, "more")
-    page.paragraph(("Still open: ", "bold"), ("; or ".join(shown), ""), indent=3, hanging=2)
+    page.paragraph(("Still open: ", "bold"), (still_open.joined(shown), ""), indent=3, hanging=2)
     if left["probe"] is not None and not verbose:
         title = f"{still_open.next_probe(left)}; commands: --verbose"
         page.paragraph(("Next probe: ", "bold"), (title, ""), indent=3, hanging=2)
