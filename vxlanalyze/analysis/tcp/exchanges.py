@@ -28,7 +28,6 @@ from vxlanalyze.pairing.model import Comparison
 
 _Longs = NDArray[np.int64]
 UNKNOWN = -1
-PARTS = ("forward", "server", "reverse", "transfer")
 
 
 @dataclass(frozen=True, eq=False)
