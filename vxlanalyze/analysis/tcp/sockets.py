@@ -61,5 +61,5 @@ def sockets(points: Sequence[Point], of: NDArray[np.int64]) -> Sockets:
 def octets(
     family: NDArray[np.uint8], port: NDArray[np.integer], address: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Write family, port and address of each socket as octets, shape ``(k, 19)``, for `tuples.distinct`."""
+    """Write family, port and address of each socket as octets, shape ``(k, 19)``, to find equal ones."""
     return np.column_stack([family, port.astype(">u2").view(np.uint8).reshape(-1, 2), address])
