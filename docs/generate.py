@@ -220,7 +220,7 @@ def _fault(folder: Path) -> Iterator[str]:
         for source in sources:
             source.close()
     kept = shown.partition("\n2. ")[0]
-    for heading in ("\nNotes\n", "\nNot assessed", "\nRequests", "\nCaptures\n"):
+    for heading in ("\nNote: ", "\nNot assessed", "\nRequests", "\nCaptures"):
         kept = kept.partition(heading)[0]
     yield from (kept.replace(f"{ROOT}/", "").rstrip(), "```")
 

@@ -41,7 +41,7 @@ def test_the_same_fault_is_not_fixed_and_is_told_once():
     found = difference(before, before)
 
     assert found.verdict.startswith("Not fixed")
-    assert str(found).count("each round trip") == 1
+    assert str(found).count("per round trip") == 1
 
 
 def test_more_loss_is_worse_and_less_is_better():

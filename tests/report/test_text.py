@@ -78,9 +78,7 @@ def test_wide_characters_keep_the_drawing_in_line():
 def test_consequences_stand_under_their_cause_and_are_not_numbered():
     text = as_text.render(REPORT)
 
-    assert re.search(
-        r"1\. CRITICAL mtu-blackhole.*Consequences:\n   - tcp-stalled: .*\n2\. ", text, re.DOTALL
-    )
+    assert re.search(r"1\. CRITICAL mtu-blackhole.*Consequence: tcp-stalled: .*\n2\. ", text, re.DOTALL)
     assert not re.search(r"^\d\. WARNING tcp-stalled", text, re.MULTILINE)
 
 
@@ -93,6 +91,7 @@ def test_a_consequence_of_a_consequence_is_told_once():
     text = as_text.render(replaced(HEALTHY, findings=chain))
 
     assert [text.count(f"{name}: ") for name in ("- b", "- c")] == [1, 1]
+    assert "Consequences:" in text
 
 
 def test_a_finding_whose_cause_is_not_there_is_told_in_full():
@@ -160,10 +159,10 @@ def test_what_both_directions_advise_is_said_once():
 def test_notes_take_a_line_each():
     notes = [finding("clock-offset", "info", summary="word " * 60), finding("nested-tunnel", "info")]
     lines = as_text.render(replaced(HEALTHY, findings=notes)).splitlines()
-    start = lines.index("Notes")
+    (start,) = (number for number, line in enumerate(lines) if line.startswith("Note: clock-offset: "))
 
-    assert lines[start + 3] == ""
-    assert lines[start + 1].endswith("…")
+    assert lines[start].endswith("…")
+    assert lines[start + 1].startswith("Note: nested-tunnel: ")
 
 
 def test_verbose_leaves_nothing_out():
@@ -199,3 +198,45 @@ def test_a_remedy_that_another_finding_has_is_referred_to():
     assert text.count("Lower the MTU.") == 1
     assert "As under 1." in text
     assert "on node2: ip link show" in text
+
+
+def test_a_command_that_both_nodes_run_appears_once():
+    fault = finding("packet-loss", "warning", remedy="Look:\nnode1# ip a\nnode1# ip r\nnode2# ip r")
+    text = as_text.render(replaced(HEALTHY, findings=[fault]))
+
+    assert "1. on node1: ip a\n" in text
+    assert "2. on node1 and node2: ip r\n" in text
+    assert "3. " not in text
+
+
+def test_no_command_of_a_node_changes_its_place():
+    fault = finding("packet-loss", "warning", remedy="Do:\nnode1# ip a\nnode2# ip b\nnode2# ip a")
+    lines = as_text.render(replaced(HEALTHY, findings=[fault])).splitlines()
+
+    assert [line.strip() for line in lines if ". on node" in line] == [
+        "1. on node1: ip a",
+        "2. on node2: ip b",
+        "3. on node2: ip a",
+    ]
+
+
+def test_requests_that_all_fail_alike_are_not_listed():
+    """They add nothing to their sum; --verbose lists them."""
+    one = {**HEALTHY.services[0], "answered": 0, "unanswered": 4, "requests": 4, "refused": 0}
+    both = [one, {**one, "client": "10.0.0.9"}]
+    text = as_text.render(replaced(HEALTHY, services=both))
+    verbose = as_text.render(replaced(HEALTHY, services=both), verbose=True)
+
+    assert "Requests: 0 of 8 answered (all 2 client-server pairs: --verbose)\n" in text
+    assert "10.0.0.9" not in text
+    assert "10.0.0.9" in verbose
+
+
+def test_frames_take_one_line():
+    frames = {"node1": list(range(1_000_001, 1_000_040, 2)), "node2": list(range(2_000_001, 2_000_040, 2))}
+    fault = finding("packet-loss", "warning")
+    text = as_text.render(replaced(HEALTHY, findings=[{**fault, "frames": frames, "frame_count": 40}]))
+
+    (line,) = (line for line in text.splitlines() if "Frames: " in line)
+    assert line.endswith("(40 in all)")
+    assert len(line) <= 80

@@ -88,17 +88,17 @@ WAITING = (
     Column(
         "active_ns",
         pa.int64(),
-        "Time in which somebody was waited for on the TCP connection; null where it was not followed.",
+        "Time in which either end of the TCP connection waited; null where the connection was not followed.",
     ),
     Column(
         "share_client",
         pa.float64(),
-        "Share of the active time in which the client's application was waited for.",
+        "Share of the active time spent waiting for the client's application.",
     ),
     Column(
         "share_server",
         pa.float64(),
-        "Share of the active time in which the server's application was waited for.",
+        "Share of the active time spent waiting for the server's application.",
     ),
     Column(
         "share_congestion",
@@ -109,23 +109,23 @@ WAITING = (
     Column(
         "share_recovery",
         pa.float64(),
-        "Share of the active time in which the recovery of lost data was waited for.",
+        "Share of the active time spent waiting for the recovery of lost data.",
     ),
     Column(
         "share_window",
         pa.float64(),
-        "Share of the active time in which the receiver's window was waited for.",
+        "Share of the active time spent waiting for the receiver's window.",
     ),
     Column(
         "share_zero_window",
         pa.float64(),
-        "Share of the active time in which the receiver's window of zero was waited for.",
+        "Share of the active time spent waiting for the receiver's window of zero.",
     ),
-    Column("share_path", pa.float64(), "Share of the active time in which the path was waited for."),
+    Column("share_path", pa.float64(), "Share of the active time spent waiting for the path."),
     Column(
         "share_queue",
         pa.float64(),
-        "Share of the active time in which the queues on the path were waited for.",
+        "Share of the active time spent waiting for the queues on the path.",
     ),
     Column(
         "share_in_flight",

@@ -129,7 +129,7 @@ def _as_seen(ends: HopEnds, leg: Leg, covers: tuple[window.Cover, window.Cover],
         unsent_reason=_unsent_reason(leg, unmatched, covers[0]),
         window_ns=_window(ends, leg, covers),
         window_by="; ".join(c.by for c in covers if c.by)
-        or "assumed to overlap fully (no evidence to the contrary)",
+        or "assumed to overlap fully, without evidence to the contrary",
         assessed=not ends.routes.not_assessed_why,
         not_assessed_why=ends.routes.not_assessed_why,
     )

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import dropwhile
 
 from vxlanalyze.report.model import FindingRecord, QuantityRecord, key_of
 from vxlanalyze.text import commands
@@ -128,10 +127,10 @@ def _remedy(one: str, other: str) -> str:
 
 
 def _new_sentences(paragraphs: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Give what other paragraphs say beyond the first ones: a paragraph's common beginning appears once."""
+    """Give what other paragraphs say beyond the first ones: a common sentence appears once."""
     known = {sentence for paragraph in paragraphs for sentence in _SENTENCE_END.split(paragraph)}
     for paragraph in others:
-        left = list(dropwhile(known.__contains__, _SENTENCE_END.split(paragraph)))
+        left = [sentence for sentence in _SENTENCE_END.split(paragraph) if sentence not in known]
         if left:
             yield " ".join(left)
 

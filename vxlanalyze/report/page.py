@@ -90,7 +90,7 @@ class Page:
     def remedy(self, text: str, *, indent: int = 0, label: str = "Remedy: ") -> None:
         """Write a remedy: sentences, and numbered, complete commands with the node they run on."""
         number = 0
-        for step in commands.steps(text):
+        for step in commands.merged_steps(text):
             if not step.command:
                 title = [(label, "bold")] * bool(label)
                 margins = (indent, 2) if label else (indent + 2, 0)

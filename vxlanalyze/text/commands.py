@@ -6,13 +6,16 @@ runs as root on node2, ``$ kubectl ...`` wherever the cluster can be reached.
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
+
+from vxlanalyze.text.words import listed
 
 _COMMAND = re.compile(r"^(?:\$ |(?P<node>[^#]*[^\s#])# )(?P<command>\S.*)$")
 
 
 class Step(NamedTuple):
-    """A part of a remedy: a sentence (`command` is ""), or a command with its node ("" for any)."""
+    """A part of a remedy: a sentence (`command` is ""), or a command with its node or nodes ("" for any)."""
 
     text: str
     node: str = ""
@@ -44,6 +47,29 @@ def steps(remedy: str) -> list[Step]:
         else:
             found.append(Step(line))
     return found
+
+
+def merged_steps(remedy: str) -> list[Step]:
+    """Split a remedy for reading: a command that several nodes run appears once, with all of them."""
+    found: list[Step] = []
+    for is_command, group in groupby(steps(remedy), key=lambda step: bool(step.command)):
+        run = list(group)
+        found += _merged(run) if is_command else run
+    return found
+
+
+def _merged(run: Sequence[Step]) -> list[Step]:
+    """Merge equal commands of different nodes, unless a node would run its commands in another order."""
+    nodes_of: dict[tuple[str, bool], list[str]] = {}
+    for step in run:
+        nodes_of.setdefault((step.command, bool(step.node)), []).append(step.node)
+    merged = [Step("", listed(nodes), command) for (command, _), nodes in nodes_of.items()]
+    in_order = [(node, command) for (command, _), nodes in nodes_of.items() for node in nodes]
+    same = all(
+        [command for n, command in in_order if n == node] == [s.command for s in run if s.node == node]
+        for node in {step.node for step in run}
+    )
+    return merged if same else list(run)
 
 
 def allow(node: str, peers: Sequence[str], match: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from vxlanalyze.text import words
-from vxlanalyze.text.commands import steps
+from vxlanalyze.text.commands import merged_steps
 from vxlanalyze.text.escaping import plain
 
 NOTHING = "–"
@@ -121,7 +121,7 @@ def remedy(text: str) -> Markup:
     """Format a remedy: sentences as paragraphs, commands as a numbered list for copying."""
     parts: list[str] = []
     listing = False
-    for step in steps(text):
+    for step in merged_steps(text):
         if step.command and not listing:
             parts.append('<ol class="commands">' if not any("<ol" in p for p in parts) else _continued(parts))
         elif listing and not step.command:

@@ -86,7 +86,7 @@ def _snap(data: Octets, found: Record, length: int) -> int:
 def plausible(data: Octets, found: Record, at: int) -> bool:
     """Whether an Ethernet frame with IP or ARP fits exactly between `at` and `LIMIT`.
 
-    This test recognises a tunnel on an unknown port, so it must be unlikely to succeed by accident. For a
+    This test recognises a tunnel on an unknown port, so it must be unlikely to succeed by chance. For a
     packet cut by the snap length, the captured part must fit.
     """
     end = found[END]

@@ -30,7 +30,7 @@ def test_a_window_filled_each_round_trip_is_the_limit():
 
     assert finding.severity == Severity.WARNING
     assert finding.direction == "node1>node2"
-    assert "9,984 bytes each round trip of 100 ms" in finding.summary
+    assert "9,984 bytes per round trip of 100 ms" in finding.summary
     assert "10.233.64.10 to 10.233.65.20 port 8080" in finding.summary
     assert finding.evidence["window_for_100_mbit"].value == 1_249_375
     assert "net.ipv4.tcp_rmem" in finding.remedy

@@ -87,6 +87,30 @@ def test_a_node_that_sends_to_another_port_is_suspected_to_listen_there():
     assert "node2 uses 4789" in finding.summary
 
 
+def test_nodes_with_different_kinds_of_tunnel_are_named_with_both_kinds():
+    back = Traffic(Flow(sport=3, dport=4).reverse(tunnel=Tunnel.GENEVE, outer_dport=6081))
+    (finding,) = assess([asks()], [back])
+
+    assert "they are VXLAN (UDP port 8472), node2 uses Geneve (UDP port 6081)" in finding.summary
+    assert finding.remedy.startswith("Use one kind of tunnel on both nodes")
+    assert "same port" not in finding.remedy
+    assert "node2# ip -d link show type geneve" in finding.remedy
+
+
+def test_the_capture_to_take_is_filtered_by_tunnel_and_peer():
+    (finding,) = assess([asks()])
+
+    expected = f"node2# tcpdump -ni any -c 20 '(udp port 8472 and src host {NODE1}) or host {POD2}'"
+    assert expected in finding.remedy.splitlines()
+
+
+def test_requests_over_ipv6_are_not_looked_for_in_settings_of_ipv4():
+    (finding,) = assess([asks(src="fd10::1", dst="fd10::2")])
+
+    assert "ip6tables -L FORWARD -nv" in finding.remedy
+    assert "rp_filter=" not in finding.remedy
+
+
 def test_zero_checksums_over_ipv6_are_suspected():
     (finding,) = assess([asks(outer_src="fd00::1", outer_dst="fd00::2")])
     assert "zero over IPv6" in finding.summary

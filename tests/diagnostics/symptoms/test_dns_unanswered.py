@@ -59,7 +59,7 @@ def test_a_server_that_answers_nothing_is_found_with_its_numbers():
 
     assert finding.severity == Severity.WARNING
     assert finding.direction == "node1>node2"
-    assert finding.summary == "10.233.65.250 answered none of 6 DNS queries of 10.233.64.10"
+    assert finding.summary == "10.233.65.250 answered none of 6 DNS queries from 10.233.64.10"
     assert finding.evidence["unanswered"].value == finding.evidence["lost"].value == 6
     assert finding.frames["node1"].tolist() == [1, 2, 3, 4, 5, 6]
 
@@ -67,7 +67,7 @@ def test_a_server_that_answers_nothing_is_found_with_its_numbers():
 def test_queries_that_arrive_and_are_not_answered_are_the_pod_s_own_fault():
     finding = found(comparison([queries(8), LATER], [responses(2, 4, 6, 8)]))
 
-    assert finding.summary == "10.233.65.250 left 4 of 8 DNS queries of 10.233.64.10 unanswered"
+    assert finding.summary == "10.233.65.250 left 4 of 8 DNS queries from 10.233.64.10 unanswered"
     assert finding.evidence["silent"].value == 4
     assert "packet-loss" in {r.code for r in finding.ruled_out}
     assert finding.explained_by is not None

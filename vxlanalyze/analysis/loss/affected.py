@@ -84,12 +84,24 @@ def sizes(direction: Direction, chosen: NDArray[np.bool_]) -> str:
     return f"{least:,} bytes" if least == most else f"{least:,} to {most:,} bytes"
 
 
+def whatever(direction: Direction, chosen: NDArray[np.bool_]) -> str:
+    """State what chosen packets do not have in common: ``, whatever their size and protocol``; "" if all."""
+    varied = {
+        "size": len(np.unique(direction.wire_length[chosen])) > 1,
+        "protocol": len(protocols(direction, chosen)) > 1,
+    }
+    which = [what for what, varies in varied.items() if varies]
+    return f", whatever their {' and '.join(which)}" if which else ""
+
+
 def not_by_size(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:
     """Rule out a black hole for large packets where lost ones are no larger than some that arrive."""
     smallest, largest = int(direction.wire_length[lost].min()), direction.largest_delivered
     if largest is None or smallest > largest:
         return ()
     why = f"packets of {smallest:,} bytes are lost and packets of {largest:,} bytes arrive"
+    if smallest == largest:
+        why = f"other packets of the same {smallest:,} bytes arrive"
     return (RuledOut("mtu-blackhole", why),)
 
 

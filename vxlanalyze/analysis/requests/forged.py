@@ -3,7 +3,7 @@
 A middlebox that terminates a connection, or answers a name itself, impersonates the far end: a reset, a SYN
 ACK, a DNS response or an ICMP error arrives that the alleged node never sent. A capture that merely lost
 packets lacks others as well: at its share of other missing packets, or the share that it says it dropped, so
-many of all packets of that sort would be missing by accident (`capture_gaps`). A request that is missing
+many of all packets of that sort would be missing by chance (`capture_gaps`). A request that is missing
 there as well counts again.
 """
 
@@ -60,7 +60,7 @@ class Forged:
         Conversations that these packets answer with a packet in the opposite direction, and those of which
         nothing reached the alleged sender.
     chance : float
-        Bound on the probability that the sender's capture lacks as many of their sort by accident.
+        Bound on the probability that the sender's capture lacks as many of their sort by chance.
     dropped : int
         Packets that the sender's capture says it dropped.
     """

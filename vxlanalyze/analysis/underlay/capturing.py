@@ -12,7 +12,8 @@ from vxlanalyze.text import commands
 from vxlanalyze.wire.model import Tunnel
 from vxlanalyze.wire.tunnels import KNOWN_PORTS
 
-_PROTOCOLS = {Tunnel.GRE: "ip proto 47", Tunnel.NVGRE: "ip proto 47", Tunnel.IPIP: "ip proto 4"}
+PROTOCOL_RULES = {Tunnel.GRE: "proto 47", Tunnel.NVGRE: "proto 47", Tunnel.IPIP: "proto 4"}
+"""Capture filters for tunnels without ports, over IPv4 and IPv6."""
 _NEEDLESS = ("any",)
 _MOST_PORTS = 4
 
@@ -55,5 +56,5 @@ def tunnel_filter(pair: Comparison) -> str:
         kinds |= {Tunnel(int(kind)) for kind in np.unique(flows.tunnel[tunnelled])}
         ports |= {int(port) for port in np.unique(flows.outer_dport[tunnelled]) if port}
     rules = [f"udp port {port}" for port in sorted(ports)[:_MOST_PORTS]]
-    rules += dict.fromkeys(_PROTOCOLS[kind] for kind in sorted(kinds) if kind in _PROTOCOLS)
+    rules += dict.fromkeys(PROTOCOL_RULES[kind] for kind in sorted(kinds) if kind in PROTOCOL_RULES)
     return " or ".join(rules or [f"udp port {port}" for port in KNOWN_PORTS])

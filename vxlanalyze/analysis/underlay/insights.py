@@ -1,7 +1,6 @@
 """What the headers of unanswered packets rule out, and what they make suspect."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +8,28 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis.finding import Quantity, RuledOut
 from vxlanalyze.analysis.requests import answers
 from vxlanalyze.analysis.requests.answers import Answers
-from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
+from vxlanalyze.analysis.underlay import disagreements, tunnel_ends, underlay, underlay_errors
+from vxlanalyze.analysis.underlay.disagreements import Suspicion
 from vxlanalyze.analysis.underlay.tunnel_ends import Ends
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Point
-from vxlanalyze.text.commands import on
+from vxlanalyze.text.commands import anywhere, on, written
 from vxlanalyze.text.words import count, listed
-from vxlanalyze.wire.addresses import mac_text
 from vxlanalyze.wire.model import CHECK_MASK, INNER_L4_SHIFT, OUTER_L4_SHIFT, Checksum, Tunnel
 from vxlanalyze.wire.rows import columns
 
 _RIGHT = (Checksum.OK, Checksum.ABSENT, Checksum.NONE)
 _IPV6 = 6
 _SAMPLE = 200
+_FEW = 2
+_ENTRIES = {"cilium": "cilium-dbg bpf tunnel list", Tunnel.VXLAN: "bridge fdb show"}
 
 
 @dataclass(frozen=True, slots=True)
 class Insights:
     """Lookalikes that are ruled out, sentences about anomalies, how to fix them, and the figures.
 
-    `verdict` is the worst suspicion as a clause for the summary, "" where there is none.
+    `verdict` is the worst suspicion as a clause for the summary, "" where there is none. `conclusive`: it
+    leaves nothing else to check inside the node.
     """
 
     ruled_out: tuple[RuledOut, ...]
@@ -35,6 +37,7 @@ class Insights:
     cures: tuple[str, ...] = ()
     evidence: dict[str, Quantity] = field(default_factory=dict)
     verdict: str = ""
+    conclusive: bool = False
 
 
 def gather(pair: Comparison, direction: Direction, responses: Answers) -> Insights:
@@ -51,25 +54,21 @@ def gather(pair: Comparison, direction: Direction, responses: Answers) -> Insigh
     else:
         far = direction.receiver.name
         unknown = f"{far} sends no tunnel packet itself, so its VNI, MAC and port stay unknown."
-    suspected = [_other_vni(pair, direction, there, here), _other_source(direction, there, here)]
-    suspected += [_odd_port(pair, direction, there, here), _zero_over_ipv6(pair, direction, responses)]
-    suspected += [_nobody_there(pair, direction, there), _group_policy(pair, direction, responses)]
-    suspected += [_strange_mac(pair, direction, there, here)]
-    found = [s for s in suspected if s is not None]
+    odd = (
+        _zero_over_ipv6(pair, direction, responses),
+        _nobody_there(pair, direction, there),
+        _group_policy(pair, direction, responses),
+    )
+    found = [*disagreements.found(pair, direction, there, here), *(s for s in odd if s is not None)]
+    found.sort(key=lambda suspicion: not suspicion.conclusive)
     return Insights(
         (*ruled_out, *_checksums(direction, responses)),
         tuple([s.words for s in found] + [unknown] * bool(unknown)),
         tuple(s.cure for s in found),
         {"vni": Quantity(listed(list(there.vnis))), **{k: v for s in found for k, v in s.evidence.items()}},
         found[0].verdict if found else "",
+        any(s.conclusive for s in found),
     )
-
-
-class _Suspicion(NamedTuple):
-    verdict: str
-    words: str
-    cure: str
-    evidence: dict[str, Quantity]
 
 
 def _checksums(direction: Direction, responses: Answers) -> list[RuledOut]:
@@ -97,72 +96,7 @@ def _names_agree(there: Ends, here: Ends) -> list[RuledOut]:
     return found
 
 
-def _other_vni(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """Each direction has one VNI, and they differ."""
-    if len(there.vnis) != 1 or len(here.vnis) != 1 or there.vnis.keys() == here.vnis.keys():
-        return None
-    if tunnel_ends.is_cilium(pair.cluster):
-        return None
-    near, far = direction.sender.name, direction.receiver.name
-    sent, own = next(iter(there.vnis)), next(iter(here.vnis))
-    words = (
-        f"They carry VNI {sent}, while {far} itself sends with VNI {own}: it may have no device for {sent}."
-    )
-    listing = underlay.of(direction, pair.cluster).listing
-    cure = f"Compare the VNIs of {near} and {far}:{on(near, listing)}{on(far, listing)}"
-    return _Suspicion(
-        f"they carry VNI {sent}, {far} sends with {own}", words, cure, {"own_vni": Quantity(own)}
-    )
-
-
-def _other_source(direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """The sender uses addresses that the receiver never sends to: the receiver's entries name another one.
-
-    Linux drops packets from an address other than that of a static entry (vxlan_snoop in
-    drivers/net/vxlan/vxlan_core.c).
-    """
-    if not here.destinations or there.sources.keys() & here.destinations.keys():
-        return None
-    near, far = direction.sender.name, direction.receiver.name
-    source, known = listed(list(there.sources)), listed(list(here.destinations))
-    to = next(iter(there.destinations))
-    words = (
-        f"{near} sends them from {source}, but {far} sends to {known} for the same node: where its "
-        f"forwarding entries are static, Linux drops what arrives from another address ({near} sends to "
-        f"{listed(list(there.destinations))}, {far} sends from {listed(list(here.sources))})."
-    )
-    local = next(iter(here.destinations))
-    cure = (
-        f"Let {near} send from {local}: as the local address of its tunnel device (Docker Swarm: join with "
-        f"--data-path-addr {local}), or as the source of the route. The route now, then with that source "
-        "(GATEWAY as the first command shows):"
-        + on(near, f"ip route get {to}", f"ip route replace {to} via GATEWAY src {local}")
-    )
-    evidence = {"outer_source": Quantity(source), "known_to_receiver": Quantity(known)}
-    return _Suspicion(f"they come from {source}, {far} knows {near} as {known}", words, cure, evidence)
-
-
-def _odd_port(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    if not there.ports or not here.ports or there.ports.keys() & here.ports.keys():
-        return None
-    to, far = listed(list(there.ports)), direction.receiver.name
-    own = listed(list(here.ports))
-    words = (
-        f"{direction.sender.name} sends to UDP port {to}, {far} to {own}: a node usually listens where it "
-        "sends to."
-    )
-    below = underlay.of(direction, pair.cluster)
-    near = direction.sender.name
-    cure = (
-        f"Give both nodes the same port ({below.port_setting}). To compare the devices:"
-        + on(near, below.listing)
-        + on(far, below.listing)
-    )
-    verdict = f"they go to UDP port {to}, {far} uses {own}"
-    return _Suspicion(verdict, words, cure, {"own_port": Quantity(own)})
-
-
-def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> _Suspicion | None:
+def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) -> Suspicion | None:
     """RFC 6935 and 6936: a receiver discards zero checksums over IPv6 unless configured to accept them."""
     unanswered = responses.unanswered()
     rows = direction.received_row[unanswered]
@@ -180,7 +114,7 @@ def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) 
         "they "
         "have now:" + on(direction.sender.name, listing) + on(direction.receiver.name, listing)
     )
-    return _Suspicion(
+    return Suspicion(
         "their outer UDP checksum is zero over IPv6",
         words,
         cure,
@@ -188,7 +122,7 @@ def _zero_over_ipv6(pair: Comparison, direction: Direction, responses: Answers) 
     )
 
 
-def _group_policy(pair: Comparison, direction: Direction, responses: Answers) -> _Suspicion | None:
+def _group_policy(pair: Comparison, direction: Direction, responses: Answers) -> Suspicion | None:
     """VXLAN Group Policy in one direction only: a Linux device without `gbp` drops what has its flag.
 
     Sources: draft-smith-vxlan-group-policy section 2.1; Linux, drivers/net/vxlan: packets with flags that the
@@ -207,7 +141,7 @@ def _group_policy(pair: Comparison, direction: Direction, responses: Answers) ->
     )
     listing = underlay.of(direction, pair.cluster).listing
     cure = "Make the tunnel devices of both nodes with `gbp`, or neither. What they have now:"
-    return _Suspicion(
+    return Suspicion(
         f"they carry VXLAN Group Policy, which {far.name} does not use",
         words,
         cure + on(near.name, listing) + on(far.name, listing),
@@ -224,7 +158,7 @@ def _groups(pair: Comparison, point: Point, rows: NDArray[np.int32]) -> NDArray[
     return groups
 
 
-def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspicion | None:
+def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> Suspicion | None:
     found = underlay_errors.about(pair, direction, underlay_errors.NO_SUCH_HOST)
     gone = max((len(e.row) for e in found), default=0)
     if not gone:
@@ -234,32 +168,15 @@ def _nobody_there(pair: Comparison, direction: Direction, there: Ends) -> _Suspi
         f"{count(gone, 'ICMP error')} say that no host has the outer address {outer}: the tunnel map of "
         f"{direction.sender.name} may be stale" + ("." if pair.cluster.nodes else "; --kube would show it.")
     )
-    cure = f"Restart the CNI agent on {direction.sender.name}: it rebuilds its tunnel map."
+    near = direction.sender.name
+    below = underlay.of(direction, pair.cluster)
+    listing = _ENTRIES.get("cilium" if below.cni == "cilium" else below.tunnel)
+    entries = [f"{listing} | grep -wF {to}" for to in list(there.destinations)[:_FEW] if listing]
+    cure = written(
+        f"Restart the CNI agent on {near}: it rebuilds its tunnel map. To see the entries that lead to that "
+        "address, and the nodes of the cluster:",
+        on(near, *entries),
+        anywhere("kubectl get nodes -o wide"),
+    )
     evidence = {"host_unreachable": Quantity(gone, "packets")}
-    return _Suspicion(f"no host has the address {outer}", words, cure, evidence)
-
-
-def _strange_mac(pair: Comparison, direction: Direction, there: Ends, here: Ends) -> _Suspicion | None:
-    """A MAC that the receiver never sends from; one used in both directions is a router's virtual MAC."""
-    strange = there.dst_macs.keys() - here.src_macs.keys() - here.dst_macs.keys()
-    several = max(len(there.vnis), len(here.vnis)) > 1
-    if not here.src_macs or strange != there.dst_macs.keys() or not strange:
-        return None
-    if several or tunnel_ends.is_cilium(pair.cluster):
-        return None
-    near, far = direction.sender.name, direction.receiver.name
-    to, own = (listed([mac_text(m) for m in macs]) for macs in (there.dst_macs, here.src_macs))
-    words = (
-        f"Inside the tunnel they go to the MAC {to}, but {far} sends from {own}: where nodes address each "
-        "other's tunnel device (flannel, Calico), the entry for it is stale."
-    )
-    listing = underlay.of(direction, pair.cluster).listing
-    cure = (
-        f"Compare the neighbour entry of {near} with the MAC of {far}'s tunnel device; restarting the CNI "
-        f"agent on {near} rewrites the entry."
-        + on(near, f"ip neigh show | grep -iE '{'|'.join(mac_text(m) for m in list(there.dst_macs)[:3])}'")
-        + on(far, listing)
-    )
-    return _Suspicion(
-        f"they go to the MAC {to}, {far} sends from {own}", words, cure, {"own_mac": Quantity(own)}
-    )
+    return Suspicion(f"no host has the address {outer}", words, cure, evidence, conclusive=True)

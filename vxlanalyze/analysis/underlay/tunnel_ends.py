@@ -17,7 +17,7 @@ from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import Comparison, Direction, Point
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import NO_VNI, Flows
+from vxlanalyze.wire.model import NO_VNI, Flows, Tunnel
 
 _GROUP_BIT = 1 << 40  # of the first octet on the wire, IEEE 802-2014 section 8.2
 _VRRP = (0x00005E0001, 0x00005E0002)  # for IPv4 and IPv6; the last octet is the virtual router
@@ -28,6 +28,7 @@ class Ends:
     """Packets of one direction, wherever seen, by the values in their headers; the most frequent first."""
 
     packets: int
+    tunnels: dict[int, int]
     vnis: dict[int, int]
     src_macs: dict[int, int]
     dst_macs: dict[int, int]
@@ -47,11 +48,12 @@ def of(direction: Direction) -> Ends:
         (direction.receiver.flows, packets_of(direction.receiver, direction.unsent_row)),
     )
     columns: dict[str, dict[int, int]] = {}
-    for name in ("vni", "inner_src_mac", "inner_dst_mac", "outer_dport"):
+    for name in ("tunnel", "vni", "inner_src_mac", "inner_dst_mac", "outer_dport"):
         columns[name] = _tally((getattr(f, name), used * (f.outer_family > 0)) for f, used in sides)
     columns["vni"].pop(NO_VNI, None)
     return Ends(
         packets=sum(int(used.sum()) for _, used in sides),
+        tunnels=columns["tunnel"],
         vnis=columns["vni"],
         src_macs=_unicast(columns["inner_src_mac"]),
         dst_macs=_unicast(columns["inner_dst_mac"]),
@@ -115,6 +117,12 @@ def device_macs(forward: Ends, backward: Ends) -> bool:
         forward.dst_macs.keys() & backward.src_macs.keys()
         or backward.dst_macs.keys() & forward.src_macs.keys()
     )
+
+
+def differ_in_kind(one: Ends, other: Ends) -> bool:
+    """Whether two directions have no kind of tunnel in common; NVGRE is GRE with a key."""
+    kinds = [{Tunnel.GRE if k == Tunnel.NVGRE else Tunnel(k) for k in ends.tunnels} for ends in (one, other)]
+    return bool(kinds[0] and kinds[1]) and not kinds[0] & kinds[1]
 
 
 def is_cilium(cluster: Cluster) -> bool:

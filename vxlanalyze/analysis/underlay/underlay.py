@@ -6,12 +6,14 @@ the Azure gateway (12:34:56:78:9a:bc) use by their documentation. Tunnel ports a
 RFC 8926 (6081), flannel Documentation/backends.md (8472, VNI 1), Calico FelixConfiguration (4789, VNI 4096).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.underlay import tunnel_ends
+from vxlanalyze.analysis.underlay.capturing import PROTOCOL_RULES
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
@@ -92,6 +94,12 @@ class Underlay:
         return f"ip -d link show type {self.link_type}" if self.link_type else "ip -d link show"
 
     @property
+    def capture_rule(self) -> str:
+        """The capture filter for what the sender sends through the tunnel."""
+        tunnel = _either([f"udp port {port}" for port in self.ports]) or PROTOCOL_RULES.get(self.tunnel, "")
+        return " and ".join(filter(None, (tunnel, _either([f"src host {a}" for a in self.src]))))
+
+    @property
     def near(self) -> str:
         """An address of the sender for commands; PEER where unknown."""
         return self.src[0] if self.src else "PEER"
@@ -145,6 +153,10 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
         cni=_cni(ports, np.unique(flows.vni[rows]), cluster),
         link_type=_link_type(tunnel, bool(flows.inner_src_mac[rows].any())),
     )
+
+
+def _either(terms: Sequence[str]) -> str:
+    return f"({' or '.join(terms)})" if len(terms) > 1 else "".join(terms)
 
 
 def _link_type(tunnel: Tunnel, frames: bool) -> str:

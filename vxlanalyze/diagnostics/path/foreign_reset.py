@@ -9,9 +9,8 @@ Why it matters
 How it decides
     By the far node's capture: it holds other packets of the direction and of the time, and lacks these. The
     share of all other packets that it lacks (never taken for less than their number allows, or than the
-    drops that it states) bounds the probability that by accident it lacks as many of all packets of this
-    sort; where the requests that they answer are missing there too, that counts again. Below `chance` it is
-    reported.
+    drops that it states) bounds the probability that it lacks as many of all packets of this sort; where the
+    requests that they answer are missing there too, that counts again. Below `chance` it is reported.
 When it cannot tell
     The far capture holds nothing of the direction, does not cover the time, or lacks so many packets that
     these may be among them. Conversations that it does not show at all (a filter, another card) are ignored.
@@ -193,17 +192,15 @@ def _limits(hops: tuple[str, str] | None, far: str) -> str:
 def _remedy(pair: Comparison, direction: Direction) -> Iterator[str]:
     near, far = direction.receiver.name, direction.sender.name
     below = underlay.of(direction, pair.cluster)
-    port = below.ports[0] if below.ports else None
-    source = below.src[0] if below.src else far
     yield (
         f"Neither node's pods are at fault. Find the device between {near} and {far} that reads the inner "
         "packets (firewall that rejects, intrusion prevention, load balancer, a hypervisor's distributed "
         "firewall) and exempt the tunnel from it; encrypting the tunnel (WireGuard, IPsec) hides the inner "
         "packets from it."
     )
-    if port is not None:
+    if below.capture_rule:
         yield "See which source MAC and outer TTL the forged packets carry:"
-        yield on(near, f"tcpdump -nne -v -i any 'udp port {port} and src host {source}'")
+        yield on(near, f"tcpdump -nne -v -i any '{below.capture_rule}'")
 
 
 DIAGNOSTIC = base.Diagnostic(code=CODE, check=check)

@@ -129,8 +129,8 @@ def _explanation(pair: Comparison, picture: Picture, blocked: Explanation, lost:
     sent = affected.packets(affected.protocols(direction, lost))
     text = (
         f"Over {span(int(times.max() - times.min()))}, {direction.sender.name} sends {sent} of "
-        f"{affected.sizes(direction, lost)}, and {direction.receiver.name} sees none of them, so neither "
-        "size nor protocol matters. "
+        f"{affected.sizes(direction, lost)}, and {direction.receiver.name} sees none of them"
+        f"{affected.whatever(direction, lost)}. "
     )
     if picture.lost is not None and picture.lost.delivered:
         text += f"{count(picture.lost.delivered, 'other packet')} of this direction arrived. "
@@ -205,7 +205,7 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
         "firewall or access list between the nodes, for all nodes and both directions.",
         between_captures.not_its_firewall(receiver),
         between_captures.program(receiver, below),
-        _other_port(below),
+        "" if blocked.from_ns is not None else _other_port(below),
         "" if picture.others_delivered else _payload_or_port(direction, below),
     )
 
@@ -245,7 +245,7 @@ def _payload_or_port(direction: Direction, below: Underlay) -> str:
     return written(
         "To distinguish a filter on the port from one that matches VXLAN, send something else to the same "
         f"port while capturing on {far}; if that arrives, the filter looks at the payload:",
-        on(far, f"tcpdump -ni any -c 3 'udp port {port} and src host {below.near}'"),
+        on(far, f"tcpdump -ni any -c 3 '{below.capture_rule}'"),
         on(near, f"echo x | nc -u -w1 {below.far} {port}"),
     )
 

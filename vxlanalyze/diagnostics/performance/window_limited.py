@@ -133,11 +133,9 @@ def _finding(pair: Comparison, found: Connections, direction: str | None, held: 
         severity=Severity.WARNING,
         direction=direction,
         summary=f"{count(len(held), 'connection')} sent one receive window of {worst.window_bytes:,} bytes "
-        f"each "
-        f"round trip of {span(worst.rtt_ns)} and waited: at most {bit_rate(_allowed(worst))} "
+        f"per round trip of {span(worst.rtt_ns)} and waited: at most {bit_rate(_allowed(worst))} "
         f"({listed(names, at_most=_MOST_NAMED)})",
-        explanation=f"For {span(waited)} ({100 * worst.share:.0f} % of {_whose(len(held))}) the "
-        f"data "
+        explanation=f"For {span(waited)} ({100 * worst.share:.0f} % of {_whose(len(held))}) the data "
         f"in flight filled the window that the receiver advertises, and the sender could send only when an "
         f"acknowledgement made room. It reached {bit_rate(worst.bits_per_s)}; "
         f"100 Mbit/s over this round trip takes a window of {needed[0]:,} bytes, 1 Gbit/s one of "

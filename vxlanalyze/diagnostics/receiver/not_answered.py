@@ -22,7 +22,7 @@ What looks like it
     answer (`endpoint-silent`, `dns-unanswered`); a pod that refuses (`endpoint-refused`).
 What to do
     Start with the causes found alongside it (VNI, MAC, port, checksum, address). Otherwise capture on all
-    interfaces of the receiver (`tcpdump -i any`) while sending: packets that never leave the tunnel device
+    interfaces of the receiver (`tcpdump -ni any`) while sending: packets that never leave the tunnel device
     are dropped by a firewall before it, or by a device with other settings; those that leave it but do not
     reach the pod are dropped by the reverse path filter or a firewall after it.
 Sources
@@ -40,6 +40,7 @@ from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_s
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
+from vxlanalyze.analysis.underlay.insights import Insights
 from vxlanalyze.analysis.underlay.tunnel_ends import address_text, inner_addresses
 from vxlanalyze.analysis.underlay.where_requests_die import (
     after_the_tunnel,
@@ -56,6 +57,7 @@ from vxlanalyze.wire.numbers import ACK, SYN
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 CODE = "not-answered"
+_IPV6 = 6
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -173,7 +175,7 @@ def _finding(
         explanation=f"{_listed(kinds)} to {whom} are in the capture of {far}, intact as far as it shows, and "
         f"no answer left that node. {_before(far, stopped_ns)}{reach.words}"
         f"{_one_endpoint(pair, endpoints, far)}{' '.join(hints.suspicions)}",
-        remedy=written(*hints.cures, _remedy(pair, direction, reach)),
+        remedy=_remedy(pair, direction, responses, reach, hints),
         evidence={
             "unanswered_requests": Quantity(requests, "packets"),
             **{f"unanswered_{kind}": Quantity(n, "packets") for kind, n in kinds.items()},
@@ -242,8 +244,16 @@ def _one_endpoint(pair: Comparison, endpoints: list[str], far: str) -> str:
     )
 
 
-def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
-    near, far = direction.sender.name, direction.receiver.name
+def _remedy(pair: Comparison, direction: Direction, responses: Answers, reach: Reach, hints: Insights) -> str:
+    """Give what mends the suspicions first, then how to look where the packets die."""
+    inside_node = "" if hints.conclusive else _inside_the_node(pair, direction, responses, reach)
+    if hints.cures and inside_node:
+        inside_node = f"If that is not the cause: {lowered(inside_node)}"
+    return written(*hints.cures, inside_node)
+
+
+def _inside_the_node(pair: Comparison, direction: Direction, responses: Answers, reach: Reach) -> str:
+    far, flows = direction.receiver.name, direction.sender.flows
     if not direction.receiver.encapsulated:
         return written(
             "The packets are seen on the interface of the pod itself: look at the process there (in its "
@@ -252,18 +262,20 @@ def _remedy(pair: Comparison, direction: Direction, reach: Reach) -> str:
             on(node_name(far), "ss -lntu", "ip route show"),
             anywhere("kubectl get networkpolicies -A"),
         )
-    below = underlay.of(direction, pair.cluster)
+    requests = responses.flow[responses.unanswered()]
+    below, ipv6 = underlay.of(direction, pair.cluster), bool((flows.family[requests] == _IPV6).all())
     if reach.rejected:
-        return rejected(far)
+        return rejected(far, ipv6=ipv6)
     if reach.decapsulated:
-        return after_the_tunnel(far, below)
+        return after_the_tunnel(far, below, ipv6=ipv6)
     if reach.decapsulated is False:
         return before_the_tunnel(direction, below)
+    endpoint = address_text((int(flows.family[requests[0]]), flows.dst[requests[0]].tobytes()))
     return written(
-        f"Check whether the packets appear decapsulated while {near} sends:",
-        on(far, "tcpdump -ni any"),
+        "Check whether the packets appear decapsulated while the other node sends:",
+        on(far, f"tcpdump -ni any -c 20 '({below.capture_rule}) or host {endpoint}'"),
         "If they do not, " + lowered(before_the_tunnel(direction, below)),
-        "If they do, " + lowered(after_the_tunnel(far, below)),
+        "If they do, " + lowered(after_the_tunnel(far, below, ipv6=ipv6)),
     )
 
 

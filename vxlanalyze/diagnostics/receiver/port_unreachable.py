@@ -28,7 +28,7 @@ from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.integrity import alone
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.underlay import tunnel_ends, underlay, underlay_errors
+from vxlanalyze.analysis.underlay import disagreements, tunnel_ends, underlay, underlay_errors
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.analysis.underlay.underlay_errors import PORT_UNREACHABLE, Errors
 from vxlanalyze.pairing.model import Comparison, Direction, Point
@@ -77,9 +77,13 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
     there, back = tunnel_ends.of(direction), tunnel_ends.of(answers.opposite(pair, direction))
     sent = sum(there.ports.get(p, 0) for p in ports)
     other = [p for p in back.ports if p not in ports]
+    kind = disagreements.other_kind(pair, direction, there, back)
     responses = answers.of(direction)
     shown = exhibits.of_rows(pair, [(e.point, e.row) for e in seen])
     hint = f" {far} itself sends to UDP port {listed(other)}, so it listens there." if other else ""
+    if kind:
+        hint = f" {kind.words}"
+    own = f"; it uses port {listed(other)} itself" if other else ""
     who = f"{far} itself refuses" if most.by_target.all() else "another address than the one sent to refuses"
     lived = (
         " Some requests were answered, so this did not last all the time." if responses.answered.any() else ""
@@ -90,11 +94,11 @@ def _finding(pair: Comparison, direction: Direction, seen: list[Errors]) -> Find
         direction=direction.label,
         summary=f"{far} refuses tunnel packets to UDP port {listed(ports)}: "
         f"{count(errors, 'ICMP error')} (port unreachable) for {count(sent, 'packet')} sent"
-        + (f"; it uses port {listed(other)} itself" if other else ""),
+        + (f"; {kind.verdict}" if kind else own),
         explanation=f"{count(errors, 'error')} quote outer packets from {near} to UDP port {listed(ports)}; "
         f"{who}. Nothing listens on that port, or a firewall rejects it with this error (kernels limit how "
         f"many they send, so fewer errors than packets is normal).{hint}{lived}",
-        remedy=_remedy(direction, underlay.of(direction, pair.cluster), ports, other),
+        remedy=kind.cure if kind else _remedy(direction, underlay.of(direction, pair.cluster), ports, other),
         evidence={
             "errors": Quantity(errors, "packets"),
             "refused_port": Quantity(listed(ports)),

@@ -66,7 +66,8 @@ def _hop(pair: Comparison, hop: Hop, chance: float) -> DiagnosticResult | None:
     forward, backward = tunnel_ends.of(hop.forward), tunnel_ends.of(hop.backward)
     if not forward.vnis or not backward.vnis:
         return NotAssessed(CODE, "tunnel packets with a VNI were seen in one direction at most")
-    if len(forward.vnis) == len(backward.vnis) == 1 and forward.vnis.keys() == backward.vnis.keys():
+    same = len(forward.vnis) == len(backward.vnis) == 1 and forward.vnis.keys() == backward.vnis.keys()
+    if same or tunnel_ends.differ_in_kind(forward, backward):  # not-answered reports another kind of tunnel
         return None
     if not tunnel_ends.is_cilium(pair.cluster) and not _could_be_identities(forward, backward):
         split = split_overlay.of(hop, chance)
@@ -166,8 +167,8 @@ def _where_to_set(near: str, below: Underlay, split: SplitOverlay) -> str:
     return written(
         "Set flannel's Backend.VNI in the kube-flannel ConfigMap (net-conf.json) or Calico's vxlanVNI "
         "in the FelixConfiguration, then restart the agent on the node that differs. If this cluster "
-        "runs Cilium, VNIs differ by design: look at the nodes' firewalls instead, and give what this "
-        "prints in its pod with --facts:",
+        "runs Cilium, VNIs differ by design: look at the nodes' firewalls instead, and save the "
+        "output of this command, run in the Cilium pod, for --facts:",
         on(near, "cilium-dbg bpf tunnel list"),
     )
 

@@ -118,14 +118,14 @@ def _explanation(
     partly = int(np.count_nonzero(travelled.incomplete & lost))
     none = int(np.count_nonzero(travelled.vanished & lost))
     if partly:
-        rest = f": of {firsts:,} the first fragment and not the rest" if firsts else ""
-        parts.append(f"Of {count(partly, 'packet')}, {far} received only a part{rest}")
+        rest = f" ({_first_only(firsts, partly)})" if firsts else ""
+        parts.append(f"{far} received only a part of {_of_these(partly, sent)}{rest}")
     if none:
         longest, largest = _longest_whole(direction, travelled), travelled.largest_bytes or 0
         which = f"none is larger than {largest:,} bytes" if largest <= longest else "some of them are smaller"
         than = "" if largest <= longest else " than that"
         parts.append(
-            f"Of {count(none, 'packet')} no fragment arrived at {far}, though packets of {longest:,} bytes "
+            f"No fragment of {_of_these(none, sent)} arrived at {far}, though packets of {longest:,} bytes "
             f"arrive in one piece and {which}{than}: size alone does not stop them"
         )
     if travelled.mtu:
@@ -133,10 +133,18 @@ def _explanation(
             f"The largest fragment has {travelled.largest_bytes:,} bytes, so the link that fragments "
             f"carries {travelled.mtu[0]:,} to {travelled.mtu[1]:,}"
         )
-    parts.append("The node cannot put incomplete packets together, and the pods get nothing")
+    parts.append("The node cannot reassemble incomplete packets, and the pods get nothing")
     if limit.added:
         parts.append(limit.added)
     return ". ".join(parts) + "."
+
+
+def _of_these(number: int, fragmented: int) -> str:
+    return f"all {number:,}" if number == fragmented else f"{number:,} of them"
+
+
+def _first_only(firsts: int, partly: int) -> str:
+    return "the first fragment only" if firsts == partly else f"of {firsts:,} the first fragment only"
 
 
 def _longest_whole(direction: Direction, travelled: Fragmented) -> int:

@@ -190,13 +190,13 @@ def _summary(
         return f"{where} answers none of the queries for {listed(failing, 3)}, and all others{more}"
     if first.answered:
         race = ": the second query of a pair from one socket is dropped" if _races(servers) else ""
-        return f"{where} left {first.unanswered:,} of {queries} of {first.client} unanswered{race}{more}"
+        return f"{where} left {first.unanswered:,} of {queries} from {first.client} unanswered{race}{more}"
     if answers_lost:
         who = pair.cluster.named(first.client)
-        return f"{where} answered {queries} of {who}, and no answer got back{more}"
+        return f"{where} answered {queries} from {who}, and no answer got back{more}"
     good = always_answers(first, queried) if first.requests >= LEAST_QUERIES else None
     if good is None:
-        return f"{where} answered none of {queries} of {pair.cluster.named(first.client)}{more}"
+        return f"{where} answered none of {queries} from {pair.cluster.named(first.client)}{more}"
     return (
         f"One DNS pod always answers, the other never: {where} answered none of {queries}, "
         f"{pair.cluster.named(good.server)} all {good.requests:,}{more}"

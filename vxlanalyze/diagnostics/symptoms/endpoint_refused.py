@@ -265,8 +265,8 @@ def _stale(pair: Comparison, endpoint: _Endpoint) -> Iterator[str]:
 def _remedies(by: dict[str, int], node: str, server: str, *, by_server: bool) -> Iterator[str]:
     if _RESET in by or "port unreachable" in by:
         yield (
-            f"Nothing listens on {server}: start the process or correct the port. What listens in the pod's "
-            "network namespace, and the target port and endpoints of the service:"
+            f"Nothing listens on {server}: start the process or correct the port. To see what listens in "
+            "the pod's network namespace, and the target port and endpoints of the service:"
         )
         yield on(node, "ss -lntu") + anywhere("kubectl describe service -n NAMESPACE SERVICE")
     if _PROHIBITED in by:
@@ -279,7 +279,7 @@ def _remedies(by: dict[str, int], node: str, server: str, *, by_server: bool) ->
         yield "The far node does not know the pod: it is gone or has moved. Compare the pods and endpoints:"
         yield anywhere("kubectl get pods -A -o wide", "kubectl get endpointslices -A")
     if not by_server:
-        yield "The rule that rejects, by its counter:"
+        yield "Find the rule that rejects them by its counter:"
         yield on(node, "iptables -L FORWARD -v -n", "nft list ruleset")
 
 

@@ -77,10 +77,11 @@ def _finding(pair: Comparison, silent: _Silent) -> Finding:
         code=CODE,
         severity=Severity.WARNING,
         direction=None,
-        summary=f"{named} answered none of {count(figures.unanswered, 'request')} of "
+        summary=f"{named} answered none of {count(figures.unanswered, 'request')} from "
         f"{pair.cluster.named(figures.client)}, and its {runs} on the client's own node {node}",
-        explanation=f"By the cluster's tables, {pods} {'is' if len(silent.pods) == 1 else 'are'} all that "
-        f"stands behind the service, so its requests do not leave {node}: the tunnel has no part in it. "
+        explanation=f"By the cluster's tables, {pods} {'is' if len(silent.pods) == 1 else 'are'} the only "
+        f"{'pod' if len(silent.pods) == 1 else 'pods'} of the service, so its requests do not leave {node}: "
+        "the tunnel has no part in it. "
         f"{requests.point.name} shows the requests and no response. Either they are not translated to the "
         "pod inside the node, or the pod does not respond.",
         remedy=written(

@@ -106,12 +106,12 @@ def _of_arp(pair: Comparison, found: _Unanswered) -> Finding:
     names = listed([pair.cluster.named(a) for a in wanted], 3)
     return _finding(
         (pair, found),
-        f"{names} answered none of {count(int(found.packets.sum()), 'ARP request')} of "
+        f"{names} answered none of {count(int(found.packets.sum()), 'ARP request')} from "
         f"{listed([pair.cluster.named(a) for a in askers], 3)} that reached {far}, though "
         f"{'it sends' if len(wanted) == 1 else 'they send'} to others from there",
         f"The requests arrive, and neither an ARP reply nor anything else goes back to "
-        f"{'the asker' if len(askers) == 1 else 'these askers'}. Others know the MAC already, so they do not "
-        "notice.",
+        f"{'the sender' if len(askers) == 1 else 'these senders'}. Others know the MAC already, and notice "
+        "nothing.",
         written(
             "See whether the requests come out of the tunnel device and reach the interface of "
             f"{names}, and whether a reply comes back to it:",

@@ -29,7 +29,7 @@ WINDOWS_DISJOINT = Question(
         ),
     ),
 )
-_TUNNELLED = "udp port 4789 or udp port 8472 or udp port 6081 or udp port 4790 or ip proto 47 or ip proto 4"
+_TUNNELLED = "udp port 4789 or udp port 8472 or udp port 6081 or udp port 4790 or proto 47 or proto 4"
 NO_TUNNEL_TRAFFIC = Question(
     "no-tunnel-traffic",
     {

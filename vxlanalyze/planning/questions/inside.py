@@ -24,6 +24,8 @@ _REFUSED = "invalid, insert_failed, drop and early_drop count packets that conne
 
 def _open_inside(case: Case) -> tuple[str, ...]:
     """What the capture shows about where requests die inside a node."""
+    if case.value("host_unreachable") or case.value("own_tunnel"):
+        return ()  # no host has that address, or no device of that kind
     taken = case.value("taken_out_of_tunnel")
     before, after = ("firewall", "device"), ("rpfilter", "forward", "pod")
     return after if taken == "yes" else before if taken == "no" else (*before, *after)

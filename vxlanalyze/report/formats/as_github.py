@@ -43,7 +43,7 @@ def _annotations(report: Report, judgement: Judgement | None) -> Iterator[_Annot
         codes = list(dict.fromkeys(entry["code"] for entry in report.not_assessed))
         checks = words.count(len(report.not_assessed), "check")
         yield _Annotation(
-            "notice", "not assessed", f"{checks}, not known to be healthy: {words.listed(codes, 20)}"
+            "notice", "not assessed", f"{checks}, which may hide a fault: {words.listed(codes, 20)}"
         )
 
 

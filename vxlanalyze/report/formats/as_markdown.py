@@ -31,7 +31,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
         parts += _listed("Not as expected", judgement.differences)
     parts += _listed("Broken diagnostics", [f"{e.get('code')}: {e.get('error')}" for e in report.broken])
     unsure = [f"{e['code']} {e['direction'] or ''}: {e['reason']}" for e in report.not_assessed]
-    parts += _listed("Not assessed (not known to be healthy)", unsure)
+    parts += _listed("Not assessed (may hide a fault)", unsure)
     return inert("\n\n".join(parts) + "\n")
 
 
@@ -102,7 +102,7 @@ def remedy(text: str) -> str:
     """Write a remedy: sentences, and commands as a numbered list."""
     lines: list[str] = []
     number = 0
-    for step in commands.steps(text):
+    for step in commands.merged_steps(text):
         number += bool(step.command)
         where = f"on {escaped(step.node)}: " if step.node else ""
         lines.append(

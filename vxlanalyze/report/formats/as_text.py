@@ -62,8 +62,10 @@ def render(
         _section(page, "Since the baseline", judgement.changes, "nothing changed")
         _section(page, "Not as expected", judgement.differences or None, "")
     _broken(page, report)
-    if not verbose and (report.not_assessed or report.services):
+    notes = text_findings.notes(report)
+    if not verbose and (notes or report.not_assessed or report.services):
         page.blank()
+    text_findings.write_notes(page, notes, verbose=verbose)
     _not_assessed(page, report, verbose=verbose)
     _services(page, report, verbose=verbose)
     _captures(page, report, verbose=verbose)
@@ -93,7 +95,7 @@ def _not_assessed(page: Page, report: Report, *, verbose: bool) -> None:
         known = "may hide a fault; --verbose says why"
         page.paragraph(("Not assessed: ", "bold"), (f"{counted(report.not_assessed)} ({known})", ""))
         return
-    page.heading("Not assessed (not known to be healthy)")
+    page.heading("Not assessed (may hide a fault)")
     for checks, reason in by_reason(report.not_assessed):
         page.paragraph(("- ", ""), (f"{checks}: {reason}", ""), indent=2, hanging=2)
 
@@ -105,20 +107,36 @@ def _services(page: Page, report: Report, *, verbose: bool) -> None:
     ordered = sorted(report.services, key=lambda s: -_failed(s))
     if verbose:
         page.heading("Requests and responses")
-        shown = ordered
-    else:
-        shown = [s for s in ordered if _failed(s)][:_SERVICES_SHOWN]
-        page.paragraph(("Requests: ", "bold"), (_all_requests(ordered), ""))
+    shown = ordered if verbose else _worst(ordered)
+    if not verbose:
+        more = "" if len(shown) == len(ordered) else f" (all {len(ordered)} client-server pairs: --verbose)"
+        page.paragraph(("Requests: ", "bold"), (_all_requests(ordered) + more, ""))
     for service in shown:
-        page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
+        if verbose:
+            page.paragraph((_service(service, report.names), ""), indent=2, hanging=2)
+        else:
+            _in_one_line(page, service, report.names)
         queries = service.get("questions", []) if verbose else _that_fail_apart(service)
         for query in queries:
             page.paragraph((_question(query), ""), indent=4, hanging=2)
-    if not verbose and len(ordered) > len(shown) > 0:
-        page.paragraph((f"{len(ordered) - len(shown)} more (--verbose lists them)", "dim"), indent=2)
     if report.connections_total > MOST_CONNECTIONS:
         of = f"{MOST_CONNECTIONS:,} of {report.connections_total:,} TCP connections"
         page.paragraph((f"Time was divided for {of}, those with most packets.", ""))
+
+
+def _worst(ordered: Sequence[ServiceRecord]) -> list[ServiceRecord]:
+    """Give the pairs with most failures; none where every request of all of them fails alike."""
+    if len(ordered) > 1 and not any(service["answered"] + service["refused"] for service in ordered):
+        return []
+    return [service for service in ordered if _failed(service)][:_SERVICES_SHOWN]
+
+
+def _in_one_line(page: Page, service: ServiceRecord, names: dict[str, str]) -> None:
+    """Write a client and server with their counts, and with times where these fit."""
+    line = _service(service, names)
+    if len(line) + 2 > page.width:
+        line = _service(service, names, timed=False)
+    page.paragraph((line, ""), indent=2, hanging=2)
 
 
 def _all_requests(services: Sequence[ServiceRecord]) -> str:
@@ -153,14 +171,14 @@ def _question(query: QuestionRecord) -> str:
     return f"{query['type']} {name}: {query['answered']:,} of {query['requests']:,} answered"
 
 
-def _service(service: ServiceRecord, names: dict[str, str]) -> str:
+def _service(service: ServiceRecord, names: dict[str, str], *, timed: bool = True) -> str:
     client, server = (_named(service[end], names) for end in ("client", "server"))
     of = f", {service['service']}" if service["service"] and service["service"] not in server else ""
     counts = [f"{service['answered']:,} of {service['requests']:,} answered"]
     if service["refused"]:
         counts.append(f"{service['refused']:,} refused")
     middle, tail = service["latency_ns"]["p50"], service["latency_ns"]["p99"]
-    if middle is not None:
+    if middle is not None and timed:
         late = "" if tail is None or tail < _LONG_TAIL * middle else f", p99 {words.span(tail)}"
         counts.append(f"in {words.span(middle)} (median{late}){_at_server(service)}")
     untaken = _untaken(service.get("not_taken", 0))
@@ -199,7 +217,7 @@ def _captures(page: Page, report: Report, *, verbose: bool) -> None:
     for dropped, names in by_drops.items() if not verbose and not same else ():
         page.paragraph((f"{', '.join(names)}: {_drops(dropped)}", ""), indent=2, hanging=2)
     for clock in report.clock:
-        page.paragraph((_clock(clock), ""), indent=2, hanging=2)
+        page.paragraph((_clock(clock, verbose=verbose), ""), indent=2, hanging=2)
     windows = dict.fromkeys(hop["window"]["by"] for hop in report.hops if hop["window"] is not None)
     for by in windows if verbose else ():
         if by:
@@ -245,12 +263,12 @@ def _by_drops(captures: Sequence[CaptureRecord]) -> dict[int | None, list[str]]:
     return by_drops
 
 
-def _clock(clock: ClockRecord) -> str:
+def _clock(clock: ClockRecord, *, verbose: bool) -> str:
     to, from_ = clock["to"], clock["from"]
     offset = clock["offset_ns"]
     if offset is None:
-        why = f"({clock['method']}); delays are relative to the smallest"
-        return f"clock of {to} against {from_}: cannot be determined {why}"
+        why = f" ({clock['method']}); delays are relative to the smallest" if verbose else ""
+        return f"clock of {to} against {from_}: cannot be determined{why}"
     ahead = "ahead of" if offset >= 0 else "behind"
     text = f"clock of {to}: {words.span(abs(offset))} {ahead} {from_}"
     if clock["uncertainty_ns"] is not None:

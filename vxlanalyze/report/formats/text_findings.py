@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vxlanalyze.report import still_open
 from vxlanalyze.report.both_directions import Shown
@@ -20,9 +20,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z\d])")
 
 
 def write(page: Page, report: Report, *, verbose: bool) -> None:
-    """Number the faults, each with its consequences; notes take one line each."""
-    found = stories(report.findings)
-    faults = [story for story in found if story.is_fault]
+    """Number the faults, each with its consequences."""
+    faults = [story for story in stories(report.findings) if story.is_fault]
     if faults:
         page.heading("Findings")
     written: dict[str, int] = {}  # first paragraphs of remedies, by the finding that has them
@@ -37,10 +36,27 @@ def write(page: Page, report: Report, *, verbose: bool) -> None:
             page.remedy(again if earlier < number else cause.finding["remedy"], indent=3)
         _reasons(page, cause, first=number == 1, verbose=verbose)
         _consequences(page, effects, verbose=verbose)
-    notes = [shown for story in found if not story.is_fault for shown in (story.cause, *story.effects)]
+
+
+def notes(report: Report) -> list[Shown]:
+    """Give what is no fault."""
+    found = (story for story in stories(report.findings) if not story.is_fault)
+    return [shown for story in found for shown in (story.cause, *story.effects)]
+
+
+def write_notes(page: Page, notes: Sequence[Shown], *, verbose: bool) -> None:
+    """Write notes, each kind on one line; if `verbose` each in full."""
+    if not verbose:
+        for code, parts in _by_code(notes):
+            times = f" ({len(parts)} times)" if len(parts) > 1 else ""
+            style = STYLES[parts[0]["severity"]]
+            page.line(("Note: ", "bold"), (code, style), (f"{times}: {parts[0]['summary']}", ""))
+        return
     if notes:
         page.heading("Notes")
-        _notes(page, notes, verbose=verbose)
+    for note in notes:
+        for part in note.parts:
+            _in_short(page, part, None, indent=2)
 
 
 def _title(page: Page, number: int, shown: Shown, verdict: str) -> None:
@@ -78,8 +94,12 @@ def _open(page: Page, finding: FindingRecord, *, verbose: bool) -> None:
     shown = explanations if verbose else _fitting(explanations, _OPEN_SHOWN, "more")
     page.paragraph(("Still open: ", "bold"), (still_open.joined(shown), ""), indent=3, hanging=2)
     if left["probe"] is not None and not verbose:
-        title = f"{still_open.next_probe(left)}; commands: --verbose"
-        page.paragraph(("Next probe: ", "bold"), (title, ""), indent=3, hanging=2)
+        page.paragraph(
+            ("Next probe (steps: --verbose): ", "bold"),
+            (still_open.next_probe(left), ""),
+            indent=3,
+            hanging=2,
+        )
     if left["probe"] is not None and verbose:
         steps = f"{still_open.next_probe(left)}\n{still_open.commands(left['probe'])}"
         page.remedy(steps, indent=3, label="Next probe: ")
@@ -99,7 +119,7 @@ def _proof(page: Page, shown: Shown, *, verbose: bool) -> None:
             figure = f"{name.replace('_', ' ')}: {formatting.quantity(quantity)}"
             page.paragraph(("- ", ""), (figure, ""), indent=5, hanging=2)
     if finding["frames"]:
-        page.paragraph(("Frames: ", "bold"), (_frames(finding), ""), indent=3, hanging=2)
+        page.paragraph(("Frames: ", "bold"), (_frames(finding, page.width - 12), ""), indent=3, hanging=2)
     if finding["display_filter"]:
         page.whole("Filter: ", finding["display_filter"], indent=3)
 
@@ -116,37 +136,35 @@ def _fitting(parts: Sequence[str], characters: int, rest: str = "") -> list[str]
 
 
 def _consequences(page: Page, effects: Sequence[Shown], *, verbose: bool) -> None:
-    if effects:
+    """Write the consequences, a single one next to its label."""
+    parts = [
+        (part, effect.finding["direction"])
+        for effect in effects
+        for part in (effect.parts if verbose else effect.parts[:1])
+    ]
+    if len(parts) == 1:
+        _in_short(page, *parts[0], label="Consequence: ", indent=3)
+        return
+    if parts:
         page.paragraph(("Consequences:", "bold"), indent=3)
-    shown = effects if verbose else effects[:_EFFECTS_SHOWN]
-    for effect in shown:
-        for part in effect.parts if verbose else effect.parts[:1]:
-            _in_short(page, part, effect.finding["direction"], indent=3)
-    if len(effects) > len(shown):
-        page.paragraph((f"- {len(effects) - len(shown)} more (--verbose lists them)", "dim"), indent=3)
+    shown = parts if verbose else parts[:_EFFECTS_SHOWN]
+    for part, direction in shown:
+        _in_short(page, part, direction, indent=3)
+    if len(parts) > len(shown):
+        page.paragraph((f"- {len(parts) - len(shown)} more (--verbose lists them)", "dim"), indent=3)
 
 
-def _in_short(page: Page, finding: FindingRecord, direction: str | None, indent: int) -> None:
+def _in_short(
+    page: Page, finding: FindingRecord, direction: str | None, *, indent: int, label: str = "- "
+) -> None:
     where = f" {direction}" if direction and direction not in finding["summary"] else ""
     page.paragraph(
-        ("- ", ""),
+        (label, "" if label == "- " else "bold"),
         (finding["code"], STYLES[finding["severity"]]),
         (f"{where if ' and ' in where else ''}: {finding['summary']}", ""),
         indent=indent,
         hanging=2,
     )
-
-
-def _notes(page: Page, notes: Sequence[Shown], *, verbose: bool) -> None:
-    if verbose:
-        for note in notes:
-            for part in note.parts:
-                _in_short(page, part, None, indent=2)
-        return
-    for code, parts in _by_code(notes):
-        times = f" ({len(parts)} times)" if len(parts) > 1 else ""
-        spans = ("- ", ""), (code, STYLES[parts[0]["severity"]]), (f"{times}: {parts[0]['summary']}", "")
-        page.line(*spans, indent=2)
 
 
 def _by_code(notes: Sequence[Shown]) -> Iterator[tuple[str, list[FindingRecord]]]:
@@ -156,11 +174,16 @@ def _by_code(notes: Sequence[Shown]) -> Iterator[tuple[str, list[FindingRecord]]
     yield from parts.items()
 
 
-def _frames(finding: FindingRecord) -> str:
-    """Name the first frames of each capture: ``node1 3-9, 12; node2 4 (17 in all)``."""
-    parts = []
-    for name, numbers in finding["frames"].items():
-        runs = formatting.runs(numbers).split(", ")
-        more = ", ..." if len(runs) > _FRAMES_SHOWN else ""
-        parts.append(f"{name} {', '.join(runs[:_FRAMES_SHOWN])}{more}")
-    return f"{'; '.join(parts)} ({finding['frame_count']:,} in all)"
+def _frames(finding: FindingRecord, room: int) -> str:
+    """Name the first frames of each capture, as many as fit: ``node1 3-9, 12; node2 4 (17 in all)``."""
+    in_all = f" ({finding['frame_count']:,} in all)"
+    runs_of = {name: formatting.runs(numbers).split(", ") for name, numbers in finding["frames"].items()}
+    texts = (_first_runs(runs_of, shown) + in_all for shown in range(_FRAMES_SHOWN, 1, -1))
+    return next((text for text in texts if len(text) <= room), _first_runs(runs_of, 1) + in_all)
+
+
+def _first_runs(runs_of: Mapping[str, Sequence[str]], shown: int) -> str:
+    return "; ".join(
+        f"{name} {', '.join(runs[:shown])}{', ...' if len(runs) > shown else ''}"
+        for name, runs in runs_of.items()
+    )

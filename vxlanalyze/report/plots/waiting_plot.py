@@ -38,7 +38,7 @@ def draw_waiting(axes: Axes, connections: Sequence[ConnectionRecord]) -> Axes:
         axes.text(0, row - 0.28, _named(record), ha="left", va="bottom", fontsize="small")
     axes.set_yticks([])
     axes.set_ylim(len(connections) - 0.6, -0.85)
-    axes.set_xlabel(f"time in which somebody was waited for ({unit.name})")
+    axes.set_xlabel(f"time in which either end waited ({unit.name})")
     finish(axes)
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x", alpha=0.25, linewidth=0.6)

@@ -87,7 +87,7 @@ def recognise(data: Octets, found: Record, carrier: int) -> bool:
 
 @compiled
 def _is_packet(data: Octets, found: Record, at: int) -> bool:
-    """Check what rarely matches by accident: the exact length, and the checksum or the addresses."""
+    """Check what rarely matches by chance: the exact length, and the checksum or the addresses."""
     room = found[LIMIT] - at
     if at + ipv4.HEADER_BYTES > found[END]:
         return False

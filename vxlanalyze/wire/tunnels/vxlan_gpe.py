@@ -71,7 +71,7 @@ def _ethertype(found: Record, following: int) -> int:
 
 @compiled
 def recognise(data: Octets, found: Record, carrier: int) -> bool:
-    """Never: on another port, a header followed by an IP packet matches too easily by accident."""
+    """Never: on another port, a header followed by an IP packet matches too easily by chance."""
     return False
 
 
