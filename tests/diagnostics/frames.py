@@ -46,9 +46,9 @@ def cooked(packet: bytes, interface: int, kind: int) -> bytes:
     return struct.pack(">HHIHBB8s", 0x0800, 0, interface, 1, kind, 6, bytes(8)) + packet
 
 
-def pcap(path: Path, frames: list[tuple[float, bytes]], link: int = SLL2) -> Path:
+def pcap(path: Path, frames: list[tuple[float, bytes]], link: int = SLL2, in_time: bool = True) -> Path:
     out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, link)]
-    for seconds, data in sorted(frames, key=lambda f: f[0]):
+    for seconds, data in sorted(frames, key=lambda f: f[0]) if in_time else frames:
         whole, fraction = divmod(round(1_700_000_000e6 + seconds * 1e6), 1_000_000)
         out.append(struct.pack("<IIII", whole, fraction, len(data), len(data)) + data)
     path.write_bytes(b"".join(out))

@@ -13,7 +13,7 @@ from vxlanalyze.pairing import fate, one_way, positions
 from vxlanalyze.pairing.altered_bytes import Rereading
 from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import Matched, Units
-from vxlanalyze.pairing.model import NO_DELAY, CaptureFacts, Clock, Point
+from vxlanalyze.pairing.model import NO_DELAY, NO_ROW, CaptureFacts, Clock, Point
 from vxlanalyze.pairing.routes import Route
 from vxlanalyze.wire.model import Anomaly
 
@@ -108,7 +108,7 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> Leg:
     known = positions.paired(ends.partner, at_first, at_second)
     if not forward:
         known = positions.inverse(known, len(at_second.row))
-    sent_ns = one_way.sent_by_receivers_clock(sent.time_ns, clock_, forward)
+    sent_ns = _at_receiver(sent, received, known, clock_, forward)
     near, far = (facts.source for facts in (ends.facts if forward else ends.facts[::-1]))
     reread = Rereading(near, far, ends.ports)
     by_receiver = replace(sent, time_ns=sent_ns)
@@ -116,3 +116,19 @@ def _leg(ends: HopEnds, clock_: Clock | None, forward: bool) -> Leg:
     received_ns = positions.of_partners(received.time_ns, matched.partner, 0)
     delay = one_way.delays(sent.time_ns, received_ns, matched.partner >= 0, clock_, forward)
     return Leg(sent, received, sent_ns, matched, delay, forward)
+
+
+def _at_receiver(
+    sent: Units, received: Units, known: NDArray[np.int32], clock_: Clock | None, forward: bool
+) -> NDArray[np.int64]:
+    """When packets were sent by the receiver's clock, also those under way while a clock was set."""
+    sent_ns = one_way.sent_by_receivers_clock(sent.time_ns, clock_, forward)
+    if clock_ is None or len(clock_.pieces) < 2:
+        return sent_ns
+    paired = np.flatnonzero(known != NO_ROW)
+    own_ns, there_ns = sent.time_ns[paired], received.time_ns[known[paired]]
+    if forward:
+        sent_ns[paired] = own_ns + one_way.pair_offsets(own_ns, there_ns, clock_)
+    else:
+        sent_ns[paired] = own_ns - one_way.pair_offsets(there_ns, own_ns, clock_)
+    return sent_ns

@@ -1,8 +1,11 @@
 """One-way delays of packets between two points, whose clocks may differ."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing import offsets
 from vxlanalyze.pairing.model import NO_DELAY, Clock
 
 
@@ -36,6 +39,28 @@ def sent_by_receivers_clock(
     return time_ns - clock.offset_at(np.maximum(time_ns - base, begin))
 
 
+def pair_offsets(
+    first_ns: NDArray[np.int64], second_ns: NDArray[np.int64], clock: Clock
+) -> NDArray[np.int64]:
+    """Offset of the second point's clock when both saw a packet, shape ``(m,)``.
+
+    Of a packet that was under way while a clock was set, one time is from before the step and one from after
+    it: the piece that gives the smaller delay applies.
+    """
+    offset = clock.offset_at(first_ns)
+    for before, after in pairwise(sorted(clock.pieces, key=lambda piece: piece.from_ns)):
+        crossing = np.flatnonzero(
+            (first_ns >= after.from_ns)
+            != (second_ns >= after.from_ns + min(before.offset_ns, after.offset_ns))
+        )
+        for piece in (before, after):
+            other = offsets.at(first_ns[crossing], (piece,))
+            apart_ns = second_ns[crossing] - first_ns[crossing]
+            nearer = np.abs(apart_ns - other) < np.abs(apart_ns - offset[crossing])
+            offset[crossing[nearer]] = other[nearer]
+    return offset
+
+
 def delays(
     sent_ns: NDArray[np.int64],
     received_ns: NDArray[np.int64],
@@ -57,7 +82,8 @@ def delays(
     if clock is None:
         return np.full(len(sent_ns), NO_DELAY, dtype=np.int64)
     # In place: for large captures, these are the largest arrays of all.
-    delay = clock.offset_at(sent_ns if forward else received_ns)
+    first_ns, second_ns = (sent_ns, received_ns) if forward else (received_ns, sent_ns)
+    delay = pair_offsets(first_ns, second_ns, clock)
     if forward:
         np.negative(delay, out=delay)
     delay += received_ns

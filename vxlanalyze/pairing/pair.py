@@ -25,6 +25,7 @@ from vxlanalyze.pairing import (
     repeats,
     routes,
     segments,
+    set_back,
     strict,
     translation,
     tuples,
@@ -151,6 +152,7 @@ class _Bench:
         for (i, j), partner in partners.items():
             both = [(decoded[n], main[n]) for n in (i, j)]
             partners[i, j] = doubled.completed(both, partner)
+        decoded, facts = set_back.counted_on(decoded, facts, partners)
         homes = _homes(main, decoded, book, cluster, partners)
         made = {
             p.name: Point(

@@ -8,7 +8,9 @@ Why it matters
 How it decides
     Where no steadily running clock explains the packets between two points, the series is split; a jump is
     the difference between the offsets on both sides of the split, reported where it exceeds the uncertainty
-    of both. In a capture without another clock to compare with, time that runs backwards by more than
+    of both. Where the times of one capture fall by more than `backwards_ns` from one frame to the next, and
+    the offsets of the packets that the other capture shows jump by as much, the clock was set back: times
+    after it are counted on, since the same times occur twice. In a capture without another clock to compare with, time that runs backwards by more than
     `backwards_ns` is a jump.
 When it cannot tell
     A forward jump in a single capture, or with packets in one direction only.
@@ -21,22 +23,33 @@ Sources
     Zhang, Liu and Xia, INFOCOM 2002 (clocks that are set); pcap-tstamp(7) (stamps out of order).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.pairing.model import Clock, ClockPiece, Comparison, Hop, Point
+from vxlanalyze.pairing.model import CaptureFacts, Clock, ClockPiece, Comparison, Hop, Point, SetBack
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
 
 CODE = "clock-step"
 _JOURNAL = "journalctl -u chronyd -u systemd-timesyncd"
 _BACKWARDS_NS = 100_000_000  # queues of a NIC are never this far apart
+_SPLIT = (
+    "No clock that runs evenly explains the packets; the series is split where the offset jumps. Delays are "
+    "corrected on both sides of it."
+)
+_COUNTED_ON = (
+    "The times of one capture fall from one frame to the next, and the packets that the other capture shows, "
+    "too, confirm that the clock was set back. This report counts the times after it on, as though it had not "
+    "been."
+)
 
 
 def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[DiagnosticResult]:
     """Look for clocks that were set: between points, and within single captures."""
-    answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop)]
+    answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop, pair.captures)]
     judged = {c for hop in pair.hops if not hop.clock.relative for c in (hop.clock.from_, hop.clock.to)}
     for point in pair.points:
         if point.name == pair.captures[point.capture].name and point.name not in judged:
@@ -44,35 +57,45 @@ def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[Diagno
     return answers[:1] if len({a.direction for a in answers}) < len(answers) else answers
 
 
-def _hop(hop: Hop) -> list[Finding]:
+def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
     clock = hop.clock
     uncertainty_ns = clock.uncertainty_ns or 0
-    steps = [
+    jumps = [
         (after.from_ns, jump)
         for before, after in zip(clock.pieces, clock.pieces[1:], strict=False)
         if abs(jump := _jump_ns(before, after)) > 2 * uncertainty_ns
     ]
-    if not steps:
+    ends = (hop.forward.sender, hop.forward.receiver)
+    back = [(point, steps) for point in ends if (steps := captures[point.capture].set_back)]
+    if not jumps and not back:
         return []
-    jumps = listed([f"by {span(jump)} at {moment(at)}" for at, jump in steps])
-    largest = max((jump for _, jump in steps), key=abs)
+    said = [f"the clock of {point.name} was set back {_each_back(point, steps)}" for point, steps in back]
+    if jumps:
+        said.append(
+            f"the clock of {clock.to} against {clock.from_}'s was set "
+            f"{'once,' if len(jumps) == 1 else f'{len(jumps)} times:'} "
+            + listed([f"by {span(jump)} at {moment(at)}" for at, jump in jumps])
+        )
+    by_ns = [*(-step.by_ns for _, steps in back for step in steps), *(jump for _, jump in jumps)]
+    frames = {p.name: p.frame(np.array([step.row for step in steps], np.int32)) for p, steps in back}
+    suspects = (clock.from_, clock.to) if jumps else tuple(frames)
     return [
         Finding(
             code=CODE,
             severity=Severity.INFO,
             direction=hop.forward.label,
-            summary=f"The clock of {clock.to} against {clock.from_}'s was set "
-            f"{'once,' if len(steps) == 1 else f'{len(steps)} times:'} {jumps}",
-            explanation="No clock that runs evenly explains the packets; the series is split where the "
-            f"offset jumps. Delays are corrected on both sides of it. {_sudden(clock)}",
+            summary=_sentence("; ".join(said)),
+            explanation=" ".join(
+                [*([_COUNTED_ON] if back else []), *([_SPLIT] if jumps else []), _rests_on(clock)]
+            ),
             remedy=written(
                 "Look at what sets the clock: a time service that steps it (makestep in chrony.conf), a "
                 "virtual machine that was paused.",
-                *(on(name, _JOURNAL) for name in (clock.from_, clock.to)),
+                *(on(name, _JOURNAL) for name in suspects),
             ),
             evidence={
-                "steps": Quantity(len(steps), "steps"),
-                "largest_step": Quantity(largest, "ns"),
+                "steps": Quantity(len(by_ns), "steps"),
+                "largest_step": Quantity(max(by_ns, key=abs), "ns"),
                 "uncertainty": Quantity(uncertainty_ns, "ns"),
             },
             ruled_out=(
@@ -80,8 +103,20 @@ def _hop(hop: Hop) -> list[Finding]:
                     "delay-spike", "a delay moves one direction; here both move, one up and the other down"
                 ),
             ),
+            frames=frames,
+            frame_count=sum(len(numbers) for numbers in frames.values()),
         )
     ]
+
+
+def _each_back(point: Point, steps: Sequence[SetBack]) -> str:
+    """By how much, and at which time of the clock before it was set back."""
+    before_ns = point.index.time_ns[[step.row - 1 for step in steps]].tolist()
+    return listed([f"by {span(s.by_ns)} at {moment(at)}" for s, at in zip(steps, before_ns, strict=True)])
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _jump_ns(before: ClockPiece, after: ClockPiece) -> int:
@@ -90,8 +125,8 @@ def _jump_ns(before: ClockPiece, after: ClockPiece) -> int:
     return after.offset_ns - before.offset_ns - round(before.drift_ppm * 1e-6 * elapsed_ns)
 
 
-def _sudden(clock: Clock) -> str:
-    return f"It rests on {clock.pairs_forward:,} forward and {clock.pairs_backward:,} reverse packets."
+def _rests_on(clock: Clock) -> str:
+    return f"This rests on {clock.pairs_forward:,} forward and {clock.pairs_backward:,} reverse packets."
 
 
 def _alone(point: Point, backwards_ns: int) -> list[Finding]:

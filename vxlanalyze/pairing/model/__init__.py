@@ -8,7 +8,14 @@ A *point* is a place where packets were seen; a *hop* lies between two neighbour
 from vxlanalyze.pairing.model.clock import Clock
 from vxlanalyze.pairing.model.comparison import Comparison, Hop
 from vxlanalyze.pairing.model.direction import PER_PACKET, PER_UNSENT, Direction, Outcome, Reason
-from vxlanalyze.pairing.model.observation import NO_DELAY, NO_ROW, CaptureFacts, Point, wire_payload
+from vxlanalyze.pairing.model.observation import (
+    NO_DELAY,
+    NO_ROW,
+    CaptureFacts,
+    Point,
+    SetBack,
+    wire_payload,
+)
 from vxlanalyze.pairing.offsets import ClockPiece
 
 __all__ = [
@@ -25,5 +32,6 @@ __all__ = [
     "Outcome",
     "Point",
     "Reason",
+    "SetBack",
     "wire_payload",
 ]

@@ -1,7 +1,7 @@
 """What one capture says about itself, and the points at which it shows packets."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,19 @@ NO_ROW = -1
 NO_DELAY = np.iinfo(np.int64).min
 
 
+class SetBack(NamedTuple):
+    """A clock that was set back: the row of the first frame after it, and by how much."""
+
+    row: int
+    by_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """What one capture says about itself; times by its own clock, None where it holds no frame."""
+    """What one capture says about itself; times by its own clock, None where it holds no frame.
+
+    After a row of `set_back`, all times are counted on as though the clock had not been set back.
+    """
 
     name: str
     source: Source
@@ -38,6 +48,7 @@ class CaptureFacts:
     dropped_by_kernel: int | None
     mirror: Mirror | None = None  # the session that mirrored the frames, each encapsulated in its header
     seen_again: int = 0  # frames that show a packet a second time and were left out
+    set_back: tuple[SetBack, ...] = ()
 
 
 @dataclass(frozen=True)
