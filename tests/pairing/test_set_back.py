@@ -26,9 +26,11 @@ def exchange(steps_s, lost=()):
         ):
             packet = in_vxlan(udp(b"%d %04d" % (who, number), src, dst, 5000, 9), near, far)
             begin = at + 0.2 * who
-            for point in (0, 1):
-                if point == who or (who, number) not in lost:
-                    frames.append((point, begin + (point != who) * DELAY_S, packet))
+            frames += [
+                (point, begin + (point != who) * DELAY_S, packet)
+                for point in (0, 1)
+                if point == who or (who, number) not in lost
+            ]
     frames.sort(key=lambda f: f[1])
     return tuple(
         [(at + (steps_s[point] if at > SET_AT_S else 0.0) + 100, f) for p, at, f in frames if p == point]

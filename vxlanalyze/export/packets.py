@@ -199,7 +199,7 @@ def _times(point: Point, rows: NDArray[np.int32], prefix: str) -> Columns:
         checks = np.zeros(len(rows), np.uint16)
         times = np.zeros(len(rows), np.int64)
     else:
-        checks, times = point.index.checks[rows], point.index.time_ns[rows]
+        checks, times = point.index.checks[rows], point.stated_ns(rows)
     return {
         f"{prefix}_time": pa.array(times, mask=missing).cast(TIME),
         f"{prefix}_frame": pa.array(point.frame(rows), mask=missing),

@@ -165,6 +165,7 @@ class _Bench:
                 addresses=homes.get(p.name, NOBODY).texts,
                 addresses_by=homes.get(p.name, NOBODY).by,
                 tuples=numbered,
+                set_back=facts[p.capture].set_back,
             )
             for p in places
         }

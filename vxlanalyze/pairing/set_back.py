@@ -1,9 +1,9 @@
 """Clocks that were set back while they captured: count time on as though they had not been.
 
 The frames of a file stand in the order in which they were captured, so a time far below that of the frame
-before is either a clock that was set back or another file that was appended. In the first case, and only then,
-the time differences of packets that a neighbouring capture shows too jump by as much. Such a clock shows the
-same times twice: no order, duration or window can be derived from them until they are counted on.
+before is either a clock that was set back or another file that was appended. Only in the first case, the time
+differences of packets that a neighbouring capture also shows jump by as much. Such a clock shows the same
+times twice: no order, duration or window can be derived from them until they are counted on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,11 @@ def counted_on(
             whole[step.row :] += step.by_ns
         result[number] = replace(capture, index=replace(capture.index, time_ns=whole))
         said[number] = replace(
-            said[number], first_ns=int(whole.min()), last_ns=int(whole.max()), set_back=tuple(steps)
+            said[number],
+            first_ns=int(whole.min()),
+            last_ns=int(whole.max()),
+            stated_ns=(said[number].first_ns or 0, said[number].last_ns or 0),
+            set_back=tuple(steps),
         )
     return result, said
 

@@ -115,6 +115,7 @@ def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digest
     account = next(a for a in accounts(comparison) if a.capture == facts.name)
     sums: Sequence[str | None] = digests.get(facts.name) or [None] * len(facts.files)
     kinds = dict.fromkeys(interface.link_type for interface in facts.interfaces)
+    first_ns, last_ns = facts.stated_ns or (facts.first_ns, facts.last_ns)
     return {
         "name": facts.name,
         "files": [
@@ -130,8 +131,8 @@ def _capture_record(facts: CaptureFacts, comparison: Comparison, digests: Digest
         "link_types": [link.SUPPORTED.get(kind, str(kind)) for kind in kinds],
         "packets": facts.packets,
         "tunnel_packets": facts.tunnel_packets,
-        "first": None if facts.first_ns is None else rfc3339(facts.first_ns),
-        "last": None if facts.last_ns is None else rfc3339(facts.last_ns),
+        "first": None if first_ns is None else rfc3339(first_ns),
+        "last": None if last_ns is None else rfc3339(last_ns),
         "snaplen": facts.snaplen_bytes,
         "dropped_by_kernel": facts.dropped_by_kernel,
         "node_addresses": list(point.addresses),

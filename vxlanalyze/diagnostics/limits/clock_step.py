@@ -9,9 +9,9 @@ How it decides
     Where no steadily running clock explains the packets between two points, the series is split; a jump is
     the difference between the offsets on both sides of the split, reported where it exceeds the uncertainty
     of both. Where the times of one capture fall by more than `backwards_ns` from one frame to the next, and
-    the offsets of the packets that the other capture shows jump by as much, the clock was set back: times
-    after it are counted on, since the same times occur twice. In a capture without another clock to compare with, time that runs backwards by more than
-    `backwards_ns` is a jump.
+    the offsets of the packets that the other capture also shows jump by as much, the clock was set back:
+    since the same times occur twice, the times after it are counted on. In a capture without another clock
+    to compare with, time that runs backwards by more than `backwards_ns` is a jump.
 When it cannot tell
     A forward jump in a single capture, or with packets in one direction only.
 What looks like it
@@ -29,7 +29,7 @@ import numpy as np
 
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.pairing.model import CaptureFacts, Clock, ClockPiece, Comparison, Hop, Point, SetBack
+from vxlanalyze.pairing.model import Clock, ClockPiece, Comparison, Hop, Point, SetBack
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed, moment, span
 
@@ -41,15 +41,15 @@ _SPLIT = (
     "corrected on both sides of it."
 )
 _COUNTED_ON = (
-    "The times of one capture fall from one frame to the next, and the packets that the other capture shows, "
-    "too, confirm that the clock was set back. This report counts the times after it on, as though it had not "
-    "been."
+    "The times of one capture fall from one frame to the next, and the packets that the other capture also "
+    "shows confirm that the clock was set back. This report counts the times after the step on, as though "
+    "the clock had not been set back."
 )
 
 
 def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[DiagnosticResult]:
     """Look for clocks that were set: between points, and within single captures."""
-    answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop, pair.captures)]
+    answers: list[DiagnosticResult] = [finding for hop in pair.hops for finding in _hop(hop)]
     judged = {c for hop in pair.hops if not hop.clock.relative for c in (hop.clock.from_, hop.clock.to)}
     for point in pair.points:
         if point.name == pair.captures[point.capture].name and point.name not in judged:
@@ -57,7 +57,7 @@ def check(pair: Comparison, *, backwards_ns: int = _BACKWARDS_NS) -> list[Diagno
     return answers[:1] if len({a.direction for a in answers}) < len(answers) else answers
 
 
-def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
+def _hop(hop: Hop) -> list[Finding]:
     clock = hop.clock
     uncertainty_ns = clock.uncertainty_ns or 0
     jumps = [
@@ -66,7 +66,7 @@ def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
         if abs(jump := _jump_ns(before, after)) > 2 * uncertainty_ns
     ]
     ends = (hop.forward.sender, hop.forward.receiver)
-    back = [(point, steps) for point in ends if (steps := captures[point.capture].set_back)]
+    back = [(point, point.set_back) for point in ends if point.set_back]
     if not jumps and not back:
         return []
     said = [f"the clock of {point.name} was set back {_each_back(point, steps)}" for point, steps in back]
@@ -76,6 +76,7 @@ def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
             f"{'once,' if len(jumps) == 1 else f'{len(jumps)} times:'} "
             + listed([f"by {span(jump)} at {moment(at)}" for at, jump in jumps])
         )
+    why = [_COUNTED_ON] * bool(back) + [_SPLIT] * bool(jumps) + [_rests_on(clock)]
     by_ns = [*(-step.by_ns for _, steps in back for step in steps), *(jump for _, jump in jumps)]
     frames = {p.name: p.frame(np.array([step.row for step in steps], np.int32)) for p, steps in back}
     suspects = (clock.from_, clock.to) if jumps else tuple(frames)
@@ -85,9 +86,7 @@ def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
             severity=Severity.INFO,
             direction=hop.forward.label,
             summary=_sentence("; ".join(said)),
-            explanation=" ".join(
-                [*([_COUNTED_ON] if back else []), *([_SPLIT] if jumps else []), _rests_on(clock)]
-            ),
+            explanation=" ".join(why),
             remedy=written(
                 "Look at what sets the clock: a time service that steps it (makestep in chrony.conf), a "
                 "virtual machine that was paused.",
@@ -111,7 +110,7 @@ def _hop(hop: Hop, captures: Sequence[CaptureFacts]) -> list[Finding]:
 
 def _each_back(point: Point, steps: Sequence[SetBack]) -> str:
     """By how much, and at which time of the clock before it was set back."""
-    before_ns = point.index.time_ns[[step.row - 1 for step in steps]].tolist()
+    before_ns = point.stated_ns(np.array([step.row - 1 for step in steps], np.int32)).tolist()
     return listed([f"by {span(s.by_ns)} at {moment(at)}" for s, at in zip(steps, before_ns, strict=True)])
 
 

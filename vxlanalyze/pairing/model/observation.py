@@ -31,7 +31,7 @@ class SetBack(NamedTuple):
 class CaptureFacts:
     """What one capture says about itself; times by its own clock, None where it holds no frame.
 
-    After a row of `set_back`, all times are counted on as though the clock had not been set back.
+    Where the clock was set back, times after it are counted on; `stated_ns` has the first and last in the file.
     """
 
     name: str
@@ -48,6 +48,7 @@ class CaptureFacts:
     dropped_by_kernel: int | None
     mirror: Mirror | None = None  # the session that mirrored the frames, each encapsulated in its header
     seen_again: int = 0  # frames that show a packet a second time and were left out
+    stated_ns: tuple[int, int] | None = None
     set_back: tuple[SetBack, ...] = ()
 
 
@@ -74,6 +75,8 @@ class Point:
         The evidence for them, in words.
     tuples : Tuples or None
         The 5-tuples of all captures, where they were numbered.
+    set_back : tuple[SetBack, ...]
+        Where the clock was set back: times in `index` are counted on after it.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Point:
     addresses: tuple[str, ...]
     addresses_by: str
     tuples: Tuples | None = None
+    set_back: tuple[SetBack, ...] = ()
 
     @property
     def index(self) -> Index:
@@ -101,6 +105,13 @@ class Point:
         if self.decoded.frame is None:
             return rows.astype(np.int64) + 1
         return np.append(self.decoded.frame, np.int32(0))[rows].astype(np.int64)  # the last for NO_ROW
+
+    def stated_ns(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Times of rows as the file states them, shape of `rows`."""
+        times = self.index.time_ns[rows]
+        for step in self.set_back:
+            times[rows >= step.row] -= step.by_ns
+        return times
 
 
 def wire_payload(point: Point, rows: NDArray[np.int32], segment: NDArray[np.uint16]) -> NDArray[np.uint32]:
