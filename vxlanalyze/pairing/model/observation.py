@@ -31,7 +31,7 @@ class SetBack(NamedTuple):
 class CaptureFacts:
     """What one capture says about itself; times by its own clock, None where it holds no frame.
 
-    Where the clock was set back, times after it are counted on; `stated_ns` has the first and last in the file.
+    Where the clock was set back, times after it are counted on; `stated_ns` has those of the file.
     """
 
     name: str
