@@ -6,10 +6,12 @@ arrived, unless another packet with the same content did (a retransmission).
 Sources: Zeek, policy/misc/capture-loss; RFC 9293 section 3.4; RFC 792; RFC 1035 section 4.1.1.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.arrays import I32, I64, U16, U32
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction, Outcome, Point, wire_payload
 from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
@@ -18,6 +20,14 @@ from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.pairing.sorting import present
 from vxlanalyze.wire.numbers import ACK, DNS_PORTS, ECHO_REQUEST, ECHO_REQUEST_V6
 from vxlanalyze.wire.protocols import ICMP, ICMPV6, TCP, UDP
+
+
+class _Ranges(NamedTuple):
+    """Ranges of octets of TCP data in order of tuple and start, shape ``(k,)``."""
+
+    tuple_of: I32
+    start: I64
+    length: I64
 
 
 def answered(direction: Direction, tuples: Tuples) -> NDArray[np.bool_]:
@@ -115,12 +125,8 @@ def _data(direction: Direction, tuples: Tuples, lost: NDArray[np.int64]) -> NDAr
     wanted = np.lexsort((start, mine))
     in_ranges = np.empty(len(data), dtype=np.bool_)
     _covered(
-        mine[wanted],
-        start[wanted],
-        payload[wanted].astype(np.int64),
-        tuple_of[in_order],
-        have_start[in_order],
-        have_payload[in_order].astype(np.int64),
+        _Ranges(mine[wanted], start[wanted], payload[wanted].astype(np.int64)),
+        _Ranges(tuple_of[in_order], have_start[in_order], have_payload[in_order].astype(np.int64)),
         in_ranges,
     )
     result[data[wanted]] = ~in_ranges
@@ -156,24 +162,20 @@ def _after(seq: NDArray[np.uint32], base: NDArray[np.uint32]) -> NDArray[np.int6
     return (seq - base).astype(np.int32).astype(np.int64)
 
 
-@compiled("i4[] i8[] i8[] i4[] i8[] i8[] b1[]")
-def _covered(
-    group: NDArray[np.int32], start: NDArray[np.int64], length: NDArray[np.int64],
-    have_group: NDArray[np.int32], have_start: NDArray[np.int64], have_length: NDArray[np.int64],
-    result: NDArray[np.bool_],
-) -> None:  # fmt: skip
-    # Whether the available ranges cover every byte of each range; all are in order of group and start.
+@compiled("_Ranges(i4[] i8[] i8[]) _Ranges(i4[] i8[] i8[]) b1[]")
+def _covered(wanted: _Ranges, have: _Ranges, result: Bools) -> None:
+    """Mark the ranges of which the available ones, joined to stretches without a gap, have every octet."""
     j = 0
-    stretch_group, stretch_start, stretch_end = np.int32(-1), np.int64(0), np.int64(0)
-    for i in range(len(group)):
-        end = start[i] + length[i]
-        while j < len(have_group) and (
-            have_group[j] < group[i] or (have_group[j] == group[i] and have_start[j] < end)
+    of, begin, end = np.int32(-1), np.int64(0), np.int64(0)  # the stretch, and its tuple
+    for i in range(len(wanted.start)):
+        this, first, last = wanted.tuple_of[i], wanted.start[i], wanted.start[i] + wanted.length[i]
+        while j < len(have.start) and (
+            have.tuple_of[j] < this or (have.tuple_of[j] == this and have.start[j] < last)
         ):
-            if have_group[j] != stretch_group or have_start[j] > stretch_end:
-                if stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end:
+            if have.tuple_of[j] != of or have.start[j] > end:
+                if of == this and begin <= first and end >= last:
                     break  # this stretch covers it, and the next one begins after it
-                stretch_group, stretch_start, stretch_end = have_group[j], have_start[j], have_start[j]
-            stretch_end = max(stretch_end, have_start[j] + have_length[j])
+                of, begin, end = have.tuple_of[j], have.start[j], have.start[j]
+            end = max(end, have.start[j] + have.length[j])
             j += 1
-        result[i] = stretch_group == group[i] and stretch_start <= start[i] and stretch_end >= end
+        result[i] = of == this and begin <= first and end >= last

@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from vxlanalyze.kernels.arrays import F64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Clock, ClockPiece
-from vxlanalyze.pairing.sightings import MAX_DRIFT_PPM, Sightings, bounds_of, edges_of, pieces_of
+from vxlanalyze.pairing.sightings import (
+    MAX_DRIFT_PPM,
+    SightingColumns,
+    Sightings,
+    bounds_of,
+    edges_of,
+    pieces_of,
+)
 from vxlanalyze.text.words import span
 
 _USUAL_DRIFT_PPM = 100.0
@@ -201,7 +208,7 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     duration to the last, in seconds.
     """
     best = np.full((2, _STRETCHES), np.inf)
-    _fastest(*seen.columns(), drift, begin, span, best)
+    _fastest(seen.columns(), drift, begin, span, best)
     fastest: list[float] = []
     slopes: list[float] = []
     for side in best:
@@ -216,17 +223,10 @@ def _doubt(seen: Sightings, drift: float, begin: float, span: float) -> float:
     return max(noise, _LEFT_TIMES * max(slopes))
 
 
-@compiled("i8[] i8[] b1[] f8 f8 f8 f8[,]")
-def _fastest(
-    time_ns: NDArray[np.int64],
-    difference_ns: NDArray[np.int64],
-    forward: NDArray[np.bool_],
-    drift: float,
-    begin: float,
-    span: float,
-    best: F64,
-) -> None:
+@compiled("SightingColumns(i8[] i8[] b1[]) f8 f8 f8 f8[,]")
+def _fastest(seen: SightingColumns, drift: float, begin: float, span: float, best: F64) -> None:
     """Each stretch's smallest forward difference, and its largest reverse one with the sign inverted."""
+    time_ns, difference_ns, forward = seen
     for i in range(len(time_ns)):
         second = (time_ns[i] - time_ns[0]) * 1e-9
         level = np.float64(difference_ns[i] - difference_ns[0]) - drift * second

@@ -8,6 +8,7 @@ the tunnel, or because the address is farther from the pods' own than those of o
 """
 
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,38 +24,37 @@ from vxlanalyze.wire.protocols import TCP, WITH_PORTS
 _FEWEST_PACKETS = 2  # to an address that only its distance identifies as a service's
 
 
-def between(
-    pod: End,
-    tunnel: End,
-    book: AddressBook,
-    cluster: Cluster,
-    pods: NDArray[np.int32],
-    ends: tuple[NDArray[np.int32], NDArray[np.int32]],
-    left: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Mark the flows at the pod's interface that died on the path to a service, shape ``(f,)``.
+class PodEnd(NamedTuple):
+    """The interface of pods: the addresses of the pods there, and its flows that entered the tunnel."""
 
-    Parameters
-    ----------
-    pods : NDArray[np.int32]
-        Addresses of the pods there.
-    ends : tuple of NDArray[np.int32]
-        Inner addresses of this node, and of others.
-    left : NDArray[np.bool_]
-        Flows there that entered the tunnel.
-    """
-    local, remote = ends
+    end: End
+    pods: NDArray[np.int32]
+    left: NDArray[np.bool_]
+
+
+class InnerAddresses(NamedTuple):
+    """Inner addresses of the node of the captures, and of other nodes."""
+
+    local: NDArray[np.int32]
+    remote: NDArray[np.int32]
+
+
+def between(
+    at_pods: PodEnd, tunnel: End, book: AddressBook, cluster: Cluster, inner: InnerAddresses
+) -> NDArray[np.bool_]:
+    """Mark the flows at the pods' interface that died on the path to a service, shape ``(f,)``."""
+    pod, pods, left = at_pods
     i, j = pod.place.capture, tunnel.place.capture
     flows, src, dst = pod.decoded.flows, book.src[i], book.dst[i]
     here = pod.place.flows & (flows.tunnel == Tunnel.NONE) & (pod.decoded.usage.packets > 0)
     lone = here & np.isin(src, pods) & np.isin(flows.protocol, WITH_PORTS) & ~left
-    lone &= ~np.isin(dst, np.concatenate([local, remote])) & (dst != NO_ADDRESS)
+    lone &= ~np.isin(dst, np.concatenate(inner)) & (dst != NO_ADDRESS)
     if not lone.any():
         return lone
     lone &= ~np.isin(flows.identity, tunnel.decoded.flows.identity)
     lone &= ~_receives(flows, src, dst, here) & _recognisable(pod, lone)
     chosen = np.flatnonzero(lone)
-    others = np.setdiff1d(remote, np.concatenate([book.outer_src[j], book.outer_dst[j]]))
+    others = np.setdiff1d(inner.remote, np.concatenate([book.outer_src[j], book.outer_dst[j]]))
     result = np.zeros(len(flows), np.bool_)
     services, of = np.unique(np.column_stack([dst, flows.dport])[chosen], axis=0, return_inverse=True)
     shown = {(int(a), int(p)) for a, p in zip(dst[left], flows.dport[left], strict=True)}

@@ -1,13 +1,9 @@
 """The distinct inner 5-tuples of some captures, by number."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    pass
 
 NO_TUPLE = -1
 

@@ -38,7 +38,7 @@ from vxlanalyze.pairing.identity import Level
 from vxlanalyze.pairing.model import NO_ROW, CaptureFacts, Comparison, Hop, Point
 from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.points import Place
-from vxlanalyze.pairing.routes import Route
+from vxlanalyze.pairing.routes import Elsewhere, Route
 from vxlanalyze.pairing.strict import Pairs, Sightings
 from vxlanalyze.wire.model import Decoded, Tunnel
 
@@ -189,8 +189,8 @@ class _Bench:
     def hop(self, first: Place, second: Place) -> Hop:
         """The hop between two captures."""
         a, b = self._sides(first, second)
-        beyond = self._inner_addresses_beyond(first, second), self._further_homes(first, second)
-        routed = routes.between(a, b, self.book, self.cluster, *beyond)
+        elsewhere = Elsewhere(self._inner_addresses_beyond(first, second), self._further_homes(first, second))
+        routed = routes.between(a, b, self.book, self.cluster, elsewhere)
         return self._build(
             a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
         )
@@ -207,7 +207,8 @@ class _Bench:
         if not nic.encapsulated or place.encapsulated:
             return []  # two sightings of the tunnel (a bond and its member), not a path into the node
         a, b = self.end(place), self.end(nic)
-        routed = routes.between(a, b, self.book, self.cluster, self._inner_addresses_beyond(place, nic))
+        elsewhere = Elsewhere(self._inner_addresses_beyond(place, nic), _NO_ADDRESSES)
+        routed = routes.between(a, b, self.book, self.cluster, elsewhere)
         partner = np.full(len(a.decoded.index), NO_ROW, dtype=np.int32)
         none = np.full(len(a.decoded.flows), Route.NONE, dtype=np.uint8)
         built = self._build(a, b, routed, partner, none)

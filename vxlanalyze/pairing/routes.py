@@ -6,6 +6,7 @@ NIC and a place where packets are unencapsulated, inner addresses decide.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,10 @@ from numpy.typing import NDArray
 from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing import dead_ends, headless, points, sealed
 from vxlanalyze.pairing.address_book import NO_ADDRESS, AddressBook
+from vxlanalyze.pairing.dead_ends import InnerAddresses, PodEnd
 from vxlanalyze.pairing.home import End
 from vxlanalyze.wire import hashing
 from vxlanalyze.wire.model import Tunnel
-
-_NO_ADDRESSES = np.empty(0, np.int32)
 
 
 class Route(IntEnum):
@@ -38,30 +38,29 @@ class Routes:
     not_assessed_why: str = ""
 
 
-def between(
-    first: End,
-    second: End,
-    book: AddressBook,
-    cluster: Cluster,
-    beyond: NDArray[np.int32],
-    further: NDArray[np.int32] = _NO_ADDRESSES,
-) -> Routes:
-    """Route the flows of a hop.
+class Elsewhere(NamedTuple):
+    """Addresses on the nodes of captures that are not of the hop.
 
     Parameters
     ----------
-    beyond : NDArray[np.int32]
-        Inner addresses that captures further along show on other nodes: packets from a pod to one of these
-        must enter the tunnel.
-    further : NDArray[np.int32]
-        Outer addresses of nodes that have captures of their own.
+    inner : NDArray[np.int32]
+        Those of pods: packets from a pod of the hop to one of these must enter the tunnel.
+    outer : NDArray[np.int32]
+        Those of the nodes themselves.
     """
+
+    inner: NDArray[np.int32]
+    outer: NDArray[np.int32]
+
+
+def between(first: End, second: End, book: AddressBook, cluster: Cluster, elsewhere: Elsewhere) -> Routes:
+    """Route the flows of a hop."""
     if first.place.encapsulated and second.place.encapsulated:
-        return _tunnel_to_tunnel(first, second, book, cluster, further)
+        return _tunnel_to_tunnel(first, second, book, cluster, elsewhere.outer)
     if not first.place.encapsulated and not second.place.encapsulated:
         return _pod_to_pod(first, second, book)
     pod, tunnel = (second, first) if first.place.encapsulated else (first, second)
-    towards, back = _pod_to_tunnel(pod, tunnel, book, cluster, beyond)
+    towards, back = _pod_to_tunnel(pod, tunnel, book, cluster, elsewhere.inner)
     if pod is first:
         return Routes(towards, back)
     # As seen from the tunnel, packets from the pod go in the reverse direction.
@@ -290,7 +289,8 @@ def _pod_to_tunnel(
     translated = np.concatenate([book.src[i][leaving], book.dst[i][entering]])
     pods = np.union1d(pods, translated[translated != NO_ADDRESS])
     leaves = leaving | at_pod & np.isin(book.src[i], pods) & np.isin(book.dst[i], remote)
-    leaves |= dead_ends.between(pod, tunnel, book, cluster, pods, (local, remote), leaving)
+    at_pods, inner = PodEnd(pod, pods, leaving), InnerAddresses(local, remote)
+    leaves |= dead_ends.between(at_pods, tunnel, book, cluster, inner)
     enters = entering | at_pod & np.isin(book.dst[i], pods) & np.isin(book.src[i], remote)
     out = sent & (np.isin(book.src[j], pods) | _identity_in(tunnel, pod, leaving))
     in_ = received & (np.isin(book.dst[j], pods) | _identity_in(tunnel, pod, entering))

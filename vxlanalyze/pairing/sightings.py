@@ -1,17 +1,26 @@
 """Sightings of packets that bound a clock's offset, and the lines that it must run between."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.arrays import F64
+from vxlanalyze.kernels.arrays import F64, I64, Bools
 from vxlanalyze.kernels.decorator import compiled
 
 MAX_DRIFT_PPM = 1000.0  # cheap crystals stay within 100 ppm, slewing NTP within 500; allow twice that
 
 
 _BINS = 1024  # extremes kept to look for steps
+
+
+class SightingColumns(NamedTuple):
+    """The columns of `Sightings` as compiled functions take them: contiguous."""
+
+    time_ns: I64
+    difference_ns: I64
+    forward: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,9 @@ class Sightings:
     def __len__(self) -> int:
         return len(self.time_ns)
 
-    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """All three as contiguous arrays, as compiled functions take them."""
-        return (
+    def columns(self) -> SightingColumns:
+        """All three, for compiled functions."""
+        return SightingColumns(
             np.ascontiguousarray(self.time_ns),
             np.ascontiguousarray(self.difference_ns),
             np.ascontiguousarray(self.forward),
@@ -60,19 +69,13 @@ def bounds_of(edges: NDArray[np.int64], seen: Sightings, drift: float = 0.0) -> 
     Times are seconds, values ns, since the first sighting.
     """
     bounds = np.full((4, len(edges) - 1), np.nan)
-    _extremes(edges, *seen.columns(), drift, bounds)
+    _extremes(edges, seen.columns(), drift, bounds)
     return bounds
 
 
-@compiled("i8[] i8[] i8[] b1[] f8 f8[,]")
-def _extremes(
-    edges: NDArray[np.int64],
-    time_ns: NDArray[np.int64],
-    difference_ns: NDArray[np.int64],
-    forward: NDArray[np.bool_],
-    drift: float,
-    bounds: F64,
-) -> None:
+@compiled("i8[] SightingColumns(i8[] i8[] b1[]) f8 f8[,]")
+def _extremes(edges: I64, seen: SightingColumns, drift: float, bounds: F64) -> None:
+    time_ns, difference_ns, forward = seen
     for b in range(len(edges) - 1):
         for i in range(edges[b], edges[b + 1]):
             second = (time_ns[i] - time_ns[0]) * 1e-9

@@ -7,7 +7,8 @@ import numpy as np
 from tests.simulate import NODE1, POD1, POD2, TCP, UDP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
-from vxlanalyze.analysis.requests.requests import in_time_of, measure
+from vxlanalyze.analysis.requests.request_pairing import in_time_of
+from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.wire.model import Anomaly
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.losses import Losses
 from vxlanalyze.analysis.loss.traits import Trait
+
+# The cost of a kind of rule: nothing arriving at all has a third of the prior probability, and the eight
+# traits, remainders, size, parts, and times share two thirds equally.
+KIND = log(12 * 3 / 2)
+RARE = 2.0  # extra cost of a rule that is rare in practice
 
 
 @dataclass(frozen=True, eq=False)

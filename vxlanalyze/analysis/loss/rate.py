@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import log
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.statistics import evidence
+from vxlanalyze.kernels.arrays import I64
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
@@ -91,6 +93,13 @@ class _Sent:
     others: int
 
 
+class _Counted(NamedTuple):
+    """Packets in the order sent, and the group that each counts towards: the load is a group's."""
+
+    time_ns: NDArray[np.int64]
+    group: NDArray[np.int32]
+
+
 def find(direction: Direction, lost: NDArray[np.intp], chance: float) -> RateLimit | None:
     """Find the load above which the given packets are lost, if chance does not explain it."""
     if len(lost) < _FEWEST_EPISODES:
@@ -130,8 +139,8 @@ def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
     for scope, (groups, group) in zip(_SCOPES, scopes, strict=True):
         if scope != _SCOPES[0] and groups == 1:
             continue  # the same as all packets
-        of_packet, counts = group[sent.flow], np.zeros(groups, np.int64)
-        loads = partial(_loads_within, sent.time_ns, of_packet, chosen, counts)
+        counted = _Counted(sent.time_ns, group[sent.flow])
+        loads = partial(_loads_within, counted, chosen, np.zeros(groups, np.int64))
         # A longer time holds no fewer packets: without a burst in the longest there is none in any other.
         if _least(sent, chosen, loads(_WINDOWS_NS[-1])) < _FEWEST_PACKETS:
             continue
@@ -142,29 +151,22 @@ def _tries(direction: Direction, sent: _Sent) -> Iterator[RateLimit]:
 
 
 def _loads_within(
-    time_ns: NDArray[np.int64],
-    group: NDArray[np.int32],
-    chosen: NDArray[np.intp],
-    counts: NDArray[np.int64],
-    window_ns: int,
+    counted: _Counted, chosen: NDArray[np.intp], counts: NDArray[np.int64], window_ns: int
 ) -> NDArray[np.int64]:
-    """Count for each chosen packet those of its group sent within a time before it."""
+    """Count for each chosen packet those of its group sent within a time before it.
+
+    `counts` is room for a number for each group.
+    """
     load = np.empty(len(chosen), np.int64)
     counts[:] = 0
-    _count_loads(time_ns, group, chosen, window_ns, counts, load)
+    _count_loads(counted, chosen, window_ns, counts, load)
     return load
 
 
-@compiled("i8[] i4[] i8[] i8 i8[] i8[]")
-def _count_loads(
-    time_ns: NDArray[np.int64],
-    group: NDArray[np.int32],
-    chosen: NDArray[np.intp],
-    window_ns: int,
-    counts: NDArray[np.int64],
-    load: NDArray[np.int64],
-) -> None:
+@compiled("_Counted(i8[] i4[]) i8[] i8 i8[] i8[]")
+def _count_loads(counted: _Counted, chosen: I64, window_ns: int, counts: I64, load: I64) -> None:
     """Slide a window over packets in time order; `counts` holds the packets in it by group."""
+    time_ns, group = counted
     first = end = 0  # the packets within the window, as positions
     for k in range(len(chosen)):
         now_ns = time_ns[chosen[k]]

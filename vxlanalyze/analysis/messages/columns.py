@@ -64,10 +64,10 @@ class Events(NamedTuple):
     flags: I64
 
 
-# The state of the stream that is being followed. COUNT and LEFT_OUT are those of all events.
-(COUNT, LEFT_OUT, NEXT, MODE, BEGIN, LEFT, LINE, HASH, FIELD, WORD, SIZE, CHUNKED, STATUS, HAVE, HEAD, ID,
- LARGEST_ID, TYPE_BEFORE) = range(18)  # fmt: skip
-STATE_COLUMNS = 18
+# The state of the stream that is being followed, STREAM. COUNT and LEFT_OUT are those of all events.
+(COUNT, LEFT_OUT, STREAM, NEXT, MODE, BEGIN, LEFT, LINE, HASH, FIELD, WORD, SIZE, CHUNKED, STATUS, HAVE, HEAD,
+ ID, LARGEST_ID, TYPE_BEFORE) = range(19)  # fmt: skip
+STATE_COLUMNS = 19
 
 
 # Modes of protocols whose messages are units with their length in a header (frames, records).
@@ -84,14 +84,12 @@ def skip_units(missing: Integer, state: I64) -> None:
 
 
 @compiled
-def add(
-    stream: Integer, number: Integer, span: tuple[Integer, Integer], flags: Integer, state: I64, out: Events
-) -> None:
-    """Write an event down, or count it where there is no room."""
+def add(number: Integer, span: tuple[Integer, Integer], flags: Integer, state: I64, out: Events) -> None:
+    """Write an event of the stream down, or count it where there is no room."""
     at = state[COUNT]
     if at >= len(out.stream):
         state[LEFT_OUT] += 1
         return
-    out.stream[at], out.number[at], out.flags[at] = stream, number, flags
+    out.stream[at], out.number[at], out.flags[at] = state[STREAM], number, flags
     out.begin[at], out.end[at] = span
     state[COUNT] = at + 1

@@ -69,18 +69,13 @@ def begins(data: U8, at: int, octets: Integer, responds: Boolean) -> Boolean:
 
 @compiled
 def feed(
-    stream: Integer,
-    offset: Integer,
-    length: Integer,
-    piece: tuple[U8, int, Integer, bool],
-    state: I64,
-    out: Events,
+    offset: Integer, length: Integer, piece: tuple[U8, int, Integer, bool], state: I64, out: Events
 ) -> None:
     """Follow the next octets of a stream; `piece` has those captured, and whether they are a server's."""
     data, start, captured, responds = piece
     mode = state[MODE]
     if (mode in (OPEN, LOST)) and begins(data, start, captured, responds):
-        finish(stream, offset, state, out)
+        finish(offset, state, out)
         state[MODE] = START
     at = 0
     while at < captured:
@@ -92,11 +87,11 @@ def feed(
             state[WORD] = 0
             if mode == BODY and fresh and responds and begins(data, start + at, captured - at, True):
                 # The answer to HEAD has the length of a body that does not follow.
-                _complete(stream, offset + at, state, out)
+                _complete(offset + at, state, out)
                 continue
             step = min(state[LEFT], captured - at)
             at += step
-            _passed(stream, offset + at, step, state, out)
+            _passed(offset + at, step, state, out)
             continue
         if mode == START:
             if not begins(data, start + at, captured - at, responds):
@@ -104,17 +99,17 @@ def feed(
                 return
             _begin(offset + at, be32(data, start + at), responds, state)
         at += 1
-        _octet(stream, offset + at, byte(data, start + at - 1), responds, state, out)
+        _octet(offset + at, byte(data, start + at - 1), responds, state, out)
     if length > captured:
-        skip(stream, offset + length, length - captured, state, out)
+        skip(offset + length, length - captured, state, out)
 
 
 @compiled
-def skip(stream: Integer, end: Integer, missing: Integer, state: I64, out: Events) -> None:
+def skip(end: Integer, missing: Integer, state: I64, out: Events) -> None:
     """Follow octets that were not captured, up to the offset `end`: only a body is known to go on."""
     mode = state[MODE]
     if (mode in (BODY, CHUNK)) and state[LEFT] >= missing:
-        _passed(stream, end, missing, state, out)
+        _passed(end, missing, state, out)
     elif mode != LOST and mode != START:
         state[MODE] = OPEN
     else:
@@ -122,12 +117,12 @@ def skip(stream: Integer, end: Integer, missing: Integer, state: I64, out: Event
 
 
 @compiled
-def finish(stream: Integer, end: Integer, state: I64, out: Events) -> None:
+def finish(end: Integer, state: I64, out: Events) -> None:
     """End the message whose end is not known where the stream, or the next message, shows it."""
     mode = state[MODE]
     if mode != LOST and mode != START and state[BEGIN] >= 0:
         flags = BEGINS | ENDS if mode == OPEN else BEGINS | INCOMPLETE
-        add(stream, 0, (state[BEGIN], end), flags, state, out)
+        add(0, (state[BEGIN], end), flags, state, out)
     state[MODE], state[BEGIN] = LOST, -1
 
 
@@ -139,27 +134,25 @@ def _begin(offset: Integer, word: Integer, responds: Boolean, state: I64) -> Non
 
 
 @compiled
-def _passed(stream: Integer, offset: Integer, octets: Integer, state: I64, out: Events) -> None:
-    """Count octets of a body or a chunk; `offset` is behind them."""
+def _passed(offset: Integer, octets: Integer, state: I64, out: Events) -> None:
+    """Count octets of a body or a chunk; `offset` is after them."""
     state[LEFT] -= octets
     if state[LEFT] > 0:
         return
     if state[MODE] == BODY:
-        _complete(stream, offset, state, out)
+        _complete(offset, state, out)
     else:
         state[MODE], state[SIZE], state[FIELD] = CHUNK_SIZE, 0, 0
 
 
 @compiled
-def _complete(stream: Integer, end: Integer, state: I64, out: Events) -> None:
-    add(stream, 0, (state[BEGIN], end), BEGINS | ENDS, state, out)
+def _complete(end: Integer, state: I64, out: Events) -> None:
+    add(0, (state[BEGIN], end), BEGINS | ENDS, state, out)
     state[MODE], state[BEGIN] = START, -1
 
 
 @compiled
-def _octet(
-    stream: Integer, after: Integer, octet: Integer, responds: Boolean, state: I64, out: Events
-) -> None:
+def _octet(after: Integer, octet: Integer, responds: Boolean, state: I64, out: Events) -> None:
     """Read an octet of a head, a chunk's size or a trailer; the next one has the offset `after`."""
     if octet == _CR:
         return
@@ -175,9 +168,9 @@ def _octet(
     if not ends:
         state[FIELD], state[HASH] = 0, 0
     elif state[MODE] == TRAILER:
-        _complete(stream, after, state, out)
+        _complete(after, state, out)
     else:
-        _body(stream, after, responds, state, out)
+        _body(after, responds, state, out)
 
 
 @compiled
@@ -230,7 +223,7 @@ def _in_line(octet: Integer, responds: Boolean, state: I64) -> None:
 
 
 @compiled
-def _body(stream: Integer, after: Integer, responds: Boolean, state: I64, out: Events) -> None:
+def _body(after: Integer, responds: Boolean, state: I64, out: Events) -> None:
     """Decide, at the end of a head, what follows."""
     status, connects = state[STATUS], state[WORD]
     state[WORD] = 1  # nothing of the body was seen yet
@@ -239,12 +232,12 @@ def _body(stream: Integer, after: Integer, responds: Boolean, state: I64, out: E
     elif connects or (responds and status == _SWITCHING):
         state[MODE] = OPEN  # another protocol follows
     elif responds and (status == 204 or status == 304):
-        _complete(stream, after, state, out)
+        _complete(after, state, out)
     elif state[CHUNKED]:
         state[MODE], state[SIZE], state[FIELD] = CHUNK_SIZE, 0, 0
     elif state[SIZE] > 0:
         state[MODE], state[LEFT] = BODY, state[SIZE]
     elif state[SIZE] == 0 or not responds:
-        _complete(stream, after, state, out)
+        _complete(after, state, out)
     else:
         state[MODE] = OPEN  # up to the end of the connection

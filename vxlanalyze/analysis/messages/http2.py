@@ -88,14 +88,7 @@ def chained(data: U8, at: int, captured: Integer, length: Integer) -> int:
 
 
 @compiled
-def feed(
-    stream: Integer,
-    offset: Integer,
-    length: Integer,
-    piece: tuple[U8, int, Integer],
-    state: I64,
-    out: Events,
-) -> None:
+def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> None:
     """Follow the next octets of a stream."""
     data, start, captured = piece
     at = 0
@@ -122,7 +115,7 @@ def feed(
         at += 1
         if state[HAVE] < FRAME_BYTES:
             continue
-        if not _frame(stream, offset + at, (data, start + at, captured - at), state, out):
+        if not _frame(offset + at, (data, start + at, captured - at), state, out):
             state[MODE] = LOST
             return
     if length > captured:
@@ -130,9 +123,7 @@ def feed(
 
 
 @compiled
-def _frame(
-    stream: Integer, after: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events
-) -> Boolean:
+def _frame(after: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> Boolean:
     """Record a frame whose header ends before the offset `after`; False if it is none."""
     head, identifier = state[HEAD], state[ID]
     size, kind, flags = head >> 16, head >> 8 & 0xFF, head & 0xFF
@@ -152,7 +143,7 @@ def _frame(
         said |= ENDS
     if said and identifier & 1:
         state[LARGEST_ID] = max(state[LARGEST_ID], identifier)
-        add(stream, identifier, (after - FRAME_BYTES, after + size), said, state, out)
+        add(identifier, (after - FRAME_BYTES, after + size), said, state, out)
     return True
 
 

@@ -12,6 +12,7 @@ from vxlanalyze.analysis.messages.columns import (
     NEXT,
     ORIGIN,
     STATE_COLUMNS,
+    STREAM,
     Events,
     Payloads,
     Protocol,
@@ -71,34 +72,39 @@ def recognise(payloads: Payloads, length: I64, signs: U8) -> None:
 )
 def parse(segments: Segments, payloads: Payloads, streams: Streams, state: I64, out: Events) -> None:
     """Find the messages of streams; ``state[COUNT]`` is their number, ``state[LEFT_OUT]`` how many more."""
-    stream, epoch = -1, -1
+    epoch = -1
     for i in range(len(segments.stream)):
-        offset, length = segments.offset[i], segments.length[i]
-        if segments.stream[i] != stream or offset >> EPOCH_SHIFT != epoch:
-            if stream >= 0:
-                _finish(stream, streams, state, out)
-            stream, epoch = segments.stream[i], offset >> EPOCH_SHIFT
-            _reset(min(offset, (epoch << EPOCH_SHIFT) + ORIGIN), state)
+        stream, offset, length = segments.stream[i], segments.offset[i], segments.length[i]
+        if i == 0 or stream != state[STREAM] or offset >> EPOCH_SHIFT != epoch:
+            if i > 0:
+                _finish(streams, state, out)
+            epoch = offset >> EPOCH_SHIFT
+            _reset(stream, min(offset, (epoch << EPOCH_SHIFT) + ORIGIN), state)
         if offset > state[NEXT]:
-            _skip(stream, offset, streams, state, out)
+            _skip(offset, streams, state, out)
         piece = (payloads.data, payloads.start[i], payloads.captured[i])
-        _feed(stream, (offset, length), piece, streams, state, out)
+        _feed((offset, length), piece, streams, state, out)
         state[NEXT] = offset + length
-    if stream >= 0:
-        _finish(stream, streams, state, out)
+    if len(segments.stream) > 0:
+        _finish(streams, state, out)
 
 
 @compiled
-def _reset(offset: Integer, state: I64) -> None:
+def _reset(stream: Integer, offset: Integer, state: I64) -> None:
     count, left_out = state[COUNT], state[LEFT_OUT]
     for column in range(STATE_COLUMNS):
         state[column] = 0
-    state[COUNT], state[LEFT_OUT], state[NEXT], state[BEGIN] = count, left_out, offset, -1
+    state[COUNT], state[LEFT_OUT], state[STREAM], state[NEXT], state[BEGIN] = (
+        count,
+        left_out,
+        stream,
+        offset,
+        -1,
+    )
 
 
 @compiled
 def _feed(
-    stream: Integer,
     octets: tuple[Integer, Integer],
     piece: tuple[U8, int, Integer],
     streams: Streams,
@@ -106,28 +112,28 @@ def _feed(
     out: Events,
 ) -> None:
     offset, length = octets
-    protocol = streams.protocol[stream]
+    protocol = streams.protocol[state[STREAM]]
     if protocol == _HTTP1:
         data, start, captured = piece
-        http1.feed(stream, offset, length, (data, start, captured, streams.responds[stream]), state, out)
+        http1.feed(offset, length, (data, start, captured, streams.responds[state[STREAM]]), state, out)
     elif protocol == _HTTP2:
-        http2.feed(stream, offset, length, piece, state, out)
+        http2.feed(offset, length, piece, state, out)
     elif protocol == _TLS:
-        tls.feed(stream, offset, length, piece, state, out)
+        tls.feed(offset, length, piece, state, out)
 
 
 @compiled
-def _skip(stream: Integer, offset: Integer, streams: Streams, state: I64, out: Events) -> None:
+def _skip(offset: Integer, streams: Streams, state: I64, out: Events) -> None:
     """Follow a stream over octets that the capture lacks."""
-    protocol, missing = streams.protocol[stream], offset - state[NEXT]
-    add(stream, 0, (offset, offset), GAP, state, out)
+    protocol, missing = streams.protocol[state[STREAM]], offset - state[NEXT]
+    add(0, (offset, offset), GAP, state, out)
     if protocol == _HTTP1:
-        http1.skip(stream, offset, missing, state, out)
+        http1.skip(offset, missing, state, out)
     elif protocol in (_HTTP2, _TLS):
         skip_units(missing, state)
 
 
 @compiled
-def _finish(stream: Integer, streams: Streams, state: I64, out: Events) -> None:
-    if streams.protocol[stream] == _HTTP1:
-        http1.finish(stream, state[NEXT], state, out)
+def _finish(streams: Streams, state: I64, out: Events) -> None:
+    if streams.protocol[state[STREAM]] == _HTTP1:
+        http1.finish(state[NEXT], state, out)

@@ -12,6 +12,7 @@ Sources: RFC 9000 sections 17.2 (long header), 17.3.1 (short header) and 17.4 (s
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,14 @@ class Spins:
     own_p50_ns: NDArray[np.int64]
 
 
+class _Packets(NamedTuple):
+    """Packets of QUIC in order of time: the stream of each, its first octet, and its time."""
+
+    stream: NDArray[np.int32]
+    octet: NDArray[np.uint8]
+    time_ns: NDArray[np.int64]
+
+
 def spins(comparison: Comparison, point: Point) -> Spins | None:
     """Read the spin bits of a point's QUIC connections; None where there are none."""
     captures = sorted({p.capture for p in comparison.points})
@@ -85,8 +94,8 @@ def spins(comparison: Comparison, point: Point) -> Spins | None:
     state = np.zeros((len(streams), 4), np.int64)
     state[:, _VALUE] = -1
     samples = np.empty((2 * len(rows), 3), np.int64)
-    stream = stream_of[point.index.flow[rows]]
-    count = _follow(stream, octet, point.index.time_ns[rows], opposite_of, state, samples)
+    packets = _Packets(stream_of[point.index.flow[rows]], octet, point.index.time_ns[rows])
+    count = _follow(packets, opposite_of, state, samples)
     return _figures(stream_of[:-1], state, samples[:count])
 
 
@@ -148,12 +157,12 @@ def _look(data: U8, start: I64, captured: I64, octet: U8, header: U8) -> None:
                 header[i] = _LONG_HEADER
 
 
-@compiled("i4[] u1[] i8[] i4[] i8[,] i8[,]")
-def _follow(stream: I32, octet: U8, time_ns: I64, opposite: I32, state: I64, samples: I64) -> int:
+@compiled("_Packets(i4[] u1[] i8[]) i4[] i8[,] i8[,]")
+def _follow(packets: _Packets, opposite: I32, state: I64, samples: I64) -> int:
     """Record the times between changes of the bit, and count them."""
     count = 0
-    for i in range(len(stream)):
-        this, now, first = stream[i], time_ns[i], octet[i]
+    for i in range(len(packets.stream)):
+        this, now, first = packets.stream[i], packets.time_ns[i], packets.octet[i]
         if first & _FORM_AND_FIXED != _SHORT:
             continue
         state[this, _PACKETS] += 1

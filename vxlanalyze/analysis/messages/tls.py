@@ -46,14 +46,7 @@ def plausible(kind: Integer, version: Integer, size: Integer) -> Boolean:
 
 
 @compiled
-def feed(
-    stream: Integer,
-    offset: Integer,
-    length: Integer,
-    piece: tuple[U8, int, Integer],
-    state: I64,
-    out: Events,
-) -> None:
+def feed(offset: Integer, length: Integer, piece: tuple[U8, int, Integer], state: I64, out: Events) -> None:
     """Follow the next octets of a stream."""
     data, start, captured = piece
     if state[MODE] == LOST:
@@ -75,16 +68,16 @@ def feed(
             if not plausible(kind, version, size):
                 state[MODE], state[HAVE] = LOST, 0
                 return
-            _record(stream, offset + at, kind, size, state, out)
+            _record(offset + at, kind, size, state, out)
     if length > captured:
         skip_units(length - captured, state)
 
 
 @compiled
-def _record(stream: Integer, after: Integer, kind: Integer, size: Integer, state: I64, out: Events) -> None:
+def _record(after: Integer, kind: Integer, size: Integer, state: I64, out: Events) -> None:
     state[HAVE], state[LEFT] = 0, size
     handshake = kind == HANDSHAKES or (kind == DATA and state[TYPE_BEFORE] == CHANGE)
     state[TYPE_BEFORE] = kind
     if handshake or kind == DATA:
         flags = BEGINS | ENDS | (HANDSHAKE if handshake else 0)
-        add(stream, kind, (after - RECORD_BYTES, after + size), flags, state, out)
+        add(kind, (after - RECORD_BYTES, after + size), flags, state, out)

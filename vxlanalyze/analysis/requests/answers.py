@@ -166,16 +166,31 @@ class _Requested(NamedTuple):
     first_tcp: NDArray[np.int32]
 
 
+class _Seen(NamedTuple):
+    """A direction's packets at one of its points, shape ``(m,)``.
+
+    `row` is NO_ROW where the point does not show one; `time_ns` is by row. Answers to packets up to `end_ns`
+    would be in the point's capture.
+    """
+
+    row: I32
+    time_ns: I64
+    end_ns: int
+
+    @classmethod
+    def at(cls, point: Point, row: NDArray[np.int32]) -> "_Seen":
+        return cls(row, point.index.time_ns, _end_ns(point))
+
+
 def _requested(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32], tuples_: int) -> _Requested:
-    index, there = direction.sender.index, direction.receiver.index
+    index = direction.sender.index
     request, sent, arrived = (np.zeros(len(direction), np.bool_) for _ in range(3))
     used, first_tcp = np.zeros(len(tuple_of), np.bool_), np.full(tuples_, -1, np.int32)
     found = _Requested(request, sent, arrived, used, first_tcp)
     _find_requests(
-        (direction.sent_row, direction.received_row),
+        _Seen.at(direction.sender, direction.sent_row),
+        _Seen.at(direction.receiver, direction.received_row),
         (index.flow, index.tcp_flags, index.payload_length, index.seq, index.anomalies),
-        (index.time_ns, there.time_ns),
-        (_end_ns(direction.sender), _end_ns(direction.receiver)),
         (kinds.echo, kinds.dns, kinds.tcp, tuple_of),
         found,
     )
@@ -189,23 +204,22 @@ def _end_ns(point: Point) -> int:
 
 
 @compiled(
-    "(i4[] i4[]) (i4[] u2[] u4[] u4[] u4[]) (i8[] i8[]) (i8 i8) (b1[] b1[] b1[] i4[]) "
+    "_Seen(i4[] i8[] i8) _Seen(i4[] i8[] i8) (i4[] u2[] u4[] u4[] u4[]) (b1[] b1[] b1[] i4[]) "
     "_Requested(b1[] b1[] b1[] b1[] i4[])"
 )
 def _find_requests(
-    rows: tuple[I32, I32],
+    sent: _Seen,
+    received: _Seen,
     columns: tuple[I32, U16, U32, U32, U32],
-    times_ns: tuple[I64, I64],
-    ends_ns: tuple[int, int],
     of_flow: tuple[Bools, Bools, Bools, I32],
     found: _Requested,
 ) -> None:
     """Mark request packets, and those early enough for an answer to be captured."""
-    sent_row, received_row = rows
     flow_of, flags_of, payload_of, seq_of, anomalies_of = columns
     echo, dns, tcp, tuple_of = of_flow
-    for i in range(len(sent_row)):
-        row, flow = sent_row[i], flow_of[sent_row[i]]
+    for i in range(len(sent.row)):
+        row, there = sent.row[i], received.row[i]
+        flow = flow_of[row]
         found.used[flow] = True
         is_request = echo[flow]
         if tcp[flow]:
@@ -218,8 +232,8 @@ def _find_requests(
             is_request = seq_of[row] & DNS_RESPONSE == 0
         if is_request:
             found.request[i] = True
-            found.sent[i] = times_ns[0][row] <= ends_ns[0]
-            found.arrived[i] = received_row[i] != NO_ROW and times_ns[1][received_row[i]] <= ends_ns[1]
+            found.sent[i] = sent.time_ns[row] <= sent.end_ns
+            found.arrived[i] = there != NO_ROW and received.time_ns[there] <= received.end_ns
 
 
 Sides = tuple[tuple[Point, NDArray[np.int32]], ...]

@@ -7,7 +7,7 @@ RFC 1122 section 3.2.2 (what is quoted).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,22 @@ class Refusals:
         return len(self.row)
 
 
+class _FiveTuples(NamedTuple):
+    """Inner 5-tuples in columns, shape ``(k,)``; addresses ``(k, 16)``."""
+
+    family: NDArray[Any]
+    src: NDArray[Any]
+    dst: NDArray[Any]
+    protocol: NDArray[Any]
+    sport: NDArray[Any]
+    dport: NDArray[Any]
+
+    def packed(self) -> NDArray[np.uint8]:
+        """Give each as the octets of a row."""
+        ports = np.column_stack([self.sport, self.dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
+        return np.column_stack([self.family, self.src, self.dst, self.protocol, ports]).astype(np.uint8)
+
+
 def find(comparison: Comparison, point: Point, tuple_of: NDArray[np.int32]) -> Refusals:
     """Read the errors of a point; `tuple_of`, shape ``(f,)``, numbers the flows of its capture."""
     rows = _errors(point)
@@ -107,31 +123,12 @@ def _errors(point: Point) -> NDArray[np.int64]:
 
 def _number_of(found: Columns, flows: Flows, tuple_of: NDArray[np.int32]) -> NDArray[np.int32]:
     """Number of the quoted 5-tuples among those of the capture's flows; NO_TUPLE where none matches."""
-    quoted = _packed(
-        found["quoted_family"],
-        found["quoted_src"],
-        found["quoted_dst"],
-        found["quoted_protocol"],
-        found["quoted_sport"],
-        found["quoted_dport"],
-    )
+    quoted = _FiveTuples._make(found[f"quoted_{name}"] for name in _FiveTuples._fields).packed()
     # Echoes have no ports, and their identifier is not known.
     echo = (flows.protocol == ICMP) & (flows.sport == ECHO_REQUEST)
     echo |= (flows.protocol == ICMPV6) & (flows.sport == ECHO_REQUEST_V6)
     sport, dport = np.where(echo, _NO_PORT, flows.sport), np.where(echo, _NO_PORT, flows.dport)
-    own = _packed(flows.family, flows.src, flows.dst, flows.protocol, sport, dport)
+    own = _FiveTuples(flows.family, flows.src, flows.dst, flows.protocol, sport, dport).packed()
     near = np.flatnonzero(np.isin(dport, found["quoted_dport"] & _NO_PORT))
     number = {own[flow].tobytes(): int(tuple_of[flow]) for flow in near}
     return np.array([number.get(row.tobytes(), NO_TUPLE) for row in quoted], np.int32)
-
-
-def _packed(
-    family: NDArray[Any],
-    src: NDArray[Any],
-    dst: NDArray[Any],
-    protocol: NDArray[Any],
-    sport: NDArray[Any],
-    dport: NDArray[Any],
-) -> NDArray[np.uint8]:
-    ports = np.column_stack([sport, dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
-    return np.column_stack([family, src, dst, protocol, ports]).astype(np.uint8)

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools
+from vxlanalyze.kernels.arrays import I32, I64, U16, U32
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
+from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.numbers import (
@@ -88,6 +89,13 @@ class _Roles(NamedTuple):
     may_request: NDArray[np.bool_]
     own: NDArray[np.int32]
     opposite: NDArray[np.int32]
+
+
+class _Sent(NamedTuple):
+    """What was sent in each 5-tuple of UDP: the number of packets, and the time of the earliest."""
+
+    packets: NDArray[np.int64]
+    first_ns: NDArray[np.int64]
 
 
 class Numbered(NamedTuple):
@@ -205,14 +213,14 @@ def _talks(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Flows of UDP conversations, and those of the client, which sent first; shape ``(f,)``."""
     tuple_of, answer = numbered.of_flow, numbered.answer
-    packets = np.zeros(len(answer) + 1, np.int64)  # the last for NO_TUPLE
-    spoke_ns = np.full(len(answer), np.iinfo(np.int64).max)
-    _hear(rows, point.index.flow, point.index.time_ns, udp, tuple_of, packets, spoke_ns)
+    every = np.zeros(len(answer) + 1, np.int64), np.full(len(answer) + 1, np.iinfo(np.int64).max)
+    found = _Sent(*every)  # the last for NO_TUPLE
+    _count(rows, point.index.flow, point.index.time_ns, np.where(udp, tuple_of, NO_TUPLE), found)
     back = answer[tuple_of]
-    sent, came = packets[tuple_of], packets[back]
+    sent, came = found.packets[tuple_of], found.packets[back]
     few = (sent > 0) & (sent + came <= _STREAM_PACKETS) & ~numbered.streams[tuple_of]
     talks = few & (came > 0)
-    mine_ns, theirs_ns = spoke_ns[tuple_of], spoke_ns[back]
+    mine_ns, theirs_ns = found.first_ns[tuple_of], found.first_ns[back]
     first = (mine_ns < theirs_ns) | (mine_ns == theirs_ns) & (tuple_of < back)
     alone = udp & few & (came == 0)
     alone &= (
@@ -248,17 +256,14 @@ def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-@compiled("i4[] i4[] i8[] b1[] i4[] i8[] i8[]")
-def _hear(
-    rows: I32, flow_of: I32, time_ns: I64, udp: Bools, tuple_of: I32, packets: I64, spoke_ns: I64
-) -> None:
-    """Count the packets of each tuple of UDP flows, and record the earliest time."""
+@compiled("i4[] i4[] i8[] i4[] _Sent(i8[] i8[])")
+def _count(rows: I32, flow_of: I32, time_ns: I64, tuple_of: I32, sent: _Sent) -> None:
+    """Count the packets in each tuple, and record the earliest time; those without a tuple are skipped."""
     for row in rows:
-        flow = flow_of[row]
-        if flow >= 0 and udp[flow]:
-            this = tuple_of[flow]
-            packets[this] += 1
-            spoke_ns[this] = min(spoke_ns[this], time_ns[row])
+        this = tuple_of[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
+        if this != NO_TUPLE:
+            sent.packets[this] += 1
+            sent.first_ns[this] = min(sent.first_ns[this], time_ns[row])
 
 
 def _refused(rows: NDArray[np.int32], flow_of: NDArray[np.int32], tuple_of: NDArray[np.int32]) -> Events:

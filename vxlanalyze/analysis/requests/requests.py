@@ -8,7 +8,6 @@ be a request by the port of its protocol, by what answers others, or where the n
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,12 @@ from vxlanalyze.analysis.requests import refusals, replies_from_elsewhere, undec
 from vxlanalyze.analysis.requests.media_streams import steady_streams
 from vxlanalyze.analysis.requests.refusals import Refusals
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Events, Kind, Numbered, events
-from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
-from vxlanalyze.kernels.decorator import compiled
+from vxlanalyze.analysis.requests.request_events import Kind, Numbered, events
+from vxlanalyze.analysis.requests.request_pairing import paired_requests
 from vxlanalyze.pairing import tuples
-from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome, Point
+from vxlanalyze.pairing.model import NO_ROW, Comparison, Outcome
 from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.one_sided import hides_arrivals, hides_departures
-from vxlanalyze.pairing.sorting import present, stable_order
-from vxlanalyze.pairing.tuples import number_rows
 
 # A client waits a second before it sends a SYN again (RFC 6298 section 2.1), a resolver five; servers that
 # query others answer later. So the wait for an answer is ten times as long as for the slowest one.
@@ -34,10 +30,6 @@ _LEAST_PATIENCE_NS = 1_000_000_000
 _MOST_PATIENCE_NS = 5_000_000_000
 _SLOWEST_TIMES = 10
 _NEVER_NS = 0
-
-# Copies in a burst (queued for ARP resolution, for example) expect one answer; later ones show that none
-# came.
-_RETRY_NS = 100_000_000
 _LEAST_TURNS = 3  # turns before a UDP conversation counts as requests with a response each
 
 
@@ -68,7 +60,7 @@ def measure(comparison: Comparison) -> MeasuredRequests:
         marked = np.zeros(len(numbered), np.bool_)
         marked[refused[-1].tuple_of] = True
         tuples_ = Numbered(tuple_of, numbered.answer, marked, lost, streams)
-        paired = _paired(point, events(point, tuples_))
+        paired = paired_requests(point, events(point, tuples_))
         # A capture of one direction only never goes on long enough for an answer.
         end_ns = _NEVER_NS if point.capture in half else ends_ns[point.capture]
         decided = _decide(_refuse(paired, refused[-1]), end_ns)
@@ -103,118 +95,6 @@ def _end_ns(comparison: Comparison, capture: int) -> int:
     last = max((int(s.max()) for s in shown if len(s)), default=0)
     stated = [s.end_ns for s in comparison.captures[capture].statistics if s.end_ns is not None]
     return max([*stated, last]) if last == whole else last
-
-
-def _paired(point: Point, found: Events) -> Requests:
-    """Join the packets of each request with the first packet that answers it."""
-    size = len(found.row)
-    dtypes = (np.int32, np.int64, np.uint8, *[np.int32] * 4, np.bool_, *[np.int32] * 3)
-    room = _Paired(*(np.empty(size, dtype) for dtype in dtypes))
-    in_time = in_time_of(point.index.time_ns[found.row], found.is_request)
-    group, groups = _groups(found)
-    count = _pair(
-        point.index.time_ns,
-        in_time,
-        group,
-        found,
-        np.full(groups, -1, np.int32),
-        np.zeros(groups, np.bool_),
-        room,
-    )
-    order = np.arange(count)
-    for column in (room.number, room.tuple_of):
-        order = order[stable_order(column[order])]
-    paired = _Paired._make(column[order] for column in room)
-    return Requests(point, *paired, decided=paired.answer_row != NO_ROW)
-
-
-def in_time_of(time_ns: NDArray[np.int64], is_request: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Order packets by time, requests first at equal times; nearly all are in order already."""
-    steps = np.diff(time_ns)
-    if (steps < 0).any():
-        return np.lexsort((~is_request, time_ns)).astype(np.int64)
-    order = np.arange(len(time_ns))
-    equal = np.flatnonzero(steps == 0)
-    tied = present(np.concatenate([equal, equal + 1]))
-    order[tied] = tied[np.lexsort((~is_request[tied], time_ns[tied]))]
-    return order
-
-
-def _groups(found: Events) -> tuple[NDArray[np.int32], int]:
-    """Number the groups with the same tuple and number, shape ``(k,)``, and give the number of groups."""
-    group = found.tuple_of.copy()
-    of_tuple = int(group.max(initial=-1)) + 1  # without another number, the tuple's is sufficient
-    numbered = np.flatnonzero(found.number)
-    keys = group[numbered].astype(np.uint64) << np.uint64(32) | found.number[numbered].astype(np.uint64)
-    code, first = number_rows(keys[:, np.newaxis])
-    group[numbered] = of_tuple + code
-    return group, of_tuple + len(first)
-
-
-class _Paired(NamedTuple):
-    """Columns of `Requests`."""
-
-    tuple_of: NDArray[np.int32]
-    number: NDArray[np.int64]
-    kind: NDArray[np.uint8]
-    first_row: NDArray[np.int32]
-    last_row: NDArray[np.int32]
-    copies: NDArray[np.int32]
-    answer_row: NDArray[np.int32]
-    refused: NDArray[np.bool_]
-    missed: NDArray[np.int32]
-    replies: NDArray[np.int32]
-    again: NDArray[np.int32]
-
-
-@compiled(
-    "i8[] i8[] i4[] Events(i4[] i4[] i8[] u1[] b1[] b1[]) i4[] b1[] _Paired(i4[] i8[] u1[] i4[] "
-    "i4[] i4[] i4[] b1[] i4[] i4[] i4[])"
-)
-def _pair(
-    time_ns: I64, in_time: I64, group: I32, events_: Events, last: I32, answered: Bools, paired: _Paired
-) -> int:
-    """Record the requests, in the order in which they begin, and count them.
-
-    For each group, `last` is the last request, and `answered` whether no request followed an answer.
-    """
-    count = 0
-    for i in in_time:
-        row, this = events_.row[i], group[i]
-        request = last[this]
-        if not events_.is_request[i]:
-            answered[this] = True
-            if request >= 0:  # else it answers a request from before the capture
-                _answer(request, row, events_.refuses[i], paired)
-            continue
-        tcp = events_.kind[i] == Kind.TCP.value
-        # Identifiers are reused, so a query after an answer is a new one; a SYN's number is not.
-        if request < 0 or (answered[this] and not tcp):
-            request = last[this] = count
-            paired.tuple_of[count], paired.number[count] = events_.tuple_of[i], events_.number[i]
-            paired.kind[count], paired.first_row[count], paired.copies[count] = events_.kind[i], row, 0
-            paired.answer_row[count], paired.refused[count] = NO_ROW, False
-            paired.missed[count], paired.replies[count], paired.again[count] = 0, 0, 0
-            count += 1
-        elif answered[this]:
-            waited_ns = time_ns[row] - time_ns[paired.answer_row[request]]
-            paired.again[request] += 1 if waited_ns >= _RETRY_NS else 0
-        elif time_ns[row] - time_ns[paired.last_row[request]] >= _RETRY_NS:
-            paired.missed[request] += 1
-        answered[this] = False
-        paired.last_row[request] = row
-        paired.copies[request] += 1
-    return count
-
-
-@compiled
-def _answer(request: Integer, row: Integer, refuses: bool, paired: _Paired) -> None:
-    """Record an answer; a further one belongs to a transmission that seemed to get none."""
-    if paired.answer_row[request] == NO_ROW:
-        paired.answer_row[request], paired.refused[request] = row, refuses
-    elif paired.missed[request] > 0 and not refuses:
-        paired.missed[request] -= 1
-    paired.replies[request] += 1
 
 
 def _refuse(requests: Requests, refused: Refusals) -> Requests:

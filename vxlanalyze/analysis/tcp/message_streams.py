@@ -34,8 +34,8 @@ _HEADER_BYTES = 128  # around the payload of a packet, as captured; for the budg
 _FARTHEST, _MOST_EPOCHS = 1 << 35, 127
 
 # Columns of the state of a stream while its segments are collected.
-_STARTED, _SEQ, _TOP, _EPOCH, _FIRST_SEQ, _TAKEN, _LAST_NS = range(7)
-_COLUMNS = 7
+_STARTED, _SEQ, _TOP, _EPOCH, _FIRST_SEQ, _TAKEN, _MOST, _LAST_NS = range(8)
+_COLUMNS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,22 @@ class MessageStreams:
     left_out: int
 
 
+class _Sent(NamedTuple):
+    """What each of `s` streams sent at a point.
+
+    Parameters
+    ----------
+    first : NDArray[np.int64]
+        Shape ``(s, k)``: rows of its first segments with data; -1 where it has fewer.
+    segments, octets : NDArray[np.int64]
+        Shape ``(s,)``: segments with data, and octets of data.
+    """
+
+    first: I64
+    segments: I64
+    octets: I64
+
+
 class Collected(NamedTuple):
     """Segments with data at a point, in the order of time; `stream` is ``2 * connection + side``."""
 
@@ -94,12 +110,12 @@ def message_streams(
         return None
     place = _place(comparison, found, chosen)
     slot_of = _slots(found, chosen, len(packets[place].opposite))
-    first, segments, octets = _first_segments(packets[place], slot_of, len(chosen))
-    protocol, client = protocols(comparison, found.points[place], first, found.client[chosen] & 1)
+    sent = _sent(packets[place], slot_of, len(chosen))
+    protocol, client = protocols(comparison, found.points[place], sent.first, found.client[chosen] & 1)
     carries = np.flatnonzero(protocol)
     if len(carries) == 0:
         return None
-    kept, most = _within_budget(carries, segments, octets, _most_packets(found.points[place]))
+    kept, most = _within_budget(carries, sent, _most_packets(found.points[place]))
     left_out = len(every) - len(chosen) + len(carries) - len(kept)
     return MessageStreams(chosen[kept], protocol[kept], client[kept], place, most, left_out)
 
@@ -139,38 +155,26 @@ def _slots(found: Connections, chosen: NDArray[np.int64], tuples: int) -> NDArra
     return slot_of
 
 
-def _first_segments(
-    packets: TcpPackets, slot_of: NDArray[np.int32], size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the first segments of each stream, and how many segments and octets each has.
-
-    Returns
-    -------
-    first : NDArray[np.int64]
-        Shape ``(2 size, k)``, with at most `_FIRST_SEGMENTS` columns; -1 where a stream has fewer segments.
-    segments, octets : NDArray[np.int64]
-        Shape ``(2 size,)``: segments with data, and octets of data.
-    """
+def _sent(packets: TcpPackets, slot_of: NDArray[np.int32], size: int) -> _Sent:
+    """Find what both streams of each of `size` connections sent."""
     each = int(np.clip(_MOST_LOOKED_AT // (2 * size), 1, _FIRST_SEGMENTS))
     first = np.full((2 * size, each), -1, np.int64)
-    segments, octets = np.zeros(2 * size, np.int64), np.zeros(2 * size, np.int64)
-    _look(packets.row, packets.stream, slot_of, packets.point.index.payload_length, first, segments, octets)
-    return first, segments, octets
+    sent = _Sent(first, np.zeros(2 * size, np.int64), np.zeros(2 * size, np.int64))
+    _look(packets.row, packets.stream, slot_of, packets.point.index.payload_length, sent)
+    return sent
 
 
-@compiled("i4[] i4[] i4[] u4[] i8[,] i8[] i8[]")
-def _look(
-    rows: I32, streams: I32, slot_of: I32, payload_of: U32, first: I64, segments: I64, octets: I64
-) -> None:
+@compiled("i4[] i4[] i4[] u4[] _Sent(i8[,] i8[] i8[])")
+def _look(rows: I32, streams: I32, slot_of: I32, payload_of: U32, sent: _Sent) -> None:
     for i in range(len(rows)):
         slot = slot_of[streams[i]]
         payload = payload_of[rows[i]]
         if slot < 0 or payload == 0:
             continue
-        if segments[slot] < first.shape[1]:
-            first[slot, segments[slot]] = rows[i]
-        segments[slot] += 1
-        octets[slot] += payload
+        if sent.segments[slot] < sent.first.shape[1]:
+            sent.first[slot, sent.segments[slot]] = rows[i]
+        sent.segments[slot] += 1
+        sent.octets[slot] += payload
 
 
 def _most_packets(point: Point) -> int:
@@ -180,19 +184,14 @@ def _most_packets(point: Point) -> int:
 
 
 def _within_budget(
-    carries: NDArray[np.int64], segments: NDArray[np.int64], octets: NDArray[np.int64], most_packets: int
+    carries: NDArray[np.int64], sent: _Sent, most_packets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose connections whose segments can be read, and how many of each stream's.
 
-    Parameters
-    ----------
-    carries : NDArray[np.int64]
-        Positions of the connections with messages, shape ``(n,)``.
-    segments, octets : NDArray[np.int64]
-        Of each stream, as from `_first_segments`.
+    `carries`, shape ``(n,)``, are the positions of the connections with messages.
     """
-    number = segments.reshape(-1, 2).sum(axis=1)[carries]
-    cost = octets.reshape(-1, 2).sum(axis=1)[carries] + _HEADER_BYTES * number
+    number = sent.segments.reshape(-1, 2).sum(axis=1)[carries]
+    cost = sent.octets.reshape(-1, 2).sum(axis=1)[carries] + _HEADER_BYTES * number
     order = np.argsort(cost, kind="stable")
     over = (np.cumsum(cost[order]) > MOST_BYTES) | (np.cumsum(number[order]) > most_packets)
     whole = order[~over]
@@ -228,7 +227,7 @@ def collect(
     size = len(most)
     slot_of = _slots(found, streams.connection, len(packets.opposite))
     state = np.zeros((size, _COLUMNS), np.int64)
-    state[:, _FIRST_SEQ] = first_seq
+    state[:, _FIRST_SEQ], state[:, _MOST] = first_seq, most
     chosen = slot_of[packets.stream] >= 0
     rows, slots = packets.row[chosen], slot_of[packets.stream[chosen]]
     room = min(len(rows), _MOST_COLLECTED)
@@ -237,17 +236,15 @@ def collect(
     )
     index = packets.point.index
     columns = (index.seq, index.payload_length, index.tcp_flags, index.time_ns)
-    count = _collect(rows, slots, columns, most, state, out)
+    count = _collect(rows, slots, columns, state, out)
     first_seq[:] = state[:, _FIRST_SEQ]
     cut = state[:, _TAKEN] > most
     until = np.where(cut, state[:, _LAST_NS], np.iinfo(np.int64).max)
     return Collected._make(column[:count] for column in out), until
 
 
-@compiled("i4[] i4[] (u4[] u4[] u2[] i8[]) i8[] i8[,] Collected(i4[] i8[] i8[] i4[])")
-def _collect(
-    rows: I32, slots: I32, columns: tuple[U32, U32, U16, I64], most: I64, state: I64, out: Collected
-) -> int:
+@compiled("i4[] i4[] (u4[] u4[] u2[] i8[]) i8[,] Collected(i4[] i8[] i8[] i4[])")
+def _collect(rows: I32, slots: I32, columns: tuple[U32, U32, U16, I64], state: I64, out: Collected) -> int:
     """Write down the segments with data, with offsets that go on where sequence numbers wrap."""
     seq_of, payload_of, flags_of, time_of = columns
     count = 0
@@ -260,7 +257,7 @@ def _collect(
         if payload == 0:
             continue
         state[slot, _TAKEN] += 1
-        if state[slot, _TAKEN] > most[slot] or count >= len(out.row):
+        if state[slot, _TAKEN] > state[slot, _MOST] or count >= len(out.row):
             continue
         state[slot, _LAST_NS] = time_of[row]
         if not state[slot, _STARTED]:

@@ -1,6 +1,7 @@
 """When octets of streams left, and when they were delivered in order, at a point."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,14 @@ from vxlanalyze.kernels.decorator import compiled
 
 _STREAM_SHIFT = 48
 NOWHERE = -1
+
+
+class _Kept(NamedTuple):
+    """Segments with octets that no earlier one had: their positions, and as in `OctetTimes`."""
+
+    at: NDArray[np.int64]
+    skip: NDArray[np.int64]
+    delivered_ns: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +50,18 @@ class OctetTimes:
         """Order segments by stream and octets; `time_ns` has their shape, and they are in its order."""
         key = _key(collected.stream, collected.offset)
         order = np.argsort(key, kind="stable")
-        kept, skip, delivered = (np.empty(len(order), np.int64) for _ in range(3))
-        count = _once_each(key[order], collected.length[order], time_ns[order], kept, skip, delivered)
-        kept, skip, delivered = kept[:count], skip[:count], delivered[:count]
-        chosen = order[kept]
+        kept = _Kept._make(np.empty(len(order), np.int64) for _ in _Kept._fields)
+        count = _once_each(key[order], collected.length[order], time_ns[order], kept)
+        kept = _Kept._make(column[:count] for column in kept)
+        chosen = order[kept.at]
         return cls(
             collected.stream[chosen],
-            collected.offset[chosen] + skip,
-            collected.length[chosen] - skip,
-            skip,
+            collected.offset[chosen] + kept.skip,
+            collected.length[chosen] - kept.skip,
+            kept.skip,
             collected.row[chosen],
             time_ns[chosen],
-            delivered,
+            kept.delivered_ns,
         )
 
     def find(self, stream: NDArray[np.int64], offset: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,8 +79,8 @@ def _key(stream: NDArray[np.int32] | NDArray[np.int64], offset: NDArray[np.int64
     return key
 
 
-@compiled("i8[] i8[] i8[] i8[] i8[] i8[]")
-def _once_each(key: I64, length: I64, time_ns: I64, kept: I64, skip: I64, delivered_ns: I64) -> int:
+@compiled("i8[] i8[] i8[] _Kept(i8[] i8[] i8[])")
+def _once_each(key: I64, length: I64, time_ns: I64, kept: _Kept) -> int:
     """Choose the segments with octets that no earlier one had, and count them."""
     count, covered, latest = 0, np.int64(0), np.int64(0)
     for i in range(len(key)):
@@ -81,7 +90,7 @@ def _once_each(key: I64, length: I64, time_ns: I64, kept: I64, skip: I64, delive
         if end <= covered:
             continue
         latest = max(latest, time_ns[i])
-        kept[count], skip[count], delivered_ns[count] = i, max(covered - begin, 0), latest
+        kept.at[count], kept.skip[count], kept.delivered_ns[count] = i, max(covered - begin, 0), latest
         covered = end
         count += 1
     return count

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
-from vxlanalyze.kernels.arrays import I32, I64, Bools, Integer
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, InOrder, TcpPackets, span
+from vxlanalyze.kernels.arrays import I32, I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
 from vxlanalyze.wire.numbers import ACK, RST, SYN
@@ -76,36 +76,33 @@ def missing(packets: TcpPackets) -> Missing:
             initial=np.full(size, -1, np.int64),
             opening=np.zeros(size, np.bool_),
         )
-        _follow(packets.row, packets.stream, packets.sound, packets.opposite, packets.columns, state, found)
+        _follow(packets.in_order, packets.opposite, packets.columns, state, found)
         found.octets[packets.partial] = 0
         found.holes[packets.partial] = 0
     return found
 
 
 @compiled(
-    "i4[] i4[] b1[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] i8[] i8[,,] b1[] i8[] b1[]) "
-    "Missing(i8[] i8[] i8[])"
+    "InOrder(i4[] i4[] b1[]) i4[] Columns(u4[] u4[] u4[] u2[] i8[]) "
+    "_State(b1[] i8[] i8[,,] b1[] i8[] b1[]) Missing(i8[] i8[] i8[])"
 )
-def _follow(
-    rows: I32, streams: I32, sound: Bools, opposite: I32, columns: Columns, state: _State, found: Missing
-) -> None:
-    seq_of, ack_of, payload_of, flags_of, _ = columns
+def _follow(packets: InOrder, opposite: I32, columns: Columns, state: _State, found: Missing) -> None:
     begun, top, holes, some, initial, opening = state
-    for i in range(len(rows)):
-        row, this = rows[i], streams[i]
+    for i in range(len(packets.row)):
+        row, this, sound = packets.row[i], packets.stream[i], packets.sound[i]
         that = opposite[this]
-        flags, seq = np.int64(flags_of[row]), np.int64(seq_of[row])
+        flags, seq = np.int64(columns.flags[row]), np.int64(columns.seq[row])
         if flags & RST:
             continue
-        if flags & ACK and that >= 0 and begun[that] and sound[i]:
-            ack = np.int64(ack_of[row])
+        if flags & ACK and that >= 0 and begun[that] and sound:
+            ack = np.int64(columns.ack[row])
             # Nothing follows a SYN until it is acknowledged: acknowledging more belongs to another
             # connection.
             opening[that] = opening[that] and not 0 <= after(ack, top[that]) < _NEAR_IF_DAMAGED
             if not opening[that]:
                 _acknowledge(that, ack, row, state, found)
-        length = span(np.int64(payload_of[row]), flags)
-        near = _NEAR if sound[i] else _NEAR_IF_DAMAGED
+        length = span(np.int64(columns.payload[row]), flags)
+        near = _NEAR if sound else _NEAR_IF_DAMAGED
         if not begun[this] or (flags & SYN and seq != initial[this]):
             if some[this]:
                 _settle(this, holes, found)

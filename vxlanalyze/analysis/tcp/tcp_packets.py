@@ -1,7 +1,7 @@
 """The TCP packets at a point, in time order, by stream, which is one direction of a connection."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,22 @@ _REASSEMBLED = Anomaly.REASSEMBLED.value
 _BAD, _ALL_ONES = Checksum.BAD.value, Checksum.ALL_ONES.value
 
 
-Columns: TypeAlias = tuple[U32, U32, U32, U16, I64]
+class Columns(NamedTuple):
+    """Fields of TCP packets, by index row."""
+
+    seq: U32
+    ack: U32
+    payload: U32
+    flags: U16
+    time_ns: I64
+
+
+class InOrder(NamedTuple):
+    """Packets of streams in time order, as `TcpPackets` has them."""
+
+    row: I32
+    stream: I32
+    sound: Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +74,14 @@ class TcpPackets:
 
     @property
     def columns(self) -> Columns:
-        """Sequence, acknowledgement, payload length, flags and time, by index row."""
+        """The fields of all packets of the point's capture."""
         index = self.point.index
-        return index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns
+        return Columns(index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns)
+
+    @property
+    def in_order(self) -> InOrder:
+        """The packets as compiled functions take them."""
+        return InOrder(self.row, self.stream, self.sound)
 
 
 @once
@@ -87,28 +107,26 @@ def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int3
     """
     index, flows = point.index, point.flows
     ours = (flows.protocol == TCP) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated)
-    row = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows.copy()
-    stream, sound = np.empty(len(row), np.int32), np.empty(len(row), np.bool_)
+    rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows.copy()
+    packets = InOrder(rows, np.empty(len(rows), np.int32), np.empty(len(rows), np.bool_))
     partial = np.zeros(len(answer), np.bool_)
     columns = (index.flow, index.anomalies, index.payload_length, index.checks)
-    count = _choose(columns, np.where(ours, tuple_of, NO_TUPLE), row, stream, sound, partial)
+    count = _choose(columns, np.where(ours, tuple_of, NO_TUPLE), packets, partial)
     partial |= np.append(partial, False)[answer]
-    row, stream, sound = row[:count], stream[:count], sound[:count]
-    times = index.time_ns[row]
+    packets = InOrder._make(column[:count] for column in packets)
+    times = index.time_ns[packets.row]
     if (times[1:] < times[:-1]).any():
         order = np.argsort(times, kind="stable")
-        row, stream, sound = row[order], stream[order], sound[order]
-    return TcpPackets(point, row, stream, sound, answer, partial)
+        packets = InOrder._make(column[order] for column in packets)
+    return TcpPackets(point, *packets, answer, partial)
 
 
-@compiled("(i4[] u4[] u4[] u2[]) i4[] i4[] i4[] b1[] b1[]")
-def _choose(
-    columns: tuple[I32, U32, U32, U16], stream_of: I32, rows: I32, streams: I32, sound: Bools, partial: Bools
-) -> int:
+@compiled("(i4[] u4[] u4[] u2[]) i4[] InOrder(i4[] i4[] b1[]) b1[]")
+def _choose(columns: tuple[I32, U32, U32, U16], stream_of: I32, packets: InOrder, partial: Bools) -> int:
     """Keep the rows that are complete packets of streams, and count them; mark the streams of others."""
     flow_of, anomalies_of, payload_of, checks_of = columns
     count = 0
-    for row in rows:
+    for row in packets.row:
         stream = stream_of[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE
         if stream == NO_TUPLE:
             continue
@@ -118,8 +136,8 @@ def _choose(
             partial[stream] = True
             continue
         state = checks_of[row] >> INNER_L4_SHIFT & CHECK_MASK
-        rows[count], streams[count] = row, stream
-        sound[count] = state != _BAD and state != _ALL_ONES
+        packets.row[count], packets.stream[count] = row, stream
+        packets.sound[count] = state != _BAD and state != _ALL_ONES
         count += 1
     return count
 

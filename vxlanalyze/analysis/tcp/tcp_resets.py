@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, InOrder, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
@@ -26,7 +26,7 @@ class Resets(NamedTuple):
     ----------
     opened : NDArray[np.bool_]
         Streams of a connection that was open and carried data in either direction.
-    asked : NDArray[np.bool_]
+    is_client : NDArray[np.bool_]
         Streams of the end that opened the connection, or that has the ephemeral port where no SYN was seen.
     reset_row, before_row : NDArray[np.int64]
         Rows of the reset, and of the last packet of the other end before it; -1 where there is none.
@@ -79,7 +79,7 @@ def resets(packets: TcpPackets) -> Resets:
         state = _State(
             marks(), marks(), marks(), marks(), numbers(), numbers(-1), numbers(), marks(), numbers()
         )
-        _follow(packets.row, packets.stream, packets.opposite, packets.columns, state, found)
+        _follow(packets.in_order, packets.opposite, packets.columns, state, found)
         _by_port(packets, found)
     return found
 
@@ -102,31 +102,31 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
 
 
 @compiled(
-    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] b1[] b1[] b1[] i8[] i8[] i8[] b1[] i8[]) "
-    "Resets(b1[] b1[] i8[] i8[] b1[] i8[] i8[] i8[])"
+    "InOrder(i4[] i4[] b1[]) i4[] Columns(u4[] u4[] u4[] u2[] i8[]) "
+    "_State(b1[] b1[] b1[] b1[] i8[] i8[] i8[] b1[] i8[]) Resets(b1[] b1[] i8[] i8[] b1[] i8[] i8[] i8[])"
 )
-def _follow(rows: I32, streams: I32, opposite: I32, columns: Columns, state: _State, found: Resets) -> None:
-    seq_of, ack_of, payload_of, flags_of, time_of = columns
-    for i in range(len(rows)):
-        row, this = rows[i], streams[i]
+def _follow(packets: InOrder, opposite: I32, columns: Columns, state: _State, found: Resets) -> None:
+    for i in range(len(packets.row)):
+        row, this = packets.row[i], packets.stream[i]
         that = opposite[this]
         if that < 0:
             continue
-        flags, payload = np.int64(flags_of[row]), np.int64(payload_of[row])
+        flags, payload = np.int64(columns.flags[row]), np.int64(columns.payload[row])
         if flags & RST:
             _reset(this, that, row, state, found)
             continue
         if flags & SYN and not flags & ACK:
             _begin_anew(this, that, state, found)
-        seq = np.int64(seq_of[row])
+        seq = np.int64(columns.seq[row])
         if not state.begun[this]:
             state.begun[this], state.acked[this] = True, seq
             found.is_client[this] = not state.begun[that]
         if flags & ACK and state.begun[that]:
-            _acknowledge(that, np.int64(ack_of[row]), state)
-        idle_ns = _idle(this, that, time_of[row], state)
+            _acknowledge(that, np.int64(columns.ack[row]), state)
+        now_ns = columns.time_ns[row]
+        idle_ns = _idle(this, that, now_ns, state)
         state.last_old[this] = _is_old(this, seq, span(payload, flags), state)
-        state.last_row[this], state.last_ns[this], state.last_idle_ns[this] = row, time_of[row], idle_ns
+        state.last_row[this], state.last_ns[this], state.last_idle_ns[this] = row, now_ns, idle_ns
         _survive(this, that, state, found)
         state.ended[this] |= flags & FIN != 0
         if payload > 0:

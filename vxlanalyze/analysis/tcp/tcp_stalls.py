@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import Columns, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import Columns, InOrder, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
@@ -84,37 +84,38 @@ def progress(packets: TcpPackets) -> Progress:
             acked=np.zeros(size, np.int64),
             probing=np.zeros(size, np.bool_),
         )
-        _follow(packets.row, packets.stream, packets.opposite, packets.columns, state, found)
+        _follow(packets.in_order, packets.opposite, packets.columns, state, found)
     return found
 
 
 @compiled(
-    "i4[] i4[] i4[] (u4[] u4[] u4[] u2[] i8[]) _State(b1[] i8[] i8[] b1[]) "
+    "InOrder(i4[] i4[] b1[]) i4[] Columns(u4[] u4[] u4[] u2[] i8[]) _State(b1[] i8[] i8[] b1[]) "
     "Progress(i8[] i8[] b1[] b1[] b1[] i8[] i8[] i8[])"
 )
-def _follow(rows: I32, streams: I32, opposite: I32, columns: Columns, state: _State, found: Progress) -> None:
-    seq_of, ack_of, payload_of, flags_of, time_of = columns
+def _follow(packets: InOrder, opposite: I32, columns: Columns, state: _State, found: Progress) -> None:
     begun, top, acked, _ = state
-    for i in range(len(rows)):
-        row, this = rows[i], streams[i]
+    for i in range(len(packets.row)):
+        row, this = packets.row[i], packets.stream[i]
         that = opposite[this]
-        flags, seq = np.int64(flags_of[row]), np.int64(seq_of[row])
-        payload = np.int64(payload_of[row])
+        flags, seq = np.int64(columns.flags[row]), np.int64(columns.seq[row])
+        payload = np.int64(columns.payload[row])
         if that >= 0:
-            _hear(that, np.int64(ack_of[row]), flags, state, found)
+            _hear(that, np.int64(columns.ack[row]), flags, state, found)
         if flags & RST:
-            _reset(this, that, time_of, found)
+            _reset(this, that, columns.time_ns, found)
             continue
         end = (seq + span(payload, flags)) & 0xFFFFFFFF
         if flags & SYN or not begun[this]:
             begun[this], top[this], acked[this] = True, end, seq
             found.copies[this] = 0
         if payload > 0:
-            _send(this, row, seq, payload, state, found)
+            _send(this, seq, payload, state, found)
+            if seq == acked[this]:
+                _repeat(this, row, found)
         if after(end, top[this]) > 0:
             top[this] = end
     for stream in range(len(begun)):
-        found.stalled[stream] |= _stands_still(stream, time_of, found)
+        found.stalled[stream] |= _stands_still(stream, columns.time_ns, found)
 
 
 @compiled
@@ -133,19 +134,21 @@ def _hear(stream: Integer, ack: Integer, flags: Integer, state: _State, found: P
 
 
 @compiled
-def _send(
-    stream: Integer, row: Integer, seq: Integer, payload: Integer, state: _State, found: Progress
-) -> None:
-    """Count a packet with data, and check whether it is the unacknowledged one."""
+def _send(stream: Integer, seq: Integer, payload: Integer, state: _State, found: Progress) -> None:
+    """Count a packet with data, and whether all of it is new."""
     found.segments[stream] += 1
     state.probing[stream] = payload == 1  # of a window or of an idle connection
     if after(state.top[stream], seq) > 0 and payload > 1:
         found.resent[stream] += 1
-    if seq == state.acked[stream]:
-        if found.copies[stream] == 0:
-            found.first_row[stream] = row
-        found.copies[stream] += 1
-        found.last_row[stream] = row
+
+
+@compiled
+def _repeat(stream: Integer, row: Integer, found: Progress) -> None:
+    """Record a copy of the first unacknowledged segment."""
+    if found.copies[stream] == 0:
+        found.first_row[stream] = row
+    found.copies[stream] += 1
+    found.last_row[stream] = row
 
 
 @compiled

@@ -40,7 +40,6 @@ from vxlanalyze.analysis.integrity import alone, checksums, forensics, outer_che
 from vxlanalyze.analysis.integrity.checksums import Checks
 from vxlanalyze.analysis.integrity.forensics import Forensics, Kind
 from vxlanalyze.analysis.requests import answers
-from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import underlay
 from vxlanalyze.analysis.underlay.tunnel_ends import origins
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction
@@ -79,14 +78,14 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
             )
             return NotAssessed(CODE, why, direction.label)
         examined = forensics.examine(pair, direction, wrong, checks.received, chance)
-        return _finding(pair, direction, checks, wrong, examined, responses)
+        return _finding(pair, direction, checks, wrong, examined)
     fate = checksums.fate_of(unfilled, direction, responses)
     if fate.accepted:
         return None
     if responses.silent(chance, fate.ignored):
         chosen = unfilled & fate.ignored[responses.flow]
         examined = Forensics(Kind.NEVER_FILLED, int(chosen.sum()), int(chosen.sum()), 0)
-        return _finding(pair, direction, checks, chosen, examined, responses)
+        return _finding(pair, direction, checks, chosen, examined)
     why = (
         f"{count(int(unfilled.sum()), 'packet')} arrive with a checksum that was never completed, as on a "
         "path inside one host; whether they are accepted is not known"
@@ -112,8 +111,8 @@ def _finding(
     checks: Checks,
     wrong: NDArray[np.bool_],
     examined: Forensics,
-    responses: Answers,
 ) -> Finding:
+    responses = answers.of(direction)
     near, far = direction.sender.name, direction.receiver.name
     packets, judged = int(wrong.sum()), int(checks.judged.sum())
     flows = direction.sender.flows

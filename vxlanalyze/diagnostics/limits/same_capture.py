@@ -21,6 +21,7 @@ Sources
     editcap(1), option -d (what makes a frame a duplicate of another).
 """
 
+from dataclasses import dataclass
 from itertools import combinations
 from os.path import realpath
 
@@ -41,23 +42,41 @@ _ALMOST_ALL = 0.99
 _SAMPLES = 16
 
 
+@dataclass(frozen=True)
+class _Overlap:
+    """Two captures, by number, and how many frames of the smaller one are in the larger one."""
+
+    smaller: int
+    larger: int
+    frames: int
+    same: int
+    one_file: bool
+
+    @property
+    def alike(self) -> bool:
+        return self.same >= _ALMOST_ALL * self.frames
+
+
 def check(pair: Comparison, *, frames: int = 3) -> list[DiagnosticResult]:
     """Look for captures that hold the same frames.
 
     `frames` is the minimum size of the smaller one for content alone to prove it.
     """
-    answers: list[DiagnosticResult] = []
     indices = {p.capture: p.index for p in pair.points}
     for a, b in combinations(range(len(pair.captures)), 2):
-        smaller, larger = sorted((a, b), key=lambda c: len(indices[c]))
-        same = 0
-        if _times_agree(indices[smaller], indices[larger]):
-            same = int(np.isin(_prints(indices[smaller]), _prints(indices[larger])).sum())
-        alike = len(indices[smaller]) >= frames and same >= _ALMOST_ALL * len(indices[smaller])
-        one_file = _read_twice(pair.captures[a], pair.captures[b])
-        if alike or one_file:
-            answers.append(_finding(pair, smaller, larger, same, len(indices[smaller]), one_file))
-    return answers[:1]
+        overlap = _overlap(pair, indices, a, b)
+        if overlap.one_file or (overlap.frames >= frames and overlap.alike):
+            return [_finding(pair, overlap)]
+    return []
+
+
+def _overlap(pair: Comparison, indices: dict[int, Index], a: int, b: int) -> _Overlap:
+    smaller, larger = sorted((a, b), key=lambda c: len(indices[c]))
+    same = 0
+    if _times_agree(indices[smaller], indices[larger]):
+        same = int(np.isin(_prints(indices[smaller]), _prints(indices[larger])).sum())
+    one_file = _read_twice(pair.captures[a], pair.captures[b])
+    return _Overlap(smaller, larger, len(indices[smaller]), same, one_file)
 
 
 def _times_agree(smaller: Index, larger: Index) -> bool:
@@ -86,16 +105,18 @@ def _files(facts: CaptureFacts) -> list[str]:
     return [realpath(file.path) for file in facts.files]
 
 
-def _finding(pair: Comparison, smaller: int, larger: int, same: int, frames: int, one_file: bool) -> Finding:
-    first, second = sorted((smaller, larger))
+def _finding(pair: Comparison, overlap: _Overlap) -> Finding:
+    first, second = sorted((overlap.smaller, overlap.larger))
+    smaller, larger = (pair.captures[number].name for number in (overlap.smaller, overlap.larger))
+    frames, same = overlap.frames, overlap.same
     names = f"{pair.captures[first].name} and {pair.captures[second].name}"
-    how = "are the same file" if one_file else "hold the same frames"
+    how = "are the same file" if overlap.one_file else "hold the same frames"
     return Finding(
         code=CODE,
         severity=Severity.CRITICAL,
         summary=f"{names} {how} ({share(same, frames) if frames else 'none at all'}): nothing was compared",
-        explanation=f"Of the {count(frames, 'frame')} of {pair.captures[smaller].name}, {same:,} stand in "
-        f"{pair.captures[larger].name} too, each with the same time to the nanosecond, the same "
+        explanation=f"Of the {count(frames, 'frame')} of {smaller}, {same:,} stand in "
+        f"{larger} too, each with the same time to the nanosecond, the same "
         "identifiers and the same payload. Two nodes have two clocks and a way between them, so this is "
         "one capture.",
         remedy=written(

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import by_source, replies_from_elsewhere, stale_entry
+from vxlanalyze.analysis.requests import by_source, replies_from_elsewhere
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requested_endpoints import (
     RequestedEndpoints,
@@ -50,19 +50,21 @@ from vxlanalyze.analysis.requests.requested_endpoints import (
     silent_ratio,
 )
 from vxlanalyze.analysis.requests.services import pairs
-from vxlanalyze.analysis.underlay import silent_vni, tunnel_ends
+from vxlanalyze.analysis.underlay import silent_vni
 from vxlanalyze.diagnostics import explaining
 from vxlanalyze.diagnostics.receiver import discarded_by_time_stamp
 from vxlanalyze.diagnostics.symptoms import (
+    fell_silent,
     hung_endpoint,
     partly_silent,
     second_of_pair,
     silent_on_own_node,
+    silent_pod,
     unanswered_discovery,
 )
 from vxlanalyze.pairing.model import NO_ROW, Comparison
-from vxlanalyze.text.commands import anywhere, on, written
-from vxlanalyze.text.words import count, listed, moment
+from vxlanalyze.text.commands import written
+from vxlanalyze.text.words import count, listed
 
 CODE = "endpoint-silent"
 _CAUSES = (
@@ -74,7 +76,6 @@ _CAUSES = (
     "ttl-exceeded",
 )
 _CHANCE = 1e-3  # of mistaking SYNs for ones discarded for their time stamps
-_LEAST_SILENCE_NS = 1_000_000_000  # a shorter silence may be slowness
 
 
 def check(pair: Comparison, *, chance: float = 1e-6) -> list[DiagnosticResult]:
@@ -108,7 +109,7 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
     endpoints = endpoints_of(pairs(pair), requests)
     silent = (endpoints.answered == 0) & ~endpoints.dns
     if not silent.any():
-        return _fell_silent(pair, label, requests, endpoints, chance)
+        return list(fell_silent.find(pair, label, requests, endpoints, chance))
     if not endpoints.answered.any():
         why = "no endpoint that received requests answered any: see not-answered"
         return [NotAssessed(CODE, why, label)]
@@ -124,71 +125,6 @@ def _direction(pair: Comparison, label: str, requests: Requests, chance: float) 
             label,
         )
     ]
-
-
-def _fell_silent(
-    pair: Comparison, label: str, requests: Requests, endpoints: RequestedEndpoints, chance: float
-) -> list[DiagnosticResult]:
-    """Look for endpoints that answered, but stopped from some moment until the end."""
-    first_ns = requests.point.index.time_ns[requests.first_row]
-    open_ = requests.answer_row == NO_ROW
-    last_ns = np.full(len(endpoints.names), np.iinfo(np.int64).min)
-    np.maximum.at(last_ns, endpoints.of_request[~open_], first_ns[~open_])
-    late = (first_ns > last_ns[endpoints.of_request]) & ~endpoints.dns[
-        endpoints.of_request
-    ]  # open, all of them
-    size = len(endpoints.names)
-    packets = np.bincount(endpoints.of_request[late], requests.copies[late], size)
-    before = int(requests.copies[open_ & ~late].sum())
-    ratio = (before + 1) / (before + int(endpoints.answered.sum()) + 2)
-    until_ns = np.full(size, np.iinfo(np.int64).min)
-    np.maximum.at(until_ns, endpoints.of_request[late], first_ns[late])
-    certain = (packets * np.log(ratio) < np.log(chance)) & (packets > 0)
-    certain[certain] = until_ns[certain] - last_ns[certain] >= _LEAST_SILENCE_NS
-    if not certain.any():
-        return []
-    mine = late & certain[endpoints.of_request]
-    since_ns = int(last_ns[certain].min())
-    others = int(np.count_nonzero(~open_ & (first_ns > since_ns) & ~certain[endpoints.of_request]))
-    return [
-        _stopped(pair, label, requests.at(mine), named_endpoints(pair, endpoints, certain), since_ns, others)
-    ]
-
-
-def _stopped(pair: Comparison, label: str, late: Requests, who: str, since_ns: int, others: int) -> Finding:
-    packets = int(late.copies.sum())
-    node = pair.captures[late.point.capture].name
-    shown = exhibits.of_rows(pair, [(late.point, late.first_row)])
-    address = pairs(pair).server[int(pairs(pair).of_tuple[late.tuple_of[0]])]
-    meanwhile = (
-        f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
-        if others
-        else f"Nothing of {node} answered anything afterwards, so it may be the node: send a request to "
-        "another pod there."
-    )
-    return Finding(
-        code=CODE,
-        severity=Severity.WARNING,
-        direction=label,
-        summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
-        f"that reached {node} afterwards",
-        explanation=f"{count(packets, 'packet')} were requests without any response, though the same "
-        f"endpoint had answered before: look for what changed then. {meanwhile}",
-        remedy=_remedy(pair, node, address),
-        evidence={
-            "requests": Quantity(len(late), "requests"),
-            "unanswered_packets": Quantity(packets, "packets"),
-            "last_answered": Quantity(moment(since_ns)),
-            "answered_by_others": Quantity(others, "requests"),
-        },
-        ruled_out=(
-            RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
-            RuledOut("endpoint-refused", "nothing refused them: neither a reset nor an ICMP error came back"),
-        ),
-        frames=shown.frames,
-        frame_count=shown.frame_count,
-        display_filter=shown.display_filter,
-    )
 
 
 def _finding(
@@ -213,11 +149,11 @@ def _finding(
         explanation=f"{count(packets, 'packet')} were requests without any response. The other endpoints of "
         f"{node} leave at most {ratio:.2g} of the requests to them unanswered, so this is not the node's "
         f"ordinary silence. The tunnel delivers, and {node} answers through it: the fault is on the node, at "
-        f"this endpoint.{_same_pod(endpoints, chosen)}{_stale(pair, address, worst)}"
+        f"this endpoint.{_same_pod(endpoints, chosen)}{silent_pod.stale_socket(pair, address, worst)}"
         + (vni.words(node) if vni else ""),
         remedy=written(
             vni.remedy(node) if vni else "",
-            _stale_remedy(pair, label, address, worst) or _remedy(pair, node, address),
+            silent_pod.free_socket(pair, label, address, worst) or silent_pod.remedy(pair, node, address),
         ),
         evidence={
             "requests": Quantity(silent, "requests"),
@@ -250,44 +186,6 @@ def _untranslated(pair: Comparison, silent: Requests) -> tuple[str, ...]:
     if not np.isin(silent.point.flows.identity[flow], np.array(replied, np.uint64)).all():
         return ()
     return tuple(f"reply-not-translated@{d.label}" for d in pair.directions)
-
-
-def _stale(pair: Comparison, address: str, requests: Requests) -> str:
-    """State where a socket stays bound to a deleted pod."""
-    likely = stale_entry.is_likely(pair, address, requests)
-    return f" {stale_entry.explain(pair, address, requests)}" if likely else ""
-
-
-def _stale_remedy(pair: Comparison, label: str, address: str, requests: Requests) -> str:
-    """Say how to free a socket from a deleted pod; "" where that is unlikely."""
-    if not stale_entry.is_likely(pair, address, requests):
-        return ""
-    near = next(d.sender.name for d in pair.directions if d.label == label)
-    port = int(requests.point.flows.dport[requests.point.index.flow[requests.first_row[0]]])
-    entry = stale_entry.remedy(near, address, port)
-    if pair.cluster.lacks(address):
-        return entry
-    return written(
-        entry,
-        "If there is none, see which pod has the address, and whether it is ready:",
-        anywhere(f"kubectl get pods -A -o wide --field-selector status.podIP={address}"),
-    )
-
-
-def _remedy(pair: Comparison, node: str, address: str) -> str:
-    cilium = not pair.cluster.nodes or tunnel_ends.is_cilium(pair.cluster)
-    drops = ("Where Cilium runs, in its pod on that node:", on(node, "cilium-dbg monitor --type drop"))
-    return written(
-        "See whether the pod runs and is ready, and which NetworkPolicy selects it:",
-        anywhere(
-            f"kubectl get pods -A -o wide --field-selector status.podIP={address}",
-            "kubectl get networkpolicies -A",
-        ),
-        "On its own node, see whether it answers (which separates the pod from the path to it), and, in its "
-        "network namespace, whether it listens:",
-        on(node, f"ping -c 3 {address}", "ss -lntu"),
-        *(drops if cilium else ()),
-    )
 
 
 def _same_pod(endpoints: RequestedEndpoints, chosen: NDArray[np.bool_]) -> str:

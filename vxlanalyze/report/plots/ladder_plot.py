@@ -1,5 +1,6 @@
 """Draw the ladder of some packets: a post for each point, an arrow for each packet between posts."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 
 from vxlanalyze.report.plots.plot_parts import DELIVERED, LOST, UNKNOWN, label
-from vxlanalyze.report.series.model import Followed, Ladder
+from vxlanalyze.report.series.model import Followed, Ladder, SeenAt
 
 WIDTH_INCHES, ROW_INCHES = 10.5, 0.34
 _HEAD = 1.15  # rows above the first packet, for the names
@@ -26,6 +27,24 @@ class _Leg(NamedTuple):
     start: _Place
     end: _Place
     fate: str
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """The row of a packet in the drawing, which slants from the post where it was sent."""
+
+    row: int
+    posts: list[float]
+    onward: bool
+
+    def at(self, post: float) -> _Place:
+        slope = _SLANT / (self.posts[-1] - self.posts[0])
+        return post, self.row + slope * abs(post - self.posts[0 if self.onward else -1])
+
+    def seen(self, packet: Followed) -> list[tuple[float, SeenAt]]:
+        """Give the posts that saw the packet, in the order of its path."""
+        seen = [(post, at) for post, at in zip(self.posts, packet["seen"], strict=True) if at is not None]
+        return seen if self.onward else seen[::-1]
 
 
 def draw_ladder(axes: Axes, series: Ladder) -> Axes:
@@ -46,38 +65,40 @@ def draw_ladder(axes: Axes, series: Ladder) -> Axes:
     arrows: list[_Leg] = []
     stops: list[_Leg] = []
     for row, packet in enumerate(packets):
-        _follow(axes, packet, row, posts, arrows, stops)
+        lane = _Lane(row, posts, packet["way"] == "forward")
+        if lane.seen(packet):
+            _describe(axes, packet, lane)
+            arrows += _arrows(packet, lane)
+            stops += _stop(packet, lane)
     _draw_arrows(axes, arrows)
     _draw_stops(axes, stops)
     axes.set_axis_off()
     return axes
 
 
-def _follow(
-    axes: Axes, packet: Followed, row: int, posts: list[float], arrows: list[_Leg], stops: list[_Leg]
-) -> None:
-    """Describe a packet and the frames that hold it, and gather the legs of its path."""
-    onward = packet["way"] == "forward"
-    path = list(enumerate(packet["seen"]))
-    path = path if onward else path[::-1]
-    seen = [(posts[place], seen_at) for place, seen_at in path if seen_at is not None]
-    if not seen:
-        return
-    slope = _SLANT / (posts[-1] - posts[0])
-
-    def at(post: float) -> _Place:
-        return post, row + slope * abs(post - posts[0 if onward else -1])
-
-    arrows += [_Leg(at(start), at(end), packet["fate"]) for (start, _), (end, _) in pairwise(seen)]
-    last = seen[-1][0]
-    if last != posts[path[-1][0]]:
-        step = (posts[1] - posts[0]) * (0.5 if onward else -0.5)
-        stops.append(_Leg(at(last), at(last + step), packet["fate"]))
+def _describe(axes: Axes, packet: Followed, lane: _Lane) -> None:
+    """Write what the packet is, when it was sent, and the numbers of the frames that hold it."""
+    seen = lane.seen(packet)
     for post, seen_at in seen:
-        side = (post == posts[-1]) - (post == posts[0])
-        _frame_number(axes, seen_at["frame"], *at(post), side)
-    axes.text(0, row, f"{seen[0][1]['time_ns'] / 1e6:,.3f} ms", va="center")
-    axes.text(_WORDS, row, describe_packet(packet), va="center", fontsize=0.9 * rcParams["font.size"])
+        side = (post == lane.posts[-1]) - (post == lane.posts[0])
+        _frame_number(axes, seen_at["frame"], *lane.at(post), side)
+    axes.text(0, lane.row, f"{seen[0][1]['time_ns'] / 1e6:,.3f} ms", va="center")
+    axes.text(_WORDS, lane.row, describe_packet(packet), va="center", fontsize=0.9 * rcParams["font.size"])
+
+
+def _arrows(packet: Followed, lane: _Lane) -> list[_Leg]:
+    """The legs of a packet's path from post to post."""
+    posts = [post for post, _ in lane.seen(packet)]
+    return [_Leg(lane.at(start), lane.at(end), packet["fate"]) for start, end in pairwise(posts)]
+
+
+def _stop(packet: Followed, lane: _Lane) -> list[_Leg]:
+    """The last leg of a path that ends between two posts; none where the packet was seen at the last one."""
+    last = lane.seen(packet)[-1][0]
+    if last == lane.posts[-1 if lane.onward else 0]:
+        return []
+    step = (lane.posts[1] - lane.posts[0]) * (0.5 if lane.onward else -0.5)
+    return [_Leg(lane.at(last), lane.at(last + step), packet["fate"])]
 
 
 def _draw_arrows(axes: Axes, arrows: list[_Leg]) -> None:

@@ -190,5 +190,5 @@ def _picture(
     height: float = 2.8,
     **layout: Any,
 ) -> Picture:
-    drawn = picture(draw, f"{title}. {note}", width=width, height=height, **layout)
+    drawn = picture(draw, f"{title}. {note}", inches=(width, height), **layout)
     return Picture(plain(title), Markup(drawn), note)

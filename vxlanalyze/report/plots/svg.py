@@ -53,8 +53,7 @@ def picture(
     draw: Callable[[Axes], object],
     title: str,
     *,
-    width: float = 9.0,
-    height: float = 3.0,
+    inches: tuple[float, float] = (9.0, 3.0),
     unframed: bool = False,
     above: float = _ABOVE,
 ) -> str:
@@ -66,8 +65,8 @@ def picture(
         Draws onto the Axes it is given.
     title : str
         Text alternative for the plot; also makes its element names unique.
-    width, height : float
-        Inches of 72 CSS pixels; the page scales it.
+    inches : tuple of float
+        Width and height, of 72 CSS pixels each; the page scales it.
     unframed : bool
         Whether it has no axes to leave room for, so that it fills the whole image.
     above : float
@@ -77,11 +76,11 @@ def picture(
     with rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
         # A name in characters that the font lacks is measured with a box; the page's font draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=inches)
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.005, 0, 0.99, 1) if unframed else _inside(width, height, above))
+        axes = figure.add_axes((0.005, 0, 0.99, 1) if unframed else _inside(inches, above))
         draw(axes)
-        attributes = _zoomable(axes, (width, height))
+        attributes = _zoomable(axes, inches)
         for axis, name in ((axes.xaxis, "x-axis"), (axes.yaxis, "y-axis")):
             axis.set_gid(name)
         written = io.StringIO()
@@ -102,8 +101,9 @@ def _zoomable(axes: Axes, inches: tuple[float, float]) -> str:
     return f' data-box="{box}" data-span="{first} {last}" data-unit="{time.unit_ns}" data-start="{start}"'
 
 
-def _inside(width: float, height: float, above: float) -> tuple[float, float, float, float]:
+def _inside(inches: tuple[float, float], above: float) -> tuple[float, float, float, float]:
     """Position of the axes, in fractions of the figure."""
+    width, height = inches
     across, up = 1 - (_LEFT + _RIGHT) / width, 1 - (_BELOW + above) / height
     return _LEFT / width, _BELOW / height, across, up
 
