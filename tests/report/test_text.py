@@ -240,3 +240,13 @@ def test_frames_take_one_line():
     (line,) = (line for line in text.splitlines() if "Frames: " in line)
     assert line.endswith("(40 in all)")
     assert len(line) <= 80
+
+
+def test_steps_that_an_earlier_finding_has_are_referred_to():
+    first, second = finding("packet-loss", "warning"), finding("outer-fragmentation", "warning")
+    first["remedy"] = "Look:\nnode1# ip a\nnode2# ip a\nThen:\nnode1# ip r"
+    second["remedy"] = "Here too:\nnode1# ip r\nAnd:\nnode1# ip n"
+    text = as_text.render(replaced(HEALTHY, findings=[first, second]))
+
+    assert text.count("on node1: ip r\n") == 1
+    assert "Here too:\n     Step 2 under 1.\n     And:\n     1. on node1: ip n\n" in text

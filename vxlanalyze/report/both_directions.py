@@ -114,7 +114,7 @@ def _remedy(one: str, other: str) -> str:
 
     The commands of both follow their sentences: to allow it on both nodes, then to undo both.
     """
-    ours, theirs = _parts(one), _parts(other)
+    ours, theirs = commands.parts(one), commands.parts(other)
     if len(ours) != len(theirs):
         return one if one == other else commands.written(one, other)
     lines: list[str] = []
@@ -133,16 +133,6 @@ def _new_sentences(paragraphs: Sequence[str], others: Sequence[str]) -> Iterator
         left = [sentence for sentence in _SENTENCE_END.split(paragraph) if sentence not in known]
         if left:
             yield " ".join(left)
-
-
-def _parts(remedy: str) -> list[tuple[list[str], list[str]]]:
-    """Sentences with the commands that follow them."""
-    parts: list[tuple[list[str], list[str]]] = []
-    for step in commands.steps(remedy):
-        if not parts or (parts[-1][1] and not step.command):
-            parts.append(([], []))
-        parts[-1][bool(step.command)].append(step.text)
-    return parts
 
 
 def _evidence(one: FindingRecord, other: FindingRecord) -> dict[str, QuantityRecord]:

@@ -1,5 +1,7 @@
 """Draw the path: the points of each hop, and an arrow for each direction with its figures."""
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len, set_cell_size
 
 from vxlanalyze.report import inside_hops
@@ -21,8 +23,7 @@ def draw(page: Page, report: Report, *, verbose: bool) -> None:
         _ends(page, captures.get(forward["from"]), captures.get(forward["to"]), forward)
         _arrow(page, forward, towards_right=True)
         _arrow(page, backward, towards_right=False)
-        for hop in (forward, backward):
-            _remarks(page, hop, verbose=verbose)
+        _remarks(page, [_remark(hop, verbose=verbose) for hop in (forward, backward)])
     for hop in inside_hops.losing(report):
         _inside(page, hop)
 
@@ -125,8 +126,17 @@ def _shortest(hop: HopRecord) -> str:
     return f"{hop['lost']:,} lost" if hop["lost"] else f"{hop['sent']:,} sent"
 
 
-def _remarks(page: Page, hop: HopRecord, *, verbose: bool) -> None:
-    """Remarks that do not fit on the arrow."""
+def _remarks(page: Page, remarks: Sequence[str]) -> None:
+    """Write the remarks about both directions, on one line if they fit."""
+    written = [remark for remark in remarks if remark]
+    together = "; ".join(written)
+    for text in [together] if len(together) + 5 <= page.width else written:
+        if text:
+            page.paragraph((text, "dim"), indent=5, hanging=2)
+
+
+def _remark(hop: HopRecord, *, verbose: bool) -> str:
+    """Say of a direction what does not fit on its arrow; "" if nothing."""
     remarks = [
         f"{words.count(number, 'packet')} {UNKNOWN_BECAUSE.get(reason, reason)}"
         for reason, number in hop["unknown_reasons"].items()
@@ -144,5 +154,4 @@ def _remarks(page: Page, hop: HopRecord, *, verbose: bool) -> None:
         remarks.append(f"{hop['to']}'s capture holds only the first fragment of {in_part:,} of these packets")
     if hop["not_assessed"] is not None:
         remarks.append(hop["not_assessed"])
-    if remarks:
-        page.paragraph((f"{hop['direction']}: {'; '.join(remarks)}", "dim"), indent=5, hanging=2)
+    return f"{hop['direction']}: {'; '.join(remarks)}" if remarks else ""

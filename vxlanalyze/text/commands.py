@@ -49,6 +49,16 @@ def steps(remedy: str) -> list[Step]:
     return found
 
 
+def parts(remedy: str) -> list[tuple[list[str], list[str]]]:
+    """Split a remedy into sentences with the commands that follow them."""
+    found: list[tuple[list[str], list[str]]] = []
+    for step in steps(remedy):
+        if not found or (found[-1][1] and not step.command):
+            found.append(([], []))
+        found[-1][bool(step.command)].append(step.text)
+    return found
+
+
 def merged_steps(remedy: str) -> list[Step]:
     """Split a remedy for reading: a command that several nodes run appears once, with all of them."""
     found: list[Step] = []

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.simulate import Flow, Traffic, comparison
-from vxlanalyze.analysis.underlay import underlay
+from tests.simulate import NODE1, NODE2, Flow, Traffic, Tunnel, comparison
+from vxlanalyze.analysis.underlay import firewall, underlay
 from vxlanalyze.kubernetes.model import Cluster, Fact
+from vxlanalyze.wire.model import Encryption
 
 
 def of(*flows, cluster=None):
@@ -57,3 +58,20 @@ def test_bare_packets_have_no_tunnel_ends():
     pair = comparison([Traffic()], points=("pod", "node1"), bare=("pod",))
     told = underlay.of(pair.hops[0].forward, Cluster())
     assert (told.src, told.ports, told.ports_text, told.cni) == ((), (), "the tunnel's port", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "rule", "named"),
+    [
+        (Encryption.ESP, 0, "proto 50", "ESP (IP protocol 50)"),
+        (Encryption.WIREGUARD, 51820, "udp port 51820", "UDP 51820"),
+    ],
+)
+def test_encryption_without_a_tunnel_in_clear_has_the_nodes_as_its_ends(kind, port, rule, named):
+    between = Flow(NODE1, NODE2, sport=port, dport=port, tunnel=Tunnel.NONE, encryption=kind)
+    told = of(between)
+
+    assert (told.near, told.far, told.ports_text) == (NODE1, NODE2, named)
+    assert told.capture_rule == f"{rule} and src host {NODE1}"
+    assert "-j ACCEPT" in firewall.allow(told, "node2")
+    assert f"-s {NODE1} -p " in firewall.allow(told, "node2")

@@ -10,5 +10,5 @@ _PROTOCOLS = {Tunnel.GRE: "-p gre", Tunnel.NVGRE: "-p gre", Tunnel.IPIP: "-p ipe
 def allow(below: Underlay, node: str) -> str:
     """Commands for a node, one line per peer address, and how to undo them."""
     port = f"-p udp --dport {below.ports[0]}" if below.ports else ""
-    what = port or _PROTOCOLS.get(below.tunnel, "")
+    what = port or ("-p esp" if below.has_esp else _PROTOCOLS.get(below.tunnel, ""))
     return commands.allow(node, below.src, what).lstrip()

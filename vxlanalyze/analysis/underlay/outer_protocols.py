@@ -73,9 +73,9 @@ def remedy(direction: Direction, lost: list[OuterProtocol], below: Underlay) -> 
     titles, far = listed([p.title for p in lost]), direction.receiver.name
     instead = [p.instead.format(title=p.title) for p in lost if p.instead]
     return (
-        f"Allow {titles} from {listed(peers)} to {listed(ends)}, and in the other direction: a rule of its "
-        "own in the security group or network security group, or in the firewall or access list between the "
-        f"nodes.\n{between_captures.not_its_firewall(far)}"
+        f"Allow {titles} from {listed(peers)} to {listed(ends)}, and in the other direction. Add a rule "
+        "for it to the security group or network security group, or to the firewall or access list between "
+        f"the nodes.\n{between_captures.not_its_firewall(far)}"
         + between_captures.program(far, below)
         + "".join(f"\n{text}" for text in instead)
     )

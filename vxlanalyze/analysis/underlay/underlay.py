@@ -18,7 +18,7 @@ from vxlanalyze.kubernetes.model import Cluster
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.model import NO_FLOW, Tunnel
+from vxlanalyze.wire.model import NO_FLOW, Encryption, Flows, Tunnel
 from vxlanalyze.wire.tunnels import BY_TUNNEL
 
 _VMWARE = "VMware (ESXi or NSX)"
@@ -73,6 +73,8 @@ class Underlay:
         "flannel", "cilium" or "calico", where ports, VNIs or the cluster's files show it.
     link_type : str
         The kind of the tunnel's device for ``ip link``; "" where unknown.
+    has_esp : bool
+        Whether it is ESP without a tunnel in clear and without UDP.
     """
 
     src: tuple[str, ...]
@@ -82,6 +84,7 @@ class Underlay:
     platform: str | None
     cni: str | None
     link_type: str
+    has_esp: bool = False
 
     @property
     def device(self) -> str:
@@ -96,7 +99,8 @@ class Underlay:
     @property
     def capture_rule(self) -> str:
         """The capture filter for what the sender sends through the tunnel."""
-        tunnel = _either([f"udp port {port}" for port in self.ports]) or PROTOCOL_RULES.get(self.tunnel, "")
+        portless = "proto 50" if self.has_esp else PROTOCOL_RULES.get(self.tunnel, "")
+        tunnel = _either([f"udp port {port}" for port in self.ports]) or portless
         return " and ".join(filter(None, (tunnel, _either([f"src host {a}" for a in self.src]))))
 
     @property
@@ -126,6 +130,8 @@ class Underlay:
         """What a firewall rule allows: ``UDP 8472``, or the IP protocol of tunnels without ports."""
         if self.ports:
             return f"UDP {', '.join(map(str, self.ports))}"
+        if self.has_esp:
+            return "ESP (IP protocol 50)"
         return _PROTOCOL_OF.get(self.tunnel, "the tunnel's port")
 
     @property
@@ -139,7 +145,10 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
     flows = direction.sender.flows
     used = direction.flow if packets is None else direction.flow[packets]
     rows = np.flatnonzero(np.bincount(used[used != NO_FLOW], minlength=len(flows)))
-    rows = rows[flows.tunnel[rows] != Tunnel.NONE]
+    tunnelled = rows[flows.tunnel[rows] != Tunnel.NONE]
+    if not len(tunnelled):
+        return _encrypted(flows, rows[flows.encryption[rows] != Encryption.NONE])
+    rows = tunnelled
     kinds = np.bincount(flows.tunnel[rows], minlength=1)
     macs = np.concatenate((flows.outer_src_mac[rows], flows.outer_dst_mac[rows]))
     ports = tuple(int(p) for p in np.unique(flows.outer_dport[rows]) if p)
@@ -157,6 +166,22 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
 
 def _either(terms: Sequence[str]) -> str:
     return f"({' or '.join(terms)})" if len(terms) > 1 else "".join(terms)
+
+
+def _encrypted(flows: Flows, rows: NDArray[np.intp]) -> Underlay:
+    """Infer it from encrypted flows, which are all that carries the pods' traffic."""
+    esp = rows[(flows.encryption[rows] == Encryption.ESP) & (flows.dport[rows] == 0)]
+    macs = np.concatenate((flows.outer_src_mac[rows], flows.outer_dst_mac[rows]))
+    return Underlay(
+        src=_addresses(flows.src[rows], flows.family[rows]),
+        dst=_addresses(flows.dst[rows], flows.family[rows]),
+        ports=tuple(int(p) for p in np.unique(flows.dport[rows]) if p),
+        tunnel=Tunnel.NONE,
+        platform=_platform(macs),
+        cni=None,
+        link_type="",
+        has_esp=bool(len(esp)),
+    )
 
 
 def _link_type(tunnel: Tunnel, frames: bool) -> str:

@@ -200,8 +200,8 @@ def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDAr
     below = underlay.of(direction, pair.cluster, lost)
     return written(
         "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
-        f"{'If it is a rule, allow' if blocked.from_ns is not None else 'Allow'} {below.ports_text} "
-        f"{below.ends_text}: an inbound rule in the security group or network security group, or in the "
+        f"{'If a rule drops them, allow' if blocked.from_ns is not None else 'Allow'} {below.ports_text} "
+        f"{below.ends_text}. Add an inbound rule to the security group or network security group, or to the "
         "firewall or access list between the nodes, for all nodes and both directions.",
         between_captures.not_its_firewall(receiver),
         between_captures.program(receiver, below),

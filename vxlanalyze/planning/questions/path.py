@@ -117,13 +117,21 @@ def _offload_off(case: Case) -> Steps:
     return ((case.near_node, off), (case.near_node, Step(f"ethtool -K {device} tx-checksum-ip-generic on")))
 
 
+def _what_blocks_protocols(case: Case) -> tuple[str, ...]:
+    """Network cards complete the checksums of TCP and UDP only."""
+    if case.value("outer_protocols"):
+        return ()
+    lost = set(str(case.value("lost_protocols") or "").split(", "))
+    return between(*(("offload", "between") if lost & {"TCP", "UDP"} else ("between",)))(case)
+
+
 PROTOCOL_BLOCKED = Question(
     "protocol-blocked",
     {
         "offload": "the sending NIC or hypervisor drops packets whose inner checksum it should complete",
         "between": _BETWEEN,
     },
-    lambda case: () if case.value("outer_protocols") else between("offload", "between")(case),
+    _what_blocks_protocols,
     (
         probe(
             "checksums computed by the kernel (the second command undoes it)",

@@ -8,6 +8,7 @@ from vxlanalyze.report import still_open
 from vxlanalyze.report.both_directions import Shown
 from vxlanalyze.report.model import FindingRecord, Report
 from vxlanalyze.report.page import Page, Span
+from vxlanalyze.report.printed_remedies import PrintedRemedies
 from vxlanalyze.report.stories import stories
 from vxlanalyze.text import formatting
 
@@ -24,16 +25,13 @@ def write(page: Page, report: Report, *, verbose: bool) -> None:
     faults = [story for story in stories(report.findings) if story.is_fault]
     if faults:
         page.heading("Findings")
-    written: dict[str, int] = {}  # first paragraphs of remedies, by the finding that has them
+    printed = PrintedRemedies()
     for number, (cause, effects) in enumerate(faults, 1):
         if number > 1:
             page.blank()
         _title(page, number, cause, report.verdict)
-        first, line_end, rest = cause.finding["remedy"].partition("\n")
-        earlier = written.setdefault(first, number)
-        if first:
-            again = f"As under {earlier}.{line_end}{rest}"
-            page.remedy(again if earlier < number else cause.finding["remedy"], indent=3)
+        if cause.finding["remedy"]:
+            page.remedy(printed.add(number, cause.finding["remedy"]), indent=3)
         _reasons(page, cause, first=number == 1, verbose=verbose)
         _consequences(page, effects, verbose=verbose)
 
@@ -78,7 +76,10 @@ def _reasons(page: Page, shown: Shown, *, first: bool, verbose: bool) -> None:
     finding = shown.finding
     _proof(page, shown, verbose=verbose)
     if finding["ruled_out"]:
-        why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in finding["ruled_out"]]
+        entries = finding["ruled_out"]
+        if not verbose:  # of both directions
+            entries = list({entry["code"]: entry for entry in reversed(entries)}.values())[::-1]
+        why = [f"{entry['code']} ({entry['why'].rstrip('.')})" for entry in entries]
         why = why if verbose else _fitting(why, _RULED_OUT_SHOWN, "more")
         page.paragraph(("Ruled out: ", "bold"), ("; ".join(why), ""), indent=3, hanging=2)
     if first or verbose:
