@@ -1,5 +1,6 @@
 """Above a limit, arrays lie in a file that has no name; nothing else changes."""
 
+import platform
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks.generate import generate
 from vxlanalyze.errors import UsageError
+from vxlanalyze.memory import heap
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.wire.passages import Columns
 
@@ -156,3 +158,37 @@ def test_decoded_columns_lie_in_one_piece():
 
     assert np.array_equal(piece, written)
     assert piece.nbytes == written.nbytes
+
+
+_TOUCHED_AGAIN = """
+import resource
+import numpy as np
+from vxlanalyze.memory import heap
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.full(20 << 20, 1, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+mapped_anew = faults()
+heap.reuse_freed()
+faults()
+kept = faults()
+heap.trim()
+print(mapped_anew, kept, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot be asked to")
+def test_freed_memory_is_used_again_until_it_is_trimmed():
+    """Counted are the pages that the kernel clears for an array of 20 MB."""
+    done = subprocess.run([sys.executable, "-c", _TOUCHED_AGAIN], check=True, capture_output=True, text=True)
+    mapped_anew, kept, trimmed = map(int, done.stdout.split())
+    assert kept < 5 < min(mapped_anew, trimmed)
+
+
+def test_a_c_library_without_these_settings_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: object())
+    heap.reuse_freed()
+    heap.trim()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vxlanalyze.command import terminal
 from vxlanalyze.command.options import Options
 from vxlanalyze.export.outputs import Outputs
+from vxlanalyze.memory import heap
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.report.model import Report
 
@@ -42,6 +43,8 @@ def analyse(options: Options, outputs: Outputs, series: bool) -> "tuple[Report, 
     from vxlanalyze.pipeline.decoding import decoding
     from vxlanalyze.pipeline.opening import open_points
 
+    if options.memory is None:
+        heap.reuse_freed()
     with ExitStack() as stack:
         stack.enter_context(memory.limited(options.memory))
         with terminal.waiting_for(path for path in options.captures if Path(path).is_fifo()):

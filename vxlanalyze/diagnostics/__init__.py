@@ -13,7 +13,7 @@ from importlib import import_module
 from vxlanalyze.analysis.finding import Diagnostic, DiagnosticResult, Finding, NotAssessed
 from vxlanalyze.diagnostics import causes
 from vxlanalyze.errors import UsageError, VxlanalyzeError
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory import heap
 from vxlanalyze.memory.threads import threads
 from vxlanalyze.pairing.model import Comparison
 from vxlanalyze.text.nearest import nearest
@@ -183,7 +183,7 @@ def _run(chosen: Sequence[Diagnostic], comparison: Comparison) -> list[Sequence[
 
 def _answers_alone(diagnostic: Diagnostic, comparison: Comparison) -> Sequence[DiagnosticResult | Broken]:
     """Run one diagnostic after returning the memory freed by the previous one."""
-    memory.trim()
+    heap.trim()
     return _answers(diagnostic, comparison)
 
 

@@ -119,17 +119,6 @@ def join_limit() -> None:
         _set_handler(_limit.allocator.capsule)
 
 
-def trim() -> None:
-    """Return freed memory to the system: the C library retains small pieces.
-
-    A stage frees thousands of chunks, which between stages can be a third of the memory in use.
-    Source: malloc_trim(3), of glibc; others retain less.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 def spilled_bytes() -> tuple[int, int]:
     """Bytes on disk now, and at most."""
     if "allocator" not in vars(_limit):

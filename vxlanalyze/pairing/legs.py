@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory import heap
 from vxlanalyze.memory import threads as pools
 from vxlanalyze.pairing import fate, one_way, positions
 from vxlanalyze.pairing.altered_bytes import Rereading
@@ -93,10 +93,10 @@ def rows_of(point: Point, route: NDArray[np.uint8], *wanted: Route) -> NDArray[n
 
 def legs(ends: HopEnds, clock_: Clock | None) -> tuple[Leg, Leg]:
     """Both directions, given a clock."""
-    memory.trim()  # memory freed by fitting the clock
+    heap.trim()  # memory freed by fitting the clock
     with threads(ends) as pool:
         forward, backward = pool.map(lambda forward_: _leg(ends, clock_, forward_), (True, False))
-    memory.trim()
+    heap.trim()
     return forward, backward
 
 

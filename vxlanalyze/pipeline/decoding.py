@@ -10,6 +10,7 @@ from threading import Event
 from vxlanalyze import wire
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.capture.stretches import Stretch
+from vxlanalyze.memory import heap
 from vxlanalyze.memory import limit as memory
 from vxlanalyze.pipeline import rotated
 from vxlanalyze.pipeline.progress import Meter, Progress, Watched, silent
@@ -79,7 +80,7 @@ def _decode_all(
         decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
     for source, capture in zip(sources, decoded, strict=True):
         rotated.require_one_node(source, capture)
-    memory.trim()
+    heap.trim()
     return decoded
 
 

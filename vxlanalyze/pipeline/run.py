@@ -12,7 +12,7 @@ from vxlanalyze.analysis.loss import stated_drops
 from vxlanalyze.capture.logical import LogicalCapture
 from vxlanalyze.diagnostics import Diagnosis
 from vxlanalyze.kubernetes.model import Cluster
-from vxlanalyze.memory import limit as memory
+from vxlanalyze.memory import heap
 from vxlanalyze.pairing.model import CaptureFacts, Comparison
 from vxlanalyze.pairing.part import Part, narrow
 from vxlanalyze.pairing.strict import Pairs
@@ -137,7 +137,7 @@ def conclude(
     named = named_by_node(sources, comparison)
     if named != list(sources):
         sources, comparison = named, paired(named)
-    memory.trim()
+    heap.trim()
     comparison = stated_drops.credited(narrow(comparison, questions.part))
     diagnosis = diagnostics.diagnose(comparison, questions.select, questions.ignore)
     return Run(sources, comparison, diagnosis, {})

@@ -192,7 +192,8 @@ def _begins_with_a_mirror(capture: LogicalCapture) -> bool:
 
 def _mirrors(found: NDArray[np.int64]) -> NDArray[np.int64]:
     """Distinct identities of the sessions among these headers, in the order of their first frames."""
-    if not len(found):
+    by_itself = np.isin(found[:, KIND], _BY_ITSELF)
+    if not (by_itself | (found[:, mirror_headers.TUNNEL] > 0)).any():  # nothing that could prove a mirror
         return np.empty((0, SEQUENCE), np.int64)
     different, first, session = np.unique(found[:, _IDENTITY], axis=0, return_index=True, return_inverse=True)
     collectors, collector = np.unique(different[:, [KIND, *_COLLECTOR]], axis=0, return_inverse=True)

@@ -85,7 +85,7 @@ class Passable(Protocol):
 
 
 class Columns:
-    """Space for the columns of `Index` that grows in place: the C library moves pages, not bytes.
+    """Space for the columns of `Index` that grows in place where the C library finds room or moves pages.
 
     It doubles, and from 2^18 rows on it grows by as many.
     """
