@@ -11,7 +11,7 @@ from vxlanalyze import wire
 from vxlanalyze.capture import open_sources
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.identity import Level, frame_keys
-from vxlanalyze.wire import flow_table
+from vxlanalyze.wire import flow_keys, flow_table
 
 _EPOCH_US = 1_700_000_000_000_000  # where the writer's times begin
 _LAST_US = 2**63 // 1000 - _EPOCH_US  # the last that 64 bits of nanoseconds hold
@@ -84,7 +84,7 @@ def test_a_flood_of_flows_has_one_hash_without_the_secret(tmp_path, monkeypatch)
         return int((np.diff(np.flatnonzero(taken >= 0)) > 1).sum()) + 1
 
     assert table.count == 50
-    assert runs(np.zeros(flow_table.KEY_WORDS, np.uint64)) == 1
+    assert runs(np.zeros(flow_keys.KEY_WORDS, np.uint64)) == 1
     assert runs(table.secret) > 40
 
 

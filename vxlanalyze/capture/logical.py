@@ -87,11 +87,12 @@ class LogicalCapture:
         rows = Rows()
         for opened, reader in zip(self._opened, self._readers, strict=True):
             reading.begin_file(opened.file.path)
-            for frames in _frames_of(opened, reader, rows, reading, first_frame):
-                first_frame += len(frames)
-                seen = frames if self.view is None else self.view.frames(frames, reading.interfaces)
-                if len(seen):
-                    yield seen
+            with opened.stream() as stream:
+                for frames in _frames_of(Window(stream), reader, rows, reading, first_frame):
+                    first_frame += len(frames)
+                    seen = frames if self.view is None else self.view.frames(frames, reading.interfaces)
+                    if len(seen):
+                        yield seen
         self._is_read = True
         self._reading = reading
 
@@ -202,8 +203,9 @@ def first_time_ns(opened: OpenedFile) -> int | None:
     """Give the time of a file's first frame; None where it has no frame."""
     reading = Reading()
     reading.begin_file(opened.file.path)
-    for frames in _frames_of(opened, _reader(0, opened), Rows(1), reading, 1, step_bytes=1 << 16):
-        return int(frames.time_ns[0])
+    with opened.stream() as stream:
+        for frames in _frames_of(Window(stream, 1 << 16), _reader(0, opened), Rows(1), reading, 1):
+            return int(frames.time_ns[0])
     return None
 
 
@@ -214,20 +216,13 @@ def _reader(index: int, opened: OpenedFile) -> FormatReader:
 
 
 def _frames_of(
-    opened: OpenedFile,
-    reader: FormatReader,
-    rows: Rows,
-    reading: Reading,
-    first_frame: int,
-    step_bytes: int | None = None,
+    window: Window, reader: FormatReader, rows: Rows, reading: Reading, first_frame: int
 ) -> Iterator[Frames]:
-    with opened.stream() as stream:
-        window = Window(stream, step_bytes)
-        try:
-            for count in reader.read(window, rows, reading):
-                yield rows.frames(count, window, first_frame)
-                first_frame += count
-            if window.fault is not None:
-                reading.damage(window.base + window.end, window.fault)
-        except TooMuchDamageError:
-            return
+    try:
+        for count in reader.read(window, rows, reading):
+            yield rows.frames(count, window, first_frame)
+            first_frame += count
+        if window.fault is not None:
+            reading.damage(window.base + window.end, window.fault)
+    except TooMuchDamageError:
+        return

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 
@@ -60,24 +61,28 @@ def decoding(
 ) -> Iterator[Callable[[], list[Decoded]]]:
     """Run `decode_all` in the background; give a function that waits for its result."""
     with ThreadPoolExecutor(1, initializer=memory.join_limit) as pool, stopped_by_errors() as stop:
-        yield pool.submit(_decode_all, sources, ports, jobs, progress or silent, known or {}, stop).result
+        work = _Work(sources, ports, jobs or os.cpu_count() or 1, progress or silent, stop)
+        yield pool.submit(_decode_all, work, known or {}).result
 
 
-def _decode_all(
-    sources: Sequence[LogicalCapture],
-    ports: Sequence[int],
-    jobs: int | None,
-    progress: Progress,
-    known: Mapping[str, Decoded],
-    stop: Event,
-) -> list[Decoded]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be decoded, and how."""
+
+    sources: Sequence[LogicalCapture]
+    ports: Sequence[int]
+    jobs: int
+    progress: Progress
+    stop: Event
+
+
+def _decode_all(work: _Work, known: Mapping[str, Decoded]) -> list[Decoded]:
+    sources = work.sources
     kept = bytes_kept(sources)
-    held = known if kept is None else {}
-    decoded = _decode_on_threads(sources, ports, kept, jobs, progress, held, stop)
+    decoded = _decode_on_threads(work, kept, known if kept is None else {})
     cut = [cut_at_bytes(s, d.index) for s, d in zip(sources, decoded, strict=True)]
     if common_bytes(sources, cut) != kept:  # later sections or frames are truncated differently
-        kept = common_bytes(sources, cut)
-        decoded = _decode_on_threads(sources, ports, kept, jobs, progress, {}, stop)
+        decoded = _decode_on_threads(work, common_bytes(sources, cut), {})
     for source, capture in zip(sources, decoded, strict=True):
         rotated.require_one_node(source, capture)
     heap.trim()
@@ -91,32 +96,24 @@ def bytes_kept(sources: Sequence[LogicalCapture]) -> int | None:
     return common_bytes(sources, [None if chunk is None else chunk.cut_at_bytes for chunk in first])
 
 
-def _decode_on_threads(
-    sources: Sequence[LogicalCapture],
-    ports: Sequence[int],
-    kept: int | None,
-    jobs: int | None,
-    progress: Progress,
-    held: Mapping[str, Decoded],
-    stop: Event,
-) -> list[Decoded]:
-    jobs = jobs or os.cpu_count() or 1
-    step_bytes = stretch_bytes([s for s in sources if s.name not in held], jobs)
+def _decode_on_threads(work: _Work, kept: int | None, held: Mapping[str, Decoded]) -> list[Decoded]:
+    """Decode all captures but those `held`, with digests of the `kept` bytes."""
+    step_bytes = stretch_bytes([s for s in work.sources if s.name not in held], work.jobs)
 
     def decoder(source: LogicalCapture) -> Callable[[Stretch], DecodedStretch]:
-        meter = Meter(source.name, source.files, progress)
+        meter = Meter(source.name, source.files, work.progress)
         return partial(
             wire.decode_stretch,
             source,
-            ports=ports,
+            ports=work.ports,
             keep_inner_bytes=kept,
-            watched=lambda part: Watched(part, meter, stop),
+            watched=lambda part: Watched(part, meter, work.stop),
         )
 
-    with ThreadPoolExecutor(jobs, initializer=memory.join_limit) as pool, stopped_by_errors(stop):
-        work = {
+    with ThreadPoolExecutor(work.jobs, initializer=memory.join_limit) as pool, stopped_by_errors(work.stop):
+        parts = {
             source.name: [pool.submit(decoder(source), part) for part in source.stretches(step_bytes)]
-            for source in sources
+            for source in work.sources
             if source.name not in held
         }
         return [
@@ -124,12 +121,12 @@ def _decode_on_threads(
             if source.name in held
             else wire.join_stretches(
                 source,
-                [part.result() for part in work.pop(source.name)],
+                [part.result() for part in parts.pop(source.name)],
                 decoder(source),
-                ports=ports,
+                ports=work.ports,
                 keep_inner_bytes=kept,
             )
-            for source in sources
+            for source in work.sources
         ]
 
 

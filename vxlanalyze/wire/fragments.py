@@ -10,7 +10,7 @@ would join fragments of different datagrams once the 16-bit identification wraps
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,9 +139,9 @@ def grouped(items: NDArray[np.int64]) -> Fragments:
     order = np.lexsort(keys.T)  # stable: fragments of equal keys stay in frame order
     begins = np.ones(len(items), np.bool_)
     begins[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
-    group = np.empty(len(items), np.int64)
+    group, previous = np.empty(len(items), np.int64), np.empty(len(items), np.int64)
     state = np.empty((len(items), _STATE_COLUMNS), np.int64)
-    _group(items, order, begins, group, np.empty(len(items), np.int64), state)
+    _group(items, order, begins, _Datagrams(group, previous, state))
     return Fragments(
         row=items[:, ROW].copy(),
         family=items[:, FAMILY].astype(np.uint8),
@@ -157,16 +157,26 @@ def grouped(items: NDArray[np.int64]) -> Fragments:
     )
 
 
-@compiled("i8[,] i8[] b1[] i8[] i8[] i8[,]")
-def _group(
-    items: NDArray[Any],
-    order: NDArray[Any],
-    begins: NDArray[np.bool_],
-    group: NDArray[Any],
-    previous: NDArray[Any],
-    state: NDArray[Any],
-) -> None:
-    """Walk the fragments key by key; `previous` links the fragments of a datagram backwards."""
+class _Datagrams(NamedTuple):
+    """The datagrams found so far.
+
+    Parameters
+    ----------
+    group, previous : NDArray
+        The datagram of each fragment, and the fragment of it before this one, shape ``(k,)``.
+    state : NDArray
+        Of each datagram, shape ``(k, _STATE_COLUMNS)``.
+    """
+
+    group: NDArray[Any]
+    previous: NDArray[Any]
+    state: NDArray[Any]
+
+
+@compiled("i8[,] i8[] b1[] _Datagrams(i8[] i8[] i8[,])")
+def _group(items: NDArray[Any], order: NDArray[Any], begins: NDArray[np.bool_], found: _Datagrams) -> None:
+    """Walk the fragments key by key."""
+    group, previous, state = found
     datagrams = 0
     newest = _NONE
     for place in range(len(order)):

@@ -1,7 +1,7 @@
 """Decode frames to index rows and flows, chunk by chunk."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,14 @@ from vxlanalyze.wire.fields import (
     WINDOW_SCALE,
     Record,
 )
+from vxlanalyze.wire.flow_keys import KEY_WORDS, key_of
 from vxlanalyze.wire.flow_table import (
-    KEY_WORDS,
+    FLOW_ARRAYS,
+    FlowArrays,
     FlowTable,
     difference,
     find_or_add,
     first_slot,
-    key_of,
     of_same_ends,
 )
 from vxlanalyze.wire.fragments import Collector
@@ -54,13 +55,40 @@ from vxlanalyze.wire.model import (
     UNKNOWN_LENGTH,
     WINDOW_SCALE_SHIFT,
 )
-from vxlanalyze.wire.passages import DTYPES, Columns, Passable, Passage, Rows
-from vxlanalyze.wire.rows import link_types_of
+from vxlanalyze.wire.passages import DTYPES, ROWS, Columns, Passable, Passage, Rows
+from vxlanalyze.wire.raw_frames import RAW_FRAMES, RawFrames, link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import walk
 
 _LOOKED_UP_AT_ONCE = 64
 _NO_KEY = -1  # in place of a key's first word, which is never negative
+
+
+class Settings(NamedTuple):
+    """How a capture is decoded.
+
+    Parameters
+    ----------
+    bound_to : NDArray[np.uint8]
+        The tunnel of each port; see `bindings`.
+    keep_bytes : int
+        How many bytes of each innermost IP packet its digest may cover.
+    """
+
+    bound_to: NDArray[np.uint8]
+    keep_bytes: int
+
+
+class _Scratch(NamedTuple):
+    """The record of one frame, and of some frames at a time: wanted keys, MSS options and first slots."""
+
+    found: Record
+    wanted: NDArray[np.int64]
+    options: NDArray[np.int64]
+    slot: NDArray[np.int64]
+
+
+_SETTINGS, _SCRATCH = "Settings(u1[] i8)", "_Scratch(i8[] i8[,] i8[] i8[])"
 
 
 def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int = WITHOUT_LIMIT) -> Passage:
@@ -77,7 +105,7 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
         A file cannot be read.
     """
     table = FlowTable.empty()
-    bound_to = bindings(ports)
+    settings = Settings(bindings(ports), keep_bytes)
     columns = Columns()
     collector = Collector()
     count = 0
@@ -88,8 +116,8 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
         time_ns, place, *rest = columns.room(len(frames))
         time_ns[:], place[:] = frames.time_ns, frames.place
         rows = Rows(*rest)
-        decode_into(rows, frames, passable.interfaces, bound_to, keep_bytes, table)
-        collector.add(frames, count, rows.anomalies, link_types_of(passable.interfaces), bound_to)
+        decode_into(rows, frames, passable.interfaces, settings, table)
+        collector.add(frames, count, rows.anomalies, link_types_of(passable.interfaces), settings.bound_to)
         count += len(frames)
     number = np.concatenate(numbers) if numbers else None
     keys, mss = table.keys[: table.count], table.mss[: table.count]
@@ -97,112 +125,73 @@ def pass_over(passable: Passable, *, ports: Sequence[int] = (), keep_bytes: int 
 
 
 def decode_chunk(
-    frames: Frames,
-    interfaces: Sequence[Interface],
-    bound_to: NDArray[np.uint8],
-    keep_bytes: int,
-    table: FlowTable,
+    frames: Frames, interfaces: Sequence[Interface], settings: Settings, table: FlowTable
 ) -> Rows:
     """Decode the frames of one chunk; new flows are added to `table`."""
     empty: list[NDArray[Any]] = [np.empty(len(frames), dtype) for dtype in DTYPES]
     rows = Rows(*empty)
-    decode_into(rows, frames, interfaces, bound_to, keep_bytes, table)
+    decode_into(rows, frames, interfaces, settings, table)
     return rows
 
 
 def decode_into(
-    rows: Rows,
-    frames: Frames,
-    interfaces: Sequence[Interface],
-    bound_to: NDArray[np.uint8],
-    keep_bytes: int,
-    table: FlowTable,
+    rows: Rows, frames: Frames, interfaces: Sequence[Interface], settings: Settings, table: FlowTable
 ) -> None:
     """Decode the frames of one chunk into rows of their number; see `decode_chunk`."""
-    n = len(frames)
     link_types = link_types_of(interfaces)
-    keys = np.empty((_LOOKED_UP_AT_ONCE, KEY_WORDS), np.int64)
-    scratch = (
-        np.empty(RECORD_FIELDS, np.int64),
-        keys,
-        np.empty(len(keys), np.int64),
-        np.empty(len(keys), np.int64),
-    )
-    row = 0
+    wanted = np.empty((_LOOKED_UP_AT_ONCE, KEY_WORDS), np.int64)
+    options, slot = np.empty(len(wanted), np.int64), np.empty(len(wanted), np.int64)
+    scratch = _Scratch(np.empty(RECORD_FIELDS, np.int64), wanted, options, slot)
+    done = 0
     while True:
+        left = slice(done, None)
+        raw = RawFrames.of(frames, link_types, left)
         # With NUMBA_DISABLE_JIT=1, numpy's scalars warn of the overflow that hashing relies on.
         with np.errstate(over="ignore"):
-            row, table.count = _decode_rows(
-                (frames.data, frames.start, frames.captured_length, frames.original_length),
-                frames.interface,
-                link_types,
-                bound_to,
-                keep_bytes,
-                (table.secret, table.slots, table.keys, table.mss),
-                table.count,
-                scratch,
-                row,
-                rows,
+            more, table.count = _decode_rows(
+                raw, settings, table.arrays, scratch, Rows._make(column[left] for column in rows)
             )
-        if row == n:
+        done += more
+        if done == len(frames):
             return
         table.grow()
 
 
-@compiled(
-    "(u1[] i8[] u4[] u4[]) u2[] i8[] u1[] i8 (u8[] i4[] i8[,] u2[]) i8 (i8[] i8[,] i8[] i8[]) "
-    "i8 Rows(i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u2[] u2[])"
-)
+@compiled(f"{RAW_FRAMES} {_SETTINGS} {FLOW_ARRAYS} {_SCRATCH} {ROWS}")
 def _decode_rows(
-    frames: tuple[NDArray[Any], ...],
-    interface: NDArray[np.uint16],
-    link_types: NDArray[np.int64],
-    bound_to: NDArray[np.uint8],
-    keep_bytes: int,
-    flow_table: tuple[NDArray[Any], ...],
-    count: int,
-    scratch: tuple[NDArray[Any], ...],
-    row: int,
-    rows: Rows,
+    frames: RawFrames, settings: Settings, table: FlowArrays, scratch: _Scratch, rows: Rows
 ) -> tuple[int, int]:
-    """Decode from `row` to the end or until the flow table is full; return the position and the flows.
+    """Decode frames to the end or until the flow table is full; return how many, and the flows.
 
     Flows are looked up for several rows at once, so that their memory accesses overlap.
     """
-    data, start, captured, original = frames
-    found, wanted, options, _ = scratch
+    data, start, captured, interface = frames.data, frames.start, frames.captured_length, frames.interface
+    found, wanted = scratch.found, scratch.wanted
+    row, count = 0, table.flows
     while row < len(start):
         end = min(row + len(wanted), len(start))
-        if count + end - row > len(flow_table[2]):
+        if count + end - row > len(table.keys):
             break
         for at in range(row, end):
-            begin = start[at]
-            length: Any = np.int64(captured[at])
-            on_wire: Any = np.int64(original[at])
-            base = walk(data, begin, length, on_wire, link_types[interface[at]], bound_to, found)
-            verify(data, found, base, begin + length, keep_bytes)
+            base = walk(frames, at, settings.bound_to, found)
+            verify(data, found, base, start[at] + np.int64(captured[at]), settings.keep_bytes)
             _emit(found, base, at, rows)
             key = wanted[at - row : at - row + 1]
             if found[ANOMALIES] & (LATER_FRAGMENT | UNSUPPORTED_LINK):
                 key[0, 0] = _NO_KEY
             else:
                 key_of(found, base, np.int64(interface[at]), key)
-            options[at - row] = found[base + MSS]
-        count = _look_up(scratch, flow_table, count, rows.flow[row:end])
+            scratch.options[at - row] = found[base + MSS]
+        count = _look_up(scratch, table, count, rows.flow[row:end])
         row = end
     return row, count
 
 
 @compiled
-def _look_up(
-    scratch: tuple[NDArray[Any], ...],
-    flow_table: tuple[NDArray[Any], ...],
-    count: int,
-    flow: NDArray[np.int32],
-) -> int:
+def _look_up(scratch: _Scratch, table: FlowArrays, count: int, flow: NDArray[np.int32]) -> int:
     """Find or add the flows of some rows, for which there must be room; return the resulting number."""
-    _, wanted, options, slot = scratch
-    secret, slots, keys, mss = flow_table
+    wanted, options, slot = scratch.wanted, scratch.options, scratch.slot
+    secret, slots, keys, mss = table.secret, table.slots, table.keys, table.mss
     for i in range(len(flow)):
         slot[i] = first_slot(wanted, i, secret, slots)
     for i in range(len(flow)):

@@ -20,7 +20,7 @@ from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import REASSEMBLED
 from vxlanalyze.wire.flow_table import FlowTable
 from vxlanalyze.wire.fragments import INTERFACE, ROW, grouped
-from vxlanalyze.wire.index import decode_chunk, pass_over
+from vxlanalyze.wire.index import Settings, decode_chunk, pass_over
 from vxlanalyze.wire.model import NO_FLOW, Decoded, Index
 from vxlanalyze.wire.passages import COLUMN_DTYPES, Passable, Passage
 from vxlanalyze.wire.reassembly import reassembled
@@ -136,9 +136,9 @@ def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], k
     items = _renumber(passages, table)
     index = _index(passages)
     fragments = grouped(items)
-    bound_to = bindings(ports)
+    settings = Settings(bindings(ports), keep_bytes)
     for where, frames in reassembled(source, items, fragments):
-        rows = decode_chunk(frames, source.interfaces, bound_to, keep_bytes, table)
+        rows = decode_chunk(frames, source.interfaces, settings, table)
         rows.anomalies[:] |= REASSEMBLED
         for name, column in rows._asdict().items():
             getattr(index, name)[where] = column
@@ -146,8 +146,8 @@ def _joined(source: Source, passages: Sequence[Passage], ports: Sequence[int], k
     index, row = merged.taken_apart(
         source,
         index,
-        bound_to,
-        lambda frames: decode_chunk(frames, source.interfaces, bound_to, keep_bytes, table),
+        settings.bound_to,
+        lambda frames: decode_chunk(frames, source.interfaces, settings, table),
     )
     if row is not None:
         fragments = replace(fragments, row=np.searchsorted(row, fragments.row))

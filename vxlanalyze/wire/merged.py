@@ -22,7 +22,8 @@ from vxlanalyze.wire import fields, ipv4, udp
 from vxlanalyze.wire.fields import FURTHER_PACKET, INNER, MERGED_DATAGRAM, OUTER
 from vxlanalyze.wire.model import INNER_IP_SHIFT, Index
 from vxlanalyze.wire.passages import Rows
-from vxlanalyze.wire.rows import link_types_of, records
+from vxlanalyze.wire.raw_frames import link_types_of
+from vxlanalyze.wire.rows import records
 
 _MOST = 256  # packets in one datagram of at most 65,535 octets
 _OUTER_CHECKS = np.uint16((1 << INNER_IP_SHIFT) - 1)

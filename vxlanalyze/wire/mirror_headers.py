@@ -9,8 +9,6 @@ ERSPAN I has GRE without a sequence number, and no header of its own.
 Sources: draft-foschiano-erspan-03 sections 4.1 to 4.3; wireshark.org/docs/dfref/t/tzsp.html.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,9 +29,10 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.octets import Octets, be16, be24, be32, byte
+from vxlanalyze.wire.raw_frames import RAW_FRAMES, RawFrames
 from vxlanalyze.wire.tunnels import gre as gre_header
 from vxlanalyze.wire.tunnels import vxlan as vxlan_header
-from vxlanalyze.wire.walk import begin
+from vxlanalyze.wire.walk import begin_frame
 
 ERSPAN, TZSP, VXLAN, GRE = 1, 2, 3, 4
 
@@ -53,37 +52,23 @@ _TZSP_ETHERNET = 1
 _TZSP_PADDING, _TZSP_END = 0, 1
 _MOST_TAGS = 64
 
-Scratch = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
-
-def scratch() -> Scratch:
-    """Create what `read_all` needs: the known tunnels, and a record."""
-    return bindings(), np.empty(RECORD_FIELDS, np.int64)
-
-
-def read_all(
-    frames: tuple[NDArray[Any], ...], link_type: NDArray[np.int64], scratch: Scratch, out: NDArray[np.int64]
-) -> None:
-    """Read the mirror header of each frame into `out`, zeros of shape ``(n, COLUMNS)``."""
+def read_all(frames: RawFrames) -> NDArray[np.int64]:
+    """Read the mirror header of each of `n` frames, shape ``(n, COLUMNS)``; its KIND is 0 where none is."""
+    out = np.zeros((len(frames.start), COLUMNS), np.int64)
     with np.errstate(over="ignore"):
-        _read_all(frames, link_type, *scratch, out)
+        _read_all(frames, bindings(), np.empty(RECORD_FIELDS, np.int64), out)
+    return out
 
 
-@compiled("(u1[] i8[] u4[] u4[]) i8[] u1[] i8[] i8[,]")
-def _read_all(
-    frames: tuple[NDArray[Any], ...],
-    link_type: NDArray[np.int64],
-    bound_to: NDArray[np.uint8],
-    found: Record,
-    out: NDArray[np.int64],
-) -> None:
-    data, start, captured, original = frames
-    for row in range(len(start)):
-        length: Any = np.int64(captured[row])
-        on_wire: Any = np.int64(original[row])
-        begin(found, start[row], length, on_wire)
+@compiled(f"{RAW_FRAMES} u1[] i8[] i8[,]")
+def _read_all(frames: RawFrames, bound_to: NDArray[np.uint8], found: Record, out: NDArray[np.int64]) -> None:
+    data = frames.data
+    for row in range(len(frames.start)):
+        begin_frame(frames, row, found)
         mirror = out[row]
-        protocol = _packet(data, found, OUTER, link.read(data, found, link_type[row]))
+        link_type = frames.link_types[frames.interface[row]]
+        protocol = _packet(data, found, OUTER, link.read(data, found, link_type))
         if protocol == gre_header.IP_PROTOCOL:
             _gre(data, found, mirror)
         elif protocol == udp.PROTOCOL:

@@ -25,8 +25,9 @@ from vxlanalyze.capture.model import Frames, Interface, InterfaceStatistics
 from vxlanalyze.capture.view import only
 from vxlanalyze.wire import link, mirror_headers
 from vxlanalyze.wire.addresses import text
-from vxlanalyze.wire.mirror_headers import COLUMNS, INNER_DST, INNER_SRC, KIND, SEQUENCE, SESSION, SRC
-from vxlanalyze.wire.rows import link_types_of, octets_of
+from vxlanalyze.wire.mirror_headers import INNER_DST, INNER_SRC, KIND, SEQUENCE, SESSION, SRC
+from vxlanalyze.wire.raw_frames import RawFrames, link_types_of
+from vxlanalyze.wire.rows import octets_of
 
 _LOOKED_AT = 1 << 14  # frames at the beginning by which a capture is judged
 _TITLES = {
@@ -163,10 +164,7 @@ def mirror_of(source: object) -> Mirror | None:
 
 def headers(frames: Frames, interfaces: Sequence[Interface]) -> NDArray[np.int64]:
     """Read the mirror header of each frame, shape ``(n, COLUMNS)``; its KIND is 0 where there is none."""
-    found = np.zeros((len(frames), COLUMNS), np.int64)
-    raw = (frames.data, frames.start, frames.captured_length, frames.original_length)
-    mirror_headers.read_all(raw, link_types_of(interfaces)[frames.interface], mirror_headers.scratch(), found)
-    return found
+    return mirror_headers.read_all(RawFrames.of(frames, link_types_of(interfaces)))
 
 
 def _taken_off(frames: Frames, found: NDArray[np.int64], identity: tuple[int, ...]) -> Frames:

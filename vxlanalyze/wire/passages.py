@@ -29,6 +29,8 @@ class Rows(NamedTuple):
     checks: NDArray[np.uint16]
 
 
+ROWS = "Rows(i4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u4[] u2[] u2[] u2[] u2[])"
+
 DTYPES = (np.int32, *(np.uint32,) * 9, *(np.uint16,) * 4)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.capture.model import Frames, Interface
-from vxlanalyze.kernels.arrays import I64, U8, U32
+from vxlanalyze.kernels.arrays import I64, U8
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.wire import fields
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import RECORD_FIELDS
-from vxlanalyze.wire.rows import link_types_of
+from vxlanalyze.wire.raw_frames import RAW_FRAMES, RawFrames, link_types_of
 from vxlanalyze.wire.walk import walk
 
 
@@ -25,34 +25,16 @@ def payload_places(
     size = len(frames)
     start, captured = np.full(size, -1, np.int64), np.zeros(size, np.int64)
     if size:
-        link_type = link_types_of(interfaces)[frames.interface]
-        ends = frames.start, frames.captured_length, frames.original_length
-        _find(
-            frames.data,
-            ends,
-            link_type,
-            bindings(ports),
-            np.empty(RECORD_FIELDS, np.int64),
-            (start, captured),
-        )
+        raw = RawFrames.of(frames, link_types_of(interfaces))
+        _find(raw, bindings(ports), np.empty(RECORD_FIELDS, np.int64), (start, captured))
     return start, captured
 
 
-@compiled("u1[] (i8[] u4[] u4[]) i8[] u1[] i8[] (i8[] i8[])")
-def _find(
-    data: U8, ends: tuple[I64, U32, U32], link_type: I64, bound_to: U8, found: I64, out: tuple[I64, I64]
-) -> None:
+@compiled(f"{RAW_FRAMES} u1[] i8[] (i8[] i8[])")
+def _find(frames: RawFrames, bound_to: U8, found: I64, out: tuple[I64, I64]) -> None:
     start, captured = out
     for row in range(len(start)):
-        base = walk(
-            data,
-            ends[0][row],
-            int(ends[1][row]),
-            int(ends[2][row]),
-            link_type[row],
-            bound_to,
-            found,
-        )
+        base = walk(frames, row, bound_to, found)
         at, stop = found[base + fields.PAYLOAD_AT], found[base + fields.PAYLOAD_END]
         if at >= 0:
             start[row], captured[row] = at, max(min(stop, found[fields.END]) - at, 0)

@@ -4,7 +4,7 @@ Sources: RFC 791 section 3.2; RFC 8200 section 4.5; RFC 1624 section 3 (the head
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,8 @@ def _joined(source: Source, batch: NDArray[np.int64], edges: NDArray[np.int64]) 
     start = np.concatenate(([0], np.cumsum(heads + totals)))
     data = np.zeros(start[-1], np.uint8)
     captured = np.empty(len(heads), np.int64)
-    _join(raw.data, raw.start, raw.captured_length.astype(np.int64), batch, edges, data, start, captured)
+    pieces = _Stored(raw.data, raw.start, raw.captured_length.astype(np.int64))
+    _join(pieces, batch, edges, _Stored(data, start, captured))
     head = batch[edges[:-1]]
     return Frames(
         data=data,
@@ -88,18 +89,22 @@ def _joined(source: Source, batch: NDArray[np.int64], edges: NDArray[np.int64]) 
     )
 
 
-@compiled("u1[] i8[] i8[] i8[,] i8[] u1[] i8[] i8[]")
-def _join(
-    raw: Octets,
-    raw_start: NDArray[Any],
-    raw_captured: NDArray[Any],
-    batch: NDArray[Any],
-    edges: NDArray[Any],
-    data: Octets,
-    start: NDArray[Any],
-    captured: NDArray[Any],
-) -> None:
+class _Stored(NamedTuple):
+    """Frames in a buffer: where each begins, and how many of its octets were captured."""
+
+    data: Octets
+    start: NDArray[Any]
+    captured: NDArray[Any]
+
+
+_STORED = "_Stored(u1[] i8[] i8[])"
+
+
+@compiled(f"{_STORED} i8[,] i8[] {_STORED}")
+def _join(pieces: _Stored, batch: NDArray[Any], edges: NDArray[Any], whole_frames: _Stored) -> None:
     """Copy head and fragments, up to the first byte cut by the snap length."""
+    raw, raw_start, raw_captured = pieces
+    data, start, captured = whole_frames
     for datagram in range(len(edges) - 1):
         at = start[datagram]
         piece = edges[datagram]

@@ -24,6 +24,7 @@ from vxlanalyze.wire.fields import (
     Record,
 )
 from vxlanalyze.wire.octets import Octets, byte
+from vxlanalyze.wire.raw_frames import RAW_FRAMES, RawFrames, link_types_of
 from vxlanalyze.wire.verify import WITHOUT_LIMIT, verify
 from vxlanalyze.wire.walk import descend, walk
 
@@ -127,11 +128,6 @@ def columns(frames: Frames, interfaces: Sequence[Interface], *, ports: Sequence[
     return table
 
 
-def link_types_of(interfaces: Sequence[Interface]) -> NDArray[np.int64]:
-    """List the link types of the interfaces, shape ``(k,)``."""
-    return np.array([interface.link_type for interface in interfaces], np.int64)
-
-
 def check_link_types(source: Readable) -> None:
     """Reject a capture without any decodable interface.
 
@@ -166,43 +162,27 @@ def records(
     base : ndarray of int64, shape (k,)
         Of the innermost packet, OUTER or INNER.
     """
-    start = frames.start[rows]
-    record = np.empty((len(start), RECORD_FIELDS), np.int64)
-    quoted = np.empty((len(start), RECORD_FIELDS), np.int64)
-    base = np.empty(len(start), np.int64)
-    link_type = link_types[frames.interface[rows]] if len(start) else np.empty(0, np.int64)
+    raw = RawFrames.of(frames, link_types, rows)
+    record = np.empty((len(raw.start), RECORD_FIELDS), np.int64)
+    quoted = np.empty((len(raw.start), RECORD_FIELDS), np.int64)
+    base = np.empty(len(raw.start), np.int64)
     with np.errstate(over="ignore"):
-        _decode_records(
-            frames.data,
-            start,
-            frames.captured_length[rows],
-            frames.original_length[rows],
-            link_type,
-            bound_to,
-            np.empty(RECORD_FIELDS, np.int64),
-            (record, quoted, base),
-        )
+        _decode_records(raw, bound_to, np.empty(RECORD_FIELDS, np.int64), (record, quoted, base))
     return record, quoted, base
 
 
-@compiled("u1[] i8[] u4[] u4[] i8[] u1[] i8[] (i8[,] i8[,] i8[])")
+@compiled(f"{RAW_FRAMES} u1[] i8[] (i8[,] i8[,] i8[])")
 def _decode_records(
-    data: Octets,
-    start: NDArray[np.int64],
-    captured: NDArray[np.uint32],
-    original: NDArray[np.uint32],
-    link_type: NDArray[Any],
+    frames: RawFrames,
     bound_to: NDArray[np.uint8],
     found: Record,
     out: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
     record, quoted, bases = out
-    for row in range(len(start)):
-        begin: Any = start[row]
-        length: Any = np.int64(captured[row])
-        on_wire: Any = np.int64(original[row])
-        base = walk(data, begin, length, on_wire, link_type[row], bound_to, found)
-        verify(data, found, base, begin + length, WITHOUT_LIMIT)
+    data = frames.data
+    for row in range(len(frames.start)):
+        base = walk(frames, row, bound_to, found)
+        verify(data, found, base, frames.start[row] + np.int64(frames.captured_length[row]), WITHOUT_LIMIT)
         bases[row] = base
         for place in range(RECORD_FIELDS):
             record[row, place] = found[place]

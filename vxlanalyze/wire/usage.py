@@ -43,19 +43,13 @@ def usage(flow: NDArray[np.int32], time_ns: NDArray[np.int64], flows: int) -> Us
         np.full(flows, NO_ROW, np.int64),
         np.full(flows, _LONG_AGO_NS, np.int64),
     )
-    _count(flow, time_ns, *found)
+    _count(flow, time_ns, found)
     return found
 
 
-@compiled("i4[] i8[] i8[] i8[] i8[] i8[]")
-def _count(
-    flow: NDArray[np.int32],
-    time_ns: NDArray[np.int64],
-    packets: NDArray[np.int64],
-    first_row: NDArray[np.int64],
-    last_row: NDArray[np.int64],
-    latest_ns: NDArray[np.int64],
-) -> None:
+@compiled("i4[] i8[] Usage(i8[] i8[] i8[] i8[])")
+def _count(flow: NDArray[np.int32], time_ns: NDArray[np.int64], found: Usage) -> None:
+    packets, first_row, last_row, latest_ns = found
     for row in range(len(flow)):
         f = flow[row]
         if f < 0:

@@ -12,6 +12,8 @@ Sources: RFC 1071; RFC 1624; RFC 768 and RFC 8200 section 8.1 (pseudo-headers, z
 section 6.8; Linux Documentation/networking/checksum-offloads.rst, net/ipv4/udp.c (``udp_set_csum``).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from vxlanalyze.kernels.decorator import compiled
@@ -65,6 +67,14 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
 
+class _Payload(NamedTuple):
+    """The captured payload of the innermost packet: its position, and the folded sum of its octets."""
+
+    start: int
+    end: int
+    total: int
+
+
 @compiled
 def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes: int) -> None:
     """Fill the checksum states and the digest.
@@ -84,17 +94,18 @@ def verify(data: Octets, found: Record, base: int, captured_end: int, keep_bytes
     """
     start = found[base + PAYLOAD_AT]
     end = min(found[base + PAYLOAD_END], found[END])
-    payload = 0
+    total = 0
     if 0 <= start < end:
         first = found[base + IP_AT] if found[base + FAMILY] else start
-        payload = _digest(data, found, start, end, first + keep_bytes)
+        total = _digest(data, found, start, end, first + keep_bytes)
+    payload = _Payload(start, end, total)
     _ip_header(data, found, base, captured_end)
     if found[base + CHECK_RULE] != RULE_NONE:
-        _layer_4(data, found, base, captured_end, _pseudo_header(found, base), start, end, payload)
+        _layer_4(data, found, base, captured_end, payload)
     if found[DEPTH] > 0:
         _ip_header(data, found, OUTER, captured_end)
         if found[OUTER + CHECK_RULE] != RULE_NONE:
-            _layer_4(data, found, OUTER, captured_end, _pseudo_header(found, OUTER), start, end, payload)
+            _layer_4(data, found, OUTER, captured_end, payload)
             _local_offload(found)
 
 
@@ -144,16 +155,7 @@ def _length_sum(found: Record, base: int) -> int:
 
 
 @compiled
-def _layer_4(
-    data: Octets,
-    found: Record,
-    base: int,
-    captured_end: int,
-    pseudo: int,
-    payload_start: int,
-    payload_end: int,
-    payload: int,
-) -> None:
+def _layer_4(data: Octets, found: Record, base: int, captured_end: int, payload: _Payload) -> None:
     """Judge the L4 checksum of one packet; the sum of the innermost payload is already known."""
     rule = found[base + CHECK_RULE]
     stored = found[base + CHECK_STORED]
@@ -169,13 +171,14 @@ def _layer_4(
     if rule == RULE_CRC32C:
         _crc32c(data, found, base)
         return
-    if start <= payload_start < payload_end <= end:
-        total = checksum.fold(checksum.add(data, start, payload_start))
-        total = checksum.join(total, payload, payload_start - start)
-        rest = checksum.fold(checksum.add(data, payload_end, end))
-        total = checksum.join(total, rest, payload_end - start)
+    if start <= payload.start < payload.end <= end:
+        total = checksum.fold(checksum.add(data, start, payload.start))
+        total = checksum.join(total, payload.total, payload.start - start)
+        rest = checksum.fold(checksum.add(data, payload.end, end))
+        total = checksum.join(total, rest, payload.end - start)
     else:
         total = checksum.fold(checksum.add(data, start, end))
+    pseudo = _pseudo_header(found, base)
     if rule != RULE_PLAIN:
         total = checksum.join(checksum.join(total, pseudo, 0), _length_sum(found, base), 0)
     _judge(found, base, total, pseudo)

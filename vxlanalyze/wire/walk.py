@@ -68,6 +68,7 @@ from vxlanalyze.wire.fields import (
 from vxlanalyze.wire.model import Encryption, Tunnel
 from vxlanalyze.wire.octets import Octets
 from vxlanalyze.wire.padding import check_padding
+from vxlanalyze.wire.raw_frames import RawFrames
 
 _NO_TUNNEL = int(Tunnel.NONE)
 _ESP = int(Encryption.ESP)
@@ -75,25 +76,11 @@ _WIREGUARD = int(Encryption.WIREGUARD)
 
 
 @compiled
-def walk(
-    data: Octets,
-    start: int,
-    captured: int,
-    original: int,
-    link_type: int,
-    bound_to: NDArray[np.uint8],
-    found: Record,
-) -> int:
-    """Decode one frame into `found`; return the base of its innermost packet.
+def walk(frames: RawFrames, row: int, bound_to: NDArray[np.uint8], found: Record) -> int:
+    """Decode the frame of a row into `found`; return the base of its innermost packet.
 
     Parameters
     ----------
-    data : ndarray of uint8, shape (k,)
-        The buffer; the frame is ``data[start : start + captured]``.
-    start, captured, original : int
-        Position and lengths of the frame, in bytes.
-    link_type : int
-        As in the capture's header.
     bound_to : ndarray of uint8, shape (65792,)
         The table built by `bindings`.
     found : ndarray of int64, shape (RECORD_FIELDS,)
@@ -104,8 +91,17 @@ def walk(
     int
         OUTER or INNER.
     """
-    begin(found, start, captured, original)
+    data, link_type = frames.data, frames.link_types[frames.interface[row]]
+    begin_frame(frames, row, found)
     return descend(data, found, bound_to, link.read(data, found, link_type))
+
+
+@compiled
+def begin_frame(frames: RawFrames, row: int, found: Record) -> None:
+    """Clear the record for the frame of a row."""
+    captured: Any = np.int64(frames.captured_length[row])
+    original: Any = np.int64(frames.original_length[row])
+    begin(found, frames.start[row], captured, original)
 
 
 @compiled("u1[] i8 u1[] i8 i8[]")

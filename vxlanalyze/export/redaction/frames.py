@@ -22,7 +22,8 @@ from vxlanalyze.export.redaction.headers import Headers
 from vxlanalyze.export.redaction.rewriting import Rewriting
 from vxlanalyze.wire.dispatch import bindings
 from vxlanalyze.wire.fields import INNER, OUTER
-from vxlanalyze.wire.rows import link_types_of, records
+from vxlanalyze.wire.raw_frames import link_types_of
+from vxlanalyze.wire.rows import records
 
 
 def redact_frames(
