@@ -62,22 +62,6 @@ OPTIONS = {
     "pipeline/run.run",
     "report/formats/as_text.render",
 }
-# Still to be mended; this list may only become shorter.
-TOO_MANY_PARAMETERS = {
-    "capture/logical._frames_of",
-    "pipeline/decoding._decode_all",
-    "pipeline/decoding._decode_on_threads",
-    "wire/flow_table._add_all",
-    "wire/fragments._group",
-    "wire/index.decode_into",
-    "wire/index._decode_rows",
-    "wire/payloads._find",
-    "wire/reassembly._join",
-    "wire/rows._decode_records",
-    "wire/usage._count",
-    "wire/verify._layer_4",
-    "wire/walk.walk",
-}
 PRINTING = {"terminal.py"}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -207,7 +191,7 @@ def test_functions_take_few_parameters():
         and len(parameters_of(node)) > MOST_PARAMETERS
     }
 
-    assert many == OPTIONS | TOO_MANY_PARAMETERS
+    assert many == OPTIONS
 
 
 @each_module
