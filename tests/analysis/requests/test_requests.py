@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.simulate import NODE1, POD1, POD2, TCP, UDP, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.requests.request_columns import Requests
-from vxlanalyze.analysis.requests.request_events import Kind
+from vxlanalyze.analysis.requests.request_events import Kind, kinds
 from vxlanalyze.analysis.requests.request_pairing import in_time_of
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.pairing.model import Comparison
@@ -44,6 +45,27 @@ def test_a_query_is_answered_by_the_response_of_its_identifier():
     assert found.number.tolist() == [7, 8, 9]
     assert found.answered.tolist() == [True, False, True]
     assert found.unanswered.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("port", [53, 5353])
+def test_a_client_that_sends_from_a_dns_port_to_another_port_sends_no_queries(port):
+    """Nor is what comes back to that port a query, whatever its bits."""
+    there = Flow(sport=port, dport=8080)
+    request = Traffic(there, packets=8, seq=0x68656C6C, every_s=1)
+    response = Traffic(there.reverse(), packets=8, seq=0x776F726C, every_s=1, start_s=0.1)
+    found = at_client(comparison([request, LATER], [response]))
+
+    assert not (found.kind == Kind.DNS).any()
+    assert (found.kind == Kind.UDP).any()
+
+
+@pytest.mark.parametrize("source", [53, 5353, 40000])
+def test_responses_are_dns_though_no_query_was_captured(source):
+    """Resolvers may send queries from port 53, too."""
+    response = Traffic(Flow(sport=source, dport=53).reverse(), packets=3, seq=7 << 16 | RESPONSE)
+    point = comparison([LATER], [response]).points[0]
+
+    assert kinds(point)[point.flows.sport == 53].tolist() == [Kind.DNS]
 
 
 def test_a_query_sent_again_with_its_identifier_is_one_request():

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.once import once
+from vxlanalyze.analysis.requests import dns_flows
 from vxlanalyze.kernels.arrays import I32, I64, U16, U32, Bools
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing import tuples
 from vxlanalyze.pairing.model import NO_ROW, Comparison, Direction, Hop, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE, Tuples
 from vxlanalyze.pairing.sequence_numbers import after
-from vxlanalyze.wire.model import Anomaly, Flows
+from vxlanalyze.wire.model import Anomaly
 from vxlanalyze.wire.numbers import ACK, DNS_PORT, DNS_RESPONSE, ECHO_REQUESTS, FIN, RST, SYN
 from vxlanalyze.wire.protocols import TCP, UDP
 
@@ -111,7 +112,7 @@ def of(direction: Direction) -> Answers:
     Done once, and kept as long as the direction.
     """
     sender, receiver = direction.sender, direction.receiver
-    kinds = _Kinds.of(sender.flows)
+    kinds = _Kinds.of(sender)
     numbered = numbered_flows(direction)
     tuple_of, at_receiver = numbered.of_flow
     requests = _requested(direction, kinds, tuple_of, len(numbered))
@@ -148,11 +149,12 @@ class _Kinds:
     tcp: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, flows: Flows) -> "_Kinds":
+    def of(cls, point: Point) -> "_Kinds":
+        flows = point.flows
         echo = np.zeros(len(flows), np.bool_)
         for protocol, kind in ECHO_REQUESTS.items():
             echo |= (flows.protocol == protocol) & (flows.sport == kind)
-        udp, to_dns = flows.protocol == UDP, flows.dport == DNS_PORT
+        udp, to_dns = flows.protocol == UDP, dns_flows.of(point) & (flows.dport == DNS_PORT)
         return cls(echo, udp & to_dns, udp & ~to_dns, flows.protocol == TCP)
 
 

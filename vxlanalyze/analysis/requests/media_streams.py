@@ -60,7 +60,7 @@ def steady_streams(
     back = np.append(numbered.answer, NO_TUPLE)
     mutual, responding, alone, answered = (np.zeros(size, np.bool_) for _ in range(4))
     for point in {p.capture: p for p in comparison.points}.values():
-        udp = kinds(point.flows) == Kind.UDP
+        udp = kinds(point) == Kind.UDP
         if not udp.any():
             continue
         pace = _Pace.of(size)

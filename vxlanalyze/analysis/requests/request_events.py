@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.analysis.requests import dns_flows
 from vxlanalyze.kernels.arrays import I32, I64, U16, U32
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
@@ -19,7 +20,6 @@ from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.wire.model import Flows, Tunnel
 from vxlanalyze.wire.numbers import (
     ACK,
-    DNS_PORTS,
     DNS_RESPONSE,
     ECHO_REPLY,
     ECHO_REPLY_V6,
@@ -127,7 +127,7 @@ def events(point: Point, numbered: Numbered) -> Events:
     tuple_of, answer, refused = numbered.of_flow, numbered.answer, numbered.refused
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
-    kind = kinds(flows)
+    kind = kinds(point)
     may_request = (flows.tunnel != Tunnel.NONE) == point.encapsulated
     talks, spoke_first = _talks(point, rows, kind == Kind.UDP, numbered)
     found = Events.room(len(rows))
@@ -192,14 +192,15 @@ def _find(rows: I32, columns: tuple[I32, U32, U32, U16], roles: _Roles, found: E
     return count
 
 
-def kinds(flows: Flows) -> NDArray[np.uint8]:
+def kinds(point: Point) -> NDArray[np.uint8]:
     """The `Kind` of requests or responses in each flow, shape ``(f,)``; NONE for those to many receivers."""
+    flows = point.flows
     result = np.zeros(len(flows), np.uint8)
     echo = (flows.protocol == ICMP) & np.isin(flows.sport, (ECHO_REQUEST, ECHO_REPLY))
     echo |= (flows.protocol == ICMPV6) & np.isin(flows.sport, (ECHO_REQUEST_V6, ECHO_REPLY_V6))
     udp = (flows.protocol == UDP) & (flows.encryption == 0)
-    dns = udp & (np.isin(flows.dport, DNS_PORTS) | np.isin(flows.sport, DNS_PORTS))
     tcp = flows.protocol == TCP
+    dns = dns_flows.of(point)
     for chosen, kind in ((echo, Kind.ICMP), (tcp, Kind.TCP), (udp, Kind.UDP), (dns, Kind.DNS)):
         result[chosen] = kind
     first, last = flows.dst[:, 0], flows.dst[:, 3]

@@ -146,7 +146,7 @@ def _fields(comparison: Comparison, measured: MeasuredRequests) -> NDArray[np.ui
     for place, capture in enumerate(sorted(points)):
         flows, tuple_of = points[capture].flows, measured.tuples.of_flow[place]
         ports = np.column_stack([flows.sport, flows.dport]).astype(">u2").view(np.uint8).reshape(-1, 4)
-        columns = [kinds(flows), flows.family, flows.src, flows.dst, ports]
+        columns = [kinds(points[capture]), flows.family, flows.src, flows.dst, ports]
         result[tuple_of] = np.column_stack(columns).astype(np.uint8)
     return result
 
