@@ -8,13 +8,14 @@ import numpy as np
 
 from vxlanalyze import __version__
 from vxlanalyze.analysis.finding import Finding
+from vxlanalyze.analysis.requests import answers, one_way
 from vxlanalyze.analysis.requests.acceptance import not_taken_by_pair
 from vxlanalyze.analysis.requests.dns_questions import Question, questions
 from vxlanalyze.analysis.requests.services import ServiceFigures, services
 from vxlanalyze.analysis.tcp.unanswered_data import unanswered_by_pair
 from vxlanalyze.analysis.underlay.accounting import accounts
 from vxlanalyze.diagnostics import Diagnosis
-from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison
+from vxlanalyze.pairing.model import CaptureFacts, Clock, Comparison, Direction
 from vxlanalyze.pairing.tuples import distinct
 from vxlanalyze.report.connection_records import connection_records, connections_total
 from vxlanalyze.report.figures import hop_record
@@ -77,7 +78,7 @@ def build(
         for figures in services(comparison)
     ]
     services_ += unencapsulated(comparison, services_)
-    hops = [hop_record(d, comparison.clock_of(d)) for d in comparison.directions]
+    hops = [hop_record(d, comparison.clock_of(d), _not_captured(comparison, d)) for d in comparison.directions]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
         {"code": entry.code, "direction": entry.direction, "reason": _printable(entry.reason)}
@@ -102,6 +103,12 @@ def build(
         facts=_fact_records(comparison),
         inside=[hop_record(d, hop.clock) for hop in comparison.inside for d in hop.directions if len(d)],
     )
+
+
+def _not_captured(comparison: Comparison, direction: Direction) -> str:
+    """Say why a direction is empty although packets were sent; empty where none may have been."""
+    to = answers.opposite(comparison, direction)
+    return one_way.why(to) if one_way.holds(comparison, to) else ""
 
 
 def _series(comparison: Comparison, findings: Sequence[Finding]) -> dict[str, Any]:

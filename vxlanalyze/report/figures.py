@@ -16,8 +16,8 @@ from vxlanalyze.text.times import rfc3339
 _SHARES = (0.5, 0.9, 0.99)
 
 
-def hop_record(direction: Direction, clock: Clock) -> HopRecord:
-    """Measure one direction of a hop."""
+def hop_record(direction: Direction, clock: Clock, not_captured: str = "") -> HopRecord:
+    """Measure one direction of a hop; `not_captured` says why no capture holds what was sent."""
     counts = np.bincount(direction.outcome, minlength=len(Outcome))
     delivered, lost = int(counts[Outcome.DELIVERED]), int(counts[Outcome.LOST])
     low, high = loss_interval(direction)
@@ -41,7 +41,7 @@ def hop_record(direction: Direction, clock: Clock) -> HopRecord:
         "largest_delivered": direction.largest_delivered,
         "smallest_lost": direction.smallest_lost,
         "window": _window(direction),
-        "not_assessed": None if direction.assessed else direction.not_assessed_why,
+        "not_assessed": (not_captured or None) if direction.assessed else direction.not_assessed_why,
         "in_part": fragmented.in_part(direction),
     }
 

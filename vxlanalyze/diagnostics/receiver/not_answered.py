@@ -36,7 +36,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, Severity
 from vxlanalyze.analysis.integrity import alone
-from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_silence
+from vxlanalyze.analysis.requests import acceptance, answers, last_answer, new_silence, one_way
 from vxlanalyze.analysis.requests.answers import Answers
 from vxlanalyze.analysis.underlay import inside, insights, underlay
 from vxlanalyze.analysis.underlay.inside import Reach
@@ -91,9 +91,8 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
         return NotAssessed(CODE, _too_little(direction, requests, chance), direction.label)
     if _responses_only(pair, direction, responses):
         return None
-    if _one_way_only(pair, direction, responses):
-        why = f"the captures hold one way only: {direction.sender.name} acknowledges what none of them shows"
-        return NotAssessed(CODE, why, direction.label)
+    if one_way.holds(pair, direction):
+        return NotAssessed(CODE, one_way.why(direction), direction.label)
     reach = inside.reached(pair, direction, responses)
     if reach.endpoint_spoke:
         return None
@@ -131,24 +130,6 @@ def _too_little(direction: Direction, requests: int, chance: float) -> str:
         f"{count(requests, 'request')} reached {far} and none was answered, but "
         f"{answers.requests_needed(chance)} would be needed to exclude random loss"
     )
-
-
-def _one_way_only(pair: Comparison, direction: Direction, responses: Answers) -> bool:
-    """Whether no packet of the other direction was captured although the sender's TCP proves some."""
-    back = answers.opposite(pair, direction)
-    if len(back) or len(back.unsent_row):
-        return False
-    index, flows = direction.sender.index, direction.sender.flows
-    tcp = np.flatnonzero(flows.protocol[responses.flow] == TCP)
-    flags, row = index.tcp_flags[direction.sent_row[tcp]], direction.sent_row[tcp]
-    acknowledging = tcp[(flags & ACK != 0) & (flags & SYN == 0)]
-    opened = np.unique(responses.flow[tcp[flags & SYN != 0]])
-    if np.isin(responses.flow[acknowledging], opened).any():
-        return True
-    numbers = np.unique(
-        np.column_stack([responses.flow[acknowledging], index.ack[direction.sent_row[acknowledging]]]), axis=0
-    )
-    return len(row) > 0 and len(numbers) > len(np.unique(numbers[:, 0]))
 
 
 def _finding(
