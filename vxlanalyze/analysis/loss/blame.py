@@ -72,7 +72,7 @@ def _taken(picture: Picture, code: str) -> NDArray[np.intp] | None:
     if code == "packet-loss":
         return picture.unexplained
     if code == "fragments-lost":
-        return picture.in_pieces
+        return picture.in_pieces if len(picture.in_pieces) else None  # TCP alone shows it
     if code == "duplicate-address":
         return np.flatnonzero(next_hop.astray(picture.direction))
     kind = _KINDS.get(code)

@@ -13,7 +13,8 @@ How it decides
     of unfragmented packets, would lose this many fragmented packets at most once in ten thousand directions.
 When it cannot tell
     A capture filtered by UDP port holds first fragments only, since later ones carry no port. This is assumed
-    where the receiver's capture has no later fragment of any packet and nothing outside of the tunnel.
+    where the receiver's capture has no later fragment of any packet and nothing outside of the tunnel, unless
+    every TCP connection that sent such packets stopped there: then the rest of them never arrived.
 What looks like it
     A capture filter; a black hole, which also drops unfragmented packets of the fragments' size; random loss.
 What to do
@@ -31,7 +32,7 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, loss, path_mtu
-from vxlanalyze.analysis.loss.picture import Picture
+from vxlanalyze.analysis.tcp.stopped_at_fragments import stopped
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.fragmented import Fragmented
 from vxlanalyze.pairing.hop import shows_later_fragments
@@ -51,7 +52,11 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     for picture in pictures:
         travelled = fragmented.of(picture.direction)
         if len(picture.in_pieces):
-            answers.append(_finding(pair, picture, travelled))
+            lost = np.zeros(len(picture.direction), np.bool_)
+            lost[picture.in_pieces] = True
+            answers.append(_finding(pair, picture.direction, lost, travelled))
+        elif (lost := stopped(pair, picture.direction)).any():
+            answers.append(_finding(pair, picture.direction, lost, travelled))
         elif (travelled.without_rest & picture.direction.delivered).any():
             answers.append(
                 NotAssessed(CODE, _filtered(picture.direction, travelled), picture.direction.label)
@@ -68,10 +73,9 @@ def _filtered(direction: Direction, travelled: Fragmented) -> str:
     )
 
 
-def _finding(pair: Comparison, picture: Picture, travelled: Fragmented) -> Finding:
-    direction = picture.direction
-    lost = np.zeros(len(direction), np.bool_)
-    lost[picture.in_pieces] = True
+def _finding(
+    pair: Comparison, direction: Direction, lost: NDArray[np.bool_], travelled: Fragmented
+) -> Finding:
     sent = int(np.count_nonzero(travelled.any & direction.judged))
     limit = path_mtu.limit(direction, lost, travelled.mtu[0] if travelled.mtu else 0, None)
     shown = exhibits.of_packets(pair, direction, lost)
@@ -120,6 +124,12 @@ def _explanation(
     if partly:
         rest = f" ({_first_only(firsts, partly)})" if firsts else ""
         parts.append(f"{far} received only a part of {_of_these(partly, sent)}{rest}")
+    if hidden := int(np.count_nonzero(lost & direction.delivered)):
+        parts.append(
+            f"{far}'s capture holds the first fragment only of {_of_these(hidden, sent)}. A filter by port "
+            "would hide the others, but every TCP connection that sent such packets stopped there: nothing of "
+            "them was ever acknowledged"
+        )
     if none:
         longest, largest = _longest_whole(direction, travelled), travelled.largest_bytes or 0
         which = f"none is larger than {largest:,} bytes" if largest <= longest else "some of them are smaller"
@@ -186,9 +196,11 @@ def _ruled_out(direction: Direction, lost: NDArray[np.bool_], travelled: Fragmen
     ]
     if not (travelled.vanished & lost).any():
         ruled_out.append(RuledOut("mtu-blackhole", "a part of each of these packets does arrive"))
-        ruled_out.append(
-            RuledOut("capture-loss", f"{direction.receiver.name}'s capture is not filtered by port")
-        )
+        far = direction.receiver.name
+        whole_capture = f"{far}'s capture is not filtered by port"
+        proved = "the receiving ends acknowledge nothing of these packets, and all of others"
+        hidden = (lost & direction.delivered).any()
+        ruled_out.append(RuledOut("capture-loss", proved if hidden else whole_capture))
     else:
         longest = _longest_whole(direction, travelled)
         why = f"whole packets of {longest:,} bytes arrive, and fragments no larger than that do not"

@@ -23,11 +23,13 @@ Sources
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.loss import affected, path_mtu
+from vxlanalyze.analysis.tcp.stopped_at_fragments import stopped
 from vxlanalyze.analysis.underlay import fragmented
 from vxlanalyze.analysis.underlay.fragmented import Fragmented
 from vxlanalyze.pairing.hop import shows_later_fragments
@@ -63,11 +65,11 @@ def _finding(pair: Comparison, direction: Direction, travelled: Fragmented) -> F
     return Finding(
         code=CODE,
         # What is lost of them is `fragments-lost` or `mtu-blackhole`, with the same setting as its remedy.
-        severity=Severity.INFO if direction.lost[cut].mean() > _MOST else Severity.WARNING,
+        severity=Severity.INFO if _lost(pair, direction)[cut].mean() > _MOST else Severity.WARNING,
         direction=direction.label,
         summary=f"{share(int(cut.sum()), len(direction))} outer packets from {near} to {far} are fragmented "
         f"{where}{mtu}{only}: set the inner MTU to {limit.inner_mtu:,}",
-        explanation=_explanation(direction, travelled, limit),
+        explanation=_explanation(pair, direction, travelled, limit),
         remedy=written(
             path_mtu.settings(pair, direction, limit),
             f"The link of {near} itself is too small for what its tunnel sends. The MTUs of its devices:"
@@ -94,7 +96,15 @@ def _finding(pair: Comparison, direction: Direction, travelled: Fragmented) -> F
     )
 
 
-def _explanation(direction: Direction, travelled: Fragmented, limit: path_mtu.Limit) -> str:
+def _lost(pair: Comparison, direction: Direction) -> NDArray[np.bool_]:
+    """Packets that did not arrive, with those whose connections prove it; shape ``(m,)``."""
+    result: NDArray[np.bool_] = direction.lost | stopped(pair, direction)
+    return result
+
+
+def _explanation(
+    pair: Comparison, direction: Direction, travelled: Fragmented, limit: path_mtu.Limit
+) -> str:
     near, far = direction.sender.name, direction.receiver.name
     cut = travelled.any
     text = f"Outer packets of {affected.sizes(direction, cut)} are cut"
@@ -114,15 +124,15 @@ def _explanation(direction: Direction, travelled: Fragmented, limit: path_mtu.Li
     return (
         text
         + ". A tunnel endpoint may discard fragments (RFC 7348 section 4.3). "
-        + _unseen(direction)
+        + _unseen(pair, direction)
         + path_mtu.encryption(direction)
     )
 
 
-def _unseen(direction: Direction) -> str:
+def _unseen(pair: Comparison, direction: Direction) -> str:
     """State that a filter on ports hides later fragments, where the receiver's capture looks like it."""
     in_part = fragmented.in_part(direction)
-    if not in_part or shows_later_fragments(direction.receiver):
+    if not in_part or shows_later_fragments(direction.receiver) or stopped(pair, direction).any():
         return ""
     far = direction.receiver.name
     return (

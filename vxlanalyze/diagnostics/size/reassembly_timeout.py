@@ -33,11 +33,11 @@ from numpy.typing import NDArray
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import time_exceeded
+from vxlanalyze.analysis.requests import inner_pieces, time_exceeded
 from vxlanalyze.analysis.requests.time_exceeded import REASSEMBLY, Quotes
 from vxlanalyze.analysis.underlay import fragmented, tunnel_ends, underlay_errors
 from vxlanalyze.pairing.model import Comparison, Direction, Point
-from vxlanalyze.text.commands import on
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.model import Anomaly
 from vxlanalyze.wire.numbers import DNS_PORT
@@ -54,6 +54,7 @@ class _Case(NamedTuple):
     senders: list[str]
     quoted: NDArray[np.bool_]
     inner: bool
+    unfinished: int = 0  # quoted packets of which the sender's capture lacks fragments
 
     @property
     def error_count(self) -> int:
@@ -67,7 +68,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
         inner = time_exceeded.inside(pair, direction, REASSEMBLY)
         outer = underlay_errors.about(pair, direction, REASSEMBLY)
         if inner:
-            answers.append(_finding(pair, direction, _of_pods(direction, inner)))
+            answers.append(_finding(pair, direction, _of_pods(pair, direction, inner)))
         elif outer:
             errors = [(e.point, e.row) for e in outer]
             senders = [a for e in outer for a in time_exceeded.senders_of(e.point, e.row)]
@@ -76,7 +77,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     return answers
 
 
-def _of_pods(direction: Direction, found: list[Quotes]) -> _Case:
+def _of_pods(pair: Comparison, direction: Direction, found: list[Quotes]) -> _Case:
     marked = np.zeros(len(direction), np.bool_)
     for quotes in found:
         marked |= time_exceeded.quoted(direction, quotes)
@@ -84,7 +85,10 @@ def _of_pods(direction: Direction, found: list[Quotes]) -> _Case:
     pieces_ = direction.sender.index.anomalies[direction.sent_row] & _INNER_FRAGMENT != 0
     marked = marked & pieces_ if (marked & pieces_).any() else marked
     senders = list(dict.fromkeys(a for quotes in found for a in quotes.senders))
-    return _Case([(q.point, q.row) for q in found], senders, marked, True)
+    unfinished, of = inner_pieces.unfinished(pair, direction, marked & pieces_)
+    return _Case(
+        [(q.point, q.row) for q in found], senders, marked, True, unfinished if 2 * unfinished > of else 0
+    )
 
 
 def _finding(pair: Comparison, direction: Direction, case: _Case) -> Finding:
@@ -133,6 +137,8 @@ def _where(direction: Direction, case: _Case) -> str:
     near, far = direction.sender.name, direction.receiver.name
     if case.quoted.any() and (direction.lost & case.quoted).any():
         return f"fragments are lost between {near} and {far}"
+    if case.unfinished:
+        return f"the other fragments never left {near}"
     if int(np.count_nonzero(case.quoted)) > case.error_count or not case.inner:
         return f"their fragments reached {far}'s network card and died inside {far}"
     if case.quoted.any():
@@ -153,7 +159,13 @@ def _explanation(direction: Direction, case: _Case, who: str, sent: int, missing
             f"{sent - missing:,} of them"
         )
         text += ": between the nodes nothing is missing. " if not missing else f"; {missing:,} are lost. "
-    if case.inner and not missing:
+    if case.unfinished and not missing:
+        text += (
+            f"{near}'s card shows no complete {'one' if case.unfinished == 1 else 'ones'}: of "
+            f"{count(case.unfinished, 'packet')} fragments are missing there already. So they die inside "
+            f"{near}, before or at the tunnel."
+        )
+    elif case.inner and not missing:
         text += (
             f"So {far} drops later fragments between its network card and the pod: they carry no ports, and "
             "what translates or filters by port there does not know them."
@@ -162,6 +174,8 @@ def _explanation(direction: Direction, case: _Case, who: str, sent: int, missing
 
 
 def _remedy(direction: Direction, case: _Case, missing: int) -> str:
+    if case.unfinished and not missing:
+        return _at_sender(direction.sender.name)
     far = direction.receiver.name
     look = on(far, "nstat -az IpReasmFails IpReasmTimeout Ip6ReasmFails Ip6ReasmTimeout")
     if missing:
@@ -192,6 +206,18 @@ def _remedy(direction: Direction, case: _Case, missing: int) -> str:
         f"Find what drops later fragments inside {far}. Cilium: enable-ipv{6 if six else 4}-fragment-"
         "tracking (and a version that has it); netfilter: connection tracking must be loaded, for it "
         "reassembles first." + look + fragments + smaller
+    )
+
+
+def _at_sender(near: str) -> str:
+    return written(
+        f"Find what drops fragments inside {near}, between the pod and the tunnel. Run each of these before "
+        "and after a test:",
+        on(near, "nstat -az IpFragFails IpFragCreates IpOutDiscards", "conntrack -S", "tc -s qdisc show"),
+        "Where Open vSwitch forwards (OVN, Antrea), the flows that drop, and the limit on fragments:",
+        on(near, "ovs-appctl dpctl/dump-flows -m | grep -E 'frag=(first|later)'"),
+        on(near, "ovs-appctl dpctl/ipf-get-status"),
+        "Smaller datagrams, or a larger MTU of the pods, avoid the fragments.",
     )
 
 
