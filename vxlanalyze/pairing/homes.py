@@ -20,6 +20,7 @@ InCommon = Callable[[int, int], Common]
 _BY_HUB = "being an end of every packet of the capture"
 _BY_THIRD = "being an end of every packet of the capture, the other end is a third node"
 _BY_TRANSLATION = "the order in which both captures saw the same packets, under translated addresses"
+_BY_NOTHING = "assumed: one of the two ends of all its packets"
 _BY_OTHER = "being the other end,"
 _TWO = 2  # the ends of a pair
 
@@ -279,6 +280,10 @@ def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
             two, found = senders, put(found, {i: NOBODY, j: NOBODY})
     if len(two) != _TWO or (found[i].numbers and found[j].numbers):
         return found
+    if not set(both[0]) & set(both[1]) and all(both) and not len(seen.in_common(i, j).source):
+        # Neither talks to the other; which end of its packets a capture is does not matter then.
+        apart = {n: _home(hubs[:1], book, _BY_NOTHING) for n, hubs in zip(pair.both, both, strict=True)}
+        return put(found, {n: home for n, home in apart.items() if not found[n].numbers})
     third = set(both[0]) & set(both[1])
     nobody = not (found[i].numbers or found[j].numbers)
     if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:

@@ -103,7 +103,8 @@ def _explanation(sides: list[CaptureFacts], points: tuple[Point, Point], *, alik
             "the captures of two networks with the same addresses, or of other times than their clocks say."
         )
     parts = [
-        f"{side.name} ({count(side.tunnel_packets, 'tunnel packet')}) talks with {_peers(point)}"
+        f"{side.name} shows {count(side.tunnel_packets, 'tunnel packet')} between {_own(point)} and "
+        f"{_peers(point)}"
         for side, point in zip(sides, points, strict=True)
     ]
     return (
@@ -127,6 +128,10 @@ def _talks(point: Point) -> bool:
     flows = point.flows
     talking = (flows.family > 0) & ~to_a_group(flows) | (flows.outer_family > 0)
     return bool((talking & point.decoded.usage.used).any())
+
+
+def _own(point: Point) -> str:
+    return listed(point.addresses, at_most=_MOST_NAMED) if point.addresses else "its node"
 
 
 def _peers(point: Point) -> str:
