@@ -107,3 +107,12 @@ def test_captures_without_a_frame_take_no_address_from_the_others(tmp_path):
         "node2": (NODE2,),
         "pod2": (),
     }
+
+
+def test_two_pairs_of_nodes_with_nothing_in_common_take_no_address_of_each_other(tmp_path):
+    there = [(at, in_vxlan(udp(b"%04d" % at, POD2, POD1, 5, 9), "192.0.2.1", "192.0.2.2")) for at in range(6)]
+    one, two = points(tmp_path, {"a": back(), "b": there})
+
+    assert len(one.addresses) == len(two.addresses) == 1
+    assert set(one.addresses) <= {NODE1, NODE2}
+    assert set(two.addresses) <= {"192.0.2.1", "192.0.2.2"}

@@ -282,14 +282,15 @@ def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
         return found
     if not set(both[0]) & set(both[1]) and all(both) and not len(seen.in_common(i, j).source):
         # Neither talks to the other; which end of its packets a capture is does not matter then.
-        apart = {n: _home(hubs[:1], book, _BY_NOTHING) for n, hubs in zip(pair.both, both, strict=True)}
-        return put(found, {n: home for n, home in apart.items() if not found[n].numbers})
+        open_ = [(n, hubs[:1]) for n, hubs in zip(pair.both, both, strict=True) if not found[n].numbers]
+        return put(found, {n: _home(first, book, _BY_NOTHING) for n, first in open_})
     third = set(both[0]) & set(both[1])
     nobody = not (found[i].numbers or found[j].numbers)
     if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:
         translated = _across_translation(both, third, book, seen.in_common(i, j))
         # Otherwise each talks to a third node, and neither to the other.
-        return put(found, dict(zip(pair.both, translated or _without(both, third, book), strict=True)))
+        apart = [_home(tuple(set(hubs) - third), book, _BY_THIRD) for hubs in both]
+        return put(found, dict(zip(pair.both, translated or apart, strict=True)))
     for known, open_ in ((i, j), (j, i)):
         if found[known].numbers:
             rest = tuple(set(two) - set(found[known].numbers))
@@ -299,7 +300,3 @@ def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     a, b, by = addresses.of_pair((two[0], two[1]), (ends[i], ends[j]), seen.in_common(i, j), pair.pods)
     first = put(found, {i: _home((a,), book, by)})
     return put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
-
-
-def _without(both: Sequence[tuple[int, ...]], third: set[int], book: AddressBook) -> list[Home]:
-    return [_home(tuple(set(hubs) - third), book, _BY_THIRD) for hubs in both]

@@ -78,7 +78,9 @@ def build(
         for figures in services(comparison)
     ]
     services_ += unencapsulated(comparison, services_)
-    hops = [hop_record(d, comparison.clock_of(d), _not_captured(comparison, d)) for d in comparison.directions]
+    hops = [
+        hop_record(d, comparison.clock_of(d), _not_captured(comparison, d)) for d in comparison.directions
+    ]
     findings = [_finding_record(finding) for finding in diagnosis.findings]
     not_assessed: list[NotAssessedRecord] = [
         {"code": entry.code, "direction": entry.direction, "reason": _printable(entry.reason)}

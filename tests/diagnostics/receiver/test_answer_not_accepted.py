@@ -1,5 +1,7 @@
 """Answers that arrive and are asked for again."""
 
+from dataclasses import replace
+
 from tests.simulate import POD1, Flow, Traffic, comparison
 from vxlanalyze.analysis.finding import Finding, Severity
 from vxlanalyze.diagnostics.receiver.answer_not_accepted import check
@@ -144,3 +146,31 @@ def test_copies_of_a_syn_that_leave_late_are_no_repetition():
 
 def test_with_one_capture_nothing_is_said_of_the_path():
     assert check(comparison([*syns(2, (0,)), LATER], points=("node1",))) == []
+
+
+def test_a_second_query_that_left_only_with_the_repetition_is_named():
+    alone, answered = lookups(6, tries=2)
+    seconds = [
+        Traffic(resolver(i), time_s=[i + 5.0001], seq=9 << 16 | QUERY, digest=50 + i) for i in range(6)
+    ]
+    said = [Traffic(resolver(i).reverse(), time_s=[i + 5.003], seq=9 << 16 | RESPONSE) for i in range(6)]
+
+    finding = found(comparison([*alone, *seconds, LATER], [*answered, *said]))
+
+    assert finding.evidence["second_query_unsent"].value == 6
+    assert "had not left node1" in finding.summary
+    assert "single-request-reopen" in finding.remedy
+
+
+def test_clients_with_too_few_repetitions_each_are_judged_together():
+    def client(n: int) -> tuple[list[Traffic], list[Traffic]]:
+        asked, said = lookups(12, start=20 * n)
+        again = [replace(t, time_s=[*t.time_s, t.time_s[0] + 5]) for t in asked[:3]]
+        back = [replace(t, time_s=[*t.time_s, t.time_s[0] + 5]) for t in said[:3]]
+        return (
+            [replace(t, flow=replace(t.flow, src=f"10.9.0.{n + 1}")) for t in [*again, *asked[3:]]],
+            [replace(t, flow=replace(t.flow, dst=f"10.9.0.{n + 1}")) for t in [*back, *said[3:]]],
+        )
+
+    assert found(played(client(0), client(1), client(2))).evidence["asked_again"].value == 9
+    assert check(played(client(0))) == []

@@ -66,6 +66,26 @@ def test_a_capture_filtered_by_port_cannot_tell():
     assert "holds the first fragment of 15 packets, no later fragment" in answer.reason
 
 
+def stalled(port: int, pieces=FIRST_KEPT) -> Traffic:
+    """One segment, five times, of a connection of its own."""
+    flow = Flow(protocol=TCP, sport=port, dport=9000)
+    times = [1, 1.2, 1.6, 2.4, 4]
+    return Traffic(flow, time_s=times, seq=1000, tcp_flags=0x10, payload=1398, pieces=pieces)
+
+
+def test_a_filter_hides_nothing_where_every_connection_stops_at_its_fragments():
+    (finding,) = of([PINGS, stalled(41000), stalled(41001)])
+    assert isinstance(finding, Finding)
+    assert finding.evidence["incomplete"].value == 10
+    assert "every TCP connection that sent such packets stopped there" in finding.explanation
+    assert "-f -j ACCEPT" in finding.remedy
+
+
+def test_a_connection_that_goes_on_leaves_it_open():
+    (answer,) = of([PINGS, stalled(41000), stalled(41001), large(FIRST_KEPT)])
+    assert isinstance(answer, NotAssessed)
+
+
 def test_random_loss_that_hits_a_fragment_is_packet_loss():
     """Two of 100 fragmented packets incomplete, where 3 in 100 whole ones are lost as well."""
     pieces = np.where(np.isin(np.arange(100), (20, 70)), FIRST_ONLY, REASSEMBLED)

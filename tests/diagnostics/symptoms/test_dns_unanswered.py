@@ -278,3 +278,10 @@ def test_a_socket_that_asks_a_pod_that_is_gone_is_freed():
     assert "Nothing in the cluster (--kube) has 10.233.65.77" in finding.explanation
     assert "conntrack -D -p udp --reply-src 10.233.65.77 --reply-port-src 53" in finding.remedy
     assert "kubectl logs" not in finding.remedy
+
+
+def test_answers_that_a_filter_hides_are_not_missing():
+    web = Flow(src=CLIENT, dst=FAR, protocol=6, sport=40000, dport=80)
+    handshake = Traffic(web, packets=3, tcp_flags=[0x02, 0x10, 0x18], ack=[0, 101, 101], payload=[0, 0, 50])
+    assert check(comparison([queries(6), handshake, LATER])) == []
+    assert [type(a) for a in check(comparison([queries(6), LATER]))] == [Finding]

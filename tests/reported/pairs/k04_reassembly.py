@@ -88,6 +88,24 @@ def ipv6() -> World:
 
 
 @pair(
+    "last-inner-fragments-never-leave",
+    root="reassembly-timeout",
+    must=["reassembly-timeout@ab"],
+    mustnot=_MUSTNOT,
+    says=["never left node1", "node1# nstat"],
+    unsaid=["died inside node2"],
+    source="after openvswitch/ovs-issues 368",
+    story="Of three fragments the last one dies inside node1, before its card; the pod of node2 says so.",
+)
+def at_the_sender() -> World:
+    w, a, b = world(44, Tunnel(vni=3), ("10.204.9.4", "10.204.9.5"), ("10.45.1.5", "10.45.2.7"))
+    w.nodes[0].egress.append(lambda p: None if p.offset and not p.more_fragments else p)
+    send_large(a, b, 5060, times=5, every=0.7, mtu=1000)
+    lose_second_inside(w.nodes[1], b, 30.0)
+    return w
+
+
+@pair(
     "outer-fragments-lost-and-said",
     root=["fragments-lost", "reassembly-timeout"],
     must=["reassembly-timeout@ab", "fragments-lost@ab"],

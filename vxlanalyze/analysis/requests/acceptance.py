@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.requests import silence
+from vxlanalyze.analysis.requests import silence, unsent_partner
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.requests import measure
 from vxlanalyze.analysis.requests.services import BACKWARD, FORWARD, pairs
+from vxlanalyze.analysis.requests.unsent_partner import PARTNER_NS
 from vxlanalyze.pairing.model import NO_ROW, Comparison
 
 CHANCE = 1e-3  # of a false alarm
 _SOON_NS, _LATE_NS = 100_000_000, 30_000_000_000  # a retry comes after the former and before the latter
-_PARTNER_NS = 50_000_000
 _RCODE, _TRUNCATED = 0x000F, 0x0200
 _GOOD_RCODES = (0, 3)  # no error; no such name
 
@@ -46,6 +46,8 @@ class NotTaken:
         Requests whose answer a place inside the node shows as well.
     chance : float
         Upper bound on the probability of this many if one in fifty is lost inside a node.
+    alone : int
+        Queries that were repeated together with a second one, which never left the node at first.
     """
 
     label: str
@@ -54,6 +56,12 @@ class NotTaken:
     answered: int
     inside: int
     chance: float
+    alone: int = 0
+
+    @property
+    def second_unsent(self) -> bool:
+        """Whether most were accepted, and repeated for a second query that never left the node."""
+        return 2 * self.alone > len(self.requests)
 
 
 def not_taken(comparison: Comparison, chance: float) -> list[NotTaken]:
@@ -75,7 +83,8 @@ def not_taken_by_pair(comparison: Comparison) -> dict[int, int]:
     """Count the answers that were not accepted, by row of `pairs`."""
     between, counts = pairs(comparison), Counter[int]()
     for found in not_taken(comparison, CHANCE):
-        counts.update(between.of_tuple[found.requests.tuple_of].tolist())
+        if not found.second_unsent:
+            counts.update(between.of_tuple[found.requests.tuple_of].tolist())
     return counts
 
 
@@ -86,7 +95,7 @@ def _one_way(
     main = places[0]
     if not len(main):
         return None
-    times = _again(main)
+    times, repeated_by = _again(main)
     pair = between.of_tuple[main.tuple_of]
     times[between.sense[pair] != sense] = 0
     if not times.any():
@@ -98,6 +107,12 @@ def _one_way(
         int(p): silence.chance(int(repeated[p]), int(repeated[p] + answered[p])) * len(concerned)
         for p in concerned
     }
+    # What a node drops concerns all of its clients, each of which may have too few to show it.
+    dns = np.isin(np.arange(len(between)), pair[main.kind == Kind.DNS])
+    for same in (dns, ~dns):
+        mine = same & (between.sense == sense)
+        together = silence.chance(int(repeated[mine].sum()), int((repeated + answered)[mine].sum()))
+        bounds |= {p: min(bound, together) for p, bound in bounds.items() if same[p]}
     unlikely = [p for p, bound in bounds.items() if bound < chance]
     if not unlikely:
         return None
@@ -107,16 +122,19 @@ def _one_way(
     for other in places[1:]:
         inside |= np.isin(requests.key, other.key[other.answered])
     total = int(answered[unlikely].sum())
-    return NotTaken(label, requests, times[mine], total, int(inside.sum()), min(bounds[p] for p in unlikely))
+    least = min(bounds[p] for p in unlikely)
+    alone = int((unsent_partner.unsent(main, repeated_by) & mine).sum())
+    return NotTaken(label, requests, times[mine], total, int(inside.sum()), least, alone)
 
 
-def _again(requests: Requests) -> NDArray[np.int64]:
-    """How often each request was repeated although its answer had arrived, shape ``(r,)``."""
+def _again(requests: Requests) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How often each request was repeated although its answer had arrived, and by which query (-1: none)."""
     times = np.where(requests.kind == Kind.TCP, requests.again, 0).astype(np.int64)
     times[requests.refused] = 0
+    repeated_by = np.full(len(requests), -1, np.int64)
     dns = np.flatnonzero(requests.kind == Kind.DNS)
     if len(dns) < 2:
-        return times
+        return times, repeated_by
     index = requests.point.index
     key, first_ns = requests.key[dns], index.time_ns[requests.first_row[dns]]
     order = np.lexsort((first_ns, key))
@@ -130,7 +148,8 @@ def _again(requests: Requests) -> NDArray[np.int64]:
     repeated &= (waited_ns >= _SOON_NS) & (waited_ns <= _LATE_NS)
     repeated &= ~_partner_waits(requests, dns)[order[:-1]]
     times[before[repeated]] = 1
-    return times
+    repeated_by[before[repeated]] = after[repeated]
+    return times, repeated_by
 
 
 def _tells(requests: Requests) -> NDArray[np.bool_]:
@@ -148,7 +167,7 @@ def _partner_waits(requests: Requests, dns: NDArray[np.intp]) -> NDArray[np.bool
     missed = (requests.missed[dns] > 0) | (requests.answer_row[dns] == NO_ROW)
     order = np.lexsort((first_ns, requests.tuple_of[dns]))
     tuple_of, sorted_ns, open_ = requests.tuple_of[dns][order], first_ns[order], missed[order]
-    near = (tuple_of[1:] == tuple_of[:-1]) & (np.diff(sorted_ns) <= _PARTNER_NS)
+    near = (tuple_of[1:] == tuple_of[:-1]) & (np.diff(sorted_ns) <= PARTNER_NS)
     waits = np.zeros(len(dns), np.bool_)
     waits[order[1:]] |= near & open_[:-1]
     waits[order[:-1]] |= near & open_[1:]

@@ -29,7 +29,9 @@ def unfinished(pair: Comparison, direction: Direction, chosen: NDArray[np.bool_]
     found = columns(source.fetch(sender.index.place[rows]), source.interfaces, ports=pair.ports)
     start, more = found["fragment_offset"], found["more_fragments"]
     end = start + found["length"] - _HEADER_BYTES
-    group = np.unique(np.column_stack([sender.index.flow[rows], found["ip_id"]]), axis=0, return_inverse=True)[1]
+    group = np.unique(
+        np.column_stack([sender.index.flow[rows], found["ip_id"]]), axis=0, return_inverse=True
+    )[1]
     group = np.asarray(group).ravel()
     order = np.lexsort((start, group))
     group, start, more, end = group[order], start[order], more[order], end[order]

@@ -1,7 +1,7 @@
 """Packets of which a capture shows the first fragment alone, and whose TCP connections stop at them.
 
-A filter by UDP port hides later fragments whether they arrive or not, and so proves nothing. TCP does: data in
-packets that arrive whole is acknowledged, and each connection goes on.
+A filter by UDP port hides later fragments whether they arrive or not, and so proves nothing. TCP does: data
+in packets that arrive whole is acknowledged, and each connection goes on.
 
 Source: RFC 9293 section 3.4 (a receiver acknowledges the data that it has).
 """

@@ -9,9 +9,10 @@ Why it matters
 How it decides
     By the client's own capture, so no clocks are compared. A request counts if it was repeated more than 100
     ms after its answer. A query whose partner from the same socket (A and AAAA) got no answer does not count,
-    since resolvers then repeat both; nor does one whose answer was an error or truncated. It is reported if
-    losing one answer in fifty would explain this many of a client's repetitions with a probability below
-    `chance`. SYNs from clients outside of the cluster that a node answers directly, without the tunnel, count
+    since resolvers then repeat both; nor does one whose answer was an error or truncated. Where most are
+    repeated together with a second query that was missing at first, that one died inside the node. It is
+    reported if losing one answer in fifty would explain this many repetitions, of one client or of all, with
+    a probability below `chance`. SYNs from clients outside of the cluster that a node answers directly, without the tunnel, count
     if they are repeated after the answer and the client never acknowledges it.
 When it cannot tell
     Echo requests and plain UDP: these are not repeated.
@@ -31,7 +32,7 @@ import numpy as np
 from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
-from vxlanalyze.analysis.requests import answers
+from vxlanalyze.analysis.requests import answers, dns_pairs
 from vxlanalyze.analysis.requests.acceptance import CHANCE, NotTaken, not_taken
 from vxlanalyze.analysis.requests.request_events import Kind
 from vxlanalyze.analysis.requests.services import pairs
@@ -70,21 +71,23 @@ def _finding(pair: Comparison, found: NotTaken) -> Finding:
         code=CODE,
         severity=Severity.CRITICAL,
         direction=found.label,
-        summary=f"{len(requests):,} of {count(found.answered, 'answer')} from "
+        summary=_unsent(found, who, node, servers)
+        or f"{len(requests):,} of {count(found.answered, 'answer')} from "
         f"{listed(servers, at_most=_MOST_NAMED)} reached {node}, and {who} did not take "
         f"{'them' if len(requests) > 1 else 'it'}: the same request was sent again {_times(again)}",
         explanation=f"{_what(queries, len(requests))} again more than 100 ms after the answer stood in "
-        f"{node}'s capture{met}. "
-        f"The responses are dropped inside {node}, between its network card and the client"
-        f"{_inside(found)}. If a node lost one answer in fifty, so many would have a probability of at most "
-        f"{found.chance:.2g}.",
-        remedy=written(_remedy(node, clients[0], servers[0]), _host_firewall(pair, found, node)),
+        f"{node}'s capture{met}. {_died(found, node)}. If a node lost one answer in fifty, so many would "
+        f"have a probability of at most {found.chance:.2g}.",
+        remedy=dns_pairs.remedy(node)
+        if found.second_unsent
+        else written(_remedy(node, clients[0], servers[0]), _host_firewall(pair, found, node)),
         evidence={
             "answers_not_taken": Quantity(len(requests), "answers"),
             "answered": Quantity(found.answered, "requests"),
             "asked_again": Quantity(again, "requests"),
             "queries": Quantity(queries, "queries"),
             "connections": Quantity(len(requests) - queries, "connections"),
+            "second_query_unsent": Quantity(found.alone, "queries"),
             "reset_by_asker": Quantity(resets, "connections"),
             "chance": Quantity(found.chance, "probability"),
         },
@@ -108,6 +111,26 @@ def _what(queries: int, number: int) -> str:
     if queries == 0:
         return f"{count(number, 'SYN')} came with the same sequence number"
     return f"{count(queries, 'query', 'queries')} and {count(number - queries, 'SYN')} came unchanged"
+
+
+def _unsent(found: NotTaken, who: str, node: str, servers: list[str]) -> str:
+    if not found.second_unsent:
+        return ""
+    return (
+        f"{who} repeated {count(found.alone, 'answered query', 'answered queries')} to "
+        f"{listed(servers, at_most=_MOST_NAMED)}, each together with a second one that had not left {node} "
+        "at first: the second query of a pair from one socket is dropped there"
+    )
+
+
+def _died(found: NotTaken, node: str) -> str:
+    if found.second_unsent:
+        return (
+            f"{count(found.alone, 'query', 'queries')} went out alone at first, and with a second one from "
+            f"the same port (A and AAAA) when repeated: that one was dropped inside {node}, before its "
+            "network card, and the resolver waited for its answer"
+        )
+    return f"The responses are dropped inside {node}, between its network card and the client{_inside(found)}"
 
 
 def _inside(found: NotTaken) -> str:

@@ -127,8 +127,8 @@ def _explanation(
     if hidden := int(np.count_nonzero(lost & direction.delivered)):
         parts.append(
             f"{far}'s capture holds the first fragment only of {_of_these(hidden, sent)}. A filter by port "
-            "would hide the others, but every TCP connection that sent such packets stopped there: nothing of "
-            "them was ever acknowledged"
+            "would hide the others, but every TCP connection that sent such packets stopped there: nothing "
+            "of them was ever acknowledged"
         )
     if none:
         longest, largest = _longest_whole(direction, travelled), travelled.largest_bytes or 0

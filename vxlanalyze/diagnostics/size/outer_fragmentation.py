@@ -102,9 +102,7 @@ def _lost(pair: Comparison, direction: Direction) -> NDArray[np.bool_]:
     return result
 
 
-def _explanation(
-    pair: Comparison, direction: Direction, travelled: Fragmented, limit: path_mtu.Limit
-) -> str:
+def _explanation(pair: Comparison, direction: Direction, travelled: Fragmented, limit: path_mtu.Limit) -> str:
     near, far = direction.sender.name, direction.receiver.name
     cut = travelled.any
     text = f"Outer packets of {affected.sizes(direction, cut)} are cut"
