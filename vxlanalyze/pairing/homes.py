@@ -181,11 +181,8 @@ def _contradicted(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
     ends = own[0][0], own[1][0]
     names = seen.main[i].name, seen.main[j].name
     against = contradictions.by_packets(names, bases[0], ends, seen.in_common(i, j), seen.book)
-    if not against:
-        return found
-    return put(
-        found, {n: replace(found[n], contradiction=found[n].contradiction or against) for n in pair.both}
-    )
+    marked = {n: replace(found[n], contradiction=found[n].contradiction or against) for n in pair.both}
+    return put(found, marked) if against else found
 
 
 def _stated_by(place: Place, home: Home, cluster: Cluster) -> str:
@@ -280,10 +277,10 @@ def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
             two, found = senders, put(found, {i: NOBODY, j: NOBODY})
     if len(two) != _TWO or (found[i].numbers and found[j].numbers):
         return found
-    if not set(both[0]) & set(both[1]) and all(both) and not len(seen.in_common(i, j).source):
-        # Neither talks to the other; which end of its packets a capture is does not matter then.
-        open_ = [(n, hubs[:1]) for n, hubs in zip(pair.both, both, strict=True) if not found[n].numbers]
-        return put(found, {n: _home(first, book, _BY_NOTHING) for n, first in open_})
+    if all(both) and not set(both[0]) & set(both[1]) and not len(seen.in_common(i, j).source):
+        # Neither talks to the other, so that it does not matter which end is its own.
+        new = {n: _home(hubs[:1], book, _BY_NOTHING) for n, hubs in zip(pair.both, both, strict=True)}
+        return put(found, new | {n: found[n] for n in pair.both if found[n].numbers})
     third = set(both[0]) & set(both[1])
     nobody = not (found[i].numbers or found[j].numbers)
     if len(third) == 1 and len(both[0]) == len(both[1]) == _TWO and nobody:
@@ -298,5 +295,5 @@ def _together(seen: _Seen, pair: _Pair, found: Homes) -> Homes:
                 return found
             return put(found, {open_: _home(rest, book, f"{_BY_OTHER} {found[known].texts[0]} is not it")})
     a, b, by = addresses.of_pair((two[0], two[1]), (ends[i], ends[j]), seen.in_common(i, j), pair.pods)
-    first = put(found, {i: _home((a,), book, by)})
-    return put(first, {j: _home((b,), book, by)}) if addresses.hubs(ends[j]) else first
+    second = {j: _home((b,), book, by)} if addresses.hubs(ends[j]) else {}
+    return put(found, {i: _home((a,), book, by), **second})

@@ -12,8 +12,8 @@ How it decides
     since resolvers then repeat both; nor does one whose answer was an error or truncated. Where most are
     repeated together with a second query that was missing at first, that one died inside the node. It is
     reported if losing one answer in fifty would explain this many repetitions, of one client or of all, with
-    a probability below `chance`. SYNs from clients outside of the cluster that a node answers directly, without the tunnel, count
-    if they are repeated after the answer and the client never acknowledges it.
+    a probability below `chance`. SYNs from clients outside of the cluster that a node answers directly,
+    without the tunnel, count if they are repeated after the answer and the client never acknowledges it.
 When it cannot tell
     Echo requests and plain UDP: these are not repeated.
 What looks like it
