@@ -18,6 +18,7 @@ from vxlanalyze.pairing import (
     address_book,
     addresses,
     damage,
+    direct,
     doubled,
     homes,
     hop,
@@ -153,7 +154,12 @@ class _Bench:
             both = [(decoded[n], main[n]) for n in (i, j)]
             partners[i, j] = doubled.completed(both, partner)
         decoded, facts = set_back.counted_on(decoded, facts, partners)
-        homes = _homes(main, decoded, book, cluster, partners)
+        routed = direct.homes(main, decoded, book, partners.get((0, 1)))
+        if routed is not None:
+            places = [replace(p, encapsulated=False) if p.main else p for p in places]
+            homes = {p.name: home for p, home in zip(main, routed, strict=True)}
+        else:
+            homes = _homes(main, decoded, book, cluster, partners)
         made = {
             p.name: Point(
                 name=p.name,
@@ -166,6 +172,7 @@ class _Bench:
                 addresses_by=homes.get(p.name, NOBODY).by,
                 tuples=numbered,
                 set_back=facts[p.capture].set_back,
+                routed=routed is not None and p.main,
             )
             for p in places
         }

@@ -25,6 +25,8 @@ _REASONS = {
 }
 
 _NEW_ONES = "most probably a stateful device on the path (firewall or NAT)"
+_NOT_ALLOWED = "most probably the network between them drops the addresses of pods (source/destination check)"
+_NO_ROUTE = "most probably the network between them no longer has a route to these addresses"
 _FILTERED = "most probably a filter on the path that inspects the inner packet"
 
 # Info findings that limit the meaning of "nothing is wrong".
@@ -92,6 +94,8 @@ def _reason(finding: FindingRecord) -> str | None:
         return f"it is heavier for {evidence['heavier_for']}"
     if evidence.get("outer_protocols") is not None:
         return "most probably a firewall or security group between them does not allow that IP protocol"
+    if (lasts := evidence.get("unencapsulated")) is not None:
+        return _NOT_ALLOWED if lasts == "always" else _NO_ROUTE
     lost = evidence.get("lost_protocols")
     if isinstance(lost, str) and not {"TCP", "UDP"} & set(lost.split(", ")):
         return _FILTERED  # network cards do not handle the checksums of these

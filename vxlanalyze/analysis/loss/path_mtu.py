@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.loss.hypotheses import SMALLEST_LIKELY_MTU
-from vxlanalyze.analysis.underlay import underlay
+from vxlanalyze.analysis.underlay import routed_pods, underlay
 from vxlanalyze.pairing.model import Comparison, Direction
 from vxlanalyze.text import commands
 from vxlanalyze.wire import protocols
@@ -186,6 +186,8 @@ _PLUGINS_OF = {
 def settings(pair: Comparison, direction: Direction, found: Limit) -> str:
     """Name the setting that lowers the inner MTU in the network plugin that the packets suggest."""
     inner, path = found.inner_mtu, found.inner_mtu + found.overhead.bytes
+    if direction.sender.routed:
+        return routed_pods.mtu(inner)
     below = underlay.of(direction, pair.cluster)
     of_device = "ipipMTU" if below.tunnel == Tunnel.IPIP else "vxlanMTU"
     if found.overhead.text.endswith(_WIREGUARD[1]):

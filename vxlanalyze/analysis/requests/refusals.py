@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
-from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows, Tunnel
+from vxlanalyze.wire.model import NO_FLOW, Anomaly, Flows
 from vxlanalyze.wire.numbers import ECHO_REQUEST, ECHO_REQUEST_V6
 from vxlanalyze.wire.protocols import ICMP, ICMPV6
 from vxlanalyze.wire.rows import Columns, columns
@@ -112,7 +112,7 @@ def _errors(point: Point) -> NDArray[np.int64]:
     for family, protocol, unreachable in ((4, ICMP, _UNREACHABLE), (6, ICMPV6, _UNREACHABLE_V6)):
         codes = [c for f, c in MEANING if f == family]
         refuses |= (flows.protocol == protocol) & (kind == unreachable) & np.isin(code, codes)
-    refuses &= (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    refuses &= point.own_flows
     if not (refuses & point.decoded.usage.used).any():
         return np.empty(0, np.int64)
     rows = np.arange(len(index)) if point.rows is None else point.rows.astype(np.int64)

@@ -16,7 +16,7 @@ from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.pairing.rows import rows_of
 from vxlanalyze.pairing.sorting import stable_order
 from vxlanalyze.pairing.tuples import number_rows
-from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.model import Flows
 from vxlanalyze.wire.numbers import ACK, DNS_PORT, DNS_RESPONSE, RST, SYN
 from vxlanalyze.wire.protocols import TCP, UDP
 
@@ -84,7 +84,7 @@ def _candidates(point: Point) -> list[tuple[int, int, list[int]]]:
     With the flows that go back to the source of the unsolicited replies.
     """
     flows = point.flows
-    chosen = np.flatnonzero(_conversing(flows) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated))
+    chosen = np.flatnonzero(_conversing(flows) & point.own_flows)
     if not len(chosen):
         return []
     forward, backward, source, target = _numbers(flows, chosen)

@@ -17,7 +17,7 @@ from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Point
 from vxlanalyze.pairing.numbered import NO_TUPLE
 from vxlanalyze.pairing.tuples import distinct
-from vxlanalyze.wire.model import Flows, Tunnel
+from vxlanalyze.wire.model import Flows
 from vxlanalyze.wire.numbers import (
     ACK,
     DNS_RESPONSE,
@@ -128,7 +128,7 @@ def events(point: Point, numbered: Numbered) -> Events:
     index, flows = point.index, point.flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows
     kind = kinds(point)
-    may_request = (flows.tunnel != Tunnel.NONE) == point.encapsulated
+    may_request = point.own_flows
     talks, spoke_first = _talks(point, rows, kind == Kind.UDP, numbered)
     found = Events.room(len(rows))
     count = _find(

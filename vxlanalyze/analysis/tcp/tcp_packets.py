@@ -18,7 +18,6 @@ from vxlanalyze.wire.model import (
     UNKNOWN_LENGTH,
     Anomaly,
     Checksum,
-    Tunnel,
 )
 from vxlanalyze.wire.numbers import FIN, SYN
 from vxlanalyze.wire.protocols import TCP
@@ -106,7 +105,7 @@ def _of_point(point: Point, tuple_of: NDArray[np.int32], answer: NDArray[np.int3
         Shape ``(t,)``: the tuple of the opposite direction.
     """
     index, flows = point.index, point.flows
-    ours = (flows.protocol == TCP) & ((flows.tunnel != Tunnel.NONE) == point.encapsulated)
+    ours = (flows.protocol == TCP) & point.own_flows
     rows = np.arange(len(index), dtype=np.int32) if point.rows is None else point.rows.copy()
     packets = InOrder(rows, np.empty(len(rows), np.int32), np.empty(len(rows), np.bool_))
     partial = np.zeros(len(answer), np.bool_)

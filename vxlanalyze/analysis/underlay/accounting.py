@@ -162,6 +162,8 @@ def _tunnelled(
         between = pod_addresses.among(flows.outer_src, flows.outer_family, nodes)
         between &= pod_addresses.among(flows.outer_dst, flows.outer_family, nodes)
         kind[~between] = Place.OTHER_PEER
+    elif any(p.routed for p in pair.points):  # these have no tunnel to each other
+        kind[:] = Place.OTHER_PEER
     if (mine := tunnel & judged).any():
         kind[~np.isin(flows.vni, flows.vni[mine])] = Place.OTHER_VNI
         kind[~np.isin(flows.outer_family, flows.outer_family[mine])] = Place.OTHER_FAMILY

@@ -145,6 +145,8 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
     flows = direction.sender.flows
     used = direction.flow if packets is None else direction.flow[packets]
     rows = np.flatnonzero(np.bincount(used[used != NO_FLOW], minlength=len(flows)))
+    if direction.sender.routed:
+        return _of_routed(direction, rows, cluster)
     tunnelled = rows[flows.tunnel[rows] != Tunnel.NONE]
     if not len(tunnelled):
         return _encrypted(flows, rows[flows.encryption[rows] != Encryption.NONE])
@@ -161,6 +163,20 @@ def of(direction: Direction, cluster: Cluster, packets: NDArray[np.bool_] | None
         platform=_platform(macs),
         cni=_cni(ports, np.unique(flows.vni[rows]), cluster),
         link_type=_link_type(tunnel, bool(flows.inner_src_mac[rows].any())),
+    )
+
+
+def _of_routed(direction: Direction, rows: NDArray[np.intp], cluster: Cluster) -> Underlay:
+    """Infer it for pods that talk without a tunnel: the ends are the pods themselves."""
+    flows = direction.sender.flows
+    return Underlay(
+        src=_addresses(flows.src[rows], flows.family[rows]),
+        dst=_addresses(flows.dst[rows], flows.family[rows]),
+        ports=(),
+        tunnel=Tunnel.NONE,
+        platform=_platform(np.concatenate((flows.outer_src_mac[rows], flows.outer_dst_mac[rows]))),
+        cni="cilium" if tunnel_ends.is_cilium(cluster) else None,
+        link_type="",
     )
 
 

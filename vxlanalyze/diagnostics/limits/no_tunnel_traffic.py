@@ -54,7 +54,8 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
         return [NotAssessed(CODE, why)]
     frames = sum(facts.packets for facts in pair.captures)
     matched = sum(int(np.count_nonzero(d.delivered)) for d in pair.directions)
-    if matched:
+    routed = any(point.routed for point in pair.points)  # then pods need no tunnel, even if nothing arrives
+    if matched or routed:
         return [_compared_unencapsulated(pair, frames, matched)]
     held = (
         f"none of {count(frames, 'frame')} is"
@@ -77,15 +78,18 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
 
 
 def _compared_unencapsulated(pair: Comparison, frames: int, matched: int) -> Finding:
+    judged = sum(int(np.count_nonzero(d.judged)) for d in pair.directions)
     return Finding(
         code=CODE,
         severity=Severity.INFO,
-        summary=f"No tunnel packet in any capture: {count(matched, 'packet')} were compared as they are",
+        summary=f"No tunnel packet in any capture: {count(judged, 'packet')} were compared as they are",
         explanation="All points see packets outside of a tunnel, as pods and nodes with routed networks "
         "do. What is said of loss and delay holds for them; nothing is said of a tunnel.",
         remedy=f"Only where the tunnel is in question:\n{_look(pair, list(pair.captures))}",
         evidence={"frames": Quantity(frames, "frames"), "matched": Quantity(matched, "packets")},
-        ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets are in more than one capture"),),
+        ruled_out=(RuledOut("no-common-traffic", f"{matched:,} packets are in more than one capture"),)
+        if matched
+        else (),
     )
 
 

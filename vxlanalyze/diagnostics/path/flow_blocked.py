@@ -104,10 +104,12 @@ def _answered_by_another(
 
 
 def _remedy(pair: Comparison, direction: Direction, names: list[str], lost: NDArray[np.bool_]) -> str:
-    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
-        return _inside_a_node(direction, lost)
     near, far = direction.sender.name, direction.receiver.name
     below = underlay.of(direction, pair.cluster)
+    if direction.sender.routed:
+        return between_captures.filters(near, far, below, listed(names))
+    if not (direction.sender.encapsulated and direction.receiver.encapsulated):
+        return _inside_a_node(direction, lost)
     return written(
         between_captures.filters(near, far, below, f"{listed(names)} in {_tunnel_port(direction)}"),
         "If nothing filters, compare the outer source ports in the tables of --tables: one dead path of "

@@ -39,7 +39,14 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import affected, inside_finding, loss
 from vxlanalyze.analysis.loss.picture import Explanation, Kind, Picture
 from vxlanalyze.analysis.loss.traits import Trait
-from vxlanalyze.analysis.underlay import between_captures, groups, router_errors, tunnel_ends, underlay
+from vxlanalyze.analysis.underlay import (
+    between_captures,
+    groups,
+    routed_pods,
+    router_errors,
+    tunnel_ends,
+    underlay,
+)
 from vxlanalyze.analysis.underlay.router_errors import Said
 from vxlanalyze.analysis.underlay.underlay import Underlay
 from vxlanalyze.diagnostics import explaining
@@ -60,7 +67,7 @@ def check(pair: Comparison) -> list[DiagnosticResult]:
     pictures, not_assessed = loss.pictures(pair, CODE)
     answers: list[DiagnosticResult] = list(not_assessed)
     for picture in pictures:
-        if not picture.direction.sender.encapsulated:
+        if not (picture.direction.sender.encapsulated or picture.direction.sender.routed):
             continue  # packets that never enter the tunnel are checked elsewhere
         blocked = [e for e in picture.of(Kind.PATH) if not groups.only(picture.direction, e.packets)]
         if blocked:
@@ -195,6 +202,14 @@ def _frames_afterwards(direction: Direction) -> int:
 def _remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -> str:
     direction = picture.direction
     receiver = direction.receiver.name
+    if direction.receiver.routed:
+        below = underlay.of(direction, pair.cluster, lost)
+        return written(
+            "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
+            routed_pods.not_carried(direction, below, blocked.from_ns is not None),
+            between_captures.not_its_firewall(receiver),
+            between_captures.program(receiver, below),
+        )
     if not direction.receiver.encapsulated:
         return _inside_the_node(receiver, node_name(receiver))
     below = underlay.of(direction, pair.cluster, lost)
@@ -276,8 +291,13 @@ def _evidence(picture: Picture, blocked: Explanation, lost: NDArray[np.bool_]) -
         "smallest_lost": Quantity(int(picture.direction.wire_length[lost].min()), "bytes"),
         "largest_lost": Quantity(int(picture.direction.wire_length[lost].max()), "bytes"),
         "chance": Quantity(blocked.chance, "ratio"),
+        **(_unencapsulated(blocked) if picture.direction.receiver.routed else {}),
         **inside_finding.evidence_of(picture.direction),
     }
+
+
+def _unencapsulated(blocked: Explanation) -> dict[str, Quantity]:
+    return {"unencapsulated": Quantity("always" if blocked.from_ns is None else "until then")}
 
 
 def _ruled_out(direction: Direction, blocked: Explanation, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:

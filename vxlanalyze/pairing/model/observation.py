@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vxlanalyze.capture.model import Damage, File, Interface, InterfaceStatistics, Source
 from vxlanalyze.pairing.numbered import Tuples
 from vxlanalyze.wire.mirrors import Mirror
-from vxlanalyze.wire.model import Decoded, Flows, Index
+from vxlanalyze.wire.model import Decoded, Flows, Index, Tunnel
 
 _Number = TypeVar("_Number", bound=np.integer[Any])
 
@@ -77,6 +77,8 @@ class Point:
         The 5-tuples of all captures, where they were numbered.
     set_back : tuple[SetBack, ...]
         Where the clock was set back: times in `index` are counted on after it.
+    routed : bool
+        Whether it is the network card of a node whose pods talk to the other captured node without a tunnel.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Point:
     addresses_by: str
     tuples: Tuples | None = None
     set_back: tuple[SetBack, ...] = ()
+    routed: bool = False
 
     @property
     def index(self) -> Index:
@@ -99,6 +102,13 @@ class Point:
     def flows(self) -> Flows:
         """The flows of the capture."""
         return self.decoded.flows
+
+    @property
+    def own_flows(self) -> NDArray[np.bool_]:
+        """Flows as this point sees its packets: inside the tunnel or unencapsulated; shape ``(f,)``."""
+        tunnelled = self.flows.tunnel != Tunnel.NONE
+        own: NDArray[np.bool_] = (tunnelled == self.encapsulated) | self.routed
+        return own
 
     def frame(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
         """Frame numbers as Wireshark counts them, shape of `rows`; 0 where the row is NO_ROW."""
