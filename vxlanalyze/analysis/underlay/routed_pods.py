@@ -46,6 +46,6 @@ def mtu(bytes_: int) -> str:
     """Say where to lower the MTU of pods whose packets are not encapsulated between these nodes."""
     return (
         f"Set the MTU of the pods to {bytes_:,} on all nodes (Calico: mtu: {bytes_} under calicoNetwork of "
-        f"the Installation; Cilium: the Helm value MTU={bytes_}; others: the MTU in the CNI configuration), then "
-        "restart the pods: they keep the old MTU until then."
+        f"the Installation; Cilium: the Helm value MTU={bytes_}; others: the MTU in the CNI configuration), "
+        "then restart the pods: they keep the old MTU until then."
     )
