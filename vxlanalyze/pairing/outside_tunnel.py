@@ -6,12 +6,15 @@ Where nothing comes back through the tunnel, only the other node's ARP shows tha
 import numpy as np
 from numpy.typing import NDArray
 
+from vxlanalyze.pairing.address_book import AddressBook
 from vxlanalyze.pairing.ends import HopEnds
 from vxlanalyze.pairing.fate import rows_where
+from vxlanalyze.pairing.home import End
 from vxlanalyze.pairing.lookalikes import NEAR_NS
 from vxlanalyze.pairing.model import NO_ROW, Clock, Point
 from vxlanalyze.pairing.one_way import sent_by_receivers_clock
 from vxlanalyze.pairing.routes import Route
+from vxlanalyze.wire.model import Tunnel
 
 _NONE = np.empty(0, np.int64)
 
@@ -46,3 +49,15 @@ def _flows(ends: HopEnds, route: Route) -> NDArray[np.uint64]:
 def _rows(point: Point, identities: NDArray[np.uint64]) -> NDArray[np.int32]:
     """Rows of some flows at a point."""
     return rows_where(point, np.isin(point.flows.identity, identities))
+
+
+def routes_of(first: End, second: End, book: AddressBook) -> NDArray[np.uint8]:
+    """Route of unencapsulated traffic between the two nodes (ARP, ICMP, ...): it serves the clock, too."""
+    near = np.array(first.home.numbers, dtype=np.int32)
+    far = np.array(second.home.numbers, dtype=np.int32)
+    flows, i = first.decoded.flows, first.place.capture
+    unencapsulated = first.place.flows & (flows.tunnel == Tunnel.NONE)
+    result = np.full(len(flows), Route.NONE, dtype=np.uint8)
+    result[unencapsulated & np.isin(book.src[i], near) & ~np.isin(book.src[i], far)] = Route.FORWARD
+    result[unencapsulated & np.isin(book.src[i], far) & ~np.isin(book.src[i], near)] = Route.BACKWARD
+    return result

@@ -22,6 +22,7 @@ from vxlanalyze.pairing import (
     doubled,
     homes,
     hop,
+    outside_tunnel,
     points,
     repeats,
     routes,
@@ -199,7 +200,11 @@ class _Bench:
         elsewhere = Elsewhere(self._inner_addresses_beyond(first, second), self._further_homes(first, second))
         routed = routes.between(a, b, self.book, self.cluster, elsewhere)
         return self._build(
-            a, b, routed, self.partners[first.capture, second.capture], _common(a, b, self.book)
+            a,
+            b,
+            routed,
+            self.partners[first.capture, second.capture],
+            outside_tunnel.routes_of(a, b, self.book),
         )
 
     def _sides(self, first: Place, second: Place) -> tuple[End, End]:
@@ -293,15 +298,3 @@ def _homes(
     ends = [points.sides(p, decoded[p.capture], book) for p in main]
     found = homes.homes(main, ends, book, cluster, in_common)
     return {p.name: home for p, home in zip(main, found, strict=True)}
-
-
-def _common(first: End, second: End, book: AddressBook) -> NDArray[np.uint8]:
-    """Route of unencapsulated traffic between the two nodes (ARP, ICMP, ...): it serves the clock, too."""
-    near = np.array(first.home.numbers, dtype=np.int32)
-    far = np.array(second.home.numbers, dtype=np.int32)
-    flows, i = first.decoded.flows, first.place.capture
-    unencapsulated = first.place.flows & (flows.tunnel == Tunnel.NONE)
-    result = np.full(len(flows), Route.NONE, dtype=np.uint8)
-    result[unencapsulated & np.isin(book.src[i], near) & ~np.isin(book.src[i], far)] = Route.FORWARD
-    result[unencapsulated & np.isin(book.src[i], far) & ~np.isin(book.src[i], near)] = Route.BACKWARD
-    return result

@@ -24,8 +24,8 @@ What looks like it
 What to do
     Allow the tunnel's UDP port between all nodes, in both directions, for IPv4 and IPv6: security group,
     network security group, a firewall between the nodes. On VMware, the hypervisor may drop valid VXLAN on
-    ports 4789 and 8472: move the overlay to another port. Where pods' packets go without a tunnel, the network
-    must carry the addresses of pods: routes, and no source/destination check.
+    ports 4789 and 8472: move the overlay to another port. Where packets of pods go without a tunnel, the
+    network must carry their addresses: it needs routes, and no source/destination check.
 Sources
     RFC 7348 section 5 (outer headers); Cilium documentation, "Installation on Broadcom VMware ESXi / NSX"
     (tunnel port 8223); flannel issues 423, 871 and 2388; k3s issue 12538 (one address family only).
