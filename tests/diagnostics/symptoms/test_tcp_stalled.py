@@ -170,3 +170,35 @@ def test_figures_count_what_became_of_the_streams():
     assert (forward.figures.streams, forward.figures.opened, forward.figures.stalled) == (1, 1, 1)
     assert (forward.figures.segments, forward.figures.resent) == (5, 4)
     assert backward.figures.streams == 1
+
+
+def repeated(n: int, *, said: int, more_lost: bool = False) -> Comparison:
+    """`n` connections that send a segment twice; the receiver acknowledges `said` twice between the copies."""
+    there, back = [], []
+    for i in range(n):
+        flow = Flow(protocol=TCP, sport=41000 + i, dport=8080)
+        there.append(
+            Traffic(flow, time_s=[i + 1.0, i + 1.05], seq=1000, payload=1400, lost=[more_lost, False])
+        )
+        back.append(acks((i + 1.002, said), (i + 1.003, said), (i + 1.06, 2400), flow=flow))
+    return comparison(there, back)
+
+
+def test_segments_that_arrive_and_are_still_lacking_are_dropped_inside_the_node():
+    finding = found(repeated(6, said=1000))
+
+    assert finding.summary.startswith("At least 6 of 6 TCP segments from node1 reached node2's network card")
+    assert finding.evidence["discarded"].value == 6
+    assert "node2# ethtool -K NIC gro off" in finding.remedy
+
+
+def test_segments_sent_again_in_spite_of_their_acknowledgement_are_not_dropped():
+    assert check(repeated(6, said=2400)) == []
+
+
+def test_segments_of_which_the_first_copy_is_lost_on_the_path_are_not_dropped_inside():
+    assert check(repeated(6, said=1000, more_lost=True)) == []
+
+
+def test_few_discarded_segments_are_left_alone():
+    assert check(repeated(4, said=1000)) == []
