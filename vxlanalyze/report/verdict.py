@@ -89,7 +89,8 @@ def _reason(finding: FindingRecord) -> str | None:
     if any(evidence.get(name) is not None for name in ("fact_1", "suspected", "inside", "said_by")):
         return None
     if evidence.get("only"):
-        return _NEW_ONES
+        cause = evidence.get("cause")
+        return f"most probably {cause}" if cause else _NEW_ONES
     if evidence.get("heavier_for") is not None:
         return f"it is heavier for {evidence['heavier_for']}"
     if evidence.get("outer_protocols") is not None:

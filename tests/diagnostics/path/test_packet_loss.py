@@ -207,3 +207,42 @@ def test_what_the_capture_misses_of_all_kinds_alike_is_its_own_loss():
 def test_more_than_the_capture_misses_or_unanswered_beside_it_is_lost(more):
     (finding,) = of(missed(**more))
     assert finding.explained_by is None
+
+
+def pausing(flows: int, *, go_on: bool) -> list[Traffic]:
+    """Flows that work, pause for 90 s, and then lose everything, or go on."""
+    times = [0, 1, 2, 100, 101, 103, 107]
+    lost = np.array([False] * 3 + [not go_on] * 4)
+    return [
+        Traffic(Flow(protocol=TCP, sport=40000 + 7 * i + go_on, dport=5432), time_s=times, lost=lost)
+        for i in range(flows)
+    ]
+
+
+STEADY = [
+    Traffic(Flow(protocol=TCP, sport=50000 + 7 * i, dport=5432), packets=40, every_s=3) for i in range(20)
+]
+
+
+def test_flows_that_are_lost_since_a_silence_are_forgotten_ones():
+    (finding,) = of([*pausing(6, go_on=False), *STEADY])
+
+    assert isinstance(finding, Finding)
+    assert "only 6 flows that had been silent for 98 s or more" in finding.summary
+    assert "tcp_keepalive_time" in finding.remedy
+
+
+def test_flows_that_pause_as_long_and_go_on_deny_it():
+    found = of([*pausing(6, go_on=False), *pausing(6, go_on=True), *STEADY])
+    assert all("silent" not in finding.summary for finding in found)
+
+
+def test_super_packets_that_are_lost_as_a_whole_are_not_segmented():
+    sizes = {"packets": 6, "every_s": 1, "payload": 14_000, "segment_bytes": 1400}
+    bulk = Traffic(Flow(protocol=TCP, sport=40000, dport=9000), lost=True, **sizes)
+    single = Traffic(bulk.flow, packets=60, every_s=0.1, start_s=0.05, payload=1400, seq=np.arange(60) * 1400)
+    (finding,) = of([bulk, single])
+
+    assert isinstance(finding, Finding)
+    assert "in frames for its card to segment" in finding.summary
+    assert "node1# ethtool -K NIC tx-udp_tnl-segmentation off" in finding.remedy

@@ -110,3 +110,12 @@ def test_a_lost_address_family_is_named_as_such():
     assert finding.summary == "IPv4 from node1 to node2 is completely lost (24 packets), while IPv6 arrives"
     assert "address family that decides" in finding.explanation
     assert "inner packets of IPv4" in finding.remedy
+
+
+@pytest.mark.parametrize(("ports", "codes"), [((8080, 9090), ["protocol-blocked"]), ((8080,), [])])
+def test_a_protocol_with_one_service_is_lost_like_that_of_the_other_direction(ports, codes):
+    forward = [syns(Flow(protocol=TCP, sport=40000 + p, dport=p)) for p in ports]
+    back = Flow(protocol=TCP, sport=41000, dport=9443).reverse(sport=41000, dport=9443)
+    pair = comparison([Traffic(ping()), *forward], [Traffic(ping().reverse()), syns(back)])
+    found = protocol_blocked.check(pair)
+    assert [a.code for a in found if a.direction == "node2>node1"] == codes

@@ -173,7 +173,7 @@ def test_figures_count_what_became_of_the_streams():
 
 
 def repeated(n: int, *, said: int, more_lost: bool = False) -> Comparison:
-    """`n` connections that send a segment twice; the receiver acknowledges `said` twice between the copies."""
+    """`n` connections that send a segment twice; the receiver says `said` twice between the copies."""
     there, back = [], []
     for i in range(n):
         flow = Flow(protocol=TCP, sport=41000 + i, dport=8080)

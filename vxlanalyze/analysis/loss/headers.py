@@ -32,6 +32,7 @@ _FEWEST = 5
 ECN_NAMES = ("not-ECT", "ECT(1)", "ECT(0)", "CE")
 _FLAGS = {0x01: "FIN", 0x04: "RST", 0x08: "PSH", 0x20: "URG", 0x40: "ECE", 0x80: "CWR"}
 _MARKS = (" DSCP", " ECN")
+_OPTION = "Geneve option"
 _GENEVE_HEADER_BYTES, _ETHERNET_BYTES = 8, 14
 
 
@@ -102,11 +103,13 @@ def decide(
 def mark(
     pair: Comparison, direction: Direction, lost: NDArray[np.intp], others: NDArray[np.intp], chance: float
 ) -> HeaderRule | None:
-    """Find a DSCP or ECN mark that all lost packets carry and no delivered one, whatever their services."""
+    """Find a mark (DSCP, ECN, Geneve option) of all lost packets and no delivered one, in any service."""
     if len(lost) < _FEWEST or len(others) < _FEWEST:
         return None
     gone, kept = _sample(lost, _LOST), _sample(others, _OTHERS)
-    read = [f for f in _read(pair, direction, gone, kept) if f[0].endswith(_MARKS)]
+    read = [
+        f for f in _read(pair, direction, gone, kept) if f[0].endswith(_MARKS) or f[0].startswith(_OPTION)
+    ]
     looked_at = _looked_at(read)
     marked = [(name, values, {v: n for v, n in named.items() if v}) for name, values, named in read]
     found = [f for field in marked for f in _weigh(direction, field, gone, looked_at)]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxlanalyze.analysis.finding import NotAssessed
-from vxlanalyze.analysis.loss import headers, rate, turns, weighing, whole_ports
+from vxlanalyze.analysis.loss import both_ways, headers, idle, marks, rate, turns, weighing, whole_ports
 from vxlanalyze.analysis.loss.headers import HeaderRule
 from vxlanalyze.analysis.loss.hypothesis import Hypothesis
 from vxlanalyze.analysis.loss.losses import Losses
@@ -47,9 +47,6 @@ _KIND_OF_TRAIT = {
 }
 
 
-_SERVICES = (Trait.SERVICE, Trait.PORT)
-
-
 def pictures(pair: Comparison, code: str) -> tuple[list[Picture], list[NotAssessed]]:
     """Explain every direction whose loss can be judged, and state for `code` why the others cannot be."""
     found: list[Picture] = []
@@ -74,12 +71,18 @@ def picture_of(pair: Comparison, direction: Direction) -> Picture:
 @once
 def _with_headers(pair: Comparison) -> dict[str, Picture]:
     """Pictures of the directions in which a header field decides; frames are read once."""
-    found = ((d, _by_header(pair, explain(d)) or _by_mark(pair, explain(d))) for d in pair.directions)
-    return {d.label: picture for d, picture in found if picture is not None}
+    found: dict[str, Picture | None] = {}
+    for hop in pair.hops:
+        for direction, opposite in (hop.directions, hop.directions[::-1]):
+            picture = explain(direction)
+            by_header = _by_header(pair, picture) or marks.by_mark(pair, picture)
+            by_header = by_header or idle.without_paths(picture)
+            found[direction.label] = by_header or both_ways.by_protocol(picture, explain(opposite))
+    return {label: picture for label, picture in found.items() if picture is not None}
 
 
 def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
-    """Look for a header field in what is left, and in what whole source ports also explain."""
+    """Look for a header field in what is left, and in whole source ports."""
     if picture.lost is None:
         return None
     ports = [e for e in picture.of(Kind.ECMP) if not isinstance(e.detail, Turn) and not e.rule.paths]
@@ -88,11 +91,8 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     direction = picture.direction
     others = np.flatnonzero(direction.delivered)
     rule = headers.decide(pair, direction, lost, others, weighing.CHANCE)
-    if rule is None and ports and len(picture.unexplained):
-        # These losses are proved not to be random: a rule for all of them needs less evidence than one for a
-        # part.
-        rule = headers.decide(pair, direction, lost, others, _SIMPLER)
-        rule = rule if rule is not None and len(rule.chosen) == len(lost) else None
+    if rule is None and ports:
+        rule = _for_all(pair, picture, lost)
     if rule is None:
         return None
     covered = [e for e in picture.explanations if _is_covered(pair, direction, e, rule)]
@@ -104,6 +104,17 @@ def _by_header(pair: Comparison, picture: Picture) -> Picture | None:
     return replace(picture, explanations=(*kept, found), unexplained=left, suspected=None, opening=None)
 
 
+def _for_all(pair: Comparison, picture: Picture, lost: NDArray[np.intp]) -> HeaderRule | None:
+    """Find a rule for more than whole source ports; it needs less evidence, for these are not random."""
+    direction = picture.direction
+    rule = headers.decide(pair, direction, lost, np.flatnonzero(direction.delivered), _SIMPLER)
+    if rule is None or len(rule.chosen) < len(lost):
+        return None
+    blocked = picture.of(Kind.FLOW)
+    further = len(picture.unexplained) or any(_is_covered(pair, direction, e, rule) for e in blocked)
+    return rule if further else None
+
+
 def _is_covered(pair: Comparison, direction: Direction, explanation: Explanation, rule: HeaderRule) -> bool:
     """Whether a proved header rule explains all packets of another explanation, which is then not needed."""
     if explanation.kind not in (Kind.FLOW, Kind.ECMP, Kind.PROTOCOL) or isinstance(explanation.detail, Turn):
@@ -111,26 +122,6 @@ def _is_covered(pair: Comparison, direction: Direction, explanation: Explanation
     if np.isin(explanation.packets, rule.chosen).all():
         return True
     return explanation.from_ns is None and headers.all_carry(pair, direction, explanation.packets, rule)
-
-
-def _by_mark(pair: Comparison, picture: Picture) -> Picture | None:
-    """Look for a mark (DSCP, ECN) that distinguishes the packets of blocked services from all others.
-
-    One mark is a simpler rule than a set of services; for a single service it is stated as a rival.
-    """
-    blocked = [e for e in picture.of(Kind.FLOW) if e.from_ns is None and e.rule.trait in _SERVICES]
-    if not blocked:
-        return None
-    lost = np.sort(np.concatenate([e.packets for e in blocked]))
-    delivered = np.flatnonzero(picture.direction.delivered)
-    rule = headers.mark(pair, picture.direction, lost, delivered, weighing.CHANCE)
-    if rule is None:
-        return None
-    several = sum(len(e.rule.members) for e in blocked) > 1
-    named = replace(blocked[0], detail=rule, packets=lost)
-    if several:
-        named = replace(named, kind=Kind.HEADER, proof=rule.nats, rivals=(Kind.FLOW,))
-    return replace(picture, explanations=(*(e for e in picture.explanations if e not in blocked), named))
 
 
 def since(explanations: Iterable[Explanation]) -> str:

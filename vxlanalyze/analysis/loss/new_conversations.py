@@ -1,25 +1,15 @@
 """Loss that affects only packets that open conversations: its wording, and where to look."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from vxlanalyze.analysis.loss.peculiarity import Peculiarity
 from vxlanalyze.analysis.loss.picture import Picture
 from vxlanalyze.pairing.model import Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, under_random_loss
 
 
-@dataclass(frozen=True, slots=True)
-class NewConversations:
-    """`which` packets, as a clause for the summary; `text` is the evidence, `remedy` says where to look."""
-
-    which: str
-    text: str
-    remedy: str
-
-
-def of(picture: Picture) -> NewConversations | None:
+def of(picture: Picture) -> Peculiarity | None:
     """Describe it where all unexplained losses of a direction open a conversation, beyond chance."""
     opening, lost = picture.opening, picture.lost
     if opening is None or lost is None or not np.isin(picture.unexplained, opening.packets).all():
@@ -31,14 +21,14 @@ def of(picture: Picture) -> NewConversations | None:
             f"Each of them is the first packet of its conversation, and no first packet arrives; of "
             f"{count(openings.went_on, 'conversation')} later packets do. "
         )
-        return NewConversations("first packets of conversations", text + chance, _remedy(picture.direction))
+        return Peculiarity("first packets of conversations", text + chance, _remedy(picture.direction))
     others = lost.delivered - openings.syn_delivered
     text = (
         "Each of them requests a connection (SYN): of these, "
         f"{share(gone, gone + openings.syn_delivered)} are lost, "
         f"and none of {count(others, 'other packet')}. "
     )
-    return NewConversations("SYNs", text + chance, _remedy(picture.direction))
+    return Peculiarity("SYNs", text + chance, _remedy(picture.direction))
 
 
 def _remedy(direction: Direction) -> str:

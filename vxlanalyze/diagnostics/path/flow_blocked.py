@@ -168,7 +168,7 @@ def _explanation(picture: Picture, lost: NDArray[np.bool_], delivered: int) -> s
         known += _RIVALS.get(rival, "")
     for mark in (e.detail for e in explanations if isinstance(e.detail, HeaderRule)):
         known += (
-            f"All of them carry {mark.field} {mark.value}, and none of {mark.others:,} delivered "
+            f"All of them carry {_marked(mark)}, and none of {mark.others:,} delivered "
             "packets does: a device that drops this mark would look the same. "
         )
     return known + loss.by_chance(explanations)
@@ -186,6 +186,10 @@ _RIVALS = {
 def _tunnel_port(direction: Direction) -> str:
     ports = np.unique(direction.sender.flows.outer_dport[present(direction.flow)])
     return f"UDP {', '.join(str(int(p)) for p in ports if p)}" if ports.any() else "the tunnel"
+
+
+def _marked(mark: HeaderRule) -> str:
+    return mark.field if mark.value == "present" else f"{mark.field} {mark.value}"
 
 
 def _ruled_out(direction: Direction, lost: NDArray[np.bool_]) -> tuple[RuledOut, ...]:

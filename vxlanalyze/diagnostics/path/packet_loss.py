@@ -39,9 +39,11 @@ from vxlanalyze.analysis.finding import DiagnosticResult, Finding, NotAssessed, 
 from vxlanalyze.analysis.loss import (
     affected,
     concentration,
+    idle,
     inside_finding,
     loss,
     new_conversations,
+    super_packets,
     suspicion,
 )
 from vxlanalyze.analysis.loss.concentration import Runs
@@ -113,7 +115,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
     shown = exhibits.of_packets(pair, direction, lost)
     heavier = concentration.heaviest(picture, pair.cluster)
     looks_like = suspicion.of(picture, pair.cluster)
-    opens = new_conversations.of(picture)
+    opens = new_conversations.of(picture) or idle.of(picture) or super_packets.of(picture, pair.cluster)
     slowed = loss_limit.of(pair, direction, gone / judged)
     perhaps = f"; {looks_like.perhaps}" if looks_like and looks_like.perhaps else ""
     return Finding(
@@ -125,7 +127,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         f"({100 * gone / judged:.3g} %, between {100 * low:.3g} % and {100 * high:.3g} %)"
         + ("" if not picture.explanations else ", in addition to what other findings explain")
         + (f": only {opens.which}" if opens else "")
-        + perhaps,
+        + ("" if opens and opens.cause else perhaps),
         explanation=_who(
             direction, lost, runs, opens.text if opens else heavier.text if heavier else _held(picture)
         )
@@ -135,7 +137,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
         remedy=written(
             opens.remedy if opens else "",
             looks_like.remedy if looks_like else "",
-            _remedy(direction, underlay.of(direction, pair.cluster)),
+            "" if opens and opens.cause else _remedy(direction, underlay.of(direction, pair.cluster)),
         ),
         evidence={
             "lost": Quantity(gone, "packets"),
@@ -147,6 +149,7 @@ def _finding(pair: Comparison, picture: Picture) -> Finding:
             "longest_run": Quantity(runs.longest, "packets"),
             "heavier_for": Quantity(heavier.who if heavier else None),
             "only": Quantity(opens.which if opens else None),
+            "cause": Quantity(opens.cause or None if opens else None),
             "suspected": Quantity(looks_like.code if perhaps and looks_like else None),
             "dropped_by_capture": Quantity(dropped, "packets"),
             "inside": Quantity(inside_finding.node_of(direction)),
