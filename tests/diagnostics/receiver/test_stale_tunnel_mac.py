@@ -41,6 +41,18 @@ def test_requests_to_a_mac_that_the_node_does_not_send_from_are_found():
     assert "none of 10 requests" in finding.summary
 
 
+def test_only_the_macs_of_the_same_tunnel_are_named():
+    """flannel has a device for each IP version of the nodes, with MACs of their own."""
+    six = {"outer_src": "fd00::1", "outer_dst": "fd00::2"}
+    replies = Traffic(ping(dport=9, **six).reverse().reverse(sport=0, inner_dst_mac=OLD), packets=8)
+    other = Traffic(ping(src="10.9.0.1", dst="10.9.0.2", inner_dst_mac=0x0E0000000022), packets=8)
+    back = Traffic(other.flow.reverse(sport=0, inner_src_mac=0x0E0000000022), packets=8)
+
+    (finding,) = assess([asks(**six), replies, other, late()], [asks_back(outer_src="fd00::2"), back])
+
+    assert finding.evidence["used_mac"].value == "0e:00:00:00:00:02"
+
+
 def test_one_old_mac_for_several_pods_is_found_where_no_address_was_heard():
     forward = [asks(dst=OTHER_POD), asks(dst="10.233.65.7"), late()]
     (finding,) = assess(forward, [asks_back(src=POD)])

@@ -5,7 +5,7 @@ from tests.reported.talks import dns_talk, ping, tcp_talk, udp_talk
 from tests.reported.world import Transit, Tunnel, World
 
 _OPEN = r"iptables -I INPUT (?:(?!-s )[^\"\\])*-j ACCEPT"
-_NEVER = ["reads the inner", "knows inner packets", _OPEN]
+_NEVER = ["reads the inner", "knows inner packets", "route get PEER", _OPEN]
 
 
 def world(seed: int, tunnel: Tunnel, nodes: tuple[str, str], family: int = 4) -> World:

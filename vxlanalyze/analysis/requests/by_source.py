@@ -254,14 +254,26 @@ def _groups(
     if np.count_nonzero(silent) < _LEAST_OF_GROUP:
         return
     addresses = [ipaddress.ip_address(c) for c in clients]
-    for wide in (0, 1):
-        prefixes = [
-            str(ipaddress.ip_network((a, _PREFIXES[a.version][wide]), strict=False)) for a in addresses
-        ]
+    widest, narrower = (
+        [str(ipaddress.ip_network((a, _PREFIXES[a.version][n]), strict=False)) for a in addresses]
+        for n in (0, 1)
+    )
+    for prefixes in (widest, narrower):
         names, code = _numbered(prefixes)
+        names = _narrowed(names, code, silent, narrower)
         quiet, loud = np.bincount(code, silent, len(names)), np.bincount(code, answered, len(names))
         whole = (quiet >= _LEAST_OF_GROUP) & (loud == 0)
         yield names, np.where(whole[code] & silent, code, -1)
+
+
+def _narrowed(
+    names: list[str], code: NDArray[np.intp], silent: NDArray[np.bool_], narrower: list[str]
+) -> list[str]:
+    """Name each prefix by the narrower one that all of its silent clients are in, if it is a single one."""
+    within: dict[int, set[str]] = {}
+    for number in np.flatnonzero(silent).tolist():
+        within.setdefault(int(code[number]), set()).add(narrower[number])
+    return [min(within[n]) if len(within.get(n, ())) == 1 else name for n, name in enumerate(names)]
 
 
 def _sockets(table: _Table, chosen: NDArray[np.bool_]) -> Iterator[Source]:

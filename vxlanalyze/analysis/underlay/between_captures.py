@@ -23,9 +23,9 @@ def not_its_firewall(receiver: str) -> str:
     )
 
 
-def program(receiver: str, below: Underlay) -> str:
-    """Commands that show a program on the receiver's card, one per line."""
-    return on(receiver, f"ip route get {below.near}", _PROGRAM)
+def program(receiver: str, peer: str) -> str:
+    """Commands that show a program on the card towards a peer, one per line."""
+    return on(receiver, f"ip route get {peer}", _PROGRAM)
 
 
 def filters(near: str, far: str, below: Underlay, what: str) -> str:
@@ -35,7 +35,7 @@ def filters(near: str, far: str, below: Underlay, what: str) -> str:
         "groups, appliances, access lists and hypervisors that look into the packets. Rules of the nodes "
         "themselves (nftables, tc, network policies) act before the one capture and after the other; only "
         f"a program on the card of {far} (XDP) does not (NIC, the device named in the route):",
-        program(far, below),
+        program(far, below.near),
     )
 
 

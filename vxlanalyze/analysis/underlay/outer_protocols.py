@@ -76,7 +76,7 @@ def remedy(direction: Direction, lost: list[OuterProtocol], below: Underlay) -> 
         f"Allow {titles} from {listed(peers)} to {listed(ends)}, and in the other direction. Add a rule "
         "for it to the security group or network security group, or to the firewall or access list between "
         f"the nodes.\n{between_captures.not_its_firewall(far)}"
-        + between_captures.program(far, below)
+        + between_captures.program(far, peers[0] if peers else below.near)
         + "".join(f"\n{text}" for text in instead)
     )
 

@@ -107,7 +107,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit
 
 
 def _passing(limit: RateLimit) -> str:
-    if limit.passing_per_s is None:
+    if limit.passing_per_s is None or limit.passing_per_s < 1:
         return ""
     return f"Once loss has set in, about {limit.passing_per_s:,.0f} packets/s of these flows still pass. "
 

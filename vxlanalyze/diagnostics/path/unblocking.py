@@ -30,7 +30,7 @@ def remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArr
             "" if blocked.from_ns is None else _worked_before(direction, blocked.from_ns),
             routed_pods.not_carried(direction, below, blocked.from_ns is not None),
             between_captures.not_its_firewall(receiver),
-            between_captures.program(receiver, below),
+            between_captures.program(receiver, below.near),
         )
     if not direction.receiver.encapsulated:
         return _inside_the_node(receiver, node_name(receiver))
@@ -41,7 +41,7 @@ def remedy(pair: Comparison, picture: Picture, blocked: Explanation, lost: NDArr
         f"{below.ends_text}. Add an inbound rule to the security group or network security group, or to the "
         "firewall or access list between the nodes, for all nodes and both directions.",
         between_captures.not_its_firewall(receiver),
-        between_captures.program(receiver, below),
+        between_captures.program(receiver, below.near),
         "" if blocked.from_ns is not None else _other_port(below),
         "" if picture.others_delivered else _payload_or_port(direction, below),
     )

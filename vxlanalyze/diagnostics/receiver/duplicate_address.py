@@ -54,6 +54,8 @@ from vxlanalyze.wire.protocols import ICMPV6
 
 CODE = "duplicate-address"
 _REPLY = 2
+_ONE_CARD = "If so, each card answers for the addresses of all; let it answer for its own:"
+_OWN_ONLY = "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
 _SAME_TIME_NS = 1_000_000_000
 _TWO = 2
 _MOST_NAMED = 4
@@ -237,8 +239,8 @@ def _remedy_for_intruder(first: _Conflict, owners: list[int], own: int, node: st
     return written(
         f"{node} sends from {mac_text(own)}. See whether {listed(others)} is another card of it:",
         on(node, *(f"ip -br link | grep -i {mac}" for mac in others)),
-        "If so, each card answers for the addresses of all; let it answer for its own:",
-        on(node, "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"),
+        "If so, one of the two must not have the address:" if ":" in first.address else _ONE_CARD,
+        on(node, f"ip -6 addr show to {first.address}" if ":" in first.address else _OWN_ONLY),
         f"If not, another machine has the address: find {listed(others)} in the MAC address table of the "
         "switch or in the hypervisor's list of machines, and give it another address. Until then, fix the "
         "right entry (NIC: the device that the first command prints):",

@@ -103,7 +103,18 @@ def _direction(pair: Comparison, direction: Direction, chance: float) -> Diagnos
         why = f"nothing proves that {mac_text(mac)} is meant for a tunnel device and not for a pod"
         return NotAssessed(CODE, why, direction.label)
     source = "the cluster's own record shows" if named else "its own packets show"
+    used = used if named else _of_same_tunnel(direction, back, chosen) or used
     return _finding(pair, direction, _Stale(mac, sorted(used), source, chosen, responses))
+
+
+def _of_same_tunnel(direction: Direction, back: Direction, chosen: NDArray[np.bool_]) -> set[str]:
+    """MACs that the receiver uses in the tunnel of some flows: of the same outer family and VNI."""
+    flows, returning = direction.sender.flows, back.sender.flows
+    same = np.isin(returning.outer_family, flows.outer_family[chosen]) & np.isin(
+        returning.vni, flows.vni[chosen]
+    )
+    same &= tunnel_ends.packets_of(back.sender, back.sent_row) > 0
+    return {mac_text(int(mac)) for mac in np.unique(returning.inner_src_mac[same])}
 
 
 def _macs_of_node(pair: Comparison, direction: Direction) -> set[str]:

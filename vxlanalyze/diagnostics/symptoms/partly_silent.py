@@ -137,6 +137,8 @@ def _remedy(node: str, part: _Part) -> str:
     tool = "ip6tables" if ":" in part.server else "iptables"
     return written(
         queue,
-        "Otherwise see what drops packets on the node itself:",
+        "Otherwise see what drops packets on the node itself:"
+        if queue
+        else "See what drops packets on the node itself:",
         on(node, "conntrack -S", f"{tool} -L FORWARD -nv", "nft list ruleset"),
     )

@@ -34,12 +34,14 @@ from vxlanalyze.analysis import exhibits
 from vxlanalyze.analysis import finding as base
 from vxlanalyze.analysis.finding import DiagnosticResult, Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests.replies_from_elsewhere import RepliesFromElsewhere, find
+from vxlanalyze.analysis.underlay.pod_addresses import among
 from vxlanalyze.kubernetes.model import endpoint_text
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.places import node_name
 from vxlanalyze.text.words import count, listed
 from vxlanalyze.wire.addresses import text
+from vxlanalyze.wire.model import Tunnel
 
 CODE = "reply-not-translated"
 
@@ -174,7 +176,14 @@ def _node_of(pair: Comparison, point: Point, client: str) -> str:
     if point.encapsulated or "/" in point.name:
         return node_name(point.name)
     neighbours = (d.sender for d in pair.directions if d.receiver.name == point.name)
-    return next((p.name for p in neighbours if p.encapsulated), f"the node of {client}")
+    return next((p.name for p in neighbours if _receives_for(p, client)), f"the node of {client}")
+
+
+def _receives_for(card: Point, client: str) -> bool:
+    """Whether tunnel packets for a client are sent to the node of a card, rather than by it."""
+    flows = card.flows
+    mine = card.decoded.usage.used & (flows.tunnel != Tunnel.NONE) & among(flows.dst, flows.family, {client})
+    return bool(set(text(flows.outer_dst[mine], flows.outer_family[mine])) & set(card.addresses))
 
 
 def _crossed_a_tunnel(pair: Comparison, point: Point, backend: str) -> bool:
