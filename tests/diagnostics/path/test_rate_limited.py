@@ -42,7 +42,7 @@ def test_a_policer_is_found_with_its_burst(number, size, rate, depth):
     assert depth <= finding.evidence["burst"].value <= 2 * depth
     assert finding.evidence["episodes"].value == number
     assert finding.evidence["sent_in_these_flows"].value == number * size
-    assert "of 400 packets of other flows none" in finding.explanation
+    assert "none of 400 packets of other flows" in finding.explanation
 
 
 def test_what_a_rate_explains_is_not_reported_again():

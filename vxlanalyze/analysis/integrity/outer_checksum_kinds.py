@@ -94,7 +94,7 @@ def _port(case: Case) -> Description:
     port = f" --dport {case.below.ports[0]}" if case.below.ports else ""
     return Description(
         f"the source port was rewritten from {originals} to {seen} and the checksum left as it was",
-        f"Each is right for another source port: {originals} instead of {seen}. {how}. NAT that rewrites a "
+        f"Each is valid for another source port: {originals} instead of {seen}. {how}. NAT that rewrites a "
         "port does not fold it into a checksum that the network card is to complete.",
         written(
             f"On {near}, find the rule that translates the tunnel's own packets, and exempt them:",
@@ -149,9 +149,9 @@ def _segmented_twice(case: Case) -> Description:
         f"captures show the same values. {count(shows.others_right, 'other packet')} of these flows "
         f"{'has' if shows.others_right == 1 else 'have'} a right checksum: what is sent as a single segment "
         "is not segmented, retransmissions among it. That is how a packet looks that was merged on receipt "
-        "(GRO), forwarded into the tunnel and cut a second time.",
+        "(GRO), forwarded into the tunnel and segmented a second time.",
         written(
-            f"On {near}, let the kernel cut before the tunnel device and not after it. Its name (DEVICE):",
+            f"On {near}, let the kernel segment packets before the tunnel device (DEVICE), not after it:",
             on(near, case.below.listing),
             "Then:",
             on(near, "ethtool -K DEVICE tso off"),
@@ -159,7 +159,7 @@ def _segmented_twice(case: Case) -> Description:
             on(near, "ethtool -K DEVICE gso off"),
             "To undo it:",
             on(near, "ethtool -K DEVICE tso on gso on"),
-            "A kernel in which this is fixed needs neither.",
+            "A kernel with the fix needs neither.",
         ),
         {
             "runs_with_one_error": Quantity(shows.runs, "runs"),

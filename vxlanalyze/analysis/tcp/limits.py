@@ -63,6 +63,11 @@ def receiver_name(pair: Comparison, direction: str | None) -> str:
     return "the receiver's node" if direction is None else direction.rpartition(">")[2]
 
 
+def sender_name(pair: Comparison, direction: str | None) -> str:
+    """Name the node of the senders of a direction's streams."""
+    return "the sender's node" if direction is None else direction.partition(">")[0]
+
+
 class Samples(NamedTuple):
     """Medians of a stream's samples; None without samples."""
 

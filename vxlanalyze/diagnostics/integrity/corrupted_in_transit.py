@@ -173,7 +173,7 @@ def _arrive(caught: int, passed: int) -> str:
             "all these packets arrive; those with an invalid checksum are discarded after the capture point"
         )
     if caught:
-        return "the packets arrive; what drops them are their own checksums"
+        return "the packets arrive, and are discarded because of their checksums"
     return "the packets arrive, and their checksums are right or not to be judged"
 
 

@@ -7,10 +7,10 @@ Why it matters
     A device between the nodes answers in the far pod's name. The client's log says "connection refused" or
     "connection reset by peer", and everybody investigates a pod that never received the request.
 How it decides
-    By the far node's capture: it holds other packets of the direction and of the time, and lacks these. The
-    share of all other packets that it lacks (never taken for less than their number allows, or than the
-    drops that it states) bounds the probability that it lacks as many of all packets of this sort; where the
-    requests that they answer are missing there too, that counts again. Below `chance` it is reported.
+    From the far node's capture: it holds other packets of this direction and time, but not these. The share
+    of the other packets that it lacks (at least the drops that it states, and never zero) bounds the
+    probability that it lacks as many packets of this sort by chance. If the requests that they answer are
+    missing there as well, that is further evidence. It is reported if the probability is below `chance`.
 When it cannot tell
     The far capture holds nothing of the direction, does not cover the time, or lacks so many packets that
     these may be among them. Conversations that it does not show at all (a filter, another card) are ignored.

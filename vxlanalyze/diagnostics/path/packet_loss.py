@@ -229,11 +229,7 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     receiver = direction.receiver.name
     text = ""
     if could:
-        text += (
-            f"Of {count(could, 'lost TCP packet')} with data, {again:,} "
-            f"{'was' if again == 1 else 'were'} retransmitted"
-            f"{', which indicates real loss' if again else ''}. "
-        )
+        text += f"{_of_all(again, could)} retransmitted{', which indicates real loss' if again else ''}. "
     if dropped:
         return text + (
             f"{receiver}'s capture states that it dropped {count(dropped, 'packet')}; as many of the "
@@ -243,9 +239,16 @@ def _really_lost(direction: Direction, again: int, could: int, dropped: int | No
     if dropped == 0:
         return text + f"{receiver}'s capture dropped none, so they were lost before it."
     return text + (
-        f"{receiver}'s capture does not say whether it dropped packets; what it missed though the node "
-        "answered it is not counted."
+        f"{receiver}'s capture does not say whether it dropped packets; those that it missed although "
+        "the node answered them are not counted."
     )
+
+
+def _of_all(again: int, could: int) -> str:
+    if could == 1:
+        return f"The one lost TCP packet with data was {'' if again else 'not '}"
+    which = "All" if again == could else "None of" if again == 0 else f"{again:,} of"
+    return f"{which} {could:,} lost TCP packets with data {'was' if again == 1 else 'were'} "
 
 
 def _remedy(direction: Direction, below: Underlay) -> str:
@@ -257,10 +260,10 @@ def _remedy(direction: Direction, below: Underlay) -> str:
         "Compare the drop counters of both cards before and after a test (NIC, the device named in "
         "the route):",
         *between_captures.counters(near.name, far.name, below),
-        "A counter with exceeded in its name shows what a cloud's allowance took (AWS); the second column of "
-        "softnet_stat, what the kernel had no time for. Then look at the ports of the switches between the "
-        "nodes. To exclude the capture itself, read how many packets tcpdump says that the kernel dropped, "
-        "or capture with a larger buffer (-B 65536).",
+        "A counter with “exceeded” in its name shows drops by a cloud's allowance (AWS); the second column "
+        "of softnet_stat, drops by a kernel that could not keep up. Then look at the ports of the switches "
+        "between the nodes. To exclude the capture itself, read tcpdump's count of packets dropped by the "
+        "kernel, or capture with a larger buffer (-B 65536).",
     )
 
 

@@ -67,7 +67,7 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit
     gone, others = int(lost.sum()), _others(picture, lost)
     near, far = direction.sender.name, direction.receiver.name
     shown = exhibits.of_packets(pair, direction, lost)
-    of_flow = "" if others == 0 else f", of {count(others, 'packet')} of other flows none"
+    of_flow = "" if others == 0 else f", none of {count(others, 'packet')} of other flows"
     onset = f"{limit.burst:,} packets within {span(limit.window_ns)}"
     return Finding(
         code=CODE,
@@ -79,9 +79,9 @@ def _finding(pair: Comparison, picture: Picture, explanation: Explanation, limit
         explanation=f"{affected.packets(affected.protocols(direction, lost))} of "
         f"{affected.sizes(direction, lost)} are lost in {count(limit.episodes, 'burst')}. Counting "
         f"{limit.scope} over {span(limit.window_ns)}, no packet is lost below {limit.least:,} "
-        f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): of "
-        f"{count(limit.slower, 'slower packet')} "
-        f"of the same flows none{of_flow}. {_passing(limit)}{loss.by_chance([explanation])}",
+        f"({limit.least / limit.window_ns * 1e9:,.0f} packets/s): none of "
+        f"{count(limit.slower, 'slower packet')} of the same flows{of_flow}. {_passing(limit)}"
+        + loss.by_chance([explanation]),
         remedy=inside_finding.remedy_of(direction, CODE, lost)
         or _remedy(near, far, underlay.of(direction, pair.cluster)),
         evidence={

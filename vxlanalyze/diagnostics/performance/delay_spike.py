@@ -83,13 +83,13 @@ def _finding(pair: Comparison, direction: Direction, found: Series, spikes: list
     packets = np.zeros(len(direction), np.bool_)
     packets[np.concatenate([s.packets for s in spikes])] = True
     shown = exhibits.of_packets(pair, direction, packets)
-    usual = "" if clock.relative else f" from {span(found.usual_ns)}"
+    usual = "" if clock.relative else f" above its usual {span(found.usual_ns)}"
     times = f" ({len(spikes)} times, this the worst)" if len(spikes) > 1 else ""
     how = (
         f"They arrive within {span(_arrival_span(direction, worst))} of each other: something held them "
         "back and let them go together, as a paused host or a full queue does."
         if worst.held_back
-        else "They arrive at the distances at which they were sent, each later than usual: the path has "
+        else "They arrive with the spacing at which they were sent, each later than usual: the path has "
         "become longer."
     )
     since = moment(worst.from_ns)[:19].replace("T", " ")
@@ -98,8 +98,8 @@ def _finding(pair: Comparison, direction: Direction, found: Series, spikes: list
         code=CODE,
         severity=Severity.WARNING,
         direction=direction.label,
-        summary=f"The delay from {direction.sender.name} to {direction.receiver.name} jumps{usual} by "
-        f"{span(worst.by_ns)} {_when(worst)}{times}",
+        summary=f"The delay from {direction.sender.name} to {direction.receiver.name} rises by "
+        f"{span(worst.by_ns)}{usual} {_when(worst)}{times}",
         explanation=f"{count(len(worst.packets), 'packet')} sent one after the other, from "
         f"{moment(worst.from_ns)} to {moment(worst.to_ns)}, all take longer than usual, by "
         f"{span(worst.by_ns)} in the median and {span(worst.most_ns)} at most. {how}",

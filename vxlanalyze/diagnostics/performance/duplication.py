@@ -155,9 +155,9 @@ def _finding(
         direction=direction.label,
         summary=f"{share(twice, arrived).capitalize()} packets from {near} arrive more than once at "
         f"{far}{apart}",
-        explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once and appear {extra:,} "
-        f"times too often in the capture of {far}, equal in identification, sequence number and payload. "
-        f"{route}{_not_the_capture(pair, direction)}",
+        explanation=f"{count(twice, 'packet')} of {count(flows, 'flow')} were sent once, and the capture of "
+        f"{far} holds {count(extra, 'more copy', 'more copies')} of them, equal in identification, sequence "
+        f"number and payload. {route}{_not_the_capture(pair, direction)}",
         remedy=written(
             f"Look for a second path from {near} to {far}: a loop in layer 2 (spanning tree), a bond in "
             "broadcast mode, two gateways that both forward, a mirror session that feeds back. On the "

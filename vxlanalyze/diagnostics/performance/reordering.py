@@ -92,14 +92,15 @@ def _finding(pair: Comparison, direction: Direction, found: Late, chance: float)
         f"after packets of their flow that were sent later, typically by {span(median_ns)}",
         explanation=f"{count(packets, 'packet')} ({kinds}) of {count(flows, 'flow')} are late by "
         f"{span(median_ns)} in the median and {span(most_ns)} at most, past up to "
-        f"{count(int(found.extent.max()), 'packet')}. {harmful:,} are overtaken by three packets or more, "
-        f"which TCP takes for a loss.{_likely(found)}",
+        f"{count(int(found.extent.max()), 'packet')}. {harmful:,} "
+        f"{'is' if harmful == 1 else 'are'} overtaken by three packets or more, which TCP takes for a "
+        f"loss.{_likely(found)}",
         remedy=written(
             "Look for balancing by packet: a bond in mode balance-rr, link aggregation or switches that "
             "spray packets, two paths of different length with per-packet routing."
             f"{_by_flow(direction, late)} The modes of bonds:",
             *(on(d.name, "grep -H Mode /proc/net/bonding/*") for d in (direction.sender, direction.receiver)),
-            "What TCP makes of it, in the network namespace of a sending pod:",
+            "To see how TCP is affected, in the network namespace of a sending pod:",
             on(direction.sender.name, "nstat -az TcpExtTCPDSACKRecv TcpExtTCPSACKReorder"),
             *_replay_window(direction, late, found),
         ),
@@ -135,7 +136,7 @@ def _by_flow(direction: Direction, late: NDArray[np.bool_]) -> str:
     if encrypted:
         ports |= (flows.sport | flows.dport)[direction.flow[late]] > 0
     if ports.all():
-        return " Those of one flow share an outer source port, so balancing by UDP ports keeps them in order."
+        return " Packets of a flow share an outer source port, so balancing by UDP ports keeps them in order."
     return " They have no ports; balancing by addresses keeps them in order." if not ports.any() else ""
 
 
@@ -145,8 +146,8 @@ def _replay_window(direction: Direction, late: NDArray[np.bool_], found: Late) -
         return ()
     most, receiver = count(int(found.extent.max()), "packet"), direction.receiver.name
     return (
-        f"ESP drops what is late by more packets than its replay window has (here, up to {most}): see the "
-        "window of the states, and whether the counter rises during a test:",
+        f"ESP drops packets that are late by more packets than its replay window has (here, up to {most}): "
+        "see the window of the states, and whether the counter rises during a test:",
         on(receiver, "ip xfrm state | grep -E 'src|replay'", "nstat -az XfrmInStateSeqError"),
         "If it does, use a larger window (strongSwan: replay_window of the connection; at least 128).",
     )

@@ -186,15 +186,17 @@ def _remedy(
 ) -> str:
     joined = limits.ends(pair, found, worst.stream)
     node, host = limits.receiver_name(pair, direction), joined.receiver
+    other = limits.sender_name(pair, direction)
     scaling = (
-        "Both ends must offer window scaling; if both do, a device on the path removes the option.",
-        on(node, "sysctl net.ipv4.tcp_window_scaling"),
+        "Window scaling must be on at both ends (1); if it is, a device on the path removes the option:",
+        *(on(name, "sysctl net.ipv4.tcp_window_scaling") for name in (node, other)),
     )
     return written(
-        f"In the network namespace of {host}, see the buffer and whether the process reads (Recv-Q):",
+        f"Run these in the network namespace of {host}, where the settings apply (for a pod: nsenter -t PID "
+        "-n). See the buffer, and whether the process reads (Recv-Q):",
         on(node, f"ss -tmin src {_quoted(host)} dst {_quoted(joined.sender)}"),
         *(scaling if found.figures[worst.stream, at.SCALED] == at.WITHOUT_SCALE else ()),
-        "Let the buffer grow: the last number is the limit, and about half of it becomes window.",
+        "Let the buffer grow: the last number is the limit, and about half of it becomes the window:",
         on(node, "sysctl net.ipv4.tcp_rmem"),
         on(node, f"sysctl -w net.ipv4.tcp_rmem='4096 131072 {max(2 * needed[1], 6291456)}'"),
         "To undo it, restore the values printed before it. If the application sets SO_RCVBUF, the buffer "
@@ -213,7 +215,7 @@ def _ruled_out(found: Connections, worst: _Limit) -> Iterator[RuledOut]:
         yield RuledOut("zero-window", "the window was never zero: the receiver reads")
     segments, again = int(figures[at.SEGMENTS]), int(figures[at.RESENT])
     if again == 0:
-        yield RuledOut("packet-loss", f"none of {segments:,} packets with data was sent again")
+        yield RuledOut("packet-loss", f"none of {segments:,} packets with data was retransmitted")
     thinking = found.waited_ns[worst.stream, Cause.APPLICATION]
     yield RuledOut("slow-answer", f"waiting for the sending application took {span(int(thinking))}")
 

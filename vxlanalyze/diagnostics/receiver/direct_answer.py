@@ -135,7 +135,7 @@ def _remedy(points: tuple[Point, Point], client: str, wanted: list[str], sources
         "See whether the forwarding node masquerades what it forwards to other nodes:"
         + on(near.name, f"{tables} -t nat | grep -E 'KUBE-MARK-MASQ|MASQUERADE|KUBE-EXT'")
         + on(near.name, f"conntrack -L -s {client}")
-        + "\nSee by which route the answers leave:"
+        + "\nSee which route the responses take:"
         + on(far.name, f"ip route get {client}")
         + "\nIf the rules are missing, restart kube-proxy (or the CNI that replaces it) on that node."
     )

@@ -1,4 +1,4 @@
-"""Packets reach a node's wire but nothing is ever answered: they are dropped inside the node.
+"""Packets reach a node's wire, and nothing is ever answered: the node itself drops them.
 
 What it checks
     Was any request of a direction that appears in the receiver's capture answered, by any pod? Or does the
@@ -21,10 +21,10 @@ What looks like it
     A path that loses the answers (they leave the receiver: `path-blocked`); one silent pod while others
     answer (`endpoint-silent`, `dns-unanswered`); a pod that refuses (`endpoint-refused`).
 What to do
-    Start with the causes found alongside it (VNI, MAC, port, checksum, address). Otherwise capture on all
-    interfaces of the receiver (`tcpdump -ni any`) while sending: packets that never leave the tunnel device
-    are dropped by a firewall before it, or by a device with other settings; those that leave it but do not
-    reach the pod are dropped by the reverse path filter or a firewall after it.
+    Start with the causes found alongside it (kind of tunnel, VNI, MAC, port, checksum, address). Otherwise
+    capture on all interfaces of the receiver (`tcpdump -ni any`) while sending: packets that never leave the
+    tunnel device are dropped by a firewall before it, or by a device with other settings; those that leave it
+    but do not reach the pod are dropped by the reverse path filter or a firewall after it.
 Sources
     flannel issue 2055, k3s issue 2935, rke2 issue 1053 (firewall after decapsulation); cilium issue 13130,
     calico pull request 10511 (reverse path filter); RFC 3704 (reverse path filtering); RFC 7348 section 4.1.

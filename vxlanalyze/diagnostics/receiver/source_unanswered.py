@@ -79,7 +79,7 @@ def _finding(pair: Comparison, each: Ignored) -> Finding:
         severity=Severity.CRITICAL,
         direction=each.label,
         summary=f"{far} answers none of {_what(requests, packets)} from {who}, while "
-        f"{_servers_text(servers)} answered {count(others, 'request')} of other sources",
+        f"{_servers_text(servers)} answered {count(others, 'request')} from other sources",
         explanation=f"All {count(packets, 'packet')} are in {far}'s capture and no answer left {far}. "
         f"{_contrast(sources[0], far)} {_belongs(pair, sources[0], near)}At the rate at which the same "
         "endpoints ignore other sources, the probability of this is at most "
@@ -95,7 +95,7 @@ def _finding(pair: Comparison, each: Ignored) -> Finding:
         },
         ruled_out=(
             RuledOut("packet-loss", f"all {packets:,} packets are in {far}'s capture"),
-            RuledOut("endpoint-silent", f"the same endpoints answered {count(others, 'request')} of others"),
+            RuledOut("endpoint-silent", f"they answered {count(others, 'request')} from others"),
         ),
         frames=shown.frames,
         frame_count=shown.frame_count,
@@ -186,12 +186,13 @@ def _remedy(direction: Direction, source: Source, servers: Sequence[str]) -> str
         )
     family = "-6 " if ":" in client else ""
     return written(
-        f"See by which route an answer to {client} leaves (it must be the tunnel device, to {near}), and "
+        f"See which route responses to {client} take (it must use the tunnel device, to {near}), and "
         "whether the reverse path check discards the requests (rp_filter 1 is strict):",
         on(far, f"ip {family}route get {client}", "sysctl -a -r 'rp_filter$'"),
         on(far, "nstat -az TcpExtIPReversePathFilter"),
         f"If no route leads back, add the return route on {far}, or let {near} send with an address that "
-        f"routes back into the tunnel. Which interface owns {client}, and which rule masquerades:",
+        f"routes back into the tunnel. To see which interface owns {client}, and which "
+        "rule masquerades:",
         on(near, f"ip {family}addr show to {client}"),
         on(near, f"{'ip6tables' if family else 'iptables'} -t nat -S | grep -E 'MASQUERADE|SNAT'"),
     )

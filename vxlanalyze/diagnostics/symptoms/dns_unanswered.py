@@ -8,11 +8,11 @@ Why it matters
     client's own node is answered, but none to the pod on the other node.
 How it decides
     Queries over UDP are identified by client, server and identifier; each transmission counts. A server is
-    reported if it leaves more unanswered than a working one: the probability of that, at one in fifty, is
-    below `chance`. Queries sent so late that the answer may come after the end of the capture are left out.
-    The far capture shows where they died: lost on the path, arrived but not answered, or answered with the
-    answer lost. Where queries leave a socket in pairs, and the second stays unanswered (Fisher's exact test),
-    the race in connection tracking is named.
+    reported if it leaves more unanswered than a working one, which leaves one in fifty: the probability of
+    that is below `chance`. Queries sent so late that the answer may come after the end of the capture are
+    left out. The far capture shows where they died: lost on the path, arrived but not answered, or answered
+    with the answer lost. Where queries leave a socket in pairs, and the second stays unanswered (Fisher's
+    exact test), the race in connection tracking is named.
 When it cannot tell
     All queries were sent at the very end of the capture; there were too few, and none was answered; the snap
     length cut off the identifiers. DNS over TCP or TLS is not examined.
