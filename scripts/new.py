@@ -1,6 +1,6 @@
-"""Makes the skeleton of a diagnostic, a tunnel or an output: ``python scripts/new.py diagnostic ROOM CODE``.
+"""Make the skeleton of a diagnostic, a tunnel or an output: ``python scripts/new.py diagnostic ROOM CODE``.
 
-It writes the module and its tests, enters the module in its registry, and says what is left to do. The
+It writes the module and its tests, registers the module, and prints the remaining steps. The
 tests of a skeleton fail until they are written: nothing is registered half done.
 """
 
@@ -136,7 +136,7 @@ def render(report: Report, judgement: Judgement | None = None) -> str:
 
 
 def main() -> None:
-    """Read the command line, write the files, and say what is left to do."""
+    """Read the command line, write the files, and print the remaining steps."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     kinds = parser.add_subparsers(dest="kind", required=True)
     diagnostic = kinds.add_parser("diagnostic", help="a module of diagnostics/ROOM with its tests")
@@ -174,11 +174,12 @@ def _new_diagnostic(given: argparse.Namespace) -> list[str]:
     registry = PACKAGE / "diagnostics" / "__init__.py"
     _enter(registry, r"(_MODULES = \((?:.|\n)*?)(\n\)\n)", f'\n    "{given.room}.{name}",')
     return [
-        "left to do:",
+        "remaining steps:",
         f"- move its entry in {_shown(registry)} to its place among the causes",
         "- write the manual, the check, and the four tests until they pass:",
         f"  python -m pytest -q -p no:randomly {_shown(tests)}",
-        "- show it by a pair: tests/reported/pairs (see tests/reported/README.md) or tests/lab/scenarios",
+        "- demonstrate it with a pair of captures: tests/reported/pairs (see tests/reported/README.md),",
+        "  or tests/lab/scenarios",
         "- python docs/generate.py; python -m pytest -q tests/test_registry.py tests/test_architecture.py",
     ]
 
@@ -194,9 +195,9 @@ def _new_tunnel(given: argparse.Namespace) -> list[str]:
     last = f"\n    {name.upper()} = {max(numbers) + 1}"
     _enter(model, r"(class Tunnel\(IntEnum\):(?:.|\n)*?    [A-Z_]+ = " + f"{max(numbers)})()", last)
     return [
-        "left to do:",
+        "remaining steps:",
         "- write the header's picture, `read`, `recognise`, and what ENCAPSULATION says",
-        "- a good frame in tests/wire/outside.py, exact bytes in tests/wire/test_tunnels.py,",
+        "- add a valid frame to tests/wire/outside.py, exact bytes to tests/wire/test_tunnels.py,",
         "  tshark's names of its fields in tests/tshark_fields/layers.py",
         "- python -m vxlanalyze.kernels.build; python docs/generate.py; python -m pytest -q tests/wire",
     ]
@@ -213,7 +214,7 @@ def _new_output(given: argparse.Namespace) -> list[str]:
     entry = f'\n    Renderer("{given.code}", (), "as_{name}"),'
     _enter(registry, r"(RENDERERS = \((?:.|\n)*?)(\n\)\n)", entry)
     return [
-        "left to do:",
+        "remaining steps:",
         f"- give its entry in {_shown(registry)} the suffixes that select it",
         "- write `render`; then: python docs/generate.py,",
         "  python -m pytest tests/report/test_golden.py --update-golden, and read the new files",
@@ -234,7 +235,7 @@ def _enter(path: Path, place: str, entry: str) -> None:
     if not times:
         raise SystemExit(f"{_shown(path)}: its registry is not where it was")
     path.write_text(entered, encoding="utf-8")
-    print(f"entered it in {_shown(path)}")
+    print(f"registered it in {_shown(path)}")
 
 
 def _shown(path: Path) -> str:

@@ -26,7 +26,7 @@ WRITTEN = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "sample_pcaps").glo
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_current(name):
     """Otherwise: python docs/generate.py."""
-    assert (DOCS / name).read_text() == PAGES[name]
+    assert (DOCS / name).read_text() == PAGES[name], "run python docs/generate.py"
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))

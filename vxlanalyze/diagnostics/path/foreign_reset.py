@@ -9,7 +9,7 @@ Why it matters
 How it decides
     From the far node's capture: it holds other packets of this direction and time, but not these. The share
     of the other packets that it lacks (at least the drops that it states, and never zero) bounds the
-    probability that it lacks as many packets of this sort by chance. If the requests that they answer are
+    probability that it merely missed as many packets of this sort. If the requests that they answer are
     missing there as well, that is further evidence. It is reported if the probability is below `chance`.
 When it cannot tell
     The far capture holds nothing of the direction, does not cover the time, or lacks so many packets that
