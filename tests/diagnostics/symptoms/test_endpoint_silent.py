@@ -1,6 +1,6 @@
 """One endpoint says nothing while others of its node answer."""
 
-from tests.simulate import Flow, Traffic, comparison, ping
+from tests.simulate import NODE1, NODE2, Flow, Traffic, comparison, ping
 from vxlanalyze.analysis.finding import Finding, NotAssessed, Severity
 from vxlanalyze.diagnostics.symptoms.endpoint_silent import check
 from vxlanalyze.kubernetes.model import Cluster, Pod
@@ -163,6 +163,18 @@ def test_an_endpoint_that_falls_silent_is_found_with_the_moment():
     )
     assert "it may be the node" in finding.explanation
     assert finding.frame_count == 30
+
+
+def test_an_endpoint_that_appears_behind_a_third_node_moved_there():
+    there = Traffic(ping().reverse(outer_src="172.26.50.209"), packets=1, start_s=2.5)
+    asked = [echoes(50, every_s=0.1), LATER]
+    pair = comparison(asked, [replies_every(0.1, 20)], seen_only={"node2": [there]})
+    for point in pair.points:  # the simulation takes every sender that a point shows for its node's
+        object.__setattr__(point, "addresses", (NODE1 if point.name == "node1" else NODE2,))
+    finding = found(pair)
+
+    assert "now appears behind 172.26.50.209" in finding.summary
+    assert "node1# bridge fdb show | grep -i 0e:00" in finding.remedy
 
 
 def replies_every(every_s: float, count: int, dst: str = "10.233.65.20") -> Traffic:

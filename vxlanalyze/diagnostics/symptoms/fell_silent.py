@@ -9,8 +9,10 @@ from vxlanalyze.analysis.finding import Finding, Quantity, RuledOut, Severity
 from vxlanalyze.analysis.requests.request_columns import Requests
 from vxlanalyze.analysis.requests.requested_endpoints import RequestedEndpoints, named_endpoints
 from vxlanalyze.analysis.requests.services import pairs
+from vxlanalyze.analysis.underlay.seen_elsewhere import Elsewhere, elsewhere
 from vxlanalyze.diagnostics.symptoms import silent_pod
 from vxlanalyze.pairing.model import NO_ROW, Comparison
+from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, moment
 
 CODE = "endpoint-silent"
@@ -59,6 +61,7 @@ def _finding(pair: Comparison, label: str, stop: _Stop) -> Finding:
     node = pair.captures[late.point.capture].name
     shown = exhibits.of_rows(pair, [(late.point, late.first_row)])
     address = pairs(pair).server[int(pairs(pair).of_tuple[late.tuple_of[0]])]
+    moved = elsewhere(pair, address)
     meanwhile = (
         f"Other endpoints of {node} answered {count(others, 'request')} meanwhile, so it is not the node."
         if others
@@ -70,15 +73,17 @@ def _finding(pair: Comparison, label: str, stop: _Stop) -> Finding:
         severity=Severity.WARNING,
         direction=label,
         summary=f"{who} answered until {moment(since_ns)}, and none of {count(len(late), 'request')} "
-        f"that reached {node} afterwards",
+        f"that reached {node} afterwards"
+        + (f": {address} now appears behind {moved.outer}" if moved else ""),
         explanation=f"{count(packets, 'packet')} were requests without any response, though the same "
-        f"endpoint had answered before: look for what changed then. {meanwhile}",
-        remedy=silent_pod.remedy(pair, node, address),
+        f"endpoint had answered before: look for what changed then. {meanwhile}{_new_place(moved)}",
+        remedy=_forget(pair, label, address, moved) if moved else silent_pod.remedy(pair, node, address),
         evidence={
             "requests": Quantity(len(late), "requests"),
             "unanswered_packets": Quantity(packets, "packets"),
             "last_answered": Quantity(moment(since_ns)),
             "answered_by_others": Quantity(others, "requests"),
+            "appears_behind": Quantity(moved.outer if moved else None),
         },
         ruled_out=(
             RuledOut("packet-loss", f"all {packets:,} packets are in {node}'s capture"),
@@ -87,4 +92,22 @@ def _finding(pair: Comparison, label: str, stop: _Stop) -> Finding:
         frames=shown.frames,
         frame_count=shown.frame_count,
         display_filter=shown.display_filter,
+    )
+
+
+def _new_place(moved: Elsewhere | None) -> str:
+    if moved is None:
+        return ""
+    return (
+        f" In the capture of {moved.point.name}, packets from this address ({moved.mac}) come from "
+        f"{moved.outer} since {moment(moved.time_ns)}: it moved to that node, or another machine has it."
+    )
+
+
+def _forget(pair: Comparison, label: str, address: str, moved: Elsewhere) -> str:
+    """Say where the sender keeps the old place."""
+    near = next((d.sender.name for d in pair.directions if d.label == label), label.partition(">")[0])
+    return written(
+        f"See whether {near} still has the old place of {address}; it has to be {moved.outer}:",
+        on(near, f"bridge fdb show | grep -i {moved.mac}", f"ip neigh show to {address}"),
     )
