@@ -47,6 +47,14 @@ def test_the_port_that_the_node_uses_itself_is_named():
     assert "it uses port 4789 itself" in finding.summary
 
 
+def test_another_kind_of_tunnel_is_named_rather_than_its_port():
+    back = Traffic(Flow(sport=3, dport=4).reverse(tunnel=Tunnel.GENEVE, outer_dport=6081))
+    (finding,) = assess([error()], [back])
+
+    assert "they are VXLAN (UDP port 8472), node2 uses Geneve (UDP port 6081)" in finding.summary
+    assert finding.remedy.startswith("Use one kind of tunnel on both nodes")
+
+
 def test_an_error_of_another_host_says_that_something_on_the_way_rejects():
     (finding,) = assess([error(src="172.26.50.1")])
     assert "another address than the one sent to refuses" in finding.explanation
