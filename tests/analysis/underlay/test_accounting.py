@@ -55,6 +55,20 @@ def test_other_tunnels_are_named_by_what_is_other_about_them():
     assert found == {"other-vni": 1, "other-family": 2, "other-peer": 3, "group": 4}
 
 
+def test_junk_of_a_stranger_on_the_tunnels_port_is_no_other_network():
+    junk = Traffic(Flow(src=WORLD, vni=9, outer_src="198.51.100.66", sport=1), packets=3)
+    pair = comparison(
+        [Traffic(packets=10)],
+        [Traffic(Flow().reverse(), packets=10)],
+        seen_only={"node2": [junk]},
+        addresses=NODES,
+    )
+    flows = pair.points[1].flows
+    flows.family[flows.vni == 9] = 0  # no packet in it
+
+    assert accounts(pair)[1].frames[Place.OTHER_PEER] == 3
+
+
 def test_what_the_nodes_say_to_each_other_is_control_or_their_own():
     host = {"tunnel": Tunnel.NONE, "src": "172.26.50.200", "dst": "172.26.50.201"}
     found = classes(

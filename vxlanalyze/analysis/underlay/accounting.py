@@ -165,7 +165,8 @@ def _tunnelled(
     elif any(p.routed for p in pair.points):  # these have no tunnel to each other
         kind[:] = Place.OTHER_PEER
     if (mine := tunnel & judged).any():
-        kind[~np.isin(flows.vni, flows.vni[mine])] = Place.OTHER_VNI
+        junk = (kind == Place.OTHER_PEER) & (flows.family == 0)  # of a scanner: no packet in the tunnel
+        kind[~np.isin(flows.vni, flows.vni[mine]) & ~junk] = Place.OTHER_VNI
         kind[~np.isin(flows.outer_family, flows.outer_family[mine])] = Place.OTHER_FAMILY
     kind[_to_a_group(flows)] = Place.GROUP
     return kind
