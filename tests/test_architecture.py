@@ -5,6 +5,7 @@ import importlib
 import itertools
 import pkgutil
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,18 @@ each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path
 each_diagnostic = pytest.mark.parametrize("diagnostic", diagnostics.DIAGNOSTICS, ids=lambda d: d.code)
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """The syntax tree of a module; the module itself comes first."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def trees_that_are_forgotten():
+    yield
+    nodes_of.cache_clear()
+
+
 def stage_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
@@ -79,7 +92,7 @@ def is_stage(name: str) -> bool:
 def imported_stages(path: Path) -> set[str]:
     """First parts of the modules of this package that a module imports, at its head or inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vxlanalyze":
             names = node.module.split(".")[1:2] or [alias.name for alias in node.names]
             found.update(
@@ -112,7 +125,7 @@ def test_imports_in_analysis_go_one_way(path):
 def imported_modules(path: Path) -> set[str]:
     """Modules of this package that a module imports, also those for types alone; not packages."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vxlanalyze"):
             found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     names = {module: PACKAGE.parent / f"{module.replace('.', '/')}.py" for module in found}
@@ -134,7 +147,7 @@ def test_modules_import_each_other_in_no_circle():
 def assigned_numbers(path: Path) -> set[tuple[str, object]]:
     """Names that a module gives to constants, without the underscore before them, and these."""
     found = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in nodes_of(path)[0].body:
         for target in node.targets if isinstance(node, ast.Assign) else ():
             names, values = (getattr(part, "elts", [part]) for part in (target, node.value))
             for name, value in zip(names, values, strict=False):
@@ -164,7 +177,7 @@ def multipliers() -> set[int]:
 
 @each_module
 def test_multipliers_of_hashes_are_written_once(path):
-    nodes = ast.walk(ast.parse(path.read_text()))
+    nodes = nodes_of(path)
     written = {node.value for node in nodes if isinstance(node, ast.Constant) and type(node.value) is int}
 
     assert path.name == "hashing.py" or not multipliers() & written
@@ -186,7 +199,7 @@ def test_functions_take_few_parameters():
     many = {
         f"{path.relative_to(PACKAGE).with_suffix('')}.{node.name}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and len(parameters_of(node)) > MOST_PARAMETERS
     }
@@ -214,8 +227,7 @@ def test_only_the_terminal_prints(path):
     """`print` and the standard streams belong to one module."""
     if path.name in PRINTING:
         return
-    tree = ast.parse(path.read_text())
-    streams = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in ("stdout", "stderr")]
+    streams = [n for n in nodes_of(path) if isinstance(n, ast.Attribute) and n.attr in ("stdout", "stderr")]
 
     assert not streams
 
@@ -289,7 +301,7 @@ def test_causes_are_not_copied_by_hand():
     for path in sorted((PACKAGE / "diagnostics").rglob("*.py")):
         if path.parent.name == "host_facts":
             continue  # what saved files speak of, not causes
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Tuple):
                 codes = {e.value for e in node.elts if isinstance(e, ast.Constant)} & known
                 lists[f"{path.relative_to(PACKAGE)}:{node.lineno}"] = codes

@@ -7,6 +7,7 @@ from dataclasses import replace
 from vxlanalyze.kubernetes.model import address_text, parse_endpoint
 from vxlanalyze.planning.probes import Case, Outcome, Probe, Question, best
 from vxlanalyze.planning.questions import QUESTIONS
+from vxlanalyze.report import still_open
 from vxlanalyze.report.model import FindingRecord, OpenRecord, OutcomeRecord, ProbeRecord, Report, key_of
 from vxlanalyze.text.escaping import plain
 from vxlanalyze.text.places import node_name
@@ -129,6 +130,6 @@ def _body(left: OpenRecord) -> Iterator[str]:
     yield ""
     yield "What it means:"
     for outcome in probe["outcomes"]:
-        yield f"  - {outcome['seen']}: {'; or '.join(outcome['leaves'])}"
+        yield f"  - {outcome['seen']}: {still_open.joined(outcome['leaves'])}"
         if outcome["next"]:
             yield f"    then: {outcome['next']}"

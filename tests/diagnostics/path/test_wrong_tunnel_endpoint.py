@@ -61,7 +61,7 @@ def test_packets_alone_prove_it_where_the_pod_is_seen_behind_another_address():
     (finding,) = assess([asks(), late()], backward, addresses={"node2": (NODE2,)})
     assert isinstance(finding, Finding)
     assert "rests on packets alone" in finding.explanation
-    assert finding.evidence["lives_behind"].value == NODE2
+    assert finding.evidence["expected_endpoint"].value == NODE2
 
 
 def test_the_pods_node_is_right():

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vxlanalyze.analysis.messages.reading import read_payloads
 from vxlanalyze.analysis.requests.requests import measure
-from vxlanalyze.kernels.arrays import I32, I64, U8
+from vxlanalyze.kernels.arrays import I32, I64, U8, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.model import Comparison, Point
 from vxlanalyze.wire.octets import be32, byte
@@ -33,7 +33,8 @@ _FEWEST_PACKETS = 8
 _RANDOM_SHARE = 0.3  # changes per packet; one in two where each packet has a value of its own
 _OTHER, _SHORT_HEADER, _LONG_HEADER = 0, 1, 2
 _PACKETS, _EDGES, _VALUE, _EDGE_NS = range(4)
-_PERIOD, _OWN = 0, 1
+_STREAM, _KIND, _WAITED_NS = range(3)  # columns of a sample
+_PERIOD, _OWN = 0, 1  # kinds of samples
 
 
 class Spin(IntEnum):
@@ -173,14 +174,18 @@ def _follow(packets: _Packets, opposite: I32, state: I64, samples: I64) -> int:
         state[this, _EDGES] += 1
         own, other = state[this, _EDGE_NS], opposite[this]
         if own:
-            samples[count, 0], samples[count, 1], samples[count, 2] = this, _PERIOD, now - own
+            _add((this, _PERIOD, now - own), samples[count])
             count += 1
         if other >= 0 and state[other, _EDGE_NS] > own:
-            waited = now - state[other, _EDGE_NS]
-            samples[count, 0], samples[count, 1], samples[count, 2] = this, _OWN, waited
+            _add((this, _OWN, now - state[other, _EDGE_NS]), samples[count])
             count += 1
         state[this, _EDGE_NS] = now
     return count
+
+
+@compiled
+def _add(values: tuple[Integer, int, Integer], sample: I64) -> None:
+    sample[_STREAM], sample[_KIND], sample[_WAITED_NS] = values
 
 
 def _figures(stream_of: NDArray[np.int32], state: NDArray[np.int64], samples: NDArray[np.int64]) -> Spins:
@@ -190,9 +195,9 @@ def _figures(stream_of: NDArray[np.int32], state: NDArray[np.int64], samples: ND
     spin[packets < _FEWEST_PACKETS] = Spin.NONE
     values = np.full((3, len(spin)), -1)
     for stream in np.flatnonzero(spin == Spin.SET).tolist():
-        mine = samples[samples[:, 0] == stream]
+        mine = samples[samples[:, _STREAM] == stream]
         for place, kind, share in ((0, _PERIOD, 0.5), (1, _PERIOD, 0.99), (2, _OWN, 0.5)):
-            of_kind = mine[mine[:, 1] == kind][:, 2]
+            of_kind = mine[mine[:, _KIND] == kind, _WAITED_NS]
             if len(of_kind):
                 values[place, stream] = np.quantile(of_kind, share, method="inverted_cdf")
     known = stream_of >= 0

@@ -24,6 +24,12 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     SAMPLE,
     SAMPLE_ARRIVED_NS,
     SAMPLE_NS,
+    SAMPLE_ONE_WAY_NS,
+    SAMPLE_RTT_NS,
+    SAMPLE_SENT_NS,
+    SAMPLE_STREAM,
+    SAMPLE_WINDOW,
+    SAMPLES,
     SCALE,
     SCALED,
     TOP,
@@ -120,10 +126,9 @@ def _sample(stream: Integer, now: Integer, out: Followed) -> None:
     rtt = max(0, now - sent)
     if figures[stream, RTT_MIN_NS] < 0 or rtt < figures[stream, RTT_MIN_NS]:
         figures[stream, RTT_MIN_NS] = rtt
-    if counts[1] < len(samples):
-        at = counts[1]
-        arrived = state[stream, SAMPLE_ARRIVED_NS]
-        samples[at, 0], samples[at, 1], samples[at, 2] = stream, sent, rtt
-        samples[at, 3] = arrived - sent if arrived else -1
-        samples[at, 4] = state[stream, WINDOW_NOW] if state[stream, EDGE_KNOWN] else -1
-        counts[1] += 1
+    if counts[SAMPLES] < len(samples):
+        sample, arrived = samples[counts[SAMPLES]], state[stream, SAMPLE_ARRIVED_NS]
+        sample[SAMPLE_STREAM], sample[SAMPLE_SENT_NS], sample[SAMPLE_RTT_NS] = stream, sent, rtt
+        sample[SAMPLE_ONE_WAY_NS] = arrived - sent if arrived else -1
+        sample[SAMPLE_WINDOW] = state[stream, WINDOW_NOW] if state[stream, EDGE_KNOWN] else -1
+        counts[SAMPLES] += 1

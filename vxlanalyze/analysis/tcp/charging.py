@@ -38,6 +38,14 @@ from vxlanalyze.analysis.tcp.waiting_columns import (
     START,
     SYN_TURN,
     TOP,
+    TURN_ARRIVED_NS,
+    TURN_ARRIVED_ROW,
+    TURN_KIND,
+    TURN_LEFT_NS,
+    TURN_LEFT_ROW,
+    TURN_STREAM,
+    TURNS,
+    TURNS_LEFT_OUT,
     WAS_ZERO,
     WINDOW,
     ZERO,
@@ -98,20 +106,17 @@ def charge(stream: Integer, packet: Packet, out: Followed) -> None:
     cause = _held_back(stream, segment, payload, prompt, state)
     if cause == WINDOW and (figures[stream, ROW_BLOCKED] < 0 or gap > REACTION_NS):
         figures[stream, ROW_BLOCKED] = packet.row
-    if cause != APPLICATION:
-        pass
-    elif turn and start <= state[other, ARRIVED_NS]:
-        _turn(stream, packet, start, out)
-        return
-    elif in_flight and prompt:
-        cause = ACKNOWLEDGEMENT
-    elif in_flight and now - state[stream, SENT_NS] <= REACTION_NS:
-        cause = state[stream, LAST_CAUSE]
-    elif turn:
-        _turn(stream, packet, start, out)
-        return
-    elif gap > IDLE_NS:
-        cause = IDLE
+    if cause == APPLICATION:
+        recent = now - state[stream, SENT_NS] <= REACTION_NS
+        if turn and (start <= state[other, ARRIVED_NS] or not (in_flight and (prompt or recent))):
+            _turn(stream, packet, start, out)
+            return
+        if in_flight and prompt:
+            cause = ACKNOWLEDGEMENT
+        elif in_flight and recent:
+            cause = state[stream, LAST_CAUSE]
+        elif gap > IDLE_NS:
+            cause = IDLE
     state[stream, LAST_CAUSE] = cause
     add(stream, cause, gap, out)
 
@@ -154,15 +159,15 @@ def _turn(stream: Integer, packet: Packet, start: Integer, out: Followed) -> Non
     state[stream, LAST_CAUSE] = APPLICATION
     add(stream, IDLE if idle else APPLICATION, gap, out)
     think = now - arrived
-    room = len(turns) - counts[0] - (0 if think >= SLOW_TURN_NS else RESERVED_TURNS)
+    room = len(turns) - counts[TURNS] - (0 if think >= SLOW_TURN_NS else RESERVED_TURNS)
     if room > 0 and (payload > 0 or flags & SYN):
-        at = counts[0]
-        turns[at, 0], turns[at, 1], turns[at, 2] = stream, arrived, now
-        turns[at, 3], turns[at, 4] = state[other, ARRIVED_ROW], packet.row
-        turns[at, 5] = SYN_TURN if flags & SYN else 0
-        counts[0] += 1
+        turn = turns[counts[TURNS]]
+        turn[TURN_STREAM], turn[TURN_KIND] = stream, SYN_TURN if flags & SYN else 0
+        turn[TURN_ARRIVED_NS], turn[TURN_ARRIVED_ROW] = arrived, state[other, ARRIVED_ROW]
+        turn[TURN_LEFT_NS], turn[TURN_LEFT_ROW] = now, packet.row
+        counts[TURNS] += 1
     elif payload > 0:
-        counts[2] += 1
+        counts[TURNS_LEFT_OUT] += 1
 
 
 @compiled

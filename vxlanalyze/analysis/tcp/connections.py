@@ -265,7 +265,7 @@ def _followed(
     room = min(packets, _MOST_TURNS) + at.RESERVED_TURNS
     turns = np.empty((room, at.TURN_COLUMNS), np.int64)
     samples = np.empty((min(packets, _MOST_SAMPLES), at.SAMPLE_COLUMNS), np.int64)
-    counts = np.zeros(3, np.int64)
+    counts = np.zeros(at.COUNTS, np.int64)
     found = Followed(state, waited, figures, turns, samples, counts)
     divide(events[0], events[1], Homes(chosen.home, chosen.only), found)
     return Connections(
@@ -276,9 +276,9 @@ def _followed(
         only=chosen.only,
         waited_ns=waited,
         figures=figures,
-        turns=turns[: counts[0]],
-        samples=samples[: counts[1]],
-        turns_left_out=int(counts[2]),
+        turns=turns[: counts[at.TURNS]],
+        samples=samples[: counts[at.SAMPLES]],
+        turns_left_out=int(counts[at.TURNS_LEFT_OUT]),
         tuple_of_flow=tuple_of,
     )
 

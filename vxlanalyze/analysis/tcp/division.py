@@ -124,7 +124,7 @@ def _late_on_path(found: Connections, on_path_ns: NDArray[np.int64]) -> NDArray[
 
 def one_way_floor(found: Connections) -> NDArray[np.int64]:
     """Give the smallest one-way delay of each stream's data, shape ``(2 c,)``; -1 if unknown."""
-    stream, one_way = found.samples[:, 0], found.samples[:, 3]
+    stream, one_way = found.samples[:, at.SAMPLE_STREAM], found.samples[:, at.SAMPLE_ONE_WAY_NS]
     floor = np.full(len(found.stream), np.iinfo(np.int64).max)
     np.minimum.at(floor, stream[one_way >= 0], one_way[one_way >= 0])
     return np.where(floor == np.iinfo(np.int64).max, -1, floor)
@@ -144,9 +144,9 @@ def _direction_floor(found: Connections) -> NDArray[np.int64]:
 def _queued_share(found: Connections) -> NDArray[np.float64]:
     """Give the share of each stream's round trips spent queueing, shape ``(2 c,)``."""
     size = len(found.stream)
-    stream, rtt, one_way = found.samples[:, 0], found.samples[:, 2], found.samples[:, 3]
-    known = one_way >= 0
-    stream, rtt, one_way = stream[known], rtt[known], one_way[known]
+    samples = found.samples[found.samples[:, at.SAMPLE_ONE_WAY_NS] >= 0]
+    stream, rtt = samples[:, at.SAMPLE_STREAM], samples[:, at.SAMPLE_RTT_NS]
+    one_way = samples[:, at.SAMPLE_ONE_WAY_NS]
     excess = np.bincount(stream, one_way - _direction_floor(found)[stream], minlength=size)
     whole = np.bincount(stream, rtt, minlength=size)
     return np.clip(np.divide(excess, whole, out=np.zeros(size), where=whole > 0), 0.0, 1.0)
@@ -154,12 +154,12 @@ def _queued_share(found: Connections) -> NDArray[np.float64]:
 
 def round_trips(found: Connections, connection: int) -> Quantiles:
     """Round trips of both directions of a connection, each seen by its sender."""
-    return Quantiles.of(found.samples_of(2 * connection, 2)[:, 2])
+    return Quantiles.of(found.samples_of(2 * connection, 2)[:, at.SAMPLE_RTT_NS])
 
 
 def windows(found: Connections, stream: int) -> Quantiles:
     """Give the windows that a stream's sender was advertised."""
-    mine = found.samples_of(stream)[:, 4]
+    mine = found.samples_of(stream)[:, at.SAMPLE_WINDOW]
     return Quantiles.of(mine[mine >= 0])
 
 

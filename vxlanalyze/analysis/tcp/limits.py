@@ -80,8 +80,10 @@ def samples_of(found: Connections, stream: int) -> Samples:
     mine = found.samples_of(stream)
     if len(mine) == 0:
         return Samples(None, None)
-    windows = mine[:, 4][mine[:, 4] >= 0]
-    return Samples(int(np.median(mine[:, 2])), int(np.median(windows)) if len(windows) else None)
+    windows = mine[:, at.SAMPLE_WINDOW]
+    known = windows[windows >= 0]
+    window_bytes = int(np.median(known)) if len(known) else None
+    return Samples(int(np.median(mine[:, at.SAMPLE_RTT_NS])), window_bytes)
 
 
 def shares(found: Connections, cause: at.Cause) -> NDArray[np.float64]:

@@ -39,9 +39,14 @@ FIGURE_COLUMNS = 19
 # Columns of a turn: the answering stream, arrival of the data it answers, departure of its answer, the rows
 # of both, and SYN_TURN or 0.
 TURN_STREAM, TURN_ARRIVED_NS, TURN_LEFT_NS, TURN_ARRIVED_ROW, TURN_LEFT_ROW, TURN_KIND = range(6)
-# A sample has stream, send time, round trip, one-way delay or -1, and window or -1.
-TURN_COLUMNS, SAMPLE_COLUMNS = 6, 5
+TURN_COLUMNS = 6
 SYN_TURN = 1
+# Columns of a sample of the round trip; the one-way delay and the window are -1 where they are unknown.
+SAMPLE_STREAM, SAMPLE_SENT_NS, SAMPLE_RTT_NS, SAMPLE_ONE_WAY_NS, SAMPLE_WINDOW = range(5)
+SAMPLE_COLUMNS = 5
+# What is counted: turns and samples that were written down, and turns for which there was no room.
+TURNS, SAMPLES, TURNS_LEFT_OUT = range(3)
+COUNTS = 3
 
 NO_SCALE, UNSEEN = -1, -2  # a SYN without the option; no SYN
 WITHOUT_SCALE, WITH_SCALE = 1, 2  # values of SCALED where the handshake was seen
@@ -95,10 +100,7 @@ class Packet(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """What is written while streams are followed; rows of the first three are streams.
-
-    `counts` are the turns and the samples that were written down, and the turns for which there was no room.
-    """
+    """What is written while streams are followed; rows of the first three are streams."""
 
     state: I64
     waited_ns: I64

@@ -200,7 +200,7 @@ def _finding(pair: Comparison, direction: Direction, wrong: _Wrong, responses: A
         remedy=_remedy(near, wrong, right, underlay.of(direction, pair.cluster).cni),
         evidence={
             "sent_to": Quantity(wrong.sent_to),
-            "lives_behind": Quantity(right),
+            "expected_endpoint": Quantity(right),
             "packets": Quantity(packets, "packets"),
             "unanswered_requests": Quantity(requests, "packets"),
             **map_evidence,
