@@ -67,7 +67,7 @@ class Spins:
     own_p50_ns: NDArray[np.int64]
 
 
-class _Packets(NamedTuple):
+class _QuicPackets(NamedTuple):
     """Packets of QUIC in order of time: the stream of each, its first octet, and its time."""
 
     stream: NDArray[np.int32]
@@ -95,7 +95,7 @@ def spins(comparison: Comparison, point: Point) -> Spins | None:
     state = np.zeros((len(streams), 4), np.int64)
     state[:, _VALUE] = -1
     samples = np.empty((2 * len(rows), 3), np.int64)
-    packets = _Packets(stream_of[point.index.flow[rows]], octet, point.index.time_ns[rows])
+    packets = _QuicPackets(stream_of[point.index.flow[rows]], octet, point.index.time_ns[rows])
     count = _follow(packets, opposite_of, state, samples)
     return _figures(stream_of[:-1], state, samples[:count])
 
@@ -158,8 +158,8 @@ def _look(data: U8, start: I64, captured: I64, octet: U8, header: U8) -> None:
                 header[i] = _LONG_HEADER
 
 
-@compiled("_Packets(i4[] u1[] i8[]) i4[] i8[,] i8[,]")
-def _follow(packets: _Packets, opposite: I32, state: I64, samples: I64) -> int:
+@compiled("_QuicPackets(i4[] u1[] i8[]) i4[] i8[,] i8[,]")
+def _follow(packets: _QuicPackets, opposite: I32, state: I64, samples: I64) -> int:
     """Record the times between changes of the bit, and count them."""
     count = 0
     for i in range(len(packets.stream)):

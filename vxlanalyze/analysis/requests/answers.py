@@ -168,7 +168,7 @@ class _Requested(NamedTuple):
     first_tcp: NDArray[np.int32]
 
 
-class _Seen(NamedTuple):
+class _AtPoint(NamedTuple):
     """A direction's packets at one of its points, shape ``(m,)``.
 
     `row` is NO_ROW where the point does not show one; `time_ns` is by row. Answers to packets up to `end_ns`
@@ -180,7 +180,7 @@ class _Seen(NamedTuple):
     end_ns: int
 
     @classmethod
-    def at(cls, point: Point, row: NDArray[np.int32]) -> "_Seen":
+    def at(cls, point: Point, row: NDArray[np.int32]) -> "_AtPoint":
         return cls(row, point.index.time_ns, _end_ns(point))
 
 
@@ -190,8 +190,8 @@ def _requested(direction: Direction, kinds: _Kinds, tuple_of: NDArray[np.int32],
     used, first_tcp = np.zeros(len(tuple_of), np.bool_), np.full(tuples_, -1, np.int32)
     found = _Requested(request, sent, arrived, used, first_tcp)
     _find_requests(
-        _Seen.at(direction.sender, direction.sent_row),
-        _Seen.at(direction.receiver, direction.received_row),
+        _AtPoint.at(direction.sender, direction.sent_row),
+        _AtPoint.at(direction.receiver, direction.received_row),
         (index.flow, index.tcp_flags, index.payload_length, index.seq, index.anomalies),
         (kinds.echo, kinds.dns, kinds.tcp, tuple_of),
         found,
@@ -206,12 +206,12 @@ def _end_ns(point: Point) -> int:
 
 
 @compiled(
-    "_Seen(i4[] i8[] i8) _Seen(i4[] i8[] i8) (i4[] u2[] u4[] u4[] u4[]) (b1[] b1[] b1[] i4[]) "
+    "_AtPoint(i4[] i8[] i8) _AtPoint(i4[] i8[] i8) (i4[] u2[] u4[] u4[] u4[]) (b1[] b1[] b1[] i4[]) "
     "_Requested(b1[] b1[] b1[] b1[] i4[])"
 )
 def _find_requests(
-    sent: _Seen,
-    received: _Seen,
+    sent: _AtPoint,
+    received: _AtPoint,
     columns: tuple[I32, U16, U32, U32, U32],
     of_flow: tuple[Bools, Bools, Bools, I32],
     found: _Requested,

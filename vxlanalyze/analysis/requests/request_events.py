@@ -91,7 +91,7 @@ class _Roles(NamedTuple):
     opposite: NDArray[np.int32]
 
 
-class _Sent(NamedTuple):
+class _TupleCounts(NamedTuple):
     """What was sent in each 5-tuple of UDP: the number of packets, and the time of the earliest."""
 
     packets: NDArray[np.int64]
@@ -215,7 +215,7 @@ def _talks(
     """Flows of UDP conversations, and those of the client, which sent first; shape ``(f,)``."""
     tuple_of, answer = numbered.of_flow, numbered.answer
     every = np.zeros(len(answer) + 1, np.int64), np.full(len(answer) + 1, np.iinfo(np.int64).max)
-    found = _Sent(*every)  # the last for NO_TUPLE
+    found = _TupleCounts(*every)  # the last for NO_TUPLE
     _count(rows, point.index.flow, point.index.time_ns, np.where(udp, tuple_of, NO_TUPLE), found)
     back = answer[tuple_of]
     sent, came = found.packets[tuple_of], found.packets[back]
@@ -257,8 +257,8 @@ def _same_service(flows: Flows, served: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-@compiled("i4[] i4[] i8[] i4[] _Sent(i8[] i8[])")
-def _count(rows: I32, flow_of: I32, time_ns: I64, tuple_of: I32, sent: _Sent) -> None:
+@compiled("i4[] i4[] i8[] i4[] _TupleCounts(i8[] i8[])")
+def _count(rows: I32, flow_of: I32, time_ns: I64, tuple_of: I32, sent: _TupleCounts) -> None:
     """Count the packets in each tuple, and record the earliest time; those without a tuple are skipped."""
     for row in rows:
         this = tuple_of[flow_of[row]] if flow_of[row] >= 0 else NO_TUPLE

@@ -66,7 +66,7 @@ class MessageStreams:
     left_out: int
 
 
-class _Sent(NamedTuple):
+class _StreamData(NamedTuple):
     """What each of `s` streams sent at a point.
 
     Parameters
@@ -155,17 +155,17 @@ def _slots(found: Connections, chosen: NDArray[np.int64], tuples: int) -> NDArra
     return slot_of
 
 
-def _sent(packets: TcpPackets, slot_of: NDArray[np.int32], size: int) -> _Sent:
+def _sent(packets: TcpPackets, slot_of: NDArray[np.int32], size: int) -> _StreamData:
     """Find what both streams of each of `size` connections sent."""
     each = int(np.clip(_MOST_LOOKED_AT // (2 * size), 1, _FIRST_SEGMENTS))
     first = np.full((2 * size, each), -1, np.int64)
-    sent = _Sent(first, np.zeros(2 * size, np.int64), np.zeros(2 * size, np.int64))
+    sent = _StreamData(first, np.zeros(2 * size, np.int64), np.zeros(2 * size, np.int64))
     _look(packets.row, packets.stream, slot_of, packets.point.index.payload_length, sent)
     return sent
 
 
-@compiled("i4[] i4[] i4[] u4[] _Sent(i8[,] i8[] i8[])")
-def _look(rows: I32, streams: I32, slot_of: I32, payload_of: U32, sent: _Sent) -> None:
+@compiled("i4[] i4[] i4[] u4[] _StreamData(i8[,] i8[] i8[])")
+def _look(rows: I32, streams: I32, slot_of: I32, payload_of: U32, sent: _StreamData) -> None:
     for i in range(len(rows)):
         slot = slot_of[streams[i]]
         payload = payload_of[rows[i]]
@@ -184,7 +184,7 @@ def _most_packets(point: Point) -> int:
 
 
 def _within_budget(
-    carries: NDArray[np.int64], sent: _Sent, most_packets: int
+    carries: NDArray[np.int64], sent: _StreamData, most_packets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Choose connections whose segments can be read, and how many of each stream's.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import Columns, InOrder, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import InOrder, TcpColumns, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, I64, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
@@ -83,10 +83,10 @@ def missing(packets: TcpPackets) -> Missing:
 
 
 @compiled(
-    "InOrder(i4[] i4[] b1[]) i4[] Columns(u4[] u4[] u4[] u2[] i8[]) "
+    "InOrder(i4[] i4[] b1[]) i4[] TcpColumns(u4[] u4[] u4[] u2[] i8[]) "
     "_State(b1[] i8[] i8[,,] b1[] i8[] b1[]) Missing(i8[] i8[] i8[])"
 )
-def _follow(packets: InOrder, opposite: I32, columns: Columns, state: _State, found: Missing) -> None:
+def _follow(packets: InOrder, opposite: I32, columns: TcpColumns, state: _State, found: Missing) -> None:
     begun, top, holes, some, initial, opening = state
     for i in range(len(packets.row)):
         row, this, sound = packets.row[i], packets.stream[i], packets.sound[i]

@@ -27,7 +27,7 @@ _REASSEMBLED = Anomaly.REASSEMBLED.value
 _BAD, _ALL_ONES = Checksum.BAD.value, Checksum.ALL_ONES.value
 
 
-class Columns(NamedTuple):
+class TcpColumns(NamedTuple):
     """Fields of TCP packets, by index row."""
 
     seq: U32
@@ -72,10 +72,10 @@ class TcpPackets:
     partial: NDArray[np.bool_]
 
     @property
-    def columns(self) -> Columns:
+    def columns(self) -> TcpColumns:
         """The fields of all packets of the point's capture."""
         index = self.point.index
-        return Columns(index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns)
+        return TcpColumns(index.seq, index.ack, index.payload_length, index.tcp_flags, index.time_ns)
 
     @property
     def in_order(self) -> InOrder:

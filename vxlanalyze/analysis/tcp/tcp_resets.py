@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vxlanalyze.analysis.tcp.tcp_packets import Columns, InOrder, TcpPackets, span
+from vxlanalyze.analysis.tcp.tcp_packets import InOrder, TcpColumns, TcpPackets, span
 from vxlanalyze.kernels.arrays import I32, Boolean, Integer
 from vxlanalyze.kernels.decorator import compiled
 from vxlanalyze.pairing.sequence_numbers import after
@@ -102,10 +102,10 @@ def _by_port(packets: TcpPackets, found: Resets) -> None:
 
 
 @compiled(
-    "InOrder(i4[] i4[] b1[]) i4[] Columns(u4[] u4[] u4[] u2[] i8[]) "
+    "InOrder(i4[] i4[] b1[]) i4[] TcpColumns(u4[] u4[] u4[] u2[] i8[]) "
     "_State(b1[] b1[] b1[] b1[] i8[] i8[] i8[] b1[] i8[]) Resets(b1[] b1[] i8[] i8[] b1[] i8[] i8[] i8[])"
 )
-def _follow(packets: InOrder, opposite: I32, columns: Columns, state: _State, found: Resets) -> None:
+def _follow(packets: InOrder, opposite: I32, columns: TcpColumns, state: _State, found: Resets) -> None:
     for i in range(len(packets.row)):
         row, this = packets.row[i], packets.stream[i]
         that = opposite[this]
