@@ -20,6 +20,7 @@ from vxlanalyze.wire.model import Anomaly
 _FAR_NS = 1 << 62  # 146 years; damaged times may differ by more
 _APART_NS = 1_000_000_000  # two captures stopped by one command, or by one person in two terminals
 _APART_SHARE = 0.05  # of a capture's duration: a short one may lack much within a second
+_USUAL_RUNS = 3  # fewer runs of losses are an outage, not what may be expected at the end
 _TOO_MANY_FRAMES = 15_000_000  # above this, both directions at once would need too much memory
 
 
@@ -54,9 +55,14 @@ class Leg:
         missing = self.matched.partner < 0
         early_ns = np.where(missing, facts.first_ns - (self.sent_at_receiver_ns + shortest_ns), 0)
         late_ns = np.where(missing, self.sent_at_receiver_ns + longest_ns - facts.last_ns, 0)
-        in_a_row = _longest_run(missing & (early_ns <= 0) & (late_ns <= 0))
-        edges = (b[b > 0] for b in (early_ns, late_ns))
-        before_ns, after_ns = (_edge(beyond_ns, most_ns, in_a_row) for beyond_ns in edges)
+        runs = _runs(missing & (early_ns <= 0) & (late_ns <= 0))
+        before_ns, after_ns = (
+            _edge(b[b > 0], most_ns, int(runs.max(initial=0))) for b in (early_ns, late_ns)
+        )
+        late_ns = late_ns[late_ns > 0]
+        apart = len(missing) > len(late_ns) and not missing[-len(late_ns) - 1]
+        if apart and not after_ns and np.count_nonzero(runs >= len(late_ns)) < _USUAL_RUNS:
+            after_ns = _edge(late_ns, min(most_ns, 2 * longest_ns), 0)  # under way at the end of both
         return before_ns, after_ns
 
     @cached_property
@@ -73,9 +79,10 @@ def _edge(beyond_ns: NDArray[np.int64], most_ns: int, in_a_row: int) -> int:
     return int(beyond_ns.max())
 
 
-def _longest_run(marked: NDArray[np.bool_]) -> int:
+def _runs(marked: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Lengths of the runs of marked packets."""
     borders = np.flatnonzero(np.diff(np.concatenate(([0], marked.view(np.int8), [0]))))
-    return int((borders[1::2] - borders[::2]).max(initial=0))
+    return borders[1::2] - borders[::2]
 
 
 def threads(ends: HopEnds) -> Executor:

@@ -55,6 +55,15 @@ def test_the_first_packet_of_every_conversation_is_said():
     assert answers(flow_blocked, forward) == []
 
 
+def test_first_packets_are_said_where_some_of_them_arrive():
+    """An echo that finds an entry: one first packet in thirty arrives."""
+    forward = [*connections([True] * 20), *queries([True] * 10, 2), Traffic(ping(), packets=9)]
+    (finding,) = answers(packet_loss, forward)
+
+    assert finding.evidence["only"].value == "first packets of conversations"
+    assert "of these are lost" in finding.explanation
+
+
 def test_syns_that_are_lost_now_and_then_are_said():
     lost = np.random.default_rng(2).random(40) < 0.5
     forward = [*connections(lost), *queries([False] * 12), Traffic(ping(), packets=20)]

@@ -28,6 +28,7 @@ _SINGLES = 3
 _MOST_TIMES = 64  # runs that are examined together
 _LASTING = 2.0  # a run that weighs less may be a single burst
 _FEWEST_TALKS = 3  # conversations that go on after their first packet was lost
+_NEARLY_ALL = 10  # times as many first packets are lost as arrive
 
 
 def hypotheses(lost: Losses, unexplained: NDArray[np.bool_]) -> Iterator[Hypothesis]:
@@ -123,7 +124,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 
 def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Only packets that open conversations are lost, all first ones or some SYNs; or some of a service."""
+    """Only packets that open conversations are lost, all or some first ones, or some SYNs; or some of a service."""
     if lost.beginnings.sufficient:
         yield _new_conversations(lost, rows)
     openings = lost.openings
@@ -131,6 +132,8 @@ def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
     if openings.first_delivered == 0 and openings.went_on >= _FEWEST_TALKS and len(first):
         losses = evidence.independent(lost.time_ns[first])
         yield Hypothesis(KIND + RARE, losses, 0, lost.n - 1, part=openings.first)
+    elif openings.went_on >= _FEWEST_TALKS and len(first) >= _NEARLY_ALL * openings.first_delivered:
+        yield _some(lost, openings.first, first, openings.first_delivered, log(2) + RARE)
     if len(syn):
         yield _some(lost, openings.syn, syn, openings.syn_delivered, log(2))
     services = lost.traits[Trait.SERVICE]

@@ -8,6 +8,11 @@ from vxlanalyze.pairing.model import Direction
 from vxlanalyze.text.commands import on, written
 from vxlanalyze.text.words import count, share, under_random_loss
 
+_SET_UP = (
+    "A virtual switch that sets up each new flow in software may drop the packet that it does this for (Open "
+    "vSwitch: lost in the output of ovs-appctl dpctl/show, on the hypervisor)."
+)
+
 
 def of(picture: Picture) -> Peculiarity | None:
     """Describe it where all unexplained losses of a direction open a conversation, beyond chance."""
@@ -17,11 +22,14 @@ def of(picture: Picture) -> Peculiarity | None:
     gone, openings = len(picture.unexplained), lost.openings
     chance = f"{under_random_loss(opening.chance)} "
     if opening.rule.part is openings.first:
+        firsts = gone + openings.first_delivered
+        which = "no first packet arrives" if gone == firsts else f"{share(gone, firsts)} of these are lost"
         text = (
-            f"Each of them is the first packet of its conversation, and no first packet arrives; of "
-            f"{count(openings.went_on, 'conversation')} later packets do. "
+            f"Each of them is the first packet of its conversation, and {which}; of "
+            f"{count(openings.went_on, 'conversation')} later packets do arrive. "
         )
-        return Peculiarity("first packets of conversations", text + chance, _remedy(picture.direction))
+        remedy = written(_remedy(picture.direction), _SET_UP)
+        return Peculiarity("first packets of conversations", text + chance, remedy)
     others = lost.delivered - openings.syn_delivered
     text = (
         "Each of them requests a connection (SYN): of these, "
