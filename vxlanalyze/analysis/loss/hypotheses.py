@@ -124,7 +124,7 @@ def _sizes(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
 
 
 def _parts(lost: Losses, rows: NDArray[np.intp]) -> Iterator[Hypothesis]:
-    """Only packets that open conversations are lost, all or some first ones, or some SYNs; or some of a service."""
+    """Only packets that open conversations are lost, first ones or some SYNs; or some of a service."""
     if lost.beginnings.sufficient:
         yield _new_conversations(lost, rows)
     openings = lost.openings
