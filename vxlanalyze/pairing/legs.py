@@ -61,7 +61,7 @@ class Leg:
         )
         late_ns = late_ns[late_ns > 0]
         apart = len(missing) > len(late_ns) and not missing[-len(late_ns) - 1]
-        if apart and not after_ns and np.count_nonzero(runs >= len(late_ns)) < _USUAL_RUNS:
+        if apart and not after_ns and len(runs) < _USUAL_RUNS:
             after_ns = _edge(late_ns, min(most_ns, 2 * longest_ns), 0)  # under way at the end of both
         return before_ns, after_ns
 
